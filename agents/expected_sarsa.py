@@ -1,0 +1,107 @@
+"""Expected Sarsa: like Sarsa, but average over the next action in place of drawing it.
+
+After each step the value of the action taken moves towards the reward plus the discounted expected value of the next
+action under the policy that is followed. It removes the noise of the draw, so larger steps are safe:
+
+    Q(S, A) ← Q(S, A) + α [R + γ Σ_a π(a|S') Q(S', a) - Q(S, A)]
+
+Source: van Seijen et al. 2009; Sutton & Barto 2e, section 6.6, equation (6.9).
+
+Symbols:
+    Q  q      float64 [S, A]   action values
+    S  s      int              state before the step, S' = s_next after it
+    A  a      int              action taken
+    R  r      float            reward
+    π  pi     the ε-greedy policy over Q
+    α  alpha  float or schedule, γ gamma float, ε epsilon float or schedule
+
+Deviations from the book: ties between best actions are broken at random; a time limit is not a terminal state.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rlplay import Agent, Probe
+from rlplay.agent import StateArrays
+from rlplay.compiled.cache import compiled
+from rlplay.compiled.loops import Rule
+from rlplay.hyperparameters import Discount, Exploration, InitialValue, StepSize
+from rlplay.making import EnvLike
+from rlplay.schedules import scheduled, tabulate
+from rlplay.seeding import stream
+from rlplay.tabular import epsilon_greedy, epsilon_greedy_probabilities, expected_value
+
+
+@compiled
+def update(
+    q: NDArray[np.float64],
+    s: int,
+    a: int,
+    r: float,
+    s_next: int,
+    terminated: bool,
+    alpha: float,
+    gamma: float,
+    epsilon: float,
+) -> float:
+    """Q(S, A) ← Q(S, A) + α [R + γ Σ_a π(a|S') Q(S', a) - Q(S, A)], equation (6.9); returns the TD error."""
+    target = r if terminated else r + gamma * expected_value(q, s_next, epsilon)
+    td_error = target - q[s, a]
+    q[s, a] += alpha * td_error
+    return td_error  # type: ignore[no-any-return]
+
+
+@compiled
+def act(memory: Any, s: int, progress: float) -> int:
+    q, alpha, gamma, epsilon, rng = memory
+    return epsilon_greedy(q, s, scheduled(epsilon, progress), rng)
+
+
+@compiled
+def learn(
+    memory: Any, s: int, a: int, r: float, s_next: int, a_next: int, terminated: bool, truncated: bool, progress: float
+) -> float:
+    q, alpha, gamma, epsilon, rng = memory
+    return update(q, s, a, r, s_next, terminated, scheduled(alpha, progress), gamma, scheduled(epsilon, progress))
+
+
+class ExpectedSarsa(Agent):
+    """Tabular Expected Sarsa for finite observations and actions.
+
+    Example:
+        >>> agent = ExpectedSarsa("CliffWalking-v1", alpha=1.0, gamma=1.0, seed=0).learn(50_000)
+        >>> int(agent.predict(36, deterministic=True)[0])  # up, away from the cliff
+        0
+    """
+
+    id = "expected-sarsa"
+    rule = Rule(act, learn)
+
+    def __init__(
+        self,
+        env: EnvLike,
+        *,
+        alpha: StepSize = 0.1,
+        gamma: Discount = 0.99,
+        epsilon: Exploration = 0.1,
+        initial_value: InitialValue = 0.0,
+        seed: int | None = None,
+    ) -> None:
+        super().__init__(env, seed=seed, alpha=alpha, gamma=gamma, epsilon=epsilon, initial_value=initial_value)
+        self.q = np.full(self.require_finite(), float(initial_value))  # [S, A]
+        self.epsilon, self.rng = tabulate(epsilon), stream(self.seed, "exploration")
+        self.memory = (self.q, tabulate(alpha), float(gamma), self.epsilon, self.rng)
+
+    def probe(self, observation: Any) -> Probe:
+        """Action values and the ε-greedy policy over them; the value is that of this policy."""
+        q = self.q[self.state_indices(observation)]  # [B, A]
+        probabilities = epsilon_greedy_probabilities(q, scheduled(self.epsilon, self.progress))
+        return Probe(action_values=q, action_probabilities=probabilities, value=(probabilities * q).sum(axis=1))
+
+    def arrays(self) -> StateArrays:
+        """The table and the state of the exploration's generator."""
+        return {"q": self.q, "exploration": self.rng}

@@ -1,0 +1,99 @@
+"""Q-learning: learn the value of the best policy while following another.
+
+After each step the value of the action taken moves towards the reward plus the discounted value of the best next
+action, whatever action is really taken next:
+
+    Q(S, A) ← Q(S, A) + α [R + γ max_a Q(S', a) - Q(S, A)]
+
+Source: Watkins 1989; Sutton & Barto 2e, section 6.5, equation (6.8), box on page 131.
+
+Symbols:
+    Q  q      float64 [S, A]   action values
+    S  s      int              state before the step, S' = s_next after it
+    A  a      int              action taken
+    R  r      float            reward
+    α  alpha  float or schedule, γ gamma float, ε epsilon float or schedule
+
+Deviations from the box: ties between best actions are broken at random; a time limit is not a terminal state, so
+the value of S' still counts when an episode is only truncated.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rlplay import Agent, Probe
+from rlplay.agent import StateArrays
+from rlplay.compiled.cache import compiled
+from rlplay.compiled.loops import Rule
+from rlplay.hyperparameters import Discount, Exploration, InitialValue, StepSize
+from rlplay.making import EnvLike
+from rlplay.schedules import scheduled, tabulate
+from rlplay.seeding import stream
+from rlplay.tabular import epsilon_greedy, epsilon_greedy_probabilities, greatest
+
+
+@compiled
+def update(
+    q: NDArray[np.float64], s: int, a: int, r: float, s_next: int, terminated: bool, alpha: float, gamma: float
+) -> float:
+    """Q(S, A) ← Q(S, A) + α [R + γ max_a Q(S', a) - Q(S, A)], equation (6.8); returns the TD error in brackets."""
+    target = r if terminated else r + gamma * greatest(q, s_next)
+    td_error = target - q[s, a]
+    q[s, a] += alpha * td_error
+    return td_error  # type: ignore[no-any-return]
+
+
+@compiled
+def act(memory: Any, s: int, progress: float) -> int:
+    q, alpha, gamma, epsilon, rng = memory
+    return epsilon_greedy(q, s, scheduled(epsilon, progress), rng)
+
+
+@compiled
+def learn(
+    memory: Any, s: int, a: int, r: float, s_next: int, a_next: int, terminated: bool, truncated: bool, progress: float
+) -> float:
+    q, alpha, gamma, epsilon, rng = memory
+    return update(q, s, a, r, s_next, terminated, scheduled(alpha, progress), gamma)
+
+
+class QLearning(Agent):
+    """Tabular Q-learning for finite observations and actions.
+
+    Example:
+        >>> agent = QLearning("FrozenLake-v1", alpha=0.1, seed=0).learn(100_000)
+        >>> agent.num_timesteps
+        100000
+    """
+
+    id = "q-learning"
+    rule = Rule(act, learn)
+
+    def __init__(
+        self,
+        env: EnvLike,
+        *,
+        alpha: StepSize = 0.1,
+        gamma: Discount = 0.99,
+        epsilon: Exploration = 0.1,
+        initial_value: InitialValue = 0.0,
+        seed: int | None = None,
+    ) -> None:
+        super().__init__(env, seed=seed, alpha=alpha, gamma=gamma, epsilon=epsilon, initial_value=initial_value)
+        self.q = np.full(self.require_finite(), float(initial_value))  # [S, A]
+        self.epsilon, self.rng = tabulate(epsilon), stream(self.seed, "exploration")
+        self.memory = (self.q, tabulate(alpha), float(gamma), self.epsilon, self.rng)
+
+    def probe(self, observation: Any) -> Probe:
+        """Action values and the ε-greedy policy over them; the value is that of the greedy policy."""
+        q = self.q[self.state_indices(observation)]  # [B, A]
+        probabilities = epsilon_greedy_probabilities(q, scheduled(self.epsilon, self.progress))
+        return Probe(action_values=q, action_probabilities=probabilities, value=q.max(axis=1))
+
+    def arrays(self) -> StateArrays:
+        """The table and the state of the exploration's generator."""
+        return {"q": self.q, "exploration": self.rng}

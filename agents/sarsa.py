@@ -1,0 +1,107 @@
+"""Sarsa: learn the value of the policy that is followed, exploration included.
+
+After each step the value of the action taken moves towards the reward plus the discounted value of the action that is
+really taken next. The name is the five things used, S, A, R, S', A':
+
+    Q(S, A) ← Q(S, A) + α [R + γ Q(S', A') - Q(S, A)]
+
+Source: Rummery & Niranjan 1994; Sutton & Barto 2e, section 6.4, equation (6.7), box on page 130.
+
+Symbols:
+    Q  q      float64 [S, A]   action values
+    S  s      int              state before the step, S' = s_next after it
+    A  a      int              action taken, A' = a_next the next one, chosen before the update
+    R  r      float            reward
+    α  alpha  float or schedule, γ gamma float, ε epsilon float or schedule
+
+Deviations from the box: ties between best actions are broken at random; where an episode is only truncated, A' is
+drawn as if it went on.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rlplay import Agent, Probe
+from rlplay.agent import StateArrays
+from rlplay.compiled.cache import compiled
+from rlplay.compiled.loops import Rule
+from rlplay.hyperparameters import Discount, Exploration, InitialValue, StepSize
+from rlplay.making import EnvLike
+from rlplay.schedules import scheduled, tabulate
+from rlplay.seeding import stream
+from rlplay.tabular import epsilon_greedy, epsilon_greedy_probabilities
+
+
+@compiled
+def update(
+    q: NDArray[np.float64],
+    s: int,
+    a: int,
+    r: float,
+    s_next: int,
+    a_next: int,
+    terminated: bool,
+    alpha: float,
+    gamma: float,
+) -> float:
+    """Q(S, A) ← Q(S, A) + α [R + γ Q(S', A') - Q(S, A)], equation (6.7); returns the TD error in brackets."""
+    target = r if terminated else r + gamma * q[s_next, a_next]
+    td_error = target - q[s, a]
+    q[s, a] += alpha * td_error
+    return td_error  # type: ignore[no-any-return]
+
+
+@compiled
+def act(memory: Any, s: int, progress: float) -> int:
+    q, alpha, gamma, epsilon, rng = memory
+    return epsilon_greedy(q, s, scheduled(epsilon, progress), rng)
+
+
+@compiled
+def learn(
+    memory: Any, s: int, a: int, r: float, s_next: int, a_next: int, terminated: bool, truncated: bool, progress: float
+) -> float:
+    q, alpha, gamma, epsilon, rng = memory
+    return update(q, s, a, r, s_next, a_next, terminated, scheduled(alpha, progress), gamma)
+
+
+class Sarsa(Agent):
+    """Tabular Sarsa for finite observations and actions.
+
+    Example:
+        >>> agent = Sarsa("CliffWalking-v1", alpha=0.5, gamma=1.0, seed=0).learn(50_000)
+        >>> agent.probe(36).action_values.shape
+        (1, 4)
+    """
+
+    id = "sarsa"
+    rule = Rule(act, learn, on_policy=True)
+
+    def __init__(
+        self,
+        env: EnvLike,
+        *,
+        alpha: StepSize = 0.1,
+        gamma: Discount = 0.99,
+        epsilon: Exploration = 0.1,
+        initial_value: InitialValue = 0.0,
+        seed: int | None = None,
+    ) -> None:
+        super().__init__(env, seed=seed, alpha=alpha, gamma=gamma, epsilon=epsilon, initial_value=initial_value)
+        self.q = np.full(self.require_finite(), float(initial_value))  # [S, A]
+        self.epsilon, self.rng = tabulate(epsilon), stream(self.seed, "exploration")
+        self.memory = (self.q, tabulate(alpha), float(gamma), self.epsilon, self.rng)
+
+    def probe(self, observation: Any) -> Probe:
+        """Action values and the ε-greedy policy over them; the value is that of this policy."""
+        q = self.q[self.state_indices(observation)]  # [B, A]
+        probabilities = epsilon_greedy_probabilities(q, scheduled(self.epsilon, self.progress))
+        return Probe(action_values=q, action_probabilities=probabilities, value=(probabilities * q).sum(axis=1))
+
+    def arrays(self) -> StateArrays:
+        """The table and the state of the exploration's generator."""
+        return {"q": self.q, "exploration": self.rng}

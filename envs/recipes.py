@@ -1,0 +1,74 @@
+"""Data about environments that Gymnasium does not publish, read by the viewer and the command line.
+
+Keyed by environment id. An environment of your own needs none of it: it may offer ``state_grid(observation)`` and
+``get_action_meanings()`` itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+# What the one-command demo trains: chosen so that learning is seen within a minute.
+DEMO = {
+    "algo": "q-learning",
+    "env": "rlplay/GridWorld-v0",
+    "env_kwargs": {"map": "maze"},
+    "hyperparameters": {"alpha": 0.3, "gamma": 0.95, "epsilon": "lin_0.5_0.05"},
+    "timesteps": 12_000,
+    "seed": 4,
+}
+
+# Arguments under which an environment does more than its transition table says.
+NOT_THE_TABLE = {
+    "Taxi-v4": {"fickle_passenger": "a fickle passenger is not in its transition table"},
+}
+
+ACTION_NAMES = {
+    "FrozenLake-v1": ["left", "down", "right", "up"],
+    "FrozenLake8x8-v1": ["left", "down", "right", "up"],
+    "CliffWalking-v1": ["up", "right", "down", "left"],
+    "CliffWalkingSlippery-v1": ["up", "right", "down", "left"],
+    "Taxi-v4": ["down", "up", "right", "left", "pick up", "drop off"],
+    "Blackjack-v1": ["stick", "hit"],
+}
+
+# Keys by which a person plays, where they are not the arrows of the names above.
+ACTION_KEYS = {
+    "Taxi-v4": {"pick up": "p", "drop off": "d"},
+    "Blackjack-v1": {"stick": "s", "hit": "h"},
+}
+
+
+def _frozen_lake(env: Any, observation: Any) -> NDArray[np.int64]:
+    rows, columns = env.unwrapped.desc.shape
+    return np.arange(rows * columns).reshape(rows, columns)
+
+
+def _cliff_walking(env: Any, observation: Any) -> NDArray[np.int64]:
+    return np.arange(48).reshape(4, 12)
+
+
+def _taxi(env: Any, observation: Any) -> NDArray[np.int64]:
+    """The taxi's places, passenger and destination as they are now (state = place * 20 + passenger * 4 + destination)."""
+    return np.arange(25).reshape(5, 5) * 20 + int(observation) % 20
+
+
+def _blackjack(env: Any, observation: Any) -> NDArray[np.int64]:
+    """The player's sums 21 to 4 by the dealer's card ace to 10, with or without a usable ace as now."""
+    sums, cards = np.meshgrid(np.arange(21, 3, -1), np.arange(1, 11), indexing="ij")
+    return (sums * 11 + cards) * 2 + int(observation[2])
+
+
+# The number of the state in each cell of a map of values: (env, observation) -> int64 [rows, columns], -1 for none.
+STATE_GRIDS: dict[str, Callable[[Any, Any], NDArray[np.int64]]] = {
+    "FrozenLake-v1": _frozen_lake,
+    "FrozenLake8x8-v1": _frozen_lake,
+    "CliffWalking-v1": _cliff_walking,
+    "CliffWalkingSlippery-v1": _cliff_walking,
+    "Taxi-v4": _taxi,
+    "Blackjack-v1": _blackjack,
+}

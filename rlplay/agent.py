@@ -1,0 +1,322 @@
+"""The contract of every agent, shaped like Stable-Baselines3's: learn, predict, probe, save, load.
+
+An agent that learns step by step declares a `Rule` (pure compiled functions) and the ``memory`` they work on; both
+drivers are then given: step by step through `Agent.act` and `Agent.update`, and whole runs in native code. Other
+agents (planners, batch learners) override `Agent.advance`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Self
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+
+from rlplay import checkpoint, saving
+from rlplay.compiled.loops import EpisodeLog, Rule, nothing
+from rlplay.errors import EnvironmentFault, SpaceError
+from rlplay.hyperparameters import checked
+from rlplay.loop import Position
+from rlplay.making import EnvLike, make
+from rlplay.observations import batch_of
+from rlplay.probe import Probe
+from rlplay.seeding import check_seed, generator, stream
+from rlplay.spaces import finite
+from rlplay.statistics import EpisodeStatistics
+from rlplay.transition import Transition
+
+Engine = Literal["auto", "python", "compiled"]
+StateArrays = dict[str, NDArray[Any]]
+
+
+class Agent(ABC):
+    """Base of all agents. Agents do not inherit each other: they share leaves, not control flow.
+
+    Attributes:
+        id: the id under which the agent is registered.
+        rule: the learning rule as compiled functions, None for agents that override `advance`.
+        timestep: what one timestep is, for progress bars: ``"step"`` of the environment or ``"sweep"``.
+        memory: what the rule works on: a tuple of arrays and scalars.
+        env: the environment it learns in.
+        seed: the seed of all its random numbers.
+        hyperparameters: what it was made with, checked, as JSON values.
+        num_timesteps: timesteps done since the start (or the last ``learn`` that reset them).
+        horizon: timesteps over which schedules run: the total of the first ``learn``; 0 before it.
+        statistics: the finished episodes.
+        position: where the run stands in its environment.
+    """
+
+    id: ClassVar[str] = ""
+    rule: ClassVar[Rule | None] = None
+    timestep: ClassVar[str] = "step"
+    memory: tuple[Any, ...] = ()
+
+    def __init__(self, env: EnvLike, *, seed: int | None, **hyperparameters: Any) -> None:
+        self.seed = check_seed(seed)
+        self.hyperparameters = checked(type(self), hyperparameters)
+        self.num_timesteps, self.horizon = 0, 0
+        self.statistics, self.position = EpisodeStatistics(), Position()
+        self.seeds = stream(self.seed, "environment")
+        self.episode_log = EpisodeLog()
+        self._prediction = generator(self.seed, "prediction")
+        self._next_action = -1
+        self._plain = False
+        if isinstance(env, gym.vector.VectorEnv):
+            raise SpaceError(
+                f"{type(self).__name__} learns in one environment, not in a VectorEnv of {env.num_envs}",
+                "Give its id or one of its environments",
+            )
+        self.env = make(env)
+        self.observation_space, self.action_space = self.env.observation_space, self.env.action_space
+
+    # What an agent supplies.
+
+    @abstractmethod
+    def probe(self, observation: Any) -> Probe:
+        """What the agent thinks of an observation or a batch of them; changes nothing and draws no random number."""
+
+    @abstractmethod
+    def arrays(self) -> StateArrays:
+        """Everything learned or random as named arrays; they are saved, and loaded in place."""
+
+    def extra_state(self) -> dict[str, Any]:
+        """What `arrays` cannot hold, as JSON values."""
+        return {}
+
+    def restore_extra(self, state: dict[str, Any]) -> None:
+        """Put back what `extra_state` gave."""
+
+    # Learning.
+
+    def learn(
+        self,
+        total_timesteps: int,
+        callback: Any = None,
+        log_interval: int | None = None,
+        progress_bar: bool = False,
+        reset_num_timesteps: bool = True,
+        *,
+        engine: Engine = "auto",
+        schedule_timesteps: int | None = None,
+    ) -> Self:
+        """Learn for a number of timesteps.
+
+        Args:
+            total_timesteps: how many timesteps to add.
+            callback: a `rlplay.callbacks.Callback`, a function of the agent that returns False to stop, or a list.
+            log_interval: episodes between two calls of the callbacks' ``on_log``; by default 100 calls a run.
+            progress_bar: show steps, steps/s and the time left.
+            reset_num_timesteps: start counting, schedules and a new episode; False goes on where the last stopped,
+                so that ``learn(n)`` and ``learn(n, reset_num_timesteps=False)`` equal ``learn(2 * n)`` with the same
+                ``schedule_timesteps``.
+            engine: ``compiled`` runs in native code, ``python`` step by step, with the same bits; ``auto`` chooses.
+            schedule_timesteps: horizon of the schedules; by default the total of the first learn.
+
+        Returns:
+            The agent itself.
+
+        Raises:
+            UsageError: a total below 1, or an engine that this agent and environment do not have.
+            EnvironmentFault: the environment broke its contract; the agent stands at the last good step.
+        """
+        from rlplay.training import train
+
+        train(
+            self,
+            total_timesteps,
+            callback,
+            log_interval=log_interval,
+            progress_bar=progress_bar,
+            reset_num_timesteps=reset_num_timesteps,
+            engine=engine,
+            schedule_timesteps=schedule_timesteps,
+        )
+        return self
+
+    def advance(self, timesteps: int, engine: Engine) -> int:
+        """Do at most this many timesteps; returns how many were done (0: the agent has converged)."""
+        from rlplay.training import advance_compiled, advance_stepwise
+
+        return (advance_compiled if engine == "compiled" else advance_stepwise)(self, timesteps)
+
+    def why_not_compiled(self) -> str:
+        """Why this agent in this environment has no native loop; empty where it has."""
+        from rlplay.training import why_not_compiled
+
+        return why_not_compiled(self)
+
+    @property
+    def progress(self) -> float:
+        """Training progress for schedules: 0 at the start, 1 at the horizon and beyond."""
+        return self.num_timesteps / max(self.horizon, 1)
+
+    def act(self, observation: Any) -> Any:
+        """The next action while learning (the stepwise driver)."""
+        assert self.rule is not None
+        if self._next_action < 0:
+            state = observation if self._plain else self._states.index(observation)
+            self._next_action = self.rule.act(self.memory, state, self.progress)
+        return self._next_action if self._plain else self._actions.value(self._next_action)
+
+    def update(self, transition: Transition) -> float:
+        """Learn from one step (the stepwise driver); returns the TD error."""
+        rule = self.rule
+        assert rule is not None
+        obs, action, reward, next_obs, terminated, truncated, _ = transition
+        if self._plain:  # observations and actions are their own numbers, checked by the loop
+            s, a, s_next = obs, action, next_obs
+        else:
+            s, a, s_next = self._states.index(obs), self._actions.index(action), self._states.index(next_obs)
+        progress = self.progress
+        self._next_action = rule.act(self.memory, s_next, progress) if rule.on_policy and not terminated else -1
+        td_error = rule.learn(self.memory, s, a, reward, s_next, self._next_action, terminated, truncated, progress)
+        self.num_timesteps += 1
+        if terminated or truncated:
+            self._next_action = -1
+            if rule.begin is not nothing:
+                rule.begin(self.memory)
+        return td_error
+
+    def require_finite(self) -> tuple[int, int]:
+        """How many observations and actions there are.
+
+        Raises:
+            SpaceError: one of the spaces is not finite; says which agents and environments fit.
+        """
+        name = type(self).__name__
+        self._states = finite(self.observation_space, name, "observations")
+        self._actions = finite(self.action_space, name, "actions")
+        self._plain = self._states.plain and self._actions.plain
+        return self._states.n, self._actions.n
+
+    def state_indices(self, observation: Any) -> NDArray[np.int64]:
+        """The numbers of an observation or a batch of them, shape [B]."""
+        batch, _ = batch_of(self.observation_space, observation, type(self).__name__)
+        return np.array([self._states.index(obs) for obs in batch], dtype=np.int64)
+
+    # Acting.
+
+    def predict(
+        self,
+        observation: Any,
+        state: tuple[NDArray[Any], ...] | None = None,
+        episode_start: NDArray[np.bool_] | None = None,
+        deterministic: bool = False,
+    ) -> tuple[Any, tuple[NDArray[Any], ...] | None]:
+        """The agent's action, as in Stable-Baselines3.
+
+        Args:
+            observation: one observation or a batch.
+            state: state of a recurrent agent; passed through.
+            episode_start: whether an episode begins, a batch entry each; unused without recurrence.
+            deterministic: the best action (the first among equals); otherwise one drawn from the agent's own policy
+                with a private generator, so that predicting never changes training.
+
+        Returns:
+            The action, or an array of them for a batch, and the state.
+
+        Raises:
+            SpaceError: an observation of the wrong shape or type, or with NaN.
+        """
+        _, single = batch_of(self.observation_space, observation, type(self).__name__)
+        probe = self.probe(observation)
+        if probe.action_mean is not None:
+            actions = self._continuous(probe, deterministic)
+        else:
+            indices = self._choose(probe, deterministic)
+            actions = [self._actions.value(index) for index in indices]
+        return (actions[0] if single else np.asarray(actions)), state
+
+    def _choose(self, probe: Probe, deterministic: bool) -> NDArray[np.int64]:
+        scores = probe.action_values if probe.action_values is not None else probe.action_probabilities
+        if deterministic or probe.action_probabilities is None:
+            assert scores is not None
+            return scores.argmax(axis=1)
+        cumulative = probe.action_probabilities.cumsum(axis=1)  # [B, A]
+        draws = self._prediction.random((len(cumulative), 1)) * cumulative[:, -1:]
+        return (cumulative <= draws).sum(axis=1)  # type: ignore[no-any-return]
+
+    def _continuous(self, probe: Probe, deterministic: bool) -> Sequence[Any]:
+        mean = probe.action_mean
+        assert mean is not None
+        if not deterministic and probe.action_std is not None:
+            mean = mean + probe.action_std * self._prediction.standard_normal(mean.shape)
+        space = self.action_space
+        assert isinstance(space, gym.spaces.Box)
+        return np.clip(mean, space.low, space.high).astype(space.dtype)  # type: ignore[no-any-return]
+
+    # The environment.
+
+    def get_env(self) -> gym.Env[Any, Any]:
+        """The environment the agent learns in."""
+        return self.env
+
+    def set_env(self, env: EnvLike) -> None:
+        """Go on in another environment with the same spaces; a running episode is given up.
+
+        Raises:
+            SpaceError: the spaces differ; shows both.
+        """
+        env = make(env)
+        for role in ("observation_space", "action_space"):
+            mine, theirs = getattr(self, role), getattr(env, role)
+            if mine != theirs:
+                raise SpaceError(
+                    f"this {type(self).__name__} has {role} {mine} and the environment has {theirs}",
+                    "Take an environment with the same spaces, or train a new agent",
+                )
+        self.env = env
+        self.position.clear()
+        self._next_action = -1
+
+    # Files.
+
+    def save(self, path: str | Path) -> Path:
+        """Save everything, the run's position included, so that a resumed run is bit-exact. Returns the path.
+
+        Raises:
+            CheckpointError: something that cannot be saved; named.
+            OSError: the folder cannot be written; an old file is untouched.
+        """
+        return checkpoint.write(path, *saving.pack(self))
+
+    @classmethod
+    def load(cls, path: str | Path, env: EnvLike | None = None, *, allow_nan: bool = False) -> Self:
+        """Load an agent; never runs code from the file.
+
+        Args:
+            path: a file that `save` wrote; ``.rlp`` may be left out.
+            env: the environment to go on in; by default the one named in the file, if it is registered.
+            allow_nan: take a file with NaN or infinite values.
+
+        Raises:
+            CheckpointError: damaged, refused, or another agent's file; says what and where.
+            SpaceError: the environment has other spaces; shows both.
+        """
+        return saving.unpack(cls, path, env, allow_nan=allow_nan)
+
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{key}={value!r}" for key, value in self.hyperparameters.items())
+        return f"{type(self).__name__}({saving.reference_of(self)}, {shown}, seed={self.seed})"
+
+
+class NoEnvironment(gym.Env[Any, Any]):
+    """Stands where a loaded agent has no environment: it has spaces and cannot be stepped."""
+
+    def __init__(self, observation_space: gym.Space[Any], action_space: gym.Space[Any], wanted: str) -> None:
+        self.observation_space, self.action_space, self.wanted = observation_space, action_space, wanted
+
+    def reset(self, **_: Any) -> Any:
+        """Say that there is nothing to reset."""
+        raise EnvironmentFault(
+            f"this agent was loaded without its environment ({self.wanted or 'which had no id'})",
+            "Give it with load(path, env=...) or set_env(...)",
+        )
+
+    def step(self, action: Any) -> Any:
+        """Say that there is nothing to step."""
+        return self.reset()

@@ -1,0 +1,131 @@
+"""The native training loop: a learning rule and an environment's dynamics joined into one compiled function.
+
+The loop is a closure over the functions of both, so that everything is inlined; `rlplay.compiled.cache` keeps its
+machine code on disk, one entry a pair. It runs in chunks: everything it carries lives in arrays, so chunks of any
+size, progress bars, checkpoints and resume cost nothing and change nothing.
+
+The stepwise driver (`rlplay.loop` with `Agent.act` and `Agent.update`) calls the same functions in the same order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rlplay.compiled.cache import compiled
+from rlplay.compiled.pcg64 import random_seed, reseed
+from rlplay.statistics import is_kept
+
+
+@compiled
+def nothing(memory: Any) -> None:
+    """The ``begin`` of a rule that carries nothing from step to step."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A learning rule as compiled functions over an agent's memory (a tuple of arrays and scalars).
+
+    Attributes:
+        act: ``act(memory, s, progress) -> a``.
+        learn: ``learn(memory, s, a, r, s_next, a_next, terminated, truncated, progress) -> td_error``; ``a_next`` is
+            -1 where there is none.
+        begin: ``begin(memory)``, at the start of each episode (clears traces).
+        on_policy: whether the next action is chosen before the update (Sarsa) and then taken.
+    """
+
+    act: Callable[..., int]
+    learn: Callable[..., float]
+    begin: Callable[..., None] = nothing
+    on_policy: bool = False
+
+
+class Dynamics(NamedTuple):
+    """An environment with numbered states as compiled functions over its parameters.
+
+    Attributes:
+        reset: ``reset(parameters, rng) -> state``.
+        step: ``step(parameters, state, action, rng) -> (next_state, reward, terminated)``.
+    """
+
+    reset: Callable[..., int]
+    step: Callable[..., tuple[int, float, bool]]
+
+
+# Places in the clock, an int64 array that the loop carries.
+TIMESTEP, EPISODES, STATE, LENGTH, SEED, NEXT_ACTION, LOGGED = range(7)
+LOG_ROWS = 16384
+
+
+@dataclass
+class EpisodeLog:
+    """Room for the episodes that end within a chunk; the chunk ends early when it is full."""
+
+    episode: NDArray[np.int64] = field(default_factory=lambda: np.zeros(LOG_ROWS, np.int64))
+    returns: NDArray[np.float64] = field(default_factory=lambda: np.zeros(LOG_ROWS))
+    length: NDArray[np.int64] = field(default_factory=lambda: np.zeros(LOG_ROWS, np.int64))
+    timestep: NDArray[np.int64] = field(default_factory=lambda: np.zeros(LOG_ROWS, np.int64))
+
+    def arrays(self) -> tuple[NDArray[Any], ...]:
+        """The columns as the loop takes them."""
+        return self.episode, self.returns, self.length, self.timestep
+
+
+@cache
+def training_loop(dynamics: Dynamics, rule: Rule) -> Callable[..., int]:
+    """The compiled loop of a rule in an environment.
+
+    The result is ``loop(parameters, env_rng, seeds, memory, clock, score, log, steps, time_limit, horizon)`` and
+    returns the number of steps done. ``clock`` holds the places above, ``score`` the return of the running episode
+    and the sum of all finished ones.
+    """
+    env_reset, env_step = dynamics
+    act, learn, begin, on_policy = rule.act, rule.learn, rule.begin, rule.on_policy
+
+    @compiled
+    def loop(
+        parameters: Any,
+        env_rng: NDArray[np.uint64],
+        seeds: NDArray[np.uint64],
+        memory: Any,
+        clock: NDArray[np.int64],
+        score: NDArray[np.float64],
+        log: Any,
+        steps: int,
+        time_limit: int,
+        horizon: float,
+    ) -> int:
+        log_episode, log_return, log_length, log_timestep = log
+        t, episodes, s, length, next_action = clock[0], clock[1], clock[2], clock[3], clock[5]
+        episode_return, total_return = score[0], score[1]
+        done, logged = 0, 0
+        while done < steps and logged < log_episode.shape[0]:
+            if s < 0:
+                clock[4] = random_seed(seeds)
+                reseed(env_rng, clock[4])
+                s, length, episode_return, next_action = env_reset(parameters, env_rng), 0, 0.0, -1
+                begin(memory)
+            progress = t / horizon
+            a = next_action if next_action >= 0 else act(memory, s, progress)
+            s_next, r, terminated = env_step(parameters, s, a, env_rng)
+            length += 1
+            truncated = 0 < time_limit <= length
+            next_action = act(memory, s_next, progress) if on_policy and not terminated else -1
+            learn(memory, s, a, r, s_next, next_action, terminated, truncated, progress)
+            done, t, s, episode_return = done + 1, t + 1, s_next, episode_return + r
+            if terminated or truncated:
+                if is_kept(episodes):
+                    log_episode[logged], log_return[logged] = episodes, episode_return
+                    log_length[logged], log_timestep[logged] = length, t
+                    logged += 1
+                episodes, total_return, s, next_action = episodes + 1, total_return + episode_return, -1, -1
+        clock[0], clock[1], clock[2], clock[3], clock[5], clock[6] = t, episodes, s, length, next_action, logged
+        score[0], score[1] = episode_return, total_return
+        return done
+
+    return loop

@@ -1,0 +1,236 @@
+"""Environments given by a transition table: the exact model for planners, and native dynamics for learners.
+
+Gymnasium's toy-text environments publish ``env.unwrapped.P``: ``P[state][action]`` is a list of
+``(probability, next_state, reward, terminated)``. Here the same is kept as arrays, sampled by compiled code with the
+very random numbers that Gymnasium draws: one a reset, one a step.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+
+from rlplay.compiled.cache import compiled
+from rlplay.compiled.pcg64 import random, reseed
+from rlplay.errors import EnvironmentFault, SpaceError
+from rlplay.spaces import FiniteSpace, is_finite
+
+
+class TableArrays(NamedTuple):
+    """A transition table for compiled code: S states, A actions, at most K outcomes, M possible first states.
+
+    Attributes:
+        cumulative: sum of the probabilities up to and with outcome k, shape [S, A, K], float64; beyond the last 0.
+        next_state: shape [S, A, K], int64.
+        reward: shape [S, A, K], float64.
+        terminated: shape [S, A, K], bool.
+        start_cumulative: the same sum for the first state of an episode, shape [S], float64.
+    """
+
+    cumulative: NDArray[np.float64]
+    next_state: NDArray[np.int64]
+    reward: NDArray[np.float64]
+    terminated: NDArray[np.bool_]
+    start_cumulative: NDArray[np.float64]
+
+
+@compiled
+def sample(cumulative: NDArray[np.float64], u: float) -> int:
+    """The first index whose cumulative probability exceeds u; 0 where rounding leaves none (as Gymnasium does)."""
+    for k in range(cumulative.shape[0]):
+        if cumulative[k] > u:
+            return k
+    return 0
+
+
+@compiled
+def reset(table: TableArrays, rng: NDArray[np.uint64]) -> int:
+    """The first state of an episode."""
+    return sample(table.start_cumulative, random(rng))
+
+
+@compiled
+def step(table: TableArrays, state: int, action: int, rng: NDArray[np.uint64]) -> tuple[int, float, bool]:
+    """One step: next state, reward and whether the episode terminated."""
+    u, outcome = random(rng), 0
+    for k in range(table.cumulative.shape[2]):  # not sample(row): a view would cost more than the loop
+        if table.cumulative[state, action, k] > u:
+            outcome = k
+            break
+    return (
+        table.next_state[state, action, outcome],
+        table.reward[state, action, outcome],
+        table.terminated[state, action, outcome],
+    )
+
+
+@dataclass(frozen=True)
+class TransitionTable:
+    """The exact model of a finite environment.
+
+    Attributes:
+        probability: shape [S, A, K], float64; 0 beyond the last outcome.
+        start: probability of each first state, shape [S], float64.
+        arrays: the same for compiled code.
+    """
+
+    probability: NDArray[np.float64]
+    start: NDArray[np.float64]
+    arrays: TableArrays
+
+    @property
+    def n_states(self) -> int:
+        """How many states there are."""
+        return self.probability.shape[0]
+
+    @property
+    def n_actions(self) -> int:
+        """How many actions there are."""
+        return self.probability.shape[1]
+
+
+def table_of(env: gym.Env[Any, Any]) -> TransitionTable:
+    """The transition table of an environment, from ``env.unwrapped.P`` and its ``initial_state_distrib``.
+
+    Raises:
+        SpaceError: the environment has no table, or the table does not fit its spaces.
+    """
+    plain = env.unwrapped
+    if isinstance(plain, TableEnv):
+        return plain.table
+    name = env.spec.id if env.spec else type(plain).__name__
+    model = getattr(plain, "P", None)
+    if model is None:
+        raise SpaceError(
+            f"{name} has no transition table (env.unwrapped.P)",
+            "Take one that has (FrozenLake-v1, CliffWalking-v1, Taxi-v4, rlplay/GridWorld-v0) or a learning agent",
+        )
+    if not (is_finite(plain.observation_space) and is_finite(plain.action_space)):
+        raise SpaceError(f"{name} has a transition table but its spaces are not finite")
+    n_states, n_actions = FiniteSpace(plain.observation_space).n, FiniteSpace(plain.action_space).n
+    try:
+        width = max(len(model[s][a]) for s in range(n_states) for a in range(n_actions))
+        shape = (n_states, n_actions, width)
+        probability, reward = np.zeros(shape), np.zeros(shape)
+        next_state, terminated = np.zeros(shape, np.int64), np.zeros(shape, np.bool_)
+        for s in range(n_states):
+            for a in range(n_actions):
+                for k, (p, s_next, r, end) in enumerate(model[s][a]):
+                    probability[s, a, k], next_state[s, a, k], reward[s, a, k] = p, s_next, r
+                    terminated[s, a, k] = end
+    except (KeyError, IndexError, TypeError, ValueError) as error:
+        raise SpaceError(
+            f"the transition table of {name} is not a list of (probability, next_state, reward, terminated) for each "
+            f"of its {n_states} states and {n_actions} actions ({type(error).__name__}: {error})"
+        ) from error
+    if not np.allclose(probability.sum(axis=2), 1.0, atol=1e-8):
+        s, a = np.argwhere(~np.isclose(probability.sum(axis=2), 1.0, atol=1e-8))[0]
+        raise SpaceError(f"the probabilities of {name} at state {s}, action {a} sum to {probability[s, a].sum():g}")
+    if next_state.min() < 0 or next_state.max() >= n_states or not np.isfinite(reward).all():
+        raise SpaceError(f"the transition table of {name} has a state outside 0..{n_states - 1} or a NaN reward")
+    start = getattr(plain, "initial_state_distrib", None)
+    start = np.asarray(start, dtype=np.float64) if start is not None else _first_states(env, n_states)
+    cumulative = np.where(probability > 0, np.cumsum(probability, axis=2), 0.0)
+    arrays = TableArrays(cumulative, next_state, reward, terminated, np.cumsum(start))
+    return TransitionTable(probability, start, arrays)
+
+
+def _first_states(env: gym.Env[Any, Any], n_states: int) -> NDArray[np.float64]:
+    """How often an environment that publishes no distribution starts in each state, over 1000 seeded resets."""
+    numbering, counts = FiniteSpace(env.observation_space), np.zeros(n_states)
+    for seed in range(1000):
+        counts[numbering.index(env.reset(seed=seed)[0])] += 1
+    return counts / counts.sum()  # type: ignore[no-any-return]
+
+
+def agreement(env: gym.Env[Any, Any], table: TransitionTable, steps: int = 300) -> str:
+    """Whether an environment does what its table says: ``"exact"``, ``"law"`` or ``"none"``.
+
+    Plays random actions in the environment and in the table from the same seeds. ``exact``: the same states, rewards
+    and endings to the bit. ``law``: each transition is one the table allows, but drawn with other random numbers.
+    """
+    observations, actions = FiniteSpace(env.observation_space), FiniteSpace(env.action_space)
+    twin, choices = TableEnv(table, env.observation_space, env.action_space), np.random.default_rng(0)
+    exact, arrays, ended, episode, state = True, table.arrays, True, 0, 0
+    for _ in range(steps):
+        if ended:
+            state = observations.index(env.reset(seed=episode)[0])
+            exact = exact and twin.reset(seed=episode)[0] == observations.value(state)
+            if table.start[state] <= 0:
+                return "none"
+            episode += 1
+        action = int(choices.integers(actions.n))
+        obs, reward, terminated, truncated, _ = env.step(actions.value(action))
+        twin_obs, twin_reward, twin_terminated, _, _ = twin.step(actions.value(action))
+        next_state = observations.index(obs)
+        exact = exact and (twin_obs, twin_reward, twin_terminated) == (obs, reward, terminated)
+        allowed = (
+            (table.probability[state, action] > 0)
+            & (arrays.next_state[state, action] == next_state)
+            & (arrays.reward[state, action] == reward)
+            & (arrays.terminated[state, action] == terminated)
+        )
+        if not allowed.any():
+            return "none"
+        state, ended = next_state, bool(terminated or truncated)
+    return "exact" if exact else "law"
+
+
+class TableEnv(gym.Env[Any, Any]):
+    """A finite environment stepped through its table in compiled code: Gymnasium's interface, native dynamics.
+
+    Attributes:
+        table: the transition table.
+        state: where the episode stands.
+        rng: the state of the environment's generator, shape [4], uint64.
+        max_episode_steps: time limit in steps, 0 for none.
+        elapsed: steps of this episode so far.
+    """
+
+    metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012 - Gymnasium's own convention
+
+    def __init__(
+        self,
+        table: TransitionTable,
+        observation_space: gym.Space[Any],
+        action_space: gym.Space[Any],
+        max_episode_steps: int = 0,
+        spec: Any = None,
+    ) -> None:
+        self.table, self.spec = table, spec
+        self.observation_space, self.action_space = observation_space, action_space
+        self.observations, self.actions = FiniteSpace(observation_space), FiniteSpace(action_space)
+        self.max_episode_steps = max_episode_steps
+        self.rng = np.zeros(4, np.uint64)
+        self.state, self.elapsed = -1, 0
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        """Begin an episode: the same state as the environment's own reset with that seed."""
+        if seed is not None:
+            reseed(self.rng, seed)
+        elif not self.rng.any():
+            reseed(self.rng, int(np.random.SeedSequence().generate_state(1)[0]))
+        self.state, self.elapsed = reset(self.table.arrays, self.rng), 0
+        return self._observation(), {}
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        """One step.
+
+        Raises:
+            SpaceError: an action outside the space.
+            EnvironmentFault: a step before the first reset.
+        """
+        index = self.actions.index(action)
+        if self.state < 0:
+            raise EnvironmentFault("step() was called before reset()", "Call env.reset() first")
+        self.state, reward, terminated = step(self.table.arrays, self.state, index, self.rng)
+        self.elapsed += 1
+        truncated = 0 < self.max_episode_steps <= self.elapsed
+        return self._observation(), reward, terminated, truncated, {}
+
+    def _observation(self) -> Any:
+        return self.state if self.observations.plain else self.observations.value(self.state)

@@ -1,0 +1,98 @@
+"""The one error tree: every error says what is wrong, where, and the way out.
+
+Each error is also a builtin one, so that ``except ValueError`` keeps working. On the command line an error is shown
+as one line of cause and one line of remedy, and sets the exit code: 1 failed, 2 wrong usage.
+"""
+
+from __future__ import annotations
+
+import difflib
+import warnings
+from collections.abc import Iterable
+
+
+class RlplayError(Exception):
+    """Base of all errors of this package.
+
+    Attributes:
+        cause: one line that names what is wrong and where.
+        remedy: one line that says what to do, or an empty string.
+    """
+
+    exit_code = 1
+
+    def __init__(self, cause: str, remedy: str = "") -> None:
+        super().__init__(f"{cause}. {remedy}" if remedy else cause)
+        self.cause = cause
+        self.remedy = remedy
+
+
+class UsageError(RlplayError, ValueError):
+    """A flag, argument or combination of them that cannot be taken."""
+
+    exit_code = 2
+
+
+class UnknownNameError(UsageError):
+    """A name of an agent, environment, hyperparameter or file that is not known."""
+
+
+class HyperparameterError(UsageError):
+    """A hyperparameter of the wrong type or outside its range."""
+
+
+class SpaceError(UsageError):
+    """A space that an agent cannot take, or a value outside its space."""
+
+
+class CheckpointError(RlplayError, ValueError):
+    """A file that is damaged, refused, of another agent or too new."""
+
+
+class BusyError(RlplayError, OSError):
+    """A file or folder that another process is writing."""
+
+
+class EnvironmentFault(RlplayError, RuntimeError):  # noqa: N818 - the environment's fault, not ours
+    """An environment that broke its contract while it ran: NaN rewards, wrong shapes, an exception."""
+
+
+class MissingPackageError(RlplayError, ImportError):
+    """A package that a feature needs and that is absent, or another one that stands in its place."""
+
+
+class DisplayError(RlplayError, RuntimeError):
+    """A window was asked for where there is no display."""
+
+    exit_code = 2
+
+
+def unknown(kind: str, name: str, known: Iterable[str], otherwise: str = "") -> UnknownNameError:
+    """The error for a name that is not known, with the nearest known names.
+
+    Args:
+        kind: what the name stands for, e.g. ``"agent"``.
+        name: the name that was given.
+        known: the names that exist.
+        otherwise: the remedy when nothing is near; by default all known names are listed.
+    """
+    known = sorted(known)
+    folded = {k.casefold(): k for k in known}
+    near = [folded[k] for k in difflib.get_close_matches(name.casefold(), folded, n=3, cutoff=0.6)]
+    if not near:
+        tails = {k.split("/")[-1]: v for k, v in folded.items()}
+        near = [tails[k] for k in difflib.get_close_matches(name.casefold(), tails, n=3, cutoff=0.6)]
+    if near:
+        remedy = f"Did you mean {' or '.join(near)}?"
+    else:
+        remedy = otherwise or (f"Known: {', '.join(known)}" if known else "None is known")
+    return UnknownNameError(f"unknown {kind} {name!r}", remedy)
+
+
+class RlplayWarning(UserWarning):
+    """Something a user should know that does not stop a run; the command line shows it as one line."""
+
+
+def warn(message: str) -> None:
+    """Give an `RlplayWarning`."""
+    warnings.warn(message, RlplayWarning, stacklevel=3)

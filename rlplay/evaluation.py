@@ -1,0 +1,117 @@
+"""Evaluation: play whole episodes without learning, with seeds of its own, and say how sure the mean is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+
+from rlplay.compiled.pcg64 import random_seed
+from rlplay.errors import UsageError, warn
+from rlplay.loop import Position, interact
+from rlplay.making import EnvLike, make, reference, remake
+from rlplay.seeding import stream
+from rlplay.statistics import bootstrap_interval
+
+if TYPE_CHECKING:
+    from rlplay.agent import Agent
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The episodes of an evaluation.
+
+    Attributes:
+        returns: undiscounted return of each, shape [E], float64.
+        lengths: steps of each, shape [E], int64.
+    """
+
+    returns: NDArray[np.float64]
+    lengths: NDArray[np.int64]
+
+    @property
+    def mean(self) -> float:
+        """Mean return."""
+        return float(self.returns.mean())
+
+    @property
+    def std(self) -> float:
+        """Standard deviation of the returns over the episodes."""
+        return float(self.returns.std())
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """95 % bootstrap interval of the mean return."""
+        return bootstrap_interval(self.returns)
+
+
+def evaluate(
+    agent: Agent,
+    env: EnvLike | None = None,
+    n_eval_episodes: int = 10,
+    *,
+    deterministic: bool = True,
+    seed: int | None = None,
+    max_steps: int = 10_000,
+) -> Evaluation:
+    """Play episodes with an agent; training is not disturbed.
+
+    Args:
+        agent: any agent with ``predict``.
+        env: where to play; by default the agent's own environment, made anew.
+        n_eval_episodes: how many episodes.
+        deterministic: whether the agent takes its best action.
+        seed: seed of the evaluation; by default the agent's, so that the same episodes are played each time.
+        max_steps: steps after which an episode is cut where the environment has no time limit; a greedy policy can
+            walk in circles for ever. Said once.
+
+    Raises:
+        UsageError: fewer than one episode.
+    """
+    if n_eval_episodes < 1:
+        raise UsageError(f"n_eval_episodes={n_eval_episodes} is not 1 or more")
+    own = _own_env(agent) if env is None else make(env)
+    seeds = stream(agent.seed if seed is None else seed, "evaluation")
+    state: Any = None
+    starts = np.ones(1, bool)
+
+    def act(obs: Any) -> Any:
+        nonlocal state
+        action, state = agent.predict(obs, state, starts, deterministic)
+        starts[0] = False
+        return action
+
+    returns, lengths = [], []
+    total, length = 0.0, 0
+    position, time_limit = Position(), own.spec and own.spec.max_episode_steps
+    for transition in interact(own, act, lambda: random_seed(seeds), position):
+        total, length = total + transition.reward, length + 1
+        cut = length >= max_steps and not time_limit
+        if cut:
+            warn(f"an evaluation episode was cut after {max_steps:,} steps: {reference(agent.env)} has no time limit")
+            position.clear()
+        if transition.terminated or transition.truncated or cut:
+            returns.append(total)
+            lengths.append(length)
+            total, length, starts[0] = 0.0, 0, True
+            if len(returns) == n_eval_episodes:
+                break
+    if own is not env:
+        own.close()
+    return Evaluation(np.array(returns), np.array(lengths))
+
+
+def _own_env(agent: Agent) -> gym.Env[Any, Any]:
+    """The agent's environment made anew, so that playing in it does not move the running episode."""
+    ref = reference(agent.env)
+    if not ref.id:
+        raise UsageError(
+            "the agent's environment was given as an instance without an id and cannot be made again",
+            "Give evaluate(agent, env) an environment of its own",
+        )
+    return remake(ref, dynamics="auto" if ref.dynamics.startswith("native") else "gymnasium")
+
+

@@ -1,0 +1,134 @@
+"""Files that survive: atomic writing, locks between processes, and what to say about a path that cannot be read."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from rlplay.errors import BusyError, CheckpointError, RlplayError, unknown
+
+
+def write_atomically(path: Path, data: bytes) -> Path:
+    """Write a file so that at every moment the path holds the old content or the new one, whole."""
+    with atomic_writer(path) as file:
+        file.write(data)
+    return path
+
+
+@contextlib.contextmanager
+def atomic_writer(path: Path, verify: Any = None) -> Iterator[IO[bytes]]:
+    """A file to write to that takes the path's place only when it is complete and on disk.
+
+    Args:
+        path: where the content goes. Folders are made.
+        verify: called with the temporary file's path before it takes its place; raises to refuse it.
+
+    Raises:
+        OSError: the folder cannot be written, the disk is full; the old file is untouched.
+    """
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder: give the name of a file in it")
+    if path.exists() and not path.is_file():
+        raise OSError(f"{path} is not a regular file: give another name")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _remove_stale(path)
+    # Names can be as long as the file system takes: the temporary one must not be longer.
+    temporary = path.with_name(f".{path.name[-100:]}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, "w+b") as file:  # open() honours the umask; mkstemp would not
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        if verify:
+            verify(temporary)
+        os.replace(temporary, path)
+        _sync_folder(path.parent)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
+
+
+def _remove_stale(path: Path) -> None:
+    """Remove temporaries that processes which are gone left beside the file."""
+    for leftover in path.parent.glob(f".{_escape(path.name[-100:])}.*.tmp"):
+        process = leftover.suffixes[-2].lstrip(".") if len(leftover.suffixes) > 1 else ""
+        if process.isdigit() and int(process) != os.getpid() and not _alive(int(process)):
+            with contextlib.suppress(OSError):
+                leftover.unlink()
+
+
+def _escape(name: str) -> str:
+    return "".join(f"[{c}]" if c in "*?[" else c for c in name)
+
+
+def _alive(process: int) -> bool:
+    if os.name == "nt":
+        return True  # signal 0 would end the process there
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name == "nt":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError:
+        pass  # some network file systems refuse it; the file itself is on disk
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold a folder for this process.
+
+    Raises:
+        BusyError: another process holds it. The lock goes with its process, also when that is killed.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / ".lock", "a+b") as file:
+        try:
+            if os.name == "nt":
+                import msvcrt
+
+                msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
+            else:
+                import fcntl
+
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise BusyError(
+                f"{folder} is being written by another process", "Wait for it, or choose another folder with -f"
+            ) from error
+        yield
+
+
+def explain_missing(path: Path, kind: str, pattern: str) -> RlplayError:
+    """The error for a path that is no readable file: what it is, and the nearest names beside it."""
+    if path.is_dir():
+        return CheckpointError(f"{path} is a folder, not a file", f"Name the {kind} file in it")
+    if path.exists():
+        return CheckpointError(f"{path} is {_kind(path)}, not a regular file")
+    folder = path.parent
+    names = [p.name for p in folder.glob(pattern)] if folder.is_dir() else []
+    error = unknown(f"{kind} file", path.name, names, "" if names else f"{folder} holds none")
+    error.cause = f"there is no {kind} file {str(path)!r}"
+    error.args = (f"{error.cause}. {error.remedy}",)
+    return error
+
+
+def _kind(path: Path) -> str:
+    mode = path.stat().st_mode
+    return "a device" if stat.S_ISCHR(mode) or stat.S_ISBLK(mode) else "a pipe or socket"

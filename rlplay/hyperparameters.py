@@ -1,0 +1,145 @@
+"""Hyperparameters: declared once, in the signature of an agent; checked, shown and parsed from there.
+
+An agent writes ``def __init__(self, env, *, alpha: StepSize = 0.1, gamma: Discount = 0.99, seed=None)``; the
+annotation carries the range and the meaning, and serves the check at construction, ``rlplay show`` and the
+command line's ``-params alpha:0.5``.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, get_args, get_origin
+
+import numpy as np
+
+from rlplay.errors import HyperparameterError, unknown
+from rlplay.schedules import ScheduleLike, tabulate
+
+
+@dataclass(frozen=True)
+class Range:
+    """The values a hyperparameter may take, and what it means.
+
+    Attributes:
+        meaning: a few words for help texts, with the unit.
+        low: smallest value (excluded where ``open_low``).
+        high: largest value.
+        open_low: whether ``low`` itself is excluded.
+        integer: whether only whole numbers are taken.
+        schedule: whether a schedule may stand in place of a number.
+        remedy: what to do when a value is outside, in one sentence.
+    """
+
+    meaning: str
+    low: float = -math.inf
+    high: float = math.inf
+    open_low: bool = False
+    integer: bool = False
+    schedule: bool = False
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        if math.isinf(self.low) and math.isinf(self.high):
+            return "any whole number" if self.integer else "any finite number"
+        left = "(" if self.open_low or math.isinf(self.low) else "["
+        right = ")" if math.isinf(self.high) else "]"
+        kind = "whole number in " if self.integer else ""
+        return f"{kind}{left}{_short(self.low)}, {_short(self.high)}{right}"
+
+    def check(self, owner: str, name: str, value: Any) -> Any:
+        """The value in its plain type, or a HyperparameterError that names owner, value, range and remedy."""
+        if self.schedule and (isinstance(value, str) or callable(value) or np.ndim(value) == 1):
+            for number in tabulate(value):
+                if not self.low <= number <= self.high:  # a schedule may end at an excluded bound: lin_0.1 ends at 0
+                    raise self._refusal(owner, name, value)
+            return value if isinstance(value, str) or callable(value) else [float(v) for v in value]
+        number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+        inside = number and math.isfinite(value) and self.low <= value <= self.high
+        if inside and not (self.open_low and value == self.low):
+            if not self.integer:
+                return float(value)
+            if value == int(value):
+                return int(value)
+        raise self._refusal(owner, name, value)
+
+    def _refusal(self, owner: str, name: str, value: Any) -> HyperparameterError:
+        return HyperparameterError(f"{owner}: {name}={value!r} is not a {self._words()}", self.remedy)
+
+    def _words(self) -> str:
+        text = str(self).removeprefix("any ")
+        return text if text.startswith(("finite", "whole")) else f"number in {text}"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A hyperparameter that takes one of a few values (names, or yes and no)."""
+
+    meaning: str
+    values: tuple[Any, ...]
+
+    def __str__(self) -> str:
+        return " | ".join(str(value) for value in self.values)
+
+    def check(self, owner: str, name: str, value: Any) -> Any:
+        """The value, or a HyperparameterError that lists the choices."""
+        for choice in self.values:
+            if value == choice and type(value) is type(choice):
+                return value
+        raise HyperparameterError(f"{owner}: {name}={value!r} is not one of {self}")
+
+
+StepSize = Annotated[
+    ScheduleLike,
+    Range("step size α: how far a value moves towards its target", 0, 1, open_low=True, schedule=True,
+          remedy="Small steps average noise, 1 overwrites: 0.1 is a good start"),
+]  # fmt: skip
+Discount = Annotated[
+    float, Range("discount γ of future rewards, a step", 0, 1, remedy="0.99 looks about 100 steps ahead")
+]
+Exploration = Annotated[
+    ScheduleLike,
+    Range("exploration ε: probability of a random action", 0, 1, schedule=True,
+          remedy="0.1 explores in every tenth step; lin_1_0.05 goes from 1 to 0.05"),
+]  # fmt: skip
+InitialValue = Annotated[float, Range("value of every action at the start; above the truth it drives exploration")]
+
+
+@dataclass(frozen=True)
+class Hyperparameter:
+    """One hyperparameter of an agent, as declared in its signature."""
+
+    name: str
+    default: Any
+    rule: Range | Choice
+
+
+def declared(agent_class: type) -> dict[str, Hyperparameter]:
+    """The hyperparameters of an agent class by name, in the order of its signature."""
+    found = {}
+    for name, parameter in inspect.signature(agent_class, eval_str=True).parameters.items():
+        if get_origin(parameter.annotation) is Annotated:
+            for rule in get_args(parameter.annotation)[1:]:
+                if isinstance(rule, Range | Choice):
+                    found[name] = Hyperparameter(name, parameter.default, rule)
+    return found
+
+
+def checked(agent_class: type, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values in plain types, each inside its range.
+
+    Raises:
+        HyperparameterError: a value outside its range, or of the wrong type.
+        UnknownNameError: a name that the agent does not have.
+    """
+    rules = declared(agent_class)
+    for name in values:
+        if name not in rules:
+            raise unknown(f"hyperparameter of {agent_class.__name__}", name, rules)
+    return {name: rules[name].rule.check(agent_class.__name__, name, value) for name, value in values.items()}
+
+
+def _short(number: float) -> str:
+    return "∞" if number == math.inf else "-∞" if number == -math.inf else f"{number:g}"

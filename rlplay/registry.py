@@ -1,0 +1,148 @@
+"""What is registered: agents and environments, ours and a third party's, found through one door.
+
+A package offers agents under the entry-point group ``rlplay.agents`` (``id = "module:Class"``), environments under
+``rlplay.envs`` and data about both under ``rlplay.recipes``; a notebook calls `register`. Listing imports no plug-in.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib.metadata
+import importlib.util
+import sys
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rlplay.errors import MissingPackageError, UsageError, unknown
+
+if TYPE_CHECKING:
+    from rlplay.agent import Agent
+
+AGENTS, ENVS, RECIPES = "rlplay.agents", "rlplay.envs", "rlplay.recipes"
+
+_registered: dict[str, Any] = {}
+
+
+@cache
+def _entry_points(group: str) -> Mapping[str, importlib.metadata.EntryPoint]:
+    return {point.name: point for point in importlib.metadata.entry_points(group=group)}
+
+
+def register(agent_id: str, agent: type[Agent] | str) -> None:
+    """Register an agent in this process: a class, or ``"module:Class"`` to import when it is used.
+
+    Raises:
+        UsageError: the id is taken by another agent.
+    """
+    taken = _registered.get(agent_id, _entry_points(AGENTS).get(agent_id))
+    if taken is not None and taken != agent and getattr(taken, "__qualname__", "") != getattr(agent, "__qualname__", 0):
+        raise UsageError(f"the agent id {agent_id!r} is taken by {taken}", "Choose another id")
+    _registered[agent_id] = agent
+
+
+def agent_ids() -> list[str]:
+    """The ids of all registered agents, sorted."""
+    return sorted({*_entry_points(AGENTS), *_registered})
+
+
+def env_ids() -> list[str]:
+    """The ids of all environments that plug-ins offer, sorted (Gymnasium's own are in its registry)."""
+    return sorted(_entry_points(ENVS))
+
+
+def agent_class(agent_id: str) -> type[Agent]:
+    """The class of an agent id; imports its plug-in.
+
+    Raises:
+        UnknownNameError: no such agent; names the nearest.
+        MissingPackageError: another distribution's package stands where the plug-in should be.
+    """
+    found = _registered.get(agent_id)
+    if isinstance(found, str):
+        module, _, name = found.partition(":")
+        found = getattr(importlib.import_module(module), name)
+    if found is None:
+        point = _entry_points(AGENTS).get(agent_id)
+        if point is None:
+            raise unknown("agent", agent_id, agent_ids())
+        found = _load(point)
+    return found  # type: ignore[no-any-return]
+
+
+def load_environment(env_id: str) -> str | None:
+    """Import the plug-in that offers an environment; its entry point as ``module:Class``, or None for no plug-in."""
+    point = _entry_points(ENVS).get(env_id)
+    if point is None:
+        return None
+    _load(point)
+    return point.value
+
+
+@cache
+def recipes(name: str) -> dict[str, Any]:
+    """Data of the plug-ins under one name (for example ``"STATE_GRIDS"``), all plug-ins' dictionaries in one."""
+    merged: dict[str, Any] = {}
+    for point in _entry_points(RECIPES).values():
+        merged.update(getattr(_load(point), name, {}))
+    return merged
+
+
+def source_of(group: str, name: str) -> Path | None:
+    """The file of a registered plug-in without importing it, or None where it cannot be told."""
+    point = _entry_points(group).get(name)
+    if point is None:
+        found = _registered.get(name)
+        return Path(sys.modules[found.__module__].__file__ or "") if isinstance(found, type) else None
+    top, *rest = point.module.split(".")
+    spec = importlib.util.find_spec(top)
+    for root in (spec.submodule_search_locations or []) if spec else []:
+        path = Path(root, *rest)
+        for candidate in (path.with_suffix(".py"), path / "__init__.py"):
+            if candidate.is_file():
+                return candidate
+    return None
+
+
+def summary(group: str, name: str) -> str:
+    """The first sentence of a plug-in's module, read from its file without importing it."""
+    path = source_of(group, name)
+    try:
+        text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) if path else ""
+    except (OSError, SyntaxError, UnicodeDecodeError):
+        text = ""
+    return (text or "").split("\n\n")[0].replace("\n", " ").strip()
+
+
+def _load(point: importlib.metadata.EntryPoint) -> Any:
+    _check_owner(point)
+    try:
+        return point.load()
+    except (ImportError, AttributeError) as error:
+        owner = point.dist.name if point.dist else "its package"
+        raise MissingPackageError(
+            f"{point.name} of {owner} could not be loaded from {point.value}: {error}",
+            f"Reinstall it: pip install --force-reinstall {owner}",
+        ) from error
+
+
+def _check_owner(point: importlib.metadata.EntryPoint) -> None:
+    """Say so when a package of another distribution shadows the one that offers this plug-in.
+
+    Names such as ``agents`` are common. Ours stand beside ``rlplay`` itself, in the checkout or in site-packages.
+    """
+    if point.dist is None or point.dist.name != "rlplay":
+        return
+    top = point.module.split(".")[0]
+    expected = Path(__file__).resolve().parents[1] / top
+    spec = importlib.util.find_spec(top)
+    places = [Path(place).resolve() for place in (spec.submodule_search_locations or [])] if spec else []
+    if expected not in places:
+        found = str(places[0]) if places else (spec.origin or "nowhere") if spec else "nowhere"
+        owners = importlib.metadata.packages_distributions().get(top, [])
+        others = ", ".join(sorted({owner for owner in owners if owner != "rlplay"})) or "a folder on the path"
+        raise MissingPackageError(
+            f"the package {top!r} that Python finds at {found} belongs to {others}, not to rlplay",
+            f"Start elsewhere, or uninstall {others}, then: pip install --force-reinstall --no-deps rlplay",
+        )

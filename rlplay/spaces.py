@@ -1,0 +1,201 @@
+"""Spaces: finite ones numbered 0 to n - 1 for tables, and every standard one as JSON for files."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from gymnasium import Space, spaces
+
+from rlplay.errors import CheckpointError, SpaceError
+
+_LARGEST = 10_000_000  # entries; beyond this a table would not fit beside its agent
+
+
+class FiniteSpace:
+    """A numbering of the values of a finite space: 0 to n - 1, the last component running fastest.
+
+    Discrete counts from its ``start``; MultiDiscrete, MultiBinary, and Tuples and Dicts of finite spaces (Blackjack)
+    are numbered like the cells of an array whose axes are the components (``numpy.ravel_multi_index`` in C order).
+
+    Attributes:
+        space: the space that is numbered.
+        n: how many values it has.
+        plain: True where value and number are the same.
+    """
+
+    def __init__(self, space: Space[Any]) -> None:
+        self.space = space
+        self.sizes = _sizes(space)
+        self.n = math.prod(self.sizes)
+        self.plain = isinstance(space, spaces.Discrete) and int(space.start) == 0
+
+    def index(self, value: Any) -> int:
+        """The number of a value of the space.
+
+        Raises:
+            SpaceError: the value is not in the space.
+        """
+        if self.plain:
+            try:
+                index = int(value)
+            except (TypeError, ValueError):
+                index = -1
+            if 0 <= index < self.n and index == value:
+                return index
+        elif self.space.contains(value):
+            return self._ravel(self.space, value)
+        raise SpaceError(f"{_brief(value)} is not in {self.space}")
+
+    def value(self, index: int) -> Any:
+        """The value that a number stands for."""
+        return int(index) if self.plain else self._unravel(self.space, int(index))
+
+    def _ravel(self, space: Space[Any], value: Any) -> int:
+        if isinstance(space, spaces.Discrete):
+            return int(value) - int(space.start)
+        if isinstance(space, spaces.MultiDiscrete):
+            return int(np.ravel_multi_index(tuple((value - space.start).ravel()), tuple(space.nvec.ravel())))
+        if isinstance(space, spaces.MultiBinary):
+            return int(np.ravel_multi_index(tuple(np.ravel(value)), (2,) * np.size(value)))
+        index = 0
+        for key, part in _parts(space):
+            index = index * math.prod(_sizes(part)) + self._ravel(part, value[key])
+        return index
+
+    def _unravel(self, space: Space[Any], index: int) -> Any:
+        if isinstance(space, spaces.Discrete):
+            return index + int(space.start)
+        if isinstance(space, spaces.MultiDiscrete):
+            flat = np.array(np.unravel_index(index, tuple(space.nvec.ravel())), dtype=space.dtype)
+            return flat.reshape(space.shape) + space.start
+        if isinstance(space, spaces.MultiBinary):
+            shape = space.shape
+            return np.array(np.unravel_index(index, (2,) * math.prod(shape)), dtype=space.dtype).reshape(shape)
+        values = {}
+        for key, part in reversed(_parts(space)):
+            index, rest = divmod(index, math.prod(_sizes(part)))
+            values[key] = self._unravel(part, rest)
+        if isinstance(space, spaces.Tuple):
+            return tuple(values[key] for key in range(len(values)))
+        return {key: values[key] for key, _ in _parts(space)}
+
+
+def is_finite(space: Space[Any]) -> bool:
+    """Whether the values of a space can be numbered."""
+    if isinstance(space, spaces.Tuple | spaces.Dict):
+        return all(is_finite(part) for _, part in _parts(space))
+    return isinstance(space, spaces.Discrete | spaces.MultiDiscrete | spaces.MultiBinary)
+
+
+def finite(space: Space[Any], owner: str, role: str) -> FiniteSpace:
+    """The numbering of a space that an agent needs finite.
+
+    Args:
+        space: an observation or action space.
+        owner: who asks, for the error.
+        role: ``"observations"`` or ``"actions"``.
+
+    Raises:
+        SpaceError: the space is not finite or too large; names the space and what fits.
+    """
+    if not is_finite(space):
+        raise SpaceError(
+            f"{owner} needs finite {role} and {space} is not",
+            "Take an environment with Discrete, MultiDiscrete or MultiBinary spaces (FrozenLake-v1, Taxi-v4, "
+            "rlplay/GridWorld-v0), or see `rlplay list agents` for agents that take other spaces",
+        )
+    numbered = FiniteSpace(space)
+    if numbered.n > _LARGEST:
+        raise SpaceError(
+            f"{owner} keeps a table and {space} has {numbered.n:,} values, more than {_LARGEST:,}",
+            "Take a coarser environment or an agent with function approximation",
+        )
+    return numbered
+
+
+def _sizes(space: Space[Any]) -> tuple[int, ...]:
+    if isinstance(space, spaces.Discrete):
+        return (int(space.n),)
+    if isinstance(space, spaces.MultiDiscrete):
+        return tuple(int(n) for n in space.nvec.ravel())
+    if isinstance(space, spaces.MultiBinary):
+        return (2,) * math.prod(space.shape)
+    return tuple(math.prod(_sizes(part)) for _, part in _parts(space))
+
+
+def _parts(space: Space[Any]) -> list[tuple[Any, Space[Any]]]:
+    if isinstance(space, spaces.Tuple):
+        return list(enumerate(space.spaces))
+    if isinstance(space, spaces.Dict):
+        return list(space.spaces.items())
+    raise SpaceError(f"{space} has no parts that can be numbered")
+
+
+def _brief(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) < 80 else text[:77] + "..."
+
+
+def to_json(space: Space[Any]) -> dict[str, Any]:
+    """A standard space as plain JSON values."""
+    kind = type(space).__name__
+    if isinstance(space, spaces.Discrete):
+        return {"kind": kind, "n": int(space.n), "start": int(space.start)}
+    if isinstance(space, spaces.MultiDiscrete):
+        return {"kind": kind, "nvec": space.nvec.tolist(), "start": np.asarray(space.start).tolist()}
+    if isinstance(space, spaces.MultiBinary):
+        return {"kind": kind, "shape": list(space.shape)}
+    if isinstance(space, spaces.Box):
+        low, high = (_bounds(b) for b in (space.low, space.high))
+        return {"kind": kind, "low": low, "high": high, "shape": list(space.shape), "dtype": str(space.dtype)}
+    if isinstance(space, spaces.Tuple | spaces.Dict):
+        return {"kind": kind, "parts": [[key, to_json(part)] for key, part in _parts(space)]}
+    raise SpaceError(f"{space} cannot be written to a file")
+
+
+def _bounds(bound: Any) -> Any:
+    """One number where all bounds are the same, a nested list otherwise; infinities as text, for strict JSON."""
+    values = np.unique(bound)
+    listed = values[0].item() if values.size == 1 else bound.tolist()
+    return _spell(listed)
+
+
+def _spell(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_spell(v) for v in value]
+    return str(value) if isinstance(value, float) and math.isinf(value) else value
+
+
+def _read_bounds(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_read_bounds(v) for v in value]
+    return float(value) if isinstance(value, str) else value
+
+
+def from_json(data: Any) -> Space[Any]:
+    """The space that `to_json` wrote.
+
+    Raises:
+        CheckpointError: the data describe no space.
+    """
+    try:
+        kind = data["kind"]
+        if kind == "Discrete":
+            return spaces.Discrete(int(data["n"]), start=int(data["start"]))
+        if kind == "MultiDiscrete":
+            return spaces.MultiDiscrete(np.array(data["nvec"]), start=np.array(data["start"]))
+        if kind == "MultiBinary":
+            return spaces.MultiBinary(data["shape"])
+        if kind == "Box":
+            shape, dtype = tuple(int(n) for n in data["shape"]), np.dtype(data["dtype"])
+            low, high = (np.broadcast_to(_read_bounds(data[b]), shape).astype(dtype) for b in ("low", "high"))
+            return spaces.Box(low, high, shape, dtype.type)
+        if kind == "Tuple":
+            return spaces.Tuple([from_json(part) for _, part in data["parts"]])
+        if kind == "Dict":
+            return spaces.Dict([(key, from_json(part)) for key, part in data["parts"]])
+    except (KeyError, TypeError, ValueError, AssertionError) as error:
+        raise CheckpointError(f"the file describes a space that cannot be: {_brief(data)}") from error
+    raise CheckpointError(f"the file describes an unknown space: {_brief(data)}")

@@ -1,0 +1,106 @@
+"""Finished episodes, counted and remembered alike by both drivers."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rlplay.compiled.cache import compiled
+
+
+class FinishedEpisode(NamedTuple):
+    """One finished episode: its number from 0, undiscounted return, length in steps, and the step it ended at."""
+
+    episode: int
+    episode_return: float
+    length: int
+    timestep: int
+
+
+@compiled
+def is_kept(episode: int) -> bool:
+    """Whether an episode is kept as a row: all of the first 10,000, then a tenth, then a hundredth, and so on.
+
+    At millions of episodes a second a row each would fill the disk; counts and sums stay exact.
+    """
+    stride = 1
+    while episode >= 10_000 * stride:
+        stride *= 10
+    return episode % stride == 0
+
+
+class EpisodeStatistics:
+    """What is known of a run's episodes.
+
+    Attributes:
+        episodes: how many have finished.
+        total_return: the sum of their returns.
+        recent: the last 100 that were kept.
+    """
+
+    def __init__(self) -> None:
+        self.episodes = 0
+        self.total_return = 0.0
+        self.recent: deque[FinishedEpisode] = deque(maxlen=100)
+        self._new: list[FinishedEpisode] = []
+
+    def finish(self, episode_return: float, length: int, timestep: int) -> None:
+        """Count one finished episode (the stepwise driver)."""
+        if is_kept(self.episodes):
+            self.keep(FinishedEpisode(self.episodes, episode_return, length, timestep))
+        self.episodes += 1
+        self.total_return += episode_return
+
+    def keep(self, row: FinishedEpisode) -> None:
+        """Remember one kept row (the compiled driver counts by itself)."""
+        self.recent.append(row)
+        self._new.append(row)
+
+    def take_new(self) -> list[FinishedEpisode]:
+        """The rows kept since the last call."""
+        rows, self._new = self._new, []
+        return rows
+
+    @property
+    def mean_return(self) -> float:
+        """Mean return of the recent episodes; NaN before the first."""
+        return float(np.mean([row.episode_return for row in self.recent])) if self.recent else float("nan")
+
+    @property
+    def mean_length(self) -> float:
+        """Mean length of the recent episodes in steps; NaN before the first."""
+        return float(np.mean([row.length for row in self.recent])) if self.recent else float("nan")
+
+    def state(self) -> dict[str, Any]:
+        """Everything as JSON values."""
+        return {
+            "episodes": self.episodes,
+            "total_return": self.total_return,
+            "recent": [list(row) for row in self.recent],
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Put back what `state` gave."""
+        self.episodes, self.total_return = int(state["episodes"]), float(state["total_return"])
+        self.recent.clear()
+        self._new.clear()
+        for episode, episode_return, length, timestep in state["recent"]:
+            self.recent.append(FinishedEpisode(int(episode), float(episode_return), int(length), int(timestep)))
+
+
+def interquartile_mean(values: NDArray[np.float64]) -> float:
+    """Mean of the middle half of the values, robust against lucky and unlucky runs (Agarwal et al. 2021)."""
+    ordered = np.sort(np.asarray(values, dtype=np.float64))
+    cut = len(ordered) // 4
+    return float(ordered[cut : len(ordered) - cut].mean())
+
+
+def bootstrap_interval(values: NDArray[np.float64], confidence: float = 0.95) -> tuple[float, float]:
+    """Percentile bootstrap interval of the mean over 10,000 fixed resamples (Efron 1979); the same on every call."""
+    values = np.asarray(values, dtype=np.float64)
+    resamples = np.random.default_rng(0).integers(len(values), size=(10_000, len(values)))
+    low, high = np.quantile(values[resamples].mean(axis=1), [(1 - confidence) / 2, (1 + confidence) / 2])
+    return float(low), float(high)
