@@ -55,11 +55,19 @@ def _draw_cell(surface: pygame.Surface, rect: pygame.Rect, cell: Cell) -> None:
     if cell.restart:
         color = CLIFF
     if cell.terminal:
-        color = HOLE if cell.reward is None or cell.reward < 0 else GOAL
+        color = GOAL if cell.goal else HOLE
     surface.fill(color, rect)
     pygame.draw.rect(surface, EDGE, rect, 1)
-    if cell.terminal:
+    if cell.goal:
         _draw_flag(surface, rect)
+    elif cell.reward is not None and not cell.restart:
+        _draw_reward(surface, rect, cell.reward)
+
+
+def _draw_reward(surface: pygame.Surface, rect: pygame.Rect, reward: float) -> None:
+    pygame.font.init()
+    text = pygame.font.Font(None, max(rect.height // 2, 8)).render(f"{reward:+g}", True, (70, 60, 90))
+    surface.blit(text, text.get_rect(center=rect.center))
 
 
 def _draw_flag(surface: pygame.Surface, rect: pygame.Rect) -> None:

@@ -15,8 +15,8 @@ Header keys, all optional:
     bump reward     reward of a move against a wall or the edge, the step reward by default
     slip            probability that a move from slippery floor goes off to one of its sides, 0.2 by default
     wind            cells by which each column pushes up
-    cell X          a character of your own: wall, start, terminal, restart, reward=NUMBER (on entering), slip=NUMBER,
-                    jump=Y (every move from X leads to the cell marked Y and pays X's reward)
+    cell X          a character of your own: wall, start, terminal, goal (looks like one), restart, reward=NUMBER (on entering),
+                    slip=NUMBER, jump=Y (every move from X leads to the cell marked Y and pays X's reward)
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ class Cell:
     wall: bool = False
     start: bool = False
     terminal: bool = False
+    goal: bool = False
     restart: bool = False
     reward: float | None = None
     slip: float = 0.0
@@ -144,7 +145,7 @@ def parse_map(text: str, name: str = "map") -> GridMap:
         ".": Cell(),
         "#": Cell(wall=True),
         "S": Cell(start=True),
-        "G": Cell(terminal=True, reward=goal),
+        "G": Cell(terminal=True, goal=True, reward=goal),
         "H": Cell(terminal=True),
         "C": Cell(restart=True, reward=-100.0),
         "~": Cell(slip=slip),
@@ -188,7 +189,7 @@ def _cell(name: str, character: str, words: str) -> Cell:
     cell = Cell()
     for word in words.replace(",", " ").split():
         key, equals, value = word.partition("=")
-        if key in ("wall", "start", "terminal", "restart") and not equals:
+        if key in ("wall", "start", "terminal", "goal", "restart") and not equals:
             cell = replace(cell, **{key: True})
         elif key == "reward":
             cell = replace(cell, reward=_number(name, f"cell {character}", value))
@@ -200,7 +201,7 @@ def _cell(name: str, character: str, words: str) -> Cell:
             raise unknown(
                 f"word for cell {character} of map {name}",
                 word,
-                ["wall", "start", "terminal", "restart", "reward=NUMBER", "slip=NUMBER", "jump=CHARACTER"],
+                ["wall", "start", "terminal", "goal", "restart", "reward=NUMBER", "slip=NUMBER", "jump=CHARACTER"],
             )
     return cell
 

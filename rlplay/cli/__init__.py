@@ -1,0 +1,69 @@
+"""The command line: one verb a file, errors in two lines, exit codes 0, 1 (failed), 2 (usage), 130 (interrupted)."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import warnings
+from typing import Any, TextIO
+
+from rlplay.cli.arguments import parser
+from rlplay.errors import EnvironmentFault, RlplayError
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a command; returns its exit code."""
+    arguments = parser().parse_args(argv)
+    warnings.showwarning = _show_warning
+    try:
+        verb = importlib.import_module(f"rlplay.cli.{arguments.module}")
+        code = verb.run(arguments)
+        sys.stdout.flush()
+        return int(code or 0)
+    except RlplayError as error:
+        if arguments.debug:
+            raise
+        if isinstance(error, EnvironmentFault) and error.__cause__ is not None:
+            import traceback
+
+            traceback.print_exception(error.__cause__)
+        _say(error.cause, error.remedy)
+        return error.exit_code
+    except KeyboardInterrupt:
+        if arguments.debug:
+            raise
+        return 130
+    except BrokenPipeError:
+        # The reader is gone (rlplay list | head): be quiet, also when Python flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        if arguments.debug:
+            raise
+        _say(f"{type(error).__name__}: {error}", "")
+        return 1
+
+
+def _say(cause: str, remedy: str) -> None:
+    for line in (f"rlplay: {cause}", f"  {remedy}" if remedy else ""):
+        if line:
+            _print(line)
+
+
+def _print(line: str) -> None:
+    """Print to standard error, also where its encoding (C locale) lacks a character."""
+    encoding = getattr(sys.stderr, "encoding", None) or "ascii"
+    print(line.encode(encoding, "replace").decode(encoding), file=sys.stderr)
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+    **_: Any,
+) -> None:
+    _print(f"rlplay: warning: {' '.join(str(message).split())}")

@@ -1,0 +1,186 @@
+"""All verbs and their flags. RL Zoo's names; the same flag means the same in every verb."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from rich_argparse import RawDescriptionRichHelpFormatter
+
+from rlplay.errors import unknown
+
+_EPILOG = """examples:
+  rlplay demo                                                   see an agent learn, in under a minute
+  rlplay train --algo q-learning --env FrozenLake-v1 -n 2000000 --seed 0
+  rlplay watch --algo q-learning --env FrozenLake-v1
+  rlplay eval  --algo q-learning --env FrozenLake-v1 --eval-episodes 100
+  rlplay train --algo sarsa --env my_package.my_module:MyEnv --watch
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says the nearest verb for one that is not known."""
+
+    def error(self, message: str) -> None:  # type: ignore[override]
+        if "invalid choice" in message and "verb" in message:
+            given = message.split("'")[1]
+            error = unknown("verb", given, _VERBS)
+            message = f"{error.cause}. {error.remedy}"
+        print(f"rlplay: {message}\n  See: {self.prog} --help", file=sys.stderr)
+        sys.exit(2)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of the whole command line."""
+    top = _Parser(
+        prog="rlplay",
+        description="A reinforcement-learning gym playground: train agents, watch them, read how they work.",
+        epilog=_EPILOG,
+        formatter_class=RawDescriptionRichHelpFormatter,
+    )
+    top.add_argument("--version", action="version", version=_version())
+    verbs = top.add_subparsers(dest="verb", metavar="verb", required=True, parser_class=_Parser)
+    for name, (module, help_text, add) in _VERBS.items():
+        verb = verbs.add_parser(
+            name, help=help_text, description=help_text, formatter_class=RawDescriptionRichHelpFormatter
+        )
+        verb.set_defaults(module=module)
+        add(verb)
+        verb.add_argument("--debug", action="store_true", help="show tracebacks")
+    return top
+
+
+def _version() -> str:
+    from rlplay import __version__
+
+    return f"rlplay {__version__}"
+
+
+def _common(verb: argparse.ArgumentParser) -> None:
+    """What is run, and where runs live: the same in every verb."""
+    what = verb.add_argument_group("agent and environment")
+    what.add_argument("--algo", nargs="+", metavar="ID", help="agent, see `rlplay list agents` (several make a grid)")
+    what.add_argument(
+        "--env", nargs="+", metavar="ID", help="environment id or package.module:Class (several make a grid)"
+    )
+    what.add_argument(
+        "--env-kwargs", nargs="+", default=[], metavar="K:V", help="arguments of the environment, e.g. map:cliff"
+    )
+    what.add_argument("--seed", nargs="+", type=int, default=None, metavar="N", help="seed (several make a grid)")
+    what.add_argument(
+        "--dynamics",
+        choices=["auto", "native", "gymnasium"],
+        default="auto",
+        help="whose dynamics run: compiled from the transition table, or Gymnasium's own (default: auto)",
+    )
+    where = verb.add_argument_group("files")
+    where.add_argument(
+        "-f", "--log-folder", type=Path, default=Path("logs"), metavar="DIR", help="folder of runs (default: logs)"
+    )
+    where.add_argument("-i", "--trained-agent", metavar="FILE", help="a saved agent (.rlp) or a run folder")
+    where.add_argument("--exp-id", type=int, metavar="K", help="number of the run (default: the newest)")
+    where.add_argument("--load-best", action="store_true", help="take the best checkpoint in place of the last")
+    where.add_argument("--load-checkpoint", type=int, metavar="N", help="take the checkpoint of N timesteps")
+
+
+def _acting(verb: argparse.ArgumentParser) -> None:
+    acting = verb.add_argument_group("acting")
+    choice = acting.add_mutually_exclusive_group()
+    choice.add_argument("--deterministic", action="store_true", default=True, help="take the best action (default)")
+    choice.add_argument(
+        "--stochastic", dest="deterministic", action="store_false", help="follow the agent's own policy"
+    )
+
+
+def _window(verb: argparse.ArgumentParser) -> None:
+    window = verb.add_argument_group("window")
+    window.add_argument("--size", default="1280x720", metavar="WxH", help="size of the window (default: 1280x720)")
+    window.add_argument("--fps", type=float, metavar="N", help="environment steps a second at speed 1")
+    window.add_argument("--headless", action="store_true", help="open no window; write what it would show to --output")
+    window.add_argument(
+        "-o", "--output", type=Path, metavar="FILE", help="record what the window shows (.gif, .mp4 or .png)"
+    )
+    window.add_argument("--max-steps", type=int, metavar="N", help="stop after N steps of the environment")
+
+
+def _train(verb: argparse.ArgumentParser) -> None:
+    _common(verb)
+    how = verb.add_argument_group("training")
+    how.add_argument("-n", "--n-timesteps", type=int, metavar="N", help="timesteps (default: 100000)")
+    how.add_argument(
+        "-params", "--hyperparams", nargs="+", default=[], metavar="K:V", help="hyperparameters, e.g. alpha:0.5"
+    )
+    how.add_argument("-conf", "--conf-file", metavar="FILE", help="hyperparameters from an RL Zoo YAML file")
+    how.add_argument(
+        "--engine",
+        choices=["auto", "python", "compiled"],
+        default="auto",
+        help="step by step in Python, or one native loop; the same bits (default: auto)",
+    )
+    how.add_argument("--resume", metavar="RUN", help="finish a run that was interrupted or killed: its folder")
+    how.add_argument("--watch", action="store_true", help="open a window on the agent while it learns")
+    logs = verb.add_argument_group("evaluation and logs")
+    logs.add_argument("--eval-freq", type=int, metavar="N", help="timesteps between evaluations (default: a tenth; -1: none)")
+    logs.add_argument("--eval-episodes", type=int, default=5, metavar="N", help="episodes an evaluation (default: 5)")
+    logs.add_argument("--save-freq", type=int, metavar="N", help="timesteps between numbered checkpoints")
+    logs.add_argument("--keep", type=int, metavar="K", help="numbered checkpoints to keep (default: all)")
+    logs.add_argument("--log-interval", type=int, metavar="N", help="episodes between log rows (default: 100 rows)")
+    logs.add_argument("-tb", "--tensorboard-log", type=Path, metavar="DIR", help="TensorBoard folder (extra: tensorboard)")
+    logs.add_argument("-P", "--progress", action=argparse.BooleanOptionalAction, default=None, help="progress bar")
+
+
+def _watch(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("path", nargs="?", metavar="PATH", help="a saved agent or a run folder (default: the newest run)")
+    _common(verb)
+    _acting(verb)
+    _window(verb)
+    verb.add_argument("--follow", action="store_true", help="take over new weights while the run goes on")
+
+
+def _eval(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("path", nargs="?", metavar="PATH", help="a saved agent or a run folder (default: the newest run)")
+    _common(verb)
+    _acting(verb)
+    verb.add_argument("--eval-episodes", type=int, default=20, metavar="N", help="episodes (default: 20)")
+
+
+def _play(verb: argparse.ArgumentParser) -> None:
+    _common(verb)
+    _window(verb)
+    verb.add_argument("--record", type=Path, metavar="FILE", help="write the episodes you play (seed and actions, JSON)")
+
+
+def _replay(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("path", metavar="FILE", help="an episode file")
+    _common(verb)
+    _window(verb)
+    verb.add_argument("--check", action="store_true", help="open no window: only verify that it replays exactly")
+
+
+def _list(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("what", nargs="?", choices=["agents", "envs", "runs"], help="one kind only")
+    verb.add_argument("-f", "--log-folder", type=Path, default=Path("logs"), metavar="DIR", help="folder of runs")
+    verb.add_argument("--all", action="store_true", help="every environment in Gymnasium's registry too")
+
+
+def _show(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("name", help="an agent or environment, e.g. q-learning or FrozenLake-v1")
+    verb.add_argument("--source", action="store_true", help="print the whole file")
+
+
+def _demo(verb: argparse.ArgumentParser) -> None:
+    _window(verb)
+    verb.add_argument("--seed", type=int, metavar="N", help="seed")
+
+
+_VERBS = {
+    "demo": ("demo", "see an agent learn, in under a minute", _demo),
+    "train": ("train", "train an agent in an environment", _train),
+    "watch": ("watch", "watch a saved agent in a window", _watch),
+    "eval": ("evaluate", "play episodes with a saved agent and report the returns", _eval),
+    "play": ("play", "play an environment yourself", _play),
+    "replay": ("replay", "show a recorded episode again, or verify it", _replay),
+    "list": ("listing", "what is there: agents, environments, runs", _list),
+    "show": ("show", "the idea, the equation, the hyperparameters and the file of an agent", _show),
+}

@@ -1,0 +1,97 @@
+"""What several verbs share: loading the agent that the flags name, and the console."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from argparse import Namespace
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from rlplay.errors import UsageError
+from rlplay.settings import parse_pairs
+
+if TYPE_CHECKING:
+    from rlplay.agent import Agent
+
+
+@cache
+def console() -> Console:
+    """Standard output for people: plain text where it is not a terminal."""
+    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+
+
+def one(values: list[Any] | None, flag: str) -> Any:
+    """The single value of a flag that takes several in grids.
+
+    Raises:
+        UsageError: several were given to a verb that takes one.
+    """
+    if values and len(values) > 1:
+        raise UsageError(f"{flag} takes one value here, got {' '.join(map(str, values))}")
+    return values[0] if values else None
+
+
+def agent_file(arguments: Namespace) -> Path:
+    """The file that PATH, -i or --algo and --env name."""
+    from rlplay.runs import find_agent_file
+
+    return find_agent_file(
+        getattr(arguments, "path", None) or arguments.trained_agent,
+        arguments.log_folder,
+        one(arguments.algo, "--algo"),
+        one(arguments.env, "--env"),
+        arguments.exp_id,
+        best=arguments.load_best,
+        step=arguments.load_checkpoint,
+    )
+
+
+def typed_env(arguments: Namespace, **kwargs: Any) -> Any:
+    """The environment that the user typed with --env, made; None where none was typed."""
+    from rlplay.making import make
+
+    env_id = one(arguments.env, "--env")
+    if env_id is None:
+        if arguments.env_kwargs:
+            raise UsageError("--env-kwargs goes with --env", "Name the environment too")
+        return None
+    given = {"dynamics": arguments.dynamics, **kwargs}
+    return make(env_id, **given, **parse_pairs(arguments.env_kwargs, "--env-kwargs"))
+
+
+def load_agent(arguments: Namespace) -> tuple[Agent, Path]:
+    """The agent that the flags name, in the environment that was typed or that its file names.
+
+    Raises:
+        UsageError: its environment is a class of the user's and was not typed again.
+    """
+    from rlplay import saving
+    from rlplay.agent import NoEnvironment
+
+    path = agent_file(arguments)
+    explicit = bool(getattr(arguments, "path", None) or arguments.trained_agent)
+    use_typed = explicit or ":" in (one(arguments.env, "--env") or "") or arguments.env_kwargs
+    agent = saving.load(path, typed_env(arguments) if use_typed else None)
+    if isinstance(agent.env, NoEnvironment):
+        raise UsageError(
+            f"{path} was trained in {agent.env.wanted or 'an environment without an id'}, which is not registered here",
+            f"Type it: --env {agent.env.wanted.split(' ')[0] or 'package.module:Class'}",
+        )
+    return agent, path
+
+
+def quoted(words: list[str]) -> str:
+    """A command as one types it."""
+    return shlex.join(words)
+
+
+def follow_up(verb: str, path: Path, agent: Agent) -> str:
+    """The command that continues with a file: the environment is typed again where a file may not import it."""
+    from rlplay.making import reference
+
+    ref = reference(agent.env)
+    return quoted(["rlplay", verb, str(path), *(["--env", ref.id] if ref.typed else [])])

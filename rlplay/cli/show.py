@@ -1,0 +1,69 @@
+"""``rlplay show``: an agent's idea, equation, hyperparameters and file; an environment's spaces and description."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from argparse import Namespace
+from pathlib import Path
+
+from rich.table import Table
+
+from rlplay import registry
+from rlplay.cli.common import console
+from rlplay.errors import unknown
+from rlplay.hyperparameters import declared
+
+
+def run(arguments: Namespace) -> int:
+    """Print the page of an agent or environment."""
+    name = arguments.name
+    if name in registry.agent_ids():
+        _agent(name, whole=arguments.source)
+        return 0
+    from rlplay.making import known_env_ids
+
+    if name in known_env_ids() or ":" in name:
+        _environment(name, whole=arguments.source)
+        return 0
+    raise unknown("agent or environment", name, [*registry.agent_ids(), *known_env_ids()], "See `rlplay list`")
+
+
+def _agent(name: str, *, whole: bool) -> None:
+    cls, out = registry.agent_class(name), console()
+    module = sys.modules[cls.__module__]
+    path = Path(module.__file__ or "")
+    if whole:
+        out.print(path.read_text(encoding="utf-8"), markup=False)
+        return
+    out.print(f"[bold]{name}[/]   from {cls.__module__.split('.')[0]} import {cls.__name__}\n")
+    out.print(inspect.cleandoc(module.__doc__ or ""), markup=False)
+    table = Table(title="\nhyperparameters", title_justify="left", title_style="bold", box=None, padding=(0, 2))
+    for column in ("name", "default", "range", "meaning"):
+        table.add_column(column, style="cyan" if column == "name" else "")
+    for parameter in declared(cls).values():
+        table.add_row(parameter.name, str(parameter.default), str(parameter.rule), parameter.rule.meaning)
+    out.print(table)
+    out.print(f"\n[bold]file[/] {path}   (rlplay show {name} --source)")
+
+
+def _environment(name: str, *, whole: bool) -> None:
+    from rlplay.making import make, reference
+
+    env, native, out = make(name, dynamics="gymnasium"), make(name), console()
+    cls = type(env.unwrapped)
+    path = inspect.getsourcefile(cls) or ""
+    if whole:
+        out.print(Path(path).read_text(encoding="utf-8"), markup=False)
+        return
+    limit = env.spec.max_episode_steps if env.spec else None
+    out.print(f"[bold]{name}[/]\n")
+    for label, value in (
+        ("observations", env.observation_space),
+        ("actions", env.action_space),
+        ("time limit", f"{limit:,} steps" if limit else "none"),
+        ("dynamics", reference(native).dynamics),
+        ("file", path),
+    ):
+        out.print(f"[bold]{label:13s}[/] {value}", markup=True)
+    out.print("\n" + inspect.cleandoc(cls.__doc__ or ""), markup=False)

@@ -1,0 +1,241 @@
+"""``rlplay train``: one run or a grid of runs, logged in RL Zoo's layout, resumable after a kill."""
+
+from __future__ import annotations
+
+import itertools
+import subprocess
+import sys
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+
+from rlplay import registry, saving
+from rlplay.agent import Agent
+from rlplay.callbacks import Callback, CheckpointCallback, EvalCallback, short_number
+from rlplay.cli.common import console, follow_up, one, quoted, typed_env
+from rlplay.errors import UsageError
+from rlplay.files import locked
+from rlplay.logs import LogCallback
+from rlplay.making import make, reference
+from rlplay.runs import RunFolder, find_agent_file, new_run
+from rlplay.settings import parse_pairs, read_zoo_file
+from rlplay.training import choose_engine
+
+_DEFAULT_TIMESTEPS = 100_000
+
+
+def run(arguments: Namespace) -> int:
+    """Train what the flags name."""
+    if arguments.resume:
+        return _resume(arguments)
+    if arguments.trained_agent:
+        return _continue(arguments)
+    if not (arguments.algo and arguments.env):
+        raise UsageError(
+            "train needs --algo and --env", "For example: rlplay train --algo q-learning --env FrozenLake-v1"
+        )
+    grid = list(itertools.product(arguments.algo, arguments.env, arguments.seed or [None]))
+    if arguments.watch and len(grid) > 1:
+        raise UsageError(f"--watch shows one run and the flags name {len(grid)}")
+    for algo in arguments.algo:
+        registry.agent_class(algo)  # every name is checked before the first run starts
+    for algo, env_id, seed in grid:
+        _new(arguments, algo, env_id, seed)
+    return 0
+
+
+def _new(arguments: Namespace, algo: str, env_id: str, seed: int | None) -> None:
+    cls = registry.agent_class(algo)
+    settings = read_zoo_file(arguments.conf_file, env_id) if arguments.conf_file else {}
+    timesteps = arguments.n_timesteps
+    if timesteps is None:
+        timesteps = int(settings.get("n_timesteps", _DEFAULT_TIMESTEPS))
+    settings.pop("n_timesteps", None)
+    settings.update(parse_pairs(arguments.hyperparams, "-params"))
+    env_kwargs = parse_pairs(arguments.env_kwargs, "--env-kwargs")
+    agent = _make_agent(cls, make(env_id, dynamics=arguments.dynamics, **env_kwargs), seed, settings)
+    _check_timesteps(timesteps)
+    folder = new_run(arguments.log_folder, algo, env_id)
+    asked = {
+        "algo": algo,
+        "env": env_id,
+        "env_kwargs": reference(agent.env).kwargs,
+        "seed": agent.seed,
+        "n_timesteps": timesteps,
+        "dynamics": arguments.dynamics,
+        "engine": arguments.engine,
+        "eval_freq": arguments.eval_freq,
+        "eval_episodes": arguments.eval_episodes,
+        "save_freq": arguments.save_freq,
+        "keep": arguments.keep,
+        "log_interval": arguments.log_interval,
+        "tensorboard_log": str(arguments.tensorboard_log) if arguments.tensorboard_log else None,
+    }
+    folder.write_settings(agent.hyperparameters, asked, quoted(["rlplay", *sys.argv[1:]]))
+    _train(agent, folder, asked, arguments, fresh=True)
+
+
+def _make_agent(cls: type[Agent], env: gym.Env[Any, Any], seed: int | None, settings: dict[str, Any]) -> Agent:
+    from rlplay.hyperparameters import checked
+
+    settings = checked(cls, settings)  # names and ranges, before the constructor would stumble over a name
+    return cls(env, seed=seed, **settings)
+
+
+def _resume(arguments: Namespace) -> int:
+    """Finish what a run was asked for originally."""
+    folder = RunFolder(Path(arguments.resume))
+    asked = folder.arguments()
+    path = folder.newest_checkpoint()
+    env = typed_env(arguments)
+    if env is None and ":" in str(asked["env"]):
+        raise UsageError(
+            f"{folder.path} was trained in {asked['env']}, which a file may not import",
+            f"Type it again: {quoted(['rlplay', 'train', '--resume', str(folder.path), '--env', str(asked['env'])])}",
+        )
+    if env is None:
+        env = make(str(asked["env"]), dynamics=asked["dynamics"], **dict(asked["env_kwargs"]))
+    agent = saving.load(path, env)
+    left = asked["n_timesteps"] - agent.num_timesteps
+    if left <= 0:
+        console().print(f"{folder.path} is complete: {agent.num_timesteps:,} {agent.timestep}s")
+        return 0
+    console().print(f"resuming {folder.path} at {agent.num_timesteps:,} of {asked['n_timesteps']:,} {agent.timestep}s")
+    arguments.engine = asked["engine"]
+    _train(agent, folder, asked, arguments, fresh=False)
+    return 0
+
+
+def _continue(arguments: Namespace) -> int:
+    """Add timesteps to a saved agent, in a run of its own."""
+    if arguments.hyperparams or arguments.conf_file:
+        raise UsageError("-i goes on with the saved hyperparameters", "Leave out -params and -conf, or train anew")
+    path = find_agent_file(arguments.trained_agent, arguments.log_folder, None, None, best=arguments.load_best)
+    agent = saving.load(path, typed_env(arguments))
+    if one(arguments.algo, "--algo") not in (None, agent.id):
+        raise UsageError(f"{path} holds {agent.id}, not {arguments.algo[0]}")
+    added = arguments.n_timesteps or _DEFAULT_TIMESTEPS
+    _check_timesteps(added)
+    ref = reference(agent.env)
+    folder = new_run(arguments.log_folder, agent.id, ref.id or "environment")
+    asked = {
+        **{key: None for key in ("eval_freq", "save_freq", "keep", "log_interval", "tensorboard_log")},
+        "algo": agent.id,
+        "env": ref.id,
+        "env_kwargs": ref.kwargs,
+        "seed": agent.seed,
+        "n_timesteps": agent.num_timesteps + added,
+        "dynamics": arguments.dynamics,
+        "engine": arguments.engine,
+        "eval_episodes": arguments.eval_episodes,
+        "trained_agent": str(path),
+    }
+    asked.update(eval_freq=arguments.eval_freq, save_freq=arguments.save_freq, keep=arguments.keep)
+    folder.write_settings(agent.hyperparameters, asked, quoted(["rlplay", *sys.argv[1:]]))
+    _train(agent, folder, asked, arguments, fresh=False)
+    return 0
+
+
+def _check_timesteps(timesteps: int) -> None:
+    if timesteps < 1:
+        raise UsageError(f"-n {timesteps} is not 1 or more")
+
+
+def _train(agent: Agent, folder: RunFolder, asked: dict[str, Any], arguments: Namespace, *, fresh: bool) -> None:
+    total = asked["n_timesteps"] - (0 if fresh else agent.num_timesteps)
+    callbacks, evaluations, checkpoints = _callbacks(folder, asked, watched=arguments.watch)
+    engine = choose_engine(agent, arguments.engine, callbacks)
+    ref = reference(agent.env)
+    out = console()
+    out.print(f"[bold]{agent.id}[/] in [bold]{ref}[/], seed {agent.seed}, {total:,} {agent.timestep}s")
+    out.print(f"  engine {engine}, dynamics {ref.dynamics}", style="dim")
+    out.print(f"  {folder.path}", style="dim")
+    if why := agent.why_not_compiled():
+        out.print(f"  (not compiled: {why})", style="dim")
+    window = _open_window(folder, agent, arguments) if arguments.watch else None
+    bar = arguments.progress if arguments.progress is not None else sys.stderr.isatty()
+    summary = _Summary()
+    try:
+        with locked(folder.path):
+            agent.learn(
+                total,
+                [*callbacks, summary],
+                log_interval=asked["log_interval"],
+                progress_bar=bar,
+                reset_num_timesteps=fresh,
+                engine=engine,
+            )
+    except KeyboardInterrupt:
+        typed = ["--env", ref.id] if ref.typed else []
+        out.print(f"interrupted at {agent.num_timesteps:,} {agent.timestep}s, saved. Go on with:")
+        out.print(f"  {quoted(['rlplay', 'train', '--resume', str(folder.path), *typed])}")
+        raise
+    _report(agent, folder, evaluations, summary)
+    if window is not None:
+        out.print("training is done; the window stays until you close it (q)")
+        window.wait()
+
+
+class _Summary(Callback):
+    """Remembers the run for the last line."""
+
+    def on_training_end(self) -> None:
+        self.finished = self.run
+
+
+def _callbacks(
+    folder: RunFolder, asked: dict[str, Any], *, watched: bool
+) -> tuple[list[Callback], EvalCallback | None, CheckpointCallback]:
+    callbacks: list[Callback] = []
+    evaluations = None
+    freq = asked["eval_freq"]
+    if freq is None:
+        freq = max(asked["n_timesteps"] // 10, 1)
+    if freq > 0:
+        evaluations = EvalCallback(
+            eval_freq=freq,
+            n_eval_episodes=asked["eval_episodes"],
+            best_model_save_path=folder.path,
+            log_path=folder.path,
+        )
+        callbacks.append(evaluations)
+    save_freq = asked["save_freq"]
+    checkpoints = CheckpointCallback(
+        save_freq if save_freq and save_freq > 0 else None,
+        folder.path,
+        keep=asked["keep"],
+        rolling=folder.last,
+        rolling_seconds=0.5 if watched else 30.0,
+    )
+    tensorboard = Path(asked["tensorboard_log"]) if asked["tensorboard_log"] else None
+    return [*callbacks, LogCallback(folder, evaluations, tensorboard), checkpoints], evaluations, checkpoints
+
+
+def _open_window(folder: RunFolder, agent: Agent, arguments: Namespace) -> subprocess.Popen[bytes]:
+    """The window is a process of its own that follows the run's files: training is neither slowed nor touched."""
+    from rlplay.viewer.display import require_display
+
+    require_display()
+    agent.save(folder.last)
+    ref = reference(agent.env)
+    typed = ["--env", ref.id] if ref.typed else []
+    return subprocess.Popen([sys.executable, "-m", "rlplay", "watch", str(folder.path), "--follow", *typed])
+
+
+def _report(agent: Agent, folder: RunFolder, evaluations: EvalCallback | None, summary: _Summary) -> None:
+    out, finished = console(), summary.finished
+    compile_time = f", compiling {finished.compile_seconds:.1f} s (once a machine)" if finished.compile_seconds else ""
+    out.print(
+        f"{agent.num_timesteps:,} {agent.timestep}s, {short_number(finished.steps_per_second)} {agent.timestep}s/s "
+        f"({finished.learn_seconds:.2f} s of learning{compile_time})"
+    )
+    if agent.statistics.recent:
+        out.print(f"  return while learning {agent.statistics.mean_return:.3g} over the last episodes")
+    if evaluations and evaluations.evaluations:
+        best = evaluations.best_mean_reward
+        out.print(f"  return evaluated      {evaluations.evaluations[-1].mean:.3g}, best {best:.3g}")
+    elif agent.num_timesteps < finished.target:
+        out.print(f"  converged after {agent.num_timesteps:,} {agent.timestep}s")
+    out.print(f"watch it:  {follow_up('watch', folder.path, agent)}")

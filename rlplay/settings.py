@@ -1,0 +1,77 @@
+"""Hyperparameters from text: ``-params key:value`` and RL Zoo's YAML files, parsed without ever running code."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from rlplay.errors import UsageError, unknown
+
+
+def parse_pairs(pairs: list[str], flag: str) -> dict[str, Any]:
+    """``["alpha:0.5", "map:cliff"]`` as a dictionary; values are YAML literals.
+
+    Raises:
+        UsageError: a word without a colon, or a value that is no literal.
+    """
+    found = {}
+    for pair in pairs:
+        key, colon, value = pair.partition(":")
+        if not (colon and key):
+            raise UsageError(f"{flag} {pair!r} is not key:value", f"For example {flag} alpha:0.5")
+        found[key] = _literal(value, f"{flag} {pair}")
+    return found
+
+
+def read_zoo_file(path: str, env_id: str) -> dict[str, Any]:
+    """The settings of one environment in an RL Zoo hyperparameter file (``hyperparams/<algo>.yml``).
+
+    The keys are environment ids; ``default`` serves those that are not named. Texts such as ``dict(a=1)`` become
+    dictionaries of literals; nothing is evaluated.
+
+    Raises:
+        UsageError: no such file, not YAML, or no entry that fits.
+    """
+    try:
+        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"the settings {path} cannot be read: {error}") from error
+    except yaml.YAMLError as error:
+        raise UsageError(f"the settings {path} are not plain YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(content, dict):
+        raise UsageError(f"the settings {path} have no environment ids as keys")
+    entry = content.get(env_id, content.get("default"))
+    if entry is None:
+        raise unknown(f"environment in {path}", env_id, [str(key) for key in content])
+    if not isinstance(entry, dict):
+        raise UsageError(f"the settings of {env_id} in {path} are not key: value pairs")
+    return {key: _dict_text(value) for key, value in entry.items()}
+
+
+def _literal(text: str, place: str) -> Any:
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise UsageError(f"{place} has a value that is no literal") from error
+    if isinstance(value, str):
+        try:
+            return float(value)  # YAML 1.1 takes 1e-3 for text
+        except ValueError:
+            return _dict_text(value)
+    return value
+
+
+def _dict_text(value: Any) -> Any:
+    """``"dict(a=1)"`` as {"a": 1}; anything else as it is."""
+    if isinstance(value, str) and value.strip().startswith("dict("):
+        try:
+            call = ast.parse(value.strip(), mode="eval").body
+            if isinstance(call, ast.Call) and not call.args:
+                return {str(k.arg): ast.literal_eval(k.value) for k in call.keywords}
+        except (SyntaxError, ValueError):
+            pass
+        raise UsageError(f"{value!r} holds more than literals: not evaluated")
+    return value
