@@ -17,8 +17,8 @@ DEMO = {
     "algo": "q-learning",
     "env": "rlplay/GridWorld-v0",
     "env_kwargs": {"map": "maze"},
-    "hyperparameters": {"alpha": 0.3, "gamma": 0.95, "epsilon": "lin_0.5_0.05"},
-    "timesteps": 12_000,
+    "hyperparameters": {"alpha": 0.5, "gamma": 1.0, "epsilon": "lin_0.2_0.01"},
+    "timesteps": 6_000,
     "seed": 4,
 }
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rlplay.callbacks import Callback, ProgressBar, as_callbacks
-from rlplay.compiled.cache import compile_timer
+from rlplay.compiled.cache import compile_report
 from rlplay.compiled.loops import EPISODES, LENGTH, LOGGED, NEXT_ACTION, SEED, STATE, TIMESTEP, Dynamics, training_loop
 from rlplay.compiled.pcg64 import random_seed
 from rlplay.compiled.table import TableEnv, reset, step
@@ -101,6 +101,8 @@ class Run:
         self.agent, self.target, self.callbacks, self.engine = agent, target, callbacks, engine
         self.first_timestep = agent.num_timesteps
         self.compile_seconds, self.learn_seconds = 0.0, 0.0
+        self.compiled, self.timed_timesteps = 0, 0
+        self._report = compile_report()
         self._log_episodes = log_interval
         self._log_steps = max((target - agent.num_timesteps) // _ROWS_A_RUN, 1)
         self._next_log = self._after_log()
@@ -109,15 +111,11 @@ class Run:
     @property
     def steps_per_second(self) -> float:
         """Timesteps of this run over the seconds spent learning (neither compiling nor in callbacks)."""
-        done = self.agent.num_timesteps - self.first_timestep
-        return done / self.learn_seconds if self.learn_seconds > 0 else 0.0
+        return self.timed_timesteps / self.learn_seconds if self.learn_seconds > 0 else 0.0
 
     def go(self) -> None:
         """Run to the target, until a callback says stop, or until Ctrl-C."""
         with interruptible() as interrupted:
-            with compile_timer() as timer:
-                self.agent.advance(0, self.engine)
-            self.compile_seconds = timer["seconds"] if timer["compiled"] else 0.0
             going = True
             for callback in self.callbacks:
                 callback.run, callback.agent = self, self.agent
@@ -141,7 +139,14 @@ class Run:
         start = time.perf_counter()
         done = self.agent.advance(wanted, self.engine)
         seconds = time.perf_counter() - start
-        self.learn_seconds += seconds
+        report = compile_report()
+        if report == self._report:
+            self.learn_seconds += seconds
+            self.timed_timesteps += done
+        else:  # numba compiled, or loaded machine code: kept apart from the speed of learning
+            self.compile_seconds += seconds
+            self.compiled += report["compiled"] - self._report["compiled"]
+            self._report, seconds = report, _CHUNK_SECONDS / 4
         going = done > 0
         rows = self.agent.statistics.take_new()
         for callback in self.callbacks:

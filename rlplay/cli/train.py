@@ -226,10 +226,10 @@ def _open_window(folder: RunFolder, agent: Agent, arguments: Namespace) -> subpr
 
 def _report(agent: Agent, folder: RunFolder, evaluations: EvalCallback | None, summary: _Summary) -> None:
     out, finished = console(), summary.finished
-    compile_time = f", compiling {finished.compile_seconds:.1f} s (once a machine)" if finished.compile_seconds else ""
+    done = "compiling, once a machine" if finished.compiled else "loading compiled code"
     out.print(
         f"{agent.num_timesteps:,} {agent.timestep}s, {short_number(finished.steps_per_second)} {agent.timestep}s/s "
-        f"({finished.learn_seconds:.2f} s of learning{compile_time})"
+        f"({finished.learn_seconds:.2f} s of learning; {finished.compile_seconds:.1f} s of {done})"
     )
     if agent.statistics.recent:
         out.print(f"  return while learning {agent.statistics.mean_return:.3g} over the last episodes")

@@ -13,11 +13,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -138,28 +135,10 @@ def compiled(function: F) -> F:
 
 
 def compile_report() -> dict[str, int]:
-    """How many functions were compiled in this process and how many were found on disk."""
+    """How many functions were compiled in this process (``compiled``) and how many came from disk (``from_disk``)."""
     stats = [d.stats for d in _dispatchers]
     uncached = sum(len(d.overloads) for d in _dispatchers if not isinstance(d._cache, _DiskCache))
     return {
         "compiled": sum(sum(s.cache_misses.values()) for s in stats) + uncached,
         "from_disk": sum(sum(s.cache_hits.values()) for s in stats),
     }
-
-
-@contextmanager
-def compile_timer() -> Iterator[dict[str, float]]:
-    """Measure what a first call costs: yields a dict that holds ``seconds`` and ``compiled`` afterwards."""
-    before, start = compile_report(), time.perf_counter()
-    result: dict[str, float] = {}
-    try:
-        yield result
-    finally:
-        result["seconds"] = time.perf_counter() - start
-        result["compiled"] = compile_report()["compiled"] - before["compiled"]
-
-
-def say_once(message: str) -> None:
-    """Print a note about compiling to standard error when a person looks on."""
-    if sys.stderr is not None and sys.stderr.isatty():
-        print(message, file=sys.stderr)

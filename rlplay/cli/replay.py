@@ -1,0 +1,38 @@
+"""``rlplay replay``: a recorded episode again, step by step as it was, or verified without a window."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from dataclasses import replace
+from pathlib import Path
+
+from rlplay.cli.common import console, one
+from rlplay.cli.windows import open_window, shown_env
+from rlplay.episode import load_episode
+from rlplay.errors import UsageError
+from rlplay.making import make
+
+
+def run(arguments: Namespace) -> int:
+    """Show or verify."""
+    path = Path(arguments.path)
+    episode = load_episode(path)
+    typed = one(arguments.env, "--env")
+    if episode.env.typed and typed is None:
+        raise UsageError(
+            f"{path} was recorded in {episode.env.id}, which a file may not import", f"Type it: --env {episode.env.id}"
+        )
+    ref = replace(episode.env, id=typed or episode.env.id)
+    if arguments.check:
+        env = make(ref.id, dynamics="gymnasium", **ref.kwargs)
+        episode = load_episode(path, env)
+        total = sum(transition.reward for transition in episode.replay(env))
+        console().print(f"{path} replays exactly: {len(episode.actions)} steps, return {total:g}, in {ref}")
+        return 0
+    from rlplay.viewer.session import Session
+
+    env = shown_env(ref)
+    session = Session(env, None, "replay", episode=load_episode(path, env))
+    steps = len(session_steps) if (session_steps := episode.actions) and arguments.headless else None
+    open_window(session, arguments, default_steps=steps)
+    return 0

@@ -1,0 +1,36 @@
+"""``rlplay watch``: a saved agent in a window, or into a file without one."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from pathlib import Path
+
+from rlplay.cli.common import load_agent, one
+from rlplay.cli.windows import open_window, shown_env
+from rlplay.errors import UsageError
+from rlplay.making import reference
+
+
+def run(arguments: Namespace) -> int:
+    """Show the agent."""
+    if arguments.headless and not arguments.output:
+        raise UsageError("--headless shows nothing by itself", "Say where to write it: -o watch.gif")
+    agent, path = load_agent(arguments)
+    from rlplay.viewer.session import Follower, Session
+
+    env = shown_env(reference(agent.env))
+    agent.set_env(env)
+    seed = one(arguments.seed, "--seed")
+    session = Session(env, agent, "watch", seed=agent.seed if seed is None else seed)
+    session.deterministic = arguments.deterministic
+    follower = Follower(session, path, _monitor(path)) if arguments.follow else None
+    if _monitor(path).is_file():
+        Follower(session, path, _monitor(path)).poll()
+    open_window(session, arguments, follower=follower, default_steps=300 if arguments.headless else None)
+    return 0
+
+
+def _monitor(path: Path) -> Path:
+    return path.parent / "0.monitor.csv"
+
+

@@ -1,0 +1,51 @@
+"""What the verbs with a window share."""
+
+from __future__ import annotations
+
+import re
+from argparse import Namespace
+from typing import Any
+
+import gymnasium as gym
+
+from rlplay.errors import UsageError
+from rlplay.making import EnvReference, remake
+
+
+def shown_env(ref: EnvReference) -> gym.Env[Any, Any]:
+    """An environment made again so that it can be shown."""
+    from rlplay.viewer.display import import_pygame
+
+    import_pygame()
+    if not ref.id:
+        raise UsageError("this environment has no id and cannot be shown", "Give --env")
+    env = remake(ref, render_mode="rgb_array", dynamics="gymnasium")
+    if "rgb_array" not in env.metadata.get("render_modes", []):
+        env.close()
+        raise UsageError(f"{ref.id} cannot be shown: it has no render mode rgb_array")
+    return env
+
+
+def window_size(text: str) -> tuple[int, int]:
+    """``"1280x720"`` as numbers."""
+    match = re.fullmatch(r"(\d+)[x×](\d+)", text)
+    if not match:
+        raise UsageError(f"--size {text!r} is not WIDTHxHEIGHT", "For example --size 1280x720")
+    return int(match[1]), int(match[2])
+
+
+def open_window(session: Any, arguments: Namespace, *, default_steps: int | None = None, **options: Any) -> Any:
+    """Run a window with the flags that all window verbs have; returns it afterwards."""
+    from rlplay.viewer.window import Window
+
+    window = Window(
+        session,
+        window_size(arguments.size),
+        steps_per_second=arguments.fps,
+        headless=arguments.headless,
+        output=arguments.output,
+        max_steps=arguments.max_steps if arguments.max_steps is not None else default_steps,
+        **options,
+    )
+    window.run()
+    return window

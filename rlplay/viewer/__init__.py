@@ -1,0 +1,8 @@
+"""The window: watch an agent, see what it thinks, pause, step, let it learn, play yourself.
+
+* ``layout``: where each panel stands, as a pure function of the window's size.
+* ``state``: what the keys do, as a pure function from state and intent to state; and which key means what.
+* ``session``: what is shown: an environment and who acts in it (the agent, learning or not; you; a recording).
+* ``panels``, ``drawing``: how it looks. ``maps``: values of states laid out for people.
+* ``display``: a real window or none. ``window``: the loop that joins them. ``recording``: gif, mp4, png.
+"""

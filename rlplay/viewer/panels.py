@@ -1,0 +1,222 @@
+"""The panels of the window, drawn from a session. What an agent does not have is said, never faked."""
+
+from __future__ import annotations
+
+import numpy as np
+import pygame
+
+from rlplay.making import reference
+from rlplay.probe import Probe
+from rlplay.spaces import FiniteSpace, is_finite
+from rlplay.viewer import drawing as d
+from rlplay.viewer.layout import Rect, layout
+from rlplay.viewer.maps import ValueMap, value_map
+from rlplay.viewer.session import Session
+from rlplay.viewer.state import HELP, ViewState, speed_text
+
+_HINTS = ("pause", "step", "faster", "slower", "reset", "screenshot", "help", "quit")
+
+
+def draw(surface: pygame.Surface, session: Session, state: ViewState, notice: str = "") -> None:
+    """Draw the whole window."""
+    surface.fill(d.BACKGROUND)
+    places = layout(*surface.get_size())
+    probe = _probe(session)
+    _top(surface, places["top"], session, state)
+    _frame(surface, places["frame"], session)
+    _returns(surface, places["returns"], session)
+    _actions(surface, places["actions"], session, probe)
+    _step(surface, places["step"], session)
+    _map(surface, places["map"], session)
+    _bottom(surface, places["bottom"], session, state, notice)
+    if state.help:
+        _help(surface, session)
+
+
+def _probe(session: Session) -> Probe | None:
+    obs = session.observation
+    return session.agent.probe(obs) if session.agent is not None and obs is not None else None
+
+
+def _top(surface: pygame.Surface, rect: Rect, session: Session, state: ViewState) -> None:
+    pygame.draw.rect(surface, d.PANEL, rect)
+    middle, agent = rect.y + rect.height / 2, session.agent
+    who = "you play" if session.mode == "play" else agent.id if agent else "a recording"
+    used = d.text(surface, who, (14, middle), 26, d.ACCENT, "midleft")
+    used = d.text(surface, f"in {reference(session.env)}", (used.right + 8, middle), 24, d.TEXT, "midleft", rect.width * 0.5)
+    facts = []
+    if agent is not None:
+        count = f"{agent.num_timesteps:,}"
+        if session.mode == "learn" and session.target:
+            count += f" of {session.target:,}"
+        facts.append(f"{count} {agent.timestep}s {'learned' if session.mode == 'learn' else 'trained'}")
+        facts.append(f"seed {agent.seed}")
+    if state.paused:
+        facts.append("paused")
+    elif session.mode != "learn" or state.touched:
+        facts.append(f"speed {speed_text(state.factor)}")
+    words = "   ".join(facts)
+    d.text(surface, words, (rect.width - 14, middle), 20, d.DIM, "midright", rect.width - used.right - 30)
+
+
+def _frame(surface: pygame.Surface, rect: Rect, session: Session) -> None:
+    box = d.panel(surface, rect)
+    d.picture(surface, session.frame(), box)
+    if session.ended and session.last is not None:
+        why = "terminated" if session.last.terminated else "time limit"
+        words = f"{why}: return {d.short(session.position.episode_return)} in {session.position.length} steps"
+        width = d.font(24).size(words)[0] + 32
+        band = pygame.Rect(box.centerx - width // 2, box.bottom - 44, width, 36)
+        pygame.draw.rect(surface, d.BACKGROUND, band, border_radius=6)
+        d.text(surface, words, band.center, 24, d.WARM, "center")
+
+
+def _returns(surface: pygame.Surface, rect: Rect, session: Session) -> None:
+    recent = session.returns[-100:]
+    note = f"mean of the last {len(recent)}: {d.short(float(np.mean(recent)))}" if recent else ""
+    box = d.panel(surface, rect, "return of each episode, and running mean", note)
+    d.curve(surface, box, session.returns, session.episode_numbers)
+
+
+def _actions(surface: pygame.Surface, rect: Rect, session: Session, probe: Probe | None) -> None:
+    if probe is None:
+        box = d.panel(surface, rect, "actions")
+        words = "no agent: these are yours" if session.agent is None else "no observation yet"
+        d.text(surface, words, (box.x, box.y), 18, d.DIM)
+        return
+    if probe.action_values is not None or probe.action_probabilities is not None:
+        values = probe.action_values if probe.action_values is not None else probe.action_probabilities
+        assert values is not None
+        row = values[0]
+        shares = probe.action_probabilities[0] if probe.action_probabilities is not None else None
+        title = "action values Q(s, a), and probability" if probe.action_values is not None else "action probabilities"
+        box = d.panel(surface, rect, title, "green: the best")
+        best = {int(a) for a in np.flatnonzero(row == row.max())} if row.max() > row.min() else set()
+        names = session.action_names or [str(a) for a in range(len(row))]
+        d.bars(surface, box, names, row.tolist(), None if shares is None else shares.tolist(), best, None)
+        return
+    box = d.panel(surface, rect, "actions")
+    if probe.action_mean is not None:
+        spread = probe.action_std[0] if probe.action_std is not None else np.zeros_like(probe.action_mean[0])
+        for i, (mean, std) in enumerate(zip(probe.action_mean[0], spread, strict=True)):
+            d.text(surface, f"a[{i}]  mean {mean:+.3f}  std {std:.3f}", (box.x, box.y + 24 * i), 20)
+    else:
+        d.text(surface, f"{session.agent.id if session.agent else 'this'} has no action values", (box.x, box.y), 18, d.DIM)
+
+
+def _step(surface: pygame.Surface, rect: Rect, session: Session) -> None:
+    last = session.last
+    box = d.panel(surface, rect, "the last step", f"step {session.position.length} of the episode" if last else "")
+    if last is None:
+        d.text(surface, "none yet", (box.x, box.y), 18, d.DIM)
+        return
+    name = str(last.action)
+    if session.action_names and is_finite(session.env.action_space):
+        index = FiniteSpace(session.env.action_space).index(last.action)
+        name = session.action_names[index]
+    lines = [f"S {_brief(last.obs)}   A {name}   R {d.short(last.reward)}   S' {_brief(last.next_obs)}"]
+    if session.td_error is not None:
+        lines.append(f"TD error {session.td_error:+.4g}   return so far {d.short(session.position.episode_return)}")
+    else:
+        lines.append(f"return so far {d.short(session.position.episode_return)}")
+    for i, line in enumerate(lines):
+        y = box.y + i * 23
+        if y + 16 <= box.bottom + 6:
+            d.text(surface, line, (box.x, y), 19, d.TEXT if i == 0 else d.DIM, width=box.width)
+
+
+def _brief(value: object) -> str:
+    if isinstance(value, np.ndarray):
+        return np.array2string(value, precision=2, separator=" ", threshold=6)
+    return str(value)
+
+
+def _map(surface: pygame.Surface, rect: Rect, session: Session) -> None:
+    found = value_map(session.agent, session.env, session.observation) if session.agent is not None else None
+    if found is None:
+        box = d.panel(surface, rect, "values of all states")
+        words = "no agent" if session.agent is None else "only for finite observations and agents with values"
+        d.text(surface, words, (box.x, box.y), 18, d.DIM)
+        return
+    filled = found.values[np.isfinite(found.values)]
+    low, high = float(filled.min()), float(filled.max())
+    box = d.panel(surface, rect, "values of all states, and best actions", f"{d.short(low)} to {d.short(high)}")
+    _draw_map(surface, box, found, low, high, session.action_names)
+
+
+def _draw_map(
+    surface: pygame.Surface, box: pygame.Rect, found: ValueMap, low: float, high: float, names: list[str]
+) -> None:
+    rows, columns = found.values.shape
+    legend = 14 if box.width > 160 else 0
+    size = min((box.width - legend * 2) / columns, box.height / rows)
+    left, top = box.x + (box.width - legend * 2 - size * columns) / 2, box.y + (box.height - size * rows) / 2
+    span = (high - low) or 1.0
+    for row in range(rows):
+        for column in range(columns):
+            value = found.values[row, column]
+            x, y = round(left + column * size), round(top + row * size)
+            cell = pygame.Rect(x, y, round(left + (column + 1) * size) - x, round(top + (row + 1) * size) - y)
+            if np.isnan(value):
+                surface.fill((45, 50, 62), cell)
+                continue
+            share = (value - low) / span if high > low else 0.0
+            surface.fill(d.scale_color(share), cell)
+            if size > 6:
+                pygame.draw.rect(surface, d.PANEL, cell, 1)
+            action = int(found.best[row, column])
+            if action >= 0 and size >= 10:
+                ink = (24, 26, 32) if share > 0.6 else (238, 240, 246)
+                d.action_mark(surface, cell.center, names[action], size * 0.26, ink)
+    if found.here is not None:
+        row, column = found.here
+        here = pygame.Rect(round(left + column * size), round(top + row * size), round(size), round(size))
+        pygame.draw.rect(surface, (255, 255, 255), here.inflate(2, 2), max(round(size / 12), 2), border_radius=3)
+    if legend:
+        bar = pygame.Rect(box.right - legend, box.y, legend, box.height)
+        for y in range(bar.height):
+            surface.fill(d.scale_color(1 - y / max(bar.height - 1, 1)), (bar.x, bar.y + y, bar.width, 1))
+
+
+def _bottom(surface: pygame.Surface, rect: Rect, session: Session, state: ViewState, notice: str) -> None:
+    pygame.draw.rect(surface, d.PANEL, rect)
+    if session.target and session.agent is not None:
+        share = min(session.agent.num_timesteps / session.target, 1.0)
+        surface.fill(d.LINE, (rect.x, rect.y, rect.width, 4))
+        surface.fill(d.GOOD if share >= 1 else d.ACCENT, (rect.x, rect.y, round(rect.width * share), 4))
+    middle = rect.y + rect.height / 2 + 2
+    if state.recording:
+        pygame.draw.circle(surface, d.BAD, (rect.width - 20, round(middle)), 7)
+    if notice:
+        d.text(surface, notice, (14, middle), 22, d.WARM, "midleft", rect.width - 60)
+        return
+    x = 14.0
+    for intent in _HINTS:
+        key, meaning = HELP[intent]
+        meaning = meaning.split(",")[0].split(" (")[0]
+        if x + d.font(19).size(f"{key} {meaning}")[0] > rect.width - 40:
+            break
+        x = d.text(surface, key, (x, middle), 19, d.ACCENT, "midleft").right + 5
+        x = d.text(surface, meaning, (x, middle), 19, d.DIM, "midleft").right + 18
+
+
+def _help(surface: pygame.Surface, session: Session) -> None:
+    rows = list(HELP.values())
+    if session.mode == "play":
+        rows = [(key, f"you: {name}") for key, name in _play_rows(session)] + rows
+    width, height = 460, 56 + 26 * len(rows)
+    box = pygame.Rect(0, 0, width, height)
+    box.center = (surface.get_width() // 2, surface.get_height() // 2)
+    pygame.draw.rect(surface, d.BACKGROUND, box.inflate(6, 6), border_radius=10)
+    pygame.draw.rect(surface, d.PANEL, box, border_radius=8)
+    d.text(surface, "keys", (box.x + 20, box.y + 14), 26, d.ACCENT)
+    for i, (key, meaning) in enumerate(rows):
+        y = box.y + 48 + 26 * i
+        d.text(surface, key, (box.x + 20, y), 21, d.TEXT)
+        d.text(surface, meaning, (box.x + 130, y), 21, d.DIM, width=width - 150)
+
+
+def _play_rows(session: Session) -> list[tuple[str, str]]:
+    from rlplay.viewer.keys import action_keys
+
+    return [(key, session.action_names[action]) for key, action in action_keys(session).items()]

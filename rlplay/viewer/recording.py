@@ -1,0 +1,130 @@
+"""What the window shows as a file: gif, mp4 or the last frame as png. The truth is the episode file; these are exports."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pygame
+
+from rlplay.errors import MissingPackageError, UsageError
+
+_KINDS = (".gif", ".mp4", ".png")
+_GIF_WIDTH = 800  # pixels; a wider picture makes a file too large to share
+_MOST_FRAMES = 3000
+_UNCHANGED = 255  # the transparent colour: what did not change since the frame before costs nothing
+
+
+class Recorder:
+    """Collects frames and writes them, complete or not at all, also after Ctrl-C.
+
+    Args:
+        path: a name that ends in .gif, .mp4 or .png (the last frame).
+        fps: frames a second.
+
+    Raises:
+        UsageError: another ending.
+        MissingPackageError: mp4 without imageio-ffmpeg.
+    """
+
+    def __init__(self, path: Path, fps: float = 8.0) -> None:
+        if path.suffix.lower() not in _KINDS:
+            raise UsageError(f"{path} ends in none of {', '.join(_KINDS)}")
+        self.path, self.fps, self.frames = path, fps, 0
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # The ending stays, since ffmpeg chooses the format by it.
+        self._temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+        self._images: list[Any] = []
+        self._last: Any = None
+        self._palette: Any = None
+        self._before: Any = None
+        self._video: Any = None
+        if path.suffix.lower() == ".mp4":
+            try:
+                import imageio_ffmpeg  # noqa: F401
+            except ImportError as error:
+                raise MissingPackageError(
+                    "mp4 needs the package imageio-ffmpeg", "pip install 'rlplay[video]', or record a .gif"
+                ) from error
+
+    def add(self, surface: pygame.Surface) -> None:
+        """Take one frame."""
+        if self.frames >= _MOST_FRAMES:
+            return
+        self.frames += 1
+        kind = self.path.suffix.lower()
+        if kind == ".png":
+            self._last = surface.copy()
+        elif kind == ".gif":
+            self._images.append(self._shrink(surface))
+        else:
+            self._send(surface)
+
+    def finish(self) -> Path | None:
+        """Write the file; None where no frame was taken."""
+        if not self.frames:
+            return None
+        kind = self.path.suffix.lower()
+        try:
+            if kind == ".png":
+                pygame.image.save(self._last, str(self._temporary))
+            elif kind == ".gif":
+                first, *rest = self._images
+                first.save(
+                    self._temporary, save_all=True, append_images=rest, duration=round(1000 / self.fps), loop=0,
+                    optimize=False, disposal=1, transparency=_UNCHANGED,
+                )  # fmt: skip
+            else:
+                self._video.close()
+            os.replace(self._temporary, self.path)
+        finally:
+            with contextlib.suppress(OSError):
+                self._temporary.unlink()
+        return self.path
+
+    def _send(self, surface: pygame.Surface) -> None:
+        import imageio_ffmpeg
+
+        width, height = (n - n % 2 for n in surface.get_size())
+        if self._video is None:
+            self._video = imageio_ffmpeg.write_frames(
+                str(self._temporary), (width, height), fps=self.fps, macro_block_size=2, ffmpeg_log_level="error"
+            )
+            self._video.send(None)
+        pixels = np.frombuffer(pygame.image.tobytes(surface, "RGB"), np.uint8)
+        self._video.send(np.ascontiguousarray(pixels.reshape(surface.get_height(), -1, 3)[:height, :width]))
+
+    def _shrink(self, surface: pygame.Surface) -> Any:
+        """A frame for a gif: narrower, in the colours of the first frame, so that only what changed is stored."""
+        from PIL import Image
+
+        width, height = surface.get_size()
+        image = Image.frombytes("RGB", (width, height), pygame.image.tobytes(surface, "RGB"))
+        if width > _GIF_WIDTH:
+            image = image.resize((_GIF_WIDTH, round(height * _GIF_WIDTH / width)), Image.Resampling.LANCZOS)
+        if self._palette is None:
+            self._palette = _palette(image)
+        frame = image.quantize(palette=self._palette, dither=Image.Dither.NONE)
+        colors = np.asarray(frame).copy()
+        changed = colors if self._before is None else np.where(colors == self._before, _UNCHANGED, colors)
+        self._before = colors
+        shown = Image.fromarray(changed, "P")
+        shown.putpalette(self._palette.getpalette())
+        return shown
+
+
+def _palette(image: Any) -> Any:
+    """Under 255 colours: those of a frame, and the scale of the value map, which fills only later."""
+    from PIL import Image
+
+    from rlplay.viewer.drawing import ACCENT, BAD, DIM, GOOD, TEXT, WARM, scale_color
+
+    common = image.quantize(176).getpalette()[: 176 * 3]
+    scale = [channel for k in range(64) for channel in scale_color(k / 63)]
+    scale += [channel for color in (WARM, GOOD, ACCENT, BAD, TEXT, DIM) for channel in color]
+    palette = Image.new("P", (1, 1))
+    palette.putpalette((common + scale + [0] * 768)[:768])
+    return palette

@@ -1,0 +1,222 @@
+"""What the window shows: an environment and who acts in it. No pygame here.
+
+Four ways: `watch` (a trained agent plays), `learn` (the agent learns, step by step, in the window's own time), `play`
+(you act) and `replay` (a recording). All consume `rlplay.loop.interact`, so what is seen is what runs.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+
+from rlplay import saving
+from rlplay.agent import Agent, NoEnvironment
+from rlplay.compiled.pcg64 import random_seed
+from rlplay.episode import Episode, EpisodeDigest
+from rlplay.errors import EnvironmentFault, RlplayError, UsageError
+from rlplay.loop import ObservationCheck, Position, begin_episode, interact
+from rlplay.making import reference
+from rlplay.seeding import stream
+from rlplay.spaces import is_finite
+from rlplay.transition import Transition
+from rlplay.viewer.maps import action_names
+
+Mode = Literal["watch", "learn", "play", "replay"]
+
+
+class Session:
+    """An environment with a frame to draw, and who acts in it.
+
+    Attributes:
+        env: the environment, made with ``render_mode="rgb_array"``.
+        agent: whose thoughts are shown; None when a person plays alone.
+        mode: who acts.
+        position: where the episode stands.
+        last: the last step.
+        td_error: its TD error while learning, else None.
+        returns: return of each finished episode that is known.
+        episode_numbers: their numbers from 0; a long run keeps fewer rows than episodes.
+        target: timesteps after which a learning session is trained; 0 for no end.
+        deterministic: whether a watched agent takes its best action.
+        finished: episodes that were recorded, complete ones and the running one last.
+    """
+
+    def __init__(
+        self,
+        env: gym.Env[Any, Any],
+        agent: Agent | None = None,
+        mode: Mode = "watch",
+        *,
+        seed: int = 0,
+        target: int = 0,
+        episode: Episode | None = None,
+    ) -> None:
+        if env.render_mode != "rgb_array":
+            raise UsageError(
+                f"{reference(env).id} has no rgb_array frames to show"
+                if "rgb_array" not in env.metadata.get("render_modes", [])
+                else "the window needs an environment made with render_mode='rgb_array'"
+            )
+        self.env, self.agent, self.mode, self.target = env, agent, mode, target
+        self.position = agent.position if agent and mode == "learn" else Position()
+        self.last: Transition | None = None
+        self.td_error: float | None = None
+        self.returns: list[float] = []
+        self.episode_numbers: list[int] = []
+        self.deterministic = True
+        self.pending: Any = None
+        self.action_names = action_names(env) if is_finite(env.action_space) else []
+        self.recorded: list[Episode] = []
+        self.message = ""
+        self._seeds = agent.seeds if agent and mode == "learn" else stream(seed, "watch")
+        self._digest = EpisodeDigest()
+        self._steps: Iterator[Transition] = (
+            episode.replay(env)
+            if episode
+            else interact(env, self._act, lambda: random_seed(self._seeds), self.position)
+        )
+        if episode:
+            self.position.obs = env.reset(seed=episode.seed)[0]
+        elif self.position.obs is None:
+            self.reset()
+
+    @property
+    def observation(self) -> Any:
+        """What the agent sees now; the last observation at the end of an episode."""
+        return self.position.obs if self.position.obs is not None else self.last.next_obs if self.last else None
+
+    @property
+    def ended(self) -> bool:
+        """Whether the episode has ended."""
+        return self.position.obs is None
+
+    @property
+    def trained(self) -> bool:
+        """Whether a learning session has reached its target."""
+        return bool(self.target and self.agent and self.agent.num_timesteps >= self.target)
+
+    def step(self) -> bool:
+        """Take one step; False where there is nothing to do (waiting for you, or the recording is over)."""
+        if self.mode == "play" and self.pending is None:
+            return False
+        if self.mode == "learn" and self.agent and self.agent.rule is None:
+            return self.agent.advance(1, "python") > 0  # a planner: one sweep
+        try:
+            transition = next(self._steps)
+        except StopIteration:
+            self.message = "the recording is over: replayed exactly"
+            return False
+        except (EnvironmentFault, RlplayError) as error:
+            self.message = error.cause
+            raise
+        self.last, self.td_error = transition, None
+        if self.mode == "replay":
+            self.position.length += 1
+            self.position.episode_return += transition.reward
+            self.position.obs = None if transition.terminated or transition.truncated else transition.next_obs
+        if self.mode == "learn" and self.agent:
+            self.td_error = self.agent.update(transition)
+        self._record(transition)
+        if transition.terminated or transition.truncated:
+            self.returns.append(self.position.episode_return)
+            self.episode_numbers.append(self.episode_numbers[-1] + 1 if self.episode_numbers else 0)
+            if self.mode == "learn" and self.agent:
+                self.agent.statistics.finish(
+                    self.position.episode_return, self.position.length, self.agent.num_timesteps
+                )
+        self.pending = None
+        return True
+
+    def reset(self, *, again: bool = False) -> None:
+        """Begin an episode: the next, or the same again; not while learning, which it would change."""
+        if self.mode == "replay" or (self.mode == "learn" and self.position.obs is not None):
+            self.message = f"no reset in a {self.mode} session"
+            return
+        seed = self.position.seed if again and self.position.seed >= 0 else random_seed(self._seeds)
+        begin_episode(self.env, self.position, seed, ObservationCheck(self.env))
+        self.last, self.td_error = None, None
+
+    def stop_learning(self) -> None:
+        """From learning to watching what was learned, in episodes of its own."""
+        assert self.agent is not None
+        self.mode, self.position = "watch", Position()
+        self._seeds = stream(self.agent.seed, "watch")
+        self._steps = interact(self.env, self._act, lambda: random_seed(self._seeds), self.position)
+        self.reset()
+
+    def frame(self) -> NDArray[np.uint8]:
+        """The environment's picture, shape [H, W, 3], uint8.
+
+        Raises:
+            EnvironmentFault: the environment rendered something else.
+        """
+        frame = np.asarray(self.env.render())
+        if frame.ndim != 3 or frame.shape[2] != 3:
+            raise EnvironmentFault(f"{reference(self.env).id} rendered shape {frame.shape}, not [height, width, 3]")
+        return frame.astype(np.uint8, copy=False)
+
+    def _act(self, obs: Any) -> Any:
+        if self.mode == "play" or self.agent is None:
+            return self.pending
+        if self.mode == "learn":
+            return self.agent.act(obs)
+        action, _ = self.agent.predict(obs, deterministic=self.deterministic)
+        return action
+
+    def _record(self, transition: Transition) -> None:
+        """Keep seed and actions of what a person plays."""
+        if self.mode != "play":
+            return
+        if self.position.length == 1:
+            player = "you"
+            self.recorded.append(Episode(reference(self.env), self.position.seed, player=player))
+            self._digest = EpisodeDigest()
+        episode = self.recorded[-1]
+        episode.actions.append(transition.action)
+        episode.episode_return += transition.reward
+        self._digest.add(transition)
+        episode.digest = self._digest.hex()
+
+
+class Follower:
+    """Takes over the weights that a training process writes, at most twice a second, without touching it.
+
+    Args:
+        session: the session whose agent is replaced.
+        path: the checkpoint that the trainer rewrites.
+        monitor: its ``0.monitor.csv``.
+    """
+
+    def __init__(self, session: Session, path: Path, monitor: Path) -> None:
+        self.session, self.path, self.monitor = session, path, monitor
+        self._seen = 0
+        self._read = 0
+
+    def poll(self) -> None:
+        """Look once; a file that is just being replaced is taken the next time."""
+        try:
+            stamp = self.path.stat().st_mtime_ns
+        except OSError:
+            return
+        if stamp != self._seen:
+            self._seen = stamp
+            env = self.session.env
+            agent = saving.load(self.path, NoEnvironment(env.observation_space, env.action_space, ""))
+            agent.env = env
+            self.session.agent = agent
+        try:
+            size = self.monitor.stat().st_size
+            if size != self._read:
+                self._read = size
+                with open(self.monitor, encoding="utf-8") as file:
+                    rows = [r for r in csv.DictReader(x for x in file if not x.startswith("#")) if r["r"] and r["step"]]
+                    self.session.returns = [float(row["r"]) for row in rows]
+                    self.session.episode_numbers = [int(row["episode"]) for row in rows]
+        except (OSError, ValueError, KeyError):
+            return
