@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from agents.sarsa import Sarsa as Sarsa
     from agents.value_iteration import ValueIteration as ValueIteration
 
-__all__ = list(_HOMES)  # noqa: PLE0605
+__all__ = list(_HOMES)
 
 
 def __getattr__(name: str) -> Any:

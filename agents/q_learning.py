@@ -44,11 +44,12 @@ def update(
     target = r if terminated else r + gamma * greatest(q, s_next)
     td_error = target - q[s, a]
     q[s, a] += alpha * td_error
-    return td_error  # type: ignore[no-any-return]
+    return td_error
 
 
 @compiled
 def act(memory: Any, s: int, progress: float) -> int:
+    """The loop's way to the ε-greedy policy."""
     q, alpha, gamma, epsilon, rng = memory
     return epsilon_greedy(q, s, scheduled(epsilon, progress), rng)
 
@@ -57,6 +58,7 @@ def act(memory: Any, s: int, progress: float) -> int:
 def learn(
     memory: Any, s: int, a: int, r: float, s_next: int, a_next: int, terminated: bool, truncated: bool, progress: float
 ) -> float:
+    """The loop's way to the update."""
     q, alpha, gamma, epsilon, rng = memory
     return update(q, s, a, r, s_next, terminated, scheduled(alpha, progress), gamma)
 

@@ -31,6 +31,9 @@ from rlplay.compiled.table import TransitionTable, table_of
 from rlplay.hyperparameters import Choice, Discount, Range
 from rlplay.making import EnvLike
 
+# p, next_state, reward, terminated
+Model = tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64], NDArray[np.bool_]]
+
 
 @compiled
 def backup(
@@ -119,7 +122,7 @@ class ValueIteration(Agent):
         self.delta = np.full(1, np.finfo(float).max)
         self._table: TransitionTable | None = None
 
-    def _model(self) -> tuple[Any, ...]:
+    def _model(self) -> Model:
         """The table as p, next_state, reward, terminated; read when first needed, for agents loaded without one."""
         if self._table is None:
             self._table = table_of(self.env)

@@ -99,7 +99,7 @@ def show(window: Any, grid: GridMap, state: int, cell_size: int, fps: int) -> tu
     screen.blit(surface, (0, 0))
     pygame.display.flip()
     clock.tick(fps)
-    return window  # type: ignore[no-any-return]
+    return window
 
 
 def close() -> None:

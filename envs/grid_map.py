@@ -15,8 +15,9 @@ Header keys, all optional:
     bump reward     reward of a move against a wall or the edge, the step reward by default
     slip            probability that a move from slippery floor goes off to one of its sides, 0.2 by default
     wind            cells by which each column pushes up
-    cell X          a character of your own: wall, start, terminal, goal (looks like one), restart, reward=NUMBER (on entering),
-                    slip=NUMBER, jump=Y (every move from X leads to the cell marked Y and pays X's reward)
+    cell X          a character of your own: wall, start, terminal, goal (looks like one), restart,
+                    reward=NUMBER (on entering), slip=NUMBER,
+                    jump=Y (every move from X leads to the cell marked Y and pays X's reward)
 """
 
 from __future__ import annotations
@@ -190,7 +191,7 @@ def _cell(name: str, character: str, words: str) -> Cell:
     for word in words.replace(",", " ").split():
         key, equals, value = word.partition("=")
         if key in ("wall", "start", "terminal", "goal", "restart") and not equals:
-            cell = replace(cell, **{key: True})
+            cell = replace(cell, **{key: True})  # type: ignore[arg-type]
         elif key == "reward":
             cell = replace(cell, reward=_number(name, f"cell {character}", value))
         elif key == "slip":

@@ -13,7 +13,7 @@ from envs.grid_map import MOVE_NAMES, read_map, start_distribution, transitions
 from rlplay.errors import EnvironmentFault, SpaceError
 
 
-class GridWorldEnv(gym.Env[int, int]):
+class GridWorldEnv(gym.Env[Any, Any]):
     """A grid read from a text map.
 
     ## Description
@@ -92,7 +92,7 @@ class GridWorldEnv(gym.Env[int, int]):
             self.render()
         return self.s, reward, terminated, False, {}
 
-    def render(self) -> NDArray[np.uint8] | str | None:  # type: ignore[override]
+    def render(self) -> NDArray[np.uint8] | str | None:
         """The grid as an image of shape [rows * cell_size, columns * cell_size, 3], as text, or in a window."""
         if self.render_mode is None:
             gym.logger.warn("render() was called without a render_mode; make the environment with one")
@@ -106,7 +106,9 @@ class GridWorldEnv(gym.Env[int, int]):
         from envs import grid_drawing
 
         if self.render_mode == "human":
-            self._window = grid_drawing.show(self._window, self.grid, self.s, self.cell_size, self.metadata["render_fps"])
+            self._window = grid_drawing.show(
+                self._window, self.grid, self.s, self.cell_size, self.metadata["render_fps"]
+            )
             return None
         return grid_drawing.image(self.grid, self.s, self.cell_size)
 
@@ -120,7 +122,7 @@ class GridWorldEnv(gym.Env[int, int]):
 
     def state_grid(self, observation: int) -> NDArray[np.int64]:
         """The number of the state in each cell, -1 for walls, shape [rows, columns]: how viewers lay out values."""
-        numbers = np.arange(self.observation_space.n).reshape(self.shape)
+        numbers = np.arange(self.shape[0] * self.shape[1]).reshape(self.shape)
         walls = np.array([[self.grid.cells[c].wall for c in row] for row in self.grid.rows])
         return np.where(walls, -1, numbers)
 

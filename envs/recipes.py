@@ -53,13 +53,13 @@ def _cliff_walking(env: Any, observation: Any) -> NDArray[np.int64]:
 
 
 def _taxi(env: Any, observation: Any) -> NDArray[np.int64]:
-    """The taxi's places, passenger and destination as they are now (state = place * 20 + passenger * 4 + destination)."""
+    """The taxi's places; passenger and destination as now (state = place * 20 + passenger * 4 + destination)."""
     return np.arange(25).reshape(5, 5) * 20 + int(observation) % 20
 
 
 def _blackjack(env: Any, observation: Any) -> NDArray[np.int64]:
-    """The player's sums 21 to 4 by the dealer's card ace to 10, with or without a usable ace as now."""
-    sums, cards = np.meshgrid(np.arange(21, 3, -1), np.arange(1, 11), indexing="ij")
+    """The dealer's cards, ace to 10, by the player's sums, 4 to 21, with or without a usable ace as now."""
+    cards, sums = np.meshgrid(np.arange(1, 11), np.arange(4, 22), indexing="ij")
     return (sums * 11 + cards) * 2 + int(observation[2])
 
 

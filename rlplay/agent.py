@@ -8,7 +8,6 @@ agents (planners, batch learners) override `Agent.advance`.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
@@ -87,7 +86,7 @@ class Agent(ABC):
         """What `arrays` cannot hold, as JSON values."""
         return {}
 
-    def restore_extra(self, state: dict[str, Any]) -> None:
+    def restore_extra(self, state: dict[str, Any]) -> None:  # noqa: B027 - most agents have nothing
         """Put back what `extra_state` gave."""
 
     # Learning.
@@ -225,7 +224,7 @@ class Agent(ABC):
         _, single = batch_of(self.observation_space, observation, type(self).__name__)
         probe = self.probe(observation)
         if probe.action_mean is not None:
-            actions = self._continuous(probe, deterministic)
+            actions: Any = self._continuous(probe, deterministic)
         else:
             indices = self._choose(probe, deterministic)
             actions = [self._actions.value(index) for index in indices]
@@ -238,16 +237,16 @@ class Agent(ABC):
             return scores.argmax(axis=1)
         cumulative = probe.action_probabilities.cumsum(axis=1)  # [B, A]
         draws = self._prediction.random((len(cumulative), 1)) * cumulative[:, -1:]
-        return (cumulative <= draws).sum(axis=1)  # type: ignore[no-any-return]
+        return (cumulative <= draws).sum(axis=1)
 
-    def _continuous(self, probe: Probe, deterministic: bool) -> Sequence[Any]:
+    def _continuous(self, probe: Probe, deterministic: bool) -> NDArray[Any]:
         mean = probe.action_mean
         assert mean is not None
         if not deterministic and probe.action_std is not None:
             mean = mean + probe.action_std * self._prediction.standard_normal(mean.shape)
         space = self.action_space
         assert isinstance(space, gym.spaces.Box)
-        return np.clip(mean, space.low, space.high).astype(space.dtype)  # type: ignore[no-any-return]
+        return np.clip(mean, space.low, space.high).astype(space.dtype)
 
     # The environment.
 

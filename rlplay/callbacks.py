@@ -230,8 +230,8 @@ class CheckpointCallback(Callback):
             count = path.stem.removeprefix(f"{self.name_prefix}_").removesuffix("_steps")
             if count.isdigit():
                 numbered[int(count)] = path
-        for count in sorted(numbered)[: -self.keep]:
-            numbered[count].unlink(missing_ok=True)
+        for timestep in sorted(numbered)[: -self.keep]:
+            numbered[timestep].unlink(missing_ok=True)
 
 
 class ProgressBar(Callback):

@@ -134,7 +134,9 @@ def _read_members(path: Path, archive: zipfile.ZipFile, whole: bool, allow_nan: 
     if "manifest.json" not in names:
         pickled = [name for name in names if name.endswith((".pkl", ".pth", ".pt", ".pickle")) or name == "data"]
         if pickled:
-            raise CheckpointError(f"{path} is no .rlp file but an archive with pickles ({pickled[0]}): refused, not run")
+            raise CheckpointError(
+                f"{path} is no .rlp file but an archive with pickles ({pickled[0]}): refused, not run"
+            )
         raise damaged(path, "it has no manifest.json")
     size = path.stat().st_size
     for entry in entries:
@@ -174,7 +176,7 @@ def _parse_manifest(path: Path, archive: zipfile.ZipFile) -> dict[str, Any]:
                 raise KeyError(name)
     except (KeyError, TypeError, AttributeError, json.JSONDecodeError, UnicodeDecodeError) as error:
         raise damaged(path, f"manifest.json cannot be understood ({error})") from error
-    return manifest  # type: ignore[no-any-return]
+    return manifest
 
 
 def _blob(path: Path, archive: zipfile.ZipFile, name: str) -> bytes:

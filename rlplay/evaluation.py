@@ -113,5 +113,3 @@ def _own_env(agent: Agent) -> gym.Env[Any, Any]:
             "Give evaluate(agent, env) an environment of its own",
         )
     return remake(ref, dynamics="auto" if ref.dynamics.startswith("native") else "gymnasium")
-
-

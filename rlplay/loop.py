@@ -16,8 +16,9 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
-from rlplay.errors import EnvironmentFault, RlplayError, warn
+from rlplay.errors import EnvironmentFault, RlplayError, SpaceError, warn
 from rlplay.making import reference
+from rlplay.spaces import FiniteSpace, is_finite
 from rlplay.transition import Transition
 
 # Actions of one episode that are remembered; a longer one is resumed at its end (continuing tasks).
@@ -119,9 +120,11 @@ class ObservationCheck:
         self._env, self._space = env, env.observation_space
         self._n = int(self._space.n) if isinstance(self._space, spaces.Discrete) else 0
         self._start = int(self._space.start) if isinstance(self._space, spaces.Discrete) else 0
+        self._numbering = FiniteSpace(self._space) if is_finite(self._space) else None
         self._warned = False
 
     def __call__(self, obs: Any, position: Position) -> Any:
+        """The observation as the agent may keep it; an EnvironmentFault where it cannot be."""
         if self._n:
             if isinstance(obs, int | np.integer) and 0 <= obs - self._start < self._n:
                 return int(obs)
@@ -130,6 +133,11 @@ class ObservationCheck:
             raise _fault(self._env, f"gave observation {obs!r}, which is not in {self._space},", position)
         if isinstance(self._space, spaces.Box):
             return self._box(self._space, obs, position)
+        if self._numbering is not None:
+            try:
+                return self._numbering.value(self._numbering.index(obs))
+            except SpaceError as error:
+                raise _fault(self._env, f"gave an observation that cannot be ({error.cause})", position) from error
         if not self._space.contains(obs):
             raise _fault(self._env, f"gave observation {obs!r}, which is not in {self._space},", position)
         return copy.deepcopy(obs)

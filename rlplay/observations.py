@@ -51,7 +51,7 @@ def batch_of(space: gym.Space[Any], observation: Any, owner: str) -> tuple[Any, 
     return (array.tolist() if isinstance(space, spaces.Discrete) else array), single
 
 
-def _parts(space: spaces.Tuple | spaces.Dict, observation: Any, owner: str) -> tuple[list[Any], bool]:
+def _parts(space: Any, observation: Any, owner: str) -> tuple[list[Any], bool]:
     if space.contains(observation):
         return [observation], True
     keys: list[Any] = list(space.spaces) if isinstance(space, spaces.Dict) else list(range(len(space.spaces)))

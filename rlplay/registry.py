@@ -68,7 +68,7 @@ def agent_class(agent_id: str) -> type[Agent]:
         if point is None:
             raise unknown("agent", agent_id, agent_ids())
         found = _load(point)
-    return found  # type: ignore[no-any-return]
+    return found
 
 
 def load_environment(env_id: str) -> str | None:

@@ -82,7 +82,8 @@ class RunFolder:
             arguments = yaml.safe_load(path.read_text(encoding="utf-8"))
         except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
             raise CheckpointError(
-                f"{self.path} is no run that can be resumed: {path} cannot be read", "Name a folder like logs/q-learning/FrozenLake-v1_1"
+                f"{self.path} is no run that can be resumed: {path} cannot be read",
+                "Name a folder like logs/q-learning/FrozenLake-v1_1",
             ) from error
         if not isinstance(arguments, dict) or not isinstance(arguments.get("n_timesteps"), int):
             raise CheckpointError(f"{path} does not say what the run was asked for")
@@ -112,8 +113,8 @@ def new_run(log_folder: Path, algo: str, env_id: str) -> RunFolder:
         number = path.name.removeprefix(f"{name}_")
         if number.isdigit():
             numbers.append(int(number))
-    for number in range(max(numbers) + 1, max(numbers) + 1000):
-        path = parent / f"{name}_{number}"
+    for next_number in range(max(numbers) + 1, max(numbers) + 1000):
+        path = parent / f"{name}_{next_number}"
         try:
             path.mkdir(parents=True)
             return RunFolder(path)

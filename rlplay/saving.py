@@ -53,7 +53,7 @@ def pack(agent: Agent) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
             )
     ref, position = reference_of(agent), agent.position
     running = position.obs is not None
-    manifest = {
+    manifest: dict[str, Any] = {
         "kind": "agent",
         "agent": agent.id,
         "versions": versions(),
@@ -151,7 +151,9 @@ def _environment(saved: dict[str, Any], spaces: dict[str, gym.Space[Any]]) -> gy
     ref = EnvReference(str(saved["id"]), dict(saved["kwargs"]))
     if ref.id and not ref.typed:
         try:
-            return make(ref.id, dynamics="auto" if saved["dynamics"].startswith("native") else "gymnasium", **ref.kwargs)
+            return make(
+                ref.id, dynamics="auto" if saved["dynamics"].startswith("native") else "gymnasium", **ref.kwargs
+            )
         except RlplayError:
             pass
     return NoEnvironment(spaces["observation"], spaces["action"], str(ref))
@@ -163,7 +165,7 @@ def _copy(name: str, arrays: dict[str, NDArray[Any]], target: NDArray[Any]) -> N
         raise CheckpointError(f"the file lacks the array {name}")
     if found.shape != target.shape or found.dtype != target.dtype:
         raise CheckpointError(
-            f"{name} is {found.dtype}{list(found.shape)} in the file and {target.dtype}{list(target.shape)} in the agent"
+            f"{name} is {found.dtype} of shape {found.shape} in the file, {target.dtype} of {target.shape} in the agent"
         )
     target[...] = found
 
@@ -213,5 +215,3 @@ def _replayed(env: gym.Env[Any, Any], position: Position, seed: int, actions: li
             return False
         position.obs = check(obs, position)
     return observation_digest(position.obs) == digest
-
-

@@ -28,10 +28,10 @@ def scheduled(values: NDArray[np.float64], progress: float) -> float:
     """The value of a schedule at a training progress in [0, 1]; the last value beyond."""
     last = values.shape[0] - 1
     if last == 0 or progress >= 1.0:
-        return values[last]  # type: ignore[no-any-return]
+        return values[last]
     place = progress * last
     left = int(place)
-    return values[left] + (values[left + 1] - values[left]) * (place - left)  # type: ignore[no-any-return]
+    return values[left] + (values[left + 1] - values[left]) * (place - left)
 
 
 def tabulate(schedule: ScheduleLike) -> NDArray[np.float64]:
@@ -70,7 +70,7 @@ def _parse(text: str) -> NDArray[np.float64]:
             if kind == "lin":
                 return start + (end - start) * shape
             if start > 0 and end > 0:
-                return start * np.exp(shape * math.log(end / start))  # type: ignore[no-any-return]
+                return start * np.exp(shape * math.log(end / start))
         elif not numbers:
             return np.array([float(kind)])
     except ValueError:

@@ -30,6 +30,9 @@ class FiniteSpace:
         self.sizes = _sizes(space)
         self.n = math.prod(self.sizes)
         self.plain = isinstance(space, spaces.Discrete) and int(space.start) == 0
+        self._plain_tuple = isinstance(space, spaces.Tuple) and all(
+            isinstance(part, spaces.Discrete) and int(part.start) == 0 for part in space.spaces
+        )
 
     def index(self, value: Any) -> int:
         """The number of a value of the space.
@@ -44,13 +47,35 @@ class FiniteSpace:
                 index = -1
             if 0 <= index < self.n and index == value:
                 return index
+        elif self._plain_tuple:  # the common case (Blackjack) without Gymnasium's slow contains
+            index = self._plain_tuple_index(value)
+            if index >= 0:
+                return index
         elif self.space.contains(value):
             return self._ravel(self.space, value)
         raise SpaceError(f"{_brief(value)} is not in {self.space}")
 
+    def _plain_tuple_index(self, value: Any) -> int:
+        if not isinstance(value, tuple) or len(value) != len(self.sizes):
+            return -1
+        index = 0
+        for part, size in zip(value, self.sizes, strict=True):
+            if not isinstance(part, int | np.integer) or not 0 <= part < size:
+                return -1
+            index = index * size + int(part)
+        return index
+
     def value(self, index: int) -> Any:
         """The value that a number stands for."""
-        return int(index) if self.plain else self._unravel(self.space, int(index))
+        if self.plain:
+            return int(index)
+        if self._plain_tuple:
+            parts = []
+            for size in reversed(self.sizes):
+                index, part = divmod(int(index), size)
+                parts.append(part)
+            return tuple(reversed(parts))
+        return self._unravel(self.space, int(index))
 
     def _ravel(self, space: Space[Any], value: Any) -> int:
         if isinstance(space, spaces.Discrete):

@@ -69,4 +69,4 @@ def epsilon_greedy_probabilities(q: NDArray[np.float64], epsilon: float) -> NDAr
         Probabilities, shape [B, A].
     """
     best = q == q.max(axis=1, keepdims=True)  # [B, A]
-    return epsilon / q.shape[1] + (1.0 - epsilon) * best / best.sum(axis=1, keepdims=True)  # type: ignore[no-any-return]
+    return epsilon / q.shape[1] + (1.0 - epsilon) * best / best.sum(axis=1, keepdims=True)

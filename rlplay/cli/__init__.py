@@ -11,11 +11,13 @@ from typing import Any, TextIO
 from rlplay.cli.arguments import parser
 from rlplay.errors import EnvironmentFault, RlplayError
 
+_shown: set[str] = set()  # a warning is shown once a command
+
 
 def main(argv: list[str] | None = None) -> int:
     """Run a command; returns its exit code."""
     arguments = parser().parse_args(argv)
-    warnings.showwarning = _show_warning
+    warnings.showwarning = _show_warning  # type: ignore[assignment]
     try:
         verb = importlib.import_module(f"rlplay.cli.{arguments.module}")
         code = verb.run(arguments)
@@ -63,7 +65,10 @@ def _show_warning(
     filename: str,
     lineno: int,
     file: TextIO | None = None,
-    line: str | None = None,
+    source: str | None = None,
     **_: Any,
 ) -> None:
-    _print(f"rlplay: warning: {' '.join(str(message).split())}")
+    line = f"rlplay: warning: {' '.join(str(message).split())}"
+    if line not in _shown:
+        _shown.add(line)
+        _print(line)

@@ -121,12 +121,16 @@ def _train(verb: argparse.ArgumentParser) -> None:
     how.add_argument("--resume", metavar="RUN", help="finish a run that was interrupted or killed: its folder")
     how.add_argument("--watch", action="store_true", help="open a window on the agent while it learns")
     logs = verb.add_argument_group("evaluation and logs")
-    logs.add_argument("--eval-freq", type=int, metavar="N", help="timesteps between evaluations (default: a tenth; -1: none)")
+    logs.add_argument(
+        "--eval-freq", type=int, metavar="N", help="timesteps between evaluations (default: a tenth; -1: none)"
+    )
     logs.add_argument("--eval-episodes", type=int, default=5, metavar="N", help="episodes an evaluation (default: 5)")
     logs.add_argument("--save-freq", type=int, metavar="N", help="timesteps between numbered checkpoints")
     logs.add_argument("--keep", type=int, metavar="K", help="numbered checkpoints to keep (default: all)")
     logs.add_argument("--log-interval", type=int, metavar="N", help="episodes between log rows (default: 100 rows)")
-    logs.add_argument("-tb", "--tensorboard-log", type=Path, metavar="DIR", help="TensorBoard folder (extra: tensorboard)")
+    logs.add_argument(
+        "-tb", "--tensorboard-log", type=Path, metavar="DIR", help="TensorBoard folder (extra: tensorboard)"
+    )
     logs.add_argument("-P", "--progress", action=argparse.BooleanOptionalAction, default=None, help="progress bar")
 
 
@@ -148,7 +152,9 @@ def _eval(verb: argparse.ArgumentParser) -> None:
 def _play(verb: argparse.ArgumentParser) -> None:
     _common(verb)
     _window(verb)
-    verb.add_argument("--record", type=Path, metavar="FILE", help="write the episodes you play (seed and actions, JSON)")
+    verb.add_argument(
+        "--record", type=Path, metavar="FILE", help="write the episodes you play (seed and actions, JSON)"
+    )
 
 
 def _replay(verb: argparse.ArgumentParser) -> None:

@@ -121,7 +121,7 @@ def _continue(arguments: Namespace) -> int:
     ref = reference(agent.env)
     folder = new_run(arguments.log_folder, agent.id, ref.id or "environment")
     asked = {
-        **{key: None for key in ("eval_freq", "save_freq", "keep", "log_interval", "tensorboard_log")},
+        **dict.fromkeys(("eval_freq", "save_freq", "keep", "log_interval", "tensorboard_log")),
         "algo": agent.id,
         "env": ref.id,
         "env_kwargs": ref.kwargs,
@@ -145,7 +145,7 @@ def _check_timesteps(timesteps: int) -> None:
 
 def _train(agent: Agent, folder: RunFolder, asked: dict[str, Any], arguments: Namespace, *, fresh: bool) -> None:
     total = asked["n_timesteps"] - (0 if fresh else agent.num_timesteps)
-    callbacks, evaluations, checkpoints = _callbacks(folder, asked, watched=arguments.watch)
+    callbacks, evaluations = _callbacks(folder, asked, watched=arguments.watch)
     engine = choose_engine(agent, arguments.engine, callbacks)
     ref = reference(agent.env)
     out = console()
@@ -187,7 +187,7 @@ class _Summary(Callback):
 
 def _callbacks(
     folder: RunFolder, asked: dict[str, Any], *, watched: bool
-) -> tuple[list[Callback], EvalCallback | None, CheckpointCallback]:
+) -> tuple[list[Callback], EvalCallback | None]:
     callbacks: list[Callback] = []
     evaluations = None
     freq = asked["eval_freq"]
@@ -210,7 +210,7 @@ def _callbacks(
         rolling_seconds=0.5 if watched else 30.0,
     )
     tensorboard = Path(asked["tensorboard_log"]) if asked["tensorboard_log"] else None
-    return [*callbacks, LogCallback(folder, evaluations, tensorboard), checkpoints], evaluations, checkpoints
+    return [*callbacks, LogCallback(folder, evaluations, tensorboard), checkpoints], evaluations
 
 
 def _open_window(folder: RunFolder, agent: Agent, arguments: Namespace) -> subprocess.Popen[bytes]:

@@ -32,5 +32,3 @@ def run(arguments: Namespace) -> int:
 
 def _monitor(path: Path) -> Path:
     return path.parent / "0.monitor.csv"
-
-

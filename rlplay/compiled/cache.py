@@ -11,6 +11,7 @@ be written everything compiles anew in each process, and `compile_report` says s
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import tempfile
@@ -33,10 +34,8 @@ def cache_folder() -> Path | None:
     candidates = [Path(named)] if named else []
     if not named:
         base = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
-        try:
+        with contextlib.suppress(RuntimeError):  # no home folder
             candidates.append((Path(base) if base else Path.home() / ".cache") / "rlplay")
-        except RuntimeError:  # no home folder
-            pass
         candidates.append(Path(__file__).parent / "__pycache__")
     for folder in candidates:
         try:
@@ -113,11 +112,12 @@ class _DiskCache(caching.FunctionCache):  # type: ignore[misc]
 
 def _identity(value: Any) -> str:
     if isinstance(value, Dispatcher):
+        value = cast(Any, value)
         return f"{value.__module__}.{value.__qualname__}@{source_stamp(value.py_func)}"
     return repr(value)
 
 
-_dispatchers: list[Dispatcher] = []
+_dispatchers: list[Any] = []
 
 
 def compiled(function: F) -> F:
@@ -126,10 +126,8 @@ def compiled(function: F) -> F:
     The uncompiled function stays readable and callable as ``function.py_func``.
     """
     dispatcher = numba.njit(function)
-    try:
+    with contextlib.suppress(RuntimeError):  # no file, or no folder that can be written: compiles in each process
         dispatcher._cache = _DiskCache(function)
-    except RuntimeError:  # no file, or no folder that can be written: this function compiles in each process
-        pass
     _dispatchers.append(dispatcher)
     return cast(F, dispatcher)
 

@@ -55,13 +55,13 @@ def random_bits(rng: NDArray[np.uint64]) -> np.uint64:
     """The next 64 random bits."""
     _advance(rng)
     bits, turn = rng[0] ^ rng[1], rng[0] >> uint64(58)
-    return (bits >> turn) | (bits << ((uint64(64) - turn) & uint64(63)))  # type: ignore[no-any-return]
+    return (bits >> turn) | (bits << ((uint64(64) - turn) & uint64(63)))
 
 
 @compiled
 def random(rng: NDArray[np.uint64]) -> float:
     """A float in [0, 1), as ``numpy.random.Generator.random()`` draws it."""
-    return (random_bits(rng) >> uint64(11)) * _TWO_TO_MINUS_53  # type: ignore[no-any-return]
+    return (random_bits(rng) >> uint64(11)) * _TWO_TO_MINUS_53
 
 
 @compiled

@@ -144,7 +144,7 @@ def _first_states(env: gym.Env[Any, Any], n_states: int) -> NDArray[np.float64]:
     numbering, counts = FiniteSpace(env.observation_space), np.zeros(n_states)
     for seed in range(1000):
         counts[numbering.index(env.reset(seed=seed)[0])] += 1
-    return counts / counts.sum()  # type: ignore[no-any-return]
+    return counts / counts.sum()
 
 
 def agreement(env: gym.Env[Any, Any], table: TransitionTable, steps: int = 300) -> str:

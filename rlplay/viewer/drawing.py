@@ -25,7 +25,8 @@ BAD: Color = (238, 108, 106)
 
 # Anchors of a colour scale that is even to the eye and safe for colour-blind people (after viridis).
 _SCALE = np.array(
-    [(68, 1, 84), (70, 50, 127), (54, 92, 141), (39, 127, 142), (31, 161, 135), (74, 194, 109), (159, 218, 58), (253, 231, 37)],
+    [(68, 1, 84), (70, 50, 127), (54, 92, 141), (39, 127, 142),
+     (31, 161, 135), (74, 194, 109), (159, 218, 58), (253, 231, 37)],
     dtype=np.float64,
 )  # fmt: skip
 
@@ -162,7 +163,7 @@ def running_mean(y: NDArray[np.float64], window: int) -> NDArray[np.float64]:
     total = np.cumsum(np.insert(y, 0, 0.0))
     ends = np.arange(1, len(y) + 1)
     starts = np.maximum(ends - window, 0)
-    return (total[ends] - total[starts]) / (ends - starts)  # type: ignore[no-any-return]
+    return (total[ends] - total[starts]) / (ends - starts)
 
 
 def scale_color(share: float) -> Color:
@@ -175,7 +176,8 @@ def scale_color(share: float) -> Color:
 
 _DIRECTIONS = {
     "up": (0, -1), "north": (0, -1), "down": (0, 1), "south": (0, 1), "left": (-1, 0), "west": (-1, 0),
-    "right": (1, 0), "east": (1, 0), "up-right": (1, -1), "down-right": (1, 1), "down-left": (-1, 1), "up-left": (-1, -1),
+    "right": (1, 0), "east": (1, 0),
+    "up-right": (1, -1), "down-right": (1, 1), "down-left": (-1, 1), "up-left": (-1, -1),
 }  # fmt: skip
 
 
@@ -202,7 +204,10 @@ def triangle(surface: pygame.Surface, center: tuple[float, float], toward: str, 
     dx, dy = _DIRECTIONS[toward]
     x, y = center
     tip = (x + dx * size, y + dy * size)
-    a, b = (x - dx * size - dy * size, y - dy * size - dx * size), (x - dx * size + dy * size, y - dy * size + dx * size)
+    a, b = (
+        (x - dx * size - dy * size, y - dy * size - dx * size),
+        (x - dx * size + dy * size, y - dy * size + dx * size),
+    )
     pygame.draw.polygon(surface, color, [tip, a, b])
 
 

@@ -43,7 +43,9 @@ def _top(surface: pygame.Surface, rect: Rect, session: Session, state: ViewState
     middle, agent = rect.y + rect.height / 2, session.agent
     who = "you play" if session.mode == "play" else agent.id if agent else "a recording"
     used = d.text(surface, who, (14, middle), 26, d.ACCENT, "midleft")
-    used = d.text(surface, f"in {reference(session.env)}", (used.right + 8, middle), 24, d.TEXT, "midleft", rect.width * 0.5)
+    used = d.text(
+        surface, f"in {reference(session.env)}", (used.right + 8, middle), 24, d.TEXT, "midleft", rect.width * 0.5
+    )
     facts = []
     if agent is not None:
         count = f"{agent.num_timesteps:,}"
@@ -101,7 +103,9 @@ def _actions(surface: pygame.Surface, rect: Rect, session: Session, probe: Probe
         for i, (mean, std) in enumerate(zip(probe.action_mean[0], spread, strict=True)):
             d.text(surface, f"a[{i}]  mean {mean:+.3f}  std {std:.3f}", (box.x, box.y + 24 * i), 20)
     else:
-        d.text(surface, f"{session.agent.id if session.agent else 'this'} has no action values", (box.x, box.y), 18, d.DIM)
+        d.text(
+            surface, f"{session.agent.id if session.agent else 'this'} has no action values", (box.x, box.y), 18, d.DIM
+        )
 
 
 def _step(surface: pygame.Surface, rect: Rect, session: Session) -> None:

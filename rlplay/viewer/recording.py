@@ -1,4 +1,7 @@
-"""What the window shows as a file: gif, mp4 or the last frame as png. The truth is the episode file; these are exports."""
+"""What the window shows as a file: gif, mp4, or the last frame as png.
+
+These are exports for people; the truth of an episode is its seed and actions (`rlplay.episode`).
+"""
 
 from __future__ import annotations
 

@@ -204,7 +204,7 @@ class Window:
         panels.draw(surface, self.session, self.state, notice)
         if "shoot" in self.state.requests:
             self.state = _without_requests(self.state)
-            path = _free_name(f"rlplay-{folder_name(reference(self.session.env).id)}", ".png")
+            path = _free_name(self._name(), ".png")
             pygame.image.save(surface, str(path))
             self.say(f"saved {path}")
         if self.recorder and self.state.recording and self._clock - self._recorded >= 0.999 / self.recorder.fps:
@@ -213,9 +213,12 @@ class Window:
         if not self.headless:
             pygame.display.flip()
 
+    def _name(self) -> str:
+        return "rlplay-" + folder_name(reference(self.session.env).id).removeprefix("rlplay-")
+
     def _toggle_recording(self) -> None:
         if self.state.recording and self.recorder is None:
-            self.recorder = Recorder(_free_name(f"rlplay-{folder_name(reference(self.session.env).id)}", ".gif"))
+            self.recorder = Recorder(_free_name(self._name(), ".gif"))
             self.say(f"recording to {self.recorder.path}")
         elif not self.state.recording and self.recorder and self.output is None:
             path = self.recorder.finish()

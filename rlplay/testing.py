@@ -1,0 +1,273 @@
+"""The contract suite: what every agent must keep, as functions that a third party's tests can call too.
+
+In a test file of your own:
+
+    >>> from rlplay.testing import agent_checks
+    >>> for check in agent_checks():
+    ...     check("q-learning", "FrozenLake-v1")
+
+Each check takes the id of a registered agent and an environment it fits, and raises AssertionError with what is
+wrong. With pytest, parametrise over `agent_checks()`.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rlplay import registry, saving
+from rlplay.agent import Agent
+from rlplay.errors import HyperparameterError, RlplayError
+from rlplay.evaluation import evaluate
+from rlplay.hyperparameters import Choice, declared
+from rlplay.making import make
+
+_STEPS = 3000
+_FEW = 700  # timesteps of the checks that leave the compiled driver
+
+Check = Callable[[str, str], None]
+
+
+def agent_checks() -> list[Check]:
+    """All checks, in the order in which failures are easiest to read."""
+    return [
+        check_documented,
+        check_bad_hyperparameters,
+        check_same_seed_same_bits,
+        check_both_drivers,
+        check_chunks,
+        check_own_and_native_dynamics,
+        check_predict,
+        check_probe_does_not_disturb,
+        check_save_and_load,
+        check_learn_in_parts,
+        check_resume_in_new_process,
+        check_files_of_other_agents,
+        check_sb3_evaluate_policy,
+    ]
+
+
+def fingerprint(agent: Agent) -> dict[str, Any]:
+    """Everything that is equal in two runs that are equal to the bit: arrays as bytes, and the manifest's state."""
+    manifest, arrays = saving.pack(agent)
+    kept = ("agent", "hyperparameters", "seed", "num_timesteps", "horizon", "statistics", "extra")
+    state: dict[str, Any] = {name: array.tobytes() for name, array in arrays.items() if name.startswith("agent/")}
+    state["run/seeds"] = arrays["run/seeds"].tobytes()
+    state.update({key: json.dumps(manifest[key], sort_keys=True) for key in kept})
+    position = {k: v for k, v in manifest["position"].items() if k != "recorded"}
+    state["position"] = json.dumps(position, sort_keys=True)
+    return state
+
+
+def differences(first: Agent, second: Agent) -> list[str]:
+    """The names of what differs between two agents; empty for the same bits."""
+    a, b = fingerprint(first), fingerprint(second)
+    return sorted(name for name in a.keys() | b.keys() if a.get(name) != b.get(name))
+
+
+def _new(agent_id: str, env: Any, seed: int = 7) -> Agent:
+    return registry.agent_class(agent_id)(env, seed=seed)
+
+
+def _equal(first: Agent, second: Agent, what: str) -> None:
+    assert not (names := differences(first, second)), f"{first.id}: {what} differ in {', '.join(names)}"
+
+
+def check_documented(agent_id: str, env_id: str) -> None:
+    """The module says idea and source, the class is documented, every hyperparameter has a range and a meaning."""
+    cls = registry.agent_class(agent_id)
+    module = inspect.getdoc(sys.modules[cls.__module__]) or ""
+    assert cls.id == agent_id, f"{cls.__name__}.id is {cls.id!r}, registered as {agent_id!r}"
+    assert "Source:" in module, f"{cls.__module__} names no source"
+    assert inspect.getdoc(cls), f"{cls.__name__} has no docstring"
+    parameters = [p for p in inspect.signature(cls).parameters if p not in ("env", "seed")]
+    assert set(parameters) == set(declared(cls)), f"{cls.__name__} has parameters without a declared range"
+    assert all(p.rule.meaning for p in declared(cls).values()), f"{cls.__name__} has parameters without a meaning"
+
+
+def check_bad_hyperparameters(agent_id: str, env_id: str) -> None:
+    """NaN, text, values outside the range and unknown names are refused with the name, the value and the range."""
+    cls = registry.agent_class(agent_id)
+    for name, parameter in declared(cls).items():
+        bad: list[Any] = [float("nan"), None, [], "nonsense"]
+        if not isinstance(parameter.rule, Choice):
+            bad += [value for value in (parameter.rule.low - 1, parameter.rule.high + 1) if np.isfinite(value)]
+        for value in bad:
+            try:
+                cls(env_id, seed=0, **{name: value})
+            except HyperparameterError as error:
+                assert isinstance(error, ValueError)
+                assert name in str(error) or repr(value) in str(error), f"{error} names neither {name} nor {value!r}"
+            else:
+                raise AssertionError(f"{cls.__name__} takes {name}={value!r}")
+    try:
+        cls(env_id, seed=-1)
+    except HyperparameterError:
+        pass
+    else:
+        raise AssertionError(f"{cls.__name__} takes seed=-1")
+
+
+def check_same_seed_same_bits(agent_id: str, env_id: str) -> None:
+    """Two runs from one seed end in the same bits; another seed explores otherwise."""
+    first = _new(agent_id, env_id).learn(_STEPS)
+    _equal(first, _new(agent_id, env_id).learn(_STEPS), "two runs from one seed")
+    if first.rule is not None:
+        other = _new(agent_id, env_id, seed=8).learn(_STEPS)
+        assert differences(first, other) != ["seed"], f"{agent_id}: the seed changes nothing"
+
+
+def check_both_drivers(agent_id: str, env_id: str) -> None:
+    """The compiled and the stepwise driver end in the same bits."""
+    first, second = _new(agent_id, env_id), _new(agent_id, env_id)
+    if not first.why_not_compiled():
+        _equal(
+            first.learn(_STEPS, engine="compiled"),
+            second.learn(_STEPS, engine="python"),
+            "the compiled and stepwise run",
+        )
+
+
+def check_chunks(agent_id: str, env_id: str) -> None:
+    """A callback that interrupts at odd steps changes nothing."""
+    from rlplay.callbacks import Callback
+
+    class Odd(Callback):
+        def next_due(self, timestep: int) -> int:
+            return timestep + 1 + timestep % 37
+
+    _equal(_new(agent_id, env_id).learn(_STEPS), _new(agent_id, env_id).learn(_STEPS, Odd()), "chunks of other sizes")
+
+
+def check_own_and_native_dynamics(agent_id: str, env_id: str) -> None:
+    """Native dynamics that are said to be the same numbers as Gymnasium's end in the same bits."""
+    from rlplay.making import reference
+
+    native = _new(agent_id, make(env_id))
+    if reference(native.env).dynamics.startswith("native") and reference(native.env).exact:
+        own = _new(agent_id, make(env_id, dynamics="gymnasium"))
+        _equal(native.learn(_FEW), own.learn(_FEW), "native and Gymnasium's dynamics")
+
+
+def check_predict(agent_id: str, env_id: str) -> None:
+    """Actions are in the space; single and batched predictions agree; predicting greedily is repeatable."""
+    agent = _new(agent_id, env_id).learn(_STEPS)
+    env = agent.get_env()
+    obs, _ = env.reset(seed=0)
+    for deterministic in (True, False):
+        action, state = agent.predict(obs, deterministic=deterministic)
+        assert env.action_space.contains(action), f"{agent_id}: {action!r} is not in {env.action_space}"
+        assert state is None
+    if not isinstance(obs, tuple | dict):
+        batch, _ = agent.predict(np.array([obs, obs, obs]), deterministic=True)
+        single, _ = agent.predict(obs, deterministic=True)
+        assert len(batch) == 3, f"{agent_id}: a batch of 3 gives {len(batch)} actions"
+        assert all(np.array_equal(one, single) for one in batch), f"{agent_id}: a batch gives other actions"
+    for bad in (np.full((2, 3, 4, 5), 0), "text", None):
+        try:
+            agent.predict(bad)
+        except RlplayError:
+            continue
+        raise AssertionError(f"{agent_id}: predict takes {bad!r}")
+
+
+def check_probe_does_not_disturb(agent_id: str, env_id: str) -> None:
+    """Probing, predicting and evaluating in the middle of a run change nothing in it."""
+    from rlplay.callbacks import Callback
+
+    other = make(env_id)
+
+    class Nosy(Callback):
+        def next_due(self, timestep: int) -> int:
+            return timestep + 500
+
+        def on_step(self) -> None:
+            obs, _ = other.reset(seed=1)
+            self.agent.probe(obs)
+            self.agent.predict(obs)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                evaluate(self.agent, other, 1, max_steps=50)
+
+    _equal(
+        _new(agent_id, env_id).learn(_STEPS),
+        _new(agent_id, env_id).learn(_STEPS, Nosy()),
+        "a watched and an unwatched run",
+    )
+
+
+def check_save_and_load(agent_id: str, env_id: str) -> None:
+    """A loaded agent is the saved one, through its class and through `rlplay.load`, with and without an environment."""
+    agent = _new(agent_id, env_id).learn(_STEPS)
+    with tempfile.TemporaryDirectory() as folder:
+        path = agent.save(Path(folder) / "a file with spaces and ünïcode")
+        _equal(agent, type(agent).load(path), "the saved and the loaded agent")
+        _equal(agent, saving.load(path, env_id), "the saved agent and one loaded with an environment")
+
+
+def check_learn_in_parts(agent_id: str, env_id: str) -> None:
+    """learn(n) and learn(n, reset_num_timesteps=False) equal learn(2n) with the same horizon."""
+    whole = _new(agent_id, env_id).learn(2 * _FEW, schedule_timesteps=_FEW)
+    parts = _new(agent_id, env_id).learn(_FEW).learn(_FEW, reset_num_timesteps=False)
+    _equal(whole, parts, "a run in one and in two parts")
+
+
+_RESUME = """
+import sys
+from rlplay import saving
+agent = saving.load(sys.argv[1])
+agent.learn(int(sys.argv[2]), reset_num_timesteps=False, engine=sys.argv[3])
+agent.save(sys.argv[1])
+"""
+
+
+def check_resume_in_new_process(agent_id: str, env_id: str) -> None:
+    """Saved in the middle of an episode and resumed in a new process, a run ends in the same bits, in both drivers."""
+    for engine, dynamics in (("auto", "auto"), ("python", "gymnasium")):
+        env: Any = make(env_id, dynamics=dynamics)  # type: ignore[arg-type]
+        straight = _new(agent_id, env).learn(2 * _FEW, engine=engine, schedule_timesteps=_FEW)  # type: ignore[arg-type]
+        half = _new(agent_id, make(env_id, dynamics=dynamics)).learn(_FEW, engine=engine)  # type: ignore[arg-type]
+        with tempfile.TemporaryDirectory() as folder:
+            path = half.save(Path(folder) / "half.rlp")
+            command = [sys.executable, "-c", _RESUME, str(path), str(_FEW), engine]
+            done = subprocess.run(command, capture_output=True, text=True, env=dict(os.environ), check=False)
+            assert done.returncode == 0, f"{agent_id}: resuming failed\n{done.stderr}"
+            assert "warning" not in done.stderr.lower(), f"{agent_id}: resuming said {done.stderr}"
+            _equal(straight, type(half).load(path), f"a straight and a resumed run ({engine}, {dynamics} dynamics)")
+
+
+def check_files_of_other_agents(agent_id: str, env_id: str) -> None:
+    """Another agent's file is refused with both names."""
+    others = [other for other in registry.agent_ids() if other != agent_id]
+    agent = _new(agent_id, env_id)
+    with tempfile.TemporaryDirectory() as folder:
+        path = agent.save(Path(folder) / "mine.rlp")
+        for other in others:
+            try:
+                registry.agent_class(other).load(path)
+            except RlplayError as error:
+                assert agent_id in str(error), f"{error} does not name {agent_id}"
+                assert other in str(error), f"{error} does not name {other}"
+            else:
+                raise AssertionError(f"{other} loads a file of {agent_id}")
+
+
+def check_sb3_evaluate_policy(agent_id: str, env_id: str) -> None:
+    """Stable-Baselines3's own evaluate_policy takes the agent as it is."""
+    from stable_baselines3.common.evaluation import evaluate_policy
+    from stable_baselines3.common.monitor import Monitor
+
+    agent = _new(agent_id, env_id).learn(_STEPS)
+    env = Monitor(make(env_id, dynamics="gymnasium", max_episode_steps=200))
+    rewards, lengths = evaluate_policy(agent, env, n_eval_episodes=3, return_episode_rewards=True)
+    assert len(rewards) == len(lengths) == 3
