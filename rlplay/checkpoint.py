@@ -78,7 +78,7 @@ def read(path: str | Path, *, allow_nan: bool = False) -> Checkpoint:
     """
     path = Path(path)
     if not path.is_file():
-        if not path.exists() and with_suffix(path).is_file():
+        if with_suffix(path).is_file():  # also where a folder has the name without the ending
             path = with_suffix(path)
         else:
             raise explain_missing(path, "checkpoint", "*.rlp")

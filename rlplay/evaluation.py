@@ -9,7 +9,9 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
+from rlplay.compiled.loops import evaluation_loop
 from rlplay.compiled.pcg64 import random_seed
+from rlplay.compiled.table import TABLE_DYNAMICS, TableEnv
 from rlplay.errors import UsageError, warn
 from rlplay.loop import Position, interact
 from rlplay.making import EnvLike, make, reference, remake
@@ -75,6 +77,33 @@ def evaluate(
         raise UsageError(f"n_eval_episodes={n_eval_episodes} is not 1 or more")
     own = _own_env(agent) if env is None else make(env)
     seeds = stream(agent.seed if seed is None else seed, "evaluation")
+    limit = own.spec.max_episode_steps if own.spec else None
+    policy = _fixed_policy(agent, own) if deterministic else None
+    if policy is not None and isinstance(own, TableEnv):
+        returns, lengths = np.zeros(n_eval_episodes), np.zeros(n_eval_episodes, np.int64)
+        play = evaluation_loop(TABLE_DYNAMICS)
+        play(own.table.arrays, policy, own.rng, seeds, limit or max_steps, returns, lengths)
+    else:
+        returns, lengths = _play(agent, own, seeds, n_eval_episodes, deterministic, limit or max_steps)
+    if own is not env:
+        own.close()
+    if not limit and (lengths >= max_steps).any():
+        warn(f"evaluation episodes were cut after {max_steps:,} steps: {reference(own)} has no time limit")
+    return Evaluation(returns, lengths)
+
+
+def _fixed_policy(agent: Agent, env: gym.Env[Any, Any]) -> NDArray[np.int64] | None:
+    """The agent's best action in each state, for a native environment whose observations are the states; or None."""
+    if not (isinstance(env, TableEnv) and env.observations.plain and env.actions.plain):
+        return None
+    actions, state = agent.predict(np.arange(env.observations.n), deterministic=True)
+    return np.asarray(actions, dtype=np.int64) if state is None else None
+
+
+def _play(
+    agent: Agent, env: gym.Env[Any, Any], seeds: NDArray[np.uint64], episodes: int, deterministic: bool, limit: int
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Play step by step: returns and lengths of the episodes."""
     state: Any = None
     starts = np.ones(1, bool)
 
@@ -85,23 +114,16 @@ def evaluate(
         return action
 
     returns, lengths = [], []
-    total, length = 0.0, 0
-    position, time_limit = Position(), own.spec and own.spec.max_episode_steps
-    for transition in interact(own, act, lambda: random_seed(seeds), position):
-        total, length = total + transition.reward, length + 1
-        cut = length >= max_steps and not time_limit
-        if cut:
-            warn(f"an evaluation episode was cut after {max_steps:,} steps: {reference(agent.env)} has no time limit")
+    position = Position()
+    for transition in interact(env, act, lambda: random_seed(seeds), position):
+        if transition.terminated or transition.truncated or position.length >= limit:
+            returns.append(position.episode_return)
+            lengths.append(position.length)
             position.clear()
-        if transition.terminated or transition.truncated or cut:
-            returns.append(total)
-            lengths.append(length)
-            total, length, starts[0] = 0.0, 0, True
-            if len(returns) == n_eval_episodes:
+            starts[0] = True
+            if len(returns) == episodes:
                 break
-    if own is not env:
-        own.close()
-    return Evaluation(np.array(returns), np.array(lengths))
+    return np.array(returns), np.array(lengths)
 
 
 def _own_env(agent: Agent) -> gym.Env[Any, Any]:

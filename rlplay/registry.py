@@ -36,10 +36,14 @@ def register(agent_id: str, agent: type[Agent] | str) -> None:
     Raises:
         UsageError: the id is taken by another agent.
     """
-    taken = _registered.get(agent_id, _entry_points(AGENTS).get(agent_id))
-    if taken is not None and taken != agent and getattr(taken, "__qualname__", "") != getattr(agent, "__qualname__", 0):
-        raise UsageError(f"the agent id {agent_id!r} is taken by {taken}", "Choose another id")
+    taken = _registered.get(agent_id) or getattr(_entry_points(AGENTS).get(agent_id), "value", None)
+    if taken is not None and _place(taken) != _place(agent):
+        raise UsageError(f"the agent id {agent_id!r} is taken by {_place(taken)}", "Choose another id")
     _registered[agent_id] = agent
+
+
+def _place(agent: Any) -> str:
+    return agent if isinstance(agent, str) else f"{agent.__module__}:{agent.__qualname__}"
 
 
 def agent_ids() -> list[str]:

@@ -171,7 +171,7 @@ def to_json(space: Space[Any]) -> dict[str, Any]:
     if isinstance(space, spaces.MultiDiscrete):
         return {"kind": kind, "nvec": space.nvec.tolist(), "start": np.asarray(space.start).tolist()}
     if isinstance(space, spaces.MultiBinary):
-        return {"kind": kind, "shape": list(space.shape)}
+        return {"kind": kind, "n": space.n if isinstance(space.n, int) else [int(n) for n in space.n]}
     if isinstance(space, spaces.Box):
         low, high = (_bounds(b) for b in (space.low, space.high))
         return {"kind": kind, "low": low, "high": high, "shape": list(space.shape), "dtype": str(space.dtype)}
@@ -212,7 +212,7 @@ def from_json(data: Any) -> Space[Any]:
         if kind == "MultiDiscrete":
             return spaces.MultiDiscrete(np.array(data["nvec"]), start=np.array(data["start"]))
         if kind == "MultiBinary":
-            return spaces.MultiBinary(data["shape"])
+            return spaces.MultiBinary(data["n"])
         if kind == "Box":
             shape, dtype = tuple(int(n) for n in data["shape"]), np.dtype(data["dtype"])
             low, high = (np.broadcast_to(_read_bounds(data[b]), shape).astype(dtype) for b in ("low", "high"))

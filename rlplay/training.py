@@ -19,9 +19,9 @@ import numpy as np
 
 from rlplay.callbacks import Callback, ProgressBar, as_callbacks
 from rlplay.compiled.cache import compile_report
-from rlplay.compiled.loops import EPISODES, LENGTH, LOGGED, NEXT_ACTION, SEED, STATE, TIMESTEP, Dynamics, training_loop
+from rlplay.compiled.loops import EPISODES, LENGTH, LOGGED, NEXT_ACTION, SEED, STATE, TIMESTEP, training_loop
 from rlplay.compiled.pcg64 import random_seed
-from rlplay.compiled.table import TableEnv, reset, step
+from rlplay.compiled.table import TABLE_DYNAMICS, TableEnv
 from rlplay.errors import UsageError
 from rlplay.loop import interact
 from rlplay.making import reference
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
 _CHUNK_SECONDS = 0.05
 _ROWS_A_RUN = 100  # log rows of a run by default
-TABLE_DYNAMICS = Dynamics(reset, step)
 
 
 def train(
@@ -104,7 +103,8 @@ class Run:
         self.compiled, self.timed_timesteps = 0, 0
         self._report = compile_report()
         self._log_episodes = log_interval
-        self._log_steps = max((target - agent.num_timesteps) // _ROWS_A_RUN, 1)
+        # A resumed run has rows at the same steps as an undisturbed one.
+        self._log_steps = max((target - agent.num_timesteps) // _ROWS_A_RUN, agent.horizon // _ROWS_A_RUN, 1)
         self._next_log = self._after_log()
         self._every_step = any(c.every_step for c in callbacks)
 

@@ -129,3 +129,33 @@ def training_loop(dynamics: Dynamics, rule: Rule) -> Callable[..., int]:
         return done
 
     return loop
+
+
+@cache
+def evaluation_loop(dynamics: Dynamics) -> Callable[..., None]:
+    """The compiled loop that plays a fixed policy: one action a state, nothing learned.
+
+    The result is ``loop(parameters, policy, env_rng, seeds, time_limit, returns, lengths)``; it fills ``returns`` and
+    ``lengths``, one entry an episode.
+    """
+    env_reset, env_step = dynamics
+
+    @compiled
+    def loop(
+        parameters: Any,
+        policy: NDArray[np.int64],
+        env_rng: NDArray[np.uint64],
+        seeds: NDArray[np.uint64],
+        time_limit: int,
+        returns: NDArray[np.float64],
+        lengths: NDArray[np.int64],
+    ) -> None:
+        for episode in range(returns.shape[0]):
+            reseed(env_rng, random_seed(seeds))
+            s, terminated = env_reset(parameters, env_rng), False
+            while not terminated and lengths[episode] < time_limit:
+                s, r, terminated = env_step(parameters, s, policy[s], env_rng)
+                returns[episode] += r
+                lengths[episode] += 1
+
+    return loop

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlplay.compiled.cache import compiled
+from rlplay.compiled.loops import Dynamics
 from rlplay.compiled.pcg64 import random, reseed
 from rlplay.errors import EnvironmentFault, SpaceError
 from rlplay.spaces import FiniteSpace, is_finite
@@ -66,6 +67,9 @@ def step(table: TableArrays, state: int, action: int, rng: NDArray[np.uint64]) -
         table.reward[state, action, outcome],
         table.terminated[state, action, outcome],
     )
+
+
+TABLE_DYNAMICS = Dynamics(reset, step)
 
 
 @dataclass(frozen=True)

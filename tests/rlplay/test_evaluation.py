@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+from agents import QLearning
+from rlplay import Evaluation, evaluate, make
+from rlplay.errors import UsageError
+from rlplay.statistics import bootstrap_interval, interquartile_mean
+
+
+def test_native_and_stepwise_evaluation_play_the_same_episodes():
+    agent = QLearning("FrozenLake-v1", seed=0).learn(50_000)
+    native = evaluate(agent, n_eval_episodes=40)
+    own = evaluate(agent, make("FrozenLake-v1", dynamics="gymnasium"), 40)
+    assert native.returns.tolist() == own.returns.tolist()
+    assert native.lengths.tolist() == own.lengths.tolist()
+    assert evaluate(agent, n_eval_episodes=40).returns.tolist() == native.returns.tolist()
+    assert evaluate(agent, n_eval_episodes=40, seed=1).returns.tolist() != native.returns.tolist()
+
+
+def test_a_policy_that_walks_in_circles_is_cut_and_said():
+    agent = QLearning("CliffWalking-v1", seed=0)
+    agent.q[:, 3] = 1.0  # left for ever
+    for env in (None, make("CliffWalking-v1", dynamics="gymnasium")):
+        with pytest.warns(UserWarning, match="cut after 300 steps"):
+            result = evaluate(agent, env, 2, max_steps=300)
+        assert result.lengths.tolist() == [300, 300]
+        assert result.returns.tolist() == [-300, -300]
+
+
+def test_the_own_policy_explores_and_training_does_not_notice():
+    agent = QLearning("CliffWalking-v1", epsilon=0.3, gamma=1.0, seed=0).learn(50_000)
+    before = agent.q.copy(), agent.rng.copy(), agent.position.length
+    greedy, own = evaluate(agent, n_eval_episodes=20), evaluate(agent, n_eval_episodes=20, deterministic=False)
+    assert greedy.mean == -13
+    assert own.mean < -20
+    assert np.array_equal(before[0], agent.q)
+    assert np.array_equal(before[1], agent.rng)
+    assert before[2] == agent.position.length
+
+
+def test_statistics_of_an_evaluation():
+    result = Evaluation(np.array([1.0, 2.0, 3.0, 6.0]), np.array([1, 2, 3, 4]))
+    assert result.mean == 3
+    assert result.std == pytest.approx(np.sqrt(3.5))
+    low, high = result.interval
+    assert 1 <= low < 3 < high <= 6
+    assert interquartile_mean(np.array([0, 1, 2, 100.0])) == 1.5
+
+
+def test_the_bootstrap_covers_the_mean():
+    draws = np.random.default_rng(0)
+    hits = 0
+    for _ in range(100):
+        low, high = bootstrap_interval(draws.normal(5, 2, 30))
+        hits += low < 5 < high
+    assert 88 <= hits <= 99
+
+
+def test_bad_calls():
+    agent = QLearning(gym.make("FrozenLake-v1"), seed=0)
+    with pytest.raises(UsageError, match="n_eval_episodes=0"):
+        evaluate(agent, n_eval_episodes=0)

@@ -1,0 +1,184 @@
+from __future__ import annotations
+
+import sys
+import textwrap
+
+import gymnasium as gym
+import numpy as np
+import pytest
+
+from agents import QLearning
+from rlplay import make, registry
+from rlplay.compiled.table import TableEnv, agreement, table_of
+from rlplay.errors import EnvironmentFault, MissingPackageError, SpaceError, UsageError
+from rlplay.making import reference, remake
+
+MODULE = """
+    import gymnasium as gym
+    from gymnasium.envs.toy_text.utils import categorical_sample
+    import numpy as np
+
+    class Coin(gym.Env):
+        '''Two states, a table, and random numbers of its own kind.'''
+        metadata = {"render_modes": []}
+        def __init__(self, bias=0.5, render_mode=None):
+            self.observation_space = gym.spaces.Discrete(2)
+            self.action_space = gym.spaces.Discrete(2)
+            self.P = {s: {a: [(bias, 0, 0.0, False), (1 - bias, 1, 1.0, True)] for a in (0, 1)} for s in (0, 1)}
+            self.render_mode = render_mode
+        def reset(self, *, seed=None, options=None):
+            super().reset(seed=seed)
+            return 0, {}
+        def step(self, action):
+            heads = self.np_random.integers(2) == 0
+            return int(not heads), float(not heads), not heads, False, {}
+
+    class Liar(Coin):
+        def step(self, action):
+            return 1, 5.0, False, False, {}
+
+    class NotAnEnv:
+        pass
+"""
+
+
+@pytest.fixture
+def coin(tmp_path, monkeypatch):
+    (tmp_path / "coins.py").write_text(textwrap.dedent(MODULE))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield "coins"
+    sys.modules.pop("coins", None)
+
+
+@pytest.mark.parametrize(
+    "env_id", ["FrozenLake-v1", "FrozenLake8x8-v1", "CliffWalking-v1", "CliffWalkingSlippery-v1", "Taxi-v4"]
+)
+def test_native_dynamics_are_gymnasiums_to_the_bit(env_id):
+    native, own = make(env_id), make(env_id, dynamics="gymnasium")
+    assert isinstance(native, TableEnv)
+    choices = np.random.default_rng(0)
+    for seed in range(30):
+        assert native.reset(seed=seed)[0] == own.reset(seed=seed)[0]
+        for _ in range(120):
+            action = int(choices.integers(own.action_space.n))
+            mine, theirs = native.step(action)[:4], own.step(action)[:4]
+            assert mine == theirs
+            if mine[2] or mine[3]:
+                break
+
+
+def test_a_class_of_ones_own_runs_natively_by_its_table(coin):
+    env = make("coins:Coin")
+    assert isinstance(env, TableEnv)
+    assert reference(env).dynamics == "native, drawn from its table"
+    assert not reference(env).exact
+    agent = QLearning(env, alpha="lin_0.1_0.001", gamma=1.0, seed=0).learn(100_000, engine="compiled")
+    assert agent.q[0] == pytest.approx([1.0, 1.0], abs=0.01)
+
+
+def test_a_table_that_lies_is_not_used(coin):
+    env = make("coins:Liar")
+    assert not isinstance(env, TableEnv)
+    with pytest.raises(SpaceError, match="does not describe what it does"):
+        make("coins:Liar", dynamics="native")
+
+
+def test_arguments_that_the_table_does_not_know(coin):
+    assert isinstance(make("Taxi-v4", is_rainy=True), TableEnv)
+    assert not isinstance(make("Taxi-v4", fickle_passenger=True), TableEnv)
+
+
+def test_rendered_environments_and_instances_run_their_own_dynamics():
+    assert not isinstance(make("FrozenLake-v1", render_mode="rgb_array"), TableEnv)
+    instance = gym.make("FrozenLake-v1")
+    assert make(instance) is instance
+    with pytest.raises(UsageError, match="not with an instance"):
+        make(instance, is_slippery=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("FrozenLak-v1", "Did you mean FrozenLake-v1"),
+        ("frozenlake-v1", "Did you mean FrozenLake-v1"),
+        ("GridWorld-v0", "Did you mean rlplay/GridWorld-v0"),
+        ("Taxi", "Taxi-v4"),
+        ("coins:Coyn", "Did you mean Coin"),
+        ("coins:NotAnEnv", "not a gymnasium.Env"),
+        ("nowhere:Coin", "no module 'nowhere'"),
+        ("coins", "unknown environment"),
+    ],
+)
+def test_unknown_environments(coin, name, words):
+    with pytest.raises(UsageError, match=words):
+        make(name)
+
+
+def test_bad_arguments_are_named():
+    with pytest.raises(UsageError, match=r"FrozenLake-v1 does not take.*nonsense"):
+        make("FrozenLake-v1", nonsense=1)
+    with pytest.raises(UsageError, match="render_mode='cinema'"):
+        make("FrozenLake-v1", render_mode="cinema")
+
+
+def test_a_reference_makes_the_same_environment_again():
+    env = make("FrozenLake-v1", is_slippery=False)
+    assert reference(env).kwargs == {"is_slippery": False}
+    assert table_of(remake(reference(env))).probability.max() == 1.0
+    assert str(reference(env)) == "FrozenLake-v1 (is_slippery=False)"
+
+
+def test_bad_tables_are_named(coin):
+    env = gym.make("FrozenLake-v1").unwrapped
+    env.P[3][1] = [(0.5, 3, 0.0, False)]
+    with pytest.raises(SpaceError, match=r"state 3, action 1 sum to 0\.5"):
+        table_of(env)
+    env.P[3][1] = [(1.0, 99, 0.0, False)]
+    with pytest.raises(SpaceError, match=r"outside 0\.\.15"):
+        table_of(env)
+    del env.P[3][1]
+    with pytest.raises(SpaceError, match="is not a list of"):
+        table_of(env)
+
+
+def test_table_env_misuse():
+    env = make("FrozenLake-v1")
+    with pytest.raises(EnvironmentFault, match="before reset"):
+        env.step(0)
+    env.reset()
+    with pytest.raises(SpaceError, match=r"9 is not in Discrete\(4\)"):
+        env.step(9)
+
+
+def test_agreement_tells_exact_law_and_none(coin):
+    lake = gym.make("FrozenLake-v1")
+    assert agreement(lake, table_of(lake)) == "exact"
+    other = gym.make("FrozenLake-v1", is_slippery=False)
+    assert agreement(other, table_of(lake)) == "none" or agreement(lake, table_of(other)) == "none"
+
+
+def test_vector_environments_are_refused_by_name():
+    with pytest.raises(SpaceError, match="VectorEnv of 2"):
+        QLearning(gym.make_vec("FrozenLake-v1", num_envs=2), seed=0)
+
+
+def test_registry_names_the_nearest_and_keeps_ids():
+    with pytest.raises(UsageError, match=r"unknown agent 'q-lerning'. Did you mean q-learning"):
+        registry.agent_class("q-lerning")
+    registry.register("mine", QLearning)
+    assert registry.agent_class("mine") is QLearning
+    registry.register("by-name", "agents.q_learning:QLearning")
+    assert registry.agent_class("by-name") is QLearning
+    with pytest.raises(UsageError, match="taken"):
+        registry.register("sarsa", QLearning)
+    registry._registered.clear()
+
+
+def test_a_shadowed_package_is_said(tmp_path, monkeypatch):
+    (tmp_path / "agents").mkdir()
+    (tmp_path / "agents" / "__init__.py").write_text("")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for name in [n for n in sys.modules if n == "agents" or n.startswith("agents.")]:
+        monkeypatch.delitem(sys.modules, name)
+    with pytest.raises(MissingPackageError, match=r"'agents' that Python finds at .* not to rlplay"):
+        registry.agent_class("q-learning")

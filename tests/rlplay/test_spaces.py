@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium import spaces
+
+from rlplay.errors import SpaceError
+from rlplay.observations import batch_of
+from rlplay.spaces import FiniteSpace, from_json, to_json
+
+FINITE = [
+    spaces.Discrete(5),
+    spaces.Discrete(5, start=-2),
+    spaces.MultiDiscrete([2, 3, 4]),
+    spaces.MultiDiscrete([[2, 3], [4, 1]]),
+    spaces.MultiBinary(3),
+    spaces.MultiBinary((2, 2)),
+    spaces.Tuple((spaces.Discrete(3), spaces.Discrete(4))),
+    spaces.Tuple((spaces.Discrete(3, start=1), spaces.MultiBinary(2))),
+    spaces.Dict({"a": spaces.Discrete(2), "b": spaces.Tuple((spaces.Discrete(3), spaces.Discrete(2)))}),
+]
+
+
+@pytest.mark.parametrize("space", FINITE, ids=str)
+def test_numbering_is_one_to_one(space):
+    numbered = FiniteSpace(space)
+    values = [numbered.value(i) for i in range(numbered.n)]
+    assert all(space.contains(v) for v in values)
+    assert [numbered.index(v) for v in values] == list(range(numbered.n))
+    assert 0 <= numbered.index(space.sample()) < numbered.n
+
+
+def test_blackjack_is_numbered_as_documented():
+    numbered = FiniteSpace(gym.make("Blackjack-v1").observation_space)
+    assert numbered.index((13, 2, 1)) == np.ravel_multi_index((13, 2, 1), (32, 11, 2))
+
+
+@pytest.mark.parametrize("bad", [5, -1, 1.5, None, "1", np.array([1])])
+def test_values_outside_are_refused(bad):
+    with pytest.raises(SpaceError, match="not in Discrete"):
+        FiniteSpace(spaces.Discrete(5)).index(bad)
+
+
+@pytest.mark.parametrize(
+    "space",
+    [
+        *FINITE,
+        spaces.Box(-1, 1, (3,), np.float32),
+        spaces.Box(np.array([-np.inf, 0]), np.array([np.inf, 5]), dtype=np.float64),
+        spaces.Box(0, 255, (4, 4, 3), np.uint8),
+        spaces.Dict({"x": spaces.Box(-1, 1, (2,)), "y": spaces.Discrete(3)}),
+    ],
+    ids=str,
+)
+def test_json_keeps_the_space(space):
+    import json
+
+    assert from_json(json.loads(json.dumps(to_json(space), allow_nan=False))) == space
+
+
+def test_batches_are_told_from_single_observations():
+    box = spaces.Box(-1, 1, (2,))
+    assert batch_of(box, [0.0, 0.0], "x")[1]
+    assert not batch_of(box, [[0.0, 0.0]], "x")[1]
+    assert batch_of(spaces.Discrete(3), np.int64(1), "x") == ([1], True)
+    assert batch_of(spaces.Discrete(3), np.array([0, 1]), "x") == ([0, 1], False)
+    pair = spaces.Tuple((spaces.Discrete(3), spaces.Discrete(2)))
+    assert batch_of(pair, (2, 1), "x") == ([(2, 1)], True)
+    assert batch_of(pair, (np.array([2, 0]), np.array([1, 0])), "x") == ([(2, 1), (0, 0)], False)
+    for bad in ([0.0], [np.nan, 0.0], "ab", [[0.0], [0.0, 1.0]]):
+        with pytest.raises(SpaceError):
+            batch_of(box, bad, "x")

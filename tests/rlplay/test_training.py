@@ -1,0 +1,220 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from agents import QLearning, ValueIteration
+from rlplay import Callback, CheckpointCallback, EvalCallback, make
+from rlplay.compiled.loops import LOG_ROWS
+from rlplay.errors import UsageError
+from rlplay.statistics import is_kept
+from rlplay.testing import differences
+
+
+@pytest.mark.parametrize("bad", [0, -5, 1.5, "many", None, float("nan"), True])
+def test_bad_totals(bad):
+    with pytest.raises(UsageError, match="total_timesteps"):
+        QLearning("FrozenLake-v1", seed=0).learn(bad)
+
+
+def test_engines_are_chosen_and_refused_with_the_reason():
+    agent = QLearning(make("FrozenLake-v1", dynamics="gymnasium"), seed=0)
+    with pytest.raises(UsageError, match="no compiled dynamics"):
+        agent.learn(10, engine="compiled")
+    with pytest.raises(UsageError, match="engine='fast'"):
+        agent.learn(10, engine="fast")
+
+    class Every(Callback):
+        every_step = True
+        seen = 0
+
+        def on_step(self):
+            self.seen += 1
+
+    every = Every()
+    watched = QLearning("FrozenLake-v1", seed=0).learn(300, every)
+    assert every.seen == 300
+    assert not differences(watched, QLearning("FrozenLake-v1", seed=0).learn(300, engine="compiled"))
+    with pytest.raises(UsageError, match="every step"):
+        watched.learn(10, Every(), engine="compiled")
+
+
+def test_functions_are_callbacks_and_stop():
+    agent = QLearning("FrozenLake-v1", seed=0)
+    agent.learn(10_000_000, lambda a: a.num_timesteps < 5000)
+    assert 5000 <= agent.num_timesteps < 10_000_000
+    with pytest.raises(UsageError, match="callback=3"):
+        agent.learn(10, 3)
+
+
+def test_evaluation_happens_at_exact_steps_in_both_drivers(tmp_path):
+    results = []
+    for engine in ("compiled", "python"):
+        callback = EvalCallback(
+            eval_freq=700, n_eval_episodes=3, log_path=tmp_path / engine, best_model_save_path=tmp_path / engine
+        )
+        QLearning("FrozenLake-v1", seed=0).learn(3000, callback, engine=engine)
+        assert callback.timesteps == [700, 1400, 2100, 2800]
+        with np.load(tmp_path / engine / "evaluations.npz") as saved:
+            assert saved["results"].shape == (4, 3)
+            results.append(saved["results"].tolist())
+        assert (tmp_path / engine / "best_model.rlp").is_file()
+    assert results[0] == results[1]
+
+
+def test_checkpoints_are_numbered_and_pruned(tmp_path):
+    QLearning("FrozenLake-v1", seed=0).learn(2500, CheckpointCallback(500, tmp_path, keep=2))
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["rl_model_2000_steps.rlp", "rl_model_2500_steps.rlp"]
+
+
+def test_statistics_are_the_same_in_both_drivers_and_thinned_the_same_way():
+    envs = [make("FrozenLake-v1", max_episode_steps=3) for _ in range(2)]
+    agents = [
+        QLearning(env, seed=3).learn(50_000, engine=e) for env, e in zip(envs, ("compiled", "python"), strict=True)
+    ]
+    assert agents[0].statistics.state() == agents[1].statistics.state()
+    assert agents[0].statistics.episodes > 10_000
+
+
+def test_thinning_keeps_all_then_a_tenth():
+    kept = [n for n in range(200_000) if is_kept(n)]
+    assert kept[:10_000] == list(range(10_000))
+    assert kept[10_000:10_003] == [10_000, 10_010, 10_020]
+    assert len([n for n in kept if n >= 100_000]) == 1000
+
+
+def test_a_full_log_only_ends_the_chunk():
+    class Short(Callback):
+        rows = 0
+
+        def on_episodes(self, rows):
+            self.rows += len(rows)
+            assert len(rows) <= LOG_ROWS
+
+    short = Short()
+    env = make("FrozenLake-v1", max_episode_steps=1)
+    agent = QLearning(env, seed=0).learn(200_000, short)
+    assert agent.statistics.episodes == 200_000
+    assert short.rows == sum(is_kept(n) for n in range(200_000))
+
+
+def test_log_interval_counts_episodes():
+    class Logs(Callback):
+        calls = 0
+
+        def on_log(self):
+            self.calls += 1
+
+    by_default, by_episodes = Logs(), Logs()
+    QLearning("FrozenLake-v1", seed=0).learn(10_000, by_default)
+    assert 95 <= by_default.calls <= 101
+    agent = QLearning("FrozenLake-v1", seed=0).learn(2000, by_episodes, log_interval=50, engine="python")
+    assert 0 < by_episodes.calls <= agent.statistics.episodes // 50 + 1
+
+
+def test_planners_take_callbacks_too():
+    class Sweeps(Callback):
+        every_step = True
+        deltas: list[float] = []  # noqa: RUF012
+
+        def on_step(self):
+            self.deltas.append(float(self.agent.delta[0]))
+
+    ValueIteration("FrozenLake-v1", in_place=False, gamma=0.9).learn(1000, Sweeps())
+    assert Sweeps.deltas == sorted(Sweeps.deltas, reverse=True)  # a contraction
+
+
+INTERRUPTED = """
+import os, signal, sys, threading
+from agents import QLearning
+from rlplay import Callback
+class Signal(Callback):
+    def on_step(self):
+        if self.agent.num_timesteps > 20_000 and not getattr(self, "sent", 0):
+            self.sent = 1
+            os.kill(os.getpid(), signal.SIGINT)
+agent = QLearning("FrozenLake-v1", seed=0)
+try:
+    agent.learn(10**9, Signal(), engine=sys.argv[1], schedule_timesteps=1000)
+except KeyboardInterrupt:
+    print(agent.num_timesteps)
+    agent.save("stopped")
+"""
+
+
+@pytest.mark.parametrize("engine", ["python", "compiled"])
+def test_ctrl_c_stops_at_a_whole_step(tmp_path, engine):
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED, engine], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+    steps = int(done.stdout)
+    straight = QLearning("FrozenLake-v1", seed=0).learn(steps, schedule_timesteps=1000)
+    assert not differences(straight, QLearning.load(tmp_path / "stopped"))
+
+
+def test_signal_handlers_are_put_back():
+    before = signal.getsignal(signal.SIGINT)
+    QLearning("FrozenLake-v1", seed=0).learn(10)
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_learning_in_a_thread():
+    import threading
+
+    agent = QLearning("FrozenLake-v1", seed=0)
+    thread = threading.Thread(target=agent.learn, args=(1000,))
+    thread.start()
+    thread.join()
+    assert agent.num_timesteps == 1000
+
+
+COUNT = """
+from agents import QLearning
+from rlplay.compiled.cache import compile_report
+QLearning("FrozenLake-v1", seed=0).learn(1000)
+print(compile_report()["compiled"])
+"""
+
+
+def test_a_second_start_compiles_nothing(tmp_path):
+    env = {**os.environ, "RLPLAY_CACHE_DIR": str(tmp_path / "cache")}
+    runs = [
+        subprocess.run([sys.executable, "-c", COUNT], capture_output=True, text=True, check=True, env=env).stdout
+        for _ in range(2)
+    ]
+    assert int(runs[0]) > 0
+    assert int(runs[1]) == 0
+
+
+def test_without_a_folder_for_machine_code_it_still_runs(tmp_path):
+    env = {k: v for k, v in os.environ.items() if k not in ("HOME", "XDG_CACHE_HOME")}
+    (tmp_path / "file").write_text("")
+    env["RLPLAY_CACHE_DIR"] = str(tmp_path / "file" / "impossible")
+    done = subprocess.run([sys.executable, "-c", COUNT], capture_output=True, text=True, check=True, env=env)
+    assert int(done.stdout) > 0
+
+
+def test_an_edited_helper_is_not_stale(tmp_path):
+    """numba stamps a function with its own file only; here an edited helper recompiles its callers."""
+    package = tmp_path / "mine"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "helper.py").write_text(
+        "from rlplay.compiled.cache import compiled\n@compiled\ndef f(x):\n    return x + 1\n"
+    )
+    (package / "caller.py").write_text(
+        "from rlplay.compiled.cache import compiled\nfrom mine.helper import f\n@compiled\ndef g(x):\n    return f(x)\n"
+    )
+    env = {**os.environ, "RLPLAY_CACHE_DIR": str(tmp_path / "cache"), "PYTHONPATH": str(tmp_path)}
+    code = "from mine.caller import g; print(g(1))"
+    run = [sys.executable, "-c", code]
+    assert subprocess.run(run, capture_output=True, text=True, check=True, env=env).stdout == "2\n"
+    (package / "helper.py").write_text(
+        "from rlplay.compiled.cache import compiled\n@compiled\ndef f(x):\n    return x + 100\n"
+    )
+    assert subprocess.run(run, capture_output=True, text=True, check=True, env=env).stdout == "101\n"

@@ -1,0 +1,350 @@
+"""The command line as a user meets it: real processes, real files."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from rlplay import load
+from rlplay.testing import differences
+
+LAKE = ("--algo", "q-learning", "--env", "FrozenLake-v1")
+
+COIN = """
+import gymnasium as gym
+class Walk(gym.Env):
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 10}
+    def __init__(self, length=7, render_mode=None, slow=0.0):
+        self.length, self.render_mode, self.slow = length, render_mode, slow
+        self.observation_space = gym.spaces.Discrete(length)
+        self.action_space = gym.spaces.Discrete(2)
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.s = self.length // 2
+        return self.s, {}
+    def step(self, action):
+        if self.slow:
+            import time; time.sleep(self.slow)
+        self.s += 1 if action else -1
+        end = self.s in (0, self.length - 1)
+        return self.s, float(self.s == self.length - 1), end, False, {}
+    def render(self):
+        import numpy as np
+        return np.full((20, 20 * self.length, 3), 200, np.uint8)
+class Broken(Walk):
+    count = 0
+    def step(self, action):
+        Broken.count += 1
+        if Broken.count == 500:
+            raise ZeroDivisionError("in the user's code")
+        return super().step(action)
+"""
+
+
+def ok(done: subprocess.CompletedProcess[str]) -> str:
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_train_eval_watch(cli, tmp_path):
+    out = ok(cli("train", *LAKE, "-n", "50000", "--seed", "0", "--eval-freq", "20000"))
+    assert "engine compiled, dynamics native, the same numbers as Gymnasium's" in out
+    run = tmp_path / "logs" / "q-learning" / "FrozenLake-v1_1"
+    assert {p.name for p in run.iterdir()} == {
+        ".lock", "0.monitor.csv", "best_model.rlp", "evaluations.npz", "FrozenLake-v1.rlp", "FrozenLake-v1",
+        "progress.csv",
+    }  # fmt: skip
+    assert (run / "FrozenLake-v1" / "command.txt").read_text() == (
+        "rlplay train --algo q-learning --env FrozenLake-v1 -n 50000 --seed 0 --eval-freq 20000\n"
+    )
+    assert yaml.safe_load((run / "FrozenLake-v1" / "config.yml").read_text())["alpha"] == 0.1
+    with np.load(run / "evaluations.npz") as saved:
+        assert saved["timesteps"].tolist() == [20_000, 40_000]
+    with open(run / "0.monitor.csv") as file:
+        assert json.loads(file.readline()[1:])["env_id"] == "FrozenLake-v1"
+        rows = list(csv.DictReader(file))
+    assert [int(row["episode"]) for row in rows] == list(range(len(rows)))
+    assert sum(int(row["l"]) for row in rows) == int(rows[-1]["step"])
+    assert "greedy" in ok(cli("eval", "--eval-episodes", "5"))
+    assert "20" in ok(cli("eval", *LAKE, "--load-best", "--stochastic"))
+    assert "wrote watch.gif" in ok(cli("watch", str(run), "--headless", "-o", "watch.gif", "--max-steps", "5"))
+    assert "FrozenLake-v1_1" in ok(cli("list", "runs"))
+
+
+def test_sb3_reads_our_monitor_files(cli, tmp_path):
+    pytest.importorskip("pandas")
+    from stable_baselines3.common.results_plotter import load_results
+
+    ok(cli("train", *LAKE, "-n", "2000", "--seed", "0"))
+    frame = load_results(str(tmp_path / "logs" / "q-learning" / "FrozenLake-v1_1"))
+    assert {"r", "l", "t"} <= set(frame.columns)
+
+
+def test_the_same_command_as_a_module_and_a_script(cli, tmp_path):
+    ok(cli("train", *LAKE, "-n", "3000", "--seed", "1"))
+    script = Path(sys.executable).parent / "rlplay"
+    subprocess.run([script, "train", *LAKE, "-n", "3000", "--seed", "1"], check=True, cwd=tmp_path, capture_output=True)
+    logs = tmp_path / "logs" / "q-learning"
+    assert not differences(load(logs / "FrozenLake-v1_1/FrozenLake-v1"), load(logs / "FrozenLake-v1_2/FrozenLake-v1"))
+
+
+def test_grids_hyperparameters_and_env_kwargs(cli, tmp_path):
+    words = ("--algo", "sarsa", "q-learning", "--env", "rlplay/GridWorld-v0", "--env-kwargs", "map:cliff", "-n", "2000")
+    ok(cli("train", *words, "--seed", "0", "1", "-params", "alpha:0.5", "gamma:1", "epsilon:lin_1_0.1"))
+    for algo in ("sarsa", "q-learning"):
+        for number, seed in ((1, 0), (2, 1)):
+            agent = load(tmp_path / f"logs/{algo}/rlplay-GridWorld-v0_{number}/rlplay-GridWorld-v0.rlp")
+            assert (agent.id, agent.seed, agent.observation_space.n) == (algo, seed, 48)
+            assert agent.hyperparameters["epsilon"] == "lin_1_0.1"
+
+
+def test_zoo_files(cli, tmp_path):
+    (tmp_path / "q.yml").write_text(
+        "default: &base\n  n_timesteps: !!float 3e3\n  alpha: 0.3\nFrozenLake-v1:\n  <<: *base\n  gamma: 0.9\n"
+    )
+    ok(cli("train", *LAKE, "-conf", "q.yml", "--seed", "0"))
+    agent = load(tmp_path / "logs/q-learning/FrozenLake-v1_1/FrozenLake-v1")
+    assert agent.num_timesteps == 3000
+    assert agent.hyperparameters["gamma"] == 0.9
+    assert agent.hyperparameters["alpha"] == 0.3
+    for text, words in (
+        ("FrozenLake-v1:\n  policy: MlpPolicy\n", "unknown hyperparameter of QLearning 'policy'"),
+        ("FrozenLake-v1:\n  alpha: \"dict(a=__import__('os'))\"\n", "not evaluated"),
+        ("FrozenLake-v1: !!python/object/apply:os.system ['touch pwned']\n", "not plain YAML"),
+        ("CartPole-v1:\n  alpha: 1\n", "unknown environment in q.yml"),
+    ):
+        (tmp_path / "q.yml").write_text(text)
+        done = cli("train", *LAKE, "-conf", "q.yml")
+        assert done.returncode == 2
+        assert words in done.stderr
+    assert not (tmp_path / "pwned").exists()
+
+
+def start(tmp_path: Path, *words: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "rlplay", "train", *words]
+    return subprocess.Popen(command, cwd=tmp_path, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def wait_for(condition, seconds: float = 60.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+def test_killed_and_resumed_ends_in_the_same_table(cli, tmp_path, sign):
+    (tmp_path / "walks.py").write_text(COIN)
+    words = ("--algo", "sarsa", "--env", "walks:Walk", "--env-kwargs", "slow:0.0004", "-n", "6000", "--seed", "3")
+    words = (
+        *words,
+        "--save-freq",
+        "500",
+        "--eval-freq",
+        "2000",
+        "--eval-episodes",
+        "1",
+        "-params",
+        "epsilon:lin_1_0.1",
+    )
+    ok(cli("train", *words, "-f", "straight"))
+    process = start(tmp_path, *words, "-f", "killed")
+    run = tmp_path / "killed" / "sarsa" / "walks-Walk_1"
+    wait_for((run / "rl_model_1500_steps.rlp").exists)
+    process.send_signal(sign)
+    out, _ = process.communicate(timeout=60)
+    if sign != signal.SIGKILL:
+        assert process.returncode == 130
+        assert f"rlplay train --resume {run.relative_to(tmp_path)} --env walks:Walk" in out
+    refused = cli("train", "--resume", str(run))
+    assert refused.returncode == 2
+    assert "--env walks:Walk" in refused.stderr
+    if sign == signal.SIGKILL:  # and a torn last file: the newest that verifies is taken
+        (run / "walks-Walk.rlp").write_bytes(b"PK torn")
+    resumed = ok(cli("train", "--resume", str(run), "--env", "walks:Walk", "--env-kwargs", "slow:0.0004"))
+    assert "resuming" in resumed
+    straight = tmp_path / "straight" / "sarsa" / "walks-Walk_1"
+    from_class = __import__("agents").Sarsa
+    ends = [from_class.load(folder / "walks-Walk.rlp") for folder in (straight, run)]
+    assert not differences(*ends)
+    for name, columns in (("0.monitor.csv", ("r", "l", "episode", "step")), ("progress.csv", ("rollout/ep_rew_mean",))):
+        tables = []
+        for folder in (straight, run):
+            with open(folder / name) as file:
+                rows = csv.DictReader(line for line in file if not line.startswith("#"))
+                tables.append([[row[c] for c in columns] for row in rows])
+        assert tables[0] == tables[1]
+    with np.load(straight / "evaluations.npz") as a, np.load(run / "evaluations.npz") as b:
+        assert all((a[k] == b[k]).all() for k in ("timesteps", "results", "ep_lengths"))
+    assert "is complete" in ok(cli("train", "--resume", str(run), "--env", "walks:Walk"))
+
+
+def test_going_on_with_a_file_adds_timesteps(cli, tmp_path):
+    ok(cli("train", *LAKE, "-n", "3000", "--seed", "0"))
+    first = tmp_path / "logs/q-learning/FrozenLake-v1_1/FrozenLake-v1.rlp"
+    ok(cli("train", "-i", str(first), "-n", "2000"))
+    assert load(tmp_path / "logs/q-learning/FrozenLake-v1_2/FrozenLake-v1").num_timesteps == 5000
+
+
+def test_a_run_is_written_by_one_process(cli, tmp_path):
+    (tmp_path / "walks.py").write_text(COIN)
+    process = start(
+        tmp_path, "--algo", "sarsa", "--env", "walks:Walk", "--env-kwargs", "slow:0.01", "-n", "9000", "--seed", "3"
+    )
+    run = tmp_path / "logs/sarsa/walks-Walk_1"
+    wait_for((run / "walks-Walk.rlp").exists)
+    done = cli("train", "--resume", str(run), "--env", "walks:Walk")
+    process.kill()
+    process.communicate()
+    assert done.returncode == 1
+    assert "another process" in done.stderr
+
+
+def test_an_environment_that_raises_keeps_a_checkpoint_and_its_traceback(cli, tmp_path):
+    (tmp_path / "walks.py").write_text(COIN)
+    done = cli(
+        "train", "--algo", "q-learning", "--env", "walks:Broken", "-n", "5000", "--seed", "0", "--eval-freq", "-1"
+    )
+    assert done.returncode == 1
+    assert "in the user's code" in done.stderr
+    assert 'walks.py", line' in done.stderr
+    assert "rlplay: walks:Broken raised ZeroDivisionError" in done.stderr
+    from agents import QLearning
+
+    assert QLearning.load(tmp_path / "logs/q-learning/walks-Broken_1/walks-Broken").num_timesteps == 499
+
+
+def test_episodes_replay_from_files(cli, tmp_path):
+    from rlplay import make
+    from rlplay.viewer.session import Session
+    from rlplay.viewer.window import save_episodes
+
+    session = Session(make("Taxi-v4", render_mode="rgb_array"), None, "play", seed=1)
+    for _ in range(15):
+        session.pending = 1
+        session.step()
+    save_episodes(session.recorded, tmp_path / "taxi.json", session)
+    assert "replays exactly: 15 steps" in ok(cli("replay", "taxi.json", "--check"))
+    assert "wrote taxi.gif" in ok(cli("replay", "taxi.json", "--headless", "-o", "taxi.gif"))
+    data = json.loads((tmp_path / "taxi.json").read_text())
+    data["env"]["id"] = "antigravity:Env"
+    (tmp_path / "evil.json").write_text(json.dumps(data))
+    done = cli("replay", "evil.json", "--check")
+    assert done.returncode == 2
+    assert "a file may not import" in done.stderr
+    data["env"]["id"], data["seed"] = "Taxi-v4", 12345
+    (tmp_path / "other.json").write_text(json.dumps(data))
+    done = cli("replay", "other.json", "--check")
+    assert done.returncode == 1
+    assert "differs" in done.stderr
+
+
+def test_list_and_show(cli):
+    out = ok(cli("list"))
+    assert "Q-learning: learn the value of the best policy" in " ".join(out.split())
+    assert "rlplay/GridWorld-v0" in out
+    assert "LunarLander-v3" in ok(cli("list", "envs", "--all"))
+    page = ok(cli("show", "q-learning"))
+    for words in ("Q(S, A) ← Q(S, A) + α", "Sutton & Barto", "gamma", "[0, 1]", "q_learning.py"):
+        assert words in page
+    assert "def update(" in ok(cli("show", "q-learning", "--source"))
+    assert "native, the same numbers as Gymnasium's" in ok(cli("show", "FrozenLake-v1"))
+
+
+def test_demo_without_a_display_says_so_and_writes_a_gif(cli, tmp_path):
+    out = ok(cli("demo"))
+    assert "There is no display" in out
+    assert "greedy: return -20, 20.0 steps" in out
+    assert "what to try next" in out
+    assert (tmp_path / "rlplay-demo.gif").stat().st_size > 100_000
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("tran",), 2, "Did you mean train"),
+        (("train", "--algo", "q-lerning", "--env", "FrozenLake-v1"), 2, "Did you mean q-learning"),
+        (("train", "--algo", "q-learning", "--env", "FrozenLak-v1"), 2, "Did you mean FrozenLake-v1"),
+        (("train", "--algo", "q-learning"), 2, "needs --algo and --env"),
+        (("train", *LAKE, "-n", "0"), 2, "-n 0 is not 1 or more"),
+        (("train", *LAKE, "-params", "gamma:5"), 2, "gamma=5 is not a number in [0, 1]"),
+        (("train", *LAKE, "-params", "gama:0.5"), 2, "Did you mean gamma"),
+        (("train", *LAKE, "-params", "gamma"), 2, "is not key:value"),
+        (("train", *LAKE, "--seed", "-1"), 2, "seed=-1"),
+        (("train", *LAKE, "--engine", "compiled", "--dynamics", "gymnasium"), 2, "no compiled dynamics"),
+        (("train", "--algo", "q-learning", "--env", "CartPole-v1"), 2, "needs finite observations"),
+        (("train", "--resume", "nowhere"), 1, "is no run that can be resumed"),
+        (("watch",), 2, "Train one first"),
+        (("watch", "nothing.rlp"), 2, "no checkpoint file"),
+        (("eval", "/dev/null"), 1, "device"),
+        (("replay", "nothing.json"), 2, "no episode file"),
+        (("show", "q-lerning"), 2, "Did you mean q-learning"),
+        (("play", "--env", "Pendulum-v1"), 2, "keys exist for up to"),
+    ],
+)
+def test_bad_input_in_two_lines(cli, words, code, said):
+    done = cli(*words)
+    assert done.returncode == code, done.stderr
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.strip().splitlines()) <= 2
+
+
+def test_no_display_for_a_window(cli):
+    ok(cli("train", *LAKE, "-n", "1000"))
+    done = cli("watch")
+    assert done.returncode == 2
+    assert "no display" in done.stderr
+
+
+def test_debug_shows_the_traceback(cli):
+    assert "Traceback" in cli("train", "--algo", "x", "--env", "y", "--debug").stderr
+
+
+def test_odd_surroundings(cli, tmp_path):
+    ok(cli("list", LC_ALL="C", LANG="C", PYTHONUTF8="0", PYTHONIOENCODING="ascii:replace"))
+    folder = "a folder with späces"
+    ok(cli("train", *LAKE, "-n", "1000", "-f", folder))
+    assert (tmp_path / folder / "q-learning" / "FrozenLake-v1_1").is_dir()
+    (tmp_path / "file").write_text("")
+    done = cli("train", *LAKE, "-n", "1000", "-f", "file/logs")
+    assert done.returncode == 2
+    assert "cannot be written" in done.stderr
+    reader = subprocess.run(
+        f"'{sys.executable}' -m rlplay list envs --all | head -1",
+        shell=True,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert reader.stderr == ""
+
+
+def test_without_home(cli, tmp_path):
+    clean = {k: v for k, v in os.environ.items() if k not in ("HOME", "XDG_CACHE_HOME", "DISPLAY")}
+    command = [sys.executable, "-m", "rlplay", "train", *LAKE, "-n", "1000"]
+    done = subprocess.run(command, cwd=tmp_path, env=clean, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_tensorboard(cli, tmp_path):
+    pytest.importorskip("tensorboard")
+    ok(cli("train", *LAKE, "-n", "20000", "-tb", "tb"))
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(tmp_path / "tb" / "FrozenLake-v1_1"))
+    events.Reload()
+    assert {"rollout/ep_rew_mean", "rollout/ep_len_mean", "eval/mean_reward", "time/fps"} <= set(
+        events.Tags()["scalars"]
+    )
+    assert events.Scalars("rollout/ep_rew_mean")[-1].step == 20_000
