@@ -47,7 +47,7 @@ class Driven:
         )
         for _ in range(600):
             found = subprocess.run(
-                ["xdotool", "search", "--name", "^rlplay:"], env=screen, capture_output=True, text=True, check=False
+                ["xdotool", "search", "--class", "rlplay"], env=screen, capture_output=True, text=True, check=False
             )
             if found.stdout.strip():
                 time.sleep(0.7)

@@ -6,3 +6,9 @@
 * ``panels``, ``drawing``: how it looks. ``maps``: values of states laid out for people.
 * ``display``: a real window or none. ``window``: the loop that joins them. ``recording``: gif, mp4, png.
 """
+
+import os
+
+# Read by pygame when it is imported, so they stand before everything else here.
+os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
+os.environ.setdefault("SDL_VIDEO_X11_WMCLASS", "rlplay")  # the window's class, however it was started

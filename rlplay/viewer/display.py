@@ -10,8 +10,6 @@ from typing import Any
 
 from rlplay.errors import DisplayError, MissingPackageError
 
-os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
-
 
 def import_pygame() -> Any:
     """Pygame, in the build that Gymnasium and SB3 use.

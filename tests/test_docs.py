@@ -1,0 +1,85 @@
+"""Every block of the README and the docs runs, and the README's two commands are the ones that CI runs."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+BIN = Path(sys.executable).parent
+
+
+def blocks(language: str) -> list[pytest.param]:
+    found = []
+    for page in PAGES:
+        for number, block in enumerate(re.findall(rf"```{language}\n(.*?)```", page.read_text(encoding="utf-8"), re.S)):
+            found.append(pytest.param(block, id=f"{page.name}-{number}"))
+    return found
+
+
+def run(command: list[str], folder: Path) -> None:
+    env = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "SDL_VIDEODRIVER": "dummy"}
+    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+
+
+@pytest.mark.parametrize("code", blocks("python"))
+def test_python_blocks_run(code, tmp_path):
+    run([sys.executable, "-c", code], tmp_path)
+
+
+@pytest.mark.parametrize("text", blocks("sh"))
+def test_shell_blocks_run(text, tmp_path):
+    for line in text.strip().splitlines():
+        words = shlex.split(line)
+        if words[0] != "rlplay":
+            assert line.startswith("python3 -m venv .venv && .venv/bin/pip install -e ")
+            continue  # the two commands of the README: run by .ci/run, see below
+        if words[1] == "watch":
+            words += ["--max-steps", "3"]
+        run(words, tmp_path)
+
+
+def test_ci_runs_the_readmes_test_command():
+    command = "python3 -m venv .venv && .venv/bin/pip install -e '.[dev]' && .venv/bin/pytest"
+    assert command in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert command in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("script", sorted((ROOT / "docs" / "examples").glob("*.py")), ids=lambda path: path.stem)
+def test_examples_run_and_are_short(script, tmp_path):
+    code = script.read_text(encoding="utf-8")
+    assert len([line for line in code.splitlines() if line.strip()]) <= 25
+    run([sys.executable, str(script)], tmp_path)
+
+
+def test_links_lead_somewhere():
+    for page in PAGES:
+        for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
+            assert target.startswith("http") or (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "agents.q_learning",
+        "agents.sarsa",
+        "agents.expected_sarsa",
+        "agents.value_iteration",
+        "rlplay",
+        "rlplay.testing",
+    ],
+)
+def test_docstring_examples(name):
+    result = doctest.testmod(importlib.import_module(name), optionflags=doctest.ELLIPSIS)
+    assert result.attempted > 0
+    assert result.failed == 0
