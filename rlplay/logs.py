@@ -65,6 +65,8 @@ class LogCallback(Callback):
                 for r in rows
             ),
         )
+        if rows:
+            self._flush(self._monitor)  # before the checkpoint of these steps, so that a kill loses no row before it
 
     def on_log(self) -> None:
         """A row of numbers, on disk at once."""
@@ -118,7 +120,8 @@ def _continue(path: Path, columns: list[str], key: str, timestep: int, header: s
     """Open a log for appending after the rows up to a timestep; a fresh one where there is none."""
     kept = []
     if timestep and path.is_file():
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        lines = [line.rstrip("\n") for line in lines if line.endswith("\n")]  # a kill can leave half a line
         comments = [line for line in lines if line.startswith("#")]
         header = comments[0] if comments else header
         for row in csv.DictReader(line for line in lines if not line.startswith("#")):

@@ -151,11 +151,13 @@ class Run:
         rows = self.agent.statistics.take_new()
         for callback in self.callbacks:
             callback.on_episodes(rows)
+        # In the order of the list: a row holds what was evaluated before it, a checkpoint comes after its row.
+        log_is_due = self._log_is_due() or not going or self.agent.num_timesteps >= self.target
         for callback in self.callbacks:
             going = callback.on_step() is not False and going
-        if self._log_is_due() or not going or self.agent.num_timesteps >= self.target:
-            for callback in self.callbacks:
+            if log_is_due or not going:
                 callback.on_log()
+        if log_is_due:
             self._next_log = self._after_log()
         growth = min(max(_CHUNK_SECONDS / max(seconds, 1e-9), 0.25), 4.0)
         return (max(int(size * growth), 1) if done == size or growth < 1 else size), going
