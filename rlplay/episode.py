@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -139,3 +141,30 @@ class EpisodeDigest:
     def hex(self) -> str:
         """The digest so far."""
         return self._sha.hexdigest()
+
+
+def replays_exactly(env: gym.Env[Any, Any], steps: int = 30, seconds: float = 0.5) -> bool:
+    """Whether an episode of random actions gives the same observations and rewards when it is played again.
+
+    Args:
+        env: the environment; it is reset.
+        steps: steps to compare.
+        seconds: stop comparing after this time, for slow environments.
+    """
+    seed, end = 1, time.monotonic() + seconds
+    env.action_space.seed(0)
+    samples = [env.action_space.sample() for _ in range(steps)]
+
+    def play() -> list[str]:
+        digests, actions = [], iter(samples)
+        for transition in islice(interact(env, lambda obs: next(actions), lambda: seed), steps):
+            digest = EpisodeDigest()
+            digest.add(transition)
+            digests.append(digest.hex())
+            if time.monotonic() > end:
+                break
+        return digests
+
+    first = play()
+    end = time.monotonic() + 2 * seconds
+    return all(a == b for a, b in zip(first, play(), strict=False))

@@ -41,11 +41,15 @@ class Walk(gym.Env):
     def render(self):
         import numpy as np
         return np.full((20, 20 * self.length, 3), 200, np.uint8)
+class Dice(Walk):
+    def step(self, action):
+        import random
+        return super().step(random.random() < 0.5)
 class Broken(Walk):
     count = 0
     def step(self, action):
         Broken.count += 1
-        if Broken.count == 500:
+        if Broken.count == 560:  # 60 steps are taken before training, to see whether it replays
             raise ZeroDivisionError("in the user's code")
         return super().step(action)
 """
@@ -222,6 +226,13 @@ def test_an_environment_that_raises_keeps_a_checkpoint_and_its_traceback(cli, tm
     from agents import QLearning
 
     assert QLearning.load(tmp_path / "logs/q-learning/walks-Broken_1/walks-Broken").num_timesteps == 499
+
+
+def test_unseeded_randomness_is_said_before_training(cli, tmp_path):
+    (tmp_path / "walks.py").write_text(COIN)
+    words = ("train", "--algo", "sarsa", "-n", "500", "--seed", "0", "--env")
+    assert "its seed does not set: resume will not be exact" in cli(*words, "walks:Dice").stderr
+    assert "does not set" not in cli(*words, "walks:Walk").stderr
 
 
 def test_episodes_replay_from_files(cli, tmp_path):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
@@ -60,13 +59,13 @@ def run(arguments: Namespace) -> int:
 
 
 def _pace(timesteps: int) -> Any:
-    """Steps a second: a few at first, so that each can be followed, then exponentially more."""
-    growth = math.log(timesteps / 4) / (_SECONDS - _SLOW_SECONDS)
+    """Steps a second: a few at first, so that each can be followed, then more and more."""
+    slowly = 8.0 * _SLOW_SECONDS
 
     def pace(seconds: float, session: Any) -> float:
-        done = session.agent.num_timesteps
-        wanted = 8 * seconds if seconds < _SLOW_SECONDS else 40 + 4 * math.exp(growth * (seconds - _SLOW_SECONDS))
-        return max((wanted - done) * 4, 8.0)
+        share = max(seconds - _SLOW_SECONDS, 0.0) / (_SECONDS - _SLOW_SECONDS)
+        wanted = min(8.0 * seconds, slowly) + (timesteps - slowly) * share**2.5
+        return max((wanted - float(session.agent.num_timesteps)) * 4, 8.0)
 
     return pace
 

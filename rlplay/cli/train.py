@@ -15,10 +15,12 @@ from rlplay import registry, saving
 from rlplay.agent import Agent
 from rlplay.callbacks import Callback, CheckpointCallback, EvalCallback, short_number
 from rlplay.cli.common import console, follow_up, one, quoted, typed_env
-from rlplay.errors import UsageError
+from rlplay.compiled.table import TableEnv
+from rlplay.episode import replays_exactly
+from rlplay.errors import UsageError, warn
 from rlplay.files import locked
 from rlplay.logs import LogCallback
-from rlplay.making import make, reference
+from rlplay.making import make, reference, remake
 from rlplay.runs import RunFolder, find_agent_file, new_run
 from rlplay.settings import parse_pairs, read_zoo_file
 from rlplay.training import choose_engine
@@ -154,6 +156,7 @@ def _train(agent: Agent, folder: RunFolder, asked: dict[str, Any], arguments: Na
     out.print(f"  {folder.path}", style="dim")
     if why := agent.why_not_compiled():
         out.print(f"  (not compiled: {why})", style="dim")
+    _check_replay(agent)
     window = _open_window(folder, agent, arguments) if arguments.watch else None
     bar = arguments.progress if arguments.progress is not None else sys.stderr.isatty()
     summary = _Summary()
@@ -176,6 +179,16 @@ def _train(agent: Agent, folder: RunFolder, asked: dict[str, Any], arguments: Na
     if window is not None:
         out.print("training is done; the window stays until you close it (q)")
         window.wait()
+
+
+def _check_replay(agent: Agent) -> None:
+    """Say so before training when an environment draws random numbers that its seed does not set."""
+    ref = reference(agent.env)
+    if ref.id and not isinstance(agent.env, TableEnv):
+        env = remake(ref, dynamics="gymnasium")
+        if not replays_exactly(env):
+            warn(f"{ref.id} draws random numbers that its seed does not set: resume will not be exact, nor replays")
+        env.close()
 
 
 class _Summary(Callback):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pygame
@@ -201,7 +202,10 @@ class Window:
 
     def _draw(self, surface: pygame.Surface) -> None:
         notice = self._notice if self._clock < self._notice_until else ""
-        panels.draw(surface, self.session, self.state, notice)
+        # The sign for recording is for the person at the window, not for whoever sees the recording of a headless one.
+        panels.draw(
+            surface, self.session, replace(self.state, recording=self.state.recording and not self.headless), notice
+        )
         if "shoot" in self.state.requests:
             self.state = _without_requests(self.state)
             path = _free_name(self._name(), ".png")
@@ -240,8 +244,6 @@ def _without_requests(state: ViewState) -> ViewState:
 
 
 def _with_requests(state: ViewState, requests: tuple[str, ...]) -> ViewState:
-    from dataclasses import replace
-
     return replace(state, requests=requests)
 
 

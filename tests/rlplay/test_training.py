@@ -72,6 +72,20 @@ def test_checkpoints_are_numbered_and_pruned(tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["rl_model_2000_steps.rlp", "rl_model_2500_steps.rlp"]
 
 
+def test_a_full_disk_keeps_the_old_file_and_training_goes_on(tmp_path, monkeypatch):
+    path = tmp_path / "rl_model_1000_steps.rlp"
+    path.write_bytes(b"old")
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.warns(UserWarning, match="old file is kept and training goes on"):
+        agent = QLearning("FrozenLake-v1", seed=0).learn(2500, CheckpointCallback(1000, tmp_path))
+    assert agent.num_timesteps == 2500
+    assert path.read_bytes() == b"old"
+
+
 def test_statistics_are_the_same_in_both_drivers_and_thinned_the_same_way():
     envs = [make("FrozenLake-v1", max_episode_steps=3) for _ in range(2)]
     agents = [
