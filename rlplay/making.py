@@ -17,7 +17,7 @@ from gymnasium.envs.registration import EnvSpec
 
 from rlplay import registry
 from rlplay.compiled.table import TableEnv, agreement, table_of
-from rlplay.errors import EnvironmentFault, SpaceError, UsageError, unknown
+from rlplay.errors import SpaceError, UsageError, unknown
 
 DynamicsChoice = Literal["auto", "native", "gymnasium"]
 EnvLike = str | gym.Env[Any, Any]
@@ -210,15 +210,3 @@ def _json_kwargs(kwargs: dict[str, Any]) -> dict[str, Any]:
 
 def _plain(error: BaseException) -> str:
     return " ".join(str(error).split()).rstrip(".")
-
-
-@contextlib.contextmanager
-def guarded(env: gym.Env[Any, Any], doing: str) -> Any:
-    """Turn an exception inside an environment into an EnvironmentFault that keeps the original traceback."""
-    try:
-        yield
-    except (EnvironmentFault, SpaceError, KeyboardInterrupt):
-        raise
-    except Exception as error:
-        name = reference(env).id or type(env.unwrapped).__name__
-        raise EnvironmentFault(f"{name} raised {type(error).__name__} in {doing}: {_plain(error)}") from error

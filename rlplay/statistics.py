@@ -91,13 +91,6 @@ class EpisodeStatistics:
             self.recent.append(FinishedEpisode(int(episode), float(episode_return), int(length), int(timestep)))
 
 
-def interquartile_mean(values: NDArray[np.float64]) -> float:
-    """Mean of the middle half of the values, robust against lucky and unlucky runs (Agarwal et al. 2021)."""
-    ordered = np.sort(np.asarray(values, dtype=np.float64))
-    cut = len(ordered) // 4
-    return float(ordered[cut : len(ordered) - cut].mean())
-
-
 def bootstrap_interval(values: NDArray[np.float64], confidence: float = 0.95) -> tuple[float, float]:
     """Percentile bootstrap interval of the mean over 10,000 fixed resamples (Efron 1979); the same on every call."""
     values = np.asarray(values, dtype=np.float64)

@@ -72,8 +72,8 @@ def panel(surface: pygame.Surface, rect: Any, title: str = "", note: str = "") -
     if not title:
         return box.inflate(-16, -16)
     used = text(surface, title, (box.x + 12, box.y + 9), 20, TEXT, width=box.width - 24)
-    if note:
-        text(surface, note, (box.right - 12, box.y + 9), 18, DIM, "topright", box.width - used.width - 40)
+    if note and box.width - used.width - 40 > font(18).size(note)[0]:
+        text(surface, note, (box.right - 12, box.y + 9), 18, DIM, "topright")
     return pygame.Rect(box.x + 12, box.y + 32, box.width - 24, box.height - 42)
 
 

@@ -74,6 +74,7 @@ class Session:
         self.action_names = action_names(env) if is_finite(env.action_space) else []
         self.recorded: list[Episode] = []
         self.message = ""
+        self._picture: NDArray[np.uint8] | None = None
         self._seeds = agent.seeds if agent and mode == "learn" else stream(seed, "watch")
         self._digest = EpisodeDigest()
         self._steps: Iterator[Transition] = (
@@ -115,7 +116,7 @@ class Session:
         except (EnvironmentFault, RlplayError) as error:
             self.message = error.cause
             raise
-        self.last, self.td_error = transition, None
+        self.last, self.td_error, self._picture = transition, None, None
         if self.mode == "replay":
             self.position.length += 1
             self.position.episode_return += transition.reward
@@ -140,7 +141,7 @@ class Session:
             return
         seed = self.position.seed if again and self.position.seed >= 0 else random_seed(self._seeds)
         begin_episode(self.env, self.position, seed, ObservationCheck(self.env))
-        self.last, self.td_error = None, None
+        self.last, self.td_error, self._picture = None, None, None
 
     def stop_learning(self) -> None:
         """From learning to watching what was learned, in episodes of its own."""
@@ -151,15 +152,18 @@ class Session:
         self.reset()
 
     def frame(self) -> NDArray[np.uint8]:
-        """The environment's picture, shape [H, W, 3], uint8.
+        """The environment's picture, shape [H, W, 3], uint8; rendered once a step.
 
         Raises:
             EnvironmentFault: the environment rendered something else.
         """
+        if self._picture is not None:
+            return self._picture
         frame = np.asarray(self.env.render())
         if frame.ndim != 3 or frame.shape[2] != 3:
             raise EnvironmentFault(f"{reference(self.env).id} rendered shape {frame.shape}, not [height, width, 3]")
-        return frame.astype(np.uint8, copy=False)
+        self._picture = frame.astype(np.uint8, copy=False)
+        return self._picture
 
     def _act(self, obs: Any) -> Any:
         if self.mode == "play" or self.agent is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -65,7 +66,7 @@ class Window:
         self.recorder = Recorder(output) if output else None
         self.state = ViewState(recording=output is not None)
         self.steps = 0
-        self.frame_times: list[float] = []
+        self.frame_times: deque[float] = deque(maxlen=1000)
         self._due = 0.0
         self._hold = 0.0
         self._notice, self._notice_until = "", 0.0
