@@ -84,12 +84,21 @@ def fit(size: tuple[int, int], box: pygame.Rect) -> pygame.Rect:
     return pygame.Rect(box.x + (box.width - width) // 2, box.y + (box.height - height) // 2, width, height)
 
 
-def picture(surface: pygame.Surface, pixels: NDArray[np.uint8], box: pygame.Rect) -> None:
-    """An image of shape [H, W, 3], scaled into a box."""
-    height, width, _ = pixels.shape
-    image = pygame.image.frombuffer(np.ascontiguousarray(pixels).tobytes(), (width, height), "RGB")
-    target = fit((width, height), box)
-    surface.blit(pygame.transform.smoothscale(image, target.size), target)
+class Picture:
+    """An image scaled into a box; scaled again only when the image or the box is another."""
+
+    def __init__(self) -> None:
+        self._of: NDArray[np.uint8] | None = None
+        self._scaled = pygame.Surface((0, 0))
+
+    def draw(self, surface: pygame.Surface, pixels: NDArray[np.uint8], box: pygame.Rect) -> None:
+        """Draw an image of shape [H, W, 3] in the middle of a box."""
+        height, width, _ = pixels.shape
+        target = fit((width, height), box)
+        if pixels is not self._of or self._scaled.get_size() != target.size:
+            image = pygame.image.frombuffer(np.ascontiguousarray(pixels).tobytes(), (width, height), "RGB")
+            self._of, self._scaled = pixels, pygame.transform.smoothscale(image, target.size)
+        surface.blit(self._scaled, target)
 
 
 def bars(

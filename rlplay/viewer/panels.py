@@ -14,6 +14,7 @@ from rlplay.viewer.maps import ValueMap, value_map
 from rlplay.viewer.session import Session
 from rlplay.viewer.state import HELP, ViewState, speed_text
 
+_picture = d.Picture()
 _HINTS = ("pause", "step", "faster", "slower", "reset", "screenshot", "help", "quit")
 
 
@@ -63,7 +64,7 @@ def _top(surface: pygame.Surface, rect: Rect, session: Session, state: ViewState
 
 def _frame(surface: pygame.Surface, rect: Rect, session: Session) -> None:
     box = d.panel(surface, rect)
-    d.picture(surface, session.frame(), box)
+    _picture.draw(surface, session.frame(), box)
     if session.ended and session.last is not None:
         why = "terminated" if session.last.terminated else "time limit"
         words = f"{why}: return {d.short(session.position.episode_return)} in {session.position.length} steps"
