@@ -176,7 +176,7 @@ class Agent(ABC):
         self.num_timesteps += 1
         if terminated or truncated:
             self._next_action = -1
-            if rule.begin is not nothing:
+            if rule.begin is not nothing:  # a call into compiled code costs more than this question
                 rule.begin(self.memory)
         return td_error
 
@@ -269,8 +269,14 @@ class Agent(ABC):
                     "Take an environment with the same spaces, or train a new agent",
                 )
         self.env = env
+        self.give_up_episode()
+
+    def give_up_episode(self) -> None:
+        """Stand between episodes, with nothing carried over from the running one."""
         self.position.clear()
         self._next_action = -1
+        if self.rule is not None:
+            self.rule.begin(self.memory)
 
     # Files.
 

@@ -185,7 +185,7 @@ def _stand(agent: Agent, saved: dict[str, Any], arrays: dict[str, NDArray[Any]])
     elif actions is not None and _replayed(env, position, int(saved["seed"]), actions, saved["obs"]):
         pass
     else:
-        position.clear()
+        agent.give_up_episode()
         warn(
             f"the episode with seed {saved['seed']} cannot be replayed in this environment: the run goes on with the "
             "next episode, and is not bit-exact"

@@ -52,8 +52,7 @@ def train(
     if reset_num_timesteps:
         agent.num_timesteps = 0
         agent.horizon = 0
-        agent.position.clear()
-        agent._next_action = -1
+        agent.give_up_episode()
     if schedule_timesteps is not None:
         agent.horizon = _positive("schedule_timesteps", schedule_timesteps)
     elif not agent.horizon:

@@ -2,11 +2,12 @@
 
 numba stamps a cached function with its own file only, so an edited helper would stay stale in its callers, and it
 never finds a closure over other compiled functions again. Here the stamp covers every source file of the package that
-the function belongs to and of rlplay, and a closure is known by the names and stamps of the functions it captures.
-So loops are specialised to a learning rule and an environment (everything inlined), and still compile once a machine.
+the function belongs to (of its folder, for a single file) and of rlplay, and a closure is known by the names and
+stamps of the functions it captures. So loops are specialised to a learning rule and an environment (everything
+inlined), and still compile once a machine.
 
 The cache is the folder ``RLPLAY_CACHE_DIR``, else ``NUMBA_CACHE_DIR``, else the user's cache folder. Where none can
-be written everything compiles anew in each process, and `compile_report` says so.
+be written, everything compiles anew in each process.
 """
 
 from __future__ import annotations
@@ -48,31 +49,33 @@ def cache_folder() -> Path | None:
 
 
 @cache
-def _package_stamp(folder: str) -> str:
-    """Digest of name, size and time of every source file below a package's folder."""
+def _sources_stamp(folder: str, pattern: str) -> str:
+    """Digest of path, size and time of the source files of a folder."""
     digest = hashlib.sha256()
-    for path in sorted(Path(folder).rglob("*.py")):
+    for path in sorted(Path(folder).glob(pattern)):
         stat = path.stat()
         digest.update(f"{path}{stat.st_size}{stat.st_mtime_ns}".encode())
     return digest.hexdigest()
 
 
 def source_stamp(function: Callable[..., Any]) -> str:
-    """Digest of the sources that a function can depend on: its own top-level package or file, and rlplay."""
-    file = Path(function.__code__.co_filename)
-    ours = Path(__file__).parents[1]
-    root, module = file, function.__module__.split(".")
-    if len(module) > 1 and module[0] in file.parts:
-        root = Path(*file.parts[: file.parts.index(module[0]) + 1])
-    own = _package_stamp(str(root)) if root.is_dir() else hashlib.sha256(_read(file)).hexdigest()
-    return own if root == ours else own + _package_stamp(str(ours))
+    """Digest of the sources that a function can depend on: rlplay, and its own package or the files beside it."""
+    file, top = Path(function.__code__.co_filename), function.__module__.split(".")[0]
+    ours = _sources_stamp(str(Path(__file__).parents[1]), "**/*.py")
+    if "." in function.__module__ and top in file.parts:
+        package = Path(*file.parts[: file.parts.index(top) + 1])
+        return ours if package == Path(__file__).parents[1] else ours + _sources_stamp(str(package), "**/*.py")
+    return ours + _sources_stamp(str(file.parent), "*.py")
 
 
-def _read(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError:
-        return b""
+def _can_be_cached(function: Callable[..., Any]) -> bool:
+    """Whether a change of the function, or of one that it captures, would be seen.
+
+    A function typed at a prompt or in a notebook has no file whose stamp could tell.
+    """
+    captured = [cell.cell_contents for cell in function.__closure__ or ()]
+    functions = [function, *(value.py_func for value in captured if isinstance(value, Dispatcher))]
+    return cache_folder() is not None and all(os.path.exists(f.__code__.co_filename) for f in functions)
 
 
 class _Locator(caching._CacheLocator):  # type: ignore[misc]
@@ -94,8 +97,7 @@ class _Locator(caching._CacheLocator):  # type: ignore[misc]
 
     @classmethod
     def from_function(cls, function: Callable[..., Any], file: str) -> _Locator | None:
-        # A function typed at a prompt or in a notebook has no file whose stamp could tell that it changed.
-        return cls(function, file) if cache_folder() and os.path.exists(file) else None
+        return cls(function, file) if _can_be_cached(function) else None
 
 
 class _CacheImpl(caching.CompileResultCacheImpl):  # type: ignore[misc]

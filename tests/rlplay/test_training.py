@@ -232,3 +232,39 @@ def test_an_edited_helper_is_not_stale(tmp_path):
         "from rlplay.compiled.cache import compiled\n@compiled\ndef f(x):\n    return x + 100\n"
     )
     assert subprocess.run(run, capture_output=True, text=True, check=True, env=env).stdout == "101\n"
+
+
+def test_an_edited_file_beside_a_script_is_not_stale(tmp_path):
+    (tmp_path / "script.py").write_text(
+        "from rlplay.compiled.cache import compiled\nfrom helper import f\n"
+        "@compiled\ndef g(x):\n    return f(x)\nprint(g(1))\n"
+    )
+    env = {**os.environ, "RLPLAY_CACHE_DIR": str(tmp_path / "cache")}
+    for number in (1, 100):
+        (tmp_path / "helper.py").write_text(
+            f"from rlplay.compiled.cache import compiled\n@compiled\ndef f(x):\n    return x + {number}\n"
+        )
+        run = [sys.executable, str(tmp_path / "script.py")]
+        assert int(subprocess.run(run, capture_output=True, text=True, check=True, env=env).stdout) == 1 + number
+
+
+TYPED = """
+from agents.q_learning import QLearning, learn
+from rlplay.compiled.cache import compiled, compile_report
+from rlplay.compiled.loops import Rule
+@compiled
+def act(memory, s, progress):
+    return {action}
+class Typed(QLearning):
+    rule = Rule(act, learn)
+agent = Typed("CliffWalking-v1", seed=0).learn(50)
+print(int((agent.q[36] != 0).argmax()))
+"""
+
+
+def test_a_rule_typed_at_a_prompt_is_never_taken_from_disk(tmp_path):
+    env = {**os.environ, "RLPLAY_CACHE_DIR": str(tmp_path / "cache")}
+    for action in (0, 1):
+        run = [sys.executable, "-c", TYPED.format(action=action)]
+        done = subprocess.run(run, capture_output=True, text=True, check=True, env=env)
+        assert int(done.stdout) == action
