@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(not (shutil.which("Xvfb") and shutil.which("xdot
 def screen(tmp_path, worker_id):
     number = 90 + int(worker_id.removeprefix("gw") or 0) if worker_id != "master" else 89
     server = subprocess.Popen(
-        ["Xvfb", f":{number}", "-screen", "0", "1400x900x24", "-nolisten", "tcp"],
+        ["Xvfb", f":{number}", "-screen", "0", "1400x900x24", "-nolisten", "tcp", "-noreset"],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -28,7 +28,7 @@ def screen(tmp_path, worker_id):
         time.sleep(0.05)
     env = {k: v for k, v in os.environ.items() if k != "SDL_VIDEODRIVER"}
     yield {**env, "DISPLAY": f":{number}", "XDG_RUNTIME_DIR": str(tmp_path)}
-    server.kill()
+    server.terminate()  # a killed one would leave its socket behind
     server.wait()
 
 

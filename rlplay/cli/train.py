@@ -15,6 +15,7 @@ from rlplay import registry, saving
 from rlplay.agent import Agent
 from rlplay.callbacks import Callback, CheckpointCallback, EvalCallback, short_number
 from rlplay.cli.common import console, follow_up, one, quoted, typed_env
+from rlplay.compiled.cache import cache_folder
 from rlplay.compiled.table import TableEnv
 from rlplay.episode import replays_exactly
 from rlplay.errors import UsageError, warn
@@ -156,6 +157,8 @@ def _train(agent: Agent, folder: RunFolder, asked: dict[str, Any], arguments: Na
     out.print(f"  {folder.path}", style="dim")
     if why := agent.why_not_compiled():
         out.print(f"  (not compiled: {why})", style="dim")
+    if cache_folder() is None:
+        out.print("  (no folder for compiled code can be written: it compiles in each process)", style="dim")
     _check_replay(agent)
     window = _open_window(folder, agent, arguments) if arguments.watch else None
     bar = arguments.progress if arguments.progress is not None else sys.stderr.isatty()

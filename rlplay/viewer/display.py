@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import importlib.metadata
 import os
+import sys
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -34,26 +36,44 @@ def import_pygame() -> Any:
     return pygame
 
 
-def has_display() -> bool:
-    """Whether a window can be opened: SDL's invisible drivers count only where they were asked for."""
-    if os.environ.get("SDL_VIDEODRIVER"):
-        return True
+def open_display(attempts: int = 5) -> None:
+    """Connect pygame to a display.
+
+    An X server that has just lost its last client may be starting anew, and SDL would then silently take an invisible
+    driver: so it is tried a few times, and an invisible one is taken only where SDL_VIDEODRIVER asks for it.
+
+    Raises:
+        DisplayError: there is none.
+    """
     pygame = import_pygame()
-    try:
-        pygame.display.init()
-        return pygame.display.get_driver() not in ("dummy", "offscreen")
-    except pygame.error:
-        return False
-    finally:
+    for attempt in range(attempts):
+        with contextlib.suppress(pygame.error):
+            pygame.display.init()
+            if os.environ.get("SDL_VIDEODRIVER") or pygame.display.get_driver() not in ("dummy", "offscreen"):
+                return
         pygame.display.quit()
+        if not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")) and sys.platform.startswith("linux"):
+            break
+        if attempt + 1 < attempts:
+            time.sleep(0.2)
+    raise DisplayError(
+        "there is no display for a window", "Set DISPLAY, or write what it would show: --headless -o watch.gif"
+    )
 
 
 def require_display() -> None:
     """Raise a DisplayError where no window can be opened."""
-    if not has_display():
-        raise DisplayError(
-            "there is no display for a window", "Set DISPLAY, or write what it would show: --headless -o watch.gif"
-        )
+    open_display()
+    import_pygame().display.quit()
+
+
+def has_display() -> bool:
+    """Whether a window can be opened."""
+    try:
+        require_display()
+    except DisplayError:
+        return False
+    return True
 
 
 @contextlib.contextmanager

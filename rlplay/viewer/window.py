@@ -16,7 +16,7 @@ from rlplay.errors import RlplayError, UsageError
 from rlplay.making import reference
 from rlplay.runs import folder_name
 from rlplay.viewer import drawing, panels
-from rlplay.viewer.display import pygame_kept, require_display
+from rlplay.viewer.display import open_display, pygame_kept
 from rlplay.viewer.keys import action_of, intent_of
 from rlplay.viewer.layout import SMALLEST
 from rlplay.viewer.recording import Recorder
@@ -110,8 +110,7 @@ class Window:
         pygame.font.init()
         if self.headless:
             return pygame.Surface(self.size)
-        require_display()
-        pygame.display.init()  # display and font only: audio makes noise on servers
+        open_display()  # display and font only: audio makes noise on servers
         pygame.key.set_repeat(300, 60)
         surface = pygame.display.set_mode(self.size, pygame.RESIZABLE)
         pygame.display.set_caption(f"rlplay: {reference(self.session.env)}")

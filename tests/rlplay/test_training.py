@@ -211,6 +211,14 @@ def test_without_a_folder_for_machine_code_it_still_runs(tmp_path):
     env["RLPLAY_CACHE_DIR"] = str(tmp_path / "file" / "impossible")
     done = subprocess.run([sys.executable, "-c", COUNT], capture_output=True, text=True, check=True, env=env)
     assert int(done.stdout) > 0
+    done = subprocess.run(
+        [sys.executable, "-m", "rlplay", "train", "--algo", "sarsa", "--env", "FrozenLake-v1", "-n", "100"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=env,
+    )
+    assert "no folder for compiled code" in done.stdout
 
 
 def test_an_edited_helper_is_not_stale(tmp_path):
