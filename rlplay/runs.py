@@ -89,8 +89,8 @@ class RunFolder:
             raise CheckpointError(f"{path} does not say what the run was asked for")
         return arguments
 
-    def newest_checkpoint(self) -> Path:
-        """The last checkpoint, or the newest that verifies where it is damaged.
+    def last_checkpoint(self) -> Path:
+        """The last checkpoint to watch, or the newest that verifies where it is damaged.
 
         Raises:
             CheckpointError: none verifies.
@@ -98,11 +98,19 @@ class RunFolder:
         try:
             checkpoint.read(self.last)
             return self.last
-        except RlplayError as error:
-            good = checkpoint.newest_good(self.path, skip=self.last)
-            if good is None:
-                raise CheckpointError(f"{self.path} has no checkpoint that can be read", error.cause) from error
-            return good
+        except RlplayError:
+            return self.newest_checkpoint()
+
+    def newest_checkpoint(self) -> Path:
+        """The newest checkpoint that verifies, of whatever name: where a killed run is resumed.
+
+        Raises:
+            CheckpointError: none verifies.
+        """
+        good = checkpoint.newest_good(self.path)
+        if good is None:
+            raise CheckpointError(f"{self.path} has no checkpoint that can be read")
+        return good
 
 
 def new_run(log_folder: Path, algo: str, env_id: str) -> RunFolder:
@@ -172,4 +180,4 @@ def find_agent_file(
         return run.best
     if step is not None:
         return run.path / f"rl_model_{step}_steps.rlp"
-    return run.newest_checkpoint()
+    return run.last_checkpoint()
