@@ -26,6 +26,7 @@ from rlplay.errors import UsageError
 from rlplay.loop import interact
 from rlplay.making import reference
 from rlplay.statistics import FinishedEpisode
+from rlplay.transition import Transition
 
 if TYPE_CHECKING:
     from rlplay.agent import Agent, Engine
@@ -172,17 +173,19 @@ class Run:
         return (self.agent.num_timesteps // self._log_steps + 1) * self._log_steps
 
 
-def advance_stepwise(agent: Agent, timesteps: int) -> int:
-    """The stepwise driver: Transitions from `interact`, each handed to the agent's rule."""
-    steps = interact(agent.env, agent.act, lambda: random_seed(agent.seeds), agent.position)
-    done = 0
-    for transition in islice(steps, timesteps):
-        agent.update(transition)
-        done += 1
+def learn_stepwise(agent: Agent) -> Iterator[tuple[Transition, float]]:
+    """The stepwise driver: Transitions from `interact`, each handed to the agent's rule; yields it and its TD error."""
+    position = agent.position
+    for transition in interact(agent.env, agent.act, lambda: random_seed(agent.seeds), position):
+        td_error = agent.update(transition)
         if transition.terminated or transition.truncated:
-            position = agent.position
             agent.statistics.finish(position.episode_return, position.length, agent.num_timesteps)
-    return done
+        yield transition, td_error
+
+
+def advance_stepwise(agent: Agent, timesteps: int) -> int:
+    """A number of steps of the stepwise driver."""
+    return sum(1 for _ in islice(learn_stepwise(agent), timesteps))
 
 
 def advance_compiled(agent: Agent, timesteps: int) -> int:

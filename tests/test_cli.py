@@ -176,7 +176,7 @@ def test_killed_and_resumed_ends_in_the_same_table(cli, tmp_path, sign):
     assert "--env walks:Walk" in refused.stderr
     if sign == signal.SIGKILL:  # and a torn last file: the newest that verifies is taken
         (run / "walks-Walk.rlp").write_bytes(b"PK torn")
-    resumed = ok(cli("train", "--resume", str(run), "--env", "walks:Walk", "--env-kwargs", "slow:0.0004"))
+    resumed = ok(cli("train", "--resume", str(run), "--env", "walks:Walk"))
     assert int(re.search(r"resuming .* at ([\d,]+) of", resumed)[1].replace(",", "")) >= 1500
     straight = tmp_path / "straight" / "sarsa" / "walks-Walk_1"
     from_class = __import__("agents").Sarsa
@@ -199,6 +199,20 @@ def test_going_on_with_a_file_adds_timesteps(cli, tmp_path):
     first = tmp_path / "logs/q-learning/FrozenLake-v1_1/FrozenLake-v1.rlp"
     ok(cli("train", "-i", str(first), "-n", "2000"))
     assert load(tmp_path / "logs/q-learning/FrozenLake-v1_2/FrozenLake-v1").num_timesteps == 5000
+    assert "-n 0 is not 1 or more" in cli("train", "-i", str(first), "-n", "0").stderr
+
+
+def test_an_environment_typed_again_keeps_its_arguments(cli, tmp_path):
+    (tmp_path / "walks.py").write_text(COIN)
+    typed = ("--env", "walks:Walk")
+    ok(cli("train", "--algo", "sarsa", *typed, "--env-kwargs", "length:11", "-n", "500", "--seed", "0"))
+    run = "logs/sarsa/walks-Walk_1"
+    for words in (("eval", run), ("eval",), ("train", "-i", run, "-n", "100")):
+        assert "(length=11)" in ok(cli(*words, *typed))
+    done = cli("eval", run, *typed, "--env-kwargs", "length:9")
+    assert done.returncode == 2
+    assert "Discrete(11)" in done.stderr
+    assert "Discrete(9)" in done.stderr
 
 
 def test_a_run_is_written_by_one_process(cli, tmp_path):
@@ -289,6 +303,7 @@ def test_demo_without_a_display_says_so_and_writes_a_gif(cli, tmp_path):
         (("train", "--algo", "q-learning", "--env", "FrozenLak-v1"), 2, "Did you mean FrozenLake-v1"),
         (("train", "--algo", "q-learning"), 2, "needs --algo and --env"),
         (("train", *LAKE, "-n", "0"), 2, "-n 0 is not 1 or more"),
+        (("train", "-i", "nothing.rlp"), 2, "no checkpoint file"),
         (("train", *LAKE, "-params", "gamma:5"), 2, "gamma=5 is not a number in [0, 1]"),
         (("train", *LAKE, "-params", "gama:0.5"), 2, "Did you mean gamma"),
         (("train", *LAKE, "-params", "gamma"), 2, "is not key:value"),

@@ -15,6 +15,8 @@ from rlplay.errors import UsageError
 from rlplay.settings import parse_pairs
 
 if TYPE_CHECKING:
+    import gymnasium as gym
+
     from rlplay.agent import Agent
 
 
@@ -50,38 +52,45 @@ def agent_file(arguments: Namespace) -> Path:
     )
 
 
-def typed_env(arguments: Namespace, **kwargs: Any) -> Any:
-    """The environment that the user typed with --env, made; None where none was typed."""
+def typed_env(arguments: Namespace, saved_id: str, saved_kwargs: dict[str, Any]) -> gym.Env[Any, Any] | None:
+    """The environment that the user typed with --env; None where none was typed.
+
+    The environment of the file, typed again because a file may not import it, keeps the arguments in the file.
+    """
     from rlplay.making import make
 
     env_id = one(arguments.env, "--env")
+    kwargs = parse_pairs(arguments.env_kwargs, "--env-kwargs")
     if env_id is None:
-        if arguments.env_kwargs:
+        if kwargs:
             raise UsageError("--env-kwargs goes with --env", "Name the environment too")
         return None
-    given = {"dynamics": arguments.dynamics, **kwargs}
-    return make(env_id, **given, **parse_pairs(arguments.env_kwargs, "--env-kwargs"))
+    return make(env_id, dynamics=arguments.dynamics, **({**saved_kwargs, **kwargs} if env_id == saved_id else kwargs))
 
 
-def load_agent(arguments: Namespace) -> tuple[Agent, Path]:
-    """The agent that the flags name, in the environment that was typed or that its file names.
+def load_from(path: Path, arguments: Namespace) -> Agent:
+    """The agent in a file, in the environment that was typed or that the file names.
 
     Raises:
         UsageError: its environment is a class of the user's and was not typed again.
     """
-    from rlplay import saving
+    from rlplay import checkpoint, saving
     from rlplay.agent import NoEnvironment
 
-    path = agent_file(arguments)
-    explicit = bool(getattr(arguments, "path", None) or arguments.trained_agent)
-    use_typed = explicit or ":" in (one(arguments.env, "--env") or "") or arguments.env_kwargs
-    agent = saving.load(path, typed_env(arguments) if use_typed else None)
+    saved = checkpoint.read(path).manifest.get("env", {})
+    agent = saving.load(path, typed_env(arguments, str(saved.get("id")), dict(saved.get("kwargs", {}))))
     if isinstance(agent.env, NoEnvironment):
         raise UsageError(
             f"{path} was trained in {agent.env.wanted or 'an environment without an id'}, which is not registered here",
-            f"Type it: --env {agent.env.wanted.split(' ')[0] or 'package.module:Class'}",
+            f"Type it: --env {saved.get('id') or 'package.module:Class'}",
         )
-    return agent, path
+    return agent
+
+
+def load_agent(arguments: Namespace) -> tuple[Agent, Path]:
+    """The agent that PATH, -i or --algo and --env name, and its file."""
+    path = agent_file(arguments)
+    return load_from(path, arguments), path
 
 
 def quoted(words: list[str]) -> str:

@@ -14,7 +14,7 @@ import gymnasium as gym
 from rlplay import registry, saving
 from rlplay.agent import Agent
 from rlplay.callbacks import Callback, CheckpointCallback, EvalCallback, short_number
-from rlplay.cli.common import console, follow_up, one, quoted, typed_env
+from rlplay.cli.common import console, follow_up, load_from, one, quoted, typed_env
 from rlplay.compiled.cache import cache_folder
 from rlplay.compiled.table import TableEnv
 from rlplay.episode import replays_exactly
@@ -61,8 +61,15 @@ def _new(arguments: Namespace, algo: str, env_id: str, seed: int | None) -> None
     agent = _make_agent(cls, make(env_id, dynamics=arguments.dynamics, **env_kwargs), seed, settings)
     _check_timesteps(timesteps)
     folder = new_run(arguments.log_folder, algo, env_id)
-    asked = {
-        "algo": algo,
+    asked = _asked(agent, env_id, timesteps, arguments)
+    folder.write_settings(agent.hyperparameters, asked, quoted(["rlplay", *sys.argv[1:]]))
+    _train(agent, folder, asked, arguments, fresh=True)
+
+
+def _asked(agent: Agent, env_id: str, timesteps: int, arguments: Namespace) -> dict[str, Any]:
+    """What a run is asked for, as ``--resume`` finds it again."""
+    return {
+        "algo": agent.id,
         "env": env_id,
         "env_kwargs": reference(agent.env).kwargs,
         "seed": agent.seed,
@@ -76,8 +83,6 @@ def _new(arguments: Namespace, algo: str, env_id: str, seed: int | None) -> None
         "log_interval": arguments.log_interval,
         "tensorboard_log": str(arguments.tensorboard_log) if arguments.tensorboard_log else None,
     }
-    folder.write_settings(agent.hyperparameters, asked, quoted(["rlplay", *sys.argv[1:]]))
-    _train(agent, folder, asked, arguments, fresh=True)
 
 
 def _make_agent(cls: type[Agent], env: gym.Env[Any, Any], seed: int | None, settings: dict[str, Any]) -> Agent:
@@ -92,7 +97,7 @@ def _resume(arguments: Namespace) -> int:
     folder = RunFolder(Path(arguments.resume))
     asked = folder.arguments()
     path = folder.newest_checkpoint()
-    env = typed_env(arguments)
+    env = typed_env(arguments, str(asked["env"]), dict(asked["env_kwargs"]))
     if env is None and ":" in str(asked["env"]):
         raise UsageError(
             f"{folder.path} was trained in {asked['env']}, which a file may not import",
@@ -116,26 +121,14 @@ def _continue(arguments: Namespace) -> int:
     if arguments.hyperparams or arguments.conf_file:
         raise UsageError("-i goes on with the saved hyperparameters", "Leave out -params and -conf, or train anew")
     path = find_agent_file(arguments.trained_agent, arguments.log_folder, None, None, best=arguments.load_best)
-    agent = saving.load(path, typed_env(arguments))
+    agent = load_from(path, arguments)
     if one(arguments.algo, "--algo") not in (None, agent.id):
         raise UsageError(f"{path} holds {agent.id}, not {arguments.algo[0]}")
-    added = arguments.n_timesteps or _DEFAULT_TIMESTEPS
+    added = _DEFAULT_TIMESTEPS if arguments.n_timesteps is None else arguments.n_timesteps
     _check_timesteps(added)
     ref = reference(agent.env)
     folder = new_run(arguments.log_folder, agent.id, ref.id or "environment")
-    asked = {
-        **dict.fromkeys(("eval_freq", "save_freq", "keep", "log_interval", "tensorboard_log")),
-        "algo": agent.id,
-        "env": ref.id,
-        "env_kwargs": ref.kwargs,
-        "seed": agent.seed,
-        "n_timesteps": agent.num_timesteps + added,
-        "dynamics": arguments.dynamics,
-        "engine": arguments.engine,
-        "eval_episodes": arguments.eval_episodes,
-        "trained_agent": str(path),
-    }
-    asked.update(eval_freq=arguments.eval_freq, save_freq=arguments.save_freq, keep=arguments.keep)
+    asked = _asked(agent, ref.id, agent.num_timesteps + added, arguments)
     folder.write_settings(agent.hyperparameters, asked, quoted(["rlplay", *sys.argv[1:]]))
     _train(agent, folder, asked, arguments, fresh=False)
     return 0

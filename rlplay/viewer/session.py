@@ -19,11 +19,12 @@ from rlplay import saving
 from rlplay.agent import Agent, NoEnvironment
 from rlplay.compiled.pcg64 import random_seed
 from rlplay.episode import Episode, EpisodeDigest
-from rlplay.errors import EnvironmentFault, RlplayError, UsageError
+from rlplay.errors import EnvironmentFault, UsageError
 from rlplay.loop import ObservationCheck, Position, begin_episode, interact
 from rlplay.making import reference
 from rlplay.seeding import stream
 from rlplay.spaces import is_finite
+from rlplay.training import learn_stepwise
 from rlplay.transition import Transition
 from rlplay.viewer.maps import action_names
 
@@ -77,11 +78,7 @@ class Session:
         self._picture: NDArray[np.uint8] | None = None
         self._seeds = agent.seeds if agent and mode == "learn" else stream(seed, "watch")
         self._digest = EpisodeDigest()
-        self._steps: Iterator[Transition] = (
-            episode.replay(env)
-            if episode
-            else interact(env, self._act, lambda: random_seed(self._seeds), self.position)
-        )
+        self._steps = self._start(episode)
         if episode:
             self.position.obs = env.reset(seed=episode.seed)[0]
         elif self.position.obs is None:
@@ -109,28 +106,19 @@ class Session:
         if self.mode == "learn" and self.agent and self.agent.rule is None:
             return self.agent.advance(1, "python") > 0  # a planner: one sweep
         try:
-            transition = next(self._steps)
+            transition, self.td_error = next(self._steps)
         except StopIteration:
             self.message = "the recording is over: replayed exactly"
             return False
-        except (EnvironmentFault, RlplayError) as error:
-            self.message = error.cause
-            raise
-        self.last, self.td_error, self._picture = transition, None, None
+        self.last, self._picture = transition, None
         if self.mode == "replay":
             self.position.length += 1
             self.position.episode_return += transition.reward
             self.position.obs = None if transition.terminated or transition.truncated else transition.next_obs
-        if self.mode == "learn" and self.agent:
-            self.td_error = self.agent.update(transition)
         self._record(transition)
         if transition.terminated or transition.truncated:
             self.returns.append(self.position.episode_return)
             self.episode_numbers.append(self.episode_numbers[-1] + 1 if self.episode_numbers else 0)
-            if self.mode == "learn" and self.agent:
-                self.agent.statistics.finish(
-                    self.position.episode_return, self.position.length, self.agent.num_timesteps
-                )
         self.pending = None
         return True
 
@@ -148,7 +136,7 @@ class Session:
         assert self.agent is not None
         self.mode, self.position = "watch", Position()
         self._seeds = stream(self.agent.seed, "watch")
-        self._steps = interact(self.env, self._act, lambda: random_seed(self._seeds), self.position)
+        self._steps = self._start(None)
         self.reset()
 
     def frame(self) -> NDArray[np.uint8]:
@@ -165,11 +153,20 @@ class Session:
         self._picture = frame.astype(np.uint8, copy=False)
         return self._picture
 
+    def _start(self, episode: Episode | None) -> Iterator[tuple[Transition, float | None]]:
+        """The steps of this session's mode, each with its TD error while learning."""
+        if self.mode == "learn" and self.agent:
+            return learn_stepwise(self.agent)
+        seen = (
+            episode.replay(self.env)
+            if episode
+            else interact(self.env, self._act, lambda: random_seed(self._seeds), self.position)
+        )
+        return ((transition, None) for transition in seen)
+
     def _act(self, obs: Any) -> Any:
         if self.mode == "play" or self.agent is None:
             return self.pending
-        if self.mode == "learn":
-            return self.agent.act(obs)
         action, _ = self.agent.predict(obs, deterministic=self.deterministic)
         return action
 
@@ -178,8 +175,7 @@ class Session:
         if self.mode != "play":
             return
         if self.position.length == 1:
-            player = "you"
-            self.recorded.append(Episode(reference(self.env), self.position.seed, player=player))
+            self.recorded.append(Episode(reference(self.env), self.position.seed, player="you"))
             self._digest = EpisodeDigest()
         episode = self.recorded[-1]
         episode.actions.append(transition.action)

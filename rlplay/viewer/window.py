@@ -15,6 +15,7 @@ from rlplay.episode import Episode
 from rlplay.errors import RlplayError, UsageError
 from rlplay.making import reference
 from rlplay.runs import folder_name
+from rlplay.spaces import FiniteSpace
 from rlplay.viewer import drawing, panels
 from rlplay.viewer.display import open_display, pygame_kept
 from rlplay.viewer.keys import action_of, intent_of
@@ -123,7 +124,7 @@ class Window:
         if self.session.mode == "play":
             action = action_of(event, self.session)
             if action is not None:
-                self.session.pending = self.session.env.action_space.start + action  # type: ignore[attr-defined]
+                self.session.pending = FiniteSpace(self.session.env.action_space).value(action)
                 return
         intent = intent_of(event)
         if intent is not None:
