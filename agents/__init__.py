@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 _HOMES = {
     "ExpectedSarsa": "expected_sarsa",
     "QLearning": "q_learning",
+    "Reinforce": "reinforce",
+    "SB3": "sb3",
     "Sarsa": "sarsa",
     "ValueIteration": "value_iteration",
 }
@@ -15,7 +17,9 @@ _HOMES = {
 if TYPE_CHECKING:
     from agents.expected_sarsa import ExpectedSarsa as ExpectedSarsa
     from agents.q_learning import QLearning as QLearning
+    from agents.reinforce import Reinforce as Reinforce
     from agents.sarsa import Sarsa as Sarsa
+    from agents.sb3 import SB3 as SB3
     from agents.value_iteration import ValueIteration as ValueIteration
 
 __all__ = list(_HOMES)

@@ -29,7 +29,7 @@ from rlplay import Agent, Probe
 from rlplay.agent import StateArrays
 from rlplay.compiled.cache import compiled
 from rlplay.compiled.loops import Rule
-from rlplay.hyperparameters import Discount, Exploration, InitialValue, StepSize
+from rlplay.hyperparameters import Discount, Exploration, FeaturesLike, InitialValue, StepSize
 from rlplay.making import EnvLike
 from rlplay.schedules import scheduled, tabulate
 from rlplay.seeding import stream
@@ -83,9 +83,12 @@ class QLearning(Agent):
         gamma: Discount = 0.99,
         epsilon: Exploration = 0.1,
         initial_value: InitialValue = 0.0,
+        features: FeaturesLike = None,
         seed: int | None = None,
     ) -> None:
-        super().__init__(env, seed=seed, alpha=alpha, gamma=gamma, epsilon=epsilon, initial_value=initial_value)
+        super().__init__(
+            env, seed=seed, alpha=alpha, gamma=gamma, epsilon=epsilon, initial_value=initial_value, features=features
+        )
         self.q = np.full(self.require_finite(), float(initial_value))  # [S, A]
         self.epsilon, self.rng = tabulate(epsilon), stream(self.seed, "exploration")
         self.memory = (self.q, tabulate(alpha), float(gamma), self.epsilon, self.rng)
@@ -98,4 +101,9 @@ class QLearning(Agent):
 
     def arrays(self) -> StateArrays:
         """The table and the state of the exploration's generator."""
-        return {"q": self.q, "exploration": self.rng}
+        return {"q": self.q, "exploration": self.rng, **(self.features.arrays() if self.features else {})}
+
+    def carry(self, nearest: NDArray[np.int64] | None) -> None:
+        """Each cluster of a new fit takes the values of the nearest old one."""
+        if nearest is not None:
+            self.q[:] = self.q[nearest]

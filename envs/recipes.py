@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from envs import cart_pole
+
 # What the one-command demo trains: chosen so that learning is seen within a minute.
 DEMO = {
     "algo": "q-learning",
@@ -27,7 +29,11 @@ NOT_THE_TABLE = {
     "Taxi-v4": {"fickle_passenger": "a fickle passenger is not in its transition table"},
 }
 
+# Native twins of Gymnasium's environments.
+TWINS = {"CartPole-v1": cart_pole.TWIN}
+
 ACTION_NAMES = {
+    "CartPole-v1": ["left", "right"],
     "FrozenLake-v1": ["left", "down", "right", "up"],
     "FrozenLake8x8-v1": ["left", "down", "right", "up"],
     "CliffWalking-v1": ["up", "right", "down", "left"],

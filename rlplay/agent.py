@@ -7,9 +7,10 @@ agents (planners, batch learners) override `Agent.advance`.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import gymnasium as gym
 import numpy as np
@@ -17,16 +18,20 @@ from numpy.typing import NDArray
 
 from rlplay import checkpoint, saving
 from rlplay.compiled.loops import EpisodeLog, Rule, nothing
+from rlplay.compiled.pcg64 import random
 from rlplay.errors import EnvironmentFault, SpaceError
 from rlplay.hyperparameters import checked
-from rlplay.loop import Position
+from rlplay.loop import Lane, Position
 from rlplay.making import EnvLike, make
-from rlplay.observations import batch_of
+from rlplay.observations import VectorView, batch_of
 from rlplay.probe import Probe
 from rlplay.seeding import check_seed, generator, stream
-from rlplay.spaces import finite
+from rlplay.spaces import FiniteSpace, finite
 from rlplay.statistics import EpisodeStatistics
 from rlplay.transition import Transition
+
+if TYPE_CHECKING:
+    from rlplay.features import FeatureMap
 
 Engine = Literal["auto", "python", "compiled"]
 StateArrays = dict[str, NDArray[Any]]
@@ -40,6 +45,9 @@ class Agent(ABC):
         rule: the learning rule as compiled functions, None for agents that override `advance`.
         timestep: what one timestep is, for progress bars: ``"step"`` of the environment or ``"sweep"``.
         memory: what the rule works on: a tuple of arrays and scalars.
+        features: the feature map between the observation and the rule, or None.
+        numbered: whether the rule takes states and actions as numbers; else observations as vectors of float32.
+        busy: whether work that belongs to the timesteps done is still to do (a batch learner's fits).
         env: the environment it learns in.
         seed: the seed of all its random numbers.
         hyperparameters: what it was made with, checked, as JSON values.
@@ -50,9 +58,11 @@ class Agent(ABC):
     """
 
     id: ClassVar[str] = ""
-    rule: ClassVar[Rule | None] = None
+    rule: Rule | None = None
     timestep: ClassVar[str] = "step"
     memory: tuple[Any, ...] = ()
+    features: FeatureMap | None = None
+    numbered = True
 
     def __init__(self, env: EnvLike, *, seed: int | None, **hyperparameters: Any) -> None:
         self.seed = check_seed(seed)
@@ -64,6 +74,8 @@ class Agent(ABC):
         self._prediction = generator(self.seed, "prediction")
         self._next_action = -1
         self._plain = False
+        self._states: FiniteSpace | FeatureMap
+        self._actions: FiniteSpace | None = None
         if isinstance(env, gym.vector.VectorEnv):
             raise SpaceError(
                 f"{type(self).__name__} learns in one environment, not in a VectorEnv of {env.num_envs}",
@@ -81,6 +93,40 @@ class Agent(ABC):
     @abstractmethod
     def arrays(self) -> StateArrays:
         """Everything learned or random as named arrays; they are saved, and loaded in place."""
+
+    def load_arrays(self, arrays: StateArrays) -> None:
+        """Take the arrays of a file; the agent's own say which there are and of what shape.
+
+        Raises:
+            CheckpointError: one is missing, or of another shape or type.
+        """
+        for name, target in self.arrays().items():
+            saving.copy_into(name, arrays, target)
+
+    def lanes(self) -> list[Lane]:
+        """The environments of the run and where it stands in each; one, unless an agent learns in several."""
+        return [Lane(self.env, self.position, self.seeds)]
+
+    def models(self) -> dict[str, Any]:
+        """Fitted estimators by name; they are saved, and given to `restore_models` on loading."""
+        return {"features": self.features.estimator} if self.features is not None and self.features.ready else {}
+
+    def restore_models(self, models: dict[str, Any]) -> None:
+        """Take the fitted estimators that `models` gave."""
+        if self.features is not None and "features" in models:
+            self.features.adopt(models["features"])
+
+    def carry(self, nearest: NDArray[np.int64] | None) -> None:  # noqa: B027 - most agents have no features
+        """The feature map was fitted again: state k is now where ``nearest[k]`` was, int64 [S]; None for vectors."""
+
+    @property
+    def busy(self) -> bool:
+        """Whether work that belongs to the timesteps done is still to do; then `advance` may return 0."""
+        return False
+
+    def metrics(self) -> dict[str, float]:
+        """Numbers of the last update for the logs, by TensorBoard tags (``train/loss``)."""
+        return {}
 
     def extra_state(self) -> dict[str, Any]:
         """What `arrays` cannot hold, as JSON values."""
@@ -140,6 +186,15 @@ class Agent(ABC):
         """Do at most this many timesteps; returns how many were done (0: the agent has converged)."""
         from rlplay.training import advance_compiled, advance_stepwise
 
+        features = self.features
+        if engine == "compiled" and features is not None:
+            timesteps = min(timesteps, features.steps_to_fit())
+            if not features.ready:
+                return advance_stepwise(self, timesteps)
+            done = advance_compiled(self, timesteps)
+            if done and features.due():
+                self._refit()
+            return done
         return (advance_compiled if engine == "compiled" else advance_stepwise)(self, timesteps)
 
     def why_not_compiled(self) -> str:
@@ -156,6 +211,10 @@ class Agent(ABC):
     def act(self, observation: Any) -> Any:
         """The next action while learning (the stepwise driver)."""
         assert self.rule is not None
+        if self.features is not None and not self.features.ready:
+            return self._random_action()
+        if not self.numbered:
+            return self._bounded(self.rule.act(self.memory, self._vector(observation), self.progress))
         if self._next_action < 0:
             state = observation if self._plain else self._states.index(observation)
             self._next_action = self.rule.act(self.memory, state, self.progress)
@@ -166,7 +225,14 @@ class Agent(ABC):
         rule = self.rule
         assert rule is not None
         obs, action, reward, next_obs, terminated, truncated, _ = transition
-        if self._plain:  # observations and actions are their own numbers, checked by the loop
+        if self.features is not None and not self.features.ready:
+            self.num_timesteps += 1
+            if self.features.remember(next_obs):
+                self._refit()
+            return float("nan")
+        if not self.numbered:
+            s, a, s_next = self._vector(obs), 0, self._vector(next_obs)
+        elif self._plain:  # observations and actions are their own numbers, checked by the loop
             s, a, s_next = obs, action, next_obs
         else:
             s, a, s_next = self._states.index(obs), self._actions.index(action), self._states.index(next_obs)
@@ -178,22 +244,85 @@ class Agent(ABC):
             self._next_action = -1
             if rule.begin is not nothing:  # a call into compiled code costs more than this question
                 rule.begin(self.memory)
+        if self.features is not None and self.features.remember(next_obs):
+            self._refit()
         return td_error
 
+    def _refit(self) -> None:
+        assert self.features is not None
+        again = self.features.ready
+        nearest = self.features.fit()
+        if again:
+            self.carry(nearest)
+
+    def _random_action(self) -> Any:
+        """An action for the warm-up of a feature map, uniform over the space."""
+        assert self.features is not None
+        if self._actions is not None:
+            return self._actions.value(int(random(self.features.rng) * self._actions.n))
+        space = self.action_space
+        assert isinstance(space, gym.spaces.Box)
+        low, high = np.clip(space.low, -10, 10), np.clip(space.high, -10, 10)  # of unbounded ones the middle
+        draws = np.array([random(self.features.rng) for _ in range(low.size)]).reshape(low.shape)
+        return (low + (high - low) * draws).astype(space.dtype)
+
+    def _bounded(self, action: Any) -> Any:
+        """What a policy over vectors chose, as the environment takes it."""
+        if self._actions is not None:
+            return self._actions.value(action)
+        space = self.action_space
+        return np.clip(action.reshape(space.shape), space.low, space.high).astype(space.dtype)  # type: ignore[attr-defined]
+
+    def _vector(self, obs: Any) -> NDArray[np.float32]:
+        return self.features.vector(obs) if self.features is not None else self._view.row(obs)
+
     def require_finite(self) -> tuple[int, int]:
-        """How many observations and actions there are.
+        """How many states and actions there are; with features the states are their clusters.
 
         Raises:
             SpaceError: one of the spaces is not finite; says which agents and environments fit.
+            HyperparameterError: the features do not number states.
         """
         name = type(self).__name__
-        self._states = finite(self.observation_space, name, "observations")
         self._actions = finite(self.action_space, name, "actions")
+        features = self.hyperparameters.get("features")
+        if features is not None:
+            self.features = features.bound(self.observation_space, name, self.seed, "index")
+            self._states, self._plain = self.features, False
+            return self.features.size, self._actions.n
+        self._states = finite(self.observation_space, name, "observations")
         self._plain = self._states.plain and self._actions.plain
         return self._states.n, self._actions.n
 
+    def require_vectors(self) -> tuple[int, int, bool]:
+        """Lengths of observations (or features) and actions as vectors, and whether the actions are finite.
+
+        Raises:
+            SpaceError: a space that is neither a vector nor finite; says what fits.
+        """
+        name, features = type(self).__name__, self.hyperparameters.get("features")
+        self.numbered = False
+        if features is not None:
+            self.features = features.bound(self.observation_space, name, self.seed, "vector")
+            size = self.features.size
+        else:
+            self._view = VectorView(self.observation_space, name)
+            size = self._view.size
+        space = self.action_space
+        if isinstance(space, gym.spaces.Box):
+            self._actions = None
+            return size, math.prod(space.shape), False
+        self._actions = finite(space, name, "actions")
+        return size, self._actions.n, True
+
+    def vectors(self, observation: Any) -> NDArray[np.float32]:
+        """One observation or a batch as the rule takes them, float32 [B, D]."""
+        return self.features.vectors(observation) if self.features is not None else self._view.rows(observation)
+
     def state_indices(self, observation: Any) -> NDArray[np.int64]:
         """The numbers of an observation or a batch of them, shape [B]."""
+        if self.features is not None:
+            return self.features.indices(observation)
         batch, _ = batch_of(self.observation_space, observation, type(self).__name__)
         return np.array([self._states.index(obs) for obs in batch], dtype=np.int64)
 
@@ -226,6 +355,7 @@ class Agent(ABC):
         if probe.action_mean is not None:
             actions: Any = self._continuous(probe, deterministic)
         else:
+            assert self._actions is not None
             indices = self._choose(probe, deterministic)
             actions = [self._actions.value(index) for index in indices]
         return (actions[0] if single else np.asarray(actions)), state
@@ -275,7 +405,7 @@ class Agent(ABC):
         """Stand between episodes, with nothing carried over from the running one."""
         self.position.clear()
         self._next_action = -1
-        if self.rule is not None:
+        if self.rule is not None and self.rule.begin is not nothing:
             self.rule.begin(self.memory)
 
     # Files.

@@ -15,7 +15,7 @@ from typing import Annotated, Any, get_args, get_origin
 
 import numpy as np
 
-from rlplay.errors import HyperparameterError, unknown
+from rlplay.errors import CheckpointError, HyperparameterError, UsageError, unknown
 from rlplay.schedules import ScheduleLike, tabulate
 
 
@@ -91,6 +91,119 @@ class Choice:
         raise HyperparameterError(f"{owner}: {name}={value!r} is not one of {self}")
 
 
+@dataclass(frozen=True)
+class Sizes:
+    """A hyperparameter that is a list of whole numbers of 1 or more, also written ``"64,64"``."""
+
+    meaning: str
+
+    def __str__(self) -> str:
+        return "whole numbers, such as 64,64"
+
+    def check(self, owner: str, name: str, value: Any) -> list[int]:
+        """The list, or a HyperparameterError."""
+        parts = value.split(",") if isinstance(value, str) else value
+        try:
+            sizes = [int(part) for part in parts]
+            exact = all(str(part).strip() == str(size) for part, size in zip(parts, sizes, strict=True))
+        except (TypeError, ValueError):
+            sizes, exact = [], False
+        if not exact or any(not 1 <= size <= 65_536 for size in sizes):
+            raise HyperparameterError(f"{owner}: {name}={value!r} is not a list of {self}, each in [1, 65536]")
+        return sizes
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A hyperparameter that is a dictionary of plain values, such as ``{"net_arch": [64, 64]}``."""
+
+    meaning: str
+
+    def __str__(self) -> str:
+        return "settings by name, such as dict(net_arch=[64, 64])"
+
+    def check(self, owner: str, name: str, value: Any) -> dict[str, Any]:
+        """The dictionary, or a HyperparameterError."""
+        if not isinstance(value, dict) or not _is_plain(value):
+            raise HyperparameterError(f"{owner}: {name}={value!r} is not made of plain values: {self}")
+        return value
+
+
+@dataclass(frozen=True)
+class Either:
+    """A hyperparameter that takes one of a few values or what another rule takes; with ``pairs`` also [n, unit]."""
+
+    values: tuple[Any, ...]
+    rule: Range | Settings
+    pairs: tuple[str, ...] = ()
+
+    @property
+    def meaning(self) -> str:
+        """The meaning of the other rule."""
+        return self.rule.meaning
+
+    def __str__(self) -> str:
+        return " | ".join([*map(str, self.values), str(self.rule), *(f"[n, {unit}]" for unit in self.pairs)])
+
+    def check(self, owner: str, name: str, value: Any) -> Any:
+        """The value in its plain type, or a HyperparameterError."""
+        if any(value is one or (isinstance(value, str) and value == one) for one in self.values):
+            return value
+        if self.pairs and isinstance(value, list | tuple) and len(value) == 2 and value[1] in self.pairs:
+            return [self.rule.check(owner, name, value[0]), value[1]]
+        return self.rule.check(owner, name, value)
+
+
+@dataclass(frozen=True)
+class Features:
+    """A hyperparameter that takes an unsupervised model as features: an estimator, a FeatureMap, text, or None."""
+
+    meaning: str
+
+    def __str__(self) -> str:
+        return "an estimator, such as k-means:64,refit_every=10000"
+
+    def check(self, owner: str, name: str, value: Any) -> Any:
+        """A FeatureMap, or None."""
+        from rlplay.features import as_feature_map
+
+        try:
+            return as_feature_map(value)
+        except UsageError as error:
+            raise HyperparameterError(f"{owner}: {error.cause}", error.remedy) from error
+
+
+@dataclass(frozen=True)
+class Regressor:
+    """A hyperparameter that takes a supervised model as value function: a regressor or text."""
+
+    meaning: str
+
+    def __str__(self) -> str:
+        return "a regressor, such as extra-trees:50"
+
+    def check(self, owner: str, name: str, value: Any) -> Any:
+        """The unfitted regressor."""
+        from rlplay.estimators import build, parse, require_regressor
+
+        try:
+            if isinstance(value, str):
+                value, _ = parse(value)
+            elif isinstance(value, dict) and "model" in value:
+                value = build(value)
+        except UsageError as error:
+            raise HyperparameterError(f"{owner}: {error.cause}", error.remedy) from error
+        return require_regressor(value, owner)
+
+
+Rule = Range | Choice | Sizes | Settings | Either | Features | Regressor
+
+LearningRate = Annotated[
+    ScheduleLike,
+    Range("learning rate of the optimiser", 0, 10, open_low=True, schedule=True,
+          remedy="3e-4 to 1e-2 is usual; lin_1e-3 falls to 0"),
+]  # fmt: skip
+FeaturesLike = Annotated[Any, Features("an unsupervised model between the observation and the agent")]
 StepSize = Annotated[
     ScheduleLike,
     Range("step size α: how far a value moves towards its target", 0, 1, open_low=True, schedule=True,
@@ -113,7 +226,7 @@ class Hyperparameter:
 
     name: str
     default: Any
-    rule: Range | Choice
+    rule: Rule
 
 
 def declared(agent_class: type) -> dict[str, Hyperparameter]:
@@ -122,7 +235,7 @@ def declared(agent_class: type) -> dict[str, Hyperparameter]:
     for name, parameter in inspect.signature(agent_class, eval_str=True).parameters.items():
         if get_origin(parameter.annotation) is Annotated:
             for rule in get_args(parameter.annotation)[1:]:
-                if isinstance(rule, Range | Choice):
+                if isinstance(rule, Rule):
                     found[name] = Hyperparameter(name, parameter.default, rule)
     return found
 
@@ -139,6 +252,36 @@ def checked(agent_class: type, values: Mapping[str, Any]) -> dict[str, Any]:
         if name not in rules:
             raise unknown(f"hyperparameter of {agent_class.__name__}", name, rules)
     return {name: rules[name].rule.check(agent_class.__name__, name, value) for name, value in values.items()}
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and _is_plain(one) for key, one in value.items())
+    if isinstance(value, list | tuple):
+        return all(_is_plain(one) for one in value)
+    return value is None or isinstance(value, bool | int | str) or (isinstance(value, float) and math.isfinite(value))
+
+
+def as_json(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Checked hyperparameters as JSON values: models by their descriptions.
+
+    Raises:
+        CheckpointError: a function, which a file cannot hold.
+    """
+    found = {}
+    for name, value in values.items():
+        if hasattr(value, "fit"):
+            from rlplay.estimators import describe
+
+            found[name] = value.describe() if hasattr(value, "describe") else describe(value)
+        elif callable(value):
+            raise CheckpointError(
+                f"hyperparameter {name}={value!r} is a function, which a file cannot hold",
+                "Give the schedule by name (lin_1_0.05, exp_1_0.05) or as a list of values",
+            )
+        else:
+            found[name] = value
+    return found
 
 
 def _short(number: float) -> str:

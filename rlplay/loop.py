@@ -10,11 +10,12 @@ import copy
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
+from numpy.typing import NDArray
 
 from rlplay.errors import EnvironmentFault, RlplayError, SpaceError, warn
 from rlplay.making import reference
@@ -51,6 +52,14 @@ class Position:
         self.obs, self.info = None, {}
 
 
+class Lane(NamedTuple):
+    """One environment of a run, where the run stands in it, and the stream of its episodes' seeds."""
+
+    env: gym.Env[Any, Any]
+    position: Position
+    seeds: NDArray[np.uint64]
+
+
 def interact(
     env: gym.Env[Any, Any],
     act: Callable[[Any], Any],
@@ -73,34 +82,42 @@ def interact(
     while True:
         if position.obs is None:
             begin_episode(env, position, next_seed(), check)
-        obs = position.obs
-        action = act(obs)
-        try:
-            next_obs, reward, terminated, truncated, info = env.step(action)
-        except Exception as error:
-            raise _fault(env, f"raised {_name(error)} in step {position.length + 1}", position) from error
-        if type(reward) is int:
-            reward = float(reward)
-        elif type(reward) is not float or not math.isfinite(reward):
-            reward = _check_reward(env, reward, position)
-        next_obs = check(next_obs, position)
-        position.length += 1
-        position.episode_return += reward
-        if position.actions is not None:
-            if position.length <= LONGEST_RECORD:
-                position.actions.append(action)
-            else:
-                position.actions = None
-        if terminated or truncated:
-            position.obs = None
+        yield take_step(env, position, act(position.obs), check)
+
+
+def take_step(env: gym.Env[Any, Any], position: Position, action: Any, check: ObservationCheck) -> Transition:
+    """One step from where the run stands, checked; the position moves with it.
+
+    Raises:
+        EnvironmentFault: the environment raised, or returned a reward or observation that cannot be.
+    """
+    obs = position.obs
+    try:
+        next_obs, reward, terminated, truncated, info = env.step(action)
+    except Exception as error:
+        raise _fault(env, f"raised {_name(error)} in step {position.length + 1}", position) from error
+    if type(reward) is int:
+        reward = float(reward)
+    elif type(reward) is not float or not math.isfinite(reward):
+        reward = _check_reward(env, reward, position)
+    next_obs = check(next_obs, position)
+    position.length += 1
+    position.episode_return += reward
+    if position.actions is not None:
+        if position.length <= LONGEST_RECORD:
+            position.actions.append(action)
         else:
-            position.obs, position.info = next_obs, info
-            if position.length == _ENDLESS_HINT and not _has_limit(env):
-                warn(
-                    f"an episode of {_id(env)} has not ended after {_ENDLESS_HINT:,} steps and has no time limit: "
-                    "make it with max_episode_steps=... if it should end"
-                )
-        yield Transition(obs, action, reward, next_obs, bool(terminated), bool(truncated), info)
+            position.actions = None
+    if terminated or truncated:
+        position.obs = None
+    else:
+        position.obs, position.info = next_obs, info
+        if position.length == _ENDLESS_HINT and not _has_limit(env):
+            warn(
+                f"an episode of {_id(env)} has not ended after {_ENDLESS_HINT:,} steps and has no time limit: "
+                "make it with max_episode_steps=... if it should end"
+            )
+    return Transition(obs, action, reward, next_obs, bool(terminated), bool(truncated), info)
 
 
 def begin_episode(env: gym.Env[Any, Any], position: Position, seed: int, check: ObservationCheck) -> None:

@@ -16,6 +16,7 @@ import gymnasium as gym
 from gymnasium.envs.registration import EnvSpec
 
 from rlplay import registry
+from rlplay.compiled.native import NativeEnv, Twin, same_numbers
 from rlplay.compiled.table import TableEnv, agreement, table_of
 from rlplay.errors import SpaceError, UsageError, unknown
 
@@ -69,9 +70,9 @@ def make(
     Args:
         env: an id that is registered in Gymnasium or offered by a plug-in; ``package.module:Class``; or an
             environment, which is returned as it is.
-        dynamics: ``native`` runs an environment with a transition table (``env.unwrapped.P``) in compiled code,
-            ``gymnasium`` runs its own ``step``; ``auto`` takes native where there is a table that agrees with what
-            the environment does. Environments that are rendered run their own dynamics.
+        dynamics: ``native`` runs an environment that has a native twin (CartPole-v1) or a transition table
+            (``env.unwrapped.P``) in compiled code, ``gymnasium`` runs its own ``step``; ``auto`` takes native where
+            what it gives agrees with what the environment does. Environments that are rendered run their own dynamics.
         render_mode: as in ``gymnasium.make``.
         kwargs: arguments of the environment, and ``max_episode_steps``.
 
@@ -162,14 +163,23 @@ def _with_dynamics(
     made: gym.Env[Any, Any], ref: EnvReference, dynamics: DynamicsChoice, spec: EnvSpec
 ) -> gym.Env[Any, Any]:
     why_not = _no_native(made, ref, spec) if dynamics != "gymnasium" else "Gymnasium's dynamics were asked for"
-    if not why_not:
+    twin: Twin | None = registry.recipes("TWINS").get(ref.id)
+    limit = (made.spec.max_episode_steps if made.spec else None) or 0
+    if not why_not and twin is not None:
+        native_twin = NativeEnv(twin, made, limit)
+        if same_numbers(made, native_twin):
+            words = "native, the same numbers as Gymnasium's"
+            _references[native_twin] = EnvReference(ref.id, ref.kwargs, words)
+            made.close()
+            return native_twin
+        why_not = "its native twin does not do what it does with these arguments"
+    elif not why_not:
         table = table_of(made)
         agrees = agreement(made, table)
         if agrees == "none":
             why_not = "its transition table does not describe what it does"
         else:
-            limit = made.spec.max_episode_steps if made.spec else None
-            native = TableEnv(table, made.observation_space, made.action_space, limit or 0, made.spec)
+            native = TableEnv(table, made.observation_space, made.action_space, limit, made.spec)
             words = "native, the same numbers as Gymnasium's" if agrees == "exact" else "native, drawn from its table"
             _references[native] = EnvReference(ref.id, ref.kwargs, words, agrees == "exact")
             made.close()
@@ -190,8 +200,10 @@ def _no_native(made: gym.Env[Any, Any], ref: EnvReference, spec: EnvSpec) -> str
     for name, words in registry.recipes("NOT_THE_TABLE").get(ref.id, {}).items():
         if ref.kwargs.get(name):
             return words
+    if ref.id in registry.recipes("TWINS"):
+        return ""
     if getattr(made.unwrapped, "P", None) is None:
-        return "it has no transition table (env.unwrapped.P)"
+        return "it has no native twin and no transition table (env.unwrapped.P)"
     try:
         table_of(made)
     except SpaceError as error:

@@ -8,8 +8,10 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
+from numpy.typing import NDArray
 
 from rlplay.errors import SpaceError
+from rlplay.spaces import FiniteSpace, is_finite
 
 
 def batch_of(space: gym.Space[Any], observation: Any, owner: str) -> tuple[Any, bool]:
@@ -81,3 +83,56 @@ def observation_bytes(obs: Any) -> bytes:
 def observation_digest(obs: Any) -> str:
     """sha256 of an observation, to compare a replay with what was seen."""
     return hashlib.sha256(observation_bytes(obs)).hexdigest()
+
+
+class VectorView:
+    """Observations as vectors of float32: Box flattened, finite ones as one-hot vectors.
+
+    Args:
+        space: the observations.
+        owner: who asks, for errors.
+
+    Attributes:
+        size: length of a vector.
+
+    Raises:
+        SpaceError: the space is neither; names it and what fits.
+    """
+
+    def __init__(self, space: spaces.Space[Any], owner: str) -> None:
+        self.space, self.owner = space, owner
+        self._numbering = FiniteSpace(space) if is_finite(space) else None
+        if self._numbering is not None:
+            self.size = self._numbering.n
+        elif isinstance(space, spaces.Box):
+            self.size = int(np.prod(space.shape))
+        else:
+            raise SpaceError(
+                f"{owner} needs observations that are a vector or finite and {space} is neither",
+                "Take an environment with Box or Discrete observations, or flatten it: "
+                "gymnasium.wrappers.FlattenObservation",
+            )
+        self._plain = isinstance(space, spaces.Box) and space.dtype == np.float32 and len(space.shape) == 1
+
+    def row(self, obs: Any) -> NDArray[np.float32]:
+        """One observation as it comes out of the environment, float32 [D]."""
+        if self._plain:
+            return obs
+        if self._numbering is None:
+            return np.asarray(obs, np.float32).ravel()
+        out = np.zeros(self.size, np.float32)
+        out[self._numbering.index(obs)] = 1.0
+        return out
+
+    def rows(self, observations: Any) -> NDArray[np.float32]:
+        """One observation or a batch of them, float32 [B, D].
+
+        Raises:
+            SpaceError: not in the space.
+        """
+        batch, _ = batch_of(self.space, observations, self.owner)
+        return (
+            np.stack([self.row(obs) for obs in batch])
+            if self._numbering is not None
+            else np.asarray(batch, np.float32).reshape(-1, self.size)
+        )

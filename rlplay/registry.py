@@ -10,7 +10,7 @@ import ast
 import importlib.metadata
 import importlib.util
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,9 +20,10 @@ from rlplay.errors import MissingPackageError, UsageError, unknown
 if TYPE_CHECKING:
     from rlplay.agent import Agent
 
-AGENTS, ENVS, RECIPES = "rlplay.agents", "rlplay.envs", "rlplay.recipes"
+AGENTS, ENVS, RECIPES, MODELS = "rlplay.agents", "rlplay.envs", "rlplay.recipes", "rlplay.models"
 
 _registered: dict[str, Any] = {}
+_registered_models: dict[str, Any] = {}
 
 
 @cache
@@ -36,10 +37,24 @@ def register(agent_id: str, agent: type[Agent] | str) -> None:
     Raises:
         UsageError: the id is taken by another agent.
     """
-    taken = _registered.get(agent_id) or getattr(_entry_points(AGENTS).get(agent_id), "value", None)
-    if taken is not None and _place(taken) != _place(agent):
-        raise UsageError(f"the agent id {agent_id!r} is taken by {_place(taken)}", "Choose another id")
-    _registered[agent_id] = agent
+    _add(_registered, AGENTS, agent_id, agent)
+
+
+def register_model(model_id: str, model: type | str) -> None:
+    """Register an estimator's class in this process, so that it can be named and its files loaded.
+
+    Raises:
+        UsageError: the id is taken by another model.
+    """
+    _add(_registered_models, MODELS, model_id, model)
+
+
+def _add(registered: dict[str, Any], group: str, name: str, found: Any) -> None:
+    taken = registered.get(name) or getattr(_entry_points(group).get(name), "value", None)
+    if taken is not None and _place(taken) != _place(found):
+        kind = group.rpartition(".")[2].removesuffix("s")
+        raise UsageError(f"the {kind} id {name!r} is taken by {_place(taken)}", "Choose another id")
+    registered[name] = found
 
 
 def _place(agent: Any) -> str:
@@ -63,14 +78,38 @@ def agent_class(agent_id: str) -> type[Agent]:
         UnknownNameError: no such agent; names the nearest.
         MissingPackageError: another distribution's package stands where the plug-in should be.
     """
-    found = _registered.get(agent_id)
+    return _find(_registered, AGENTS, agent_id, agent_ids)
+
+
+def model_ids() -> list[str]:
+    """The ids of all models that plug-ins offer or that were registered, sorted."""
+    return sorted({*_entry_points(MODELS), *_registered_models})
+
+
+def model_place(model_id: str) -> str:
+    """The class of a model as ``module:Class``, without importing it."""
+    found = _registered_models.get(model_id)
+    return _place(found) if found is not None else _entry_points(MODELS)[model_id].value
+
+
+def model_class(model_id: str) -> type:
+    """The class of a model id; imports its plug-in.
+
+    Raises:
+        UnknownNameError: no such model; names the nearest.
+    """
+    return _find(_registered_models, MODELS, model_id, model_ids)
+
+
+def _find(registered: dict[str, Any], group: str, name: str, known: Callable[[], list[str]]) -> Any:
+    found = registered.get(name)
     if isinstance(found, str):
-        module, _, name = found.partition(":")
-        found = getattr(importlib.import_module(module), name)
+        module, _, attribute = found.partition(":")
+        found = getattr(importlib.import_module(module), attribute)
     if found is None:
-        point = _entry_points(AGENTS).get(agent_id)
+        point = _entry_points(group).get(name)
         if point is None:
-            raise unknown("agent", agent_id, agent_ids())
+            raise unknown(group.rpartition(".")[2].removesuffix("s"), name, known())
         found = _load(point)
     return found
 

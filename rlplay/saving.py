@@ -12,10 +12,12 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from rlplay import checkpoint, registry
+from rlplay import checkpoint, estimators, registry
+from rlplay.compiled.native import NativeEnv
 from rlplay.compiled.table import TableEnv
 from rlplay.errors import CheckpointError, RlplayError, SpaceError, warn
-from rlplay.loop import ObservationCheck, Position, begin_episode
+from rlplay.hyperparameters import as_json
+from rlplay.loop import Lane, ObservationCheck, Position, begin_episode
 from rlplay.making import EnvLike, EnvReference, make, reference
 from rlplay.observations import observation_digest
 from rlplay.spaces import from_json, to_json
@@ -30,7 +32,7 @@ A = TypeVar("A", bound="Agent")
 def versions() -> dict[str, str]:
     """The versions that a result depends on."""
     found = {"python": platform.python_version()}
-    for package in ("rlplay", "gymnasium", "numpy", "numba"):
+    for package in ("rlplay", "gymnasium", "numpy", "numba", "torch", "stable-baselines3", "scikit-learn"):
         try:
             found[package] = version(package)
         except PackageNotFoundError:
@@ -45,48 +47,51 @@ def reference_of(agent: Agent) -> EnvReference:
 
 def pack(agent: Agent) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """The manifest and arrays of an agent."""
-    for name, value in agent.hyperparameters.items():
-        if callable(value):
-            raise CheckpointError(
-                f"hyperparameter {name}={value!r} is a function, which a file cannot hold",
-                "Give the schedule by name (lin_1_0.05, exp_1_0.05) or as a list of values",
-            )
-    ref, position = reference_of(agent), agent.position
-    running = position.obs is not None
+    ref = reference_of(agent)
     manifest: dict[str, Any] = {
         "kind": "agent",
         "agent": agent.id,
         "versions": versions(),
         "env": {"id": ref.id, "kwargs": ref.kwargs, "dynamics": ref.dynamics, "exact": ref.exact},
         "spaces": {"observation": to_json(agent.observation_space), "action": to_json(agent.action_space)},
-        "hyperparameters": agent.hyperparameters,
+        "hyperparameters": as_json(agent.hyperparameters),
         "seed": agent.seed,
         "num_timesteps": agent.num_timesteps,
         "horizon": agent.horizon,
+        "next_action": agent._next_action,
         "statistics": agent.statistics.state(),
-        "position": {
-            "running": running,
-            "seed": position.seed if running else -1,
-            "length": position.length if running else 0,
-            "return": position.episode_return if running else 0.0,
-            "next_action": agent._next_action,
-            "recorded": running and position.actions is not None,
-            "obs": observation_digest(position.obs) if running else "",
-        },
         "extra": agent.extra_state(),
     }
     arrays = {f"agent/{name}": array for name, array in agent.arrays().items()}
-    arrays["run/seeds"] = agent.seeds
-    if running and isinstance(agent.env, TableEnv):
-        arrays["run/table_state"] = np.array([agent.env.state, agent.env.elapsed])
-        arrays["run/table_rng"] = agent.env.rng
+    manifest["models"] = {
+        name: estimators.pack(model, arrays, f"models/{name}") for name, model in agent.models().items()
+    }
+    manifest["lanes"] = [_pack_lane(agent, lane, arrays, f"run/{i}") for i, lane in enumerate(agent.lanes())]
+    return manifest, arrays
+
+
+def _pack_lane(agent: Agent, lane: Lane, arrays: dict[str, NDArray[Any]], prefix: str) -> dict[str, Any]:
+    """Where a run stands in one of its environments: JSON values; its arrays are added under the prefix."""
+    position = lane.position
+    running = position.obs is not None
+    packed: dict[str, Any] = {
+        "running": running,
+        "seed": position.seed if running else -1,
+        "length": position.length if running else 0,
+        "return": position.episode_return if running else 0.0,
+        "recorded": running and position.actions is not None,
+        "obs": observation_digest(position.obs) if running else "",
+    }
+    arrays[f"{prefix}/seeds"] = lane.seeds
+    if running and isinstance(lane.env, TableEnv | NativeEnv):
+        arrays.update({f"{prefix}/env/{name}": array for name, array in lane.env.standing().items()})
     if running and position.actions is not None:
         actions = agent.action_space.to_jsonable(position.actions)
         try:
-            arrays["run/actions"] = np.asarray(actions)
+            arrays[f"{prefix}/actions"] = np.asarray(actions)
         except ValueError:
-            manifest["position"]["actions"] = actions
-    return manifest, arrays
+            packed["actions"] = actions
+    return packed
 
 
 def unpack(cls: type[A], path: str | Path, env: EnvLike | None, *, allow_nan: bool = False) -> A:
@@ -102,7 +107,9 @@ def unpack(cls: type[A], path: str | Path, env: EnvLike | None, *, allow_nan: bo
         )
     try:
         agent = _rebuild(cls, content, env)
-    except (KeyError, TypeError, IndexError, AttributeError) as error:
+    except RlplayError:
+        raise
+    except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
         raise CheckpointError(f"{path}: its manifest lacks or garbles {error}") from error
     return agent
 
@@ -133,14 +140,20 @@ def _rebuild(cls: type[A], content: checkpoint.Checkpoint, env: EnvLike | None) 
                 "Take the environment it was trained in, or train a new agent",
             )
     agent = cls(made, seed=manifest["seed"], **manifest["hyperparameters"])
-    for name, target in agent.arrays().items():
-        _copy(f"agent/{name}", arrays, target)
-    _copy("run/seeds", arrays, agent.seeds)
+    agent.restore_models({name: estimators.unpack(packed, arrays) for name, packed in manifest["models"].items()})
+    agent.load_arrays({n.removeprefix("agent/"): a for n, a in arrays.items() if n.startswith("agent/")})
     agent.num_timesteps, agent.horizon = int(manifest["num_timesteps"]), int(manifest["horizon"])
     agent.statistics.restore(manifest["statistics"])
     agent.restore_extra(manifest["extra"])
-    if manifest["position"]["running"]:
-        _stand(agent, manifest["position"], arrays)
+    agent._next_action = int(manifest["next_action"])
+    stood = True
+    for i, (lane, saved) in enumerate(zip(agent.lanes(), manifest["lanes"], strict=True)):
+        own = {n.removeprefix(f"run/{i}/"): a for n, a in arrays.items() if n.startswith(f"run/{i}/")}
+        copy_into("seeds", own, lane.seeds)
+        if saved["running"] and stood:
+            stood = _stand(agent, lane, saved, own)
+    if not stood:
+        agent.give_up_episode()
     return agent
 
 
@@ -159,7 +172,8 @@ def _environment(saved: dict[str, Any], spaces: dict[str, gym.Space[Any]]) -> gy
     return NoEnvironment(spaces["observation"], spaces["action"], str(ref))
 
 
-def _copy(name: str, arrays: dict[str, NDArray[Any]], target: NDArray[Any]) -> None:
+def copy_into(name: str, arrays: dict[str, NDArray[Any]], target: NDArray[Any]) -> None:
+    """Copy a named array of a file into its place; a CheckpointError where it is missing or of another kind."""
     found = arrays.get(name)
     if found is None:
         raise CheckpointError(f"the file lacks the array {name}")
@@ -170,38 +184,33 @@ def _copy(name: str, arrays: dict[str, NDArray[Any]], target: NDArray[Any]) -> N
     target[...] = found
 
 
-def _stand(agent: Agent, saved: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> None:
-    """Stand in the middle of the episode in which the file was written, or at its end where that cannot be."""
+def _stand(agent: Agent, lane: Lane, saved: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> bool:
+    """Stand in the middle of the episode in which the file was written; False where that cannot be."""
     from rlplay.agent import NoEnvironment
 
-    env, position = agent.env, agent.position
+    env, position = lane.env, lane.position
     if isinstance(env, NoEnvironment):
-        return
+        return True
     actions = _actions(agent, saved, arrays)
-    if isinstance(env, TableEnv) and "run/table_state" in arrays:
-        env.state, env.elapsed = (int(value) for value in arrays["run/table_state"])
-        _copy("run/table_rng", arrays, env.rng)
-        position.obs = env.observations.value(env.state)
-    elif actions is not None and _replayed(env, position, int(saved["seed"]), actions, saved["obs"]):
-        pass
-    else:
-        agent.give_up_episode()
+    if isinstance(env, TableEnv | NativeEnv) and "env/state" in arrays:
+        position.obs = env.stand({n.removeprefix("env/"): a for n, a in arrays.items()})
+    elif actions is None or not _replayed(env, position, int(saved["seed"]), actions, saved["obs"]):
         warn(
             f"the episode with seed {saved['seed']} cannot be replayed in this environment: the run goes on with the "
             "next episode, and is not bit-exact"
         )
-        return
+        return False
     position.seed, position.length, position.episode_return = (
         int(saved["seed"]), int(saved["length"]), float(saved["return"]),
     )  # fmt: skip
     position.actions = actions
-    agent._next_action = int(saved["next_action"])
+    return True
 
 
 def _actions(agent: Agent, saved: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> list[Any] | None:
     if not saved["recorded"]:
         return None
-    listed = saved["actions"] if "actions" in saved else arrays["run/actions"].tolist()
+    listed = saved["actions"] if "actions" in saved else arrays["actions"].tolist()
     return list(agent.action_space.from_jsonable(listed))
 
 

@@ -29,7 +29,7 @@ from rlplay import registry, saving
 from rlplay.agent import Agent
 from rlplay.errors import HyperparameterError, RlplayError
 from rlplay.evaluation import evaluate
-from rlplay.hyperparameters import Choice, declared
+from rlplay.hyperparameters import Range, declared
 from rlplay.making import make
 
 _STEPS = 3000
@@ -60,12 +60,17 @@ def agent_checks() -> list[Check]:
 def fingerprint(agent: Agent) -> dict[str, Any]:
     """Everything that is equal in two runs that are equal to the bit: arrays as bytes, and the manifest's state."""
     manifest, arrays = saving.pack(agent)
-    kept = ("agent", "hyperparameters", "seed", "num_timesteps", "horizon", "statistics", "extra")
-    state: dict[str, Any] = {name: array.tobytes() for name, array in arrays.items() if name.startswith("agent/")}
-    state["run/seeds"] = arrays["run/seeds"].tobytes()
+    kept = (
+        "agent", "hyperparameters", "seed", "num_timesteps", "horizon", "next_action", "statistics", "extra", "models",
+    )  # fmt: skip
+    state: dict[str, Any] = {
+        name: array.tobytes()
+        for name, array in arrays.items()
+        if name.startswith(("agent/", "models/")) or name.endswith("/seeds")
+    }
     state.update({key: json.dumps(manifest[key], sort_keys=True) for key in kept})
-    position = {k: v for k, v in manifest["position"].items() if k != "recorded"}
-    state["position"] = json.dumps(position, sort_keys=True)
+    lanes = [{k: v for k, v in lane.items() if k != "recorded"} for lane in manifest["lanes"]]
+    state["lanes"] = json.dumps(lanes, sort_keys=True)
     return state
 
 
@@ -99,8 +104,10 @@ def check_bad_hyperparameters(agent_id: str, env_id: str) -> None:
     """NaN, text, values outside the range and unknown names are refused with the name, the value and the range."""
     cls = registry.agent_class(agent_id)
     for name, parameter in declared(cls).items():
-        bad: list[Any] = [float("nan"), None, [], "nonsense"]
-        if not isinstance(parameter.rule, Choice):
+        bad: list[Any] = [float("nan"), [], "nonsense", {"nonsense": 1}]
+        if parameter.default is not None:
+            bad.append(None)
+        if isinstance(parameter.rule, Range):
             bad += [value for value in (parameter.rule.low - 1, parameter.rule.high + 1) if np.isfinite(value)]
         for value in bad:
             try:

@@ -19,7 +19,18 @@ import numpy as np
 
 from rlplay.callbacks import Callback, ProgressBar, as_callbacks
 from rlplay.compiled.cache import compile_report
-from rlplay.compiled.loops import EPISODES, LENGTH, LOGGED, NEXT_ACTION, SEED, STATE, TIMESTEP, training_loop
+from rlplay.compiled.loops import (
+    EPISODES,
+    LENGTH,
+    LOGGED,
+    NEXT_ACTION,
+    SEED,
+    STATE,
+    TIMESTEP,
+    Dynamics,
+    training_loop,
+)
+from rlplay.compiled.native import Mapped, NativeEnv, mapped_dynamics, vector_dynamics
 from rlplay.compiled.pcg64 import random_seed
 from rlplay.compiled.table import TABLE_DYNAMICS, TableEnv
 from rlplay.errors import UsageError
@@ -85,9 +96,13 @@ def why_not_compiled(agent: Agent) -> str:
     """Why a rule cannot run in the native loop; empty where it can."""
     if agent.rule is None:
         return f"{type(agent).__name__} has no compiled rule"
-    if not isinstance(agent.env, TableEnv):
+    if not isinstance(agent.env, TableEnv | NativeEnv):
         name = reference(agent.env).id or "an environment given as an instance"
-        return f"{name} has no compiled dynamics (give an id whose environment has a transition table)"
+        return f"{name} has no compiled dynamics (give an id whose environment has a native twin or a transition table)"
+    if agent.features is not None and not agent.features.compiles:
+        return f"{type(agent.features.estimator).__name__} has no compiled row function"
+    if isinstance(agent.env, TableEnv) and (agent.features is not None or not agent.numbered):
+        return f"{reference(agent.env).id} has numbered states and {type(agent).__name__} takes vectors"
     return ""
 
 
@@ -122,7 +137,7 @@ class Run:
                 going = callback.on_training_start() is not False and going
             try:
                 size = 1
-                while going and self.agent.num_timesteps < self.target and not interrupted:
+                while going and (self.agent.num_timesteps < self.target or self.agent.busy) and not interrupted:
                     size, going = self._chunk(size)
             finally:
                 for callback in self.callbacks:
@@ -147,7 +162,7 @@ class Run:
             self.compile_seconds += seconds
             self.compiled += report["compiled"] - self._report["compiled"]
             self._report, seconds = report, _CHUNK_SECONDS / 4
-        going = done > 0
+        going = done > 0 or self.agent.busy
         rows = self.agent.statistics.take_new()
         for callback in self.callbacks:
             callback.on_episodes(rows)
@@ -188,20 +203,36 @@ def advance_stepwise(agent: Agent, timesteps: int) -> int:
     return sum(1 for _ in islice(learn_stepwise(agent), timesteps))
 
 
+def _native_world(agent: Agent) -> tuple[Dynamics, Any]:
+    """The environment of an agent as the native loop takes it, behind its feature map where it has one."""
+    env, features = agent.env, agent.features
+    if isinstance(env, TableEnv):
+        return TABLE_DYNAMICS, env.table.arrays
+    assert isinstance(env, NativeEnv)
+    if features is None:
+        return vector_dynamics(env.dynamics), env.world
+    assert features.row is not None
+    point, room = np.zeros(features.view.size), np.zeros((2, features.size), np.float32)
+    mapped = Mapped(
+        env.world, features.codes, features.samples, features.counts, features.shift, features.scale, point, *room
+    )  # fmt: skip
+    return mapped_dynamics(env.dynamics, features.row, agent.numbered), mapped
+
+
 def advance_compiled(agent: Agent, timesteps: int) -> int:
     """The compiled driver: the same steps in one native call."""
     env, rule, position, log = agent.env, agent.rule, agent.position, agent.episode_log
-    assert isinstance(env, TableEnv)
+    assert isinstance(env, TableEnv | NativeEnv)
     assert rule is not None
     statistics = agent.statistics
-    state = -1 if position.obs is None else env.state
+    state = -1 if position.obs is None else env.state if isinstance(env, TableEnv) else 0
     clock = np.array(
         [agent.num_timesteps, statistics.episodes, state, position.length, position.seed, agent._next_action, 0]
     )
     score = np.array([position.episode_return, statistics.total_return])
-    loop = training_loop(TABLE_DYNAMICS, rule)
-    done = loop(
-        env.table.arrays, env.rng, agent.seeds, agent.memory, clock, score, log.arrays(),
+    dynamics, parameters = _native_world(agent)
+    done = training_loop(dynamics, rule)(
+        parameters, env.rng, agent.seeds, agent.memory, clock, score, log.arrays(),
         timesteps, env.max_episode_steps, float(max(agent.horizon, 1)),
     )  # fmt: skip
     agent.num_timesteps, agent._next_action = int(clock[TIMESTEP]), int(clock[NEXT_ACTION])
@@ -212,10 +243,13 @@ def advance_compiled(agent: Agent, timesteps: int) -> int:
                 int(log.episode[row]), float(log.returns[row]), int(log.length[row]), int(log.timestep[row])
             )
         )
-    env.state, env.elapsed = int(clock[STATE]), int(clock[LENGTH])
+    running = int(clock[STATE]) >= 0
+    env.elapsed = int(clock[LENGTH])
+    if isinstance(env, TableEnv):
+        env.state = int(clock[STATE])
     position.seed, position.length, position.episode_return = int(clock[SEED]), int(clock[LENGTH]), float(score[0])
     if timesteps:
-        position.obs = env.observations.value(env.state) if env.state >= 0 else None
+        position.obs = env.observation() if running else None
         position.actions = None
     return int(done)
 

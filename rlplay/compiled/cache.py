@@ -74,8 +74,11 @@ def _can_be_cached(function: Callable[..., Any]) -> bool:
     A function typed at a prompt or in a notebook has no file whose stamp could tell.
     """
     captured = [cell.cell_contents for cell in function.__closure__ or ()]
-    functions = [function, *(value.py_func for value in captured if isinstance(value, Dispatcher))]
-    return cache_folder() is not None and all(os.path.exists(f.__code__.co_filename) for f in functions)
+    return (
+        cache_folder() is not None
+        and os.path.exists(function.__code__.co_filename)
+        and all(_can_be_cached(value.py_func) for value in captured if isinstance(value, Dispatcher))
+    )
 
 
 class _Locator(caching._CacheLocator):  # type: ignore[misc]
@@ -108,14 +111,19 @@ class _DiskCache(caching.FunctionCache):  # type: ignore[misc]
     _impl_class = _CacheImpl
 
     def _index_key(self, sig: Any, codegen: Any) -> tuple[Any, ...]:
-        captured = [cell.cell_contents for cell in self._py_func.__closure__ or ()]
-        return sig, codegen.magic_tuple(), tuple(_identity(value) for value in captured)
+        return sig, codegen.magic_tuple(), _captured(self._py_func)
+
+
+def _captured(function: Callable[..., Any]) -> tuple[str, ...]:
+    return tuple(_identity(cell.cell_contents) for cell in function.__closure__ or ())
 
 
 def _identity(value: Any) -> str:
+    """What tells a captured value from others: for a function its name, its sources, and what it captures itself."""
     if isinstance(value, Dispatcher):
         value = cast(Any, value)
-        return f"{value.__module__}.{value.__qualname__}@{source_stamp(value.py_func)}"
+        captured = ", ".join(_captured(value.py_func))
+        return f"{value.__module__}.{value.__qualname__}@{source_stamp(value.py_func)}({captured})"
     return repr(value)
 
 
@@ -127,7 +135,7 @@ def compiled(function: F) -> F:
 
     The uncompiled function stays readable and callable as ``function.py_func``.
     """
-    dispatcher = numba.njit(function)
+    dispatcher = numba.njit(error_model="numpy")(function)  # a check of each division would prevent vector instructions
     with contextlib.suppress(RuntimeError):  # no file, or no folder that can be written: compiles in each process
         dispatcher._cache = _DiskCache(function)
     _dispatchers.append(dispatcher)

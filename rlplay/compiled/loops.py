@@ -45,16 +45,35 @@ class Rule:
     on_policy: bool = False
 
 
+@compiled
+def _number(parameters: Any, state: int) -> int:
+    return state
+
+
+@compiled
+def _itself(state: int) -> int:
+    return state
+
+
 class Dynamics(NamedTuple):
-    """An environment with numbered states as compiled functions over its parameters.
+    """An environment as compiled functions over its parameters.
+
+    What stands for a state is a number, or an observation that lies in the parameters (`rlplay.compiled.native`);
+    the last three functions tell the loop how to carry it, and are those of numbers by default.
 
     Attributes:
         reset: ``reset(parameters, rng) -> state``.
         step: ``step(parameters, state, action, rng) -> (next_state, reward, terminated)``.
+        stand: ``stand(parameters, number) -> state``, where a chunk goes on in the middle of an episode.
+        settle: ``settle(parameters, next_state) -> state``, at the end of a step.
+        number: ``number(state)``, what is carried from chunk to chunk, 0 or more.
     """
 
-    reset: Callable[..., int]
-    step: Callable[..., tuple[int, float, bool]]
+    reset: Callable[..., Any]
+    step: Callable[..., tuple[Any, float, bool]]
+    stand: Callable[..., Any] = _number
+    settle: Callable[..., Any] = _number
+    number: Callable[..., int] = _itself
 
 
 # Places in the clock, an int64 array that the loop carries.
@@ -84,7 +103,7 @@ def training_loop(dynamics: Dynamics, rule: Rule) -> Callable[..., int]:
     returns the number of steps done. ``clock`` holds the places above, ``score`` the return of the running episode
     and the sum of all finished ones.
     """
-    env_reset, env_step = dynamics
+    env_reset, env_step, env_stand, env_settle, env_number = dynamics
     act, learn, begin, on_policy = rule.act, rule.learn, rule.begin, rule.on_policy
 
     @compiled
@@ -101,14 +120,16 @@ def training_loop(dynamics: Dynamics, rule: Rule) -> Callable[..., int]:
         horizon: float,
     ) -> int:
         log_episode, log_return, log_length, log_timestep = log
-        t, episodes, s, length, next_action = clock[0], clock[1], clock[2], clock[3], clock[5]
+        t, episodes, length, next_action = clock[0], clock[1], clock[3], clock[5]
         episode_return, total_return = score[0], score[1]
+        running, s = clock[2] >= 0, env_stand(parameters, clock[2])
         done, logged = 0, 0
         while done < steps and logged < log_episode.shape[0]:
-            if s < 0:
+            if not running:
                 clock[4] = random_seed(seeds)
                 reseed(env_rng, clock[4])
                 s, length, episode_return, next_action = env_reset(parameters, env_rng), 0, 0.0, -1
+                running = True
                 begin(memory)
             progress = t / horizon
             a = next_action if next_action >= 0 else act(memory, s, progress)
@@ -117,14 +138,16 @@ def training_loop(dynamics: Dynamics, rule: Rule) -> Callable[..., int]:
             truncated = 0 < time_limit <= length
             next_action = act(memory, s_next, progress) if on_policy and not terminated else -1
             learn(memory, s, a, r, s_next, next_action, terminated, truncated, progress)
-            done, t, s, episode_return = done + 1, t + 1, s_next, episode_return + r
+            done, t, episode_return = done + 1, t + 1, episode_return + r
+            s = env_settle(parameters, s_next)
             if terminated or truncated:
                 if is_kept(episodes):
                     log_episode[logged], log_return[logged] = episodes, episode_return
                     log_length[logged], log_timestep[logged] = length, t
                     logged += 1
-                episodes, total_return, s, next_action = episodes + 1, total_return + episode_return, -1, -1
-        clock[0], clock[1], clock[2], clock[3], clock[5], clock[6] = t, episodes, s, length, next_action, logged
+                episodes, total_return, running, next_action = episodes + 1, total_return + episode_return, False, -1
+        clock[0], clock[1], clock[3], clock[5], clock[6] = t, episodes, length, next_action, logged
+        clock[2] = env_number(s) if running else -1
         score[0], score[1] = episode_return, total_return
         return done
 
@@ -138,7 +161,7 @@ def evaluation_loop(dynamics: Dynamics) -> Callable[..., None]:
     The result is ``loop(parameters, policy, env_rng, seeds, time_limit, returns, lengths)``; it fills ``returns`` and
     ``lengths``, one entry an episode.
     """
-    env_reset, env_step = dynamics
+    env_reset, env_step = dynamics.reset, dynamics.step
 
     @compiled
     def loop(

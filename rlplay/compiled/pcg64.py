@@ -11,6 +11,7 @@ generation", 2014 (XSL-RR 128/64); M. E. O'Neill, "Developing a seed_seq alterna
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -62,6 +63,13 @@ def random_bits(rng: NDArray[np.uint64]) -> np.uint64:
 def random(rng: NDArray[np.uint64]) -> float:
     """A float in [0, 1), as ``numpy.random.Generator.random()`` draws it."""
     return (random_bits(rng) >> uint64(11)) * _TWO_TO_MINUS_53
+
+
+@compiled
+def normal(rng: NDArray[np.uint64]) -> float:
+    """A standard normal number from two uniform ones (Box & Muller 1958); NumPy draws its own otherwise."""
+    radius = math.sqrt(-2.0 * math.log(1.0 - random(rng)))
+    return radius * math.cos(2.0 * math.pi * random(rng))
 
 
 @compiled

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from rlplay.compiled.cache import compiled
 from rlplay.compiled.loops import Dynamics
 from rlplay.compiled.pcg64 import random, reseed
-from rlplay.errors import EnvironmentFault, SpaceError
+from rlplay.errors import CheckpointError, EnvironmentFault, SpaceError
 from rlplay.spaces import FiniteSpace, is_finite
 
 
@@ -219,7 +219,7 @@ class TableEnv(gym.Env[Any, Any]):
         elif not self.rng.any():
             reseed(self.rng, int(np.random.SeedSequence().generate_state(1)[0]))
         self.state, self.elapsed = reset(self.table.arrays, self.rng), 0
-        return self._observation(), {}
+        return self.observation(), {}
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """One step.
@@ -234,7 +234,20 @@ class TableEnv(gym.Env[Any, Any]):
         self.state, reward, terminated = step(self.table.arrays, self.state, index, self.rng)
         self.elapsed += 1
         truncated = 0 < self.max_episode_steps <= self.elapsed
-        return self._observation(), reward, terminated, truncated, {}
+        return self.observation(), reward, terminated, truncated, {}
 
-    def _observation(self) -> Any:
+    def standing(self) -> dict[str, NDArray[Any]]:
+        """Where the episode stands, as arrays for a file."""
+        return {"state": np.array([self.state, self.elapsed]), "rng": self.rng}
+
+    def stand(self, arrays: dict[str, NDArray[Any]]) -> Any:
+        """Stand there again; returns the observation."""
+        self.state, self.elapsed = (int(value) for value in arrays["state"])
+        self.rng[:] = arrays["rng"]
+        if not 0 <= self.state < self.table.n_states:
+            raise CheckpointError(f"state {self.state} is not one of the environment's {self.table.n_states}")
+        return self.observation()
+
+    def observation(self) -> Any:
+        """What the agent sees now."""
         return self.state if self.observations.plain else self.observations.value(self.state)

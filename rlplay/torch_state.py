@@ -1,0 +1,130 @@
+"""torch modules, optimisers and random states as plain arrays, and back: no pickle."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from rlplay.errors import CheckpointError
+
+Arrays = dict[str, NDArray[Any]]
+
+
+def pack_module(module: torch.nn.Module) -> Arrays:
+    """Parameters and buffers by their names."""
+    return {name: _array(tensor) for name, tensor in module.state_dict().items()}
+
+
+def unpack_module(module: torch.nn.Module, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Take the values of such arrays.
+
+    Raises:
+        CheckpointError: a name or shape that the module does not have.
+    """
+    for name, target in module.state_dict().items():
+        found = arrays.get(name)
+        if found is None or found.shape != tuple(target.shape):
+            raise CheckpointError(
+                f"{name} has shape {found.shape if found is not None else None} in the file, "
+                f"{tuple(target.shape)} in the agent"
+            )
+    with torch.no_grad():
+        for name, target in module.state_dict().items():
+            target.copy_(torch.from_numpy(np.array(arrays[name])))
+
+
+def pack_optimizer(optimizer: torch.optim.Optimizer) -> Arrays:
+    """The state of each parameter by its number: ``"3/exp_avg"``."""
+    found: Arrays = {}
+    for number, parameter in enumerate(_parameters(optimizer)):
+        for name, value in optimizer.state.get(parameter, {}).items():
+            if value is not None:
+                found[f"{number}/{name}"] = _array(value) if isinstance(value, torch.Tensor) else np.array(value)
+    return found
+
+
+def unpack_optimizer(optimizer: torch.optim.Optimizer, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Take the values of such arrays; whole numbers stay Python's, everything else becomes a tensor.
+
+    Raises:
+        CheckpointError: the state of a parameter that is not there, or of another shape.
+    """
+    parameters = _parameters(optimizer)
+    optimizer.state.clear()
+    for name, array in arrays.items():
+        number, _, key = name.partition("/")
+        if not number.isdigit() or int(number) >= len(parameters):
+            raise CheckpointError(f"the optimiser's state {name!r} belongs to no parameter")
+        parameter = parameters[int(number)]
+        if array.ndim and array.shape != tuple(parameter.shape):
+            raise CheckpointError(
+                f"the optimiser's state {name!r} has shape {array.shape}, not {tuple(parameter.shape)}"
+            )
+        plain = array.ndim == 0 and array.dtype.kind == "i"
+        device = parameter.device if array.ndim else torch.device("cpu")
+        optimizer.state[parameter][key] = int(array) if plain else torch.from_numpy(np.array(array)).to(device)
+
+
+class RandomStates:
+    """torch's and NumPy's global generators as one user's own: used inside ``with``, put back afterwards.
+
+    Libraries that draw from global generators can so be run without drawing from anybody else's, and be resumed.
+
+    Attributes:
+        arrays: the states, as a file keeps them: torch uint8, NumPy's MT19937 key uint32 [624] and its places [3].
+    """
+
+    def __init__(self, seed: int | None = None) -> None:
+        self.arrays: Arrays = {}
+        self._seed = seed
+
+    @contextmanager
+    def __call__(self) -> Iterator[None]:
+        """Draw from these states; before the first time they are whatever the block leaves behind."""
+        outside = (torch.get_rng_state(), np.random.get_state(legacy=True), random.getstate())
+        cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else None
+        if self.arrays:
+            self._use()
+        elif self._seed is not None:
+            torch.manual_seed(self._seed)
+            np.random.seed(self._seed)
+        try:
+            yield
+        finally:
+            self._keep()
+            torch.set_rng_state(outside[0])
+            np.random.set_state(outside[1])
+            random.setstate(outside[2])
+            if cuda is not None:
+                torch.cuda.set_rng_state_all(cuda)
+
+    def _keep(self) -> None:
+        key, place, has_gauss, gauss = np.random.get_state(legacy=True)[1:5]  # type: ignore[misc]
+        self.arrays = {
+            "torch": torch.get_rng_state().numpy(),
+            "numpy_key": np.asarray(key, np.uint32),
+            "numpy_place": np.array([place, has_gauss, gauss], np.float64),
+        }
+        if torch.cuda.is_initialized():
+            self.arrays["cuda"] = torch.cuda.get_rng_state().numpy()
+
+    def _use(self) -> None:
+        place, has_gauss, gauss = self.arrays["numpy_place"]
+        torch.set_rng_state(torch.from_numpy(self.arrays["torch"].copy()))
+        np.random.set_state(("MT19937", self.arrays["numpy_key"], int(place), int(has_gauss), float(gauss)))
+        if "cuda" in self.arrays and torch.cuda.is_available():
+            torch.cuda.set_rng_state(torch.from_numpy(self.arrays["cuda"].copy()))
+
+
+def _parameters(optimizer: torch.optim.Optimizer) -> list[torch.Tensor]:
+    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
+
+
+def _array(tensor: torch.Tensor) -> NDArray[Any]:
+    return tensor.detach().cpu().numpy().copy()
