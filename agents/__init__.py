@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 _HOMES = {
     "ExpectedSarsa": "expected_sarsa",
+    "FittedQ": "fitted_q",
     "QLearning": "q_learning",
     "Reinforce": "reinforce",
     "SB3": "sb3",
@@ -16,6 +17,7 @@ _HOMES = {
 
 if TYPE_CHECKING:
     from agents.expected_sarsa import ExpectedSarsa as ExpectedSarsa
+    from agents.fitted_q import FittedQ as FittedQ
     from agents.q_learning import QLearning as QLearning
     from agents.reinforce import Reinforce as Reinforce
     from agents.sarsa import Sarsa as Sarsa

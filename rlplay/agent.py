@@ -124,6 +124,11 @@ class Agent(ABC):
         """Whether work that belongs to the timesteps done is still to do; then `advance` may return 0."""
         return False
 
+    @property
+    def activity(self) -> str:
+        """What it is busy with, in a few words for the progress bar."""
+        return ""
+
     def metrics(self) -> dict[str, float]:
         """Numbers of the last update for the logs, by TensorBoard tags (``train/loss``)."""
         return {}
@@ -294,7 +299,7 @@ class Agent(ABC):
         self._plain = self._states.plain and self._actions.plain
         return self._states.n, self._actions.n
 
-    def require_vectors(self) -> tuple[int, int, bool]:
+    def require_vectors(self, *, finite_actions: bool = False) -> tuple[int, int, bool]:
         """Lengths of observations (or features) and actions as vectors, and whether the actions are finite.
 
         Raises:
@@ -309,7 +314,7 @@ class Agent(ABC):
             self._view = VectorView(self.observation_space, name)
             size = self._view.size
         space = self.action_space
-        if isinstance(space, gym.spaces.Box):
+        if isinstance(space, gym.spaces.Box) and not finite_actions:
             self._actions = None
             return size, math.prod(space.shape), False
         self._actions = finite(space, name, "actions")

@@ -79,6 +79,23 @@ def as_callbacks(callback: Any) -> list[Callback]:
     raise UsageError(f"callback={callback!r} is neither a Callback, a function of the agent, nor a list of them")
 
 
+class _Every:
+    """Multiples of a number of timesteps, each reached once, also by agents that take several steps at a time."""
+
+    def __init__(self, freq: int) -> None:
+        self.freq, self._reached = freq, 0
+
+    def begin(self, agent: Agent) -> None:
+        """Start after the last multiple that a resumed run had reached."""
+        self._reached = agent.num_timesteps // self.freq - (agent.busy and agent.num_timesteps % self.freq == 0)
+
+    def reached(self, timestep: int) -> bool:
+        """Whether a multiple was reached or passed since the last time."""
+        number = timestep // self.freq
+        found, self._reached = number > self._reached, max(number, self._reached)
+        return found
+
+
 def _every(freq: int, name: str) -> int:
     if not isinstance(freq, int) or freq < 1:
         raise UsageError(f"{name}={freq!r} is not a whole number of timesteps of 1 or more")
@@ -114,6 +131,7 @@ class EvalCallback(Callback):
         self.best_model_save_path = Path(best_model_save_path) if best_model_save_path else None
         self.log_path = Path(log_path) if log_path else None
         self.deterministic, self.stop_at = deterministic, stop_at
+        self._schedule = _Every(self.eval_freq)
         self.timesteps: list[int] = []
         self.evaluations: list[Evaluation] = []
         self.best_mean_reward = -np.inf
@@ -124,6 +142,7 @@ class EvalCallback(Callback):
 
     def on_training_start(self) -> None:
         """Read the evaluations of the run that is resumed."""
+        self._schedule.begin(self.agent)
         path = self.log_path / "evaluations.npz" if self.log_path else None
         if path and path.is_file() and self.agent.num_timesteps:
             from rlplay.evaluation import Evaluation
@@ -138,7 +157,7 @@ class EvalCallback(Callback):
     def on_step(self) -> bool:
         """Evaluate when due."""
         now = self.agent.num_timesteps
-        if now % self.eval_freq or (self.timesteps and self.timesteps[-1] >= now):
+        if self.agent.busy or not self._schedule.reached(now):
             return True
         from rlplay.evaluation import evaluate
 
@@ -196,6 +215,7 @@ class CheckpointCallback(Callback):
         self.keep = _every(keep, "keep") if keep is not None else None
         self.rolling, self.rolling_seconds = rolling, rolling_seconds
         self._last_roll = -np.inf
+        self._schedule = _Every(self.save_freq) if self.save_freq is not None else None
 
     def next_due(self, timestep: int) -> int:
         """The next multiple of ``save_freq``."""
@@ -203,6 +223,8 @@ class CheckpointCallback(Callback):
 
     def on_training_start(self) -> None:
         """Save the rolling file at once, so that a run can be resumed from its first moment."""
+        if self._schedule is not None:
+            self._schedule.begin(self.agent)
         if self.rolling:
             self.agent.save(self.rolling)  # an unwritable folder is said before training starts
             self._last_roll = time.monotonic()
@@ -210,7 +232,7 @@ class CheckpointCallback(Callback):
     def on_step(self) -> None:
         """Save what is due."""
         now = self.agent.num_timesteps
-        if self.save_freq is not None and now % self.save_freq == 0:
+        if self._schedule is not None and not self.agent.busy and self._schedule.reached(now):
             save_or_warn(self.agent, self.save_path / f"{self.name_prefix}_{now}_steps.rlp")
             self._prune()
         if self.rolling and time.monotonic() - self._last_roll >= self.rolling_seconds:
@@ -265,6 +287,7 @@ class ProgressBar(Callback):
             completed=self.agent.num_timesteps - self.run.first_timestep,
             steps=f"{self.agent.num_timesteps:,}",
             speed=short_number(self.run.steps_per_second),
+            description=f"{self.agent.id} {self.agent.activity}".rstrip(),
             mean="-" if np.isnan(mean) else f"{mean:.2f}",
         )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +17,7 @@ import yaml
 from numpy.typing import NDArray
 
 from rlplay import registry
+from rlplay.compiled.cache import compiled
 from rlplay.errors import CheckpointError, HyperparameterError, UsageError, unknown
 
 # Estimators of scikit-learn that can be named and saved.
@@ -57,6 +59,31 @@ def row_function(estimator: Any, method: str) -> RowFunction | None:
     export = getattr(estimator, "row_function", None)
     found = export(method) if export is not None else None
     return None if found is None else RowFunction(*found)
+
+
+@cache
+def over_rows(function: Callable[..., Any]) -> Callable[..., NDArray[np.float64]]:
+    """A compiled row function of ``predict`` over a batch: ``(codes, x [B, D]) -> float64 [B]``."""
+
+    @compiled
+    def rows(codes: Any, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        out = np.empty(x.shape[0])
+        for i in range(x.shape[0]):
+            out[i] = function(codes, x[i])
+        return out
+
+    return rows
+
+
+def seeded(estimator: Any, rng: np.random.Generator) -> Any:
+    """An unfitted clone that draws from a seed of its own wherever the user set none."""
+    from sklearn.base import clone
+
+    new = clone(estimator)
+    for name, value in new.get_params().items():
+        if name.rpartition("__")[2] == "random_state" and value is None:
+            new.set_params(**{name: int(rng.integers(2**31))})
+    return new
 
 
 def is_fitted(estimator: Any) -> bool:

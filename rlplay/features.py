@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlplay.errors import HyperparameterError, UsageError
-from rlplay.estimators import RowFunction, describe, final_step, is_fitted, row_function
+from rlplay.estimators import RowFunction, describe, final_step, is_fitted, row_function, seeded
 from rlplay.observations import VectorView
 from rlplay.seeding import generator, stream
 
@@ -111,6 +111,7 @@ class FeatureMap:
         mine = copy.copy(self)
         mine.kind, mine.view = kind, VectorView(space, owner)
         mine.estimator = copy.deepcopy(self.estimator) if is_fitted(self.estimator) else clone(self.estimator)
+        mine.unfitted = clone(self.estimator)  # what each fit begins with
         mine.seed, mine.row, mine.codes = seed, None, ()
         mine.samples = np.zeros((self.sample_size, mine.view.size), np.float32)
         mine.counts = np.zeros(2, np.int64)
@@ -162,17 +163,11 @@ class FeatureMap:
         Raises:
             UsageError: the estimator failed, or changed its width.
         """
-        from sklearn.base import clone
-
         seen = self.samples[: int(min(self.counts[SEEN], self.sample_size))].astype(np.float64)
         shift, scale = (seen.mean(axis=0), seen.std(axis=0)) if self.standardize else (self.shift, self.scale)
         scale = np.where(scale > 0, scale, 1.0)
         data = (seen - shift) / scale
-        old, new = self.estimator, clone(self.estimator)
-        draws = generator(self.seed, f"features {self.version}")
-        for name in new.get_params():
-            if name.rpartition("__")[2] == "random_state" and new.get_params()[name] is None:
-                new.set_params(**{name: int(draws.integers(2**31))})
+        old, new = self.estimator, seeded(self.unfitted, generator(self.seed, f"features {self.version}"))
         try:
             new.fit(data)
             found = len(np.unique(new.predict(data))) if self.kind == "index" else self._rows(new, data[:2]).shape[1]

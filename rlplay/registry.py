@@ -149,13 +149,16 @@ def source_of(group: str, name: str) -> Path | None:
 
 
 def summary(group: str, name: str) -> str:
-    """The first sentence of a plug-in's module, read from its file without importing it."""
-    path = source_of(group, name)
+    """The first sentence of a plug-in's module, or of its class where a module has several; imports neither."""
+    path, point = source_of(group, name), _entry_points(group).get(name)
     try:
-        text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) if path else ""
+        tree = ast.parse(path.read_text(encoding="utf-8")) if path else ast.Module([], [])
     except (OSError, SyntaxError, UnicodeDecodeError):
-        text = ""
-    return (text or "").split("\n\n")[0].replace("\n", " ").strip()
+        return ""
+    shared = [p for p in _entry_points(group).values() if point is not None and p.module == point.module]
+    classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
+    described: Any = classes.get(point.attr, tree) if point is not None and len(shared) > 1 else tree
+    return (ast.get_docstring(described) or "").split("\n\n")[0].replace("\n", " ").strip()
 
 
 def _load(point: importlib.metadata.EntryPoint) -> Any:

@@ -65,13 +65,25 @@ def _literal(text: str, place: str) -> Any:
 
 
 def _dict_text(value: Any) -> Any:
-    """``"dict(a=1)"`` as {"a": 1}; anything else as it is."""
-    if isinstance(value, str) and value.strip().startswith("dict("):
+    """``"dict(a=1, b=dict(c=[2]), activation_fn=nn.ReLU)"`` as a dictionary; anything else as it is.
+
+    Only literals, nested ``dict(...)`` and names such as ``nn.ReLU``, which stay text, are taken; nothing is evaluated.
+    """
+    if isinstance(value, str) and value.strip().startswith(("dict(", "{")):
         try:
-            call = ast.parse(value.strip(), mode="eval").body
-            if isinstance(call, ast.Call) and not call.args:
-                return {str(k.arg): ast.literal_eval(k.value) for k in call.keywords}
-        except (SyntaxError, ValueError):
-            pass
-        raise UsageError(f"{value!r} holds more than literals: not evaluated")
+            return _plain_value(ast.parse(value.strip(), mode="eval").body)
+        except (SyntaxError, ValueError) as error:
+            raise UsageError(f"{value!r} holds more than literals: not evaluated") from error
     return value
+
+
+def _plain_value(node: ast.expr) -> Any:
+    if isinstance(node, ast.Call):
+        if not isinstance(node.func, ast.Name) or node.func.id != "dict" or node.args:
+            raise ValueError("a call of something else than dict")
+        return {str(keyword.arg): _plain_value(keyword.value) for keyword in node.keywords}
+    if isinstance(node, ast.List | ast.Tuple):
+        return [_plain_value(one) for one in node.elts]
+    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in ("nn", "th", "torch"):
+        return f"nn.{node.attr}"
+    return ast.literal_eval(node)

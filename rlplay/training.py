@@ -58,7 +58,7 @@ def train(
     schedule_timesteps: int | None = None,
 ) -> None:
     """Train an agent; see `rlplay.agent.Agent.learn`."""
-    total = _positive("total_timesteps", total_timesteps)
+    total = 0 if total_timesteps == 0 and agent.busy else _positive("total_timesteps", total_timesteps)
     if log_interval is not None:
         log_interval = _positive("log_interval", log_interval)
     if reset_num_timesteps:
@@ -168,6 +168,7 @@ class Run:
             callback.on_episodes(rows)
         # In the order of the list: a row holds what was evaluated before it, a checkpoint comes after its row.
         log_is_due = self._log_is_due() or not going or self.agent.num_timesteps >= self.target
+        log_is_due = log_is_due and not self.agent.busy
         for callback in self.callbacks:
             going = callback.on_step() is not False and going
             if log_is_due or not going:

@@ -111,6 +111,14 @@ def _train(verb: argparse.ArgumentParser) -> None:
     how.add_argument(
         "-params", "--hyperparams", nargs="+", default=[], metavar="K:V", help="hyperparameters, e.g. alpha:0.5"
     )
+    how.add_argument(
+        "--features",
+        metavar="MODEL",
+        help="unsupervised model between observation and agent, e.g. k-means:64,refit_every=20000 or pca:4,whiten=true",
+    )
+    how.add_argument(
+        "--model", metavar="MODEL", help="supervised model as value function, e.g. extra-trees:n_estimators=50"
+    )
     how.add_argument("-conf", "--conf-file", metavar="FILE", help="hyperparameters from an RL Zoo YAML file")
     how.add_argument(
         "--engine",
@@ -132,6 +140,11 @@ def _train(verb: argparse.ArgumentParser) -> None:
         "-tb", "--tensorboard-log", type=Path, metavar="DIR", help="TensorBoard folder (extra: tensorboard)"
     )
     logs.add_argument("-P", "--progress", action=argparse.BooleanOptionalAction, default=None, help="progress bar")
+
+
+def _compare(verb: argparse.ArgumentParser) -> None:
+    _train(verb)
+    verb.add_argument("-o", "--output", type=Path, metavar="FILE", help="picture (default: compare-<Env>.png)")
 
 
 def _watch(verb: argparse.ArgumentParser) -> None:
@@ -165,7 +178,7 @@ def _replay(verb: argparse.ArgumentParser) -> None:
 
 
 def _list(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("what", nargs="?", choices=["agents", "envs", "runs"], help="one kind only")
+    verb.add_argument("what", nargs="?", choices=["agents", "envs", "models", "runs"], help="one kind only")
     verb.add_argument("-f", "--log-folder", type=Path, default=Path("logs"), metavar="DIR", help="folder of runs")
     verb.add_argument("--all", action="store_true", help="every environment in Gymnasium's registry too")
 
@@ -183,10 +196,11 @@ def _demo(verb: argparse.ArgumentParser) -> None:
 _VERBS = {
     "demo": ("demo", "see an agent learn, in under a minute", _demo),
     "train": ("train", "train an agent in an environment", _train),
+    "compare": ("compare", "train several agents on the same seeds; a table and a picture of their curves", _compare),
     "watch": ("watch", "watch a saved agent in a window", _watch),
     "eval": ("evaluate", "play episodes with a saved agent and report the returns", _eval),
     "play": ("play", "play an environment yourself", _play),
     "replay": ("replay", "show a recorded episode again, or verify it", _replay),
-    "list": ("listing", "what is there: agents, environments, runs", _list),
+    "list": ("listing", "what is there: agents, environments, models, runs", _list),
     "show": ("show", "the idea, the equation, the hyperparameters and the file of an agent", _show),
 }

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from rlplay import registry
 from rlplay.cli.common import console
+from rlplay.estimators import LIBRARY
 
 # Gymnasium's ids that come with its plain installation.
 _GYMNASIUM = {
@@ -33,6 +34,9 @@ def run(arguments: Namespace) -> int:
             for kind, ids in _GYMNASIUM.items():
                 out.print(f"  [bold]Gymnasium, {kind}[/]: {ids}")
             out.print("  and your own as package.module:Class; every id: rlplay list envs --all", style="dim")
+    if arguments.what in (None, "models"):
+        out.print(_table("models", registry.MODELS, registry.model_ids()))
+        out.print(f"  [bold]scikit-learn's[/]: {'  '.join(sorted(LIBRARY))}")
     if arguments.what == "runs":
         _runs(arguments.log_folder)
     return 0

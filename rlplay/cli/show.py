@@ -36,7 +36,9 @@ def _agent(name: str, *, whole: bool) -> None:
     if whole:
         out.print(path.read_text(encoding="utf-8"), markup=False)
         return
-    out.print(f"[bold]{name}[/]   from {cls.__module__.split('.')[0]} import {cls.__name__}\n")
+    top = cls.__module__.partition(".")[0]
+    home = top if hasattr(sys.modules[top], cls.__name__) else cls.__module__
+    out.print(f"[bold]{name}[/]   from {home} import {cls.__name__}\n")
     out.print(inspect.cleandoc(module.__doc__ or ""), markup=False)
     table = Table(title="\nhyperparameters", title_justify="left", title_style="bold", box=None, padding=(0, 2))
     for column in ("name", "default", "range", "meaning"):

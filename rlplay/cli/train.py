@@ -20,13 +20,14 @@ from rlplay.compiled.table import TableEnv
 from rlplay.episode import replays_exactly
 from rlplay.errors import UsageError, warn
 from rlplay.files import locked
+from rlplay.hyperparameters import as_json, checked, declared
 from rlplay.logs import LogCallback
 from rlplay.making import make, reference, remake
 from rlplay.runs import RunFolder, find_agent_file, new_run
 from rlplay.settings import parse_pairs, read_zoo_file
 from rlplay.training import choose_engine
 
-_DEFAULT_TIMESTEPS = 100_000
+DEFAULT_TIMESTEPS = 100_000
 
 
 def run(arguments: Namespace) -> int:
@@ -39,31 +40,42 @@ def run(arguments: Namespace) -> int:
         raise UsageError(
             "train needs --algo and --env", "For example: rlplay train --algo q-learning --env FrozenLake-v1"
         )
-    grid = list(itertools.product(arguments.algo, arguments.env, arguments.seed or [None]))
-    if arguments.watch and len(grid) > 1:
-        raise UsageError(f"--watch shows one run and the flags name {len(grid)}")
-    for algo in arguments.algo:
-        registry.agent_class(algo)  # every name is checked before the first run starts
-    for algo, env_id, seed in grid:
-        _new(arguments, algo, env_id, seed)
+    count = len(list(itertools.product(arguments.algo, arguments.env, arguments.seed or [None])))
+    if arguments.watch and count > 1:
+        raise UsageError(f"--watch shows one run and the flags name {count}")
+    for env_id in arguments.env:
+        grid(arguments, env_id)
     return 0
 
 
-def _new(arguments: Namespace, algo: str, env_id: str, seed: int | None) -> None:
+def grid(arguments: Namespace, env_id: str) -> dict[str, list[tuple[RunFolder, float]]]:
+    """Train each agent on each seed; the folders of the runs and their timesteps a second, by agent."""
+    for algo in arguments.algo:
+        registry.agent_class(algo)  # every name is checked before the first run starts
+    seeds = arguments.seed or [None]
+    return {algo: [_new(arguments, algo, env_id, seed) for seed in seeds] for algo in arguments.algo}
+
+
+def _new(arguments: Namespace, algo: str, env_id: str, seed: int | None) -> tuple[RunFolder, float]:
     cls = registry.agent_class(algo)
+    own = declared(cls)
+    for flag in ("features", "model"):
+        if getattr(arguments, flag) is not None and flag not in own and len(arguments.algo) == 1:
+            raise UsageError(f"{algo} takes no --{flag}", f"rlplay show {algo} lists what it takes")
     settings = read_zoo_file(arguments.conf_file, env_id) if arguments.conf_file else {}
     timesteps = arguments.n_timesteps
     if timesteps is None:
-        timesteps = int(settings.get("n_timesteps", _DEFAULT_TIMESTEPS))
+        timesteps = int(settings.get("n_timesteps", DEFAULT_TIMESTEPS))
     settings.pop("n_timesteps", None)
     settings.update(parse_pairs(arguments.hyperparams, "-params"))
+    settings.update({k: v for k in ("features", "model") if (v := getattr(arguments, k)) is not None and k in own})
     env_kwargs = parse_pairs(arguments.env_kwargs, "--env-kwargs")
     agent = _make_agent(cls, make(env_id, dynamics=arguments.dynamics, **env_kwargs), seed, settings)
     _check_timesteps(timesteps)
     folder = new_run(arguments.log_folder, algo, env_id)
     asked = _asked(agent, env_id, timesteps, arguments)
-    folder.write_settings(agent.hyperparameters, asked, quoted(["rlplay", *sys.argv[1:]]))
-    _train(agent, folder, asked, arguments, fresh=True)
+    folder.write_settings(as_json(agent.hyperparameters), asked, quoted(["rlplay", *sys.argv[1:]]))
+    return folder, _train(agent, folder, asked, arguments, fresh=True)
 
 
 def _asked(agent: Agent, env_id: str, timesteps: int, arguments: Namespace) -> dict[str, Any]:
@@ -86,8 +98,6 @@ def _asked(agent: Agent, env_id: str, timesteps: int, arguments: Namespace) -> d
 
 
 def _make_agent(cls: type[Agent], env: gym.Env[Any, Any], seed: int | None, settings: dict[str, Any]) -> Agent:
-    from rlplay.hyperparameters import checked
-
     settings = checked(cls, settings)  # names and ranges, before the constructor would stumble over a name
     return cls(env, seed=seed, **settings)
 
@@ -107,7 +117,7 @@ def _resume(arguments: Namespace) -> int:
         env = make(str(asked["env"]), dynamics=asked["dynamics"], **dict(asked["env_kwargs"]))
     agent = saving.load(path, env)
     left = asked["n_timesteps"] - agent.num_timesteps
-    if left <= 0:
+    if left <= 0 and not agent.busy:
         console().print(f"{folder.path} is complete: {agent.num_timesteps:,} {agent.timestep}s")
         return 0
     console().print(f"resuming {folder.path} at {agent.num_timesteps:,} of {asked['n_timesteps']:,} {agent.timestep}s")
@@ -124,12 +134,12 @@ def _continue(arguments: Namespace) -> int:
     agent = load_from(path, arguments)
     if one(arguments.algo, "--algo") not in (None, agent.id):
         raise UsageError(f"{path} holds {agent.id}, not {arguments.algo[0]}")
-    added = _DEFAULT_TIMESTEPS if arguments.n_timesteps is None else arguments.n_timesteps
+    added = DEFAULT_TIMESTEPS if arguments.n_timesteps is None else arguments.n_timesteps
     _check_timesteps(added)
     ref = reference(agent.env)
     folder = new_run(arguments.log_folder, agent.id, ref.id or "environment")
     asked = _asked(agent, ref.id, agent.num_timesteps + added, arguments)
-    folder.write_settings(agent.hyperparameters, asked, quoted(["rlplay", *sys.argv[1:]]))
+    folder.write_settings(as_json(agent.hyperparameters), asked, quoted(["rlplay", *sys.argv[1:]]))
     _train(agent, folder, asked, arguments, fresh=False)
     return 0
 
@@ -139,7 +149,8 @@ def _check_timesteps(timesteps: int) -> None:
         raise UsageError(f"-n {timesteps} is not 1 or more")
 
 
-def _train(agent: Agent, folder: RunFolder, asked: dict[str, Any], arguments: Namespace, *, fresh: bool) -> None:
+def _train(agent: Agent, folder: RunFolder, asked: dict[str, Any], arguments: Namespace, *, fresh: bool) -> float:
+    """Train, report, and return the timesteps a second."""
     total = asked["n_timesteps"] - (0 if fresh else agent.num_timesteps)
     callbacks, evaluations = _callbacks(folder, asked, watched=arguments.watch)
     engine = choose_engine(agent, arguments.engine, callbacks)
@@ -175,6 +186,7 @@ def _train(agent: Agent, folder: RunFolder, asked: dict[str, Any], arguments: Na
     if window is not None:
         out.print("training is done; the window stays until you close it (q)")
         window.wait()
+    return summary.finished.steps_per_second
 
 
 def _check_replay(agent: Agent) -> None:
