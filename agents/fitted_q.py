@@ -288,6 +288,18 @@ class FittedQ(Agent):
         probabilities = epsilon_greedy_probabilities(q, scheduled(self.epsilon, self.progress))
         return Probe(action_values=q, action_probabilities=probabilities, value=q.max(axis=1))
 
+    def regions(self, batch: NDArray[Any]) -> tuple[NDArray[np.int64], str]:
+        """The boxes into which the first tree divides the states, where the regressors are trees."""
+        model = self.values.models[0] if self.values is not None else None
+        if not hasattr(model, "apply") or self.hyperparameters["layout"] == "action as input":
+            return super().regions(batch)
+        leaves = np.asarray(model.apply(self.vectors(batch).astype(np.float64)))  # type: ignore[union-attr]
+        return (leaves[:, 0] if leaves.ndim == 2 else leaves).astype(np.int64), "boxes of the first tree"
+
+    def seen(self) -> NDArray[np.float32]:
+        """The transitions' observations."""
+        return self.obs[: int(min(self.counts[0], len(self.actions)))]
+
     # Files.
 
     def arrays(self) -> StateArrays:

@@ -189,7 +189,10 @@ class SB3Agent(Agent):
             self.features = features.bound(self.observation_space, self._name, self.seed, "vector")
         if self._settings["normalize"]:
             options = {} if self._settings["normalize"] is True else self._settings["normalize"]
-            self.vec_env = VecNormalize(self.vec_env, **{"gamma": self._settings["gamma"], **options})
+            try:
+                self.vec_env = VecNormalize(self.vec_env, **{"gamma": self._settings["gamma"], **options})
+            except (TypeError, ValueError) as error:
+                raise HyperparameterError(f"{self._name}: normalize={options!r} cannot be: {error}") from error
         if self.features is None or self.features.ready:
             with self._random():
                 self._build()
@@ -277,8 +280,9 @@ class SB3Agent(Agent):
         try:
             self.model = self.algorithm(policy, self.vec_env, seed=self.seed, **settings)
         except (AssertionError, ValueError, TypeError, AttributeError, NotImplementedError) as error:
-            raise UsageError(
-                f"{self._name} cannot be made with these settings: {' '.join(str(error).split())}",
+            given = f" and policy_kwargs={kwargs}" if kwargs else ""
+            raise HyperparameterError(
+                f"{self._name} cannot be made with these settings{given}: {' '.join(str(error).split())}",
                 f"See rlplay show {self.id}",
             ) from error
         self.model.set_logger(Logger(None, []))

@@ -40,7 +40,19 @@ ACTION_NAMES = {
     "CliffWalkingSlippery-v1": ["up", "right", "down", "left"],
     "Taxi-v4": ["down", "up", "right", "left", "pick up", "drop off"],
     "Blackjack-v1": ["stick", "hit"],
+    "MountainCar-v0": ["left", "no push", "right"],
+    "Acrobot-v1": ["left", "no torque", "right"],
 }
+
+# The numbers of an observation, and the two of them that tell most.
+OBSERVATION_NAMES = {
+    "CartPole-v1": ["cart position", "cart velocity", "pole angle", "pole velocity"],
+    "MountainCar-v0": ["position", "velocity"],
+    "MountainCarContinuous-v0": ["position", "velocity"],
+    "Pendulum-v1": ["cos(angle)", "sin(angle)", "velocity"],
+    "Acrobot-v1": ["cos 1", "sin 1", "cos 2", "sin 2", "velocity 1", "velocity 2"],
+}
+FIRST_SLICE = {"CartPole-v1": (2, 3), "Acrobot-v1": (4, 5)}
 
 # Keys by which a person plays, where they are not the arrows of the names above.
 ACTION_KEYS = {

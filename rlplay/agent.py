@@ -20,6 +20,7 @@ from rlplay import checkpoint, saving
 from rlplay.compiled.loops import EpisodeLog, Rule, nothing
 from rlplay.compiled.pcg64 import random
 from rlplay.errors import EnvironmentFault, SpaceError
+from rlplay.estimators import final_step
 from rlplay.hyperparameters import checked
 from rlplay.loop import Lane, Position
 from rlplay.making import EnvLike, make
@@ -102,6 +103,18 @@ class Agent(ABC):
         """
         for name, target in self.arrays().items():
             saving.copy_into(name, arrays, target)
+
+    def regions(self, batch: NDArray[Any]) -> tuple[NDArray[np.int64], str]:
+        """What the agent puts together, for pictures: a number for each of the observations [B], and what it counts."""
+        features = self.features
+        if features is not None and features.ready and hasattr(features.estimator, "predict"):
+            return features.indices(batch), f"clusters of {type(final_step(features.estimator)).__name__}"
+        return np.full(len(batch), -1), ""
+
+    def seen(self) -> NDArray[np.float32] | None:
+        """Observations that the agent has kept, float32 [N, D], to tell where they lie; None where it keeps none."""
+        features = self.features
+        return features.seen() if features is not None and features.ready else None
 
     def lanes(self) -> list[Lane]:
         """The environments of the run and where it stands in each; one, unless an agent learns in several."""

@@ -82,10 +82,9 @@ def draw(curves: list[Curve], path: Path, title: str) -> None:
         axes.fill_between(curve.timesteps, *intervals.T, color=colour, alpha=0.18, linewidth=0)
         for seed in curve.returns:
             axes.plot(curve.timesteps, seed, color=colour, alpha=0.35, linewidth=0.8)
-        axes.plot(
-            curve.timesteps, curve.returns.mean(axis=0), color=colour, linewidth=2.2,
-            marker=_MARKS[number % len(_MARKS)], markersize=4.5, markevery=max(len(curve.timesteps) // 10, 1), label=curve.name,
-        )  # fmt: skip
+        style = {"color": colour, "marker": _MARKS[number % len(_MARKS)], "markersize": 4.5, "linewidth": 2.2}
+        every = max(len(curve.timesteps) // 10, 1)
+        axes.plot(curve.timesteps, curve.returns.mean(axis=0), label=curve.name, markevery=every, **style)
     axes.set_title(title, loc="left", fontweight="bold")
     axes.set_xlabel("timesteps")
     axes.set_ylabel("return, greedy evaluation")

@@ -17,7 +17,6 @@ import yaml
 from numpy.typing import NDArray
 
 from rlplay import registry
-from rlplay.compiled.cache import compiled
 from rlplay.errors import CheckpointError, HyperparameterError, UsageError, unknown
 
 # Estimators of scikit-learn that can be named and saved.
@@ -64,6 +63,7 @@ def row_function(estimator: Any, method: str) -> RowFunction | None:
 @cache
 def over_rows(function: Callable[..., Any]) -> Callable[..., NDArray[np.float64]]:
     """A compiled row function of ``predict`` over a batch: ``(codes, x [B, D]) -> float64 [B]``."""
+    from rlplay.compiled.cache import compiled  # numba is loaded only where something is compiled
 
     @compiled
     def rows(codes: Any, x: NDArray[np.float64]) -> NDArray[np.float64]:

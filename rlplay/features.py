@@ -163,7 +163,7 @@ class FeatureMap:
         Raises:
             UsageError: the estimator failed, or changed its width.
         """
-        seen = self.samples[: int(min(self.counts[SEEN], self.sample_size))].astype(np.float64)
+        seen = self.seen().astype(np.float64)
         shift, scale = (seen.mean(axis=0), seen.std(axis=0)) if self.standardize else (self.shift, self.scale)
         scale = np.where(scale > 0, scale, 1.0)
         data = (seen - shift) / scale
@@ -235,6 +235,10 @@ class FeatureMap:
             return np.zeros((len(rows), self.size), np.float32)
         x = (rows.astype(np.float64) - self.shift) / self.scale
         return np.asarray(self._rows(self.estimator, x), np.float32)
+
+    def seen(self) -> NDArray[np.float32]:
+        """The newest observations, float32 [N, D]."""
+        return self.samples[: int(min(self.counts[SEEN], self.sample_size))]
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """What a file keeps beside the estimator."""

@@ -7,7 +7,8 @@ In a test file of your own:
     ...     check("q-learning", "FrozenLake-v1")
 
 Each check takes the id of a registered agent and an environment it fits, and raises AssertionError with what is
-wrong. With pytest, parametrise over `agent_checks()`.
+wrong; ``steps`` says how long the runs are, further arguments are hyperparameters (``n_envs=2``). With pytest,
+parametrise over `agent_checks()`.
 """
 
 from __future__ import annotations
@@ -29,13 +30,10 @@ from rlplay import registry, saving
 from rlplay.agent import Agent
 from rlplay.errors import HyperparameterError, RlplayError
 from rlplay.evaluation import evaluate
-from rlplay.hyperparameters import Range, declared
+from rlplay.hyperparameters import Range, Sizes, declared
 from rlplay.making import make
 
-_STEPS = 3000
-_FEW = 700  # timesteps of the checks that leave the compiled driver
-
-Check = Callable[[str, str], None]
+Check = Callable[..., None]
 
 
 def agent_checks() -> list[Check]:
@@ -80,15 +78,20 @@ def differences(first: Agent, second: Agent) -> list[str]:
     return sorted(name for name in a.keys() | b.keys() if a.get(name) != b.get(name))
 
 
-def _new(agent_id: str, env: Any, seed: int = 7) -> Agent:
-    return registry.agent_class(agent_id)(env, seed=seed)
+def _new(agent_id: str, env: Any, seed: int = 7, **settings: Any) -> Agent:
+    return registry.agent_class(agent_id)(env, seed=seed, **settings)
+
+
+def _few(steps: int) -> int:
+    """Timesteps of the checks that leave the compiled driver; an odd share, to end in the middle of things."""
+    return max(steps * 7 // 30, 1)
 
 
 def _equal(first: Agent, second: Agent, what: str) -> None:
     assert not (names := differences(first, second)), f"{first.id}: {what} differ in {', '.join(names)}"
 
 
-def check_documented(agent_id: str, env_id: str) -> None:
+def check_documented(agent_id: str, env_id: str, steps: int = 3000, **settings: Any) -> None:
     """The module says idea and source, the class is documented, every hyperparameter has a range and a meaning."""
     cls = registry.agent_class(agent_id)
     module = inspect.getdoc(sys.modules[cls.__module__]) or ""
@@ -100,11 +103,16 @@ def check_documented(agent_id: str, env_id: str) -> None:
     assert all(p.rule.meaning for p in declared(cls).values()), f"{cls.__name__} has parameters without a meaning"
 
 
-def check_bad_hyperparameters(agent_id: str, env_id: str) -> None:
+def check_bad_hyperparameters(agent_id: str, env_id: str, steps: int = 3000, **settings: Any) -> None:
     """NaN, text, values outside the range and unknown names are refused with the name, the value and the range."""
     cls = registry.agent_class(agent_id)
     for name, parameter in declared(cls).items():
-        bad: list[Any] = [float("nan"), [], "nonsense", {"nonsense": 1}]
+        bad: list[Any] = [
+            float("nan"),
+            "nonsense",
+            {"nonsense": 1},
+            *([] if isinstance(parameter.rule, Sizes) else [[]]),
+        ]
         if parameter.default is not None:
             bad.append(None)
         if isinstance(parameter.rule, Range):
@@ -125,27 +133,27 @@ def check_bad_hyperparameters(agent_id: str, env_id: str) -> None:
         raise AssertionError(f"{cls.__name__} takes seed=-1")
 
 
-def check_same_seed_same_bits(agent_id: str, env_id: str) -> None:
+def check_same_seed_same_bits(agent_id: str, env_id: str, steps: int = 3000, **settings: Any) -> None:
     """Two runs from one seed end in the same bits; another seed explores otherwise."""
-    first = _new(agent_id, env_id).learn(_STEPS)
-    _equal(first, _new(agent_id, env_id).learn(_STEPS), "two runs from one seed")
+    first = _new(agent_id, env_id, **settings).learn(steps)
+    _equal(first, _new(agent_id, env_id, **settings).learn(steps), "two runs from one seed")
     if first.rule is not None:
-        other = _new(agent_id, env_id, seed=8).learn(_STEPS)
+        other = _new(agent_id, env_id, seed=8, **settings).learn(steps)
         assert differences(first, other) != ["seed"], f"{agent_id}: the seed changes nothing"
 
 
-def check_both_drivers(agent_id: str, env_id: str) -> None:
+def check_both_drivers(agent_id: str, env_id: str, steps: int = 3000, **settings: Any) -> None:
     """The compiled and the stepwise driver end in the same bits."""
-    first, second = _new(agent_id, env_id), _new(agent_id, env_id)
+    first, second = _new(agent_id, env_id, **settings), _new(agent_id, env_id, **settings)
     if not first.why_not_compiled():
         _equal(
-            first.learn(_STEPS, engine="compiled"),
-            second.learn(_STEPS, engine="python"),
+            first.learn(steps, engine="compiled"),
+            second.learn(steps, engine="python"),
             "the compiled and stepwise run",
         )
 
 
-def check_chunks(agent_id: str, env_id: str) -> None:
+def check_chunks(agent_id: str, env_id: str, steps: int = 3000, **settings: Any) -> None:
     """A callback that interrupts at odd steps changes nothing."""
     from rlplay.callbacks import Callback
 
@@ -153,22 +161,23 @@ def check_chunks(agent_id: str, env_id: str) -> None:
         def next_due(self, timestep: int) -> int:
             return timestep + 1 + timestep % 37
 
-    _equal(_new(agent_id, env_id).learn(_STEPS), _new(agent_id, env_id).learn(_STEPS, Odd()), "chunks of other sizes")
+    whole, chopped = _new(agent_id, env_id, **settings), _new(agent_id, env_id, **settings)
+    _equal(whole.learn(steps), chopped.learn(steps, Odd()), "chunks of other sizes")
 
 
-def check_own_and_native_dynamics(agent_id: str, env_id: str) -> None:
+def check_own_and_native_dynamics(agent_id: str, env_id: str, steps: int = 3000, **settings: Any) -> None:
     """Native dynamics that are said to be the same numbers as Gymnasium's end in the same bits."""
     from rlplay.making import reference
 
-    native = _new(agent_id, make(env_id))
+    native = _new(agent_id, make(env_id), **settings)
     if reference(native.env).dynamics.startswith("native") and reference(native.env).exact:
-        own = _new(agent_id, make(env_id, dynamics="gymnasium"))
-        _equal(native.learn(_FEW), own.learn(_FEW), "native and Gymnasium's dynamics")
+        own = _new(agent_id, make(env_id, dynamics="gymnasium"), **settings)
+        _equal(native.learn(_few(steps)), own.learn(_few(steps)), "native and Gymnasium's dynamics")
 
 
-def check_predict(agent_id: str, env_id: str) -> None:
+def check_predict(agent_id: str, env_id: str, steps: int = 3000, **settings: Any) -> None:
     """Actions are in the space; single and batched predictions agree; predicting greedily is repeatable."""
-    agent = _new(agent_id, env_id).learn(_STEPS)
+    agent = _new(agent_id, env_id, **settings).learn(steps)
     env = agent.get_env()
     obs, _ = env.reset(seed=0)
     for deterministic in (True, False):
@@ -179,7 +188,8 @@ def check_predict(agent_id: str, env_id: str) -> None:
         batch, _ = agent.predict(np.array([obs, obs, obs]), deterministic=True)
         single, _ = agent.predict(obs, deterministic=True)
         assert len(batch) == 3, f"{agent_id}: a batch of 3 gives {len(batch)} actions"
-        assert all(np.array_equal(one, single) for one in batch), f"{agent_id}: a batch gives other actions"
+        alike = all(np.allclose(one, single, atol=1e-4) for one in batch)  # float32 rounds a batch otherwise
+        assert alike, f"{agent_id}: a batch gives other actions"
     for bad in (np.full((2, 3, 4, 5), 0), "text", None):
         try:
             agent.predict(bad)
@@ -188,7 +198,7 @@ def check_predict(agent_id: str, env_id: str) -> None:
         raise AssertionError(f"{agent_id}: predict takes {bad!r}")
 
 
-def check_probe_does_not_disturb(agent_id: str, env_id: str) -> None:
+def check_probe_does_not_disturb(agent_id: str, env_id: str, steps: int = 3000, **settings: Any) -> None:
     """Probing, predicting and evaluating in the middle of a run change nothing in it."""
     from rlplay.callbacks import Callback
 
@@ -207,25 +217,25 @@ def check_probe_does_not_disturb(agent_id: str, env_id: str) -> None:
                 evaluate(self.agent, other, 1, max_steps=50)
 
     _equal(
-        _new(agent_id, env_id).learn(_STEPS),
-        _new(agent_id, env_id).learn(_STEPS, Nosy()),
+        _new(agent_id, env_id, **settings).learn(steps),
+        _new(agent_id, env_id, **settings).learn(steps, Nosy()),
         "a watched and an unwatched run",
     )
 
 
-def check_save_and_load(agent_id: str, env_id: str) -> None:
+def check_save_and_load(agent_id: str, env_id: str, steps: int = 3000, **settings: Any) -> None:
     """A loaded agent is the saved one, through its class and through `rlplay.load`, with and without an environment."""
-    agent = _new(agent_id, env_id).learn(_STEPS)
+    agent = _new(agent_id, env_id, **settings).learn(steps)
     with tempfile.TemporaryDirectory() as folder:
         path = agent.save(Path(folder) / "a file with spaces and ünïcode")
         _equal(agent, type(agent).load(path), "the saved and the loaded agent")
         _equal(agent, saving.load(path, env_id), "the saved agent and one loaded with an environment")
 
 
-def check_learn_in_parts(agent_id: str, env_id: str) -> None:
+def check_learn_in_parts(agent_id: str, env_id: str, steps: int = 3000, **settings: Any) -> None:
     """learn(n) and learn(n, reset_num_timesteps=False) equal learn(2n) with the same horizon."""
-    whole = _new(agent_id, env_id).learn(2 * _FEW, schedule_timesteps=_FEW)
-    parts = _new(agent_id, env_id).learn(_FEW).learn(_FEW, reset_num_timesteps=False)
+    whole = _new(agent_id, env_id, **settings).learn(2 * _few(steps), schedule_timesteps=_few(steps))
+    parts = _new(agent_id, env_id, **settings).learn(_few(steps)).learn(_few(steps), reset_num_timesteps=False)
     _equal(whole, parts, "a run in one and in two parts")
 
 
@@ -238,25 +248,26 @@ agent.save(sys.argv[1])
 """
 
 
-def check_resume_in_new_process(agent_id: str, env_id: str) -> None:
+def check_resume_in_new_process(agent_id: str, env_id: str, steps: int = 3000, **settings: Any) -> None:
     """Saved in the middle of an episode and resumed in a new process, a run ends in the same bits, in both drivers."""
-    for engine, dynamics in (("auto", "auto"), ("python", "gymnasium")):
+    ways = (("auto", "auto"), ("python", "gymnasium"))
+    for engine, dynamics in ways if not _new(agent_id, env_id, **settings).why_not_compiled() else ways[:1]:
         env: Any = make(env_id, dynamics=dynamics)  # type: ignore[arg-type]
-        straight = _new(agent_id, env).learn(2 * _FEW, engine=engine, schedule_timesteps=_FEW)  # type: ignore[arg-type]
-        half = _new(agent_id, make(env_id, dynamics=dynamics)).learn(_FEW, engine=engine)  # type: ignore[arg-type]
+        straight = _new(agent_id, env, **settings).learn(2 * _few(steps), engine=engine, schedule_timesteps=_few(steps))  # type: ignore[arg-type]
+        half = _new(agent_id, make(env_id, dynamics=dynamics), **settings).learn(_few(steps), engine=engine)  # type: ignore[arg-type]
         with tempfile.TemporaryDirectory() as folder:
             path = half.save(Path(folder) / "half.rlp")
-            command = [sys.executable, "-c", _RESUME, str(path), str(_FEW), engine]
+            command = [sys.executable, "-c", _RESUME, str(path), str(_few(steps)), engine]
             done = subprocess.run(command, capture_output=True, text=True, env=dict(os.environ), check=False)
             assert done.returncode == 0, f"{agent_id}: resuming failed\n{done.stderr}"
             assert "warning" not in done.stderr.lower(), f"{agent_id}: resuming said {done.stderr}"
             _equal(straight, type(half).load(path), f"a straight and a resumed run ({engine}, {dynamics} dynamics)")
 
 
-def check_files_of_other_agents(agent_id: str, env_id: str) -> None:
+def check_files_of_other_agents(agent_id: str, env_id: str, steps: int = 3000, **settings: Any) -> None:
     """Another agent's file is refused with both names."""
     others = [other for other in registry.agent_ids() if other != agent_id]
-    agent = _new(agent_id, env_id)
+    agent = _new(agent_id, env_id, **settings)
     with tempfile.TemporaryDirectory() as folder:
         path = agent.save(Path(folder) / "mine.rlp")
         for other in others:
@@ -269,12 +280,12 @@ def check_files_of_other_agents(agent_id: str, env_id: str) -> None:
                 raise AssertionError(f"{other} loads a file of {agent_id}")
 
 
-def check_sb3_evaluate_policy(agent_id: str, env_id: str) -> None:
+def check_sb3_evaluate_policy(agent_id: str, env_id: str, steps: int = 3000, **settings: Any) -> None:
     """Stable-Baselines3's own evaluate_policy takes the agent as it is."""
     from stable_baselines3.common.evaluation import evaluate_policy
     from stable_baselines3.common.monitor import Monitor
 
-    agent = _new(agent_id, env_id).learn(_STEPS)
+    agent = _new(agent_id, env_id, **settings).learn(steps)
     env = Monitor(make(env_id, dynamics="gymnasium", max_episode_steps=200))
     rewards, lengths = evaluate_policy(agent, env, n_eval_episodes=3, return_episode_rewards=True)
     assert len(rewards) == len(lengths) == 3

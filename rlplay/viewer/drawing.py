@@ -190,6 +190,59 @@ _DIRECTIONS = {
 }  # fmt: skip
 
 
+def heat(
+    surface: pygame.Surface,
+    box: pygame.Rect,
+    values: NDArray[np.float64],
+    regions: NDArray[np.int64],
+    best: NDArray[np.int64],
+) -> None:
+    """Values as colours, rows upwards; dark lines between regions, light ones where the best action changes; [R, C]."""
+    low, high = values.min(), values.max()
+    shares = (values - low) / (high - low) if high > low else np.zeros_like(values)
+    table = np.array([scale_color(i / 255) for i in range(256)], np.uint8)
+    pixels = np.ascontiguousarray(table[(shares[::-1] * 255).astype(int)])  # [R, C, 3]
+    rows, columns = values.shape
+    small = pygame.image.frombuffer(pixels.tobytes(), (columns, rows), "RGB")
+    surface.blit(pygame.transform.scale(small, box.size), box.topleft)
+    for numbers, color, width in ((regions[::-1], (24, 27, 35), 1), (best[::-1], (240, 242, 248), 2)):
+        if numbers.max() <= numbers.min():
+            continue
+        for row, column in np.argwhere(numbers[:, 1:] != numbers[:, :-1]):
+            x = box.x + round((column + 1) * box.width / columns)
+            top, bottom = (box.y + round(edge * box.height / rows) for edge in (row, row + 1))
+            pygame.draw.line(surface, color, (x, top), (x, bottom), width)
+        for row, column in np.argwhere(numbers[1:] != numbers[:-1]):
+            y = box.y + round((row + 1) * box.height / rows)
+            left, right = (box.x + round(edge * box.width / columns) for edge in (column, column + 1))
+            pygame.draw.line(surface, color, (left, y), (right, y), width)
+
+
+def spread(
+    surface: pygame.Surface,
+    box: pygame.Rect,
+    name: str,
+    mean: float,
+    std: float,
+    bounds: tuple[float, float],
+    taken: float | None,
+) -> None:
+    """A continuous action on the axis of its bounds: its mean, a band of one deviation, and what was taken."""
+    low, high = (bound if abs(bound) < 1e6 else math.copysign(abs(mean) + 3 * std + 1, bound) for bound in bounds)
+    text(surface, f"{name}   mean {mean:+.3f}   std {std:.3f}", (box.x, box.y), 19)
+    y, left, width = box.y + 30, box.x + 4, box.width - 8
+
+    def place(value: float) -> int:
+        return round(left + width * min(max((value - low) / (high - low), 0.0), 1.0))
+
+    pygame.draw.line(surface, LINE, (left, y), (left + width, y), 2)
+    band = pygame.Rect(place(mean - std), y - 5, max(place(mean + std) - place(mean - std), 1), 10)
+    pygame.draw.rect(surface, (58, 88, 120), band, border_radius=3)
+    pygame.draw.line(surface, GOOD, (place(mean), y - 8), (place(mean), y + 8), 3)
+    if taken is not None:
+        pygame.draw.circle(surface, WARM, (place(taken), y), 4)
+
+
 def action_mark(surface: pygame.Surface, center: tuple[float, float], name: str, size: float, color: Color) -> None:
     """An arrow for an action that is a direction, its first letter for another."""
     direction = _DIRECTIONS.get(name.casefold())

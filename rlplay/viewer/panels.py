@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pygame
 
@@ -12,9 +14,11 @@ from rlplay.viewer import drawing as d
 from rlplay.viewer.layout import Rect, layout
 from rlplay.viewer.maps import ValueMap, value_map
 from rlplay.viewer.session import Session
+from rlplay.viewer.slices import Slicer, can_be_sliced, dimension_pairs
 from rlplay.viewer.state import HELP, ViewState, speed_text
 
 _picture = d.Picture()
+_slicer = Slicer()
 _HINTS = ("pause", "step", "faster", "slower", "reset", "screenshot", "help", "quit")
 
 
@@ -27,8 +31,8 @@ def draw(surface: pygame.Surface, session: Session, state: ViewState, notice: st
     _frame(surface, places["frame"], session)
     _returns(surface, places["returns"], session)
     _actions(surface, places["actions"], session, probe)
-    _step(surface, places["step"], session)
-    _map(surface, places["map"], session)
+    _step(surface, places["step"], session, probe)
+    _map(surface, places["map"], session, state)
     _bottom(surface, places["bottom"], session, state, notice)
     if state.help:
         _help(surface, session)
@@ -101,15 +105,21 @@ def _actions(surface: pygame.Surface, rect: Rect, session: Session, probe: Probe
     box = d.panel(surface, rect, "actions")
     if probe.action_mean is not None:
         spread = probe.action_std[0] if probe.action_std is not None else np.zeros_like(probe.action_mean[0])
+        space = session.env.action_space
+        low, high = (np.ravel(bound) for bound in (space.low, space.high))  # type: ignore[attr-defined]
+        taken = np.ravel(session.last.action) if session.last is not None else None
         for i, (mean, std) in enumerate(zip(probe.action_mean[0], spread, strict=True)):
-            d.text(surface, f"a[{i}]  mean {mean:+.3f}  std {std:.3f}", (box.x, box.y + 24 * i), 20)
+            row = pygame.Rect(box.x, box.y + 46 * i, box.width, 42)
+            if row.bottom <= box.bottom + 4:
+                mark = None if taken is None else float(taken[i])
+                d.spread(surface, row, f"a[{i}]", mean, std, (float(low[i]), float(high[i])), mark)
     else:
         d.text(
             surface, f"{session.agent.id if session.agent else 'this'} has no action values", (box.x, box.y), 18, d.DIM
         )
 
 
-def _step(surface: pygame.Surface, rect: Rect, session: Session) -> None:
+def _step(surface: pygame.Surface, rect: Rect, session: Session, probe: Probe | None) -> None:
     last = session.last
     box = d.panel(surface, rect, "the last step", f"step {session.position.length} of the episode" if last else "")
     if last is None:
@@ -120,10 +130,18 @@ def _step(surface: pygame.Surface, rect: Rect, session: Session) -> None:
         index = FiniteSpace(session.env.action_space).index(last.action)
         name = session.action_names[index]
     lines = [f"S {_brief(last.obs)}   A {name}   R {d.short(last.reward)}   S' {_brief(last.next_obs)}"]
-    if session.td_error is not None:
+    if session.td_error is not None and not math.isnan(session.td_error):
         lines.append(f"TD error {session.td_error:+.4g}   return so far {d.short(session.position.episode_return)}")
     else:
         lines.append(f"return so far {d.short(session.position.episode_return)}")
+    if probe is not None and probe.value is not None:
+        lines[-1] += f"   value {d.short(float(probe.value[0]))}"
+    features = session.agent.features if session.agent is not None else None
+    if features is not None and features.ready and session.observation is not None:
+        if features.kind == "index":
+            lines.append(f"sees cluster {features.index(session.observation)} of {features.size}")
+        else:
+            lines.append(f"sees features {_brief(features.vector(session.observation))}")
     for i, line in enumerate(lines):
         y = box.y + i * 23
         if y + 16 <= box.bottom + 6:
@@ -136,7 +154,10 @@ def _brief(value: object) -> str:
     return str(value)
 
 
-def _map(surface: pygame.Surface, rect: Rect, session: Session) -> None:
+def _map(surface: pygame.Surface, rect: Rect, session: Session, state: ViewState) -> None:
+    if session.agent is not None and session.observation is not None and can_be_sliced(session.env):
+        _slice(surface, rect, session, state)
+        return
     found = value_map(session.agent, session.env, session.observation) if session.agent is not None else None
     if found is None:
         box = d.panel(surface, rect, "values of all states")
@@ -147,6 +168,33 @@ def _map(surface: pygame.Surface, rect: Rect, session: Session) -> None:
     low, high = float(filled.min()), float(filled.max())
     box = d.panel(surface, rect, "values of all states, and best actions", f"{d.short(low)} to {d.short(high)}")
     _draw_map(surface, box, found, low, high, session.action_names)
+
+
+def _slice(surface: pygame.Surface, rect: Rect, session: Session, state: ViewState) -> None:
+    """Two dimensions of a vector state space: values as colours, regions outlined, and where the agent stands."""
+    assert session.agent is not None
+    pairs = dimension_pairs(session.env)
+    dimensions = pairs[state.slice % len(pairs)]
+    found = _slicer.slice(session.agent, session.env, session.observation, dimensions)
+    if found is None:
+        box = d.panel(surface, rect, "values over the state space")
+        d.text(surface, "the agent has no values yet", (box.x, box.y), 18, d.DIM)
+        return
+    low, high = float(found.values.min()), float(found.values.max())
+    note = f"{d.short(low)} to {d.short(high)}" + (f", {found.regions_are}" if found.regions_are else "")
+    box = d.panel(surface, rect, "values over the state space", note)
+    d.text(surface, f"across: {found.names[0]}", (box.centerx, box.bottom + 4), 17, d.DIM, "midbottom")
+    d.text(surface, f"up: {found.names[1]}", (box.x, box.y - 2), 17, d.DIM)
+    picture = pygame.Rect(box.x, box.y + 14, box.width, box.height - 28)
+    d.heat(surface, picture, found.values, found.regions, found.best)
+    d.text(surface, d.short(found.low[0]), (picture.x, box.bottom + 4), 16, d.DIM, "bottomleft")
+    d.text(surface, d.short(found.high[0]), (picture.right, box.bottom + 4), 16, d.DIM, "bottomright")
+    vertical = f"{d.short(found.low[1])} to {d.short(found.high[1])}"
+    d.text(surface, vertical, (picture.right, box.y - 2), 16, d.DIM, "topright")
+    x, y = found.place(session.observation, dimensions)
+    center = (round(picture.x + x * (picture.width - 1)), round(picture.bottom - 1 - y * (picture.height - 1)))
+    pygame.draw.circle(surface, d.BACKGROUND, center, 7)
+    pygame.draw.circle(surface, (255, 255, 255), center, 5)
 
 
 def _draw_map(

@@ -18,6 +18,7 @@ HELP = {
     "reset": ("r", "the same episode again"),
     "next": ("shift r", "next episode"),
     "explore": ("e", "greedy, or as it explores"),
+    "slice": ("[ ]", "other dimensions of the map"),
     "screenshot": ("s", "save a screenshot"),
     "record": ("v", "record on, off"),
     "help": ("?", "help"),
@@ -34,6 +35,7 @@ class ViewState:
         speed: place in `SPEEDS`.
         deterministic: whether the agent takes its best action.
         recording: whether frames are recorded.
+        slice: which pair of dimensions the map of a vector state space shows, counted on and on.
         help: whether the help is shown.
         quit: whether the window closes.
         touched: whether the speed was chosen by hand.
@@ -44,6 +46,7 @@ class ViewState:
     speed: int = _NORMAL
     deterministic: bool = True
     recording: bool = False
+    slice: int = 0
     help: bool = False
     quit: bool = False
     touched: bool = False
@@ -69,6 +72,8 @@ def reduce(state: ViewState, intent: str) -> ViewState:
         return replace(state, speed=_NORMAL, touched=True)
     if intent in ("reset", "next", "screenshot"):
         return replace(state, requests=(*state.requests, intent))
+    if intent in ("slice", "slice back"):
+        return replace(state, slice=state.slice + (1 if intent == "slice" else -1))
     if intent == "explore":
         return replace(state, deterministic=not state.deterministic)
     if intent == "record":

@@ -7,18 +7,48 @@ import pytest
 from rlplay import registry
 from rlplay.testing import agent_checks
 
-# Environments on which the contract is held besides FrozenLake: cliffs and no time limit, and a space that is no
-# single number and has no table.
-OTHER = {
-    "q-learning": ["rlplay/GridWorld-v0", "Blackjack-v1"],
-    "sarsa": ["rlplay/GridWorld-v0", "Blackjack-v1"],
-    "expected-sarsa": ["Blackjack-v1"],
-    "value-iteration": ["Taxi-v4"],
-}
-CASES = [(a, e) for a in registry.agent_ids() for e in ["FrozenLake-v1", *OTHER.get(a, [])]]
+SMALL = {"policy_kwargs": {"net_arch": [16]}, "device": "cpu"}
+REPLAY = {**SMALL, "buffer_size": 1000, "learning_starts": 60, "batch_size": 16}
+
+# Agent, environment, steps of a run, hyperparameters: what each agent is for, its rarer spaces, and each kind of model.
+CASES = [
+    ("q-learning", "FrozenLake-v1", 3000, {}),
+    ("q-learning", "rlplay/GridWorld-v0", 3000, {}),  # no time limit
+    ("q-learning", "Blackjack-v1", 3000, {}),  # a space that is no single number, and no table
+    ("q-learning", "CartPole-v1", 3000, {"features": "k-means:16,warm_up=300,refit_every=900"}),
+    ("q-learning", "MountainCar-v0", 300, {"features": "sklearn/k-means:8,warm_up=50,refit_every=150"}),
+    ("sarsa", "FrozenLake-v1", 3000, {}),
+    ("sarsa", "Blackjack-v1", 3000, {}),
+    ("sarsa", "CartPole-v1", 3000, {"features": "k-means:16,warm_up=300,refit_every=900"}),
+    ("expected-sarsa", "FrozenLake-v1", 3000, {}),
+    ("expected-sarsa", "Blackjack-v1", 3000, {}),
+    ("value-iteration", "FrozenLake-v1", 3000, {}),
+    ("value-iteration", "Taxi-v4", 3000, {}),
+    ("reinforce", "CartPole-v1", 3000, {"batch_size": 300}),
+    ("reinforce", "CartPole-v1", 2000, {"batch_size": 300, "features": "pca:4,whiten=true,warm_up=200,refit_every=700"}),
+    ("reinforce", "Pendulum-v1", 1000, {"batch_size": 300}),
+    ("reinforce", "Pendulum-v1", 600, {"batch_size": 100, "network": "torch"}),
+    ("reinforce", "FrozenLake-v1", 600, {"batch_size": 100}),
+    ("fitted-q", "CartPole-v1", 600, {"model": "extra-trees:4", "train_freq": 150, "n_iterations": 3}),
+    ("fitted-q", "CartPole-v1", 300, {"model": "sklearn/extra-trees:3", "train_freq": 75, "n_iterations": 2,
+                                      "n_eval_episodes": 0, "layout": "action as input"}),
+    ("sb3/ppo", "CartPole-v1", 420, {**SMALL, "n_steps": 24, "n_envs": 2, "batch_size": 16, "n_epochs": 2}),
+    ("sb3/ppo", "CartPole-v1", 300, {**SMALL, "n_steps": 32, "batch_size": 16, "n_epochs": 2,
+                                     "features": "pca:3,warm_up=40,refit_every=80"}),
+    ("sb3/a2c", "Pendulum-v1", 200, {**SMALL, "normalize": True}),
+    ("sb3/dqn", "CartPole-v1", 300, {**REPLAY, "target_update_interval": 50}),
+    ("sb3/sac", "Pendulum-v1", 130, REPLAY),
+    ("sb3/td3", "Pendulum-v1", 130, {**REPLAY, "noise_type": "normal"}),
+    ("sb3/ddpg", "Pendulum-v1", 130, {**REPLAY, "noise_type": "ornstein-uhlenbeck", "train_freq": [1, "episode"]}),
+]  # fmt: skip
+
+
+def test_every_agent_has_a_case():
+    assert {case[0] for case in CASES} == set(registry.agent_ids())
 
 
 @pytest.mark.parametrize("check", agent_checks(), ids=lambda check: check.__name__)
-@pytest.mark.parametrize(("agent_id", "env_id"), CASES)
-def test_contract(agent_id, env_id, check):
-    check(agent_id, env_id)
+@pytest.mark.parametrize("case", CASES, ids=lambda c: f"{c[0]}-{c[1]}-{c[3].get('features', c[3].get('network', ''))}")
+def test_contract(case, check):
+    agent_id, env_id, steps, settings = case
+    check(agent_id, env_id, steps, **settings)

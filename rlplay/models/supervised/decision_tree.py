@@ -20,7 +20,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from rlplay.models.supervised.trees import Trees, check, grow, join, leaf_of, predict_row_of, predict_rows
+from rlplay.models.supervised.trees import Trees, check, grow, join, leaves_of, predict_row_of, predict_rows
 from rlplay.seeding import stream
 
 _NO_LIMIT = 2**31
@@ -110,7 +110,7 @@ class DecisionTreeRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc
         """The leaf of each point as the number of its node, int64 [N]."""
         check_is_fitted(self)
         x = validate_data(self, X, dtype=np.float64, order="C", reset=False)
-        return np.array([leaf_of(self.trees_, 0, row) for row in x], np.int64)
+        return leaves_of(self.trees_, x)[:, 0]
 
     def row_function(self, method: str) -> tuple[Any, tuple[Any, ...]]:
         """The compiled function of one row for ``predict`` (`rlplay.estimators.RowFunction`)."""

@@ -20,7 +20,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from rlplay.models.supervised.decision_tree import grow_trees
-from rlplay.models.supervised.trees import check, predict_row_of, predict_rows
+from rlplay.models.supervised.trees import check, leaves_of, predict_row_of, predict_rows
 
 
 class ExtraTreesRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
@@ -74,6 +74,11 @@ class ExtraTreesRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         """The mean over the trees, float64 [N]."""
         check_is_fitted(self)
         return predict_rows(self.trees_, validate_data(self, X, dtype=np.float64, order="C", reset=False))
+
+    def apply(self, X: Any) -> NDArray[np.int64]:  # noqa: N803
+        """The leaf of each point in each tree as the number of its node, int64 [N, T]."""
+        check_is_fitted(self)
+        return leaves_of(self.trees_, validate_data(self, X, dtype=np.float64, order="C", reset=False))
 
     def row_function(self, method: str) -> tuple[Any, tuple[Any, ...]]:
         """The compiled function of one row for ``predict`` (`rlplay.estimators.RowFunction`)."""

@@ -79,6 +79,16 @@ def predict_rows(trees: Trees, x: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 @compiled
+def leaves_of(trees: Trees, x: NDArray[np.float64]) -> NDArray[np.int64]:
+    """The leaf of each point [N, D] in each tree, numbered from the tree's root, int64 [N, T]."""
+    out = np.empty((x.shape[0], trees.roots.shape[0]), np.int64)
+    for tree in range(trees.roots.shape[0]):
+        for i in range(x.shape[0]):
+            out[i, tree] = leaf_of(trees, tree, x[i]) - trees.roots[tree]
+    return out
+
+
+@compiled
 def _best_threshold(
     x: NDArray[np.float64], y: NDArray[np.float64], points: NDArray[np.int64], feature: int, least: int
 ) -> tuple[float, float]:
