@@ -135,7 +135,6 @@ class FittedQ(Agent):
 
     def act(self, observation: Any) -> Any:
         """Random before the first fit, then ε-greedy."""
-        assert self._actions is not None
         greedy = (
             self.values is not None
             and self.counts[4] == 0
@@ -153,7 +152,6 @@ class FittedQ(Agent):
 
     def update(self, transition: Transition) -> float:
         """Remember the step; values are learned in `advance`. No TD error: NaN."""
-        assert self._actions is not None
         obs, action, reward, next_obs, terminated, truncated, _ = transition
         place = self.counts[0] % len(self.actions)
         self.obs[place], self.next_obs[place] = self._vector(obs), self._vector(next_obs)
@@ -252,7 +250,6 @@ class FittedQ(Agent):
                 )
             native = "auto" if ref.dynamics.startswith("native") else "gymnasium"
             self._arena = [remake(ref, dynamics=native) for _ in range(count)]
-        assert self._actions is not None
         seeds, returns = stream(self.seed, "score"), np.zeros(count)
         running = {i: self._vector(env.reset(seed=random_seed(seeds))[0]) for i, env in enumerate(self._arena)}
         for _ in range(_LONGEST_SCORE):
@@ -290,10 +287,10 @@ class FittedQ(Agent):
 
     def regions(self, batch: NDArray[Any]) -> tuple[NDArray[np.int64], str]:
         """The boxes into which the first tree divides the states, where the regressors are trees."""
-        model = self.values.models[0] if self.values is not None else None
+        model: Any = self.values.models[0] if self.values is not None else None
         if not hasattr(model, "apply") or self.hyperparameters["layout"] == "action as input":
             return super().regions(batch)
-        leaves = np.asarray(model.apply(self.vectors(batch).astype(np.float64)))  # type: ignore[union-attr]
+        leaves = np.asarray(model.apply(self.vectors(batch).astype(np.float64)))
         return (leaves[:, 0] if leaves.ndim == 2 else leaves).astype(np.int64), "boxes of the first tree"
 
     def seen(self) -> NDArray[np.float32]:
@@ -305,7 +302,12 @@ class FittedQ(Agent):
     def arrays(self) -> StateArrays:
         """The transitions so far, the scores, the counts and the random state."""
         n = int(min(self.counts[0], len(self.actions)))
-        data = {"obs": self.obs, "next_obs": self.next_obs, "actions": self.actions, "rewards": self.rewards}
+        data: StateArrays = {
+            "obs": self.obs,
+            "next_obs": self.next_obs,
+            "actions": self.actions,
+            "rewards": self.rewards,
+        }
         found = {name: array[:n] for name, array in {**data, "terminated": self.terminated}.items()}
         lowest = [values.lowest if values is not None else 0.0 for values in (self.values, self.latest)]
         return {

@@ -37,7 +37,7 @@ from rlplay import Agent, Probe
 from rlplay.agent import Engine, StateArrays
 from rlplay.compiled.pcg64 import random_seed
 from rlplay.errors import CheckpointError, HyperparameterError, SpaceError, UsageError, unknown
-from rlplay.features import FeatureMap
+from rlplay.features import BoundFeatures
 from rlplay.hyperparameters import Choice, Discount, Either, FeaturesLike, LearningRate, Range, Settings
 from rlplay.loop import Lane, ObservationCheck, Position, begin_episode, take_step
 from rlplay.making import EnvLike, reference, remake
@@ -48,13 +48,12 @@ from rlplay.spaces import FiniteSpace, is_finite
 from rlplay.torch_state import RandomStates, pack_module, pack_optimizer, unpack_module, unpack_optimizer
 
 # What Stable-Baselines3's parameters mean and which values they take.
-_COUNT = {"low": 1, "integer": True}
 _RULES: dict[str, Any] = {
     "learning_rate": LearningRate.__metadata__[0],  # type: ignore[attr-defined]
     "gamma": Discount.__metadata__[0],  # type: ignore[attr-defined]
-    "n_steps": Range("steps a rollout in each environment; for replay buffers, steps of a return", **_COUNT),
-    "batch_size": Range("samples a gradient step", **_COUNT),
-    "n_epochs": Range("passes over a rollout", **_COUNT),
+    "n_steps": Range("steps a rollout in each environment; for replay buffers, steps of a return", 1, integer=True),
+    "batch_size": Range("samples a gradient step", 1, integer=True),
+    "n_epochs": Range("passes over a rollout", 1, integer=True),
     "gae_lambda": Range("λ of generalised advantage estimation", 0, 1),
     "clip_range": Range("how far the ratio of probabilities may leave 1", 0, open_low=True, schedule=True),
     "clip_range_vf": Either((None,), Range("how far values may move a rollout", 0, open_low=True, schedule=True)),
@@ -68,18 +67,18 @@ _RULES: dict[str, Any] = {
     "use_sde_at_warmup": Choice("use that noise before learning starts", (True, False)),
     "rms_prop_eps": Range("ε of RMSProp", 0, open_low=True),
     "use_rms_prop": Choice("RMSProp in place of Adam", (True, False)),
-    "buffer_size": Range("transitions that are remembered", **_COUNT),
+    "buffer_size": Range("transitions that are remembered", 1, integer=True),
     "learning_starts": Range("timesteps of random actions before learning", 0, integer=True),
     "tau": Range("how far the target network moves an update", 0, 1),
-    "train_freq": Either((), Range("steps between updates, or [n, episode]", **_COUNT), pairs=("step", "episode")),
+    "train_freq": Either((), Range("steps between updates, or [n, episode]", 1, integer=True), ("step", "episode")),
     "gradient_steps": Range("gradient steps an update; -1: as many as steps were taken", -1, integer=True),
     "optimize_memory_usage": Choice("keep each observation once", (False,)),
-    "target_update_interval": Range("steps between updates of the target network", **_COUNT),
+    "target_update_interval": Range("steps between updates of the target network", 1, integer=True),
     "exploration_fraction": Range("share of training over which ε falls", 0, 1),
     "exploration_initial_eps": Range("ε at the start", 0, 1),
     "exploration_final_eps": Range("ε at the end", 0, 1),
     "target_entropy": Either(("auto",), Range("entropy that SAC's coefficient aims at")),
-    "policy_delay": Range("critic updates between policy updates", **_COUNT),
+    "policy_delay": Range("critic updates between policy updates", 1, integer=True),
     "target_policy_noise": Range("deviation of the noise on target actions", 0),
     "target_noise_clip": Range("bound of that noise", 0),
     "policy_kwargs": Either((None,), Settings("arguments of the policy: net_arch, activation_fn (nn.ReLU), ...")),
@@ -99,7 +98,7 @@ _CONTINUOUS, _DISCRETE = ("SAC", "TD3", "DDPG"), ("DQN",)
 _COUNTERS = ("_n_updates", "_episode_num", "_n_calls", "exploration_rate", "_current_progress_remaining")
 
 
-class _Silent(BaseCallback):
+class _Silent(BaseCallback):  # type: ignore[misc]
     """The callback that Stable-Baselines3's loops ask for."""
 
     def _on_step(self) -> bool:
@@ -130,10 +129,10 @@ class _SeededEpisodes(gym.Env[Any, Any]):
         return obs, reward, terminated, truncated, dict(info)
 
 
-class _Mapped(BaseFeaturesExtractor):
+class _Mapped(BaseFeaturesExtractor):  # type: ignore[misc]
     """A feature map as the first layer of a policy; buffers keep raw observations, and no refit makes them stale."""
 
-    def __init__(self, observation_space: gym.Space[Any], feature_map: FeatureMap) -> None:
+    def __init__(self, observation_space: gym.Space[Any], feature_map: BoundFeatures) -> None:
         super().__init__(observation_space, feature_map.size)
         self._map = [feature_map]  # in a list, since it is no module
 
@@ -271,7 +270,7 @@ class SB3Agent(Agent):
         if self.features is not None:
             kwargs.update(features_extractor_class=_Mapped, features_extractor_kwargs={"feature_map": self.features})
         if self._settings.get("noise_type"):
-            size, std = np.zeros(self.action_space.shape), float(self._settings["noise_std"])  # type: ignore[arg-type]
+            size, std = np.zeros(self.action_space.shape or ()), float(self._settings["noise_std"])
             kind = NormalActionNoise if self._settings["noise_type"] == "normal" else OrnsteinUhlenbeckActionNoise
             noise = kind(size, size + std)
             settings["action_noise"] = VectorizedActionNoise(noise, len(self._lanes)) if len(self._lanes) > 1 else noise
@@ -343,7 +342,7 @@ class SB3Agent(Agent):
 
     def _warm_up(self) -> None:
         assert self.features is not None
-        actions = np.array([self._random_action() for _ in self._lanes])
+        actions = np.array([self._random_action(self.features.rng) for _ in self._lanes])
         obs, _, dones, _ = self.vec_env.step(actions)
         if self.features.due():
             self.features.fit()

@@ -23,6 +23,7 @@ _HOMES = {
     "Episode": "rlplay.episode",
     "EvalCallback": "rlplay.callbacks",
     "Evaluation": "rlplay.evaluation",
+    "FeatureMap": "rlplay.features",
     "Probe": "rlplay.probe",
     "RlplayError": "rlplay.errors",
     "Transition": "rlplay.transition",
@@ -32,6 +33,7 @@ _HOMES = {
     "load_episode": "rlplay.episode",
     "make": "rlplay.making",
     "register": "rlplay.registry",
+    "register_model": "rlplay.registry",
 }
 
 if TYPE_CHECKING:
@@ -44,10 +46,12 @@ if TYPE_CHECKING:
     from rlplay.errors import RlplayError as RlplayError
     from rlplay.evaluation import Evaluation as Evaluation
     from rlplay.evaluation import evaluate as evaluate
+    from rlplay.features import FeatureMap as FeatureMap
     from rlplay.loop import interact as interact
     from rlplay.making import make as make
     from rlplay.probe import Probe as Probe
     from rlplay.registry import register as register
+    from rlplay.registry import register_model as register_model
     from rlplay.saving import load as load
     from rlplay.transition import Transition as Transition
 

@@ -32,7 +32,7 @@ from rlplay.statistics import EpisodeStatistics
 from rlplay.transition import Transition
 
 if TYPE_CHECKING:
-    from rlplay.features import FeatureMap
+    from rlplay.features import BoundFeatures
 
 Engine = Literal["auto", "python", "compiled"]
 StateArrays = dict[str, NDArray[Any]]
@@ -62,7 +62,7 @@ class Agent(ABC):
     rule: Rule | None = None
     timestep: ClassVar[str] = "step"
     memory: tuple[Any, ...] = ()
-    features: FeatureMap | None = None
+    features: BoundFeatures | None = None
     numbered = True
 
     def __init__(self, env: EnvLike, *, seed: int | None, **hyperparameters: Any) -> None:
@@ -75,8 +75,8 @@ class Agent(ABC):
         self._prediction = generator(self.seed, "prediction")
         self._next_action = -1
         self._plain = False
-        self._states: FiniteSpace | FeatureMap
-        self._actions: FiniteSpace | None = None
+        self._states: FiniteSpace | BoundFeatures
+        self._actions: Any = None  # the numbering of finite actions
         if isinstance(env, gym.vector.VectorEnv):
             raise SpaceError(
                 f"{type(self).__name__} learns in one environment, not in a VectorEnv of {env.num_envs}",
@@ -230,7 +230,7 @@ class Agent(ABC):
         """The next action while learning (the stepwise driver)."""
         assert self.rule is not None
         if self.features is not None and not self.features.ready:
-            return self._random_action()
+            return self._random_action(self.features.rng)
         if not self.numbered:
             return self._bounded(self.rule.act(self.memory, self._vector(observation), self.progress))
         if self._next_action < 0:
@@ -248,6 +248,8 @@ class Agent(ABC):
             if self.features.remember(next_obs):
                 self._refit()
             return float("nan")
+        s: Any
+        s_next: Any
         if not self.numbered:
             s, a, s_next = self._vector(obs), 0, self._vector(next_obs)
         elif self._plain:  # observations and actions are their own numbers, checked by the loop
@@ -273,15 +275,14 @@ class Agent(ABC):
         if again:
             self.carry(nearest)
 
-    def _random_action(self) -> Any:
+    def _random_action(self, rng: NDArray[np.uint64]) -> Any:
         """An action for the warm-up of a feature map, uniform over the space."""
-        assert self.features is not None
         if self._actions is not None:
-            return self._actions.value(int(random(self.features.rng) * self._actions.n))
+            return self._actions.value(int(random(rng) * self._actions.n))
         space = self.action_space
         assert isinstance(space, gym.spaces.Box)
         low, high = np.clip(space.low, -10, 10), np.clip(space.high, -10, 10)  # of unbounded ones the middle
-        draws = np.array([random(self.features.rng) for _ in range(low.size)]).reshape(low.shape)
+        draws = np.array([random(rng) for _ in range(low.size)]).reshape(low.shape)
         return (low + (high - low) * draws).astype(space.dtype)
 
     def _bounded(self, action: Any) -> Any:
@@ -373,7 +374,6 @@ class Agent(ABC):
         if probe.action_mean is not None:
             actions: Any = self._continuous(probe, deterministic)
         else:
-            assert self._actions is not None
             indices = self._choose(probe, deterministic)
             actions = [self._actions.value(index) for index in indices]
         return (actions[0] if single else np.asarray(actions)), state

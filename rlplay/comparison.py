@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,7 +82,12 @@ def draw(curves: list[Curve], path: Path, title: str) -> None:
         axes.fill_between(curve.timesteps, *intervals.T, color=colour, alpha=0.18, linewidth=0)
         for seed in curve.returns:
             axes.plot(curve.timesteps, seed, color=colour, alpha=0.35, linewidth=0.8)
-        style = {"color": colour, "marker": _MARKS[number % len(_MARKS)], "markersize": 4.5, "linewidth": 2.2}
+        style: dict[str, Any] = {
+            "color": colour,
+            "marker": _MARKS[number % len(_MARKS)],
+            "markersize": 4.5,
+            "linewidth": 2.2,
+        }
         every = max(len(curve.timesteps) // 10, 1)
         axes.plot(curve.timesteps, curve.returns.mean(axis=0), label=curve.name, markevery=every, **style)
     axes.set_title(title, loc="left", fontweight="bold")

@@ -11,7 +11,7 @@ already is taken as it is and never warmed up.
 from __future__ import annotations
 
 import copy
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import gymnasium as gym
 import numpy as np
@@ -38,11 +38,6 @@ class FeatureMap:
         sample_size: the newest observations that a fit sees.
         standardize: whether each number is shifted and scaled to mean 0 and deviation 1 first, since distances mean
             nothing between metres and radians; a fitted estimator is given what the environment gives.
-
-    Attributes:
-        estimator: the model, fitted once `ready`.
-        samples: the newest observations, float32 [sample_size, D], a ring.
-        counts: observations seen, and how often the map was fitted; int64 [2].
     """
 
     def __init__(
@@ -75,7 +70,6 @@ class FeatureMap:
         self.warm_up, self.sample_size = int(warm_up), int(sample_size)
         self.refit_every = None if refit_every is None else int(refit_every)
         self.standardize = bool(standardize)
-        self.kind: Kind = "vector"
 
     def describe(self) -> dict[str, Any]:
         """The map as JSON values, unfitted."""
@@ -91,38 +85,53 @@ class FeatureMap:
         refit = f", refit_every={self.refit_every}" if self.refit_every else ""
         return f"FeatureMap({self.estimator!r}, warm_up={self.warm_up}{refit})"
 
-    # An agent's own map.
+    def bound(self, space: gym.Space[Any], owner: str, seed: int, kind: Kind) -> BoundFeatures:
+        """The map of one agent: see `BoundFeatures`."""
+        return BoundFeatures(self, space, owner, seed, kind)
 
-    def bound(self, space: gym.Space[Any], owner: str, seed: int, kind: Kind) -> Self:
-        """A copy for one agent.
 
-        Args:
-            space: the observations.
-            owner: who asks, for errors.
-            seed: the run's seed; the estimator draws from a stream of its own where it draws at all.
-            kind: ``index`` numbers states by clusters, ``vector`` gives a vector of features.
+class BoundFeatures:
+    """A feature map at work in one agent, with what it has seen.
 
-        Raises:
-            HyperparameterError: the estimator cannot give what the agent needs.
-            SpaceError: the observations are no vector.
-        """
+    Args:
+        plan: estimator and schedule; the estimator is cloned, or copied where it is fitted.
+        space: the observations.
+        owner: who asks, for errors.
+        seed: the run's seed; the estimator draws from streams of its own where it draws at all.
+        kind: ``index`` numbers states by clusters, ``vector`` gives a vector of features.
+
+    Attributes:
+        estimator: the model, fitted once `ready`.
+        size: how many clusters, or how many features.
+        samples: the newest observations, float32 [sample_size, D], a ring.
+        counts: observations seen, and how often the map was fitted; int64 [2].
+        shift: subtracted from observations before the model sees them, float64 [D].
+        scale: by what they are then divided, float64 [D].
+
+    Raises:
+        HyperparameterError: the estimator cannot give what the agent needs.
+        SpaceError: the observations are no vector.
+    """
+
+    def __init__(self, plan: FeatureMap, space: gym.Space[Any], owner: str, seed: int, kind: Kind) -> None:
         from sklearn.base import clone
 
-        mine = copy.copy(self)
-        mine.kind, mine.view = kind, VectorView(space, owner)
-        mine.estimator = copy.deepcopy(self.estimator) if is_fitted(self.estimator) else clone(self.estimator)
-        mine.unfitted = clone(self.estimator)  # what each fit begins with
-        mine.seed, mine.row, mine.codes = seed, None, ()
-        mine.samples = np.zeros((self.sample_size, mine.view.size), np.float32)
-        mine.counts = np.zeros(2, np.int64)
-        mine.rng = stream(seed, "warm-up")
-        mine._point = np.zeros(mine.view.size)
-        mine.shift, mine.scale = np.zeros(mine.view.size), np.ones(mine.view.size)
-        mine.size = mine._clusters(owner) if kind == "index" else mine._width(owner)
-        if is_fitted(mine.estimator):
-            mine.counts[VERSION], mine.warm_up = 1, 0
-            mine.adopt(mine.estimator)
-        return mine
+        fitted = is_fitted(plan.estimator)
+        self.kind: Kind = kind
+        self.seed, self.view = seed, VectorView(space, owner)
+        self.unfitted = clone(plan.estimator)  # what each fit begins with
+        self.estimator = copy.deepcopy(plan.estimator) if fitted else self.unfitted
+        self.warm_up, self.refit_every, self.standardize = plan.warm_up, plan.refit_every, plan.standardize
+        self.row: Any = None
+        self.codes: tuple[Any, ...] = ()
+        self.samples = np.zeros((plan.sample_size, self.view.size), np.float32)
+        self.counts, self.rng = np.zeros(2, np.int64), stream(seed, "warm-up")
+        self.shift, self.scale = np.zeros(self.view.size), np.ones(self.view.size)
+        self._point = np.zeros(self.view.size)
+        self.size = self._clusters(owner) if kind == "index" else self._width(owner)
+        if fitted:
+            self.counts[VERSION], self.warm_up = 1, 0
+            self.adopt(self.estimator)
 
     @property
     def ready(self) -> bool:
@@ -147,7 +156,7 @@ class FeatureMap:
 
     def remember(self, obs: Any) -> bool:
         """See one observation; returns whether a fit is due."""
-        self.samples[self.counts[SEEN] % self.sample_size] = self.view.row(obs)
+        self.samples[self.counts[SEEN] % len(self.samples)] = self.view.row(obs)
         self.counts[SEEN] += 1
         return self.due()
 
@@ -238,7 +247,7 @@ class FeatureMap:
 
     def seen(self) -> NDArray[np.float32]:
         """The newest observations, float32 [N, D]."""
-        return self.samples[: int(min(self.counts[SEEN], self.sample_size))]
+        return self.samples[: int(min(self.counts[SEEN], len(self.samples)))]
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """What a file keeps beside the estimator."""

@@ -270,10 +270,12 @@ def as_json(values: Mapping[str, Any]) -> dict[str, Any]:
     """
     found = {}
     for name, value in values.items():
-        if hasattr(value, "fit"):
+        if hasattr(value, "describe"):
+            found[name] = value.describe()
+        elif hasattr(value, "fit"):
             from rlplay.estimators import describe
 
-            found[name] = value.describe() if hasattr(value, "describe") else describe(value)
+            found[name] = describe(value)
         elif callable(value):
             raise CheckpointError(
                 f"hyperparameter {name}={value!r} is a function, which a file cannot hold",

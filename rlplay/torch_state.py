@@ -88,7 +88,7 @@ class RandomStates:
     def __call__(self) -> Iterator[None]:
         """Draw from these states; before the first time they are whatever the block leaves behind."""
         outside = (torch.get_rng_state(), np.random.get_state(legacy=True), random.getstate())
-        cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else None
+        cuda = torch.cuda.get_rng_state_all() if _cuda_is_used() else None
         if self.arrays:
             self._use()
         elif self._seed is not None:
@@ -105,13 +105,14 @@ class RandomStates:
                 torch.cuda.set_rng_state_all(cuda)
 
     def _keep(self) -> None:
-        key, place, has_gauss, gauss = np.random.get_state(legacy=True)[1:5]  # type: ignore[misc]
+        state: Any = np.random.get_state(legacy=True)
+        _, key, place, has_gauss, gauss = state
         self.arrays = {
             "torch": torch.get_rng_state().numpy(),
             "numpy_key": np.asarray(key, np.uint32),
             "numpy_place": np.array([place, has_gauss, gauss], np.float64),
         }
-        if torch.cuda.is_initialized():
+        if _cuda_is_used():
             self.arrays["cuda"] = torch.cuda.get_rng_state().numpy()
 
     def _use(self) -> None:
@@ -120,6 +121,10 @@ class RandomStates:
         np.random.set_state(("MT19937", self.arrays["numpy_key"], int(place), int(has_gauss), float(gauss)))
         if "cuda" in self.arrays and torch.cuda.is_available():
             torch.cuda.set_rng_state(torch.from_numpy(self.arrays["cuda"].copy()))
+
+
+def _cuda_is_used() -> bool:
+    return bool(torch.cuda.is_initialized())  # type: ignore[no-untyped-call]
 
 
 def _parameters(optimizer: torch.optim.Optimizer) -> list[torch.Tensor]:

@@ -5,6 +5,7 @@ The state is float64 and the observation float32, as Gymnasium's classic control
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from functools import cache
 from typing import Any, NamedTuple
@@ -246,7 +247,7 @@ class NativeEnv(gym.Env[Any, Any]):
 def same_numbers(env: gym.Env[Any, Any], twin: NativeEnv, steps: int = 300) -> bool:
     """Whether a twin gives the environment's own observations, rewards and endings to the bit, on random actions."""
     actions, choices = FiniteSpace(env.action_space), np.random.default_rng(0)
-    ended, episode = True, 0
+    ended, episode, twin = True, 0, copy.copy(twin)
     for _ in range(steps):
         if ended:
             pair = [one.reset(seed=episode)[0] for one in (env, twin)]

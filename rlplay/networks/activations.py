@@ -30,7 +30,7 @@ _Q0, _Q1, _Q2, _Q3, _Q4 = (
 def tanh(values: NDArray[np.float32]) -> None:
     """Take tanh of each number in place, [N]: a rational function, which the compiler turns into vector instructions.
 
-    Measured over 8,192 numbers beside a loop over ``np.tanh``: tests/benchmarks/networks.py.
+    Measured over 8,192 numbers beside a loop over ``np.tanh``: tests/benchmarks/learning.py.
     """
     for i in range(values.shape[0]):
         x = values[i]

@@ -56,7 +56,7 @@ class TorchMLP:
     def backward(self, x: NDArray[np.float32], grad_output: NDArray[np.float32]) -> NDArray[np.float32]:
         """See `rlplay.networks.Kernel`."""
         self.adam.zero_grad()
-        self._output.backward(torch.from_numpy(grad_output))
+        torch.autograd.backward(self._output, torch.from_numpy(grad_output))
         gradient = self._input.grad
         assert gradient is not None
         return gradient.numpy()

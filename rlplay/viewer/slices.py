@@ -81,7 +81,8 @@ class Slicer:
 
     def __init__(self, seconds: float = 0.2) -> None:
         self.seconds = seconds
-        self._env_id, self._key, self._computed = 0, (), 0.0
+        self._env_id, self._computed = 0, 0.0
+        self._key: tuple[tuple[int, int], int] | None = None
         self._low = self._high = np.zeros(0)
         self._last: StateSlice | None = None
 

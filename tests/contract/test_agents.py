@@ -25,7 +25,7 @@ CASES = [
     ("value-iteration", "FrozenLake-v1", 3000, {}),
     ("value-iteration", "Taxi-v4", 3000, {}),
     ("reinforce", "CartPole-v1", 3000, {"batch_size": 300}),
-    ("reinforce", "CartPole-v1", 2000, {"batch_size": 300, "features": "pca:4,whiten=true,warm_up=200,refit_every=700"}),
+    ("reinforce", "CartPole-v1", 2000, {"batch_size": 300, "features": "pca:4,warm_up=200,refit_every=700"}),
     ("reinforce", "Pendulum-v1", 1000, {"batch_size": 300}),
     ("reinforce", "Pendulum-v1", 600, {"batch_size": 100, "network": "torch"}),
     ("reinforce", "FrozenLake-v1", 600, {"batch_size": 100}),

@@ -55,7 +55,10 @@ def grow_trees(model: Any, x: NDArray[np.float64], y: NDArray[np.float64], count
     seed = check_random_state(model.random_state).randint(2**31 - 1)
     rngs = [stream(seed, f"tree {tree}") for tree in range(count)]
     split, leaf = int(model.min_samples_split), int(model.min_samples_leaf)
-    return join([grow(x, y, int(depth), split, leaf, looked_at, random_splits, rng) for rng in rngs])
+    grown: list[tuple[NDArray[Any], ...]] = [
+        grow(x, y, int(depth), split, leaf, looked_at, random_splits, rng) for rng in rngs
+    ]
+    return join(grown)
 
 
 class DecisionTreeRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]

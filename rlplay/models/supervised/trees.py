@@ -214,7 +214,7 @@ def grow(
     )
 
 
-def join(grown: list[tuple[NDArray[np.int64], ...]]) -> Trees:
+def join(grown: list[tuple[NDArray[Any], ...]]) -> Trees:
     """Several trees as one set of arrays."""
     sizes = [len(tree[0]) for tree in grown]
     roots = np.cumsum([0, *sizes[:-1]])

@@ -100,7 +100,7 @@ def update(
             sums[labels[i], d] += x[i, d]
     for k in range(n_clusters):
         if counts[k] == 0:
-            i = np.argmax(distances)
+            i = int(np.argmax(distances))
             distances[i] = 0.0
             counts[labels[i]] -= 1
             for d in range(n_features):

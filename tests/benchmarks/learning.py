@@ -1,0 +1,181 @@
+"""How fast and how well agents with models learn: python tests/benchmarks/learning.py [speed] [scores]
+
+Speeds are ratios in one run: contenders take turns on one core, medians are compared. Scores are evaluations of 50
+episodes after training, a seed each.
+"""
+
+from __future__ import annotations
+
+import os
+
+for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
+    os.environ[variable] = "1"
+if os.environ.pop("OPENBLAS_CORETYPE", None):
+    print("OPENBLAS_CORETYPE was set and is unset: it slows NumPy's and SciPy's matrix products")
+
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+import sklearn.cluster
+import sklearn.ensemble
+import stable_baselines3
+import torch
+from stable_baselines3.common.env_util import make_vec_env
+
+from agents import SB3, FittedQ, QLearning, Reinforce
+from rlplay import evaluate, make
+from rlplay.features import FeatureMap
+from rlplay.models.supervised import ExtraTreesRegressor
+from rlplay.models.unsupervised import KMeans
+from rlplay.networks import mlp, torch_mlp
+
+SEEDS = (0, 1, 2)
+
+
+def rounds(contenders: dict[str, Callable[[], float]], count: int = 5) -> dict[str, list[float]]:
+    """Each contender's numbers over rounds in which they take turns, after one to warm up."""
+    found: dict[str, list[float]] = {name: [] for name in contenders}
+    for turn in range(count + 1):
+        for name, run in contenders.items():
+            number = run()
+            if turn:
+                found[name].append(number)
+    return found
+
+
+def table(found: dict[str, list[float]], base: str, unit: str) -> None:
+    """Medians and ratios to the base."""
+    print(f"\n{'median of ' + str(len(found[base])) + ' rounds':58s} {unit:>14s} {'ratio':>8s}")
+    for name, values in found.items():
+        ratio = statistics.median(v / b for v, b in zip(values, found[base], strict=True))
+        print(f"{name:58s} {statistics.median(values):14,.1f} {ratio:8.2f}")
+
+
+def per_second(learn: Callable[[int], object], steps: int) -> float:
+    """Steps/s of a call that learns so many steps."""
+    start = time.perf_counter()
+    learn(steps)
+    return steps / (time.perf_counter() - start)
+
+
+def microseconds(call: Callable[[], object], times: int) -> float:
+    """Microseconds a call."""
+    start = time.perf_counter()
+    for _ in range(times):
+        call()
+    return (time.perf_counter() - start) / times * 1e6
+
+
+def speed() -> None:
+    """REINFORCE beside A2C, the adapter beside Stable-Baselines3, acting through ours and scikit-learn's models."""
+    torch.set_num_threads(1)
+    a2c = stable_baselines3.A2C("MlpPolicy", make_vec_env("CartPole-v1", n_envs=8, seed=0), seed=0, device="cpu")
+    own = make("CartPole-v1", dynamics="gymnasium")
+    pole = {
+        "Stable-Baselines3 A2C, CartPole, 8 environments": partial(per_second, a2c.learn, 8000),
+        "Reinforce": partial(per_second, Reinforce("CartPole-v1", seed=0).learn, 60_000),
+        "Reinforce, Gymnasium's dynamics, step by step": partial(per_second, Reinforce(own, seed=0).learn, 12_000),
+        "Reinforce, network=torch": partial(per_second, Reinforce("CartPole-v1", network="torch", seed=0).learn, 6000),
+    }
+    table(rounds(pole), "Stable-Baselines3 A2C, CartPole, 8 environments", "steps/s")
+
+    for name, settings, steps in (("PPO", {"n_steps": 256}, 2048), ("DQN", {"learning_starts": 100}, 3000)):
+        direct = getattr(stable_baselines3, name)("MlpPolicy", "CartPole-v1", seed=0, device="cpu", **settings)
+        behind = SB3(name, make("CartPole-v1", dynamics="gymnasium"), seed=0, device="cpu", **settings)
+        native = SB3(name, "CartPole-v1", seed=0, device="cpu", **settings)
+        found = rounds({
+            f"{name} of Stable-Baselines3 (with its Monitor)": partial(per_second, direct.learn, steps),
+            f"SB3({name!r}) on the same environment": partial(per_second, behind.learn, steps),
+            f"SB3({name!r}) on the native twin": partial(per_second, native.learn, steps),
+        }, 7)  # fmt: skip
+        table(found, f"{name} of Stable-Baselines3 (with its Monitor)", "steps/s")
+
+    obs = np.array([0.1, 0.2, -0.05, 0.3], np.float32)
+    acting = {}
+    for name, cls in (("scikit-learn's", sklearn.cluster.KMeans), ("our", KMeans)):
+        agent = QLearning("CartPole-v1", features=cls(64, n_init=1), seed=0).learn(2500)
+        acting[f"one action through {name} KMeans(64)"] = partial(microseconds, partial(agent.act, obs), 300)
+        agent.act = partial(_fresh, agent, agent.act)
+    found = rounds(acting)
+    table(found, next(iter(found)), "microseconds")
+    acting = {}
+    for name, cls in (("scikit-learn's", sklearn.ensemble.ExtraTreesRegressor), ("our", ExtraTreesRegressor)):
+        agent = FittedQ(
+            "CartPole-v1", model=cls(50, min_samples_leaf=5), n_iterations=2, train_freq=2000, n_eval_episodes=0,
+            epsilon=0.0, seed=0,
+        ).learn(2000)  # fmt: skip
+        acting[f"one action through {name} ExtraTreesRegressor(50)"] = partial(
+            microseconds, partial(agent.act, obs), 60
+        )
+    found = rounds(acting)
+    table(found, next(iter(found)), "microseconds")
+
+    sizes, rng = [4, 64, 64, 2], np.random.default_rng(0)
+    parameters = mlp.initial_parameters(sizes, rng)
+    x, grad = rng.normal(size=(256, 4)).astype(np.float32), rng.normal(size=(256, 2)).astype(np.float32)
+    nets = {
+        "torch: forward, backward, Adam on 256 rows, 64x64": (
+            torch_mlp.TorchMLP(sizes, parameters, "tanh"),
+            torch_mlp.KERNEL,
+        ),
+        "ours": (mlp.new_mlp(sizes, parameters, "tanh", 256), mlp.KERNEL),
+    }
+    found = rounds({name: partial(microseconds, partial(_update, *net, x, grad), 100) for name, net in nets.items()})
+    table(found, next(iter(found)), "microseconds")
+
+
+def _fresh(agent: QLearning, act: Callable[..., object], obs: object) -> object:
+    """Choose anew each time; a chosen action is otherwise kept until it is taken."""
+    agent._next_action = -1
+    return act(obs)
+
+
+def _update(net: object, kernel: object, x: object, grad: object) -> None:
+    kernel.forward(net, x)
+    kernel.backward(net, x, grad)
+    kernel.improve(net, 1e-4, 0.5)
+
+
+def scores() -> None:
+    """Returns after training, each seed."""
+
+    def report(name: str, make_agent: Callable[[int], object], steps: int) -> None:
+        found, seconds = [], []
+        for seed in SEEDS:
+            start = time.perf_counter()
+            agent = make_agent(seed).learn(steps)
+            seconds.append(time.perf_counter() - start)
+            found.append(evaluate(agent, n_eval_episodes=50).mean)
+        shown = "  ".join(f"{value:6.1f}" for value in found)
+        print(f"{name:66s} {steps:8,} steps  {shown}   {statistics.median(seconds):6.1f} s", flush=True)
+
+    print(f"CartPole-v1, greedy return over 50 episodes, seeds {SEEDS}")
+    report("Reinforce", lambda seed: Reinforce("CartPole-v1", seed=seed), 200_000)
+    for name, cls in (("our", KMeans), ("scikit-learn's", sklearn.cluster.KMeans)):
+        for steps in (300_000,) if cls is KMeans else (100_000,):
+            report(f"QLearning, {name} k-means(64), refitted every 20,000 and carried", lambda seed, cls=cls: QLearning(
+                "CartPole-v1", features=FeatureMap(cls(64, n_init=1), refit_every=20_000), alpha=0.2,
+                epsilon="lin_1_0.01_0.5", seed=seed), steps)  # fmt: skip
+    report("QLearning, our k-means(64), the same for 100,000 steps", lambda seed: QLearning(
+        "CartPole-v1", features=FeatureMap(KMeans(64), refit_every=20_000), alpha=0.2, epsilon="lin_1_0.01_0.5",
+        seed=seed), 100_000)  # fmt: skip
+    report("FittedQ, our extra-trees(50), the best of 50 iterates", lambda seed: FittedQ(
+        "CartPole-v1", model=ExtraTreesRegressor(50, min_samples_leaf=5), gamma=0.98, seed=seed), 5000)  # fmt: skip
+    for name, cls in (("our", ExtraTreesRegressor), ("scikit-learn's", sklearn.ensemble.ExtraTreesRegressor)):
+        report(f"FittedQ, {name} extra-trees(20), iterate 12 unseen", lambda seed, cls=cls: FittedQ(
+            "CartPole-v1", model=cls(20, min_samples_leaf=5), gamma=0.98, n_iterations=12, n_eval_episodes=0, seed=seed,
+        ), 5000)  # fmt: skip
+    report("SB3 PPO, features=PCA(4, whiten=True)", lambda seed: SB3(
+        "PPO", "CartPole-v1", features="pca:4,whiten=true", n_envs=8, n_steps=32, batch_size=256, gae_lambda=0.8,
+        gamma=0.98, n_epochs=20, learning_rate="lin_1e-3", clip_range="lin_0.2", device="cpu", seed=seed,
+    ), 30_000)  # fmt: skip
+
+
+if __name__ == "__main__":
+    asked = sys.argv[1:] or ["speed", "scores"]
+    for part in asked:
+        {"speed": speed, "scores": scores}[part]()
