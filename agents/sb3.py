@@ -151,6 +151,7 @@ class SB3Agent(Agent):
     """
 
     algorithm: ClassVar[type[Any]]
+    chunk_seconds = 0.25  # each part of a rollout costs one more pass of the value network
     model: Any = None
 
     def __init_subclass__(cls) -> None:
@@ -353,10 +354,14 @@ class SB3Agent(Agent):
         model, buffer = self.model, self.model.rollout_buffer
         whole = model.n_steps - buffer.pos
         part = whole if model.use_sde else min(rounds, whole)
-        buffer.reset = lambda: None  # the rollout that goes on is not to be forgotten
+        # A part of a rollout: what came before is not forgotten, and advantages wait until it is whole.
+        buffer.reset = lambda: None
+        if part < whole:
+            buffer.compute_returns_and_advantage = lambda **_: None
         try:
             model.collect_rollouts(model.env, self._callback, buffer, n_rollout_steps=part)
         finally:
+            vars(buffer).pop("compute_returns_and_advantage", None)
             del buffer.reset
         if buffer.full:
             model._update_current_progress_remaining(model.num_timesteps, model._total_timesteps)

@@ -1,4 +1,4 @@
-"""Training: a run in chunks of about 50 ms, by one of two drivers, with callbacks between the chunks.
+"""Training: a run in short chunks (`Agent.chunk_seconds`), by one of two drivers, with callbacks between the chunks.
 
 A chunk never crosses a step at which a callback is due, so what callbacks see does not depend on the machine's speed.
 Ctrl-C ends the run after the chunk, at a whole step, so that what is saved then is consistent; a second one aborts.
@@ -42,7 +42,6 @@ from rlplay.transition import Transition
 if TYPE_CHECKING:
     from rlplay.agent import Agent, Engine
 
-_CHUNK_SECONDS = 0.05
 _ROWS_A_RUN = 100  # log rows of a run by default
 
 
@@ -161,7 +160,7 @@ class Run:
         else:  # numba compiled, or loaded machine code: kept apart from the speed of learning
             self.compile_seconds += seconds
             self.compiled += report["compiled"] - self._report["compiled"]
-            self._report, seconds = report, _CHUNK_SECONDS / 4
+            self._report, seconds = report, self.agent.chunk_seconds / 4
         going = done > 0 or self.agent.busy
         rows = self.agent.statistics.take_new()
         for callback in self.callbacks:
@@ -175,7 +174,7 @@ class Run:
                 callback.on_log()
         if log_is_due:
             self._next_log = self._after_log()
-        growth = min(max(_CHUNK_SECONDS / max(seconds, 1e-9), 0.25), 4.0)
+        growth = min(max(self.agent.chunk_seconds / max(seconds, 1e-9), 0.25), 4.0)
         return (max(int(size * growth), 1) if done == size or growth < 1 else size), going
 
     def _log_is_due(self) -> bool:

@@ -375,3 +375,74 @@ def test_tensorboard(cli, tmp_path):
         events.Tags()["scalars"]
     )
     assert events.Scalars("rollout/ep_rew_mean")[-1].step == 20_000
+
+
+def kill_and_resume(cli, tmp_path, *words, steps):
+    """A run that is killed and resumed ends in the bits of one that was left alone."""
+    straight = cli("train", *words, "-n", str(steps), "--seed", "3", "--eval-freq", "-1", "-f", "straight")
+    assert straight.returncode == 0, straight.stderr
+    command = [sys.executable, "-m", "rlplay", "train", *words, "-n", str(steps), "--seed", "3", "--eval-freq", "-1"]
+    run = subprocess.Popen([*command, "--save-freq", str(steps // 10)], cwd=tmp_path, stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not (saved := list(tmp_path.glob("logs/*/*/rl_model_*_steps.rlp"))) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    run.send_signal(signal.SIGKILL)
+    run.wait()
+    assert saved
+    resumed = cli("train", "--resume", str(saved[0].parent))
+    assert resumed.returncode == 0, resumed.stderr
+    last = [next(tmp_path.glob(f"{folder}/*/*_1/C*.rlp")) for folder in ("straight", "logs")]
+    assert not differences(*(load(path) for path in last))
+
+
+def test_k_means_in_q_learning_survives_a_kill(cli, tmp_path):
+    words = ("--algo", "q-learning", "--env", "CartPole-v1", "--features", "k-means:16,refit_every=2000")
+    kill_and_resume(cli, tmp_path, *words, "--engine", "python", steps=20_000)
+
+
+def test_stable_baselines3_survives_a_kill(cli, tmp_path):
+    words = ("--algo", "sb3/ppo", "--env", "CartPole-v1", "-params", "n_steps:64", "n_envs:2")
+    kill_and_resume(cli, tmp_path, *words, steps=2000)
+
+
+def test_fitted_q_survives_a_kill(cli, tmp_path):
+    words = ("--algo", "fitted-q", "--env", "CartPole-v1", "--model", "extra-trees:n_estimators=5")
+    kill_and_resume(cli, tmp_path, *words, "-params", "train_freq:1000", "n_iterations:4", steps=3000)
+
+
+def test_compare_prints_a_table_and_draws_a_picture(cli, tmp_path):
+    from PIL import Image
+
+    done = cli("compare", "--algo", "reinforce", "q-learning", "--env", "CartPole-v1", "--seed", "0", "1",
+               "--features", "k-means:8", "-n", "4000", "--eval-freq", "1000")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    rows = [line for line in done.stdout.splitlines() if line.startswith("│ ")]
+    assert {row.split()[1] for row in rows} == {"reinforce", "q-learning"}
+    with Image.open(tmp_path / "compare-CartPole-v1.png") as picture:
+        assert picture.size == (1190, 700)
+        pixels = np.asarray(picture.convert("RGB")).reshape(-1, 3)
+    colours = {tuple(pixel) for pixel in np.unique(pixels, axis=0).tolist()}
+    assert {(0, 114, 178), (213, 94, 0)} <= colours  # a line for each agent
+    with np.load(tmp_path / "logs/reinforce/CartPole-v1_1/evaluations.npz") as saved:
+        assert saved["timesteps"].tolist() == [1000, 2000, 3000, 4000]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--algo", "sb3/ppoo", "--env", "CartPole-v1"), "unknown agent 'sb3/ppoo' Did you mean sb3/ppo"),
+        (("--algo", "sb3/sac", "--env", "CartPole-v1"), "SAC needs Box actions and Discrete(2) is not"),
+        (("--algo", "q-learning", "--env", "CartPole-v1"), "QLearning needs finite observations"),
+        (
+            ("--algo", "q-learning", "--env", "CartPole-v1", "--features", "pca:2"),
+            "has no predict to number its states",
+        ),
+        (("--algo", "fitted-q", "--env", "CartPole-v1", "--model", "k-means:3"), "KMeans is a clusterer"),
+        (("--algo", "reinforce", "--env", "CartPole-v1", "--model", "extra-trees"), "reinforce takes no --model"),
+    ],
+)
+def test_models_and_agents_that_do_not_fit_are_named(cli, words, said):
+    done = cli("train", *words, "-n", "100")
+    assert done.returncode == 2
+    assert said in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr

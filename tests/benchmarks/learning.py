@@ -49,10 +49,10 @@ def rounds(contenders: dict[str, Callable[[], float]], count: int = 5) -> dict[s
 
 def table(found: dict[str, list[float]], base: str, unit: str) -> None:
     """Medians and ratios to the base."""
-    print(f"\n{'median of ' + str(len(found[base])) + ' rounds':58s} {unit:>14s} {'ratio':>8s}")
+    print(f"\n{'median of ' + str(len(found[base])) + ' rounds':58s} {unit:>14s} {'ratio':>9s}", flush=True)
     for name, values in found.items():
         ratio = statistics.median(v / b for v, b in zip(values, found[base], strict=True))
-        print(f"{name:58s} {statistics.median(values):14,.1f} {ratio:8.2f}")
+        print(f"{name:58s} {statistics.median(values):14,.1f} {ratio:9.3f}")
 
 
 def per_second(learn: Callable[[int], object], steps: int) -> float:
@@ -98,8 +98,7 @@ def speed() -> None:
     acting = {}
     for name, cls in (("scikit-learn's", sklearn.cluster.KMeans), ("our", KMeans)):
         agent = QLearning("CartPole-v1", features=cls(64, n_init=1), seed=0).learn(2500)
-        acting[f"one action through {name} KMeans(64)"] = partial(microseconds, partial(agent.act, obs), 300)
-        agent.act = partial(_fresh, agent, agent.act)
+        acting[f"one action through {name} KMeans(64)"] = partial(microseconds, partial(_fresh, agent, obs), 300)
     found = rounds(acting)
     table(found, next(iter(found)), "microseconds")
     acting = {}
@@ -128,10 +127,10 @@ def speed() -> None:
     table(found, next(iter(found)), "microseconds")
 
 
-def _fresh(agent: QLearning, act: Callable[..., object], obs: object) -> object:
+def _fresh(agent: QLearning, obs: object) -> object:
     """Choose anew each time; a chosen action is otherwise kept until it is taken."""
     agent._next_action = -1
-    return act(obs)
+    return agent.act(obs)
 
 
 def _update(net: object, kernel: object, x: object, grad: object) -> None:

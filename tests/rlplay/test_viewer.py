@@ -302,3 +302,41 @@ def test_following_takes_over_new_weights(tmp_path):
     path.unlink()
     follower.poll()  # a file that is just being replaced
     assert session.agent.num_timesteps == 5100
+
+
+def test_a_slice_of_a_vector_state_space_shows_values_regions_and_the_state():
+    from rlplay.models.unsupervised import KMeans
+    from rlplay.viewer.slices import Slicer, can_be_sliced, dimension_pairs
+
+    agent = QLearning("CartPole-v1", features=KMeans(6), alpha=0.5, seed=0).learn(4000)
+    env = make("CartPole-v1", render_mode="rgb_array")
+    assert can_be_sliced(env)
+    assert not can_be_sliced(make("FrozenLake-v1"))
+    assert dimension_pairs(env)[0] == (2, 3)  # pole angle and velocity tell most
+    assert len(dimension_pairs(env)) == 6
+    obs = np.array([0.0, 0.0, 0.05, -0.2], np.float32)
+    found = Slicer().slice(agent, env, obs, (2, 3))
+    assert found.names == ("pole angle", "pole velocity")
+    x, y = found.place(obs, (2, 3))
+    cell = round(y * 39), round(x * 39)
+    assert found.regions[cell] == agent.features.index(obs) or len(np.unique(found.regions)) > 1
+    by_region = {int(r): set(found.values[found.regions == r].tolist()) for r in np.unique(found.regions)}
+    assert all(len(values) == 1 for values in by_region.values())  # a cluster has one value
+    assert found.regions_are == "clusters of KMeans"
+
+
+def test_the_window_paints_the_slice_and_the_keys_turn_it():
+    from agents import Reinforce
+
+    pygame.font.init()
+    session = Session(make("CartPole-v1", render_mode="rgb_array"), Reinforce("CartPole-v1", seed=0).learn(3000))
+    session.step()
+    surface, pictures = pygame.Surface((1280, 720)), []
+    place = layout(1280, 720)["map"]
+    for state in (ViewState(), reduce(ViewState(), "slice")):
+        panels.draw(surface, session, state)
+        part = surface.subsurface((place.x, place.y, place.width, place.height))
+        pictures.append(pygame.image.tobytes(part, "RGB"))
+    assert pictures[0] != pictures[1]
+    assert len({pictures[0][i : i + 3] for i in range(0, len(pictures[0]), 3)}) > 40  # a range of colours
+    assert reduce(reduce(ViewState(), "slice"), "slice back").slice == 0
