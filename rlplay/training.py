@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rlplay.callbacks import Callback, ProgressBar, as_callbacks
+from rlplay.callbacks import NEVER, Callback, ProgressBar, as_callbacks
 from rlplay.compiled.cache import compile_report
 from rlplay.compiled.loops import (
     EPISODES,
@@ -119,6 +119,8 @@ class Run:
         self._log_episodes = log_interval
         # A resumed run has rows at the same steps as an undisturbed one.
         self._log_steps = max((target - agent.num_timesteps) // _ROWS_A_RUN, agent.horizon // _ROWS_A_RUN, 1)
+        if not callbacks:
+            self._log_steps = NEVER  # nobody asks for rows
         self._next_log = self._after_log()
         self._every_step = any(c.every_step for c in callbacks)
 
