@@ -122,11 +122,11 @@ class _SeededEpisodes(gym.Env[Any, Any]):
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """One step."""
         env, position, _ = self._lane
-        if isinstance(action, np.generic) or action.ndim == 0:
+        if not action.shape:
             action = action.item()
         _, _, reward, obs, terminated, truncated, info = take_step(env, position, action, self._check)
         self._agent._stepped(position, obs, terminated or truncated)
-        return obs, reward, terminated, truncated, dict(info)
+        return obs, reward, terminated, truncated, info
 
 
 class _Mapped(BaseFeaturesExtractor):  # type: ignore[misc]

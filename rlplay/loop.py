@@ -17,6 +17,7 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
+from rlplay.compiled.cache import compiled
 from rlplay.errors import EnvironmentFault, RlplayError, SpaceError, warn
 from rlplay.making import reference
 from rlplay.spaces import FiniteSpace, is_finite
@@ -130,6 +131,18 @@ def begin_episode(env: gym.Env[Any, Any], position: Position, seed: int, check: 
     position.obs, position.info = check(obs, position), info
 
 
+@compiled
+def _where_it_lies(obs: NDArray[Any], low: NDArray[Any], high: NDArray[Any]) -> int:
+    """0 within the bounds, 1 outside, 2 where a number is NaN or infinite; all [D]. Cheaper than NumPy's checks."""
+    outside = 0
+    for i in range(obs.shape[0]):
+        if not math.isfinite(obs[i]):
+            return 2
+        if obs[i] < low[i] or obs[i] > high[i]:
+            outside = 1
+    return outside
+
+
 class ObservationCheck:
     """Checks an observation against its space and returns a copy that the environment cannot change any more."""
 
@@ -139,6 +152,9 @@ class ObservationCheck:
         self._start = int(self._space.start) if isinstance(self._space, spaces.Discrete) else 0
         self._numbering = FiniteSpace(self._space) if is_finite(self._space) else None
         self._warned = False
+        self._bounds: tuple[NDArray[Any], NDArray[Any]] | None = None
+        if isinstance(self._space, spaces.Box) and self._space.dtype.kind == "f" and len(self._space.shape) == 1:
+            self._bounds = np.ascontiguousarray(self._space.low), np.ascontiguousarray(self._space.high)
 
     def __call__(self, obs: Any, position: Position) -> Any:
         """The observation as the agent may keep it; an EnvironmentFault where it cannot be."""
@@ -149,6 +165,12 @@ class ObservationCheck:
                 return obs.item()
             raise _fault(self._env, f"gave observation {obs!r}, which is not in {self._space},", position)
         if isinstance(self._space, spaces.Box):
+            if self._bounds is not None and type(obs) is np.ndarray and obs.dtype == self._space.dtype:
+                low, high = self._bounds
+                if obs.shape == low.shape:
+                    obs = obs.copy()
+                    if _where_it_lies(obs, low, high) <= self._warned:  # outside is said once
+                        return obs
             return self._box(self._space, obs, position)
         if self._numbering is not None:
             try:

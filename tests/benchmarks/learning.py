@@ -83,16 +83,7 @@ def speed() -> None:
     }
     table(rounds(pole), "Stable-Baselines3 A2C, CartPole, 8 environments", "steps/s")
 
-    for name, settings, steps in (("PPO", {"n_steps": 256}, 2048), ("DQN", {"learning_starts": 100}, 3000)):
-        direct = getattr(stable_baselines3, name)("MlpPolicy", "CartPole-v1", seed=0, device="cpu", **settings)
-        behind = SB3(name, make("CartPole-v1", dynamics="gymnasium"), seed=0, device="cpu", **settings)
-        native = SB3(name, "CartPole-v1", seed=0, device="cpu", **settings)
-        found = rounds({
-            f"{name} of Stable-Baselines3 (with its Monitor)": partial(per_second, direct.learn, steps),
-            f"SB3({name!r}) on the same environment": partial(per_second, behind.learn, steps),
-            f"SB3({name!r}) on the native twin": partial(per_second, native.learn, steps),
-        }, 7)  # fmt: skip
-        table(found, f"{name} of Stable-Baselines3 (with its Monitor)", "steps/s")
+    adapter()
 
     obs = np.array([0.1, 0.2, -0.05, 0.3], np.float32)
     acting = {}
@@ -125,6 +116,41 @@ def speed() -> None:
     }
     found = rounds({name: partial(microseconds, partial(_update, *net, x, grad), 100) for name, net in nets.items()})
     table(found, next(iter(found)), "microseconds")
+
+
+def adapter() -> None:
+    """What the adapter adds to Stable-Baselines3, part by part: whole runs differ by more than that from noise alone.
+
+    A step costs ours in place of its Monitor; a chunk costs the switch of random states and one value of the last
+    observation. Both are set against the time of Stable-Baselines3's own learn, a step.
+    """
+    plain = make_vec_env("CartPole-v1", n_envs=1, seed=0)
+    agent = SB3("PPO", make("CartPole-v1", dynamics="gymnasium"), seed=0, device="cpu")
+    plain.reset(), agent.vec_env.reset()
+    action, last = np.array([0]), torch.zeros(1, 4)
+
+    def switch() -> None:
+        with agent._random(), torch.no_grad():
+            agent.model.policy.predict_values(last)
+
+    found = rounds({
+        "a step of its DummyVecEnv and Monitor": partial(microseconds, lambda: plain.step(action), 2000),
+        "a step of ours": partial(microseconds, lambda: agent.vec_env.step(action), 2000),
+        "a chunk: random states and one value": partial(microseconds, switch, 200),
+    }, 7)  # fmt: skip
+    table(found, "a step of its DummyVecEnv and Monitor", "microseconds")
+    theirs, ours, chunk = (statistics.median(values) for values in found.values())
+    for name, settings, steps in (
+        ("PPO", {"n_steps": 256}, 1024),
+        ("A2C", {}, 2000),
+        ("DQN", {"learning_starts": 100}, 3000),
+    ):
+        direct = getattr(stable_baselines3, name)("MlpPolicy", "CartPole-v1", seed=0, device="cpu", **settings)
+        step = statistics.median(rounds({name: lambda d=direct, n=steps: 1e6 / per_second(d.learn, n)}, 3)[name])
+        added = ours - theirs + chunk * step / (agent.chunk_seconds * 1e6)
+        print(
+            f"{name}: {step:,.0f} microseconds a step of its learn; the adapter adds {added:+.1f}, {added / step:+.2%}"
+        )
 
 
 def _fresh(agent: QLearning, obs: object) -> object:
