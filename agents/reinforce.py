@@ -35,7 +35,7 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rlplay import Agent, Probe
+from rlplay import Agent, Probe, saving
 from rlplay.agent import StateArrays
 from rlplay.compiled.cache import compiled
 from rlplay.compiled.loops import Rule
@@ -256,11 +256,15 @@ class Reinforce(Agent):
         }  # fmt: skip
         for name, net in (("policy", self.policy), ("baseline", self.baseline)):
             found.update({f"{name}/{part}": array for part, array in self.kernel.arrays(net).items()})
-        found.update({f"batch/{name}": array for name, array in self.batch._asdict().items()})
+        batch, n = self.batch, int(self.batch.counters[ROWS])
+        rows = {"obs": batch.obs, "actions": batch.actions, "rewards": batch.rewards, "ends": batch.ends}
+        found.update({f"batch/{name}": array[:n] for name, array in {**rows, "beyond": batch.beyond}.items()})
+        found.update({"batch/action": batch.action, "batch/counters": batch.counters})
         return found | (self.features.arrays() if self.features is not None else {})
 
     def load_arrays(self, arrays: StateArrays) -> None:
         """Take the arrays of a file, into torch modules too."""
+        saving.copy_into("batch/counters", arrays, self.batch.counters)  # they say how many rows there are
         super().load_arrays(arrays)
         for name, net in (("policy", self.policy), ("baseline", self.baseline)):
             self.kernel.restore(net, {n.removeprefix(f"{name}/"): a for n, a in arrays.items() if n.startswith(name)})

@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 
 from rlplay import registry, saving
-from rlplay.agent import Agent
+from rlplay.agent import Agent, NoEnvironment
 from rlplay.errors import HyperparameterError, RlplayError
 from rlplay.evaluation import evaluate
 from rlplay.hyperparameters import Range, Sizes, declared
@@ -230,6 +230,10 @@ def check_save_and_load(agent_id: str, env_id: str, steps: int = 3000, **setting
         path = agent.save(Path(folder) / "a file with spaces and ünïcode")
         _equal(agent, type(agent).load(path), "the saved and the loaded agent")
         _equal(agent, saving.load(path, env_id), "the saved agent and one loaded with an environment")
+        spaces_only = NoEnvironment(agent.observation_space, agent.action_space, env_id)
+        obs, _ = make(env_id).reset(seed=3)
+        actions = [one.predict(obs, deterministic=True)[0] for one in (agent, saving.load(path, spaces_only))]
+        assert np.array_equal(*actions), f"{agent_id}: loaded without its environment it acts otherwise"
 
 
 def check_learn_in_parts(agent_id: str, env_id: str, steps: int = 3000, **settings: Any) -> None:
