@@ -257,7 +257,7 @@ class Reinforce(Agent):
         for name, net in (("policy", self.policy), ("baseline", self.baseline)):
             found.update({f"{name}/{part}": array for part, array in self.kernel.arrays(net).items()})
         batch, n = self.batch, int(self.batch.counters[ROWS])
-        rows = {"obs": batch.obs, "actions": batch.actions, "rewards": batch.rewards, "ends": batch.ends}
+        rows: StateArrays = {"obs": batch.obs, "actions": batch.actions, "rewards": batch.rewards, "ends": batch.ends}
         found.update({f"batch/{name}": array[:n] for name, array in {**rows, "beyond": batch.beyond}.items()})
         found.update({"batch/action": batch.action, "batch/counters": batch.counters})
         return found | (self.features.arrays() if self.features is not None else {})

@@ -34,7 +34,7 @@ from stable_baselines3.common.type_aliases import TrainFreq, TrainFrequencyUnit
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
 from rlplay import Agent, Probe
-from rlplay.agent import Engine, StateArrays
+from rlplay.agent import Engine, NoEnvironment, StateArrays
 from rlplay.compiled.pcg64 import random_seed
 from rlplay.errors import CheckpointError, HyperparameterError, SpaceError, UsageError, unknown
 from rlplay.features import BoundFeatures
@@ -233,13 +233,16 @@ class SB3Agent(Agent):
         lanes = [Lane(self.env, self.position, self.seeds)]
         ref = reference(self.env)
         for number in range(1, self._settings["n_envs"]):
-            if self.env.spec is None and not ref.id:
+            if isinstance(self.env, NoEnvironment):
+                lanes.append(Lane(copy.copy(self.env), Position(), stream(self.seed, f"environment {number}")))
+                continue
+            if not ref.id:
                 raise UsageError(
                     f"n_envs={self._settings['n_envs']} needs environments made anew, and this one has no id",
                     "Give its id, or package.module:Class",
                 )
             native = "auto" if ref.dynamics.startswith("native") else "gymnasium"
-            env = copy.copy(self.env) if not ref.id else remake(ref, dynamics=native)
+            env = remake(ref, dynamics=native)
             lanes.append(Lane(env, Position(), stream(self.seed, f"environment {number}")))
         return lanes
 
