@@ -151,8 +151,8 @@ class KMeans(ClusterMixin, TransformerMixin, BaseEstimator):  # type: ignore[mis
 
     Example:
         >>> points = np.array([[0.0, 0.0], [0.0, 1.0], [9.0, 9.0], [9.0, 8.0]])
-        >>> KMeans(2, random_state=0).fit(points).cluster_centers_[:, 0].tolist()
-        [9.0, 0.0]
+        >>> sorted(KMeans(2, random_state=0).fit(points).cluster_centers_.tolist())
+        [[0.0, 0.5], [9.0, 8.5]]
     """
 
     def __init__(
