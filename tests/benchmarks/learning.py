@@ -180,14 +180,14 @@ def scores() -> None:
 
     print(f"CartPole-v1, greedy return over 50 episodes, seeds {SEEDS}")
     report("Reinforce", lambda seed: Reinforce("CartPole-v1", seed=seed), 200_000)
-    for name, cls in (("our", KMeans), ("scikit-learn's", sklearn.cluster.KMeans)):
-        for steps in (300_000,) if cls is KMeans else (100_000,):
-            report(f"QLearning, {name} k-means(64), refitted every 20,000 and carried", lambda seed, cls=cls: QLearning(
-                "CartPole-v1", features=FeatureMap(cls(64, n_init=1), refit_every=20_000), alpha=0.2,
-                epsilon="lin_1_0.01_0.5", seed=seed), steps)  # fmt: skip
-    report("QLearning, our k-means(64), the same for 100,000 steps", lambda seed: QLearning(
-        "CartPole-v1", features=FeatureMap(KMeans(64), refit_every=20_000), alpha=0.2, epsilon="lin_1_0.01_0.5",
-        seed=seed), 100_000)  # fmt: skip
+    for name, cls, steps in (
+        ("our", KMeans, 500_000),
+        ("our", KMeans, 100_000),
+        ("scikit-learn's", sklearn.cluster.KMeans, 100_000),
+    ):
+        report(f"QLearning, {name} k-means(64), refitted and carried", lambda seed, cls=cls: QLearning(
+            "CartPole-v1", features=FeatureMap(cls(64, n_init=1), refit_every=50_000), alpha="lin_0.3_0.01",
+            epsilon="lin_1_0.01_0.5", seed=seed), steps)  # fmt: skip
     report("FittedQ, our extra-trees(50), the best of 50 iterates", lambda seed: FittedQ(
         "CartPole-v1", model=ExtraTreesRegressor(50, min_samples_leaf=5), gamma=0.98, seed=seed), 5000)  # fmt: skip
     for name, cls in (("our", ExtraTreesRegressor), ("scikit-learn's", sklearn.ensemble.ExtraTreesRegressor)):

@@ -182,8 +182,8 @@ def test_a_third_partys_transformer_is_loaded_once_it_is_registered(tmp_path):
 @pytest.mark.slow
 def test_refitted_and_carried_clusters_balance_the_pole():
     for seed in (0, 1, 2):
-        features = FeatureMap(KMeans(64), refit_every=20_000)
-        agent = QLearning("CartPole-v1", features=features, alpha=0.2, epsilon="lin_1_0.01_0.5", seed=seed).learn(
-            300_000
-        )
+        features = FeatureMap(KMeans(64), refit_every=50_000)
+        agent = QLearning(
+            "CartPole-v1", features=features, alpha="lin_0.3_0.01", epsilon="lin_1_0.01_0.5", seed=seed
+        ).learn(500_000)  # fmt: skip
         assert evaluate(agent, n_eval_episodes=50).mean >= 200
