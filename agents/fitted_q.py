@@ -335,6 +335,15 @@ class FittedQ(Agent):
             if values is not None:
                 values.lowest = float(lowest)
 
+    def extra_state(self) -> dict[str, Any]:
+        """Whether the iterate that acts is that of the iteration before: then it is kept once."""
+        return {"acting_is_latest": self.values is not None and self.latest is self.values}
+
+    def restore_extra(self, state: dict[str, Any]) -> None:
+        """Put back what `extra_state` gave."""
+        if state["acting_is_latest"]:
+            self.latest = self.values
+
     def models(self) -> dict[str, Any]:
         """The regressors that act, and those of the iteration before while a fit runs."""
         found = {}
@@ -350,5 +359,3 @@ class FittedQ(Agent):
             mine = [models.get(f"{name}/{i}") for i in range(count)]
             if any(model is not None for model in mine):
                 setattr(self, "values" if name == "acting" else "latest", ActionValues(mine, self.n_actions))
-        if self.latest is None:
-            self.latest = self.values

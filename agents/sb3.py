@@ -182,6 +182,7 @@ class SB3Agent(Agent):
         self._require_spaces()
         self._random, self._private = RandomStates(self.seed), RandomStates(self.seed)
         self._window = 0  # steps (or episodes) since the last update of an off-policy algorithm
+        self._collected = 0  # steps of all environments in that window
         self._lanes = self._make_lanes()
         self.vec_env: Any = DummyVecEnv([lambda lane=lane: _SeededEpisodes(self, lane) for lane in self._lanes])
         if self._settings["features"] is not None:
@@ -393,8 +394,6 @@ class SB3Agent(Agent):
                     model.train(batch_size=model.batch_size, gradient_steps=steps)
             self._window = self._collected = 0
         self._refit_if_due()
-
-    _collected = 0
 
     def _refit_if_due(self) -> None:
         if self.features is not None and self.features.due():

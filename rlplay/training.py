@@ -152,7 +152,7 @@ class Run:
         if self._log_episodes is None:
             due = min(due, self._next_log)
         wanted = 1 if self._every_step else max(min(size, due - now), 1)
-        start = time.perf_counter()
+        start, was_busy = time.perf_counter(), self.agent.busy
         done = self.agent.advance(wanted, self.engine)
         seconds = time.perf_counter() - start
         report = compile_report()
@@ -163,7 +163,7 @@ class Run:
             self.compile_seconds += seconds
             self.compiled += report["compiled"] - self._report["compiled"]
             self._report, seconds = report, self.agent.chunk_seconds / 4
-        going = done > 0 or self.agent.busy
+        going = done > 0 or was_busy or self.agent.busy
         rows = self.agent.statistics.take_new()
         for callback in self.callbacks:
             callback.on_episodes(rows)

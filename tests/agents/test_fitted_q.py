@@ -92,6 +92,20 @@ def test_a_fit_is_resumed_in_its_middle(tmp_path):
     assert not differences(whole, again)
 
 
+def test_a_second_fit_is_resumed_at_its_start(tmp_path):
+    def new():
+        return FittedQ("CartPole-v1", model="extra-trees:3", n_iterations=3, train_freq=150, n_eval_episodes=2, seed=0)
+
+    whole, half = new().learn(300), new()
+    half.horizon = 300
+    while half.counts[1] < 2:  # the second fit is due and nothing of it is done
+        half.advance(300, "python")
+    again = load(half.save(tmp_path / "half"))
+    assert again.latest is None
+    again.learn(0, reset_num_timesteps=False)
+    assert not differences(whole, again)
+
+
 def test_an_action_that_never_occurs_is_named_and_the_rest_learned():
     agent = FittedQ("test/Chain-v0", model="decision-tree", train_freq=50, n_iterations=3, n_eval_episodes=0, seed=0)
     agent.learn(49)

@@ -12,7 +12,7 @@ from rlplay.errors import EnvironmentFault, SpaceError
 from rlplay.making import reference
 
 
-def test_a_thousand_episodes_to_the_bit():
+def test_three_hundred_episodes_to_the_bit():
     own, native, rng = gym.make("CartPole-v1"), make("CartPole-v1"), np.random.default_rng(0)
     assert isinstance(native, NativeEnv)
     assert reference(native).exact
