@@ -6,23 +6,61 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 _HOMES = {
+    "DifferentialSarsa": "differential_sarsa",
+    "DoubleQLearning": "double_q_learning",
+    "DoubleSarsa": "double_q_learning",
+    "DynaQ": "dyna_q",
+    "DynaQPlus": "dyna_q_plus",
+    "EpsilonGreedy": "epsilon_greedy",
     "ExpectedSarsa": "expected_sarsa",
     "FittedQ": "fitted_q",
+    "GradientBandit": "gradient_bandit",
+    "MonteCarlo": "monte_carlo",
+    "NStepSarsa": "n_step_sarsa",
+    "OffPolicyMonteCarlo": "off_policy_monte_carlo",
+    "PolicyEvaluation": "policy_evaluation",
+    "PolicyIteration": "policy_iteration",
+    "PrioritizedSweeping": "prioritized_sweeping",
     "QLearning": "q_learning",
+    "RealTimeDP": "real_time_dp",
     "Reinforce": "reinforce",
-    "SB3": "sb3",
     "Sarsa": "sarsa",
+    "SarsaLambda": "sarsa_lambda",
+    "SB3": "sb3",
+    "TDPrediction": "td_prediction",
+    "ThompsonSampling": "thompson_sampling",
+    "UCB": "ucb",
     "ValueIteration": "value_iteration",
+    "WatkinsQLambda": "watkins_q_lambda",
 }
 
 if TYPE_CHECKING:
+    from agents.differential_sarsa import DifferentialSarsa as DifferentialSarsa
+    from agents.double_q_learning import DoubleQLearning as DoubleQLearning
+    from agents.double_q_learning import DoubleSarsa as DoubleSarsa
+    from agents.dyna_q import DynaQ as DynaQ
+    from agents.dyna_q_plus import DynaQPlus as DynaQPlus
+    from agents.epsilon_greedy import EpsilonGreedy as EpsilonGreedy
     from agents.expected_sarsa import ExpectedSarsa as ExpectedSarsa
     from agents.fitted_q import FittedQ as FittedQ
+    from agents.gradient_bandit import GradientBandit as GradientBandit
+    from agents.monte_carlo import MonteCarlo as MonteCarlo
+    from agents.n_step_sarsa import NStepSarsa as NStepSarsa
+    from agents.off_policy_monte_carlo import OffPolicyMonteCarlo as OffPolicyMonteCarlo
+    from agents.policy_evaluation import PolicyEvaluation as PolicyEvaluation
+    from agents.policy_iteration import PolicyIteration as PolicyIteration
+    from agents.prioritized_sweeping import PrioritizedSweeping as PrioritizedSweeping
     from agents.q_learning import QLearning as QLearning
+    from agents.real_time_dp import RealTimeDP as RealTimeDP
     from agents.reinforce import Reinforce as Reinforce
     from agents.sarsa import Sarsa as Sarsa
+    from agents.sarsa_lambda import SarsaLambda as SarsaLambda
     from agents.sb3 import SB3 as SB3
+    from agents.td_prediction import TDPrediction as TDPrediction
+    from agents.thompson_sampling import ThompsonSampling as ThompsonSampling
+    from agents.ucb import UCB as UCB
     from agents.value_iteration import ValueIteration as ValueIteration
+    from agents.watkins_q_lambda import WatkinsQLambda as WatkinsQLambda
 
 __all__ = list(_HOMES)
 

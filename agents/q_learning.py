@@ -20,23 +20,22 @@ the value of S' still counts when an episode is only truncated.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rlplay import Agent, Probe
-from rlplay.agent import StateArrays
-from rlplay.compiled.cache import compiled
+from rlplay import Probe
+from rlplay.compiled.cache import in_place
 from rlplay.compiled.loops import Rule
 from rlplay.hyperparameters import Discount, Exploration, FeaturesLike, InitialValue, StepSize
 from rlplay.making import EnvLike
-from rlplay.schedules import scheduled, tabulate
-from rlplay.seeding import stream
-from rlplay.tabular import epsilon_greedy, epsilon_greedy_probabilities, greatest
+from rlplay.schedules import visited
+from rlplay.tabular import TableAgent, act_epsilon_greedy, greatest
 
 
-@compiled
+@in_place
 def update(
     q: NDArray[np.float64], s: int, a: int, r: float, s_next: int, terminated: bool, alpha: float, gamma: float
 ) -> float:
@@ -47,23 +46,16 @@ def update(
     return td_error
 
 
-@compiled
-def act(memory: Any, s: int, progress: float) -> int:
-    """The loop's way to the ε-greedy policy."""
-    q, alpha, gamma, epsilon, rng = memory
-    return epsilon_greedy(q, s, scheduled(epsilon, progress), rng)
-
-
-@compiled
+@in_place
 def learn(
     memory: Any, s: int, a: int, r: float, s_next: int, a_next: int, terminated: bool, truncated: bool, progress: float
 ) -> float:
     """The loop's way to the update."""
     q, alpha, gamma, epsilon, rng = memory
-    return update(q, s, a, r, s_next, terminated, scheduled(alpha, progress), gamma)
+    return update(q, s, a, r, s_next, terminated, visited(alpha, s, a, progress), gamma)
 
 
-class QLearning(Agent):
+class QLearning(TableAgent):
     """Tabular Q-learning for finite observations and actions.
 
     Example:
@@ -73,7 +65,7 @@ class QLearning(Agent):
     """
 
     id = "q-learning"
-    rule = Rule(act, learn)
+    rule = Rule(act_epsilon_greedy, learn)
 
     def __init__(
         self,
@@ -89,21 +81,10 @@ class QLearning(Agent):
         super().__init__(
             env, seed=seed, alpha=alpha, gamma=gamma, epsilon=epsilon, initial_value=initial_value, features=features
         )
-        self.q = np.full(self.require_finite(), float(initial_value))  # [S, A]
-        self.epsilon, self.rng = tabulate(epsilon), stream(self.seed, "exploration")
-        self.memory = (self.q, tabulate(alpha), float(gamma), self.epsilon, self.rng)
+        self.q, self.epsilon = self.table("q", initial_value), self.rate("epsilon", by_state=True)
+        self.memory = (self.q, self.rate("alpha"), float(gamma), self.epsilon, self.rng)
 
     def probe(self, observation: Any) -> Probe:
         """Action values and the ε-greedy policy over them; the value is that of the greedy policy."""
-        q = self.q[self.state_indices(observation)]  # [B, A]
-        probabilities = epsilon_greedy_probabilities(q, scheduled(self.epsilon, self.progress))
-        return Probe(action_values=q, action_probabilities=probabilities, value=q.max(axis=1))
-
-    def arrays(self) -> StateArrays:
-        """The table and the state of the exploration's generator."""
-        return {"q": self.q, "exploration": self.rng, **(self.features.arrays() if self.features else {})}
-
-    def carry(self, nearest: NDArray[np.int64] | None) -> None:
-        """Each cluster of a new fit takes the values of the nearest old one."""
-        if nearest is not None:
-            self.q[:] = self.q[nearest]
+        probe = super().probe(observation)
+        return replace(probe, value=probe.action_values.max(axis=1))  # type: ignore[union-attr]

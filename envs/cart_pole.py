@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rlplay.compiled.cache import compiled
+from rlplay.compiled.cache import in_place
 from rlplay.compiled.native import NativeDynamics, Twin
 from rlplay.compiled.pcg64 import random
 
@@ -29,14 +29,14 @@ PARAMETERS = (
 _START = 0.05  # each state variable starts within -0.05 and 0.05
 
 
-@compiled
+@in_place
 def reset(parameters: NDArray[np.float64], state: NDArray[np.float64], rng: NDArray[np.uint64]) -> None:
     """The start of an episode: four uniform numbers."""
     for i in range(4):
         state[i] = -_START + (_START - -_START) * random(rng)
 
 
-@compiled
+@in_place
 def step(
     parameters: NDArray[np.float64], state: NDArray[np.float64], action: int, rng: NDArray[np.uint64]
 ) -> tuple[float, bool]:
@@ -56,7 +56,7 @@ def step(
     return 1.0, abs(state[0]) > largest_x or abs(state[2]) > largest_angle
 
 
-@compiled
+@in_place
 def observe(parameters: NDArray[np.float64], state: NDArray[np.float64], obs: NDArray[np.float32]) -> None:
     """The observation is the state, in float32."""
     for i in range(4):

@@ -2,25 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
 import pygame
-from numpy.typing import NDArray
 
 from envs.grid_map import Cell, GridMap
 
 FLOOR, EDGE, WALL = (246, 244, 238), (222, 218, 208), (72, 78, 92)
 GOAL, HOLE, CLIFF, ICE = (88, 178, 110), (52, 60, 78), (196, 92, 72), (206, 228, 240)
 START, JUMP, WIND, AGENT = (236, 214, 150), (190, 170, 220), (150, 170, 190), (58, 110, 200)
-
-
-def image(grid: GridMap, state: int, cell_size: int) -> NDArray[np.uint8]:
-    """The grid with the agent on it, shape [rows * cell_size, columns * cell_size, 3], uint8."""
-    surface = draw(grid, state, cell_size)
-    width, height = surface.get_size()
-    pixels = np.frombuffer(pygame.image.tobytes(surface, "RGB"), dtype=np.uint8)
-    return pixels.reshape(height, width, 3).copy()
 
 
 def draw(grid: GridMap, state: int, cell_size: int) -> pygame.Surface:
@@ -85,23 +73,3 @@ def _draw_wind(surface: pygame.Surface, rect: pygame.Rect, strength: int) -> Non
         x, y = rect.centerx, rect.y + size * (0.62 + 0.16 * k)
         points = [(x - size * 0.12, y + size * 0.1), (x, y), (x + size * 0.12, y + size * 0.1)]
         pygame.draw.lines(surface, WIND, False, points, max(size // 20, 1))
-
-
-def show(window: Any, grid: GridMap, state: int, cell_size: int, fps: int) -> tuple[Any, Any]:
-    """Show the grid in a window (render_mode="human"), at a steady pace; returns window and clock."""
-    surface = draw(grid, state, cell_size)
-    if window is None:
-        pygame.display.init()
-        pygame.display.set_caption(grid.title)
-        window = (pygame.display.set_mode(surface.get_size()), pygame.time.Clock())
-    screen, clock = window
-    pygame.event.pump()
-    screen.blit(surface, (0, 0))
-    pygame.display.flip()
-    clock.tick(fps)
-    return window
-
-
-def close() -> None:
-    """Close the window, leaving the rest of pygame to whoever started it."""
-    pygame.display.quit()

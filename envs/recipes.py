@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from envs import cart_pole
+from envs import blackjack, cart_pole
 
 # What the one-command demo trains: chosen so that learning is seen within a minute.
 DEMO = {
@@ -31,6 +31,14 @@ NOT_THE_TABLE = {
 
 # Native twins of Gymnasium's environments.
 TWINS = {"CartPole-v1": cart_pole.TWIN}
+
+# Transition tables of environments that publish none: (env) -> a table, or None with these arguments.
+TABLES = {"Blackjack-v1": blackjack.table}
+
+# Policies that are told by a name: (observation) -> action.
+POLICIES = {
+    "Blackjack-v1": {"stick-on-20": blackjack.stick_on_20},
+}
 
 ACTION_NAMES = {
     "CartPole-v1": ["left", "right"],

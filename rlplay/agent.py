@@ -45,6 +45,7 @@ class Agent(ABC):
         id: the id under which the agent is registered.
         rule: the learning rule as compiled functions, None for agents that override `advance`.
         timestep: what one timestep is, for progress bars: ``"step"`` of the environment or ``"sweep"``.
+        needs_model: whether it acts by its environment's model, so that it cannot act without one.
         chunk_seconds: about how long `advance` works before callbacks, progress bars and Ctrl-C have their turn.
         memory: what the rule works on: a tuple of arrays and scalars.
         features: the feature map between the observation and the rule, or None.
@@ -62,6 +63,7 @@ class Agent(ABC):
     id: ClassVar[str] = ""
     rule: Rule | None = None
     timestep: ClassVar[str] = "step"
+    needs_model: ClassVar[bool] = False
     chunk_seconds: ClassVar[float] = 0.05
     memory: tuple[Any, ...] = ()
     features: BoundFeatures | None = None

@@ -16,7 +16,7 @@ from typing import Annotated, Any, get_args, get_origin
 import numpy as np
 
 from rlplay.errors import CheckpointError, HyperparameterError, UsageError, unknown
-from rlplay.schedules import ScheduleLike, tabulate
+from rlplay.schedules import ScheduleLike, falls_with_visits, tabulate, visit_power
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,7 @@ class Range:
         open_low: whether ``low`` itself is excluded.
         integer: whether only whole numbers are taken.
         schedule: whether a schedule may stand in place of a number.
+        visits: whether it may fall with visits (``"1/n"``).
         remedy: what to do when a value is outside, in one sentence.
     """
 
@@ -39,6 +40,7 @@ class Range:
     open_low: bool = False
     integer: bool = False
     schedule: bool = False
+    visits: bool = False
     remedy: str = ""
 
     def __str__(self) -> str:
@@ -51,6 +53,9 @@ class Range:
 
     def check(self, owner: str, name: str, value: Any) -> Any:
         """The value in its plain type, or a HyperparameterError that names owner, value, range and remedy."""
+        if self.visits and falls_with_visits(value):
+            visit_power(value)
+            return value
         if self.schedule and (isinstance(value, str) or callable(value) or np.ndim(value) == 1):
             for number in tabulate(value):
                 if not self.low <= number <= self.high:  # a schedule may end at an excluded bound: lin_0.1 ends at 0
@@ -196,7 +201,30 @@ class Regressor:
         return require_regressor(value, owner)
 
 
-Rule = Range | Choice | Sizes | Settings | Either | Features | Regressor
+@dataclass(frozen=True)
+class Policy:
+    """A hyperparameter that is a policy: a name, one action for each state, or probabilities; see `rlplay.policies`."""
+
+    meaning: str
+    optional: bool = False
+
+    def __str__(self) -> str:
+        return "random | a name | actions [S] | probabilities [S, A]" + (" | None" if self.optional else "")
+
+    def check(self, owner: str, name: str, value: Any) -> Any:
+        """The policy in plain types; its shape is checked with the environment."""
+        if (self.optional and value is None) or (isinstance(value, str) and value):
+            return value
+        try:
+            table = np.asarray(value, dtype=np.float64)
+        except (TypeError, ValueError):
+            table = np.zeros(0)
+        if table.ndim not in (1, 2) or not table.size or not np.isfinite(table).all():
+            raise HyperparameterError(f"{owner}: {name}={value!r} is not a policy", f"Give {self}")
+        return np.asarray(value).tolist()
+
+
+Rule = Range | Choice | Sizes | Settings | Either | Features | Regressor | Policy
 
 LearningRate = Annotated[
     ScheduleLike,
@@ -206,18 +234,28 @@ LearningRate = Annotated[
 FeaturesLike = Annotated[Any, Features("an unsupervised model between the observation and the agent")]
 StepSize = Annotated[
     ScheduleLike,
-    Range("step size α: how far a value moves towards its target", 0, 1, open_low=True, schedule=True,
-          remedy="Small steps average noise, 1 overwrites: 0.1 is a good start"),
+    Range("step size α: how far a value moves towards its target", 0, 1, open_low=True, schedule=True, visits=True,
+          remedy="Small steps average noise, 1 overwrites: 0.1 is a good start; 1/n averages all visits"),
 ]  # fmt: skip
 Discount = Annotated[
     float, Range("discount γ of future rewards, a step", 0, 1, remedy="0.99 looks about 100 steps ahead")
 ]
 Exploration = Annotated[
     ScheduleLike,
-    Range("exploration ε: probability of a random action", 0, 1, schedule=True,
-          remedy="0.1 explores in every tenth step; lin_1_0.05 goes from 1 to 0.05"),
+    Range("exploration ε: probability of a random action", 0, 1, schedule=True, visits=True,
+          remedy="0.1 explores in every tenth step; lin_1_0.05 goes from 1 to 0.05; 1/n falls with visits"),
 ]  # fmt: skip
 InitialValue = Annotated[float, Range("value of every action at the start; above the truth it drives exploration")]
+TraceDecay = Annotated[
+    float, Range("trace decay λ: 0 looks one step ahead, 1 to the end", 0, 1, remedy="0.9 is a good start")
+]
+PlanningSteps = Annotated[
+    int, Range("planning steps after each real step", 0, 100_000, integer=True, remedy="5 to 50 is usual")
+]
+PolicyLike = Annotated[Any, Policy("the policy that is followed, not learned")]
+Accuracy = Annotated[
+    float, Range("stop when no value changes by more than θ in a sweep", 0, remedy="1e-9 is exact for people")
+]
 
 
 @dataclass(frozen=True)

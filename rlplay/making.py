@@ -7,17 +7,19 @@ import importlib
 import json
 import sys
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 from weakref import WeakKeyDictionary
 
 import gymnasium as gym
+import numpy as np
 from gymnasium.envs.registration import EnvSpec
+from numpy.typing import NDArray
 
 from rlplay import registry
 from rlplay.compiled.native import NativeEnv, Twin, same_numbers
-from rlplay.compiled.table import TableEnv, agreement, table_of
+from rlplay.compiled.table import TableEnv, agreement, has_table, table_of
 from rlplay.errors import SpaceError, UsageError, unknown
 
 DynamicsChoice = Literal["auto", "native", "gymnasium"]
@@ -111,6 +113,19 @@ def remake(ref: EnvReference, **kwargs: Any) -> gym.Env[Any, Any]:
     return make(ref.id, **{**ref.kwargs, **kwargs})
 
 
+def with_first_states(env: gym.Env[Any, Any], start: NDArray[np.float64]) -> TableEnv:
+    """The environment through its table, with other first states, by their probabilities [S].
+
+    Raises:
+        SpaceError: the environment has no table.
+    """
+    ref, table = reference(env), table_of(env)
+    limit = (env.spec.max_episode_steps if env.spec else None) or 0
+    made = TableEnv(table.starting(start), env.observation_space, env.action_space, limit, env.spec)
+    _references[made] = replace(ref, dynamics="native, with first states of its own", exact=False)
+    return made
+
+
 def known_env_ids() -> list[str]:
     """Every environment id that can be named: Gymnasium's registry and what plug-ins offer."""
     return sorted({*gym.registry, *registry.env_ids()})
@@ -202,7 +217,7 @@ def _no_native(made: gym.Env[Any, Any], ref: EnvReference, spec: EnvSpec) -> str
             return words
     if ref.id in registry.recipes("TWINS"):
         return ""
-    if getattr(made.unwrapped, "P", None) is None:
+    if not has_table(made):
         return "it has no native twin and no transition table (env.unwrapped.P)"
     try:
         table_of(made)

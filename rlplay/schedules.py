@@ -3,17 +3,21 @@
 A schedule is a table of values at equally spaced points of training progress, from 0 (the first step) to 1 (the
 horizon: the total of the first ``learn``), with straight lines between them. One number is a constant, two are a
 line. So every schedule is a small array: it is saved as numbers, and compiled code reads it.
+
+Tables may also let a quantity fall with the visits of each entry, ``"1/n"`` (the sample average) or ``"1/n_0.8"``
+(n to the power -0.8): a `Rate` is a schedule of either kind.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rlplay.compiled.cache import compiled
+from rlplay.compiled.cache import in_place
 from rlplay.errors import HyperparameterError
 
 # What a user may give for a schedule: a number, a name such as "lin_1_0.05", a callable of remaining progress (1 to 0).
@@ -21,9 +25,10 @@ ScheduleLike = float | str | Callable[[float], float] | Sequence[float]
 
 _POINTS = 1025  # points at which curves and callables are tabulated
 _FORMS = "a number, lin_START, lin_START_END, lin_START_END_FRACTION, or exp_START_END[_FRACTION]"
+_BY_VISITS = "1/n"
 
 
-@compiled
+@in_place
 def scheduled(values: NDArray[np.float64], progress: float) -> float:
     """The value of a schedule at a training progress in [0, 1]; the last value beyond."""
     last = values.shape[0] - 1
@@ -32,6 +37,62 @@ def scheduled(values: NDArray[np.float64], progress: float) -> float:
     place = progress * last
     left = int(place)
     return values[left] + (values[left + 1] - values[left]) * (place - left)
+
+
+class Rate(NamedTuple):
+    """A step size or exploration rate for compiled code.
+
+    Attributes:
+        values: the schedule over training [K]; or, where it falls with visits, the power [1]. float64.
+        visits: how often each entry was visited, float64 [S, A] (or [S, 1]); of shape [0, 0] for a schedule.
+    """
+
+    values: NDArray[np.float64]
+    visits: NDArray[np.float64]
+
+
+@in_place
+def visited(rate: Rate, s: int, a: int, progress: float) -> float:
+    """The rate at an entry that is visited now: the visit counts."""
+    if rate.visits.shape[0] == 0:
+        return scheduled(rate.values, progress)
+    rate.visits[s, a] += 1.0
+    return rate.visits[s, a] ** -rate.values[0]
+
+
+@in_place
+def ahead(rate: Rate, s: int, a: int, progress: float) -> float:
+    """The rate that the next visit of an entry will have; counts nothing."""
+    if rate.visits.shape[0] == 0:
+        return scheduled(rate.values, progress)
+    return (rate.visits[s, a] + 1.0) ** -rate.values[0]
+
+
+def new_rate(value: ScheduleLike, shape: tuple[int, int]) -> Rate:
+    """A rate from what a user gives, for a table of that shape; see `tabulate`, and ``"1/n"``."""
+    if falls_with_visits(value):
+        return Rate(np.array([visit_power(str(value))]), np.zeros(shape))
+    return Rate(tabulate(value), np.zeros((0, 0)))
+
+
+def falls_with_visits(value: object) -> bool:
+    """Whether this is ``"1/n"`` or ``"1/n_POWER"``."""
+    return isinstance(value, str) and value.startswith(_BY_VISITS)
+
+
+def visit_power(text: str) -> float:
+    """The power p of ``"1/n_p"``: the rate at the n-th visit is n to the -p.
+
+    Raises:
+        HyperparameterError: not a power in (0, 1]; for convergence it must exceed 0.5 (Even-Dar & Mansour 2003).
+    """
+    power = text.removeprefix(_BY_VISITS).removeprefix("_") or "1"
+    try:
+        if 0 < float(power) <= 1:
+            return float(power)
+    except ValueError:
+        pass
+    raise HyperparameterError(f"{text!r} has no power in (0, 1]", "Give 1/n, or 1/n_0.8 for n to the power -0.8")
 
 
 def tabulate(schedule: ScheduleLike) -> NDArray[np.float64]:

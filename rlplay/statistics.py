@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rlplay.compiled.cache import compiled
+from rlplay.compiled.cache import in_place
 
 
 class FinishedEpisode(NamedTuple):
@@ -20,7 +20,7 @@ class FinishedEpisode(NamedTuple):
     timestep: int
 
 
-@compiled
+@in_place
 def is_kept(episode: int) -> bool:
     """Whether an episode is kept as a row: all of the first 10,000, then a tenth, then a hundredth, and so on.
 

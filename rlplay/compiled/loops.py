@@ -17,12 +17,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rlplay.compiled.cache import compiled
+from rlplay.compiled.cache import compiled, in_place
 from rlplay.compiled.pcg64 import random_seed, reseed
 from rlplay.statistics import is_kept
 
 
-@compiled
+@in_place
 def nothing(memory: Any) -> None:
     """The ``begin`` of a rule that carries nothing from step to step."""
 
@@ -35,7 +35,7 @@ class Rule:
         act: ``act(memory, s, progress) -> a``.
         learn: ``learn(memory, s, a, r, s_next, a_next, terminated, truncated, progress) -> td_error``; ``a_next`` is
             -1 where there is none.
-        begin: ``begin(memory)``, at the start of each episode (clears traces).
+        begin: ``begin(memory)``, between two episodes (clears traces).
         on_policy: whether the next action is chosen before the update (Sarsa) and then taken.
     """
 
@@ -45,12 +45,12 @@ class Rule:
     on_policy: bool = False
 
 
-@compiled
+@in_place
 def _number(parameters: Any, state: int) -> int:
     return state
 
 
-@compiled
+@in_place
 def _itself(state: int) -> int:
     return state
 
@@ -130,7 +130,6 @@ def training_loop(dynamics: Dynamics, rule: Rule) -> Callable[..., int]:
                 reseed(env_rng, clock[4])
                 s, length, episode_return, next_action = env_reset(parameters, env_rng), 0, 0.0, -1
                 running = True
-                begin(memory)
             progress = t / horizon
             a = next_action if next_action >= 0 else act(memory, s, progress)
             s_next, r, terminated = env_step(parameters, s, a, env_rng)
@@ -146,6 +145,7 @@ def training_loop(dynamics: Dynamics, rule: Rule) -> Callable[..., int]:
                     log_length[logged], log_timestep[logged] = length, t
                     logged += 1
                 episodes, total_return, running, next_action = episodes + 1, total_return + episode_return, False, -1
+                begin(memory)
         clock[0], clock[1], clock[3], clock[5], clock[6] = t, episodes, length, next_action, logged
         clock[2] = env_number(s) if running else -1
         score[0], score[1] = episode_return, total_return

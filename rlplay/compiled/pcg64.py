@@ -20,7 +20,7 @@ from numba import types, uint32, uint64
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from rlplay.compiled.cache import compiled
+from rlplay.compiled.cache import in_place
 
 # The multiplier of the 128-bit linear congruential generator, high and low word.
 _MULTIPLIER_HIGH = np.uint64(2549297995355413924)
@@ -40,7 +40,7 @@ def _multiply_high(typing_context: Any, a: Any, b: Any) -> Any:
     return types.uint64(types.uint64, types.uint64), generate
 
 
-@compiled
+@in_place
 def _advance(rng: NDArray[np.uint64]) -> None:
     """State <- state * multiplier + increment, modulo 2^128."""
     high, low = rng[0], rng[1]
@@ -51,7 +51,7 @@ def _advance(rng: NDArray[np.uint64]) -> None:
     rng[0] = product_high + rng[2] + carry
 
 
-@compiled
+@in_place
 def random_bits(rng: NDArray[np.uint64]) -> np.uint64:
     """The next 64 random bits."""
     _advance(rng)
@@ -59,26 +59,26 @@ def random_bits(rng: NDArray[np.uint64]) -> np.uint64:
     return (bits >> turn) | (bits << ((uint64(64) - turn) & uint64(63)))
 
 
-@compiled
+@in_place
 def random(rng: NDArray[np.uint64]) -> float:
     """A float in [0, 1), as ``numpy.random.Generator.random()`` draws it."""
     return (random_bits(rng) >> uint64(11)) * _TWO_TO_MINUS_53
 
 
-@compiled
+@in_place
 def normal(rng: NDArray[np.uint64]) -> float:
     """A standard normal number from two uniform ones (Box & Muller 1958); NumPy draws its own otherwise."""
     radius = math.sqrt(-2.0 * math.log(1.0 - random(rng)))
     return radius * math.cos(2.0 * math.pi * random(rng))
 
 
-@compiled
+@in_place
 def random_seed(rng: NDArray[np.uint64]) -> int:
     """A seed in [0, 2^31), the range that every environment's reset takes."""
     return int(random_bits(rng) >> uint64(33))
 
 
-@compiled
+@in_place
 def _hash(value: np.uint32, constant: np.uint32, multiplier: np.uint32) -> tuple[np.uint32, np.uint32]:
     value = uint32(value ^ constant)
     constant = uint32(constant * multiplier)
@@ -86,7 +86,7 @@ def _hash(value: np.uint32, constant: np.uint32, multiplier: np.uint32) -> tuple
     return uint32(value ^ (value >> uint32(16))), constant
 
 
-@compiled
+@in_place
 def reseed(rng: NDArray[np.uint64], seed: int) -> None:
     """Put a generator into the state of ``numpy.random.PCG64(seed)``, for a seed in [0, 2^32)."""
     multiplier = uint32(0x931E8875)
@@ -111,7 +111,7 @@ def reseed(rng: NDArray[np.uint64], seed: int) -> None:
     _start(rng)
 
 
-@compiled
+@in_place
 def _replace(
     pool: tuple[np.uint32, np.uint32, np.uint32, np.uint32], index: int, value: np.uint32
 ) -> tuple[np.uint32, np.uint32, np.uint32, np.uint32]:
@@ -123,7 +123,7 @@ def _replace(
     )
 
 
-@compiled
+@in_place
 def _start(rng: NDArray[np.uint64]) -> None:
     """From 256 seed bits to a generator: increment = 2 * sequence + 1, state = one step from increment + seed."""
     seed_high, seed_low = rng[0], rng[1]

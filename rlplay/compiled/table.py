@@ -7,14 +7,15 @@ very random numbers that Gymnasium draws: one a reset, one a step.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple, Self
 
 import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from rlplay.compiled.cache import compiled
+from rlplay import registry
+from rlplay.compiled.cache import in_place
 from rlplay.compiled.loops import Dynamics
 from rlplay.compiled.pcg64 import random, reseed
 from rlplay.errors import CheckpointError, EnvironmentFault, SpaceError
@@ -39,7 +40,7 @@ class TableArrays(NamedTuple):
     start_cumulative: NDArray[np.float64]
 
 
-@compiled
+@in_place
 def sample(cumulative: NDArray[np.float64], u: float) -> int:
     """The first index whose cumulative probability exceeds u; 0 where rounding leaves none (as Gymnasium does)."""
     for k in range(cumulative.shape[0]):
@@ -48,13 +49,13 @@ def sample(cumulative: NDArray[np.float64], u: float) -> int:
     return 0
 
 
-@compiled
+@in_place
 def reset(table: TableArrays, rng: NDArray[np.uint64]) -> int:
     """The first state of an episode."""
     return sample(table.start_cumulative, random(rng))
 
 
-@compiled
+@in_place
 def step(table: TableArrays, state: int, action: int, rng: NDArray[np.uint64]) -> tuple[int, float, bool]:
     """One step: next state, reward and whether the episode terminated."""
     u, outcome = random(rng), 0
@@ -80,11 +81,50 @@ class TransitionTable:
         probability: shape [S, A, K], float64; 0 beyond the last outcome.
         start: probability of each first state, shape [S], float64.
         arrays: the same for compiled code.
+        masks: whether each action may be taken in each state, bool [S, A]; None where all may.
     """
 
     probability: NDArray[np.float64]
     start: NDArray[np.float64]
     arrays: TableArrays
+    masks: NDArray[np.bool_] | None = None
+
+    @classmethod
+    def of(
+        cls,
+        probability: NDArray[np.float64],
+        next_state: NDArray[np.int64],
+        reward: NDArray[np.float64],
+        terminated: NDArray[np.bool_],
+        start: NDArray[np.float64],
+        masks: NDArray[np.bool_] | None = None,
+    ) -> Self:
+        """The table of S states and A actions from its outcomes, arrays [S, A, K], and the first states' law [S]."""
+        cumulative = np.where(probability > 0, np.cumsum(probability, axis=2), 0.0)
+        arrays = TableArrays(cumulative, next_state, reward, terminated, np.cumsum(start))
+        return cls(probability, start, arrays, masks)
+
+    def starting(self, start: NDArray[np.float64]) -> TransitionTable:
+        """The same world with other first states, by their probabilities [S]."""
+        return replace(self, start=start, arrays=self.arrays._replace(start_cumulative=np.cumsum(start)))
+
+    def final(self) -> NDArray[np.bool_]:
+        """Which states an episode does not go on from: every action ends it at once, where it stands, bool [S]."""
+        arrays, here = self.arrays, np.arange(self.n_states)[:, None, None]
+        stays = arrays.terminated & (arrays.next_state == here)
+        return (stays | (self.probability == 0)).all(axis=(1, 2))
+
+    def outcomes(self) -> dict[int, dict[int, list[tuple[float, int, float, bool]]]]:
+        """The table as Gymnasium writes it: ``P[state][action]``, a list of (probability, next_state, reward, ends)."""
+        arrays = self.arrays
+        columns = [a.tolist() for a in (self.probability, arrays.next_state, arrays.reward, arrays.terminated)]
+        return {
+            s: {
+                a: [row for row in zip(*(column[s][a] for column in columns), strict=True) if row[0] > 0]
+                for a in range(self.n_actions)
+            }
+            for s in range(self.n_states)
+        }
 
     @property
     def n_states(self) -> int:
@@ -98,7 +138,10 @@ class TransitionTable:
 
 
 def table_of(env: gym.Env[Any, Any]) -> TransitionTable:
-    """The transition table of an environment, from ``env.unwrapped.P`` and its ``initial_state_distrib``.
+    """The transition table of an environment.
+
+    It is its own ``env.unwrapped.transition_table``, or made from ``env.unwrapped.P`` and ``initial_state_distrib`` as
+    Gymnasium's toy-text environments publish them, or of the plug-ins' data (``TABLES``).
 
     Raises:
         SpaceError: the environment has no table, or the table does not fit its spaces.
@@ -106,24 +149,47 @@ def table_of(env: gym.Env[Any, Any]) -> TransitionTable:
     plain = env.unwrapped
     if isinstance(plain, TableEnv):
         return plain.table
+    own = getattr(plain, "transition_table", None)
     name = env.spec.id if env.spec else type(plain).__name__
+    if isinstance(own, TransitionTable):
+        if not is_finite(plain.observation_space) or FiniteSpace(plain.observation_space).n != own.n_states:
+            raise SpaceError(f"{name} has a transition table, but its observations do not tell its states")
+        return own
     model = getattr(plain, "P", None)
+    known = registry.recipes("TABLES").get(name)
+    if model is None and known is not None and (table := known(plain)) is not None:
+        return table
     if model is None:
         raise SpaceError(
             f"{name} has no transition table (env.unwrapped.P)",
-            "Take one that has (FrozenLake-v1, CliffWalking-v1, Taxi-v4, rlplay/GridWorld-v0) or a learning agent",
+            "Take one that has (FrozenLake-v1, CliffWalking-v1, Taxi-v4, rlplay/GridWorld-v0 and most of rlplay/...) "
+            "or a learning agent",
         )
     if not (is_finite(plain.observation_space) and is_finite(plain.action_space)):
         raise SpaceError(f"{name} has a transition table but its spaces are not finite")
     n_states, n_actions = FiniteSpace(plain.observation_space).n, FiniteSpace(plain.action_space).n
+    start = getattr(plain, "initial_state_distrib", None)
+    first = np.asarray(start, dtype=np.float64) if start is not None else _first_states(env, n_states)
+    return table_from(model, first, n_states, n_actions, name, action_masks(env))
+
+
+def table_from(
+    outcomes: Any, start: NDArray[np.float64], n_states: int, n_actions: int, name: str,
+    masks: NDArray[np.bool_] | None = None,
+) -> TransitionTable:  # fmt: skip
+    """The table of a world written as ``P[state][action]``, a list of (probability, next_state, reward, terminated).
+
+    Raises:
+        SpaceError: it is not such a list, or its probabilities do not sum to 1; names the world.
+    """
     try:
-        width = max(len(model[s][a]) for s in range(n_states) for a in range(n_actions))
+        width = max(len(outcomes[s][a]) for s in range(n_states) for a in range(n_actions))
         shape = (n_states, n_actions, width)
         probability, reward = np.zeros(shape), np.zeros(shape)
         next_state, terminated = np.zeros(shape, np.int64), np.zeros(shape, np.bool_)
         for s in range(n_states):
             for a in range(n_actions):
-                for k, (p, s_next, r, end) in enumerate(model[s][a]):
+                for k, (p, s_next, r, end) in enumerate(outcomes[s][a]):
                     probability[s, a, k], next_state[s, a, k], reward[s, a, k] = p, s_next, r
                     terminated[s, a, k] = end
     except (KeyError, IndexError, TypeError, ValueError) as error:
@@ -136,11 +202,36 @@ def table_of(env: gym.Env[Any, Any]) -> TransitionTable:
         raise SpaceError(f"the probabilities of {name} at state {s}, action {a} sum to {probability[s, a].sum():g}")
     if next_state.min() < 0 or next_state.max() >= n_states or not np.isfinite(reward).all():
         raise SpaceError(f"the transition table of {name} has a state outside 0..{n_states - 1} or a NaN reward")
-    start = getattr(plain, "initial_state_distrib", None)
-    start = np.asarray(start, dtype=np.float64) if start is not None else _first_states(env, n_states)
-    cumulative = np.where(probability > 0, np.cumsum(probability, axis=2), 0.0)
-    arrays = TableArrays(cumulative, next_state, reward, terminated, np.cumsum(start))
-    return TransitionTable(probability, start, arrays)
+    return TransitionTable.of(probability, next_state, reward, terminated, start, masks)
+
+
+def has_table(env: gym.Env[Any, Any]) -> bool:
+    """Whether an environment offers a transition table, without making it."""
+    plain, name = env.unwrapped, env.spec.id if env.spec else ""
+    return any(getattr(plain, part, None) is not None for part in ("transition_table", "P")) or (
+        name in registry.recipes("TABLES") and registry.recipes("TABLES")[name](plain) is not None
+    )
+
+
+def action_masks(env: gym.Env[Any, Any]) -> NDArray[np.bool_] | None:
+    """Which actions may be taken in each state, bool [S, A], where the environment says it for all states; or None.
+
+    A `TableEnv` has them in its table; Taxi's ``action_mask(state)`` is asked for each state.
+    """
+    plain = env.unwrapped
+    if isinstance(plain, TableEnv):
+        return plain.table.masks
+    own, ask = getattr(plain, "transition_table", None), getattr(plain, "action_mask", None)
+    if isinstance(own, TransitionTable):
+        return own.masks
+    if not callable(ask) or not isinstance(plain.observation_space, gym.spaces.Discrete):
+        return None
+    try:
+        masks = np.array([ask(s) for s in range(int(plain.observation_space.n))], dtype=np.bool_)
+    except (TypeError, ValueError, IndexError):  # a method of that name that answers another question
+        return None
+    fits = masks.ndim == 2 and masks.any(axis=1).all() and masks.shape[1] == FiniteSpace(plain.action_space).n
+    return masks if fits and not masks.all() else None
 
 
 def _first_states(env: gym.Env[Any, Any], n_states: int) -> NDArray[np.float64]:
@@ -168,6 +259,8 @@ def agreement(env: gym.Env[Any, Any], table: TransitionTable, steps: int = 300) 
                 return "none"
             episode += 1
         action = int(choices.integers(actions.n))
+        while table.masks is not None and not table.masks[state, action]:
+            action = int(choices.integers(actions.n))
         obs, reward, terminated, truncated, _ = env.step(actions.value(action))
         twin_obs, twin_reward, twin_terminated, _, _ = twin.step(actions.value(action))
         next_state = observations.index(obs)

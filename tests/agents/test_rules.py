@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from agents import expected_sarsa, q_learning, sarsa, value_iteration
-from rlplay import tabular
+from agents import expected_sarsa, q_learning, sarsa
+from rlplay import planning, tabular
 from rlplay.errors import HyperparameterError, SpaceError
 
 
@@ -51,12 +51,14 @@ def test_terminal_states_have_no_future(version):
         assert q[0, 0] == 7.0
 
 
-def test_value_iteration_backup(version):
-    p, following = np.array([[[0.25, 0.75]]]), np.array([[[0, 0]]])
-    reward, terminated = np.array([[[1.0, 2.0]]]), np.array([[[False, True]]])
+def test_backup_of_the_model(version):
+    shape = (1, 1, 2)
+    model = planning.Model(
+        np.array([[[0.25, 0.75]]]), np.zeros(shape, np.int64), np.array([[[1.0, 2.0]]]),
+        np.array([[[False, True]]]), np.ones((1, 1), np.bool_),
+    )  # fmt: skip
     # .25 * (1 + .9 * 4) + .75 * 2 = 2.65
-    backup = version(value_iteration.backup)(np.array([4.0]), 0, 0, p, following, reward, terminated, 0.9)
-    assert backup == pytest.approx(2.65)
+    assert version(planning.backup)(np.array([4.0]), 0, 0, model, 0.9, 0.0) == pytest.approx(2.65)
 
 
 def test_truncation_is_no_terminal_state():

@@ -22,8 +22,42 @@ CASES = [
     ("sarsa", "CartPole-v1", 3000, {"features": "k-means:16,warm_up=300,refit_every=900"}),
     ("expected-sarsa", "FrozenLake-v1", 3000, {}),
     ("expected-sarsa", "Blackjack-v1", 3000, {}),
+    ("epsilon-greedy", "rlplay/Bandit-v0", 1500, {}),
+    ("ucb", "rlplay/Bandit-v0", 1500, {}),
+    ("gradient-bandit", "FrozenLake-v1", 3000, {}),  # a contextual bandit: each state for itself
+    ("thompson-sampling", "FrozenLake-v1", 3000, {}),
+    ("policy-evaluation", "rlplay/RandomWalk-v0", 500, {"gamma": 1.0}),
+    ("policy-iteration", "FrozenLake-v1", 3000, {}),
+    ("policy-iteration", "rlplay/AccessControl-v0", 100, {"average_reward": True}),
     ("value-iteration", "FrozenLake-v1", 3000, {}),
-    ("value-iteration", "Taxi-v4", 3000, {}),
+    ("value-iteration", "Taxi-v4", 3000, {}),  # action masks
+    ("value-iteration", "rlplay/Gambler-v0", 100, {"gamma": 1.0}),
+    ("monte-carlo", "FrozenLake-v1", 3000, {}),
+    ("monte-carlo", "rlplay/Gambler-v0", 3000, {"exploring_starts": True, "gamma": 1.0}),
+    ("monte-carlo", "Blackjack-v1", 2000, {"policy": "stick-on-20", "visit": "every"}),
+    ("off-policy-monte-carlo", "FrozenLake-v1", 3000, {"epsilon": 0.4}),
+    ("off-policy-monte-carlo", "Blackjack-v1", 2000, {"policy": "stick-on-20", "importance_sampling": "ordinary"}),
+    ("td-prediction", "rlplay/RandomWalk-v0", 3000, {"alpha": "1/n_0.7"}),
+    ("td-prediction", "FrozenLake-v1", 3000, {"n_steps": 3}),
+    ("td-prediction", "FrozenLake-v1", 3000, {"lambda_": 0.8, "traces": "dutch"}),
+    ("td-prediction", "CartPole-v1", 2000, {"lambda_": 0.8, "features": "k-means:16,warm_up=300,refit_every=700"}),
+    ("td-prediction", "FrozenLake-v1", 2000, {"lambda_": 0.8, "traces": "offline"}),
+    ("q-learning", "Taxi-v4", 3000, {"alpha": "1/n_0.7", "epsilon": "1/n_0.5"}),  # action masks from the table
+    ("q-learning", "rlplay/MaximizationBias-v0", 900, {}),  # action masks, no table
+    ("double-q-learning", "rlplay/MaximizationBias-v0", 900, {}),
+    ("double-q-learning", "FrozenLake-v1", 3000, {}),
+    ("double-sarsa", "FrozenLake-v1", 3000, {}),
+    ("n-step-sarsa", "FrozenLake-v1", 3000, {}),
+    ("n-step-sarsa", "Taxi-v4", 3000, {"method": "q-sigma", "target_epsilon": 0.05, "epsilon": 0.2}),
+    ("n-step-sarsa", "CartPole-v1", 2000, {"n_steps": 3, "features": "k-means:16,warm_up=300,refit_every=700"}),
+    ("sarsa-lambda", "FrozenLake-v1", 3000, {}),
+    ("sarsa-lambda", "CartPole-v1", 2000, {"traces": "dutch", "features": "k-means:16,warm_up=300,refit_every=700"}),
+    ("watkins-q-lambda", "Taxi-v4", 3000, {}),
+    ("differential-sarsa", "rlplay/AccessControl-v0", 3000, {}),
+    ("dyna-q", "FrozenLake-v1", 3000, {}),
+    ("dyna-q-plus", "Taxi-v4", 2000, {}),
+    ("prioritized-sweeping", "rlplay/GridWorld-v0", 2000, {}),
+    ("real-time-dp", "rlplay/Racetrack-v0", 2000, {"gamma": 1.0}),
     ("reinforce", "CartPole-v1", 3000, {"batch_size": 300}),
     ("reinforce", "CartPole-v1", 2000, {"batch_size": 300, "features": "pca:4,warm_up=200,refit_every=700"}),
     ("reinforce", "Pendulum-v1", 1000, {"batch_size": 300}),
@@ -43,12 +77,18 @@ CASES = [
 ]  # fmt: skip
 
 
+def name_of(case: tuple) -> str:
+    """Agent, environment and hyperparameters that tell a case from others."""
+    told = [str(v) for k, v in case[3].items() if k in ("features", "network", "traces", "n_steps", "policy", "method")]
+    return "-".join([case[0], case[1], *told])
+
+
 def test_every_agent_has_a_case():
     assert {case[0] for case in CASES} == set(registry.agent_ids())
 
 
 @pytest.mark.parametrize("check", agent_checks(), ids=lambda check: check.__name__)
-@pytest.mark.parametrize("case", CASES, ids=lambda c: f"{c[0]}-{c[1]}-{c[3].get('features', c[3].get('network', ''))}")
+@pytest.mark.parametrize("case", CASES, ids=name_of)
 def test_contract(case, check):
     agent_id, env_id, steps, settings = case
     check(agent_id, env_id, steps, **settings)

@@ -7,7 +7,6 @@ from gymnasium.utils.env_checker import check_env
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import envs
 from envs.grid_map import MOVES, map_names, parse_map, read_map, transitions
 from rlplay import make
 from rlplay.compiled.table import agreement, table_of
@@ -19,14 +18,14 @@ from rlplay.errors import EnvironmentFault, SpaceError, UsageError
 def test_checkers(name, mode):
     from stable_baselines3.common.env_checker import check_env as check_for_sb3
 
-    env = gym.make(envs.GRID_WORLD, map=name, render_mode=mode)
+    env = gym.make("rlplay/GridWorld-v0", map=name, render_mode=mode)
     check_env(env.unwrapped)
     check_for_sb3(env.unwrapped)
 
 
 @pytest.mark.parametrize("name", map_names())
 def test_the_table_is_what_the_environment_does(name):
-    env = gym.make(envs.GRID_WORLD, map=name, max_episode_steps=50)
+    env = gym.make("rlplay/GridWorld-v0", map=name, max_episode_steps=50)
     assert agreement(env, table_of(env), steps=2000) == "exact"
 
 
@@ -117,18 +116,18 @@ def test_a_map_of_your_own_from_a_file(tmp_path):
 
 
 def test_misuse():
-    env = gym.make(envs.GRID_WORLD).unwrapped
+    env = gym.make("rlplay/GridWorld-v0").unwrapped
     with pytest.raises(EnvironmentFault, match="before reset"):
         env.step(0)
     env.reset(seed=0)
     with pytest.raises(SpaceError, match=r"action 4 is not in Discrete\(4\)"):
         env.step(4)
     with pytest.raises(SpaceError, match="render_mode"):
-        gym.make(envs.GRID_WORLD, render_mode="rgb_array").unwrapped.__class__(render_mode="cinema")
+        gym.make("rlplay/GridWorld-v0", render_mode="rgb_array").unwrapped.__class__(render_mode="cinema")
 
 
 def test_pictures():
-    env = gym.make(envs.GRID_WORLD, map="cliff", render_mode="rgb_array", cell_size=20).unwrapped
+    env = gym.make("rlplay/GridWorld-v0", map="cliff", render_mode="rgb_array", cell_size=20).unwrapped
     env.reset(seed=0)
     before = env.render()
     assert before.shape == (80, 240, 3)
@@ -138,6 +137,6 @@ def test_pictures():
     changed = np.argwhere((before != after).any(axis=2))
     assert changed[:, 1].max() < 20  # only the agent's column
     assert changed[:, 0].min() >= 40
-    text = gym.make(envs.GRID_WORLD, map="cliff", render_mode="ansi").unwrapped
+    text = gym.make("rlplay/GridWorld-v0", map="cliff", render_mode="ansi").unwrapped
     text.reset(seed=0)
     assert text.render().splitlines()[3] == "@CCCCCCCCCCG"

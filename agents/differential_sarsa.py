@@ -1,0 +1,89 @@
+"""Differential Sarsa: control for tasks that never end, by how much better than average a step is.
+
+There is no discount and no end: what counts is the reward a step in the long run, R̄. Values are relative to it:
+
+    δ = R - R̄ + Q(S', A') - Q(S, A)
+    R̄ ← R̄ + β δ
+    Q(S, A) ← Q(S, A) + α δ
+
+Source: Sutton & Barto 2e, sections 10.3 and 10.4, box on page 251, for a table.
+
+Symbols:
+    Q  q             float64 [S, A]  differential action values
+    R̄  average       float64 [1]     reward a step
+    β  beta          float           step size of R̄,  α  alpha  float or schedule, ε epsilon float or schedule
+    S  s, A  a, R  r, S'  s_next, A'  a_next
+
+Deviations from the box: where an episode does terminate, its last state is worth nothing relative to the average.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rlplay.compiled.cache import in_place
+from rlplay.compiled.loops import Rule
+from rlplay.hyperparameters import Exploration, FeaturesLike, InitialValue, Range, StepSize
+from rlplay.making import EnvLike
+from rlplay.schedules import visited
+from rlplay.tabular import TableAgent, act_epsilon_greedy
+
+
+@in_place
+def update(
+    q: NDArray[np.float64], average: NDArray[np.float64], s: int, a: int, r: float, s_next: int, a_next: int,
+    terminated: bool, alpha: float, beta: float,
+) -> float:  # fmt: skip
+    """δ = R - R̄ + Q(S', A') - Q(S, A), equation (10.10); R̄ += β δ, Q(S, A) += α δ; returns δ."""
+    following = 0.0 if terminated else q[s_next, a_next]
+    td_error = r - average[0] + following - q[s, a]
+    average[0] += beta * td_error
+    q[s, a] += alpha * td_error
+    return td_error
+
+
+@in_place
+def learn(
+    memory: Any, s: int, a: int, r: float, s_next: int, a_next: int, terminated: bool, truncated: bool, progress: float
+) -> float:
+    """The loop's way to the update."""
+    q, alpha, beta, epsilon, rng, average = memory
+    return update(q, average, s, a, r, s_next, a_next, terminated, visited(alpha, s, a, progress), beta)
+
+
+class DifferentialSarsa(TableAgent):
+    """Differential Sarsa for continuing tasks.
+
+    Example:
+        >>> agent = DifferentialSarsa("rlplay/AccessControl-v0", alpha=0.01, beta=0.01, seed=0).learn(200_000)
+        >>> bool(1.5 < agent.average[0] < 3.5)
+        True
+    """
+
+    id = "differential-sarsa"
+    rule = Rule(act_epsilon_greedy, learn, on_policy=True)
+
+    def __init__(
+        self,
+        env: EnvLike,
+        *,
+        alpha: StepSize = 0.01,
+        beta: Annotated[float, Range("step size β of the average reward", 0, 1, open_low=True)] = 0.01,
+        epsilon: Exploration = 0.1,
+        initial_value: InitialValue = 0.0,
+        features: FeaturesLike = None,
+        seed: int | None = None,
+    ) -> None:
+        super().__init__(
+            env, seed=seed, alpha=alpha, beta=beta, epsilon=epsilon, initial_value=initial_value, features=features
+        )
+        self.q, self.epsilon = self.table("q", initial_value), self.rate("epsilon", by_state=True)
+        self.average = self.kept("average", np.zeros(1))
+        self.memory = (self.q, self.rate("alpha"), float(beta), self.epsilon, self.rng, self.average)
+
+    def metrics(self) -> dict[str, float]:
+        """The average reward."""
+        return {"train/average_reward": float(self.average[0])}

@@ -1,0 +1,85 @@
+"""Eligibility traces: how much each entry of a table took part in what happens now, kept as a short list.
+
+After each step all traces fall by the factor γλ; an entry that is visited gets a new one. Only entries with a trace
+are touched, so a step costs the same in a table of any size.
+
+Source: Sutton & Barto 2e, chapter 12; replacing traces: Singh & Sutton 1996; dutch traces: van Seijen & Sutton 2014.
+
+Deviation: a trace below `SMALLEST` is forgotten.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rlplay.compiled.cache import in_place
+
+SMALLEST = 1e-8
+ACCUMULATING, REPLACING, DUTCH = 0, 1, 2
+KINDS = {"accumulating": ACCUMULATING, "replacing": REPLACING, "dutch": DUTCH}
+
+
+class Traces(NamedTuple):
+    """The traces of a table with N entries.
+
+    Attributes:
+        entry: which entries have a trace, the first ``length[0]`` of int64 [N].
+        strength: their traces, float64 [N].
+        place: where an entry stands in that list, -1 for nowhere, int64 [N].
+        length: how many there are, int64 [1].
+    """
+
+    entry: NDArray[np.int64]
+    strength: NDArray[np.float64]
+    place: NDArray[np.int64]
+    length: NDArray[np.int64]
+
+
+def new_traces(size: int) -> Traces:
+    """No traces yet, for a table with so many entries."""
+    return Traces(np.zeros(size, np.int64), np.zeros(size), np.full(size, -1), np.zeros(1, np.int64))
+
+
+@in_place
+def mark(traces: Traces, i: int, kind: int, alpha: float) -> None:
+    """The new trace of a visited entry: z + 1 (accumulating), 1 (replacing), or z + 1 - αz (dutch).
+
+    The dutch trace is equation (12.11) for a table, where the old z has fallen by γλ already.
+    """
+    k = traces.place[i]
+    if k < 0:
+        k = traces.length[0]
+        traces.length[0] += 1
+        traces.entry[k], traces.strength[k], traces.place[i] = i, 0.0, k
+    z = traces.strength[k]
+    traces.strength[k] = z + 1.0 if kind == 0 else 1.0 if kind == 1 else z + 1.0 - alpha * z
+
+
+@in_place
+def learn_and_decay(table: NDArray[np.float64], traces: Traces, change: float, decay: float) -> None:
+    """All entries of a flat table [N] learn, w ← w + change z, then all traces fall, z ← decay z."""
+    k = 0
+    while k < traces.length[0]:
+        i = traces.entry[k]
+        table[i] += change * traces.strength[k]
+        traces.strength[k] *= decay
+        if traces.strength[k] < 1e-8:  # SMALLEST: the last one takes its place
+            traces.length[0] -= 1
+            last = traces.length[0]
+            traces.place[i] = -1
+            if k < last:
+                traces.entry[k], traces.strength[k] = traces.entry[last], traces.strength[last]
+                traces.place[traces.entry[k]] = k
+        else:
+            k += 1
+
+
+@in_place
+def clear(traces: Traces) -> None:
+    """Forget all traces."""
+    for k in range(traces.length[0]):
+        traces.place[traces.entry[k]] = -1
+    traces.length[0] = 0
