@@ -15,6 +15,7 @@ _HOMES = {
     "ExpectedSarsa": "expected_sarsa",
     "FittedQ": "fitted_q",
     "GradientBandit": "gradient_bandit",
+    "MCTS": "mcts",
     "MonteCarlo": "monte_carlo",
     "NStepSarsa": "n_step_sarsa",
     "OffPolicyMonteCarlo": "off_policy_monte_carlo",
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from agents.expected_sarsa import ExpectedSarsa as ExpectedSarsa
     from agents.fitted_q import FittedQ as FittedQ
     from agents.gradient_bandit import GradientBandit as GradientBandit
+    from agents.mcts import MCTS as MCTS
     from agents.monte_carlo import MonteCarlo as MonteCarlo
     from agents.n_step_sarsa import NStepSarsa as NStepSarsa
     from agents.off_policy_monte_carlo import OffPolicyMonteCarlo as OffPolicyMonteCarlo

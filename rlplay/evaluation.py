@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
+from rlplay.agent import Agent
 from rlplay.compiled.loops import evaluation_loop
 from rlplay.compiled.pcg64 import random_seed
 from rlplay.compiled.table import TABLE_DYNAMICS, TableEnv
@@ -17,9 +18,6 @@ from rlplay.loop import Position, interact
 from rlplay.making import EnvLike, make, reference, remake
 from rlplay.seeding import stream
 from rlplay.statistics import bootstrap_interval
-
-if TYPE_CHECKING:
-    from rlplay.agent import Agent
 
 
 @dataclass(frozen=True)
@@ -96,6 +94,8 @@ def _fixed_policy(agent: Agent, env: gym.Env[Any, Any]) -> NDArray[np.int64] | N
     """The agent's best action in each state, for a native environment whose observations are the states; or None."""
     if not (isinstance(env, TableEnv) and env.observations.plain and env.actions.plain):
         return None
+    if type(agent).stand is not Agent.stand:  # it plans anew at each step
+        return None
     actions, state = agent.predict(np.arange(env.observations.n), deterministic=True)
     return np.asarray(actions, dtype=np.int64) if state is None else None
 
@@ -109,6 +109,7 @@ def _play(
 
     def act(obs: Any) -> Any:
         nonlocal state
+        agent.stand(env, position)
         action, state = agent.predict(obs, state, starts, deterministic)
         starts[0] = False
         return action

@@ -188,6 +188,12 @@ def _show(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--source", action="store_true", help="print the whole file")
 
 
+def _figure(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("names", nargs="*", metavar="NAME", help="figures, e.g. cliff-walking; all; none lists them")
+    verb.add_argument("--runs", type=int, metavar="N", help="independent runs (default: each figure's own)")
+    verb.add_argument("-o", "--output", type=Path, metavar="PATH", help="folder, or a file for one (default: figures)")
+
+
 def _demo(verb: argparse.ArgumentParser) -> None:
     _window(verb)
     verb.add_argument("--seed", type=int, metavar="N", help="seed")
@@ -202,5 +208,6 @@ _VERBS = {
     "play": ("play", "play an environment yourself", _play),
     "replay": ("replay", "show a recorded episode again, or verify it", _replay),
     "list": ("listing", "what is there: agents, environments, models, runs", _list),
+    "figure": ("figure", "a figure of the textbook, computed anew: a picture and a table", _figure),
     "show": ("show", "the idea, the equation, the hyperparameters and the file of an agent", _show),
 }

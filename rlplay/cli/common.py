@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 
 @cache
-def console() -> Console:
-    """Standard output for people: plain text where it is not a terminal."""
-    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+def console(*, stderr: bool = False) -> Console:
+    """Standard output (or error) for people: plain text where it is not a terminal."""
+    return Console(highlight=False, stderr=stderr, soft_wrap=not sys.stdout.isatty())
 
 
 def one(values: list[Any] | None, flag: str) -> Any:

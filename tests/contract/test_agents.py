@@ -57,6 +57,8 @@ CASES = [
     ("dyna-q", "FrozenLake-v1", 3000, {}),
     ("dyna-q-plus", "Taxi-v4", 2000, {}),
     ("prioritized-sweeping", "rlplay/GridWorld-v0", 2000, {}),
+    ("mcts", "FrozenLake-v1", 200, {"simulations": 20, "depth": 30}),
+    ("mcts", "rlplay/Gambler-v0", 100, {"simulations": 20}),
     ("real-time-dp", "rlplay/Racetrack-v0", 2000, {"gamma": 1.0}),
     ("reinforce", "CartPole-v1", 3000, {"batch_size": 300}),
     ("reinforce", "CartPole-v1", 2000, {"batch_size": 300, "features": "pca:4,warm_up=200,refit_every=700"}),

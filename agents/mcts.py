@@ -1,0 +1,383 @@
+"""Monte Carlo tree search (UCT): before each step, try what could follow, and look deeper where it looks good.
+
+From the state of now, simulated episodes grow a tree of what was met. Within the tree the action is that of the highest
+upper bound; beyond it actions are random to the end; the return is averaged into every action on the way:
+
+    A = argmax_a [Q(s, a) + c √(ln N(s) / N(s, a))]
+    N(s, A) ← N(s, A) + 1,   Q(s, A) ← Q(s, A) + [G - Q(s, A)] / N(s, A)
+
+The action taken is the one that was tried most. Nothing is learned from step to step: it is planning at decision time.
+
+Source: Kocsis & Szepesvári 2006; Coulom 2006; Sutton & Barto 2e, section 8.11.
+
+Symbols:
+    N  visits  of each action of a node,  Q  value  mean return of each,  G  discounted return from a node on
+    c  c  degree of exploration,  γ  gamma
+
+Deviations from UCT: values are scaled by the least and greatest of the tree before the bound is added, so that c does
+not depend on the rewards (Schrittwieser et al. 2020); a node is a state, or an observation, reached by an action, so
+chance is met by averaging; a simulation ends after ``depth`` steps.
+
+The world is simulated natively from its table or twin where it has one; any other environment by replaying the episode
+so far from its seed in a copy, and going on with other random numbers, so that chance cannot be foreseen.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+
+from rlplay import Agent, Probe
+from rlplay.agent import NoEnvironment, StateArrays
+from rlplay.compiled.cache import in_place
+from rlplay.compiled.native import NativeEnv
+from rlplay.compiled.pcg64 import random, random_bits, random_seed
+from rlplay.compiled.table import TableArrays, TableEnv, step
+from rlplay.episode import replays_exactly
+from rlplay.errors import UsageError
+from rlplay.hyperparameters import Discount, Range
+from rlplay.loop import Position
+from rlplay.making import EnvLike, reference, remake
+from rlplay.observations import batch_of, observation_digest
+from rlplay.seeding import stream
+from rlplay.spaces import FiniteSpace, finite
+from rlplay.transition import Transition
+
+
+@dataclass
+class Node:
+    """A state in the tree.
+
+    Attributes:
+        visits: how often each action was tried, [A].
+        values: mean return of each, [A].
+        children: what was met, by action and state.
+        state: a name of the state, for people.
+    """
+
+    visits: list[int]
+    values: list[float]
+    children: dict[tuple[int, Any], Node] = field(default_factory=dict)
+    state: Any = None
+
+    @property
+    def best(self) -> int:
+        """The action tried most; of those, the one worth most."""
+        return max(range(len(self.visits)), key=lambda a: (self.visits[a], self.values[a]))
+
+
+@dataclass
+class Bounds:
+    """The least and greatest value in a tree, by which values are scaled to 0..1."""
+
+    low: float = math.inf
+    high: float = -math.inf
+
+    def scale(self, value: float) -> float:
+        """A value between them."""
+        return (value - self.low) / (self.high - self.low) if self.high > self.low else 0.5
+
+
+def upper_bound(node: Node, a: int, bounds: Bounds, c: float) -> float:
+    """Q(s, a) + c √(ln N(s) / N(s, a)), with Q scaled to 0..1; infinite for an action never tried."""
+    if node.visits[a] == 0:
+        return math.inf
+    return bounds.scale(node.values[a]) + c * math.sqrt(math.log(sum(node.visits)) / node.visits[a])
+
+
+def backup(path: list[tuple[Node, int, float]], g: float, gamma: float, bounds: Bounds) -> None:
+    """The return into every action on the way, from the last back: N += 1, Q += (G - Q) / N."""
+    for node, a, r in reversed(path):
+        g = r + gamma * g
+        node.visits[a] += 1
+        node.values[a] += (g - node.values[a]) / node.visits[a]
+        bounds.low, bounds.high = min(bounds.low, node.values[a]), max(bounds.high, node.values[a])
+
+
+def search(world: Any, simulations: int, depth: int, c: float, gamma: float, rng: NDArray[np.uint64]) -> Node:
+    """Grow a tree from where the world stands."""
+    root, bounds = world.node(world.begin(rng)), Bounds()
+    for _ in range(simulations):
+        world.begin(rng)
+        node, path, g = root, [], 0.0
+        for steps in range(depth):
+            allowed = world.allowed(node)
+            bound = [upper_bound(node, a, bounds, c) for a in allowed]
+            top = max(bound)
+            ties = [a for a, b in zip(allowed, bound, strict=True) if b == top]
+            a = ties[int(random(rng) * len(ties))] if len(ties) > 1 else ties[0]
+            state, r, ended = world.step(a)
+            path.append((node, a, r))
+            if ended:
+                break
+            child = node.children.get((a, state))
+            if child is None:
+                node.children[a, state] = world.node(state)
+                g = world.rollout(depth - steps - 1, gamma, rng)
+                break
+            node = child
+        backup(path, g, gamma, bounds)
+    return root
+
+
+@in_place
+def _table_rollout(
+    table: TableArrays, allowed: NDArray[np.bool_], state: int, depth: int, gamma: float, rng: NDArray[np.uint64]
+) -> float:
+    """The return of random actions from a state."""
+    g, discount = 0.0, 1.0
+    for _ in range(depth):
+        a = int(random(rng) * allowed.shape[1])
+        while not allowed[state, a]:
+            a = int(random(rng) * allowed.shape[1])
+        state, r, terminated = step(table, state, a, rng)
+        g, discount = g + discount * r, discount * gamma
+        if terminated:
+            break
+    return g
+
+
+class TableWorld:
+    """A finite world simulated through its transition table; a state is its number."""
+
+    def __init__(self, env: TableEnv) -> None:
+        self.table, self.root, self.state = env.table, 0, 0
+        n, actions = env.table.n_states, env.table.n_actions
+        self.masks = env.table.masks if env.table.masks is not None else np.ones((n, actions), np.bool_)
+
+    def begin(self, rng: NDArray[np.uint64]) -> int:
+        """Stand at the root."""
+        self.state, self.rng = self.root, rng
+        return self.state
+
+    def node(self, state: int) -> Node:
+        """A new node."""
+        n = self.table.n_actions
+        return Node([0] * n, [0.0] * n, state=state)
+
+    def allowed(self, node: Node) -> list[int]:
+        """The actions that may be taken."""
+        return np.flatnonzero(self.masks[node.state]).tolist()
+
+    def step(self, a: int) -> tuple[int, float, bool]:
+        """One step: state, reward, and whether it ended."""
+        self.state, r, terminated = step(self.table.arrays, self.state, a, self.rng)
+        return self.state, r, terminated
+
+    def rollout(self, depth: int, gamma: float, rng: NDArray[np.uint64]) -> float:
+        """The return of random actions from here."""
+        return _table_rollout(self.table.arrays, self.masks, self.state, depth, gamma, rng)
+
+
+class ReplayedWorld:
+    """Any other environment: a native twin put back where the episode stands, or a copy in which it is replayed."""
+
+    def __init__(self, env: gym.Env[Any, Any], actions: Any) -> None:
+        self.env, self.actions = env, actions
+        self.seed = 0
+        self.obs: Any = None
+        self.past: list[Any] = []
+        self.standing: dict[str, NDArray[Any]] = {}
+
+    def stand(self, seed: int, past: list[Any]) -> None:
+        """The root is where these actions lead from this seed."""
+        self.seed, self.past, self.standing = seed, list(past), {}
+        self._replay()
+        if isinstance(self.env, NativeEnv):
+            self.standing = {name: array.copy() for name, array in self.env.standing().items()}
+
+    def _replay(self) -> Any:
+        obs, _ = self.env.reset(seed=self.seed)
+        for action in self.past:
+            obs = self.env.step(action)[0]
+        return obs
+
+    def begin(self, rng: NDArray[np.uint64]) -> str:
+        """Stand at the root, with random numbers of its own from here on."""
+        if isinstance(self.env, NativeEnv):
+            self.obs = self.env.stand(self.standing)
+            for k in range(2):
+                self.env.rng[k] = random_bits(rng)
+        else:
+            self.obs = self._replay()
+            self.env.unwrapped.np_random = np.random.default_rng(random_seed(rng))
+        return observation_digest(self.obs)
+
+    def node(self, state: str) -> Node:
+        """A new node."""
+        return Node([0] * self.actions.n, [0.0] * self.actions.n, state=state)
+
+    def allowed(self, node: Node) -> list[int]:
+        """All actions."""
+        return list(range(self.actions.n))
+
+    def step(self, a: int) -> tuple[str, float, bool]:
+        """One step: a digest of the observation, the reward, and whether it ended."""
+        self.obs, r, terminated, truncated, _ = self.env.step(self.actions.value(a))
+        return observation_digest(self.obs), float(r), bool(terminated or truncated)
+
+    def rollout(self, depth: int, gamma: float, rng: NDArray[np.uint64]) -> float:
+        """The return of random actions from here."""
+        g, discount = 0.0, 1.0
+        for _ in range(depth):
+            _, r, terminated, truncated, _ = self.env.step(self.actions.value(int(random(rng) * self.actions.n)))
+            g, discount = g + discount * float(r), discount * gamma
+            if terminated or truncated:
+                break
+        return g
+
+
+class MCTS(Agent):
+    """Monte Carlo tree search over any environment with finite actions that can be replayed.
+
+    Example:
+        >>> agent = MCTS("FrozenLake-v1", simulations=50, seed=0).learn(100)
+        >>> agent.predict(14, deterministic=True)[0] in range(4)
+        True
+    """
+
+    id = "mcts"
+    needs_model = True
+    chunk_seconds = 0.25
+
+    def __init__(
+        self,
+        env: EnvLike,
+        *,
+        simulations: Annotated[int, Range("simulated episodes before each step", 1, 10_000_000, integer=True)] = 200,
+        depth: Annotated[int, Range("steps after which a simulation ends", 1, 1_000_000, integer=True)] = 100,
+        c: Annotated[float, Range("degree of exploration c, for values scaled to 0..1", 0, 1000)] = 1.0,
+        gamma: Discount = 0.99,
+        seed: int | None = None,
+    ) -> None:
+        super().__init__(env, seed=seed, simulations=simulations, depth=depth, c=c, gamma=gamma)
+        self._actions = finite(self.action_space, type(self).__name__, "actions")
+        self.rng = stream(self.seed, "planning")
+        self._found: tuple[Any, Node | None] = (None, None)
+        self._stood: tuple[gym.Env[Any, Any], Position] | None = None
+        self._worlds: Any = None
+
+    @property
+    def _world(self) -> Any:
+        """The world that is simulated, made when first needed."""
+        if self._worlds is None:
+            if isinstance(self.env, NoEnvironment):
+                raise UsageError("MCTS plans in its environment and was loaded without one", "Give load(path, env=...)")
+            ref = reference(self.env)
+            if isinstance(self.env, TableEnv):
+                self._worlds = TableWorld(self.env)
+                return self._worlds
+            if not ref.id:
+                raise UsageError(
+                    "MCTS simulates in a copy of its environment, and this one has no id to make one from",
+                    "Give its id, or package.module:Class",
+                )
+            copy = remake(ref)
+            if isinstance(copy, TableEnv):
+                self._worlds = TableWorld(copy)
+            else:
+                if not isinstance(copy, NativeEnv) and not replays_exactly(copy):
+                    raise UsageError(
+                        f"{ref.id} draws random numbers that its seed does not set: MCTS cannot replay it",
+                        "Take an agent that learns from experience, such as q-learning",
+                    )
+                self._worlds = ReplayedWorld(copy, self._actions)
+        return self._worlds
+
+    # Where to plan from.
+
+    def stand(self, env: gym.Env[Any, Any], position: Position) -> None:
+        """Told where an episode stands, so that `predict` can plan from there."""
+        self._stood = env, position
+
+    def _at(self, observation: Any) -> Any:
+        """The world at an observation; None where nothing tells how to get there."""
+        world = self._world
+        if isinstance(world, TableWorld):
+            world.root = FiniteSpace(self.observation_space).index(observation)
+            return world
+        for position in ([self._stood[1]] if self._stood else []) + [self.position]:
+            same = position.obs is not None and np.array_equal(np.asarray(position.obs), np.asarray(observation))
+            if same and position.actions is not None:
+                world.stand(position.seed, position.actions)
+                return world
+        return None
+
+    def plan(self, observation: Any, rng: NDArray[np.uint64]) -> Node | None:
+        """The tree of a search from an observation; None where it cannot be stood there."""
+        world = self._at(observation)
+        settings = self.hyperparameters
+        if world is None:
+            return None
+        return search(world, settings["simulations"], settings["depth"], settings["c"], settings["gamma"], rng)
+
+    def tree(self, observation: Any) -> Node | None:
+        """The tree of an observation, for pictures: always the same one, and kept until another is asked for."""
+        when = self._stood[1].length if self._stood else 0
+        key = observation_digest(observation), when
+        if self._found[0] != key:  # other numbers at each step, or a state that leads to itself would be kept for ever
+            self._found = key, self.plan(observation, stream(self.seed, f"search {when}"))
+        return self._found[1]
+
+    # The contract.
+
+    def act(self, observation: Any) -> Any:
+        """Plan, then take the action that was tried most."""
+        node = self.plan(observation, self.rng)
+        assert node is not None
+        return self._actions.value(node.best)
+
+    def update(self, transition: Transition) -> float:
+        """Nothing is learned."""
+        self.num_timesteps += 1
+        return float("nan")
+
+    def predict(
+        self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False
+    ) -> tuple[Any, Any]:
+        """Plan from an observation; a batch one after the other.
+
+        Raises:
+            UsageError: a world that is not told by its observation, and where the episode stands is not known.
+        """
+        batch, single = batch_of(self.observation_space, observation, type(self).__name__)
+        actions = []
+        for one in batch:
+            node = self.tree(one)
+            if node is None:
+                raise UsageError(
+                    f"MCTS plans from where an episode of {reference(self.env)} stands, which no observation tells",
+                    "Play it with rlplay.evaluate or rlplay watch, or tell it with agent.stand(env, position)",
+                )
+            actions.append(self._actions.value(node.best))
+        return (actions[0] if single else np.asarray(actions)), state
+
+    def probe(self, observation: Any) -> Probe:
+        """Values and shares of the visits of the actions at the root; nothing where it cannot be stood there."""
+        batch, _ = batch_of(self.observation_space, observation, type(self).__name__)
+        nodes = [self.tree(one) for one in batch] if not isinstance(self.env, NoEnvironment) else [None]
+        if any(node is None for node in nodes):
+            return Probe()
+        visits = np.array([node.visits for node in nodes if node], float)
+        values = np.array([node.values for node in nodes if node])
+        q = np.where(visits > 0, values, -np.inf)
+        shares = visits / visits.sum(axis=1, keepdims=True)
+        return Probe(action_values=q, action_probabilities=shares, value=q[np.arange(len(q)), visits.argmax(axis=1)])
+
+    def why_not_compiled(self) -> str:
+        """The tree is Python; the simulated world is native where it can be."""
+        return "MCTS grows its tree in Python"
+
+    def set_env(self, env: EnvLike) -> None:
+        """Plan in another environment with the same spaces."""
+        super().set_env(env)
+        self._worlds, self._found, self._stood = None, (None, None), None
+
+    def arrays(self) -> StateArrays:
+        """The state of the planning's generator."""
+        return {"planning": self.rng}

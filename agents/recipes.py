@@ -1,0 +1,36 @@
+"""Data about agents, read by the command line: the figures of the textbook. Nothing is imported here."""
+
+from __future__ import annotations
+
+_HOME = "agents.figures"
+
+# Name: where it is computed, and what it shows. In the order of the book.
+FIGURES = {
+    "bandit-epsilon": (f"{_HOME}.bandits:epsilon", "figure 2.2: ε-greedy action values"),
+    "bandit-optimistic": (f"{_HOME}.bandits:optimistic", "figure 2.3: optimistic initial values"),
+    "bandit-ucb": (f"{_HOME}.bandits:ucb", "figure 2.4: upper confidence bounds"),
+    "bandit-gradient": (f"{_HOME}.bandits:gradient", "figure 2.5: gradient bandits"),
+    "bandit-parameters": (f"{_HOME}.bandits:parameters", "figure 2.6: a parameter study"),
+    "bandit-drifting": (f"{_HOME}.bandits:drifting", "exercise 2.5: a drifting bandit"),
+    "gridworld": (f"{_HOME}.planning:gridworld", "figure 4.1: policy evaluation"),
+    "car-rental": (f"{_HOME}.planning:car_rental", "figure 4.2: policy iteration"),
+    "gambler": (f"{_HOME}.planning:gambler", "figure 4.3: value iteration"),
+    "blackjack-values": (f"{_HOME}.monte_carlo:blackjack_values", "figure 5.1: Monte Carlo prediction"),
+    "blackjack-optimal": (f"{_HOME}.monte_carlo:blackjack_optimal", "figure 5.2: exploring starts"),
+    "importance-sampling": (f"{_HOME}.monte_carlo:importance_sampling", "figure 5.3: ordinary and weighted averages"),
+    "infinite-variance": (f"{_HOME}.monte_carlo:infinite_variance", "figure 5.4: averages that never settle"),
+    "racetrack": (f"{_HOME}.models:racetrack", "figure 5.5 and section 8.7: the racetrack by real-time DP"),
+    "random-walk": (f"{_HOME}.temporal_difference:random_walk", "example 6.2: TD and Monte Carlo"),
+    "batch": (f"{_HOME}.temporal_difference:batch", "figure 6.2: batch training"),
+    "windy-gridworld": (f"{_HOME}.temporal_difference:windy", "example 6.5: Sarsa in the wind"),
+    "cliff-walking": (f"{_HOME}.temporal_difference:cliff_walking", "example 6.6: on- and off-policy control"),
+    "cliff-step-sizes": (f"{_HOME}.temporal_difference:cliff_alphas", "figure 6.3: Expected Sarsa over step sizes"),
+    "maximization-bias": (f"{_HOME}.temporal_difference:maximization_bias", "figure 6.5: Double Q-learning"),
+    "n-steps": (f"{_HOME}.temporal_difference:n_steps", "figure 7.2: n-step TD"),
+    "dyna-maze": (f"{_HOME}.models:dyna_maze", "figure 8.2: planning steps"),
+    "blocking-maze": (f"{_HOME}.models:blocking_maze", "figure 8.4: the way is blocked"),
+    "shortcut-maze": (f"{_HOME}.models:shortcut_maze", "figure 8.5: a shortcut opens"),
+    "prioritized-sweeping": (f"{_HOME}.models:sweeping", "example 8.4: prioritized sweeping"),
+    "expected-or-sample": (f"{_HOME}.models:expected_or_sample", "figure 8.7: expected and sample updates"),
+    "trajectories": (f"{_HOME}.models:trajectories", "figure 8.8: trajectory sampling"),
+}
