@@ -104,7 +104,7 @@ def _window(verb: argparse.ArgumentParser) -> None:
     window.add_argument("--max-steps", type=int, metavar="N", help="stop after N steps of the environment")
 
 
-def _train(verb: argparse.ArgumentParser) -> None:
+def _training(verb: argparse.ArgumentParser) -> None:
     _common(verb)
     how = verb.add_argument_group("training")
     how.add_argument("-n", "--n-timesteps", type=int, metavar="N", help="timesteps (default: 100000)")
@@ -128,6 +128,9 @@ def _train(verb: argparse.ArgumentParser) -> None:
     )
     how.add_argument("--resume", metavar="RUN", help="finish a run that was interrupted or killed: its folder")
     how.add_argument("--watch", action="store_true", help="open a window on the agent while it learns")
+    how.add_argument(
+        "--lock-step", action="store_true", help="learn in the window itself: see each step, sweep or improvement"
+    )
     logs = verb.add_argument_group("evaluation and logs")
     logs.add_argument(
         "--eval-freq", type=int, metavar="N", help="timesteps between evaluations (default: a tenth; -1: none)"
@@ -142,8 +145,13 @@ def _train(verb: argparse.ArgumentParser) -> None:
     logs.add_argument("-P", "--progress", action=argparse.BooleanOptionalAction, default=None, help="progress bar")
 
 
+def _train(verb: argparse.ArgumentParser) -> None:
+    _training(verb)
+    _window(verb)
+
+
 def _compare(verb: argparse.ArgumentParser) -> None:
-    _train(verb)
+    _training(verb)
     verb.add_argument("-o", "--output", type=Path, metavar="FILE", help="picture (default: compare-<Env>.png)")
 
 

@@ -26,8 +26,8 @@ def run(arguments: Namespace) -> int:
             "compare needs --algo and --env",
             "For example: rlplay compare --algo reinforce sb3/a2c --env CartPole-v1 --seed 0 1 2 -n 100000",
         )
-    if arguments.watch or arguments.resume or arguments.trained_agent:
-        raise UsageError("compare trains anew, without a window", "Leave out --watch, --resume and -i")
+    if arguments.watch or arguments.lock_step or arguments.resume or arguments.trained_agent:
+        raise UsageError("compare trains anew, without a window", "Leave out --watch, --lock-step, --resume and -i")
     arguments.seed = arguments.seed or _SEEDS
     if arguments.n_timesteps is None:
         arguments.n_timesteps = train.DEFAULT_TIMESTEPS

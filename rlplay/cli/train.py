@@ -22,7 +22,7 @@ from rlplay.errors import UsageError, warn
 from rlplay.files import locked
 from rlplay.hyperparameters import as_json, checked, declared
 from rlplay.logs import LogCallback
-from rlplay.making import make, reference, remake
+from rlplay.making import EnvReference, make, reference, remake
 from rlplay.runs import RunFolder, find_agent_file, new_run
 from rlplay.settings import parse_pairs, read_zoo_file
 from rlplay.training import choose_engine
@@ -41,8 +41,8 @@ def run(arguments: Namespace) -> int:
             "train needs --algo and --env", "For example: rlplay train --algo q-learning --env FrozenLake-v1"
         )
     count = len(list(itertools.product(arguments.algo, arguments.env, arguments.seed or [None])))
-    if arguments.watch and count > 1:
-        raise UsageError(f"--watch shows one run and the flags name {count}")
+    if (arguments.watch or arguments.lock_step) and count > 1:
+        raise UsageError(f"--watch and --lock-step show one run and the flags name {count}")
     for env_id in arguments.env:
         grid(arguments, env_id)
     return 0
@@ -70,12 +70,42 @@ def _new(arguments: Namespace, algo: str, env_id: str, seed: int | None) -> tupl
     settings.update(parse_pairs(arguments.hyperparams, "-params"))
     settings.update({k: v for k in ("features", "model") if (v := getattr(arguments, k)) is not None and k in own})
     env_kwargs = parse_pairs(arguments.env_kwargs, "--env-kwargs")
+    if arguments.lock_step:
+        return _lock_step(arguments, cls, EnvReference(env_id, env_kwargs), seed, settings, timesteps)
     agent = _make_agent(cls, make(env_id, dynamics=arguments.dynamics, **env_kwargs), seed, settings)
     _check_timesteps(timesteps)
     folder = new_run(arguments.log_folder, algo, env_id)
     asked = _asked(agent, env_id, timesteps, arguments)
     folder.write_settings(as_json(agent.hyperparameters), asked, quoted(["rlplay", *sys.argv[1:]]))
     return folder, _train(agent, folder, asked, arguments, fresh=True)
+
+
+def _lock_step(
+    arguments: Namespace, cls: type[Agent], ref: EnvReference, seed: int | None, settings: dict[str, Any],
+    timesteps: int,
+) -> tuple[RunFolder, float]:  # fmt: skip
+    """Learn in the window's own time, a step at a time; what was learned is saved when the window closes."""
+    from rlplay.cli.windows import open_window, shown_env
+    from rlplay.viewer.session import Session
+
+    _check_timesteps(timesteps)
+    agent = _make_agent(cls, shown_env(ref), seed, settings)
+    if agent.rule is None and agent.timestep != "sweep" and "act" not in vars(cls):
+        raise UsageError(f"{agent.id} does not learn step by step", "Watch it learn with --watch")
+    agent.horizon = timesteps
+    folder = new_run(arguments.log_folder, agent.id, ref.id)
+    asked = _asked(agent, ref.id, timesteps, arguments)
+    folder.write_settings(as_json(agent.hyperparameters), asked, quoted(["rlplay", *sys.argv[1:]]))
+    session = Session(agent.env, agent, "learn", target=timesteps)
+    trained = f"{agent.num_timesteps or timesteps:,} {agent.timestep}s: done. It is saved when the window closes"
+    try:
+        open_window(session, arguments, on_trained=trained, default_steps=300 if arguments.headless else None)
+    finally:
+        agent.save(folder.last)
+    console().print(
+        f"{agent.num_timesteps:,} {agent.timestep}s, saved\nwatch it:  {follow_up('watch', folder.path, agent)}"
+    )
+    return folder, 0.0
 
 
 def _asked(agent: Agent, env_id: str, timesteps: int, arguments: Namespace) -> dict[str, Any]:

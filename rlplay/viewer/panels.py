@@ -16,6 +16,7 @@ from rlplay.viewer.maps import ValueMap, value_map
 from rlplay.viewer.session import Session
 from rlplay.viewer.slices import Slicer, can_be_sliced, dimension_pairs
 from rlplay.viewer.state import HELP, ViewState, speed_text
+from rlplay.viewer.trees import draw_tree
 
 _picture = d.Picture()
 _slicer = Slicer()
@@ -94,13 +95,20 @@ def _actions(surface: pygame.Surface, rect: Rect, session: Session, probe: Probe
     if probe.action_values is not None or probe.action_probabilities is not None:
         values = probe.action_values if probe.action_values is not None else probe.action_probabilities
         assert values is not None
-        row = values[0]
-        shares = probe.action_probabilities[0] if probe.action_probabilities is not None else None
+        names = np.array(session.action_names or [str(a) for a in range(values.shape[1])])
+        shown = np.flatnonzero(values[0] > -np.inf)  # actions that may be taken
+        most = max((rect.height - 44) // 16, 3)
+        if len(shown) > most:
+            shown = np.sort(shown[np.argsort(-values[0][shown], kind="stable")[:most]])
+        row = values[0][shown]
+        shares = probe.action_probabilities[0][shown] if probe.action_probabilities is not None else None
         title = "action values Q(s, a), and probability" if probe.action_values is not None else "action probabilities"
-        box = d.panel(surface, rect, title, "green: the best")
+        note = "green: the best" + (f", {len(shown)} of {len(names)} actions" if len(shown) < len(names) else "")
+        box = d.panel(surface, rect, title, note)
         best = {int(a) for a in np.flatnonzero(row == row.max())} if row.max() > row.min() else set()
-        names = session.action_names or [str(a) for a in range(len(row))]
-        d.bars(surface, box, names, row.tolist(), None if shares is None else shares.tolist(), best, None)
+        d.bars(
+            surface, box, names[shown].tolist(), row.tolist(), None if shares is None else shares.tolist(), best, None
+        )
         return
     box = d.panel(surface, rect, "actions")
     if probe.action_mean is not None:
@@ -121,6 +129,12 @@ def _actions(surface: pygame.Surface, rect: Rect, session: Session, probe: Probe
 
 def _step(surface: pygame.Surface, rect: Rect, session: Session, probe: Probe | None) -> None:
     last = session.last
+    agent = session.agent
+    if agent is not None and agent.timestep == "sweep" and session.mode == "learn":
+        box = d.panel(surface, rect, "planning", "space: go on, right: one step")
+        for i, part in enumerate((agent.activity or "no sweep yet").split("; ")):
+            d.text(surface, part, (box.x, box.y + 24 * i), 20, d.TEXT if i == 0 else d.DIM, width=box.width)
+        return
     box = d.panel(surface, rect, "the last step", f"step {session.position.length} of the episode" if last else "")
     if last is None:
         d.text(surface, "none yet", (box.x, box.y), 18, d.DIM)
@@ -155,6 +169,14 @@ def _brief(value: object) -> str:
 
 
 def _map(surface: pygame.Surface, rect: Rect, session: Session, state: ViewState) -> None:
+    tree = getattr(session.agent, "tree", None)
+    if tree is not None and session.observation is not None:
+        root = tree(session.observation)
+        note = f"{sum(root.visits):,} simulations" if root is not None else ""
+        box = d.panel(surface, rect, "search tree: width visits, colour value, downwards in time", note)
+        if root is not None:
+            draw_tree(surface, box, root, session.action_names)
+        return
     if session.agent is not None and session.observation is not None and can_be_sliced(session.env):
         _slice(surface, rect, session, state)
         return

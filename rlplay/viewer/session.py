@@ -103,7 +103,7 @@ class Session:
         """Take one step; False where there is nothing to do (waiting for you, or the recording is over)."""
         if self.mode == "play" and self.pending is None:
             return False
-        if self.mode == "learn" and self.agent and self.agent.rule is None:
+        if self.mode == "learn" and self.agent and self.agent.timestep == "sweep":
             return self.agent.advance(1, "python") > 0  # a planner: one sweep
         try:
             transition, self.td_error = next(self._steps)
