@@ -19,11 +19,11 @@ before. Average rewards are always computed that way.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Any
 
 from rlplay import Probe
 from rlplay.agent import StateArrays
-from rlplay.hyperparameters import Accuracy, Choice, Discount, PolicyLike
+from rlplay.hyperparameters import Accuracy, AverageReward, Discount, InPlace, PolicyLike
 from rlplay.making import EnvLike
 from rlplay.planning import Model, Planner, evaluation_sweep
 from rlplay.policies import policy_table
@@ -48,10 +48,8 @@ class PolicyEvaluation(Planner):
         policy: PolicyLike = "random",
         gamma: Discount = 0.99,
         theta: Accuracy = 1e-9,
-        in_place: Annotated[bool, Choice("use new values within the same sweep (True, faster)", (True, False))] = True,
-        average_reward: Annotated[
-            bool, Choice("no discount: the reward a step in the long run", (True, False))
-        ] = False,
+        in_place: InPlace = True,
+        average_reward: AverageReward = False,
         seed: int | None = None,
     ) -> None:
         super().__init__(

@@ -25,7 +25,7 @@ import numpy as np
 
 from rlplay import Probe
 from rlplay.agent import StateArrays
-from rlplay.hyperparameters import Accuracy, Choice, Discount, Either, Range
+from rlplay.hyperparameters import Accuracy, AverageReward, Discount, Either, InPlace, Range
 from rlplay.making import EnvLike
 from rlplay.planning import Model, Planner, evaluation_sweep
 
@@ -52,15 +52,15 @@ class PolicyIteration(Planner):
         evaluation_sweeps: Annotated[
             int | None, Either((None,), Range("most sweeps of an evaluation; None: until it stands", 1, integer=True))
         ] = None,
-        average_reward: Annotated[
-            bool, Choice("no discount: the reward a step in the long run", (True, False))
-        ] = False,
+        in_place: InPlace = True,
+        average_reward: AverageReward = False,
         seed: int | None = None,
     ) -> None:
         super().__init__(
             env, seed=seed, gamma=gamma, theta=theta, average_reward=average_reward,
-            evaluation_sweeps=evaluation_sweeps,
+            evaluation_sweeps=evaluation_sweeps, in_place=in_place,
         )  # fmt: skip
+        self.in_place = bool(in_place) and not average_reward
         self.policy = np.zeros(self.size)  # all 0 before the model is read
         self.counts = np.array([0, 0, -1, 0])  # sweeps of this evaluation, improvements, actions changed, phase
 
@@ -76,11 +76,10 @@ class PolicyIteration(Planner):
         if self.counts[IMPROVE_NEXT]:
             self.improve()
             return
-        before = self.v.copy()
-        source = before if self.average_reward else self.v
+        source = self.v if self.in_place else self.v.copy()
         self.delta[0] = evaluation_sweep(self.v, source, self.policy, model, self.gamma, self.beyond)
         if self.average_reward:
-            self.settle(before)
+            self.settle(source)
         self.counts[SWEEPS] += 1
         most = self.hyperparameters["evaluation_sweeps"]
         done = self.delta[0] <= self.theta or (most is not None and self.counts[SWEEPS] >= most)

@@ -23,9 +23,7 @@ before, equation (4.10) to the letter. Average rewards are always computed that 
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from rlplay.hyperparameters import Accuracy, Choice, Discount
+from rlplay.hyperparameters import Accuracy, AverageReward, Discount, InPlace
 from rlplay.making import EnvLike
 from rlplay.planning import Model, Planner, optimality_sweep
 
@@ -47,10 +45,8 @@ class ValueIteration(Planner):
         *,
         gamma: Discount = 0.99,
         theta: Accuracy = 1e-9,
-        in_place: Annotated[bool, Choice("use new values within the same sweep (True, faster)", (True, False))] = True,
-        average_reward: Annotated[
-            bool, Choice("no discount: the reward a step in the long run", (True, False))
-        ] = False,
+        in_place: InPlace = True,
+        average_reward: AverageReward = False,
         seed: int | None = None,
     ) -> None:
         super().__init__(env, seed=seed, gamma=gamma, theta=theta, average_reward=average_reward, in_place=in_place)

@@ -253,6 +253,8 @@ PlanningSteps = Annotated[
     int, Range("planning steps after each real step", 0, 100_000, integer=True, remedy="5 to 50 is usual")
 ]
 PolicyLike = Annotated[Any, Policy("the policy that is followed, not learned")]
+InPlace = Annotated[bool, Choice("use new values within the same sweep (True, faster)", (True, False))]
+AverageReward = Annotated[bool, Choice("no discount: the reward a step in the long run", (True, False))]
 Accuracy = Annotated[
     float, Range("stop when no value changes by more than θ in a sweep", 0, remedy="1e-9 is exact for people")
 ]

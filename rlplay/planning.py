@@ -160,6 +160,8 @@ class Planner(Agent):
         self.delta, self.gain = np.full(1, np.finfo(float).max), np.zeros(1)
         self._model: Model | None = None
         self._start: NDArray[np.float64] | None = None
+        if not isinstance(self.env, NoEnvironment):
+            self.model  # noqa: B018 - an environment without a table is refused here
 
     @abstractmethod
     def sweep(self, model: Model) -> None:

@@ -163,7 +163,7 @@ def table_of(env: gym.Env[Any, Any]) -> TransitionTable:
         raise SpaceError(
             f"{name} has no transition table (env.unwrapped.P)",
             "Take one that has (FrozenLake-v1, CliffWalking-v1, Taxi-v4, rlplay/GridWorld-v0 and most of rlplay/...) "
-            "or a learning agent",
+            "or a learning agent; Blackjack-v1 has one with sab=False",
         )
     if not (is_finite(plain.observation_space) and is_finite(plain.action_space)):
         raise SpaceError(f"{name} has a transition table but its spaces are not finite")

@@ -23,7 +23,7 @@ from rlplay.errors import EnvironmentFault, UsageError
 from rlplay.loop import ObservationCheck, Position, begin_episode, interact
 from rlplay.making import reference
 from rlplay.seeding import stream
-from rlplay.spaces import is_finite
+from rlplay.spaces import FiniteSpace, is_finite
 from rlplay.training import learn_stepwise
 from rlplay.transition import Transition
 from rlplay.viewer.maps import action_names
@@ -102,6 +102,10 @@ class Session:
     def step(self) -> bool:
         """Take one step; False where there is nothing to do (waiting for you, or the recording is over)."""
         if self.mode == "play" and self.pending is None:
+            return False
+        mask = self.position.info.get("action_mask") if self.mode == "play" else None
+        if mask is not None and not mask[FiniteSpace(self.env.action_space).index(self.pending)]:
+            self.message, self.pending = f"action {self.pending} may not be taken here", None
             return False
         if self.mode == "learn" and self.agent and self.agent.timestep == "sweep":
             return self.agent.advance(1, "python") > 0  # a planner: one sweep

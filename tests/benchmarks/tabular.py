@@ -18,7 +18,21 @@ from functools import partial
 import gymnasium as gym
 import numpy as np
 
-from agents import ExpectedSarsa, QLearning, Sarsa
+from agents import (
+    UCB,
+    DoubleQLearning,
+    DynaQ,
+    EpsilonGreedy,
+    ExpectedSarsa,
+    GradientBandit,
+    NStepSarsa,
+    QLearning,
+    Sarsa,
+    SarsaLambda,
+    ThompsonSampling,
+    WatkinsQLambda,
+)
+from agents.figures.bandits import play_testbed
 from rlplay import make
 from rlplay.compiled.cache import compile_report
 from rlplay.testing import differences
@@ -70,6 +84,15 @@ def command(*words: str) -> float:
     return statistics.median(times)
 
 
+def testbed() -> None:
+    """Seconds a curve of the 10-armed testbed, 2000 runs of 1000 steps."""
+    for cls in (EpsilonGreedy, UCB, GradientBandit, ThompsonSampling):
+        play_testbed(cls, 10, 10)
+        start = time.perf_counter()
+        play_testbed(cls)
+        print(f"10-armed testbed, 2000 runs of 1000 steps, {cls.__name__}: {time.perf_counter() - start:.2f} s")
+
+
 def main() -> None:
     """Measure and print a table."""
     own = make("FrozenLake-v1", dynamics="gymnasium")
@@ -78,7 +101,8 @@ def main() -> None:
         "QLearning stepwise over Gymnasium's": partial(ours, QLearning(own, seed=0), 40_000, "python"),
         "QLearning stepwise, native dynamics": partial(ours, QLearning("FrozenLake-v1", seed=0), 80_000, "python"),
     }
-    for cls in (QLearning, Sarsa, ExpectedSarsa):
+    ladder = (QLearning, Sarsa, ExpectedSarsa, DoubleQLearning, NStepSarsa, SarsaLambda, WatkinsQLambda, DynaQ)
+    for cls in ladder:
         contenders[f"{cls.__name__} compiled"] = partial(ours, cls("FrozenLake-v1", seed=0), 10_000_000, "compiled")
     first_compile = time.perf_counter()
     for run in contenders.values():
@@ -94,8 +118,12 @@ def main() -> None:
         ratio = statistics.median(v / b for v, b in zip(values, base, strict=True))
         print(f"{name:40s} {statistics.median(values):12,.0f} {ratio:14.2f}")
 
-    pair = [QLearning("FrozenLake-v1", seed=1).learn(20_000, engine=engine) for engine in ("compiled", "python")]
-    print(f"\nsame bits from both drivers: {not differences(*pair)}")
+    same = []
+    for cls in ladder:
+        pair = [cls("FrozenLake-v1", seed=1).learn(20_000, engine=engine) for engine in ("compiled", "python")]
+        same.append(not differences(*pair))
+    print(f"\nsame bits from both drivers: {all(same)} ({len(same)} agents)")
+    testbed()
 
     with tempfile.TemporaryDirectory() as folder:
         os.environ["RLPLAY_CACHE_DIR"] = folder

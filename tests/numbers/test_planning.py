@@ -88,7 +88,13 @@ def test_policy_evaluation_example_3_5():
     assert agent.v[:5] == pytest.approx([3.31, 8.79, 4.43, 5.32, 1.49], abs=5e-3)
 
 
-@pytest.mark.parametrize("settings", [{}, {"evaluation_sweeps": 1}, {"evaluation_sweeps": 5}])
+def test_best_success_on_the_lake_within_its_time_limit():
+    """100 sweeps from 0 without a discount are the best chance to reach the goal within 100 steps."""
+    agent = ValueIteration("FrozenLake-v1", gamma=1.0, in_place=False).learn(100)
+    assert agent.v[0] == pytest.approx(0.74419, abs=5e-6)
+
+
+@pytest.mark.parametrize("settings", [{}, {"evaluation_sweeps": 1}, {"evaluation_sweeps": 5}, {"in_place": False}])
 @pytest.mark.parametrize("env_id", ["FrozenLake-v1", "Taxi-v4", "CliffWalking-v1"])
 def test_policy_iteration_ends_at_the_optimum(env_id, settings):
     found = PolicyIteration(env_id, gamma=0.99, theta=1e-10, **settings).learn(100_000)
