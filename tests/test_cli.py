@@ -446,3 +446,46 @@ def test_models_and_agents_that_do_not_fit_are_named(cli, words, said):
     assert done.returncode == 2
     assert said in " ".join(done.stderr.split())
     assert "Traceback" not in done.stderr
+
+
+def test_figures_from_the_command_line(cli, tmp_path):
+    assert "cliff-walking" in ok(cli("figure"))
+    said = ok(cli("figure", "cliff-walking", "--runs", "2", "-o", "cliff.png"))
+    assert "Expected" in said
+    assert "picture:  cliff.png" in said
+    assert (tmp_path / "cliff.png").read_bytes().startswith(b"\x89PNG")
+    done = cli("figure", "cliff-walking", "gambler", "-o", "one.png")
+    assert done.returncode == 2
+    assert "one file for 2 figures" in done.stderr
+    done = cli("figure", "clif-walking")
+    assert done.returncode == 2
+    assert "cliff-walking" in done.stderr
+
+
+def test_learning_in_lock_step(cli, tmp_path):
+    words = (
+        "train",
+        "--env",
+        "FrozenLake-v1",
+        "-n",
+        "200",
+        "--lock-step",
+        "--headless",
+        "-o",
+        "steps.png",
+        "--seed",
+        "0",
+    )
+    assert "20 sweeps, saved" in ok(cli(*words, "--algo", "policy-iteration", "--max-steps", "20"))
+    assert (tmp_path / "steps.png").is_file()
+    assert "50 steps, saved" in ok(cli(*words, "--algo", "sarsa-lambda", "--max-steps", "50"))
+    from agents import SarsaLambda
+    from rlplay import make
+    from rlplay.testing import differences
+
+    agent = SarsaLambda.load(tmp_path / "logs/sarsa-lambda/FrozenLake-v1_1/FrozenLake-v1.rlp")
+    plain = SarsaLambda(make("FrozenLake-v1"), seed=0).learn(50, schedule_timesteps=200)
+    assert not differences(agent, plain)  # the window did not change what was learned
+    done = cli(*words, "--algo", "sb3/ppo")
+    assert done.returncode == 2
+    assert "does not learn step by step" in done.stderr

@@ -19,11 +19,11 @@ from rlplay import saving
 from rlplay.agent import Agent, NoEnvironment
 from rlplay.compiled.pcg64 import random_seed
 from rlplay.episode import Episode, EpisodeDigest
-from rlplay.errors import EnvironmentFault, UsageError
+from rlplay.errors import EnvironmentFault, SpaceError, UsageError
 from rlplay.loop import ObservationCheck, Position, begin_episode, interact
 from rlplay.making import reference
 from rlplay.seeding import stream
-from rlplay.spaces import FiniteSpace, is_finite
+from rlplay.spaces import is_finite
 from rlplay.training import learn_stepwise
 from rlplay.transition import Transition
 from rlplay.viewer.maps import action_names
@@ -103,16 +103,18 @@ class Session:
         """Take one step; False where there is nothing to do (waiting for you, or the recording is over)."""
         if self.mode == "play" and self.pending is None:
             return False
-        mask = self.position.info.get("action_mask") if self.mode == "play" else None
-        if mask is not None and not mask[FiniteSpace(self.env.action_space).index(self.pending)]:
-            self.message, self.pending = f"action {self.pending} may not be taken here", None
-            return False
         if self.mode == "learn" and self.agent and self.agent.timestep == "sweep":
             return self.agent.advance(1, "python") > 0  # a planner: one sweep
         try:
             transition, self.td_error = next(self._steps)
         except StopIteration:
             self.message = "the recording is over: replayed exactly"
+            return False
+        except EnvironmentFault as error:
+            if self.mode != "play" or not isinstance(error.__cause__, SpaceError):
+                raise
+            self.message, self.pending = error.__cause__.cause, None  # an action that may not be taken here
+            self._steps = self._start(None)
             return False
         self.last, self._picture = transition, None
         if self.mode == "replay":

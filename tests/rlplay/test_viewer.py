@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents import QLearning, ValueIteration
+from agents import MCTS, PolicyIteration, QLearning, ValueIteration
 from rlplay import load_episode, make
 from rlplay.errors import CheckpointError, UsageError
 from rlplay.testing import differences
@@ -341,3 +341,42 @@ def test_the_window_paints_the_slice_and_the_keys_turn_it():
     assert pictures[0] != pictures[1]
     assert len({pictures[0][i : i + 3] for i in range(0, len(pictures[0]), 3)}) > 40  # a range of colours
     assert reduce(reduce(ViewState(), "slice"), "slice back").slice == 0
+
+
+def test_a_person_may_try_an_action_that_may_not_be_taken():
+    session = Session(make("rlplay/Gambler-v0", render_mode="rgb_array"), None, "play", seed=1)
+    session.pending = 0
+    assert not session.step()
+    assert "may not be taken" in session.message
+    session.pending = 1
+    assert session.step()
+    assert session.position.length == 1
+
+
+def test_planning_a_step_at_a_time(tmp_path):
+    """Evaluate one sweep, improve: what each step did and what comes next; the map shows the values so far."""
+    agent = PolicyIteration(make("FrozenLake-v1", render_mode="rgb_array"), evaluation_sweeps=2, gamma=0.9, seed=0)
+    session = Session(agent.env, agent, "learn", target=500)
+    seen = [agent.activity]
+    for _ in range(3):
+        assert session.step()
+        seen.append(agent.activity)
+    assert seen[0] == "next: evaluate one sweep"
+    assert "next: evaluate one sweep" in seen[1]
+    assert "next: improve" in seen[2]
+    assert seen[3].startswith("improvement 1:")
+    while session.step():
+        pass
+    assert agent.converged
+    assert agent.activity.endswith("done")
+
+
+def test_the_search_tree_is_drawn():
+    env = make("FrozenLake-v1", render_mode="rgb_array")
+    agent = MCTS(env, simulations=60, seed=0)
+    session = Session(env, agent, "watch", seed=0)
+    surface = pygame.Surface((1280, 720))
+    panels.draw(surface, session, ViewState())
+    place = layout(1280, 720)["map"]
+    picture = pygame.surfarray.pixels3d(surface)[place.x : place.x + place.width, place.y : place.y + place.height]
+    assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 15  # boxes of many values
