@@ -25,13 +25,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from agents.q_learning import update
 from rlplay.compiled.cache import in_place
 from rlplay.compiled.loops import Rule
 from rlplay.compiled.pcg64 import random
 from rlplay.hyperparameters import Discount, Exploration, FeaturesLike, InitialValue, PlanningSteps, StepSize
 from rlplay.making import EnvLike
 from rlplay.schedules import ahead, visited
-from rlplay.tabular import TableAgent, act_epsilon_greedy, greatest
+from rlplay.tabular import TableAgent, act_epsilon_greedy
 
 
 class Model(NamedTuple):
@@ -51,17 +52,6 @@ class Model(NamedTuple):
     terminated: NDArray[np.bool_]
     place: NDArray[np.int64]
     length: NDArray[np.int64]
-
-
-@in_place
-def update(
-    q: NDArray[np.float64], s: int, a: int, r: float, s_next: int, terminated: bool, alpha: float, gamma: float
-) -> float:
-    """Q(S, A) ← Q(S, A) + α [R + γ max_a Q(S', a) - Q(S, A)], equation (6.8); returns the TD error in brackets."""
-    target = r if terminated else r + gamma * greatest(q, s_next)
-    td_error = target - q[s, a]
-    q[s, a] += alpha * td_error
-    return td_error
 
 
 @in_place

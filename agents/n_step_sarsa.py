@@ -37,7 +37,7 @@ from rlplay.compiled.loops import Rule
 from rlplay.errors import HyperparameterError
 from rlplay.hyperparameters import Choice, Discount, Either, Exploration, FeaturesLike, InitialValue, Range, StepSize
 from rlplay.making import EnvLike
-from rlplay.schedules import ahead, visited
+from rlplay.schedules import Rate, ahead, visited
 from rlplay.steps import Steps, keep
 from rlplay.tabular import TableAgent, act_epsilon_greedy, expected_value, policy_probability
 
@@ -179,8 +179,8 @@ class NStepSarsa(TableAgent):
             target_epsilon=target_epsilon, initial_value=initial_value, features=features,
         )  # fmt: skip
         self.q, self.epsilon = self.table("q", initial_value), self.rate("epsilon", by_state=True)
-        if target_epsilon is not None and not self.epsilon.visits.size:
-            require_coverage(type(self).__name__, self.epsilon.values, float(target_epsilon))
+        if target_epsilon is not None:
+            require_coverage(type(self).__name__, self.epsilon, float(target_epsilon))
         self.steps = self.room(int(n_steps) + 1)
         self.rule = n_step_rule(method, target_epsilon is not None)
         self.memory = (
@@ -194,15 +194,16 @@ class NStepSarsa(TableAgent):
         begin(self.memory)
 
 
-def require_coverage(owner: str, epsilon: NDArray[np.float64], target_epsilon: float) -> None:
+def require_coverage(owner: str, epsilon: Rate, target_epsilon: float) -> None:
     """The policy that is followed must take every action that the learned one takes (coverage, S&B section 5.5).
 
     Raises:
         HyperparameterError: it would not; says what to raise or lower.
     """
-    if target_epsilon > 0 and epsilon.min() == 0.0:
+    values, _ = epsilon
+    if target_epsilon > 0 and values.min() == 0.0:
         raise HyperparameterError(
-            f"{owner}: with epsilon={epsilon.min():g} the behaviour policy never takes actions that the target policy "
+            f"{owner}: with epsilon={values.min():g} the behaviour policy never takes actions that the target policy "
             f"(target_epsilon={target_epsilon:g}) takes",
             "Raise epsilon, or take target_epsilon=0",
         )

@@ -154,7 +154,7 @@ class Reinforce(Agent):
         batch_size: Annotated[
             int, Range("steps after which the next end of an episode brings an update", 1, 1_000_000, integer=True)
         ] = 1000,
-        baseline_epochs: Annotated[int, Range("steps of the baseline a batch", 1, 1000, integer=True)] = 10,
+        baseline_epochs: Annotated[int, Range("steps of the baseline a batch", 1, 1000, integer=True)] = 5,
         normalize_advantage: Annotated[
             bool, Choice("divide advantages by their deviation in the batch", (True, False))
         ] = True,

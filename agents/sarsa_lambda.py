@@ -31,31 +31,7 @@ from rlplay.hyperparameters import Choice, Discount, Exploration, FeaturesLike, 
 from rlplay.making import EnvLike
 from rlplay.schedules import visited
 from rlplay.tabular import TableAgent, act_epsilon_greedy
-from rlplay.traces import KINDS, Traces, clear, learn_and_decay, mark, new_traces
-
-
-@in_place
-def update(
-    q: NDArray[np.float64], entry: int, target: float, traces: Traces, kind: int, alpha: float, decay: float
-) -> float:
-    """δ = target - Q(S, A); mark (S, A), change all values by α δ z and let all traces fall; returns δ. q is flat."""
-    td_error = target - q[entry]
-    mark(traces, entry, kind, alpha)
-    learn_and_decay(q, traces, alpha * td_error, decay)
-    return td_error
-
-
-@in_place
-def update_true_online(
-    q: NDArray[np.float64], entry: int, target: float, q_old: float, traces: Traces, alpha: float, decay: float
-) -> float:
-    """True online Sarsa(λ), box on page 307, for a table: q is flat; q_old is Q(S, A) as it was a step ago."""
-    value = q[entry]
-    td_error = target - value
-    mark(traces, entry, 2, alpha)
-    learn_and_decay(q, traces, alpha * (td_error + value - q_old), decay)
-    q[entry] -= alpha * (value - q_old)
-    return td_error
+from rlplay.traces import KINDS, clear, new_traces, update, update_true_online
 
 
 @in_place

@@ -47,7 +47,8 @@ from rlplay.policies import policy_table
 from rlplay.schedules import visited
 from rlplay.steps import keep, longest_episode
 from rlplay.tabular import TableAgent, sampled
-from rlplay.traces import Traces, clear, learn_and_decay, mark, new_traces
+from rlplay.traces import clear, new_traces, update_true_online
+from rlplay.traces import update as update_traces
 
 
 @in_place
@@ -58,30 +59,6 @@ def update(
     target = r if terminated else r + gamma * v[s_next]
     td_error = target - v[s]
     v[s] += alpha * td_error
-    return td_error
-
-
-@in_place
-def update_traces(
-    v: NDArray[np.float64], s: int, target: float, traces: Traces, kind: int, alpha: float, decay: float
-) -> float:
-    """TD(λ), box on page 293, for a table: mark S, change all values by α δ z and let all traces fall; returns δ."""
-    td_error = target - v[s]
-    mark(traces, s, kind, alpha)
-    learn_and_decay(v, traces, alpha * td_error, decay)
-    return td_error
-
-
-@in_place
-def update_true_online(
-    v: NDArray[np.float64], s: int, target: float, v_old: float, traces: Traces, alpha: float, decay: float
-) -> float:
-    """True online TD(λ), box on page 300, for a table; v_old is V(S) as it was a step ago; returns δ."""
-    value = v[s]
-    td_error = target - value
-    mark(traces, s, 2, alpha)
-    learn_and_decay(v, traces, alpha * (td_error + value - v_old), decay)
-    v[s] -= alpha * (value - v_old)
     return td_error
 
 

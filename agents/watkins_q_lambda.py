@@ -29,21 +29,7 @@ from rlplay.hyperparameters import Choice, Discount, Exploration, FeaturesLike, 
 from rlplay.making import EnvLike
 from rlplay.schedules import visited
 from rlplay.tabular import TableAgent, act_epsilon_greedy, greatest
-from rlplay.traces import KINDS, Traces, clear, learn_and_decay, mark, new_traces
-
-
-@in_place
-def update(
-    q: NDArray[np.float64], entry: int, target: float, is_greedy: bool, traces: Traces, kind: int, alpha: float,
-    decay: float,
-) -> float:  # fmt: skip
-    """Mark (S, A), change all values by α δ z; let traces fall, or drop them before an exploring action; returns δ."""
-    td_error = target - q[entry]
-    mark(traces, entry, kind, alpha)
-    learn_and_decay(q, traces, alpha * td_error, decay)
-    if not is_greedy:
-        clear(traces)
-    return td_error
+from rlplay.traces import KINDS, clear, new_traces, update
 
 
 @in_place
@@ -57,7 +43,10 @@ def learn(
     if not terminated:
         best = greatest(q, s_next)
         target, is_greedy = r + gamma * best, q[s_next, a_next] == best
-    return update(flat, entry, target, is_greedy, traces, kind, step, gamma * lambda_)
+    td_error = update(flat, entry, target, traces, kind, step, gamma * lambda_)
+    if not is_greedy:
+        clear(traces)  # what follows an exploring action says nothing about the greedy policy
+    return td_error
 
 
 @in_place

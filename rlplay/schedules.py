@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,40 +38,36 @@ def scheduled(values: NDArray[np.float64], progress: float) -> float:
     return values[left] + (values[left + 1] - values[left]) * (place - left)
 
 
-class Rate(NamedTuple):
-    """A step size or exploration rate for compiled code.
-
-    Attributes:
-        values: the schedule over training [K]; or, where it falls with visits, the power [1]. float64.
-        visits: how often each entry was visited, float64 [S, A] (or [S, 1]); of shape [0, 0] for a schedule.
-    """
-
-    values: NDArray[np.float64]
-    visits: NDArray[np.float64]
+# A step size or exploration rate for compiled code: the schedule over training [K], or, where it falls with visits, the
+# power [1]; and how often each entry was visited [S, A] (or [S, 1]), of shape [0, 0] for a schedule over training. A
+# plain tuple: one of a class of its own would cost a microsecond at each call from Python.
+Rate = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
 @in_place
 def visited(rate: Rate, s: int, a: int, progress: float) -> float:
     """The rate at an entry that is visited now: the visit counts."""
-    if rate.visits.shape[0] == 0:
-        return scheduled(rate.values, progress)
-    rate.visits[s, a] += 1.0
-    return rate.visits[s, a] ** -rate.values[0]
+    values, visits = rate
+    if visits.shape[0] == 0:
+        return scheduled(values, progress)
+    visits[s, a] += 1.0
+    return visits[s, a] ** -values[0]
 
 
 @in_place
 def ahead(rate: Rate, s: int, a: int, progress: float) -> float:
     """The rate that the next visit of an entry will have; counts nothing."""
-    if rate.visits.shape[0] == 0:
-        return scheduled(rate.values, progress)
-    return (rate.visits[s, a] + 1.0) ** -rate.values[0]
+    values, visits = rate
+    if visits.shape[0] == 0:
+        return scheduled(values, progress)
+    return (visits[s, a] + 1.0) ** -values[0]
 
 
 def new_rate(value: ScheduleLike, shape: tuple[int, int]) -> Rate:
     """A rate from what a user gives, for a table of that shape; see `tabulate`, and ``"1/n"``."""
     if falls_with_visits(value):
-        return Rate(np.array([visit_power(str(value))]), np.zeros(shape))
-    return Rate(tabulate(value), np.zeros((0, 0)))
+        return np.array([visit_power(str(value))]), np.zeros(shape)
+    return tabulate(value), np.zeros((0, 0))
 
 
 def falls_with_visits(value: object) -> bool:

@@ -181,8 +181,9 @@ class TableAgent(Agent):
     def rate(self, name: str, *, by_state: bool = False) -> Rate:
         """A hyperparameter that is a schedule, or falls with the visits of each state and action (or state)."""
         rate = new_rate(self.hyperparameters[name], (self.size[0], 1 if by_state else self.size[1]))
-        if rate.visits.size:
-            self.tables[f"{name}_visits"] = rate.visits
+        _, visits = rate
+        if visits.size:
+            self.tables[f"{name}_visits"] = visits
         return rate
 
     # Action masks.

@@ -78,6 +78,36 @@ def learn_and_decay(table: NDArray[np.float64], traces: Traces, change: float, d
 
 
 @in_place
+def update(
+    table: NDArray[np.float64], i: int, target: float, traces: Traces, kind: int, alpha: float, decay: float
+) -> float:
+    """The step of TD(λ) and Sarsa(λ), boxes on pages 293 and 305, for a flat table [N]; returns the TD error δ.
+
+    δ = target - w(i);  mark i;  w ← w + α δ z for all entries;  z ← decay z, with decay = γ λ.
+    """
+    td_error = target - table[i]
+    mark(traces, i, kind, alpha)
+    learn_and_decay(table, traces, alpha * td_error, decay)
+    return td_error
+
+
+@in_place
+def update_true_online(
+    table: NDArray[np.float64], i: int, target: float, old: float, traces: Traces, alpha: float, decay: float
+) -> float:
+    """The step of true online TD(λ) and Sarsa(λ), boxes on pages 300 and 307, for a flat table [N]; returns δ.
+
+    w ← w + α (δ + w(i) - old) z;  w(i) ← w(i) - α (w(i) - old), where ``old`` is w(i) as it was a step ago.
+    """
+    value = table[i]
+    td_error = target - value
+    mark(traces, i, 2, alpha)
+    learn_and_decay(table, traces, alpha * (td_error + value - old), decay)
+    table[i] -= alpha * (value - old)
+    return td_error
+
+
+@in_place
 def clear(traces: Traces) -> None:
     """Forget all traces."""
     for k in range(traces.length[0]):

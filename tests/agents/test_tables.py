@@ -110,7 +110,7 @@ def test_rates_by_visits(version):
     assert look(rate, 1, 2, 0.0) == 1.0
     assert [count(rate, 1, 2, 0.0) for _ in range(4)] == pytest.approx([1, 2**-0.5, 3**-0.5, 0.5])
     assert look(rate, 1, 2, 0.0) == pytest.approx(5**-0.5)
-    assert rate.visits.tolist() == [[0, 0, 0], [0, 0, 4]]
+    assert rate[1].tolist() == [[0, 0, 0], [0, 0, 4]]
     assert count(new_rate("lin_1_0", (2, 3)), 0, 0, 0.25) == pytest.approx(0.75)
 
 

@@ -1,4 +1,4 @@
-"""How fast and how well agents with models learn: python tests/benchmarks/learning.py [speed] [scores]
+"""How fast and how well agents with models learn: python tests/benchmarks/learning.py [speed] [scores] [twins]
 
 Speeds are ratios in one run: contenders take turns on one core, medians are compared. Scores are evaluations of 50
 episodes after training, a seed each.
@@ -32,6 +32,7 @@ from rlplay.features import FeatureMap
 from rlplay.models.supervised import ExtraTreesRegressor
 from rlplay.models.unsupervised import KMeans
 from rlplay.networks import mlp, torch_mlp
+from rlplay.statistics import bootstrap_interval
 
 SEEDS = (0, 1, 2)
 
@@ -165,6 +166,31 @@ def _update(net: object, kernel: object, x: object, grad: object) -> None:
     kernel.improve(net, 1e-4, 0.5)
 
 
+def twins() -> None:
+    """Ours and scikit-learn's models in the same agent over twelve seeds: does the difference exceed chance?"""
+
+    def returns(make_agent: Callable[[int], object], steps: int) -> np.ndarray:
+        return np.array([
+            evaluate(make_agent(seed).learn(steps), n_eval_episodes=50).mean for seed in range(12)
+        ])  # fmt: skip
+
+    pairs = {
+        "QLearning, k-means(64), 100,000 steps": (KMeans, sklearn.cluster.KMeans, lambda cls, seed: QLearning(
+            "CartPole-v1", features=FeatureMap(cls(64, n_init=1), refit_every=50_000), alpha="lin_0.3_0.01",
+            epsilon="lin_1_0.01_0.5", seed=seed), 100_000),
+        "FittedQ, extra-trees(20), iterate 12": (ExtraTreesRegressor, sklearn.ensemble.ExtraTreesRegressor,
+            lambda cls, seed: FittedQ("CartPole-v1", model=cls(20, min_samples_leaf=5), gamma=0.98, n_iterations=12,
+                                      n_eval_episodes=0, seed=seed), 5000),
+    }  # fmt: skip
+    print("CartPole-v1, greedy return over 50 episodes, mean over 12 seeds and 95 % interval of the difference")
+    for name, (ours, theirs, make_agent, steps) in pairs.items():
+        mine = returns(lambda seed, c=ours, m=make_agent: m(c, seed), steps)
+        other = returns(lambda seed, c=theirs, m=make_agent: m(c, seed), steps)
+        low, high = bootstrap_interval(mine - other)
+        print(f"{name:44s} ours {mine.mean():6.1f}, scikit-learn's {other.mean():6.1f}, "
+              f"difference {low:+.0f} to {high:+.0f}", flush=True)  # fmt: skip
+
+
 def scores() -> None:
     """Returns after training, each seed."""
 
@@ -201,6 +227,5 @@ def scores() -> None:
 
 
 if __name__ == "__main__":
-    asked = sys.argv[1:] or ["speed", "scores"]
-    for part in asked:
-        {"speed": speed, "scores": scores}[part]()
+    for part in sys.argv[1:] or ["speed", "scores", "twins"]:
+        {"speed": speed, "scores": scores, "twins": twins}[part]()
