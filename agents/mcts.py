@@ -181,6 +181,7 @@ class ReplayedWorld:
         self.env, self.actions = env, actions
         self.seed = 0
         self.obs: Any = None
+        self.mask: Any = None  # the actions that may be taken now, where the environment says it
         self.past: list[Any] = []
         self.standing: dict[str, NDArray[Any]] = {}
 
@@ -192,9 +193,10 @@ class ReplayedWorld:
             self.standing = {name: array.copy() for name, array in self.env.standing().items()}
 
     def _replay(self) -> Any:
-        obs, _ = self.env.reset(seed=self.seed)
+        obs, info = self.env.reset(seed=self.seed)
         for action in self.past:
-            obs = self.env.step(action)[0]
+            obs, _, _, _, info = self.env.step(action)
+        self.mask = info.get("action_mask")
         return obs
 
     def begin(self, rng: NDArray[np.uint64]) -> str:
@@ -213,21 +215,24 @@ class ReplayedWorld:
         return Node([0] * self.actions.n, [0.0] * self.actions.n, state=state)
 
     def allowed(self, node: Node) -> list[int]:
-        """All actions."""
-        return list(range(self.actions.n))
+        """The actions that may be taken here."""
+        return list(range(self.actions.n)) if self.mask is None else np.flatnonzero(self.mask).tolist()
 
     def step(self, a: int) -> tuple[str, float, bool]:
         """One step: a digest of the observation, the reward, and whether it ended."""
-        self.obs, r, terminated, truncated, _ = self.env.step(self.actions.value(a))
+        self.obs, r, terminated, truncated, info = self.env.step(self.actions.value(a))
+        self.mask = info.get("action_mask")
         return observation_digest(self.obs), float(r), bool(terminated or truncated)
 
     def rollout(self, depth: int, gamma: float, rng: NDArray[np.uint64]) -> float:
         """The return of random actions from here."""
         g, discount = 0.0, 1.0
         for _ in range(depth):
-            _, r, terminated, truncated, _ = self.env.step(self.actions.value(int(random(rng) * self.actions.n)))
-            g, discount = g + discount * float(r), discount * gamma
-            if terminated or truncated:
+            n = self.actions.n if self.mask is None else int(np.count_nonzero(self.mask))
+            choice = int(random(rng) * n)
+            _, r, ended = self.step(choice if self.mask is None else int(np.flatnonzero(self.mask)[choice]))
+            g, discount = g + discount * r, discount * gamma
+            if ended:
                 break
         return g
 

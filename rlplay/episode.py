@@ -20,7 +20,7 @@ import numpy as np
 
 from rlplay.errors import CheckpointError
 from rlplay.files import explain_missing, write_atomically
-from rlplay.loop import interact
+from rlplay.loop import Position, interact
 from rlplay.making import EnvReference
 from rlplay.observations import observation_bytes
 from rlplay.transition import Transition
@@ -152,12 +152,16 @@ def replays_exactly(env: gym.Env[Any, Any], steps: int = 30, seconds: float = 0.
         seconds: stop comparing after this time, for slow environments.
     """
     seed, end = 1, time.monotonic() + seconds
-    env.action_space.seed(0)
-    samples = [env.action_space.sample() for _ in range(steps)]
 
     def play() -> list[str]:
-        digests, actions = [], iter(samples)
-        for transition in islice(interact(env, lambda obs: next(actions), lambda: seed), steps):
+        env.action_space.seed(0)
+        digests, position = [], Position()
+
+        def act(obs: Any) -> Any:
+            mask = position.info.get("action_mask")
+            return env.action_space.sample() if mask is None else env.action_space.sample(np.asarray(mask, np.int8))
+
+        for transition in islice(interact(env, act, lambda: seed, position), steps):
             digest = EpisodeDigest()
             digest.add(transition)
             digests.append(digest.hex())

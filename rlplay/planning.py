@@ -142,7 +142,7 @@ class Planner(Agent):
     Attributes:
         v: state values, float64 [S].
         delta: the largest change of the last sweep (average reward: how far the gain is still open), float64 [1].
-        gain: average reward a step, float64 [1]; NaN is never saved: 0 where values are discounted.
+        gain: average reward a step, float64 [1]; 0 where values are discounted.
         average_reward: whether values are relative to the average reward, without a discount.
     """
 

@@ -164,7 +164,7 @@ def _step(surface: pygame.Surface, rect: Rect, session: Session, probe: Probe | 
 
 def _brief(value: object) -> str:
     if isinstance(value, np.ndarray):
-        return np.array2string(value, precision=2, separator=" ", threshold=6)
+        return np.array2string(value, precision=2, separator=" ", threshold=6, suppress_small=True)
     return str(value)
 
 

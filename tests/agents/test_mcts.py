@@ -54,6 +54,12 @@ def test_blackjack_is_replayed_with_other_cards():
     assert -0.6 < result.mean < 0.5
 
 
+def test_it_takes_only_actions_that_may_be_taken():
+    """Other actions raise; planning with few simulations it may be wrong about left and right, but not about those."""
+    agent = MCTS("rlplay/MaximizationBias-v0", simulations=40, seed=0).learn(40)
+    assert agent.statistics.episodes >= 20
+
+
 class Unseeded(gym.Env):
     """Draws numbers that its seed does not set."""
 
