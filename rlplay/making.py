@@ -72,7 +72,7 @@ def make(
     Args:
         env: an id that is registered in Gymnasium or offered by a plug-in; ``package.module:Class``; or an
             environment, which is returned as it is.
-        dynamics: ``native`` runs an environment that has a native twin (CartPole-v1) or a transition table
+        dynamics: ``native`` runs an environment that has a native twin (CartPole-v1, MountainCar-v0) or a transition table
             (``env.unwrapped.P``) in compiled code, ``gymnasium`` runs its own ``step``; ``auto`` takes native where
             what it gives agrees with what the environment does. Environments that are rendered run their own dynamics.
         render_mode: as in ``gymnasium.make``.

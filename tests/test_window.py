@@ -127,3 +127,16 @@ def test_the_demo_learns_in_the_window(screen, tmp_path):
     out = window.end()
     assert "learned for 6,000 steps" in out
     assert "greedy: return -20" in out
+
+
+def test_a_planner_goes_on_by_key(screen, tmp_path):
+    """Paused, each right arrow is one sweep or one improvement; what was planned is saved when the window closes."""
+    words = ("train", "--algo", "policy-iteration", "--env", "FrozenLake-v1", "-n", "300", "--lock-step")
+    window = Driven(screen, tmp_path, *words, "--fps", "0.01", "-params", "evaluation_sweeps:2")
+    window.keys("space", "Right", "Right", "Right", "s", "q")
+    assert "3 sweeps, saved" in window.end()
+    assert (tmp_path / "rlplay-FrozenLake-v1-1.png").stat().st_size > 5000
+    from agents import PolicyIteration
+
+    agent = PolicyIteration.load(tmp_path / "logs/policy-iteration/FrozenLake-v1_1/FrozenLake-v1.rlp")
+    assert agent.counts[1] == 1

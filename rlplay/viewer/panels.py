@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import sys
+from functools import cache
 
 import numpy as np
 import pygame
@@ -156,10 +158,20 @@ def _step(surface: pygame.Surface, rect: Rect, session: Session, probe: Probe | 
             lines.append(f"sees cluster {features.index(session.observation)} of {features.size}")
         else:
             lines.append(f"sees features {_brief(features.vector(session.observation))}")
+    if session.mode == "learn" and agent is not None and (equation := _equation(type(agent))):
+        lines.append(equation)
     for i, line in enumerate(lines):
         y = box.y + i * 23
         if y + 16 <= box.bottom + 6:
             d.text(surface, line, (box.x, y), 19, d.TEXT if i == 0 else d.DIM, width=box.width)
+
+
+@cache
+def _equation(cls: type) -> str:
+    """The update as the agent's file opens with it: its first indented line with an arrow."""
+    text = sys.modules[cls.__module__].__doc__ or ""
+    found = (line.strip() for line in text.splitlines() if line.startswith("    ") and "←" in line)
+    return next(found, "").replace("←", ":=")  # the bundled font has no arrow
 
 
 def _brief(value: object) -> str:
