@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from envs import blackjack, cart_pole, mountain_car
+from envs import acrobot, blackjack, cart_pole, mountain_car, mountain_car_continuous, pendulum
 
 # What the one-command demo trains: chosen so that learning is seen within a minute.
 DEMO = {
@@ -30,7 +30,13 @@ NOT_THE_TABLE = {
 }
 
 # Native twins of Gymnasium's environments.
-TWINS = {"CartPole-v1": cart_pole.TWIN, "MountainCar-v0": mountain_car.TWIN}
+TWINS = {
+    "CartPole-v1": cart_pole.TWIN,
+    "MountainCar-v0": mountain_car.TWIN,
+    "MountainCarContinuous-v0": mountain_car_continuous.TWIN,
+    "Pendulum-v1": pendulum.TWIN,
+    "Acrobot-v1": acrobot.TWIN,
+}
 
 # Transition tables of environments that publish none: (env) -> a table, or None with these arguments.
 TABLES = {"Blackjack-v1": blackjack.table}

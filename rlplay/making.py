@@ -72,9 +72,10 @@ def make(
     Args:
         env: an id that is registered in Gymnasium or offered by a plug-in; ``package.module:Class``; or an
             environment, which is returned as it is.
-        dynamics: ``native`` runs an environment that has a native twin (CartPole-v1, MountainCar-v0) or a transition table
-            (``env.unwrapped.P``) in compiled code, ``gymnasium`` runs its own ``step``; ``auto`` takes native where
-            what it gives agrees with what the environment does. Environments that are rendered run their own dynamics.
+        dynamics: ``native`` runs an environment that has a native twin (Gymnasium's classic control) or a transition
+            table (``env.unwrapped.P``) in compiled code, ``gymnasium`` runs its own ``step``; ``auto`` takes native
+            where what it gives agrees with what the environment does. Environments that are rendered run their own
+            dynamics.
         render_mode: as in ``gymnasium.make``.
         kwargs: arguments of the environment, and ``max_episode_steps``.
 
@@ -183,8 +184,8 @@ def _with_dynamics(
     if not why_not and twin is not None:
         native_twin = NativeEnv(twin, made, limit)
         if same_numbers(made, native_twin):
-            words = "native, the same numbers as Gymnasium's"
-            _references[native_twin] = EnvReference(ref.id, ref.kwargs, words)
+            words = "native, the same numbers as Gymnasium's" + ("" if twin.exact else ", but for a last digit")
+            _references[native_twin] = EnvReference(ref.id, ref.kwargs, words, twin.exact)
             made.close()
             return native_twin
         why_not = "its native twin does not do what it does with these arguments"

@@ -67,6 +67,7 @@ class Dynamics(NamedTuple):
         stand: ``stand(parameters, number) -> state``, where a chunk goes on in the middle of an episode.
         settle: ``settle(parameters, next_state) -> state``, at the end of a step.
         number: ``number(state)``, what is carried from chunk to chunk, 0 or more.
+        numbered_actions: whether actions are numbers, which can be chosen a step ahead; else they are arrays.
     """
 
     reset: Callable[..., Any]
@@ -74,6 +75,7 @@ class Dynamics(NamedTuple):
     stand: Callable[..., Any] = _number
     settle: Callable[..., Any] = _number
     number: Callable[..., int] = _itself
+    numbered_actions: bool = True
 
 
 # Places in the clock, an int64 array that the loop carries.
@@ -103,8 +105,26 @@ def training_loop(dynamics: Dynamics, rule: Rule) -> Callable[..., int]:
     returns the number of steps done. ``clock`` holds the places above, ``score`` the return of the running episode
     and the sum of all finished ones.
     """
-    env_reset, env_step, env_stand, env_settle, env_number = dynamics
+    env_reset, env_step, env_stand, env_settle, env_number, numbered_actions = dynamics
     act, learn, begin, on_policy = rule.act, rule.learn, rule.begin, rule.on_policy
+
+    @in_place
+    def choose_number(next_action: int, memory: Any, s: Any, progress: float) -> int:
+        return next_action if next_action >= 0 else act(memory, s, progress)
+
+    @in_place
+    def choose_ahead(memory: Any, s_next: Any, progress: float, terminated: bool) -> int:
+        return act(memory, s_next, progress) if on_policy and not terminated else -1
+
+    @compiled
+    def choose_array(next_action: int, memory: Any, s: Any, progress: float) -> Any:
+        return act(memory, s, progress)
+
+    @in_place
+    def choose_nothing(memory: Any, s_next: Any, progress: float, terminated: bool) -> int:
+        return -1
+
+    choose, foresee = (choose_number, choose_ahead) if numbered_actions else (choose_array, choose_nothing)
 
     @compiled
     def loop(
@@ -131,11 +151,11 @@ def training_loop(dynamics: Dynamics, rule: Rule) -> Callable[..., int]:
                 s, length, episode_return, next_action = env_reset(parameters, env_rng), 0, 0.0, -1
                 running = True
             progress = t / horizon
-            a = next_action if next_action >= 0 else act(memory, s, progress)
+            a = choose(next_action, memory, s, progress)
             s_next, r, terminated = env_step(parameters, s, a, env_rng)
             length += 1
             truncated = 0 < time_limit <= length
-            next_action = act(memory, s_next, progress) if on_policy and not terminated else -1
+            next_action = foresee(memory, s_next, progress, terminated)
             learn(memory, s, a, r, s_next, next_action, terminated, truncated, progress)
             done, t, episode_return = done + 1, t + 1, episode_return + r
             s = env_settle(parameters, s_next)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from rlplay.compiled.cache import compiled
 from rlplay.compiled.loops import Dynamics
 from rlplay.compiled.pcg64 import reseed
-from rlplay.errors import EnvironmentFault
+from rlplay.errors import EnvironmentFault, SpaceError
 from rlplay.spaces import FiniteSpace
 
 
@@ -28,11 +28,13 @@ class NativeDynamics(NamedTuple):
         reset: ``reset(parameters, state, rng)`` fills the state of an episode's start, float64 [D].
         step: ``step(parameters, state, action, rng) -> (reward, terminated)`` moves the state in place.
         observe: ``observe(parameters, state, obs)`` fills the observation, float32 [O].
+        continuous: whether actions are float32 [A] within the bounds of the action space; else they are numbers.
     """
 
     reset: Callable[..., None]
     step: Callable[..., tuple[float, bool]]
     observe: Callable[..., None]
+    continuous: bool = False
 
 
 class Twin(NamedTuple):
@@ -42,20 +44,31 @@ class Twin(NamedTuple):
         dynamics: its functions.
         state_size: length of its state.
         parameters: the constants of an instance (read from ``env.unwrapped``), float64 [P].
+        exact: whether every number is the environment's own to the bit.
     """
 
     dynamics: NativeDynamics
     state_size: int
     parameters: Callable[[Any], NDArray[np.float64]]
+    exact: bool = True
 
 
 class World(NamedTuple):
-    """What the native loop works on where observations are vectors."""
+    """What the native loop works on where observations are vectors.
+
+    Attributes:
+        parameters, state: of the environment.
+        obs, next_obs: observations before and after a step, float32 [O].
+        action: room for a continuous action, float32 [A], and its bounds low and high; empty for numbered ones.
+    """
 
     parameters: NDArray[np.float64]
     state: NDArray[np.float64]
     obs: NDArray[np.float32]
     next_obs: NDArray[np.float32]
+    action: NDArray[np.float32]
+    low: NDArray[np.float32]
+    high: NDArray[np.float32]
 
 
 @compiled
@@ -77,7 +90,19 @@ def _running(obs: NDArray[np.float32]) -> int:
 @cache
 def vector_dynamics(native: NativeDynamics) -> Dynamics:
     """The dynamics as the native loop takes them: observations are vectors."""
-    native_reset, native_step, native_observe = native
+    native_reset, native_step, native_observe, continuous = native
+
+    @compiled
+    def numbered_step(world: World, action: int, rng: NDArray[np.uint64]) -> tuple[float, bool]:
+        return native_step(world.parameters, world.state, action, rng)
+
+    @compiled
+    def bounded_step(world: World, action: NDArray[np.float32], rng: NDArray[np.uint64]) -> tuple[float, bool]:
+        for i in range(world.action.shape[0]):
+            world.action[i] = min(max(action[i], world.low[i]), world.high[i])
+        return native_step(world.parameters, world.state, world.action, rng)
+
+    take = bounded_step if continuous else numbered_step
 
     @compiled
     def reset(world: World, rng: NDArray[np.uint64]) -> NDArray[np.float32]:
@@ -87,13 +112,13 @@ def vector_dynamics(native: NativeDynamics) -> Dynamics:
 
     @compiled
     def step(
-        world: World, obs: NDArray[np.float32], action: int, rng: NDArray[np.uint64]
+        world: World, obs: NDArray[np.float32], action: Any, rng: NDArray[np.uint64]
     ) -> tuple[NDArray[np.float32], float, bool]:
-        reward, terminated = native_step(world.parameters, world.state, action, rng)
+        reward, terminated = take(world, action, rng)
         native_observe(world.parameters, world.state, world.next_obs)
         return world.next_obs, reward, terminated
 
-    return Dynamics(reset, step, _stand, _settle, _running)
+    return Dynamics(reset, step, _stand, _settle, _running, not continuous)
 
 
 class Mapped(NamedTuple):
@@ -150,7 +175,7 @@ def mapped_dynamics(native: NativeDynamics, row: Callable[..., Any], numbered: b
         return encode(mapped, inner_reset(mapped.world, rng), mapped.features)
 
     @compiled
-    def step(mapped: Mapped, state: Any, action: int, rng: NDArray[np.uint64]) -> tuple[Any, float, bool]:
+    def step(mapped: Mapped, state: Any, action: Any, rng: NDArray[np.uint64]) -> tuple[Any, float, bool]:
         obs, reward, terminated = inner_step(mapped.world, mapped.world.obs, action, rng)
         mapped.samples[mapped.counts[0] % mapped.samples.shape[0]] = obs
         mapped.counts[0] += 1
@@ -172,8 +197,8 @@ def mapped_dynamics(native: NativeDynamics, row: Callable[..., Any], numbered: b
         return mapped.features
 
     if numbered:
-        return Dynamics(reset, step, stand, settle_label)
-    return Dynamics(reset, step, stand, settle_vector, _running)
+        return Dynamics(reset, step, stand, settle_label, numbered_actions=not native.continuous)
+    return Dynamics(reset, step, stand, settle_vector, _running, not native.continuous)
 
 
 class NativeEnv(gym.Env[Any, Any]):
@@ -199,9 +224,18 @@ class NativeEnv(gym.Env[Any, Any]):
             np.zeros(twin.state_size),
             np.zeros(shape, np.float32),
             np.zeros(shape, np.float32),
+            *self._bounds(),
         )
         self.rng, self.elapsed = np.zeros(4, np.uint64), -1
-        self._actions = FiniteSpace(self.action_space)
+
+    def _bounds(self) -> tuple[NDArray[np.float32], ...]:
+        """Room for an action and its bounds."""
+        space = self.action_space
+        if not self.dynamics.continuous:
+            self._actions = FiniteSpace(space)
+            return tuple(np.zeros((3, 0), np.float32))
+        assert isinstance(space, gym.spaces.Box)
+        return np.zeros(space.shape, np.float32), space.low.astype(np.float32), space.high.astype(np.float32)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Begin an episode: the same state as the environment's own reset with that seed."""
@@ -221,13 +255,25 @@ class NativeEnv(gym.Env[Any, Any]):
             SpaceError: an action outside the space.
             EnvironmentFault: a step before the first reset.
         """
-        index, world = self._actions.index(action), self.world
+        world = self.world
+        taken = self._bounded(action) if self.dynamics.continuous else self._actions.index(action)
         if self.elapsed < 0:
             raise EnvironmentFault("step() was called before reset()", "Call env.reset() first")
-        reward, terminated = self.dynamics.step(world.parameters, world.state, index, self.rng)
+        reward, terminated = self.dynamics.step(world.parameters, world.state, taken, self.rng)
         self.dynamics.observe(world.parameters, world.state, world.obs)
         self.elapsed += 1
         return world.obs.copy(), reward, terminated, 0 < self.max_episode_steps <= self.elapsed, {}
+
+    def _bounded(self, action: Any) -> NDArray[np.float32]:
+        """A continuous action within the bounds."""
+        world = self.world
+        try:
+            given = np.asarray(action, np.float32)
+        except (TypeError, ValueError):
+            given = np.zeros(0, np.float32)
+        if given.shape != world.action.shape or not np.isfinite(given).all():
+            raise SpaceError(f"action {action!r} is not in {self.action_space}")
+        return np.minimum(np.maximum(given, world.low, out=world.action), world.high, out=world.action)
 
     def observation(self) -> NDArray[np.float32]:
         """What the agent sees now."""
@@ -246,15 +292,15 @@ class NativeEnv(gym.Env[Any, Any]):
 
 def same_numbers(env: gym.Env[Any, Any], twin: NativeEnv, steps: int = 300) -> bool:
     """Whether a twin gives the environment's own observations, rewards and endings to the bit, on random actions."""
-    actions, choices = FiniteSpace(env.action_space), np.random.default_rng(0)
     ended, episode, twin = True, 0, copy.copy(twin)
+    env.action_space.seed(0)
     for _ in range(steps):
         if ended:
             pair = [one.reset(seed=episode)[0] for one in (env, twin)]
             if not np.array_equal(*pair):
                 return False
             episode += 1
-        action = actions.value(int(choices.integers(actions.n)))
+        action = env.action_space.sample()
         mine, theirs = twin.step(action), env.step(action)
         if not np.array_equal(mine[0], theirs[0]) or mine[1:4] != theirs[1:4]:
             return False
