@@ -21,7 +21,7 @@ from rlplay.errors import EnvironmentFault
 from rlplay.making import EnvLike, reference
 from rlplay.probe import Probe
 from rlplay.saving import copy_into
-from rlplay.schedules import Rate, ahead, new_rate, visited
+from rlplay.schedules import Rate, new_rate, scheduled, visited
 from rlplay.seeding import stream
 from rlplay.steps import Steps, new_steps
 from rlplay.transition import Transition
@@ -153,8 +153,8 @@ class TableAgent(Agent):
         masks = action_masks(self.env) if self.features is None else None
         if masks is not None:
             self.allowed[:] = masks
-        self._env_masks = getattr(self.env.unwrapped, "action_masks", None) if masks is None else None
         self._may_be_masked = masks is None and self.features is None
+        self._env_masks = getattr(self.env.unwrapped, "action_masks", None)
 
     def table(self, name: str, value: float = 0.0) -> NDArray[np.float64]:
         """A new table of action values [S, A], filled with a value, -∞ for actions that may not be taken."""
@@ -223,14 +223,20 @@ class TableAgent(Agent):
             row[mask & (row == -np.inf)] = self.hyperparameters.get("initial_value", 0.0)
             row[~mask] = -np.inf
 
+    def set_env(self, env: EnvLike) -> None:
+        """Go on in another environment with the same spaces; a running episode is given up."""
+        super().set_env(env)
+        self._env_masks = getattr(self.env.unwrapped, "action_masks", None)
+
     # What is learned.
 
     def probe(self, observation: Any) -> Probe:
         """Action values and the ε-greedy policy over them; the value is that of this policy."""
         states = self.state_indices(observation)
         q = self.q[states]  # [B, A]
-        epsilon = np.array([[ahead(self.epsilon, s, 0, self.progress)] for s in states.tolist()])
-        probabilities = epsilon_greedy_probabilities(q, epsilon.reshape(-1, 1))
+        values, visits = self.epsilon
+        epsilon = (visits[states] + 1.0) ** -values[0] if visits.size else scheduled(values, self.progress)
+        probabilities = epsilon_greedy_probabilities(q, epsilon)
         value = (probabilities * np.where(q > -np.inf, q, 0.0)).sum(axis=1)
         return Probe(action_values=q, action_probabilities=probabilities, value=value)
 
