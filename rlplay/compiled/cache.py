@@ -143,7 +143,8 @@ def in_place(function: F) -> F:
 
     Then no references need to be counted, which makes learning rules 1.3 to 2 times as fast: every array that is
     unpacked from a memory otherwise costs two atomic operations a step. A function that does allocate is refused by
-    numba ("NRT required but not enabled"): take `compiled` for it.
+    numba ("NRT required but not enabled"): take `compiled` for it. What such a function calls must be in place too:
+    numba compiles a callee that it meets first there in the same way.
     """
     return _compiled(function, _nrt=False)
 

@@ -108,24 +108,6 @@ def training_loop(dynamics: Dynamics, rule: Rule) -> Callable[..., int]:
     env_reset, env_step, env_stand, env_settle, env_number, numbered_actions = dynamics
     act, learn, begin, on_policy = rule.act, rule.learn, rule.begin, rule.on_policy
 
-    @in_place
-    def choose_number(next_action: int, memory: Any, s: Any, progress: float) -> int:
-        return next_action if next_action >= 0 else act(memory, s, progress)
-
-    @in_place
-    def choose_ahead(memory: Any, s_next: Any, progress: float, terminated: bool) -> int:
-        return act(memory, s_next, progress) if on_policy and not terminated else -1
-
-    @compiled
-    def choose_array(next_action: int, memory: Any, s: Any, progress: float) -> Any:
-        return act(memory, s, progress)
-
-    @in_place
-    def choose_nothing(memory: Any, s_next: Any, progress: float, terminated: bool) -> int:
-        return -1
-
-    choose, foresee = (choose_number, choose_ahead) if numbered_actions else (choose_array, choose_nothing)
-
     @compiled
     def loop(
         parameters: Any,
@@ -151,11 +133,15 @@ def training_loop(dynamics: Dynamics, rule: Rule) -> Callable[..., int]:
                 s, length, episode_return, next_action = env_reset(parameters, env_rng), 0, 0.0, -1
                 running = True
             progress = t / horizon
-            a = choose(next_action, memory, s, progress)
+            if numbered_actions:  # known when compiled: only one branch is ever there
+                a = next_action if next_action >= 0 else act(memory, s, progress)
+            else:
+                a = act(memory, s, progress)
             s_next, r, terminated = env_step(parameters, s, a, env_rng)
             length += 1
             truncated = 0 < time_limit <= length
-            next_action = foresee(memory, s_next, progress, terminated)
+            if numbered_actions:
+                next_action = act(memory, s_next, progress) if on_policy and not terminated else -1
             learn(memory, s, a, r, s_next, next_action, terminated, truncated, progress)
             done, t, episode_return = done + 1, t + 1, episode_return + r
             s = env_settle(parameters, s_next)
