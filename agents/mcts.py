@@ -264,7 +264,7 @@ class MCTS(Agent):
         self._actions = finite(self.action_space, type(self).__name__, "actions")
         self.rng = stream(self.seed, "planning")
         self._found: tuple[Any, Node | None] = (None, None)
-        self._stood: tuple[gym.Env[Any, Any], Position] | None = None
+        self._stood: Position | None = None
         self._worlds: Any = None
 
     @property
@@ -296,9 +296,9 @@ class MCTS(Agent):
 
     # Where to plan from.
 
-    def stand(self, env: gym.Env[Any, Any], position: Position) -> None:
+    def stand(self, position: Position) -> None:
         """Told where an episode stands, so that `predict` can plan from there."""
-        self._stood = env, position
+        self._stood = position
 
     def _at(self, observation: Any) -> Any:
         """The world at an observation; None where nothing tells how to get there."""
@@ -306,12 +306,12 @@ class MCTS(Agent):
         if isinstance(world, TableWorld):
             world.root = FiniteSpace(self.observation_space).index(observation)
             return world
-        for position in ([self._stood[1]] if self._stood else []) + [self.position]:
-            same = position.obs is not None and np.array_equal(np.asarray(position.obs), np.asarray(observation))
-            if same and position.actions is not None:
-                world.stand(position.seed, position.actions)
-                return world
-        return None
+        position = self._stood or self.position
+        same = position.obs is not None and np.array_equal(np.asarray(position.obs), np.asarray(observation))
+        if not same or position.actions is None:
+            return None
+        world.stand(position.seed, position.actions)
+        return world
 
     def plan(self, observation: Any, rng: NDArray[np.uint64]) -> Node | None:
         """The tree of a search from an observation; None where it cannot be stood there."""
@@ -323,7 +323,7 @@ class MCTS(Agent):
 
     def tree(self, observation: Any) -> Node | None:
         """The tree of an observation, for pictures: always the same one, and kept until another is asked for."""
-        when = self._stood[1].length if self._stood else 0
+        when = self._stood.length if self._stood else 0
         key = observation_digest(observation), when
         if self._found[0] != key:  # other numbers at each step, or a state that leads to itself would be kept for ever
             self._found = key, self.plan(observation, stream(self.seed, f"search {when}"))
@@ -333,6 +333,7 @@ class MCTS(Agent):
 
     def act(self, observation: Any) -> Any:
         """Plan, then take the action that was tried most."""
+        self.stand(self.position)
         node = self.plan(observation, self.rng)
         assert node is not None
         return self._actions.value(node.best)
@@ -357,7 +358,7 @@ class MCTS(Agent):
             if node is None:
                 raise UsageError(
                     f"MCTS plans from where an episode of {reference(self.env)} stands, which no observation tells",
-                    "Play it with rlplay.evaluate or rlplay watch, or tell it with agent.stand(env, position)",
+                    "Play it with rlplay.evaluate or rlplay watch, or tell it with agent.stand(position)",
                 )
             actions.append(self._actions.value(node.best))
         return (actions[0] if single else np.asarray(actions)), state

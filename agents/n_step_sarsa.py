@@ -37,7 +37,7 @@ from rlplay.compiled.loops import Rule
 from rlplay.errors import HyperparameterError
 from rlplay.hyperparameters import Choice, Discount, Either, Exploration, FeaturesLike, InitialValue, Range, StepSize
 from rlplay.making import EnvLike
-from rlplay.schedules import Rate, ahead, visited
+from rlplay.schedules import Rate, latest, visited
 from rlplay.steps import Steps, keep
 from rlplay.tabular import TableAgent, act_epsilon_greedy, expected_value, policy_probability
 
@@ -111,7 +111,7 @@ def n_step_rule(method: str, off_policy: bool) -> Rule:
         """The loop's way to the update: keep the step, learn the one n steps back; at the end all that are left."""
         q, alpha, gamma, epsilon, rng, steps, n, target_epsilon, sigma = memory
         ring, t = steps.state.shape[0] - 1, keep(steps, s, a, r)
-        next_epsilon, after = ahead(epsilon, s_next, 0, progress), (t + 1) & ring
+        next_epsilon, after = latest(epsilon, s_next, 0, progress), (t + 1) & ring
         pi_epsilon = target_epsilon if off_policy else next_epsilon
         if not terminated:
             steps.state[after], steps.action[after] = s_next, a_next

@@ -37,7 +37,7 @@ from rlplay.errors import HyperparameterError
 from rlplay.hyperparameters import Choice, Discount, Exploration, InitialValue, Policy
 from rlplay.making import EnvLike
 from rlplay.policies import policy_table
-from rlplay.schedules import ahead, visited
+from rlplay.schedules import latest, visited
 from rlplay.steps import Steps, keep_whole, longest_episode, require_end
 from rlplay.tabular import TableAgent, epsilon_greedy, greatest, policy_probability, sampled
 
@@ -99,7 +99,7 @@ def off_policy_rule(control: bool) -> Rule:
         if t < 0:
             return np.nan
         if control:
-            steps.behaviour[t] = policy_probability(q, s, a, ahead(epsilon, s, 0, progress))
+            steps.behaviour[t] = policy_probability(q, s, a, latest(epsilon, s, 0, progress))
         else:
             steps.behaviour[t] = behaviour[s, a]
         if terminated or truncated:

@@ -40,7 +40,7 @@ class AccessControlEnv(TableWorld):
     ``n_servers=10``, ``priorities=(1, 2, 4, 8)``, ``p_free=0.06``.
 
     ## References
-    Sutton & Barto, Reinforcement Learning, 2nd edition, example 10.2; Carlstroem & Nordstroem 1997.
+    Sutton & Barto, Reinforcement Learning, 2nd edition, example 10.2; Carlström & Nordström 1997.
 
     ## Version History
     * v0: first version.

@@ -382,7 +382,7 @@ class Agent(ABC):
             actions = [self._actions.value(index) for index in indices]
         return (actions[0] if single else np.asarray(actions)), state
 
-    def stand(self, env: gym.Env[Any, Any], position: Position) -> None:  # noqa: B027 - most agents act by what they see
+    def stand(self, position: Position) -> None:  # noqa: B027 - most agents act by what they see
         """Told before each `predict` where an episode stands; for agents that plan from there."""
 
     def _choose(self, probe: Probe, deterministic: bool) -> NDArray[np.int64]:

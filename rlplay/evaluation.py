@@ -109,7 +109,7 @@ def _play(
 
     def act(obs: Any) -> Any:
         nonlocal state
-        agent.stand(env, position)
+        agent.stand(position)
         action, state = agent.predict(obs, state, starts, deterministic)
         starts[0] = False
         return action

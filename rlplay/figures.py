@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -74,6 +74,7 @@ class Figure:
         rows: of the table, texts and numbers.
         note: what to see in it, in a sentence.
         columns_of_panels: panels in a row; 0 for all.
+        size: of a panel, in inches.
     """
 
     title: str
@@ -83,7 +84,7 @@ class Figure:
     rows: Sequence[Sequence[Any]]
     note: str = ""
     columns_of_panels: int = 0
-    size: tuple[float, float] = field(default=(4.6, 3.8))
+    size: tuple[float, float] = (4.6, 3.8)
 
 
 def figure_names() -> dict[str, str]:

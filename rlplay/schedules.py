@@ -63,6 +63,15 @@ def ahead(rate: Rate, s: int, a: int, progress: float) -> float:
     return (visits[s, a] + 1.0) ** -values[0]
 
 
+@in_place
+def latest(rate: Rate, s: int, a: int, progress: float) -> float:
+    """The rate that the last visit of an entry had; counts nothing."""
+    values, visits = rate
+    if visits.shape[0] == 0:
+        return scheduled(values, progress)
+    return max(visits[s, a], 1.0) ** -values[0]
+
+
 def new_rate(value: ScheduleLike, shape: tuple[int, int]) -> Rate:
     """A rate from what a user gives, for a table of that shape; see `tabulate`, and ``"1/n"``."""
     if falls_with_visits(value):

@@ -90,16 +90,21 @@ def _lock_step(
 
     _check_timesteps(timesteps)
     agent = _make_agent(cls, shown_env(ref), seed, settings)
-    if agent.rule is None and agent.timestep != "sweep" and "act" not in vars(cls):
+    in_steps = agent.rule is not None or agent.timestep == "sweep" or "act" in vars(cls)
+    if not in_steps or cls.busy is not Agent.busy:  # it collects and fits as a whole
         raise UsageError(f"{agent.id} does not learn step by step", "Watch it learn with --watch")
     agent.horizon = timesteps
     folder = new_run(arguments.log_folder, agent.id, ref.id)
     asked = _asked(agent, ref.id, timesteps, arguments)
     folder.write_settings(as_json(agent.hyperparameters), asked, quoted(["rlplay", *sys.argv[1:]]))
     session = Session(agent.env, agent, "learn", target=timesteps)
-    trained = f"{agent.num_timesteps or timesteps:,} {agent.timestep}s: done. It is saved when the window closes"
     try:
-        open_window(session, arguments, on_trained=trained, default_steps=300 if arguments.headless else None)
+        open_window(
+            session,
+            arguments,
+            on_trained="done: it is saved when the window closes",
+            default_steps=300 if arguments.headless else None,
+        )
     finally:
         agent.save(folder.last)
     console().print(

@@ -173,7 +173,7 @@ class Session:
     def _act(self, obs: Any) -> Any:
         if self.mode == "play" or self.agent is None:
             return self.pending
-        self.agent.stand(self.env, self.position)
+        self.agent.stand(self.position)
         action, _ = self.agent.predict(obs, deterministic=self.deterministic)
         return action
 

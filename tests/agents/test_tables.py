@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -23,6 +25,7 @@ from agents import (
 )
 from agents.prioritized_sweeping import pop, push
 from rlplay import evaluate, load, make
+from rlplay.compiled.table import TableEnv
 from rlplay.errors import EnvironmentFault, HyperparameterError, SpaceError
 from rlplay.schedules import ahead, new_rate, visited
 from rlplay.tabular import expected_value, policy_probability
@@ -95,9 +98,13 @@ def test_a_mask_that_allows_nothing_is_named():
 
 def test_taxi_learns_faster_with_its_mask():
     """Taxi says in which places an action does nothing: with the same steps the masked agent is ahead."""
-    found = QLearning("Taxi-v4", alpha=0.5, seed=0).learn(40_000)
+    masked = make("Taxi-v4")
+    free = TableEnv(replace(masked.table, masks=None), masked.observation_space, masked.action_space, 200)
+    found, other = (QLearning(env, alpha=0.5, seed=0).learn(40_000) for env in (masked, free))
     assert not found.allowed.all()
+    assert other.allowed.all()
     assert evaluate(found, n_eval_episodes=50).mean > 0
+    assert found.statistics.episodes > 1.2 * other.statistics.episodes  # more rides in the same steps
 
 
 # Step sizes.
@@ -112,6 +119,21 @@ def test_rates_by_visits(version):
     assert look(rate, 1, 2, 0.0) == pytest.approx(5**-0.5)
     assert rate[1].tolist() == [[0, 0, 0], [0, 0, 4]]
     assert count(new_rate("lin_1_0", (2, 3)), 0, 0, 0.25) == pytest.approx(0.75)
+
+
+@pytest.mark.parametrize("engine", ["compiled", "python"])
+def test_importance_ratios_know_the_exploration_that_chose(engine):
+    """With an ε that falls with visits, b(A|S) is that of the visit at which A was chosen, not of the next one."""
+    env = make("FrozenLake-v1", is_slippery=False)
+    first = OffPolicyMonteCarlo(env, epsilon="1/n", seed=0)
+    agent = NStepSarsa(env, epsilon="1/n", target_epsilon=0.0, n_steps=3, seed=0)
+    for one in (first, agent):
+        one.q[:] = [0.0, 1.0, 0.0, 0.0]
+        one.learn(1, engine=engine)
+    assert first.steps.behaviour[0] == pytest.approx(0.25)  # ε = 1 at the first visit
+    state, action = agent.steps.state[1], agent.steps.action[1]
+    again = {True: 0.625, False: 0.125}[bool(action == 1)]  # ε = 1/2 at the second visit of the start
+    assert agent.steps.behaviour[1] == pytest.approx(0.25 if state != agent.steps.state[0] else again)
 
 
 def test_a_step_size_of_1_over_n_is_the_mean():
