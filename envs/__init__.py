@@ -1,4 +1,4 @@
-"""The environments: ``import envs`` registers them in Gymnasium."""
+"""The environments: ``import envs`` registers them in Gymnasium, for ``gym.make`` and ``gym.make_vec``."""
 
 from __future__ import annotations
 
@@ -16,8 +16,28 @@ SHELF: dict[str, tuple[str, int | None]] = {
     "rlplay/Racetrack-v0": ("envs.racetrack:RacetrackEnv", 10_000),
     "rlplay/MaximizationBias-v0": ("envs.maximization_bias:MaximizationBiasEnv", None),
     "rlplay/ChainWalk-v0": ("envs.chain_walk:ChainWalkEnv", 1000),
+    "rlplay/CarOnTheHill-v0": ("envs.car_on_the_hill:CarOnTheHillEnv", 1000),
+    "rlplay/InvertedPendulum-v0": ("envs.inverted_pendulum:InvertedPendulumEnv", 3000),
+    "rlplay/Baird-v0": ("envs.baird:BairdEnv", None),
 }
 
-for _id, (_entry_point, _limit) in SHELF.items():
+# Native twins of Gymnasium's environments, under ids of their own.
+TWINS: dict[str, tuple[str, int | None]] = {
+    "rlplay/CartPole-v1": ("envs.cart_pole:CartPoleEnv", 500),
+    "rlplay/MountainCar-v0": ("envs.mountain_car:MountainCarEnv", 200),
+    "rlplay/MountainCarContinuous-v0": ("envs.mountain_car_continuous:MountainCarContinuousEnv", 999),
+    "rlplay/Pendulum-v1": ("envs.pendulum:PendulumEnv", 200),
+    "rlplay/Acrobot-v1": ("envs.acrobot:AcrobotEnv", 500),
+    "rlplay/FrozenLake-v1": ("envs.toy_text:FrozenLakeEnv", 100),
+    "rlplay/CliffWalking-v1": ("envs.toy_text:CliffWalkingEnv", None),
+    "rlplay/Taxi-v4": ("envs.toy_text:TaxiEnv", 200),
+    "rlplay/Blackjack-v1": ("envs.toy_text:BlackjackEnv", None),
+}
+
+# Worlds whose rows are not known to native code: rewards drawn from a normal distribution.
+_WITHOUT_ROWS = ("rlplay/Bandit-v0", "rlplay/MaximizationBias-v0")
+
+for _id, (_entry_point, _limit) in {**SHELF, **TWINS}.items():
     if _id not in gym.registry:
-        gym.register(_id, entry_point=_entry_point, max_episode_steps=_limit)
+        _rows = None if _id in _WITHOUT_ROWS else _entry_point.removesuffix("Env") + "VectorEnv"
+        gym.register(_id, entry_point=_entry_point, vector_entry_point=_rows, max_episode_steps=_limit)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from envs.table_world import TableWorld
 from rlplay.compiled.table import TransitionTable
 from rlplay.errors import UsageError
+from rlplay.vector.native import NativeVectorEnv
 
 
 class AccessControlEnv(TableWorld):
@@ -48,7 +50,7 @@ class AccessControlEnv(TableWorld):
 
     def __init__(
         self, n_servers: int = 10, priorities: Sequence[float] = (1, 2, 4, 8), p_free: float = 0.06,
-        render_mode: str | None = None,
+        render_mode: str | None = None, **size: int | None,
     ) -> None:  # fmt: skip
         if not 1 <= n_servers <= 1000 or not priorities or not 0 < p_free <= 1:
             raise UsageError(
@@ -75,7 +77,7 @@ class AccessControlEnv(TableWorld):
         start = np.zeros(states)
         start[n_servers * kinds :] = 1 / kinds
         terminated = np.zeros(probability.shape, np.bool_)
-        super().__init__(TransitionTable.of(probability, next_state, reward, terminated, start), render_mode)
+        super().__init__(TransitionTable.of(probability, next_state, reward, terminated, start), render_mode, **size)
 
     def get_action_meanings(self) -> list[str]:
         """The names of the actions."""
@@ -101,3 +103,6 @@ class AccessControlEnv(TableWorld):
             ("customer pays", round(self.priorities[kind]), round(max(self.priorities)), d.WARM),
         ]
         return d.counts(rows, self.text())
+
+
+AccessControlVectorEnv = partial(NativeVectorEnv, AccessControlEnv)

@@ -7,7 +7,7 @@ Source: Sutton 1996; Sutton & Barto 1st edition, section 11.3; the equations are
 
 Symbols:
     state = θ₁, θ₂, θ̇₁, θ̇₂, and whether a step was made, float64 [5];  A  action: torque A - 1
-    parameters in the order of `PARAMETERS`, read from the environment, float64 [10]
+    parameters: the constants in their order, float64 [10]
 
 At the start Gymnasium keeps the state in float32. NumPy's sines and cosines differ from the C library's in the last
 digit once in some hundred numbers, so this twin is equal but for that: from the same state the next is within 1e-12.
@@ -16,19 +16,19 @@ digit once in some hundred numbers, so this twin is equal but for that: from the
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
+from envs.control import ControlEnv
 from rlplay.compiled.cache import in_place
-from rlplay.compiled.native import NativeDynamics, Twin
+from rlplay.compiled.native import NativeDynamics
 from rlplay.compiled.pcg64 import random
+from rlplay.vector.native import NativeVectorEnv
 
-PARAMETERS = (
-    "LINK_LENGTH_1", "LINK_MASS_1", "LINK_MASS_2", "LINK_COM_POS_1", "LINK_COM_POS_2", "LINK_MOI", "MAX_VEL_1",
-    "MAX_VEL_2", "dt", "torque_noise_max",
-)  # fmt: skip
 _START, _G = 0.1, 9.8
 
 Four = tuple[float, float, float, float]
@@ -114,8 +114,70 @@ def observe(parameters: NDArray[np.float64], state: NDArray[np.float64], obs: ND
     obs[4], obs[5] = state[2], state[3]
 
 
-def _parameters(env: Any) -> NDArray[np.float64]:
-    return np.array([getattr(env, name) for name in PARAMETERS], dtype=np.float64)
+class AcrobotEnv(ControlEnv):
+    """Two links to be swung up, stepped in native code.
+
+    ## Description
+    Two links hang from each other; a torque at the joint between them is to swing the end above a line one link's
+    length above the bar. From the same state the next one is Gymnasium's Acrobot-v1's to 1e-12.
+
+    ## Action Space
+    ``Discrete(3)``: a torque of -1, 0 or 1 N m.
+
+    ## Observation Space
+    ``Box(6)``, float32: cosine and sine of both angles (0 hanging down, the second against the first), both
+    velocities (rad/s).
+
+    ## Rewards
+    -1 a step, 0 at the end.
+
+    ## Starting State
+    Angles and velocities uniform between -0.1 and 0.1.
+
+    ## Episode End
+    Terminated above the line. Truncated after 500 steps.
+
+    ## Arguments
+    ``LINK_LENGTH_1=1``, ``LINK_LENGTH_2=1`` (only drawn), ``LINK_MASS_1=1``, ``LINK_MASS_2=1``,
+    ``LINK_COM_POS_1=0.5``, ``LINK_COM_POS_2=0.5``, ``LINK_MOI=1``, ``MAX_VEL_1``, ``MAX_VEL_2``, ``dt=0.2`` (s),
+    ``torque_noise_max=0``; ``width`` and ``height`` of pictures in pixels. ``reset(options={"state": [...]})``
+    begins in a given state: two angles, two velocities, and 1.
+
+    ## References
+    Sutton 1996; Sutton & Barto, Reinforcement Learning, 1st edition, section 11.3.
+
+    ## Version History
+    * v1: as Gymnasium's v1.
+    """
+
+    metadata: dict[str, Any] = {"render_modes": ["rgb_array", "human"], "render_fps": 15}  # noqa: RUF012
+    dynamics = NativeDynamics(reset, step, observe)
+    state_size = 5
+    constants = {  # noqa: RUF012 - the defaults; each instance sets its own
+        "LINK_LENGTH_1": 1.0, "LINK_LENGTH_2": 1.0, "LINK_MASS_1": 1.0, "LINK_MASS_2": 1.0, "LINK_COM_POS_1": 0.5,
+        "LINK_COM_POS_2": 0.5, "LINK_MOI": 1.0, "MAX_VEL_1": 4 * math.pi, "MAX_VEL_2": 9 * math.pi, "dt": 0.2,
+        "torque_noise_max": 0.0,
+    }  # fmt: skip
+    action_names = ("left", "no torque", "right")
+    exact = False
+
+    def spaces(self) -> tuple[gym.Space[Any], gym.Space[Any]]:
+        """The bounds of the observation."""
+        c = self.constants
+        high = np.array([1.0, 1.0, 1.0, 1.0, c["MAX_VEL_1"], c["MAX_VEL_2"]], dtype=np.float32)
+        return gym.spaces.Box(-high, high), gym.spaces.Discrete(3)
+
+    def parameters(self) -> NDArray[np.float64]:
+        """The constants but for the second link's length, which only its picture needs."""
+        return np.array([value for name, value in self.constants.items() if name != "LINK_LENGTH_2"])
+
+    def picture(self) -> Any:
+        """The links and the line."""
+        from envs import control_drawing
+
+        c = self.constants
+        first, second = self.world.state[:2].tolist()
+        return control_drawing.acrobot(self.size, first, second, (c["LINK_LENGTH_1"], c["LINK_LENGTH_2"]))
 
 
-TWIN = Twin(NativeDynamics(reset, step, observe), 5, _parameters, exact=False)
+AcrobotVectorEnv = partial(NativeVectorEnv, AcrobotEnv)

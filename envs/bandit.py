@@ -8,7 +8,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from envs.table_world import Pictured
+from envs.pictured import Pictured
 from rlplay.errors import EnvironmentFault, SpaceError, UsageError
 
 
@@ -47,9 +47,12 @@ class BanditEnv(Pictured):
 
     def __init__(
         self, k: int = 10, problems: int = 1, means: Sequence[Any] | None = None, mean: float = 0.0,
-        problem_seed: int = 0, noise: float = 1.0, drift: float = 0.0, render_mode: str | None = None,
+        problem_seed: int = 0, noise: float = 1.0, drift: float = 0.0,
+        render_mode: str | None = None, **size: int | None,
     ) -> None:  # fmt: skip
-        super().__init__(render_mode)
+        super().__init__(render_mode, **size)
+        self.s = -1
+        self.last_action: int | None = None
         if means is None:
             if not 1 <= k <= 10_000 or not 1 <= problems <= 1_000_000:
                 raise UsageError(f"Bandit: k={k}, problems={problems}: at least one of each")

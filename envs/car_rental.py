@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from envs.table_world import TableWorld
 from rlplay.compiled.table import TransitionTable
 from rlplay.errors import UsageError
+from rlplay.vector.native import NativeVectorEnv
 
 _REQUESTS, _RETURNS = (3, 4), (3, 2)
 _RENT, _MOST_MOVED = 10.0, 5
@@ -51,7 +53,9 @@ class CarRentalEnv(TableWorld):
     * v0: first version.
     """
 
-    def __init__(self, max_cars: int = 20, move_cost: float = 2.0, render_mode: str | None = None) -> None:
+    def __init__(
+        self, max_cars: int = 20, move_cost: float = 2.0, render_mode: str | None = None, **size: int | None
+    ) -> None:
         if not 1 <= max_cars <= 30:
             raise UsageError(f"CarRental: max_cars={max_cars} is not from 1 to 30")
         self.max_cars = int(max_cars)
@@ -77,7 +81,7 @@ class CarRentalEnv(TableWorld):
         start = np.full(n * n, 1 / (n * n))
         terminated = np.zeros(probability.shape, np.bool_)
         super().__init__(
-            TransitionTable.of(probability, next_state.copy(), reward, terminated, start, masks), render_mode
+            TransitionTable.of(probability, next_state.copy(), reward, terminated, start, masks), render_mode, **size
         )
 
     def get_action_meanings(self) -> list[str]:
@@ -123,3 +127,6 @@ def _day(most: int, requests: float, returns: float) -> tuple[NDArray[np.float64
                 law[morning, evening] += p_rented * p_returned
                 income[morning, evening] += p_rented * p_returned * _RENT * rented
     return law, income / np.maximum(law, 1e-300)
+
+
+CarRentalVectorEnv = partial(NativeVectorEnv, CarRentalEnv)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from envs.table_world import TableWorld
 from rlplay.compiled.table import TransitionTable
 from rlplay.errors import UsageError
+from rlplay.vector.native import NativeVectorEnv
 
 
 class ChainWalkEnv(TableWorld):
@@ -48,7 +50,7 @@ class ChainWalkEnv(TableWorld):
 
     def __init__(
         self, n_states: int = 4, rewarded: Sequence[int] | None = None, success: float = 0.9,
-        render_mode: str | None = None,
+        render_mode: str | None = None, **size: int | None,
     ) -> None:  # fmt: skip
         if not 2 <= n_states <= 1_000_000 or not 0 <= success <= 1:
             raise UsageError(f"ChainWalk: n_states={n_states}, success={success}: at least 2 states, success in [0, 1]")
@@ -65,7 +67,7 @@ class ChainWalkEnv(TableWorld):
         reward[self.rewarded] = 1.0
         start = np.full(n_states, 1 / n_states)
         table = TransitionTable.of(probability, next_state, reward, np.zeros(next_state.shape, np.bool_), start)
-        super().__init__(table, render_mode)
+        super().__init__(table, render_mode, **size)
 
     def get_action_meanings(self) -> list[str]:
         """The names of the actions."""
@@ -82,3 +84,6 @@ class ChainWalkEnv(TableWorld):
         n = self.transition_table.n_states
         colours = [d.GOOD if s in self.rewarded else d.COOL for s in range(n)]
         return d.chain([str(s) for s in range(n)], self.s, colours, "chain walk")
+
+
+ChainWalkVectorEnv = partial(NativeVectorEnv, ChainWalkEnv)

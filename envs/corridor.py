@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import gymnasium as gym
@@ -9,6 +10,7 @@ import numpy as np
 
 from envs.table_world import TableWorld
 from rlplay.compiled.table import table_from
+from rlplay.vector.native import NativeVectorEnv
 
 
 class CorridorEnv(TableWorld):
@@ -44,12 +46,12 @@ class CorridorEnv(TableWorld):
     * v0: first version.
     """
 
-    def __init__(self, aliased: bool = False, render_mode: str | None = None) -> None:
+    def __init__(self, aliased: bool = False, render_mode: str | None = None, **size: int | None) -> None:
         left, right = {0: 0, 1: 2, 2: 1, 3: 3}, {0: 1, 1: 0, 2: 3, 3: 3}
         outcomes = {
             s: [[(1.0, move[s], 0.0 if s == 3 else -1.0, move[s] == 3)] for move in (left, right)] for s in range(4)
         }
-        super().__init__(table_from(outcomes, np.array([1.0, 0.0, 0.0, 0.0]), 4, 2, "Corridor"), render_mode)
+        super().__init__(table_from(outcomes, np.array([1.0, 0.0, 0.0, 0.0]), 4, 2, "Corridor"), render_mode, **size)
         self.aliased = bool(aliased)
         if aliased:
             self.observation_space = gym.spaces.Discrete(1)
@@ -74,3 +76,6 @@ class CorridorEnv(TableWorld):
 
         labels, colours = ["0", "1 (switched)", "2", "goal"], [d.COOL, d.WARM, d.COOL, d.GOOD]
         return d.chain(labels, self.s, colours, "corridor with switched actions")
+
+
+CorridorVectorEnv = partial(NativeVectorEnv, CorridorEnv)

@@ -20,6 +20,16 @@ def pixels(surface: pygame.Surface) -> NDArray[np.uint8]:
     return data.reshape(height, width, 3).copy()
 
 
+def fit(surface: pygame.Surface, width: int, height: int) -> pygame.Surface:
+    """A surface scaled to a size, its proportions kept, on paper."""
+    across, down = surface.get_size()
+    scale = min(width / across, height / down)
+    scaled = pygame.transform.smoothscale(surface, (max(round(across * scale), 1), max(round(down * scale), 1)))
+    page = sheet(width, height)
+    page.blit(scaled, scaled.get_rect(center=(width // 2, height // 2)))
+    return page
+
+
 def show(window: Any, surface: pygame.Surface, title: str, fps: int) -> tuple[Any, Any]:
     """Show a surface in a window (render_mode="human"), at a steady pace; returns window and clock."""
     if window is None or window[0].get_size() != surface.get_size():

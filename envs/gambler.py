@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from envs.table_world import TableWorld
 from rlplay.compiled.table import TransitionTable
 from rlplay.errors import UsageError
+from rlplay.vector.native import NativeVectorEnv
 
 
 class GamblerEnv(TableWorld):
@@ -43,7 +45,9 @@ class GamblerEnv(TableWorld):
     * v0: first version.
     """
 
-    def __init__(self, p_heads: float = 0.4, goal: int = 100, render_mode: str | None = None) -> None:
+    def __init__(
+        self, p_heads: float = 0.4, goal: int = 100, render_mode: str | None = None, **size: int | None
+    ) -> None:
         if not 0 <= p_heads <= 1 or not 2 <= goal <= 10_000:
             raise UsageError(f"Gambler: p_heads={p_heads}, goal={goal}: p_heads in [0, 1], goal from 2 to 10000")
         self.goal = int(goal)
@@ -58,7 +62,9 @@ class GamblerEnv(TableWorld):
         probability = np.broadcast_to([p_heads, 1 - p_heads], next_state.shape).copy()
         start = np.full(goal + 1, 1 / (goal - 1))
         start[[0, goal]] = 0.0
-        super().__init__(TransitionTable.of(probability, next_state, reward, terminated, start, masks), render_mode)
+        super().__init__(
+            TransitionTable.of(probability, next_state, reward, terminated, start, masks), render_mode, **size
+        )
 
     def get_action_meanings(self) -> list[str]:
         """The stakes."""
@@ -70,3 +76,6 @@ class GamblerEnv(TableWorld):
 
         note = f"capital {self.s}" + (f", staked {self.last_action}" if self.last_action is not None else "")
         return d.chain([str(s) for s in range(self.goal + 1)], self.s, [d.COOL] * (self.goal + 1), note)
+
+
+GamblerVectorEnv = partial(NativeVectorEnv, GamblerEnv)

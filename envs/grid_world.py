@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from envs.grid_map import MOVE_NAMES, read_map, start_distribution, transitions
 from envs.table_world import TableWorld
 from rlplay.compiled.table import table_from
+from rlplay.vector.native import NativeVectorEnv
 
 
 class GridWorldEnv(TableWorld):
@@ -52,12 +54,14 @@ class GridWorldEnv(TableWorld):
 
     metadata: dict[str, Any] = {"render_modes": ["rgb_array", "human", "ansi"], "render_fps": 8}  # noqa: RUF012
 
-    def __init__(self, map: str = "maze", render_mode: str | None = None, cell_size: int = 48) -> None:
+    def __init__(
+        self, map: str = "maze", render_mode: str | None = None, cell_size: int = 48, **size: int | None
+    ) -> None:
         self.grid, self.cell_size = read_map(map), cell_size
         self.shape = self.grid.shape
         states = self.shape[0] * self.shape[1]
         table = table_from(transitions(self.grid), start_distribution(self.grid), states, self.grid.moves, f"map {map}")
-        super().__init__(table, render_mode)
+        super().__init__(table, render_mode, **size)
 
     def picture(self) -> Any:
         """The grid with the agent on it, a surface of columns * cell_size by rows * cell_size pixels."""
@@ -81,3 +85,6 @@ class GridWorldEnv(TableWorld):
     def get_action_meanings(self) -> list[str]:
         """The names of the actions."""
         return list(MOVE_NAMES[: self.grid.moves])
+
+
+GridWorldVectorEnv = partial(NativeVectorEnv, GridWorldEnv)

@@ -7,7 +7,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from envs.table_world import Pictured
+from envs.pictured import Pictured
 from rlplay.errors import EnvironmentFault, SpaceError, UsageError
 
 A, B, END = range(3)
@@ -49,9 +49,16 @@ class MaximizationBiasEnv(Pictured):
     """
 
     def __init__(
-        self, n_actions: int = 10, mean: float = -0.1, noise: float = 1.0, render_mode: str | None = None
+        self,
+        n_actions: int = 10,
+        mean: float = -0.1,
+        noise: float = 1.0,
+        render_mode: str | None = None,
+        **size: int | None,
     ) -> None:
-        super().__init__(render_mode)
+        super().__init__(render_mode, **size)
+        self.s = -1
+        self.last_action: int | None = None
         if not 1 <= n_actions <= 10_000 or noise < 0:
             raise UsageError(f"MaximizationBias: n_actions={n_actions}, noise={noise}: one or more actions, noise >= 0")
         self.n_actions, self.mean, self.noise = int(n_actions), float(mean), float(noise)

@@ -8,22 +8,26 @@ Source: Moore 1990; Sutton & Barto 2e, example 10.1; the equations and bounds ar
 
 Symbols:
     state = x, ẋ  position and velocity a step, float64 [2];  A  action: 0 left, 1 no push, 2 right
-    parameters in the order of `PARAMETERS`, read from the environment, float64 [7]
+    parameters: the constants in their order, float64 [7]
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
+from envs.control import ControlEnv
 from rlplay.compiled.cache import in_place
-from rlplay.compiled.native import NativeDynamics, Twin
+from rlplay.compiled.native import NativeDynamics
 from rlplay.compiled.pcg64 import random
+from rlplay.vector.native import NativeVectorEnv
 
-PARAMETERS = ("min_position", "max_position", "max_speed", "goal_position", "goal_velocity", "force", "gravity")
 _START_LOW, _START_HIGH = -0.6, -0.4
 
 
@@ -56,8 +60,66 @@ def observe(parameters: NDArray[np.float64], state: NDArray[np.float64], obs: ND
     obs[0], obs[1] = state[0], state[1]
 
 
-def _parameters(env: Any) -> NDArray[np.float64]:
-    return np.array([getattr(env, name) for name in PARAMETERS], dtype=np.float64)
+class MountainCarEnv(ControlEnv):
+    """The car in a valley, stepped in native code.
+
+    ## Description
+    A car in a valley is too weak to climb out: it must swing back and forth. The numbers are those of Gymnasium's
+    MountainCar-v0, to the bit.
+
+    ## Action Space
+    ``Discrete(3)``: 0 pushes to the left, 1 not at all, 2 to the right.
+
+    ## Observation Space
+    ``Box(2)``, float32: position, and velocity a step.
+
+    ## Rewards
+    -1 a step.
+
+    ## Starting State
+    At rest, the position uniform between -0.6 and -0.4.
+
+    ## Episode End
+    Terminated at the goal, reached with at least ``goal_velocity``. Truncated after 200 steps; the book's car has no
+    such limit (``max_episode_steps``).
+
+    ## Arguments
+    ``min_position=-1.2``, ``max_position=0.6``, ``max_speed=0.07``, ``goal_position=0.5``, ``goal_velocity=0``,
+    ``force=0.001``, ``gravity=0.0025``; ``width`` and ``height`` of pictures in pixels.
+    ``reset(options={"state": [...]})`` begins in a given state.
+
+    ## References
+    Moore 1990; Sutton & Barto, Reinforcement Learning, 2nd edition, example 10.1.
+
+    ## Version History
+    * v0: as Gymnasium's v0.
+    """
+
+    dynamics = NativeDynamics(reset, step, observe)
+    state_size = 2
+    constants = {  # noqa: RUF012 - the defaults; each instance sets its own
+        "min_position": -1.2, "max_position": 0.6, "max_speed": 0.07, "goal_position": 0.5, "goal_velocity": 0.0,
+        "force": 0.001, "gravity": 0.0025,
+    }  # fmt: skip
+    action_names = ("left", "no push", "right")
+
+    def spaces(self) -> tuple[gym.Space[Any], gym.Space[Any]]:
+        """The bounds of position and velocity."""
+        return valley(self.constants), gym.spaces.Discrete(3)
+
+    def picture(self) -> Any:
+        """The car in its valley."""
+        from envs import control_drawing
+
+        c = self.constants
+        x, sides = self.world.state[0], (c["min_position"], c["max_position"])
+        return control_drawing.mountain_car(self.size, x, *sides, c["goal_position"], self.push())
 
 
-TWIN = Twin(NativeDynamics(reset, step, observe), 2, _parameters)
+def valley(constants: Mapping[str, float]) -> gym.spaces.Box:
+    """The bounds of position and velocity."""
+    low = np.array([constants["min_position"], -constants["max_speed"]], dtype=np.float32)
+    return gym.spaces.Box(low, np.array([constants["max_position"], constants["max_speed"]], dtype=np.float32))
+
+
+MountainCarVectorEnv = partial(NativeVectorEnv, MountainCarEnv)

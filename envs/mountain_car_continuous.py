@@ -8,7 +8,7 @@ Source: Moore 1990; the equations and bounds are those of Gymnasium's MountainCa
 
 Symbols:
     state = x, ẋ, and whether a step was made, float64 [3];  action = u, float32 [1]
-    parameters in the order of `PARAMETERS`, read from the environment, float64 [8]
+    parameters: the constants in their order, float64 [8]
 
 Gymnasium keeps position and velocity in float32 after the first step, so what follows is computed in float32 too.
 """
@@ -16,18 +16,20 @@ Gymnasium keeps position and velocity in float32 after the first step, so what f
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
+from envs.control import ControlEnv
+from envs.mountain_car import valley
 from rlplay.compiled.cache import in_place
-from rlplay.compiled.native import NativeDynamics, Twin
+from rlplay.compiled.native import NativeDynamics
 from rlplay.compiled.pcg64 import random
+from rlplay.vector.native import NativeVectorEnv
 
-PARAMETERS = (
-    "min_action", "max_action", "min_position", "max_position", "max_speed", "goal_position", "goal_velocity", "power",
-)  # fmt: skip
 _START_LOW, _START_HIGH = -0.6, -0.4
 
 
@@ -77,8 +79,59 @@ def observe(parameters: NDArray[np.float64], state: NDArray[np.float64], obs: ND
     obs[0], obs[1] = state[0], state[1]
 
 
-def _parameters(env: Any) -> NDArray[np.float64]:
-    return np.array([getattr(env, name) for name in PARAMETERS], dtype=np.float64)
+class MountainCarContinuousEnv(ControlEnv):
+    """The car in a valley with any push, stepped in native code.
+
+    ## Description
+    The car in a valley, pushed by any force within bounds, and charged for it. The numbers are those of Gymnasium's
+    MountainCarContinuous-v0, to the bit.
+
+    ## Action Space
+    ``Box(1)``, float32: the force, from ``min_action`` to ``max_action``.
+
+    ## Observation Space
+    ``Box(2)``, float32: position, and velocity a step.
+
+    ## Rewards
+    Minus a tenth of the force's square; 100 at the goal.
+
+    ## Starting State
+    At rest, the position uniform between -0.6 and -0.4.
+
+    ## Episode End
+    Terminated at the goal, reached with at least ``goal_velocity``. Truncated after 999 steps.
+
+    ## Arguments
+    ``min_action=-1``, ``max_action=1``, ``min_position=-1.2``, ``max_position=0.6``, ``max_speed=0.07``,
+    ``goal_position=0.45``, ``goal_velocity=0``, ``power=0.0015``; ``width`` and ``height`` of pictures in pixels.
+    ``reset(options={"state": [...]})`` begins in a given state.
+
+    ## References
+    Moore 1990.
+
+    ## Version History
+    * v0: as Gymnasium's v0.
+    """
+
+    dynamics = NativeDynamics(reset, step, observe, continuous=True)
+    state_size = 3
+    constants = {  # noqa: RUF012 - the defaults; each instance sets its own
+        "min_action": -1.0, "max_action": 1.0, "min_position": -1.2, "max_position": 0.6, "max_speed": 0.07,
+        "goal_position": 0.45, "goal_velocity": 0.0, "power": 0.0015,
+    }  # fmt: skip
+
+    def spaces(self) -> tuple[gym.Space[Any], gym.Space[Any]]:
+        """The bounds of position and velocity, and of the force."""
+        c = self.constants
+        return valley(c), gym.spaces.Box(np.float32(c["min_action"]), np.float32(c["max_action"]), (1,), np.float32)
+
+    def picture(self) -> Any:
+        """The car in its valley."""
+        from envs import control_drawing
+
+        c = self.constants
+        x, sides = self.world.state[0], (c["min_position"], c["max_position"])
+        return control_drawing.mountain_car(self.size, x, *sides, c["goal_position"], self.push(c["max_action"]))
 
 
-TWIN = Twin(NativeDynamics(reset, step, observe, continuous=True), 3, _parameters)
+MountainCarContinuousVectorEnv = partial(NativeVectorEnv, MountainCarContinuousEnv)

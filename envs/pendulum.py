@@ -9,7 +9,7 @@ Source: Gymnasium's Pendulum-v1; with θ = 0 upright, torque u and step dt:
 
 Symbols:
     state = θ, θ̇ (rad, rad/s), float64 [2];  action = u (N m), float32 [1]
-    parameters in the order of `PARAMETERS`, read from the environment, and the number 2, float64 [7]
+    parameters: the constants in their order, and the number 2, float64 [7]
 
 What the torque alone enters is computed in float32, as in Gymnasium, whose torque is float32. Squares in the reward are
 powers, as there: the C library's pow(x, 2) differs from x x in the last digit once in some thousand times, and a 2 that
@@ -19,16 +19,19 @@ the compiler does not know keeps it from putting one for the other.
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
+from envs.control import ControlEnv
 from rlplay.compiled.cache import in_place
-from rlplay.compiled.native import NativeDynamics, Twin
+from rlplay.compiled.native import NativeDynamics
 from rlplay.compiled.pcg64 import random
+from rlplay.vector.native import NativeVectorEnv
 
-PARAMETERS = ("max_speed", "max_torque", "dt", "g", "m", "l")
 _START = (math.pi, 1.0)  # angle and velocity start within these bounds, in both directions
 
 
@@ -61,8 +64,60 @@ def observe(parameters: NDArray[np.float64], state: NDArray[np.float64], obs: ND
     obs[0], obs[1], obs[2] = math.cos(state[0]), math.sin(state[0]), state[1]
 
 
-def _parameters(env: Any) -> NDArray[np.float64]:
-    return np.array([*(getattr(env, name) for name in PARAMETERS), 2.0], dtype=np.float64)
+class PendulumEnv(ControlEnv):
+    """The pendulum that is to be swung up, stepped in native code.
+
+    ## Description
+    A pendulum is to be swung up and held upright by a torque that is too weak to lift it at once. The numbers are
+    those of Gymnasium's Pendulum-v1, to the bit.
+
+    ## Action Space
+    ``Box(1)``, float32: the torque (N m), at most ``max_torque`` in both directions.
+
+    ## Observation Space
+    ``Box(3)``, float32: cosine and sine of the angle (0 upright), and velocity (rad/s).
+
+    ## Rewards
+    ``-(θ² + 0.1 θ̇² + 0.001 u²)``, with the angle within -π and π: 0 at best, about -16.3 at worst.
+
+    ## Starting State
+    Any angle, a velocity between -1 and 1, both uniform.
+
+    ## Episode End
+    Truncated after 200 steps; never terminated.
+
+    ## Arguments
+    ``max_speed=8`` (rad/s), ``max_torque=2``, ``dt=0.05`` (s), ``g=10`` (m/s²), ``m=1`` (kg), ``l=1`` (m);
+    ``width`` and ``height`` of pictures in pixels. ``reset(options={"state": [...]})`` begins in a given state.
+
+    ## References
+    Gymnasium's Pendulum-v1.
+
+    ## Version History
+    * v1: as Gymnasium's v1.
+    """
+
+    dynamics = NativeDynamics(reset, step, observe, continuous=True)
+    state_size = 2
+    constants = {  # noqa: RUF012 - the defaults; each instance sets its own
+        "max_speed": 8.0, "max_torque": 2.0, "dt": 0.05, "g": 10.0, "m": 1.0, "l": 1.0,
+    }  # fmt: skip
+
+    def spaces(self) -> tuple[gym.Space[Any], gym.Space[Any]]:
+        """The bounds of the observation, and of the torque."""
+        high, strongest = np.array([1.0, 1.0, self.constants["max_speed"]], np.float32), self.constants["max_torque"]
+        torque = gym.spaces.Box(np.float32(-strongest), np.float32(strongest), (1,), np.float32)
+        return gym.spaces.Box(-high, high), torque
+
+    def parameters(self) -> NDArray[np.float64]:
+        """The constants, and a 2 that the compiler does not know."""
+        return np.append(super().parameters(), 2.0)
+
+    def picture(self) -> Any:
+        """The pendulum and its torque."""
+        from envs import control_drawing
+
+        return control_drawing.pendulum(self.size, self.world.state[0], self.push(self.constants["max_torque"]))
 
 
-TWIN = Twin(NativeDynamics(reset, step, observe, continuous=True), 2, _parameters)
+PendulumVectorEnv = partial(NativeVectorEnv, PendulumEnv)

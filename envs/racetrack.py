@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from envs.table_world import TableWorld
 from rlplay.compiled.cache import in_place
 from rlplay.compiled.table import TransitionTable
 from rlplay.errors import UsageError, unknown
+from rlplay.vector.native import NativeVectorEnv
 
 TRACKS = Path(__file__).parent / "tracks"
 OFF, TRACK, START, FINISH = range(4)
@@ -54,12 +56,14 @@ class RacetrackEnv(TableWorld):
     * v0: first version.
     """
 
-    def __init__(self, track: str = "right-turn", slip: float = 0.1, render_mode: str | None = None) -> None:
+    def __init__(
+        self, track: str = "right-turn", slip: float = 0.1, render_mode: str | None = None, **size: int | None
+    ) -> None:
         if not 0 <= slip <= 1:
             raise UsageError(f"Racetrack: slip={slip} is not a probability in [0, 1]")
         self.kinds = read_track(track)
         self.places = np.argwhere(self.kinds != OFF)
-        super().__init__(_table(self.kinds, self.places, float(slip)), render_mode)
+        super().__init__(_table(self.kinds, self.places, float(slip)), render_mode, **size)
 
     def place(self, state: int) -> tuple[int, int, int, int]:
         """Row, column, velocity up and velocity right of a state."""
@@ -167,3 +171,6 @@ def _table(kinds: NDArray[np.int64], places: NDArray[np.int64], slip: float) -> 
     start = np.zeros(shape[0])
     start[starts * _SPEEDS**2] = 1 / len(starts)
     return TransitionTable.of(*arrays, start)
+
+
+RacetrackVectorEnv = partial(NativeVectorEnv, RacetrackEnv)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from envs.table_world import TableWorld
 from rlplay.compiled.table import TransitionTable
 from rlplay.errors import UsageError
+from rlplay.vector.native import NativeVectorEnv
 
 
 class RandomWalkEnv(TableWorld):
@@ -47,7 +49,7 @@ class RandomWalkEnv(TableWorld):
 
     def __init__(
         self, n_states: int = 5, reach: int = 1, left_reward: float | None = None, right_reward: float = 1.0,
-        render_mode: str | None = None,
+        render_mode: str | None = None, **size: int | None,
     ) -> None:  # fmt: skip
         if not 1 <= n_states <= 100_000 or not 1 <= reach <= n_states:
             raise UsageError(f"RandomWalk: n_states={n_states}, reach={reach}: reach goes from 1 to n_states")
@@ -64,7 +66,7 @@ class RandomWalkEnv(TableWorld):
         start = np.zeros(n_states + 2)
         start[(n_states + 1) // 2] = 1.0
         super().__init__(
-            TransitionTable.of(np.full(shape, 1 / reach), next_state, reward, terminated, start), render_mode
+            TransitionTable.of(np.full(shape, 1 / reach), next_state, reward, terminated, start), render_mode, **size
         )
 
     def get_action_meanings(self) -> list[str]:
@@ -86,3 +88,6 @@ class RandomWalkEnv(TableWorld):
         n = self.transition_table.n_states
         colours = [d.BAD, *[d.COOL] * (n - 2), d.GOOD]
         return d.chain([str(s) for s in range(n)], self.s, colours, "random walk")
+
+
+RandomWalkVectorEnv = partial(NativeVectorEnv, RandomWalkEnv)

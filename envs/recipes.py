@@ -12,7 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from envs import acrobot, blackjack, cart_pole, mountain_car, mountain_car_continuous, pendulum
+from envs import blackjack
+from envs.acrobot import AcrobotEnv
+from envs.cart_pole import CartPoleEnv
+from envs.mountain_car import MountainCarEnv
+from envs.mountain_car_continuous import MountainCarContinuousEnv
+from envs.pendulum import PendulumEnv
 
 # What the one-command demo trains: chosen so that learning is seen within a minute.
 DEMO = {
@@ -31,11 +36,11 @@ NOT_THE_TABLE = {
 
 # Native twins of Gymnasium's environments.
 TWINS = {
-    "CartPole-v1": cart_pole.TWIN,
-    "MountainCar-v0": mountain_car.TWIN,
-    "MountainCarContinuous-v0": mountain_car_continuous.TWIN,
-    "Pendulum-v1": pendulum.TWIN,
-    "Acrobot-v1": acrobot.TWIN,
+    "CartPole-v1": CartPoleEnv,
+    "MountainCar-v0": MountainCarEnv,
+    "MountainCarContinuous-v0": MountainCarContinuousEnv,
+    "Pendulum-v1": PendulumEnv,
+    "Acrobot-v1": AcrobotEnv,
 }
 
 # Transition tables of environments that publish none: (env) -> a table, or None with these arguments.

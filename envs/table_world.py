@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from functools import cached_property
 from typing import Any
 
@@ -10,61 +9,9 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
+from envs.pictured import Pictured
 from rlplay.compiled.table import TransitionTable
 from rlplay.errors import EnvironmentFault, SpaceError
-
-
-class Pictured(gym.Env[Any, Any], ABC):
-    """A world that is drawn by a picture of its own: the render modes, at one place.
-
-    Attributes:
-        s: the state; -1 before the first reset.
-        last_action: the action that led there.
-        render_mode: ``rgb_array``, ``human``, ``ansi`` or None.
-    """
-
-    metadata: dict[str, Any] = {"render_modes": ["rgb_array", "human", "ansi"], "render_fps": 4}  # noqa: RUF012
-    s: int
-    last_action: int | None
-
-    def __init__(self, render_mode: str | None = None) -> None:
-        if render_mode is not None and render_mode not in self.metadata["render_modes"]:
-            raise SpaceError(f"render_mode={render_mode!r} is not one of {', '.join(self.metadata['render_modes'])}")
-        self.render_mode = render_mode
-        self.s, self.last_action = -1, None
-        self._window: Any = None
-
-    @abstractmethod
-    def picture(self) -> Any:
-        """The world as it stands, as a pygame surface."""
-
-    def text(self) -> str:
-        """The world as it stands, in a line."""
-        return f"state {self.s} of {self.observation_space}"
-
-    def render(self) -> NDArray[np.uint8] | str | None:
-        """The world as an image [H, W, 3], as text, or in a window."""
-        if self.render_mode is None:
-            gym.logger.warn("render() was called without a render_mode; make the environment with one")
-            return None
-        if self.render_mode == "ansi":
-            return self.text()
-        from envs import drawing
-
-        surface = self.picture()
-        if self.render_mode == "human":
-            title = self.spec.id if self.spec else type(self).__name__
-            self._window = drawing.show(self._window, surface, title, self.metadata["render_fps"])
-            return None
-        return drawing.pixels(surface)
-
-    def close(self) -> None:
-        """Close the window, if there is one."""
-        if self._window is not None:
-            from envs import drawing
-
-            drawing.close()
-            self._window = None
 
 
 class TableWorld(Pictured):
@@ -74,11 +21,15 @@ class TableWorld(Pictured):
 
     Attributes:
         transition_table: the exact model.
+        s: the state; -1 before the first reset.
+        last_action: the action that led there.
     """
 
-    def __init__(self, table: TransitionTable, render_mode: str | None = None) -> None:
-        super().__init__(render_mode)
+    def __init__(self, table: TransitionTable, render_mode: str | None = None, **size: int | None) -> None:
+        super().__init__(render_mode, **size)
         self.transition_table = table
+        self.s, self._over = -1, False
+        self.last_action: int | None = None
         self.observation_space = gym.spaces.Discrete(table.n_states)
         self.action_space = gym.spaces.Discrete(table.n_actions)
 
@@ -96,7 +47,7 @@ class TableWorld(Pictured):
         """Begin an episode."""
         super().reset(seed=seed)
         start = self.transition_table.arrays.start_cumulative
-        self.s, self.last_action = int(np.argmax(start > self.np_random.random())), None
+        self.s, self.last_action, self._over = int(np.argmax(start > self.np_random.random())), None, False
         if self.render_mode == "human":
             self.render()
         return self.s, self._info()
@@ -106,12 +57,13 @@ class TableWorld(Pictured):
 
         Raises:
             SpaceError: an action outside the space, or one that may not be taken in this state.
-            EnvironmentFault: a step before the first reset.
+            EnvironmentFault: a step before the first reset, or after the end.
         """
         if not self.action_space.contains(action):
             raise SpaceError(f"action {action!r} is not in {self.action_space}")
-        if self.s < 0:
-            raise EnvironmentFault("step() was called before reset()", "Call env.reset() first")
+        if self.s < 0 or self._over:
+            when = "before reset()" if self.s < 0 else "after the episode had ended"
+            raise EnvironmentFault(f"step() was called {when}", "Call env.reset() first")
         table, action = self.transition_table, int(action)
         if table.masks is not None and not table.masks[self.s, action]:
             allowed = np.flatnonzero(table.masks[self.s])
@@ -120,10 +72,18 @@ class TableWorld(Pictured):
             )
         arrays, here = table.arrays, (self.s, action)
         outcome = (*here, int(np.argmax(arrays.cumulative[here] > self.np_random.random())))
-        self.s, self.last_action = int(arrays.next_state[outcome]), action
+        self.s, self.last_action, self._over = int(arrays.next_state[outcome]), action, bool(arrays.terminated[outcome])
         if self.render_mode == "human":
             self.render()
-        return self.s, float(arrays.reward[outcome]), bool(arrays.terminated[outcome]), False, self._info()
+        return self.s, float(arrays.reward[outcome]), self._over, False, self._info()
+
+    def stand_in(self, state: int) -> None:
+        """Stand in a state, for a picture of it."""
+        self.s, self.last_action = int(state), None
+
+    def text(self) -> str:
+        """The state."""
+        return f"state {self.s} of {self.observation_space}"
 
     def _info(self) -> dict[str, Any]:
         masks = self.transition_table.masks

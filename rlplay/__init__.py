@@ -32,6 +32,7 @@ _HOMES = {
     "load": "rlplay.saving",
     "load_episode": "rlplay.episode",
     "make": "rlplay.making",
+    "make_vec": "rlplay.vector.making",
     "register": "rlplay.registry",
     "register_model": "rlplay.registry",
 }
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
     from rlplay.registry import register_model as register_model
     from rlplay.saving import load as load
     from rlplay.transition import Transition as Transition
+    from rlplay.vector.making import make_vec as make_vec
 
 
 def __getattr__(name: str) -> Any:

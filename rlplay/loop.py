@@ -121,11 +121,15 @@ def take_step(env: gym.Env[Any, Any], position: Position, action: Any, check: Ob
     return Transition(obs, action, reward, next_obs, bool(terminated), bool(truncated), info)
 
 
-def begin_episode(env: gym.Env[Any, Any], position: Position, seed: int, check: ObservationCheck) -> None:
-    """Reset the environment with a seed and stand at its first observation."""
-    position.seed, position.length, position.episode_return, position.actions = seed, 0, 0.0, []
+def begin_episode(
+    env: gym.Env[Any, Any], position: Position, seed: int | None, check: ObservationCheck,
+    options: dict[str, Any] | None = None,
+) -> None:  # fmt: skip
+    """Reset the environment with a seed, or with none, and stand at its first observation."""
+    position.length, position.episode_return, position.actions = 0, 0.0, []
+    position.seed = -1 if seed is None else seed
     try:
-        obs, info = env.reset(seed=seed)
+        obs, info = env.reset(seed=seed, options=options) if options else env.reset(seed=seed)
     except Exception as error:
         raise _fault(env, f"raised {_name(error)} in reset", position) from error
     position.obs, position.info = check(obs, position), info
@@ -212,8 +216,9 @@ def _check_reward(env: gym.Env[Any, Any], reward: Any, position: Position) -> fl
 
 def _fault(env: gym.Env[Any, Any], what: str, position: Position) -> RlplayError:
     after = "" if " in step" in what or " in reset" in what else f" after {position.length} steps"
+    episode = f"the episode with seed {position.seed}" if position.seed >= 0 else "an episode without a seed of its own"
     return EnvironmentFault(
-        f"{_id(env)} {what}{after} of the episode with seed {position.seed}",
+        f"{_id(env)} {what}{after} of {episode}",
         "Everything before this step is unharmed; mend the environment and resume",
     )
 

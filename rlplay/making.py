@@ -18,7 +18,7 @@ from gymnasium.envs.registration import EnvSpec
 from numpy.typing import NDArray
 
 from rlplay import registry
-from rlplay.compiled.native import NativeEnv, Twin, same_numbers
+from rlplay.compiled.native import NativeEnv, same_numbers
 from rlplay.compiled.table import TableEnv, agreement, has_table, table_of
 from rlplay.errors import SpaceError, UsageError, unknown
 
@@ -97,7 +97,10 @@ def make(
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*(out of date|overwrite|render modes).*")
-            made = gym.make(spec, render_mode=render_mode, disable_env_checker=True, **kwargs)
+            given = (
+                kwargs if render_mode is None else {**kwargs, "render_mode": render_mode}
+            )  # not every class takes it
+            made = gym.make(spec, disable_env_checker=True, **given)
     except gym.error.Error as error:
         raise UsageError(f"{env} cannot be made: {_plain(error)}") from error
     except TypeError as error:
@@ -179,10 +182,16 @@ def _with_dynamics(
     made: gym.Env[Any, Any], ref: EnvReference, dynamics: DynamicsChoice, spec: EnvSpec
 ) -> gym.Env[Any, Any]:
     why_not = _no_native(made, ref, spec) if dynamics != "gymnasium" else "Gymnasium's dynamics were asked for"
-    twin: Twin | None = registry.recipes("TWINS").get(ref.id)
+    twin: type[NativeEnv] | None = registry.recipes("TWINS").get(ref.id)
     limit = (made.spec.max_episode_steps if made.spec else None) or 0
+    own = made.unwrapped
+    if not why_not and isinstance(own, NativeEnv | TableEnv):
+        own.max_episode_steps = limit
+        own.spec = made.spec
+        _references[own] = EnvReference(ref.id, ref.kwargs, "native, its own")
+        return own
     if not why_not and twin is not None:
-        native_twin = NativeEnv(twin, made, limit)
+        native_twin = twin.twin_of(made)
         if same_numbers(made, native_twin):
             words = "native, the same numbers as Gymnasium's" + ("" if twin.exact else ", but for a last digit")
             _references[native_twin] = EnvReference(ref.id, ref.kwargs, words, twin.exact)
@@ -216,7 +225,7 @@ def _no_native(made: gym.Env[Any, Any], ref: EnvReference, spec: EnvSpec) -> str
     for name, words in registry.recipes("NOT_THE_TABLE").get(ref.id, {}).items():
         if ref.kwargs.get(name):
             return words
-    if ref.id in registry.recipes("TWINS"):
+    if ref.id in registry.recipes("TWINS") or isinstance(made.unwrapped, NativeEnv | TableEnv):
         return ""
     if not has_table(made):
         return "it has no native twin and no transition table (env.unwrapped.P)"

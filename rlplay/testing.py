@@ -29,6 +29,7 @@ import numpy as np
 
 from rlplay import registry, saving
 from rlplay.agent import Agent, NoEnvironment
+from rlplay.env_checker import Finding, examine_env
 from rlplay.errors import HyperparameterError, RlplayError
 from rlplay.evaluation import evaluate
 from rlplay.hyperparameters import Range, Sizes, declared
@@ -299,3 +300,24 @@ def check_sb3_evaluate_policy(agent_id: str, env_id: str, steps: int = 3000, **s
     env = Monitor(make(env_id, dynamics="gymnasium", max_episode_steps=200))
     rewards, lengths = evaluate_policy(agent, env, n_eval_episodes=3, return_episode_rewards=True)
     assert len(rewards) == len(lengths) == 3
+
+
+def check_env(env: Any, *, steps: int = 2000, seed: int = 0, **kwargs: Any) -> list[Finding]:
+    """Check an environment as ``rlplay check-env`` does.
+
+    Args:
+        env: an id, ``package.module:Class``, or a function that makes the environment and takes ``render_mode``.
+        steps: how long to play.
+        seed: of the first episode.
+        kwargs: arguments of the environment.
+
+    Returns:
+        All findings, so that a test can be strict about warnings too.
+
+    Raises:
+        AssertionError: with what breaks the contract.
+    """
+    findings = list(examine_env(env, steps=steps, seed=seed, **kwargs))
+    failed = [f"{finding.check}: {finding.words}" for finding in findings if finding.verdict == "failed"]
+    assert not failed, "; ".join(failed)
+    return findings

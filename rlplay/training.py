@@ -30,7 +30,8 @@ from rlplay.compiled.loops import (
     Dynamics,
     training_loop,
 )
-from rlplay.compiled.native import Mapped, NativeEnv, mapped_dynamics, vector_dynamics
+from rlplay.compiled.mapped import Mapped, mapped_dynamics
+from rlplay.compiled.native import NativeEnv, vector_dynamics
 from rlplay.compiled.pcg64 import random_seed
 from rlplay.compiled.table import TABLE_DYNAMICS, TableEnv
 from rlplay.errors import UsageError

@@ -207,6 +207,13 @@ def _demo(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--seed", type=int, metavar="N", help="seed")
 
 
+def _check_env(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("env", metavar="ENV", help="an environment's id, or package.module:Class")
+    verb.add_argument("--env-kwargs", nargs="+", default=[], metavar="K:V", help="arguments of the environment")
+    verb.add_argument("-n", "--steps", type=int, default=2000, metavar="N", help="steps to play (default: 2000)")
+    verb.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the first episode (default: 0)")
+
+
 _VERBS = {
     "demo": ("demo", "see an agent learn, in under a minute", _demo),
     "train": ("train", "train an agent in an environment", _train),
@@ -215,6 +222,7 @@ _VERBS = {
     "eval": ("evaluate", "play episodes with a saved agent and report the returns", _eval),
     "play": ("play", "play an environment yourself", _play),
     "replay": ("replay", "show a recorded episode again, or verify it", _replay),
+    "check-env": ("check_env", "check an environment of your own: 2000 steps, replay, misuse, pictures", _check_env),
     "list": ("listing", "what is there: agents, environments, models, runs", _list),
     "figure": ("figure", "a figure of the textbook, computed anew: a picture and a table", _figure),
     "show": ("show", "the idea, the equation, the hyperparameters and the file of an agent", _show),

@@ -6,9 +6,10 @@ The state is float64 and the observation float32, as Gymnasium's classic control
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Self
 
 import gymnasium as gym
 import numpy as np
@@ -16,8 +17,8 @@ from numpy.typing import NDArray
 
 from rlplay.compiled.cache import compiled
 from rlplay.compiled.loops import Dynamics
-from rlplay.compiled.pcg64 import reseed
-from rlplay.errors import EnvironmentFault, SpaceError
+from rlplay.compiled.pcg64 import reseed, to_generator
+from rlplay.errors import EnvironmentFault, SpaceError, UsageError, unknown
 from rlplay.spaces import FiniteSpace
 
 
@@ -35,22 +36,6 @@ class NativeDynamics(NamedTuple):
     step: Callable[..., tuple[float, bool]]
     observe: Callable[..., None]
     continuous: bool = False
-
-
-class Twin(NamedTuple):
-    """The native twin of a Gymnasium environment.
-
-    Attributes:
-        dynamics: its functions.
-        state_size: length of its state.
-        parameters: the constants of an instance (read from ``env.unwrapped``), float64 [P].
-        exact: whether every number is the environment's own to the bit.
-    """
-
-    dynamics: NativeDynamics
-    state_size: int
-    parameters: Callable[[Any], NDArray[np.float64]]
-    exact: bool = True
 
 
 class World(NamedTuple):
@@ -83,7 +68,8 @@ def _settle(world: World, next_obs: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 @compiled
-def _running(obs: NDArray[np.float32]) -> int:
+def carries_nothing(obs: NDArray[np.float32]) -> int:
+    """What a chunk of the loop carries to the next where everything lies in the world: nothing."""
     return 0
 
 
@@ -118,151 +104,171 @@ def vector_dynamics(native: NativeDynamics) -> Dynamics:
         native_observe(world.parameters, world.state, world.next_obs)
         return world.next_obs, reward, terminated
 
-    return Dynamics(reset, step, _stand, _settle, _running, not continuous)
-
-
-class Mapped(NamedTuple):
-    """What the native loop works on where a feature map stands between the observation and the rule.
-
-    Attributes:
-        world: the environment.
-        codes: the fitted map, as its row function takes it.
-        samples: the newest observations, a ring, float32 [W, O].
-        counts: observations seen first, int64.
-        shift: what is subtracted from an observation, float64 [O].
-        scale: by what it is then divided, float64 [O].
-        point: room for the result, float64 [O].
-        features: of the observation before the step, float32 [F].
-        next_features: of the one after it, float32 [F].
-    """
-
-    world: World
-    codes: Any
-    samples: NDArray[np.float32]
-    counts: NDArray[np.int64]
-    shift: NDArray[np.float64]
-    scale: NDArray[np.float64]
-    point: NDArray[np.float64]
-    features: NDArray[np.float32]
-    next_features: NDArray[np.float32]
+    return Dynamics(reset, step, _stand, _settle, carries_nothing, not continuous)
 
 
 @cache
-def mapped_dynamics(native: NativeDynamics, row: Callable[..., Any], numbered: bool) -> Dynamics:
-    """The dynamics behind a feature map: states are its labels (``numbered``), or vectors of features."""
-    inner = vector_dynamics(native)
-    inner_reset, inner_step, inner_settle = inner.reset, inner.step, inner.settle
+def single_step(native: NativeDynamics) -> Callable[..., tuple[float, bool, bool]]:
+    """One step from Python: ``step(parameters, state, obs, action, rng) -> (reward, terminated, finite)``."""
+    native_step, native_observe = native.step, native.observe
 
     @compiled
-    def look(mapped: Mapped, obs: NDArray[np.float32]) -> NDArray[np.float64]:
+    def step(
+        parameters: NDArray[np.float64],
+        state: NDArray[np.float64],
+        obs: NDArray[np.float32],
+        action: Any,
+        rng: NDArray[np.uint64],
+    ) -> tuple[float, bool, bool]:
+        reward, terminated = native_step(parameters, state, action, rng)
+        native_observe(parameters, state, obs)
+        finite = math.isfinite(reward)
         for i in range(obs.shape[0]):
-            mapped.point[i] = (obs[i] - mapped.shift[i]) / mapped.scale[i]
-        return mapped.point
+            finite = finite and math.isfinite(obs[i])
+        return reward, terminated, finite
 
-    @compiled
-    def label(mapped: Mapped, obs: NDArray[np.float32], out: NDArray[np.float32]) -> int:
-        return row(mapped.codes, look(mapped, obs))
-
-    @compiled
-    def vector(mapped: Mapped, obs: NDArray[np.float32], out: NDArray[np.float32]) -> NDArray[np.float32]:
-        row(mapped.codes, look(mapped, obs), out)
-        return out
-
-    encode = label if numbered else vector
-
-    @compiled
-    def reset(mapped: Mapped, rng: NDArray[np.uint64]) -> Any:
-        return encode(mapped, inner_reset(mapped.world, rng), mapped.features)
-
-    @compiled
-    def step(mapped: Mapped, state: Any, action: Any, rng: NDArray[np.uint64]) -> tuple[Any, float, bool]:
-        obs, reward, terminated = inner_step(mapped.world, mapped.world.obs, action, rng)
-        mapped.samples[mapped.counts[0] % mapped.samples.shape[0]] = obs
-        mapped.counts[0] += 1
-        return encode(mapped, obs, mapped.next_features), reward, terminated
-
-    @compiled
-    def stand(mapped: Mapped, running: int) -> Any:
-        return encode(mapped, mapped.world.obs, mapped.features)
-
-    @compiled
-    def settle_label(mapped: Mapped, state: int) -> int:
-        inner_settle(mapped.world, mapped.world.next_obs)
-        return state
-
-    @compiled
-    def settle_vector(mapped: Mapped, features: NDArray[np.float32]) -> NDArray[np.float32]:
-        inner_settle(mapped.world, mapped.world.next_obs)
-        mapped.features[:] = features
-        return mapped.features
-
-    if numbered:
-        return Dynamics(reset, step, stand, settle_label, numbered_actions=not native.continuous)
-    return Dynamics(reset, step, stand, settle_vector, _running, not native.continuous)
+    return step
 
 
 class NativeEnv(gym.Env[Any, Any]):
-    """A twin stepped in compiled code.
+    """A Gymnasium environment stepped in compiled code.
+
+    A subclass says what it is: `dynamics`, `state_size`, its spaces, and its constants with their defaults, which are
+    keyword arguments of the environment and reach the functions as ``parameters``, in that order.
 
     Attributes:
         dynamics: its functions.
+        state_size: length of its state.
+        constants: name and value of each constant.
+        exact: for a twin, whether every number is the original's to the bit.
         world: parameters, state and observations, shared with the native loop.
         rng: the state of the environment's generator, shape [4], uint64.
-        max_episode_steps: time limit in steps, 0 for none.
+        max_episode_steps: time limit in steps, 0 for none (Gymnasium's wrapper has it then).
         elapsed: steps of this episode so far; -1 before the first reset.
+
+    Raises:
+        UsageError: a constant that does not exist, or is no finite number.
+        SpaceError: an action space that the dynamics do not take.
     """
 
     metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012 - Gymnasium's own convention
+    dynamics: ClassVar[NativeDynamics]
+    state_size: ClassVar[int]
+    constants: Mapping[str, float] = {}
+    exact: ClassVar[bool] = True
 
-    def __init__(self, twin: Twin, env: gym.Env[Any, Any], max_episode_steps: int = 0) -> None:
-        self.dynamics, self.spec, self.max_episode_steps = twin.dynamics, env.spec, max_episode_steps
-        self.observation_space, self.action_space = env.observation_space, env.action_space
+    def __init__(self, *, render_mode: str | None = None, **constants: float) -> None:
+        name = type(self).__name__
+        for key, value in constants.items():
+            if key not in self.constants:
+                raise unknown(f"argument of {name}", key, self.constants)
+            if not isinstance(value, int | float | np.number | np.bool_) or not math.isfinite(value):
+                raise UsageError(f"{name}: {key}={value!r} is not a finite number")
+        self.render_mode = render_mode
+        self.constants = {key: float(constants.get(key, value)) for key, value in self.constants.items()}
+        self.observation_space, self.action_space = self.spaces()
+        self.rng, self.elapsed, self.max_episode_steps, self._over = np.zeros(4, np.uint64), -1, 0, False
         shape = self.observation_space.shape
-        assert shape is not None
-        self.world = World(
-            twin.parameters(env.unwrapped),
-            np.zeros(twin.state_size),
-            np.zeros(shape, np.float32),
-            np.zeros(shape, np.float32),
-            *self._bounds(),
-        )
-        self.rng, self.elapsed = np.zeros(4, np.uint64), -1
+        if shape is None or len(shape) != 1 or self.observation_space.dtype != np.float32:
+            raise SpaceError(f"{name} has observations {self.observation_space}; native ones are float32 vectors")
+        room = np.zeros((2, *shape), np.float32)
+        self.world = World(self.parameters(), np.zeros(self.state_size), *room, *self._bounds())
+        self._step = single_step(self.dynamics)
+
+    def spaces(self) -> tuple[gym.Space[Any], gym.Space[Any]]:
+        """Observation and action space; by default copies of the class's."""
+        return copy.deepcopy(type(self).observation_space), copy.deepcopy(type(self).action_space)
+
+    def parameters(self) -> NDArray[np.float64]:
+        """What the functions are given: by default the constants in their order, float64 [P]."""
+        return np.array(list(self.constants.values()), dtype=np.float64)
+
+    @classmethod
+    def twin_of(cls, env: gym.Env[Any, Any]) -> Self:
+        """The twin of an instance of the original, which has the constants as attributes."""
+        plain = env.unwrapped
+        names = {name: name if hasattr(plain, name) else f"_{name}" for name in cls.constants}
+        twin = cls(**{name: getattr(plain, attribute) for name, attribute in names.items()})
+        twin.spec, twin.observation_space, twin.action_space = env.spec, env.observation_space, env.action_space
+        twin.max_episode_steps = (env.spec.max_episode_steps if env.spec else None) or 0
+        return twin
 
     def _bounds(self) -> tuple[NDArray[np.float32], ...]:
         """Room for an action and its bounds."""
-        space = self.action_space
+        space, name = self.action_space, type(self).__name__
         if not self.dynamics.continuous:
+            if not isinstance(space, gym.spaces.Discrete):
+                raise SpaceError(f"{name} has actions {space} and dynamics that take numbers (continuous=False)")
             self._actions = FiniteSpace(space)
             return tuple(np.zeros((3, 0), np.float32))
-        assert isinstance(space, gym.spaces.Box)
+        if not isinstance(space, gym.spaces.Box) or len(space.shape) != 1:
+            raise SpaceError(f"{name} has actions {space} and dynamics that take vectors (continuous=True)")
         return np.zeros(space.shape, np.float32), space.low.astype(np.float32), space.high.astype(np.float32)
 
+    @property
+    def _np_random(self) -> np.random.Generator | None:
+        """A NumPy generator that stands where this environment's stands; it goes its own way from there."""
+        return to_generator(self.rng) if self.rng.any() else None
+
+    @_np_random.setter
+    def _np_random(self, generator: np.random.Generator | None) -> None:
+        raise UsageError("a native environment has its own generator: give a seed to reset")
+
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        """Begin an episode: the same state as the environment's own reset with that seed."""
+        """Begin an episode.
+
+        Args:
+            seed: puts the environment's generator into the state of ``numpy.random.PCG64(seed)``.
+            options: ``{"state": [...]}`` begins in that state, float64 [D].
+        """
+        world = self.world
         if seed is not None:
+            if not isinstance(seed, int | np.integer) or not 0 <= seed < 2**32:
+                raise UsageError(f"seed={seed!r} is not a whole number from 0 to 2^32 - 1")
             reseed(self.rng, seed)
         elif not self.rng.any():
             reseed(self.rng, int(np.random.SeedSequence().generate_state(1)[0]))
-        self.dynamics.reset(self.world.parameters, self.world.state, self.rng)
-        self.dynamics.observe(self.world.parameters, self.world.state, self.world.obs)
-        self.elapsed = 0
-        return self.world.obs.copy(), {}
+        self.dynamics.reset(world.parameters, world.state, self.rng)
+        if options:
+            world.state[:] = self._given_state(options)
+        self.dynamics.observe(world.parameters, world.state, world.obs)
+        self.elapsed, self._over = 0, False
+        if self.render_mode == "human":
+            self.render()
+        return world.obs.copy(), {}
+
+    def _given_state(self, options: dict[str, Any]) -> NDArray[np.float64]:
+        """The state that is asked for."""
+        name = type(self).__name__
+        if set(options) != {"state"}:
+            raise UsageError(f"{name} knows the reset option 'state', not {', '.join(map(repr, options))}")
+        state = np.asarray(options["state"], np.float64)
+        if state.shape != (self.state_size,) or not np.isfinite(state).all():
+            raise UsageError(f"{name}: the state {options['state']!r} is not {self.state_size} finite numbers")
+        return state
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """One step.
 
         Raises:
             SpaceError: an action outside the space.
-            EnvironmentFault: a step before the first reset.
+            EnvironmentFault: a step before the first reset or after the end, or numbers that are not finite.
         """
         world = self.world
         taken = self._bounded(action) if self.dynamics.continuous else self._actions.index(action)
-        if self.elapsed < 0:
-            raise EnvironmentFault("step() was called before reset()", "Call env.reset() first")
-        reward, terminated = self.dynamics.step(world.parameters, world.state, taken, self.rng)
-        self.dynamics.observe(world.parameters, world.state, world.obs)
+        if self.elapsed < 0 or self._over:
+            when = "before reset()" if self.elapsed < 0 else "after the episode had ended"
+            raise EnvironmentFault(f"step() was called {when}", "Call env.reset() first")
+        reward, self._over, finite = self._step(world.parameters, world.state, world.obs, taken, self.rng)
         self.elapsed += 1
-        return world.obs.copy(), reward, terminated, 0 < self.max_episode_steps <= self.elapsed, {}
+        if not finite:
+            raise EnvironmentFault(
+                f"{type(self).__name__} gave reward {reward:g} and observation {world.obs} in step {self.elapsed}, "
+                f"from action {action}"
+            )
+        if self.render_mode == "human":
+            self.render()
+        return world.obs.copy(), reward, self._over, 0 < self.max_episode_steps <= self.elapsed, {}
 
     def _bounded(self, action: Any) -> NDArray[np.float32]:
         """A continuous action within the bounds."""
@@ -274,6 +280,10 @@ class NativeEnv(gym.Env[Any, Any]):
         if given.shape != world.action.shape or not np.isfinite(given).all():
             raise SpaceError(f"action {action!r} is not in {self.action_space}")
         return np.minimum(np.maximum(given, world.low, out=world.action), world.high, out=world.action)
+
+    def stand_in(self, state: NDArray[np.float64]) -> None:
+        """Stand in a state, for a picture of it."""
+        self.world.state[:], self.elapsed = state, max(self.elapsed, 0)
 
     def observation(self) -> NDArray[np.float32]:
         """What the agent sees now."""
@@ -287,6 +297,7 @@ class NativeEnv(gym.Env[Any, Any]):
         """Stand there again; returns the observation."""
         self.world.state[:], self.rng[:], self.elapsed = arrays["state"], arrays["rng"], int(arrays["elapsed"][0])
         self.dynamics.observe(self.world.parameters, self.world.state, self.world.obs)
+        self._over = False
         return self.world.obs.copy()
 
 

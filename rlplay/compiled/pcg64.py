@@ -140,3 +140,11 @@ def from_generator(generator: np.random.Generator) -> NDArray[np.uint64]:
     low = (1 << 64) - 1
     words = (state["state"] >> 64, state["state"] & low, state["inc"] >> 64, state["inc"] & low)
     return np.array(words, dtype=np.uint64)
+
+
+def to_generator(rng: NDArray[np.uint64]) -> np.random.Generator:
+    """A NumPy generator in the state of an array, shape [4], uint64."""
+    words, bits = [int(word) for word in rng], np.random.PCG64(0)
+    state: Any = {"state": words[0] << 64 | words[1], "inc": words[2] << 64 | words[3]}
+    bits.state = {"bit_generator": "PCG64", "state": state, "has_uint32": 0, "uinteger": 0}
+    return np.random.Generator(bits)

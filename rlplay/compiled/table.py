@@ -8,6 +8,7 @@ very random numbers that Gymnasium draws: one a reset, one a step.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, NamedTuple, Self
 
 import gymnasium as gym
@@ -17,8 +18,8 @@ from numpy.typing import NDArray
 from rlplay import registry
 from rlplay.compiled.cache import in_place
 from rlplay.compiled.loops import Dynamics
-from rlplay.compiled.pcg64 import random, reseed
-from rlplay.errors import CheckpointError, EnvironmentFault, SpaceError
+from rlplay.compiled.pcg64 import random, reseed, to_generator
+from rlplay.errors import CheckpointError, EnvironmentFault, SpaceError, UsageError
 from rlplay.spaces import FiniteSpace, is_finite
 
 
@@ -125,6 +126,12 @@ class TransitionTable:
             }
             for s in range(self.n_states)
         }
+
+    @cached_property
+    def defined(self) -> NDArray[np.bool_] | None:
+        """Which actions do anything in each state, bool [S, A]; None where all do. Others may not be taken."""
+        does = self.probability.sum(axis=2) > 0
+        return None if does.all() else does
 
     @property
     def n_states(self) -> int:
@@ -254,7 +261,7 @@ def agreement(env: gym.Env[Any, Any], table: TransitionTable, steps: int = 300) 
     for _ in range(steps):
         if ended:
             state = observations.index(env.reset(seed=episode)[0])
-            exact = exact and twin.reset(seed=episode)[0] == observations.value(state)
+            exact = exact and bool(twin.reset(seed=episode)[0] == observations.value(state))
             if table.start[state] <= 0:
                 return "none"
             episode += 1
@@ -262,9 +269,8 @@ def agreement(env: gym.Env[Any, Any], table: TransitionTable, steps: int = 300) 
         while table.masks is not None and not table.masks[state, action]:
             action = int(choices.integers(actions.n))
         obs, reward, terminated, truncated, _ = env.step(actions.value(action))
-        twin_obs, twin_reward, twin_terminated, _, _ = twin.step(actions.value(action))
         next_state = observations.index(obs)
-        exact = exact and (twin_obs, twin_reward, twin_terminated) == (obs, reward, terminated)
+        exact = exact and twin.step(actions.value(action))[:3] == (obs, reward, terminated)
         allowed = (
             (table.probability[state, action] > 0)
             & (arrays.next_state[state, action] == next_state)
@@ -303,7 +309,17 @@ class TableEnv(gym.Env[Any, Any]):
         self.observations, self.actions = FiniteSpace(observation_space), FiniteSpace(action_space)
         self.max_episode_steps = max_episode_steps
         self.rng = np.zeros(4, np.uint64)
-        self.state, self.elapsed = -1, 0
+        self.state, self.elapsed, self._over = -1, 0, False
+        self._defined = table.defined
+
+    @property
+    def _np_random(self) -> np.random.Generator | None:
+        """A NumPy generator that stands where this environment's stands; it goes its own way from there."""
+        return to_generator(self.rng) if self.rng.any() else None
+
+    @_np_random.setter
+    def _np_random(self, generator: np.random.Generator | None) -> None:
+        raise UsageError("a native environment has its own generator: give a seed to reset")
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Begin an episode: the same state as the environment's own reset with that seed."""
@@ -311,7 +327,7 @@ class TableEnv(gym.Env[Any, Any]):
             reseed(self.rng, seed)
         elif not self.rng.any():
             reseed(self.rng, int(np.random.SeedSequence().generate_state(1)[0]))
-        self.state, self.elapsed = reset(self.table.arrays, self.rng), 0
+        self.state, self.elapsed, self._over = reset(self.table.arrays, self.rng), 0, False
         return self.observation(), {}
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
@@ -319,15 +335,22 @@ class TableEnv(gym.Env[Any, Any]):
 
         Raises:
             SpaceError: an action outside the space.
-            EnvironmentFault: a step before the first reset.
+            EnvironmentFault: a step before the first reset, or after the end.
         """
         index = self.actions.index(action)
-        if self.state < 0:
-            raise EnvironmentFault("step() was called before reset()", "Call env.reset() first")
-        self.state, reward, terminated = step(self.table.arrays, self.state, index, self.rng)
+        if self.state < 0 or self._over:
+            when = "before reset()" if self.state < 0 else "after the episode had ended"
+            raise EnvironmentFault(f"step() was called {when}", "Call env.reset() first")
+        if self._defined is not None and not self._defined[self.state, index]:
+            raise SpaceError(f"action {action!r} may not be taken in state {self.state}")
+        self.state, reward, self._over = step(self.table.arrays, self.state, index, self.rng)
         self.elapsed += 1
         truncated = 0 < self.max_episode_steps <= self.elapsed
-        return self.observation(), reward, terminated, truncated, {}
+        return self.observation(), reward, self._over, truncated, {}
+
+    def stand_in(self, state: int) -> None:
+        """Stand in a state, for a picture of it."""
+        self.state, self._over = int(state), False
 
     def standing(self) -> dict[str, NDArray[Any]]:
         """Where the episode stands, as arrays for a file."""
@@ -336,6 +359,7 @@ class TableEnv(gym.Env[Any, Any]):
     def stand(self, arrays: dict[str, NDArray[Any]]) -> Any:
         """Stand there again; returns the observation."""
         self.state, self.elapsed = (int(value) for value in arrays["state"])
+        self._over = False
         self.rng[:] = arrays["rng"]
         if not 0 <= self.state < self.table.n_states:
             raise CheckpointError(f"state {self.state} is not one of the environment's {self.table.n_states}")

@@ -1,0 +1,59 @@
+"""What all vector environments check alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from gymnasium.vector import AutoresetMode
+from numpy.typing import NDArray
+
+from rlplay.errors import UsageError
+
+
+def autoreset(mode: AutoresetMode | str) -> AutoresetMode:
+    """The autoreset mode behind ``next-step``, ``same-step``, ``disabled`` or Gymnasium's own constant.
+
+    Raises:
+        UsageError: another word.
+    """
+    if isinstance(mode, AutoresetMode):
+        return mode
+    known = {m.name.casefold().replace("_", "-"): m for m in AutoresetMode}
+    folded = str(mode).casefold().replace("_", "-").replace("samestep", "same-step").replace("nextstep", "next-step")
+    if folded not in known:
+        raise UsageError(f"autoreset_mode={mode!r} is not one of {', '.join(known)}")
+    return known[folded]
+
+
+def check_number(num_envs: Any, name: str = "num_envs") -> int:
+    """A number of environments.
+
+    Raises:
+        UsageError: not a whole number of 1 or more.
+    """
+    if not isinstance(num_envs, int | np.integer) or isinstance(num_envs, bool) or num_envs < 1:
+        raise UsageError(f"{name}={num_envs!r} is not a whole number of 1 or more")
+    return int(num_envs)
+
+
+def check_seeds(seed: int | Sequence[int | None] | None, num_envs: int) -> NDArray[np.int64]:
+    """One seed an environment, int64 [N], -1 for none: ``seed``, ``seed + 1``, ..., or those that are given.
+
+    Raises:
+        UsageError: not a seed from 0 to 2^32 - 1, or not one an environment.
+    """
+    given: list[Any]
+    if seed is None:
+        given = [None] * num_envs
+    elif isinstance(seed, int | np.integer):
+        given = [int(seed) + i for i in range(num_envs)]
+    else:
+        given = list(seed)
+    if len(given) != num_envs:
+        raise UsageError(f"{len(given)} seeds were given for {num_envs} environments")
+    for one in given:
+        if one is not None and not (isinstance(one, int | np.integer) and 0 <= one < 2**32):
+            raise UsageError(f"seed {one!r} is not a whole number from 0 to 2^32 - 1")
+    return np.array([-1 if one is None else int(one) for one in given], np.int64)
