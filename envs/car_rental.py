@@ -81,7 +81,9 @@ class CarRentalEnv(TableWorld):
         start = np.full(n * n, 1 / (n * n))
         terminated = np.zeros(probability.shape, np.bool_)
         super().__init__(
-            TransitionTable.of(probability, next_state.copy(), reward, terminated, start, masks), render_mode, **size
+            TransitionTable.of(probability * masks[:, :, None], next_state.copy(), reward, terminated, start, masks),
+            render_mode,
+            **size,
         )
 
     def get_action_meanings(self) -> list[str]:

@@ -59,7 +59,7 @@ class GamblerEnv(TableWorld):
         reward = (next_state == goal).astype(float)
         terminated = (next_state == goal) | (next_state == 0)
         reward[[0, goal]] = 0.0
-        probability = np.broadcast_to([p_heads, 1 - p_heads], next_state.shape).copy()
+        probability = np.broadcast_to([p_heads, 1 - p_heads], next_state.shape) * masks[:, :, None]
         start = np.full(goal + 1, 1 / (goal - 1))
         start[[0, goal]] = 0.0
         super().__init__(

@@ -38,6 +38,11 @@ def check_number(num_envs: Any, name: str = "num_envs") -> int:
     return int(num_envs)
 
 
+def _brief(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
 def check_seeds(seed: int | Sequence[int | None] | None, num_envs: int) -> NDArray[np.int64]:
     """One seed an environment, int64 [N], -1 for none: ``seed``, ``seed + 1``, ..., or those that are given.
 
@@ -50,7 +55,9 @@ def check_seeds(seed: int | Sequence[int | None] | None, num_envs: int) -> NDArr
     elif isinstance(seed, int | np.integer):
         given = [int(seed) + i for i in range(num_envs)]
     else:
-        given = list(seed)
+        given = list(seed) if isinstance(seed, list | tuple | np.ndarray) else []
+        if not given:
+            raise UsageError(f"seed={_brief(seed)} is neither a whole number nor one an environment")
     if len(given) != num_envs:
         raise UsageError(f"{len(given)} seeds were given for {num_envs} environments")
     for one in given:
