@@ -9,7 +9,7 @@ Source: Gymnasium's Pendulum-v1; with θ = 0 upright, torque u and step dt:
 
 Symbols:
     state = θ, θ̇ (rad, rad/s), float64 [2];  action = u (N m), float32 [1]
-    parameters: the constants in their order, and the number 2, float64 [7]
+    parameters = greatest speed and torque, dt, 3g / 2l, 3 / ml², and the number 2, float64 [6]
 
 What the torque alone enters is computed in float32, as in Gymnasium, whose torque is float32. Squares in the reward are
 powers, as there: the C library's pow(x, 2) differs from x x in the last digit once in some thousand times, and a 2 that
@@ -32,6 +32,7 @@ from rlplay.compiled.native import NativeDynamics
 from rlplay.compiled.pcg64 import random
 from rlplay.vector.native import NativeVectorEnv
 
+_TURN = 2 * math.pi
 _START = (math.pi, 1.0)  # angle and velocity start within these bounds, in both directions
 
 
@@ -43,16 +44,29 @@ def reset(parameters: NDArray[np.float64], state: NDArray[np.float64], rng: NDAr
 
 
 @in_place
+def normalised(theta: float) -> float:
+    """The angle within -π and π: ((θ + π) mod 2π) - π, the common cases without a division and to the same bit."""
+    turned = theta + math.pi
+    if 0.0 <= turned < _TURN:
+        return turned - math.pi
+    if _TURN <= turned <= 2 * _TURN:
+        return (turned - _TURN) - math.pi
+    if -_TURN < turned < 0.0:
+        return (turned + _TURN) - math.pi
+    return turned % _TURN - math.pi
+
+
+@in_place
 def step(
     parameters: NDArray[np.float64], state: NDArray[np.float64], action: NDArray[np.float32], rng: NDArray[np.uint64]
 ) -> tuple[float, bool]:
     """One step of dt seconds; the reward is minus the cost, and there is no end."""
-    fastest, strongest, dt, g, m, length, two = parameters
+    fastest, strongest, dt, gravity, lever, two = parameters
     theta, velocity = state
     u = np.float32(min(max(action[0], -strongest), strongest))
-    angle = (theta + math.pi) % (2 * math.pi) - math.pi
+    angle = normalised(theta)
     cost = angle**two + 0.1 * velocity**two + np.float32(0.001) * u ** np.float32(two)
-    pull = 3 * g / (2 * length) * math.sin(theta) + np.float32(3.0 / (m * (length * length))) * u
+    pull = gravity * math.sin(theta) + np.float32(lever) * u
     velocity = min(max(velocity + pull * dt, -fastest), fastest)
     state[0], state[1] = theta + velocity * dt, velocity
     return -cost, False
@@ -110,8 +124,10 @@ class PendulumEnv(ControlEnv):
         return gym.spaces.Box(-high, high), torque
 
     def parameters(self) -> NDArray[np.float64]:
-        """The constants, and a 2 that the compiler does not know."""
-        return np.append(super().parameters(), 2.0)
+        """What enters the equations, computed in Gymnasium's order, and a 2 that the compiler does not know."""
+        c = self.constants
+        gravity, lever = 3 * c["g"] / (2 * c["l"]), 3.0 / (c["m"] * (c["l"] * c["l"]))
+        return np.array([c["max_speed"], c["max_torque"], c["dt"], gravity, lever, 2.0])
 
     def picture(self) -> Any:
         """The pendulum and its torque."""

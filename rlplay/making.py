@@ -186,7 +186,7 @@ def _with_dynamics(
     limit = (made.spec.max_episode_steps if made.spec else None) or 0
     own = made.unwrapped
     if not why_not and isinstance(own, NativeEnv | TableEnv):
-        own.max_episode_steps = limit
+        own.max_episode_steps = limit or own.max_episode_steps
         own.spec = made.spec
         _references[own] = EnvReference(ref.id, ref.kwargs, "native, its own")
         return own

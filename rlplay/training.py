@@ -34,7 +34,7 @@ from rlplay.compiled.mapped import Mapped, mapped_dynamics
 from rlplay.compiled.native import NativeEnv, vector_dynamics
 from rlplay.compiled.pcg64 import random_seed
 from rlplay.compiled.table import TABLE_DYNAMICS, TableEnv
-from rlplay.errors import UsageError
+from rlplay.errors import EnvironmentFault, UsageError
 from rlplay.loop import interact
 from rlplay.making import reference
 from rlplay.statistics import FinishedEpisode
@@ -245,6 +245,12 @@ def advance_compiled(agent: Agent, timesteps: int) -> int:
             FinishedEpisode(
                 int(log.episode[row]), float(log.returns[row]), int(log.length[row]), int(log.timestep[row])
             )
+        )
+    if isinstance(env, NativeEnv) and not (np.isfinite(score).all() and np.isfinite(env.world.obs).all()):
+        raise EnvironmentFault(
+            f"{reference(env)} gave numbers that are not finite within the {done:,} steps before timestep "
+            f"{agent.num_timesteps:,}: observation {env.world.obs}, return {score[0]:g}",
+            "Everything saved before is unharmed; engine='python' finds the step",
         )
     running = int(clock[STATE]) >= 0
     env.elapsed = int(clock[LENGTH])

@@ -32,13 +32,44 @@ def run(command: list[str], folder: Path) -> None:
     assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
 
 
+def named_files(page_text: str) -> dict[str, str]:
+    """The blocks of a page that are files: their first line is the name."""
+    return {name: code for code, name in re.findall(r"```python\n(# (\w+\.py)\n.*?)```", page_text, re.S)}
+
+
 @pytest.mark.parametrize("code", blocks("python"))
 def test_python_blocks_run(code, tmp_path):
     run([sys.executable, "-c", code], tmp_path)
 
 
+def test_the_compiled_environment_of_the_readme_is_one_short_file(tmp_path):
+    """It passes all three checkers, learns natively, and its loops are compiled once a machine."""
+    code = named_files((ROOT / "README.md").read_text(encoding="utf-8"))["spring.py"]
+    assert len(code.splitlines()) < 40
+    (tmp_path / "spring.py").write_text(code, encoding="utf-8")
+    script = (
+        "from gymnasium.utils.env_checker import check_env as check; from stable_baselines3.common.env_checker import "
+        "check_env; from rlplay import make_vec; from rlplay.compiled.cache import compile_report; from agents import "
+        "Reinforce; from spring import Spring; check(Spring()); check_env(Spring());"
+        "assert make_vec('spring:Spring', 8).reset(seed=0)[0].shape == (8, 2);"
+        "Reinforce('spring:Spring', seed=0).learn(2000, engine='compiled');"
+        "print(compile_report()['compiled'])"
+    )
+    env = {**os.environ, "RLPLAY_CACHE_DIR": str(tmp_path / "cache")}
+    counts = []
+    for _ in range(2):
+        command = [sys.executable, "-W", "ignore", "-c", script]
+        done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        counts.append(int(done.stdout.splitlines()[-1]))
+    assert counts[0] > counts[1] == 0
+
+
 @pytest.mark.parametrize("text", blocks("sh"))
 def test_shell_blocks_run(text, tmp_path):
+    for page in PAGES:
+        for name, code in named_files(page.read_text(encoding="utf-8")).items():
+            (tmp_path / name).write_text(code, encoding="utf-8")
     for line in text.strip().splitlines():
         words = shlex.split(line)
         if words[0] != "rlplay":

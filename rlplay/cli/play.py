@@ -10,11 +10,11 @@ from rlplay.cli.windows import open_window, shown_env
 from rlplay.errors import SpaceError, UsageError
 from rlplay.making import EnvReference
 from rlplay.settings import parse_pairs
-from rlplay.spaces import FiniteSpace, is_finite
 
 
 def run(arguments: Namespace) -> int:
     """Open the window; write what was played."""
+    from rlplay.viewer.choices import choices
     from rlplay.viewer.session import Session
     from rlplay.viewer.window import save_episodes
 
@@ -24,8 +24,11 @@ def run(arguments: Namespace) -> int:
     if not env_id:
         raise UsageError("play needs --env", "For example: rlplay play --env FrozenLake-v1")
     env = shown_env(EnvReference(env_id, parse_pairs(arguments.env_kwargs, "--env-kwargs")))
-    if not (is_finite(env.action_space) and FiniteSpace(env.action_space).n <= 20):
-        raise SpaceError(f"{env_id} has actions {env.action_space}, and keys exist for up to 20 single actions")
+    if not choices(env):
+        raise SpaceError(
+            f"{env_id} has actions {env.action_space}",
+            "Keys exist for up to 20 single actions, and for pushes along two axes",
+        )
     agent = None
     if arguments.algo or arguments.trained_agent:
         agent = saving.load(agent_file(arguments), env)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlplay.compiled import table
-from rlplay.compiled.cache import compiled
+from rlplay.compiled.cache import as_these, in_place
 from rlplay.compiled.native import NativeDynamics
 from rlplay.compiled.pcg64 import reseed
 
@@ -42,24 +42,25 @@ class Batch(NamedTuple):
 def native_batch(native: NativeDynamics) -> Batch:
     """The loops of an environment with a vector state: state float64 [N, D], observations float32 [N, O]."""
     native_reset, native_step, native_observe = native.reset, native.step, native.observe
+    joined = as_these(native_reset, native_step, native_observe)
 
-    @compiled
+    @joined
     def begin(parameters: Any, state: Any, rng: Any, obs: Any, i: int) -> None:
         native_reset(parameters, state[i], rng[i])
         native_observe(parameters, state[i], obs[i])
 
-    @compiled
+    @joined
     def move(parameters: Any, state: Any, rng: Any, actions: Any, obs: Any, i: int) -> tuple[float, bool]:
         reward, terminated = native_step(parameters, state[i], actions[i], rng[i])
         native_observe(parameters, state[i], obs[i])
         return reward, terminated
 
-    @compiled
+    @joined
     def copy_row(obs: Any, to: Any, i: int) -> None:
         for j in range(obs.shape[1]):
             to[i, j] = obs[i, j]
 
-    @compiled
+    @joined
     def poison(obs: Any, i: int) -> float:
         """0, or NaN where a number is not finite."""
         total = 0.0
@@ -67,7 +68,7 @@ def native_batch(native: NativeDynamics) -> Batch:
             total += obs[i, j] * 0.0
         return total
 
-    return _loops(begin, move, copy_row, poison)
+    return _loops(begin, move, copy_row, poison, joined)
 
 
 @cache
@@ -75,37 +76,41 @@ def table_batch() -> Batch:
     """The loops of an environment with a transition table: state and observations int64 [N]."""
     table_reset, table_step = table.reset, table.step
 
-    @compiled
+    @in_place
     def begin(parameters: Any, state: Any, rng: Any, obs: Any, i: int) -> None:
         state[i] = obs[i] = table_reset(parameters, rng[i])
 
-    @compiled
+    @in_place
     def move(parameters: Any, state: Any, rng: Any, actions: Any, obs: Any, i: int) -> tuple[float, bool]:
         state[i], reward, terminated = table_step(parameters, state[i], actions[i], rng[i])
         obs[i] = state[i]
         return reward, terminated
 
-    @compiled
+    @in_place
     def copy_row(obs: Any, to: Any, i: int) -> None:
         to[i] = obs[i]
 
-    @compiled
+    @in_place
     def poison(obs: Any, i: int) -> float:
         return 0.0
 
-    return _loops(begin, move, copy_row, poison)
+    return _loops(begin, move, copy_row, poison, in_place)
 
 
 def _loops(
-    begin: Callable[..., None], move: Callable[..., Any], copy_row: Callable[..., None], poison: Callable[..., float]
+    begin: Callable[..., None],
+    move: Callable[..., Any],
+    copy_row: Callable[..., None],
+    poison: Callable[..., float],
+    joined: Callable[..., Any],
 ) -> Batch:
-    @compiled
+    @joined
     def reset(parameters: Any, state: Any, rng: NDArray[np.uint64], chosen: NDArray[np.bool_], obs: Any) -> None:
         for i in range(chosen.shape[0]):
             if chosen[i]:
                 begin(parameters, state, rng, obs, i)
 
-    @compiled
+    @joined
     def step(
         parameters: Any,
         state: Any,
@@ -151,7 +156,7 @@ def _loops(
     return Batch(reset, step)
 
 
-@compiled
+@in_place
 def reseed_rows(rng: NDArray[np.uint64], seeds: NDArray[np.int64]) -> None:
     """Put the generator of each row into the state of ``numpy.random.PCG64(seed)``; -1 leaves it."""
     for i in range(seeds.shape[0]):
@@ -159,7 +164,7 @@ def reseed_rows(rng: NDArray[np.uint64], seeds: NDArray[np.int64]) -> None:
             reseed(rng[i], seeds[i])
 
 
-@compiled
+@in_place
 def first_outside(actions: NDArray[np.int64], n: int) -> int:
     """The first row whose action is not 0 to n - 1; -1 for none."""
     for i in range(actions.shape[0]):
@@ -168,7 +173,7 @@ def first_outside(actions: NDArray[np.int64], n: int) -> int:
     return -1
 
 
-@compiled
+@in_place
 def first_forbidden(
     defined: NDArray[np.bool_], state: NDArray[np.int64], actions: NDArray[np.int64], over: NDArray[np.bool_]
 ) -> int:
@@ -179,7 +184,7 @@ def first_forbidden(
     return -1
 
 
-@compiled
+@in_place
 def bound(
     actions: NDArray[np.float32], low: NDArray[np.float32], high: NDArray[np.float32], out: NDArray[np.float32]
 ) -> int:

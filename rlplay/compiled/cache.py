@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import pickle
 import tempfile
 from collections.abc import Callable
 from functools import cache
@@ -110,21 +111,43 @@ class _CacheImpl(caching.CompileResultCacheImpl):  # type: ignore[misc]
 class _DiskCache(caching.FunctionCache):  # type: ignore[misc]
     _impl_class = _CacheImpl
 
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """From disk; an index that names types which exist no more (an older version's) is begun anew."""
+        try:
+            return super().load_overload(sig, target_context)
+        except (AttributeError, ImportError, EOFError, pickle.UnpicklingError):
+            self.flush()
+            return None
+
     def _index_key(self, sig: Any, codegen: Any) -> tuple[Any, ...]:
         return sig, codegen.magic_tuple(), _captured(self._py_func)
 
 
+def _values(function: Callable[..., Any]) -> list[Any]:
+    """What a function captures: the values of its closure, and compiled functions that it names.
+
+    Names matter too: a script may bind one to another function and define the same lines again.
+    """
+    named = (function.__globals__.get(name) for name in function.__code__.co_names)
+    return [
+        *(cell.cell_contents for cell in function.__closure__ or ()),
+        *(value for value in named if isinstance(value, Dispatcher)),
+    ]
+
+
 def _captured(function: Callable[..., Any]) -> tuple[str, ...]:
-    return tuple(_identity(cell.cell_contents) for cell in function.__closure__ or ())
+    return tuple(_identity(value) for value in _values(function))
 
 
 def _identity(value: Any) -> str:
     """What tells a captured value from others: for a function its name, its sources, and what it captures itself."""
-    if isinstance(value, Dispatcher):
-        value = cast(Any, value)
-        captured = ", ".join(_captured(value.py_func))
-        return f"{value.__module__}.{value.__qualname__}@{source_stamp(value.py_func)}({captured})"
-    return repr(value)
+    if not isinstance(value, Dispatcher):
+        return repr(value)
+    value = cast(Any, value)
+    place = f"{value.__module__}.{value.__qualname__}@{source_stamp(value.py_func)}"
+    if value.py_func.__closure__ is None:  # defined once, at the top of its file, which the stamp covers
+        return place
+    return f"{place}({', '.join(_captured(value.py_func))})"
 
 
 _dispatchers: list[Any] = []
@@ -147,6 +170,12 @@ def in_place(function: F) -> F:
     numba compiles a callee that it meets first there in the same way.
     """
     return _compiled(function, _nrt=False)
+
+
+def as_these(*functions: Callable[..., Any]) -> Callable[[F], F]:
+    """The decorator for a function that calls these and allocates nothing itself: `in_place` where all of them are."""
+    places = all(getattr(function, "targetoptions", {}).get("_nrt") is False for function in functions)
+    return in_place if places else compiled
 
 
 def _compiled(function: F, **options: bool) -> F:

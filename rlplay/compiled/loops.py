@@ -50,32 +50,29 @@ def _number(parameters: Any, state: int) -> int:
     return state
 
 
-@in_place
-def _itself(state: int) -> int:
-    return state
-
-
 class Dynamics(NamedTuple):
     """An environment as compiled functions over its parameters.
 
-    What stands for a state is a number, or an observation that lies in the parameters (`rlplay.compiled.native`);
-    the last three functions tell the loop how to carry it, and are those of numbers by default.
+    What stands for a state is a number; or an observation, an array that lies in the parameters, then ``rooms`` says
+    where, and no function returns one: to return an array costs two atomic operations on its reference count.
 
     Attributes:
-        reset: ``reset(parameters, rng) -> state``.
-        step: ``step(parameters, state, action, rng) -> (next_state, reward, terminated)``.
+        reset: ``reset(parameters, rng) -> state``; with rooms it fills the first one.
+        step: ``step(parameters, state, action, rng) -> (next_state, reward, terminated)``; with rooms
+            ``step(parameters, action, rng) -> (reward, terminated)``, which fills the second one.
         stand: ``stand(parameters, number) -> state``, where a chunk goes on in the middle of an episode.
-        settle: ``settle(parameters, next_state) -> state``, at the end of a step.
-        number: ``number(state)``, what is carried from chunk to chunk, 0 or more.
+        settle: ``settle(parameters, next_state) -> state``, at the end of a step; with rooms ``settle(parameters)``,
+            which takes the second one over into the first.
         numbered_actions: whether actions are numbers, which can be chosen a step ahead; else they are arrays.
+        rooms: ``rooms(parameters) -> (obs, next_obs)``, in place of ``stand``; None where states are numbers.
     """
 
     reset: Callable[..., Any]
-    step: Callable[..., tuple[Any, float, bool]]
+    step: Callable[..., tuple[Any, ...]]
     stand: Callable[..., Any] = _number
     settle: Callable[..., Any] = _number
-    number: Callable[..., int] = _itself
     numbered_actions: bool = True
+    rooms: Callable[..., tuple[Any, Any]] | None = None
 
 
 # Places in the clock, an int64 array that the loop carries.
@@ -105,7 +102,8 @@ def training_loop(dynamics: Dynamics, rule: Rule) -> Callable[..., int]:
     returns the number of steps done. ``clock`` holds the places above, ``score`` the return of the running episode
     and the sum of all finished ones.
     """
-    env_reset, env_step, env_stand, env_settle, env_number, numbered_actions = dynamics
+    env_reset, env_step, env_stand, env_settle, numbered_actions, rooms = dynamics
+    in_rooms = rooms is not None  # known when compiled, as numbered_actions is: only one branch is ever there
     act, learn, begin, on_policy = rule.act, rule.learn, rule.begin, rule.on_policy
 
     @compiled
@@ -124,27 +122,40 @@ def training_loop(dynamics: Dynamics, rule: Rule) -> Callable[..., int]:
         log_episode, log_return, log_length, log_timestep = log
         t, episodes, length, next_action = clock[0], clock[1], clock[3], clock[5]
         episode_return, total_return = score[0], score[1]
-        running, s = clock[2] >= 0, env_stand(parameters, clock[2])
+        running = clock[2] >= 0
+        if in_rooms:
+            s, s_next = rooms(parameters)  # type: ignore[misc]
+        else:
+            s = env_stand(parameters, clock[2])
         done, logged = 0, 0
         while done < steps and logged < log_episode.shape[0]:
             if not running:
                 clock[4] = random_seed(seeds)
                 reseed(env_rng, clock[4])
-                s, length, episode_return, next_action = env_reset(parameters, env_rng), 0, 0.0, -1
-                running = True
+                if in_rooms:
+                    env_reset(parameters, env_rng)
+                else:
+                    s = env_reset(parameters, env_rng)
+                running, length, episode_return, next_action = True, 0, 0.0, -1
             progress = t / horizon
-            if numbered_actions:  # known when compiled: only one branch is ever there
+            if numbered_actions:
                 a = next_action if next_action >= 0 else act(memory, s, progress)
             else:
                 a = act(memory, s, progress)
-            s_next, r, terminated = env_step(parameters, s, a, env_rng)
+            if in_rooms:
+                r, terminated = env_step(parameters, a, env_rng)
+            else:
+                s_next, r, terminated = env_step(parameters, s, a, env_rng)
             length += 1
             truncated = 0 < time_limit <= length
             if numbered_actions:
                 next_action = act(memory, s_next, progress) if on_policy and not terminated else -1
             learn(memory, s, a, r, s_next, next_action, terminated, truncated, progress)
             done, t, episode_return = done + 1, t + 1, episode_return + r
-            s = env_settle(parameters, s_next)
+            if in_rooms:
+                env_settle(parameters)
+            else:
+                s = env_settle(parameters, s_next)
             if terminated or truncated:
                 if is_kept(episodes):
                     log_episode[logged], log_return[logged] = episodes, episode_return
@@ -153,7 +164,10 @@ def training_loop(dynamics: Dynamics, rule: Rule) -> Callable[..., int]:
                 episodes, total_return, running, next_action = episodes + 1, total_return + episode_return, False, -1
                 begin(memory)
         clock[0], clock[1], clock[3], clock[5], clock[6] = t, episodes, length, next_action, logged
-        clock[2] = env_number(s) if running else -1
+        if in_rooms:
+            clock[2] = 0 if running else -1
+        else:
+            clock[2] = s if running else -1
         score[0], score[1] = episode_return, total_return
         return done
 

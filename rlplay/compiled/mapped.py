@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from rlplay.compiled.cache import compiled
 from rlplay.compiled.loops import Dynamics
-from rlplay.compiled.native import NativeDynamics, World, carries_nothing, vector_dynamics
+from rlplay.compiled.native import NativeDynamics, World, vector_dynamics
 
 
 class Mapped(NamedTuple):
@@ -47,48 +47,67 @@ def mapped_dynamics(native: NativeDynamics, row: Callable[..., Any], numbered: b
     inner_reset, inner_step, inner_settle = inner.reset, inner.step, inner.settle
 
     @compiled
-    def look(mapped: Mapped, obs: NDArray[np.float32]) -> NDArray[np.float64]:
+    def look(mapped: Mapped, obs: NDArray[np.float32]) -> None:
         for i in range(obs.shape[0]):
             mapped.point[i] = (obs[i] - mapped.shift[i]) / mapped.scale[i]
-        return mapped.point
 
     @compiled
-    def label(mapped: Mapped, obs: NDArray[np.float32], out: NDArray[np.float32]) -> int:
-        return row(mapped.codes, look(mapped, obs))
+    def label(mapped: Mapped, obs: NDArray[np.float32]) -> int:
+        look(mapped, obs)
+        return row(mapped.codes, mapped.point)
 
     @compiled
-    def vector(mapped: Mapped, obs: NDArray[np.float32], out: NDArray[np.float32]) -> NDArray[np.float32]:
-        row(mapped.codes, look(mapped, obs), out)
-        return out
-
-    encode = label if numbered else vector
-
-    @compiled
-    def reset(mapped: Mapped, rng: NDArray[np.uint64]) -> Any:
-        return encode(mapped, inner_reset(mapped.world, rng), mapped.features)
-
-    @compiled
-    def step(mapped: Mapped, state: Any, action: Any, rng: NDArray[np.uint64]) -> tuple[Any, float, bool]:
-        obs, reward, terminated = inner_step(mapped.world, mapped.world.obs, action, rng)
-        mapped.samples[mapped.counts[0] % mapped.samples.shape[0]] = obs
+    def keep(mapped: Mapped) -> None:
+        mapped.samples[mapped.counts[0] % mapped.samples.shape[0]] = mapped.world.next_obs
         mapped.counts[0] += 1
-        return encode(mapped, obs, mapped.next_features), reward, terminated
 
     @compiled
-    def stand(mapped: Mapped, running: int) -> Any:
-        return encode(mapped, mapped.world.obs, mapped.features)
+    def reset_label(mapped: Mapped, rng: NDArray[np.uint64]) -> int:
+        inner_reset(mapped.world, rng)
+        return label(mapped, mapped.world.obs)
+
+    @compiled
+    def step_label(mapped: Mapped, state: int, action: Any, rng: NDArray[np.uint64]) -> tuple[int, float, bool]:
+        reward, terminated = inner_step(mapped.world, action, rng)
+        keep(mapped)
+        return label(mapped, mapped.world.next_obs), reward, terminated
+
+    @compiled
+    def stand_label(mapped: Mapped, running: int) -> int:
+        return label(mapped, mapped.world.obs)
 
     @compiled
     def settle_label(mapped: Mapped, state: int) -> int:
-        inner_settle(mapped.world, mapped.world.next_obs)
+        inner_settle(mapped.world)
         return state
 
     @compiled
-    def settle_vector(mapped: Mapped, features: NDArray[np.float32]) -> NDArray[np.float32]:
-        inner_settle(mapped.world, mapped.world.next_obs)
-        mapped.features[:] = features
-        return mapped.features
+    def rooms(mapped: Mapped) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        look(mapped, mapped.world.obs)
+        row(mapped.codes, mapped.point, mapped.features)
+        return mapped.features, mapped.next_features
+
+    @compiled
+    def reset_vector(mapped: Mapped, rng: NDArray[np.uint64]) -> None:
+        inner_reset(mapped.world, rng)
+        look(mapped, mapped.world.obs)
+        row(mapped.codes, mapped.point, mapped.features)
+
+    @compiled
+    def step_vector(mapped: Mapped, action: Any, rng: NDArray[np.uint64]) -> tuple[float, bool]:
+        reward, terminated = inner_step(mapped.world, action, rng)
+        keep(mapped)
+        look(mapped, mapped.world.next_obs)
+        row(mapped.codes, mapped.point, mapped.next_features)
+        return reward, terminated
+
+    @compiled
+    def settle_vector(mapped: Mapped) -> None:
+        inner_settle(mapped.world)
+        mapped.features[:] = mapped.next_features
 
     if numbered:
-        return Dynamics(reset, step, stand, settle_label, numbered_actions=not native.continuous)
-    return Dynamics(reset, step, stand, settle_vector, carries_nothing, not native.continuous)
+        return Dynamics(reset_label, step_label, stand_label, settle_label, not native.continuous)
+    return Dynamics(
+        reset_vector, step_vector, settle=settle_vector, numbered_actions=not native.continuous, rooms=rooms
+    )

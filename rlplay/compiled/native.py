@@ -15,7 +15,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from rlplay.compiled.cache import compiled
+from rlplay.compiled.cache import as_these, compiled, in_place
 from rlplay.compiled.loops import Dynamics
 from rlplay.compiled.pcg64 import reseed, to_generator
 from rlplay.errors import EnvironmentFault, SpaceError, UsageError, unknown
@@ -57,54 +57,43 @@ class World(NamedTuple):
 
 
 @compiled
-def _stand(world: World, running: int) -> NDArray[np.float32]:
-    return world.obs
+def _rooms(world: World) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    return world.obs, world.next_obs
 
 
-@compiled
-def _settle(world: World, next_obs: NDArray[np.float32]) -> NDArray[np.float32]:
-    world.obs[:] = next_obs
-    return world.obs
-
-
-@compiled
-def carries_nothing(obs: NDArray[np.float32]) -> int:
-    """What a chunk of the loop carries to the next where everything lies in the world: nothing."""
-    return 0
+@in_place
+def _settle(world: World) -> None:
+    for i in range(world.obs.shape[0]):
+        world.obs[i] = world.next_obs[i]
 
 
 @cache
 def vector_dynamics(native: NativeDynamics) -> Dynamics:
-    """The dynamics as the native loop takes them: observations are vectors."""
+    """The dynamics as the native loop takes them: observations lie in the rooms of a `World`."""
     native_reset, native_step, native_observe, continuous = native
+    joined = as_these(native_reset, native_step, native_observe)
 
-    @compiled
+    @joined
+    def reset(world: World, rng: NDArray[np.uint64]) -> None:
+        native_reset(world.parameters, world.state, rng)
+        native_observe(world.parameters, world.state, world.obs)
+
+    @joined
     def numbered_step(world: World, action: int, rng: NDArray[np.uint64]) -> tuple[float, bool]:
-        return native_step(world.parameters, world.state, action, rng)
+        reward, terminated = native_step(world.parameters, world.state, action, rng)
+        native_observe(world.parameters, world.state, world.next_obs)
+        return reward, terminated
 
-    @compiled
+    @joined
     def bounded_step(world: World, action: NDArray[np.float32], rng: NDArray[np.uint64]) -> tuple[float, bool]:
         for i in range(world.action.shape[0]):
             world.action[i] = min(max(action[i], world.low[i]), world.high[i])
-        return native_step(world.parameters, world.state, world.action, rng)
-
-    take = bounded_step if continuous else numbered_step
-
-    @compiled
-    def reset(world: World, rng: NDArray[np.uint64]) -> NDArray[np.float32]:
-        native_reset(world.parameters, world.state, rng)
-        native_observe(world.parameters, world.state, world.obs)
-        return world.obs
-
-    @compiled
-    def step(
-        world: World, obs: NDArray[np.float32], action: Any, rng: NDArray[np.uint64]
-    ) -> tuple[NDArray[np.float32], float, bool]:
-        reward, terminated = take(world, action, rng)
+        reward, terminated = native_step(world.parameters, world.state, world.action, rng)
         native_observe(world.parameters, world.state, world.next_obs)
-        return world.next_obs, reward, terminated
+        return reward, terminated
 
-    return Dynamics(reset, step, _stand, _settle, carries_nothing, not continuous)
+    step = bounded_step if continuous else numbered_step
+    return Dynamics(reset, step, settle=_settle, numbered_actions=not continuous, rooms=_rooms)
 
 
 @cache
@@ -112,7 +101,7 @@ def single_step(native: NativeDynamics) -> Callable[..., tuple[float, bool, bool
     """One step from Python: ``step(parameters, state, obs, action, rng) -> (reward, terminated, finite)``."""
     native_step, native_observe = native.step, native.observe
 
-    @compiled
+    @as_these(native_step, native_observe)
     def step(
         parameters: NDArray[np.float64],
         state: NDArray[np.float64],
@@ -155,6 +144,7 @@ class NativeEnv(gym.Env[Any, Any]):
     dynamics: ClassVar[NativeDynamics]
     state_size: ClassVar[int]
     constants: Mapping[str, float] = {}
+    max_episode_steps: int = 0
     exact: ClassVar[bool] = True
 
     def __init__(self, *, render_mode: str | None = None, **constants: float) -> None:

@@ -39,10 +39,10 @@ def intent_of(event: pygame.event.Event) -> str | None:
 
 
 def action_keys(session: Session) -> dict[str, int]:
-    """Which key takes which action while a person plays: arrows for directions, the plug-ins' keys, or 1 to 9."""
+    """Which key makes which of the session's choices: arrows for directions, the plug-ins' keys, or 1 to 9."""
     own = registry.recipes("ACTION_KEYS").get(reference(session.env).id, {})
     keys: dict[str, int] = {}
-    for action, name in enumerate(session.action_names):
+    for action, (name, _) in enumerate(session.choices):
         folded = name.casefold()
         key = own.get(name) or _ARROWS.get(folded) or _DIAGONALS.get(folded) or str(action + 1)
         keys[key] = action
@@ -50,7 +50,7 @@ def action_keys(session: Session) -> dict[str, int]:
 
 
 def action_of(event: pygame.event.Event, session: Session) -> int | None:
-    """The action of a key event while a person plays; these keys win over the window's."""
+    """The number of the choice that a key makes while a person plays; these keys win over the window's."""
     if event.type != pygame.KEYDOWN or event.mod & (pygame.KMOD_ALT | pygame.KMOD_CTRL | pygame.KMOD_META):
         return None
     return action_keys(session).get(pygame.key.name(event.key))

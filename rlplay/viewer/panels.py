@@ -306,4 +306,4 @@ def _help(surface: pygame.Surface, session: Session) -> None:
 def _play_rows(session: Session) -> list[tuple[str, str]]:
     from rlplay.viewer.keys import action_keys
 
-    return [(key, session.action_names[action]) for key, action in action_keys(session).items()]
+    return [(key, session.choices[action][0]) for key, action in action_keys(session).items()]

@@ -26,6 +26,7 @@ from rlplay.seeding import stream
 from rlplay.spaces import is_finite
 from rlplay.training import learn_stepwise
 from rlplay.transition import Transition
+from rlplay.viewer.choices import choices
 from rlplay.viewer.maps import action_names
 
 Mode = Literal["watch", "learn", "play", "replay"]
@@ -44,6 +45,8 @@ class Session:
         returns: return of each finished episode that is known.
         episode_numbers: their numbers from 0; a long run keeps fewer rows than episodes.
         target: timesteps after which a learning session is trained; 0 for no end.
+        action_names: the names of numbered actions.
+        choices: name and action of what a person can do.
         deterministic: whether a watched agent takes its best action.
         finished: episodes that were recorded, complete ones and the running one last.
     """
@@ -73,6 +76,7 @@ class Session:
         self.deterministic = True
         self.pending: Any = None
         self.action_names = action_names(env) if is_finite(env.action_space) else []
+        self.choices = choices(env)
         self.recorded: list[Episode] = []
         self.message = ""
         self._picture: NDArray[np.uint8] | None = None

@@ -15,7 +15,6 @@ from rlplay.episode import Episode
 from rlplay.errors import RlplayError, UsageError
 from rlplay.making import reference
 from rlplay.runs import folder_name
-from rlplay.spaces import FiniteSpace
 from rlplay.viewer import drawing, panels
 from rlplay.viewer.display import open_display, pygame_kept
 from rlplay.viewer.keys import action_of, intent_of
@@ -124,7 +123,7 @@ class Window:
         if self.session.mode == "play":
             action = action_of(event, self.session)
             if action is not None:
-                self.session.pending = FiniteSpace(self.session.env.action_space).value(action)
+                self.session.pending = self.session.choices[action][1]
                 return
         intent = intent_of(event)
         if intent is not None:

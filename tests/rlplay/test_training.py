@@ -8,10 +8,10 @@ import sys
 import numpy as np
 import pytest
 
-from agents import QLearning, ValueIteration
+from agents import QLearning, Reinforce, ValueIteration
 from rlplay import Callback, CheckpointCallback, EvalCallback, make
 from rlplay.compiled.loops import LOG_ROWS
-from rlplay.errors import UsageError
+from rlplay.errors import EnvironmentFault, UsageError
 from rlplay.statistics import is_kept
 from rlplay.testing import differences
 
@@ -276,3 +276,48 @@ def test_a_rule_typed_at_a_prompt_is_never_taken_from_disk(tmp_path):
         run = [sys.executable, "-c", TYPED.format(action=action)]
         done = subprocess.run(run, capture_output=True, text=True, check=True, env=env)
         assert int(done.stdout) == action
+
+
+REBOUND = """
+from rlplay.compiled.cache import compiled
+@compiled
+def one(x):
+    return x + 1
+@compiled
+def ten(x):
+    return x * 10
+for f in (one, ten):
+    @compiled
+    def g(x):
+        return f(x)
+    print(g(3))
+"""
+
+
+def test_the_same_lines_over_another_function_are_compiled_anew(tmp_path):
+    (tmp_path / "script.py").write_text(REBOUND)
+    env = {**os.environ, "RLPLAY_CACHE_DIR": str(tmp_path / "cache")}
+    for _ in range(2):
+        run = [sys.executable, str(tmp_path / "script.py")]
+        done = subprocess.run(run, capture_output=True, text=True, check=True, env=env)
+        assert done.stdout.split() == ["4", "30"]
+
+
+def test_a_type_that_is_gone_does_no_harm(tmp_path):
+    """numba keeps the types of arguments by name: after an update the old name may be gone."""
+    env = {**os.environ, "RLPLAY_CACHE_DIR": str(tmp_path / "cache")}
+    for name in ("Old", "New"):
+        (tmp_path / "types_here.py").write_text(
+            f"from typing import NamedTuple\nclass {name}(NamedTuple):\n    x: int\nmade = {name}(4)\n"
+            "from rlplay.compiled.cache import compiled\n@compiled\ndef f(t):\n    return t.x + 1\n"
+        )
+        run = [sys.executable, "-c", "import types_here as t; print(t.f(t.made))"]
+        done = subprocess.run(run, capture_output=True, text=True, check=True, env=env, cwd=tmp_path)
+        assert done.stdout.strip() == "5"
+
+
+def test_numbers_that_are_not_finite_stop_the_native_loop():
+    agent = Reinforce("rlplay/Pendulum-v1", batch_size=64, seed=0).learn(100)
+    agent.env.world.state[0] = np.nan
+    with pytest.raises(EnvironmentFault, match="rlplay/Pendulum-v1 gave numbers that are not finite"):
+        agent.learn(200, reset_num_timesteps=False)
