@@ -295,6 +295,16 @@ def test_demo_without_a_display_says_so_and_writes_a_gif(cli, tmp_path):
     assert (tmp_path / "rlplay-demo.gif").stat().st_size > 100_000
 
 
+FOUR_ARMS = """
+from gymnasium.spaces import Box
+from gymnasium.envs.classic_control import PendulumEnv
+class FourArms(PendulumEnv):
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.action_space = Box(-1, 1, (4,))
+"""
+
+
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
@@ -316,10 +326,11 @@ def test_demo_without_a_display_says_so_and_writes_a_gif(cli, tmp_path):
         (("eval", "/dev/null"), 1, "device"),
         (("replay", "nothing.json"), 2, "no episode file"),
         (("show", "q-lerning"), 2, "Did you mean q-learning"),
-        (("play", "--env", "Pendulum-v1"), 2, "keys exist for up to"),
+        (("play", "--env", "four_arms:FourArms"), 2, "Keys exist for up to 20 single actions"),
     ],
 )
-def test_bad_input_in_two_lines(cli, words, code, said):
+def test_bad_input_in_two_lines(cli, tmp_path, words, code, said):
+    (tmp_path / "four_arms.py").write_text(FOUR_ARMS)
     done = cli(*words)
     assert done.returncode == code, done.stderr
     assert said in done.stderr

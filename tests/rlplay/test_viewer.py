@@ -380,3 +380,15 @@ def test_the_search_tree_is_drawn():
     place = layout(1280, 720)["map"]
     picture = pygame.surfarray.pixels3d(surface)[place.x : place.x + place.width, place.y : place.y + place.height]
     assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 15  # boxes of many values
+
+
+def test_choices_of_continuous_actions():
+    """Pushes along the axes: the arrows, and a key for none."""
+    session = Session(shown("Pendulum-v1"), None, "play")
+    assert [(name, action.tolist()) for name, action in session.choices] == [
+        ("no push", [0.0]), ("left", [-2.0]), ("right", [2.0]),
+    ]  # fmt: skip
+    assert action_keys(session) == {"1": 0, "left": 1, "right": 2}
+    session.pending = session.choices[2][1]
+    assert session.step()
+    assert session.recorded[0].actions[0].tolist() == [2.0]
