@@ -1,6 +1,6 @@
-"""Supervised models from scratch, each beside its library twin, with scikit-learn's API."""
+"""Supervised models from scratch, with scikit-learn's estimator API: their twins swap with them."""
 
-from rlplay.models.supervised.decision_tree import DecisionTreeRegressor
-from rlplay.models.supervised.extra_trees import ExtraTreesRegressor
-
-__all__ = ["DecisionTreeRegressor", "ExtraTreesRegressor"]
+from rlplay.models.supervised.decision_tree import DecisionTreeClassifier as DecisionTreeClassifier
+from rlplay.models.supervised.decision_tree import DecisionTreeRegressor as DecisionTreeRegressor
+from rlplay.models.supervised.extra_trees import ExtraTreesClassifier as ExtraTreesClassifier
+from rlplay.models.supervised.extra_trees import ExtraTreesRegressor as ExtraTreesRegressor

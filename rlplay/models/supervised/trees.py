@@ -1,17 +1,24 @@
-"""Regression trees as flat arrays: growing them, best split or random split, and predicting with one or many.
+"""Trees as flat arrays: growing them, by the best or by a random split, and answering with one or many.
 
-At each node the points are divided by one feature at one threshold, so that the squared error within the two halves is
-smallest. With sums S and counts n of the targets left and right this is the largest
+At each node the points are divided by one feature at one threshold. With sums S and counts n of the targets left and
+right, the squared error within the two halves is smallest where
 
     S_l² / n_l + S_r² / n_r
 
-since the sum of squares of all targets stays the same. A leaf predicts the mean of its targets.
+is largest, since the sum of squares of all targets stays the same. Classes are targets too, one indicator a class:
+summed over them the same score is smallest in Gini's impurity. A leaf answers with the mean of its targets, which for
+classes are their shares.
 
-Source: Breiman, Friedman, Olshen & Stone 1984, chapter 8 (CART); Geurts, Ernst & Wehenkel 2006, table 1 (extra-trees).
+The best split needs the points in the order of each feature. They are sorted once, at the root; a split divides each
+order stably, so that both halves are sorted again ("presorting").
+
+Source: Breiman, Friedman, Olshen & Stone 1984, chapters 4 and 8 (CART); Mehta, Agrawal & Rissanen 1996 (presorting);
+Geurts, Ernst & Wehenkel 2006, table 1 (random splits).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,6 +28,8 @@ from rlplay.compiled.cache import compiled
 from rlplay.compiled.pcg64 import random
 
 LEAF = -1
+Floats = NDArray[np.float64]
+Grown = tuple[NDArray[np.int64], Floats, NDArray[np.int64], NDArray[np.int64], Floats]
 
 
 class Trees(NamedTuple):
@@ -32,19 +41,35 @@ class Trees(NamedTuple):
         threshold: values up to it go left, float64 [M].
         left: left child, int64 [M].
         right: right child, int64 [M].
-        value: mean target of the node's points, float64 [M].
+        value: mean target of the node's points, or share of each class, float64 [M, K].
     """
 
     roots: NDArray[np.int64]
     feature: NDArray[np.int64]
-    threshold: NDArray[np.float64]
+    threshold: Floats
     left: NDArray[np.int64]
     right: NDArray[np.int64]
-    value: NDArray[np.float64]
+    value: Floats
+
+
+class Growth(NamedTuple):
+    """When a tree stops, and what it looks at.
+
+    Attributes:
+        max_depth: most questions on the way to a leaf.
+        min_samples_split: fewest points of a node that is divided.
+        min_samples_leaf: fewest points of a leaf.
+        max_features: features that a split looks at.
+    """
+
+    max_depth: int
+    min_samples_split: int
+    min_samples_leaf: int
+    max_features: int
 
 
 @compiled
-def leaf_of(trees: Trees, tree: int, x: NDArray[np.float64]) -> int:
+def leaf_of(trees: Trees, tree: int, x: Floats) -> int:
     """The leaf into which a point falls."""
     node = trees.roots[tree]
     while trees.feature[node] != LEAF:
@@ -53,33 +78,35 @@ def leaf_of(trees: Trees, tree: int, x: NDArray[np.float64]) -> int:
 
 
 @compiled
-def predict_row(trees: Trees, x: NDArray[np.float64]) -> float:
-    """The mean over the trees for one point [D]: the row function of a fitted model."""
+def predict_row(trees: Trees, x: Floats) -> float:
+    """The mean over the trees for one point [D]: the row function of a fitted regressor."""
     total = 0.0
     for tree in range(trees.roots.shape[0]):
-        total += trees.value[leaf_of(trees, tree, x)]
+        total += trees.value[leaf_of(trees, tree, x), 0]
     return total / trees.roots.shape[0]
 
 
 @compiled
-def predict_row_of(codes: Any, x: NDArray[np.float64]) -> float:
+def predict_row_of(codes: Any, x: Floats) -> float:
     """`predict_row` as a row function takes its arrays."""
     roots, feature, threshold, left, right, value = codes
     return predict_row(Trees(roots, feature, threshold, left, right, value), x)
 
 
 @compiled
-def predict_rows(trees: Trees, x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The predictions for points [N, D], tree by tree, so that a tree stays in the processor's cache; [N]."""
-    out = np.zeros(x.shape[0])
+def predict_rows(trees: Trees, x: Floats) -> Floats:
+    """The answers for points [N, D], tree by tree, so that a tree stays in the processor's cache; [N, K]."""
+    out = np.zeros((x.shape[0], trees.value.shape[1]))
     for tree in range(trees.roots.shape[0]):
         for i in range(x.shape[0]):
-            out[i] += trees.value[leaf_of(trees, tree, x[i])]
+            leaf = leaf_of(trees, tree, x[i])
+            for k in range(out.shape[1]):
+                out[i, k] += trees.value[leaf, k]
     return out / trees.roots.shape[0]
 
 
 @compiled
-def leaves_of(trees: Trees, x: NDArray[np.float64]) -> NDArray[np.int64]:
+def leaves_of(trees: Trees, x: Floats) -> NDArray[np.int64]:
     """The leaf of each point [N, D] in each tree, numbered from the tree's root, int64 [N, T]."""
     out = np.empty((x.shape[0], trees.roots.shape[0]), np.int64)
     for tree in range(trees.roots.shape[0]):
@@ -88,106 +115,232 @@ def leaves_of(trees: Trees, x: NDArray[np.float64]) -> NDArray[np.int64]:
     return out
 
 
+# The score of splits.
+
+
 @compiled
-def _best_threshold(
-    x: NDArray[np.float64], y: NDArray[np.float64], points: NDArray[np.int64], feature: int, least: int
-) -> tuple[float, float]:
-    """Score and threshold of the best split of some points by a feature; minus infinity where there is none."""
+def _best_for_numbers(
+    values: Floats, points: NDArray[np.int64], y: Floats, total: float, least: int, inverse: Floats
+) -> tuple[float, int]:
+    """The best split of sorted points for numbers: score, and how many go left; minus infinity where there is none."""
     n = points.shape[0]
-    values = np.empty(n)
-    for i in range(n):
-        values[i] = x[points[i], feature]
-    order = np.argsort(values)
-    total = 0.0
-    for i in range(n):
-        total += y[points[i]]
-    best, threshold, left_sum = -np.inf, 0.0, 0.0
+    best, place, left = -np.inf, 0, 0.0
     for i in range(n - 1):
-        left_sum += y[points[order[i]]]
-        here, after, n_left = values[order[i]], values[order[i + 1]], i + 1
-        if after > here and n_left >= least and n - n_left >= least:
-            right_sum = total - left_sum
-            score = left_sum * left_sum / n_left + right_sum * right_sum / (n - n_left)
-            if score > best:
-                middle = here + (after - here) / 2.0
-                best, threshold = score, middle if middle < after else here
-    return best, threshold
+        left += y[points[i]]
+        if values[i + 1] > values[i]:
+            n_left = i + 1
+            right = total - left
+            score = left * left * inverse[n_left] + right * right * inverse[n - n_left]
+            if score > best and n_left >= least and n - n_left >= least:
+                best, place = score, n_left
+    return best, place
 
 
 @compiled
-def _random_threshold(
-    x: NDArray[np.float64],
-    y: NDArray[np.float64],
-    points: NDArray[np.int64],
-    feature: int,
-    least: int,
-    rng: NDArray[np.uint64],
-) -> tuple[float, float]:
-    """Score of a split at a threshold drawn between the smallest and the largest value."""
+def _best_for_classes(
+    values: Floats, points: NDArray[np.int64], codes: NDArray[np.int64], counts: Floats, left: Floats, least: int,
+    inverse: Floats,
+) -> tuple[float, int]:  # fmt: skip
+    """The same for classes, with the ``counts`` of all points; ``left`` is room, [K]. Σ_k n_k² is kept up to date."""
+    n = points.shape[0]
+    best, place = -np.inf, 0
+    squares_left, squares_right = 0.0, 0.0
+    for k in range(counts.shape[0]):
+        left[k] = 0.0
+        squares_right += counts[k] * counts[k]
+    for i in range(n - 1):
+        k = codes[points[i]]
+        squares_left += 2.0 * left[k] + 1.0
+        squares_right -= 2.0 * (counts[k] - left[k]) - 1.0
+        left[k] += 1.0
+        if values[i + 1] > values[i]:
+            n_left = i + 1
+            score = squares_left * inverse[n_left] + squares_right * inverse[n - n_left]
+            if score > best and n_left >= least and n - n_left >= least:
+                best, place = score, n_left
+    return best, place
+
+
+@compiled
+def _random_split(
+    x: Floats, points: NDArray[np.int64], y: Floats, codes: NDArray[np.int64], feature: int, least: int,
+    sums: Floats, left: Floats, rng: NDArray[np.uint64],
+) -> tuple[float, float]:  # fmt: skip
+    """Score and threshold of a split drawn between the smallest and the largest value; ``sums`` [K] are of all points.
+
+    For numbers K is 1 and the sum of the targets, for classes their counts; ``left`` is room, [K].
+    """
     low, high = np.inf, -np.inf
     for i in points:
         low, high = min(low, x[i, feature]), max(high, x[i, feature])
     if high <= low:
         return -np.inf, 0.0
     threshold = low + (high - low) * random(rng)
-    left_sum, right_sum, n_left = 0.0, 0.0, 0
+    n_left, classes = 0, codes.shape[0] > 0
+    for k in range(left.shape[0]):
+        left[k] = 0.0
     for i in points:
         if x[i, feature] <= threshold:
-            left_sum += y[i]
             n_left += 1
-        else:
-            right_sum += y[i]
+            if classes:
+                left[codes[i]] += 1.0
+            else:
+                left[0] += y[i]
     n_right = points.shape[0] - n_left
     if n_left < least or n_right < least:
         return -np.inf, 0.0
-    return left_sum * left_sum / n_left + right_sum * right_sum / n_right, threshold
+    score = 0.0
+    for k in range(left.shape[0]):
+        right = sums[k] - left[k]
+        score += left[k] * left[k] / n_left + right * right / n_right
+    return score, threshold
 
 
 @compiled
-def grow(
-    x: NDArray[np.float64],
-    y: NDArray[np.float64],
-    max_depth: int,
-    min_samples_split: int,
-    min_samples_leaf: int,
-    max_features: int,
-    random_splits: bool,
+def _summary(points: NDArray[np.int64], y: Floats, codes: NDArray[np.int64], sums: Floats, value: Floats) -> bool:
+    """Sums and means of a node's targets, into ``sums`` and ``value`` [K]; whether they are all the same."""
+    n = points.shape[0]
+    for k in range(sums.shape[0]):
+        sums[k] = 0.0
+    if codes.shape[0] > 0:
+        for i in points:
+            sums[codes[i]] += 1.0
+        same = False
+        for k in range(sums.shape[0]):
+            value[k] = sums[k] / n
+            same = same or sums[k] == n
+        return same
+    low, high = np.inf, -np.inf
+    for i in points:
+        sums[0] += y[i]
+        low, high = min(low, y[i]), max(high, y[i])
+    value[0] = sums[0] / n if high > low else low
+    return high <= low
+
+
+@compiled
+def _shuffled(features: NDArray[np.int64], k: int, rng: NDArray[np.uint64]) -> int:
+    """The k-th feature of a random order, which is drawn as far as it is needed."""
+    other = k + int(random(rng) * (features.shape[0] - k))
+    features[k], features[other] = features[other], features[k]
+    return features[k]
+
+
+@compiled
+def grow_sorted(
+    x: Floats, order: NDArray[np.int64], y: Floats, codes: NDArray[np.int64], n_classes: int, growth: Growth,
     rng: NDArray[np.uint64],
-) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
-    """Grow one tree on x [N, D] and y [N]; returns feature, threshold, left, right and value of its nodes."""
+) -> Grown:  # fmt: skip
+    """Grow one tree by the best splits.
+
+    Args:
+        x: the points, float64 [D, N0], a row a feature.
+        order: the points to learn from in the order of each feature, int64 [D, N]; a point may occur several times.
+        y: their targets, float64 [N0]; empty for classes.
+        codes: their classes, int64 [N0]; empty for numbers.
+        n_classes: K, 1 for numbers.
+        growth: when it stops.
+        rng: used where not all features are looked at.
+
+    Returns:
+        Feature, threshold, left, right [M] and value [M, K] of the nodes.
+    """
+    n_features, n = order.shape
+    room = 2 * n
+    feature, threshold = np.full(room, LEAF), np.zeros(room)
+    left, right, value = np.zeros(room, np.int64), np.zeros(room, np.int64), np.zeros((room, n_classes))
+    values = np.empty((n_features, n))
+    for f in range(n_features):
+        for i in range(n):
+            values[f, i] = x[f, order[f, i]]
+    goes_left, swap, swap_values = np.zeros(x.shape[1], np.bool_), np.empty(n, np.int64), np.empty(n)
+    inverse = 1.0 / np.maximum(np.arange(n + 1), 1)
+    sums, room_left, features = np.zeros(n_classes), np.zeros(n_classes), np.arange(n_features)
+    todo = [(0, 0, n, 0)]  # node, its points, depth
+    nodes, least = 1, growth.min_samples_leaf
+    while len(todo) > 0:
+        node, start, end, depth = todo.pop()
+        same = _summary(order[0, start:end], y, codes, sums, value[node])
+        if same or depth >= growth.max_depth or end - start < growth.min_samples_split or end - start < 2 * least:
+            continue
+        best, best_feature, best_place, tried = -np.inf, LEAF, 0, 0
+        for k in range(n_features):
+            f = _shuffled(features, k, rng) if growth.max_features < n_features else k
+            if values[f, end - 1] <= values[f, start]:
+                continue
+            if codes.shape[0] > 0:
+                score, place = _best_for_classes(
+                    values[f, start:end], order[f, start:end], codes, sums, room_left, least, inverse
+                )
+            else:
+                score, place = _best_for_numbers(
+                    values[f, start:end], order[f, start:end], y, sums[0], least, inverse
+                )
+            if score > best:
+                best, best_feature, best_place = score, f, place
+            if score > -np.inf:
+                tried += 1
+            if tried >= growth.max_features:
+                break
+        if best_feature == LEAF:
+            continue
+        here, after = values[best_feature, start + best_place - 1], values[best_feature, start + best_place]
+        middle = here + (after - here) / 2.0
+        feature[node], threshold[node] = best_feature, middle if middle < after else here
+        left[node], right[node] = nodes, nodes + 1
+        for i in range(start, end):
+            goes_left[order[best_feature, i]] = i < start + best_place
+        for f in range(n_features):
+            if f == best_feature:
+                continue
+            n_left, n_right = start, 0
+            for i in range(start, end):
+                point, at = order[f, i], values[f, i]
+                if goes_left[point]:
+                    order[f, n_left], values[f, n_left] = point, at
+                    n_left += 1
+                else:
+                    swap[n_right], swap_values[n_right] = point, at
+                    n_right += 1
+            for i in range(n_right):
+                order[f, n_left + i], values[f, n_left + i] = swap[i], swap_values[i]
+        todo.append((nodes, start, start + best_place, depth + 1))
+        todo.append((nodes + 1, start + best_place, end, depth + 1))
+        nodes += 2
+    return (
+        feature[:nodes].copy(), threshold[:nodes].copy(), left[:nodes].copy(), right[:nodes].copy(),
+        value[:nodes].copy(),
+    )  # fmt: skip
+
+
+@compiled
+def grow_randomly(
+    x: Floats, y: Floats, codes: NDArray[np.int64], n_classes: int, growth: Growth, rng: NDArray[np.uint64]
+) -> Grown:  # fmt: skip
+    """Grow one tree by random splits on x [N, D]; the rest as `grow_sorted`."""
     n, n_features = x.shape
     room = 2 * n
     feature, threshold = np.full(room, LEAF), np.zeros(room)
-    left, right, value = np.zeros(room, np.int64), np.zeros(room, np.int64), np.zeros(room)
-    points, swap = np.arange(n), np.empty(n, np.int64)
-    features = np.arange(n_features)
-    todo = [(0, 0, n, 0)]  # node, its points, depth
+    left, right, value = np.zeros(room, np.int64), np.zeros(room, np.int64), np.zeros((room, n_classes))
+    points, swap, features = np.arange(n), np.empty(n, np.int64), np.arange(n_features)
+    sums, room_left = np.zeros(n_classes), np.zeros(n_classes)
+    todo = [(0, 0, n, 0)]
     nodes = 1
     while len(todo) > 0:
         node, start, end, depth = todo.pop()
         mine = points[start:end]
-        mean, low, high = 0.0, np.inf, -np.inf
-        for i in mine:
-            mean += y[i]
-            low, high = min(low, y[i]), max(high, y[i])
-        value[node] = mean / (end - start) if high > low else low
-        if depth >= max_depth or end - start < min_samples_split or high <= low:
+        same = _summary(mine, y, codes, sums, value[node])
+        if same or depth >= growth.max_depth or end - start < growth.min_samples_split:
             continue
         best, best_feature, best_threshold, tried = -np.inf, LEAF, 0.0, 0
-        for k in range(n_features):  # features in random order, until enough of them could divide
-            if max_features < n_features or random_splits:
-                other = k + int(random(rng) * (n_features - k))
-                features[k], features[other] = features[other], features[k]
-            f = features[k]
-            if random_splits:
-                score, at = _random_threshold(x, y, mine, f, min_samples_leaf, rng)
-            else:
-                score, at = _best_threshold(x, y, mine, f, min_samples_leaf)
+        for k in range(n_features):
+            f = _shuffled(features, k, rng)
+            score, at = _random_split(x, mine, y, codes, f, growth.min_samples_leaf, sums, room_left, rng)
             if score > best:
                 best, best_feature, best_threshold = score, f, at
             if score > -np.inf:
                 tried += 1
-            if tried >= max_features:
+            if tried >= growth.max_features:
                 break
         if best_feature == LEAF:
             continue
@@ -206,16 +359,27 @@ def grow(
         todo.append((nodes + 1, start + n_left, end, depth + 1))
         nodes += 2
     return (
-        feature[:nodes].copy(),
-        threshold[:nodes].copy(),
-        left[:nodes].copy(),
-        right[:nodes].copy(),
+        feature[:nodes].copy(), threshold[:nodes].copy(), left[:nodes].copy(), right[:nodes].copy(),
         value[:nodes].copy(),
-    )
+    )  # fmt: skip
 
 
-def join(grown: list[tuple[NDArray[Any], ...]]) -> Trees:
+@compiled
+def repeated(order: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """An order [D, N] in which each point occurs as often as ``counts`` [N] says: a bootstrap sample, sorted already."""
+    out = np.empty((order.shape[0], counts.sum()), np.int64)
+    for f in range(order.shape[0]):
+        place = 0
+        for i in order[f]:
+            for _ in range(counts[i]):
+                out[f, place] = i
+                place += 1
+    return out
+
+
+def join(grown: Iterable[Grown]) -> Trees:
     """Several trees as one set of arrays."""
+    grown = list(grown)
     sizes = [len(tree[0]) for tree in grown]
     roots = np.cumsum([0, *sizes[:-1]])
     feature, threshold, left, right, value = zip(*grown, strict=True)
@@ -238,7 +402,8 @@ def check(trees: Trees, n_features: int) -> None:
     count, inner = len(trees.feature), trees.feature != LEAF
     here = np.arange(count)
     good = (
-        all(array.ndim == 1 for array in trees)
+        all(array.ndim == 1 for array in trees[:-1])
+        and trees.value.ndim == 2
         and all(len(array) == count for array in trees[1:])
         and len(trees.roots) > 0
         and ((trees.roots >= 0) & (trees.roots < count)).all()

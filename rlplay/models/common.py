@@ -1,0 +1,105 @@
+"""What the models share: the checks of what they are given, in scikit-learn's own words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from rlplay.compiled.cache import compiled
+
+Floats = NDArray[np.float64]
+
+
+def training_points(model: Any, X: Any, **checks: Any) -> Floats:
+    """The points that a model is fitted on, float64 [N, D]; remembers D.
+
+    Raises:
+        ValueError: NaN, infinity, no rows, another shape, or no numbers.
+    """
+    return validate_data(model, X, dtype=np.float64, order="C", **checks)
+
+
+def new_points(model: Any, X: Any) -> Floats:
+    """The points that a fitted model is asked about, float64 [N, D].
+
+    Raises:
+        NotFittedError: the model has not been fitted.
+        ValueError: NaN, infinity, or another number of columns than it was fitted on.
+    """
+    check_is_fitted(model)
+    return validate_data(model, X, dtype=np.float64, order="C", reset=False)
+
+
+def points_and_numbers(model: Any, X: Any, y: Any, *, several: bool = False, **checks: Any) -> tuple[Floats, Floats]:
+    """Points [N, D] and the numbers to learn, float64 [N], or [N, K] where the model takes several at once."""
+    x, target = validate_data(
+        model, X, y, dtype=np.float64, order="C", y_numeric=True, multi_output=several, **checks
+    )  # fmt: skip
+    return x, np.ascontiguousarray(target, np.float64)
+
+
+def points_and_classes(model: Any, X: Any, y: Any, **checks: Any) -> tuple[Floats, NDArray[np.int64]]:
+    """Points [N, D] and the number of each one's class, int64 [N]; the model's ``classes_`` are set.
+
+    Raises:
+        ValueError: numbers that are no classes, or one class only.
+    """
+    x, target = validate_data(model, X, y, dtype=np.float64, order="C", **checks)
+    check_classification_targets(target)
+    model.classes_, codes = np.unique(target, return_inverse=True)
+    if len(model.classes_) < 2:
+        raise ValueError(
+            f"{type(model).__name__} needs samples of at least 2 classes, but the data contains one class only: "
+            f"{model.classes_[0]!r}."
+        )
+    return x, codes.astype(np.int64)
+
+
+def require(model: Any, **rules: tuple[Any, str]) -> None:
+    """Refuse parameters outside their range: ``alpha=(alpha >= 0, "0 or more")``.
+
+    Raises:
+        ValueError: the parameter, its value and its range.
+    """
+    for name, (holds, words) in rules.items():
+        try:
+            good = bool(holds)
+        except (TypeError, ValueError):
+            good = False
+        if not good:
+            value = getattr(model, name)
+            raise ValueError(f"The {name!r} parameter of {type(model).__name__} must be {words}. Got {value!r} instead.")
+
+
+@compiled
+def linear_row(codes: Any, x: Floats) -> float:
+    """w · x + b of one point: the row function of every linear regressor."""
+    weights, intercept = codes
+    total = intercept[0]
+    for d in range(x.shape[0]):
+        total += weights[d] * x[d]
+    return total
+
+
+def linear_codes(model: Any) -> tuple[Any, tuple[Floats, Floats]] | None:
+    """The row function of a fitted linear regressor with one output."""
+    weights = np.ascontiguousarray(np.ravel(model.coef_), np.float64)
+    if np.ndim(model.coef_) != 1:
+        return None
+    return linear_row, (weights, np.atleast_1d(np.asarray(model.intercept_, np.float64)))
+
+
+def softmax(scores: Floats) -> Floats:
+    """e^{s_k} / Σ_j e^{s_j} in each row, [N, K]; the largest is subtracted first, so that nothing overflows."""
+    exponentials = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return exponentials / exponentials.sum(axis=1, keepdims=True)
+
+
+def squared_distances(x: Floats, centres: Floats) -> Floats:
+    """‖x_i - c_k‖² = ‖x_i‖² - 2 x_i · c_k + ‖c_k‖², one matrix product; [N, K]. Rounding below 0 is cut."""
+    products = (x * x).sum(axis=1)[:, None] - 2.0 * (x @ centres.T) + (centres * centres).sum(axis=1)
+    return np.maximum(products, 0.0, out=products)

@@ -1,0 +1,85 @@
+"""L-BFGS: minimise a smooth function of many numbers with the curvature that its last steps have shown.
+
+Newton's step -H⁻¹ g needs the curvature H; here H⁻¹ is known only through the last m pairs of steps s = Δx and changes
+of the gradient y = Δg, and two loops over them give its product with g (Nocedal & Wright 2006, algorithm 7.4). A line
+search finds a length along the step that lowers the function enough and flattens its slope (the Wolfe conditions,
+algorithms 3.5 and 3.6).
+
+Source: Liu & Nocedal 1989; Nocedal & Wright 2006, sections 3.5 and 7.2. The twin is `scipy.optimize.minimize`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from rlplay.models.common import Floats
+
+Objective = Callable[[Floats], tuple[float, Floats]]
+_ENOUGH, _FLATTER = 1e-4, 0.9  # Wolfe's two constants
+
+
+def direction(gradient: Floats, pairs: list[tuple[Floats, Floats]]) -> Floats:
+    """-H⁻¹ g by the two loops; the oldest pair is first."""
+    q, alphas = gradient.copy(), []
+    for s, y in reversed(pairs):
+        alpha = (s @ q) / (s @ y)
+        q -= alpha * y
+        alphas.append(alpha)
+    if pairs:
+        s, y = pairs[-1]
+        q *= (s @ y) / (y @ y)
+    for (s, y), alpha in zip(pairs, reversed(alphas), strict=True):
+        q += (alpha - (y @ q) / (s @ y)) * s
+    return -q
+
+
+def line_search(
+    f: Objective, x: Floats, value: float, gradient: Floats, step: Floats, length: float
+) -> tuple[float, float, Floats] | None:
+    """A length along the step that keeps Wolfe's conditions, with value and gradient there; None where none is found."""
+    slope = float(gradient @ step)
+    low, high = 0.0, np.inf
+    for _ in range(40):
+        new_value, new_gradient = f(x + length * step)
+        if not np.isfinite(new_value) or new_value > value + _ENOUGH * length * slope:
+            high = length
+        elif float(new_gradient @ step) < _FLATTER * slope:
+            low = length
+        else:
+            return length, new_value, new_gradient
+        length = (low + high) / 2 if np.isfinite(high) else 2 * length
+        if high - low < 1e-16 * max(high, 1.0):
+            break
+    return None
+
+
+def minimise(f: Objective, x: Floats, *, max_iter: int = 100, tol: float = 1e-4, memory: int = 10) -> tuple[Floats, int]:
+    """The x at which no component of the gradient is above ``tol``, or the last one; and the iterations.
+
+    Args:
+        f: value and gradient [D] at x [D].
+        x: where to begin.
+        max_iter: most steps.
+        tol: largest component of the gradient at which it stops.
+        memory: m, how many pairs are kept.
+    """
+    value, gradient = f(x)
+    pairs: list[tuple[Floats, Floats]] = []
+    for iteration in range(max_iter):
+        if np.abs(gradient).max() <= tol:
+            return x, iteration
+        step = direction(gradient, pairs)
+        if gradient @ step >= 0:  # rounding has spoilt the pairs
+            pairs.clear()
+            step = -gradient
+        found = line_search(f, x, value, gradient, step, 1.0 if pairs else min(1.0, 1.0 / np.abs(gradient).sum()))
+        if found is None:
+            return x, iteration
+        length, value, new_gradient = found
+        s, y = length * step, new_gradient - gradient
+        if s @ y > 1e-10 * (y @ y):
+            pairs = [*pairs, (s, y)][-memory:]
+        x, gradient = x + s, new_gradient
+    return x, max_iter

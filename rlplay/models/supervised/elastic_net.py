@@ -1,0 +1,186 @@
+"""Lasso and elastic net: linear regression that sets weights to exactly zero.
+
+The absolute values in the penalty have a corner at 0, in which weights of useless columns come to rest:
+
+    minimise  1/2N ‖y - X w - b‖² + α ρ ‖w‖₁ + α (1 - ρ)/2 ‖w‖²
+
+Coordinate descent solves for one weight at a time, the others held; each has a closed form, with r the residual
+without column j and S the soft threshold S(z, t) = sign(z) max(|z| - t, 0):
+
+    w_j ← S(x_jᵀ r, N α ρ) / (x_jᵀ x_j + N α (1 - ρ))
+
+It stops when the duality gap, how far the objective can still be from its minimum, is below ``tol`` ‖y‖².
+
+Source: Tibshirani 1996; Zou & Hastie 2005; Friedman, Hastie & Tibshirani 2010. The twins are
+`sklearn.linear_model.Lasso` and `sklearn.linear_model.ElasticNet`.
+
+Shapes: X [N, D], y [N], w [D].
+In reinforcement learning: which of many features a value depends on.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.exceptions import ConvergenceWarning
+
+from rlplay.compiled.cache import compiled
+from rlplay.models.common import Floats, linear_codes, new_points, points_and_numbers, require
+from rlplay.models.supervised.linear import centred
+
+
+@compiled
+def soft_threshold(z: float, t: float) -> float:
+    """S(z, t) = sign(z) max(|z| - t, 0)."""
+    return np.sign(z) * max(abs(z) - t, 0.0)
+
+
+@compiled
+def duality_gap(x: Floats, y: Floats, w: Floats, residual: Floats, l1: float, l2: float) -> float:
+    """How far the objective N/2 (...) at w can be from its minimum; ``x`` is [D, N], a row a column of X."""
+    largest = 0.0
+    for j in range(w.shape[0]):
+        largest = max(largest, abs(x[j] @ residual - l2 * w[j]))
+    squared = residual @ residual
+    scale = 1.0 if largest <= l1 else l1 / largest
+    gap = 0.5 * squared * (1.0 + scale * scale) if scale < 1.0 else squared
+    return gap + l1 * np.abs(w).sum() - scale * (residual @ y) + 0.5 * l2 * (1.0 + scale * scale) * (w @ w)
+
+
+@compiled
+def coordinate_descent(
+    x: Floats, y: Floats, w: Floats, l1: float, l2: float, max_iter: int, tol: float
+) -> tuple[int, float]:
+    """Solve in place for w [D]; ``x`` is [D, N]. Returns passes over the weights and the duality gap at the end."""
+    residual = y - w @ x
+    norms = np.empty(w.shape[0])
+    for j in range(w.shape[0]):
+        norms[j] = x[j] @ x[j]
+    gap, target = np.inf, tol * (y @ y)
+    for iteration in range(max_iter):
+        largest, change = 0.0, 0.0
+        for j in range(w.shape[0]):
+            if norms[j] == 0.0:
+                continue
+            old = w[j]
+            w[j] = soft_threshold(x[j] @ residual + norms[j] * old, l1) / (norms[j] + l2)
+            if w[j] != old:
+                residual += (old - w[j]) * x[j]
+            change, largest = max(change, abs(w[j] - old)), max(largest, abs(w[j]))
+        if largest == 0.0 or change <= tol * largest or iteration == max_iter - 1:
+            gap = duality_gap(x, y, w, residual, l1, l2)
+            if gap <= target:
+                return iteration + 1, gap
+    return max_iter, gap
+
+
+def solve(model: Any, X: Any, y: Any, l1_ratio: float) -> None:
+    """Fit a model with the parameters of the elastic net."""
+    require(
+        model,
+        alpha=(model.alpha >= 0, "a number of 0 or more"),
+        max_iter=(model.max_iter >= 1, "1 or more"),
+        tol=(model.tol >= 0, "0 or more"),
+    )
+    x, target = points_and_numbers(model, X, y)
+    x, target, x_mean, y_mean = centred(x, target, model.fit_intercept)
+    n, weights = len(x), np.zeros(x.shape[1])
+    l1, l2 = model.alpha * l1_ratio * n, model.alpha * (1.0 - l1_ratio) * n
+    columns = np.ascontiguousarray(x.T)
+    model.n_iter_, gap = coordinate_descent(columns, target, weights, l1, l2, int(model.max_iter), float(model.tol))
+    model.dual_gap_ = gap / n
+    if gap > model.tol * (target @ target):
+        warnings.warn(
+            f"{type(model).__name__} did not converge in {model.max_iter} iterations: the duality gap is "
+            f"{model.dual_gap_:.3g}. Give more iterations, scale the columns, or take a larger alpha.",
+            ConvergenceWarning,
+            stacklevel=3,
+        )
+    model.coef_, model.intercept_ = weights, float(y_mean - x_mean @ weights)
+
+
+class ElasticNet(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+    """Linear regression with a penalty on both the absolute and the squared weights.
+
+    Args:
+        alpha: strength of the penalty, 0 or more.
+        l1_ratio: ρ, the share of the absolute values, from 0 to 1.
+        fit_intercept: whether the plane may miss the origin.
+        max_iter: most passes over the weights.
+        tol: duality gap at which it stops, as a share of ‖y‖².
+
+    Attributes:
+        coef_: weights, float64 [D].
+        intercept_: float.
+        n_iter_: passes made.
+        dual_gap_: the duality gap at the end, over N.
+    """
+
+    def __init__(
+        self, alpha: float = 1.0, *, l1_ratio: float = 0.5, fit_intercept: bool = True, max_iter: int = 1000,
+        tol: float = 1e-4,
+    ) -> None:  # fmt: skip
+        self.alpha = alpha
+        self.l1_ratio = l1_ratio
+        self.fit_intercept = fit_intercept
+        self.max_iter = max_iter
+        self.tol = tol
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Find the weights."""
+        require(self, l1_ratio=(0 <= self.l1_ratio <= 1, "a number from 0 to 1"))
+        solve(self, X, y, self.l1_ratio)
+        return self
+
+    def predict(self, X: Any) -> Floats:
+        """X w + b, [N]."""
+        return new_points(self, X) @ self.coef_ + self.intercept_
+
+    def row_function(self, method: str) -> Any:
+        """The compiled function of one row for ``predict`` (`rlplay.estimators.RowFunction`)."""
+        return linear_codes(self)
+
+
+class Lasso(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+    """Linear regression with a penalty on the absolute weights: the elastic net with ρ = 1.
+
+    Args:
+        alpha: strength of the penalty, 0 or more.
+        fit_intercept: whether the plane may miss the origin.
+        max_iter: most passes over the weights.
+        tol: duality gap at which it stops, as a share of ‖y‖².
+
+    Attributes:
+        coef_: weights, float64 [D]; many are exactly 0.
+        intercept_: float.
+        n_iter_: passes made.
+        dual_gap_: the duality gap at the end, over N.
+
+    Example:
+        >>> Lasso(0.1).fit([[0.0, 1.0], [1.0, 1.0], [2.0, 0.0]], [0.0, 1.0, 2.0]).coef_.round(3).tolist()
+        [0.85, 0.0]
+    """
+
+    def __init__(
+        self, alpha: float = 1.0, *, fit_intercept: bool = True, max_iter: int = 1000, tol: float = 1e-4
+    ) -> None:
+        self.alpha = alpha
+        self.fit_intercept = fit_intercept
+        self.max_iter = max_iter
+        self.tol = tol
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Find the weights."""
+        solve(self, X, y, 1.0)
+        return self
+
+    def predict(self, X: Any) -> Floats:
+        """X w + b, [N]."""
+        return new_points(self, X) @ self.coef_ + self.intercept_
+
+    def row_function(self, method: str) -> Any:
+        """The compiled function of one row for ``predict`` (`rlplay.estimators.RowFunction`)."""
+        return linear_codes(self)

@@ -1,0 +1,128 @@
+"""Linear and ridge regression: the line, plane or hyperplane that is nearest to the targets.
+
+Both have a closed form. With centred X and y (the intercept follows from the means), ridge regression adds α to the
+diagonal, which shrinks the weights and makes the system solvable where columns depend on each other:
+
+    minimise ‖y - X w‖² + α ‖w‖²        (Xᵀ X + α I) w = Xᵀ y
+
+Linear regression is α = 0, solved by a singular value decomposition, which gives the shortest w where many are equal.
+
+Source: Gauss 1809; Hoerl & Kennard 1970; Hastie, Tibshirani & Friedman 2009, sections 3.2 and 3.4. The twins are
+`sklearn.linear_model.LinearRegression` and `sklearn.linear_model.Ridge`.
+
+Shapes: X [N, D], y [N] or [N, K], w [D] or [K, D].
+In reinforcement learning: values that are linear in features (LSTD, LSPI, fitted Q iteration), linear models of a world.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+import scipy.linalg
+from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
+
+from rlplay.models.common import Floats, linear_codes, new_points, points_and_numbers, require
+
+
+def centred(x: Floats, y: Floats, intercept: bool) -> tuple[Floats, Floats, Floats, Floats]:
+    """Points and targets around their means, and the means; around 0 without an intercept."""
+    if not intercept:
+        return x, y, np.zeros(x.shape[1]), np.zeros(y.shape[1:])
+    x_mean, y_mean = x.mean(axis=0), y.mean(axis=0)
+    return x - x_mean, y - y_mean, x_mean, y_mean
+
+
+def least_squares(x: Floats, y: Floats) -> Floats:
+    """The shortest w that minimises ‖y - X w‖², by singular value decomposition; [D] or [D, K]."""
+    return scipy.linalg.lstsq(x, y, check_finite=False)[0]
+
+
+def ridge(x: Floats, y: Floats, alpha: float) -> Floats:
+    """The w that solves (Xᵀ X + α I) w = Xᵀ y, by Cholesky's factors; [D] or [D, K].
+
+    With more columns than rows the same w is Xᵀ (X Xᵀ + α I)⁻¹ y, a smaller system.
+    """
+    n, d = x.shape
+    if alpha == 0:
+        return least_squares(x, y)
+    if d <= n:
+        gram = x.T @ x
+        gram[np.diag_indices(d)] += alpha
+        return scipy.linalg.solve(gram, x.T @ y, assume_a="pos", check_finite=False)
+    gram = x @ x.T
+    gram[np.diag_indices(n)] += alpha
+    return x.T @ scipy.linalg.solve(gram, y, assume_a="pos", check_finite=False)
+
+
+class LinearRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc]
+    """Ordinary least squares.
+
+    Args:
+        fit_intercept: whether the plane may miss the origin.
+
+    Attributes:
+        coef_: weights, float64 [D], or [K, D] for several targets.
+        intercept_: float, or float64 [K].
+
+    Example:
+        >>> LinearRegression().fit([[0.0], [1.0], [2.0]], [1.0, 3.0, 5.0]).coef_.round(6).tolist()
+        [2.0]
+    """
+
+    def __init__(self, *, fit_intercept: bool = True) -> None:
+        self.fit_intercept = fit_intercept
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Find the plane."""
+        x, target = points_and_numbers(self, X, y, several=True)
+        x, target, x_mean, y_mean = centred(x, target, self.fit_intercept)
+        weights = least_squares(x, target)
+        self.coef_, self.intercept_ = weights.T, y_mean - x_mean @ weights
+        return self
+
+    def predict(self, X: Any) -> Floats:
+        """X w + b, [N] or [N, K]."""
+        return new_points(self, X) @ self.coef_.T + self.intercept_
+
+    def row_function(self, method: str) -> Any:
+        """The compiled function of one row for ``predict`` (`rlplay.estimators.RowFunction`)."""
+        return linear_codes(self)
+
+
+class Ridge(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc]
+    """Least squares with a penalty on the squared length of the weights.
+
+    Args:
+        alpha: strength of the penalty, 0 or more.
+        fit_intercept: whether the plane may miss the origin; the intercept is not penalised.
+
+    Attributes:
+        coef_: weights, float64 [D], or [K, D] for several targets.
+        intercept_: float, or float64 [K].
+
+    Example:
+        >>> Ridge(1.0).fit([[-1.0], [1.0]], [-1.0, 1.0]).coef_.round(6).tolist()
+        [0.666667]
+    """
+
+    def __init__(self, alpha: float = 1.0, *, fit_intercept: bool = True) -> None:
+        self.alpha = alpha
+        self.fit_intercept = fit_intercept
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Find the plane."""
+        require(self, alpha=(self.alpha >= 0, "a number of 0 or more"))
+        x, target = points_and_numbers(self, X, y, several=True)
+        x, target, x_mean, y_mean = centred(x, target, self.fit_intercept)
+        weights = ridge(x, target, self.alpha)
+        self.coef_, self.intercept_ = weights.T, y_mean - x_mean @ weights
+        return self
+
+    def predict(self, X: Any) -> Floats:
+        """X w + b, [N] or [N, K]."""
+        return new_points(self, X) @ self.coef_.T + self.intercept_
+
+    def row_function(self, method: str) -> Any:
+        """The compiled function of one row for ``predict`` (`rlplay.estimators.RowFunction`)."""
+        return linear_codes(self)

@@ -1,0 +1,130 @@
+"""Logistic and softmax regression: the probability of each class, linear in its logarithm.
+
+For two classes the log-odds are linear, for K classes each has a score s_k = w_k · x + b_k:
+
+    two:   p(1 | x) = 1 / (1 + e^{-s})            K:   p(k | x) = e^{s_k} / Σ_j e^{s_j}
+
+The weights maximise the likelihood, held back by a penalty; the gradient is the same for both, "predicted minus true":
+
+    minimise  1/2 ‖W‖² - C Σ_i ln p(y_i | x_i)        ∂/∂w_k = w_k + C Σ_i (p(k | x_i) - [y_i = k]) x_i
+
+which is smooth and convex, and is minimised by L-BFGS (`rlplay.models.lbfgs`).
+
+Source: Cox 1958; Bishop 2006, section 4.3; Hastie, Tibshirani & Friedman 2009, section 4.4. The twin is
+`sklearn.linear_model.LogisticRegression`.
+
+Shapes: X [N, D], W [K, D] ([1, D] for two classes), probabilities [N, K].
+In reinforcement learning: a policy over actions (softmax of preferences, Sutton & Barto 2e, chapter 13); imitation.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.exceptions import ConvergenceWarning
+
+from rlplay.models.common import Floats, new_points, points_and_classes, require, softmax
+from rlplay.models.lbfgs import minimise
+
+
+def binary_loss(theta: Floats, x: Floats, y: Floats, c: float) -> tuple[float, Floats]:
+    """Objective and gradient for two classes; theta is (w, b), y is 0 or 1."""
+    w, b = theta[:-1], theta[-1]
+    s = x @ w + b
+    value = c * (np.logaddexp(0.0, s) - y * s).sum() + 0.5 * (w @ w)
+    error = c * (0.5 * (1.0 + np.tanh(0.5 * s)) - y)  # p - y, and no overflow
+    return float(value), np.append(x.T @ error + w, error.sum())
+
+
+def softmax_loss(theta: Floats, x: Floats, y: Floats, c: float) -> tuple[float, Floats]:
+    """Objective and gradient for K classes; theta is (W, b) as [D + 1, K] laid flat, y [N, K] is 0 or 1."""
+    weights = theta.reshape(x.shape[1] + 1, y.shape[1])
+    w, b = weights[:-1], weights[-1]
+    s = x @ w + b
+    highest = s.max(axis=1, keepdims=True)
+    log_total = np.log(np.exp(s - highest).sum(axis=1, keepdims=True)) + highest
+    value = c * ((log_total[:, 0]) - (s * y).sum(axis=1)).sum() + 0.5 * (w * w).sum()
+    error = c * (np.exp(s - log_total) - y)
+    return float(value), np.vstack([x.T @ error + w, error.sum(axis=0)]).ravel()
+
+
+class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """Logistic regression for two classes, softmax regression for more.
+
+    Args:
+        C: how much the data weigh against the penalty.
+        fit_intercept: whether there is a constant b, which is not penalised.
+        max_iter: most steps of L-BFGS.
+        tol: largest component of the gradient, as a share of C N, at which it stops.
+
+    Attributes:
+        classes_: the classes [K].
+        coef_: weights, float64 [1, D] for two classes, else [K, D].
+        intercept_: float64 [1] or [K].
+        n_iter_: steps made.
+
+    Example:
+        >>> LogisticRegression().fit([[-1.0], [1.0]], ["no", "yes"]).predict([[0.3]]).tolist()
+        ['yes']
+    """
+
+    def __init__(self, C: float = 1.0, *, fit_intercept: bool = True, max_iter: int = 1000, tol: float = 1e-6) -> None:
+        self.C = C
+        self.fit_intercept = fit_intercept
+        self.max_iter = max_iter
+        self.tol = tol
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Learn from X [N, D] and the classes y [N]."""
+        require(self, C=(self.C > 0, "a number above 0"), max_iter=(self.max_iter >= 1, "1 or more"),
+                tol=(self.tol > 0, "above 0"))  # fmt: skip
+        x, codes = points_and_classes(self, X, y)
+        n, d, k = *x.shape, len(self.classes_)
+        target = codes.astype(float) if k == 2 else np.eye(k)[codes]
+        loss = binary_loss if k == 2 else softmax_loss
+        columns = 1 if k == 2 else k
+        # Scaled so that the gradient's size does not depend on how many points there are.
+        scale = 1.0 / (self.C * n)
+
+        def objective(theta: Floats) -> tuple[float, Floats]:
+            value, gradient = loss(theta, x, target, self.C)
+            if not self.fit_intercept:
+                gradient[-columns:] = 0.0
+            return value * scale, gradient * scale
+
+        theta, self.n_iter_ = minimise(objective, np.zeros((d + 1) * columns), max_iter=self.max_iter, tol=self.tol)
+        if self.n_iter_ >= self.max_iter:
+            warnings.warn(
+                f"LogisticRegression did not converge in {self.max_iter} iterations. Give more, or scale the columns.",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
+        weights = theta.reshape(d + 1, columns)
+        self.coef_, self.intercept_ = np.ascontiguousarray(weights[:-1].T), weights[-1].copy()
+        return self
+
+    def decision_function(self, X: Any) -> Floats:
+        """The log-odds [N] for two classes, else the scores [N, K]."""
+        scores = new_points(self, X) @ self.coef_.T + self.intercept_
+        return scores[:, 0] if len(self.classes_) == 2 else scores
+
+    def predict_proba(self, X: Any) -> Floats:
+        """The probability of each class, [N, K]."""
+        scores = self.decision_function(X)
+        if scores.ndim == 1:
+            one = 0.5 * (1.0 + np.tanh(0.5 * scores))
+            return np.column_stack([1.0 - one, one])
+        return softmax(scores)
+
+    def predict_log_proba(self, X: Any) -> Floats:
+        """Its logarithm, [N, K]."""
+        return np.log(self.predict_proba(X))
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """The likeliest class of each point [N]."""
+        scores = self.decision_function(X)
+        return self.classes_[(scores > 0).astype(int) if scores.ndim == 1 else scores.argmax(axis=1)]

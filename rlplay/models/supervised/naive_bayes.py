@@ -1,0 +1,97 @@
+"""Gaussian naive Bayes: each class a bell curve in each column, and the columns independent.
+
+    p(k | x) ∝ p(k) Π_d N(x_d; μ_kd, σ²_kd)
+
+"Naive" is the product: given the class, columns are taken to know nothing of each other. Means and variances of more
+data are combined with those so far by Chan's formula, so it can be learned bit by bit:
+
+    μ = (n μ_1 + m μ_2) / (n + m),    (n + m) σ² = n σ²_1 + m σ²_2 + n m / (n + m) (μ_1 - μ_2)²
+
+Source: Hand & Yu 2001; Chan, Golub & LeVeque 1979. The twin is `sklearn.naive_bayes.GaussianNB`.
+
+Shapes: X [N, D], means and variances [K, D], probabilities [N, K].
+In reinforcement learning: imitation from few examples; a baseline for every classifier.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin
+
+from rlplay.models.common import Floats, new_points, points_and_classes, require, softmax
+from rlplay.models.supervised.sgd import known_codes
+
+
+class GaussianNB(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """Gaussian naive Bayes.
+
+    Args:
+        var_smoothing: share of the largest variance of a column that is added to all, so that none is 0.
+
+    Attributes:
+        classes_: the classes [K].
+        class_count_: points seen of each, float64 [K].
+        class_prior_: their shares, float64 [K].
+        theta_: means, float64 [K, D].
+        var_: variances, smoothed, float64 [K, D].
+        epsilon_: what was added to the variances.
+    """
+
+    def __init__(self, *, var_smoothing: float = 1e-9) -> None:
+        self.var_smoothing = var_smoothing
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Learn from X [N, D] and the classes y [N]."""
+        x, codes = points_and_classes(self, X, y)
+        return self._begin(x)._add(x, codes)
+
+    def partial_fit(self, X: Any, y: Any, classes: Any = None) -> Self:
+        """Learn from more points; the first call names all classes."""
+        x, codes = known_codes(self, X, y, classes)
+        if not hasattr(self, "theta_"):
+            self._begin(x)
+        self.var_ -= self.epsilon_
+        return self._add(x, codes)
+
+    def _begin(self, x: Floats) -> Self:
+        require(self, var_smoothing=(self.var_smoothing >= 0, "0 or more"))
+        self.epsilon_ = self.var_smoothing * float(x.var(axis=0).max())
+        shape = (len(self.classes_), x.shape[1])
+        self.theta_, self.var_, self.class_count_ = np.zeros(shape), np.zeros(shape), np.zeros(shape[0])
+        return self
+
+    def _add(self, x: Floats, codes: NDArray[np.int64]) -> Self:
+        for k in range(len(self.classes_)):
+            mine = x[codes == k]
+            n, m = self.class_count_[k], len(mine)
+            if m == 0:
+                continue
+            mean, variance = mine.mean(axis=0), mine.var(axis=0)
+            apart = (self.theta_[k] - mean) ** 2 * n * m / (n + m) ** 2
+            self.var_[k] = (n * self.var_[k] + m * variance) / (n + m) + apart
+            self.theta_[k] = (n * self.theta_[k] + m * mean) / (n + m)
+            self.class_count_[k] = n + m
+        self.var_ += self.epsilon_
+        self.class_prior_ = self.class_count_ / self.class_count_.sum()
+        return self
+
+    def joint_log_likelihood(self, x: Floats) -> Floats:
+        """ln p(k) + Σ_d ln N(x_d; μ_kd, σ²_kd), [N, K]."""
+        out = np.empty((len(x), len(self.classes_)))
+        for k in range(len(self.classes_)):
+            spread = np.log(2 * np.pi * self.var_[k]).sum()
+            out[:, k] = -0.5 * (spread + ((x - self.theta_[k]) ** 2 / self.var_[k]).sum(axis=1))
+        with np.errstate(divide="ignore"):
+            return out + np.log(self.class_prior_)
+
+    def predict_proba(self, X: Any) -> Floats:
+        """The probability of each class, [N, K]."""
+        return softmax(self.joint_log_likelihood(new_points(self, X)))
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """The likeliest class of each point [N]."""
+        likelihoods = self.joint_log_likelihood(new_points(self, X))
+        return self.classes_[likelihoods.argmax(axis=1)]

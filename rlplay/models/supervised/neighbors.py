@@ -1,0 +1,171 @@
+"""k nearest neighbours: answer as the k most similar points known.
+
+    regression: the mean of their targets;   classification: the class most of them have
+
+each neighbour counting the same, or by 1 / distance. Nothing is learned but the points themselves, kept in a k-d tree
+(`rlplay.models.kd_tree`); where there are many columns the tree prunes little and all distances are computed by one
+matrix product.
+
+Source: Fix & Hodges 1951; Cover & Hart 1967; Hastie, Tibshirani & Friedman 2009, section 2.3.2. The twins are
+`sklearn.neighbors.KNeighborsRegressor` and `sklearn.neighbors.KNeighborsClassifier`.
+
+Shapes: X [N, D], neighbours [N, k].
+In reinforcement learning: values as averages that cannot diverge (Gordon 1995), episodic control, novelty.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+
+from rlplay.compiled.cache import compiled
+from rlplay.models.common import Floats, new_points, points_and_classes, points_and_numbers, require, squared_distances
+from rlplay.models.kd_tree import KDTree, build, query
+
+_MOST_COLUMNS = 15  # beyond this a tree of boxes prunes little
+_BLOCK = 2**22  # distances at a time
+
+
+def neighbours(tree: KDTree, x: Floats, k: int) -> tuple[Floats, NDArray[np.int64]]:
+    """Distances [N, k] and numbers [N, k] of the k nearest points, nearest first."""
+    if x.shape[1] <= _MOST_COLUMNS:
+        return query(tree, x, k)
+    known = np.empty_like(tree.points)
+    known[tree.order] = tree.points
+    rows = max(_BLOCK // len(known), 1)
+    distances, found = np.empty((len(x), k)), np.empty((len(x), k), np.int64)
+    for start in range(0, len(x), rows):
+        squares = squared_distances(x[start : start + rows], known)
+        smallest(squares, x[start : start + rows], known, distances[start : start + rows], found[start : start + rows])
+    return np.sqrt(distances), found
+
+
+@compiled
+def smallest(squares: Floats, x: Floats, known: Floats, distances: Floats, found: NDArray[np.int64]) -> None:
+    """The k smallest of each row, in order; products round, so those that come close are computed again exactly."""
+    k = distances.shape[1]
+    for i in range(squares.shape[0]):
+        for place in range(k):
+            distances[i, place], found[i, place] = np.inf, -1
+        slack = 1e-9 * (x[i] @ x[i] + 1.0)
+        for j in range(squares.shape[1]):
+            if squares[i, j] <= distances[i, k - 1] * (1.0 + 1e-9) + slack:
+                total = 0.0
+                for d in range(x.shape[1]):
+                    total += (x[i, d] - known[j, d]) ** 2
+                if total < distances[i, k - 1]:
+                    place = k - 1
+                    while place > 0 and total < distances[i, place - 1]:
+                        distances[i, place], found[i, place] = distances[i, place - 1], found[i, place - 1]
+                        place -= 1
+                    distances[i, place], found[i, place] = total, j
+
+
+def influence(distances: Floats, weights: str) -> Floats:
+    """How much each neighbour counts, [N, k]: the same, or 1 / distance; one at distance 0 leaves the others out."""
+    if weights == "uniform":
+        return np.ones_like(distances)
+    same = distances == 0
+    with np.errstate(divide="ignore"):
+        inverse = 1.0 / distances
+    return np.where(same.any(axis=1, keepdims=True), same.astype(float), inverse)
+
+
+def check_settings(model: Any, n: int | None = None) -> None:
+    """Refuse parameters outside their range, and more neighbours than points."""
+    require(
+        model,
+        n_neighbors=(model.n_neighbors >= 1, "1 or more"),
+        weights=(model.weights in ("uniform", "distance"), "'uniform' or 'distance'"),
+    )
+    if n is not None and model.n_neighbors > n:
+        raise ValueError(f"Expected n_neighbors <= n_samples_fit, but n_neighbors = {model.n_neighbors}, "
+                         f"n_samples_fit = {n}")  # fmt: skip
+
+
+class KNeighborsRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+    """The mean of the nearest points' targets.
+
+    Args:
+        n_neighbors: k.
+        weights: ``"uniform"`` or ``"distance"``.
+
+    Attributes:
+        tree_: the points (`rlplay.models.kd_tree.KDTree`).
+        targets_: their targets, float64 [N].
+
+    Example:
+        >>> KNeighborsRegressor(2).fit([[0.0], [1.0], [5.0]], [0.0, 1.0, 9.0]).predict([[0.4]]).tolist()
+        [0.5]
+    """
+
+    def __init__(self, n_neighbors: int = 5, *, weights: str = "uniform") -> None:
+        self.n_neighbors = n_neighbors
+        self.weights = weights
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Remember X [N, D] and y [N]."""
+        check_settings(self)
+        x, self.targets_ = points_and_numbers(self, X, y)
+        self.tree_ = build(x)
+        return self
+
+    def kneighbors(self, X: Any, n_neighbors: int | None = None) -> tuple[Floats, NDArray[np.int64]]:
+        """Distances and numbers of the nearest points, [N, k] each."""
+        x = new_points(self, X)
+        check_settings(self, len(self.targets_))
+        return neighbours(self.tree_, x, int(n_neighbors or self.n_neighbors))
+
+    def predict(self, X: Any) -> Floats:
+        """The mean of the nearest targets, [N]."""
+        distances, found = self.kneighbors(X)
+        weights = influence(distances, self.weights)
+        return (self.targets_[found] * weights).sum(axis=1) / weights.sum(axis=1)
+
+
+class KNeighborsClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """The class that most of the nearest points have.
+
+    Args:
+        n_neighbors: k.
+        weights: ``"uniform"`` or ``"distance"``.
+
+    Attributes:
+        classes_: the classes [K].
+        tree_: the points (`rlplay.models.kd_tree.KDTree`).
+        codes_: the number of each one's class, int64 [N].
+    """
+
+    def __init__(self, n_neighbors: int = 5, *, weights: str = "uniform") -> None:
+        self.n_neighbors = n_neighbors
+        self.weights = weights
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Remember X [N, D] and the classes y [N]."""
+        check_settings(self)
+        x, self.codes_ = points_and_classes(self, X, y)
+        self.tree_ = build(x)
+        return self
+
+    def kneighbors(self, X: Any, n_neighbors: int | None = None) -> tuple[Floats, NDArray[np.int64]]:
+        """Distances and numbers of the nearest points, [N, k] each."""
+        x = new_points(self, X)
+        check_settings(self, len(self.codes_))
+        return neighbours(self.tree_, x, int(n_neighbors or self.n_neighbors))
+
+    def predict_proba(self, X: Any) -> Floats:
+        """The share of each class among the nearest points, [N, K]."""
+        distances, found = self.kneighbors(X)
+        weights, codes = influence(distances, self.weights), self.codes_[found]
+        shares = np.zeros((len(codes), len(self.classes_)))
+        for j in range(codes.shape[1]):
+            shares[np.arange(len(codes)), codes[:, j]] += weights[:, j]
+        return shares / shares.sum(axis=1, keepdims=True)
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """The class of each point [N]; the first of equals."""
+        shares = self.predict_proba(X)
+        return self.classes_[shares.argmax(axis=1)]

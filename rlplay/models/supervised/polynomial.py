@@ -1,0 +1,93 @@
+"""Polynomial features: products of the columns, so that a linear model can bend.
+
+All monomials x_1^{p_1} ... x_D^{p_D} with p_1 + ... + p_D at most the degree: for two columns and degree 2
+
+    1, x_1, x_2, x_1², x_1 x_2, x_2²
+
+Source: Hastie, Tibshirani & Friedman 2009, chapter 5; Sutton & Barto 2e, section 9.5.1. The twin is
+`sklearn.preprocessing.PolynomialFeatures`.
+
+Shapes: X [N, D], features [N, F].
+In reinforcement learning: the simplest features for linear values; they grow fast with the number of columns.
+"""
+
+from __future__ import annotations
+
+from itertools import chain, combinations, combinations_with_replacement
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
+
+from rlplay.compiled.cache import compiled
+from rlplay.models.common import Floats, new_points, require, training_points
+
+
+@compiled
+def _row(codes: Any, x: Floats, out: NDArray[np.float32]) -> None:
+    powers = codes[0]
+    for f in range(powers.shape[0]):
+        product = 1.0
+        for d in range(x.shape[0]):
+            for _ in range(powers[f, d]):
+                product *= x[d]
+        out[f] = product
+
+
+class PolynomialFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """All monomials of the columns up to a degree.
+
+    Args:
+        degree: the greatest sum of powers, 0 or more.
+        interaction_only: whether each column occurs at most once in a product.
+        include_bias: whether the first feature is the constant 1.
+
+    Attributes:
+        powers_: power of each column in each feature, int64 [F, D].
+
+    Example:
+        >>> PolynomialFeatures(2).fit_transform([[2.0, 3.0]]).tolist()
+        [[1.0, 2.0, 3.0, 4.0, 6.0, 9.0]]
+    """
+
+    def __init__(self, degree: int = 2, *, interaction_only: bool = False, include_bias: bool = True) -> None:
+        self.degree = degree
+        self.interaction_only = interaction_only
+        self.include_bias = include_bias
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """List the monomials of X's columns."""
+        require(self, degree=(self.degree >= 0 and self.degree == int(self.degree), "a whole number of 0 or more"))
+        width = training_points(self, X).shape[1]
+        choose = combinations if self.interaction_only else combinations_with_replacement
+        lists = (choose(range(width), d) for d in range(0 if self.include_bias else 1, int(self.degree) + 1))
+        chosen = list(chain.from_iterable(lists))
+        if not chosen:
+            raise ValueError("Setting degree to zero and include_bias to False would result in an empty output array.")
+        self.powers_ = np.array([np.bincount(one, minlength=width) for one in chosen], np.int64).reshape(-1, width)
+        return self
+
+    def transform(self, X: Any) -> Floats:
+        """The monomials of X, [N, F]."""
+        x = new_points(self, X)
+        out = np.ones((len(x), len(self.powers_)))
+        for f, powers in enumerate(self.powers_):
+            for d in np.repeat(np.arange(len(powers)), powers):
+                out[:, f] *= x[:, d]
+        return out
+
+    def get_feature_names_out(self, input_features: Any = None) -> NDArray[Any]:
+        """The names of the monomials."""
+        check_is_fitted(self)
+        names = _check_feature_names_in(self, input_features)
+        words = []
+        for powers in self.powers_:
+            parts = [f"{names[d]}^{p}" if p > 1 else str(names[d]) for d, p in enumerate(powers) if p]
+            words.append(" ".join(parts) or "1")
+        return np.array(words, dtype=object)
+
+    def row_function(self, method: str) -> Any:
+        """The compiled function of one row for ``transform`` (`rlplay.estimators.RowFunction`)."""
+        return _row, (self.powers_,)

@@ -1,0 +1,417 @@
+"""Stochastic gradient descent: linear models learned from one point at a time, as they come.
+
+For each point the weights take a step against the gradient of its loss, and shrink a little (the penalty):
+
+    w ← (1 - η_t α) w - η_t ∂L(y, w · x + b)/∂s x,        b ← b - η_t ∂L/∂s
+
+with s = w · x + b. Losses: squared error (y - s)²/2; Huber's, whose slope is cut at ε; hinge max(0, 1 - y s), the
+support vector machine's; logistic ln(1 + e^{-y s}); perceptron max(0, -y s), whose steps of constant length are
+Rosenblatt's rule. Classes are -1 and 1; several classes are each learned against the rest.
+
+Source: Robbins & Monro 1951; Rosenblatt 1958; Bottou 2012. The twins are `sklearn.linear_model.SGDRegressor`,
+`sklearn.linear_model.SGDClassifier` and `sklearn.linear_model.Perceptron`; points in the same order give the same
+weights.
+
+Shapes: X [N, D], w [D] (a row a class where there are several).
+In reinforcement learning: semi-gradient values and policies (Sutton & Barto 2e, chapters 9 and 13), learned online.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.metaestimators import available_if
+
+from rlplay.compiled.cache import compiled
+from rlplay.models.common import (
+    Floats,
+    linear_codes,
+    new_points,
+    points_and_classes,
+    points_and_numbers,
+    require,
+    training_points,
+)
+
+REGRESSION = {"squared_error": 0, "huber": 1}
+CLASSIFICATION = {"hinge": 2, "log_loss": 3, "perceptron": 4}
+RATES = {"constant": 0, "invscaling": 1, "optimal": 2}
+
+
+@compiled
+def loss_and_slope(kind: int, s: float, y: float, epsilon: float) -> tuple[float, float]:
+    """L(y, s) and ∂L/∂s."""
+    if kind == 0:  # squared error
+        return 0.5 * (s - y) ** 2, s - y
+    if kind == 1:  # Huber's
+        gap = s - y
+        if abs(gap) <= epsilon:
+            return 0.5 * gap * gap, gap
+        return epsilon * abs(gap) - 0.5 * epsilon * epsilon, epsilon * np.sign(gap)
+    z = y * s
+    if kind == 2:  # hinge
+        return (1.0 - z, -y) if z <= 1.0 else (0.0, 0.0)
+    if kind == 3:  # logistic
+        if z > 18.0:
+            return math.exp(-z), math.exp(-z) * -y
+        if z < -18.0:
+            return -z, -y
+        return math.log(1.0 + math.exp(-z)), -y / (math.exp(z) + 1.0)
+    return (-z, -y) if z <= 0.0 else (0.0, 0.0)  # perceptron
+
+
+@compiled
+def one_epoch(
+    x: Floats,
+    y: Floats,
+    order: NDArray[np.int64],
+    w: Floats,
+    b: Floats,
+    t: float,
+    kind: int,
+    epsilon: float,
+    alpha: float,
+    rate: int,
+    eta0: float,
+    power_t: float,
+    optimal_start: float,
+    fit_intercept: bool,
+) -> tuple[float, float]:
+    """One pass over the points in an order; changes w [D] and b [1]; returns Σ (L + α ‖w‖²/2) and the step count."""
+    total = 0.0
+    for i in order:
+        s, length = b[0], 0.0
+        for d in range(w.shape[0]):
+            s += w[d] * x[i, d]
+            length += w[d] * w[d]
+        if rate == 1:
+            eta = eta0 / t**power_t
+        elif rate == 2:
+            eta = 1.0 / (alpha * (optimal_start + t - 1.0))
+        else:
+            eta = eta0
+        loss, slope = loss_and_slope(kind, s, y[i], epsilon)
+        total += loss + 0.5 * alpha * length
+        slope = min(max(slope, -1e12), 1e12)
+        shrink, step = max(0.0, 1.0 - eta * alpha), -eta * slope
+        for d in range(w.shape[0]):
+            w[d] = shrink * w[d] + step * x[i, d]
+        if fit_intercept:
+            b[0] += step
+        t += 1.0
+    return total, t
+
+
+def descend(model: Any, x: Floats, y: Floats, w: Floats, b: Floats, rng: Any, epochs: int, kind: int) -> int:
+    """Passes until the objective no longer falls, or as many as asked for; changes w and b; returns how many."""
+    optimal_start = 0.0
+    if model.learning_rate == "optimal":
+        typical = math.sqrt(1.0 / math.sqrt(model.alpha))
+        first = typical / max(1.0, -loss_and_slope(kind, -typical, 1.0, model.epsilon)[1])
+        optimal_start = 1.0 / (first * model.alpha)
+    best, waiting, t = math.inf, 0, model.t_
+    order = np.arange(len(x))
+    epoch = 0
+    for epoch in range(1, epochs + 1):  # noqa: B007 - the number of passes is reported
+        if model.shuffle:
+            rng.shuffle(order)
+        total, t = one_epoch(
+            x, y, order, w, b, t, kind, float(model.epsilon), float(model.alpha), RATES[model.learning_rate],
+            float(model.eta0), float(model.power_t), optimal_start, bool(model.fit_intercept),
+        )  # fmt: skip
+        if not np.isfinite(w).all() or not np.isfinite(b).all():
+            raise ValueError(
+                "Floating-point under-/overflow occurred at epoch #{}. Scaling input data with StandardScaler or "
+                "MinMaxScaler, or a smaller eta0, might help.".format(epoch)
+            )
+        waiting = waiting + 1 if model.tol is not None and total > best - model.tol * len(x) else 0
+        best = min(best, total)
+        if waiting >= model.n_iter_no_change and epochs > 1:
+            break
+    model.t_after_ = t
+    return epoch
+
+
+def check_settings(model: Any, losses: dict[str, int]) -> int:
+    """Refuse parameters outside their range; returns the loss's number."""
+    require(
+        model,
+        alpha=(model.alpha >= 0 and (model.alpha > 0 or model.learning_rate != "optimal"), "0 or more"),
+        max_iter=(model.max_iter >= 1, "1 or more"),
+        learning_rate=(model.learning_rate in RATES, f"one of {', '.join(RATES)}"),
+        eta0=(model.eta0 > 0 or model.learning_rate == "optimal", "above 0"),
+        epsilon=(model.epsilon >= 0, "0 or more"),
+        n_iter_no_change=(model.n_iter_no_change >= 1, "1 or more"),
+    )
+    loss = getattr(model, "loss", "perceptron")
+    if loss not in losses:
+        raise ValueError(f"The 'loss' parameter of {type(model).__name__} must be one of {', '.join(losses)}. "
+                         f"Got {loss!r} instead.")  # fmt: skip
+    return losses[loss]
+
+
+class SGDRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+    """Linear regression by stochastic gradient descent.
+
+    Args:
+        loss: ``"squared_error"`` or ``"huber"``.
+        alpha: strength of the penalty α ‖w‖²/2.
+        fit_intercept: whether the plane may miss the origin.
+        max_iter: most passes over the points.
+        tol: passes end when the mean loss falls by less; None for never.
+        shuffle: whether each pass has an order of its own.
+        epsilon: where Huber's loss becomes straight.
+        learning_rate: η_t: ``"constant"`` eta0, or ``"invscaling"`` eta0 / t^power_t.
+        eta0: the first step size.
+        power_t: how fast it falls.
+        n_iter_no_change: passes without a better loss after which it stops.
+        random_state: a seed, a RandomState, or None.
+
+    Attributes:
+        coef_: weights, float64 [D].
+        intercept_: float64 [1].
+        n_iter_: passes made.
+        t_: points seen, from 1.
+    """
+
+    def __init__(
+        self, loss: str = "squared_error", *, alpha: float = 1e-4, fit_intercept: bool = True, max_iter: int = 1000,
+        tol: float | None = 1e-3, shuffle: bool = True, epsilon: float = 0.1, learning_rate: str = "invscaling",
+        eta0: float = 0.01, power_t: float = 0.25, n_iter_no_change: int = 5, random_state: Any = None,
+    ) -> None:  # fmt: skip
+        self.loss = loss
+        self.alpha = alpha
+        self.fit_intercept = fit_intercept
+        self.max_iter = max_iter
+        self.tol = tol
+        self.shuffle = shuffle
+        self.epsilon = epsilon
+        self.learning_rate = learning_rate
+        self.eta0 = eta0
+        self.power_t = power_t
+        self.n_iter_no_change = n_iter_no_change
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Learn from X [N, D] and y [N], from zero weights."""
+        x, target = points_and_numbers(self, X, y)
+        self._begin(x.shape[1])
+        return self._learn(x, target, int(self.max_iter))
+
+    def partial_fit(self, X: Any, y: Any) -> Self:
+        """One more pass over these points, from the weights so far."""
+        first = not hasattr(self, "coef_")
+        x, target = points_and_numbers(self, X, y, reset=first)
+        if first:
+            self._begin(x.shape[1])
+        return self._learn(x, target, 1)
+
+    def _begin(self, width: int) -> None:
+        self.coef_, self.intercept_, self.t_ = np.zeros(width), np.zeros(1), 1.0
+
+    def _learn(self, x: Floats, y: Floats, epochs: int) -> Self:
+        kind, rng = check_settings(self, REGRESSION), check_random_state(self.random_state)
+        self.n_iter_ = descend(self, x, y, self.coef_, self.intercept_, rng, epochs, kind)
+        self.t_ = self.t_after_
+        return self
+
+    def predict(self, X: Any) -> Floats:
+        """X w + b, [N]."""
+        return new_points(self, X) @ self.coef_ + self.intercept_[0]
+
+    def row_function(self, method: str) -> Any:
+        """The compiled function of one row for ``predict`` (`rlplay.estimators.RowFunction`)."""
+        return linear_codes(self)
+
+
+def learn_classes(model: Any, x: Floats, codes: NDArray[np.int64], epochs: int, losses: dict[str, int]) -> None:
+    """Learn each class against the rest; two classes need one row of weights."""
+    kind, rng = check_settings(model, losses), check_random_state(model.random_state)
+    rows = range(len(model.coef_))
+    seeds = [rng.randint(2**31 - 1) for _ in rows]  # the rows see the points in orders of their own
+    model.n_iter_ = 0
+    for row, seed in zip(rows, seeds, strict=True):
+        positive = 1 if len(rows) == 1 else row
+        target = np.where(codes == positive, 1.0, -1.0)
+        intercept = model.intercept_[row : row + 1]
+        passes = descend(model, x, target, model.coef_[row], intercept, np.random.RandomState(seed), epochs, kind)
+        model.n_iter_ = max(model.n_iter_, passes)
+    model.t_ = model.t_after_
+
+
+def begin_classes(model: Any, width: int) -> None:
+    """Zero weights for the model's classes."""
+    rows = 1 if len(model.classes_) == 2 else len(model.classes_)
+    model.coef_, model.intercept_, model.t_ = np.zeros((rows, width)), np.zeros(rows), 1.0
+
+
+def known_codes(model: Any, X: Any, y: Any, classes: Any) -> tuple[Floats, NDArray[np.int64]]:
+    """Points and class numbers for ``partial_fit``, which is told the classes in its first call.
+
+    Raises:
+        ValueError: no classes were given, or one that was not among them.
+    """
+    first = not hasattr(model, "classes_")
+    if first:
+        if classes is None:
+            raise ValueError("classes must be passed on the first call to partial_fit.")
+        model.classes_ = np.unique(classes)
+    elif classes is not None and not np.array_equal(model.classes_, np.unique(classes)):
+        raise ValueError(f"`classes={classes!r}` is not the same as on last call to partial_fit, was: {model.classes_!r}")
+    x = training_points(model, X, reset=first)
+    target = np.asarray(y)
+    if target.shape != (len(x),):
+        raise ValueError(f"Found input variables with inconsistent numbers of samples: {[len(x), *target.shape]}")
+    unknown = ~np.isin(target, model.classes_)
+    if unknown.any():
+        raise ValueError(f"The target label {target[unknown][0]!r} is not in the classes {model.classes_!r}.")
+    return x, np.searchsorted(model.classes_, target).astype(np.int64)
+
+
+def decide(model: Any, X: Any) -> Floats:
+    """X w + b: [N] for two classes, else [N, K]."""
+    scores = new_points(model, X) @ model.coef_.T + model.intercept_
+    return scores[:, 0] if scores.shape[1] == 1 else scores
+
+
+def decided(model: Any, scores: Floats) -> NDArray[Any]:
+    """The class of each row of scores."""
+    return model.classes_[(scores > 0).astype(int) if scores.ndim == 1 else scores.argmax(axis=1)]
+
+
+class SGDClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """Linear classification by stochastic gradient descent.
+
+    Args:
+        loss: ``"hinge"``, ``"log_loss"`` or ``"perceptron"``.
+        alpha: strength of the penalty α ‖w‖²/2.
+        fit_intercept: whether the plane may miss the origin.
+        max_iter: most passes over the points.
+        tol: passes end when the mean loss falls by less; None for never.
+        shuffle: whether each pass has an order of its own.
+        epsilon: unused by these losses.
+        learning_rate: η_t: ``"optimal"`` 1 / α(t₀ + t) with t₀ after Bottou, ``"constant"``, or ``"invscaling"``.
+        eta0: the first step size of the last two.
+        power_t: how fast it falls.
+        n_iter_no_change: passes without a better loss after which it stops.
+        random_state: a seed, a RandomState, or None.
+
+    Attributes:
+        classes_: the classes [K].
+        coef_: weights, float64 [1, D] for two classes, else [K, D].
+        intercept_: float64 [1] or [K].
+        n_iter_: passes made.
+    """
+
+    def __init__(
+        self, loss: str = "hinge", *, alpha: float = 1e-4, fit_intercept: bool = True, max_iter: int = 1000,
+        tol: float | None = 1e-3, shuffle: bool = True, epsilon: float = 0.1, learning_rate: str = "optimal",
+        eta0: float = 0.01, power_t: float = 0.5, n_iter_no_change: int = 5, random_state: Any = None,
+    ) -> None:  # fmt: skip
+        self.loss = loss
+        self.alpha = alpha
+        self.fit_intercept = fit_intercept
+        self.max_iter = max_iter
+        self.tol = tol
+        self.shuffle = shuffle
+        self.epsilon = epsilon
+        self.learning_rate = learning_rate
+        self.eta0 = eta0
+        self.power_t = power_t
+        self.n_iter_no_change = n_iter_no_change
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Learn from X [N, D] and the classes y [N], from zero weights."""
+        x, codes = points_and_classes(self, X, y)
+        begin_classes(self, x.shape[1])
+        learn_classes(self, x, codes, int(self.max_iter), CLASSIFICATION)
+        return self
+
+    def partial_fit(self, X: Any, y: Any, classes: Any = None) -> Self:
+        """One more pass over these points; the first call names all classes."""
+        x, codes = known_codes(self, X, y, classes)
+        if not hasattr(self, "coef_"):
+            begin_classes(self, x.shape[1])
+        learn_classes(self, x, codes, 1, CLASSIFICATION)
+        return self
+
+    def decision_function(self, X: Any) -> Floats:
+        """X w + b: [N] for two classes, else [N, K]."""
+        return decide(self, X)
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """The class of each point [N]."""
+        return decided(self, decide(self, X))
+
+    @available_if(lambda self: self.loss == "log_loss")
+    def predict_proba(self, X: Any) -> Floats:
+        """With the logistic loss: the probability of each class, [N, K]; several classes are normalised."""
+        each = 1.0 / (1.0 + np.exp(-decide(self, X)))
+        if each.ndim == 1:
+            return np.column_stack([1.0 - each, each])
+        total = each.sum(axis=1, keepdims=True)
+        return np.where(total > 0, each / np.where(total > 0, total, 1.0), 1.0 / each.shape[1])
+
+
+class Perceptron(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """Rosenblatt's perceptron: a step of constant length for each point on the wrong side.
+
+    Args:
+        fit_intercept: whether the plane may miss the origin.
+        max_iter: most passes over the points.
+        tol: passes end when the mean loss falls by less; None for never.
+        shuffle: whether each pass has an order of its own.
+        eta0: the step size.
+        n_iter_no_change: passes without a better loss after which it stops.
+        random_state: a seed, a RandomState, or None.
+
+    Attributes:
+        classes_: the classes [K].
+        coef_: weights, float64 [1, D] for two classes, else [K, D].
+        intercept_: float64 [1] or [K].
+        n_iter_: passes made.
+    """
+
+    # What the shared loop asks for and the perceptron does not have.
+    alpha, epsilon, learning_rate, power_t = 0.0, 0.0, "constant", 0.5
+
+    def __init__(
+        self, *, fit_intercept: bool = True, max_iter: int = 1000, tol: float | None = 1e-3, shuffle: bool = True,
+        eta0: float = 1.0, n_iter_no_change: int = 5, random_state: Any = 0,
+    ) -> None:  # fmt: skip
+        self.fit_intercept = fit_intercept
+        self.max_iter = max_iter
+        self.tol = tol
+        self.shuffle = shuffle
+        self.eta0 = eta0
+        self.n_iter_no_change = n_iter_no_change
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Learn from X [N, D] and the classes y [N], from zero weights."""
+        x, codes = points_and_classes(self, X, y)
+        begin_classes(self, x.shape[1])
+        learn_classes(self, x, codes, int(self.max_iter), CLASSIFICATION)
+        return self
+
+    def partial_fit(self, X: Any, y: Any, classes: Any = None) -> Self:
+        """One more pass over these points; the first call names all classes."""
+        x, codes = known_codes(self, X, y, classes)
+        if not hasattr(self, "coef_"):
+            begin_classes(self, x.shape[1])
+        learn_classes(self, x, codes, 1, CLASSIFICATION)
+        return self
+
+    def decision_function(self, X: Any) -> Floats:
+        """X w + b: [N] for two classes, else [N, K]."""
+        return decide(self, X)
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """The class of each point [N]."""
+        return decided(self, decide(self, X))
