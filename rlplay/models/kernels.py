@@ -1,0 +1,52 @@
+"""Kernels: how alike two points are, as an inner product in a space that is never visited.
+
+    linear     k(x, z) = x · z
+    rbf        k(x, z) = exp(-γ ‖x - z‖²)
+    poly       k(x, z) = (γ x · z + c)^degree
+
+Source: Aizerman 1964; Schölkopf & Smola 2002. The twin is `sklearn.metrics.pairwise.pairwise_kernels`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from rlplay.models.common import Floats, require, squared_distances
+
+KERNELS = ("linear", "rbf", "poly")
+
+
+def gamma_of(model: Any, x: Floats) -> float:
+    """γ: a number, or ``"scale"``, 1 / (D var(X)), or ``"auto"`` or None, 1 / D."""
+    if model.gamma == "scale":
+        variance = float(x.var())
+        return 1.0 / (x.shape[1] * variance) if variance > 0 else 1.0
+    if model.gamma in (None, "auto"):
+        return 1.0 / x.shape[1]
+    return float(model.gamma)
+
+
+def check_kernel(model: Any) -> None:
+    """Refuse a kernel that is not known and a γ that is not above 0."""
+    named = model.gamma in (None, "scale", "auto")
+    require(
+        model,
+        kernel=(model.kernel in KERNELS, f"one of {', '.join(KERNELS)}"),
+        gamma=(named or (not isinstance(model.gamma, str) and model.gamma > 0), "above 0, 'scale' or 'auto'"),
+    )
+
+
+def gram(kernel: str, x: Floats, z: Floats, gamma: float, degree: float = 3, coef0: float = 1.0) -> Floats:
+    """k(x_i, z_j) for all pairs, [N, M]."""
+    if kernel == "rbf":
+        out = squared_distances(x, z)
+        out *= -gamma
+        return np.exp(out, out=out)
+    out = x @ z.T
+    if kernel == "poly":
+        out *= gamma
+        out += coef0
+        np.power(out, degree, out=out)
+    return out

@@ -1,0 +1,125 @@
+"""Gaussian process regression: a distribution over functions, which says how sure it is.
+
+Values at any points are taken to be jointly normal, with covariance k(x, z) = σ² exp(-‖x - z‖² / 2ℓ²) and noise of
+variance ν on what is seen. Given the points, the value at x* is normal with
+
+    mean = k*ᵀ (K + ν I)⁻¹ y,       variance = k(x*, x*) - k*ᵀ (K + ν I)⁻¹ k*
+
+both from one Cholesky factor L of K + ν I. The length ℓ, σ² and ν are those under which the data are likeliest:
+
+    ln p(y) = -1/2 yᵀ a - Σ_i ln L_ii - N/2 ln 2π,   ∂ ln p / ∂θ = 1/2 tr((a aᵀ - (K + ν I)⁻¹) ∂K/∂θ),   a = (K + ν I)⁻¹ y
+
+found by L-BFGS in the logarithms of all three.
+
+Source: Rasmussen & Williams 2006, algorithm 2.1 and equation 5.9. The twin is
+`sklearn.gaussian_process.GaussianProcessRegressor` with ``ConstantKernel() * RBF() + WhiteKernel()``.
+
+Shapes: X [N, D], K [N, N]; the cost grows with N³.
+In reinforcement learning: values and models that know where they have not been (GPSarsa, Engel 2005); exploration.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Self
+
+import numpy as np
+import scipy.linalg
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, RegressorMixin
+
+from rlplay.models.common import Floats, new_points, points_and_numbers, require, squared_distances
+from rlplay.models.lbfgs import minimise
+
+_BOUNDS = (math.log(1e-5), math.log(1e5))
+
+
+def minus_log_likelihood(logs: Floats, squares: Floats, y: Floats) -> tuple[float, Floats]:
+    """-ln p(y) and its gradient in (ln ℓ, ln σ², ln ν); ``squares`` are ‖x_i - x_j‖² [N, N]."""
+    inside = np.clip(logs, *_BOUNDS)
+    length, signal, noise = np.exp(inside)
+    n = len(y)
+    k = signal * np.exp(-0.5 * squares / length**2)
+    covariance = k + noise * np.eye(n)
+    try:
+        lower = np.linalg.cholesky(covariance)
+    except np.linalg.LinAlgError:
+        return np.inf, np.zeros(3)
+    inverse = scipy.linalg.cho_solve((lower, True), np.eye(n), check_finite=False)
+    a = inverse @ y
+    value = 0.5 * y @ a + np.log(np.diagonal(lower)).sum() + 0.5 * n * math.log(2 * math.pi)
+    inner = np.outer(a, a) - inverse
+    by_length = k * squares / length**2
+    gradient = -0.5 * np.array([(inner * by_length).sum(), (inner * k).sum(), noise * np.trace(inner)])
+    outside = logs - inside  # beyond the bounds a slope leads back
+    return float(value + 10.0 * (outside**2).sum()), np.where(outside == 0, gradient, 20.0 * outside)
+
+
+class GaussianProcessRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+    """Gaussian process regression with a radial kernel.
+
+    Args:
+        length_scale: ℓ, where the search for it begins.
+        signal: σ², where the search begins.
+        noise: ν, where the search begins; what is added to the diagonal.
+        optimize: whether ℓ, σ² and ν are fitted to the data.
+        normalize_y: whether the targets are brought to mean 0 and deviation 1 first.
+        max_iter: most steps of the search.
+
+    Attributes:
+        X_train_: the points, float64 [N, D].
+        alpha_: a, float64 [N].
+        L_: the Cholesky factor of K + ν I, float64 [N, N].
+        length_scale_, signal_, noise_: what was found.
+        n_iter_: steps of the search.
+        log_marginal_likelihood_value_: ln p(y), of the normalised targets.
+    """
+
+    def __init__(
+        self, *, length_scale: float = 1.0, signal: float = 1.0, noise: float = 1e-2, optimize: bool = True,
+        normalize_y: bool = False, max_iter: int = 100,
+    ) -> None:  # fmt: skip
+        self.length_scale = length_scale
+        self.signal = signal
+        self.noise = noise
+        self.optimize = optimize
+        self.normalize_y = normalize_y
+        self.max_iter = max_iter
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Learn from X [N, D] and y [N]."""
+        for name in ("length_scale", "signal", "noise"):
+            require(self, **{name: (getattr(self, name) > 0, "above 0")})
+        x, target = points_and_numbers(self, X, y)
+        self.mean_ = float(target.mean()) if self.normalize_y else 0.0
+        self.scale_ = (float(target.std()) or 1.0) if self.normalize_y else 1.0
+        target = (target - self.mean_) / self.scale_
+        squares = squared_distances(x, x)
+        np.fill_diagonal(squares, 0.0)
+        logs, self.n_iter_ = np.log([self.length_scale, self.signal, self.noise]), 1
+        if self.optimize:
+            def objective(theta: Floats) -> tuple[float, Floats]:
+                return minus_log_likelihood(theta, squares, target)
+
+            logs, steps = minimise(objective, logs, max_iter=self.max_iter, tol=1e-5)
+            logs, self.n_iter_ = np.clip(logs, *_BOUNDS), max(steps, 1)
+        self.length_scale_, self.signal_, self.noise_ = (float(v) for v in np.exp(logs))
+        k = self.signal_ * np.exp(-0.5 * squares / self.length_scale_**2)
+        k[np.diag_indices(len(k))] += self.noise_
+        self.X_train_, self.L_ = x, scipy.linalg.cholesky(k, lower=True, check_finite=False)
+        self.alpha_ = scipy.linalg.cho_solve((self.L_, True), target, check_finite=False)
+        self.log_marginal_likelihood_value_ = float(
+            -0.5 * target @ self.alpha_ - np.log(np.diagonal(self.L_)).sum() - 0.5 * len(x) * math.log(2 * math.pi)
+        )
+        return self
+
+    def predict(self, X: Any, return_std: bool = False) -> Any:
+        """The mean [N]; with ``return_std`` also the deviation of the value without noise, [N]."""
+        x = new_points(self, X)
+        k = self.signal_ * np.exp(-0.5 * squared_distances(x, self.X_train_) / self.length_scale_**2)
+        mean = k @ self.alpha_ * self.scale_ + self.mean_
+        if not return_std:
+            return mean
+        half = scipy.linalg.solve_triangular(self.L_, k.T, lower=True, check_finite=False)
+        variance: NDArray[np.float64] = np.maximum(self.signal_ - (half * half).sum(axis=0), 0.0)
+        return mean, np.sqrt(variance) * self.scale_

@@ -1,0 +1,377 @@
+"""Histogram gradient boosting: small trees added up, each correcting what the sum so far gets wrong.
+
+A loss L(y, F) is lowered by adding a tree to F that follows its negative gradient. With g and h the first two derivatives
+of the loss at each point, a leaf with sums G and H is best answered by, and a split is worth,
+
+    value = -G / (H + λ)            gain = G_l² / (H_l + λ) + G_r² / (H_r + λ) - G² / (H + λ)
+
+Features are first cut into at most 255 bins, so that the best split of a node is found in a histogram of G and H over
+the bins; a sibling's histogram is the parent's minus the other's. The leaf with the greatest gain is split next.
+
+    squared error (y - F)²/2:  g = F - y, h = 1        logistic, softmax:  g = p - y, h = p (1 - p)
+
+Source: Friedman 2001; Ke and others 2017 (LightGBM); Hastie, Tibshirani & Friedman 2009, section 10.10. The twins are
+`sklearn.ensemble.HistGradientBoostingRegressor` and `sklearn.ensemble.HistGradientBoostingClassifier`.
+
+Shapes: X [N, D], bins uint8 [D, N], trees of at most ``max_leaf_nodes`` leaves, F [N, K].
+In reinforcement learning: the value function of fitted Q iteration (Tosatto 2017), policies.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+
+from rlplay.compiled.cache import compiled
+from rlplay.models.common import Floats, new_points, points_and_classes, points_and_numbers, require, softmax
+from rlplay.models.supervised.trees import LEAF, Trees, check, join, leaf_of
+
+_SAMPLE = 200_000  # points that the bins' edges are found in
+
+
+def bin_edges(x: Floats, max_bins: int) -> tuple[Floats, NDArray[np.int64]]:
+    """Upper edges of each feature's bins, [D, max_bins - 1], infinite beyond the last; and how many bins there are."""
+    edges, counts = np.full((x.shape[1], max_bins - 1), np.inf), np.ones(x.shape[1], np.int64)
+    if len(x) > _SAMPLE:
+        x = x[np.random.default_rng(0).choice(len(x), _SAMPLE, replace=False)]
+    for d in range(x.shape[1]):
+        distinct = np.unique(x[:, d])
+        if len(distinct) <= max_bins:
+            mine = (distinct[:-1] + distinct[1:]) / 2
+        else:
+            shares = np.linspace(0, 100, max_bins + 1)[1:-1]
+            mine = np.unique(np.percentile(x[:, d], shares, method="averaged_inverted_cdf"))
+        edges[d, : len(mine)], counts[d] = mine, len(mine) + 1
+    return edges, counts
+
+
+@compiled
+def into_bins(x: Floats, edges: Floats) -> NDArray[np.uint8]:
+    """The bin of each value, uint8 [D, N]: how many edges lie below it."""
+    bins = np.empty((x.shape[1], x.shape[0]), np.uint8)
+    for i in range(x.shape[0]):
+        for d in range(x.shape[1]):
+            low, high = 0, edges.shape[1]
+            while low < high:
+                middle = (low + high) // 2
+                if x[i, d] <= edges[d, middle]:
+                    high = middle
+                else:
+                    low = middle + 1
+            bins[d, i] = low
+    return bins
+
+
+@compiled
+def histogram(
+    bins: NDArray[np.uint8], points: NDArray[np.int32], g: Floats, h: Floats, constant: bool, out: Floats,
+    g_room: Floats, h_room: Floats,
+) -> None:  # fmt: skip
+    """Sums of g and h, and counts, of some points in each bin of each feature, into ``out`` [D, B, 3]."""
+    out[:] = 0.0
+    n = points.shape[0]
+    for i in range(n):
+        g_room[i] = g[points[i]]
+        h_room[i] = 1.0 if constant else h[points[i]]
+    for d in range(bins.shape[0]):
+        row, mine = bins[d], out[d]
+        if n == row.shape[0]:
+            for i in range(n):
+                b = row[i]
+                mine[b, 0] += g_room[i]
+                mine[b, 1] += h_room[i]
+                mine[b, 2] += 1.0
+        else:
+            for i in range(n):
+                b = row[points[i]]
+                mine[b, 0] += g_room[i]
+                mine[b, 1] += h_room[i]
+                mine[b, 2] += 1.0
+
+
+@compiled
+def best_split(
+    sums: Floats, counts: NDArray[np.int64], total_g: float, total_h: float, total_n: float, l2: float, least: int
+) -> tuple[float, int, int]:
+    """The split with the greatest gain: gain, feature, and the last bin that goes left; feature -1 for none."""
+    best, feature, place = 0.0, -1, 0
+    before = total_g * total_g / (total_h + l2)
+    for d in range(sums.shape[0]):
+        g, h, n = 0.0, 0.0, 0.0
+        for b in range(counts[d] - 1):
+            g += sums[d, b, 0]
+            h += sums[d, b, 1]
+            n += sums[d, b, 2]
+            if n < least:
+                continue
+            if total_n - n < least:
+                break
+            right_g, right_h = total_g - g, total_h - h
+            if h < 1e-3 or right_h < 1e-3:
+                continue
+            gain = g * g / (h + l2) + right_g * right_g / (right_h + l2) - before
+            if gain > best:
+                best, feature, place = gain, d, b
+    return best, feature, place
+
+
+@compiled
+def grow(
+    bins: NDArray[np.uint8], counts: NDArray[np.int64], edges: Floats, g: Floats, h: Floats, constant: bool,
+    max_leaves: int, max_depth: int, least: int, l2: float, rate: float, scores: Floats,
+) -> tuple[NDArray[np.int64], Floats, NDArray[np.int64], NDArray[np.int64], Floats]:  # fmt: skip
+    """Grow one tree and add its answers to ``scores`` [N]; returns feature, threshold, left, right, value of the nodes.
+
+    Leaves wait with their histograms and best splits; the one with the greatest gain is split, until there are enough.
+    """
+    n, room = bins.shape[1], 2 * max_leaves
+    feature, threshold = np.full(room, LEAF), np.zeros(room)
+    left, right, value = np.zeros(room, np.int64), np.zeros(room, np.int64), np.zeros((room, 1))
+    start, end, depth = np.zeros(room, np.int64), np.zeros(room, np.int64), np.zeros(room, np.int64)
+    gain, split, place = np.zeros(room), np.full(room, -1), np.zeros(room, np.int64)
+    sums = np.empty((max_leaves + 1, bins.shape[0], edges.shape[1] + 1, 3))
+    slot = np.zeros(room, np.int64)
+    totals = np.zeros((room, 2))
+    points, swap = np.arange(n).astype(np.int32), np.empty(n, np.int32)
+    g_room, h_room = np.empty(n), np.empty(n)
+    end[0] = n
+    histogram(bins, points, g, h, constant, sums[0], g_room, h_room)
+    for b in range(sums.shape[2]):
+        totals[0, 0] += sums[0, 0, b, 0]
+        totals[0, 1] += sums[0, 0, b, 1]
+    gain[0], split[0], place[0] = best_split(sums[0], counts, totals[0, 0], totals[0, 1], n, l2, least)
+    nodes, leaves, used = 1, 1, 1
+    while leaves < max_leaves:
+        node, greatest = -1, 0.0
+        for k in range(nodes):
+            if feature[k] == LEAF and split[k] >= 0 and gain[k] > greatest and depth[k] < max_depth:
+                node, greatest = k, gain[k]
+        if node < 0:
+            break
+        row, last = bins[split[node]], place[node]
+        n_left, n_right = start[node], 0
+        for i in range(start[node], end[node]):
+            if row[points[i]] <= last:
+                points[n_left] = points[i]
+                n_left += 1
+            else:
+                swap[n_right] = points[i]
+                n_right += 1
+        for i in range(n_right):
+            points[n_left + i] = swap[i]
+        feature[node], threshold[node] = split[node], edges[split[node], last]
+        a, b = nodes, nodes + 1
+        left[node], right[node] = a, b
+        start[a], end[a], start[b], end[b] = start[node], n_left, n_left, end[node]
+        depth[a] = depth[b] = depth[node] + 1
+        nodes, leaves = nodes + 2, leaves + 1
+        small, large = (a, b) if n_left - start[node] <= n_right else (b, a)
+        slot[small], slot[large] = used, slot[node]
+        used += 1
+        mine = points[start[small] : end[small]]
+        histogram(bins, mine, g, h, constant, sums[slot[small]], g_room, h_room)
+        sums[slot[large]] -= sums[slot[small]]
+        for k in range(sums.shape[2]):
+            totals[small, 0] += sums[slot[small], 0, k, 0]
+            totals[small, 1] += sums[slot[small], 0, k, 1]
+        totals[large, 0] = totals[node, 0] - totals[small, 0]
+        totals[large, 1] = totals[node, 1] - totals[small, 1]
+        for k in (a, b):
+            if depth[k] < max_depth and leaves < max_leaves and end[k] - start[k] >= 2 * least:
+                gain[k], split[k], place[k] = best_split(
+                    sums[slot[k]], counts, totals[k, 0], totals[k, 1], end[k] - start[k], l2, least
+                )
+    for k in range(nodes):
+        if feature[k] == LEAF:
+            value[k, 0] = -rate * totals[k, 0] / (totals[k, 1] + l2 + 1e-300)
+            for i in range(start[k], end[k]):
+                scores[points[i]] += value[k, 0]
+    return feature[:nodes].copy(), threshold[:nodes].copy(), left[:nodes].copy(), right[:nodes].copy(), value[:nodes].copy()
+
+
+@compiled
+def add_up(trees: Trees, x: Floats, columns: int, start: Floats) -> Floats:
+    """The sums of the trees for points [N, D], tree t to column t mod K; [N, K]."""
+    out = np.empty((x.shape[0], columns))
+    for i in range(x.shape[0]):
+        for k in range(columns):
+            out[i, k] = start[k]
+    for tree in range(trees.roots.shape[0]):
+        for i in range(x.shape[0]):
+            out[i, tree % columns] += trees.value[leaf_of(trees, tree, x[i]), 0]
+    return out
+
+
+@compiled
+def _row(codes: Any, x: Floats) -> float:
+    start, roots, feature, threshold, left, right, value = codes
+    trees = Trees(roots, feature, threshold, left, right, value)
+    total = start[0]
+    for tree in range(roots.shape[0]):
+        total += value[leaf_of(trees, tree, x), 0]
+    return total
+
+
+def boost(model: Any, x: Floats, scores: Floats, derivatives: Any, constant: bool) -> None:
+    """Add trees to the scores [N, K], which hold what the model begins with; sets ``trees_``.
+
+    Args:
+        model: whose parameters say how.
+        x: the points [N, D].
+        scores: changed in place.
+        derivatives: ``derivatives(scores) -> (g, h)``, [N, K] each.
+        constant: whether h is 1 everywhere.
+    """
+    require(
+        model,
+        learning_rate=(model.learning_rate > 0, "above 0"),
+        max_iter=(model.max_iter >= 1, "1 or more"),
+        max_leaf_nodes=(model.max_leaf_nodes is None or model.max_leaf_nodes >= 2, "2 or more, or None"),
+        max_depth=(model.max_depth is None or model.max_depth >= 1, "1 or more, or None"),
+        min_samples_leaf=(model.min_samples_leaf >= 1, "1 or more"),
+        l2_regularization=(model.l2_regularization >= 0, "0 or more"),
+        max_bins=(2 <= model.max_bins <= 255, "from 2 to 255"),
+    )
+    edges, counts = bin_edges(x, int(model.max_bins))
+    bins = into_bins(x, edges)
+    leaves = min(model.max_leaf_nodes or len(x), len(x))
+    depth = model.max_depth or len(x)
+    trees = []
+    for _ in range(int(model.max_iter)):
+        g, h = derivatives(scores)
+        for k in range(scores.shape[1]):
+            column = np.ascontiguousarray(scores[:, k])
+            trees.append(grow(
+                bins, counts, edges, np.ascontiguousarray(g[:, k]), np.ascontiguousarray(h[:, k]), constant, int(leaves),
+                int(depth), int(model.min_samples_leaf), float(model.l2_regularization), float(model.learning_rate),
+                column,
+            ))  # fmt: skip
+            scores[:, k] = column
+    model.trees_, model.n_iter_ = join(trees), int(model.max_iter)
+
+
+class HistGradientBoostingRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+    """Gradient boosting for numbers, with the squared error.
+
+    Args:
+        learning_rate: how much of each tree is added.
+        max_iter: how many trees.
+        max_leaf_nodes: most leaves of a tree; None for any number.
+        max_depth: most questions on the way to a leaf; None for any number.
+        min_samples_leaf: fewest points of a leaf.
+        l2_regularization: λ, which makes small leaves cautious.
+        max_bins: bins a feature, at most 255.
+
+    Attributes:
+        trees_: the trees; their values are scaled by the learning rate.
+        baseline_: what the sum begins with, float64 [1].
+    """
+
+    def __init__(
+        self, *, learning_rate: float = 0.1, max_iter: int = 100, max_leaf_nodes: int | None = 31,
+        max_depth: int | None = None, min_samples_leaf: int = 20, l2_regularization: float = 0.0, max_bins: int = 255,
+    ) -> None:  # fmt: skip
+        self.learning_rate = learning_rate
+        self.max_iter = max_iter
+        self.max_leaf_nodes = max_leaf_nodes
+        self.max_depth = max_depth
+        self.min_samples_leaf = min_samples_leaf
+        self.l2_regularization = l2_regularization
+        self.max_bins = max_bins
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Grow the trees on X [N, D] and y [N]."""
+        x, target = points_and_numbers(self, X, y)
+        self.baseline_ = np.array([target.mean()])
+        scores, ones = np.full((len(x), 1), self.baseline_[0]), np.ones((len(x), 1))
+        boost(self, x, scores, lambda f: (f - target[:, None], ones), constant=True)
+        return self
+
+    def predict(self, X: Any) -> Floats:
+        """The sum of the trees, [N]."""
+        x = new_points(self, X)
+        return add_up(self.trees_, x, 1, self.baseline_)[:, 0]
+
+    def row_function(self, method: str) -> Any:
+        """The compiled function of one row for ``predict`` (`rlplay.estimators.RowFunction`)."""
+        return _row, (self.baseline_, *self.trees_)
+
+    def check_fitted(self) -> None:
+        """Refuse trees, read from a file, whose nodes lead outside them."""
+        check(self.trees_, self.n_features_in_)
+
+
+class HistGradientBoostingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """Gradient boosting for classes: logistic loss for two, softmax for more, then a tree a class in each round.
+
+    Args:
+        learning_rate: how much of each tree is added.
+        max_iter: how many rounds.
+        max_leaf_nodes: most leaves of a tree; None for any number.
+        max_depth: most questions on the way to a leaf; None for any number.
+        min_samples_leaf: fewest points of a leaf.
+        l2_regularization: λ, which makes small leaves cautious.
+        max_bins: bins a feature, at most 255.
+
+    Attributes:
+        classes_: the classes [K].
+        trees_: the trees; their values are scaled by the learning rate.
+        baseline_: what the sums begin with, float64 [1] or [K].
+    """
+
+    def __init__(
+        self, *, learning_rate: float = 0.1, max_iter: int = 100, max_leaf_nodes: int | None = 31,
+        max_depth: int | None = None, min_samples_leaf: int = 20, l2_regularization: float = 0.0, max_bins: int = 255,
+    ) -> None:  # fmt: skip
+        self.learning_rate = learning_rate
+        self.max_iter = max_iter
+        self.max_leaf_nodes = max_leaf_nodes
+        self.max_depth = max_depth
+        self.min_samples_leaf = min_samples_leaf
+        self.l2_regularization = l2_regularization
+        self.max_bins = max_bins
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Grow the trees on X [N, D] and the classes y [N]."""
+        x, codes = points_and_classes(self, X, y)
+        k = len(self.classes_)
+        shares = np.bincount(codes, minlength=k) / len(codes)
+        if k == 2:
+            self.baseline_, indicator = np.array([np.log(shares[1] / shares[0])]), codes[:, None].astype(float)
+        else:
+            logs = np.log(shares)
+            self.baseline_, indicator = logs - logs.mean(), np.eye(k)[codes]
+        scores = np.tile(self.baseline_, (len(x), 1))
+
+        def derivatives(f: Floats) -> tuple[Floats, Floats]:
+            p = 0.5 * (1.0 + np.tanh(0.5 * f)) if k == 2 else softmax(f)
+            return p - indicator, p * (1.0 - p)
+
+        boost(self, x, scores, derivatives, constant=False)
+        return self
+
+    def decision_function(self, X: Any) -> Floats:
+        """The sums of the trees: log-odds [N] for two classes, else [N, K]."""
+        x = new_points(self, X)
+        scores = add_up(self.trees_, x, len(self.baseline_), self.baseline_)
+        return scores[:, 0] if scores.shape[1] == 1 else scores
+
+    def predict_proba(self, X: Any) -> Floats:
+        """The probability of each class, [N, K]."""
+        scores = self.decision_function(X)
+        if scores.ndim == 1:
+            one = 0.5 * (1.0 + np.tanh(0.5 * scores))
+            return np.column_stack([1.0 - one, one])
+        return softmax(scores)
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """The likeliest class of each point [N]."""
+        scores = self.decision_function(X)
+        return self.classes_[(scores > 0).astype(int) if scores.ndim == 1 else scores.argmax(axis=1)]
+
+    def check_fitted(self) -> None:
+        """Refuse trees, read from a file, whose nodes lead outside them."""
+        check(self.trees_, self.n_features_in_)

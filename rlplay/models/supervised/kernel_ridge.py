@@ -1,0 +1,64 @@
+"""Kernel ridge regression: ridge regression in the space of a kernel.
+
+The weights are a sum over the points, w = Σ_i a_i φ(x_i), and only inner products are needed:
+
+    (K + α I) a = y,      f(x) = Σ_i a_i k(x_i, x)
+
+Source: Saunders, Gammerman & Vovk 1998; Bishop 2006, section 6.1. The twin is `sklearn.kernel_ridge.KernelRidge`.
+
+Shapes: X [N, D], K [N, N], a [N] or [N, K]. The cost grows with N³: take Nystroem's features for many points.
+In reinforcement learning: smooth values from few points.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+import scipy.linalg
+from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
+
+from rlplay.models.common import Floats, new_points, points_and_numbers, require
+from rlplay.models.kernels import check_kernel, gamma_of, gram
+
+
+class KernelRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc]
+    """Ridge regression with a kernel.
+
+    Args:
+        alpha: strength of the penalty, above 0.
+        kernel: ``"linear"``, ``"rbf"`` or ``"poly"``.
+        gamma: γ of the kernel; None for 1 / D.
+        degree: of the polynomial.
+        coef0: c of the polynomial.
+
+    Attributes:
+        dual_coef_: a, float64 [N] or [N, K].
+        X_fit_: the points, float64 [N, D].
+        gamma_: γ as a number.
+    """
+
+    def __init__(
+        self, alpha: float = 1.0, *, kernel: str = "linear", gamma: Any = None, degree: float = 3, coef0: float = 1.0
+    ) -> None:
+        self.alpha = alpha
+        self.kernel = kernel
+        self.gamma = gamma
+        self.degree = degree
+        self.coef0 = coef0
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Solve for a."""
+        require(self, alpha=(self.alpha > 0, "above 0"))
+        check_kernel(self)
+        self.X_fit_, target = points_and_numbers(self, X, y, several=True)
+        self.gamma_ = gamma_of(self, self.X_fit_)
+        kernel = gram(self.kernel, self.X_fit_, self.X_fit_, self.gamma_, self.degree, self.coef0)
+        kernel[np.diag_indices(len(kernel))] += self.alpha
+        self.dual_coef_ = scipy.linalg.solve(kernel, target, assume_a="pos", overwrite_a=True, check_finite=False)
+        return self
+
+    def predict(self, X: Any) -> Floats:
+        """Σ_i a_i k(x_i, x), [N] or [N, K]."""
+        x = new_points(self, X)
+        return gram(self.kernel, x, self.X_fit_, self.gamma_, self.degree, self.coef0) @ self.dual_coef_
