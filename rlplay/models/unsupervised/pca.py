@@ -18,6 +18,7 @@ from __future__ import annotations
 from typing import Any, Self
 
 import numpy as np
+import scipy.linalg
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -42,8 +43,22 @@ def _project_row(codes: Any, x: NDArray[np.float64], out: NDArray[np.float32]) -
     project(codes[0], codes[1], x, out)
 
 
+def principal(x: NDArray[np.float64], mean: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Singular values and directions of X - x̄, the strongest first.
+
+    With many more points than columns they come from the eigenvectors of (X - x̄)ᵀ(X - x̄), which is much smaller.
+    """
+    n, d = x.shape
+    if d > 1000 or n < 10 * d:
+        _, s, directions = scipy.linalg.svd(x - mean, full_matrices=False, check_finite=False)
+        return s, directions
+    scatter = x.T @ x - n * np.outer(mean, mean)
+    squares, vectors = scipy.linalg.eigh(scatter, check_finite=False)
+    return np.sqrt(np.maximum(squares[::-1], 0.0)), vectors.T[::-1].copy()
+
+
 class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """Principal component analysis by a full singular value decomposition.
+    """Principal component analysis.
 
     Args:
         n_components: how many directions, K; a share of the variance in (0, 1); or None for all.
@@ -76,7 +91,7 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # 
         """
         x = validate_data(self, X, dtype=np.float64, ensure_min_samples=2)
         self.mean_ = x.mean(axis=0)
-        _, s, directions = np.linalg.svd(x - self.mean_, full_matrices=False)
+        s, directions = principal(x, self.mean_)
         largest = np.abs(directions).argmax(axis=1)
         directions *= np.sign(directions[np.arange(len(directions)), largest])[:, None]
         variance = s**2 / (len(x) - 1)

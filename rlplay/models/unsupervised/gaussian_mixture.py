@@ -1,0 +1,220 @@
+"""Gaussian mixture: soft clusters, each a bell curve with a shape of its own.
+
+    p(x) = Σ_k π_k N(x; μ_k, Σ_k)
+
+Expectation and maximisation take turns; neither can lower the likelihood. With r_ik the probability that point i came
+from component k, N_k = Σ_i r_ik:
+
+    E:  r_ik = π_k N(x_i; μ_k, Σ_k) / Σ_j π_j N(x_i; μ_j, Σ_j)
+    M:  π_k = N_k / N,   μ_k = Σ_i r_ik x_i / N_k,   Σ_k = Σ_i r_ik (x_i - μ_k)(x_i - μ_k)ᵀ / N_k + ε I
+
+Source: Dempster, Laird & Rubin 1977; Bishop 2006, section 9.2. The twin is `sklearn.mixture.GaussianMixture`.
+
+Shapes: X [N, D], means [K, D], covariances [K, D, D] (``"full"``) or [K, D] (``"diag"``), r [N, K].
+In reinforcement learning: soft aggregation of states, memberships as features (Agostini & Celaya 2010).
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from typing import Any, Self
+
+import numpy as np
+import scipy.linalg
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, DensityMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
+
+from rlplay.models.common import Floats, new_points, require, training_points
+from rlplay.models.unsupervised.k_means import KMeans
+
+
+def precision_factors(covariances: Floats) -> Floats:
+    """Factors P with P Pᵀ = Σ⁻¹ of each component, [K, D, D], or 1 / √Σ for diagonals, [K, D].
+
+    Raises:
+        ValueError: a covariance that is not positive definite: a component that collapsed.
+    """
+    if covariances.ndim == 2:
+        if (covariances <= 0).any():
+            raise ValueError("Fitting the mixture model failed because a component collapsed. Decrease the number of "
+                             "components, or increase reg_covar.")  # fmt: skip
+        return 1.0 / np.sqrt(covariances)
+    factors, identity = np.empty_like(covariances), np.eye(covariances.shape[1])
+    for k, covariance in enumerate(covariances):
+        try:
+            lower = scipy.linalg.cholesky(covariance, lower=True, check_finite=False)
+        except scipy.linalg.LinAlgError as error:
+            raise ValueError("Fitting the mixture model failed because a component collapsed. Decrease the number of "
+                             "components, or increase reg_covar.") from error  # fmt: skip
+        factors[k] = scipy.linalg.solve_triangular(lower, identity, lower=True, check_finite=False).T
+    return factors
+
+
+def log_densities(x: Floats, means: Floats, factors: Floats) -> Floats:
+    """ln N(x_i; μ_k, Σ_k), [N, K]."""
+    n, d = x.shape
+    if factors.ndim == 2:
+        precisions = factors**2
+        squares = (x * x) @ precisions.T - 2.0 * (x @ (means * precisions).T) + (means**2 * precisions).sum(axis=1)
+        return -0.5 * (d * math.log(2 * math.pi) + squares) + np.log(factors).sum(axis=1)
+    out = np.empty((n, len(means)))
+    for k in range(len(means)):
+        y = x @ factors[k]
+        y -= means[k] @ factors[k]
+        out[:, k] = np.einsum("ij,ij->i", y, y)
+        out[:, k] = -0.5 * (d * math.log(2 * math.pi) + out[:, k]) + np.log(np.diagonal(factors[k])).sum()
+    return out
+
+
+def expectation(x: Floats, weights: Floats, means: Floats, factors: Floats) -> tuple[float, Floats]:
+    """The mean of ln p(x), and r [N, K]."""
+    logs = log_densities(x, means, factors)
+    with np.errstate(divide="ignore"):
+        logs += np.log(weights)
+    highest = logs.max(axis=1, keepdims=True)
+    shares = np.exp(logs - highest, out=logs)
+    total = shares.sum(axis=1, keepdims=True)
+    shares /= total
+    return float((np.log(total) + highest).mean()), shares
+
+
+def maximisation(x: Floats, r: Floats, diagonal: bool, floor: float) -> tuple[Floats, Floats, Floats]:
+    """π [K], μ [K, D] and Σ."""
+    counts = r.sum(axis=0) + 10 * np.finfo(np.float64).eps
+    means = r.T @ x / counts[:, None]
+    if diagonal:
+        covariances = r.T @ (x * x) / counts[:, None] - means**2
+        return counts / len(x), means, np.maximum(covariances, 0.0) + floor
+    covariances = np.empty((len(means), x.shape[1], x.shape[1]))
+    for k in range(len(means)):
+        apart = x - means[k]
+        covariances[k] = (r[:, k, None] * apart).T @ apart / counts[k]
+        covariances[k].flat[:: x.shape[1] + 1] += floor
+    return counts / len(x), means, covariances
+
+
+class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
+    """A mixture of normal distributions, learned by expectation and maximisation.
+
+    Args:
+        n_components: how many, K.
+        covariance_type: ``"full"`` or ``"diag"``.
+        tol: gain of the mean log-likelihood at which it stops.
+        reg_covar: ε, added to every variance.
+        max_iter: most rounds.
+        n_init: starts, of which the likeliest is kept.
+        means_init: the first means, [K, D]; by default k-means'.
+        random_state: a seed, a RandomState, or None.
+
+    Attributes:
+        weights_: π, float64 [K].
+        means_: μ, float64 [K, D].
+        covariances_: Σ, float64 [K, D, D] or [K, D].
+        precisions_cholesky_: factors of their inverses.
+        converged_, n_iter_: whether and after how many rounds it stopped.
+        lower_bound_: the mean log-likelihood of the points.
+    """
+
+    def __init__(
+        self, n_components: int = 1, *, covariance_type: str = "full", tol: float = 1e-3, reg_covar: float = 1e-6,
+        max_iter: int = 100, n_init: int = 1, means_init: Any = None, random_state: Any = None,
+    ) -> None:  # fmt: skip
+        self.n_components = n_components
+        self.covariance_type = covariance_type
+        self.tol = tol
+        self.reg_covar = reg_covar
+        self.max_iter = max_iter
+        self.n_init = n_init
+        self.means_init = means_init
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Learn the components of X [N, D]."""
+        require(
+            self,
+            n_components=(self.n_components >= 1, "1 or more"),
+            covariance_type=(self.covariance_type in ("full", "diag"), "'full' or 'diag'"),
+            tol=(self.tol >= 0, "0 or more"),
+            reg_covar=(self.reg_covar >= 0, "0 or more"),
+            max_iter=(self.max_iter >= 1, "1 or more"),
+            n_init=(self.n_init >= 1, "1 or more"),
+        )
+        x = training_points(self, X, ensure_min_samples=2)
+        if len(x) < self.n_components:
+            raise ValueError(f"Expected n_samples >= n_components but got n_components = {self.n_components}, "
+                             f"n_samples = {len(x)}")  # fmt: skip
+        rng, diagonal, best = check_random_state(self.random_state), self.covariance_type == "diag", None
+        for _ in range(self.n_init):
+            found = self._climb(x, self._first(x, rng), diagonal)
+            if best is None or found[0] > best[0]:
+                best = found
+        assert best is not None
+        self.lower_bound_, self.weights_, self.means_, self.covariances_, self.converged_, self.n_iter_ = best
+        self.precisions_cholesky_ = precision_factors(self.covariances_)
+        if not self.converged_:
+            warnings.warn("GaussianMixture did not converge. Try different init parameters, or increase max_iter, tol, "
+                          "or check for degenerate data.", ConvergenceWarning, stacklevel=2)  # fmt: skip
+        return self
+
+    def _first(self, x: Floats, rng: np.random.RandomState) -> Floats:
+        """First memberships: those of the nearest means given, or of k-means' clusters."""
+        if self.means_init is not None:
+            means = np.asarray(self.means_init, np.float64)
+            if means.shape != (self.n_components, x.shape[1]):
+                raise ValueError(f"means_init has shape {means.shape} and should have "
+                                 f"{(self.n_components, x.shape[1])}.")  # fmt: skip
+            clusters = KMeans(self.n_components, init=means, max_iter=1).fit(x)
+        else:
+            clusters = KMeans(self.n_components, random_state=rng).fit(x)
+        return np.eye(self.n_components)[clusters.labels_]
+
+    def _climb(self, x: Floats, r: Floats, diagonal: bool) -> tuple[float, Floats, Floats, Floats, bool, int]:
+        weights, means, covariances = maximisation(x, r, diagonal, self.reg_covar)
+        bound, converged, iteration = -np.inf, False, 0
+        for iteration in range(1, self.max_iter + 1):  # noqa: B007 - the number of rounds is reported
+            before = bound
+            bound, r = expectation(x, weights, means, precision_factors(covariances))
+            weights, means, covariances = maximisation(x, r, diagonal, self.reg_covar)
+            if abs(bound - before) < self.tol:
+                converged = True
+                break
+        return bound, weights, means, covariances, converged, iteration
+
+    def predict_proba(self, X: Any) -> Floats:
+        """r, the probability of each component, [N, K]."""
+        x = new_points(self, X)
+        return expectation(x, self.weights_, self.means_, self.precisions_cholesky_)[1]
+
+    def predict(self, X: Any) -> NDArray[np.int64]:
+        """The likeliest component of each point, int64 [N]."""
+        return self.predict_proba(X).argmax(axis=1)
+
+    def fit_predict(self, X: Any, y: Any = None) -> NDArray[np.int64]:
+        """The same for the points that are learned from."""
+        return self.fit(X).predict(X)
+
+    def score_samples(self, X: Any) -> Floats:
+        """ln p(x) of each point, [N]."""
+        x = new_points(self, X)
+        with np.errstate(divide="ignore"):
+            logs = log_densities(x, self.means_, self.precisions_cholesky_) + np.log(self.weights_)
+        highest = logs.max(axis=1)
+        return np.log(np.exp(logs - highest[:, None]).sum(axis=1)) + highest
+
+    def score(self, X: Any, y: Any = None) -> float:
+        """The mean of ln p(x)."""
+        return float(self.score_samples(X).mean())
+
+    def sample(self, n_samples: int = 1) -> tuple[Floats, NDArray[np.int64]]:
+        """Points drawn from the mixture, [N, D], and their components, int64 [N]."""
+        rng = check_random_state(self.random_state)
+        labels = np.sort(rng.choice(self.n_components, size=n_samples, p=self.weights_))
+        noise = rng.normal(size=(n_samples, self.means_.shape[1]))
+        for k in range(self.n_components):
+            mine = labels == k
+            spread = self.covariances_[k]
+            noise[mine] = noise[mine] * np.sqrt(spread) if spread.ndim == 1 else noise[mine] @ np.linalg.cholesky(spread).T
+        return self.means_[labels] + noise, labels

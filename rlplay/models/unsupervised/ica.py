@@ -1,0 +1,104 @@
+"""Independent component analysis: unmix signals that were added up.
+
+Sums of independent signals look more normal than the signals do. So, after whitening, the directions in which the data
+look least normal are the signals. FastICA finds them by a fixed point, for all directions at once:
+
+    W ← E[g(W z) zᵀ] - diag(E[g'(W z)]) W,      W ← (W Wᵀ)^{-1/2} W,       g = tanh
+
+Source: Hyvärinen & Oja 2000. The twin is `sklearn.decomposition.FastICA`.
+
+Shapes: X [N, D], whitened z [K, N], W [K, K].
+In reinforcement learning: features that vary independently of each other.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any, Self
+
+import numpy as np
+import scipy.linalg
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
+
+from rlplay.models.common import Floats, new_points, require, training_points
+
+
+def decorrelated(w: Floats) -> Floats:
+    """(W Wᵀ)^{-1/2} W: the nearest matrix with orthogonal rows."""
+    values, vectors = scipy.linalg.eigh(w @ w.T)
+    return (vectors / np.sqrt(np.maximum(values, 1e-300))) @ vectors.T @ w
+
+
+class FastICA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """Independent component analysis.
+
+    Args:
+        n_components: how many signals, K; None for as many as the points and columns allow.
+        max_iter: most steps of the fixed point.
+        tol: change of direction at which it stops.
+        w_init: W to begin with, [K, K]; None draws one.
+        random_state: a seed, a RandomState, or None.
+
+    Attributes:
+        components_: what unmixes, float64 [K, D].
+        mixing_: what mixes, float64 [D, K].
+        mean_: float64 [D].
+        n_iter_: steps made.
+    """
+
+    def __init__(
+        self, n_components: int | None = None, *, max_iter: int = 200, tol: float = 1e-4, w_init: Any = None,
+        random_state: Any = None,
+    ) -> None:  # fmt: skip
+        self.n_components = n_components
+        self.max_iter = max_iter
+        self.tol = tol
+        self.w_init = w_init
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Find the signals."""
+        require(self, max_iter=(self.max_iter >= 1, "1 or more"), tol=(self.tol > 0, "above 0"))
+        x = training_points(self, X, ensure_min_samples=2)
+        n, most = len(x), min(x.shape)
+        k = min(self.n_components or most, most)
+        self.mean_ = x.mean(axis=0)
+        u, s, _ = scipy.linalg.svd((x - self.mean_).T, full_matrices=False, check_finite=False)
+        u *= np.sign(u[0])
+        s = np.maximum(s, np.finfo(np.float64).eps * s[0] if s[0] > 0 else 1.0)
+        whiten = (u / s).T[:k]
+        z = whiten @ (x - self.mean_).T * np.sqrt(n)
+        rng = check_random_state(self.random_state)
+        w = rng.normal(size=(k, k)) if self.w_init is None else np.array(self.w_init, np.float64)
+        if w.shape != (k, k):
+            raise ValueError(f"w_init has shape {w.shape} and should have {(k, k)}.")
+        w, change = decorrelated(w), np.inf
+        self.n_iter_ = 0
+        while change >= self.tol and self.n_iter_ < self.max_iter:
+            g = np.tanh(w @ z)
+            new = decorrelated(g @ z.T / n - (1.0 - g * g).mean(axis=1)[:, None] * w)
+            change = float(np.abs(np.abs((new * w).sum(axis=1)) - 1.0).max())
+            w, self.n_iter_ = new, self.n_iter_ + 1
+        if change >= self.tol:
+            warnings.warn("FastICA did not converge. Consider increasing tolerance or the maximum number of iterations.",
+                          ConvergenceWarning, stacklevel=2)  # fmt: skip
+        unmix = w @ whiten
+        deviation = ((x - self.mean_) @ unmix.T).std(axis=0)
+        self.components_ = unmix / np.where(deviation > 0, deviation, 1.0)[:, None]
+        self.mixing_ = np.linalg.pinv(self.components_)
+        return self
+
+    def transform(self, X: Any) -> Floats:
+        """The signals of X, each with unit variance, [N, K]."""
+        x = new_points(self, X)
+        return (x - self.mean_) @ self.components_.T
+
+    def inverse_transform(self, Z: Any) -> Floats:
+        """The mixture of signals Z [N, K], [N, D]."""
+        return np.asarray(Z, np.float64) @ self.mixing_.T + self.mean_
+
+    @property
+    def _n_features_out(self) -> int:
+        return len(self.components_)

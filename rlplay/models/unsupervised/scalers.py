@@ -1,0 +1,166 @@
+"""Scalers: columns brought to the same size, so that none outweighs the others by its unit.
+
+    standard  (x - mean) / deviation        min-max  (x - min) / (max - min)        robust  (x - median) / (q75 - q25)
+
+Means and variances are combined over batches by Chan's formula, so the standard scaler can be learned as data come.
+
+Source: Chan, Golub & LeVeque 1979; Hastie, Tibshirani & Friedman 2009, section 14.3. The twins are
+`sklearn.preprocessing.StandardScaler`, `sklearn.preprocessing.MinMaxScaler` and `sklearn.preprocessing.RobustScaler`.
+
+Shapes: X [N, D]; a column that is constant is only shifted.
+In reinforcement learning: observations in one size, before networks, distances and penalties.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+from rlplay.compiled.cache import compiled
+from rlplay.models.common import Floats, new_points, require, training_points
+
+
+@compiled
+def _row(codes: Any, x: Floats, out: NDArray[np.float32]) -> None:
+    shift, scale = codes
+    for d in range(x.shape[0]):
+        out[d] = (x[d] - shift[d]) / scale[d]
+
+
+def sizes(spread: Floats, middle: Floats) -> Floats:
+    """What columns are divided by: 1 where a column is constant but for rounding."""
+    constant = spread <= 10 * np.finfo(np.float64).eps * np.maximum(np.abs(middle), 1e-300)
+    return np.where(constant | (spread == 0), 1.0, spread)
+
+
+class Scaler:
+    """What scalers do once ``shift_`` and ``scale_`` are known; a mixin."""
+
+    shift_: Floats
+    scale_: Floats
+
+    def transform(self, X: Any) -> Floats:
+        """(X - shift) / scale, [N, D]."""
+        x = new_points(self, X)
+        return (x - self.shift_) / self.scale_
+
+    def inverse_transform(self, X: Any) -> Floats:
+        """X scale + shift, [N, D]."""
+        check_is_fitted(self)
+        return np.asarray(X, np.float64) * self.scale_ + self.shift_
+
+    def row_function(self, method: str) -> Any:
+        """The compiled function of one row for ``transform`` (`rlplay.estimators.RowFunction`)."""
+        return _row, (self.shift_, self.scale_)
+
+
+class StandardScaler(Scaler, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """Columns with mean 0 and deviation 1.
+
+    Args:
+        with_mean: whether the mean is taken away.
+        with_std: whether columns are divided by their deviation.
+
+    Attributes:
+        mean_, var_: of the columns, float64 [D].
+        n_samples_seen_: rows so far.
+        shift_, scale_: what is taken away, and by what is divided, float64 [D].
+
+    Example:
+        >>> StandardScaler().fit_transform([[1.0], [3.0]]).tolist()
+        [[-1.0], [1.0]]
+    """
+
+    def __init__(self, *, with_mean: bool = True, with_std: bool = True) -> None:
+        self.with_mean = with_mean
+        self.with_std = with_std
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Learn means and deviations."""
+        self.n_samples_seen_ = 0
+        return self._add(training_points(self, X))
+
+    def partial_fit(self, X: Any, y: Any = None) -> Self:
+        """Learn from more rows."""
+        first = not hasattr(self, "mean_")
+        if first:
+            self.n_samples_seen_ = 0
+        return self._add(training_points(self, X, reset=first))
+
+    def _add(self, x: Floats) -> Self:
+        n, m = self.n_samples_seen_, len(x)
+        mean, variance = x.mean(axis=0), x.var(axis=0)
+        if n == 0:
+            self.mean_, self.var_ = mean, variance
+        else:
+            apart = (self.mean_ - mean) ** 2 * (n * m / (n + m) ** 2)
+            self.var_ = (n * self.var_ + m * variance) / (n + m) + apart
+            self.mean_ = (n * self.mean_ + m * mean) / (n + m)
+        self.n_samples_seen_ = n + m
+        self.shift_ = self.mean_ if self.with_mean else np.zeros_like(self.mean_)
+        deviation = np.sqrt(self.var_)
+        self.scale_ = sizes(deviation, self.mean_) if self.with_std else np.ones_like(deviation)
+        return self
+
+
+class MinMaxScaler(Scaler, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """Columns from 0 to 1, or over another range.
+
+    Args:
+        feature_range: the lowest and the highest value afterwards.
+
+    Attributes:
+        data_min_, data_max_: of the columns, float64 [D].
+        shift_, scale_: what is taken away, and by what is divided, float64 [D].
+    """
+
+    def __init__(self, feature_range: tuple[float, float] = (0, 1)) -> None:
+        self.feature_range = feature_range
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Learn the columns' ranges."""
+        return self._add(training_points(self, X), first=True)
+
+    def partial_fit(self, X: Any, y: Any = None) -> Self:
+        """Learn from more rows."""
+        first = not hasattr(self, "data_min_")
+        return self._add(training_points(self, X, reset=first), first=first)
+
+    def _add(self, x: Floats, *, first: bool) -> Self:
+        low, high = self.feature_range
+        require(self, feature_range=(low < high, "a pair with the lower number first"))
+        least, most = x.min(axis=0), x.max(axis=0)
+        self.data_min_ = least if first else np.minimum(least, self.data_min_)
+        self.data_max_ = most if first else np.maximum(most, self.data_max_)
+        self.scale_ = sizes(self.data_max_ - self.data_min_, self.data_max_) / (high - low)
+        self.shift_ = self.data_min_ - low * self.scale_
+        return self
+
+
+class RobustScaler(Scaler, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """Columns by median and quartiles, which a few wild values do not move.
+
+    Args:
+        quantile_range: the two percentiles whose distance is the size.
+
+    Attributes:
+        center_: medians, float64 [D].
+        shift_, scale_: what is taken away, and by what is divided, float64 [D].
+    """
+
+    def __init__(self, *, quantile_range: tuple[float, float] = (25.0, 75.0)) -> None:
+        self.quantile_range = quantile_range
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Learn medians and quartiles."""
+        low, high = self.quantile_range
+        require(self, quantile_range=(0 <= low < high <= 100, "two percentiles, the lower first"))
+        x = training_points(self, X)
+        self.center_ = np.median(x, axis=0)
+        below, above = np.percentile(x, [low, high], axis=0)
+        self.shift_, self.scale_ = self.center_, sizes(above - below, self.center_)
+        return self
