@@ -72,12 +72,14 @@ def require(model: Any, **rules: tuple[Any, str]) -> None:
             good = False
         if not good:
             value = getattr(model, name)
-            raise ValueError(f"The {name!r} parameter of {type(model).__name__} must be {words}. Got {value!r} instead.")
+            raise ValueError(
+                f"The {name!r} parameter of {type(model).__name__} must be {words}. Got {value!r} instead."
+            )
 
 
 @compiled
 def linear_row(codes: Any, x: Floats) -> float:
-    """w · x + b of one point: the row function of every linear regressor."""
+    """The value w · x + b of one point: the row function of every linear regressor."""
     weights, intercept = codes
     total = intercept[0]
     for d in range(x.shape[0]):

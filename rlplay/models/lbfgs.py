@@ -55,7 +55,9 @@ def line_search(
     return None
 
 
-def minimise(f: Objective, x: Floats, *, max_iter: int = 100, tol: float = 1e-4, memory: int = 10) -> tuple[Floats, int]:
+def minimise(
+    f: Objective, x: Floats, *, max_iter: int = 100, tol: float = 1e-4, memory: int = 10
+) -> tuple[Floats, int]:
     """The x at which no component of the gradient is above ``tol``, or the last one; and the iterations.
 
     Args:

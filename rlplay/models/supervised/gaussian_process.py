@@ -98,6 +98,7 @@ class GaussianProcessRegressor(RegressorMixin, BaseEstimator):  # type: ignore[m
         np.fill_diagonal(squares, 0.0)
         logs, self.n_iter_ = np.log([self.length_scale, self.signal, self.noise]), 1
         if self.optimize:
+
             def objective(theta: Floats) -> tuple[float, Floats]:
                 return minus_log_likelihood(theta, squares, target)
 

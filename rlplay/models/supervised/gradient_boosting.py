@@ -189,7 +189,13 @@ def grow(
             value[k, 0] = -rate * totals[k, 0] / (totals[k, 1] + l2 + 1e-300)
             for i in range(start[k], end[k]):
                 scores[points[i]] += value[k, 0]
-    return feature[:nodes].copy(), threshold[:nodes].copy(), left[:nodes].copy(), right[:nodes].copy(), value[:nodes].copy()
+    return (
+        feature[:nodes].copy(),
+        threshold[:nodes].copy(),
+        left[:nodes].copy(),
+        right[:nodes].copy(),
+        value[:nodes].copy(),
+    )
 
 
 @compiled

@@ -262,7 +262,9 @@ def known_codes(model: Any, X: Any, y: Any, classes: Any) -> tuple[Floats, NDArr
             raise ValueError("classes must be passed on the first call to partial_fit.")
         model.classes_ = np.unique(classes)
     elif classes is not None and not np.array_equal(model.classes_, np.unique(classes)):
-        raise ValueError(f"`classes={classes!r}` is not the same as on last call to partial_fit, was: {model.classes_!r}")
+        raise ValueError(
+            f"`classes={classes!r}` is not the same as on last call to partial_fit, was: {model.classes_!r}"
+        )
     x = training_points(model, X, reset=first)
     target = np.asarray(y)
     if target.shape != (len(x),):

@@ -273,9 +273,7 @@ def grow_sorted(
                     values[f, start:end], order[f, start:end], codes, sums, room_left, least, inverse
                 )
             else:
-                score, place = _best_for_numbers(
-                    values[f, start:end], order[f, start:end], y, sums[0], least, inverse
-                )
+                score, place = _best_for_numbers(values[f, start:end], order[f, start:end], y, sums[0], least, inverse)
             if score > best:
                 best, best_feature, best_place = score, f, place
             if score > -np.inf:

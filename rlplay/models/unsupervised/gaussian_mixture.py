@@ -216,5 +216,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         for k in range(self.n_components):
             mine = labels == k
             spread = self.covariances_[k]
-            noise[mine] = noise[mine] * np.sqrt(spread) if spread.ndim == 1 else noise[mine] @ np.linalg.cholesky(spread).T
+            noise[mine] = (
+                noise[mine] * np.sqrt(spread) if spread.ndim == 1 else noise[mine] @ np.linalg.cholesky(spread).T
+            )
         return self.means_[labels] + noise, labels

@@ -1,0 +1,271 @@
+"""Bases of reinforcement learning: tiles, waves and bumps laid over a box of states.
+
+Tile coding: several grids over the box, each shifted by a part of a tile; of each grid the one tile that holds the point
+is 1. Points in the same tiles share what is learned. Grid t is shifted by t (1, 3, 5, ...) / T of a tile, odd numbers a
+column, so that no direction is preferred.
+
+Fourier basis: cos(π c · x) for all whole c up to an order, with x scaled to 0..1.
+
+Radial bumps: exp(-‖x - μ_k‖² / 2σ²) around the crossings of a grid.
+
+The box is what the columns span when fitted, or is given.
+
+Source: Albus 1981, Sutton & Barto 2e, sections 9.5.2 to 9.5.5 (tiles shifted after Miller & Glanz 1996); Konidaris,
+Osentoski & Thomas 2011 (Fourier). scikit-learn has no twins; `sklearn.preprocessing.KBinsDiscretizer` is one grid.
+
+Shapes: X [N, D], features [N, F].
+In reinforcement learning: features for linear values; with tiles a step costs T additions, however many tiles there are.
+"""
+
+from __future__ import annotations
+
+import math
+from itertools import product
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+
+from rlplay.compiled.cache import compiled
+from rlplay.models.common import Floats, new_points, require, training_points
+
+_MOST = 1_000_000  # features
+
+
+@compiled
+def active_tiles(x: Floats, low: Floats, width: Floats, tiles: NDArray[np.int64], out: NDArray[np.int64]) -> None:
+    """The number of the tile of one point [D] in each grid, into ``out`` [T]; tiles run row by row, grid by grid.
+
+    ``tiles`` is how many a column has in each grid, one more than were asked for, which the shift needs.
+    """
+    grids = out.shape[0]
+    size = 1
+    for d in range(x.shape[0]):
+        size *= tiles[d]
+    for t in range(grids):
+        number = 0
+        for d in range(x.shape[0]):
+            shift = (t * (2 * d + 1)) % grids / grids
+            place = int(math.floor((x[d] - low[d]) / width[d] + shift))
+            number = number * tiles[d] + min(max(place, 0), tiles[d] - 1)
+        out[t] = t * size + number
+
+
+@compiled
+def _tile_row(codes: Any, x: Floats, out: NDArray[np.float32]) -> None:
+    low, width, tiles, active = codes
+    out[:] = 0.0
+    active_tiles(x, low, width, tiles, active)
+    for t in range(active.shape[0]):
+        out[active[t]] = 1.0
+
+
+@compiled
+def _tile_rows(x: Floats, low: Floats, width: Floats, tiles: NDArray[np.int64], grids: int, features: int) -> Floats:
+    out, active = np.zeros((x.shape[0], features)), np.empty(grids, np.int64)
+    for i in range(x.shape[0]):
+        active_tiles(x[i], low, width, tiles, active)
+        for t in range(grids):
+            out[i, active[t]] = 1.0
+    return out
+
+
+def box(model: Any, x: Floats) -> tuple[Floats, Floats]:
+    """The lowest and the highest value of each column, from ``bounds`` or from the points."""
+    if model.bounds is None:
+        low, high = x.min(axis=0), x.max(axis=0)
+    else:
+        given = np.asarray(model.bounds, np.float64)
+        if given.shape != (2, x.shape[1]) or not np.isfinite(given).all():
+            raise ValueError(
+                f"bounds should be finite, with shape (2, {x.shape[1]}): the lowest and the highest values."
+            )
+        low, high = given
+    return low, np.where(high > low, high, low + 1.0)
+
+
+def per_column(value: Any, width: int, name: str) -> NDArray[np.int64]:
+    """A number for all columns, or one each.
+
+    Raises:
+        ValueError: not whole numbers of 1 or more, or not one a column.
+    """
+    try:
+        counts = np.broadcast_to(np.asarray(value), (width,)).astype(np.int64)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{name}={value!r} should be a number, or one for each of the {width} columns.") from error
+    if (counts < 1).any() or not np.array_equal(counts, np.broadcast_to(np.asarray(value), (width,))):
+        raise ValueError(f"{name}={value!r} should be whole numbers of 1 or more.")
+    return counts
+
+
+class TileCoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """Several shifted grids of tiles.
+
+    Args:
+        n_tiles: tiles of a column in each grid, a number or one a column.
+        n_tilings: how many grids, T; a power of 2, at least 4 D, spreads best.
+        bounds: lowest and highest values, [2, D]; None for those of the points.
+
+    Attributes:
+        low_, high_: the box, float64 [D].
+        width_: width of a tile, float64 [D].
+        tiles_: tiles of a column with the one that the shift needs, int64 [D].
+        n_features_: F = T times the product of them.
+    """
+
+    def __init__(self, n_tiles: Any = 8, n_tilings: int = 8, *, bounds: Any = None) -> None:
+        self.n_tiles = n_tiles
+        self.n_tilings = n_tilings
+        self.bounds = bounds
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Lay the grids over X [N, D]."""
+        require(self, n_tilings=(self.n_tilings >= 1, "1 or more"))
+        x = training_points(self, X)
+        self.low_, self.high_ = box(self, x)
+        counts = per_column(self.n_tiles, x.shape[1], "n_tiles")
+        self.width_, self.tiles_ = (self.high_ - self.low_) / counts, counts + (self.n_tilings > 1)
+        if self.n_tilings * math.prod(self.tiles_.tolist()) > _MOST:
+            raise ValueError(f"{self.n_tilings} grids of {' x '.join(map(str, self.tiles_))} tiles are more than {_MOST:,}"
+                             " features: take fewer tiles or columns.")  # fmt: skip
+        self.n_features_ = int(self.n_tilings * math.prod(self.tiles_.tolist()))
+        return self
+
+    def active(self, X: Any) -> NDArray[np.int64]:
+        """The numbers of the tiles that hold each point, int64 [N, T]."""
+        x = new_points(self, X)
+        out = np.empty((len(x), self.n_tilings), np.int64)
+        for i in range(len(x)):
+            active_tiles(x[i], self.low_, self.width_, self.tiles_, out[i])
+        return out
+
+    def transform(self, X: Any) -> Floats:
+        """1 for the tiles that hold a point, else 0, [N, F]."""
+        x = new_points(self, X)
+        return _tile_rows(x, self.low_, self.width_, self.tiles_, int(self.n_tilings), self.n_features_)
+
+    def row_function(self, method: str) -> Any:
+        """The compiled function of one row for ``transform`` (`rlplay.estimators.RowFunction`)."""
+        return _tile_row, (self.low_, self.width_, self.tiles_, np.zeros(self.n_tilings, np.int64))
+
+    @property
+    def _n_features_out(self) -> int:
+        return self.n_features_
+
+
+@compiled
+def _fourier_row(codes: Any, x: Floats, out: NDArray[np.float32]) -> None:
+    low, high, waves = codes
+    for f in range(waves.shape[0]):
+        total = 0.0
+        for d in range(x.shape[0]):
+            total += waves[f, d] * min(max((x[d] - low[d]) / (high[d] - low[d]), 0.0), 1.0)
+        out[f] = math.cos(math.pi * total)
+
+
+class FourierBasis(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """Cosine waves over the box.
+
+    Args:
+        order: greatest frequency of a column.
+        bounds: lowest and highest values, [2, D]; None for those of the points.
+
+    Attributes:
+        low_, high_: the box, float64 [D].
+        waves_: c, int64 [F, D] with F = (order + 1)^D.
+    """
+
+    def __init__(self, order: int = 3, *, bounds: Any = None) -> None:
+        self.order = order
+        self.bounds = bounds
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """List the waves over X [N, D]."""
+        require(self, order=(self.order >= 0 and self.order == int(self.order), "a whole number of 0 or more"))
+        x = training_points(self, X)
+        if (self.order + 1) ** x.shape[1] > _MOST:
+            raise ValueError(f"order={self.order} over {x.shape[1]} columns gives more than {_MOST:,} features.")
+        self.low_, self.high_ = box(self, x)
+        self.waves_ = np.array(list(product(range(int(self.order) + 1), repeat=x.shape[1])), np.int64)
+        return self
+
+    def transform(self, X: Any) -> Floats:
+        """cos(π c · x) with x scaled to 0..1, [N, F]."""
+        x = new_points(self, X)
+        inside = np.clip((x - self.low_) / (self.high_ - self.low_), 0.0, 1.0)
+        return np.cos(math.pi * (inside @ self.waves_.T))
+
+    def row_function(self, method: str) -> Any:
+        """The compiled function of one row for ``transform`` (`rlplay.estimators.RowFunction`)."""
+        return _fourier_row, (self.low_, self.high_, self.waves_)
+
+    @property
+    def _n_features_out(self) -> int:
+        return len(self.waves_)
+
+
+@compiled
+def _bump_row(codes: Any, x: Floats, out: NDArray[np.float32]) -> None:
+    centres, width = codes
+    for f in range(centres.shape[0]):
+        total = 0.0
+        for d in range(x.shape[0]):
+            gap = (x[d] - centres[f, d]) / width[d]
+            total += gap * gap
+        out[f] = math.exp(-0.5 * total)
+
+
+class RBFGrid(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """Bumps around the crossings of a grid.
+
+    Args:
+        n_centers: crossings of a column, a number or one a column.
+        overlap: the bumps' deviation, in distances between crossings.
+        normalize: whether the features of a point sum to 1.
+        bounds: lowest and highest values, [2, D]; None for those of the points.
+
+    Attributes:
+        centers_: float64 [F, D].
+        width_: deviation in each column, float64 [D].
+    """
+
+    def __init__(
+        self, n_centers: Any = 5, *, overlap: float = 1.0, normalize: bool = False, bounds: Any = None
+    ) -> None:
+        self.n_centers = n_centers
+        self.overlap = overlap
+        self.normalize = normalize
+        self.bounds = bounds
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Lay the grid over X [N, D]."""
+        require(self, overlap=(self.overlap > 0, "above 0"))
+        x = training_points(self, X)
+        low, high = box(self, x)
+        counts = per_column(self.n_centers, x.shape[1], "n_centers")
+        if math.prod(counts.tolist()) > _MOST:
+            raise ValueError(f"{' x '.join(map(str, counts))} bumps are more than {_MOST:,} features.")
+        axes = [
+            np.linspace(a, b, n) if n > 1 else np.array([(a + b) / 2])
+            for a, b, n in zip(low, high, counts, strict=True)
+        ]
+        self.centers_ = np.array(list(product(*axes)))
+        self.width_ = self.overlap * (high - low) / np.maximum(counts - 1, 1)
+        return self
+
+    def transform(self, X: Any) -> Floats:
+        """exp(-‖x - μ‖² / 2σ²), [N, F]."""
+        x = new_points(self, X)
+        gaps = ((x[:, None] - self.centers_) / self.width_) ** 2
+        bumps = np.exp(-0.5 * gaps.sum(axis=2))
+        return bumps / np.maximum(bumps.sum(axis=1, keepdims=True), 1e-300) if self.normalize else bumps
+
+    def row_function(self, method: str) -> Any:
+        """The compiled function of one row for ``transform`` (`rlplay.estimators.RowFunction`), not normalised."""
+        return None if self.normalize else (_bump_row, (self.centers_, self.width_))
+
+    @property
+    def _n_features_out(self) -> int:
+        return len(self.centers_)

@@ -1,0 +1,131 @@
+"""Hierarchical clustering: begin with every point alone and join the two nearest clusters, again and again.
+
+How near two clusters are is the linkage; after a and b are joined, the distance of any other cluster c to them follows
+from the three old ones (Lance & Williams 1967):
+
+    ward      d² = ((n_a + n_c) d²_ac + (n_b + n_c) d²_bc - n_c d²_ab) / (n_a + n_b + n_c)    the growth of the inertia
+    average   d = (n_a d_ac + n_b d_bc) / (n_a + n_b)
+    complete  d = max(d_ac, d_bc)                 single    d = min(d_ac, d_bc)
+
+Each cluster's nearest neighbour is followed until two are each other's, which may be joined at once: N² steps in all
+(the nearest-neighbour chain, Murtagh 1983).
+
+Source: Ward 1963; Lance & Williams 1967; Müllner 2011. The twin is `sklearn.cluster.AgglomerativeClustering`.
+
+Shapes: X [N, D], distances [N, N]; the cost grows with N².
+In reinforcement learning: sub-goals and pictures of a state space; new points through `NearestCentroidClusterer`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClusterMixin
+
+from rlplay.compiled.cache import compiled
+from rlplay.models.common import Floats, require, squared_distances, training_points
+
+LINKAGES = {"ward": 0, "average": 1, "complete": 2, "single": 3}
+
+
+@compiled
+def _joined(kind: int, ac: float, bc: float, ab: float, a: float, b: float, c: float) -> float:
+    if kind == 0:
+        return ((a + c) * ac + (b + c) * bc - c * ab) / (a + b + c)
+    if kind == 1:
+        return (a * ac + b * bc) / (a + b)
+    return max(ac, bc) if kind == 2 else min(ac, bc)
+
+
+@compiled
+def join_all(d: Floats, kind: int) -> tuple[NDArray[np.int64], Floats]:
+    """Join until one cluster is left; ``d`` [N, N] is used up. Returns the pairs [N - 1, 2] and their distances.
+
+    A pair holds a point of each cluster (its representative), in the order in which the chain finds them.
+    """
+    n = d.shape[0]
+    sizes, alive = np.ones(n), np.ones(n, np.bool_)
+    chain, length = np.empty(n, np.int64), 0
+    pairs, heights = np.empty((n - 1, 2), np.int64), np.empty(n - 1)
+    for step in range(n - 1):
+        if length == 0:
+            for i in range(n):
+                if alive[i]:
+                    chain[0], length = i, 1
+                    break
+        while True:
+            a = chain[length - 1]
+            before = chain[length - 2] if length > 1 else -1
+            best, b = (d[a, before], before) if before >= 0 else (np.inf, -1)
+            for c in range(n):
+                if alive[c] and c != a and d[a, c] < best:
+                    best, b = d[a, c], c
+            if b == before and before >= 0:
+                break
+            chain[length] = b
+            length += 1
+        length -= 2
+        low, high = min(a, b), max(a, b)
+        pairs[step, 0], pairs[step, 1], heights[step] = low, high, best
+        for c in range(n):
+            if alive[c] and c != a and c != b:
+                value = _joined(kind, d[low, c], d[high, c], best, sizes[low], sizes[high], sizes[c])
+                d[low, c] = d[c, low] = value
+        sizes[low] += sizes[high]
+        alive[high] = False
+    return pairs, heights
+
+
+def cut(pairs: NDArray[np.int64], heights: Floats, n_clusters: int) -> NDArray[np.int64]:
+    """The labels when the nearest pairs are joined until so many clusters are left; numbered by their first point."""
+    n = len(heights) + 1
+    parent = np.arange(n)
+
+    def root(i: int) -> int:
+        while parent[i] != i:
+            parent[i] = parent[parent[i]]
+            i = int(parent[i])
+        return i
+
+    for step in np.argsort(heights, kind="stable")[: n - n_clusters]:
+        a, b = (root(int(i)) for i in pairs[step])
+        parent[max(a, b)] = min(a, b)
+    roots = np.array([root(i) for i in range(n)])
+    return np.unique(roots, return_inverse=True)[1].astype(np.int64)
+
+
+class AgglomerativeClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
+    """Hierarchical clustering of the points it is fitted on.
+
+    Args:
+        n_clusters: how many clusters are left.
+        linkage: ``"ward"``, ``"average"``, ``"complete"`` or ``"single"``.
+
+    Attributes:
+        labels_: int64 [N], numbered by each cluster's first point.
+        pairs_: what was joined, a point of each cluster, int64 [N - 1, 2].
+        distances_: how far apart they were, float64 [N - 1].
+    """
+
+    def __init__(self, n_clusters: int = 2, *, linkage: str = "ward") -> None:
+        self.n_clusters = n_clusters
+        self.linkage = linkage
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Join the points of X [N, D]."""
+        require(self, n_clusters=(self.n_clusters >= 1, "1 or more"),
+                linkage=(self.linkage in LINKAGES, f"one of {', '.join(LINKAGES)}"))  # fmt: skip
+        x = training_points(self, X, ensure_min_samples=2)
+        if self.n_clusters > len(x):
+            raise ValueError(f"Cannot extract more clusters than samples: {self.n_clusters} clusters were given for a "
+                             f"tree with {len(x)} leaves.")  # fmt: skip
+        d = squared_distances(x, x)
+        np.fill_diagonal(d, 0.0)
+        if self.linkage != "ward":
+            np.sqrt(d, out=d)
+        self.pairs_, heights = join_all(d, LINKAGES[self.linkage])
+        self.labels_ = cut(self.pairs_, heights, int(self.n_clusters))
+        self.distances_ = np.sqrt(np.maximum(heights, 0.0)) if self.linkage == "ward" else heights
+        return self

@@ -1,0 +1,166 @@
+"""Mini-batch k-means: k-means of a few points at a time, for data that are many or keep coming.
+
+For each point of a batch its nearest centre takes a step towards it, shorter the more points it has seen:
+
+    n_k ← n_k + 1,     μ_k ← μ_k + (x - μ_k) / n_k
+
+so that a centre is the mean of all points it has ever won. Centres that win hardly anything are moved to random points.
+
+Source: Sculley 2010; Bottou & Bengio 1995. The twin is `sklearn.cluster.MiniBatchKMeans`.
+
+Shapes: X [N, D], centres [K, D].
+In reinforcement learning: states for a table, learned while the agent plays.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClusterMixin, TransformerMixin
+from sklearn.utils import check_random_state
+
+from rlplay.compiled.cache import compiled
+from rlplay.models.common import Floats, new_points, require, training_points
+from rlplay.models.unsupervised.k_means import (
+    all_distances,
+    nearest_labels,
+    row_functions,
+    spread,
+    spread_out,
+)
+
+
+@compiled
+def step(x: Floats, labels: NDArray[np.int64], centres: Floats, counts: Floats) -> None:
+    """Move the centres [K, D] by a batch [B, D] with its labels; ``counts`` [K] are what they have won."""
+    for i in range(x.shape[0]):
+        k = labels[i]
+        counts[k] += 1.0
+        for d in range(x.shape[1]):
+            centres[k, d] += (x[i, d] - centres[k, d]) / counts[k]
+
+
+class MiniBatchKMeans(ClusterMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """k-means by mini-batches.
+
+    Args:
+        n_clusters: how many clusters, K.
+        init: ``"k-means++"``, ``"random"``, or the first centres, [K, D].
+        max_iter: most passes over the points in ``fit``.
+        batch_size: points a batch.
+        max_no_improvement: batches without a lower smoothed inertia after which ``fit`` stops; None for never.
+        reassignment_ratio: centres that have won less than this share of the winner's are moved.
+        random_state: a seed, a RandomState, or None.
+
+    Attributes:
+        cluster_centers_: float64 [K, D].
+        counts_: points won by each, float64 [K].
+        labels_: of the points of ``fit``, int64 [N].
+        inertia_: sum of squared distances to the nearest centre.
+        n_steps_: batches seen.
+    """
+
+    def __init__(
+        self, n_clusters: int = 8, *, init: Any = "k-means++", max_iter: int = 100, batch_size: int = 1024,
+        max_no_improvement: int | None = 10, reassignment_ratio: float = 0.01, random_state: Any = None,
+    ) -> None:  # fmt: skip
+        self.n_clusters = n_clusters
+        self.init = init
+        self.max_iter = max_iter
+        self.batch_size = batch_size
+        self.max_no_improvement = max_no_improvement
+        self.reassignment_ratio = reassignment_ratio
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Find the centres of X [N, D], batch by batch."""
+        x = training_points(self, X)
+        rng = self._begin(x)
+        size = min(int(self.batch_size), len(x))
+        smooth, best, waiting = None, np.inf, 0
+        for _ in range(max(self.max_iter * len(x) // size, 1)):
+            batch = x[rng.randint(len(x), size=size)]
+            inertia = self._step(batch, rng) / size
+            share = min(2.0 * size / (len(x) + 1), 1.0)
+            smooth = inertia if smooth is None else smooth * (1.0 - share) + inertia * share
+            waiting = 0 if smooth < best else waiting + 1
+            best = min(best, smooth)
+            if self.max_no_improvement is not None and waiting >= self.max_no_improvement:
+                break
+        self.n_iter_ = max(self.n_steps_ * size // len(x), 1)
+        self.labels_ = nearest_labels(x, self.cluster_centers_)
+        self.inertia_ = float(spread(x, self.cluster_centers_, self.labels_, np.empty(len(x))))
+        return self
+
+    def partial_fit(self, X: Any, y: Any = None) -> Self:
+        """Move the centres by one batch."""
+        first = not hasattr(self, "cluster_centers_")
+        x = training_points(self, X, reset=first)
+        rng = self._begin(x) if first else np.random.RandomState(self.n_steps_)
+        self._step(x, rng)
+        self.labels_ = nearest_labels(x, self.cluster_centers_)
+        self.inertia_ = float(spread(x, self.cluster_centers_, self.labels_, np.empty(len(x))))
+        return self
+
+    def _begin(self, x: Floats) -> np.random.RandomState:
+        require(
+            self,
+            n_clusters=(self.n_clusters >= 1, "1 or more"),
+            max_iter=(self.max_iter >= 1, "1 or more"),
+            batch_size=(self.batch_size >= 1, "1 or more"),
+            reassignment_ratio=(0 <= self.reassignment_ratio < 1, "from 0 to below 1"),
+        )
+        if len(x) < self.n_clusters:
+            raise ValueError(f"n_samples={len(x)} should be >= n_clusters={self.n_clusters}.")
+        rng: np.random.RandomState = check_random_state(self.random_state)
+        if isinstance(self.init, str):
+            if self.init not in ("k-means++", "random"):
+                raise ValueError(f"init={self.init!r} is not 'k-means++', 'random' or an array of centres.")
+            sample = x[rng.permutation(len(x))[: max(3 * self.batch_size, 3 * self.n_clusters)]]
+            centres = (
+                spread_out(sample, self.n_clusters, rng) if self.init == "k-means++" else sample[: self.n_clusters]
+            )
+        else:
+            centres = np.array(self.init, np.float64)
+            if centres.shape != (self.n_clusters, x.shape[1]):
+                raise ValueError(f"init has shape {centres.shape} and should have {(self.n_clusters, x.shape[1])}.")
+        self.cluster_centers_ = np.ascontiguousarray(centres)
+        self.counts_, self.n_steps_ = np.zeros(self.n_clusters), 0
+        return rng
+
+    def _step(self, batch: Floats, rng: np.random.RandomState) -> float:
+        """One batch; returns its inertia before the step."""
+        labels = nearest_labels(batch, self.cluster_centers_)
+        inertia = float(spread(batch, self.cluster_centers_, labels, np.empty(len(batch))))
+        step(batch, labels, self.cluster_centers_, self.counts_)
+        self.n_steps_ += 1
+        rare = self.counts_ < self.reassignment_ratio * self.counts_.max()
+        if self.n_steps_ % 10 == 0 and rare.any() and rare.sum() <= len(batch) // 2:
+            self.cluster_centers_[rare] = batch[rng.choice(len(batch), rare.sum(), replace=False)]
+            self.counts_[rare] = self.counts_[~rare].min()
+        return inertia
+
+    def predict(self, X: Any) -> NDArray[np.int64]:
+        """The label of the nearest centre, int64 [N]."""
+        x = new_points(self, X)
+        return nearest_labels(x, self.cluster_centers_)
+
+    def transform(self, X: Any) -> Floats:
+        """Distances to the centres, float64 [N, K]."""
+        x = new_points(self, X)
+        return all_distances(x, self.cluster_centers_)
+
+    def score(self, X: Any, y: Any = None) -> float:
+        """Minus the inertia of X."""
+        x = new_points(self, X)
+        return -float(spread(x, self.cluster_centers_, nearest_labels(x, self.cluster_centers_), np.empty(len(x))))
+
+    def row_function(self, method: str) -> Any:
+        """The compiled function of one row for ``predict`` or ``transform`` (`rlplay.estimators.RowFunction`)."""
+        return row_functions[method], (self.cluster_centers_,)
+
+    @property
+    def _n_features_out(self) -> int:
+        return int(self.cluster_centers_.shape[0])

@@ -1,0 +1,73 @@
+"""An adapter: clusterings of fixed points (hierarchical, DBSCAN) answer for new ones by the nearest centroid.
+
+Some clusterings say nothing of points that they were not fitted on. Here each cluster is represented by the mean of its
+members, and a new point belongs to the nearest; noise is left out.
+
+Source: Tibshirani, Hastie, Narasimhan & Chu 2002 (nearest centroids).
+
+Shapes: X [N, D], centroids [K, D].
+In reinforcement learning: any clustering as states of a table.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClusterMixin, TransformerMixin, clone
+
+from rlplay.models.common import Floats, new_points, training_points
+from rlplay.models.unsupervised.hierarchical import AgglomerativeClustering
+from rlplay.models.unsupervised.k_means import all_distances, nearest_labels, row_functions
+
+
+class NearestCentroidClusterer(ClusterMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """Any clusterer with ``fit_predict``, made to answer for new points.
+
+    Args:
+        clusterer: the clustering, ours or the library's; None for `AgglomerativeClustering(8)`.
+
+    Attributes:
+        clusterer_: the fitted clustering.
+        cluster_centers_: centroids, float64 [K, D].
+        labels_: of the training points, as the clustering gave them, int64 [N].
+    """
+
+    def __init__(self, clusterer: Any = None) -> None:
+        self.clusterer = clusterer
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Cluster X [N, D] and find the centroids.
+
+        Raises:
+            ValueError: all points are noise.
+        """
+        x = training_points(self, X, ensure_min_samples=2)
+        self.clusterer_ = clone(self.clusterer) if self.clusterer is not None else AgglomerativeClustering(
+            min(8, len(x))
+        )  # fmt: skip
+        self.labels_ = np.asarray(self.clusterer_.fit_predict(x), np.int64)
+        names = np.unique(self.labels_[self.labels_ >= 0])
+        if len(names) == 0:
+            raise ValueError(f"{type(self.clusterer_).__name__} found no cluster: all {len(x)} samples are noise.")
+        self.cluster_centers_ = np.array([x[self.labels_ == name].mean(axis=0) for name in names])
+        return self
+
+    def predict(self, X: Any) -> NDArray[np.int64]:
+        """The nearest centroid of each point, int64 [N]."""
+        x = new_points(self, X)
+        return nearest_labels(x, self.cluster_centers_)
+
+    def transform(self, X: Any) -> Floats:
+        """Distances to the centroids, [N, K]."""
+        x = new_points(self, X)
+        return all_distances(x, self.cluster_centers_)
+
+    def row_function(self, method: str) -> Any:
+        """The compiled function of one row for ``predict`` or ``transform`` (`rlplay.estimators.RowFunction`)."""
+        return row_functions[method], (self.cluster_centers_,)
+
+    @property
+    def _n_features_out(self) -> int:
+        return int(self.cluster_centers_.shape[0])
