@@ -342,9 +342,10 @@ def _unpacked(value: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> A
     if "array" in value:
         return arrays[str(value["array"])]
     if "record" in value:
+        from rlplay.models.kd_tree import KDTree
         from rlplay.models.supervised.trees import Trees
 
-        return {"Trees": Trees}[value["record"]](*(_unpacked(one, arrays) for one in value["parts"]))
+        return {"Trees": Trees, "KDTree": KDTree}[value["record"]](*(_unpacked(one, arrays) for one in value["parts"]))
     if "list" in value:
         return [_unpacked(one, arrays) for one in value["list"]]
     if "tuple" in value:

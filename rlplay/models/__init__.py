@@ -1,1 +1,22 @@
-"""Models from scratch with scikit-learn's API: they swap with its own, alone, in pipelines and inside agents."""
+"""Models from scratch, with scikit-learn's estimator API, each beside its library twin.
+
+* ``supervised``: regression and classification.
+* ``unsupervised``: clusters, directions, scales, and the bases of reinforcement learning.
+* ``twins``: which estimator of scikit-learn is whose twin.
+* ``common``, ``kernels``, ``kd_tree``, ``lbfgs``: what several models share.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rlplay.models.twins import twin as twin
+
+
+def __getattr__(name: str) -> Any:
+    if name != "twin":
+        raise AttributeError(f"module 'rlplay.models' has no attribute {name!r}")
+    from rlplay.models.twins import twin
+
+    return twin

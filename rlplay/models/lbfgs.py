@@ -38,7 +38,7 @@ def direction(gradient: Floats, pairs: list[tuple[Floats, Floats]]) -> Floats:
 def line_search(
     f: Objective, x: Floats, value: float, gradient: Floats, step: Floats, length: float
 ) -> tuple[float, float, Floats] | None:
-    """A length along the step that keeps Wolfe's conditions, with value and gradient there; None where none is found."""
+    """A length along the step that keeps Wolfe's conditions, with value and gradient there; None for none."""
     slope = float(gradient @ step)
     low, high = 0.0, np.inf
     for _ in range(40):

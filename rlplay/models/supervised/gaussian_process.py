@@ -7,7 +7,8 @@ variance ν on what is seen. Given the points, the value at x* is normal with
 
 both from one Cholesky factor L of K + ν I. The length ℓ, σ² and ν are those under which the data are likeliest:
 
-    ln p(y) = -1/2 yᵀ a - Σ_i ln L_ii - N/2 ln 2π,   ∂ ln p / ∂θ = 1/2 tr((a aᵀ - (K + ν I)⁻¹) ∂K/∂θ),   a = (K + ν I)⁻¹ y
+    ln p(y) = -1/2 yᵀ a - Σ_i ln L_ii - N/2 ln 2π,      a = (K + ν I)⁻¹ y
+    ∂ ln p / ∂θ = 1/2 tr((a aᵀ - (K + ν I)⁻¹) ∂K/∂θ)
 
 found by L-BFGS in the logarithms of all three.
 

@@ -1,7 +1,7 @@
 """Histogram gradient boosting: small trees added up, each correcting what the sum so far gets wrong.
 
-A loss L(y, F) is lowered by adding a tree to F that follows its negative gradient. With g and h the first two derivatives
-of the loss at each point, a leaf with sums G and H is best answered by, and a split is worth,
+A loss L(y, F) is lowered by adding a tree to F that follows its negative gradient. With g and h the first two
+derivatives of the loss at each point, a leaf with sums G and H is best answered by, and a split is worth,
 
     value = -G / (H + λ)            gain = G_l² / (H_l + λ) + G_r² / (H_r + λ) - G² / (H + λ)
 
@@ -250,9 +250,10 @@ def boost(model: Any, x: Floats, scores: Floats, derivatives: Any, constant: boo
         g, h = derivatives(scores)
         for k in range(scores.shape[1]):
             column = np.ascontiguousarray(scores[:, k])
+            first, second = np.ascontiguousarray(g[:, k]), np.ascontiguousarray(h[:, k])
             trees.append(grow(
-                bins, counts, edges, np.ascontiguousarray(g[:, k]), np.ascontiguousarray(h[:, k]), constant, int(leaves),
-                int(depth), int(model.min_samples_leaf), float(model.l2_regularization), float(model.learning_rate),
+                bins, counts, edges, first, second, constant, int(leaves), int(depth),
+                int(model.min_samples_leaf), float(model.l2_regularization), float(model.learning_rate),
                 column,
             ))  # fmt: skip
             scores[:, k] = column

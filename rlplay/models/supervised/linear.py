@@ -11,7 +11,7 @@ Source: Gauss 1809; Hoerl & Kennard 1970; Hastie, Tibshirani & Friedman 2009, se
 `sklearn.linear_model.LinearRegression` and `sklearn.linear_model.Ridge`.
 
 Shapes: X [N, D], y [N] or [N, K], w [D] or [K, D].
-In reinforcement learning: values that are linear in features (LSTD, LSPI, fitted Q iteration), linear models of a world.
+In reinforcement learning: values that are linear in features (LSTD, LSPI, fitted Q iteration), models of a world.
 """
 
 from __future__ import annotations

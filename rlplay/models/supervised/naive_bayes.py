@@ -79,7 +79,7 @@ class GaussianNB(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def joint_log_likelihood(self, x: Floats) -> Floats:
-        """ln p(k) + Σ_d ln N(x_d; μ_kd, σ²_kd), [N, K]."""
+        """The logarithms ln p(k) + Σ_d ln N(x_d; μ_kd, σ²_kd), [N, K]."""
         out = np.empty((len(x), len(self.classes_)))
         for k in range(len(self.classes_)):
             spread = np.log(2 * np.pi * self.var_[k]).sum()

@@ -117,7 +117,7 @@ def descend(model: Any, x: Floats, y: Floats, w: Floats, b: Floats, rng: Any, ep
     best, waiting, t = math.inf, 0, model.t_
     order = np.arange(len(x))
     epoch = 0
-    for epoch in range(1, epochs + 1):  # noqa: B007 - the number of passes is reported
+    for epoch in range(1, epochs + 1):
         if model.shuffle:
             rng.shuffle(order)
         total, t = one_epoch(
@@ -126,8 +126,8 @@ def descend(model: Any, x: Floats, y: Floats, w: Floats, b: Floats, rng: Any, ep
         )  # fmt: skip
         if not np.isfinite(w).all() or not np.isfinite(b).all():
             raise ValueError(
-                "Floating-point under-/overflow occurred at epoch #{}. Scaling input data with StandardScaler or "
-                "MinMaxScaler, or a smaller eta0, might help.".format(epoch)
+                f"Floating-point under-/overflow occurred at epoch #{epoch}. Scaling input data with StandardScaler or "
+                "MinMaxScaler, or a smaller eta0, might help."
             )
         waiting = waiting + 1 if model.tol is not None and total > best - model.tol * len(x) else 0
         best = min(best, total)
@@ -351,7 +351,7 @@ class SGDClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """The class of each point [N]."""
         return decided(self, decide(self, X))
 
-    @available_if(lambda self: self.loss == "log_loss")
+    @available_if(lambda self: self.loss == "log_loss")  # type: ignore[untyped-decorator]
     def predict_proba(self, X: Any) -> Floats:
         """With the logistic loss: the probability of each class, [N, K]; several classes are normalised."""
         each = 1.0 / (1.0 + np.exp(-decide(self, X)))

@@ -5,8 +5,8 @@ In the dual each point has a weight α_i; most of them end at 0, the others are 
     minimise  1/2 Σ_ij α_i α_j y_i y_j k(x_i, x_j) - Σ_i α_i      with  0 <= α_i <= C,  Σ_i α_i y_i = 0
 
 Sequential minimal optimisation takes two weights at a time, the smallest step that keeps the equation, for which the
-minimum has a closed form. The pair is the one that promises most: i violates the conditions of optimality most, j lowers
-the objective most by a second-order estimate (Fan, Chen & Lin 2005). It stops when no pair violates them by ``tol``.
+minimum has a closed form. The pair is the one that promises most: i violates the conditions of optimality most, j
+lowers the objective most by a second-order estimate. It stops when no pair violates them by ``tol``.
 
     f(x) = Σ_i α_i y_i k(x_i, x) + b,      the class is its sign; several classes vote in pairs
 
@@ -41,8 +41,8 @@ def solve(
     """Take pairs until no pair violates the conditions by ``tol``; α, v, up and low in place.
 
     ``k`` holds rows of the kernel matrix, row i at ``slot[i]``. v_i = -y_i ∂/∂α_i of the objective; ``up`` and ``low``
-    mark where y_i α_i may still grow and shrink. At the optimum max v over ``up`` is min v over ``low``. Returns how many
-    steps were taken, and the row that is missing to go on, -1 when done.
+    mark where y_i α_i may still grow and shrink. At the optimum max v over ``up`` is min v over ``low``. Returns how
+    many steps were taken, and the row that is missing to go on, -1 when done.
     """
     n = y.shape[0]
     for step in range(most):
@@ -101,8 +101,8 @@ def train_pair(model: Any, x: Floats, y: Floats, gamma: float) -> tuple[Floats, 
         return gram(model.kernel, x[numbers], x, gamma, model.degree, model.coef0)
 
     if n <= _WHOLE:
-        k = rows(slice(None))
-        diagonal, k, slot = np.diagonal(k).copy(), k.astype(np.float32), np.arange(n)
+        whole = rows(slice(None))
+        diagonal, k, slot = np.diagonal(whole).copy(), whole.astype(np.float32), np.arange(n)
     else:
         k, slot = np.empty((min(_ROWS, n), n), np.float32), np.full(n, -1)
         diagonal = np.ones(n) if model.kernel == "rbf" else np.array([float(rows([i])[0, i]) for i in range(n)])
@@ -174,13 +174,13 @@ class SVC(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def _pairs(self, X: Any) -> Floats:
-        """f of each pair of classes, [N, K (K - 1) / 2]; above 0 for the second of the pair."""
+        """F of each pair of classes, [N, K (K - 1) / 2]; above 0 for the second of the pair."""
         x = new_points(self, X)
         kernel = gram(self.kernel, x, self.support_vectors_, self.gamma_, self.degree, self.coef0)
         return kernel @ self.dual_coef_.T + self.intercept_
 
     def decision_function(self, X: Any) -> Floats:
-        """f for two classes [N]; for more the votes of each class, ties broken by how sure they are, [N, K]."""
+        """F for two classes [N]; for more the votes of each class, ties broken by how sure they are, [N, K]."""
         f = self._pairs(X)
         if len(self.classes_) == 2:
             return f[:, 0]

@@ -364,7 +364,7 @@ def grow_randomly(
 
 @compiled
 def repeated(order: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.int64]:
-    """An order [D, N] in which each point occurs as often as ``counts`` [N] says: a bootstrap sample, sorted already."""
+    """An order [D, N] in which each point occurs as often as ``counts`` [N] says: a sorted bootstrap sample."""
     out = np.empty((order.shape[0], counts.sum()), np.int64)
     for f in range(order.shape[0]):
         place = 0

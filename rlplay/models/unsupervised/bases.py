@@ -1,8 +1,8 @@
 """Bases of reinforcement learning: tiles, waves and bumps laid over a box of states.
 
-Tile coding: several grids over the box, each shifted by a part of a tile; of each grid the one tile that holds the point
-is 1. Points in the same tiles share what is learned. Grid t is shifted by t (1, 3, 5, ...) / T of a tile, odd numbers a
-column, so that no direction is preferred.
+Tile coding: several grids over the box, each shifted by a part of a tile; of each grid the one tile that holds the
+point is 1. Points in the same tiles share what is learned. Grid t is shifted by t (1, 3, 5, ...) / T of a tile, odd
+numbers a column, so that no direction is preferred.
 
 Fourier basis: cos(π c · x) for all whole c up to an order, with x scaled to 0..1.
 
@@ -14,7 +14,7 @@ Source: Albus 1981, Sutton & Barto 2e, sections 9.5.2 to 9.5.5 (tiles shifted af
 Osentoski & Thomas 2011 (Fourier). scikit-learn has no twins; `sklearn.preprocessing.KBinsDiscretizer` is one grid.
 
 Shapes: X [N, D], features [N, F].
-In reinforcement learning: features for linear values; with tiles a step costs T additions, however many tiles there are.
+In reinforcement learning: features for linear values; with tiles a step costs T additions, however many there are.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def active_tiles(x: Floats, low: Floats, width: Floats, tiles: NDArray[np.int64]
         number = 0
         for d in range(x.shape[0]):
             shift = (t * (2 * d + 1)) % grids / grids
-            place = int(math.floor((x[d] - low[d]) / width[d] + shift))
+            place = math.floor((x[d] - low[d]) / width[d] + shift)
             number = number * tiles[d] + min(max(place, 0), tiles[d] - 1)
         out[t] = t * size + number
 
@@ -128,8 +128,8 @@ class TileCoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         counts = per_column(self.n_tiles, x.shape[1], "n_tiles")
         self.width_, self.tiles_ = (self.high_ - self.low_) / counts, counts + (self.n_tilings > 1)
         if self.n_tilings * math.prod(self.tiles_.tolist()) > _MOST:
-            raise ValueError(f"{self.n_tilings} grids of {' x '.join(map(str, self.tiles_))} tiles are more than {_MOST:,}"
-                             " features: take fewer tiles or columns.")  # fmt: skip
+            grids = f"{self.n_tilings} grids of {' x '.join(map(str, self.tiles_))} tiles"
+            raise ValueError(f"{grids} are more than {_MOST:,} features: take fewer tiles or columns.")
         self.n_features_ = int(self.n_tilings * math.prod(self.tiles_.tolist()))
         return self
 

@@ -54,7 +54,7 @@ def precision_factors(covariances: Floats) -> Floats:
 
 
 def log_densities(x: Floats, means: Floats, factors: Floats) -> Floats:
-    """ln N(x_i; μ_k, Σ_k), [N, K]."""
+    """Ln N(x_i; μ_k, Σ_k), [N, K]."""
     n, d = x.shape
     if factors.ndim == 2:
         precisions = factors**2
@@ -197,7 +197,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         return self.fit(X).predict(X)
 
     def score_samples(self, X: Any) -> Floats:
-        """ln p(x) of each point, [N]."""
+        """Ln p(x) of each point, [N]."""
         x = new_points(self, X)
         with np.errstate(divide="ignore"):
             logs = log_densities(x, self.means_, self.precisions_cholesky_) + np.log(self.weights_)

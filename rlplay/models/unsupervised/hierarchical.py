@@ -70,7 +70,7 @@ def join_all(d: Floats, kind: int) -> tuple[NDArray[np.int64], Floats]:
         low, high = min(a, b), max(a, b)
         pairs[step, 0], pairs[step, 1], heights[step] = low, high, best
         for c in range(n):
-            if alive[c] and c != a and c != b:
+            if alive[c] and c not in (a, b):
                 value = _joined(kind, d[low, c], d[high, c], best, sizes[low], sizes[high], sizes[c])
                 d[low, c] = d[c, low] = value
         sizes[low] += sizes[high]

@@ -82,8 +82,8 @@ class FastICA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             change = float(np.abs(np.abs((new * w).sum(axis=1)) - 1.0).max())
             w, self.n_iter_ = new, self.n_iter_ + 1
         if change >= self.tol:
-            warnings.warn("FastICA did not converge. Consider increasing tolerance or the maximum number of iterations.",
-                          ConvergenceWarning, stacklevel=2)  # fmt: skip
+            words = "FastICA did not converge. Consider increasing tolerance or the maximum number of iterations."
+            warnings.warn(words, ConvergenceWarning, stacklevel=2)
         unmix = w @ whiten
         deviation = ((x - self.mean_) @ unmix.T).std(axis=0)
         self.components_ = unmix / np.where(deviation > 0, deviation, 1.0)[:, None]

@@ -111,14 +111,18 @@ def assign(
         for i in range(scores.shape[0]):
             for k in range(n_clusters):
                 scores[i, k] = half[k] - scores[i, k]
-            a, b, c, d = np.float32(np.inf), np.float32(np.inf), np.float32(np.inf), np.float32(np.inf)
+            a: Any = np.float32(np.inf)
+            b: Any = a
+            c: Any = a
+            e: Any = a
             for k in range(0, n_clusters - 3, 4):  # four minima side by side: none waits for another
                 a, b = min(a, scores[i, k]), min(b, scores[i, k + 1])
-                c, d = min(c, scores[i, k + 2]), min(d, scores[i, k + 3])
+                c, e = min(c, scores[i, k + 2]), min(e, scores[i, k + 3])
             for k in range(n_clusters // 4 * 4, n_clusters):
                 a = min(a, scores[i, k])
-            best = min(min(a, b), min(c, d))
-            limit, close, label = best + slack, 0, 0
+            best = min(a, b, c, e)
+            limit: Any = best + slack
+            close, label = 0, 0
             for k in range(n_clusters):
                 close += scores[i, k] <= limit
             if close == 1 and slack < np.inf:
@@ -259,7 +263,7 @@ class KMeans(ClusterMixin, TransformerMixin, BaseEstimator):  # type: ignore[mis
         self.tol = tol
         self.random_state = random_state
 
-    def fit(self, X: Any, y: Any = None) -> Self:  # noqa: N803 - scikit-learn's name
+    def fit(self, X: Any, y: Any = None) -> Self:
         """Find the centres of X [N, D].
 
         Raises:
@@ -279,16 +283,16 @@ class KMeans(ClusterMixin, TransformerMixin, BaseEstimator):  # type: ignore[mis
         self.cluster_centers_, self.labels_, self.inertia_, self.n_iter_ = best
         return self
 
-    def predict(self, X: Any) -> NDArray[np.int64]:  # noqa: N803
+    def predict(self, X: Any) -> NDArray[np.int64]:
         """The label of the nearest centre, int64 [N]."""
         x = self._check(X)
         return nearest_labels(x, self.cluster_centers_)
 
-    def transform(self, X: Any) -> NDArray[np.float64]:  # noqa: N803
+    def transform(self, X: Any) -> NDArray[np.float64]:
         """Distances to the centres, float64 [N, K]."""
         return all_distances(self._check(X), self.cluster_centers_)
 
-    def score(self, X: Any, y: Any = None) -> float:  # noqa: N803
+    def score(self, X: Any, y: Any = None) -> float:
         """Minus the inertia of X."""
         x = self._check(X)
         labels = nearest_labels(x, self.cluster_centers_)
@@ -302,7 +306,7 @@ class KMeans(ClusterMixin, TransformerMixin, BaseEstimator):  # type: ignore[mis
     def _n_features_out(self) -> int:
         return int(self.cluster_centers_.shape[0])
 
-    def _check(self, X: Any) -> NDArray[np.float64]:  # noqa: N803
+    def _check(self, X: Any) -> NDArray[np.float64]:
         check_is_fitted(self)
         return validate_data(self, X, dtype=np.float64, order="C", reset=False)
 

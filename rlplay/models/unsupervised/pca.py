@@ -83,7 +83,7 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # 
         self.n_components = n_components
         self.whiten = whiten
 
-    def fit(self, X: Any, y: Any = None) -> Self:  # noqa: N803 - scikit-learn's name
+    def fit(self, X: Any, y: Any = None) -> Self:
         """Find the directions of X [N, D].
 
         Raises:
@@ -103,13 +103,13 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # 
         self.noise_variance_ = float(variance[k:].mean()) if k < len(s) else 0.0
         return self
 
-    def transform(self, X: Any) -> NDArray[np.float64]:  # noqa: N803
+    def transform(self, X: Any) -> NDArray[np.float64]:
         """The codes of X, float64 [N, K]."""
         check_is_fitted(self)
         x = validate_data(self, X, dtype=np.float64, reset=False)
         return (x - self.mean_) @ self.directions().T
 
-    def inverse_transform(self, Z: Any) -> NDArray[np.float64]:  # noqa: N803
+    def inverse_transform(self, Z: Any) -> NDArray[np.float64]:
         """The points of codes Z [N, K], float64 [N, D]; exact where all directions were kept."""
         check_is_fitted(self)
         scale = np.sqrt(self.explained_variance_) if self.whiten else 1.0

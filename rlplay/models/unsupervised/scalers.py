@@ -102,8 +102,10 @@ class StandardScaler(Scaler, OneToOneFeatureMixin, TransformerMixin, BaseEstimat
             self.mean_ = (n * self.mean_ + m * mean) / (n + m)
         self.n_samples_seen_ = n + m
         self.shift_ = self.mean_ if self.with_mean else np.zeros_like(self.mean_)
-        deviation = np.sqrt(self.var_)
-        self.scale_ = sizes(deviation, self.mean_) if self.with_std else np.ones_like(deviation)
+        eps, seen = np.finfo(np.float64).eps, self.n_samples_seen_
+        constant = self.var_ <= seen * eps * self.var_ + (seen * self.mean_ * eps) ** 2  # but for rounding
+        deviation = np.where(constant, 1.0, np.sqrt(self.var_))
+        self.scale_ = deviation if self.with_std else np.ones_like(deviation)
         return self
 
 
@@ -133,9 +135,8 @@ class MinMaxScaler(Scaler, OneToOneFeatureMixin, TransformerMixin, BaseEstimator
     def _add(self, x: Floats, *, first: bool) -> Self:
         low, high = self.feature_range
         require(self, feature_range=(low < high, "a pair with the lower number first"))
-        least, most = x.min(axis=0), x.max(axis=0)
-        self.data_min_ = least if first else np.minimum(least, self.data_min_)
-        self.data_max_ = most if first else np.maximum(most, self.data_max_)
+        self.data_min_: Floats = x.min(axis=0) if first else np.minimum(x.min(axis=0), self.data_min_)
+        self.data_max_: Floats = x.max(axis=0) if first else np.maximum(x.max(axis=0), self.data_max_)
         self.scale_ = sizes(self.data_max_ - self.data_min_, self.data_max_) / (high - low)
         self.shift_ = self.data_min_ - low * self.scale_
         return self

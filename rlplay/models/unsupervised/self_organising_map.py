@@ -10,7 +10,7 @@ settles.
 Source: Kohonen 1982; Bishop 2006, section 12.4.4. scikit-learn has no twin.
 
 Shapes: X [N, D], units w [K, D] with K = rows * columns, places g [K, 2].
-In reinforcement learning: states for a table that keep their neighbourhood (Smith 2002), and a picture of a state space.
+In reinforcement learning: states for a table that keep their neighbourhood (Smith 2002); a picture of a state space.
 """
 
 from __future__ import annotations
