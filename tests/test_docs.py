@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BIN = Path(sys.executable).parent
 
 
@@ -22,7 +22,7 @@ def blocks(language: str) -> list[pytest.param]:
     found = []
     for page in PAGES:
         for number, block in enumerate(re.findall(rf"```{language}\n(.*?)```", page.read_text(encoding="utf-8"), re.S)):
-            found.append(pytest.param(block, id=f"{page.name}-{number}"))
+            found.append(pytest.param(block, id=f"{page.relative_to(ROOT)}-{number}"))
     return found
 
 
@@ -93,6 +93,23 @@ def test_examples_run_and_are_short(script, tmp_path):
     run([sys.executable, str(script)], tmp_path)
 
 
+def excerpts() -> list[pytest.param]:
+    """Lines of our files that a page quotes: blocks ```py FILE."""
+    found = []
+    for page in PAGES:
+        for file, lines in re.findall(r"```py (\S+)\n(.*?)```", page.read_text(encoding="utf-8"), re.S):
+            found.append(pytest.param(file, lines, id=f"{page.stem}-{file}"))
+    return found
+
+
+@pytest.mark.parametrize(("file", "lines"), excerpts())
+def test_quoted_lines_are_those_of_the_file(file, lines):
+    def plain(text):
+        return "\n".join(line.strip() for line in text.splitlines() if line.strip())
+
+    assert plain(lines) in plain((ROOT / file).read_text(encoding="utf-8"))
+
+
 def test_links_lead_somewhere():
     for page in PAGES:
         for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
@@ -110,7 +127,14 @@ def test_links_lead_somewhere():
         "agents.reinforce",
         "agents.sb3",
         "rlplay.models.supervised.decision_tree",
+        "rlplay.models.supervised.elastic_net",
         "rlplay.models.supervised.extra_trees",
+        "rlplay.models.supervised.linear",
+        "rlplay.models.supervised.logistic",
+        "rlplay.models.supervised.neighbors",
+        "rlplay.models.supervised.polynomial",
+        "rlplay.models.twins",
+        "rlplay.models.unsupervised.scalers",
         "rlplay.models.unsupervised.k_means",
         "rlplay.models.unsupervised.pca",
         "rlplay",

@@ -214,6 +214,12 @@ def _check_env(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the first episode (default: 0)")
 
 
+def _models(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("action", nargs="?", default="list", choices=["list", "show", "compare"], help="default: list")
+    verb.add_argument("name", nargs="?", metavar="ID", help="a model, e.g. k-means")
+    verb.add_argument("-o", "--output", type=Path, metavar="FILE", help="picture of compare (default: ID.png)")
+
+
 _VERBS = {
     "demo": ("demo", "see an agent learn, in under a minute", _demo),
     "train": ("train", "train an agent in an environment", _train),
@@ -224,6 +230,7 @@ _VERBS = {
     "replay": ("replay", "show a recorded episode again, or verify it", _replay),
     "check-env": ("check_env", "check an environment of your own: 2000 steps, replay, misuse, pictures", _check_env),
     "list": ("listing", "what is there: agents, environments, models, runs", _list),
+    "models": ("models", "the models from scratch; one in full; one beside scikit-learn's", _models),
     "figure": ("figure", "a figure of the textbook, computed anew: a picture and a table", _figure),
     "show": ("show", "the idea, the equation, the hyperparameters and the file of an agent", _show),
 }

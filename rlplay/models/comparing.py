@@ -79,7 +79,10 @@ def kind_of(estimator: Any) -> str:
 
 
 def data_sets(kind: str) -> dict[str, Data]:
-    """The real data that come with scikit-learn, standardised, for a kind of model."""
+    """The real data that come with scikit-learn, standardised, for a kind of model.
+
+    Rounded to float32, which is what scikit-learn's trees see: a value that equals a threshold falls to the same side.
+    """
     from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_iris, load_wine
 
     loaders = {"diabetes": load_diabetes} if kind == "regressor" else {
@@ -88,7 +91,8 @@ def data_sets(kind: str) -> dict[str, Data]:
     found = {}
     for name, load in loaders.items():
         x, y = load(return_X_y=True)
-        found[name] = ((x - x.mean(axis=0)) / np.where(x.std(axis=0) > 0, x.std(axis=0), 1.0), y)
+        x = (x - x.mean(axis=0)) / np.where(x.std(axis=0) > 0, x.std(axis=0), 1.0)
+        found[name] = (x.astype(np.float32).astype(np.float64), y)
     return found
 
 

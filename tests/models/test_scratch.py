@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 
+import matplotlib.image
 import numpy as np
 import pytest
 import sklearn.linear_model
@@ -16,10 +18,12 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.utils.estimator_checks import check_estimator
 
 from rlplay import registry
+from rlplay.cli import main
 from rlplay.errors import CheckpointError, UsageError
-from rlplay.estimators import model_class, over_rows, pack, row_function, unpack
+from rlplay.estimators import LIBRARY, model_class, over_rows, pack, row_function, unpack
 from rlplay.models import twin
 from rlplay.models.comparing import CHANCE, PARITY, Parity, data_sets, five_fold, kind_of, pair, parity
+from rlplay.models.pictures import draw
 from rlplay.models.supervised import (
     SVC,
     GaussianProcessRegressor,
@@ -182,6 +186,29 @@ def test_files_hold_arrays_and_give_the_same_answers(model_id):
             assert np.array_equal(getattr(model, method)(x), getattr(again, method)(x))
 
 
+@pytest.mark.parametrize("name", sorted(set(LIBRARY) - {"sklearn/pipeline", "sklearn/kernel-centerer"}))
+def test_the_librarys_estimators_come_back_from_arrays(name):
+    """A fixed list of scikit-learn's: to the bit, and with nothing but arrays and JSON in between."""
+    x = np.random.default_rng(0).normal(size=(200, 3))
+    model = model_class(name)()
+    if "n_estimators" in model.get_params():
+        model.set_params(n_estimators=3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model.fit(x, (x[:, 0] > 0).astype(int))
+    arrays: dict = {}
+    again = unpack(json.loads(json.dumps(pack(model, arrays, "m"))), arrays)
+    for method in ("predict", "transform", "predict_proba"):
+        if hasattr(model, method):
+            assert np.array_equal(getattr(model, method)(x), getattr(again, method)(x))
+
+
+def test_a_library_estimator_that_no_array_can_hold_is_refused_with_the_reason():
+    x = np.random.default_rng(0).normal(size=(50, 3))
+    with pytest.raises(CheckpointError, match="_loss_function_ is a Hinge"):
+        pack(sklearn.linear_model.SGDClassifier().fit(x, (x[:, 0] > 0).astype(int)), {}, "m")
+
+
 def test_a_file_whose_nodes_lead_outside_is_refused():
     x = np.random.default_rng(0).normal(size=(100, 2))
     for model in (RandomForestClassifier(2), HistGradientBoostingRegressor(max_iter=3)):
@@ -342,3 +369,35 @@ def test_learning_bit_by_bit_equals_learning_at_once():
         if model_id == "gaussian-nb":
             whole.var_ += parts.epsilon_ - whole.epsilon_  # the smoothing follows the first batch
         assert np.allclose(getattr(whole, method)(x), getattr(parts, method)(x), atol=1e-6)
+
+
+# On the command line, and as pictures.
+
+
+@pytest.mark.parametrize("model_id", OURS)
+def test_show_and_pictures(model_id, tmp_path, capsys):
+    assert main(["models", "show", model_id]) == 0
+    shown = capsys.readouterr().out
+    assert "In reinforcement learning" in shown
+    assert "Source:" in shown
+    draw(model_id, tmp_path / "picture.png")
+    image = matplotlib.image.imread(tmp_path / "picture.png")
+    assert len(np.unique(image.reshape(-1, image.shape[2]), axis=0)) > 20
+
+
+def test_list_and_compare(tmp_path, capsys):
+    assert main(["models"]) == 0
+    listed = capsys.readouterr().out
+    assert "gradient-boosting" in listed
+    assert "no twin" in listed
+    for model_id in ("ridge", "k-means", "pca"):
+        path = tmp_path / f"{model_id}.png"
+        assert main(["models", "compare", model_id, "-o", str(path)]) == 0
+        out = capsys.readouterr().out
+        assert "the same answers" in out
+        assert path.exists()
+    for words in (["compare"], ["show", "k-maens"], ["compare", "tile-coding"]):
+        assert main(["models", *words]) == 2
+    assert "Did you mean k-means?" in capsys.readouterr().err
+    with pytest.raises(UsageError, match="cannot be written"):
+        draw("ridge", tmp_path / "picture.xyz")

@@ -31,7 +31,7 @@ class DecisionTreeRegressor(NumberTrees, RegressorMixin, BaseEstimator):  # type
         min_samples_split: fewest points of a node that is divided.
         min_samples_leaf: fewest points of a leaf.
         max_features: features that a split looks at: a number, a share, ``"sqrt"``, ``"log2"``, or None for all.
-        random_state: a seed, a RandomState, or None; used where not all features are looked at.
+        random_state: a seed, a RandomState, or None: which of equally good splits is taken, and the features looked at.
 
     Attributes:
         trees_: the nodes (`rlplay.models.supervised.trees.Trees`).
@@ -70,7 +70,7 @@ class DecisionTreeClassifier(ClassTrees, ClassifierMixin, BaseEstimator):  # typ
         min_samples_split: fewest points of a node that is divided.
         min_samples_leaf: fewest points of a leaf.
         max_features: features that a split looks at: a number, a share, ``"sqrt"``, ``"log2"``, or None for all.
-        random_state: a seed, a RandomState, or None; used where not all features are looked at.
+        random_state: a seed, a RandomState, or None: which of equally good splits is taken, and the features looked at.
 
     Attributes:
         classes_: the classes [K].

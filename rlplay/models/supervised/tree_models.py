@@ -75,7 +75,7 @@ def grow_trees(model: Any, x: Floats, target: NDArray[Any], n_classes: int, coun
     if kind == "random":
         return join(grow_randomly(x, y, codes, outputs, growth, rng) for rng in rngs)
     columns = np.ascontiguousarray(x.T)
-    order = np.argsort(columns, axis=1)
+    order = np.argsort(columns, axis=1).astype(np.int32)
     if not getattr(model, "bootstrap", False):
         return join(grow_sorted(columns, order.copy(), y, codes, outputs, growth, rng) for rng in rngs)
     draws = np.random.default_rng(seed)

@@ -120,15 +120,21 @@ def leaves_of(trees: Trees, x: Floats) -> NDArray[np.int64]:
 
 @compiled
 def _best_for_numbers(
-    values: Floats, points: NDArray[np.int64], y: Floats, total: float, least: int, inverse: Floats
-) -> tuple[float, int]:
-    """The best split of sorted points for numbers: score, and how many go left; minus infinity where there is none."""
-    n = points.shape[0]
+    values: Floats, order: NDArray[np.int32], f: int, start: int, end: int, y: Floats, total: float, least: int,
+    inverse: Floats,
+) -> tuple[float, int]:  # fmt: skip
+    """The best split of a node by feature f, for numbers: score, and how many go left; -infinity where there is none.
+
+    The node's points are ``order[f, start:end]``, sorted; ``inverse[n]`` is 1 / n.
+    """
+    n = end - start
     best, place, left = -np.inf, 0, 0.0
-    for i in range(n - 1):
-        left += y[points[i]]
-        if values[i + 1] > values[i]:
-            n_left = i + 1
+    after = values[f, start]
+    for i in range(start, end - 1):
+        left += y[order[f, i]]
+        here, after = after, values[f, i + 1]
+        if after > here:
+            n_left = i + 1 - start
             right = total - left
             score = left * left * inverse[n_left] + right * right * inverse[n - n_left]
             if score > best and n_left >= least and n - n_left >= least:
@@ -138,23 +144,25 @@ def _best_for_numbers(
 
 @compiled
 def _best_for_classes(
-    values: Floats, points: NDArray[np.int64], codes: NDArray[np.int64], counts: Floats, left: Floats, least: int,
-    inverse: Floats,
+    values: Floats, order: NDArray[np.int32], f: int, start: int, end: int, codes: NDArray[np.int64], counts: Floats,
+    left: Floats, least: int, inverse: Floats,
 ) -> tuple[float, int]:  # fmt: skip
     """The same for classes, with the ``counts`` of all points; ``left`` is room, [K]. Σ_k n_k² is kept up to date."""
-    n = points.shape[0]
+    n = end - start
     best, place = -np.inf, 0
     squares_left, squares_right = 0.0, 0.0
     for k in range(counts.shape[0]):
         left[k] = 0.0
         squares_right += counts[k] * counts[k]
-    for i in range(n - 1):
-        k = codes[points[i]]
+    after = values[f, start]
+    for i in range(start, end - 1):
+        k = codes[order[f, i]]
         squares_left += 2.0 * left[k] + 1.0
         squares_right -= 2.0 * (counts[k] - left[k]) - 1.0
         left[k] += 1.0
-        if values[i + 1] > values[i]:
-            n_left = i + 1
+        here, after = after, values[f, i + 1]
+        if after > here:
+            n_left = i + 1 - start
             score = squares_left * inverse[n_left] + squares_right * inverse[n - n_left]
             if score > best and n_left >= least and n - n_left >= least:
                 best, place = score, n_left
@@ -197,7 +205,7 @@ def _random_split(
 
 
 @compiled
-def _summary(points: NDArray[np.int64], y: Floats, codes: NDArray[np.int64], sums: Floats, value: Floats) -> bool:
+def _summary(points: NDArray[Any], y: Floats, codes: NDArray[np.int64], sums: Floats, value: Floats) -> bool:
     """Sums and means of a node's targets, into ``sums`` and ``value`` [K]; whether they are all the same."""
     n = points.shape[0]
     for k in range(sums.shape[0]):
@@ -228,19 +236,20 @@ def _shuffled(features: NDArray[np.int64], k: int, rng: NDArray[np.uint64]) -> i
 
 @compiled
 def grow_sorted(
-    x: Floats, order: NDArray[np.int64], y: Floats, codes: NDArray[np.int64], n_classes: int, growth: Growth,
+    x: Floats, order: NDArray[np.int32], y: Floats, codes: NDArray[np.int64], n_classes: int, growth: Growth,
     rng: NDArray[np.uint64],
 ) -> Grown:  # fmt: skip
     """Grow one tree by the best splits.
 
     Args:
         x: the points, float64 [D, N0], a row a feature.
-        order: the points to learn from in the order of each feature, int64 [D, N]; a point may occur several times.
+        order: the points to learn from in the order of each feature, int32 [D, N]; used up. A point may occur several
+            times.
         y: their targets, float64 [N0]; empty for classes.
         codes: their classes, int64 [N0]; empty for numbers.
         n_classes: K, 1 for numbers.
         growth: when it stops.
-        rng: used where not all features are looked at.
+        rng: draws the order in which features are looked at.
 
     Returns:
         Feature, threshold, left, right [M] and value [M, K] of the nodes.
@@ -253,7 +262,7 @@ def grow_sorted(
     for f in range(n_features):
         for i in range(n):
             values[f, i] = x[f, order[f, i]]
-    goes_left, swap, swap_values = np.zeros(x.shape[1], np.bool_), np.empty(n, np.int64), np.empty(n)
+    goes_left, swap, swap_values = np.zeros(x.shape[1], np.int64), np.empty(n, np.int32), np.empty(n)
     inverse = 1.0 / np.maximum(np.arange(n + 1), 1)
     sums, room_left, features = np.zeros(n_classes), np.zeros(n_classes), np.arange(n_features)
     todo = [(0, 0, n, 0)]  # node, its points, depth
@@ -265,15 +274,13 @@ def grow_sorted(
             continue
         best, best_feature, best_place, tried = -np.inf, LEAF, 0, 0
         for k in range(n_features):
-            f = _shuffled(features, k, rng) if growth.max_features < n_features else k
+            f = _shuffled(features, k, rng)  # of equal splits the first is taken: any of them, by chance
             if values[f, end - 1] <= values[f, start]:
                 continue
             if codes.shape[0] > 0:
-                score, place = _best_for_classes(
-                    values[f, start:end], order[f, start:end], codes, sums, room_left, least, inverse
-                )
+                score, place = _best_for_classes(values, order, f, start, end, codes, sums, room_left, least, inverse)
             else:
-                score, place = _best_for_numbers(values[f, start:end], order[f, start:end], y, sums[0], least, inverse)
+                score, place = _best_for_numbers(values, order, f, start, end, y, sums[0], least, inverse)
             if score > best:
                 best, best_feature, best_place = score, f, place
             if score > -np.inf:
@@ -287,19 +294,17 @@ def grow_sorted(
         feature[node], threshold[node] = best_feature, middle if middle < after else here
         left[node], right[node] = nodes, nodes + 1
         for i in range(start, end):
-            goes_left[order[best_feature, i]] = i < start + best_place
+            goes_left[order[best_feature, i]] = 1 if i < start + best_place else 0
         for f in range(n_features):
             if f == best_feature:
                 continue
             n_left, n_right = start, 0
-            for i in range(start, end):
+            for i in range(start, end):  # both ways are written and one is kept: no branch to mispredict
                 point, at = order[f, i], values[f, i]
-                if goes_left[point]:
-                    order[f, n_left], values[f, n_left] = point, at
-                    n_left += 1
-                else:
-                    swap[n_right], swap_values[n_right] = point, at
-                    n_right += 1
+                order[f, n_left], values[f, n_left] = point, at
+                swap[n_right], swap_values[n_right] = point, at
+                n_left += goes_left[point]
+                n_right += 1 - goes_left[point]
             for i in range(n_right):
                 order[f, n_left + i], values[f, n_left + i] = swap[i], swap_values[i]
         todo.append((nodes, start, start + best_place, depth + 1))
@@ -363,9 +368,9 @@ def grow_randomly(
 
 
 @compiled
-def repeated(order: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.int64]:
+def repeated(order: NDArray[np.int32], counts: NDArray[np.int64]) -> NDArray[np.int32]:
     """An order [D, N] in which each point occurs as often as ``counts`` [N] says: a sorted bootstrap sample."""
-    out = np.empty((order.shape[0], counts.sum()), np.int64)
+    out = np.empty((order.shape[0], counts.sum()), np.int32)
     for f in range(order.shape[0]):
         place = 0
         for i in order[f]:

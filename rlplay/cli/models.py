@@ -1,0 +1,127 @@
+"""``rlplay models``: the models from scratch, one in full, or one beside its twin of scikit-learn's."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from rlplay import registry
+from rlplay.cli.common import console
+from rlplay.errors import UsageError, unknown
+from rlplay.models.twins import TWINS, WITHOUT
+
+
+def run(arguments: Namespace) -> int:
+    """List, show or compare."""
+    if arguments.action == "list":
+        _list()
+        return 0
+    known = sorted({*TWINS, *WITHOUT})
+    if arguments.name is None:
+        example = f"For example: rlplay models {arguments.action} k-means"
+        raise UsageError(f"models {arguments.action} needs a model", example)
+    if arguments.name not in known:
+        raise unknown("model", arguments.name, known, "See `rlplay models list`")
+    if arguments.action == "show":
+        _show(arguments.name)
+    else:
+        _compare(arguments.name, arguments.output or Path(f"{arguments.name}.png"))
+    return 0
+
+
+def _list() -> None:
+    out = console()
+    for title, part in (("supervised", ".supervised."), ("unsupervised", ".unsupervised.")):
+        table = Table(
+            title=title, title_justify="left", title_style="bold", box=None, show_header=False, padding=(0, 1)
+        )
+        table.add_column(no_wrap=True, min_width=max(map(len, TWINS)))
+        table.add_column(no_wrap=True, overflow="ellipsis", max_width=64)
+        table.add_column(no_wrap=True)
+        for name in registry.model_ids():
+            if part in registry.model_place(name):
+                theirs = TWINS[name].place.partition(":")[2] if name in TWINS else "[dim]no twin[/]"
+                table.add_row(f"[cyan]{name}[/]", registry.summary(registry.MODELS, name), theirs)
+        out.print(table)
+    out.print("  rlplay models show ID, or rlplay models compare ID", style="dim")
+
+
+def _show(name: str) -> None:
+    out, cls = console(), registry.model_class(name)
+    module = sys.modules[cls.__module__]
+    words = inspect.getdoc(module) or ""
+    out.print(f"[bold cyan]{name}[/]  {cls.__module__}:{cls.__name__}\n")
+    out.print(words.partition("Shapes:")[0].strip(), markup=False)
+    roles = re.search(r"In reinforcement learning: (.*)", words, re.S)
+    out.print(f"\n[bold]In reinforcement learning[/]: {roles.group(1).strip() if roles else '-'}")
+    described = _described(inspect.getdoc(cls) or "")
+    table = Table(title="\nparameters", title_justify="left", title_style="bold", box=None, padding=(0, 2))
+    for column in ("name", "default", "what it is"):
+        table.add_column(column)
+    for parameter in inspect.signature(cls).parameters.values():
+        table.add_row(f"[cyan]{parameter.name}[/]", repr(parameter.default), described.get(parameter.name, ""))
+    out.print(table)
+    out.print(f"\n[bold]file[/]  {inspect.getsourcefile(cls)}")
+    theirs = TWINS[name].place.replace(":", ".") if name in TWINS else f"none: {WITHOUT[name]}"
+    out.print(f"[bold]twin[/]  {theirs}")
+    compiled = "yes" if hasattr(cls, "row_function") else "no: an agent that uses it takes the Python engine"
+    out.print(f"[bold]plays in native code[/]  {compiled}")
+
+
+def _described(text: str) -> dict[str, str]:
+    """The words of each entry of a docstring's Args; several names may share one."""
+    part = re.search(r"Args:\n(.*?)(?:\n\n|\Z)", text, re.S)
+    found: dict[str, str] = {}
+    for entry in re.split(r"\n(?=    \w)", part.group(1)) if part else []:
+        names, _, words = entry.partition(":")
+        for one in names.split(","):
+            found[one.strip()] = " ".join(words.split())
+    return found
+
+
+def _compare(name: str, path: Path) -> None:
+    from rlplay.models.comparing import PARITY, Parity, data_sets, five_fold, kind_of, parity, require_twin, speeds
+    from rlplay.models.pictures import draw, shown_model
+    from rlplay.models.twins import twin
+
+    require_twin(name)
+    out, ours = console(), registry.model_class(name)()
+    theirs, kind = twin(ours), kind_of(ours)
+    table = Table(title=f"{name}: ours and scikit-learn's {type(theirs).__name__}", title_justify="left",
+                  title_style="bold", box=None, padding=(0, 2))  # fmt: skip
+    for column in ("", "ours", "scikit-learn's", "ratio"):
+        table.add_column(column, justify="right" if column else "left")
+    sets = data_sets(kind)
+    if kind in ("regressor", "classifier"):
+        for label, (x, y) in sets.items():
+            mine, other = five_fold(ours, x, y), five_fold(theirs, x, y)
+            table.add_row(f"five-fold score, {label}", f"{mine:.4f}", f"{other:.4f}", "")
+    x, y = sets[next(reversed(sets))]
+    for what, speed in speeds(ours, theirs, x, y).items():
+        table.add_row(f"{what}, {len(x):,} rows" if what != "one row" else "one row, compiled", _time(speed.ours),
+                      _time(speed.theirs), f"{speed.ratio:.2f} x")  # fmt: skip
+    out.print(table)
+    rules, gap = PARITY.get(name, Parity()), parity(name)
+    out.print(f"[bold]the same answers[/]  {rules.what}" + (
+        "" if gap is None else f": greatest difference {gap:.1e}, relative to their size (at most {rules.tolerance:g})"
+    ))  # fmt: skip
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draw(name, path)
+    out.print(f"[bold]picture[/]  {path}   ({_settings(shown_model(name))})")
+
+
+def _settings(model: Any) -> str:
+    return " ".join(str(model).split())
+
+
+def _time(seconds: float) -> str:
+    for unit, size in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
+        if seconds >= size:
+            return f"{seconds / size:.3g} {unit}"
+    return f"{seconds / 1e-9:.3g} ns"
