@@ -211,16 +211,18 @@ class Speed(NamedTuple):
         return self.theirs / max(self.ours, 1e-12)
 
 
-def seconds(call: Callable[[], Any], rounds: int = 3) -> float:
-    """The fastest of some rounds."""
-    times = []
+def in_turns(ours: Callable[[], Any], theirs: Callable[[], Any], rounds: int = 3) -> Speed:
+    """The fastest of some rounds of each; both take turns, so that a machine that slows down slows both."""
+    times: list[tuple[float, float]] = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for _ in range(rounds):
             start = time.perf_counter()
-            call()
-            times.append(time.perf_counter() - start)
-    return min(times)
+            ours()
+            middle = time.perf_counter()
+            theirs()
+            times.append((middle - start, time.perf_counter() - middle))
+    return Speed(min(t[0] for t in times), min(t[1] for t in times))
 
 
 def speeds(ours: Any, theirs: Any, x: NDArray[Any], y: NDArray[Any], rounds: int = 3) -> dict[str, Speed]:
@@ -228,20 +230,22 @@ def speeds(ours: Any, theirs: Any, x: NDArray[Any], y: NDArray[Any], rounds: int
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         ours.fit(x, y)
-    found = {"fit": Speed(seconds(lambda: ours.fit(x, y), rounds), seconds(lambda: theirs.fit(x, y), rounds))}
+    found = {"fit": in_turns(lambda: ours.fit(x, y), lambda: theirs.fit(x, y), rounds)}
     method = "predict" if hasattr(ours, "predict") else "transform" if hasattr(ours, "transform") else ""
     if not method or not hasattr(theirs, method):
         return found
     call, other = getattr(ours, method), getattr(theirs, method)
     call(x)
-    found[method] = Speed(seconds(lambda: call(x), rounds), seconds(lambda: other(x), rounds))
+    found[method] = in_turns(lambda: call(x), lambda: other(x), rounds)
     row = row_function(ours, method)
     if row is not None:
         point, one = np.ascontiguousarray(x[0], np.float64), x[:1]
         room = () if method == "predict" else (np.zeros(call(one).shape[1], np.float32),)
         row.function(row.codes, point, *room)
-        mine = seconds(lambda: _many(row.function, row.codes, point, room), rounds) / 1000
-        found["one row"] = Speed(mine, seconds(lambda: [other(one) for _ in range(20)], rounds) / 20)
+        many = in_turns(
+            lambda: _many(row.function, row.codes, point, room), lambda: [other(one) for _ in range(20)], rounds
+        )
+        found["one row"] = Speed(many.ours / 1000, many.theirs / 20)
     return found
 
 
