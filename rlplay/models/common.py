@@ -95,6 +95,34 @@ def linear_codes(model: Any) -> tuple[Any, tuple[Floats, Floats]] | None:
     return linear_row, (weights, np.atleast_1d(np.asarray(model.intercept_, np.float64)))
 
 
+class LinearAnswers:
+    """The answers of a fitted linear regressor, with ``coef_`` and ``intercept_``; a mixin."""
+
+    coef_: Floats
+    intercept_: Any
+
+    def predict(self, X: Any) -> Floats:
+        """X w + b, [N], or [N, K] for several targets."""
+        return new_points(self, X) @ self.coef_.T + self.intercept_
+
+    def row_function(self, method: str) -> Any:
+        """The compiled function of one row for ``predict`` (`rlplay.estimators.RowFunction`)."""
+        return linear_codes(self)
+
+
+def class_of(model: Any, scores: Floats) -> NDArray[Any]:
+    """The class for each row of scores: by their sign for two classes, [N], else the highest, [N, K]."""
+    return model.classes_[(scores > 0).astype(int) if scores.ndim == 1 else scores.argmax(axis=1)]
+
+
+def class_probabilities(scores: Floats) -> Floats:
+    """The probabilities [N, K] behind log-odds [N], for two classes, or scores [N, K]."""
+    if scores.ndim == 1:
+        one = 0.5 * (1.0 + np.tanh(0.5 * scores))  # 1 / (1 + e^-s), and no overflow
+        return np.column_stack([1.0 - one, one])
+    return softmax(scores)
+
+
 def softmax(scores: Floats) -> Floats:
     """e^{s_k} / Σ_j e^{s_j} in each row, [N, K]; the largest is subtracted first, so that nothing overflows."""
     exponentials = np.exp(scores - scores.max(axis=1, keepdims=True))

@@ -28,7 +28,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.exceptions import ConvergenceWarning
 
 from rlplay.compiled.cache import compiled
-from rlplay.models.common import Floats, linear_codes, new_points, points_and_numbers, require
+from rlplay.models.common import Floats, LinearAnswers, points_and_numbers, require
 from rlplay.models.supervised.linear import centred
 
 
@@ -102,7 +102,7 @@ def solve(model: Any, X: Any, y: Any, l1_ratio: float) -> None:
     model.coef_, model.intercept_ = weights, float(y_mean - x_mean @ weights)
 
 
-class ElasticNet(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+class ElasticNet(LinearAnswers, RegressorMixin, BaseEstimator):  # type: ignore[misc]
     """Linear regression with a penalty on both the absolute and the squared weights.
 
     Args:
@@ -135,16 +135,8 @@ class ElasticNet(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         solve(self, X, y, self.l1_ratio)
         return self
 
-    def predict(self, X: Any) -> Floats:
-        """X w + b, [N]."""
-        return new_points(self, X) @ self.coef_ + self.intercept_
 
-    def row_function(self, method: str) -> Any:
-        """The compiled function of one row for ``predict`` (`rlplay.estimators.RowFunction`)."""
-        return linear_codes(self)
-
-
-class Lasso(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+class Lasso(LinearAnswers, RegressorMixin, BaseEstimator):  # type: ignore[misc]
     """Linear regression with a penalty on the absolute weights: the elastic net with ρ = 1.
 
     Args:
@@ -176,11 +168,3 @@ class Lasso(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         """Find the weights."""
         solve(self, X, y, 1.0)
         return self
-
-    def predict(self, X: Any) -> Floats:
-        """X w + b, [N]."""
-        return new_points(self, X) @ self.coef_ + self.intercept_
-
-    def row_function(self, method: str) -> Any:
-        """The compiled function of one row for ``predict`` (`rlplay.estimators.RowFunction`)."""
-        return linear_codes(self)

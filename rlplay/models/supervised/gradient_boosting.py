@@ -26,7 +26,16 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 
 from rlplay.compiled.cache import compiled
-from rlplay.models.common import Floats, new_points, points_and_classes, points_and_numbers, require, softmax
+from rlplay.models.common import (
+    Floats,
+    class_of,
+    class_probabilities,
+    new_points,
+    points_and_classes,
+    points_and_numbers,
+    require,
+    softmax,
+)
 from rlplay.models.supervised.trees import LEAF, Trees, check, join, leaf_of
 
 _SAMPLE = 200_000  # points that the bins' edges are found in
@@ -368,16 +377,11 @@ class HistGradientBoostingClassifier(ClassifierMixin, BaseEstimator):  # type: i
 
     def predict_proba(self, X: Any) -> Floats:
         """The probability of each class, [N, K]."""
-        scores = self.decision_function(X)
-        if scores.ndim == 1:
-            one = 0.5 * (1.0 + np.tanh(0.5 * scores))
-            return np.column_stack([1.0 - one, one])
-        return softmax(scores)
+        return class_probabilities(self.decision_function(X))
 
     def predict(self, X: Any) -> NDArray[Any]:
         """The likeliest class of each point [N]."""
-        scores = self.decision_function(X)
-        return self.classes_[(scores > 0).astype(int) if scores.ndim == 1 else scores.argmax(axis=1)]
+        return class_of(self, self.decision_function(X))
 
     def check_fitted(self) -> None:
         """Refuse trees, read from a file, whose nodes lead outside them."""

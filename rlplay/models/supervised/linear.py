@@ -22,7 +22,7 @@ import numpy as np
 import scipy.linalg
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 
-from rlplay.models.common import Floats, linear_codes, new_points, points_and_numbers, require
+from rlplay.models.common import Floats, LinearAnswers, points_and_numbers, require
 
 
 def centred(x: Floats, y: Floats, intercept: bool) -> tuple[Floats, Floats, Floats, Floats]:
@@ -55,7 +55,7 @@ def ridge(x: Floats, y: Floats, alpha: float) -> Floats:
     return x.T @ scipy.linalg.solve(gram, y, assume_a="pos", check_finite=False)
 
 
-class LinearRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc]
+class LinearRegression(LinearAnswers, MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc]
     """Ordinary least squares.
 
     Args:
@@ -81,16 +81,8 @@ class LinearRegression(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type
         self.coef_, self.intercept_ = weights.T, y_mean - x_mean @ weights
         return self
 
-    def predict(self, X: Any) -> Floats:
-        """X w + b, [N] or [N, K]."""
-        return new_points(self, X) @ self.coef_.T + self.intercept_
 
-    def row_function(self, method: str) -> Any:
-        """The compiled function of one row for ``predict`` (`rlplay.estimators.RowFunction`)."""
-        return linear_codes(self)
-
-
-class Ridge(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc]
+class Ridge(LinearAnswers, MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc]
     """Least squares with a penalty on the squared length of the weights.
 
     Args:
@@ -118,11 +110,3 @@ class Ridge(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[mi
         weights = ridge(x, target, self.alpha)
         self.coef_, self.intercept_ = weights.T, y_mean - x_mean @ weights
         return self
-
-    def predict(self, X: Any) -> Floats:
-        """X w + b, [N] or [N, K]."""
-        return new_points(self, X) @ self.coef_.T + self.intercept_
-
-    def row_function(self, method: str) -> Any:
-        """The compiled function of one row for ``predict`` (`rlplay.estimators.RowFunction`)."""
-        return linear_codes(self)

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 
-from rlplay.models.common import Floats, new_points, points_and_classes, require, softmax
+from rlplay.models.common import Floats, class_of, class_probabilities, new_points, points_and_classes, require
 from rlplay.models.lbfgs import minimise
 
 
@@ -114,11 +114,7 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def predict_proba(self, X: Any) -> Floats:
         """The probability of each class, [N, K]."""
-        scores = self.decision_function(X)
-        if scores.ndim == 1:
-            one = 0.5 * (1.0 + np.tanh(0.5 * scores))
-            return np.column_stack([1.0 - one, one])
-        return softmax(scores)
+        return class_probabilities(self.decision_function(X))
 
     def predict_log_proba(self, X: Any) -> Floats:
         """Its logarithm, [N, K]."""
@@ -126,5 +122,4 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def predict(self, X: Any) -> NDArray[Any]:
         """The likeliest class of each point [N]."""
-        scores = self.decision_function(X)
-        return self.classes_[(scores > 0).astype(int) if scores.ndim == 1 else scores.argmax(axis=1)]
+        return class_of(self, self.decision_function(X))

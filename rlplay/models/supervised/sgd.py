@@ -30,7 +30,8 @@ from sklearn.utils.metaestimators import available_if
 from rlplay.compiled.cache import compiled
 from rlplay.models.common import (
     Floats,
-    linear_codes,
+    LinearAnswers,
+    class_of,
     new_points,
     points_and_classes,
     points_and_numbers,
@@ -155,7 +156,7 @@ def check_settings(model: Any, losses: dict[str, int]) -> int:
     return losses[loss]
 
 
-class SGDRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+class SGDRegressor(LinearAnswers, RegressorMixin, BaseEstimator):  # type: ignore[misc]
     """Linear regression by stochastic gradient descent.
 
     Args:
@@ -220,14 +221,6 @@ class SGDRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         self.t_ = self.t_after_
         return self
 
-    def predict(self, X: Any) -> Floats:
-        """X w + b, [N]."""
-        return new_points(self, X) @ self.coef_ + self.intercept_[0]
-
-    def row_function(self, method: str) -> Any:
-        """The compiled function of one row for ``predict`` (`rlplay.estimators.RowFunction`)."""
-        return linear_codes(self)
-
 
 def learn_classes(model: Any, x: Floats, codes: NDArray[np.int64], epochs: int, losses: dict[str, int]) -> None:
     """Learn each class against the rest; two classes need one row of weights."""
@@ -279,11 +272,6 @@ def decide(model: Any, X: Any) -> Floats:
     """X w + b: [N] for two classes, else [N, K]."""
     scores = new_points(model, X) @ model.coef_.T + model.intercept_
     return scores[:, 0] if scores.shape[1] == 1 else scores
-
-
-def decided(model: Any, scores: Floats) -> NDArray[Any]:
-    """The class of each row of scores."""
-    return model.classes_[(scores > 0).astype(int) if scores.ndim == 1 else scores.argmax(axis=1)]
 
 
 class SGDClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -349,7 +337,7 @@ class SGDClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def predict(self, X: Any) -> NDArray[Any]:
         """The class of each point [N]."""
-        return decided(self, decide(self, X))
+        return class_of(self, decide(self, X))
 
     @available_if(lambda self: self.loss == "log_loss")  # type: ignore[untyped-decorator]
     def predict_proba(self, X: Any) -> Floats:
@@ -416,4 +404,4 @@ class Perceptron(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def predict(self, X: Any) -> NDArray[Any]:
         """The class of each point [N]."""
-        return decided(self, decide(self, X))
+        return class_of(self, decide(self, X))

@@ -23,9 +23,10 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClusterMixin, TransformerMixin
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import validate_data
 
 from rlplay.compiled.cache import compiled
+from rlplay.models.common import new_points
 
 _BLOCK = 256  # points whose products are computed at once
 
@@ -223,7 +224,37 @@ def spread_out(x: NDArray[np.float64], n_clusters: int, rng: np.random.RandomSta
     return centres
 
 
-class KMeans(ClusterMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class CentreAnswers:
+    """The answers of a fitted clusterer with ``cluster_centers_``; a mixin."""
+
+    cluster_centers_: NDArray[np.float64]
+
+    def predict(self, X: Any) -> NDArray[np.int64]:
+        """The label of the nearest centre, int64 [N]."""
+        x = new_points(self, X)
+        return nearest_labels(x, self.cluster_centers_)
+
+    def transform(self, X: Any) -> NDArray[np.float64]:
+        """Distances to the centres, float64 [N, K]."""
+        x = new_points(self, X)
+        return all_distances(x, self.cluster_centers_)
+
+    def score(self, X: Any, y: Any = None) -> float:
+        """Minus the inertia of X: the sum of squared distances to the nearest centre."""
+        x = new_points(self, X)
+        labels = nearest_labels(x, self.cluster_centers_)
+        return -float(spread(x, self.cluster_centers_, labels, np.empty(len(x))))
+
+    def row_function(self, method: str) -> tuple[Any, tuple[Any, ...]]:
+        """The compiled function of one row for ``predict`` or ``transform`` (`rlplay.estimators.RowFunction`)."""
+        return row_functions[method], (self.cluster_centers_,)
+
+    @property
+    def _n_features_out(self) -> int:
+        return int(self.cluster_centers_.shape[0])
+
+
+class KMeans(CentreAnswers, ClusterMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """k-means clustering.
 
     Args:
@@ -282,33 +313,6 @@ class KMeans(ClusterMixin, TransformerMixin, BaseEstimator):  # type: ignore[mis
         assert best is not None
         self.cluster_centers_, self.labels_, self.inertia_, self.n_iter_ = best
         return self
-
-    def predict(self, X: Any) -> NDArray[np.int64]:
-        """The label of the nearest centre, int64 [N]."""
-        x = self._check(X)
-        return nearest_labels(x, self.cluster_centers_)
-
-    def transform(self, X: Any) -> NDArray[np.float64]:
-        """Distances to the centres, float64 [N, K]."""
-        return all_distances(self._check(X), self.cluster_centers_)
-
-    def score(self, X: Any, y: Any = None) -> float:
-        """Minus the inertia of X."""
-        x = self._check(X)
-        labels = nearest_labels(x, self.cluster_centers_)
-        return -float(spread(x, self.cluster_centers_, labels, np.empty(len(x))))
-
-    def row_function(self, method: str) -> tuple[Any, tuple[Any, ...]]:
-        """The compiled function of one row for ``predict`` or ``transform`` (`rlplay.estimators.RowFunction`)."""
-        return row_functions[method], (self.cluster_centers_,)
-
-    @property
-    def _n_features_out(self) -> int:
-        return int(self.cluster_centers_.shape[0])
-
-    def _check(self, X: Any) -> NDArray[np.float64]:
-        check_is_fitted(self)
-        return validate_data(self, X, dtype=np.float64, order="C", reset=False)
 
     def _first(self, x: NDArray[np.float64], rng: np.random.RandomState) -> NDArray[np.float64]:
         if isinstance(self.init, str):

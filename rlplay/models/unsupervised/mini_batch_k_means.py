@@ -22,14 +22,8 @@ from sklearn.base import BaseEstimator, ClusterMixin, TransformerMixin
 from sklearn.utils import check_random_state
 
 from rlplay.compiled.cache import compiled
-from rlplay.models.common import Floats, new_points, require, training_points
-from rlplay.models.unsupervised.k_means import (
-    all_distances,
-    nearest_labels,
-    row_functions,
-    spread,
-    spread_out,
-)
+from rlplay.models.common import Floats, require, training_points
+from rlplay.models.unsupervised.k_means import CentreAnswers, nearest_labels, spread, spread_out
 
 
 @compiled
@@ -42,7 +36,7 @@ def step(x: Floats, labels: NDArray[np.int64], centres: Floats, counts: Floats) 
             centres[k, d] += (x[i, d] - centres[k, d]) / counts[k]
 
 
-class MiniBatchKMeans(ClusterMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class MiniBatchKMeans(CentreAnswers, ClusterMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """k-means by mini-batches.
 
     Args:
@@ -141,26 +135,3 @@ class MiniBatchKMeans(ClusterMixin, TransformerMixin, BaseEstimator):  # type: i
             self.cluster_centers_[rare] = batch[rng.choice(len(batch), rare.sum(), replace=False)]
             self.counts_[rare] = self.counts_[~rare].min()
         return inertia
-
-    def predict(self, X: Any) -> NDArray[np.int64]:
-        """The label of the nearest centre, int64 [N]."""
-        x = new_points(self, X)
-        return nearest_labels(x, self.cluster_centers_)
-
-    def transform(self, X: Any) -> Floats:
-        """Distances to the centres, float64 [N, K]."""
-        x = new_points(self, X)
-        return all_distances(x, self.cluster_centers_)
-
-    def score(self, X: Any, y: Any = None) -> float:
-        """Minus the inertia of X."""
-        x = new_points(self, X)
-        return -float(spread(x, self.cluster_centers_, nearest_labels(x, self.cluster_centers_), np.empty(len(x))))
-
-    def row_function(self, method: str) -> Any:
-        """The compiled function of one row for ``predict`` or ``transform`` (`rlplay.estimators.RowFunction`)."""
-        return row_functions[method], (self.cluster_centers_,)
-
-    @property
-    def _n_features_out(self) -> int:
-        return int(self.cluster_centers_.shape[0])

@@ -14,15 +14,14 @@ from __future__ import annotations
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClusterMixin, TransformerMixin, clone
 
-from rlplay.models.common import Floats, new_points, training_points
+from rlplay.models.common import training_points
 from rlplay.models.unsupervised.hierarchical import AgglomerativeClustering
-from rlplay.models.unsupervised.k_means import all_distances, nearest_labels, row_functions
+from rlplay.models.unsupervised.k_means import CentreAnswers
 
 
-class NearestCentroidClusterer(ClusterMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class NearestCentroidClusterer(CentreAnswers, ClusterMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Any clusterer with ``fit_predict``, made to answer for new points.
 
     Args:
@@ -53,21 +52,3 @@ class NearestCentroidClusterer(ClusterMixin, TransformerMixin, BaseEstimator):  
             raise ValueError(f"{type(self.clusterer_).__name__} found no cluster: all {len(x)} samples are noise.")
         self.cluster_centers_ = np.array([x[self.labels_ == name].mean(axis=0) for name in names])
         return self
-
-    def predict(self, X: Any) -> NDArray[np.int64]:
-        """The nearest centroid of each point, int64 [N]."""
-        x = new_points(self, X)
-        return nearest_labels(x, self.cluster_centers_)
-
-    def transform(self, X: Any) -> Floats:
-        """Distances to the centroids, [N, K]."""
-        x = new_points(self, X)
-        return all_distances(x, self.cluster_centers_)
-
-    def row_function(self, method: str) -> Any:
-        """The compiled function of one row for ``predict`` or ``transform`` (`rlplay.estimators.RowFunction`)."""
-        return row_functions[method], (self.cluster_centers_,)
-
-    @property
-    def _n_features_out(self) -> int:
-        return int(self.cluster_centers_.shape[0])

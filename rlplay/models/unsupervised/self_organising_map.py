@@ -24,8 +24,8 @@ from sklearn.base import BaseEstimator, ClusterMixin, TransformerMixin
 from sklearn.utils import check_random_state
 
 from rlplay.compiled.cache import compiled
-from rlplay.models.common import Floats, new_points, require, training_points
-from rlplay.models.unsupervised.k_means import all_distances, nearest, nearest_labels, row_functions
+from rlplay.models.common import Floats, require, training_points
+from rlplay.models.unsupervised.k_means import CentreAnswers, nearest, nearest_labels
 
 
 @compiled
@@ -43,7 +43,7 @@ def adapt(x: Floats, order: NDArray[np.int64], units: Floats, columns: int, rate
                     units[k, d] += share * (x[i, d] - units[k, d])
 
 
-class SelfOrganisingMap(ClusterMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class SelfOrganisingMap(CentreAnswers, ClusterMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Kohonen's map on a rectangular grid.
 
     Args:
@@ -104,21 +104,3 @@ class SelfOrganisingMap(ClusterMixin, TransformerMixin, BaseEstimator):  # type:
                 place = place // self.columns if axis == 0 else place % self.columns
                 sheet += (np.linspace(-1.5, 1.5, size)[place] * width[along])[:, None] * directions[along]
         return np.ascontiguousarray(sheet)
-
-    def predict(self, X: Any) -> NDArray[np.int64]:
-        """The nearest unit of each point, int64 [N]."""
-        x = new_points(self, X)
-        return nearest_labels(x, self.cluster_centers_)
-
-    def transform(self, X: Any) -> Floats:
-        """Distances to the units, [N, K]."""
-        x = new_points(self, X)
-        return all_distances(x, self.cluster_centers_)
-
-    def row_function(self, method: str) -> Any:
-        """The compiled function of one row for ``predict`` or ``transform`` (`rlplay.estimators.RowFunction`)."""
-        return row_functions[method], (self.cluster_centers_,)
-
-    @property
-    def _n_features_out(self) -> int:
-        return int(self.cluster_centers_.shape[0])
