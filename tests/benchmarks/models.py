@@ -179,8 +179,8 @@ iris, wine, breast cancer and digits, or diabetes, and over 5 seeds or more wher
 times as fast ours is as scikit-learn's, in one run; `one row` is ours compiled against one row through scikit-learn's
 call. Memory is what a process grows by while fitting, in MiB.
 
-Checks that do not pass, and why: a self-organising map may have units that hold no points (`check_clustering`); tiles and
-waves over the ten columns of two checks are more features than fit, so those run with small grids.
+Checks that do not pass, and why: a self-organising map may have units that hold no points (`check_clustering`); tiles
+and waves over the ten columns of two checks are more features than fit, so those run with small grids.
 
 | model | checks | same answers | score | twin's | fit | predict | one row | memory, ours / twin's |
 |---|---|---|---|---|---|---|---|---|
