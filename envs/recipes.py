@@ -72,12 +72,20 @@ OBSERVATION_NAMES = {
     "Acrobot-v1": ["cos 1", "sin 1", "cos 2", "sin 2", "velocity 1", "velocity 2"],
 }
 FIRST_SLICE = {"CartPole-v1": (2, 3), "Acrobot-v1": (4, 5)}
+# The twins' own ids have the same numbers.
+OBSERVATION_NAMES |= {f"rlplay/{env_id}": names for env_id, names in OBSERVATION_NAMES.items()}
+FIRST_SLICE |= {f"rlplay/{env_id}": pair for env_id, pair in FIRST_SLICE.items()}
+OBSERVATION_NAMES |= {
+    "rlplay/CarOnTheHill-v0": ["position", "velocity"],
+    "rlplay/InvertedPendulum-v0": ["angle", "velocity"],
+}
 
 # Keys by which a person plays, where they are not the arrows of the names above.
 ACTION_KEYS = {
     "Taxi-v4": {"pick up": "p", "drop off": "d"},
     "Blackjack-v1": {"stick": "s", "hit": "h"},
 }
+ACTION_KEYS |= {f"rlplay/{env_id}": keys for env_id, keys in ACTION_KEYS.items()}
 
 
 def _frozen_lake(env: Any, observation: Any) -> NDArray[np.int64]:

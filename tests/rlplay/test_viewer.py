@@ -88,6 +88,8 @@ def test_action_names_and_keys_of_every_toy_text_environment():
         "CliffWalking-v1": {"up": 0, "right": 1, "down": 2, "left": 3},
         "Taxi-v4": {"down": 0, "up": 1, "right": 2, "left": 3, "p": 4, "d": 5},
         "Blackjack-v1": {"s": 0, "h": 1},
+        "rlplay/Taxi-v4": {"down": 0, "up": 1, "right": 2, "left": 3, "p": 4, "d": 5},
+        "rlplay/CartPole-v1": {"left": 0, "right": 1},
         GRID: {"up": 0, "right": 1, "down": 2, "left": 3},
     }.items():
         session = Session(shown(env_id), None, "play")
