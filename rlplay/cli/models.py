@@ -86,11 +86,10 @@ def _described(text: str) -> dict[str, str]:
 
 
 def _compare(name: str, path: Path) -> None:
-    from rlplay.models.comparing import PARITY, Parity, data_sets, five_fold, kind_of, parity, require_twin, speeds
+    from rlplay.models.comparing import PARITY, Parity, data_sets, five_fold, kind_of, parity, speeds
     from rlplay.models.pictures import draw, shown_model
     from rlplay.models.twins import twin
 
-    require_twin(name)
     out, ours = console(), registry.model_class(name)()
     theirs, kind = twin(ours), kind_of(ours)
     table = Table(title=f"{name}: ours and scikit-learn's {type(theirs).__name__}", title_justify="left",

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from rlplay.errors import UsageError
 from rlplay.estimators import model_class, row_function
-from rlplay.models.twins import TWINS, twin
+from rlplay.models.twins import twin
 
 Data = tuple[NDArray[Any], NDArray[Any]]
 
@@ -169,8 +169,6 @@ def parity(model_id: str) -> float | None:
         mine, other = np.abs(mine), np.abs(other)
     if kind == "clusterer":
         return 0.0 if _same_clusters(mine, other) else 1.0
-    if mine.dtype.kind in "US":
-        return float((mine != other).mean())
     return float(np.abs(mine - other).max() / max(float(np.abs(other).max()), 1e-12))
 
 
@@ -252,12 +250,3 @@ def speeds(ours: Any, theirs: Any, x: NDArray[Any], y: NDArray[Any], rounds: int
 def _many(function: Callable[..., Any], codes: Any, point: Any, room: Any) -> None:
     for _ in range(1000):
         function(codes, point, *room)
-
-
-def require_twin(model_id: str) -> None:
-    """Raise a UsageError where a model has no twin to compare it with."""
-    if model_id not in TWINS:
-        from rlplay.models.twins import library_class
-
-        library_class(model_id)
-        raise UsageError(f"{model_id} has no twin")

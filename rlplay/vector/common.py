@@ -64,3 +64,15 @@ def check_seeds(seed: int | Sequence[int | None] | None, num_envs: int) -> NDArr
         if one is not None and not (isinstance(one, int | np.integer) and 0 <= one < 2**32):
             raise UsageError(f"seed {one!r} is not a whole number from 0 to 2^32 - 1")
     return np.array([-1 if one is None else int(one) for one in given], np.int64)
+
+
+def take_mask(options: dict[str, Any], num_envs: int, begun: bool) -> NDArray[np.bool_]:
+    """Which environments a reset begins anew, bool [N]: ``reset_mask``, taken out of the options, or all.
+
+    Raises:
+        UsageError: another shape or type, or not all of them in the first reset.
+    """
+    chosen = np.asarray(options.pop("reset_mask", np.ones(num_envs, np.bool_)))
+    if chosen.shape != (num_envs,) or chosen.dtype != np.bool_ or not (chosen.all() or begun):
+        raise UsageError(f"reset_mask is bool [{num_envs}], and True everywhere in the first reset")
+    return chosen

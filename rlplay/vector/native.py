@@ -26,7 +26,7 @@ from rlplay.compiled.native import NativeEnv
 from rlplay.compiled.table import TableEnv, table_of
 from rlplay.errors import EnvironmentFault, SpaceError, UsageError
 from rlplay.spaces import FiniteSpace
-from rlplay.vector.common import autoreset, check_number, check_seeds
+from rlplay.vector.common import autoreset, check_number, check_seeds, take_mask
 
 _MODES = {AutoresetMode.NEXT_STEP: NEXT_STEP, AutoresetMode.SAME_STEP: SAME_STEP, AutoresetMode.DISABLED: DISABLED}
 
@@ -128,13 +128,11 @@ class NativeVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
                 self.env.dynamics.observe(self._parameters, self.state[i], obs[i])
         self.elapsed[chosen], self.over[chosen], self._begun = 0, False, True
         self._obs = obs
-        return self._seen(obs), self._infos()
+        return self._seen(obs.copy()), self._infos()
 
     def _options(self, options: dict[str, Any]) -> tuple[NDArray[np.bool_], NDArray[np.float64] | None]:
         """Which rows begin anew, and in which states if that is asked for."""
-        chosen = np.asarray(options.pop("reset_mask", np.ones(self.num_envs, np.bool_)))
-        if chosen.shape != (self.num_envs,) or chosen.dtype != np.bool_ or not (chosen.all() or self._begun):
-            raise UsageError(f"reset_mask is bool [{self.num_envs}], and True everywhere in the first reset")
+        chosen = take_mask(options, self.num_envs, self._begun)
         state = options.pop("state", None)
         if options or (state is not None and self.state.ndim == 1):
             known = "reset_mask" if self.state.ndim == 1 else "reset_mask and state"

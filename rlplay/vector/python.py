@@ -12,7 +12,7 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from rlplay.errors import EnvironmentFault, SpaceError, UsageError
-from rlplay.vector.common import autoreset, check_number, check_seeds
+from rlplay.vector.common import autoreset, check_number, check_seeds, take_mask
 from rlplay.vector.lanes import Board, Lanes, Maker
 
 
@@ -67,9 +67,7 @@ class PythonVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
             options: handed to each; ``reset_mask``, bool [N], begins only there.
         """
         options = dict(options or {})
-        chosen = np.asarray(options.pop("reset_mask", np.ones(self.num_envs, np.bool_)))
-        if chosen.shape != (self.num_envs,) or chosen.dtype != np.bool_ or not (chosen.all() or self._begun):
-            raise UsageError(f"reset_mask is bool [{self.num_envs}], and True everywhere in the first reset")
+        chosen = take_mask(options, self.num_envs, self._begun)
         self._open()
         infos = self._guarded(self.crew.reset, check_seeds(seed, self.num_envs), chosen, options or None)
         self._begun = True

@@ -228,8 +228,10 @@ def test_a_file_whose_nodes_lead_outside_is_refused():
 def test_bad_input(model_id):
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(60, 3)), np.arange(60) % 2
-    with pytest.raises(NotFittedError):
-        getattr(small(model_id), "predict", getattr(small(model_id), "transform", None) or _unfitted)(x)
+    for method in ("predict", "transform"):
+        if hasattr(small(model_id), method):
+            with pytest.raises(NotFittedError):
+                getattr(small(model_id), method)(x)
     for bad, words in (
         (np.where(np.arange(180).reshape(60, 3) == 7, np.nan, x), "NaN"),
         (np.where(np.arange(180).reshape(60, 3) == 7, np.inf, x), "infinity"),
@@ -239,10 +241,9 @@ def test_bad_input(model_id):
     ):
         with pytest.raises(ValueError, match=words):
             small(model_id).fit(bad, y[: len(bad)])
-    with pytest.raises(ValueError, match="inconsistent|samples"):
-        if kind_of(small(model_id)) not in ("regressor", "classifier"):
-            raise ValueError("samples: y is not used")
-        small(model_id).fit(x, y[:50])
+    if kind_of(small(model_id)) in ("regressor", "classifier"):
+        with pytest.raises(ValueError, match="inconsistent"):
+            small(model_id).fit(x, y[:50])
     if kind_of(small(model_id)) == "classifier":
         with pytest.raises(ValueError, match="one class|1 class|classes"):
             small(model_id).fit(x, np.zeros(60, int))
@@ -258,10 +259,6 @@ def test_bad_input(model_id):
                 getattr(model, method)(x[:, :2])
             alike = getattr(model, method)(x.astype(np.float32).astype(np.float64))
             assert np.array_equal(getattr(model, method)(x.astype(np.float32)), alike)
-
-
-def _unfitted(x):
-    raise NotFittedError
 
 
 @pytest.mark.parametrize(

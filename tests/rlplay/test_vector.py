@@ -377,6 +377,10 @@ def test_what_was_given_is_not_changed_later():
     rows = make_vec("CartPole-v1", 2)
     obs, _ = rows.reset(seed=0)
     kept = obs.copy()
+    obs[:] = 9  # what was given is the caller's own
+    again, _ = rows.reset(options={"reset_mask": np.zeros(2, bool)})
+    assert np.array_equal(again, kept)
+    obs[:] = kept
     next_obs = rows.step(np.array([1, 1]))[0]
     assert np.array_equal(obs, kept)
     next_obs[:] = 0  # nor does it matter what is done with it

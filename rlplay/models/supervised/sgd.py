@@ -108,8 +108,10 @@ def one_epoch(
     return total, t
 
 
-def descend(model: Any, x: Floats, y: Floats, w: Floats, b: Floats, rng: Any, epochs: int, kind: int) -> int:
-    """Passes until the objective no longer falls, or as many as asked for; changes w and b; returns how many."""
+def descend(
+    model: Any, x: Floats, y: Floats, w: Floats, b: Floats, rng: Any, epochs: int, kind: int
+) -> tuple[int, float]:
+    """Passes until the objective no longer falls, or as many as asked for; changes w and b; returns how many, and t."""
     optimal_start = 0.0
     if model.learning_rate == "optimal":
         typical = math.sqrt(1.0 / math.sqrt(model.alpha))
@@ -134,8 +136,7 @@ def descend(model: Any, x: Floats, y: Floats, w: Floats, b: Floats, rng: Any, ep
         best = min(best, total)
         if waiting >= model.n_iter_no_change and epochs > 1:
             break
-    model.t_after_ = t
-    return epoch
+    return epoch, t
 
 
 def check_settings(model: Any, losses: dict[str, int]) -> int:
@@ -217,8 +218,7 @@ class SGDRegressor(LinearAnswers, RegressorMixin, BaseEstimator):  # type: ignor
 
     def _learn(self, x: Floats, y: Floats, epochs: int) -> Self:
         kind, rng = check_settings(self, REGRESSION), check_random_state(self.random_state)
-        self.n_iter_ = descend(self, x, y, self.coef_, self.intercept_, rng, epochs, kind)
-        self.t_ = self.t_after_
+        self.n_iter_, self.t_ = descend(self, x, y, self.coef_, self.intercept_, rng, epochs, kind)
         return self
 
 
@@ -227,14 +227,14 @@ def learn_classes(model: Any, x: Floats, codes: NDArray[np.int64], epochs: int, 
     kind, rng = check_settings(model, losses), check_random_state(model.random_state)
     rows = range(len(model.coef_))
     seeds = [rng.randint(2**31 - 1) for _ in rows]  # the rows see the points in orders of their own
-    model.n_iter_ = 0
+    model.n_iter_, t = 0, model.t_
     for row, seed in zip(rows, seeds, strict=True):
         positive = 1 if len(rows) == 1 else row
         target = np.where(codes == positive, 1.0, -1.0)
         intercept = model.intercept_[row : row + 1]
-        passes = descend(model, x, target, model.coef_[row], intercept, np.random.RandomState(seed), epochs, kind)
+        passes, t = descend(model, x, target, model.coef_[row], intercept, np.random.RandomState(seed), epochs, kind)
         model.n_iter_ = max(model.n_iter_, passes)
-    model.t_ = model.t_after_
+    model.t_ = t
 
 
 def begin_classes(model: Any, width: int) -> None:
@@ -268,13 +268,39 @@ def known_codes(model: Any, X: Any, y: Any, classes: Any) -> tuple[Floats, NDArr
     return x, np.searchsorted(model.classes_, target).astype(np.int64)
 
 
-def decide(model: Any, X: Any) -> Floats:
-    """X w + b: [N] for two classes, else [N, K]."""
-    scores = new_points(model, X) @ model.coef_.T + model.intercept_
-    return scores[:, 0] if scores.shape[1] == 1 else scores
+class OneAgainstRest:
+    """Linear classes, each learned against the rest by stochastic gradient descent; a mixin."""
+
+    max_iter: int
+    coef_: Floats
+    intercept_: Floats
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Learn from X [N, D] and the classes y [N], from zero weights."""
+        x, codes = points_and_classes(self, X, y)
+        begin_classes(self, x.shape[1])
+        learn_classes(self, x, codes, int(self.max_iter), CLASSIFICATION)
+        return self
+
+    def partial_fit(self, X: Any, y: Any, classes: Any = None) -> Self:
+        """One more pass over these points; the first call names all classes."""
+        x, codes = known_codes(self, X, y, classes)
+        if not hasattr(self, "coef_"):
+            begin_classes(self, x.shape[1])
+        learn_classes(self, x, codes, 1, CLASSIFICATION)
+        return self
+
+    def decision_function(self, X: Any) -> Floats:
+        """X w + b: [N] for two classes, else [N, K]."""
+        scores = new_points(self, X) @ self.coef_.T + self.intercept_
+        return scores[:, 0] if scores.shape[1] == 1 else scores
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """The class of each point [N]."""
+        return class_of(self, self.decision_function(X))
 
 
-class SGDClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class SGDClassifier(OneAgainstRest, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Linear classification by stochastic gradient descent.
 
     Args:
@@ -316,40 +342,17 @@ class SGDClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.n_iter_no_change = n_iter_no_change
         self.random_state = random_state
 
-    def fit(self, X: Any, y: Any) -> Self:
-        """Learn from X [N, D] and the classes y [N], from zero weights."""
-        x, codes = points_and_classes(self, X, y)
-        begin_classes(self, x.shape[1])
-        learn_classes(self, x, codes, int(self.max_iter), CLASSIFICATION)
-        return self
-
-    def partial_fit(self, X: Any, y: Any, classes: Any = None) -> Self:
-        """One more pass over these points; the first call names all classes."""
-        x, codes = known_codes(self, X, y, classes)
-        if not hasattr(self, "coef_"):
-            begin_classes(self, x.shape[1])
-        learn_classes(self, x, codes, 1, CLASSIFICATION)
-        return self
-
-    def decision_function(self, X: Any) -> Floats:
-        """X w + b: [N] for two classes, else [N, K]."""
-        return decide(self, X)
-
-    def predict(self, X: Any) -> NDArray[Any]:
-        """The class of each point [N]."""
-        return class_of(self, decide(self, X))
-
     @available_if(lambda self: self.loss == "log_loss")  # type: ignore[untyped-decorator]
     def predict_proba(self, X: Any) -> Floats:
         """With the logistic loss: the probability of each class, [N, K]; several classes are normalised."""
-        each = 1.0 / (1.0 + np.exp(-decide(self, X)))
+        each = 1.0 / (1.0 + np.exp(-self.decision_function(X)))
         if each.ndim == 1:
             return np.column_stack([1.0 - each, each])
         total = each.sum(axis=1, keepdims=True)
         return np.where(total > 0, each / np.where(total > 0, total, 1.0), 1.0 / each.shape[1])
 
 
-class Perceptron(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class Perceptron(OneAgainstRest, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Rosenblatt's perceptron: a step of constant length for each point on the wrong side.
 
     Args:
@@ -382,26 +385,3 @@ class Perceptron(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.eta0 = eta0
         self.n_iter_no_change = n_iter_no_change
         self.random_state = random_state
-
-    def fit(self, X: Any, y: Any) -> Self:
-        """Learn from X [N, D] and the classes y [N], from zero weights."""
-        x, codes = points_and_classes(self, X, y)
-        begin_classes(self, x.shape[1])
-        learn_classes(self, x, codes, int(self.max_iter), CLASSIFICATION)
-        return self
-
-    def partial_fit(self, X: Any, y: Any, classes: Any = None) -> Self:
-        """One more pass over these points; the first call names all classes."""
-        x, codes = known_codes(self, X, y, classes)
-        if not hasattr(self, "coef_"):
-            begin_classes(self, x.shape[1])
-        learn_classes(self, x, codes, 1, CLASSIFICATION)
-        return self
-
-    def decision_function(self, X: Any) -> Floats:
-        """X w + b: [N] for two classes, else [N, K]."""
-        return decide(self, X)
-
-    def predict(self, X: Any) -> NDArray[Any]:
-        """The class of each point [N]."""
-        return class_of(self, decide(self, X))
