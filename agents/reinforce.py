@@ -23,7 +23,7 @@ cuts an episode, the return goes on with the baseline's value, since a limit is 
 ``batch_size=1, normalize_advantage=False, baseline_epochs=1`` is the box, but for Adam.
 
 One iteration, two executions: `rule` writes the algorithm once over a network's four functions. Compiled over
-`rlplay.networks.mlp` it is part of the native loop; as plain Python it runs a torch module (``network="torch"``).
+`rlplay.networks.network` it is part of the native loop; as plain Python it runs a torch module (``network="torch"``).
 """
 
 from __future__ import annotations
@@ -43,7 +43,9 @@ from rlplay.distributions import CATEGORICAL, GAUSSIAN, Head
 from rlplay.hyperparameters import Choice, Discount, FeaturesLike, LearningRate, Range, Sizes
 from rlplay.making import EnvLike
 from rlplay.networks import Kernel, mlp
-from rlplay.networks.adam import adam_step, new_adam
+from rlplay.networks import network as networks
+from rlplay.networks.optimisers import improve as optimise
+from rlplay.networks.optimisers import new_optimiser
 from rlplay.rollout import CHOSEN, ROWS, append, discounted_returns, new_batch, normalise
 from rlplay.schedules import scheduled, tabulate
 from rlplay.seeding import generator, stream
@@ -55,8 +57,8 @@ _LONGEST_EPISODE = 10_000  # steps; one without a time limit is cut here and goe
 def reinforce(kernel: Kernel, head: Head, compile: Callable[..., Any]) -> Rule:
     """The algorithm over a network and a policy head: compiled, or with ``compile=plain`` as Python.
 
-    The memory is (policy, baseline, log_std, log_std_gradient, log_std_adam, batch, least_rows, alpha, baseline_alpha,
-    settings, rng) with settings = gamma, entropy coefficient, largest gradient norm, normalise, epochs.
+    The memory is (policy, baseline, log_std, log_std_gradient, log_std_optimiser, batch, least_rows, alpha,
+    baseline_alpha, settings, rng) with settings = gamma, entropy coefficient, largest gradient norm, normalise, epochs.
     """
     forward, forward_row, backward, improve = kernel[:4]
     sample, native, policy_gradient = head
@@ -73,7 +75,7 @@ def reinforce(kernel: Kernel, head: Head, compile: Callable[..., Any]) -> Rule:
     @compile
     def update(memory: Any, progress: float) -> None:
         """The two updates of the box over the batch."""
-        policy, baseline, log_std, log_std_gradient, log_std_adam, batch = memory[:6]
+        policy, baseline, log_std, log_std_gradient, log_std_optimiser, batch = memory[:6]
         alpha, baseline_alpha, settings = memory[7], memory[8], memory[9]
         gamma, ent_coef, max_grad_norm, normalised, epochs = settings
         n = batch.counters[ROWS]
@@ -89,10 +91,10 @@ def reinforce(kernel: Kernel, head: Head, compile: Callable[..., Any]) -> Rule:
         outputs = forward(policy, obs)
         gradient = np.empty(outputs.shape, np.float32)
         policy_gradient(outputs, log_std, batch.actions[:n], weights, ent_coef, gradient, log_std_gradient)
-        backward(policy, obs, gradient)
+        backward(policy, obs, gradient, False)
         rate = scheduled(alpha, progress)
         improve(policy, rate, max_grad_norm)
-        adam_step(log_std, log_std_gradient, log_std_adam, rate, max_grad_norm)
+        optimise(log_std, log_std_gradient, log_std_optimiser, rate, max_grad_norm)
 
         value_gradient = np.empty((n, 1), np.float32)
         for epoch in range(int(epochs)):
@@ -100,7 +102,7 @@ def reinforce(kernel: Kernel, head: Head, compile: Callable[..., Any]) -> Rule:
                 values = forward(baseline, obs)
             for i in range(n):
                 value_gradient[i, 0] = (values[i, 0] - returns[i]) / n  # ∂/∂v of ½ (G - v)²
-            backward(baseline, obs, value_gradient)
+            backward(baseline, obs, value_gradient, False)
             improve(baseline, scheduled(baseline_alpha, progress), max_grad_norm)
         batch.counters[ROWS] = 0
 
@@ -182,7 +184,7 @@ class Reinforce(Agent):
         self.policy = self._network([obs_size, *self.hyperparameters["net_arch"], action_size], weights, 0.01, rows)
         self.baseline = self._network([obs_size, *self.hyperparameters["net_arch"], 1], weights, 1.0, rows)
         self.log_std = np.zeros(0 if finite else action_size, np.float32)
-        self.log_std_adam = new_adam(self.log_std.size)
+        self.log_std_optimiser = new_optimiser(self.log_std.size)
         self.batch = new_batch(rows, obs_size, 1 if finite else action_size)
         self.rng = stream(self.seed, "exploration")
         settings = (
@@ -193,26 +195,26 @@ class Reinforce(Agent):
             float(baseline_epochs),
         )
         self.memory = (
-            self.policy, self.baseline, self.log_std, np.zeros_like(self.log_std), self.log_std_adam, self.batch,
+            self.policy, self.baseline, self.log_std, np.zeros_like(self.log_std), self.log_std_optimiser, self.batch,
             int(batch_size), tabulate(learning_rate), tabulate(baseline_learning_rate), np.array(settings), self.rng,
         )  # fmt: skip
         if network == "torch":
-            from rlplay.networks import torch_mlp
+            from rlplay.networks import torch_network
 
-            self.kernel = torch_mlp.KERNEL
+            self.kernel = torch_network.KERNEL
             self.rule = reinforce(self.kernel, head, plain)
         else:
-            self.kernel = mlp.KERNEL
+            self.kernel = networks.kernel(self.layers)
             self.rule = reinforce(self.kernel, head, compiled)
 
     def _network(self, sizes: list[int], weights: np.random.Generator, last_gain: float, rows: int) -> Any:
-        parameters = mlp.initial_parameters(sizes, weights, last_gain)
-        activation = self.hyperparameters["activation"]
+        self.layers = mlp(sizes, self.hyperparameters["activation"])
+        parameters = networks.initial_parameters(self.layers, weights, last_gain=last_gain).astype(np.float32)
         if self.hyperparameters["network"] == "torch":
-            from rlplay.networks.torch_mlp import TorchMLP
+            from rlplay.networks import TorchNetwork
 
-            return TorchMLP(sizes, parameters, activation)
-        return mlp.new_mlp(sizes, parameters, activation, rows)
+            return TorchNetwork(self.layers, parameters=parameters)
+        return networks.new_net(self.layers, parameters, rows)
 
     def why_not_compiled(self) -> str:
         """A torch module cannot be part of the native loop."""
@@ -249,7 +251,7 @@ class Reinforce(Agent):
 
     def arrays(self) -> StateArrays:
         """Both networks with their optimisers, the steps since the last update, and the random state."""
-        adam = self.log_std_adam
+        adam = self.log_std_optimiser
         found: StateArrays = {
             "log_std": self.log_std, "log_std_m": adam.m, "log_std_v": adam.v, "log_std_t": adam.t,
             "exploration": self.rng,

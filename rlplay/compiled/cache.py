@@ -25,6 +25,7 @@ from typing import Any, TypeVar, cast
 import numba
 from numba.core import caching
 from numba.core.dispatcher import Dispatcher
+from numba.core.types import unliteral  # type: ignore[attr-defined]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -172,22 +173,44 @@ def in_place(function: F) -> F:
     return _compiled(function, _nrt=False)
 
 
+def reordered(function: F) -> F:
+    """`in_place`, for sums of floats that may be taken in any order: only then do they become vector instructions."""
+    return _compiled(function, _nrt=False, fastmath={"reassoc", "nsz", "contract"})
+
+
+def written_out(function: F) -> F:
+    """`in_place`, for a thin function: its lines stand in for each call of it, and are compiled there only."""
+    return _compiled(function, _nrt=False, inline="always")
+
+
 def as_these(*functions: Callable[..., Any]) -> Callable[[F], F]:
     """The decorator for a function that calls these and allocates nothing itself: `in_place` where all of them are."""
     places = all(getattr(function, "targetoptions", {}).get("_nrt") is False for function in functions)
     return in_place if places else compiled
 
 
-def _compiled(function: F, **options: bool) -> F:
+def _compiled(function: F, **options: Any) -> F:
     # numpy's error model: a check of each division would prevent vector instructions
     try:
         dispatcher = numba.njit(error_model="numpy", **options)(function)
     except KeyError:  # the option is numba's own business; without it the code is slower, not wrong
-        dispatcher = numba.njit(error_model="numpy")(function)
+        options.pop("_nrt")
+        dispatcher = numba.njit(error_model="numpy", **options)(function)
     with contextlib.suppress(RuntimeError):  # no file, or no folder that can be written: compiles in each process
         dispatcher._cache = _DiskCache(function)
+    _for_any_constant(dispatcher)
     _dispatchers.append(dispatcher)
     return cast(F, dispatcher)
+
+
+def _for_any_constant(dispatcher: Any) -> None:
+    """Have one compilation serve all callers: numba would compile anew for each constant that one of them writes."""
+    typed = dispatcher.get_call_template
+
+    def get_call_template(args: Any, kws: Any) -> Any:
+        return typed(tuple(unliteral(one) for one in args), {name: unliteral(one) for name, one in kws.items()})
+
+    dispatcher.get_call_template = get_call_template
 
 
 def compile_report() -> dict[str, int]:

@@ -1,13 +1,36 @@
-"""Neural networks for agents: forward and hand-written backward passes over flat float32 arrays, and a torch twin.
+"""Neural networks: forward and hand-written backward passes over flat arrays, and the same over torch modules.
 
-A kernel (`Kernel`) is a network as functions of its memory. `rlplay.networks.mlp` has them compiled, over arrays;
-`rlplay.networks.torch_mlp` has the same over a torch module. An agent is written once and takes either.
+* ``layers``: what a network is made of: ``[Linear(4, 64), Tanh(), Linear(64, 2)]``.
+* ``linear``, ``conv2d``, ``lstm``, ``gru``, ``layer_norm``, ``activations``: each forward rule beside its backward
+rule. * ``network``: runs them; `Network` for people, `Kernel` for compiled loops. ``torch_network``: the same over
+torch. * ``losses``, ``optimisers``, ``initialisers``, ``fisher``: what training needs.
+
+A kernel is a network as functions of its memory: an agent is written once over them, and takes ours or torch's.
 """
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from rlplay.networks.layers import GELU as GELU
+    from rlplay.networks.layers import GRU as GRU
+    from rlplay.networks.layers import LSTM as LSTM
+    from rlplay.networks.layers import Conv2d as Conv2d
+    from rlplay.networks.layers import Last as Last
+    from rlplay.networks.layers import LayerNorm as LayerNorm
+    from rlplay.networks.layers import LeakyReLU as LeakyReLU
+    from rlplay.networks.layers import Linear as Linear
+    from rlplay.networks.layers import ReLU as ReLU
+    from rlplay.networks.layers import Repeat as Repeat
+    from rlplay.networks.layers import Sigmoid as Sigmoid
+    from rlplay.networks.layers import SiLU as SiLU
+    from rlplay.networks.layers import Tanh as Tanh
+    from rlplay.networks.layers import mlp as mlp
+    from rlplay.networks.network import Network as Network
+    from rlplay.networks.torch_network import TorchNetwork as TorchNetwork
 
 
 class Kernel(NamedTuple):
@@ -21,6 +44,8 @@ class Kernel(NamedTuple):
         improve: ``improve(net, learning_rate, max_grad_norm)``: one step of Adam against that gradient, which is
             scaled down first where its length exceeds ``max_grad_norm`` (0: never).
         predict: ``predict(net, x [N, D]) -> [N, K]``, a copy, the same numbers as `forward_row` gives row by row.
+        tangent: ``tangent(net, x [N, D], direction [P]) -> [N, K]``, how the outputs move when the parameters move
+            along a direction; after `forward` of the same batch.
         arrays: ``arrays(net)``, parameters and optimiser by name: parameters, m, v, t.
         restore: ``restore(net, arrays)`` takes such arrays.
     """
@@ -30,5 +55,14 @@ class Kernel(NamedTuple):
     backward: Callable[..., Any]
     improve: Callable[..., None]
     predict: Callable[..., Any]
+    tangent: Callable[..., Any]
     arrays: Callable[..., dict[str, Any]]
     restore: Callable[..., None]
+
+
+def __getattr__(name: str) -> Any:
+    home = {"Network": "network", "TorchNetwork": "torch_network"}.get(name, "layers")
+    module = importlib.import_module(f"rlplay.networks.{home}")
+    if name.startswith("_") or not hasattr(module, name):
+        raise AttributeError(f"module 'rlplay.networks' has no attribute {name!r}")
+    return getattr(module, name)

@@ -1,0 +1,323 @@
+"""Products of small matrices at the speed of the processor: C = A B, C = A B + bias, C += A B, with Aᵀ and Bᵀ too.
+
+BLAS is made for large matrices; those of an agent's network are small. Here C is computed in tiles that never leave the
+registers: a number of A is spread over a vector, a row of B is loaded, and
+
+    C[r, v] ← C[r, v] + A[r, k] · B[k, v]        for k = 0, 1, ..., each a fused multiply-add
+
+of vectors of 16 numbers (8 in float64). Nothing is stored before the last k. A tile is 4 rows by 4 vectors where the
+processor has registers of 64 bytes, else 4 by 1; the right edge is masked. What would not lie close together in the
+first cache (a part of a wide B, a column of A, Bᵀ) is copied there first, transposed on the way by shuffles.
+
+Every row of C is summed in the same order, whatever the number of rows: one row gives the bits that it has in a batch.
+
+Source: Goto & van de Geijn 2008, "Anatomy of high-performance matrix multiplication", section 4. Measured beside BLAS:
+``python tests/benchmarks/networks.py products``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import llvmlite.binding
+from llvmlite import ir
+from numba import config, types
+from numba.core import cgutils
+from numba.extending import intrinsic
+from numpy.typing import NDArray
+
+from rlplay.compiled.cache import in_place
+
+Array = NDArray[Any]
+
+
+def _has_wide_registers() -> bool:
+    """Whether the processor that numba compiles for has registers of 64 bytes, and 32 of them."""
+    if config.CPU_FEATURES is not None:
+        return "+avx512f" in config.CPU_FEATURES
+    if config.CPU_NAME not in (None, "host"):
+        return False
+    return bool(llvmlite.binding.get_host_cpu_features().get("avx512f", False))
+
+
+VECTOR = 64  # bytes: one register of AVX-512, two of AVX2, four of NEON
+WIDE = 4 if _has_wide_registers() else 1  # vectors in a row of the main tile
+TALL = 4 * WIDE  # rows of a tile one vector wide, which has as many sums on their way
+BLOCK = 16  # rows of C that are worked through at a time
+DEPTH = 128  # rows of B that are worked through at a time: 128 x 4 vectors are 32 KiB
+ROOM = DEPTH * (WIDE * VECTOR // 4 + BLOCK)  # numbers that `product` needs as its own room (float64 takes as many)
+_FEW = 32  # rows of C below which a copy of B does not pay
+
+_INDEX, _INT32 = ir.IntType(64), ir.IntType(32)
+
+
+class _Emitter:
+    """Writes vector instructions into the function that numba is compiling."""
+
+    def __init__(self, context: Any, builder: Any, number: Any) -> None:
+        self.context, self.builder = context, builder
+        self.align = 8 if isinstance(number, ir.DoubleType) else 4
+        self.lanes = VECTOR // self.align
+        self.vector = ir.VectorType(number, self.lanes)
+        self.suffix = f"v{self.lanes}f{8 * self.align}"
+        self.mask: Any = None
+
+    def data(self, array_type: Any, value: Any) -> Any:
+        """The address of an array's first number."""
+        return self.context.make_array(array_type)(self.context, self.builder, value).data
+
+    def address(self, data: Any, *offsets: Any) -> Any:
+        """The address of the number at the sum of some offsets."""
+        place = offsets[0]
+        for offset in offsets[1:]:
+            place = self.builder.add(place, offset)
+        return self.builder.gep(data, [place])
+
+    def times(self, factor: int, step: Any) -> Any:
+        """A step taken some times."""
+        return self.builder.mul(ir.Constant(_INDEX, factor), step)
+
+    def call(self, name: str, result: Any, arguments: list[Any]) -> Any:
+        """One of LLVM's own functions."""
+        kind = ir.FunctionType(result, [a.type for a in arguments])
+        return self.builder.call(cgutils.get_or_insert_function(self.builder.module, kind, name), arguments)
+
+    def spread(self, value: Any) -> Any:
+        """A vector of one number."""
+        kind = ir.VectorType(value.type, self.lanes)
+        one = self.builder.insert_element(ir.Constant(kind, ir.Undefined), value, ir.Constant(_INT32, 0))
+        zeros = ir.Constant(ir.VectorType(_INT32, self.lanes), None)
+        return self.builder.shuffle_vector(one, ir.Constant(kind, ir.Undefined), zeros)
+
+    def mask_from(self, width: Any) -> None:
+        """Load and store only the first numbers of each vector from here on."""
+        numbers = ir.Constant(ir.VectorType(_INDEX, self.lanes), list(range(self.lanes)))
+        self.mask = self.builder.icmp_signed("<", numbers, self.spread(width))
+
+    def load(self, address: Any) -> Any:
+        """A vector; zeros where it is masked."""
+        place = self.builder.bitcast(address, self.vector.as_pointer())
+        if self.mask is None:
+            return self.builder.load(place, align=self.align)
+        zero = ir.Constant(self.vector, None)
+        name = f"llvm.masked.load.{self.suffix}.p0"
+        return self.call(name, self.vector, [place, ir.Constant(_INT32, self.align), self.mask, zero])
+
+    def store(self, value: Any, address: Any) -> None:
+        """Write a vector."""
+        place = self.builder.bitcast(address, self.vector.as_pointer())
+        if self.mask is None:
+            self.builder.store(value, place, align=self.align)
+        else:
+            name = f"llvm.masked.store.{self.suffix}.p0"
+            self.call(name, ir.VoidType(), [value, place, ir.Constant(_INT32, self.align), self.mask])
+
+
+_TILE = ("a", "a_at", "a_row", "a_k", "b", "b_at", "b_k", "c", "c_at", "c_row", "first", "first_at", "first_row",
+         "depth", "width")  # fmt: skip
+
+
+def _tile(rows: int, vectors: int, masked: bool) -> Callable[..., None]:
+    """A tile of C, as a function of flat arrays and whole numbers, named in `_TILE`.
+
+    Number (r, k) of A is ``a[a_at + r a_row + k a_k]``, row k of B begins at ``b[b_at + k b_k]``, row r of C at
+    ``c[c_at + r c_row]``. Sums start from ``first[first_at + r first_row]``, or from 0 where ``first_at`` is negative.
+    ``width`` is how many columns there are, where the tile is masked.
+    """
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        kinds = dict(zip(_TILE, signature.args, strict=True))
+        given = dict(zip(_TILE, arguments, strict=True))
+        emit = _Emitter(context, builder, context.get_value_type(kinds["c"].dtype))
+        a, b, c, first = (emit.data(kinds[name], given[name]) for name in ("a", "b", "c", "first"))
+        if masked:
+            emit.mask_from(given["width"])
+        tile = [(r, v) for r in range(rows) for v in range(vectors)]
+        column = [ir.Constant(_INDEX, v * emit.lanes) for v in range(vectors)]
+
+        before = builder.basic_block
+        begin, loop, end = (builder.append_basic_block(f"tile.{name}") for name in ("begin", "loop", "end"))
+        builder.cbranch(builder.icmp_signed("<", given["first_at"], ir.Constant(_INDEX, 0)), loop, begin)
+
+        builder.position_at_end(begin)
+        starts = {
+            (r, v): emit.load(emit.address(first, given["first_at"], emit.times(r, given["first_row"]), column[v]))
+            for r, v in tile
+        }
+        builder.branch(loop)
+
+        builder.position_at_end(loop)
+        k, sums = builder.phi(_INDEX), {place: builder.phi(emit.vector) for place in tile}
+        for block in (before, begin):
+            k.add_incoming(ir.Constant(_INDEX, 0), block)
+            for place in tile:
+                sums[place].add_incoming(ir.Constant(emit.vector, None) if block is before else starts[place], block)
+        row = builder.add(given["b_at"], builder.mul(k, given["b_k"]))
+        row_of_b = [emit.load(emit.address(b, row, column[v])) for v in range(vectors)]
+        new = {}
+        for r in range(rows):
+            at = emit.address(a, given["a_at"], emit.times(r, given["a_row"]), builder.mul(k, given["a_k"]))
+            spread = emit.spread(builder.load(at, align=emit.align))
+            for v in range(vectors):
+                new[r, v] = emit.call(
+                    f"llvm.fma.{emit.suffix}", emit.vector, [spread, row_of_b[v], sums[r, v]]
+                )  # fmt: skip
+        following = builder.add(k, ir.Constant(_INDEX, 1))
+        k.add_incoming(following, loop)
+        for place in tile:
+            sums[place].add_incoming(new[place], loop)
+        builder.cbranch(builder.icmp_signed("<", following, given["depth"]), loop, end)
+
+        builder.position_at_end(end)
+        for r, v in tile:
+            emit.store(new[r, v], emit.address(c, given["c_at"], emit.times(r, given["c_row"]), column[v]))
+        return context.get_dummy_value()
+
+    @intrinsic  # type: ignore[untyped-decorator]
+    def tile(typing: Any, a: Any, a_at: Any, a_row: Any, a_k: Any, b: Any, b_at: Any, b_k: Any, c: Any, c_at: Any,
+             c_row: Any, first: Any, first_at: Any, first_row: Any, depth: Any, width: Any) -> Any:  # fmt: skip
+        n = types.int64
+        return types.void(a, n, n, n, b, n, n, c, n, n, first, n, n, n, n), build
+
+    return tile
+
+
+_main, _main_row = _tile(4, WIDE, masked=False), _tile(1, WIDE, masked=False)
+_edge, _edge_row = _tile(TALL, 1, masked=True), _tile(1, 1, masked=True)
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _copy_vector(typing: Any, a: Any, at: Any, out: Any, out_at: Any) -> Any:
+    """One vector from here to there."""
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        emit = _Emitter(context, builder, context.get_value_type(signature.args[0].dtype))
+        source, target = (emit.data(signature.args[i], arguments[i]) for i in (0, 2))
+        emit.store(emit.load(emit.address(source, arguments[1])), emit.address(target, arguments[3]))
+        return context.get_dummy_value()
+
+    return types.void(a, types.int64, out, types.int64), build
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _transpose_block(typing: Any, a: Any, a_at: Any, a_row: Any, out: Any, out_at: Any, out_row: Any) -> Any:
+    """A square block, as many rows as a vector has numbers: ``out[j, i] = a[i, j]``, by rounds of shuffles."""
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        emit = _Emitter(context, builder, context.get_value_type(signature.args[3].dtype))
+        source, target = (emit.data(signature.args[i], arguments[i]) for i in (0, 3))
+        lanes, (_, a_at, a_row, _, out_at, out_row) = emit.lanes, arguments
+        rows = [emit.load(emit.address(source, a_at, emit.times(i, a_row))) for i in range(lanes)]
+        size = 1
+        while size < lanes:  # exchange the blocks above and below the diagonal, of size 1, 2, 4, ...
+            upper = [j if not j & size else lanes + j - size for j in range(lanes)]
+            lower = [j + size if not j & size else lanes + j for j in range(lanes)]
+            masks = [ir.Constant(ir.VectorType(_INT32, lanes), places) for places in (upper, lower)]
+            for i in (i for i in range(lanes) if not i & size):
+                pair = rows[i], rows[i + size]
+                rows[i], rows[i + size] = (builder.shuffle_vector(*pair, mask) for mask in masks)
+            size *= 2
+        for i in range(lanes):
+            emit.store(rows[i], emit.address(target, out_at, emit.times(i, out_row)))
+        return context.get_dummy_value()
+
+    n = types.int64
+    return types.void(a, n, n, out, n, n), build
+
+
+@in_place
+def copy(a: Array, a_at: int, a_row: int, out: Array, out_at: int, out_row: int, rows: int, columns: int) -> None:
+    """``out[i, j] = a[i, j]`` in flat arrays with steps of their own."""
+    lanes = VECTOR // a.itemsize
+    whole = columns - columns % lanes
+    for i in range(rows):
+        for j in range(0, whole, lanes):
+            _copy_vector(a, a_at + i * a_row + j, out, out_at + i * out_row + j)
+        for j in range(whole, columns):
+            out[out_at + i * out_row + j] = a[a_at + i * a_row + j]
+
+
+@in_place
+def transpose(a: Array, a_at: int, a_row: int, out: Array, out_at: int, out_row: int, rows: int, columns: int) -> None:
+    """``out[j, i] = a[i, j]`` in flat arrays with steps of their own, for [rows, columns] numbers of ``a``."""
+    lanes = VECTOR // out.itemsize
+    whole_rows, whole_columns = rows - rows % lanes, columns - columns % lanes
+    for i in range(0, whole_rows, lanes):
+        for j in range(0, whole_columns, lanes):
+            _transpose_block(a, a_at + i * a_row + j, a_row, out, out_at + j * out_row + i, out_row)
+    for i in range(rows):
+        for j in range(whole_columns if i < whole_rows else 0, columns):
+            out[out_at + j * out_row + i] = a[a_at + i * a_row + j]
+
+
+@in_place
+def _strip(
+    a: Array, a_at: int, a_row: int, a_k: int, b: Array, b_at: int, b_k: int, c: Array, c_at: int, c_row: int,
+    first: Array, first_at: int, first_row: int, rows: int, width: int, depth: int,
+) -> None:  # fmt: skip
+    """At most `BLOCK` rows of C, and as many columns as the main tile has or fewer."""
+    lanes = VECTOR // c.itemsize
+    if width == WIDE * lanes:
+        row = 0
+        while row < rows:
+            start = first_at + row * first_row if first_at >= 0 else -1
+            x_at, y_at = a_at + row * a_row, c_at + row * c_row
+            if row + 4 <= rows:
+                _main(a, x_at, a_row, a_k, b, b_at, b_k, c, y_at, c_row, first, start, first_row, depth, 0)
+                row += 4
+            else:
+                _main_row(a, x_at, a_row, a_k, b, b_at, b_k, c, y_at, c_row, first, start, first_row, depth, 0)
+                row += 1
+        return
+    for j in range(0, width, lanes):
+        begin, row = first_at + j if first_at >= 0 else -1, 0
+        while row < rows:
+            start = begin + row * first_row if begin >= 0 else -1
+            x_at, y_at, left = a_at + row * a_row, c_at + j + row * c_row, width - j
+            if row + TALL <= rows:
+                _edge(a, x_at, a_row, a_k, b, b_at + j, b_k, c, y_at, c_row, first, start, first_row, depth, left)
+                row += TALL
+            else:
+                _edge_row(a, x_at, a_row, a_k, b, b_at + j, b_k, c, y_at, c_row, first, start, first_row, depth, left)
+                row += 1
+
+
+@in_place
+def product(
+    a: Array, a_at: int, a_row: int, a_k: int, b: Array, b_at: int, b_k: int, b_column: int, c: Array, c_at: int,
+    c_row: int, first: Array, first_at: int, first_row: int, rows: int, columns: int, depth: int, room: Array,
+) -> None:  # fmt: skip
+    """C [rows, columns] = first + A [rows, depth] B [depth, columns], in flat arrays with steps of their own.
+
+    Number (r, k) of A is ``a[a_at + r a_row + k a_k]``, number (k, j) of B is ``b[b_at + k b_k + j b_column]`` where
+    one of the two steps is 1, and row r of C begins at ``c[c_at + r c_row]``. Sums start from ``first`` in the same
+    way: with ``first_row=0`` from the same numbers in every row (a bias), from C itself to add to it, and from 0 where
+    ``first_at`` is -1. ``depth`` is 1 or more; ``room`` are `ROOM` numbers of working memory.
+    """
+    wide = WIDE * VECTOR // c.itemsize
+    beside = DEPTH * wide
+    for k in range(0, depth, DEPTH):
+        deep = min(DEPTH, depth - k)
+        for column in range(0, columns, wide):
+            width = min(wide, columns - column)
+            y, y_at, y_k = room, 0, wide
+            if b_column != 1:
+                transpose(b, b_at + k + column * b_column, b_column, room, 0, wide, width, deep)
+            elif b_k > wide and rows >= _FEW:
+                copy(b, b_at + k * b_k + column, b_k, room, 0, wide, deep, width)
+            else:
+                y, y_at, y_k = b, b_at + k * b_k + column, b_k
+            for row in range(0, rows, BLOCK):
+                many = min(BLOCK, rows - row)
+                x, x_at, x_row, x_k = a, a_at + row * a_row + k * a_k, a_row, a_k
+                if a_row == 1 and a_k > BLOCK:
+                    copy(a, x_at, a_k, room, beside, BLOCK, deep, many)
+                    x, x_at, x_row, x_k = room, beside, 1, BLOCK
+                begin, begin_at, begin_row = first, -1, first_row
+                if k > 0:
+                    begin, begin_at, begin_row = c, c_at + row * c_row + column, c_row
+                elif first_at >= 0:
+                    begin_at = first_at + row * first_row + column
+                _strip(x, x_at, x_row, x_k, y, y_at, y_k, c, c_at + row * c_row + column, c_row, begin, begin_at,
+                       begin_row, many, width, deep)  # fmt: skip

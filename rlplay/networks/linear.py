@@ -1,0 +1,88 @@
+"""A linear layer: every output is a weighted sum of the inputs.
+
+    forward    y = x W + b
+    backward   ∂W = xᵀ ∂y        ∂b = Σ_rows ∂y        ∂x = ∂y Wᵀ
+    tangent    ẏ = ẋ W + x Ẇ + ḃ
+
+Source: Rumelhart, Hinton & Williams 1986; Goodfellow, Bengio & Courville 2016, section 6.5.
+
+Parameters: W [in, out], b [out]. Shapes: x [N, in], y [N, out].
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rlplay.compiled.cache import written_out
+from rlplay.compiled.matmul import product
+from rlplay.networks.memory import IN, OUT, PARAMETERS, Floats, Net
+
+
+@written_out
+def affine(
+    net: Net, weights: int, bias: int, x: Floats, x_at: int, y: Floats, y_at: int, rows: int, n_in: int, n_out: int
+) -> None:
+    """Y = X W + b with W and b at two places of the parameters; ``bias=-1`` for none."""
+    p = net.parameters
+    product(x, x_at, n_in, 1, p, weights, n_out, 1, y, y_at, n_out, p, bias, 0, rows, n_out, n_in, net.room)
+
+
+@written_out
+def weight_gradient(
+    net: Net, place: int, x: Floats, x_at: int, g: Floats, g_at: int, rows: int, n_in: int, n_out: int
+) -> None:
+    """∂W = Xᵀ G into the gradient."""
+    to = net.gradient
+    product(x, x_at, 1, n_in, g, g_at, n_out, 1, to, place, n_out, to, -1, 0, n_in, n_out, rows, net.room)
+
+
+@written_out
+def bias_gradient(net: Net, place: int, g: Floats, g_at: int, rows: int, n_out: int) -> None:
+    """∂b = 1ᵀ G into the gradient."""
+    to = net.gradient
+    product(net.one, 0, 0, 0, g, g_at, n_out, 1, to, place, n_out, to, -1, 0, 1, n_out, rows, net.room)
+
+
+@written_out
+def input_gradient(
+    net: Net, weights: int, g: Floats, g_at: int, below: Floats, below_at: int, rows: int, n_in: int, n_out: int
+) -> None:
+    """∂X = G Wᵀ."""
+    p = net.parameters
+    product(g, g_at, n_out, 1, p, weights, 1, n_out, below, below_at, n_in, p, -1, 0, rows, n_in, n_out, net.room)
+
+
+@written_out
+def forward(layer: Any, net: Net, x: Floats, x_at: int, y: Floats, y_at: int, rows: int) -> None:
+    """The outputs of a batch."""
+    n_in, n_out, at = layer[IN], layer[OUT], layer[PARAMETERS]
+    affine(net, at, at + n_in * n_out, x, x_at, y, y_at, rows, n_in, n_out)
+
+
+@written_out
+def backward(
+    layer: Any, net: Net, x: Floats, x_at: int, grad: Floats, grad_at: int, below: Floats, below_at: int, rows: int,
+    to_input: bool,
+) -> None:  # fmt: skip
+    """The gradients with respect to W, b and, where asked, x."""
+    n_in, n_out, at = layer[IN], layer[OUT], layer[PARAMETERS]
+    weight_gradient(net, at, x, x_at, grad, grad_at, rows, n_in, n_out)
+    bias_gradient(net, at + n_in * n_out, grad, grad_at, rows, n_out)
+    if to_input:
+        input_gradient(net, at, grad, grad_at, below, below_at, rows, n_in, n_out)
+
+
+@written_out
+def tangent(
+    layer: Any, net: Net, x: Floats, x_at: int, dot: Floats, dot_at: int, direction: Floats, out: Floats, out_at: int,
+    rows: int,
+) -> None:  # fmt: skip
+    """ẏ for a direction of the parameters and a direction ẋ of the inputs."""
+    n_in, n_out, at = layer[IN], layer[OUT], layer[PARAMETERS]
+    affine(net, at, -1, dot, dot_at, out, out_at, rows, n_in, n_out)
+    product(
+        x, x_at, n_in, 1, direction, at, n_out, 1, out, out_at, n_out, out, out_at, n_out, rows, n_out, n_in, net.room
+    )
+    for row in range(rows):
+        for j in range(n_out):
+            out[out_at + row * n_out + j] += direction[at + n_in * n_out + j]
