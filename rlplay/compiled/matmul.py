@@ -6,8 +6,9 @@ registers: a number of A is spread over a vector, a row of B is loaded, and
     C[r, v] ← C[r, v] + A[r, k] · B[k, v]        for k = 0, 1, ..., each a fused multiply-add
 
 of vectors of 16 numbers (8 in float64). Nothing is stored before the last k. A tile is 4 rows by 4 vectors where the
-processor has registers of 64 bytes, else 4 by 1; the right edge is masked. What would not lie close together in the
-first cache (a part of a wide B, a column of A, Bᵀ) is copied there first, transposed on the way by shuffles.
+processor has registers of 64 bytes, else 6 by 1. What would not lie close together in the first cache (a part of a wide
+B, a column of A, Bᵀ) is copied there first, transposed on the way by shuffles; columns beyond the last whole vector are
+copied likewise, and their sums by way of the room too, since masked instructions are slow on many processors.
 
 Every row of C is summed in the same order, whatever the number of rows: one row gives the bits that it has in a batch.
 
@@ -43,10 +44,14 @@ def _has_wide_registers() -> bool:
 
 VECTOR = 64  # bytes: one register of AVX-512, two of AVX2, four of NEON
 WIDE = 4 if _has_wide_registers() else 1  # vectors in a row of the main tile
-TALL = 4 * WIDE  # rows of a tile one vector wide, which has as many sums on their way
-BLOCK = 16  # rows of C that are worked through at a time
+MAIN = 4 if WIDE == 4 else 6  # rows of the main tile: as many sums as there are registers for
+FEWER = MAIN - 2  # rows of a lower one
+TALL = MAIN * WIDE  # rows of a tile one vector wide, which has as many sums on their way
+BLOCK = 48  # rows of C that are worked through at a time: whole tiles, and whole vectors of Aᵀ
 DEPTH = 128  # rows of B that are worked through at a time: 128 x 4 vectors are 32 KiB
-ROOM = DEPTH * (WIDE * VECTOR // 4 + BLOCK)  # numbers that `product` needs as its own room (float64 takes as many)
+BESIDE = DEPTH * WIDE * VECTOR // 4  # where in the room columns of A begin, behind rows of B
+STAGE = BESIDE + DEPTH * BLOCK  # where a tile lies whose columns are not whole vectors
+ROOM = STAGE + TALL * VECTOR // 4  # numbers that `product` needs as its own room (float64 takes as many)
 _FEW = 32  # rows of C below which a copy of B does not pay
 
 _INDEX, _INT32 = ir.IntType(64), ir.IntType(32)
@@ -61,7 +66,6 @@ class _Emitter:
         self.lanes = VECTOR // self.align
         self.vector = ir.VectorType(number, self.lanes)
         self.suffix = f"v{self.lanes}f{8 * self.align}"
-        self.mask: Any = None
 
     def data(self, array_type: Any, value: Any) -> Any:
         """The address of an array's first number."""
@@ -90,40 +94,24 @@ class _Emitter:
         zeros = ir.Constant(ir.VectorType(_INT32, self.lanes), None)
         return self.builder.shuffle_vector(one, ir.Constant(kind, ir.Undefined), zeros)
 
-    def mask_from(self, width: Any) -> None:
-        """Load and store only the first numbers of each vector from here on."""
-        numbers = ir.Constant(ir.VectorType(_INDEX, self.lanes), list(range(self.lanes)))
-        self.mask = self.builder.icmp_signed("<", numbers, self.spread(width))
-
     def load(self, address: Any) -> Any:
-        """A vector; zeros where it is masked."""
-        place = self.builder.bitcast(address, self.vector.as_pointer())
-        if self.mask is None:
-            return self.builder.load(place, align=self.align)
-        zero = ir.Constant(self.vector, None)
-        name = f"llvm.masked.load.{self.suffix}.p0"
-        return self.call(name, self.vector, [place, ir.Constant(_INT32, self.align), self.mask, zero])
+        """A vector from here."""
+        return self.builder.load(self.builder.bitcast(address, self.vector.as_pointer()), align=self.align)
 
     def store(self, value: Any, address: Any) -> None:
-        """Write a vector."""
-        place = self.builder.bitcast(address, self.vector.as_pointer())
-        if self.mask is None:
-            self.builder.store(value, place, align=self.align)
-        else:
-            name = f"llvm.masked.store.{self.suffix}.p0"
-            self.call(name, ir.VoidType(), [value, place, ir.Constant(_INT32, self.align), self.mask])
+        """A vector to there."""
+        self.builder.store(value, self.builder.bitcast(address, self.vector.as_pointer()), align=self.align)
 
 
 _TILE = ("a", "a_at", "a_row", "a_k", "b", "b_at", "b_k", "c", "c_at", "c_row", "first", "first_at", "first_row",
-         "depth", "width")  # fmt: skip
+         "depth")  # fmt: skip
 
 
-def _tile(rows: int, vectors: int, masked: bool) -> Callable[..., None]:
+def _tile(rows: int, vectors: int) -> Callable[..., None]:
     """A tile of C, as a function of flat arrays and whole numbers, named in `_TILE`.
 
     Number (r, k) of A is ``a[a_at + r a_row + k a_k]``, row k of B begins at ``b[b_at + k b_k]``, row r of C at
     ``c[c_at + r c_row]``. Sums start from ``first[first_at + r first_row]``, or from 0 where ``first_at`` is negative.
-    ``width`` is how many columns there are, where the tile is masked.
     """
 
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -131,8 +119,6 @@ def _tile(rows: int, vectors: int, masked: bool) -> Callable[..., None]:
         given = dict(zip(_TILE, arguments, strict=True))
         emit = _Emitter(context, builder, context.get_value_type(kinds["c"].dtype))
         a, b, c, first = (emit.data(kinds[name], given[name]) for name in ("a", "b", "c", "first"))
-        if masked:
-            emit.mask_from(given["width"])
         tile = [(r, v) for r in range(rows) for v in range(vectors)]
         column = [ir.Constant(_INDEX, v * emit.lanes) for v in range(vectors)]
 
@@ -176,15 +162,15 @@ def _tile(rows: int, vectors: int, masked: bool) -> Callable[..., None]:
 
     @intrinsic  # type: ignore[untyped-decorator]
     def tile(typing: Any, a: Any, a_at: Any, a_row: Any, a_k: Any, b: Any, b_at: Any, b_k: Any, c: Any, c_at: Any,
-             c_row: Any, first: Any, first_at: Any, first_row: Any, depth: Any, width: Any) -> Any:  # fmt: skip
+             c_row: Any, first: Any, first_at: Any, first_row: Any, depth: Any) -> Any:  # fmt: skip
         n = types.int64
-        return types.void(a, n, n, n, b, n, n, c, n, n, first, n, n, n, n), build
+        return types.void(a, n, n, n, b, n, n, c, n, n, first, n, n, n), build
 
     return tile
 
 
-_main, _main_row = _tile(4, WIDE, masked=False), _tile(1, WIDE, masked=False)
-_edge, _edge_row = _tile(TALL, 1, masked=True), _tile(1, 1, masked=True)
+_main, _main_few, _main_row = (_tile(rows, WIDE) for rows in (MAIN, FEWER, 1))
+_narrow, _narrow_row = _tile(TALL, 1), _tile(1, 1)
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -254,33 +240,49 @@ def transpose(a: Array, a_at: int, a_row: int, out: Array, out_at: int, out_row:
 @in_place
 def _strip(
     a: Array, a_at: int, a_row: int, a_k: int, b: Array, b_at: int, b_k: int, c: Array, c_at: int, c_row: int,
-    first: Array, first_at: int, first_row: int, rows: int, width: int, depth: int,
+    first: Array, first_at: int, first_row: int, rows: int, depth: int,
 ) -> None:  # fmt: skip
-    """At most `BLOCK` rows of C, and as many columns as the main tile has or fewer."""
+    """At most `BLOCK` rows of C, and as many columns as the main tile has."""
+    row = 0
+    while row < rows:
+        start = first_at + row * first_row if first_at >= 0 else -1
+        x_at, y_at = a_at + row * a_row, c_at + row * c_row
+        if row + MAIN <= rows:
+            _main(a, x_at, a_row, a_k, b, b_at, b_k, c, y_at, c_row, first, start, first_row, depth)
+            row += MAIN
+        elif row + FEWER <= rows:
+            _main_few(a, x_at, a_row, a_k, b, b_at, b_k, c, y_at, c_row, first, start, first_row, depth)
+            row += FEWER
+        else:
+            _main_row(a, x_at, a_row, a_k, b, b_at, b_k, c, y_at, c_row, first, start, first_row, depth)
+            row += 1
+
+
+@in_place
+def _edge(
+    a: Array, a_at: int, a_row: int, a_k: int, b: Array, b_at: int, b_k: int, c: Array, c_at: int, c_row: int,
+    first: Array, first_at: int, first_row: int, rows: int, width: int, depth: int, room: Array,
+) -> None:  # fmt: skip
+    """At most `BLOCK` rows of C, and fewer columns: vector by vector, through the room."""
     lanes = VECTOR // c.itemsize
-    if width == WIDE * lanes:
-        row = 0
-        while row < rows:
-            start = first_at + row * first_row if first_at >= 0 else -1
-            x_at, y_at = a_at + row * a_row, c_at + row * c_row
-            if row + 4 <= rows:
-                _main(a, x_at, a_row, a_k, b, b_at, b_k, c, y_at, c_row, first, start, first_row, depth, 0)
-                row += 4
-            else:
-                _main_row(a, x_at, a_row, a_k, b, b_at, b_k, c, y_at, c_row, first, start, first_row, depth, 0)
-                row += 1
-        return
     for j in range(0, width, lanes):
-        begin, row = first_at + j if first_at >= 0 else -1, 0
+        left, row = min(lanes, width - j), 0
         while row < rows:
-            start = begin + row * first_row if begin >= 0 else -1
-            x_at, y_at, left = a_at + row * a_row, c_at + j + row * c_row, width - j
-            if row + TALL <= rows:
-                _edge(a, x_at, a_row, a_k, b, b_at + j, b_k, c, y_at, c_row, first, start, first_row, depth, left)
-                row += TALL
+            many = TALL if row + TALL <= rows else 1
+            x_at, y_at, begin = a_at + row * a_row, c_at + j + row * c_row, -1
+            if first_at >= 0:
+                begin = STAGE
+                for r in range(many):
+                    for i in range(left):
+                        room[STAGE + r * lanes + i] = first[first_at + j + (row + r) * first_row + i]
+            if many == TALL:
+                _narrow(a, x_at, a_row, a_k, b, b_at + j, b_k, room, STAGE, lanes, room, begin, lanes, depth)
             else:
-                _edge_row(a, x_at, a_row, a_k, b, b_at + j, b_k, c, y_at, c_row, first, start, first_row, depth, left)
-                row += 1
+                _narrow_row(a, x_at, a_row, a_k, b, b_at + j, b_k, room, STAGE, lanes, room, begin, lanes, depth)
+            for r in range(many):
+                for i in range(left):
+                    c[y_at + r * c_row + i] = room[STAGE + r * lanes + i]
+            row += many
 
 
 @in_place
@@ -296,7 +298,6 @@ def product(
     ``first_at`` is -1. ``depth`` is 1 or more; ``room`` are `ROOM` numbers of working memory.
     """
     wide = WIDE * VECTOR // c.itemsize
-    beside = DEPTH * wide
     for k in range(0, depth, DEPTH):
         deep = min(DEPTH, depth - k)
         for column in range(0, columns, wide):
@@ -304,7 +305,7 @@ def product(
             y, y_at, y_k = room, 0, wide
             if b_column != 1:
                 transpose(b, b_at + k + column * b_column, b_column, room, 0, wide, width, deep)
-            elif b_k > wide and rows >= _FEW:
+            elif (b_k > wide and rows >= _FEW) or width < wide:
                 copy(b, b_at + k * b_k + column, b_k, room, 0, wide, deep, width)
             else:
                 y, y_at, y_k = b, b_at + k * b_k + column, b_k
@@ -312,12 +313,16 @@ def product(
                 many = min(BLOCK, rows - row)
                 x, x_at, x_row, x_k = a, a_at + row * a_row + k * a_k, a_row, a_k
                 if a_row == 1 and a_k > BLOCK:
-                    copy(a, x_at, a_k, room, beside, BLOCK, deep, many)
-                    x, x_at, x_row, x_k = room, beside, 1, BLOCK
+                    copy(a, x_at, a_k, room, BESIDE, BLOCK, deep, many)
+                    x, x_at, x_row, x_k = room, BESIDE, 1, BLOCK
                 begin, begin_at, begin_row = first, -1, first_row
                 if k > 0:
                     begin, begin_at, begin_row = c, c_at + row * c_row + column, c_row
                 elif first_at >= 0:
                     begin_at = first_at + row * first_row + column
-                _strip(x, x_at, x_row, x_k, y, y_at, y_k, c, c_at + row * c_row + column, c_row, begin, begin_at,
-                       begin_row, many, width, deep)  # fmt: skip
+                z_at = c_at + row * c_row + column
+                if width == wide:
+                    _strip(x, x_at, x_row, x_k, y, y_at, y_k, c, z_at, c_row, begin, begin_at, begin_row, many, deep)
+                else:
+                    _edge(x, x_at, x_row, x_k, y, y_at, y_k, c, z_at, c_row, begin, begin_at, begin_row, many, width,
+                          deep, room)  # fmt: skip

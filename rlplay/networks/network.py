@@ -478,6 +478,10 @@ class Network:
         """One step of the optimiser; a gradient longer than ``max_grad_norm`` is scaled down first (0: never)."""
         self.kernel.improve(self.net, float(learning_rate), float(max_grad_norm))
 
+    def add_to_gradient(self, more: Floats) -> None:
+        """Add to the gradient, [P]: that of a penalty."""
+        self.net.gradient[:] += more
+
     def state(self) -> NDArray[Any]:
         """The state in which the last sequences ended, of all recurrent layers, [N, S]."""
         return self._state(FINAL)

@@ -243,6 +243,10 @@ class TorchNetwork:
         torch.autograd.backward(outputs, grads)
         return None if self._input.grad is None else self._input.grad.cpu().numpy()
 
+    def add_to_gradient(self, more: Floats) -> None:
+        """Add to the gradient, [P] in our order: that of a penalty."""
+        self._set([p.grad for p in self._tensors() if p.grad is not None], self.gradient + more)
+
     def state(self) -> NDArray[Any]:
         """The state in which the last sequences ended, [N, S]."""
         assert self._final is not None

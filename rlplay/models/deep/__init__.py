@@ -1,0 +1,19 @@
+"""Deep models from scratch, with scikit-learn's estimator API; ``backend="torch"`` makes the twin of each.
+
+* ``training``: minibatches, early stopping, learning curves: what all of them share.
+* ``mlp``, ``cnn``: numbers and classes from columns and from images.
+* ``autoencoder``, ``vae``: codes. ``distillation``: novelty.
+* ``sequence_autoencoder``, ``forecaster``, ``encoder_decoder``: sequences. ``sequences``: how those are given.
+"""
+
+from rlplay.models.deep.autoencoder import Autoencoder as Autoencoder
+from rlplay.models.deep.autoencoder import DenoisingAutoencoder as DenoisingAutoencoder
+from rlplay.models.deep.cnn import CNNClassifier as CNNClassifier
+from rlplay.models.deep.distillation import RandomNetworkDistillation as RandomNetworkDistillation
+from rlplay.models.deep.encoder_decoder import EncoderDecoder as EncoderDecoder
+from rlplay.models.deep.forecaster import SequenceForecaster as SequenceForecaster
+from rlplay.models.deep.mlp import MLPClassifier as MLPClassifier
+from rlplay.models.deep.mlp import MLPRegressor as MLPRegressor
+from rlplay.models.deep.sequence_autoencoder import GRUAutoencoder as GRUAutoencoder
+from rlplay.models.deep.sequence_autoencoder import LSTMAutoencoder as LSTMAutoencoder
+from rlplay.models.deep.vae import VAE as VAE
