@@ -174,7 +174,7 @@ _narrow, _narrow_row = _tile(TALL, 1), _tile(1, 1)
 
 
 @intrinsic  # type: ignore[untyped-decorator]
-def _copy_vector(typing: Any, a: Any, at: Any, out: Any, out_at: Any) -> Any:
+def copy_vector(typing: Any, a: Any, at: Any, out: Any, out_at: Any) -> Any:
     """One vector from here to there."""
 
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -219,7 +219,7 @@ def copy(a: Array, a_at: int, a_row: int, out: Array, out_at: int, out_row: int,
     whole = columns - columns % lanes
     for i in range(rows):
         for j in range(0, whole, lanes):
-            _copy_vector(a, a_at + i * a_row + j, out, out_at + i * out_row + j)
+            copy_vector(a, a_at + i * a_row + j, out, out_at + i * out_row + j)
         for j in range(whole, columns):
             out[out_at + i * out_row + j] = a[a_at + i * a_row + j]
 

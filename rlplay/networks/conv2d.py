@@ -18,10 +18,11 @@ from __future__ import annotations
 from typing import Any
 
 from rlplay.compiled.cache import in_place
-from rlplay.compiled.matmul import ROOM, copy, product, transpose
+from rlplay.compiled.matmul import ROOM, VECTOR, copy, copy_vector, product, transpose
 from rlplay.networks.linear import affine
 from rlplay.networks.memory import (
     CHANNELS,
+    FRAME,
     HEIGHT,
     IN,
     KERNEL,
@@ -38,30 +39,42 @@ from rlplay.networks.memory import (
 
 
 @in_place
-def _patches(layer: Any, x: Floats, x_at: int, room: Floats, back: bool) -> None:
-    """The patches of one image into the room, [H' * W', K * K * C]; ``back`` adds them to the image instead."""
-    height, width, channels, k = layer[HEIGHT], layer[WIDTH], layer[CHANNELS], layer[KERNEL]
-    at, zero = ROOM, room.dtype.type(0)
+def _frame(layer: Any, x: Floats, x_at: int, room: Floats, out: bool) -> None:
+    """One image into the room, with its padding around it; ``out`` takes it out again, without."""
+    height, width, channels, padding = layer[HEIGHT], layer[WIDTH], layer[CHANNELS], layer[PADDING]
+    line = (width + 2 * padding) * channels
+    if not out and padding > 0:
+        room[ROOM : ROOM + (height + 2 * padding) * line] = 0
+    for y in range(height):
+        inside = ROOM + (y + padding) * line + padding * channels
+        if out:
+            copy(room, inside, 0, x, x_at + y * width * channels, 0, 1, width * channels)
+        else:
+            copy(x, x_at + y * width * channels, 0, room, inside, 0, 1, width * channels)
+
+
+@in_place
+def _patches(layer: Any, room: Floats, at: int, back: bool) -> None:
+    """The patches of the image in the room, [H' * W', K * K * C]; ``back`` adds them to the image instead.
+
+    Lines of a window are copied by whole vectors: what is too much is overwritten by the next line.
+    """
+    channels, k, stride = layer[CHANNELS], layer[KERNEL], layer[STRIDE]
+    line, long = (layer[WIDTH] + 2 * layer[PADDING]) * channels, k * channels
+    lanes = VECTOR // room.itemsize
     for out_y in range(layer[OUT_HEIGHT]):
         for out_x in range(layer[OUT_WIDTH]):
-            left = out_x * layer[STRIDE] - layer[PADDING]
-            first, last = max(0, -left), min(k, width - left)  # columns of the window that lie inside the image
-            for window_y in range(k):
-                y = out_y * layer[STRIDE] - layer[PADDING] + window_y
-                inside = 0 <= y < height
-                begin, end = (first * channels, last * channels) if inside else (0, 0)
-                here = x_at + (y * width + left) * channels
+            here = ROOM + out_y * stride * line + out_x * stride * channels
+            for _ in range(k):
                 if back:
-                    image, patch = x[here + begin : here + end], room[at + begin : at + end]
-                    for i in range(end - begin):
+                    image, patch = room[here : here + long], room[at : at + long]
+                    for i in range(long):
                         image[i] += patch[i]
                 else:
-                    for i in range(begin):
-                        room[at + i] = zero
-                    copy(x, here + begin, 0, room, at + begin, 0, 1, end - begin)
-                    for i in range(end, k * channels):
-                        room[at + i] = zero
-                at += k * channels
+                    for i in range(0, long, lanes):
+                        copy_vector(room, here + i, room, at + i)
+                here += line
+                at += long
 
 
 @in_place
@@ -69,9 +82,11 @@ def forward(layer: Any, net: Net, x: Floats, x_at: int, y: Floats, y_at: int, ro
     """The outputs of a batch of images."""
     places, deep, room = layer[OUT_HEIGHT] * layer[OUT_WIDTH], layer[KERNEL] ** 2 * layer[CHANNELS], net.room
     filters, at = layer[OUT] // places, layer[PARAMETERS]
+    patches = ROOM + layer[FRAME]
     for row in range(rows):
-        _patches(layer, x, x_at + row * layer[IN], room, False)
-        affine(net, at, at + deep * filters, room, ROOM, y, y_at + row * layer[OUT], places, deep, filters)
+        _frame(layer, x, x_at + row * layer[IN], room, False)
+        _patches(layer, room, patches, False)
+        affine(net, at, at + deep * filters, room, patches, y, y_at + row * layer[OUT], places, deep, filters)
 
 
 @in_place
@@ -82,24 +97,25 @@ def backward(
     """The gradients with respect to W, b and, where asked, x."""
     places, deep, room = layer[OUT_HEIGHT] * layer[OUT_WIDTH], layer[KERNEL] ** 2 * layer[CHANNELS], net.room
     filters, at, to = layer[OUT] // places, layer[PARAMETERS], net.gradient
-    turned = ROOM + places * deep
+    patches = ROOM + layer[FRAME]
+    turned = patches + places * deep + VECTOR
     if to_input:
-        below[below_at : below_at + rows * layer[IN]] = 0
         transpose(net.parameters, at, filters, room, turned, deep, deep, filters)
     for row in range(rows):
         g = grad_at + row * layer[OUT]
         first, first_bias = (at, at + deep * filters) if row > 0 else (-1, -1)
-        _patches(layer, x, x_at + row * layer[IN], room, False)
-        product(
-            room, ROOM, 1, deep, grad, g, filters, 1, to, at, filters, to, first, filters, deep, filters, places, room
-        )
+        _frame(layer, x, x_at + row * layer[IN], room, False)
+        _patches(layer, room, patches, False)
+        product(room, patches, 1, deep, grad, g, filters, 1, to, at, filters, to, first, filters, deep, filters, places,
+                room)  # fmt: skip
         product(net.one, 0, 0, 0, grad, g, filters, 1, to, at + deep * filters, filters, to, first_bias, 0, 1, filters,
                 places, room)  # fmt: skip
         if to_input:
-            product(
-                grad, g, filters, 1, room, turned, deep, 1, room, ROOM, deep, room, -1, 0, places, deep, filters, room
-            )
-            _patches(layer, below, below_at + row * layer[IN], room, True)
+            product(grad, g, filters, 1, room, turned, deep, 1, room, patches, deep, room, -1, 0, places, deep, filters,
+                    room)  # fmt: skip
+            room[ROOM:patches] = 0
+            _patches(layer, room, patches, True)
+            _frame(layer, below, below_at + row * layer[IN], room, True)
 
 
 @in_place
@@ -110,12 +126,15 @@ def tangent(
     """ẏ for a direction of the parameters and a direction ẋ of the inputs."""
     places, deep, room = layer[OUT_HEIGHT] * layer[OUT_WIDTH], layer[KERNEL] ** 2 * layer[CHANNELS], net.room
     filters, at = layer[OUT] // places, layer[PARAMETERS]
+    patches = ROOM + layer[FRAME]
     for row in range(rows):
         there = out_at + row * layer[OUT]
-        _patches(layer, dot, dot_at + row * layer[IN], room, False)
-        affine(net, at, -1, room, ROOM, out, there, places, deep, filters)
-        _patches(layer, x, x_at + row * layer[IN], room, False)
-        product(room, ROOM, deep, 1, direction, at, filters, 1, out, there, filters, out, there, filters, places,
+        _frame(layer, dot, dot_at + row * layer[IN], room, False)
+        _patches(layer, room, patches, False)
+        affine(net, at, -1, room, patches, out, there, places, deep, filters)
+        _frame(layer, x, x_at + row * layer[IN], room, False)
+        _patches(layer, room, patches, False)
+        product(room, patches, deep, 1, direction, at, filters, 1, out, there, filters, out, there, filters, places,
                 filters, deep, room)  # fmt: skip
         for place in range(places):
             for j in range(filters):

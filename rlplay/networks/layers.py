@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from rlplay.compiled.matmul import VECTOR
 from rlplay.networks import initialisers as init
 from rlplay.networks.memory import (  # fmt: skip
     CONV_2D,
@@ -150,11 +151,15 @@ class Conv2d(Layer):
 
     def room(self, shape: Shape, rows: int) -> int:
         after = self.shape_after(shape)
-        return self._deep() * (after[0] * after[1] + self.out_channels)
+        return self._frame(shape) + self._deep() * (after[0] * after[1] + self.out_channels) + VECTOR
+
+    def _frame(self, shape: Shape) -> int:
+        """Numbers of an image with its padding, and a vector more."""
+        return (shape[0] + 2 * self.padding) * (shape[1] + 2 * self.padding) * shape[2] + VECTOR
 
     def geometry(self, shape: Shape) -> Sequence[int]:
         after = self.shape_after(shape)
-        return (*shape, self.kernel_size, self.stride, self.padding, after[0], after[1])
+        return (*shape, self.kernel_size, self.stride, self.padding, after[0], after[1], self._frame(shape))
 
     def shapes(self) -> dict[str, Shape]:
         k = self.kernel_size

@@ -20,8 +20,8 @@ Floats = NDArray[Any]  # float32, or float64 on request
 
 # Columns of the table of layers. The geometry is that of Conv2d.
 KIND, IN, OUT, PARAMETERS, VALUES, SAVED, STATE = range(7)
-HEIGHT, WIDTH, CHANNELS, KERNEL, STRIDE, PADDING, OUT_HEIGHT, OUT_WIDTH = range(7, 15)
-COLUMNS = 15
+HEIGHT, WIDTH, CHANNELS, KERNEL, STRIDE, PADDING, OUT_HEIGHT, OUT_WIDTH, FRAME = range(7, 16)
+COLUMNS = 16
 
 # Kinds of layers; the activations come first.
 TANH, RELU, LEAKY_RELU, SIGMOID, SILU, GELU = range(6)

@@ -169,7 +169,10 @@ class MLPRegressor(RegressorMixin, _MLP, BaseEstimator):  # type: ignore[misc]
         """The compiled function of one row for ``predict`` (`rlplay.estimators.RowFunction`)."""
         if self.backend == "torch" or not self.is_flat_:
             return None
-        return value_of_row(kernel(self._layers()[0][0])), (self.networks()[0].net, np.zeros(self.n_features_in_, np.float32))
+        return value_of_row(kernel(self._layers()[0][0])), (
+            self.networks()[0].net,
+            np.zeros(self.n_features_in_, np.float32),
+        )
 
 
 class MLPClassifier(ClassifierMixin, _MLP, BaseEstimator):  # type: ignore[misc]

@@ -72,7 +72,10 @@ class DeepModel:
         """Refuse parameters outside their range."""
         require(
             self,
-            batch_size=(self.batch_size == "auto" or int(self.batch_size) >= 1, "'auto' or a whole number of 1 or more"),
+            batch_size=(
+                self.batch_size == "auto" or int(self.batch_size) >= 1,
+                "'auto' or a whole number of 1 or more",
+            ),
             predict_batch_size=(int(self.predict_batch_size) >= 1, "a whole number of 1 or more"),
             learning_rate_init=(self.learning_rate_init > 0, "a number above 0"),
             max_iter=(int(self.max_iter) >= 1, "a whole number of 1 or more"),
