@@ -19,6 +19,7 @@ import pickle
 import tempfile
 from collections.abc import Callable
 from functools import cache
+from glob import escape
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -109,11 +110,52 @@ class _CacheImpl(caching.CompileResultCacheImpl):  # type: ignore[misc]
     _locator_classes = (_Locator,)
 
 
+class _Files(caching.IndexDataCacheFile):  # type: ignore[misc]
+    """One file an entry, named by what it is for.
+
+    numba's own files are numbered in an index that all entries of a function share; two processes that compile at the
+    same time can take the same number, and code of one entry is then found under another's.
+    """
+
+    def _path(self, key: Any) -> Path:
+        stamp, entry = (hashlib.sha256(repr(part).encode()).hexdigest()[:16] for part in (self._source_stamp, key))
+        return Path(self._cache_path) / self._data_name_pattern.replace("{number:d}", f"{stamp}.{entry}")
+
+    def save(self, key: Any, data: Any) -> None:
+        """Write an entry, and remove those of older sources."""
+        path = self._path(key)
+        self._save_data(path.name, (key, data))
+        own = path.name.rsplit(".", 2)[0]
+        for other in self._all():
+            if not other.name.startswith(own):
+                other.unlink(missing_ok=True)
+
+    def load(self, key: Any) -> Any:
+        """Read an entry; None where there is none."""
+        try:
+            found, data = self._load_data(self._path(key).name)
+        except OSError:
+            return None
+        return data if found == key else None
+
+    def flush(self) -> None:
+        """Remove all entries of the function."""
+        for path in self._all():
+            path.unlink(missing_ok=True)
+
+    def _all(self) -> list[Path]:
+        return list(Path(self._cache_path).glob(escape(self._data_name_pattern.split("{")[0]) + "*.nbc"))
+
+
 class _DiskCache(caching.FunctionCache):  # type: ignore[misc]
     _impl_class = _CacheImpl
 
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__(function)
+        self._cache_file = _Files(self._cache_path, self._impl.filename_base, self._impl.locator.get_source_stamp())
+
     def load_overload(self, sig: Any, target_context: Any) -> Any:
-        """From disk; an index that names types which exist no more (an older version's) is begun anew."""
+        """From disk; what names types that exist no more (an older version's) is removed."""
         try:
             return super().load_overload(sig, target_context)
         except (AttributeError, ImportError, EOFError, pickle.UnpicklingError):

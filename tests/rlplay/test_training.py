@@ -256,6 +256,37 @@ def test_an_edited_file_beside_a_script_is_not_stale(tmp_path):
         assert int(subprocess.run(run, capture_output=True, text=True, check=True, env=env).stdout) == 1 + number
 
 
+FACTORY = """
+import sys
+from rlplay.compiled.cache import compiled
+def make(number):
+    @compiled
+    def inner(x):
+        return x * number
+    @compiled
+    def outer(x):
+        return inner(x) + 1
+    return outer
+order = [int(n) for n in sys.argv[1].split(",")]
+print([make(n)(2) for n in order] == [2 * n + 1 for n in order])
+"""
+
+
+def test_processes_that_compile_at_the_same_time_do_not_mix_up_their_code(tmp_path):
+    (tmp_path / "script.py").write_text(FACTORY)
+    env = {**os.environ, "RLPLAY_CACHE_DIR": str(tmp_path / "cache")}
+    orders = ["1,2,3,4,5,6", "6,5,4,3,2,1", "3,1,5,2,6,4"]
+    running = [
+        subprocess.Popen(
+            [sys.executable, str(tmp_path / "script.py"), order], stdout=subprocess.PIPE, text=True, env=env
+        )
+        for order in orders
+    ]
+    assert [process.communicate()[0] for process in running] == ["True\n"] * 3
+    run = [sys.executable, str(tmp_path / "script.py"), "1,2,3,4,5,6"]
+    assert subprocess.run(run, capture_output=True, text=True, check=True, env=env).stdout == "True\n"
+
+
 TYPED = """
 from agents.q_learning import QLearning, learn
 from rlplay.compiled.cache import compiled, compile_report
