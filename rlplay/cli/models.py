@@ -1,4 +1,4 @@
-"""``rlplay models``: the models from scratch, one in full, or one beside its twin of scikit-learn's."""
+"""``rlplay models``: the models from scratch, one in full, or one beside its twin."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rich.table import Table
 from rlplay import registry
 from rlplay.cli.common import console
 from rlplay.errors import UsageError, unknown
-from rlplay.models.twins import TWINS, WITHOUT
+from rlplay.models.twins import TORCH, TWINS, WITHOUT
 
 
 def run(arguments: Namespace) -> int:
@@ -37,7 +37,7 @@ def run(arguments: Namespace) -> int:
 
 def _list() -> None:
     out = console()
-    for title, part in (("supervised", ".supervised."), ("unsupervised", ".unsupervised.")):
+    for title, part in (("supervised", ".supervised."), ("unsupervised", ".unsupervised."), ("deep", ".deep.")):
         table = Table(
             title=title, title_justify="left", title_style="bold", box=None, show_header=False, padding=(0, 1)
         )
@@ -46,10 +46,15 @@ def _list() -> None:
         table.add_column(no_wrap=True)
         for name in registry.model_ids():
             if part in registry.model_place(name):
-                theirs = TWINS[name].place.partition(":")[2] if name in TWINS else "[dim]no twin[/]"
-                table.add_row(f"[cyan]{name}[/]", registry.summary(registry.MODELS, name), theirs)
+                table.add_row(f"[cyan]{name}[/]", registry.summary(registry.MODELS, name), _twin_in_short(name))
         out.print(table)
     out.print("  rlplay models show ID, or rlplay models compare ID", style="dim")
+
+
+def _twin_in_short(name: str) -> str:
+    if name not in TWINS:
+        return "[dim]no twin[/]"
+    return "over torch" if TWINS[name] is TORCH else TWINS[name].place.partition(":")[2]
 
 
 def _show(name: str) -> None:
@@ -69,7 +74,9 @@ def _show(name: str) -> None:
     out.print(table)
     out.print(f"\n[bold]file[/]  {inspect.getsourcefile(cls)}")
     theirs = TWINS[name].place.replace(":", ".") if name in TWINS else f"none: {WITHOUT[name]}"
-    out.print(f"[bold]twin[/]  {theirs}")
+    if ".deep." in cls.__module__:
+        theirs = 'itself over torch, backend="torch"' + ("" if theirs == "torch" else f", and {theirs}")
+    out.print(f"[bold]twin[/]  {theirs}", markup=True)
     compiled = "yes" if hasattr(cls, "row_function") else "no: an agent that uses it takes the Python engine"
     out.print(f"[bold]plays in native code[/]  {compiled}")
 
@@ -88,13 +95,14 @@ def _described(text: str) -> dict[str, str]:
 def _compare(name: str, path: Path) -> None:
     from rlplay.models.comparing import PARITY, Parity, data_sets, five_fold, kind_of, parity, speeds
     from rlplay.models.pictures import draw, shown_model
-    from rlplay.models.twins import twin
+    from rlplay.models.twins import library_name, twin
 
     out, ours = console(), registry.model_class(name)()
     theirs, kind = twin(ours), kind_of(ours)
-    table = Table(title=f"{name}: ours and scikit-learn's {type(theirs).__name__}", title_justify="left",
+    library = f"{library_name(name)}'s"
+    table = Table(title=f"{name}: ours and {library} {type(theirs).__name__}", title_justify="left",
                   title_style="bold", box=None, padding=(0, 2))  # fmt: skip
-    for column in ("", "ours", "scikit-learn's", "ratio"):
+    for column in ("", "ours", library, "ratio"):
         table.add_column(column, justify="right" if column else "left")
     sets = data_sets(kind)
     if kind in ("regressor", "classifier"):

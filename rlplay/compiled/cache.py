@@ -232,6 +232,7 @@ def as_these(*functions: Callable[..., Any]) -> Callable[[F], F]:
 
 
 def _compiled(function: F, **options: Any) -> F:
+    _name_for_captured(function)
     # numpy's error model: a check of each division would prevent vector instructions
     try:
         dispatcher = numba.njit(error_model="numpy", **options)(function)
@@ -243,6 +244,21 @@ def _compiled(function: F, **options: Any) -> F:
     _for_any_constant(dispatcher)
     _dispatchers.append(dispatcher)
     return cast(F, dispatcher)
+
+
+def _name_for_captured(function: Callable[..., Any]) -> None:
+    """Give a closure a name of its own.
+
+    numba names machine code by the function's name and a number that counts from 0 in each process. Code of two
+    closures of one factory, compiled in two processes, could otherwise bear the same name, and a third process that
+    loads both would run one for the other.
+    """
+    if function.__closure__:
+        captured = [
+            value.py_func.__module__ + value.py_func.__qualname__ if isinstance(value, Dispatcher) else repr(value)
+            for value in (cell.cell_contents for cell in function.__closure__)
+        ]
+        function.__qualname__ += "." + hashlib.sha256(repr(captured).encode()).hexdigest()[:8]
 
 
 def _for_any_constant(dispatcher: Any) -> None:

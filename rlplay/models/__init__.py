@@ -2,7 +2,8 @@
 
 * ``supervised``: regression and classification.
 * ``unsupervised``: clusters, directions, scales, and the bases of reinforcement learning.
-* ``twins``: which estimator of scikit-learn is whose twin.
+* ``deep``: networks, for columns, images and sequences.
+* ``twins``: which estimator of scikit-learn, or of torch, is whose twin.
 * ``common``, ``kernels``, ``kd_tree``, ``lbfgs``: what several models share.
 """
 

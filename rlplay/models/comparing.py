@@ -65,6 +65,22 @@ PARITY = {
     "dbscan": Parity({"eps": 22.0}, 0.0, "clusters"),
     "random-fourier": Parity({"gamma": 1e-3, "random_state": 0}, 1e-10, "features"),
     "nystroem": Parity({"gamma": 1e-3, "random_state": 0, "n_components": 50}, 1e-6, "features"),
+    "mlp": Parity({"random_state": 0}, None, CHANCE),
+    "mlp-classifier": Parity({"random_state": 0}, None, CHANCE),
+    "cnn-classifier": Parity({"max_iter": 3, "channels": (8,), "image_shape": (8, 8), "random_state": 0}, 1e-4,
+                             "probabilities, from the same weights"),
+    "autoencoder": Parity({"max_iter": 10, "random_state": 0}, 1e-4, "codes, from the same weights"),
+    "denoising-autoencoder": Parity({"max_iter": 10, "random_state": 0}, 1e-4, "codes, from the same weights"),
+    "vae": Parity({"max_iter": 10, "random_state": 0}, 1e-4, "codes, from the same weights"),
+    "random-network-distillation": Parity({"max_iter": 10, "random_state": 0}, 1e-4, "novelty, from the same weights"),
+    "sequence-forecaster": Parity({"max_iter": 3, "hidden_size": 16, "step_size": 8, "random_state": 0}, 1e-4,
+                                  "states, from the same weights"),
+    "lstm-autoencoder": Parity({"max_iter": 3, "hidden_size": 16, "step_size": 8, "random_state": 0}, 1e-4,
+                               "codes, from the same weights"),
+    "gru-autoencoder": Parity({"max_iter": 3, "hidden_size": 16, "step_size": 8, "random_state": 0}, 1e-4,
+                              "codes, from the same weights"),
+    "encoder-decoder": Parity({"max_iter": 5, "hidden_size": 16, "random_state": 0}, 1e-4,
+                              "predictions, from the same weights"),
 }  # fmt: skip
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from rlplay.errors import UsageError
 from rlplay.models.comparing import kind_of
-from rlplay.models.twins import TWINS, twin
+from rlplay.models.twins import TWINS, library_name, twin
 
 _COLOURS = ["#3a6ec8", "#ecbe60", "#58b26e", "#c45c48", "#8a63b8", "#4fb0b8", "#9a7a58", "#c86aa0"]
 # Parameters under which a small picture shows what a model does.
@@ -36,6 +36,15 @@ _SHOWN: dict[str, dict[str, Any]] = {
     "tile-coding": {"n_tiles": 4, "n_tilings": 4},
     "fourier-basis": {"order": 2},
     "rbf-grid": {"n_centers": 3},
+    "mlp": {"hidden_layer_sizes": (64, 64), "learning_rate_init": 0.01},
+    "mlp-classifier": {"hidden_layer_sizes": (64, 64), "learning_rate_init": 0.01},
+    "cnn-classifier": {"learning_rate_init": 0.01},
+    "autoencoder": {"learning_rate_init": 0.01},
+    "denoising-autoencoder": {"learning_rate_init": 0.01},
+    "vae": {"learning_rate_init": 0.01, "beta": 0.1},
+    "sequence-forecaster": {"hidden_size": 8, "max_iter": 40},
+    "lstm-autoencoder": {"n_components": 2, "learning_rate_init": 0.01},
+    "gru-autoencoder": {"n_components": 2, "learning_rate_init": 0.01},
 }
 
 
@@ -59,7 +68,7 @@ def draw(model_id: str, path: Path) -> None:
     from matplotlib.figure import Figure
 
     ours = shown_model(model_id)
-    panels = [("ours", ours)] + ([("scikit-learn's", twin(ours))] if model_id in TWINS else [])
+    panels = [("ours", ours)] + ([(f"{library_name(model_id)}'s", twin(ours))] if model_id in TWINS else [])
     figure = Figure(figsize=(4.6 * len(panels), 3.8), layout="constrained")
     axes = figure.subplots(1, len(panels), squeeze=False, sharex=True, sharey=True)[0]
     with warnings.catch_warnings():

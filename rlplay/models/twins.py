@@ -1,5 +1,7 @@
 """Every model twice: which estimator of scikit-learn is the twin of which of ours, and how their parameters map.
 
+Deep models that scikit-learn does not have are twins of themselves over torch: ``backend="torch"``.
+
 >>> from rlplay.models import twin
 >>> from rlplay.models.supervised import Ridge
 >>> twin(Ridge(0.5))
@@ -29,6 +31,8 @@ class Twin(NamedTuple):
     place: str
     fixed: Mapping[str, Any] = {}
 
+
+TORCH = Twin("torch", {"backend": "torch"})
 
 # By the id of our model; what has no entry has no twin, and `WITHOUT` says why.
 TWINS = {
@@ -69,6 +73,17 @@ TWINS = {
     "dbscan": Twin("sklearn.cluster:DBSCAN"),
     "random-fourier": Twin("sklearn.kernel_approximation:RBFSampler"),
     "nystroem": Twin("sklearn.kernel_approximation:Nystroem"),
+    "mlp": Twin("sklearn.neural_network:MLPRegressor", {"verbose": False}),
+    "mlp-classifier": Twin("sklearn.neural_network:MLPClassifier", {"verbose": False}),
+    "cnn-classifier": TORCH,
+    "autoencoder": TORCH,
+    "denoising-autoencoder": TORCH,
+    "vae": TORCH,
+    "random-network-distillation": TORCH,
+    "sequence-forecaster": TORCH,
+    "lstm-autoencoder": TORCH,
+    "gru-autoencoder": TORCH,
+    "encoder-decoder": TORCH,
 }
 
 WITHOUT = {
@@ -89,12 +104,21 @@ def library_class(model_id: str) -> type:
     found = TWINS.get(model_id)
     if found is None:
         raise UsageError(f"{model_id} has no twin: {WITHOUT.get(model_id, 'it is not one of ours')}")
+    if found is TORCH:
+        from rlplay.estimators import model_class
+
+        return model_class(model_id)
     module, _, name = found.place.partition(":")
     return getattr(importlib.import_module(module), name)
 
 
+def library_name(model_id: str) -> str:
+    """Whose the twin is."""
+    return "torch" if TWINS[model_id] is TORCH else "scikit-learn"
+
+
 def twin(estimator: Any) -> Any:
-    """The library's estimator with the same parameters; for one of the library's, ours.
+    """The library's estimator with the same parameters; for one of the library's, ours; of two backends the other.
 
     Both are unfitted. Parameters that only the library has are given values under which it does what ours does.
 
@@ -106,6 +130,9 @@ def twin(estimator: Any) -> Any:
     name = model_id(estimator)
     if name in TWINS or name in WITHOUT:
         cls = library_class(name)
+        if TWINS[name] is TORCH:
+            other = "numpy" if estimator.backend == "torch" else "torch"
+            return cls(**{**estimator.get_params(deep=False), "backend": other})
         if name == "gaussian-process":
             return _library_process(estimator)
         known = inspect.signature(cls).parameters
@@ -125,6 +152,8 @@ def _ours(cls: type, estimator: Any, found: Twin) -> Any:
     defaults = type(estimator)().get_params(deep=False)
     given, lost = {}, []
     for key, value in estimator.get_params(deep=False).items():
+        if key in found.fixed and value == found.fixed[key]:
+            continue
         if key in known:
             given[key] = value
         elif repr(value) not in (repr(defaults[key]), repr(found.fixed.get(key, defaults[key]))):

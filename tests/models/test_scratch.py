@@ -57,6 +57,13 @@ SMALL = {
     "gradient-boosting": {"max_iter": 10}, "gradient-boosting-classifier": {"max_iter": 10},
     "gaussian-mixture": {"n_components": 2}, "tile-coding": {"n_tiles": 2, "n_tilings": 4},
     "fourier-basis": {"order": 1}, "rbf-grid": {"n_centers": 2},
+    "mlp": {"max_iter": 100}, "mlp-classifier": {"max_iter": 100},
+    "cnn-classifier": {"channels": (4,), "hidden_layer_sizes": (16,), "max_iter": 20, "learning_rate_init": 0.01},
+    "autoencoder": {"max_iter": 10}, "denoising-autoencoder": {"max_iter": 10}, "vae": {"max_iter": 10},
+    "random-network-distillation": {"max_iter": 5}, "sequence-forecaster": {"hidden_size": 8, "max_iter": 3},
+    "lstm-autoencoder": {"n_components": 2, "hidden_size": 8, "max_iter": 3},
+    "gru-autoencoder": {"n_components": 2, "hidden_size": 8, "max_iter": 3},
+    "encoder-decoder": {"hidden_size": 32, "max_iter": 100},
 }  # fmt: skip
 # Checks of scikit-learn's that a model's nature does not allow, and why.
 EXEMPT = {
@@ -97,7 +104,7 @@ def test_the_twins_answers(model_id):
 # Where the two draw other random numbers, means over as many seeds are compared.
 SEEDS = {
     "random-forest": 8, "random-forest-classifier": 3, "extra-trees": 12, "extra-trees-classifier": 3,
-    "sgd-classifier": 8, "perceptron": 12, "sgd-regressor": 3,
+    "sgd-classifier": 8, "perceptron": 12, "sgd-regressor": 3, "mlp": 3, "mlp-classifier": 3,
 }  # fmt: skip
 SETTINGS = {
     "random-forest": {"n_estimators": 50, "max_features": 0.4},
@@ -110,6 +117,10 @@ SETTINGS = {
     "gradient-boosting-classifier": {"max_iter": 20},
     "gaussian-process": {"length_scale": 5.0, "normalize_y": True, "noise": 0.5, "optimize": False},
     "kernel-ridge": {"kernel": "rbf", "alpha": 1.0, "gamma": 0.01},
+    "mlp": {"hidden_layer_sizes": (32,), "learning_rate_init": 0.01},
+    "mlp-classifier": {"hidden_layer_sizes": (32,), "learning_rate_init": 0.01},
+    "cnn-classifier": {"channels": (4,), "hidden_layer_sizes": (16,), "max_iter": 3, "random_state": 0},
+    "encoder-decoder": {"hidden_size": 8, "max_iter": 5, "random_state": 0},
 }  # fmt: skip
 
 
@@ -130,7 +141,7 @@ def test_five_fold_scores_on_real_data(model_id):
 def test_twins_there_and_back(model_id):
     ours = small(model_id)
     theirs = twin(ours)
-    assert type(theirs).__module__.startswith("sklearn")
+    assert type(theirs).__module__.startswith("sklearn") or theirs.backend == "torch"
     if model_id == "gaussian-process":
         with pytest.raises(UsageError, match="kernel"):
             twin(theirs)

@@ -14,19 +14,18 @@ In reinforcement learning: value functions and policies (neural fitted Q, behavi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from functools import cache
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
-from sklearn.utils import check_random_state
+from sklearn.base import BaseEstimator, ClassifierMixin, MultiOutputMixin, RegressorMixin
 
 from rlplay.compiled.cache import compiled
-from rlplay.models.common import Floats, new_points, points_and_classes, points_and_numbers, require
-from rlplay.models.deep.training import DeepModel, loss_of
+from rlplay.models.common import Floats, new_points, points_and_classes, points_and_numbers, require, softmax
+from rlplay.models.deep.training import DeepModel, loss_of, weights_only
 from rlplay.models.supervised.sgd import known_codes
-from rlplay.networks.layers import Layer, Linear, mlp
+from rlplay.networks.layers import mlp
 from rlplay.networks.network import kernel
 
 
@@ -35,91 +34,59 @@ def sizes_of(hidden: Any) -> list[int]:
     return [int(size) for size in np.ravel(np.asarray(hidden, int))]
 
 
-def decay(model: Any, network: Any, rows: int, layers: Sequence[Layer]) -> Any:
-    """α W / N, the gradient of the penalty, [P]; biases are left alone."""
-    share, place = np.zeros_like(network.parameters), 0
-    for layer in layers:
-        if isinstance(layer, Linear):
-            share[place : place + layer.n_in * layer.n_out] = model.alpha / rows
-        place += layer.size()
-    return share * network.parameters
-
-
 class _MLP(DeepModel):
-    """A perceptron; the mixin of both."""
+    """What both share."""
 
-    _loss = "squared_error"
+    hidden_layer_sizes: Any
+    activation: str
+    alpha: float
     n_outputs_: int
+    _loss = "squared_error"
 
     def __init__(
-        self, hidden_layer_sizes: Any = (100,), activation: str = "relu", *, optimiser: str = "adam",
-        alpha: float = 1e-4, batch_size: int | str = "auto", learning_rate_init: float = 1e-3, max_iter: int = 200,
-        shuffle: bool = True, tol: float = 1e-4, n_iter_no_change: int = 10, early_stopping: bool = False,
-        validation_fraction: float = 0.1, max_grad_norm: float = 0.0, predict_batch_size: int = 1024,
-        backend: str = "numpy", device: str = "cpu", verbose: bool | None = None, random_state: Any = None,
+        self, hidden_layer_sizes: Any = (100,), activation: str = "relu", *, solver: str = "adam", alpha: float = 1e-4,
+        batch_size: int | str = "auto", learning_rate_init: float = 1e-3, max_iter: int = 200, tol: float = 1e-4,
+        n_iter_no_change: int = 10, early_stopping: bool = False, validation_fraction: float = 0.1,
+        max_grad_norm: float = 0.0, predict_batch_size: int = 1024, backend: str = "numpy", device: str = "cpu",
+        verbose: bool | None = None, random_state: Any = None,
     ) -> None:  # fmt: skip
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.optimiser = optimiser
-        self.alpha = alpha
-        self.batch_size = batch_size
-        self.learning_rate_init = learning_rate_init
-        self.max_iter = max_iter
-        self.shuffle = shuffle
-        self.tol = tol
-        self.n_iter_no_change = n_iter_no_change
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.max_grad_norm = max_grad_norm
-        self.predict_batch_size = predict_batch_size
-        self.backend = backend
-        self.device = device
-        self.verbose = verbose
-        self.random_state = random_state
+        self._take(locals())
 
-    def _layers(self) -> list[tuple[Sequence[Layer], tuple[int, ...] | None]]:
+    def _layers(self) -> Any:
         sizes = [self.n_features_in_, *sizes_of(self.hidden_layer_sizes), self.n_outputs_]
         return [(mlp(sizes, self.activation), None)]
 
-    def _learn(self, x: Floats, targets: NDArray[Any], epochs: int, whole: bool) -> Self:
+    def _learn(self, x: Floats, targets: NDArray[Any], whole: bool) -> Self:
         require(self, alpha=(self.alpha >= 0, "a number of 0 or more"))
-        self._check()
-        if whole:
-            self._new_networks(check_random_state(self.random_state).randint(2**31 - 1))
-        self._networks = self.networks() if not whole else self._networks
-        network, layers = self._networks[0], self._layers()[0][0]
+        (network,), weights = self._begin(whole), weights_only(self._layers()[0][0])
         points, goals = x.astype(np.float32), targets.astype(np.float32)
 
         def step(rows: NDArray[np.int64], learn: bool) -> float:
             value, gradient = loss_of(self._loss, network.forward(points[rows]), goals[rows])
             if learn:
                 network.backward(gradient, to_input=False)
-                if self.alpha > 0:
-                    network.add_to_gradient(decay(self, network, len(rows), layers))
-                self._descend(network)
+                self._descend(network, self.alpha / len(rows) * weights if self.alpha > 0 else None)
             return value
 
-        self._run(len(x), step, epochs, whole)
+        self._run(len(x), step, whole)
         return self
 
     def _outputs(self, X: Any) -> Floats:
         x = new_points(self, X).astype(np.float32)
-        network = self.networks()[0]
-        return self._in_parts(network.predict, x)
+        return self._in_parts(self.networks()[0].predict, x)
 
 
-class MLPRegressor(RegressorMixin, _MLP, BaseEstimator):  # type: ignore[misc]
+class MLPRegressor(RegressorMixin, MultiOutputMixin, _MLP, BaseEstimator):  # type: ignore[misc]
     """Regression by a multilayer perceptron.
 
     Args:
         hidden_layer_sizes: units of the hidden layers: ``(64, 64)``, or a number for one layer.
         activation: tanh, relu, leaky_relu, sigmoid, silu or gelu.
-        optimiser: adam, rmsprop, momentum or sgd.
+        solver: adam, rmsprop, momentum or sgd.
         alpha: strength of the penalty ½ α ‖W‖² / N.
         batch_size: points of a minibatch; ``"auto"`` for at most 200.
         learning_rate_init: the step size.
         max_iter: most epochs.
-        shuffle: each epoch has an order of its own (always).
         tol: the least fall of the loss that counts.
         n_iter_no_change: epochs without one after which it stops.
         early_stopping: watch points that are held out, and take the best weights back.
@@ -133,6 +100,7 @@ class MLPRegressor(RegressorMixin, _MLP, BaseEstimator):  # type: ignore[misc]
 
     Attributes:
         loss_curve_: mean loss of each epoch.
+        validation_losses_: with early stopping, the loss of the points held out after each epoch.
         n_iter_: epochs made.
 
     Example:
@@ -144,21 +112,17 @@ class MLPRegressor(RegressorMixin, _MLP, BaseEstimator):  # type: ignore[misc]
 
     def fit(self, X: Any, y: Any) -> Self:
         """Learn from X [N, D] and the numbers y [N] or [N, K], from new weights."""
-        x, target = points_and_numbers(self, X, y, several=True)
-        self.n_outputs_ = 1 if target.ndim == 1 else target.shape[1]
-        self.is_flat_ = target.ndim == 1
-        return self._learn(x, target.reshape(len(x), -1), int(self.max_iter), True)
+        return self._fit(X, y, True)
 
     def partial_fit(self, X: Any, y: Any) -> Self:
         """One more epoch over these points."""
-        first = not hasattr(self, "weights_")
+        return self._fit(X, y, not hasattr(self, "weights_"), False)
+
+    def _fit(self, X: Any, y: Any, first: bool, whole: bool = True) -> Self:
         x, target = points_and_numbers(self, X, y, several=True, reset=first)
         if first:
             self.n_outputs_, self.is_flat_ = (1 if target.ndim == 1 else target.shape[1]), target.ndim == 1
-            self._check()
-            self._new_networks(check_random_state(self.random_state).randint(2**31 - 1))
-            self._keep()
-        return self._learn(x, target.reshape(len(x), -1), 1, False)
+        return self._learn(x, target.reshape(len(x), -1), whole)
 
     def predict(self, X: Any) -> Floats:
         """The numbers [N], or [N, K] for several targets."""
@@ -169,21 +133,17 @@ class MLPRegressor(RegressorMixin, _MLP, BaseEstimator):  # type: ignore[misc]
         """The compiled function of one row for ``predict`` (`rlplay.estimators.RowFunction`)."""
         if self.backend == "torch" or not self.is_flat_:
             return None
-        return value_of_row(kernel(self._layers()[0][0])), (
-            self.networks()[0].net,
-            np.zeros(self.n_features_in_, np.float32),
-        )
+        room = np.zeros(self.n_features_in_, np.float32)
+        return value_of_row(kernel(self._layers()[0][0]).forward_row), (self.networks()[0].net, room)
 
 
 class MLPClassifier(ClassifierMixin, _MLP, BaseEstimator):  # type: ignore[misc]
-    """Classification by a multilayer perceptron; the parameters are those of `MLPRegressor`.
+    """Classification by a multilayer perceptron; its parameters are those of `MLPRegressor`.
 
     Args:
         hidden_layer_sizes: units of the hidden layers: ``(64, 64)``, or a number for one layer.
         activation: tanh, relu, leaky_relu, sigmoid, silu or gelu.
-        optimiser: adam, rmsprop, momentum or sgd.
         alpha: strength of the penalty ½ α ‖W‖² / N.
-        batch_size: points of a minibatch; ``"auto"`` for at most 200.
         learning_rate_init: the step size.
         max_iter: most epochs.
         backend: ``"numpy"``, ours, or ``"torch"``.
@@ -200,43 +160,49 @@ class MLPClassifier(ClassifierMixin, _MLP, BaseEstimator):  # type: ignore[misc]
         """Learn from X [N, D] and the classes y [N], from new weights."""
         x, codes = points_and_classes(self, X, y)
         self.n_outputs_ = len(self.classes_)
-        return self._learn(x, codes[:, None], int(self.max_iter), True)
+        return self._learn(x, codes[:, None], True)
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None) -> Self:
         """One more epoch over these points; the first call names all classes."""
         x, codes = known_codes(self, X, y, classes)
-        if not hasattr(self, "weights_"):
-            self.n_outputs_ = len(self.classes_)
-            self._check()
-            self._new_networks(check_random_state(self.random_state).randint(2**31 - 1))
-            self._keep()
-        return self._learn(x, codes[:, None], 1, False)
+        self.n_outputs_ = len(self.classes_)
+        return self._learn(x, codes[:, None], False)
 
     def predict_proba(self, X: Any) -> Floats:
         """The probability of each class, [N, K]."""
-        scores = self._outputs(X)
-        exponentials = np.exp(scores - scores.max(axis=1, keepdims=True))
-        return exponentials / exponentials.sum(axis=1, keepdims=True)
+        return softmax(self._outputs(X))
 
     def predict(self, X: Any) -> NDArray[Any]:
         """The class of each point [N]."""
-        return self.classes_[self._outputs(X).argmax(axis=1)]
+        best = self._outputs(X).argmax(axis=1)
+        return self.classes_[best]
 
 
-_ROWS: dict[Any, Any] = {}
+@cache
+def value_of_row(forward_row: Any) -> Any:
+    """``(codes, x [D]) -> y`` over a network: the row function of a regressor."""
+
+    @compiled
+    def predict_row(codes: Any, x: Any) -> float:
+        net, room = codes
+        for i in range(room.shape[0]):
+            room[i] = x[i]
+        return float(forward_row(net, room)[0])
+
+    return predict_row
 
 
-def value_of_row(functions: Any) -> Any:
-    """``(codes, x [D]) -> y`` over a network: the row function of a regressor; one for each kind of network."""
-    forward_row = functions.forward_row
-    if forward_row not in _ROWS:
+@cache
+def features_of_row(forward_row: Any) -> Any:
+    """``(codes, x [D], out [F])`` over a network: the row function of a transformer."""
 
-        @compiled
-        def predict_row(codes: Any, x: Any) -> float:
-            net, room = codes
-            for i in range(room.shape[0]):
-                room[i] = x[i]
-            return float(forward_row(net, room)[0])
+    @compiled
+    def transform_row(codes: Any, x: Any, out: Any) -> None:
+        net, room = codes
+        for i in range(room.shape[0]):
+            room[i] = x[i]
+        found = forward_row(net, room)
+        for i in range(out.shape[0]):
+            out[i] = found[i]
 
-        _ROWS[forward_row] = predict_row
-    return _ROWS[forward_row]
+    return transform_row

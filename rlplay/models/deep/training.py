@@ -4,8 +4,8 @@ An epoch shows every point once, in an order of its own, a minibatch at a time:
 
     g = ∂loss/∂θ over the minibatch        θ ← one step of the optimiser against g
 
-Epochs end when the loss has not fallen by ``tol`` for ``n_iter_no_change`` of them, or with ``early_stopping`` when the loss
-of points that were held out has not; then the best weights are taken back.
+Epochs end when the loss has not fallen by ``tol`` for ``n_iter_no_change`` of them, or with ``early_stopping`` when
+that of points that were held out has not; then the best weights are taken back.
 
 Source: Goodfellow, Bengio & Courville 2016, sections 7.8 and 8.1.
 """
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -25,7 +25,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from rlplay.models.common import Floats, require
 from rlplay.networks.initialisers import INITIALISERS
-from rlplay.networks.layers import ACTIVATIONS, Layer
+from rlplay.networks.layers import ACTIVATIONS, Layer, Linear
 from rlplay.networks.losses import loss, loss_kind
 from rlplay.networks.network import Network
 from rlplay.networks.optimisers import OPTIMISERS
@@ -56,13 +56,20 @@ class DeepModel:
     early_stopping: bool
     validation_fraction: float
     max_grad_norm: float
-    optimiser: str
+    solver: str
     backend: str
     device: str
     verbose: bool | None
     random_state: Any
     n_features_in_: int
     initialiser = "xavier"
+    _most = 200  # points of a minibatch, where it is chosen here
+
+    def _take(self, given: Mapping[str, Any]) -> None:
+        """Keep what a constructor was given, unchanged, as scikit-learn asks."""
+        for name, value in given.items():
+            if name not in ("self", "__class__"):
+                setattr(self, name, value)
 
     def _layers(self) -> list[tuple[Sequence[Layer], tuple[int, ...] | None]]:
         """The layers and the input's shape of each network, from parameters and what `fit` has found out."""
@@ -83,7 +90,7 @@ class DeepModel:
             n_iter_no_change=(int(self.n_iter_no_change) >= 1, "a whole number of 1 or more"),
             validation_fraction=(0 < self.validation_fraction < 1, "a share between 0 and 1"),
             max_grad_norm=(self.max_grad_norm >= 0, "a number of 0 or more"),
-            optimiser=(self.optimiser in OPTIMISERS, f"one of {', '.join(OPTIMISERS)}"),
+            solver=(self.solver in OPTIMISERS, f"one of {', '.join(OPTIMISERS)}"),
             backend=(self.backend in BACKENDS, f"one of {', '.join(BACKENDS)}"),
             initialiser=(self.initialiser in INITIALISERS, f"one of {', '.join(INITIALISERS)}"),
         )
@@ -101,7 +108,7 @@ class DeepModel:
         self._networks = [self._network(layers, shape, rng) for layers, shape in self._layers()]
 
     def _network(self, layers: Sequence[Layer], shape: tuple[int, ...] | None, rng: Any) -> Any:
-        given: dict[str, Any] = {"input_shape": shape, "optimiser": self.optimiser, "seed": rng}
+        given: dict[str, Any] = {"input_shape": shape, "optimiser": self.solver, "seed": rng}
         if self.backend == "torch":
             from rlplay.networks.torch_network import TorchNetwork
 
@@ -146,7 +153,7 @@ class DeepModel:
 
     def __getstate__(self) -> dict[str, Any]:
         """Without the networks: they are made again from the arrays."""
-        state = dict(super().__getstate__())  # type: ignore[arg-type]
+        state = dict(super().__getstate__())  # type: ignore[call-overload]
         state.pop("_networks", None)
         return state
 
@@ -159,25 +166,36 @@ class DeepModel:
             ValueError: more than there are.
         """
         if self.batch_size == "auto":
-            return min(200, n)
+            return min(self._most, n)
         if int(self.batch_size) > n:
             raise ValueError(
-                f"batch_size={self.batch_size} is larger than the data: {type(self).__name__} has {n} samples to learn from. "
-                'Take batch_size="auto", or a smaller one.'
+                f"batch_size={self.batch_size} is larger than the data: {type(self).__name__} has {n} samples to learn "
+                'from. Take batch_size="auto", or a smaller one.'
             )
         return int(self.batch_size)
 
-    def _descend(self, network: Any) -> None:
-        """One step of a network against its gradient."""
+    def _descend(self, network: Any, penalty: Floats | None = None) -> None:
+        """One step of a network against its gradient, to which that of a penalty, times the parameters, is added."""
+        if penalty is not None:
+            network.add_to_gradient(penalty * network.parameters)
         network.improve(self.learning_rate_init, self.max_grad_norm)
 
-    def _run(self, n: int, step: Step, epochs: int, whole: bool = True) -> None:
-        """Epochs over n points; ``step(rows, learn)`` gives the mean loss of some of them, and learns from it.
+    def _begin(self, whole: bool) -> list[Any]:
+        """The networks to train: new ones for a whole fit, and for more of it those that are there."""
+        self._check()
+        if whole or not hasattr(self, "weights_"):
+            self._new_networks(check_random_state(self.random_state).randint(2**31 - 1))
+            self._keep()
+        self._networks = self.networks()
+        return self._networks
+
+    def _run(self, n: int, step: Step, whole: bool = True) -> None:
+        """Epochs over n points (one, where it is not a whole fit); ``step(rows, learn)`` gives a mean loss, and learns.
 
         Raises:
             ValueError: the loss is not finite; names the step. The weights of the last epoch are kept.
         """
-        rng = check_random_state(self.random_state)
+        rng, epochs = check_random_state(self.random_state), int(self.max_iter) if whole else 1
         order, held = rng.permutation(n), np.zeros(0, np.int64)
         if self.early_stopping and whole:
             held = order[: max(1, round(n * self.validation_fraction))]
@@ -198,9 +216,10 @@ class DeepModel:
                     if not np.isfinite(value):
                         self._networks = self._give_back()
                         raise ValueError(
-                            f"{type(self).__name__}: the loss is {value} at step {done} (epoch {len(self.loss_curve_) + 1}). "
-                            f"The weights of the last epoch are kept. Take a learning_rate_init below "
-                            f"{self.learning_rate_init:g}, max_grad_norm=1, or columns of deviation 1."
+                            f"{type(self).__name__}: the loss is {value} at step {done} (epoch "
+                            f"{len(self.loss_curve_) + 1}). The weights of the last epoch are kept. Take a "
+                            f"learning_rate_init below {self.learning_rate_init:g}, max_grad_norm=1, or columns of "
+                            "deviation 1."
                         )
                     total += value * len(rows)
                 self.loss_curve_.append(float(total / len(order)))
@@ -234,6 +253,15 @@ class DeepModel:
         ).astype(np.float64)
 
 
+def weights_only(layers: Sequence[Layer]) -> Floats:
+    """1 for each weight of a linear layer, 0 for all other parameters, [P]."""
+    parts = [np.zeros(layer.size(), np.float32) for layer in layers]
+    for part, layer in zip(parts, layers, strict=True):
+        if isinstance(layer, Linear):
+            part[: layer.n_in * layer.n_out] = 1
+    return np.concatenate(parts)
+
+
 def loss_of(kind: str, outputs: NDArray[Any], targets: NDArray[Any], weights: Any = None) -> tuple[float, NDArray[Any]]:
     """The mean loss of outputs [..., K], and its gradient of the same shape; weights [...] are 0 for padding."""
     flat = np.ascontiguousarray(outputs.reshape(-1, outputs.shape[-1]))
@@ -248,7 +276,8 @@ class _Progress(AbstractContextManager["_Progress"]):
     """A bar on the error stream for fits that take long: always, never, or (None) where somebody sees it."""
 
     def __init__(self, name: str, epochs: int, verbose: bool | None) -> None:
-        self._name, self._epochs, self._start, self._bar = name, epochs, time.perf_counter(), None
+        self._name, self._epochs, self._start = name, epochs, time.perf_counter()
+        self._bar: Any = None
         self._wanted = sys.stderr.isatty() if verbose is None else bool(verbose)
         self._patience = 0.0 if verbose else _LONG
 

@@ -1,0 +1,190 @@
+"""An encoder and a decoder: from one sequence to another one, of another length and other numbers.
+
+    encoder   h_t = cell(x_t, h_{t-1})                       its last state is where the decoder begins
+    decoder   g_k = cell([y_{k-1}, u_k], g_{k-1})            ŷ_k = y_{k-1} + V g_k + d,   g_0 = h_T
+    loss      ½ ‖ŷ_k - y_k‖² over all steps
+
+While it learns, y_{k-1} is the true previous number in a share ``teacher_forcing`` of the minibatches, else its own
+answer, as it will be when it is asked (Bengio et al. 2015). u_k are inputs known beforehand: an agent's actions. Where
+x and y have the same numbers a step, y_0 is the last x; otherwise 0, and ŷ_k = V g_k + d.
+
+Source: Sutskever, Vinyals & Le 2014; Cho et al. 2014. The twin is a torch module (``backend="torch"``).
+
+Shapes: N sequences X (`rlplay.models.deep.sequences`); y [N, H, K], [N, H] for one number a step, or [N].
+In reinforcement learning: what the environment will do over many steps, given the actions.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_array, check_consistent_length
+
+from rlplay.models.common import Floats, require
+from rlplay.models.deep.mlp import sizes_of
+from rlplay.models.deep.sequences import SequenceModel
+from rlplay.models.deep.training import loss_of
+from rlplay.networks.layers import Linear
+
+Array = NDArray[Any]
+
+
+class EncoderDecoder(RegressorMixin, MultiOutputMixin, SequenceModel, BaseEstimator):  # type: ignore[misc]
+    """Sequence to sequence, by two recurrent networks.
+
+    Args:
+        hidden_size: units of the recurrent layer of each, or of several.
+        cell: lstm or gru.
+        teacher_forcing: share of the minibatches in which the decoder is told the true previous step.
+        step_size: numbers of a step, where X holds each sequence in a row.
+        solver: adam, rmsprop, momentum or sgd.
+        batch_size: sequences of a minibatch; ``"auto"`` for at most 64.
+        learning_rate_init: the step size.
+        max_iter: most epochs.
+        tol: the least fall of the loss that counts.
+        n_iter_no_change: epochs without one after which it stops.
+        early_stopping: watch sequences that are held out, and take the best weights back.
+        validation_fraction: the share of those.
+        max_grad_norm: longer gradients are scaled down; 0 for never.
+        predict_batch_size: sequences that are answered at a time.
+        backend: ``"numpy"``, ours, or ``"torch"``.
+        device: of torch: cpu, cuda, or auto.
+        verbose: a progress bar: True, False, or None for fits that take long at a terminal.
+        random_state: a seed, a RandomState, or None.
+
+    Attributes:
+        loss_curve_: mean loss of each epoch.
+        target_shape_: (H, K), steps and numbers of an answer.
+
+    Example:
+        >>> time = np.arange(30) / 3
+        >>> waves = np.stack([np.sin(time + shift) for shift in np.arange(0, 6, 0.05)])
+        >>> past, future = waves[:, :20, None], waves[:, 20:, None]
+        >>> model = EncoderDecoder(24, max_iter=60, random_state=0).fit(past, future)
+        >>> model.predict(past).shape, bool(model.score(past, future) > 0.95)
+        ((120, 10, 1), True)
+    """
+
+    def __init__(
+        self, hidden_size: Any = 64, cell: str = "lstm", *, teacher_forcing: float = 0.5, step_size: int = 1,
+        solver: str = "adam", batch_size: int | str = "auto", learning_rate_init: float = 3e-3, max_iter: int = 100,
+        tol: float = 1e-6, n_iter_no_change: int = 10, early_stopping: bool = False, validation_fraction: float = 0.1,
+        max_grad_norm: float = 1.0, predict_batch_size: int = 256, backend: str = "numpy", device: str = "cpu",
+        verbose: bool | None = None, random_state: Any = None,
+    ) -> None:  # fmt: skip
+        self._take(locals())
+
+    _most = 64
+
+    def _layers(self) -> Any:
+        wide, k = sizes_of(self.hidden_size)[-1], self.target_shape_[1]
+        decoder = [*self._recurrent(k + self.n_inputs_), Linear(wide, k)]
+        return [(self._recurrent(self.step_size_), None), (decoder, None)]
+
+    def _check(self) -> None:
+        super()._check()
+        require(self, teacher_forcing=(0 <= self.teacher_forcing <= 1, "a share between 0 and 1"))
+
+    def fit(self, X: Any, y: Any, inputs: Any = None) -> Self:
+        """Learn from sequences X and what follows them, from new weights.
+
+        Args:
+            X: N sequences.
+            y: what follows, [N, H, K], [N, H] or [N].
+            inputs: known beforehand for each step of y, [N, H, A].
+        """
+        given = self._read(X, True)
+        target = _targets(y)
+        check_consistent_length(given.lengths, target)
+        self.target_form_ = int(np.asarray(y).ndim)
+        self.target_shape_ = (int(target.shape[1]), int(target.shape[2]))
+        known = self._inputs(inputs, len(target), True)
+        self.goes_on_ = bool(self.target_shape_[1] == self.step_size_)
+        networks, rng = self._begin(True), check_random_state(self.random_state)
+
+        def step(rows: Array, learn: bool) -> float:
+            x, lengths, _ = given.part(rows)
+            goal, beside = target[rows].transpose(1, 0, 2), known[rows].transpose(1, 0, 2)
+            told = rng.uniform() < self.teacher_forcing if learn else False
+            first = self._first(x, lengths)
+            if told:
+                before = np.concatenate([first[None], goal[:-1]])
+                networks[0].forward(x, lengths=lengths)
+            else:
+                before = np.concatenate([first[None], self._answers(networks, x, lengths, beside)[:-1]])
+            given_to = np.ascontiguousarray(np.concatenate([before, beside], axis=2))
+            answer = networks[1].forward(given_to, state=networks[0].state()) + (before if self.goes_on_ else 0)
+            value, gradient = loss_of("squared_error", answer, goal)
+            if learn:
+                networks[1].backward(gradient, to_input=False)
+                nothing = np.zeros((len(x), len(lengths), sizes_of(self.hidden_size)[-1]), np.float32)
+                networks[0].backward(nothing, state_grad=networks[1].state_gradient(), to_input=False)
+                for network in networks:
+                    self._descend(network)
+            return value
+
+        self._run(len(target), step)
+        return self
+
+    def _first(self, x: Array, lengths: Array) -> Array:
+        """What the decoder sees as the step before the first, [n, K]."""
+        if self.goes_on_:
+            return x[lengths - 1, np.arange(len(lengths))]
+        return np.zeros((len(lengths), self.target_shape_[1]), np.float32)
+
+    def _answers(self, networks: Any, x: Array, lengths: Array, beside: Array) -> Array:
+        """The decoder on its own answers, [H, n, K]; leaves the encoder as its forward pass does."""
+        encoder, decoder = networks
+        encoder.forward(x, lengths=lengths)
+        state, now, found = encoder.state(), self._first(x, lengths), []
+        for inputs in beside:
+            seen = np.concatenate([now, inputs], axis=1)[None]
+            now = decoder.forward(seen, state=state)[0] + (now if self.goes_on_ else 0)
+            state = decoder.state()
+            found.append(now)
+        return np.stack(found)
+
+    def _inputs(self, inputs: Any, n: int, first: bool) -> Array:
+        """The known inputs, [N, H, A]; A = 0 where there are none."""
+        steps = self.target_shape_[0]
+        known = np.zeros((n, steps, 0), np.float32) if inputs is None else np.asarray(inputs, np.float32)
+        if known.ndim != 3 or known.shape[:2] != (n, steps):
+            raise ValueError(f"inputs have shape [{n}, {steps}, A], and {list(known.shape)} was given")
+        if first:
+            self.n_inputs_ = known.shape[2]
+        elif known.shape[2] != self.n_inputs_:
+            raise ValueError(f"inputs have {self.n_inputs_} numbers a step, and {known.shape[2]} were given")
+        return known
+
+    def predict(self, X: Any, inputs: Any = None) -> Floats:
+        """What follows each sequence, in the form in which y was given: [N, H, K], [N, H] or [N]."""
+        given = self._read(X, False)
+        networks, known = self.networks(), self._inputs(inputs, len(given.lengths), False)
+
+        def answers(rows: Any) -> Floats:
+            x, lengths, _ = given.part(rows)
+            return self._answers(networks, x, lengths, known[rows].transpose(1, 0, 2)).transpose(1, 0, 2)
+
+        found = self._in_parts(answers, np.arange(len(given.lengths)))
+        if self.target_form_ == 3:
+            return found
+        return found[:, :, 0] if self.target_form_ == 2 else found[:, 0, 0]
+
+    def score(self, X: Any, y: Any, inputs: Any = None) -> float:
+        """R² over all steps and numbers."""
+        answers, truth = self.predict(X, inputs), np.asarray(y, np.float64)
+        return float(1.0 - ((answers - truth) ** 2).sum() / ((truth - truth.mean(axis=0)) ** 2).sum())
+
+
+def _targets(y: Any) -> NDArray[np.float32]:
+    """The targets [N, H, K]."""
+    if y is None:
+        raise ValueError("requires y to be passed, but the target y is None")
+    target = check_array(y, dtype=np.float32, ensure_2d=False, allow_nd=True, input_name="y")
+    if target.ndim not in (1, 2, 3):
+        raise ValueError(f"y has shape [N, H, K], [N, H] or [N], and {list(target.shape)} was given")
+    return target.reshape(len(target), target.shape[1] if target.ndim > 1 else 1, -1)

@@ -1,0 +1,133 @@
+"""Sequences as the recurrent models take them, of equal or unequal length.
+
+    a 3-D array [N, T, D]          N sequences of T steps of D numbers
+    a list of arrays [T_n, D]      of unequal length; 1-D arrays are sequences of single numbers
+    a 2-D array [N, T * D]         each sequence in a row, as scikit-learn has it; ``step_size`` says D
+
+Inside they are time-major, padded with zeros, and what comes after a sequence's own length counts nowhere.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils.validation import check_array, check_is_fitted
+
+from rlplay.models.common import Floats, require, training_points
+from rlplay.models.deep.mlp import sizes_of
+from rlplay.models.deep.training import DeepModel
+from rlplay.networks.layers import GRU, LSTM, Layer
+
+CELLS = {"lstm": LSTM, "gru": GRU}
+
+
+class Sequences(NamedTuple):
+    """N sequences of at most T steps of D numbers.
+
+    Attributes:
+        values: float32 [N, T, D], zeros after a sequence's own length.
+        lengths: int64 [N].
+        form: how they were given: ``"rows"``, ``"array"`` or ``"list"``.
+    """
+
+    values: NDArray[np.float32]
+    lengths: NDArray[np.int64]
+    form: str
+
+    def part(self, rows: Any) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float32]]:
+        """Some of them, no longer than needed: time-major [T, n, D], lengths [n], and 1 for each real step [T, n]."""
+        lengths = self.lengths[rows]
+        values = np.ascontiguousarray(self.values[rows, : lengths.max()].transpose(1, 0, 2))
+        return values, lengths, (np.arange(len(values))[:, None] < lengths).astype(np.float32)
+
+    def like(self, values: Floats) -> Any:
+        """Answers [N, T, K] in the form in which the sequences were given."""
+        if self.form == "list":
+            return [value[:length] for value, length in zip(values, self.lengths, strict=True)]
+        return values if self.form == "array" else values.reshape(len(values), -1)
+
+
+class SequenceModel(DeepModel):
+    """Recurrent networks over sequences; a mixin.
+
+    Attributes:
+        step_size_: numbers of a step, D.
+    """
+
+    hidden_size: Any
+    cell: str
+    step_size: int
+
+    def _check(self) -> None:
+        super()._check()
+        require(
+            self, cell=(self.cell in CELLS, "'lstm' or 'gru'"),
+            hidden_size=(min(sizes_of(self.hidden_size), default=0) >= 1, "whole numbers of 1 or more"),
+        )  # fmt: skip
+
+    def _recurrent(self, n_in: int) -> list[Layer]:
+        """The recurrent layers, one on top of the other."""
+        sizes = [n_in, *sizes_of(self.hidden_size)]
+        return [CELLS[self.cell](before, after) for before, after in itertools.pairwise(sizes)]
+
+    def _read(self, X: Any, first: bool) -> Sequences:
+        """The sequences of a fit (``first``), or new ones.
+
+        Raises:
+            ValueError: NaN, no sequences, steps of another size than it was fitted on.
+        """
+        if not first:
+            check_is_fitted(self, "weights_")
+        parts = _parts(X)
+        if parts is None:
+            rows = training_points(self, X, reset=first)
+            size = int(self.step_size)
+            if size < 1 or rows.shape[1] % size:
+                raise ValueError(
+                    f"step_size={self.step_size!r} does not divide the {rows.shape[1]} numbers of a row of X"
+                )
+            values = rows.astype(np.float32).reshape(len(rows), -1, size)
+            found = Sequences(values, np.full(len(rows), values.shape[1]), "rows")
+        else:
+            found = _padded(parts, "array" if getattr(X, "ndim", 0) == 3 else "list")
+            if first:
+                self.n_features_in_ = found.values.shape[2]
+        size = found.values.shape[2]
+        if first:
+            self.step_size_ = size
+        elif size != self.step_size_:
+            raise ValueError(
+                f"X has steps of {size} numbers, but {type(self).__name__} was fitted on steps of {self.step_size_}"
+            )
+        return found
+
+
+def _parts(X: Any) -> list[Any] | None:
+    """The sequences of a 3-D array or a list of arrays; None for rows."""
+    if getattr(X, "ndim", None) == 3:
+        return list(X)
+    if not isinstance(X, list | tuple) or not len(X):
+        return None
+    shapes = [np.shape(one) for one in X]
+    if all(len(shape) == 2 for shape in shapes):
+        return list(X)
+    if all(len(shape) == 1 for shape in shapes) and len(set(shapes)) > 1:
+        return [np.asarray(one)[:, None] for one in X]
+    return None
+
+
+def _padded(parts: list[Any], form: str) -> Sequences:
+    if not parts:
+        raise ValueError("Found array with 0 sample(s) while a minimum of 1 is required.")
+    checked = [check_array(one, dtype=np.float32, input_name=f"sequence {i}") for i, one in enumerate(parts)]
+    sizes = {one.shape[1] for one in checked}
+    if len(sizes) > 1:
+        raise ValueError(f"all sequences need steps of one size, and there are steps of {sorted(sizes)} numbers")
+    lengths = np.array([len(one) for one in checked])
+    values = np.zeros((len(checked), lengths.max(), sizes.pop()), np.float32)
+    for row, one in zip(values, checked, strict=True):
+        row[: len(one)] = one
+    return Sequences(values, lengths, form)
