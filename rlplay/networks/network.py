@@ -50,6 +50,7 @@ from rlplay.networks.memory import (
 )  # fmt: skip
 from rlplay.networks.optimisers import new_optimiser
 
+_AT_A_TIME = 256  # rows that `predict` takes at a time: their outputs stay in the second cache
 _RULES: dict[int, Any] = {LINEAR: linear, LAYER_NORM: layer_norm, CONV_2D: conv2d, LSTM: lstm, GRU: gru}
 
 
@@ -536,6 +537,7 @@ class Network:
     def predict(self, x: Any) -> NDArray[Any]:
         """The outputs for a batch of examples of any size, as a copy, [N, K]."""
         given = np.ascontiguousarray(np.asarray(x, self.dtype).reshape(len(x), -1))
+        self._make_room(min(len(given), _AT_A_TIME), 1)
         return self.kernel.predict(self.net, given)
 
     def arrays(self) -> dict[str, NDArray[Any]]:

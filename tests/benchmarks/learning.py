@@ -31,7 +31,6 @@ from rlplay import evaluate, make
 from rlplay.features import FeatureMap
 from rlplay.models.supervised import ExtraTreesRegressor
 from rlplay.models.unsupervised import KMeans
-from rlplay.networks import mlp, torch_mlp
 from rlplay.statistics import bootstrap_interval
 
 SEEDS = (0, 1, 2)
@@ -105,19 +104,6 @@ def speed() -> None:
     found = rounds(acting)
     table(found, next(iter(found)), "microseconds")
 
-    sizes, rng = [4, 64, 64, 2], np.random.default_rng(0)
-    parameters = mlp.initial_parameters(sizes, rng)
-    x, grad = rng.normal(size=(256, 4)).astype(np.float32), rng.normal(size=(256, 2)).astype(np.float32)
-    nets = {
-        "torch: forward, backward, Adam on 256 rows, 64x64": (
-            torch_mlp.TorchMLP(sizes, parameters, "tanh"),
-            torch_mlp.KERNEL,
-        ),
-        "ours": (mlp.new_mlp(sizes, parameters, "tanh", 256), mlp.KERNEL),
-    }
-    found = rounds({name: partial(microseconds, partial(_update, *net, x, grad), 100) for name, net in nets.items()})
-    table(found, next(iter(found)), "microseconds")
-
 
 def adapter() -> None:
     """What the adapter adds to Stable-Baselines3, part by part: whole runs differ by more than that from noise alone.
@@ -158,12 +144,6 @@ def _fresh(agent: QLearning, obs: object) -> object:
     """Choose anew each time; a chosen action is otherwise kept until it is taken."""
     agent._next_action = -1
     return agent.act(obs)
-
-
-def _update(net: object, kernel: object, x: object, grad: object) -> None:
-    kernel.forward(net, x)
-    kernel.backward(net, x, grad)
-    kernel.improve(net, 1e-4, 0.5)
 
 
 def twins() -> None:

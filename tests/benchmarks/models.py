@@ -1,4 +1,4 @@
-"""Every model from scratch beside scikit-learn's, on one core: python tests/benchmarks/models.py [-o docs/models.md]
+"""Every model from scratch beside its twin, on one core: python tests/benchmarks/models.py [-o docs/models.md]
 
 OPENBLAS_CORETYPE is unset before NumPy starts, since some machines set it to an older processor. Both contenders take
 turns; the fastest of three rounds counts. Peak memory is the growth of a forked process while it fits.
@@ -58,6 +58,17 @@ TIMED: dict[str, tuple[int, int, dict[str, Any]]] = {
     "perceptron": (50_000, 20, {"max_iter": 20, "tol": None, "random_state": 0}),
     "fast-ica": (20_000, 10, {"n_components": 5, "random_state": 0}),
     "polynomial-features": (50_000, 10, {}),
+    "mlp": (10_000, 20, {"max_iter": 10, "random_state": 0}),
+    "mlp-classifier": (10_000, 20, {"max_iter": 10, "random_state": 0}),
+    "cnn-classifier": (2_000, 64, {"image_shape": (8, 8), "max_iter": 3, "random_state": 0}),
+    "autoencoder": (10_000, 20, {"max_iter": 10, "random_state": 0}),
+    "denoising-autoencoder": (10_000, 20, {"max_iter": 10, "random_state": 0}),
+    "vae": (10_000, 20, {"max_iter": 10, "random_state": 0}),
+    "random-network-distillation": (10_000, 20, {"max_iter": 10, "random_state": 0}),
+    "sequence-forecaster": (1_000, 128, {"step_size": 4, "max_iter": 3, "random_state": 0}),
+    "lstm-autoencoder": (1_000, 128, {"step_size": 4, "hidden_size": 64, "max_iter": 3, "random_state": 0}),
+    "gru-autoencoder": (1_000, 128, {"step_size": 4, "hidden_size": 64, "max_iter": 3, "random_state": 0}),
+    "encoder-decoder": (1_000, 128, {"step_size": 4, "max_iter": 3, "random_state": 0}),
 }
 USUAL: tuple[int, int, dict[str, Any]] = (50_000, 20, {})
 # Parameters under which ten columns are no trouble to scikit-learn's checks.
@@ -66,7 +77,12 @@ SMALL: dict[str, dict[str, Any]] = {
     "self-organising-map": {"rows": 2, "columns": 2}, "k-means": {"n_clusters": 3},
     "mini-batch-k-means": {"n_clusters": 3}, "random-forest": {"n_estimators": 5},
     "random-forest-classifier": {"n_estimators": 5}, "extra-trees": {"n_estimators": 5},
-    "extra-trees-classifier": {"n_estimators": 5},
+    "extra-trees-classifier": {"n_estimators": 5}, "encoder-decoder": {"hidden_size": 32},
+    "cnn-classifier": {"channels": (4,), "hidden_layer_sizes": (16,), "max_iter": 20, "learning_rate_init": 0.01},
+}  # fmt: skip
+# Parameters under which five folds over all data sets take seconds: both with the same.
+FOLDS: dict[str, dict[str, Any]] = {
+    "cnn-classifier": {"channels": (8,), "max_iter": 5}, "encoder-decoder": {"hidden_size": 16, "max_iter": 20},
 }  # fmt: skip
 SEEDS = {"decision-tree": 40}  # over which scores are averaged where chance enters; 5 for the others
 # What the issue asks of: fit, predict or transform, one row.
@@ -157,7 +173,8 @@ def row(model_id: str) -> str:
         chance = "random_state" in model_class(model_id)().get_params()
         scores = []
         for seed in range(SEEDS.get(model_id, 5) if chance else 1):
-            ours, theirs = pair(model_id, **({"random_state": seed} if chance else {}))
+            given = {**FOLDS.get(model_id, {}), **({"random_state": seed} if chance else {})}
+            ours, theirs = pair(model_id, **given)
             scores += [(five_fold(ours, x, y), five_fold(theirs, x, y)) for x, y in data_sets(kind).values()]
         cells += [f"{np.mean([s[k] for s in scores]):.3f}" for k in (0, 1)]
     else:
@@ -178,16 +195,16 @@ def row(model_id: str) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-HEAD = """# The models, beside scikit-learn's
+HEAD = """# The models, beside their twins
 
 Written by `taskset -c 1 python tests/benchmarks/models.py -o docs/models.md`; one thread, an AMD EPYC, Python 3.11,
-numba 0.68, NumPy 2.4, scikit-learn 1.9.
+numba 0.68, NumPy 2.4, scikit-learn 1.9, torch 2.13.
 
 `checks` are scikit-learn's own (`check_estimator`) that pass, of those that apply. `same answers` is the greatest
 difference from the twin's answers from the same start, relative to their size. Scores are means of five folds, over
 iris, wine, breast cancer and digits, or diabetes, and over 5 seeds or more where chance enters. Speeds are how many
-times as fast ours is as scikit-learn's, in one run; `one row` is ours compiled against one row through scikit-learn's
-call. Memory is what a process grows by at most while fitting, in MiB.
+times as fast ours is as the twin, in one run; `one row` is ours compiled against one row through the twin's call. The
+twins of deep models that scikit-learn does not have are themselves over torch, with small settings for the scores. Memory is what a process grows by at most while fitting, in MiB.
 
 Checks that do not pass, and why: a self-organising map may have units that hold no points (`check_clustering`); tiles
 and waves over the ten columns of two checks are more features than fit, so those run with small grids.

@@ -45,7 +45,7 @@ class CNNClassifier(ClassifierMixin, DeepModel, BaseEstimator):  # type: ignore[
             and rows are images one number high.
         activation: tanh, relu, leaky_relu, sigmoid, silu or gelu.
         solver: adam, rmsprop, momentum or sgd.
-        batch_size: images of a minibatch; ``"auto"`` for at most 64.
+        batch_size: images of a minibatch; ``"auto"`` for at most 32.
         learning_rate_init: the step size.
         max_iter: most epochs.
         tol: the least fall of the loss that counts.
@@ -73,10 +73,10 @@ class CNNClassifier(ClassifierMixin, DeepModel, BaseEstimator):  # type: ignore[
         ['lying', 'standing']
     """
 
-    _most = 64
+    _most = 32
 
     def __init__(
-        self, channels: Any = (16, 32), hidden_layer_sizes: Any = (64,), kernel_size: int = 3, *,
+        self, channels: Any = (32, 64), hidden_layer_sizes: Any = (64,), kernel_size: int = 3, *,
         image_shape: Any = None, activation: str = "relu", solver: str = "adam", batch_size: int | str = "auto",
         learning_rate_init: float = 1e-3, max_iter: int = 30, tol: float = 1e-4, n_iter_no_change: int = 10,
         early_stopping: bool = False, validation_fraction: float = 0.1, max_grad_norm: float = 0.0,
