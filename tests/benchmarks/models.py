@@ -204,7 +204,8 @@ numba 0.68, NumPy 2.4, scikit-learn 1.9, torch 2.13.
 difference from the twin's answers from the same start, relative to their size. Scores are means of five folds, over
 iris, wine, breast cancer and digits, or diabetes, and over 5 seeds or more where chance enters. Speeds are how many
 times as fast ours is as the twin, in one run; `one row` is ours compiled against one row through the twin's call. The
-twins of deep models that scikit-learn does not have are themselves over torch, with small settings for the scores. Memory is what a process grows by at most while fitting, in MiB.
+twins of deep models that scikit-learn does not have are themselves over torch, with small settings for the scores.
+Memory is what a process grows by at most while fitting, in MiB.
 
 Checks that do not pass, and why: a self-organising map may have units that hold no points (`check_clustering`); tiles
 and waves over the ten columns of two checks are more features than fit, so those run with small grids.
