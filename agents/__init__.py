@@ -6,6 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 _HOMES = {
+    "A2C": "a2c",
     "DifferentialSarsa": "differential_sarsa",
     "DoubleQLearning": "double_q_learning",
     "DoubleSarsa": "double_q_learning",
@@ -19,6 +20,7 @@ _HOMES = {
     "MonteCarlo": "monte_carlo",
     "NStepSarsa": "n_step_sarsa",
     "OffPolicyMonteCarlo": "off_policy_monte_carlo",
+    "PPO": "ppo",
     "PolicyEvaluation": "policy_evaluation",
     "PolicyIteration": "policy_iteration",
     "PrioritizedSweeping": "prioritized_sweeping",
@@ -36,6 +38,7 @@ _HOMES = {
 }
 
 if TYPE_CHECKING:
+    from agents.a2c import A2C as A2C
     from agents.differential_sarsa import DifferentialSarsa as DifferentialSarsa
     from agents.double_q_learning import DoubleQLearning as DoubleQLearning
     from agents.double_q_learning import DoubleSarsa as DoubleSarsa
@@ -51,6 +54,7 @@ if TYPE_CHECKING:
     from agents.off_policy_monte_carlo import OffPolicyMonteCarlo as OffPolicyMonteCarlo
     from agents.policy_evaluation import PolicyEvaluation as PolicyEvaluation
     from agents.policy_iteration import PolicyIteration as PolicyIteration
+    from agents.ppo import PPO as PPO
     from agents.prioritized_sweeping import PrioritizedSweeping as PrioritizedSweeping
     from agents.q_learning import QLearning as QLearning
     from agents.real_time_dp import RealTimeDP as RealTimeDP

@@ -57,11 +57,13 @@ _LONGEST_EPISODE = 10_000  # steps; one without a time limit is cut here and goe
 def reinforce(kernel: Kernel, head: Head, compile: Callable[..., Any]) -> Rule:
     """The algorithm over a network and a policy head: compiled, or with ``compile=plain`` as Python.
 
+    ``log_std`` is the number of choices where actions are finite (`rlplay.distributions`).
+
     The memory is (policy, baseline, log_std, log_std_gradient, log_std_optimiser, batch, least_rows, alpha,
     baseline_alpha, settings, rng) with settings = gamma, entropy coefficient, largest gradient norm, normalise, epochs.
     """
     forward, forward_row, backward, improve = kernel[:4]
-    sample, native, policy_gradient = head
+    sample, native, log_probs, policy_gradient = head
 
     @compile
     def act(memory: Any, obs: NDArray[np.float32], progress: float) -> Any:
@@ -89,7 +91,8 @@ def reinforce(kernel: Kernel, head: Head, compile: Callable[..., Any]) -> Rule:
             normalise(weights)
 
         outputs = forward(policy, obs)
-        gradient = np.empty(outputs.shape, np.float32)
+        gradient, told = np.empty(outputs.shape, np.float32), np.empty((2, n))
+        log_probs(outputs, log_std, batch.actions[:n], gradient, told[0], told[1])
         policy_gradient(outputs, log_std, batch.actions[:n], weights, ent_coef, gradient, log_std_gradient)
         backward(policy, obs, gradient, False)
         rate = scheduled(alpha, progress)
@@ -183,7 +186,7 @@ class Reinforce(Agent):
         weights = generator(self.seed, "weights")
         self.policy = self._network([obs_size, *self.hyperparameters["net_arch"], action_size], weights, 0.01, rows)
         self.baseline = self._network([obs_size, *self.hyperparameters["net_arch"], 1], weights, 1.0, rows)
-        self.log_std = np.zeros(0 if finite else action_size, np.float32)
+        self.log_std = np.array([action_size], np.float32) if finite else np.zeros(action_size, np.float32)
         self.log_std_optimiser = new_optimiser(self.log_std.size)
         self.batch = new_batch(rows, obs_size, 1 if finite else action_size)
         self.rng = stream(self.seed, "exploration")

@@ -1,12 +1,17 @@
-"""Policies over actions: sampling, and the gradient of the policy loss with respect to a network's outputs.
+"""Policies over actions: sampling, log-probabilities, and the gradient of the policy loss at a network's outputs.
 
 The loss of a batch of N steps with weights w (advantages) and an entropy bonus c:
 
     L = - 1/N Σ_n [w_n log π(a_n | s_n) + c H(π(· | s_n))]
 
-Both heads have the same four functions, so that an agent is written once for Discrete and Box actions. ``outputs`` is
-what the network gives, float32 [K] or [N, K]; ``log_std`` is the Gaussian's own parameter, float32 [K], unused and
-empty for the categorical; an action is stored as float32 [A].
+Both heads have the same functions, so that an agent is written once for all actions. ``outputs`` is what the network
+gives, float32 [K] or [N, K]; an action is stored as float32 [A]. ``spread`` is float32:
+
+    categorical   the number of choices of each part of the action: [n] for Discrete, the nvec of MultiDiscrete, twos
+                  for MultiBinary; the outputs are the logits of all parts, one after the other
+    Gaussian      log σ of each number of the action, learned beside the network; the outputs are the means
+
+Source: Williams 1992; Sutton & Barto 2e, section 13.7 (Gaussian), exercise 13.3 (softmax).
 """
 
 from __future__ import annotations
@@ -18,121 +23,153 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rlplay.compiled.cache import compiled
+from rlplay.compiled.cache import in_place
 from rlplay.compiled.pcg64 import normal, random
+
+Floats = NDArray[np.float32]
+_HALF_LOG_2_PI = 0.5 * math.log(2.0 * math.pi)
 
 
 class Head(NamedTuple):
     """A policy over a network's outputs.
 
     Attributes:
-        sample: ``sample(outputs [K], log_std, rng, action [A])`` draws an action into ``action``.
+        sample: ``sample(outputs [K], spread, rng, action [A])`` draws an action into ``action``.
         native: ``native(action [A])``, the action as a rule hands it to the environment.
-        gradient: ``gradient(outputs [N, K], log_std, actions [N, A], weights [N], entropy_coef, grad [N, K],
-            grad_log_std [K])`` fills the two gradients of the loss above.
+        log_probs: ``log_probs(outputs [N, K], spread, actions [N, A], grad [N, K], log_probs [N], entropies [N])``
+            fills the last three; ``grad`` with what `gradient` needs.
+        gradient: ``gradient(outputs [N, K], spread, actions [N, A], weights [N], entropy_coef, grad [N, K],
+            grad_spread)`` fills the gradients of the loss above; after `log_probs` of the same batch.
     """
 
     sample: Callable[..., None]
     native: Callable[..., Any]
+    log_probs: Callable[..., None]
     gradient: Callable[..., None]
 
 
-@compiled
-def softmax(logits: NDArray[np.float32], probabilities: NDArray[np.float64]) -> None:
-    """π(a) = exp(z_a) / Σ_b exp(z_b), shifted by the largest z so that nothing overflows; shapes [A]."""
-    largest = logits[0]
-    for a in range(1, logits.shape[0]):
-        largest = max(largest, logits[a])
-    total = 0.0
-    for a in range(logits.shape[0]):
-        probabilities[a] = math.exp(logits[a] - largest)
-        total += probabilities[a]
-    for a in range(logits.shape[0]):
-        probabilities[a] /= total
+@in_place
+def sample_categorical(logits: Floats, choices: Floats, rng: NDArray[np.uint64], action: Floats) -> None:
+    """Draw each part from the softmax of its logits by one uniform number; the largest is subtracted first."""
+    at = 0
+    for part in range(choices.shape[0]):
+        n = int(choices[part])
+        largest, total = logits[at], 0.0
+        for a in range(1, n):
+            largest = max(largest, logits[at + a])
+        for a in range(n):
+            total += math.exp(logits[at + a] - largest)
+        u, chosen = random(rng) * total, n - 1
+        for a in range(n):
+            u -= math.exp(logits[at + a] - largest)
+            if u < 0.0:
+                chosen = a
+                break
+        action[part] = chosen
+        at += n
 
 
-@compiled
-def sample_categorical(
-    logits: NDArray[np.float32], log_std: NDArray[np.float32], rng: NDArray[np.uint64], action: NDArray[np.float32]
-) -> None:
-    """Draw from the softmax of the logits by one uniform number."""
-    probabilities = np.empty(logits.shape[0])
-    softmax(logits, probabilities)
-    u, chosen = random(rng), logits.shape[0] - 1
-    for a in range(logits.shape[0]):
-        u -= probabilities[a]
-        if u < 0.0:
-            chosen = a
-            break
-    action[0] = chosen
-
-
-@compiled
-def native_categorical(action: NDArray[np.float32]) -> int:
+@in_place
+def native_categorical(action: Floats) -> int:
     """The number of the action."""
     return int(action[0])
 
 
-@compiled
+@in_place
+def log_probs_categorical(
+    logits: Floats, choices: Floats, actions: Floats, grad: Floats, log_probs: Any, entropies: Any
+) -> None:
+    """Log π(a) = Σ_parts z_a - log Σ_b e^{z_b},  H = Σ_parts [log Σ_b e^{z_b} - Σ_b π(b) z_b]; grad gets π."""
+    for row in range(logits.shape[0]):
+        at, log_prob, entropy = 0, 0.0, 0.0
+        for part in range(choices.shape[0]):
+            n = int(choices[part])
+            largest, total, mean = logits[row, at], 0.0, 0.0
+            for a in range(1, n):
+                largest = max(largest, logits[row, at + a])
+            for a in range(n):
+                e = math.exp(logits[row, at + a] - largest)
+                grad[row, at + a] = e
+                total += e
+            for a in range(n):
+                p = grad[row, at + a] / total
+                grad[row, at + a] = p
+                mean += p * (logits[row, at + a] - largest)
+            log_prob += logits[row, at + int(actions[row, part])] - largest - math.log(total)
+            entropy += math.log(total) - mean
+            at += n
+        log_probs[row], entropies[row] = log_prob, entropy
+
+
+@in_place
 def gradient_categorical(
-    logits: NDArray[np.float32],
-    log_std: NDArray[np.float32],
-    actions: NDArray[np.float32],
-    weights: NDArray[np.float64],
-    entropy_coef: float,
-    grad: NDArray[np.float32],
-    grad_log_std: NDArray[np.float32],
-) -> None:
-    """∂L/∂z_b = 1/N {w [π(b) - 1(b = a)] + c π(b) [log π(b) + H]}."""
-    n, n_actions = logits.shape
-    probabilities = np.empty(n_actions)
-    for row in range(n):
-        softmax(logits[row], probabilities)
-        entropy = 0.0
-        for b in range(n_actions):
-            entropy -= probabilities[b] * math.log(probabilities[b] + 1e-30)
-        for b in range(n_actions):
-            p = probabilities[b]
-            chosen = 1.0 if b == int(actions[row, 0]) else 0.0
-            bonus = entropy_coef * p * (math.log(p + 1e-30) + entropy)
-            grad[row, b] = (weights[row] * (p - chosen) + bonus) / n
+    logits: Floats, choices: Floats, actions: Floats, weights: Any, entropy_coef: float, grad: Floats,
+    grad_spread: Floats,
+) -> None:  # fmt: skip
+    """∂L/∂z_b = 1/N {w [π(b) - 1(b = a)] + c π(b) [log π(b) + H]} for the logits of each part."""
+    rows = logits.shape[0]
+    for row in range(rows):
+        at, w = 0, weights[row]
+        for part in range(choices.shape[0]):
+            n, chosen = int(choices[part]), int(actions[row, part])
+            entropy = 0.0
+            if entropy_coef != 0.0:
+                for b in range(n):
+                    entropy -= grad[row, at + b] * math.log(grad[row, at + b] + 1e-30)
+            for b in range(n):
+                p = grad[row, at + b]
+                found = w * (p - 1.0) if b == chosen else w * p
+                if entropy_coef != 0.0:
+                    found += entropy_coef * p * (math.log(p + 1e-30) + entropy)
+                grad[row, at + b] = found / rows
+            at += n
 
 
-@compiled
-def sample_gaussian(
-    mean: NDArray[np.float32], log_std: NDArray[np.float32], rng: NDArray[np.uint64], action: NDArray[np.float32]
-) -> None:
+@in_place
+def sample_gaussian(mean: Floats, log_std: Floats, rng: NDArray[np.uint64], action: Floats) -> None:
     """A = μ + σ ε with ε standard normal, each dimension by itself."""
     for i in range(mean.shape[0]):
         action[i] = mean[i] + math.exp(log_std[i]) * normal(rng)
 
 
-@compiled
-def native_gaussian(action: NDArray[np.float32]) -> NDArray[np.float32]:
+@in_place
+def native_gaussian(action: Floats) -> Floats:
     """The action itself; the environment's bounds are the caller's business."""
     return action
 
 
-@compiled
-def gradient_gaussian(
-    mean: NDArray[np.float32],
-    log_std: NDArray[np.float32],
-    actions: NDArray[np.float32],
-    weights: NDArray[np.float64],
-    entropy_coef: float,
-    grad: NDArray[np.float32],
-    grad_log_std: NDArray[np.float32],
+@in_place
+def log_probs_gaussian(
+    mean: Floats, log_std: Floats, actions: Floats, grad: Floats, log_probs: Any, entropies: Any
 ) -> None:
+    """Log π(a) = - Σ_i [½ z_i² + log σ_i + ½ log 2π], z = (a - μ)/σ;  H = Σ_i [log σ_i + ½ + ½ log 2π]; grad gets z."""
+    entropy = 0.0
+    for i in range(log_std.shape[0]):
+        entropy += log_std[i] + 0.5 + _HALF_LOG_2_PI
+    for row in range(mean.shape[0]):
+        log_prob = 0.0
+        for i in range(log_std.shape[0]):
+            z = (actions[row, i] - mean[row, i]) / math.exp(log_std[i])
+            grad[row, i] = z
+            log_prob -= 0.5 * z * z + log_std[i] + _HALF_LOG_2_PI
+        log_probs[row], entropies[row] = log_prob, entropy
+
+
+@in_place
+def gradient_gaussian(
+    mean: Floats, log_std: Floats, actions: Floats, weights: Any, entropy_coef: float, grad: Floats,
+    grad_spread: Floats,
+) -> None:  # fmt: skip
     """∂L/∂μ = - 1/N w (a - μ) / σ²,  ∂L/∂log σ = - 1/N Σ w [((a - μ) / σ)² - 1] - c."""
-    n, size = mean.shape
-    for i in range(size):
+    rows = mean.shape[0]
+    for i in range(log_std.shape[0]):
         std, total = math.exp(log_std[i]), 0.0
-        for row in range(n):
-            z = (actions[row, i] - mean[row, i]) / std
-            grad[row, i] = -weights[row] * z / (std * n)
+        for row in range(rows):
+            z = grad[row, i]
             total -= weights[row] * (z * z - 1.0)
-        grad_log_std[i] = total / n - entropy_coef
+            grad[row, i] = -weights[row] * z / (std * rows)
+        grad_spread[i] = total / rows - entropy_coef
 
 
-CATEGORICAL = Head(sample_categorical, native_categorical, gradient_categorical)
-GAUSSIAN = Head(sample_gaussian, native_gaussian, gradient_gaussian)
+CATEGORICAL = Head(sample_categorical, native_categorical, log_probs_categorical, gradient_categorical)
+GAUSSIAN = Head(sample_gaussian, native_gaussian, log_probs_gaussian, gradient_gaussian)

@@ -85,8 +85,15 @@ def observation_digest(obs: Any) -> str:
     return hashlib.sha256(observation_bytes(obs)).hexdigest()
 
 
+def is_picture(space: spaces.Space[Any]) -> bool:
+    """Whether observations are pictures: bytes with height, width and channels."""
+    return isinstance(space, spaces.Box) and space.dtype == np.uint8 and len(space.shape) == 3
+
+
 class VectorView:
-    """Observations as vectors of float32: Box flattened, finite ones as one-hot vectors.
+    """Observations as vectors of float32: Box flattened, finite ones one-hot, Dicts and Tuples of both joined.
+
+    Pictures (Box of uint8 with three axes) are divided by 255.
 
     Args:
         space: the observations.
@@ -101,8 +108,15 @@ class VectorView:
 
     def __init__(self, space: spaces.Space[Any], owner: str) -> None:
         self.space, self.owner = space, owner
-        self._numbering = FiniteSpace(space) if is_finite(space) else None
-        if self._numbering is not None:
+        joined = isinstance(space, spaces.Dict) or (isinstance(space, spaces.Tuple) and not is_finite(space))
+        self._parts: list[tuple[Any, VectorView]] = []
+        self._numbering = FiniteSpace(space) if is_finite(space) and not joined else None
+        self._scale = np.float32(1 / 255 if is_picture(space) else 1)
+        if joined:
+            keys: Any = space.spaces if isinstance(space, spaces.Dict) else range(len(space.spaces))
+            self._parts = [(key, VectorView(space[key], owner)) for key in keys]
+            self.size = sum(part.size for _, part in self._parts)
+        elif self._numbering is not None:
             self.size = self._numbering.n
         elif isinstance(space, spaces.Box):
             self.size = int(np.prod(space.shape))
@@ -118,8 +132,10 @@ class VectorView:
         """One observation as it comes out of the environment, float32 [D]."""
         if self._plain:
             return obs
+        if self._parts:
+            return np.concatenate([part.row(obs[key]) for key, part in self._parts])
         if self._numbering is None:
-            return np.asarray(obs, np.float32).ravel()
+            return np.asarray(obs, np.float32).ravel() * self._scale
         out = np.zeros(self.size, np.float32)
         out[self._numbering.index(obs)] = 1.0
         return out
@@ -133,6 +149,6 @@ class VectorView:
         batch, _ = batch_of(self.space, observations, self.owner)
         return (
             np.stack([self.row(obs) for obs in batch])
-            if self._numbering is not None
-            else np.asarray(batch, np.float32).reshape(-1, self.size)
+            if self._numbering is not None or self._parts
+            else np.asarray(batch, np.float32).reshape(-1, self.size) * self._scale
         )

@@ -178,7 +178,7 @@ class Run:
         if log_is_due:
             self._next_log = self._after_log()
         growth = min(max(self.agent.chunk_seconds / max(seconds, 1e-9), 0.25), 4.0)
-        return (max(int(size * growth), 1) if done == size or growth < 1 else size), going
+        return (max(int(size * growth), 1) if done >= size or growth < 1 else size), going
 
     def _log_is_due(self) -> bool:
         if self._log_episodes is not None:

@@ -41,8 +41,10 @@ class Kernel(NamedTuple):
         forward_row: ``forward_row(net, x [D]) -> [K]`` for one row; `backward` cannot follow it.
         backward: ``backward(net, x [N, D], grad_output [N, K]) -> grad_input [N, D]``; the gradient with respect to
             the parameters is then in ``net``.
-        improve: ``improve(net, learning_rate, max_grad_norm)``: one step of Adam against that gradient, which is
-            scaled down first where its length exceeds ``max_grad_norm`` (0: never).
+        improve: ``improve(net, learning_rate, max_grad_norm)``: one step of the optimiser against that gradient, which
+            is scaled down first where its length exceeds ``max_grad_norm`` (0: never).
+        squared_length: ``squared_length(net)`` of the gradient.
+        shrink: ``shrink(net, factor)`` scales the gradient.
         predict: ``predict(net, x [N, D]) -> [N, K]``, a copy, the same numbers as `forward_row` gives row by row.
         tangent: ``tangent(net, x [N, D], direction [P]) -> [N, K]``, how the outputs move when the parameters move
             along a direction; after `forward` of the same batch.
@@ -54,6 +56,8 @@ class Kernel(NamedTuple):
     forward_row: Callable[..., Any]
     backward: Callable[..., Any]
     improve: Callable[..., None]
+    squared_length: Callable[..., float]
+    shrink: Callable[..., None]
     predict: Callable[..., Any]
     tangent: Callable[..., Any]
     arrays: Callable[..., dict[str, Any]]

@@ -68,7 +68,7 @@ def tanh_of(x: Any) -> Any:
     return math.tanh(x)
 
 
-@overload(tanh_of)  # type: ignore[untyped-decorator]
+@overload(tanh_of, jit_options={"fastmath": {"contract"}})  # type: ignore[untyped-decorator]
 def _tanh_of(x: Any) -> Any:
     return _rational if x == types.float32 else _exact
 

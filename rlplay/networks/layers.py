@@ -22,6 +22,7 @@ from rlplay.networks.memory import (  # fmt: skip
     LAYER_NORM,
     LEAKY_RELU,
     LINEAR,
+    NARROW,
     RELU,
     REPEAT,
     SIGMOID,
@@ -106,6 +107,9 @@ class Linear(Layer):
 
     def size(self) -> int:
         return (self.n_in + 1) * self.n_out
+
+    def room(self, shape: Shape, rows: int) -> int:
+        return self.n_in * self.n_out if self.n_out < NARROW else 0
 
     def shapes(self) -> dict[str, Shape]:
         return {"weight": (self.n_in, self.n_out), "bias": (self.n_out,)}

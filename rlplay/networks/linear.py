@@ -13,9 +13,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from rlplay.compiled.cache import written_out
-from rlplay.compiled.matmul import product
-from rlplay.networks.memory import IN, OUT, PARAMETERS, Floats, Net
+from rlplay.compiled.cache import in_place, written_out
+from rlplay.compiled.matmul import ROOM, product
+from rlplay.networks.memory import IN, NARROW, OUT, PARAMETERS, Floats, Net
 
 
 @written_out
@@ -34,6 +34,18 @@ def weight_gradient(
     """∂W = Xᵀ G into the gradient."""
     to = net.gradient
     product(x, x_at, 1, n_in, g, g_at, n_out, 1, to, place, n_out, to, -1, 0, n_in, n_out, rows, net.room)
+
+
+@in_place
+def narrow_weight_gradient(
+    net: Net, place: int, x: Floats, x_at: int, g: Floats, g_at: int, rows: int, n_in: int, n_out: int
+) -> None:
+    """The same for a few outputs, as (∂W)ᵀ = Gᵀ X by way of the room: rows of X are whole vectors, those of G are not."""
+    room, to = net.room, net.gradient
+    product(g, g_at, 1, n_out, x, x_at, n_in, 1, room, ROOM, n_in, room, -1, 0, n_out, n_in, rows, room)
+    for i in range(n_in):
+        for j in range(n_out):
+            to[place + i * n_out + j] = room[ROOM + j * n_in + i]
 
 
 @written_out
@@ -66,7 +78,10 @@ def backward(
 ) -> None:  # fmt: skip
     """The gradients with respect to W, b and, where asked, x."""
     n_in, n_out, at = layer[IN], layer[OUT], layer[PARAMETERS]
-    weight_gradient(net, at, x, x_at, grad, grad_at, rows, n_in, n_out)
+    if n_out < NARROW:
+        narrow_weight_gradient(net, at, x, x_at, grad, grad_at, rows, n_in, n_out)
+    else:
+        weight_gradient(net, at, x, x_at, grad, grad_at, rows, n_in, n_out)
     bias_gradient(net, at + n_in * n_out, grad, grad_at, rows, n_out)
     if to_input:
         input_gradient(net, at, grad, grad_at, below, below_at, rows, n_in, n_out)

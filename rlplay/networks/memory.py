@@ -34,6 +34,9 @@ ROWS, STEPS = 0, 1
 INITIAL, FINAL, GRAD_FINAL, GRAD_INITIAL = range(4)
 
 
+NARROW = 5  # outputs below which a linear layer is narrow
+
+
 class Net(NamedTuple):
     """A network of L layers for at most N rows (sequences) of T steps; float arrays have one dtype.
 

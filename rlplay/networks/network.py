@@ -231,6 +231,18 @@ def _kernel(kinds: frozenset[int]) -> Kernel:
         optimisers.improve(net.parameters, net.gradient, net.optimiser, learning_rate, max_grad_norm)
 
     @compiled
+    def squared_length(net: Net) -> float:
+        """Σ g² of the gradient."""
+        return optimisers.squared_length(net.gradient)
+
+    @compiled
+    def shrink(net: Net, factor: float) -> None:
+        """Scale the gradient."""
+        scale = net.gradient.dtype.type(factor)
+        for i in range(net.gradient.shape[0]):
+            net.gradient[i] *= scale
+
+    @compiled
     def predict(net: Net, x: Floats) -> Floats:
         """The outputs for a batch of any size, as a copy, [N, K]; for networks whose rows are examples."""
         out, most = np.empty((x.shape[0], net.layers[-1, OUT]), net.parameters.dtype), net.sizes[ROWS]
@@ -239,7 +251,9 @@ def _kernel(kinds: frozenset[int]) -> Kernel:
             out[begin : begin + part.shape[0]] = forward(net, part)
         return out
 
-    return Kernel(forward, forward_row, backward, improve, predict, tangent, arrays, restore)
+    return Kernel(
+        forward, forward_row, backward, improve, squared_length, shrink, predict, tangent, arrays, restore
+    )  # fmt: skip
 
 
 def arrays(net: Net) -> dict[str, NDArray[Any]]:

@@ -353,6 +353,16 @@ def _optimiser(name: str, parameters: list[torch.nn.Parameter], settings: dict[s
     return torch.optim.SGD(parameters, 0.0, momentum=given.get("momentum", 0.0))
 
 
+def _squared_length(net: TorchNetwork) -> float:
+    return float(sum((p.grad**2).sum() for p in net._tensors() if p.grad is not None))
+
+
+def _shrink(net: TorchNetwork, factor: float) -> None:
+    for parameter in net._tensors():
+        if parameter.grad is not None:
+            parameter.grad.mul_(factor)
+
+
 def _forward(net: TorchNetwork, x: Floats) -> Floats:
     return net.forward(x)
 
@@ -366,6 +376,6 @@ def _tangent(net: TorchNetwork, x: Floats, direction: Floats) -> Floats:
 
 
 KERNEL = Kernel(
-    _forward, TorchNetwork.forward_row, _backward, TorchNetwork.improve, TorchNetwork.predict, _tangent,
-    TorchNetwork.arrays, TorchNetwork.restore,
+    _forward, TorchNetwork.forward_row, _backward, TorchNetwork.improve, _squared_length, _shrink,
+    TorchNetwork.predict, _tangent, TorchNetwork.arrays, TorchNetwork.restore,
 )  # fmt: skip
