@@ -132,22 +132,15 @@ def make_update(kernel: Kernel, head: Head, compile: Callable[..., Any]) -> Call
     @compile
     def update(memory: Memory, progress: float) -> None:
         """All epochs over a rollout."""
-        policy, value, spread, rollout, settings = (
-            memory.policy,
-            memory.value,
-            memory.spread,
-            memory.rollout,
-            memory.settings,
-        )
+        policy, value, spread, settings = memory.policy, memory.value, memory.spread, memory.settings
+        rollout, metrics = memory.rollout, memory.metrics
         rows, outputs_size = rollout.rewards.shape[0], memory.room[1].shape[1]
         epochs, batch, target = int(settings[EPOCHS]), int(settings[BATCH]), settings[TARGET_KL]
         rate, clip = scheduled(memory.schedules[0], progress), scheduled(memory.schedules[1], progress)
         clip_values = scheduled(memory.schedules[2], progress)
         order, told = np.arange(rows), np.empty((5, batch))
-        obs, actions = (
-            np.empty((batch, rollout.obs.shape[1]), np.float32),
-            np.empty((batch, rollout.actions.shape[1]), np.float32),
-        )
+        obs = np.empty((batch, rollout.obs.shape[1]), np.float32)
+        actions = np.empty((batch, rollout.actions.shape[1]), np.float32)
         grad, to_value = np.empty((batch, outputs_size), np.float32), np.empty((batch, 1), np.float32)
         sums, count, going = np.zeros(6), 0, True
 
@@ -157,13 +150,8 @@ def make_update(kernel: Kernel, head: Head, compile: Callable[..., Any]) -> Call
             shuffle(order, memory.rng[1])
             for begin in range(0, rows, batch):
                 n = min(batch, rows - begin)
-                old, advantages, log_probs, entropies, weights = (
-                    told[0, :n],
-                    told[1, :n],
-                    told[2, :n],
-                    told[3, :n],
-                    told[4, :n],
-                )
+                old, advantages, log_probs = told[0, :n], told[1, :n], told[2, :n]
+                entropies, weights = told[3, :n], told[4, :n]
                 for i in range(n):
                     row = order[begin + i]
                     obs[i], actions[i] = rollout.obs[row], rollout.actions[row]
@@ -191,18 +179,17 @@ def make_update(kernel: Kernel, head: Head, compile: Callable[..., Any]) -> Call
                 for i in range(n):
                     row = order[begin + i]
                     old[i], advantages[i] = rollout.values[row], rollout.returns[row]
-                squares = value_gradient(
-                    forward(value, obs[:n]), old, advantages, settings[VALUE], clip_values, to_value
-                )
+                values = forward(value, obs[:n])
+                squares = value_gradient(values, old, advantages, settings[VALUE], clip_values, to_value)
                 backward(value, obs[:n], to_value[:n], False)
                 sums[4], sums[5] = sums[4] + squares, descent(memory, rate)
-                memory.metrics[LOSS] = loss - settings[ENTROPY] * entropy + settings[VALUE] * squares
-                memory.metrics[UPDATES] += 1.0
+                metrics[LOSS] = loss - settings[ENTROPY] * entropy + settings[VALUE] * squares
+                metrics[UPDATES] += 1.0
 
-        memory.metrics[POLICY_LOSS], memory.metrics[ENTROPY_LOSS] = sums[0] / count, -sums[1] / count
-        memory.metrics[KL], memory.metrics[CLIP_FRACTION] = sums[2] / count, sums[3] / count
-        memory.metrics[VALUE_LOSS], memory.metrics[NORM], memory.metrics[RATE] = sums[4] / count, sums[5], rate
-        memory.metrics[EXPLAINED] = explained_variance(rollout.values, rollout.returns)
+        metrics[POLICY_LOSS], metrics[ENTROPY_LOSS] = sums[0] / count, -sums[1] / count
+        metrics[KL], metrics[CLIP_FRACTION] = sums[2] / count, sums[3] / count
+        metrics[VALUE_LOSS], metrics[NORM], metrics[RATE] = sums[4] / count, sums[5], rate
+        metrics[EXPLAINED] = explained_variance(rollout.values, rollout.returns)
 
     return update
 

@@ -620,6 +620,10 @@ class OnPolicyAgent(Agent):
     def load_arrays(self, arrays: StateArrays) -> None:
         """Take the arrays of a file, into torch modules too."""
         saving.copy_into("counters", arrays, self.memory.rollout.counters)  # they say how many rows there are
+        rollout = self.memory.rollout
+        if np.size(arrays.get("rollout/masks", ())) and not self._masked:  # loaded without the environment that masks
+            masks = np.zeros((len(rollout.rewards), rollout.masks.shape[1]), np.float32)
+            self.memory = self.memory._replace(rollout=rollout._replace(masks=masks), masks=masks[: len(self._lanes)])
         super().load_arrays(arrays)
         for name, net in (("policy", self.memory.policy), ("value", self.memory.value)):
             self.kernel.restore(net, {n.removeprefix(f"{name}/"): a for n, a in arrays.items() if n.startswith(name)})

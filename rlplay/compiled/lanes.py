@@ -1,7 +1,7 @@
 """The native loop over several environments at once, for agents that choose for all of them and then learn.
 
-As in `rlplay.compiled.loops` everything is inlined into one function, it runs in chunks, and all that it carries lies in
-arrays: row i of each belongs to environment i.
+As in `rlplay.compiled.loops` everything is inlined into one function, it runs in chunks, and all that it carries lies
+in arrays: row i of each belongs to environment i.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ def weight_gradient(
 def narrow_weight_gradient(
     net: Net, place: int, x: Floats, x_at: int, g: Floats, g_at: int, rows: int, n_in: int, n_out: int
 ) -> None:
-    """The same for a few outputs, as (∂W)ᵀ = Gᵀ X by way of the room: rows of X are whole vectors, those of G are not."""
+    """The same for a few outputs, as (∂W)ᵀ = Gᵀ X by way of the room: rows of X are whole vectors."""
     room, to = net.room, net.gradient
     product(g, g_at, 1, n_out, x, x_at, n_in, 1, room, ROOM, n_in, room, -1, 0, n_out, n_in, rows, room)
     for i in range(n_in):
