@@ -32,9 +32,7 @@ from numpy.typing import NDArray
 from rlplay.compiled.cache import in_place
 from rlplay.distributions import Head
 from rlplay.hyperparameters import Choice, Discount, LearningRate, Range
-from rlplay.making import EnvLike
-from rlplay.networks import Kernel
-from rlplay.on_policy import (
+from rlplay.iteration import (  # fmt: skip
     ENTROPY,
     ENTROPY_LOSS,
     EXPLAINED,
@@ -46,12 +44,17 @@ from rlplay.on_policy import (
     VALUE,
     VALUE_LOSS,
     WHITEN,
+    Memory,
+    descend,
+)
+from rlplay.making import EnvLike
+from rlplay.networks import Kernel
+from rlplay.on_policy import (  # fmt: skip
     Activated,
     Device,
     EntropyWeight,
     Lambda,
     MaxNorm,
-    Memory,
     NEnvs,
     Normalise,
     OnPolicyAgent,
@@ -60,8 +63,7 @@ from rlplay.on_policy import (
     Steps,
     ValueWeight,
     WhoseNetwork,
-    descend,
-)  # fmt: skip
+)
 from rlplay.rollout import explained_variance, standardise
 from rlplay.schedules import scheduled
 

@@ -39,9 +39,7 @@ from rlplay.compiled.pcg64 import random
 from rlplay.distributions import Head
 from rlplay.errors import HyperparameterError
 from rlplay.hyperparameters import Choice, Discount, Either, LearningRate, Range
-from rlplay.making import EnvLike
-from rlplay.networks import Kernel
-from rlplay.on_policy import (
+from rlplay.iteration import (  # fmt: skip
     CLIP_FRACTION,
     ENTROPY,
     ENTROPY_LOSS,
@@ -56,12 +54,17 @@ from rlplay.on_policy import (
     VALUE,
     VALUE_LOSS,
     WHITEN,
+    Memory,
+    descend,
+)
+from rlplay.making import EnvLike
+from rlplay.networks import Kernel
+from rlplay.on_policy import (  # fmt: skip
     Activated,
     Device,
     EntropyWeight,
     Lambda,
     MaxNorm,
-    Memory,
     NEnvs,
     Normalise,
     OnPolicyAgent,
@@ -70,8 +73,7 @@ from rlplay.on_policy import (
     Steps,
     ValueWeight,
     WhoseNetwork,
-    descend,
-)  # fmt: skip
+)
 from rlplay.rollout import explained_variance, standardise
 from rlplay.schedules import ScheduleLike, scheduled, tabulate
 

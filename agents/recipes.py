@@ -1,4 +1,4 @@
-"""Data about agents, read by the command line: the figures of the textbook. Nothing is imported here."""
+"""Data about agents, read by the command line: tuned settings, the figures of the textbook. Nothing is imported."""
 
 from __future__ import annotations
 
@@ -34,3 +34,36 @@ FIGURES = {
     "expected-or-sample": (f"{_HOME}.models:expected_or_sample", "figure 8.7: expected and sample updates"),
     "trajectories": (f"{_HOME}.models:trajectories", "figure 8.8: trajectory sampling"),
 }
+
+_PPO_SPARSE = {"normalize": True, "n_envs": 16, "n_steps": 16, "gae_lambda": 0.98, "n_epochs": 4}
+
+# Settings by agent and environment for `rlplay train`; those of Gymnasium's environments are RL Zoo's.
+TUNED = {
+    "ppo": {
+        "CartPole-v1": {
+            "n_timesteps": 100_000, "n_envs": 8, "n_steps": 32, "batch_size": 256, "gae_lambda": 0.8, "gamma": 0.98,
+            "n_epochs": 20, "learning_rate": "lin_0.001", "clip_range": "lin_0.2",
+        },
+        "MountainCar-v0": {"n_timesteps": 1_000_000, **_PPO_SPARSE},
+        "Acrobot-v1": {
+            "n_timesteps": 1_000_000, "normalize": True, "n_envs": 16, "n_steps": 256, "gae_lambda": 0.94,
+            "n_epochs": 4,
+        },
+        "Pendulum-v1": {
+            "n_timesteps": 100_000, "n_envs": 4, "n_steps": 1024, "gamma": 0.9, "learning_rate": 0.001,
+        },
+        "LunarLander-v3": {
+            "n_timesteps": 1_000_000, "n_envs": 16, "n_steps": 1024, "gae_lambda": 0.98, "gamma": 0.999, "n_epochs": 4,
+            "ent_coef": 0.01,
+        },
+    },
+    "a2c": {
+        "CartPole-v1": {"n_timesteps": 500_000, "n_envs": 8},
+        "Acrobot-v1": {"n_timesteps": 500_000, "n_envs": 16, "normalize": True},
+        "MountainCar-v0": {"n_timesteps": 1_000_000, "n_envs": 16, "normalize": True},
+        "Pendulum-v1": {
+            "n_timesteps": 1_000_000, "n_envs": 8, "normalize": True, "n_steps": 8, "gae_lambda": 0.9, "gamma": 0.9,
+            "learning_rate": "lin_7e-4",
+        },
+    },
+}  # fmt: skip

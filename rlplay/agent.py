@@ -401,7 +401,7 @@ class Agent(ABC):
             mean = mean + probe.action_std * self._prediction.standard_normal(mean.shape)
         space = self.action_space
         assert isinstance(space, gym.spaces.Box)
-        return np.clip(mean, space.low, space.high).astype(space.dtype)
+        return np.clip(mean.reshape(-1, *space.shape), space.low, space.high).astype(space.dtype)
 
     # The environment.
 

@@ -224,7 +224,23 @@ class Policy:
         return np.asarray(value).tolist()
 
 
-Rule = Range | Choice | Sizes | Settings | Either | Features | Regressor | Policy
+@dataclass(frozen=True)
+class Module:
+    """A hyperparameter that says whose networks an agent has: ours, torch's, or a torch module."""
+
+    meaning: str
+
+    def __str__(self) -> str:
+        return "numpy | torch | a torch module"
+
+    def check(self, owner: str, name: str, value: Any) -> Any:
+        """The name or the module, or a HyperparameterError."""
+        if value in ("numpy", "torch") if isinstance(value, str) else hasattr(value, "parameters") and callable(value):
+            return value
+        raise HyperparameterError(f"{owner}: {name}={value!r} is not one of {self}")
+
+
+Rule = Range | Choice | Sizes | Settings | Either | Features | Regressor | Policy | Module
 
 LearningRate = Annotated[
     ScheduleLike,
@@ -316,6 +332,11 @@ def as_json(values: Mapping[str, Any]) -> dict[str, Any]:
             from rlplay.estimators import describe
 
             found[name] = describe(value)
+        elif hasattr(value, "parameters") and callable(value):
+            raise CheckpointError(
+                f"hyperparameter {name} is a {type(value).__name__}, whose code a file cannot hold",
+                "Agents with network='numpy' or 'torch' can be saved; of yours, save the module's state_dict",
+            )
         elif callable(value):
             raise CheckpointError(
                 f"hyperparameter {name}={value!r} is a function, which a file cannot hold",

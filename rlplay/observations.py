@@ -108,13 +108,15 @@ class VectorView:
 
     def __init__(self, space: spaces.Space[Any], owner: str) -> None:
         self.space, self.owner = space, owner
+        self.size: int
         joined = isinstance(space, spaces.Dict) or (isinstance(space, spaces.Tuple) and not is_finite(space))
         self._parts: list[tuple[Any, VectorView]] = []
         self._numbering = FiniteSpace(space) if is_finite(space) and not joined else None
         self._scale = np.float32(1 / 255 if is_picture(space) else 1)
         if joined:
-            keys: Any = space.spaces if isinstance(space, spaces.Dict) else range(len(space.spaces))
-            self._parts = [(key, VectorView(space[key], owner)) for key in keys]
+            whole: Any = space
+            keys = whole.spaces if isinstance(space, spaces.Dict) else range(len(whole.spaces))
+            self._parts = [(key, VectorView(whole[key], owner)) for key in keys]
             self.size = sum(part.size for _, part in self._parts)
         elif self._numbering is not None:
             self.size = self._numbering.n

@@ -1,22 +1,15 @@
 """What on-policy agents share: several environments played at once, a rollout, two networks, and an update.
 
-One iteration, two executions: `iteration` writes a step of all environments once, over a network's functions, a policy
-head and the agent's own update. Compiled, it is part of one native loop (`rlplay.compiled.lanes`); as plain Python the
-same lines run a torch network, or any Gymnasium environment.
-
-    choose   draw an action for each environment from π(· | S)
-    finish   keep the step; when the rollout is full, value it (v and what comes after), estimate advantages, update
-
-An agent is a file with its update in it; see `agents.ppo`.
+An agent is a file with its update in it, such as `agents.ppo`; how a step of all environments goes is in
+`rlplay.iteration`.
 """
 
 from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Sequence
-from functools import cache
-from typing import Annotated, Any, ClassVar, NamedTuple
+from collections.abc import Sequence
+from typing import Annotated, Any, ClassVar
 
 import gymnasium as gym
 import numpy as np
@@ -25,33 +18,27 @@ from numpy.typing import NDArray
 from rlplay import saving
 from rlplay.agent import Agent, Engine, NoEnvironment, StateArrays
 from rlplay.compiled.cache import compiled
-from rlplay.compiled.lanes import Lanes, Seen, lanes_loop, new_seen
+from rlplay.compiled.lanes import Lanes, lanes_loop, new_seen
 from rlplay.compiled.native import NativeEnv
 from rlplay.compiled.pcg64 import random_seed
 from rlplay.distributions import CATEGORICAL, GAUSSIAN, Head
 from rlplay.errors import EnvironmentFault, HyperparameterError, SpaceError, UsageError
-from rlplay.hyperparameters import Choice, Either, Range, Settings, Sizes
+from rlplay.hyperparameters import Choice, Either, Module, Range, Settings, Sizes
+from rlplay.iteration import LOSS, METRICS, NORM, UPDATES, Memory, iteration, plain
 from rlplay.loop import Lane, ObservationCheck, Position, begin_episode, take_step
 from rlplay.making import EnvLike, reference, remake
 from rlplay.networks import Kernel
 from rlplay.networks import network as networks
 from rlplay.networks.layers import ACTIVATIONS, Conv2d, Layer, Linear, activation_layer, mlp
-from rlplay.networks.optimisers import Optimiser, improve, new_optimiser
-from rlplay.normaliser import NORM_OBS, Normaliser, new_normaliser, scale_rewards, see, seen_as
+from rlplay.networks.optimisers import new_optimiser
+from rlplay.normaliser import NORM_OBS, new_normaliser, see, seen_as
 from rlplay.observations import VectorView, is_picture
 from rlplay.probe import Probe
-from rlplay.rollout import FORBIDDEN, Rollout, generalised_advantages, new_rollout
+from rlplay.rollout import FORBIDDEN, new_rollout
 from rlplay.schedules import tabulate
 from rlplay.seeding import generator, stream
 from rlplay.spaces import FiniteSpace, is_finite
 from rlplay.statistics import FinishedEpisode
-
-# Numbers of the last update, as they are logged.
-METRICS = ("loss", "policy_gradient_loss", "value_loss", "entropy_loss", "approx_kl", "clip_fraction",
-           "explained_variance", "learning_rate", "grad_norm", "n_updates")  # fmt: skip
-(LOSS, POLICY_LOSS, VALUE_LOSS, ENTROPY_LOSS, KL, CLIP_FRACTION, EXPLAINED, RATE, NORM, UPDATES) = range(len(METRICS))
-# Places in the settings; an agent's own begin behind them.
-GAMMA, LAMBDA, ENTROPY, VALUE, MAX_NORM, WHITEN, OWN = range(7)
 
 _JOINT = 1024  # combinations of the parts of an action up to which they are numbered
 
@@ -66,145 +53,11 @@ Normalise = Annotated[
 ]
 Sized = Annotated[Sequence[int], Sizes("units of the hidden layers, of both networks")]
 Activated = Annotated[str, Choice("what hidden units apply", tuple(ACTIVATIONS))]
-WhoseNetwork = Annotated[str, Choice("whose networks: ours, compiled, or torch modules", ("numpy", "torch"))]
+WhoseNetwork = Annotated[
+    Any, Module("whose networks: ours, compiled, or torch's; or a torch module of yours, a linear layer is put on top")
+]
 Device = Annotated[str, Choice("of torch", ("auto", "cpu", "cuda"))]
 PolicyKwargs = Annotated[Any, Either((None,), Settings("net_arch, activation_fn, ortho_init and log_std_init by name"))]
-
-
-class Memory(NamedTuple):
-    """What an on-policy agent works on; N environments, D numbers an observation, A an action, K outputs.
-
-    Attributes:
-        policy, value: the networks.
-        spread: log σ of a Gaussian policy, or the numbers of choices (`rlplay.distributions`), float32.
-        spread_gradient: of the loss with respect to it.
-        spread_optimiser: its optimiser.
-        rollout: the steps since the last update.
-        obs: what the networks see now, float32 [N, D].
-        masks: what is added to the outputs now, float32 [N, K], or [0, K].
-        actions: chosen last, float32 [N, A].
-        log_probs: theirs, float64 [N].
-        normaliser: running moments of observations and returns.
-        room: for log-probabilities and entropies, float64 [2, N]; and for a gradient, float32 [N, K].
-        settings: gamma, lambda and so on, float64.
-        schedules: of the learning rate and whatever else the agent has.
-        rng: streams for actions and for minibatches, uint64 [2, 4].
-        metrics: numbers of the last update, float64 [10].
-    """
-
-    policy: Any
-    value: Any
-    spread: NDArray[np.float32]
-    spread_gradient: NDArray[np.float32]
-    spread_optimiser: Optimiser
-    rollout: Rollout
-    obs: NDArray[np.float32]
-    masks: NDArray[np.float32]
-    actions: NDArray[np.float32]
-    log_probs: NDArray[np.float64]
-    normaliser: Normaliser
-    room: tuple[NDArray[np.float64], NDArray[np.float32]]
-    settings: NDArray[np.float64]
-    schedules: tuple[NDArray[np.float64], ...]
-    rng: NDArray[np.uint64]
-    metrics: NDArray[np.float64]
-
-
-class Iteration(NamedTuple):
-    """A step of all environments, compiled or plain; see the head of this file."""
-
-    choose: Callable[[Memory], None]
-    finish: Callable[[Memory, Seen, float], bool]
-
-
-def plain(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function as it is, in place of `rlplay.compiled.cache.compiled`."""
-    return function
-
-
-@cache
-def iteration(
-    kernel: Kernel, head: Head, make_update: Callable[..., Callable[..., None]], compile: Callable[..., Any]
-) -> Iteration:
-    """The step over a network, a policy head and an agent's ``make_update(kernel, head, compile)``."""
-    forward, forward_row, predict = kernel.forward, kernel.forward_row, kernel.predict
-    sample, log_probs = head.sample, head.log_probs
-    update = make_update(kernel, head, compile)
-
-    @compile
-    def choose(memory: Memory) -> None:
-        """Draw an action for each environment."""
-        outputs, (told, grad) = forward(memory.policy, memory.obs), memory.room
-        if memory.masks.shape[0] > 0:
-            outputs += memory.masks
-        for i in range(memory.obs.shape[0]):
-            sample(outputs[i], memory.spread, memory.rng[0], memory.actions[i])
-        log_probs(outputs, memory.spread, memory.actions, grad, memory.log_probs, told[0])
-
-    @compile
-    def finish(memory: Memory, seen: Seen, progress: float) -> bool:
-        """Keep a step of all environments, and update when the rollout is full; False where numbers are not finite."""
-        rollout, normaliser, n = memory.rollout, memory.normaliser, memory.obs.shape[0]
-        first = rollout.counters[0]
-        ends, told = rollout.ends[first : first + n], memory.room[0]
-        for i in range(n):
-            row = first + i
-            rollout.obs[row], rollout.actions[row] = memory.obs[i], memory.actions[i]
-            rollout.log_probs[row] = memory.log_probs[i]
-            if memory.masks.shape[0] > 0:
-                rollout.masks[row] = memory.masks[i]
-            ends[i] = seen.terminated[i] or seen.truncated[i]
-            told[0, i] = seen.rewards[i]
-        see(normaliser, seen.obs)
-        scale_rewards(normaliser, told[0], ends)
-        for i in range(n):
-            rollout.rewards[first + i], rollout.beyond[first + i] = told[0, i], 0.0
-            if ends[i] and not seen.terminated[i]:  # a time limit: the value of where it was cut
-                seen_as(normaliser, seen.final[i], memory.obs[i])
-                rollout.beyond[first + i] = forward_row(memory.value, memory.obs[i])[0]
-            seen_as(normaliser, seen.obs[i], memory.obs[i])
-        rollout.counters[0] = first + n
-        if first + n < rollout.rewards.shape[0]:
-            return True
-
-        values = predict(memory.value, memory.obs)
-        for i in range(n):
-            if not ends[i]:
-                rollout.beyond[first + i] = values[i, 0]
-        rollout.values[:] = predict(memory.value, rollout.obs)[:, 0]
-        generalised_advantages(rollout, n, memory.settings[GAMMA], memory.settings[LAMBDA])
-        rollout.counters[0] = 0
-        update(memory, progress)
-        return bool(np.isfinite(memory.metrics[LOSS]) and np.isfinite(memory.metrics[NORM]))
-
-    return Iteration(choose, finish)
-
-
-@cache
-def descend(kernel: Kernel, compile: Callable[..., Any]) -> Callable[..., float]:
-    """``step(memory, rate)``: a step of both networks and of log σ, the gradient of all together cut to the longest."""
-    squared_length, shrink, improve_network = kernel.squared_length, kernel.shrink, kernel.improve
-
-    @compile
-    def step(memory: Memory, rate: float) -> float:
-        """Returns the length of the gradient before it was cut."""
-        total = squared_length(memory.policy) + squared_length(memory.value)
-        for i in range(memory.spread_gradient.shape[0]):
-            total += memory.spread_gradient[i] ** 2
-        length, longest = math.sqrt(total), memory.settings[MAX_NORM]
-        if longest > 0.0 and length > longest:
-            factor = longest / (length + 1e-6)
-            shrink(memory.policy, factor)
-            shrink(memory.value, factor)
-            for i in range(memory.spread_gradient.shape[0]):
-                memory.spread_gradient[i] *= factor
-        improve_network(memory.policy, rate, 0.0)
-        improve_network(memory.value, rate, 0.0)
-        if memory.spread_gradient.shape[0] > 0:
-            improve(memory.spread, memory.spread_gradient, memory.spread_optimiser, rate, 0.0)
-        return length
-
-    return step
 
 
 class OnPolicyAgent(Agent):
@@ -215,6 +68,7 @@ class OnPolicyAgent(Agent):
     """
 
     make_update: ClassVar[Any]
+    memory: Memory
     numbered = False
     _standing = False  # whether what the networks see is what the environments show
 
@@ -239,7 +93,7 @@ class OnPolicyAgent(Agent):
         self.kernel = self._kernel(layers[0])
         name, settings = self.optimiser()
         self.memory = Memory(
-            *nets, spread, np.zeros(0 if self._discrete else len(spread), np.float32),
+            nets[0], nets[1], spread, np.zeros(0 if self._discrete else len(spread), np.float32),
             new_optimiser(0 if self._discrete else len(spread), name, **settings),
             new_rollout(rows, d, action_size, outputs, self._masked), np.zeros((n, d), np.float32),
             np.zeros((n if self._masked else 0, outputs), np.float32), np.zeros((n, action_size), np.float32),
@@ -247,7 +101,7 @@ class OnPolicyAgent(Agent):
             (np.zeros((2, n)), np.zeros((n, outputs), np.float32)), self._settings(), self._schedules(),
             np.stack([stream(self.seed, "exploration"), stream(self.seed, "minibatches")]), np.zeros(len(METRICS)),
         )  # fmt: skip
-        compile = plain if given["network"] == "torch" else compiled
+        compile = compiled if given["network"] == "numpy" else plain
         self._iteration = iteration(self.kernel, head, type(self).make_update, compile)
 
     # What it is made of.
@@ -330,18 +184,29 @@ class OnPolicyAgent(Agent):
     def _network(self, layers: list[Layer], weights: Any, gain: float, initialiser: str, rows: int) -> Any:
         shape = self.observation_space.shape if is_picture(self.observation_space) else None
         parameters = networks.initial_parameters(layers, weights, initialiser, gain).astype(np.float32)
-        name, settings = self.optimiser()
-        if self.hyperparameters["network"] == "torch":
+        optimiser: tuple[str, Any] = self.optimiser()
+        name, settings = optimiser
+        network, device = self.hyperparameters["network"], self.hyperparameters["device"]
+        if not isinstance(network, str):
+            from rlplay.torch_state import with_outputs
+
+            module = with_outputs(network, layers[-1], self._view.size, int(weights.integers(2**31)))
+            return self._torch(module, device=device, optimiser=name, **settings)
+        if network == "torch":
             from rlplay.networks import TorchNetwork
 
-            device = self.hyperparameters["device"]
             return TorchNetwork(
                 layers, input_shape=shape, parameters=parameters, device=device, optimiser=name, **settings
             )  # fmt: skip
         return networks.new_net(layers, parameters, rows, input_shape=shape, optimiser=name, **settings)
 
+    def _torch(self, module: Any, **settings: Any) -> Any:
+        from rlplay.networks import TorchNetwork
+
+        return TorchNetwork(module, **settings)
+
     def _kernel(self, layers: list[Layer]) -> Kernel:
-        if self.hyperparameters["network"] == "torch":
+        if self.hyperparameters["network"] != "numpy":
             from rlplay.networks import torch_network
 
             return torch_network.KERNEL
@@ -386,12 +251,12 @@ class OnPolicyAgent(Agent):
         env = self._lanes[lane].env.unwrapped
         mask = info.get("action_mask")
         if mask is None and hasattr(env, "action_masks"):
-            mask = env.action_masks()  # type: ignore[union-attr]
+            mask = env.action_masks()
         self.memory.masks[lane] = 0.0 if mask is None else np.where(np.ravel(mask), 0.0, FORBIDDEN)
 
     def why_not_compiled(self) -> str:
         """The native loop needs native dynamics and our own networks."""
-        if self.hyperparameters["network"] == "torch":
+        if self.hyperparameters["network"] != "numpy":
             return "its networks are torch modules"
         if not isinstance(self.env, NativeEnv):
             name = reference(self.env).id or "an environment given as an instance"

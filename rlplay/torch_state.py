@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import random
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from rlplay.errors import CheckpointError
+from rlplay.errors import CheckpointError, HyperparameterError
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -133,3 +134,27 @@ def _parameters(optimizer: torch.optim.Optimizer) -> list[torch.Tensor]:
 
 def _array(tensor: torch.Tensor) -> NDArray[Any]:
     return tensor.detach().cpu().numpy().copy()
+
+
+def with_outputs(module: torch.nn.Module, last: Any, n_in: int, seed: int) -> torch.nn.Module:
+    """A copy of a module [N, D] -> [N, F] with a linear layer on top, as wide as ``last`` says.
+
+    Raises:
+        HyperparameterError: the module does not take vectors of ``n_in`` numbers, or gives no vectors.
+    """
+    copied = copy.deepcopy(module)
+    try:
+        with torch.no_grad():
+            shape = tuple(copied(torch.zeros(2, n_in)).shape)
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise HyperparameterError(
+            f"the network {type(module).__name__} does not take observations of {n_in} numbers: {error}",
+            f"Give a module from [N, {n_in}] to [N, F]",
+        ) from error
+    if len(shape) != 2:
+        raise HyperparameterError(
+            f"the network {type(module).__name__} gives shape {list(shape)}, not [N, F]", "Flatten what it gives"
+        )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return torch.nn.Sequential(copied, torch.nn.Linear(shape[1], last.n_out))

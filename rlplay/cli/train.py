@@ -62,7 +62,7 @@ def _new(arguments: Namespace, algo: str, env_id: str, seed: int | None) -> tupl
     for flag in ("features", "model"):
         if getattr(arguments, flag) is not None and flag not in own and len(arguments.algo) == 1:
             raise UsageError(f"{algo} takes no --{flag}", f"rlplay show {algo} lists what it takes")
-    settings = read_zoo_file(arguments.conf_file, env_id) if arguments.conf_file else {}
+    settings = read_zoo_file(arguments.conf_file, env_id) if arguments.conf_file else _tuned(algo, env_id)
     timesteps = arguments.n_timesteps
     if timesteps is None:
         timesteps = int(settings.get("n_timesteps", DEFAULT_TIMESTEPS))
@@ -130,6 +130,14 @@ def _asked(agent: Agent, env_id: str, timesteps: int, arguments: Namespace) -> d
         "log_interval": arguments.log_interval,
         "tensorboard_log": str(arguments.tensorboard_log) if arguments.tensorboard_log else None,
     }
+
+
+def _tuned(algo: str, env_id: str) -> dict[str, Any]:
+    """Settings that are known to work for an agent in an environment, from the plug-ins' recipes; said."""
+    found = registry.recipes("TUNED").get(algo, {}).get(env_id, {})
+    if found:
+        console().print(f"tuned settings for {algo} in {env_id}: {', '.join(f'{k}={v}' for k, v in found.items())}")
+    return dict(found)
 
 
 def _make_agent(cls: type[Agent], env: gym.Env[Any, Any], seed: int | None, settings: dict[str, Any]) -> Agent:

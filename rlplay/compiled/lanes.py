@@ -72,7 +72,7 @@ def new_seen(n: int, obs_size: int) -> Seen:
 
 
 @cache
-def lanes_loop(native: NativeDynamics, choose: Callable[..., None], finish: Callable[..., None]) -> Callable[..., int]:
+def lanes_loop(native: NativeDynamics, choose: Callable[..., None], finish: Callable[..., bool]) -> Callable[..., int]:
     """The compiled loop: ``loop(lanes, seen, memory, clock, total, log, rounds, limit, horizon)`` -> rounds done.
 
     ``choose(memory)`` writes ``memory.actions`` [N, A]; ``finish(memory, seen, progress)`` learns from the step.
@@ -93,11 +93,11 @@ def lanes_loop(native: NativeDynamics, choose: Callable[..., None], finish: Call
     def bounded(lanes: Lanes, actions: NDArray[np.float32], i: int) -> tuple[float, bool]:
         for j in range(lanes.action.shape[0]):
             lanes.action[j] = min(max(actions[i, j], lanes.low[j]), lanes.high[j])
-        return native_step(lanes.parameters, lanes.state[i], lanes.action, lanes.rng[i])  # type: ignore[no-any-return]
+        return native_step(lanes.parameters, lanes.state[i], lanes.action, lanes.rng[i])
 
     @joined
     def numbered(lanes: Lanes, actions: NDArray[np.float32], i: int) -> tuple[float, bool]:
-        return native_step(lanes.parameters, lanes.state[i], int(actions[i, 0]), lanes.rng[i])  # type: ignore[no-any-return]
+        return native_step(lanes.parameters, lanes.state[i], int(actions[i, 0]), lanes.rng[i])
 
     move = bounded if continuous else numbered
 

@@ -152,6 +152,7 @@ def _step(surface: pygame.Surface, rect: Rect, session: Session, probe: Probe | 
         lines.append(f"return so far {d.short(session.position.episode_return)}")
     if probe is not None and probe.value is not None:
         lines[-1] += f"   value {d.short(float(probe.value[0]))}"
+        lines += _estimates(session)
     features = session.agent.features if session.agent is not None else None
     if features is not None and features.ready and session.observation is not None:
         if features.kind == "index":
@@ -164,6 +165,30 @@ def _step(surface: pygame.Surface, rect: Rect, session: Session, probe: Probe | 
         y = box.y + i * 23
         if y + 16 <= box.bottom + 6:
             d.text(surface, line, (box.x, y), 19, d.TEXT if i == 0 else d.DIM, width=box.width)
+
+
+def _estimates(session: Session) -> list[str]:
+    """What an agent with values thinks of the last step and of the episode, and of its last update."""
+    agent, last, lines = session.agent, session.last, []
+    assert agent is not None
+    assert last is not None
+    gamma = agent.hyperparameters.get("gamma")
+    if isinstance(gamma, float):
+        before, after = (agent.probe(obs).value for obs in (last.obs, last.next_obs))
+        assert before is not None
+        assert after is not None
+        advantage = last.reward + gamma * float(after[0]) * (not last.terminated) - float(before[0])
+        lines.append(f"advantage {advantage:+.3g}")
+        start = agent.probe(session.first).value if session.first is not None else None
+        if start is not None:
+            told, got = d.short(float(start[0])), d.short(session.gained)
+            lines[-1] += f"   told at the start {told}, got so far {got} (discounted)"
+    known = {"entropy": ("entropy_loss", -1), "KL": ("approx_kl", 1), "clipped": ("clip_fraction", 1),
+             "value loss": ("value_loss", 1)}  # fmt: skip
+    found = agent.metrics()
+    told = [f"{word} {sign * found[f'train/{name}']:.3g}" for word, (name, sign) in known.items()
+            if f"train/{name}" in found]  # fmt: skip
+    return [*lines, "last update: " + "   ".join(told)] if told else lines
 
 
 @cache

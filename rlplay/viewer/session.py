@@ -42,6 +42,8 @@ class Session:
         position: where the episode stands.
         last: the last step.
         td_error: its TD error while learning, else None.
+        first: the observation in which the episode began, None before its first step.
+        gained: its discounted return so far, by the agent's own γ.
         returns: return of each finished episode that is known.
         episode_numbers: their numbers from 0; a long run keeps fewer rows than episodes.
         target: timesteps after which a learning session is trained; 0 for no end.
@@ -71,6 +73,7 @@ class Session:
         self.position = agent.position if agent and mode == "learn" else Position()
         self.last: Transition | None = None
         self.td_error: float | None = None
+        self.first, self.gained = None, 0.0
         self.returns: list[float] = []
         self.episode_numbers: list[int] = []
         self.deterministic = True
@@ -120,7 +123,11 @@ class Session:
             self.message, self.pending = error.__cause__.cause, None  # an action that may not be taken here
             self._steps = self._start(None)
             return False
+        if self.last is None or self.last.terminated or self.last.truncated:
+            self.first, self.gained, self._discount = transition.obs, 0.0, 1.0
         self.last, self._picture = transition, None
+        self.gained += self._discount * transition.reward
+        self._discount *= float(self.agent.hyperparameters.get("gamma", 1.0)) if self.agent else 1.0
         if self.mode == "replay":
             self.position.length += 1
             self.position.episode_return += transition.reward
@@ -139,7 +146,7 @@ class Session:
             return
         seed = self.position.seed if again and self.position.seed >= 0 else random_seed(self._seeds)
         begin_episode(self.env, self.position, seed, ObservationCheck(self.env))
-        self.last, self.td_error, self._picture = None, None, None
+        self.last, self.td_error, self._picture, self.first = None, None, None, None
 
     def stop_learning(self) -> None:
         """From learning to watching what was learned, in episodes of its own."""

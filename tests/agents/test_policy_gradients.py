@@ -1,0 +1,353 @@
+"""PPO and A2C: gradients against autograd, weights over torch, every space, masks, normalisation, scores, bad input."""
+
+from __future__ import annotations
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+from gymnasium import spaces
+from stable_baselines3.common.buffers import RolloutBuffer
+from stable_baselines3.common.evaluation import evaluate_policy
+from stable_baselines3.common.monitor import Monitor
+from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
+
+import rlplay
+from agents import A2C, PPO
+from agents.ppo import surrogate, value_gradient
+from rlplay import evaluate
+from rlplay.cli import main
+from rlplay.distributions import CATEGORICAL, GAUSSIAN
+from rlplay.errors import CheckpointError, HyperparameterError, SpaceError, UsageError
+from rlplay.normaliser import new_normaliser, scale_rewards, see, seen_as
+from rlplay.rollout import generalised_advantages, new_rollout
+
+SMALL = {"n_envs": 2, "n_steps": 32, "batch_size": 16, "n_epochs": 2}
+
+
+def random_batch(discrete, n=50):
+    rng = np.random.default_rng(0)
+    spread = np.array([3, 2], np.float32) if discrete else np.array([-0.3, 0.2], np.float32)
+    outputs = rng.normal(size=(n, 5 if discrete else 2)).astype(np.float32)
+    actions = np.stack([rng.integers(3, size=n), rng.integers(2, size=n)], 1) if discrete else rng.normal(size=(n, 2))
+    return rng, outputs, spread, actions.astype(np.float32)
+
+
+def torchs(discrete, outputs, spread, actions):
+    """Log-probabilities and entropies by torch's distributions, over leaves that have gradients."""
+    x, s = torch.tensor(outputs, requires_grad=True), torch.tensor(spread, requires_grad=True)
+    if discrete:
+        parts = [torch.distributions.Categorical(logits=z) for z in torch.split(x, [3, 2], dim=1)]
+        told = sum(p.log_prob(torch.tensor(actions[:, i])) for i, p in enumerate(parts))
+        return x, s, told, sum(p.entropy() for p in parts)
+    normal = torch.distributions.Normal(x, s.exp())
+    return x, s, normal.log_prob(torch.tensor(actions)).sum(1), normal.entropy().sum(1)
+
+
+@pytest.mark.parametrize("discrete", [True, False])
+def test_the_loss_and_its_gradient_are_autograds(discrete):
+    """PPO's whole loss at the networks' outputs: clipped surrogate and entropy, for two-part and normal actions."""
+    rng, outputs, spread, actions = random_batch(discrete)
+    head = CATEGORICAL if discrete else GAUSSIAN
+    advantages, shift = rng.normal(size=50), rng.normal(size=50) * 0.3
+    x, s, log_prob, entropy = torchs(discrete, outputs, spread, actions)
+    old = (log_prob.detach().numpy() - shift).astype(np.float64)
+    ratio = (log_prob - torch.tensor(old)).exp()
+    weighted = torch.tensor(advantages)
+    smaller = torch.min(ratio * weighted, ratio.clamp(0.8, 1.2) * weighted)
+    (-smaller.mean() - 0.05 * entropy.mean()).backward()
+
+    grad, to_spread = np.zeros_like(outputs), np.zeros(0 if discrete else 2, np.float32)
+    told, entropies, weights = np.zeros(50), np.zeros(50), np.zeros(50)
+    head.log_probs(outputs, spread, actions, grad, told, entropies)
+    assert np.allclose(told, log_prob.detach(), atol=1e-5)
+    assert np.allclose(entropies, entropy.detach(), atol=1e-5)
+    loss, divergence, clipped = surrogate(told, old, advantages, 0.2, weights)
+    head.gradient(outputs, spread, actions, weights, 0.05, grad, to_spread)
+    assert loss == pytest.approx(-smaller.mean().item(), abs=1e-5)
+    assert clipped == pytest.approx(((ratio - 1).abs() > 0.2).float().mean().item())
+    assert divergence == pytest.approx(((ratio - 1) - ratio.log()).mean().item(), abs=1e-5)
+    assert np.allclose(grad, x.grad, atol=1e-6)
+    if not discrete:
+        assert np.allclose(to_spread, s.grad, atol=1e-6)
+
+
+@pytest.mark.parametrize("clip", [0.0, 0.1])
+def test_the_value_gradient_is_autograds(clip):
+    rng = np.random.default_rng(0)
+    values, old, returns = rng.normal(size=(20, 1)).astype(np.float32), rng.normal(size=20), rng.normal(size=20)
+    v = torch.tensor(values, requires_grad=True)
+    held = torch.tensor(old) + (v[:, 0] - torch.tensor(old)).clamp(-clip, clip) if clip else v[:, 0]
+    loss = 0.7 * ((held - torch.tensor(returns)) ** 2).mean()
+    loss.backward()
+    grad = np.zeros((20, 1), np.float32)
+    assert 0.7 * value_gradient(values, old, returns, 0.7, clip, grad) == pytest.approx(loss.item(), rel=1e-5)
+    assert np.allclose(grad, v.grad, atol=1e-6)
+
+
+def test_advantages_are_those_of_stable_baselines3():
+    rng, n, steps = np.random.default_rng(0), 3, 20
+    buffer = RolloutBuffer(steps, spaces.Box(-1, 1, (1,)), spaces.Discrete(2), gae_lambda=0.9, gamma=0.97, n_envs=n)
+    ours = new_rollout(steps * n, 1, 1, 2, False)
+    last, ended = rng.normal(size=n), np.zeros(n)
+    for t in range(steps):
+        rewards, values, ends = rng.normal(size=n), rng.normal(size=n), rng.uniform(size=n) < 0.2
+        buffer.add(np.zeros((n, 1)), np.zeros(n), rewards, ended, torch.tensor(values), torch.zeros(n))
+        rows = slice(t * n, (t + 1) * n)
+        ours.rewards[rows], ours.values[rows], ours.ends[rows] = rewards, values, ends
+        ended = ends.astype(np.float32)
+    ours.beyond[-n:] = np.where(ours.ends[-n:], 0, last)
+    buffer.compute_returns_and_advantage(torch.tensor(last), ended)
+    generalised_advantages(ours, n, 0.97, 0.9)
+    assert np.allclose(ours.advantages.reshape(steps, n), buffer.advantages, atol=1e-5)
+    assert np.allclose(ours.returns.reshape(steps, n), buffer.returns, atol=1e-5)
+
+
+def test_a_time_limit_is_no_terminal_state():
+    rollout = new_rollout(2, 1, 1, 2, False)
+    rollout.rewards[:], rollout.ends[:], rollout.values[:] = 1.0, True, 0.0
+    rollout.beyond[:] = [0.0, 10.0]  # terminated; cut by the limit
+    generalised_advantages(rollout, 1, 0.9, 0.95)
+    assert rollout.advantages.tolist() == [1.0, 10.0]
+
+
+def test_normalisation_is_that_of_vec_normalize():
+    class Walk(gym.Env):
+        observation_space, action_space = spaces.Box(-99, 99, (2,), np.float32), spaces.Discrete(2)
+
+        def __init__(self, seed):
+            self.rng = np.random.default_rng(seed)
+
+        def reset(self, *, seed=None, options=None):
+            self.t = 0
+            return self.rng.normal(3, 2, 2).astype(np.float32), {}
+
+        def step(self, action):
+            self.t += 1
+            return self.rng.normal(3, 2, 2).astype(np.float32), self.rng.normal(5), self.t % 7 == 0, False, {}
+
+    theirs = VecNormalize(DummyVecEnv([lambda i=i: Walk(i) for i in range(3)]), gamma=0.9)
+    ours = new_normaliser(True, 2, 3, 0.9, "test")
+    theirs.reset()
+    see(ours, np.ascontiguousarray(theirs.get_original_obs(), np.float32))
+    for _ in range(50):
+        obs, rewards, dones, _ = theirs.step(np.zeros(3, int))
+        raw, gained = np.ascontiguousarray(theirs.get_original_obs(), np.float32), theirs.get_original_reward()
+        see(ours, raw)
+        scaled = gained.astype(np.float64)
+        scale_rewards(ours, scaled, dones)
+        out = np.zeros(2, np.float32)
+        for i in range(3):
+            seen_as(ours, raw[i], out)
+            assert np.allclose(out, obs[i], atol=1e-5)
+        assert np.allclose(scaled, rewards, atol=1e-5)
+
+
+@pytest.mark.parametrize(("cls", "env_id"), [(PPO, "CartPole-v1"), (A2C, "Pendulum-v1"), (PPO, "Pendulum-v1")])
+def test_a_hundred_updates_end_in_the_same_weights_over_torch(cls, env_id):
+    """The same rollout, the same order of minibatches, a hundred steps of the optimiser: both networks."""
+    settings = {"n_envs": 2, "n_steps": 32} | ({"batch_size": 16, "n_epochs": 25} if cls is PPO else {})
+    ours, theirs = (cls(env_id, seed=0, network=network, **settings) for network in ("numpy", "torch"))
+    rounds = 64 if cls is PPO else 6400
+    ours.learn(rounds, engine="python")
+    theirs.learn(rounds)
+    assert ours.memory.metrics[9] == theirs.memory.metrics[9] == 100
+    if cls is A2C:  # actions follow the weights: after the first update of a float apart, rollouts are not the same
+        assert np.allclose(ours.memory.metrics, theirs.memory.metrics, rtol=0.1, atol=0.1)
+        return
+    for name in ("policy", "value"):
+        mine, other = getattr(ours.memory, name).parameters, getattr(theirs.memory, name).parameters
+        assert np.abs(mine - other).max() < 1e-4
+
+
+class Shown(gym.Env):
+    """An environment of any spaces: 10 steps, and a reward where the action is all zeros."""
+
+    def __init__(self, observation_space, action_space, masks=False):
+        self.observation_space, self.action_space, self._masks = observation_space, action_space, masks
+        if masks:
+            self.action_masks = lambda: np.arange(action_space.n) % 2 == self.t % 2
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.observation_space.seed(seed)
+        self.t = 0
+        return self.observation_space.sample(), {}
+
+    def step(self, action):
+        assert self.action_space.contains(action), action
+        if self._masks:
+            assert self.action_masks()[action]
+        self.t += 1
+        gained = float(np.all(np.asarray(action) == 0))
+        return self.observation_space.sample(), gained, False, self.t == 10, {}
+
+
+BOX = spaces.Box(-1, 1, (3,), np.float32)
+SPACES = {
+    "multi-discrete": (BOX, spaces.MultiDiscrete([3, 2, 4])),
+    "many combinations": (BOX, spaces.MultiDiscrete([30, 30, 30])),
+    "multi-binary": (BOX, spaces.MultiBinary(3)),
+    "box of two axes": (BOX, spaces.Box(-2, 2, (2, 2), np.float32)),
+    "discrete from 5": (spaces.Discrete(4), spaces.Discrete(3, start=5)),
+    "dict": (spaces.Dict({"a": BOX, "b": spaces.Discrete(3)}), spaces.Discrete(2)),
+    "picture": (spaces.Box(0, 255, (20, 20, 3), np.uint8), spaces.Discrete(2)),
+}
+
+
+@pytest.mark.parametrize("network", ["numpy", "torch"])
+@pytest.mark.parametrize("name", SPACES)
+def test_spaces(name, network):
+    agent = PPO(Shown(*SPACES[name]), seed=0, network=network, **{**SMALL, "n_envs": 1}).learn(100)
+    obs, _ = agent.get_env().reset(seed=1)
+    for deterministic in (True, False):
+        action, _ = agent.predict(obs, deterministic=deterministic)
+        assert agent.action_space.contains(np.asarray(action, agent.action_space.dtype) if np.ndim(action) else action)
+    assert agent.probe(obs).value.shape == (1,)
+
+
+def test_actions_of_several_parts_are_learned():
+    agent = PPO(Shown(*SPACES["multi-discrete"]), seed=0, n_steps=128, batch_size=64, learning_rate=3e-3).learn(4000)
+    assert agent.predict(np.zeros(3, np.float32), deterministic=True)[0].tolist() == [0, 0, 0]
+    bits = A2C(Shown(*SPACES["multi-binary"]), seed=0, n_steps=20, learning_rate=3e-3).learn(4000)
+    assert bits.predict(np.zeros(3, np.float32), deterministic=True)[0].tolist() == [0, 0, 0]
+
+
+def test_a_masked_action_is_never_taken():
+    """The environment asserts it at every step; and the policy gives it no probability."""
+    agent = PPO(Shown(BOX, spaces.Discrete(4), masks=True), seed=0, **{**SMALL, "n_envs": 1}).learn(300)
+    assert agent.memory.rollout.masks.min() == np.float32(-1e8)
+
+
+def test_a_module_of_yours_is_a_network(tmp_path):
+    module = torch.nn.Sequential(torch.nn.Linear(4, 12), torch.nn.ReLU())
+    agent = PPO("CartPole-v1", network=module, seed=0, **SMALL).learn(200)
+    assert agent.probe(agent.get_env().reset(seed=0)[0]).action_probabilities.shape == (1, 2)
+    assert "torch modules" in agent.why_not_compiled()
+    with pytest.raises(CheckpointError, match="Sequential, whose code a file cannot hold"):
+        agent.save(tmp_path / "agent")
+    with pytest.raises(HyperparameterError, match="does not take observations of 3 numbers"):
+        PPO("Pendulum-v1", network=module)
+
+
+def test_stable_baselines3_evaluates_it():
+    for cls in (PPO, A2C):
+        agent = cls("CartPole-v1", seed=0, n_envs=4).learn(4000)
+        mean, _ = evaluate_policy(agent, Monitor(gym.make("CartPole-v1")), n_eval_episodes=3)
+        assert mean > 8
+
+
+def test_a_run_that_was_broken_off_in_mid_rollout_goes_on_in_the_same_bits(tmp_path):
+    for cls, own in ((PPO, {"n_steps": 40, "batch_size": 32, "n_epochs": 3, "normalize": True}), (A2C, {})):
+        whole = cls("Acrobot-v1", n_envs=3, seed=0, **own).learn(900)
+        part = cls("Acrobot-v1", n_envs=3, seed=0, **own).learn(453, schedule_timesteps=900)
+        again = rlplay.load(part.save(tmp_path / "part"))
+        again.learn(447, reset_num_timesteps=False)
+        for name, array in whole.arrays().items():
+            assert np.array_equal(array, again.arrays()[name], equal_nan=True), name
+
+
+# Scores (RL Zoo's settings); the long ones: python tests/benchmarks/policy_gradients.py scores.
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_ppo_solves_cart_pole(seed):
+    agent = PPO(
+        "CartPole-v1", n_envs=8, n_steps=32, batch_size=256, gae_lambda=0.8, gamma=0.98, n_epochs=20,
+        learning_rate="lin_0.001", clip_range="lin_0.2", seed=seed,
+    ).learn(100_000)  # fmt: skip
+    assert evaluate(agent, n_eval_episodes=20).mean == 500
+
+
+def test_a2c_solves_cart_pole():
+    assert evaluate(A2C("CartPole-v1", n_envs=8, seed=0).learn(500_000), n_eval_episodes=20).mean > 475
+
+
+def test_ppo_with_defaults_fails_mountain_car():
+    assert evaluate(PPO("MountainCar-v0", seed=0).learn(60_000), n_eval_episodes=10).mean == -200
+
+
+# RL Zoo's files, and the command line.
+
+ZOO = """
+CartPole-v1:
+  n_envs: 8
+  n_timesteps: !!float 2e3
+  policy: 'MlpPolicy'
+  n_steps: 32
+  batch_size: 256
+  gae_lambda: 0.8
+  learning_rate: lin_0.001
+  clip_range: lin_0.2
+Pendulum-v1:
+  normalize: "{'norm_obs': True, 'norm_reward': False}"
+  policy: 'MlpPolicy'
+  n_timesteps: 600
+  n_steps: 64
+  policy_kwargs: "dict(log_std_init=-2, ortho_init=False, activation_fn=nn.ReLU, net_arch=dict(pi=[16], vf=[16, 8]))"
+MountainCarContinuous-v0:
+  policy: 'MlpPolicy'
+  use_sde: True
+"""
+
+
+def test_zoo_files_are_read_unchanged_and_what_is_not_known_is_named(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "ppo.yml").write_text(ZOO)
+    for env_id in ("CartPole-v1", "Pendulum-v1"):
+        assert main(["train", "--algo", "ppo", "--env", env_id, "-conf", "ppo.yml", "--seed", "0"]) == 0
+    agent = rlplay.load(tmp_path / "logs/ppo/Pendulum-v1_1/Pendulum-v1.rlp")
+    assert agent.hyperparameters["normalize"] == {"norm_obs": True, "norm_reward": False}
+    assert agent.memory.spread[0] == pytest.approx(-2, abs=0.2)
+    assert len(agent.memory.policy.parameters) == 3 * 16 + 16 + 16 + 1
+    assert main(["train", "--algo", "ppo", "--env", "MountainCarContinuous-v0", "-conf", "ppo.yml"]) == 2
+    assert "use_sde" in capsys.readouterr().err
+
+
+def test_tuned_settings_are_taken_and_said(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", "--algo", "ppo", "--env", "CartPole-v1", "--seed", "0", "-n", "600"]) == 0
+    assert "tuned settings for ppo in CartPole-v1" in " ".join(capsys.readouterr().out.split())
+    agent = rlplay.load(tmp_path / "logs/ppo/CartPole-v1_1/CartPole-v1.rlp")
+    assert agent.hyperparameters["n_epochs"] == 20
+    assert agent.num_timesteps == 600
+
+
+# Bad input.
+
+
+def test_numbers_that_are_no_numbers_stop_training(tmp_path):
+    agent = PPO("Pendulum-v1", seed=0, **SMALL).learn(64)
+    path = agent.save(tmp_path / "good")
+    for engine in ("compiled", "python"):
+        broken = rlplay.load(path)
+        broken.memory.value.parameters[:] = np.nan
+        with pytest.raises(UsageError, match=r"PPO: the (loss|gradient's length) is not a number in the update at"):
+            broken.learn(200, reset_num_timesteps=False, engine=engine)
+    assert rlplay.load(path).num_timesteps == 64
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "words"),
+    [
+        (lambda: PPO("CartPole-v1", n_steps=16, batch_size=64), HyperparameterError, "more than the 16 steps"),
+        (lambda: PPO("CartPole-v1", device="cuda"), UsageError, "our own networks run on the CPU"),
+        (lambda: PPO("CartPole-v1", network="jax"), HyperparameterError, "numpy | torch"),
+        (lambda: PPO("CartPole-v1", clip_range=0), HyperparameterError, "clip_range"),
+        (lambda: PPO("CartPole-v1", normalize={"norm_action": True}), HyperparameterError, "no 'norm_action'"),
+        (lambda: A2C("CartPole-v1", policy_kwargs={"squash_output": True}), HyperparameterError, "squash_output"),
+        (lambda: A2C("CartPole-v1", policy_kwargs={"net_arch": {"pi": [8]}}), HyperparameterError, "needs pi and vf"),
+        (lambda: PPO(Shown(BOX, spaces.Tuple([spaces.Discrete(2)]))), SpaceError, "Discrete, MultiDiscrete"),
+        (lambda: PPO(Shown(BOX, spaces.Discrete(2)), n_envs=2), UsageError, "has no id"),
+    ],
+)  # fmt: skip
+def test_bad_input(make, error, words):
+    with pytest.raises(error, match=words):
+        make()
+
+
+def test_a_gpu_that_is_not_there():
+    if torch.cuda.is_available():
+        pytest.skip("there is one")
+    with pytest.raises(UsageError, match="asks for a GPU, and torch sees none"):
+        PPO("CartPole-v1", network="torch", device="cuda")

@@ -1,0 +1,179 @@
+"""Policy gradients beside SB3: taskset -c 1 python tests/benchmarks/policy_gradients.py [speed] [scores] [time]
+
+One core. OPENBLAS_CORETYPE is unset before NumPy starts. Speeds are steps/s of ``learn`` with the same settings, in
+turns. Scores are greedy returns over 50 episodes for three seeds, of both where ``--twins`` is given. Times are those of
+whole processes, from their start until a greedy evaluation over 20 episodes passes the threshold.
+"""
+
+from __future__ import annotations
+
+import os
+
+for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
+    os.environ[_variable] = "1"
+if os.environ.pop("OPENBLAS_CORETYPE", None):
+    print("OPENBLAS_CORETYPE was set and is unset: it slows NumPy's and SciPy's matrix products")
+
+import statistics
+import subprocess
+import sys
+import time
+from typing import Any
+
+ZOO_POLE = {"n_envs": 8, "n_steps": 32, "batch_size": 256, "gae_lambda": 0.8, "gamma": 0.98, "n_epochs": 20}
+LANDER = {"n_envs": 16, "n_steps": 1024, "gae_lambda": 0.98, "gamma": 0.999, "n_epochs": 4, "ent_coef": 0.01}
+PENDULUM = {"n_envs": 4, "n_steps": 1024, "gamma": 0.9, "learning_rate": 1e-3}
+FOUR = {"n_envs": 4, "n_steps": 128, "batch_size": 128, "n_epochs": 4, "ent_coef": 0.01}
+# Agent, environment, settings, steps of ours and of theirs, times asked.
+SPEEDS: list[tuple[str, str, dict[str, Any], int, int, float]] = [
+    ("PPO", "CartPole-v1", ZOO_POLE, 100_000, 5_120, 15),
+    ("PPO", "CartPole-v1", {"n_envs": 8}, 163_840, 16_384, 20),
+    ("PPO", "CartPole-v1", FOUR, 200_000, 10_240, 0),
+    ("A2C", "CartPole-v1", {"n_envs": 8}, 400_000, 8_000, 12),
+    ("PPO", "Pendulum-v1", PENDULUM, 81_920, 8_192, 10),
+    ("PPO", "LunarLander-v3", LANDER, 65_536, 16_384, 2.5),
+]
+# Agent, environment, settings, steps, floor.
+POLE = {**ZOO_POLE, "learning_rate": "lin_0.001", "clip_range": "lin_0.2"}
+CAR = {"normalize": True, "n_envs": 16, "n_steps": 16, "gae_lambda": 0.98, "n_epochs": 4}
+ACROBOT = {"normalize": True, "n_envs": 16, "n_steps": 256, "gae_lambda": 0.94, "n_epochs": 4}
+SCORES: list[tuple[str, str, dict[str, Any], int, float]] = [
+    ("PPO", "CartPole-v1", POLE, 100_000, 500),
+    ("PPO", "CartPole-v1", {**FOUR, "learning_rate": "lin_2.5e-4"}, 500_000, 500),
+    ("A2C", "CartPole-v1", {"n_envs": 8}, 500_000, 500),
+    ("PPO", "Acrobot-v1", ACROBOT, 1_000_000, -80),
+    ("PPO", "MountainCar-v0", CAR, 1_000_000, -130),
+    ("PPO", "Pendulum-v1", PENDULUM, 100_000, -250),
+    ("PPO", "LunarLander-v3", LANDER, 1_000_000, 200),
+    ("PPO", "MountainCar-v0", {}, 200_000, -200),
+]
+# Environment, threshold, our settings and theirs: the best of each that we know.
+TIMES: list[tuple[str, float, dict[str, Any]]] = [
+    ("CartPole-v1", 475, POLE),
+    ("Acrobot-v1", -100, ACROBOT),
+    ("MountainCar-v0", -130, CAR),
+    ("Pendulum-v1", -250, PENDULUM),
+]
+
+
+def theirs(name: str, env_id: str, settings: dict[str, Any], seed: int = 0) -> Any:
+    """Stable-Baselines3's agent with the same settings."""
+    import stable_baselines3
+    import torch
+    from stable_baselines3.common.env_util import make_vec_env
+    from stable_baselines3.common.vec_env import VecNormalize
+
+    torch.set_num_threads(1)
+    own = {k: v for k, v in settings.items() if k not in ("n_envs", "normalize")}
+    for key in ("learning_rate", "clip_range"):
+        if isinstance(own.get(key), str):
+            own[key] = lambda left, first=float(own[key].removeprefix("lin_")): first * left
+    env = make_vec_env(env_id, n_envs=settings.get("n_envs", 1), seed=seed)
+    if settings.get("normalize"):
+        env = VecNormalize(env, gamma=settings.get("gamma", 0.99))
+    return getattr(stable_baselines3, name)("MlpPolicy", env, seed=seed, device="cpu", **own)
+
+
+def their_return(model: Any, episodes: int) -> float:
+    """The greedy return of Stable-Baselines3's agent, without normalised rewards."""
+    from stable_baselines3.common.evaluation import evaluate_policy
+    from stable_baselines3.common.vec_env import VecNormalize
+
+    env = model.get_env()
+    if isinstance(env, VecNormalize):
+        env.training, env.norm_reward = False, False
+    found = evaluate_policy(model, env, n_eval_episodes=episodes)[0]
+    if isinstance(env, VecNormalize):
+        env.training, env.norm_reward = True, True
+    return float(found)
+
+
+def speed() -> None:
+    """Steps a second of both, in turns; the median of three rounds."""
+    import agents
+
+    print(f"{'steps/s of learn':44s} {'ours':>10s} {'SB3':>9s} {'times':>7s} {'asked':>6s}", flush=True)
+    for name, env_id, settings, steps, fewer, asked in SPEEDS:
+        ours, other = getattr(agents, name)(env_id, seed=0, **settings), theirs(name, env_id, settings)
+        ours.learn(2 * settings.get("n_envs", 1) * settings.get("n_steps", 2048))
+        found: list[tuple[float, float]] = []
+        for _ in range(3):
+            start = time.perf_counter()
+            ours.learn(steps, reset_num_timesteps=False)
+            middle = time.perf_counter()
+            other.learn(fewer, reset_num_timesteps=False)
+            found.append((steps / (middle - start), fewer / (time.perf_counter() - middle)))
+        mine, its = (statistics.median(pair[k] for pair in found) for k in (0, 1))
+        shown = ", ".join(f"{k} {v}" for k, v in settings.items() if k in ("n_envs", "n_steps"))
+        print(f"{name} {env_id}, {shown}".ljust(44) + f" {mine:10,.0f} {its:9,.0f} {mine / its:7.1f} {asked or '':>6}",
+              flush=True)  # fmt: skip
+
+
+def scores(twins: bool) -> None:
+    """Greedy returns of three seeds."""
+    import agents
+    from rlplay import evaluate
+
+    print(f"{'greedy return over 50 episodes, seeds 0 1 2':44s} {'steps':>9s} {'floor':>6s}", flush=True)
+    for name, env_id, settings, steps, floor in SCORES:
+        made = [getattr(agents, name)(env_id, seed=seed, **settings).learn(steps) for seed in range(3)]
+        found = "  ".join(f"{evaluate(agent, n_eval_episodes=50).mean:7.1f}" for agent in made)
+        line = f"{name} {env_id}".ljust(44) + f" {steps:9,} {floor:6g}  ours {found}"
+        if twins:
+            returns = [their_return(theirs(name, env_id, settings, seed).learn(steps), 50) for seed in range(3)]
+            line += "   SB3 " + "  ".join(f"{value:7.1f}" for value in returns)
+        print(line, flush=True)
+
+
+OURS = """
+import time, sys
+from agents import PPO
+from rlplay import evaluate
+env_id, threshold, settings = {env_id!r}, {threshold!r}, {settings!r}
+agent, part = PPO(env_id, seed={seed}, **settings), max(settings["n_envs"] * settings["n_steps"], 5000)
+while agent.num_timesteps < 3_000_000:
+    agent.learn(part, reset_num_timesteps=False, schedule_timesteps={horizon})
+    if evaluate(agent, n_eval_episodes=20).mean >= threshold:
+        break
+print(agent.num_timesteps)
+"""
+THEIRS = """
+import sys
+sys.path.insert(0, {folder!r})
+from policy_gradients import theirs, their_return
+model, part = theirs("PPO", {env_id!r}, {settings!r}, {seed}), max({settings!r}["n_envs"] * {settings!r}["n_steps"], 5000)
+while model.num_timesteps < 3_000_000:
+    model._total_timesteps = {horizon}
+    model.learn(part, reset_num_timesteps=False)
+    if their_return(model, 20) >= {threshold!r}:
+        break
+print(model.num_timesteps)
+"""
+
+
+def times() -> None:
+    """From the start of a process to the threshold; the median of three seeds. And what importing torch takes."""
+    folder = os.path.dirname(os.path.abspath(__file__))
+    start = time.perf_counter()
+    subprocess.run([sys.executable, "-c", "import torch"], check=True)
+    print(f"import torch: {time.perf_counter() - start:.1f} s")
+    print(f"{'seconds to the threshold, PPO, 3 seeds':44s} {'ours':>8s} {'SB3':>8s} {'times':>7s}", flush=True)
+    for env_id, threshold, settings in TIMES:
+        found: list[list[float]] = [[], []]
+        for seed in range(3):
+            for side, code in enumerate((OURS, THEIRS)):
+                given = {k: v for k, v in settings.items() if not (side and isinstance(v, str))}
+                filled = code.format(env_id=env_id, threshold=threshold, settings=given, seed=seed, folder=folder,
+                                     horizon=1_000_000)  # fmt: skip
+                start = time.perf_counter()
+                done = subprocess.run([sys.executable, "-c", filled], capture_output=True, text=True, check=False)
+                assert done.returncode == 0, done.stderr
+                found[side].append(time.perf_counter() - start)
+        mine, its = (statistics.median(side) for side in found)
+        print(f"{env_id} {threshold:g}".ljust(44) + f" {mine:8.1f} {its:8.1f} {its / mine:7.1f}", flush=True)
+
+
+if __name__ == "__main__":
+    asked = [part for part in sys.argv[1:] if part != "--twins"] or ["speed", "scores", "time"]
+    for part in asked:
+        {"speed": speed, "scores": lambda: scores("--twins" in sys.argv), "time": times}[part]()
