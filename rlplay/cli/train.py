@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import subprocess
 import sys
+import time
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from rlplay import registry, saving
 from rlplay.agent import Agent
 from rlplay.callbacks import Callback, CheckpointCallback, EvalCallback, short_number
 from rlplay.cli.common import console, follow_up, load_from, one, quoted, typed_env
+from rlplay.cli.watch import watched
 from rlplay.compiled.cache import cache_folder
 from rlplay.compiled.table import TableEnv
 from rlplay.episode import replays_exactly
@@ -28,6 +30,7 @@ from rlplay.settings import parse_pairs, read_zoo_file
 from rlplay.training import choose_engine
 
 DEFAULT_TIMESTEPS = 100_000
+_PATIENCE = 20.0  # seconds that a run waits for its window
 
 
 def run(arguments: Namespace) -> int:
@@ -285,7 +288,13 @@ def _open_window(folder: RunFolder, agent: Agent, arguments: Namespace) -> subpr
     agent.save(folder.last)
     ref = reference(agent.env)
     typed = ["--env", ref.id] if ref.typed else []
-    return subprocess.Popen([sys.executable, "-m", "rlplay", "watch", str(folder.path), "--follow", *typed])
+    opened, start = watched(folder.path), time.perf_counter()
+    opened.unlink(missing_ok=True)
+    window = subprocess.Popen([sys.executable, "-m", "rlplay", "watch", str(folder.path), "--follow", *typed])
+    while not opened.exists() and window.poll() is None and time.perf_counter() - start < _PATIENCE:
+        time.sleep(0.02)  # agents that learn within seconds would be done before one sees them
+    opened.unlink(missing_ok=True)
+    return window
 
 
 def _report(agent: Agent, folder: RunFolder, evaluations: EvalCallback | None, summary: _Summary) -> None:

@@ -26,8 +26,15 @@ def run(arguments: Namespace) -> int:
     follower = Follower(session, path, _monitor(path)) if arguments.follow else None
     if _monitor(path).is_file():
         Follower(session, path, _monitor(path)).poll()
+    if follower is not None:
+        watched(path.parent).touch()  # training may begin
     open_window(session, arguments, follower=follower, default_steps=300 if arguments.headless else None)
     return 0
+
+
+def watched(folder: Path) -> Path:
+    """The file that says that a window on a run is open."""
+    return folder / ".watched"
 
 
 def _monitor(path: Path) -> Path:

@@ -111,6 +111,7 @@ def _actions(surface: pygame.Surface, rect: Rect, session: Session, probe: Probe
         d.bars(
             surface, box, names[shown].tolist(), row.tolist(), None if shares is None else shares.tolist(), best, None
         )
+        _last_update(surface, rect, session, 36 + 40 * len(shown))
         return
     box = d.panel(surface, rect, "actions")
     if probe.action_mean is not None:
@@ -123,6 +124,7 @@ def _actions(surface: pygame.Surface, rect: Rect, session: Session, probe: Probe
             if row.bottom <= box.bottom + 4:
                 mark = None if taken is None else float(taken[i])
                 d.spread(surface, row, f"a[{i}]", mean, std, (float(low[i]), float(high[i])), mark)
+        _last_update(surface, rect, session, 36 + 46 * len(spread))
     else:
         d.text(
             surface, f"{session.agent.id if session.agent else 'this'} has no action values", (box.x, box.y), 18, d.DIM
@@ -168,7 +170,7 @@ def _step(surface: pygame.Surface, rect: Rect, session: Session, probe: Probe | 
 
 
 def _estimates(session: Session) -> list[str]:
-    """What an agent with values thinks of the last step and of the episode, and of its last update."""
+    """What an agent with values thinks of the last step and of the episode."""
     agent, last, lines = session.agent, session.last, []
     assert agent is not None
     assert last is not None
@@ -183,12 +185,22 @@ def _estimates(session: Session) -> list[str]:
         if start is not None:
             told, got = d.short(float(start[0])), d.short(session.gained)
             lines[-1] += f"   told at the start {told}, got so far {got} (discounted)"
-    known = {"entropy": ("entropy_loss", -1), "KL": ("approx_kl", 1), "clipped": ("clip_fraction", 1),
-             "value loss": ("value_loss", 1)}  # fmt: skip
-    found = agent.metrics()
-    told = [f"{word} {sign * found[f'train/{name}']:.3g}" for word, (name, sign) in known.items()
+    return lines
+
+
+# Numbers of an agent's last update that are shown, by their names there, and with which sign.
+_UPDATE = {"entropy": ("entropy_loss", -1), "KL": ("approx_kl", 1), "clipped": ("clip_fraction", 1),
+           "value loss": ("value_loss", 1)}  # fmt: skip
+
+
+def _last_update(surface: pygame.Surface, rect: Rect, session: Session, used: int) -> None:
+    """Entropy, divergence and so on of the last update, at the bottom of a panel where there is room."""
+    found = session.agent.metrics() if session.agent is not None else {}
+    told = [f"{word} {sign * found[f'train/{name}']:.3g}" for word, (name, sign) in _UPDATE.items()
             if f"train/{name}" in found]  # fmt: skip
-    return [*lines, "last update: " + "   ".join(told)] if told else lines
+    if told and used + 30 < rect.height:
+        words = "last update: " + "   ".join(told)
+        d.text(surface, words, (rect.x + 12, rect.y + rect.height - 24), 18, d.DIM, width=rect.width - 24)
 
 
 @cache

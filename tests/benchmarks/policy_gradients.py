@@ -1,8 +1,8 @@
 """Policy gradients beside SB3: taskset -c 1 python tests/benchmarks/policy_gradients.py [speed] [scores] [time]
 
 One core. OPENBLAS_CORETYPE is unset before NumPy starts. Speeds are steps/s of ``learn`` with the same settings, in
-turns. Scores are greedy returns over 50 episodes for three seeds, of both where ``--twins`` is given. Times are those of
-whole processes, from their start until a greedy evaluation over 20 episodes passes the threshold.
+turns. Scores are greedy returns over 50 episodes for three seeds, of both where ``--twins`` is given. Times are those
+of whole processes, from their start until a greedy evaluation over 20 episodes passes the threshold.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import statistics
 import subprocess
 import sys
 import time
+from functools import partial
 from typing import Any
 
 ZOO_POLE = {"n_envs": 8, "n_steps": 32, "batch_size": 256, "gae_lambda": 0.8, "gamma": 0.98, "n_epochs": 20}
@@ -67,11 +68,16 @@ def theirs(name: str, env_id: str, settings: dict[str, Any], seed: int = 0) -> A
     own = {k: v for k, v in settings.items() if k not in ("n_envs", "normalize")}
     for key in ("learning_rate", "clip_range"):
         if isinstance(own.get(key), str):
-            own[key] = lambda left, first=float(own[key].removeprefix("lin_")): first * left
+            own[key] = partial(_line, float(own[key].removeprefix("lin_")))
     env = make_vec_env(env_id, n_envs=settings.get("n_envs", 1), seed=seed)
     if settings.get("normalize"):
         env = VecNormalize(env, gamma=settings.get("gamma", 0.99))
     return getattr(stable_baselines3, name)("MlpPolicy", env, seed=seed, device="cpu", **own)
+
+
+def _line(first: float, left: float) -> float:
+    """A schedule that falls to 0."""
+    return first * left
 
 
 def their_return(model: Any, episodes: int) -> float:
@@ -141,7 +147,8 @@ THEIRS = """
 import sys
 sys.path.insert(0, {folder!r})
 from policy_gradients import theirs, their_return
-model, part = theirs("PPO", {env_id!r}, {settings!r}, {seed}), max({settings!r}["n_envs"] * {settings!r}["n_steps"], 5000)
+settings = {settings!r}
+model, part = theirs("PPO", {env_id!r}, settings, {seed}), max(settings["n_envs"] * settings["n_steps"], 5000)
 while model.num_timesteps < 3_000_000:
     model._total_timesteps = {horizon}
     model.learn(part, reset_num_timesteps=False)
@@ -151,16 +158,16 @@ print(model.num_timesteps)
 """
 
 
-def times() -> None:
-    """From the start of a process to the threshold; the median of three seeds. And what importing torch takes."""
+def times(seeds: int) -> None:
+    """From the start of a process to the threshold; the median over seeds. And what importing torch takes."""
     folder = os.path.dirname(os.path.abspath(__file__))
     start = time.perf_counter()
     subprocess.run([sys.executable, "-c", "import torch"], check=True)
     print(f"import torch: {time.perf_counter() - start:.1f} s")
-    print(f"{'seconds to the threshold, PPO, 3 seeds':44s} {'ours':>8s} {'SB3':>8s} {'times':>7s}", flush=True)
+    print(f"{f'seconds to the threshold, PPO, {seeds} seed(s)':44s} {'ours':>8s} {'SB3':>8s} {'times':>7s}", flush=True)
     for env_id, threshold, settings in TIMES:
         found: list[list[float]] = [[], []]
-        for seed in range(3):
+        for seed in range(seeds):
             for side, code in enumerate((OURS, THEIRS)):
                 given = {k: v for k, v in settings.items() if not (side and isinstance(v, str))}
                 filled = code.format(env_id=env_id, threshold=threshold, settings=given, seed=seed, folder=folder,
@@ -174,6 +181,8 @@ def times() -> None:
 
 
 if __name__ == "__main__":
-    asked = [part for part in sys.argv[1:] if part != "--twins"] or ["speed", "scores", "time"]
-    for part in asked:
-        {"speed": speed, "scores": lambda: scores("--twins" in sys.argv), "time": times}[part]()
+    flags = [word for word in sys.argv[1:] if word.startswith("--")]
+    seeds = next((int(word.partition("=")[2]) for word in flags if word.startswith("--seeds=")), 3)
+    runs = {"speed": speed, "scores": lambda: scores("--twins" in flags), "time": lambda: times(seeds)}
+    for part in [word for word in sys.argv[1:] if word in runs] or runs:
+        runs[part]()
