@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from rlplay.agent import Agent
 from rlplay.compiled.loops import evaluation_loop
+from rlplay.compiled.native import NativeEnv
 from rlplay.compiled.pcg64 import random_seed
 from rlplay.compiled.table import TABLE_DYNAMICS, TableEnv
 from rlplay.errors import UsageError, warn
@@ -18,6 +19,9 @@ from rlplay.loop import Position, interact
 from rlplay.making import EnvLike, make, reference, remake
 from rlplay.seeding import stream
 from rlplay.statistics import bootstrap_interval
+from rlplay.vector.native import NativeVectorEnv
+
+_SIDE_BY_SIDE = 256  # episodes that are played at once
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,8 @@ def evaluate(
         returns, lengths = np.zeros(n_eval_episodes), np.zeros(n_eval_episodes, np.int64)
         play = evaluation_loop(TABLE_DYNAMICS)
         play(own.table.arrays, policy, own.rng, seeds, limit or max_steps, returns, lengths)
+    elif deterministic and isinstance(own, NativeEnv) and not agent.numbered and type(agent).stand is Agent.stand:
+        returns, lengths = _play_rows(agent, own, seeds, n_eval_episodes, limit or max_steps)
     else:
         returns, lengths = _play(agent, own, seeds, n_eval_episodes, deterministic, limit or max_steps)
     if own is not env:
@@ -98,6 +104,26 @@ def _fixed_policy(agent: Agent, env: gym.Env[Any, Any]) -> NDArray[np.int64] | N
         return None
     actions, state = agent.predict(np.arange(env.observations.n), deterministic=True)
     return np.asarray(actions, dtype=np.int64) if state is None else None
+
+
+def _play_rows(
+    agent: Agent, env: NativeEnv, seeds: NDArray[np.uint64], episodes: int, limit: int
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Play all episodes side by side, one call of the agent a step: the very episodes that `_play` plays."""
+    given = [random_seed(seeds) for _ in range(episodes)]
+    returns, lengths = np.zeros(episodes), np.zeros(episodes, np.int64)
+    for first in range(0, episodes, _SIDE_BY_SIDE):
+        part = slice(first, first + _SIDE_BY_SIDE)
+        rows = NativeVectorEnv(env, len(given[part]), max_episode_steps=limit, autoreset_mode="same-step")
+        obs, _ = rows.reset(seed=given[part])
+        running = np.ones(rows.num_envs, bool)
+        while running.any():
+            actions, _ = agent.predict(obs, deterministic=True)
+            obs, rewards, terminated, truncated, _ = rows.step(actions)
+            returns[part] += np.where(running, rewards, 0.0)
+            lengths[part] += running
+            running &= ~(terminated | truncated)
+    return returns, lengths
 
 
 def _play(

@@ -101,6 +101,8 @@ class OnPolicyAgent(Agent):
             (np.zeros((2, n)), np.zeros((n, outputs), np.float32)), self._settings(), self._schedules(),
             np.stack([stream(self.seed, "exploration"), stream(self.seed, "minibatches")]), np.zeros(len(METRICS)),
         )  # fmt: skip
+        if self._masked:
+            self.stand = self._take_info  # type: ignore[method-assign]
         compile = compiled if given["network"] == "numpy" else plain
         self._iteration = iteration(self.kernel, head, type(self).make_update, compile)
 
@@ -254,6 +256,10 @@ class OnPolicyAgent(Agent):
             mask = env.action_masks()
         self.memory.masks[lane] = 0.0 if mask is None else np.where(np.ravel(mask), 0.0, FORBIDDEN)
 
+    def _take_info(self, position: Position) -> None:
+        """Told before each `predict` where an episode stands: with the mask of its actions."""
+        self._info = position.info
+
     def why_not_compiled(self) -> str:
         """The native loop needs native dynamics and our own networks."""
         if self.hyperparameters["network"] != "numpy":
@@ -406,10 +412,6 @@ class OnPolicyAgent(Agent):
             for row in rows:
                 seen_as(self.memory.normaliser, row.copy(), row)
         return rows
-
-    def stand(self, position: Position) -> None:
-        """Told before each `predict` where an episode stands: the mask of its actions."""
-        self._info = position.info
 
     def probe(self, observation: Any) -> Probe:
         """Probabilities, or mean and deviation, of the actions, and the value."""

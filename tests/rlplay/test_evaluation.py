@@ -4,9 +4,10 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from agents import QLearning
-from rlplay import Evaluation, evaluate, make
+from agents import PPO, QLearning
+from rlplay import Evaluation, evaluate, evaluation, make
 from rlplay.errors import UsageError
+from rlplay.seeding import stream
 from rlplay.statistics import bootstrap_interval
 
 
@@ -18,6 +19,16 @@ def test_native_and_stepwise_evaluation_play_the_same_episodes():
     assert native.lengths.tolist() == own.lengths.tolist()
     assert evaluate(agent, n_eval_episodes=40).returns.tolist() == native.returns.tolist()
     assert evaluate(agent, n_eval_episodes=40, seed=1).returns.tolist() != native.returns.tolist()
+
+
+@pytest.mark.parametrize("env_id", ["CartPole-v1", "Pendulum-v1"])
+def test_episodes_side_by_side_are_those_of_one_after_the_other(env_id):
+    agent = PPO(env_id, n_steps=64, seed=0).learn(64)
+    together = evaluate(agent, n_eval_episodes=9)
+    own = evaluation._own_env(agent)
+    returns, lengths = evaluation._play(agent, own, stream(0, "evaluation"), 9, True, own.spec.max_episode_steps)
+    assert np.array_equal(together.returns, returns)
+    assert np.array_equal(together.lengths, lengths)
 
 
 def test_a_policy_that_walks_in_circles_is_cut_and_said():
