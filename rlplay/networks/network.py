@@ -110,8 +110,8 @@ def _spread_back(layer: Any, net: Net, grad: Floats, grad_at: int, below: Floats
 
 
 def kernel(layers: Sequence[Layer]) -> Kernel:
-    """The functions for networks of such layers, compiled with the rules of their kinds only."""
-    return _kernel(frozenset(layer.kind for layer in layers) & frozenset(_RULES))
+    """The functions for networks of such layers, compiled with the rules of their kinds (and linear ones) only."""
+    return _kernel(frozenset(layer.kind for layer in layers) & frozenset(_RULES) | {LINEAR})
 
 
 @cache

@@ -143,7 +143,17 @@ def test_normalisation_is_that_of_vec_normalize():
         assert np.allclose(scaled, rewards, atol=1e-5)
 
 
-@pytest.mark.parametrize(("cls", "env_id"), [(PPO, "CartPole-v1"), (A2C, "Pendulum-v1"), (PPO, "Pendulum-v1")])
+LONG = pytest.mark.slow  # compiles for long
+
+
+@pytest.mark.parametrize(
+    ("cls", "env_id"),
+    [
+        (PPO, "CartPole-v1"),
+        pytest.param(A2C, "Pendulum-v1", marks=LONG),
+        pytest.param(PPO, "Pendulum-v1", marks=LONG),
+    ],
+)
 def test_a_hundred_updates_end_in_the_same_weights_over_torch(cls, env_id):
     """The same rollout, the same order of minibatches, a hundred steps of the optimiser: both networks."""
     settings = {"n_envs": 2, "n_steps": 32} | ({"batch_size": 16, "n_epochs": 25} if cls is PPO else {})
@@ -191,19 +201,26 @@ SPACES = {
     "box of two axes": (BOX, spaces.Box(-2, 2, (2, 2), np.float32)),
     "discrete from 5": (spaces.Discrete(4), spaces.Discrete(3, start=5)),
     "dict": (spaces.Dict({"a": BOX, "b": spaces.Discrete(3)}), spaces.Discrete(2)),
-    "picture": (spaces.Box(0, 255, (20, 20, 3), np.uint8), spaces.Discrete(2)),
 }
+PICTURE = (spaces.Box(0, 255, (20, 20, 3), np.uint8), spaces.Discrete(2))
 
 
 @pytest.mark.parametrize("network", ["numpy", "torch"])
-@pytest.mark.parametrize("name", SPACES)
+@pytest.mark.parametrize("name", [*SPACES, pytest.param("picture", marks=LONG)])
 def test_spaces(name, network):
-    agent = PPO(Shown(*SPACES[name]), seed=0, network=network, **{**SMALL, "n_envs": 1}).learn(100)
+    agent = PPO(Shown(*{**SPACES, "picture": PICTURE}[name]), seed=0, network=network, **{**SMALL, "n_envs": 1}).learn(
+        100
+    )
     obs, _ = agent.get_env().reset(seed=1)
     for deterministic in (True, False):
         action, _ = agent.predict(obs, deterministic=deterministic)
         assert agent.action_space.contains(np.asarray(action, agent.action_space.dtype) if np.ndim(action) else action)
     assert agent.probe(obs).value.shape == (1,)
+
+
+def test_pictures_over_torch():
+    agent = PPO(Shown(*PICTURE), seed=0, network="torch", **{**SMALL, "n_envs": 1}).learn(64)
+    assert agent.probe(agent.get_env().reset(seed=1)[0]).value.shape == (1,)
 
 
 def test_actions_of_several_parts_are_learned():
@@ -239,8 +256,8 @@ def test_stable_baselines3_evaluates_it():
 
 def test_a_run_that_was_broken_off_in_mid_rollout_goes_on_in_the_same_bits(tmp_path):
     for cls, own in ((PPO, {"n_steps": 40, "batch_size": 32, "n_epochs": 3, "normalize": True}), (A2C, {})):
-        whole = cls("Acrobot-v1", n_envs=3, seed=0, **own).learn(900)
-        part = cls("Acrobot-v1", n_envs=3, seed=0, **own).learn(453, schedule_timesteps=900)
+        whole = cls("CartPole-v1", n_envs=3, seed=0, **own).learn(900)
+        part = cls("CartPole-v1", n_envs=3, seed=0, **own).learn(453, schedule_timesteps=900)
         again = rlplay.load(part.save(tmp_path / "part"))
         again.learn(447, reset_num_timesteps=False)
         for name, array in whole.arrays().items():
@@ -263,6 +280,7 @@ def test_a2c_solves_cart_pole():
     assert evaluate(A2C("CartPole-v1", n_envs=8, seed=0).learn(500_000), n_eval_episodes=20).mean > 475
 
 
+@pytest.mark.slow
 def test_ppo_with_defaults_fails_mountain_car():
     assert evaluate(PPO("MountainCar-v0", seed=0).learn(60_000), n_eval_episodes=10).mean == -200
 

@@ -67,12 +67,7 @@ CASES = [
     ("reinforce", "FrozenLake-v1", 600, {"batch_size": 100}),
     ("ppo", "CartPole-v1", 900, {"n_envs": 3, "n_steps": 50, "batch_size": 30, "n_epochs": 2}),
     ("ppo", "CartPole-v1", 400, {"n_steps": 60, "batch_size": 20, "n_epochs": 2, "network": "torch"}),
-    ("ppo", "Pendulum-v1", 600, {"n_envs": 2, "n_steps": 70, "n_epochs": 2, "normalize": True, "clip_range_vf": 0.2}),
-    ("ppo", "rlplay/MaximizationBias-v0", 300, {"n_steps": 32, "batch_size": 16, "n_epochs": 2}),  # action masks
-    ("ppo", "Blackjack-v1", 300, {"n_steps": 32, "batch_size": 16, "n_epochs": 2, "target_kl": 0.001}),
     ("a2c", "CartPole-v1", 900, {"n_envs": 3}),
-    ("a2c", "Pendulum-v1", 300, {"n_envs": 2, "normalize": {"norm_reward": False}, "network": "torch"}),
-    ("a2c", "FrozenLake-v1", 300, {"use_rms_prop": False}),
     ("fitted-q", "CartPole-v1", 600, {"model": "extra-trees:4", "train_freq": 150, "n_iterations": 3}),
     ("fitted-q", "CartPole-v1", 300, {"model": "sklearn/extra-trees:3", "train_freq": 75, "n_iterations": 2,
                                       "n_eval_episodes": 0, "layout": "action as input"}),
@@ -87,6 +82,16 @@ CASES = [
 ]  # fmt: skip
 
 
+# What compiles for long: `pytest -m slow`.
+LONG_CASES = [
+    ("ppo", "Pendulum-v1", 600, {"n_envs": 2, "n_steps": 70, "n_epochs": 2, "normalize": True, "clip_range_vf": 0.2}),
+    ("ppo", "rlplay/MaximizationBias-v0", 300, {"n_steps": 32, "batch_size": 16, "n_epochs": 2}),  # action masks
+    ("ppo", "Blackjack-v1", 300, {"n_steps": 32, "batch_size": 16, "n_epochs": 2, "target_kl": 0.001}),
+    ("a2c", "Pendulum-v1", 300, {"n_envs": 2, "normalize": {"norm_reward": False}, "network": "torch"}),
+    ("a2c", "FrozenLake-v1", 300, {"use_rms_prop": False}),
+]  # fmt: skip
+
+
 def name_of(case: tuple) -> str:
     """Agent, environment and hyperparameters that tell a case from others."""
     told = [str(v) for k, v in case[3].items() if k in ("features", "network", "traces", "n_steps", "policy", "method")]
@@ -98,7 +103,11 @@ def test_every_agent_has_a_case():
 
 
 @pytest.mark.parametrize("check", agent_checks(), ids=lambda check: check.__name__)
-@pytest.mark.parametrize("case", CASES, ids=name_of)
+@pytest.mark.parametrize(
+    "case",
+    [*CASES, *(pytest.param(case, marks=pytest.mark.slow, id=name_of(case)) for case in LONG_CASES)],
+    ids=name_of,
+)
 def test_contract(case, check):
     agent_id, env_id, steps, settings = case
     check(agent_id, env_id, steps, **settings)

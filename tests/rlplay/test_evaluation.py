@@ -21,7 +21,7 @@ def test_native_and_stepwise_evaluation_play_the_same_episodes():
     assert evaluate(agent, n_eval_episodes=40, seed=1).returns.tolist() != native.returns.tolist()
 
 
-@pytest.mark.parametrize("env_id", ["CartPole-v1", "Pendulum-v1"])
+@pytest.mark.parametrize("env_id", ["CartPole-v1", pytest.param("Pendulum-v1", marks=pytest.mark.slow)])
 def test_episodes_side_by_side_are_those_of_one_after_the_other(env_id):
     agent = PPO(env_id, n_steps=64, seed=0).learn(64)
     together = evaluate(agent, n_eval_episodes=9)
