@@ -41,6 +41,7 @@ from rlplay.compiled.cache import compiled
 from rlplay.compiled.loops import Rule
 from rlplay.distributions import CATEGORICAL, GAUSSIAN, Head
 from rlplay.hyperparameters import Choice, Discount, FeaturesLike, LearningRate, Range, Sizes
+from rlplay.iteration import plain
 from rlplay.making import EnvLike
 from rlplay.networks import Kernel, mlp
 from rlplay.networks import network as networks
@@ -131,11 +132,6 @@ def reinforce(kernel: Kernel, head: Head, compile: Callable[..., Any]) -> Rule:
         return np.nan
 
     return Rule(act, learn)
-
-
-def plain(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function as it is, in place of `rlplay.compiled.cache.compiled`."""
-    return function
 
 
 class Reinforce(Agent):

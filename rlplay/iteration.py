@@ -97,8 +97,10 @@ def iteration(
     def choose(memory: Memory) -> None:
         """Draw an action for each environment."""
         outputs, (told, grad) = forward(memory.policy, memory.obs), memory.room
-        if memory.masks.shape[0] > 0:
+        if memory.masks.shape[0] > 0:  # kept now: after the step they are those of what comes next
             outputs += memory.masks
+            for i in range(memory.obs.shape[0]):
+                memory.rollout.masks[memory.rollout.counters[0] + i] = memory.masks[i]
         for i in range(memory.obs.shape[0]):
             sample(outputs[i], memory.spread, memory.rng[0], memory.actions[i])
         log_probs(outputs, memory.spread, memory.actions, grad, memory.log_probs, told[0])
@@ -113,8 +115,6 @@ def iteration(
             row = first + i
             rollout.obs[row], rollout.actions[row] = memory.obs[i], memory.actions[i]
             rollout.log_probs[row] = memory.log_probs[i]
-            if memory.masks.shape[0] > 0:
-                rollout.masks[row] = memory.masks[i]
             ends[i] = seen.terminated[i] or seen.truncated[i]
             told[0, i] = seen.rewards[i]
         see(normaliser, seen.obs)

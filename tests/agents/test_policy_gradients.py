@@ -236,6 +236,15 @@ def test_a_masked_action_is_never_taken():
     assert agent.memory.rollout.masks.min() == np.float32(-1e8)
 
 
+def test_the_update_sees_the_masks_under_which_actions_were_chosen():
+    """Before the first step of the optimiser the policy is the old one: no divergence, nothing clipped."""
+    env = Shown(BOX, spaces.Discrete(4), masks=True)
+    agent = PPO(env, seed=0, n_steps=32, batch_size=32, n_epochs=1, network="torch").learn(96)
+    assert agent.metrics()["train/n_updates"] == 3
+    assert abs(agent.metrics()["train/approx_kl"]) < 1e-6
+    assert agent.metrics()["train/clip_fraction"] == 0
+
+
 def test_a_module_of_yours_is_a_network(tmp_path):
     module = torch.nn.Sequential(torch.nn.Linear(4, 12), torch.nn.ReLU())
     agent = PPO("CartPole-v1", network=module, seed=0, **SMALL).learn(200)
