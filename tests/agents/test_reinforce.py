@@ -8,7 +8,7 @@ import torch
 
 from agents import Reinforce
 from rlplay import evaluate
-from rlplay.distributions import gradient_categorical, gradient_gaussian, sample_categorical, sample_gaussian
+from rlplay.distributions import CATEGORICAL, GAUSSIAN, sample_categorical, sample_gaussian
 from rlplay.errors import SpaceError
 from rlplay.rollout import discounted_returns, normalise
 from rlplay.seeding import stream
@@ -34,7 +34,9 @@ def test_the_categorical_gradient_is_torchs(entropy):
     logits, weights = rng.normal(size=(20, 3)).astype(np.float32), rng.normal(size=20)
     actions = rng.integers(3, size=(20, 1)).astype(np.float32)
     grad = np.zeros_like(logits)
-    gradient_categorical(logits, np.zeros(0, np.float32), actions, weights, entropy, grad, np.zeros(0, np.float32))
+    choices = np.array([3], np.float32)
+    CATEGORICAL.log_probs(logits, choices, actions, grad, np.zeros(20), np.zeros(20))
+    CATEGORICAL.gradient(logits, choices, actions, weights, entropy, grad, np.zeros(0, np.float32))
     z = torch.from_numpy(logits.astype(np.float64)).requires_grad_()
     policy = torch.distributions.Categorical(logits=z)
     gains = policy.log_prob(torch.from_numpy(actions[:, 0])) * torch.from_numpy(weights)
@@ -48,7 +50,8 @@ def test_the_gaussian_gradient_is_torchs(entropy):
     mean, actions = rng.normal(size=(20, 2)).astype(np.float32), rng.normal(size=(20, 2)).astype(np.float32)
     log_std, weights = np.array([-0.5, 0.3], np.float32), rng.normal(size=20)
     grad, grad_log_std = np.zeros_like(mean), np.zeros(2, np.float32)
-    gradient_gaussian(mean, log_std, actions, weights, entropy, grad, grad_log_std)
+    GAUSSIAN.log_probs(mean, log_std, actions, grad, np.zeros(20), np.zeros(20))
+    GAUSSIAN.gradient(mean, log_std, actions, weights, entropy, grad, grad_log_std)
     m, s = (torch.from_numpy(a.astype(np.float64)).requires_grad_() for a in (mean, log_std))
     policy = torch.distributions.Normal(m, s.exp())
     gains = policy.log_prob(torch.from_numpy(actions)).sum(1) * torch.from_numpy(weights)
@@ -61,7 +64,7 @@ def test_samples_follow_their_distribution():
     rng, action = stream(0, "test"), np.zeros(1, np.float32)
     logits, drawn = np.log(np.array([0.2, 0.5, 0.3], np.float32)), np.zeros(3)
     for _ in range(20_000):
-        sample_categorical(logits, np.zeros(0, np.float32), rng, action)
+        sample_categorical(logits, np.array([3], np.float32), rng, action)
         drawn[int(action[0])] += 1
     assert np.allclose(drawn / 20_000, [0.2, 0.5, 0.3], atol=0.012)
     normal = []
