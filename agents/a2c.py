@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 
 from rlplay.compiled.cache import in_place
 from rlplay.distributions import Head
-from rlplay.hyperparameters import Choice, Discount, LearningRate, Range
+from rlplay.hyperparameters import Choice, Discount, FeaturesLike, LearningRate, Range
 from rlplay.iteration import (  # fmt: skip
     ENTROPY,
     ENTROPY_LOSS,
@@ -64,7 +64,7 @@ from rlplay.on_policy import (  # fmt: skip
     ValueWeight,
     WhoseNetwork,
 )
-from rlplay.rollout import explained_variance, standardise
+from rlplay.rollout import Rollout, explained_variance, standardise
 from rlplay.schedules import scheduled
 
 Array = NDArray[np.float64]
@@ -96,11 +96,9 @@ def make_update(kernel: Kernel, head: Head, compile: Callable[..., Any]) -> Call
     head_log_probs, head_gradient = head.log_probs, head.gradient
 
     @compile
-    def update(memory: Memory, progress: float) -> None:
+    def update(memory: Memory, rollout: Rollout, progress: float) -> None:
         """One step over a rollout."""
-        policy, value, spread, rollout, settings = (
-            memory.policy, memory.value, memory.spread, memory.rollout, memory.settings,
-        )  # fmt: skip
+        policy, value, spread, settings = memory.policy, memory.value, memory.spread, memory.settings
         rows, advantages = rollout.rewards.shape[0], rollout.advantages
         rate, told = scheduled(memory.schedules[0], progress), np.empty((2, rows))
         grad, to_value = np.empty((rows, memory.room[1].shape[1]), np.float32), np.empty((rows, 1), np.float32)
@@ -169,6 +167,7 @@ class A2C(OnPolicyAgent):
         policy_kwargs: PolicyKwargs = None,
         network: WhoseNetwork = "numpy",
         device: Device = "auto",
+        features: FeaturesLike = None,
         seed: int | None = None,
     ) -> None:  # fmt: skip
         super().__init__(
@@ -176,7 +175,7 @@ class A2C(OnPolicyAgent):
             ent_coef=ent_coef, vf_coef=vf_coef, max_grad_norm=max_grad_norm, rms_prop_eps=rms_prop_eps,
             use_rms_prop=use_rms_prop, normalize_advantage=normalize_advantage, n_envs=n_envs, normalize=normalize,
             net_arch=net_arch, activation=activation, policy=policy, policy_kwargs=policy_kwargs, network=network,
-            device=device,
+            device=device, features=features,
         )  # fmt: skip
 
     def optimiser(self) -> tuple[str, dict[str, float]]:

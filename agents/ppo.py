@@ -38,7 +38,7 @@ from rlplay.compiled.cache import in_place
 from rlplay.compiled.pcg64 import random
 from rlplay.distributions import Head
 from rlplay.errors import HyperparameterError
-from rlplay.hyperparameters import Choice, Discount, Either, LearningRate, Range
+from rlplay.hyperparameters import Choice, Discount, Either, FeaturesLike, LearningRate, Range
 from rlplay.iteration import (  # fmt: skip
     CLIP_FRACTION,
     ENTROPY,
@@ -74,7 +74,7 @@ from rlplay.on_policy import (  # fmt: skip
     ValueWeight,
     WhoseNetwork,
 )
-from rlplay.rollout import explained_variance, standardise
+from rlplay.rollout import Rollout, explained_variance, standardise
 from rlplay.schedules import ScheduleLike, scheduled, tabulate
 
 EPOCHS, BATCH, TARGET_KL = range(OWN, OWN + 3)
@@ -132,11 +132,10 @@ def make_update(kernel: Kernel, head: Head, compile: Callable[..., Any]) -> Call
     head_log_probs, head_gradient = head.log_probs, head.gradient
 
     @compile
-    def update(memory: Memory, progress: float) -> None:
+    def update(memory: Memory, rollout: Rollout, progress: float) -> None:
         """All epochs over a rollout."""
         policy, value, spread, settings = memory.policy, memory.value, memory.spread, memory.settings
-        rollout, metrics = memory.rollout, memory.metrics
-        rows, outputs_size = rollout.rewards.shape[0], memory.room[1].shape[1]
+        metrics, rows, outputs_size = memory.metrics, rollout.rewards.shape[0], memory.room[1].shape[1]
         epochs, batch, target = int(settings[EPOCHS]), int(settings[BATCH]), settings[TARGET_KL]
         rate, clip = scheduled(memory.schedules[0], progress), scheduled(memory.schedules[1], progress)
         clip_values = scheduled(memory.schedules[2], progress)
@@ -246,6 +245,7 @@ class PPO(OnPolicyAgent):
         policy_kwargs: PolicyKwargs = None,
         network: WhoseNetwork = "numpy",
         device: Device = "auto",
+        features: FeaturesLike = None,
         seed: int | None = None,
     ) -> None:  # fmt: skip
         super().__init__(
@@ -253,7 +253,7 @@ class PPO(OnPolicyAgent):
             gamma=gamma, gae_lambda=gae_lambda, clip_range=clip_range, clip_range_vf=clip_range_vf,
             normalize_advantage=normalize_advantage, ent_coef=ent_coef, vf_coef=vf_coef, max_grad_norm=max_grad_norm,
             target_kl=target_kl, n_envs=n_envs, normalize=normalize, net_arch=net_arch, activation=activation,
-            policy=policy, policy_kwargs=policy_kwargs, network=network, device=device,
+            policy=policy, policy_kwargs=policy_kwargs, network=network, device=device, features=features,
         )  # fmt: skip
 
     def _room(self, rows: int) -> int:

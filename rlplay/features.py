@@ -156,9 +156,13 @@ class BoundFeatures:
 
     def remember(self, obs: Any) -> bool:
         """See one observation; returns whether a fit is due."""
-        self.samples[self.counts[SEEN] % len(self.samples)] = self.view.row(obs)
-        self.counts[SEEN] += 1
+        self.remember_row(self.view.row(obs))
         return self.due()
+
+    def remember_row(self, row: NDArray[np.float32]) -> None:
+        """See one observation that is a vector already, [D]."""
+        self.samples[self.counts[SEEN] % len(self.samples)] = row
+        self.counts[SEEN] += 1
 
     def due(self) -> bool:
         """Whether a fit is due after the observation seen last."""
@@ -228,6 +232,10 @@ class BoundFeatures:
             else:
                 out[:] = self._rows(self.estimator, self._point[None])[0]
         return out
+
+    def plain_row(self, codes: Any, point: NDArray[np.float64], out: NDArray[np.float32]) -> None:
+        """What a row function does, for estimators that offer none: a standardised point [D] into ``out`` [F]."""
+        out[:] = self._rows(self.estimator, point[None])[0]
 
     def indices(self, batch: Any) -> NDArray[np.int64]:
         """The clusters of a batch of observations, int64 [B]."""

@@ -231,10 +231,17 @@ class Module:
     meaning: str
 
     def __str__(self) -> str:
-        return "numpy | torch | a torch module"
+        return "numpy | torch | a list of our layers | a torch module"
 
     def check(self, owner: str, name: str, value: Any) -> Any:
-        """The name or the module, or a HyperparameterError."""
+        """The name, the layers or the module, or a HyperparameterError."""
+        if isinstance(value, list | tuple) and value:
+            from rlplay.networks.layers import from_json
+
+            try:
+                return [from_json(one) for one in value]
+            except ValueError as error:
+                raise HyperparameterError(f"{owner}: {name}: {error}", "Give [Linear(4, 64), Tanh()], say") from error
         if value in ("numpy", "torch") if isinstance(value, str) else hasattr(value, "parameters") and callable(value):
             return value
         raise HyperparameterError(f"{owner}: {name}={value!r} is not one of {self}")
@@ -328,6 +335,8 @@ def as_json(values: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in values.items():
         if hasattr(value, "describe"):
             found[name] = value.describe()
+        elif isinstance(value, list) and value and hasattr(value[0], "as_json"):
+            found[name] = [one.as_json() for one in value]
         elif hasattr(value, "fit"):
             from rlplay.estimators import describe
 

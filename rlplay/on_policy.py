@@ -24,15 +24,14 @@ from rlplay.compiled.pcg64 import random_seed
 from rlplay.distributions import CATEGORICAL, GAUSSIAN, Head
 from rlplay.errors import EnvironmentFault, HyperparameterError, SpaceError, UsageError
 from rlplay.hyperparameters import Choice, Either, Module, Range, Settings, Sizes
-from rlplay.iteration import LOSS, METRICS, NORM, UPDATES, Memory, iteration, plain
+from rlplay.iteration import LEAST, LOSS, METRICS, NORM, UPDATES, Memory, Sight, iteration, plain
 from rlplay.loop import Lane, ObservationCheck, Position, begin_episode, take_step
 from rlplay.making import EnvLike, reference, remake
-from rlplay.networks import Kernel
-from rlplay.networks import network as networks
-from rlplay.networks.layers import ACTIVATIONS, Conv2d, Layer, Linear, activation_layer, mlp
+from rlplay.networks.layers import ACTIVATIONS
 from rlplay.networks.optimisers import new_optimiser
-from rlplay.normaliser import NORM_OBS, new_normaliser, see, seen_as
-from rlplay.observations import VectorView, is_picture
+from rlplay.normaliser import NORM_OBS, new_normaliser, see
+from rlplay.observations import VectorView
+from rlplay.policy_networks import new_networks, options
 from rlplay.probe import Probe
 from rlplay.rollout import FORBIDDEN, new_rollout
 from rlplay.schedules import tabulate
@@ -54,7 +53,7 @@ Normalise = Annotated[
 Sized = Annotated[Sequence[int], Sizes("units of the hidden layers, of both networks")]
 Activated = Annotated[str, Choice("what hidden units apply", tuple(ACTIVATIONS))]
 WhoseNetwork = Annotated[
-    Any, Module("whose networks: ours, compiled, or torch's; or a torch module of yours, a linear layer is put on top")
+    Any, Module("whose networks: ours, compiled, or torch's; or hidden layers of yours, a linear one is put on top")
 ]
 Device = Annotated[str, Choice("of torch", ("auto", "cpu", "cuda"))]
 PolicyKwargs = Annotated[Any, Either((None,), Settings("net_arch, activation_fn, ortho_init and log_std_init by name"))]
@@ -74,37 +73,62 @@ class OnPolicyAgent(Agent):
 
     def __init__(self, env: EnvLike, *, seed: int | None, **hyperparameters: Any) -> None:
         super().__init__(env, seed=seed, **hyperparameters)
-        given = self.hyperparameters
-        self._lanes = self._make_lanes(given["n_envs"])
-        self._view = VectorView(self.observation_space, type(self).__name__)
+        given, name = self.hyperparameters, type(self).__name__
+        self._lanes = self._make_lanes(given.get("n_envs", 1))
+        self._view = VectorView(self.observation_space, name)
         self._checks = [ObservationCheck(lane.env) for lane in self._lanes]
         head, action_size, outputs, spread = self._policy()
         self._masked = self._has_masks()
-        n, d = given["n_envs"], self._view.size
-        rows = n * given["n_steps"]
-        self._seen = new_seen(n, d)
-        weights = generator(self.seed, "weights")
-        options = self._options()
-        layers = [self._layers(options["pi"], outputs, options), self._layers(options["vf"], 1, options)]
-        nets = [
-            self._network(one, weights, gain, options["initialiser"], self._room(rows))
-            for one, gain in zip(layers, (0.01, 1.0), strict=True)
-        ]
-        self.kernel = self._kernel(layers[0])
-        name, settings = self.optimiser()
+        if given.get("features") is not None:
+            self.features = given["features"].bound(self.observation_space, name, self.seed, "vector")
+        n, raw = len(self._lanes), self._view.size
+        size = raw if self.features is None else self.features.size
+        rows = n * self._capacity()
+        self._seen = new_seen(n, raw)
+        policy, value, self.kernel = new_networks(
+            given, self.observation_space, size, outputs, self.optimiser(), generator(self.seed, "weights"),
+            self._room(rows), name,
+        )  # fmt: skip
+        optimiser, settings = self.optimiser()
+        normaliser = new_normaliser(given.get("normalize", False), raw, n, given["gamma"], name)
+        if self.features is not None and normaliser.settings[NORM_OBS]:
+            raise HyperparameterError(
+                f"{name}: features see observations as the environment gives them, and normalize would change them",
+                'Take normalize={"norm_obs": False}; features standardise by themselves',
+            )
         self.memory = Memory(
-            nets[0], nets[1], spread, np.zeros(0 if self._discrete else len(spread), np.float32),
-            new_optimiser(0 if self._discrete else len(spread), name, **settings),
-            new_rollout(rows, d, action_size, outputs, self._masked), np.zeros((n, d), np.float32),
+            policy, value, spread, np.zeros(0 if self._discrete else len(spread), np.float32),
+            new_optimiser(0 if self._discrete else len(spread), optimiser, **settings),
+            new_rollout(rows, size, action_size, outputs, self._masked), np.zeros((n, size), np.float32),
             np.zeros((n if self._masked else 0, outputs), np.float32), np.zeros((n, action_size), np.float32),
-            np.zeros(n), new_normaliser(given["normalize"], d, n, given["gamma"], type(self).__name__),
-            (np.zeros((2, n)), np.zeros((n, outputs), np.float32)), self._settings(), self._schedules(),
+            np.zeros(n), normaliser, None,
+            (np.zeros((2, n)), np.zeros((n, outputs), np.float32)), self._settings(rows), self._schedules(),
             np.stack([stream(self.seed, "exploration"), stream(self.seed, "minibatches")]), np.zeros(len(METRICS)),
         )  # fmt: skip
         if self._masked:
             self.stand = self._take_info  # type: ignore[method-assign]
-        compile = compiled if given["network"] == "numpy" else plain
-        self._iteration = iteration(self.kernel, head, type(self).make_update, compile)
+        self._head = head
+        self._build()
+
+    def _build(self) -> None:
+        """The iteration, over the feature map as it is now."""
+        features, row = self.features, None
+        compile = plain if self._is_torch else compiled
+        if features is not None:
+            compile = compile if features.compiles else plain
+            row = features.row if features.row is not None else features.plain_row
+            due = np.zeros(1, np.int64)
+            sight = Sight(
+                features.codes, features.samples, features.counts, due, features.shift, features.scale,
+                np.zeros(self._view.size),
+            )  # fmt: skip
+            self.memory = self.memory._replace(sight=sight)
+        self._iteration = iteration(self.kernel, self._head, type(self).make_update, compile, row)
+
+    @property
+    def _is_torch(self) -> bool:
+        network = self.hyperparameters["network"]
+        return network != "numpy" and not isinstance(network, list)
 
     # What it is made of.
 
@@ -112,10 +136,22 @@ class OnPolicyAgent(Agent):
         """The optimiser of the networks, by name, and its settings."""
         return "adam", {"eps": 1e-5}
 
-    def _settings(self) -> NDArray[np.float64]:
+    def _settings(self, rows: int) -> NDArray[np.float64]:
         given = self.hyperparameters
+        absent = {"gae_lambda": 1.0, "vf_coef": 0.5}
         names = ("gamma", "gae_lambda", "ent_coef", "vf_coef", "max_grad_norm", "normalize_advantage")
-        return np.array([float(given[name]) for name in names] + self._own_settings())
+        common = [float(given[name] if name in given else absent[name]) for name in names]
+        settings = np.array([*common, float(rows), *self._own_settings()])
+        settings[LEAST] = self._least(rows)
+        return settings
+
+    def _capacity(self) -> int:
+        """Steps of a rollout in each environment, at most."""
+        return int(self.hyperparameters["n_steps"])
+
+    def _least(self, rows: int) -> int:
+        """Rows from which the end of an episode ends the rollout; all of them: only the last row does."""
+        return rows
 
     def _own_settings(self) -> list[float]:
         """Numbers of the agent's own, behind the common ones."""
@@ -143,81 +179,7 @@ class OnPolicyAgent(Agent):
                 "Flatten them: one of those, or a wrapper of yours",
             )
         size = math.prod(space.shape)
-        return GAUSSIAN, size, size, np.full(size, self._options()["log_std_init"], np.float32)
-
-    def _options(self) -> dict[str, Any]:
-        """The networks' settings, from the hyperparameters and RL Zoo's ``policy_kwargs``."""
-        given, name = self.hyperparameters, type(self).__name__
-        kwargs = dict(given["policy_kwargs"] or {})
-        activation = str(kwargs.pop("activation_fn", given["activation"])).removeprefix("nn.").casefold()
-        activation = activation.replace("leakyrelu", "leaky_relu")
-        if activation not in ACTIVATIONS:
-            raise HyperparameterError(f"{name}: activation_fn={activation!r} is not one of {', '.join(ACTIVATIONS)}")
-        arch = kwargs.pop("net_arch", given["net_arch"])
-        arch = arch[0] if isinstance(arch, list) and arch and isinstance(arch[0], dict) else arch
-        both = arch if isinstance(arch, dict) else {"pi": arch, "vf": arch}
-        if set(both) != {"pi", "vf"}:
-            raise HyperparameterError(f"{name}: net_arch={arch!r} needs pi and vf, or one list for both")
-        own = {
-            "initialiser": "orthogonal" if kwargs.pop("ortho_init", True) else "torch",
-            "log_std_init": float(kwargs.pop("log_std_init", 0.0)),
-        }
-        if kwargs:
-            raise HyperparameterError(
-                f"{name}: policy_kwargs has {', '.join(sorted(kwargs))}, which {name} does not know",
-                "It knows net_arch, activation_fn, ortho_init and log_std_init",
-            )
-        return {**own, "activation": activation, **{k: [int(n) for n in v] for k, v in both.items()}}
-
-    def _layers(self, hidden: list[int], outputs: int, options: dict[str, Any]) -> list[Layer]:
-        """A perceptron; in front of it, where observations are pictures, the convolutions of Mnih et al. 2015."""
-        if not is_picture(self.observation_space):
-            return mlp([self._view.size, *hidden, outputs], options["activation"])
-        shape: Any = self.observation_space.shape
-        layers: list[Layer] = []
-        for filters, kernel, stride in ((32, 8, 4), (64, 4, 2), (64, 3, 1)):
-            if min(shape[0], shape[1]) >= kernel:
-                one = Conv2d(shape[2], filters, kernel, stride)
-                layers += [one, activation_layer("relu")]
-                shape = one.shape_after(shape)
-        dense = [Linear(math.prod(shape), 512), activation_layer("relu"), Linear(512, outputs)]
-        return [*layers, *dense]
-
-    def _network(self, layers: list[Layer], weights: Any, gain: float, initialiser: str, rows: int) -> Any:
-        shape = self.observation_space.shape if is_picture(self.observation_space) else None
-        parameters = networks.initial_parameters(layers, weights, initialiser, gain).astype(np.float32)
-        optimiser: tuple[str, Any] = self.optimiser()
-        name, settings = optimiser
-        network, device = self.hyperparameters["network"], self.hyperparameters["device"]
-        if not isinstance(network, str):
-            from rlplay.torch_state import with_outputs
-
-            module = with_outputs(network, layers[-1], self._view.size, int(weights.integers(2**31)))
-            return self._torch(module, device=device, optimiser=name, **settings)
-        if network == "torch":
-            from rlplay.networks import TorchNetwork
-
-            return TorchNetwork(
-                layers, input_shape=shape, parameters=parameters, device=device, optimiser=name, **settings
-            )  # fmt: skip
-        return networks.new_net(layers, parameters, rows, input_shape=shape, optimiser=name, **settings)
-
-    def _torch(self, module: Any, **settings: Any) -> Any:
-        from rlplay.networks import TorchNetwork
-
-        return TorchNetwork(module, **settings)
-
-    def _kernel(self, layers: list[Layer]) -> Kernel:
-        if self.hyperparameters["network"] != "numpy":
-            from rlplay.networks import torch_network
-
-            return torch_network.KERNEL
-        if self.hyperparameters["device"] == "cuda":
-            raise UsageError(
-                f"{type(self).__name__}: device='cuda' asks for a GPU, and our own networks run on the CPU",
-                "Take network='torch'",
-            )
-        return networks.kernel(layers)
+        return GAUSSIAN, size, size, np.full(size, options(self.hyperparameters, name).log_std_init, np.float32)
 
     # The environments.
 
@@ -262,8 +224,10 @@ class OnPolicyAgent(Agent):
 
     def why_not_compiled(self) -> str:
         """The native loop needs native dynamics and our own networks."""
-        if self.hyperparameters["network"] != "numpy":
+        if self._is_torch:
             return "its networks are torch modules"
+        if self.features is not None and not self.features.compiles:
+            return f"{type(self.features.estimator).__name__} has no compiled row function"
         if not isinstance(self.env, NativeEnv):
             name = reference(self.env).id or "an environment given as an instance"
             return f"{name} has no native dynamics"
@@ -281,7 +245,12 @@ class OnPolicyAgent(Agent):
                 self._mask(i, lane.position.info)
             self._look()
         self._standing = True
-        rounds = -(-timesteps // len(self._lanes))
+        rounds, features = -(-timesteps // len(self._lanes)), self.features
+        if features is not None:
+            if not features.ready:
+                return self._warm_up(rounds)
+            assert self.memory.sight is not None
+            self.memory.sight.due[0] = int(features.counts[0]) + features.steps_to_fit()
         return (self._advance_compiled if engine == "compiled" else self._advance_stepwise)(rounds)
 
     def _begin(self) -> None:
@@ -298,8 +267,37 @@ class OnPolicyAgent(Agent):
 
     def _look(self) -> None:
         """What the networks see now, from what the environments show."""
-        for i in range(len(self._lanes)):
-            seen_as(self.memory.normaliser, self._seen.obs[i], self.memory.obs[i])
+        if self.features is None or self.features.ready:
+            for i in range(len(self._lanes)):
+                self._iteration.look(self.memory, self._seen.obs[i], self.memory.obs[i])
+
+    def _warm_up(self, rounds: int) -> int:
+        """Random steps, which the feature map only watches, until it is fitted."""
+        features, done = self.features, 0
+        assert features is not None
+        for _ in range(rounds):
+            for i, lane in enumerate(self._lanes):
+                self._step(i, lane, self._random_action(features.rng))
+                ended = self._seen.terminated[i] or self._seen.truncated[i]
+                features.remember_row(self._seen.final[i] if ended else self._seen.obs[i])
+            self.num_timesteps += len(self._lanes)
+            done += len(self._lanes)
+            if features.due():
+                self._refit()
+                break
+        return done
+
+    def _refit(self) -> None:
+        """Fit the feature map, between two rollouts."""
+        assert self.features is not None
+        self.features.fit()
+        self._build()
+        self._look()
+
+    def _stopped(self) -> None:
+        """The iteration asks to stop: the feature map is to be fitted again, or training broke."""
+        healthy = np.isfinite(self.memory.metrics[LOSS]) and np.isfinite(self.memory.metrics[NORM])
+        self._refit() if healthy else self._stop()
 
     def _advance_stepwise(self, rounds: int) -> int:
         seen, done = self._seen, 0
@@ -307,7 +305,7 @@ class OnPolicyAgent(Agent):
             self._iteration.choose(self.memory)
             try:
                 for i, lane in enumerate(self._lanes):
-                    self._step(i, lane)
+                    self._step(i, lane, self._taken(self.memory.actions[i]))
             except Exception:
                 if len(self._lanes) > 1:  # some of them have taken the step and some have not
                     self.give_up_episode()
@@ -315,12 +313,13 @@ class OnPolicyAgent(Agent):
             self.num_timesteps += len(self._lanes)
             done += len(self._lanes)
             if not self._iteration.finish(self.memory, seen, self.num_timesteps / max(self.horizon, 1)):
-                self._stop()
+                self._stopped()
+                break
         return done
 
-    def _step(self, i: int, lane: Lane) -> None:
+    def _step(self, i: int, lane: Lane, action: Any) -> None:
         seen, position = self._seen, lane.position
-        taken = take_step(lane.env, position, self._taken(self.memory.actions[i]), self._checks[i])
+        taken = take_step(lane.env, position, action, self._checks[i])
         seen.rewards[i], seen.terminated[i], seen.truncated[i] = taken.reward, taken.terminated, taken.truncated
         seen.obs[i] = self._view.row(taken.next_obs)
         self._mask(i, taken.info)
@@ -350,7 +349,7 @@ class OnPolicyAgent(Agent):
         )  # fmt: skip
         clock = np.array([self.num_timesteps, statistics.episodes, 0])
         total = np.array([statistics.total_return])
-        loop = lanes_loop(envs[0].dynamics, *self._iteration)  # type: ignore[attr-defined]
+        loop = lanes_loop(envs[0].dynamics, *self._iteration[:2])  # type: ignore[attr-defined]
         limit, horizon = envs[0].max_episode_steps, float(max(self.horizon, 1))  # type: ignore[attr-defined]
         done = loop(rows, self._seen, self.memory, clock, total, log.arrays(), rounds, limit, horizon)
         for i, (lane, env) in enumerate(zip(lanes, envs, strict=True)):
@@ -371,8 +370,11 @@ class OnPolicyAgent(Agent):
                 f"{reference(self.env)} gave numbers that are not finite before timestep {self.num_timesteps:,}",
                 "Everything saved before is unharmed; engine='python' finds the step",
             )
-        if not (np.isfinite(self.memory.metrics[LOSS]) and np.isfinite(self.memory.metrics[NORM])):
-            self._stop()
+        if self.memory.rollout.counters[0] == 0 and self.memory.metrics[UPDATES]:
+            if not (np.isfinite(self.memory.metrics[LOSS]) and np.isfinite(self.memory.metrics[NORM])):
+                self._stop()
+            if self.features is not None and self.features.due():
+                self._refit()
         return int(done) * len(lanes)
 
     def _stop(self) -> None:
@@ -407,10 +409,12 @@ class OnPolicyAgent(Agent):
 
     def vectors(self, observation: Any) -> NDArray[np.float32]:
         """One observation or a batch as the networks see it, float32 [B, D]."""
+        if self.features is not None:
+            return self.features.vectors(observation)
         rows = np.ascontiguousarray(self._view.rows(observation), np.float32)
         if self.memory.normaliser.settings[NORM_OBS]:
             for row in rows:
-                seen_as(self.memory.normaliser, row.copy(), row)
+                self._iteration.look(self.memory, row.copy(), row)
         return rows
 
     def probe(self, observation: Any) -> Probe:
@@ -418,18 +422,19 @@ class OnPolicyAgent(Agent):
         x = self.vectors(observation)
         outputs = self.kernel.predict(self.memory.policy, x).astype(np.float64)
         value = self.kernel.predict(self.memory.value, x)[:, 0].astype(np.float64)
+        features = x.astype(np.float64) if self.features is not None else None
         if not self._discrete:
             std = np.broadcast_to(np.exp(self.memory.spread.astype(np.float64)), outputs.shape)
-            return Probe(action_mean=outputs, action_std=std, value=value)
+            return Probe(action_mean=outputs, action_std=std, value=value, features=features)
         parts = self._probabilities(outputs)
         if len(parts) == 1:
-            return Probe(action_probabilities=parts[0], value=value)
+            return Probe(action_probabilities=parts[0], value=value, features=features)
         if self._actions.n > _JOINT:
-            return Probe(value=value)
+            return Probe(value=value, features=features)
         joint = parts[0]
         for part in parts[1:]:
             joint = (joint[:, :, None] * part[:, None, :]).reshape(len(x), -1)
-        return Probe(action_probabilities=joint, value=value)
+        return Probe(action_probabilities=joint, value=value, features=features)
 
     def _probabilities(self, outputs: NDArray[np.float64]) -> list[NDArray[np.float64]]:
         """The probabilities of the choices of each part of an action; what is masked has 0."""
@@ -482,7 +487,12 @@ class OnPolicyAgent(Agent):
             found[f"rollout/{name}"] = getattr(rollout, name)[:rows]
         for name in ("mean", "variance", "moments", "counts", "sums"):
             found[f"normaliser/{name}"] = getattr(memory.normaliser, name)
-        return found
+        return found | (self.features.arrays() if self.features is not None else {})
+
+    def restore_models(self, models: dict[str, Any]) -> None:
+        """Take the fitted feature map of a file."""
+        super().restore_models(models)
+        self._build()
 
     def load_arrays(self, arrays: StateArrays) -> None:
         """Take the arrays of a file, into torch modules too."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -77,6 +77,10 @@ class Layer:
     def initial(self, name: str, gain: float, rng: np.random.Generator) -> Any:
         """Initial parameters, [size]."""
         return np.zeros(0)
+
+    def as_json(self) -> dict[str, Any]:
+        """The layer as JSON values; see `from_json`."""
+        return {"layer": type(self).__name__, **asdict(self)}
 
 
 def _positive(layer: Layer, **numbers: int) -> None:
@@ -325,6 +329,25 @@ def activation_layer(name: str) -> Activation:
     if name not in ACTIVATIONS:
         raise ValueError(f"activation={name!r} must be one of {', '.join(ACTIVATIONS)}")
     return ACTIVATIONS[name]()
+
+
+def from_json(described: Any) -> Layer:
+    """A layer from what `Layer.as_json` gave; a layer itself as it is.
+
+    Raises:
+        ValueError: no such layer, or numbers that it does not take.
+    """
+    if isinstance(described, Layer):
+        return described
+    known = (Linear, Conv2d, LayerNorm, LSTM, GRU, Last, Repeat, *ACTIVATIONS.values())
+    named = {cls.__name__: cls for cls in known}
+    if not isinstance(described, dict) or described.get("layer") not in named:
+        raise ValueError(f"{described!r} is none of our layers ({', '.join(named)})")
+    numbers = {key: value for key, value in described.items() if key != "layer"}
+    try:
+        return named[described["layer"]](**numbers)
+    except TypeError as error:
+        raise ValueError(f"the layer {described['layer']}: {error}") from error
 
 
 def mlp(sizes: Sequence[int], activation: str = "tanh") -> list[Layer]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gymnasium as gym
 import numpy as np
 import pytest
 import torch
@@ -9,23 +10,28 @@ import torch
 from agents import Reinforce
 from rlplay import evaluate
 from rlplay.distributions import CATEGORICAL, GAUSSIAN, sample_categorical, sample_gaussian
-from rlplay.errors import SpaceError
-from rlplay.rollout import discounted_returns, normalise
+from rlplay.errors import HyperparameterError, SpaceError
+from rlplay.networks import Linear, ReLU, SiLU
+from rlplay.rollout import generalised_advantages, new_rollout, standardise
 from rlplay.seeding import stream
 
 
 def test_returns_by_hand():
-    rewards, ends = np.array([1.0, 2.0, 3.0, 10.0]), np.array([False, False, True, True])
-    returns = np.zeros(4)
-    discounted_returns(rewards, ends, np.array([0.0, 0.0, 0.0, 100.0]), 0.5, returns)
-    assert returns.tolist() == [1 + 0.5 * (2 + 0.5 * 3), 2 + 0.5 * 3, 3.0, 10 + 0.5 * 100]
+    rollout = new_rollout(4, 1, 1, 1, False)
+    rollout.rewards[:], rollout.ends[:] = [1.0, 2.0, 3.0, 10.0], [False, False, True, True]
+    rollout.beyond[3] = 100.0  # a time limit; the other episode terminated
+    rollout.values[:] = [5.0, -3.0, 2.0, 7.0]
+    generalised_advantages(rollout, 1, 0.5, 1.0)
+    returns = [1 + 0.5 * (2 + 0.5 * 3), 2 + 0.5 * 3, 3.0, 10 + 0.5 * 100]
+    assert rollout.returns.tolist() == pytest.approx(returns)
+    assert rollout.advantages.tolist() == pytest.approx([g - v for g, v in zip(returns, rollout.values, strict=True)])
 
 
 def test_normalised_advantages_have_mean_0_and_deviation_1():
     weights = np.array([1.0, 2.0, 6.0])
-    normalise(weights)
+    standardise(weights)
     assert weights.mean() == pytest.approx(0)
-    assert weights.std() == pytest.approx(1)
+    assert weights.std(ddof=1) == pytest.approx(1)
 
 
 @pytest.mark.parametrize("entropy", [0.0, 0.1])
@@ -79,28 +85,58 @@ def test_samples_follow_their_distribution():
 def test_both_executions_end_in_the_same_weights(env, steps):
     ours = Reinforce(env, batch_size=400, seed=1).learn(steps)
     twin = Reinforce(env, batch_size=400, seed=1, network="torch").learn(steps)
-    assert ours.batch.counters[0] < steps - 400  # there were updates
-    for name in ("policy", "baseline"):
+    assert ours.metrics()["train/n_updates"] == twin.metrics()["train/n_updates"] > 0
+    for name in ("policy", "value"):
         mine, theirs = ours.arrays()[f"{name}/parameters"], twin.arrays()[f"{name}/parameters"]
         assert np.abs(mine - theirs).max() < 1e-4
-    assert np.allclose(ours.log_std, twin.log_std, atol=1e-4)
+    assert np.allclose(ours.memory.spread, twin.memory.spread, atol=1e-4)
 
 
-def test_a_time_limit_is_no_terminal_state():
-    agent = Reinforce("CartPole-v1", batch_size=10_000, seed=0)
-    obs, batch = np.zeros(4, np.float32), agent.batch
-    agent.act(obs)
-    agent.rule.learn(agent.memory, obs, 0, 1.0, np.ones(4, np.float32), -1, False, True, 0.0)
-    agent.act(obs)
-    agent.rule.learn(agent.memory, obs, 0, 1.0, np.ones(4, np.float32), -1, True, False, 0.0)
-    assert batch.ends[:2].all()
-    assert batch.beyond[0] == pytest.approx(agent.probe(np.ones(4, np.float32)).value[0])
-    assert batch.beyond[1] == 0.0
+class Line(gym.Env):
+    """Ten steps of reward 1 with a time limit, or an end; action 0 may not be taken."""
+
+    observation_space, action_space = gym.spaces.Box(-1, 1, (2,)), gym.spaces.Discrete(3)
+
+    def __init__(self, terminates):
+        self.terminates, self.t = terminates, 0
+
+    def reset(self, *, seed=None, options=None):
+        self.t = 0
+        return np.zeros(2, np.float32), {}
+
+    def step(self, action):
+        assert action != 0
+        self.t += 1
+        ended = self.t == 10
+        return np.zeros(2, np.float32), 1.0, ended and self.terminates, ended and not self.terminates, {}
+
+    def action_masks(self):
+        return np.array([False, True, True])
+
+
+@pytest.mark.parametrize("terminates", [True, False])
+def test_a_time_limit_is_no_terminal_state_and_masks_are_kept(terminates):
+    agent = Reinforce(Line(terminates), batch_size=1000, gamma=1.0, normalize={"norm_obs": False}, network="torch",
+                      seed=0).learn(25, engine="python")  # fmt: skip
+    rollout = agent.memory.rollout
+    assert rollout.counters[0] == 25
+    assert np.flatnonzero(rollout.ends[:25]).tolist() == [9, 19]
+    value = agent.probe(np.zeros(2, np.float32)).value[0]
+    assert rollout.beyond[9] == pytest.approx(0.0 if terminates else value)
+    assert (rollout.actions[:25] > 0).all()
+    assert rollout.rewards[9] < 1.0  # normalised
+
+
+def test_layers_of_ones_own():
+    own = [Linear(4, 8), ReLU(), Linear(8, 8), SiLU()]
+    agent = Reinforce("CartPole-v1", network=own, batch_size=100, seed=0).learn(300)
+    assert len(agent.memory.value.parameters) == 4 * 8 + 8 + 8 * 8 + 8 + 8 + 1
+    with pytest.raises(HyperparameterError, match=r"layer 0 Linear\(3, 8\) takes 3 numbers a row.*Linear\(4"):
+        Reinforce("CartPole-v1", network=[Linear(3, 8)])
 
 
 def test_observations_that_are_no_vector_are_refused():
     with pytest.raises(SpaceError, match="Reinforce needs observations that are a vector or finite"):
-        import gymnasium as gym
 
         class Odd(gym.Env):
             observation_space, action_space = gym.spaces.Text(3), gym.spaces.Discrete(2)

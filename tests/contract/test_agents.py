@@ -60,11 +60,10 @@ CASES = [
     ("mcts", "FrozenLake-v1", 200, {"simulations": 20, "depth": 30}),
     ("mcts", "rlplay/Gambler-v0", 100, {"simulations": 20}),
     ("real-time-dp", "rlplay/Racetrack-v0", 2000, {"gamma": 1.0}),
-    ("reinforce", "CartPole-v1", 3000, {"batch_size": 300}),
+    ("reinforce", "CartPole-v1", 3000, {"batch_size": 300, "network": [{"layer": "Linear", "n_in": 4, "n_out": 16},
+                                                                         {"layer": "Tanh"}]}),
     ("reinforce", "CartPole-v1", 2000, {"batch_size": 300, "features": "pca:4,warm_up=200,refit_every=700"}),
-    ("reinforce", "Pendulum-v1", 1000, {"batch_size": 300}),
     ("reinforce", "Pendulum-v1", 600, {"batch_size": 100, "network": "torch"}),
-    ("reinforce", "FrozenLake-v1", 600, {"batch_size": 100}),
     ("ppo", "CartPole-v1", 900, {"n_envs": 3, "n_steps": 50, "batch_size": 30, "n_epochs": 2}),
     ("ppo", "CartPole-v1", 400, {"n_steps": 60, "batch_size": 20, "n_epochs": 2, "network": "torch"}),
     ("a2c", "CartPole-v1", 900, {"n_envs": 3}),
@@ -84,6 +83,9 @@ CASES = [
 
 # What compiles for long: `pytest -m slow`.
 LONG_CASES = [
+    ("reinforce", "Pendulum-v1", 1000, {"batch_size": 300, "normalize": True}),
+    ("reinforce", "FrozenLake-v1", 600, {"batch_size": 100}),
+    ("ppo", "CartPole-v1", 900, {"n_envs": 2, "n_steps": 50, "features": "k-means:8,warm_up=200,refit_every=300"}),
     ("ppo", "Pendulum-v1", 600, {"n_envs": 2, "n_steps": 70, "n_epochs": 2, "normalize": True, "clip_range_vf": 0.2}),
     ("ppo", "rlplay/MaximizationBias-v0", 300, {"n_steps": 32, "batch_size": 16, "n_epochs": 2}),  # action masks
     ("ppo", "Blackjack-v1", 300, {"n_steps": 32, "batch_size": 16, "n_epochs": 2, "target_kl": 0.001}),
