@@ -16,13 +16,15 @@ _HOMES = {
     "ExpectedSarsa": "expected_sarsa",
     "FittedQ": "fitted_q",
     "GradientBandit": "gradient_bandit",
+    "LinearQLearning": "linear_q_learning",
+    "LinearSarsa": "linear_sarsa",
     "MCTS": "mcts",
     "MonteCarlo": "monte_carlo",
     "NStepSarsa": "n_step_sarsa",
     "OffPolicyMonteCarlo": "off_policy_monte_carlo",
-    "PPO": "ppo",
     "PolicyEvaluation": "policy_evaluation",
     "PolicyIteration": "policy_iteration",
+    "PPO": "ppo",
     "PrioritizedSweeping": "prioritized_sweeping",
     "QLearning": "q_learning",
     "RealTimeDP": "real_time_dp",
@@ -32,6 +34,7 @@ _HOMES = {
     "SB3": "sb3",
     "TDPrediction": "td_prediction",
     "ThompsonSampling": "thompson_sampling",
+    "TrueOnlineSarsaLambda": "true_online_sarsa_lambda",
     "UCB": "ucb",
     "ValueIteration": "value_iteration",
     "WatkinsQLambda": "watkins_q_lambda",
@@ -48,6 +51,8 @@ if TYPE_CHECKING:
     from agents.expected_sarsa import ExpectedSarsa as ExpectedSarsa
     from agents.fitted_q import FittedQ as FittedQ
     from agents.gradient_bandit import GradientBandit as GradientBandit
+    from agents.linear_q_learning import LinearQLearning as LinearQLearning
+    from agents.linear_sarsa import LinearSarsa as LinearSarsa
     from agents.mcts import MCTS as MCTS
     from agents.monte_carlo import MonteCarlo as MonteCarlo
     from agents.n_step_sarsa import NStepSarsa as NStepSarsa
@@ -64,6 +69,7 @@ if TYPE_CHECKING:
     from agents.sb3 import SB3 as SB3
     from agents.td_prediction import TDPrediction as TDPrediction
     from agents.thompson_sampling import ThompsonSampling as ThompsonSampling
+    from agents.true_online_sarsa_lambda import TrueOnlineSarsaLambda as TrueOnlineSarsaLambda
     from agents.ucb import UCB as UCB
     from agents.value_iteration import ValueIteration as ValueIteration
     from agents.watkins_q_lambda import WatkinsQLambda as WatkinsQLambda

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from rlplay import checkpoint, saving
 from rlplay.compiled.loops import EpisodeLog, Rule, nothing
 from rlplay.compiled.pcg64 import random
+from rlplay.encodings import Active
 from rlplay.errors import EnvironmentFault, SpaceError
 from rlplay.estimators import final_step
 from rlplay.hyperparameters import checked
@@ -49,7 +50,7 @@ class Agent(ABC):
         chunk_seconds: about how long `advance` works before callbacks, progress bars and Ctrl-C have their turn.
         memory: what the rule works on: a tuple of arrays and scalars.
         features: the feature map between the observation and the rule, or None.
-        numbered: whether the rule takes states and actions as numbers; else observations as vectors of float32.
+        numbered: whether the rule takes states as numbers; else their active features (`rlplay.encodings.Active`).
         busy: whether work that belongs to the timesteps done is still to do (a batch learner's fits).
         env: the environment it learns in.
         seed: the seed of all its random numbers.
@@ -68,6 +69,8 @@ class Agent(ABC):
     memory: tuple[Any, ...] = ()
     features: BoundFeatures | None = None
     numbered = True
+    size: Any
+    width: int
 
     def __init__(self, env: EnvLike, *, seed: int | None, **hyperparameters: Any) -> None:
         self.seed = check_seed(seed)
@@ -216,6 +219,7 @@ class Agent(ABC):
             done = advance_compiled(self, timesteps)
             if done and features.due():
                 self._refit()
+            features.drifted()
             return done
         return (advance_compiled if engine == "compiled" else advance_stepwise)(self, timesteps)
 
@@ -235,10 +239,10 @@ class Agent(ABC):
         assert self.rule is not None
         if self.features is not None and not self.features.ready:
             return self._random_action(self.features.rng)
-        if not self.numbered:
-            return self._bounded(self.rule.act(self.memory, self._vector(observation), self.progress))
+        if self._actions is None:
+            return self._bounded(self.rule.act(self.memory, self.active(observation), self.progress))
         if self._next_action < 0:
-            state = observation if self._plain else self._states.index(observation)
+            state = observation if self._plain else self._state(observation)
             self._next_action = self.rule.act(self.memory, state, self.progress)
         return self._next_action if self._plain else self._actions.value(self._next_action)
 
@@ -254,12 +258,11 @@ class Agent(ABC):
             return float("nan")
         s: Any
         s_next: Any
-        if not self.numbered:
-            s, a, s_next = self._vector(obs), 0, self._vector(next_obs)
-        elif self._plain:  # observations and actions are their own numbers, checked by the loop
+        if self._plain:  # observations and actions are their own numbers, checked by the loop
             s, a, s_next = obs, action, next_obs
         else:
-            s, a, s_next = self._states.index(obs), self._actions.index(action), self._states.index(next_obs)
+            a = self._actions.index(action) if self._actions is not None else 0
+            s, s_next = self._state(obs), self._state(next_obs)
         progress = self.progress
         self._next_action = rule.act(self.memory, s_next, progress) if rule.on_policy and not terminated else -1
         td_error = rule.learn(self.memory, s, a, reward, s_next, self._next_action, terminated, truncated, progress)
@@ -299,6 +302,23 @@ class Agent(ABC):
     def _vector(self, obs: Any) -> NDArray[np.float32]:
         return self.features.vector(obs) if self.features is not None else self._view.row(obs)
 
+    def _state(self, obs: Any) -> Any:
+        """An observation as the rule takes it."""
+        return self._states.index(obs) if self.numbered else self.active(obs)
+
+    def active(self, obs: Any) -> Active:
+        """The active features of one observation; the number of a finite one where there are no features."""
+        if self.features is not None:
+            return self.features.active(obs)
+        return Active(np.array([self._states.index(obs)]), np.ones(1))
+
+    def actives(self, observation: Any) -> Active:
+        """The active features of an observation or a batch of them, [B, T]."""
+        if self.features is not None:
+            return self.features.actives(observation)
+        index = self.state_indices(observation)[:, None]
+        return Active(index, np.ones(index.shape))
+
     def require_finite(self) -> tuple[int, int]:
         """How many states and actions there are; with features the states are their clusters.
 
@@ -337,6 +357,30 @@ class Agent(ABC):
             return size, math.prod(space.shape), False
         self._actions = finite(space, name, "actions")
         return size, self._actions.n, True
+
+    def require_active(self, *, finite_actions: bool = True) -> None:
+        """Take observations as active features: those of the feature map, or the numbers of finite ones.
+
+        Sets ``size``, how many features there are, and ``width``, how many are active at a time.
+
+        Raises:
+            SpaceError: a space that does not fit; says what does.
+        """
+        from rlplay.linear import default_features
+
+        name, given = type(self).__name__, self.hyperparameters
+        space, features = self.action_space, given.get("features")
+        if finite_actions or not isinstance(space, gym.spaces.Box):
+            self._actions = finite(space, name, "actions")
+        features = default_features(self.observation_space) if features is None else features
+        if features is None:
+            self._states = finite(self.observation_space, name, "observations")
+            self.size, self.width = self._states.n, 1
+            return
+        self.features = features.bound(
+            self.observation_space, name, self.seed, "active", intercept=given.get("intercept", False)
+        )
+        self.size, self.width = self.features.size, self.features.width
 
     def vectors(self, observation: Any) -> NDArray[np.float32]:
         """One observation or a batch as the rule takes them, float32 [B, D]."""

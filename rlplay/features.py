@@ -17,12 +17,15 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from rlplay.errors import HyperparameterError, UsageError
+from rlplay.encodings import ENCODINGS, Active, active_label, active_vector, one_hot, over_points, triangle
+from rlplay.errors import HyperparameterError, UsageError, warn
 from rlplay.estimators import RowFunction, describe, final_step, is_fitted, row_function, seeded
 from rlplay.observations import VectorView
 from rlplay.seeding import generator, stream
 
-Kind = Literal["index", "vector"]
+Kind = Literal["index", "vector", "active"]
+
+_OPTIONS = ("warm_up", "refit_every", "sample_size", "standardize", "encoding", "online")
 
 # Places in the counts of a bound map.
 SEEN, VERSION = range(2)
@@ -38,6 +41,13 @@ class FeatureMap:
         sample_size: the newest observations that a fit sees.
         standardize: whether each number is shifted and scaled to mean 0 and deviation 1 first, since distances mean
             nothing between metres and radians; a fitted estimator is given what the environment gives.
+        encoding: what a clusterer hands on: its label, one-hot, the distances to its centres, or their triangle
+            (`rlplay.encodings`); ``"auto"`` is what ``transform`` gives, one-hot where there is none, and the label for
+            agents with tables.
+        online: whether later fits go on from the one before by ``partial_fit``, so that nothing moves far.
+
+    A basis without ``bounds`` (TileCoding, FourierBasis, RBFGrid) is laid over the observation space where that has
+    bounds, and is then ready at once.
     """
 
     def __init__(
@@ -48,13 +58,15 @@ class FeatureMap:
         refit_every: int | None = None,
         sample_size: int = 10_000,
         standardize: bool = True,
+        encoding: str = "auto",
+        online: bool = False,
     ) -> None:
         if isinstance(estimator, type) or not hasattr(estimator, "fit"):
             raise HyperparameterError(
                 f"features={estimator!r} is no estimator: it has no fit",
                 "Give an instance such as KMeans(64), sklearn.decomposition.PCA(4), or a pipeline",
             )
-        if not (hasattr(estimator, "transform") or hasattr(estimator, "predict")):
+        if not any(hasattr(estimator, name) for name in ("transform", "predict", "apply")):
             raise HyperparameterError(
                 f"features={_name(estimator)} has neither transform nor predict",
                 "Give a transformer (PCA, StandardScaler) or a clusterer (KMeans, GaussianMixture)",
@@ -66,6 +78,16 @@ class FeatureMap:
         ):
             if value is not None and not (isinstance(value, int | np.integer) and value >= least):
                 raise HyperparameterError(f"features: {name}={value!r} is not a whole number of {least} or more")
+        if encoding not in ENCODINGS:
+            raise HyperparameterError(f"features: encoding={encoding!r} is not one of {', '.join(ENCODINGS)}")
+        if online and not hasattr(final_step(estimator), "partial_fit"):
+            raise HyperparameterError(
+                f"features: {_name(estimator)} has no partial_fit and cannot learn online",
+                "Take MiniBatchKMeans or IncrementalPCA, or refit_every without online",
+            )
+        if encoding == "triangle" and not hasattr(estimator, "transform"):
+            raise HyperparameterError(f"features: {_name(estimator)} gives no distances for encoding='triangle'")
+        self.encoding, self.online = encoding, bool(online)
         self.estimator = estimator
         self.warm_up, self.sample_size = int(warm_up), int(sample_size)
         self.refit_every = None if refit_every is None else int(refit_every)
@@ -78,6 +100,8 @@ class FeatureMap:
             "refit_every": self.refit_every,
             "sample_size": self.sample_size,
             "standardize": self.standardize,
+            "encoding": self.encoding,
+            "online": self.online,
         }
         return {**describe(self.estimator), **options}
 
@@ -85,9 +109,11 @@ class FeatureMap:
         refit = f", refit_every={self.refit_every}" if self.refit_every else ""
         return f"FeatureMap({self.estimator!r}, warm_up={self.warm_up}{refit})"
 
-    def bound(self, space: gym.Space[Any], owner: str, seed: int, kind: Kind) -> BoundFeatures:
+    def bound(
+        self, space: gym.Space[Any], owner: str, seed: int, kind: Kind, *, intercept: bool = False
+    ) -> BoundFeatures:
         """The map of one agent: see `BoundFeatures`."""
-        return BoundFeatures(self, space, owner, seed, kind)
+        return BoundFeatures(self, space, owner, seed, kind, intercept)
 
 
 class BoundFeatures:
@@ -98,11 +124,14 @@ class BoundFeatures:
         space: the observations.
         owner: who asks, for errors.
         seed: the run's seed; the estimator draws from streams of its own where it draws at all.
-        kind: ``index`` numbers states by clusters, ``vector`` gives a vector of features.
+        kind: ``index`` numbers states by clusters, leaves or cells; ``vector`` gives a vector of features, ``active``
+            those that are not 0.
+        intercept: of active features: whether there is one more that is always 1.
 
     Attributes:
         estimator: the model, fitted once `ready`.
         size: how many clusters, or how many features.
+        width: how many features are active at a time.
         samples: the newest observations, float32 [sample_size, D], a ring.
         counts: observations seen, and how often the map was fitted; int64 [2].
         shift: subtracted from observations before the model sees them, float64 [D].
@@ -113,23 +142,33 @@ class BoundFeatures:
         SpaceError: the observations are no vector.
     """
 
-    def __init__(self, plan: FeatureMap, space: gym.Space[Any], owner: str, seed: int, kind: Kind) -> None:
+    def __init__(
+        self, plan: FeatureMap, space: gym.Space[Any], owner: str, seed: int, kind: Kind, intercept: bool = False
+    ) -> None:
         from sklearn.base import clone
 
-        fitted = is_fitted(plan.estimator)
         self.kind: Kind = kind
-        self.seed, self.view = seed, VectorView(space, owner)
-        self.unfitted = clone(plan.estimator)  # what each fit begins with
-        self.estimator = copy.deepcopy(plan.estimator) if fitted else self.unfitted
-        self.warm_up, self.refit_every, self.standardize = plan.warm_up, plan.refit_every, plan.standardize
+        self.seed, self.view, self.encoding, self.online = seed, VectorView(space, owner), plan.encoding, plan.online
+        estimator, fitted = _laid_over(plan.estimator, space), is_fitted(plan.estimator)
+        laid = estimator is not plan.estimator
+        self.unfitted = clone(estimator)  # what each fit begins with
+        self.estimator = copy.deepcopy(estimator) if fitted or laid else self.unfitted
+        self.warm_up, self.refit_every = plan.warm_up, None if laid else plan.refit_every
+        self.standardize = plan.standardize and not laid
         self.row: Any = None
         self.codes: tuple[Any, ...] = ()
         self.samples = np.zeros((plan.sample_size, self.view.size), np.float32)
         self.counts, self.rng = np.zeros(2, np.int64), stream(seed, "warm-up")
         self.shift, self.scale = np.zeros(self.view.size), np.ones(self.view.size)
         self._point = np.zeros(self.view.size)
-        self.size = self._clusters(owner) if kind == "index" else self._width(owner)
-        if fitted:
+        self.intercept = int(intercept and kind == "active")
+        self._labels = kind == "index" or plan.encoding in ("label", "one-hot") or not hasattr(estimator, "transform")
+        self.size = (self._clusters(owner) if self._labels else self._width(owner)) + self.intercept
+        self.width = self.intercept + (
+            1 if self._labels else int(getattr(estimator, "n_tilings", 0)) or self.size - self.intercept
+        )
+        self._checked = 0  # observations at the last look for a drift
+        if fitted or laid:
             self.counts[VERSION], self.warm_up = 1, 0
             self.adopt(self.estimator)
 
@@ -180,38 +219,63 @@ class BoundFeatures:
         shift, scale = (seen.mean(axis=0), seen.std(axis=0)) if self.standardize else (self.shift, self.scale)
         scale = np.where(scale > 0, scale, 1.0)
         data = (seen - shift) / scale
+        online = self.online and self.ready
         old, new = self.estimator, seeded(self.unfitted, generator(self.seed, f"features {self.version}"))
+        if online:
+            shift, scale = self.shift.copy(), self.scale.copy()
+            data, new = ((seen - shift) / scale)[-self._new_rows() :], copy.deepcopy(old)
+        size = self.size - self.intercept
         try:
-            new.fit(data)
-            found = len(np.unique(new.predict(data))) if self.kind == "index" else self._rows(new, data[:2]).shape[1]
+            new.partial_fit(data) if online else new.fit(data)
+            found = self._count(new, data) if self._labels else self._rows(new, data[:2]).shape[1]
         except Exception as error:
             raise UsageError(
                 f"the features {_name(new)} could not be fitted on {len(data):,} observations: {_line(error)}",
                 "Raise warm_up, or change its parameters",
             ) from error
-        if (self.kind == "vector" and found != self.size) or found > self.size:
+        if (not self._labels and found != size) or found > size:
             raise UsageError(
-                f"the features {_name(new)} changed their width: {self.size} were expected and {found} came",
+                f"the features {_name(new)} changed their width: {size} were expected and {found} came",
                 "Fix the number of components or clusters",
             )
         carried = None
-        if self.ready:
+        if self.ready and not online:
             before = (seen - self.shift) / self.scale
-            if self.kind == "vector":
+            if not self._labels:
                 _align(old, new)
             else:
-                moved = [_centres(old, before) * self.scale + self.shift, _centres(new, data) * scale + shift]
+                moved = [self._centres(old, before) * self.scale + self.shift, self._centres(new, data) * scale + shift]
                 carried = _nearest_old(*((centres - shift) / scale for centres in moved))
         self.counts[VERSION] += 1
         self.shift[:], self.scale[:] = shift, scale
         self.adopt(new)
         return carried
 
+    def _new_rows(self) -> int:
+        """Observations since the last fit, as far as they are kept."""
+        return int(min(self.refit_every or len(self.samples), len(self.samples), self.counts[SEEN]))
+
     def adopt(self, estimator: Any) -> None:
         """Take a fitted estimator."""
         self.estimator = estimator
-        found: RowFunction | None = row_function(estimator, self._method)
-        self.row, self.codes = (None, ()) if found is None else found
+        self.row, self.codes = self._exported(estimator) or (None, ())
+
+    def _exported(self, estimator: Any) -> RowFunction | None:
+        """The compiled function of one row for the kind of features that the agent takes, or None."""
+        if self._labels:
+            found = row_function(estimator, "apply" if _is_tree(estimator) else "predict")
+            if found is None or self.kind == "index":
+                return found
+            wrap = one_hot if self.kind == "vector" else active_label
+            return RowFunction(wrap(found.function), found.codes)
+        if self.kind == "active" and hasattr(estimator, "n_tilings") and self.encoding != "triangle":
+            return row_function(estimator, "active")
+        found = row_function(estimator, "transform")
+        if found is not None and self.encoding == "triangle":
+            found = RowFunction(triangle(found.function), found.codes)
+        if found is not None and self.kind == "active":
+            found = RowFunction(active_vector(found.function, self.intercept), found.codes)
+        return found
 
     def index(self, obs: Any) -> int:
         """The number of the cluster of one observation."""
@@ -220,7 +284,84 @@ class BoundFeatures:
         self._look(obs)
         if self.row is not None:
             return int(self.row(self.codes, self._point))
-        return int(self.estimator.predict(self._point[None])[0])
+        return int(self._label(self.estimator, self._point[None])[0])
+
+    def new_active(self) -> Active:
+        """Room for the active features of one observation; those that are always the same are there."""
+        found = Active(np.arange(self.width), np.zeros(self.width))
+        if self.intercept:
+            found.number[-1], found.value[-1] = self.size - 1, 1.0
+        return found
+
+    def active(self, obs: Any) -> Active:
+        """The active features of one observation; all 0 before the first fit."""
+        found = self.new_active()
+        if self.ready:
+            self._look(obs)
+            if self.row is not None:
+                self.row(self.codes, self._point, found.number, found.value)
+            else:
+                self._fill(self._point[None], found.number[None], found.value[None])
+        return found
+
+    def actives(self, batch: Any) -> Active:
+        """The active features of a batch of observations, [B, T]."""
+        rows = self.view.rows(batch)
+        one = self.new_active()
+        found = Active(np.tile(one.number, (len(rows), 1)), np.tile(one.value, (len(rows), 1)))
+        if self.ready:
+            points = (rows.astype(np.float64) - self.shift) / self.scale
+            if self.row is not None:
+                over_points(self.row)(self.codes, points, found.number, found.value)
+            else:
+                self._fill(points, found.number, found.value)
+        return found
+
+    def _fill(self, points: NDArray[np.float64], index: NDArray[np.int64], value: NDArray[np.float64]) -> None:
+        """What a row function does, for estimators that offer none; points [B, D]."""
+        last = self.width - self.intercept
+        if self._labels:
+            index[:, 0], value[:, 0] = self._label(self.estimator, points), 1.0
+        else:
+            value[:, :last] = self._rows(self.estimator, points)
+
+    def _label(self, estimator: Any, x: NDArray[np.float64]) -> NDArray[np.int64]:
+        """The numbers of the clusters, leaves or cells of rows [B, D]."""
+        return np.asarray(estimator.apply(x) if _is_tree(estimator) else estimator.predict(x), np.int64).reshape(len(x))
+
+    def _count(self, estimator: Any, x: NDArray[np.float64]) -> int:
+        """How many labels a fit has, at least."""
+        labels = self._label(estimator, x)
+        return int(labels.max()) + 1 if labels.min() >= 0 else self.size + 1
+
+    def _centres(self, model: Any, data: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The centres of a clusterer in the space of its data, [K, D]: its own, or the means of its clusters."""
+        last = final_step(model)
+        if last is model and hasattr(last, "cluster_centers_"):
+            return np.asarray(last.cluster_centers_, np.float64)
+        labels = self._label(model, data)
+        means = np.full((self.size - self.intercept, data.shape[1]), np.nan)
+        for label in np.unique(labels):
+            means[label] = data[labels == label].mean(axis=0)
+        return means
+
+    def drifted(self) -> bool:
+        """Whether the newest observations lie elsewhere than those that the map was fitted on; said once a version.
+
+        Elsewhere: the mean of some number is more than three deviations away.
+        """
+        if not self.ready or self.counts[SEEN] - self._checked < len(self.samples) or not (self.scale != 1.0).any():
+            return False
+        self._checked = int(self.counts[SEEN])
+        away = np.abs(self.seen().mean(axis=0) - self.shift) / self.scale
+        if away.max() <= 3.0:
+            return False
+        self._checked = 2**62
+        warn(
+            f"the observations have moved: number {int(away.argmax())} is {away.max():.1f} deviations from where the "
+            f"features {_name(self.estimator)} were fitted. Take refit_every, or a longer warm_up; said once"
+        )
+        return True
 
     def vector(self, obs: Any) -> NDArray[np.float32]:
         """The features of one observation, float32 [F]; zeros before the first fit."""
@@ -240,7 +381,7 @@ class BoundFeatures:
     def indices(self, batch: Any) -> NDArray[np.int64]:
         """The clusters of a batch of observations, int64 [B]."""
         x = (self.view.rows(batch).astype(np.float64) - self.shift) / self.scale
-        return np.asarray(self.estimator.predict(x) if self.ready else np.zeros(len(x)), np.int64)
+        return self._label(self.estimator, x) if self.ready else np.zeros(len(x), np.int64)
 
     def vectors(self, batch: Any) -> NDArray[np.float32]:
         """The features of a batch of observations, float32 [B, F]."""
@@ -273,26 +414,32 @@ class BoundFeatures:
         self._point -= self.shift
         self._point /= self.scale
 
-    @property
-    def _method(self) -> str:
-        return "predict" if self.kind == "index" or not hasattr(self.estimator, "transform") else "transform"
-
     def _rows(self, estimator: Any, x: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Features of rows [B, D]: what it transforms them to, or its labels as one-hot vectors."""
-        if hasattr(estimator, "transform"):
-            rows = estimator.transform(x)
-            return np.asarray(rows.toarray() if hasattr(rows, "toarray") else rows)
-        return np.eye(self._clusters("features"))[np.asarray(estimator.predict(x), np.int64)]
+        """Features of rows [B, D], by the encoding."""
+        if self._labels:
+            return np.eye(self.size)[self._label(estimator, x)]
+        rows = estimator.transform(x)
+        rows = np.asarray(rows.toarray() if hasattr(rows, "toarray") else rows)
+        return np.maximum(0.0, rows.mean(axis=1, keepdims=True) - rows) if self.encoding == "triangle" else rows
 
     def _clusters(self, owner: str) -> int:
-        """How many clusters a clusterer has."""
+        """How many clusters a clusterer has, leaves a tree, or cells a grid."""
         last = final_step(self.estimator)
+        if _is_tree(last):
+            if not is_fitted(self.estimator):
+                raise HyperparameterError(
+                    f"{owner}: the leaves of {_name(last)} can number states once it is fitted",
+                    "Fit it first, for example: tree.fit(*rlplay.random_returns(env, 10_000))",
+                )
+            return int(last.tree_.node_count) if hasattr(last, "tree_") else len(last.trees_.feature)
         if not hasattr(self.estimator, "predict"):
             raise HyperparameterError(
                 f"{owner} keeps a table and features={_name(self.estimator)} has no predict to number its states",
                 "Take a clusterer: KMeans(64), sklearn's MiniBatchKMeans or GaussianMixture, or a pipeline with one",
             )
-        for name in ("n_clusters", "n_components"):
+        if hasattr(last, "n_cells"):
+            return int(last.n_cells(self.view.size))
+        for name in ("n_clusters", "n_components", "n_clusters_"):
             count = getattr(last, name, None)
             if isinstance(count, int | np.integer) and count >= 1:
                 return int(count)
@@ -331,7 +478,7 @@ def as_feature_map(value: Any) -> FeatureMap | None:
         return value
     options: dict[str, Any] = {}
     if isinstance(value, str):
-        value, options = parse(value, ("warm_up", "refit_every", "sample_size", "standardize"))
+        value, options = parse(value, _OPTIONS)
     elif isinstance(value, dict) and "model" in value:
         options = {k: v for k, v in value.items() if k not in ("model", "params")}
         value = build({k: v for k, v in value.items() if k in ("model", "params")})
@@ -341,22 +488,32 @@ def as_feature_map(value: Any) -> FeatureMap | None:
         raise HyperparameterError(f"features: {_line(error)}") from error
 
 
+def _laid_over(estimator: Any, space: gym.Space[Any]) -> Any:
+    """A basis without bounds, laid over those of the observations; any other estimator as it is."""
+    from sklearn.base import clone
+
+    if getattr(estimator, "bounds", 0) is not None or is_fitted(estimator) or not isinstance(space, gym.spaces.Box):
+        return estimator
+    bounds = np.stack([space.low.ravel(), space.high.ravel()]).astype(np.float64)
+    if not (np.isfinite(bounds).all() and (np.abs(bounds) < 1e6).all()):
+        return estimator
+    try:
+        return clone(estimator).set_params(bounds=bounds).fit(bounds)
+    except ValueError as error:
+        raise HyperparameterError(f"features={_name(estimator)}: {_line(error)}") from error
+
+
+def _is_tree(estimator: Any) -> bool:
+    """Whether states are numbered by its leaves."""
+    return (
+        hasattr(estimator, "apply") and not hasattr(estimator, "estimators_") and not hasattr(estimator, "n_estimators")
+    )
+
+
 def _nearest_old(old: NDArray[np.float64], new: NDArray[np.float64]) -> NDArray[np.int64]:
     """For each new centre [K, D] the nearest old one [K, D], int64 [K]."""
     distances = ((new[:, None] - old) ** 2).sum(axis=2)  # [K new, K old]
     return np.where(np.isnan(distances), np.inf, distances).argmin(axis=1)
-
-
-def _centres(model: Any, data: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The centres of a clusterer in the space of its data, [K, D]: its own, or the means of what it puts together."""
-    last = final_step(model)
-    if last is model and hasattr(last, "cluster_centers_"):
-        return np.asarray(last.cluster_centers_, np.float64)
-    labels, count = model.predict(data), getattr(last, "n_clusters", None) or last.n_components
-    means = np.full((count, data.shape[1]), np.nan)
-    for label in np.unique(labels):
-        means[label] = data[labels == label].mean(axis=0)
-    return means
 
 
 def _align(old: Any, new: Any) -> None:

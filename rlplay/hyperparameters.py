@@ -260,6 +260,12 @@ StepSize = Annotated[
     Range("step size α: how far a value moves towards its target", 0, 1, open_low=True, schedule=True, visits=True,
           remedy="Small steps average noise, 1 overwrites: 0.1 is a good start; 1/n averages all visits"),
 ]  # fmt: skip
+LinearStep = Annotated[
+    ScheduleLike,
+    Range("step size α of each weight; α times the active features is how much of an error is mended", 0, 1,
+          open_low=True, schedule=True, remedy="0.5 / (active features) is a good start: 0.0625 for 8 tilings"),
+]  # fmt: skip
+Intercept = Annotated[bool, Choice("one more feature that is always 1", (True, False))]
 Discount = Annotated[
     float, Range("discount γ of future rewards, a step", 0, 1, remedy="0.99 looks about 100 steps ahead")
 ]

@@ -30,10 +30,11 @@ from rlplay.compiled.loops import (
     Dynamics,
     training_loop,
 )
-from rlplay.compiled.mapped import Mapped, mapped_dynamics
-from rlplay.compiled.native import NativeEnv, vector_dynamics
+from rlplay.compiled.mapped import INDEXED_DYNAMICS, Indexed, Mapped, mapped_dynamics
+from rlplay.compiled.native import NativeEnv
 from rlplay.compiled.pcg64 import random_seed
 from rlplay.compiled.table import TABLE_DYNAMICS, TableEnv
+from rlplay.encodings import Active
 from rlplay.errors import EnvironmentFault, UsageError
 from rlplay.loop import interact
 from rlplay.making import reference
@@ -101,7 +102,7 @@ def why_not_compiled(agent: Agent) -> str:
         return f"{name} has no compiled dynamics (give an id whose environment has a native twin or a transition table)"
     if agent.features is not None and not agent.features.compiles:
         return f"{type(agent.features.estimator).__name__} has no compiled row function"
-    if isinstance(agent.env, TableEnv) and (agent.features is not None or not agent.numbered):
+    if isinstance(agent.env, TableEnv) and agent.features is not None:
         return f"{reference(agent.env).id} has numbered states and {type(agent).__name__} takes vectors"
     return ""
 
@@ -210,14 +211,17 @@ def _native_world(agent: Agent) -> tuple[Dynamics, Any]:
     """The environment of an agent as the native loop takes it, behind its feature map where it has one."""
     env, features = agent.env, agent.features
     if isinstance(env, TableEnv):
-        return TABLE_DYNAMICS, env.table.arrays
+        if agent.numbered:
+            return TABLE_DYNAMICS, env.table.arrays
+        here, there = (Active(np.zeros(1, np.int64), np.ones(1)) for _ in range(2))
+        return INDEXED_DYNAMICS, Indexed(env.table.arrays, np.array([max(env.state, 0), 0]), here, there)
     assert isinstance(env, NativeEnv)
-    if features is None:
-        return vector_dynamics(env.dynamics), env.world
+    assert features is not None
     assert features.row is not None
-    point, room = np.zeros(features.view.size), np.zeros((2, features.size), np.float32)
+    rooms = (None, None) if agent.numbered else (features.new_active(), features.new_active())
     mapped = Mapped(
-        env.world, features.codes, features.samples, features.counts, features.shift, features.scale, point, *room
+        env.world, features.codes, features.samples, features.counts, features.shift, features.scale,
+        np.zeros(features.view.size), *rooms,
     )  # fmt: skip
     return mapped_dynamics(env.dynamics, features.row, agent.numbered), mapped
 
@@ -255,7 +259,7 @@ def advance_compiled(agent: Agent, timesteps: int) -> int:
     running = int(clock[STATE]) >= 0
     env.elapsed = int(clock[LENGTH])
     if isinstance(env, TableEnv):
-        env.state = int(clock[STATE])
+        env.state = int(clock[STATE]) if agent.numbered or not running else int(parameters.state[0])
     position.seed, position.length, position.episode_return = int(clock[SEED]), int(clock[LENGTH]), float(score[0])
     if timesteps:
         position.obs = env.observation() if running else None

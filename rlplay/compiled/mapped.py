@@ -9,9 +9,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rlplay.compiled.cache import compiled
+from rlplay.compiled.cache import as_these, compiled, in_place
 from rlplay.compiled.loops import Dynamics
 from rlplay.compiled.native import NativeDynamics, World, vector_dynamics
+from rlplay.compiled.table import TableArrays
+from rlplay.compiled.table import reset as reset_table
+from rlplay.compiled.table import step as step_table
+from rlplay.encodings import Active
 
 
 class Mapped(NamedTuple):
@@ -25,8 +29,8 @@ class Mapped(NamedTuple):
         shift: what is subtracted from an observation, float64 [O].
         scale: by what it is then divided, float64 [O].
         point: room for the result, float64 [O].
-        features: of the observation before the step, float32 [F].
-        next_features: of the one after it, float32 [F].
+        active: features of the observation before the step; None where states are labels.
+        next_active: of the one after it.
     """
 
     world: World
@@ -36,78 +40,134 @@ class Mapped(NamedTuple):
     shift: NDArray[np.float64]
     scale: NDArray[np.float64]
     point: NDArray[np.float64]
-    features: NDArray[np.float32]
-    next_features: NDArray[np.float32]
+    active: Any
+    next_active: Any
 
 
 @cache
 def mapped_dynamics(native: NativeDynamics, row: Callable[..., Any], numbered: bool) -> Dynamics:
-    """The dynamics behind a feature map: states are its labels (``numbered``), or vectors of features."""
+    """The dynamics behind a feature map: states are its labels (``numbered``), or its active features."""
     inner = vector_dynamics(native)
     inner_reset, inner_step, inner_settle = inner.reset, inner.step, inner.settle
+    joined = as_these(row, inner_reset, inner_step)
 
-    @compiled
+    @joined
     def look(mapped: Mapped, obs: NDArray[np.float32]) -> None:
         for i in range(obs.shape[0]):
             mapped.point[i] = (obs[i] - mapped.shift[i]) / mapped.scale[i]
 
-    @compiled
+    @joined
     def label(mapped: Mapped, obs: NDArray[np.float32]) -> int:
         look(mapped, obs)
         return row(mapped.codes, mapped.point)
 
-    @compiled
+    @joined
     def keep(mapped: Mapped) -> None:
-        mapped.samples[mapped.counts[0] % mapped.samples.shape[0]] = mapped.world.next_obs
+        place = mapped.counts[0] % mapped.samples.shape[0]
+        for i in range(mapped.samples.shape[1]):
+            mapped.samples[place, i] = mapped.world.next_obs[i]
         mapped.counts[0] += 1
 
-    @compiled
+    @joined
     def reset_label(mapped: Mapped, rng: NDArray[np.uint64]) -> int:
         inner_reset(mapped.world, rng)
         return label(mapped, mapped.world.obs)
 
-    @compiled
+    @joined
     def step_label(mapped: Mapped, state: int, action: Any, rng: NDArray[np.uint64]) -> tuple[int, float, bool]:
         reward, terminated = inner_step(mapped.world, action, rng)
         keep(mapped)
         return label(mapped, mapped.world.next_obs), reward, terminated
 
-    @compiled
+    @joined
     def stand_label(mapped: Mapped, running: int) -> int:
         return label(mapped, mapped.world.obs)
 
-    @compiled
+    @joined
     def settle_label(mapped: Mapped, state: int) -> int:
         inner_settle(mapped.world)
         return state
 
-    @compiled
-    def rooms(mapped: Mapped) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        look(mapped, mapped.world.obs)
-        row(mapped.codes, mapped.point, mapped.features)
-        return mapped.features, mapped.next_features
+    @joined
+    def fill(mapped: Mapped, obs: NDArray[np.float32], active: Active) -> None:
+        look(mapped, obs)
+        row(mapped.codes, mapped.point, active.number, active.value)
 
     @compiled
-    def reset_vector(mapped: Mapped, rng: NDArray[np.uint64]) -> None:
+    def rooms(mapped: Mapped) -> tuple[Active, Active]:
+        fill(mapped, mapped.world.obs, mapped.active)
+        return mapped.active, mapped.next_active
+
+    @joined
+    def reset_active(mapped: Mapped, rng: NDArray[np.uint64]) -> None:
         inner_reset(mapped.world, rng)
-        look(mapped, mapped.world.obs)
-        row(mapped.codes, mapped.point, mapped.features)
+        fill(mapped, mapped.world.obs, mapped.active)
 
-    @compiled
-    def step_vector(mapped: Mapped, action: Any, rng: NDArray[np.uint64]) -> tuple[float, bool]:
+    @joined
+    def step_active(mapped: Mapped, action: Any, rng: NDArray[np.uint64]) -> tuple[float, bool]:
         reward, terminated = inner_step(mapped.world, action, rng)
         keep(mapped)
-        look(mapped, mapped.world.next_obs)
-        row(mapped.codes, mapped.point, mapped.next_features)
+        fill(mapped, mapped.world.next_obs, mapped.next_active)
         return reward, terminated
 
-    @compiled
-    def settle_vector(mapped: Mapped) -> None:
+    @joined
+    def settle_active(mapped: Mapped) -> None:
         inner_settle(mapped.world)
-        mapped.features[:] = mapped.next_features
+        take_over(mapped.active, mapped.next_active)
 
     if numbered:
         return Dynamics(reset_label, step_label, stand_label, settle_label, not native.continuous)
     return Dynamics(
-        reset_vector, step_vector, settle=settle_vector, numbered_actions=not native.continuous, rooms=rooms
+        reset_active, step_active, settle=settle_active, numbered_actions=not native.continuous, rooms=rooms
     )
+
+
+@in_place
+def take_over(active: Active, next_active: Active) -> None:
+    """What was next is now."""
+    for k in range(active.number.shape[0]):
+        active.number[k], active.value[k] = next_active.number[k], next_active.value[k]
+
+
+class Indexed(NamedTuple):
+    """What the native loop works on where numbers of states are features of their own: 1 for the state, else 0.
+
+    Attributes:
+        table: the environment.
+        state: where it stands, and where it stands after the step, int64 [2].
+        active: feature of the state before the step.
+        next_active: of the one after it.
+    """
+
+    table: TableArrays
+    state: NDArray[np.int64]
+    active: Active
+    next_active: Active
+
+
+@compiled
+def _indexed_rooms(indexed: Indexed) -> tuple[Active, Active]:
+    indexed.active.number[0] = indexed.state[0]
+    return indexed.active, indexed.next_active
+
+
+@in_place
+def _indexed_reset(indexed: Indexed, rng: NDArray[np.uint64]) -> None:
+    indexed.state[0] = reset_table(indexed.table, rng)
+    indexed.active.number[0] = indexed.state[0]
+
+
+@in_place
+def _indexed_step(indexed: Indexed, action: int, rng: NDArray[np.uint64]) -> tuple[float, bool]:
+    indexed.state[1], reward, terminated = step_table(indexed.table, indexed.state[0], action, rng)
+    indexed.next_active.number[0] = indexed.state[1]
+    return reward, terminated
+
+
+@in_place
+def _indexed_settle(indexed: Indexed) -> None:
+    indexed.state[0] = indexed.state[1]
+    indexed.active.number[0] = indexed.state[0]
+
+
+INDEXED_DYNAMICS = Dynamics(_indexed_reset, _indexed_step, settle=_indexed_settle, rooms=_indexed_rooms)

@@ -17,6 +17,7 @@ from rlplay.models.supervised.trees import (
     grow_randomly,
     grow_sorted,
     join,
+    leaf_row_of,
     leaves_of,
     predict_row_of,
     predict_rows,
@@ -116,8 +117,8 @@ class NumberTrees(TreeAnswers):
         return self._means(X)[:, 0]
 
     def row_function(self, method: str) -> tuple[Any, tuple[Any, ...]]:
-        """The compiled function of one row for ``predict`` (`rlplay.estimators.RowFunction`)."""
-        return predict_row_of, tuple(self.trees_)
+        """The compiled function of one row for ``predict`` or ``apply`` (`rlplay.estimators.RowFunction`)."""
+        return (leaf_row_of if method == "apply" else predict_row_of), tuple(self.trees_)
 
 
 class ClassTrees(TreeAnswers):

@@ -94,6 +94,13 @@ def predict_row_of(codes: Any, x: Floats) -> float:
 
 
 @compiled
+def leaf_row_of(codes: Any, x: Floats) -> int:
+    """The leaf of the first tree as a row function takes its arrays."""
+    roots, feature, threshold, left, right, value = codes
+    return leaf_of(Trees(roots, feature, threshold, left, right, value), 0, x)
+
+
+@compiled
 def predict_rows(trees: Trees, x: Floats) -> Floats:
     """The answers for points [N, D], tree by tree, so that a tree stays in the processor's cache; [N, K]."""
     out = np.zeros((x.shape[0], trees.value.shape[1]))

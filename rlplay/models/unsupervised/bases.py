@@ -27,46 +27,75 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 
-from rlplay.compiled.cache import compiled
+from rlplay.compiled.cache import compiled, in_place
 from rlplay.models.common import Floats, new_points, require, training_points
 
 _MOST = 1_000_000  # features
 
 
-@compiled
-def active_tiles(x: Floats, low: Floats, width: Floats, tiles: NDArray[np.int64], out: NDArray[np.int64]) -> None:
+@in_place
+def active_tiles(
+    x: Floats, low: Floats, width: Floats, tiles: NDArray[np.int64], shifts: Floats, out: NDArray[np.int64]
+) -> None:
     """The number of the tile of one point [D] in each grid, into ``out`` [T]; tiles run row by row, grid by grid.
 
-    ``tiles`` is how many a column has in each grid, one more than were asked for, which the shift needs.
+    ``tiles`` is how many a column has in each grid, one more than were asked for, which the shift needs; ``shifts``
+    are parts of a tile, [D, T].
     """
-    grids = out.shape[0]
-    size = 1
+    size, grids = 1, shifts.shape[1]
+    for t in range(grids):
+        out[t] = 0
     for d in range(x.shape[0]):
+        place, last = (x[d] - low[d]) / width[d], tiles[d] - 1
+        for t in range(grids):
+            out[t] = out[t] * tiles[d] + min(max(int(place + shifts[d, t]), 0), last)
         size *= tiles[d]
     for t in range(grids):
-        number = 0
-        for d in range(x.shape[0]):
-            shift = (t * (2 * d + 1)) % grids / grids
-            place = math.floor((x[d] - low[d]) / width[d] + shift)
-            number = number * tiles[d] + min(max(place, 0), tiles[d] - 1)
-        out[t] = t * size + number
+        out[t] += t * size
 
 
-@compiled
+def shifts_of(n_columns: int, n_tilings: int) -> Floats:
+    """By which part of a tile each grid is shifted in each column, [D, T]."""
+    odd = 2 * np.arange(n_columns)[:, None] + 1
+    return np.ascontiguousarray((np.arange(n_tilings) * odd) % n_tilings / n_tilings)
+
+
+@in_place
 def _tile_row(codes: Any, x: Floats, out: NDArray[np.float32]) -> None:
-    low, width, tiles, active = codes
-    out[:] = 0.0
-    active_tiles(x, low, width, tiles, active)
+    low, width, tiles, shifts, active = codes
+    for f in range(out.shape[0]):
+        out[f] = 0.0
+    active_tiles(x, low, width, tiles, shifts, active)
     for t in range(active.shape[0]):
         out[active[t]] = 1.0
 
 
+@in_place
+def _active_row(codes: Any, x: Floats, number: NDArray[np.int64], value: Floats) -> None:
+    low, width, tiles, shifts, active = codes
+    active_tiles(x, low, width, tiles, shifts, number)
+    for t in range(active.shape[0]):
+        value[t] = 1.0
+
+
+@in_place
+def _cell_row(codes: Any, x: Floats) -> int:
+    low, width, cells = codes
+    number = 0
+    for d in range(x.shape[0]):
+        place = math.floor((x[d] - low[d]) / width[d])
+        number = number * cells[d] + min(max(place, 0), cells[d] - 1)
+    return number
+
+
 @compiled
-def _tile_rows(x: Floats, low: Floats, width: Floats, tiles: NDArray[np.int64], grids: int, features: int) -> Floats:
-    out, active = np.zeros((x.shape[0], features)), np.empty(grids, np.int64)
+def _tile_rows(
+    x: Floats, low: Floats, width: Floats, tiles: NDArray[np.int64], shifts: Floats, features: int
+) -> Floats:
+    out, active = np.zeros((x.shape[0], features)), np.empty(shifts.shape[1], np.int64)
     for i in range(x.shape[0]):
-        active_tiles(x[i], low, width, tiles, active)
-        for t in range(grids):
+        active_tiles(x[i], low, width, tiles, shifts, active)
+        for t in range(shifts.shape[1]):
             out[i, active[t]] = 1.0
     return out
 
@@ -138,24 +167,47 @@ class TileCoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         x = new_points(self, X)
         out = np.empty((len(x), self.n_tilings), np.int64)
         for i in range(len(x)):
-            active_tiles(x[i], self.low_, self.width_, self.tiles_, out[i])
+            active_tiles(x[i], self.low_, self.width_, self.tiles_, self._shifts(), out[i])
         return out
 
     def transform(self, X: Any) -> Floats:
         """1 for the tiles that hold a point, else 0, [N, F]."""
         x = new_points(self, X)
-        return _tile_rows(x, self.low_, self.width_, self.tiles_, int(self.n_tilings), self.n_features_)
+        return _tile_rows(x, self.low_, self.width_, self.tiles_, self._shifts(), self.n_features_)
+
+    def _shifts(self) -> Floats:
+        return shifts_of(len(self.low_), int(self.n_tilings))
+
+    def n_cells(self, n_columns: int) -> int:
+        """How many cells the grids cut the box into, all together, for D columns."""
+        counts = per_column(self.n_tiles, n_columns, "n_tiles")
+        return int(math.prod((counts * int(self.n_tilings)).tolist()))
+
+    def predict(self, X: Any) -> NDArray[np.int64]:
+        """The number of the cell that holds each point, [N]: points that share all tiles share a cell.
+
+        Shifted by parts of 1 / T, the grids cut each tile into T. So a single grid numbers its tiles.
+        """
+        row, codes = self.row_function("predict")
+        return np.array([row(codes, x) for x in new_points(self, X)], np.int64)
 
     def row_function(self, method: str) -> Any:
-        """The compiled function of one row for ``transform`` (`rlplay.estimators.RowFunction`)."""
-        return _tile_row, (self.low_, self.width_, self.tiles_, np.zeros(self.n_tilings, np.int64))
+        """The compiled function of one row for ``transform``, ``predict`` or ``active``.
+
+        See `rlplay.estimators.RowFunction`; ``active`` fills numbers and strengths, `rlplay.encodings.Active`.
+        """
+        if method == "predict":
+            counts = per_column(self.n_tiles, len(self.low_), "n_tiles") * int(self.n_tilings)
+            return _cell_row, (self.low_, self.width_ / self.n_tilings, counts)
+        codes = self.low_, self.width_, self.tiles_, self._shifts(), np.zeros(self.n_tilings, np.int64)
+        return (_active_row if method == "active" else _tile_row), codes
 
     @property
     def _n_features_out(self) -> int:
         return self.n_features_
 
 
-@compiled
+@in_place
 def _fourier_row(codes: Any, x: Floats, out: NDArray[np.float32]) -> None:
     low, high, waves = codes
     for f in range(waves.shape[0]):
@@ -206,7 +258,7 @@ class FourierBasis(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         return len(self.waves_)
 
 
-@compiled
+@in_place
 def _bump_row(codes: Any, x: Floats, out: NDArray[np.float32]) -> None:
     centres, width = codes
     for f in range(centres.shape[0]):

@@ -71,6 +71,11 @@ class SelfOrganisingMap(CentreAnswers, ClusterMixin, TransformerMixin, BaseEstim
         self.radius = radius
         self.random_state = random_state
 
+    @property
+    def n_clusters(self) -> int:
+        """How many units the map has."""
+        return int(self.rows * self.columns)
+
     def fit(self, X: Any, y: Any = None) -> Self:
         """Unfold the map over X [N, D]."""
         require(
