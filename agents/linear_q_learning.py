@@ -22,8 +22,9 @@ from typing import Annotated, Any
 
 from rlplay.compiled.cache import in_place
 from rlplay.compiled.loops import Rule
+from rlplay.encodings import Active
 from rlplay.hyperparameters import Discount, Exploration, FeaturesLike, InitialValue, Intercept, LinearStep, Range
-from rlplay.linear import Active, LinearAgent, act_epsilon_greedy, update_n_steps, values_of
+from rlplay.linear import LinearAgent, act_epsilon_greedy, update_n_steps, values_of
 from rlplay.making import EnvLike
 from rlplay.schedules import scheduled
 from rlplay.tabular import greatest

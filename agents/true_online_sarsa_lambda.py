@@ -23,6 +23,7 @@ import numpy as np
 
 from rlplay.compiled.cache import in_place
 from rlplay.compiled.loops import Rule
+from rlplay.encodings import Active
 from rlplay.hyperparameters import (
     Discount,
     Exploration,
@@ -33,7 +34,6 @@ from rlplay.hyperparameters import (
     TraceDecay,
 )
 from rlplay.linear import (
-    Active,
     LinearAgent,
     act_epsilon_greedy,
     fade,

@@ -78,6 +78,16 @@ def observe(parameters: NDArray[np.float64], state: NDArray[np.float64], obs: ND
     obs[0], obs[1], obs[2] = math.cos(state[0]), math.sin(state[0]), state[1]
 
 
+def pump_and_hold(obs: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A torque [1] that gives the pendulum the energy of standing upright, and holds it there; a teacher."""
+    cos, sin, velocity = (float(x) for x in obs)
+    if cos > 0.85:
+        torque = -12.0 * sin - 3.0 * velocity
+    else:
+        torque = math.copysign(2.0, velocity) * (1.0 if velocity * velocity / 2.0 < 15.0 * (1.0 - cos) else -1.0)
+    return np.array([min(max(torque, -2.0), 2.0)], np.float32)
+
+
 class PendulumEnv(ControlEnv):
     """The pendulum that is to be swung up, stepped in native code.
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from envs import blackjack
+from envs import blackjack, pendulum
 from envs.acrobot import AcrobotEnv
 from envs.cart_pole import CartPoleEnv
 from envs.mountain_car import MountainCarEnv
@@ -49,6 +49,10 @@ TABLES = {"Blackjack-v1": blackjack.table}
 # Policies that are told by a name: (observation) -> action.
 POLICIES = {
     "Blackjack-v1": {"stick-on-20": blackjack.stick_on_20},
+    # A pole that leans and swings is followed; the car is pushed along its velocity.
+    "CartPole-v1": {"follow-the-pole": lambda obs: int(obs[2] + 0.3 * obs[3] + 0.02 * obs[0] + 0.05 * obs[1] > 0)},
+    "MountainCar-v0": {"along-the-velocity": lambda obs: 2 if obs[1] > 0 else 0},
+    "Pendulum-v1": {"pump-and-hold": pendulum.pump_and_hold},
 }
 
 ACTION_NAMES = {

@@ -21,6 +21,7 @@ from rlplay.errors import CheckpointError, HyperparameterError, UsageError, unkn
 
 # Estimators of scikit-learn that can be named and saved.
 LIBRARY = {
+    "identity": "sklearn.preprocessing:FunctionTransformer",
     "sklearn/agglomerative": "sklearn.cluster:AgglomerativeClustering",
     "sklearn/dbscan": "sklearn.cluster:DBSCAN",
     "sklearn/decision-tree": "sklearn.tree:DecisionTreeRegressor",
@@ -75,9 +76,24 @@ def row_function(estimator: Any, method: str) -> RowFunction | None:
 
     An estimator offers it by ``row_function(method)``, returning function and codes, or None.
     """
+    if method == "transform" and type(estimator).__name__ == "FunctionTransformer" and estimator.func is None:
+        return RowFunction(_identity(), ())
     export = getattr(estimator, "row_function", None)
     found = export(method) if export is not None else None
     return None if found is None else RowFunction(*found)
+
+
+@cache
+def _identity() -> Callable[..., None]:
+    """The row function of a transformer that gives what it gets."""
+    from rlplay.compiled.cache import in_place
+
+    @in_place
+    def row(codes: Any, x: NDArray[np.float64], out: NDArray[Any]) -> None:
+        for d in range(x.shape[0]):
+            out[d] = x[d]
+
+    return row
 
 
 @cache
@@ -126,8 +142,8 @@ def final_step(estimator: Any) -> Any:
     return steps[-1][1] if isinstance(steps, list) else estimator
 
 
-def require_regressor(model: Any, owner: str) -> Any:
-    """The model itself, where it can learn numbers.
+def require_regressor(model: Any, owner: str, *, classifiers: bool = False) -> Any:
+    """The model itself, where it can learn numbers (or, with ``classifiers``, classes).
 
     Raises:
         HyperparameterError: no estimator, or one without predict, or a classifier or clusterer.
@@ -141,12 +157,17 @@ def require_regressor(model: Any, owner: str) -> Any:
     if not hasattr(model, "predict"):
         raise HyperparameterError(f"{owner}: model={name} has no predict", fits)
     for kind, is_it in (("classifier", is_classifier), ("clusterer", is_clusterer)):
+        if kind == "classifier" and classifiers:
+            continue
         try:
             wrong = is_it(model)
         except (AttributeError, TypeError):  # an estimator that says nothing about itself
             wrong = getattr(model, "_estimator_type", None) == kind
         if wrong:
-            raise HyperparameterError(f"{owner}: model={name} is a {kind} and values are learned by a regressor", fits)
+            needed = "actions are learned by a classifier or regressor" if classifiers else (
+                "values are learned by a regressor"
+            )  # fmt: skip
+            raise HyperparameterError(f"{owner}: model={name} is a {kind} and {needed}", fits)
     return model
 
 

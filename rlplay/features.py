@@ -47,7 +47,7 @@ class FeatureMap:
         online: whether later fits go on from the one before by ``partial_fit``, so that nothing moves far.
 
     A basis without ``bounds`` (TileCoding, FourierBasis, RBFGrid) is laid over the observation space where that has
-    bounds, and is then ready at once.
+    bounds, and is then ready at once; so is what has nothing to fit (``"identity"``: observations as they are).
     """
 
     def __init__(
@@ -306,7 +306,10 @@ class BoundFeatures:
 
     def actives(self, batch: Any) -> Active:
         """The active features of a batch of observations, [B, T]."""
-        rows = self.view.rows(batch)
+        return self.actives_of(self.view.rows(batch))
+
+    def actives_of(self, rows: NDArray[Any]) -> Active:
+        """The active features of observations that are vectors already [B, D], [B, T]."""
         one = self.new_active()
         found = Active(np.tile(one.number, (len(rows), 1)), np.tile(one.value, (len(rows), 1)))
         if self.ready:
@@ -492,6 +495,8 @@ def _laid_over(estimator: Any, space: gym.Space[Any]) -> Any:
     """A basis without bounds, laid over those of the observations; any other estimator as it is."""
     from sklearn.base import clone
 
+    if _fits_nothing(estimator):
+        return clone(estimator).fit(np.zeros((1, VectorView(space, "features").size)))
     if getattr(estimator, "bounds", 0) is not None or is_fitted(estimator) or not isinstance(space, gym.spaces.Box):
         return estimator
     bounds = np.stack([space.low.ravel(), space.high.ravel()]).astype(np.float64)
@@ -501,6 +506,13 @@ def _laid_over(estimator: Any, space: gym.Space[Any]) -> Any:
         return clone(estimator).set_params(bounds=bounds).fit(bounds)
     except ValueError as error:
         raise HyperparameterError(f"features={_name(estimator)}: {_line(error)}") from error
+
+
+def _fits_nothing(estimator: Any) -> bool:
+    """Whether an estimator says that it need not be fitted, by scikit-learn's tags."""
+    from sklearn.utils import get_tags
+
+    return hasattr(estimator, "__sklearn_tags__") and not get_tags(estimator).requires_fit
 
 
 def _is_tree(estimator: Any) -> bool:

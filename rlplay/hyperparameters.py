@@ -180,15 +180,23 @@ class Features:
 
 @dataclass(frozen=True)
 class Regressor:
-    """A hyperparameter that takes a supervised model as value function: a regressor or text."""
+    """A hyperparameter that takes a supervised model: a regressor as value function, or text.
+
+    Attributes:
+        meaning: a few words for help texts.
+        classifiers: whether classifiers are taken too.
+    """
 
     meaning: str
+    classifiers: bool = False
 
     def __str__(self) -> str:
-        return "a regressor, such as extra-trees:50"
+        return "a classifier or regressor, such as decision-tree" if self.classifiers else (
+            "a regressor, such as extra-trees:50"
+        )  # fmt: skip
 
     def check(self, owner: str, name: str, value: Any) -> Any:
-        """The unfitted regressor."""
+        """The unfitted regressor, or classifier."""
         from rlplay.estimators import build, parse, require_regressor
 
         try:
@@ -198,7 +206,23 @@ class Regressor:
                 value = build(value)
         except UsageError as error:
             raise HyperparameterError(f"{owner}: {error.cause}", error.remedy) from error
-        return require_regressor(value, owner)
+        return require_regressor(value, owner, classifiers=self.classifiers)
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """A hyperparameter that is who is imitated: an agent, its file, a policy by name, or a function of observations."""
+
+    meaning: str
+
+    def __str__(self) -> str:
+        return "an agent | a file of one | the name of a policy | a function | None"
+
+    def check(self, owner: str, name: str, value: Any) -> Any:
+        """The teacher as it was given; whether it fits the environment is seen by the agent."""
+        if value is None or (isinstance(value, str) and value) or hasattr(value, "predict") or callable(value):
+            return value
+        raise HyperparameterError(f"{owner}: {name}={value!r} is no teacher", f"Give {self}")
 
 
 @dataclass(frozen=True)
@@ -247,7 +271,7 @@ class Module:
         raise HyperparameterError(f"{owner}: {name}={value!r} is not one of {self}")
 
 
-Rule = Range | Choice | Sizes | Settings | Either | Features | Regressor | Policy | Module
+Rule = Range | Choice | Sizes | Settings | Either | Features | Regressor | Policy | Module | Teacher
 
 LearningRate = Annotated[
     ScheduleLike,
@@ -341,6 +365,8 @@ def as_json(values: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in values.items():
         if hasattr(value, "describe"):
             found[name] = value.describe()
+        elif hasattr(value, "learn"):  # a teacher is an agent of its own, with a file of its own
+            found[name] = None
         elif isinstance(value, list) and value and hasattr(value[0], "as_json"):
             found[name] = [one.as_json() for one in value]
         elif hasattr(value, "fit"):

@@ -7,7 +7,7 @@ additions as there are active features, however many weights there are.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import gymnasium as gym
 import numpy as np
@@ -16,16 +16,17 @@ from numpy.typing import NDArray
 from rlplay.agent import Agent, Engine, StateArrays
 from rlplay.compiled.cache import in_place
 from rlplay.encodings import Active
-from rlplay.errors import UsageError
+from rlplay.errors import HyperparameterError, UsageError
 from rlplay.features import FeatureMap
 from rlplay.making import EnvLike
 from rlplay.models.unsupervised.bases import TileCoding
+from rlplay.policies import policy_table
 from rlplay.probe import Probe
 from rlplay.saving import copy_into
 from rlplay.schedules import scheduled, tabulate
 from rlplay.seeding import stream
 from rlplay.spaces import is_finite
-from rlplay.tabular import epsilon_greedy, epsilon_greedy_probabilities
+from rlplay.tabular import epsilon_greedy, epsilon_greedy_probabilities, sampled
 from rlplay.traces import Traces
 
 Weights = NDArray[np.float64]
@@ -188,15 +189,17 @@ class LinearAgent(Agent):
         w: weights, float64 [F, A].
         size: F, numbers of features, with the constant one.
         width: T, how many are active at a time.
+        finite_actions: whether a Box of actions is refused.
         rng: the state of the exploration's generator.
     """
 
     numbered = False
+    finite_actions: ClassVar[bool] = True
     w: Weights
 
     def __init__(self, env: EnvLike, *, seed: int | None, **hyperparameters: Any) -> None:
         super().__init__(env, seed=seed, **hyperparameters)
-        self.require_active()
+        self.require_active(finite_actions=self.finite_actions)
         self.rng = stream(self.seed, "exploration")
         self._kept: StateArrays = {"exploration": self.rng}
 
@@ -226,13 +229,13 @@ class LinearAgent(Agent):
             self.kept(f"steps/{name}", array)
         return steps
 
-    def new_traces(self, size: int) -> Traces:
-        """No traces yet, for so many weights; saved."""
+    def new_traces(self, size: int, name: str = "traces") -> Traces:
+        """No traces yet, for so many weights; saved under a name."""
         from rlplay.traces import new_traces
 
         traces = new_traces(size)
-        for name, array in traces._asdict().items():
-            self.kept(f"traces/{name}", array)
+        for part, array in traces._asdict().items():
+            self.kept(f"{name}/{part}", array)
         return traces
 
     def action_values(self, observation: Any) -> Weights:
@@ -286,12 +289,67 @@ class LinearAgent(Agent):
             copy_into(name, arrays, target)
 
 
+# Prediction: the value of a policy, from what it or another one does.
+
+
+@in_place
+def policy_row(policy: Weights, x: Active) -> int:
+    """The row of a policy [S, A] in a state that is its own feature; the only row of one that ignores states [1, A]."""
+    return x.number[0] if policy.shape[0] > 1 else 0
+
+
+@in_place
+def act_behaviour(memory: Any, x: Active, progress: float) -> int:
+    """The loop's way to the behaviour, for a memory that begins with w, alpha, gamma, target, behaviour, rng."""
+    return sampled(memory[4], policy_row(memory[4], x), memory[5])
+
+
+@in_place
+def importance(target: Weights, behaviour: Weights, x: Active, a: int) -> float:
+    """ρ = π(a|s) / b(a|s), equation (5.3) for one step."""
+    row = policy_row(target, x)
+    return target[row, a] / behaviour[row, a]
+
+
+class LinearPrediction(LinearAgent):
+    """What agents share that learn the value of a given policy, following it or another one.
+
+    Attributes:
+        target, behaviour: float64 [S, A] where states are numbers, else [1, A].
+    """
+
+    def prepare_prediction(self) -> None:
+        """Weights [F, 1] and both policies: (w, alpha, gamma, target, behaviour, rng)."""
+        given = self.hyperparameters
+        self.target = self.kept("target", self._policy("policy", given["policy"]))
+        behaviour = given["policy"] if given["behaviour"] is None else given["behaviour"]
+        self.behaviour = self.kept("behaviour", self._policy("behaviour", behaviour))
+        if ((self.target > 0) & (self.behaviour == 0)).any():
+            raise HyperparameterError(
+                f"{type(self).__name__}: the behaviour never takes an action that the policy takes",
+                "Give a behaviour with some probability for every action of the policy",
+            )
+        self.w = self.weights("w", 1, float(given.get("initial_value", 0.0)) / self.width)
+        self.memory = (
+            self.w, tabulate(given.get("alpha", 1.0)), float(given["gamma"]), self.target, self.behaviour, self.rng,
+        )  # fmt: skip
+
+    def _policy(self, name: str, policy: Any) -> Weights:
+        states = self.size if self.features is None else 1
+        if np.ndim(policy) == 1 and len(policy) == self._actions.n != states:  # probabilities, in every state
+            policy = np.tile(np.asarray(policy, np.float64), (states, 1))
+        allowed = np.ones((states, self._actions.n), np.bool_)
+        return policy_table(policy, self.env, allowed, type(self).__name__)
+
+    def probe(self, observation: Any) -> Probe:
+        """The policy and its value."""
+        value = self.linear(self.w, observation)[:, 0]
+        rows = np.zeros(len(value), np.int64)
+        if len(self.target) > 1:
+            rows = self.actives(observation).number[:, 0]
+        return Probe(action_probabilities=self.target[rows], value=value)
+
+
 def default_features(space: gym.Space[Any]) -> FeatureMap | None:
     """What linear agents take where no features are given: tiles over vectors, numbers for what is finite (None)."""
     return None if is_finite(space) else FeatureMap(TileCoding())
-
-
-__all__ = [
-    "Active", "LastSteps", "LinearAgent", "act_epsilon_greedy", "default_features", "fade", "learn_row",
-    "learn_traces", "mark_row", "new_last_steps", "trace_product", "update_n_steps", "value_of", "values_of",
-]  # fmt: skip

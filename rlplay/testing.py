@@ -253,26 +253,31 @@ def check_learn_in_parts(agent_id: str, env_id: str, steps: int = 3000, **settin
 _RESUME = """
 import sys
 from rlplay import saving
-agent = saving.load(sys.argv[1])
-agent.learn(int(sys.argv[2]), reset_num_timesteps=False, engine=sys.argv[3])
-agent.save(sys.argv[1])
+for path, engine in zip(sys.argv[2::2], sys.argv[3::2]):
+    agent = saving.load(path)
+    agent.learn(int(sys.argv[1]), reset_num_timesteps=False, engine=engine)
+    agent.save(path)
 """
 
 
 def check_resume_in_new_process(agent_id: str, env_id: str, steps: int = 3000, **settings: Any) -> None:
     """Saved in the middle of an episode and resumed in a new process, a run ends in the same bits, in both drivers."""
-    ways = (("auto", "auto"), ("python", "gymnasium"))
-    for engine, dynamics in ways if not _new(agent_id, env_id, **settings).why_not_compiled() else ways[:1]:
-        env: Any = make(env_id, dynamics=dynamics)  # type: ignore[arg-type]
-        straight = _new(agent_id, env, **settings).learn(2 * _few(steps), engine=engine, schedule_timesteps=_few(steps))  # type: ignore[arg-type]
-        half = _new(agent_id, make(env_id, dynamics=dynamics), **settings).learn(_few(steps), engine=engine)  # type: ignore[arg-type]
-        with tempfile.TemporaryDirectory() as folder:
-            path = half.save(Path(folder) / "half.rlp")
-            command = [sys.executable, "-c", _RESUME, str(path), str(_few(steps)), engine]
-            done = subprocess.run(command, capture_output=True, text=True, env=dict(os.environ), check=False)
-            assert done.returncode == 0, f"{agent_id}: resuming failed\n{done.stderr}"
-            assert "warning" not in done.stderr.lower(), f"{agent_id}: resuming said {done.stderr}"
-            _equal(straight, type(half).load(path), f"a straight and a resumed run ({engine}, {dynamics} dynamics)")
+    ways = [("auto", "auto"), ("python", "gymnasium")]
+    if _new(agent_id, env_id, **settings).why_not_compiled():
+        ways = ways[:1]
+    with tempfile.TemporaryDirectory() as folder:
+        command, few = [sys.executable, "-c", _RESUME, str(_few(steps))], _few(steps)
+        for engine, dynamics in ways:
+            half = _new(agent_id, make(env_id, dynamics=dynamics), **settings).learn(few, engine=engine)  # type: ignore[arg-type]
+            command += [str(half.save(Path(folder) / f"{engine}.rlp")), engine]
+        done = subprocess.run(command, capture_output=True, text=True, env=dict(os.environ), check=False)
+        assert done.returncode == 0, f"{agent_id}: resuming failed\n{done.stderr}"
+        assert "warning" not in done.stderr.lower(), f"{agent_id}: resuming said {done.stderr}"
+        for engine, dynamics in ways:
+            straight = _new(agent_id, make(env_id, dynamics=dynamics), **settings)  # type: ignore[arg-type]
+            straight.learn(2 * few, engine=engine, schedule_timesteps=few)  # type: ignore[arg-type]
+            resumed = type(straight).load(Path(folder) / f"{engine}.rlp")
+            _equal(straight, resumed, f"a straight and a resumed run ({engine}, {dynamics} dynamics)")
 
 
 def check_files_of_other_agents(agent_id: str, env_id: str, steps: int = 3000, **settings: Any) -> None:

@@ -147,7 +147,7 @@ def wait_for(condition, seconds: float = 60.0) -> None:
         time.sleep(0.02)
 
 
-@pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_killed_and_resumed_ends_in_the_same_table(cli, tmp_path, sign):
     (tmp_path / "walks.py").write_text(COIN)
     words = ("--algo", "sarsa", "--env", "walks:Walk", "--env-kwargs", "slow:0.0004", "-n", "6000", "--seed", "3")

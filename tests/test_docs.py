@@ -50,9 +50,9 @@ def test_the_compiled_environment_of_the_readme_is_one_short_file(tmp_path):
     script = (
         "from gymnasium.utils.env_checker import check_env as check; from stable_baselines3.common.env_checker import "
         "check_env; from rlplay import make_vec; from rlplay.compiled.cache import compile_report; from agents import "
-        "Reinforce; from spring import Spring; check(Spring()); check_env(Spring());"
+        "LinearSarsa; from spring import Spring; check(Spring()); check_env(Spring());"
         "assert make_vec('spring:Spring', 8).reset(seed=0)[0].shape == (8, 2);"
-        "Reinforce('spring:Spring', seed=0).learn(2000, engine='compiled');"
+        "LinearSarsa('spring:Spring', features='tile-coding:8,warm_up=100', seed=0).learn(2000, engine='compiled');"
         "print(compile_report()['compiled'])"
     )
     env = {**os.environ, "RLPLAY_CACHE_DIR": str(tmp_path / "cache")}

@@ -81,7 +81,9 @@ def test_samples_follow_their_distribution():
     assert np.std(normal) == pytest.approx(3, abs=0.06)
 
 
-@pytest.mark.parametrize(("env", "steps"), [("CartPole-v1", 5000), ("Pendulum-v1", 1000)])
+@pytest.mark.parametrize(
+    ("env", "steps"), [("CartPole-v1", 5000), pytest.param("Pendulum-v1", 1000, marks=pytest.mark.slow)]
+)
 def test_both_executions_end_in_the_same_weights(env, steps):
     ours = Reinforce(env, batch_size=400, seed=1).learn(steps)
     twin = Reinforce(env, batch_size=400, seed=1, network="torch").learn(steps)

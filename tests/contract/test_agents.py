@@ -19,7 +19,6 @@ CASES = [
     ("q-learning", "MountainCar-v0", 300, {"features": "sklearn/k-means:8,warm_up=50,refit_every=150"}),
     ("sarsa", "FrozenLake-v1", 3000, {}),
     ("sarsa", "Blackjack-v1", 3000, {}),
-    ("sarsa", "CartPole-v1", 3000, {"features": "k-means:16,warm_up=300,refit_every=900"}),
     ("expected-sarsa", "FrozenLake-v1", 3000, {}),
     ("expected-sarsa", "Blackjack-v1", 3000, {}),
     ("epsilon-greedy", "rlplay/Bandit-v0", 1500, {}),
@@ -40,18 +39,14 @@ CASES = [
     ("td-prediction", "rlplay/RandomWalk-v0", 3000, {"alpha": "1/n_0.7"}),
     ("td-prediction", "FrozenLake-v1", 3000, {"n_steps": 3}),
     ("td-prediction", "FrozenLake-v1", 3000, {"lambda_": 0.8, "traces": "dutch"}),
-    ("td-prediction", "CartPole-v1", 2000, {"lambda_": 0.8, "features": "k-means:16,warm_up=300,refit_every=700"}),
     ("td-prediction", "FrozenLake-v1", 2000, {"lambda_": 0.8, "traces": "offline"}),
     ("q-learning", "Taxi-v4", 3000, {"alpha": "1/n_0.7", "epsilon": "1/n_0.5"}),  # action masks from the table
-    ("q-learning", "rlplay/MaximizationBias-v0", 900, {}),  # action masks, no table
     ("double-q-learning", "rlplay/MaximizationBias-v0", 900, {}),
     ("double-q-learning", "FrozenLake-v1", 3000, {}),
     ("double-sarsa", "FrozenLake-v1", 3000, {}),
     ("n-step-sarsa", "FrozenLake-v1", 3000, {}),
     ("n-step-sarsa", "Taxi-v4", 3000, {"method": "q-sigma", "target_epsilon": 0.05, "epsilon": 0.2}),
-    ("n-step-sarsa", "CartPole-v1", 2000, {"n_steps": 3, "features": "k-means:16,warm_up=300,refit_every=700"}),
     ("sarsa-lambda", "FrozenLake-v1", 3000, {}),
-    ("sarsa-lambda", "CartPole-v1", 2000, {"traces": "dutch", "features": "k-means:16,warm_up=300,refit_every=700"}),
     ("watkins-q-lambda", "Taxi-v4", 3000, {}),
     ("differential-sarsa", "rlplay/AccessControl-v0", 3000, {}),
     ("dyna-q", "FrozenLake-v1", 3000, {}),
@@ -67,6 +62,11 @@ CASES = [
     ("ppo", "CartPole-v1", 900, {"n_envs": 3, "n_steps": 50, "batch_size": 30, "n_epochs": 2}),
     ("ppo", "CartPole-v1", 400, {"n_steps": 60, "batch_size": 20, "n_epochs": 2, "network": "torch"}),
     ("a2c", "CartPole-v1", 900, {"n_envs": 3}),
+    ("linear-sarsa", "MountainCar-v0", 3000, {"n_steps": 3}),
+    ("linear-sarsa", "FrozenLake-v1", 2000, {}),
+    ("linear-q-learning", "CartPole-v1", 2000, {"features": "rbf-grid:3,warm_up=300,refit_every=700",
+                                                "intercept": True, "alpha": 0.01}),
+    ("true-online-sarsa-lambda", "MountainCar-v0", 3000, {}),
     ("fitted-q", "CartPole-v1", 600, {"model": "extra-trees:4", "train_freq": 150, "n_iterations": 3}),
     ("fitted-q", "CartPole-v1", 300, {"model": "sklearn/extra-trees:3", "train_freq": 75, "n_iterations": 2,
                                       "n_eval_episodes": 0, "layout": "action as input"}),
@@ -76,13 +76,18 @@ CASES = [
     ("sb3/a2c", "Pendulum-v1", 200, {**SMALL, "normalize": True}),
     ("sb3/dqn", "CartPole-v1", 300, {**REPLAY, "target_update_interval": 50}),
     ("sb3/sac", "Pendulum-v1", 130, REPLAY),
-    ("sb3/td3", "Pendulum-v1", 130, {**REPLAY, "noise_type": "normal"}),
-    ("sb3/ddpg", "Pendulum-v1", 130, {**REPLAY, "noise_type": "ornstein-uhlenbeck", "train_freq": [1, "episode"]}),
 ]  # fmt: skip
 
 
 # What compiles for long: `pytest -m slow`.
 LONG_CASES = [
+    ("sb3/td3", "Pendulum-v1", 130, {**REPLAY, "noise_type": "normal"}),
+    ("sb3/ddpg", "Pendulum-v1", 130, {**REPLAY, "noise_type": "ornstein-uhlenbeck", "train_freq": [1, "episode"]}),
+    ("sarsa", "CartPole-v1", 3000, {"features": "k-means:16,warm_up=300,refit_every=900"}),
+    ("n-step-sarsa", "CartPole-v1", 2000, {"n_steps": 3, "features": "k-means:16,warm_up=300,refit_every=700"}),
+    ("sarsa-lambda", "CartPole-v1", 2000, {"traces": "dutch", "features": "k-means:16,warm_up=300,refit_every=700"}),
+    ("td-prediction", "CartPole-v1", 2000, {"lambda_": 0.8, "features": "k-means:16,warm_up=300,refit_every=700"}),
+    ("q-learning", "rlplay/MaximizationBias-v0", 900, {}),  # action masks, no table
     ("reinforce", "Pendulum-v1", 1000, {"batch_size": 300, "normalize": True}),
     ("reinforce", "FrozenLake-v1", 600, {"batch_size": 100}),
     ("ppo", "CartPole-v1", 900, {"n_envs": 2, "n_steps": 50, "features": "k-means:8,warm_up=200,refit_every=300"}),
@@ -101,7 +106,7 @@ def name_of(case: tuple) -> str:
 
 
 def test_every_agent_has_a_case():
-    assert {case[0] for case in CASES} == set(registry.agent_ids())
+    assert {case[0] for case in CASES + LONG_CASES} == set(registry.agent_ids())
 
 
 @pytest.mark.parametrize("check", agent_checks(), ids=lambda check: check.__name__)

@@ -83,7 +83,11 @@ def test_every_model_of_ours_is_here():
     assert ours == set(OURS)
 
 
-@pytest.mark.parametrize("model_id", OURS)
+# What compiles for long: `pytest -m slow`.
+LONG = ("autoencoder", "cnn-classifier", "encoder-decoder", "gru-autoencoder")
+
+
+@pytest.mark.parametrize("model_id", [pytest.param(i, marks=pytest.mark.slow) if i in LONG else i for i in OURS])
 def test_scikit_learns_contract(model_id):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

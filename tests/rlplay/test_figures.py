@@ -16,7 +16,10 @@ QUICK = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", list(figure_names()))
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.slow) if name == "prioritized-sweeping" else name for name in figure_names()],
+)
 def test_every_figure(name, tmp_path):
     figure = compute(name, untracked, QUICK.get(name, 3))
     assert figure.rows

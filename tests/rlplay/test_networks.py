@@ -78,7 +78,9 @@ def test_forward_and_gradients_equal_torchs(name):
     assert near(ours.tangent(direction), twin.tangent(direction).reshape(-1, grad.shape[-1]), 1e-5)
 
 
-@pytest.mark.parametrize("name", [name for name in NETWORKS if name != "encoder"])  # each kind of layer compiles once
+@pytest.mark.parametrize(
+    "name", ["linear", *(pytest.param(n, marks=pytest.mark.slow) for n in NETWORKS if n not in ("linear", "encoder"))]
+)
 def test_gradients_equal_differences(name):
     """In float64: along a random direction of the parameters, and along one of the inputs."""
     ours, _, x, grad = pair(name, "float64")

@@ -1,0 +1,59 @@
+"""DAgger: let the learner act, ask the teacher what it would have done, and learn from all answers so far.
+
+    for i = 1, 2, ...
+        play  π_i = β_i π* + (1 - β_i) π̂_i,    β_i = p^{i-1}       a choice at each step
+        D ← D ∪ {(S, π*(S))}                    for the states that were visited
+        π̂_{i+1} = classifier (for a Box: regressor) fitted to D
+
+The learner is taught where it goes itself, so errors add up to ε T, not to ε T² as in `agents.behavior_cloning`.
+
+Source: Ross, Gordon & Bagnell 2011, algorithm 3.1. With a tree as the learner: Bastani, Pu & Solar-Lezama 2018 (VIPER),
+without its weights.
+
+Symbols:
+    S  obs  float32 [N, D]    π*(S)  labels  int64 [N], or float32 [N, W] for a Box    π̂  model    p  beta
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from rlplay.hyperparameters import FeaturesLike, Range
+from rlplay.imitation import FITS, FitEvery, ImitationAgent, Imitator, Kept, TeacherLike
+from rlplay.making import EnvLike
+
+
+class DAgger(ImitationAgent):
+    """Data set aggregation with any teacher, by any classifier, or for a Box by any regressor.
+
+    Example:
+        >>> agent = DAgger("CartPole-v1", teacher="follow-the-pole", train_freq=500, seed=0).learn(1000)
+        >>> agent.predict(agent.get_env().reset(seed=0)[0])[0] in (0, 1)
+        True
+    """
+
+    id = "dagger"
+
+    def __init__(
+        self,
+        env: EnvLike,
+        *,
+        teacher: TeacherLike = None,
+        model: Imitator = "decision-tree-classifier",
+        train_freq: FitEvery = 1000,
+        beta: Annotated[float, Range("p: the teacher acts with probability p^i after the i-th fit", 0, 1)] = 0.0,
+        buffer_size: Kept = 100_000,
+        features: FeaturesLike = None,
+        seed: int | None = None,
+    ) -> None:
+        super().__init__(
+            env, seed=seed, teacher=teacher, model=model, train_freq=train_freq, beta=beta, buffer_size=buffer_size,
+            features=features,
+        )  # fmt: skip
+
+    def share(self) -> float:
+        """β_i; the teacher alone acts before the first fit."""
+        return float(self.hyperparameters["beta"]) ** int(self.counts[FITS])
+
+
+__all__ = ["DAgger"]
