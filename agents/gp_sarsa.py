@@ -33,6 +33,7 @@ from numpy.typing import NDArray
 from rlplay import Agent, Probe
 from rlplay.agent import StateArrays
 from rlplay.compiled.pcg64 import random
+from rlplay.features import as_feature_map
 from rlplay.hyperparameters import Discount, Exploration, FeaturesLike, Range
 from rlplay.making import EnvLike
 from rlplay.saving import copy_into
@@ -63,18 +64,20 @@ class GPSarsa(Agent):
         gamma: Discount = 0.99,
         epsilon: Exploration = 0.1,
         confidence: Annotated[float, Range("c: deviations that are added to values when it acts", 0, 100)] = 0.0,
-        length_scale: Annotated[float, Range("l, in deviations of the observations", 0, 1e6, open_low=True)] = 0.5,
+        length_scale: Annotated[float, Range("l, in deviations of the observations", 0, 1e6, open_low=True)] = 1.0,
         signal: Annotated[float, Range("prior variance of a value", 0, 1e12, open_low=True)] = 100.0,
         noise: Annotated[float, Range("σ: deviation of the noise", 0, 1e6, open_low=True)] = 1.0,
         novelty: Annotated[float, Range("ν: what may stay unexplained, as a share of the signal", 0, 1)] = 0.05,
         dictionary_size: Annotated[int, Range("most steps in the dictionary", 1, 5000, integer=True)] = 300,
-        features: FeaturesLike = "standard-scaler:warm_up=200",
+        features: FeaturesLike = None,
         seed: int | None = None,
     ) -> None:
         super().__init__(
             env, seed=seed, gamma=gamma, epsilon=epsilon, confidence=confidence, length_scale=length_scale,
             signal=signal, noise=noise, novelty=novelty, dictionary_size=dictionary_size, features=features,
         )  # fmt: skip
+        if features is None:  # distances mean nothing between metres and radians
+            self.hyperparameters["features"] = as_feature_map("standard-scaler:warm_up=200")
         size, self.n_actions, _ = self.require_vectors(finite_actions=True)
         room = int(dictionary_size)
         self.points, self.actions = np.zeros((room, size)), np.zeros(room, np.int64)

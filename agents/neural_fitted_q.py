@@ -55,7 +55,7 @@ class NeuralFittedQ(BatchAgent):
             Any, Regressor("what learns the values: any regressor with partial_fit")
         ] = "mlp:64,learning_rate_init=0.003",
         gamma: Discount = 0.98,
-        n_iterations: Iterations = 20,
+        n_iterations: Iterations = 40,
         n_epochs: Annotated[int, Range("passes over all transitions an iteration", 1, 10_000, integer=True)] = 10,
         train_freq: TrainFreq = 1000,
         buffer_size: BufferSize = 100_000,

@@ -46,8 +46,8 @@ class FeatureMap:
             agents with tables.
         online: whether later fits go on from the one before by ``partial_fit``, so that nothing moves far.
 
-    A basis without ``bounds`` (TileCoding, FourierBasis, RBFGrid) is laid over the observation space where that has
-    bounds, and is then ready at once; so is what has nothing to fit (``"identity"``: observations as they are).
+    A basis (TileCoding, FourierBasis, RBFGrid) with ``bounds``, or without over an observation space that has bounds, is
+    laid over them as they are and is ready at once; so is what has nothing to fit (``"identity"``: observations as they are).
     """
 
     def __init__(
@@ -497,10 +497,11 @@ def _laid_over(estimator: Any, space: gym.Space[Any]) -> Any:
 
     if _fits_nothing(estimator):
         return clone(estimator).fit(np.zeros((1, VectorView(space, "features").size)))
-    if getattr(estimator, "bounds", 0) is not None or is_fitted(estimator) or not isinstance(space, gym.spaces.Box):
+    if not hasattr(estimator, "bounds") or is_fitted(estimator) or not isinstance(space, gym.spaces.Box):
         return estimator
-    bounds = np.stack([space.low.ravel(), space.high.ravel()]).astype(np.float64)
-    if not (np.isfinite(bounds).all() and (np.abs(bounds) < 1e6).all()):
+    own = estimator.bounds
+    bounds = np.asarray(np.stack([space.low.ravel(), space.high.ravel()]) if own is None else own, np.float64)
+    if own is None and not (np.isfinite(bounds).all() and (np.abs(bounds) < 1e6).all()):
         return estimator
     try:
         return clone(estimator).set_params(bounds=bounds).fit(bounds)
