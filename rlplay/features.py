@@ -46,8 +46,9 @@ class FeatureMap:
             agents with tables.
         online: whether later fits go on from the one before by ``partial_fit``, so that nothing moves far.
 
-    A basis (TileCoding, FourierBasis, RBFGrid) with ``bounds``, or without over an observation space that has bounds, is
-    laid over them as they are and is ready at once; so is what has nothing to fit (``"identity"``: observations as they are).
+    A basis (TileCoding, FourierBasis, RBFGrid) with ``bounds``, or without over an observation space that has bounds,
+    is laid over them as they are and is ready at once; so is what has nothing to fit (``"identity"``: observations as
+    they are).
     """
 
     def __init__(

@@ -21,6 +21,7 @@ from rlplay.distributions import CATEGORICAL, GAUSSIAN
 from rlplay.errors import CheckpointError, HyperparameterError, SpaceError, UsageError
 from rlplay.normaliser import new_normaliser, scale_rewards, see, seen_as
 from rlplay.rollout import generalised_advantages, new_rollout
+from rlplay.testing import differences
 
 SMALL = {"n_envs": 2, "n_steps": 32, "batch_size": 16, "n_epochs": 2}
 
@@ -378,3 +379,19 @@ def test_a_gpu_that_is_not_there():
         pytest.skip("there is one")
     with pytest.raises(UsageError, match="asks for a GPU, and torch sees none"):
         PPO("CartPole-v1", network="torch", device="cuda")
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+@pytest.mark.parametrize("env", ["Pendulum-v1", "picture"])
+def test_on_a_gpu_the_weights_are_those_of_the_processor(env, monkeypatch):
+    """The same rollout and minibatches on both devices; batches go to the GPU whole."""
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)  # else convolutions keep 10 bits of a number
+    made = [Shown(*PICTURE) if env == "picture" else env for _ in range(2)]
+    settings = {"n_steps": 64, "batch_size": 32, "n_epochs": 3, "network": "torch", "seed": 0}
+    here, there = (PPO(m, device=d, **settings).learn(128) for m, d in zip(made, ("cpu", "cuda"), strict=True))
+    for name in ("policy", "value"):
+        mine, other = here.arrays()[f"{name}/parameters"], there.arrays()[f"{name}/parameters"]
+        assert next(getattr(there.memory, name).module.parameters()).is_cuda
+        assert np.abs(mine - other).max() < 2e-4
+    again = rlplay.load(there.save("on-the-gpu")) if env != "picture" else there
+    assert not differences(there, again)
