@@ -34,7 +34,7 @@ from rlplay.agent import Engine
 from rlplay.compiled.cache import in_place
 from rlplay.compiled.loops import Rule
 from rlplay.errors import HyperparameterError
-from rlplay.hyperparameters import Choice, Discount, Exploration, InitialValue, Policy
+from rlplay.hyperparameters import Choice, Discount, Exploration, FeaturesLike, InitialValue, Policy
 from rlplay.making import EnvLike
 from rlplay.policies import policy_table
 from rlplay.schedules import latest, visited
@@ -136,11 +136,12 @@ class OffPolicyMonteCarlo(TableAgent):
         gamma: Discount = 0.99,
         epsilon: Exploration = 0.1,
         initial_value: InitialValue = 0.0,
+        features: FeaturesLike = None,
         seed: int | None = None,
     ) -> None:
         super().__init__(
             env, seed=seed, policy=policy, behaviour=behaviour, importance_sampling=importance_sampling, gamma=gamma,
-            epsilon=epsilon, initial_value=initial_value,
+            epsilon=epsilon, initial_value=initial_value, features=features,
         )  # fmt: skip
         name, control = type(self).__name__, policy is None
         self.q, self.v = self.table("q", initial_value), self.values("v", initial_value)

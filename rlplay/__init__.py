@@ -24,6 +24,9 @@ _HOMES = {
     "EvalCallback": "rlplay.callbacks",
     "Evaluation": "rlplay.evaluation",
     "FeatureMap": "rlplay.features",
+    "FeatureObservation": "rlplay.wrappers",
+    "FeatureVectorObservation": "rlplay.wrappers",
+    "Novelty": "rlplay.exploration",
     "Probe": "rlplay.probe",
     "RlplayError": "rlplay.errors",
     "Transition": "rlplay.transition",
@@ -33,6 +36,7 @@ _HOMES = {
     "load_episode": "rlplay.episode",
     "make": "rlplay.making",
     "make_vec": "rlplay.vector.making",
+    "random_play": "rlplay.wrappers",
     "register": "rlplay.registry",
     "register_model": "rlplay.registry",
 }
@@ -47,6 +51,7 @@ if TYPE_CHECKING:
     from rlplay.errors import RlplayError as RlplayError
     from rlplay.evaluation import Evaluation as Evaluation
     from rlplay.evaluation import evaluate as evaluate
+    from rlplay.exploration import Novelty as Novelty
     from rlplay.features import FeatureMap as FeatureMap
     from rlplay.loop import interact as interact
     from rlplay.making import make as make
@@ -56,6 +61,9 @@ if TYPE_CHECKING:
     from rlplay.saving import load as load
     from rlplay.transition import Transition as Transition
     from rlplay.vector.making import make_vec as make_vec
+    from rlplay.wrappers import FeatureObservation as FeatureObservation
+    from rlplay.wrappers import FeatureVectorObservation as FeatureVectorObservation
+    from rlplay.wrappers import random_play as random_play
 
 
 def __getattr__(name: str) -> Any:

@@ -286,8 +286,8 @@ class Arena:
         for _ in range(_LONGEST_SCORE):
             chosen = values(np.stack(list(running.values()))).argmax(axis=1)
             for i, action in zip(list(running), chosen, strict=True):
-                obs, reward, terminated, truncated, _ = envs[i].step(agent._value(int(action)))
-                returns[i] += float(reward)
+                obs, reward, terminated, truncated, info = envs[i].step(agent._value(int(action)))
+                returns[i] += float(info.get("extrinsic_reward", reward))
                 if terminated or truncated:
                     del running[i]
                 else:

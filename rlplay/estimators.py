@@ -8,6 +8,7 @@ imported: who loads it registers the class first.
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any, NamedTuple
@@ -214,13 +215,14 @@ def parse(text: str, options: tuple[str, ...] = ()) -> tuple[Any, dict[str, Any]
     """
     from inspect import signature
 
-    name, _, rest = text.partition(":")
+    name = re.split("[:,]", text, maxsplit=1)[0]
+    rest, has_first = text[len(name) + 1 :], text[len(name) :].startswith(":")
     cls = model_class(name.strip())
     parameters = list(signature(cls).parameters)
     found: dict[str, Any] = {}
     for place, part in enumerate(p for p in rest.split(",") if p.strip()):
         key, equals, value = part.partition("=")
-        if not equals and place == 0:
+        if not equals and place == 0 and has_first:
             key, value = parameters[0], part
         elif not equals:
             raise UsageError(f"{text!r}: {part!r} is not key=value", f"For example {name}:64,{parameters[-1]}=1")
@@ -354,7 +356,8 @@ def _packed(value: Any, arrays: dict[str, NDArray[Any]], name: str, place: str) 
         return {"scalar": value.item(), "dtype": str(value.dtype)}
     if isinstance(value, np.ndarray) and value.dtype != object:
         arrays[name] = value
-        return {"array": name}
+        # BLAS sums in another order where columns lie together: what is loaded has to lie as what was saved.
+        return {"array": name, "order": "F"} if value.flags.f_contiguous and value.ndim > 1 else {"array": name}
     if (isinstance(value, tuple) and hasattr(value, "_fields")) or isinstance(value, list | tuple):
         parts = [_packed(one, arrays, f"{name}/{i}", place) for i, one in enumerate(value)]
         return {"record": type(value).__name__, "parts": parts} if hasattr(value, "_fields") else {
@@ -381,7 +384,8 @@ def _unpacked(value: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> A
     if "scalar" in value:
         return np.dtype(str(value["dtype"])).type(value["scalar"])
     if "array" in value:
-        return arrays[str(value["array"])]
+        found = arrays[str(value["array"])]
+        return np.asfortranarray(found) if value.get("order") == "F" and not found.flags.f_contiguous else found
     if "record" in value:
         from rlplay.models.kd_tree import KDTree
         from rlplay.models.supervised.trees import Trees

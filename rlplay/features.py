@@ -25,7 +25,8 @@ from rlplay.seeding import generator, stream
 
 Kind = Literal["index", "vector", "active"]
 
-_OPTIONS = ("warm_up", "refit_every", "sample_size", "standardize", "encoding", "online")
+# What text may say of a map beside its estimator's parameters.
+OPTIONS = ("warm_up", "refit_every", "sample_size", "standardize", "encoding", "online")
 
 # Places in the counts of a bound map.
 SEEN, VERSION = range(2)
@@ -433,7 +434,7 @@ class BoundFeatures:
             if not is_fitted(self.estimator):
                 raise HyperparameterError(
                     f"{owner}: the leaves of {_name(last)} can number states once it is fitted",
-                    "Fit it first, for example: tree.fit(*rlplay.random_returns(env, 10_000))",
+                    "Fit it first, say to what random play returned: tree.fit(*rlplay.random_play(env, 10_000))",
                 )
             return int(last.tree_.node_count) if hasattr(last, "tree_") else len(last.trees_.feature)
         if not hasattr(self.estimator, "predict"):
@@ -482,7 +483,7 @@ def as_feature_map(value: Any) -> FeatureMap | None:
         return value
     options: dict[str, Any] = {}
     if isinstance(value, str):
-        value, options = parse(value, _OPTIONS)
+        value, options = parse(value, OPTIONS)
     elif isinstance(value, dict) and "model" in value:
         options = {k: v for k, v in value.items() if k not in ("model", "params")}
         value = build({k: v for k, v in value.items() if k in ("model", "params")})

@@ -103,7 +103,7 @@ def take_step(env: gym.Env[Any, Any], position: Position, action: Any, check: Ob
         reward = _check_reward(env, reward, position)
     next_obs = check(next_obs, position)
     position.length += 1
-    position.episode_return += reward
+    position.episode_return += info.get("extrinsic_reward", reward)  # without a bonus
     if position.actions is not None:
         if position.length <= LONGEST_RECORD:
             position.actions.append(action)

@@ -65,7 +65,7 @@ def reference(env: gym.Env[Any, Any]) -> EnvReference:
 
 
 def make(
-    env: EnvLike, *, dynamics: DynamicsChoice = "auto", render_mode: str | None = None, **kwargs: Any
+    env: EnvLike, *, dynamics: DynamicsChoice = "auto", render_mode: str | None = None, bonus: Any = None, **kwargs: Any
 ) -> gym.Env[Any, Any]:
     """Make an environment.
 
@@ -77,6 +77,7 @@ def make(
             where what it gives agrees with what the environment does. Environments that are rendered run their own
             dynamics.
         render_mode: as in ``gymnasium.make``.
+        bonus: a bonus in the rewards for what is new, see `rlplay.exploration`.
         kwargs: arguments of the environment, and ``max_episode_steps``.
 
     Raises:
@@ -84,6 +85,13 @@ def make(
         UsageError: the environment cannot be made with these arguments.
         SpaceError: native dynamics were asked for and the environment has no table.
     """
+    if bonus is not None:
+        from rlplay.exploration import Novelty
+
+        plain = make(env, dynamics=dynamics, render_mode=render_mode, **kwargs)
+        wrapped, ref = Novelty(plain, bonus), reference(plain)
+        _references[wrapped] = replace(ref, kwargs={**ref.kwargs, **_json_kwargs({"bonus": bonus})})
+        return wrapped
     if isinstance(env, gym.Env):
         if kwargs or dynamics == "native" or render_mode not in (None, env.render_mode):
             raise UsageError(

@@ -95,6 +95,13 @@ def seen_as(normaliser: Normaliser, row: NDArray[np.float32], out: NDArray[np.fl
 
 
 @in_place
+def rows_seen_as(normaliser: Normaliser, rows: NDArray[np.float32]) -> None:
+    """Observations [B, D] as the networks see them, in place."""
+    for i in range(rows.shape[0]):
+        seen_as(normaliser, rows[i], rows[i])
+
+
+@in_place
 def scale_rewards(normaliser: Normaliser, rewards: NDArray[np.float64], ends: NDArray[np.bool_]) -> None:
     """Take a step's rewards [N] into the moments of the returns, and scale them in place."""
     if normaliser.settings[NORM_REWARD] == 0.0:

@@ -29,7 +29,7 @@ from rlplay.loop import Lane, ObservationCheck, Position, begin_episode, take_st
 from rlplay.making import EnvLike, reference, remake
 from rlplay.networks.layers import ACTIVATIONS
 from rlplay.networks.optimisers import new_optimiser
-from rlplay.normaliser import NORM_OBS, new_normaliser, see
+from rlplay.normaliser import NORM_OBS, new_normaliser, rows_seen_as, see
 from rlplay.observations import VectorView
 from rlplay.policy_networks import new_networks, options
 from rlplay.probe import Probe
@@ -411,10 +411,8 @@ class OnPolicyAgent(Agent):
         """One observation or a batch as the networks see it, float32 [B, D]."""
         if self.features is not None:
             return self.features.vectors(observation)
-        rows = np.ascontiguousarray(self._view.rows(observation), np.float32)
-        if self.memory.normaliser.settings[NORM_OBS]:
-            for row in rows:
-                self._iteration.look(self.memory, row.copy(), row)
+        rows = np.array(self._view.rows(observation), np.float32, order="C")  # a copy
+        rows_seen_as(self.memory.normaliser, rows)
         return rows
 
     def probe(self, observation: Any) -> Probe:

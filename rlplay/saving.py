@@ -45,6 +45,13 @@ def reference_of(agent: Agent) -> EnvReference:
     return reference(agent.env)
 
 
+def novelty_of(env: gym.Env[Any, Any]) -> Any:
+    """The bonus around an environment, if it has one; see `rlplay.exploration`."""
+    from rlplay.exploration import novelty_of
+
+    return novelty_of(env)
+
+
 def pack(agent: Agent) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """The manifest and arrays of an agent."""
     ref = reference_of(agent)
@@ -85,6 +92,9 @@ def _pack_lane(agent: Agent, lane: Lane, arrays: dict[str, NDArray[Any]], prefix
     arrays[f"{prefix}/seeds"] = lane.seeds
     if running and isinstance(lane.env, TableEnv | NativeEnv):
         arrays.update({f"{prefix}/env/{name}": array for name, array in lane.env.standing().items()})
+    bonus = novelty_of(lane.env)
+    if bonus is not None:
+        packed["bonus"] = bonus.pack(arrays, f"{prefix}/bonus")
     if running and position.actions is not None:
         actions = agent.action_space.to_jsonable(position.actions)
         try:
@@ -152,6 +162,9 @@ def _rebuild(cls: type[A], content: checkpoint.Checkpoint, env: EnvLike | None) 
         copy_into("seeds", own, lane.seeds)
         if saved["running"] and stood:
             stood = _stand(agent, lane, saved, own)
+        bonus = novelty_of(lane.env)
+        if bonus is not None and "bonus" in saved:  # after the replay, which taught it again
+            bonus.unpack(saved["bonus"], arrays, f"run/{i}/bonus")
     if not stood:
         agent.give_up_episode()
     return agent
