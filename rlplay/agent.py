@@ -114,9 +114,33 @@ class Agent(ABC):
     def regions(self, batch: NDArray[Any]) -> tuple[NDArray[np.int64], str]:
         """What the agent puts together, for pictures: a number for each of the observations [B], and what it counts."""
         features = self.features
-        if features is not None and features.ready and hasattr(features.estimator, "predict"):
-            return features.indices(batch), f"clusters of {type(final_step(features.estimator)).__name__}"
+        if (
+            features is not None
+            and features.ready
+            and any(hasattr(features.estimator, n) for n in ("predict", "apply"))
+        ):
+            last = final_step(features.estimator)
+            words = "leaves" if hasattr(last, "apply") else "tiles" if hasattr(last, "n_tilings") else "clusters"
+            return features.regions(batch), f"{words} of {type(last).__name__}"
         return np.full(len(batch), -1), ""
+
+    def sharing(self, batch: NDArray[Any], observation: Any) -> NDArray[np.float64] | None:
+        """How much of what is learned at an observation counts at others too, [B]: x(s) · x(s') / x(s) · x(s).
+
+        1 where all features are shared, 0 where none is; None for an agent without features.
+        """
+        features = self.features
+        if features is None or not features.ready:
+            return None
+        if features.kind == "index":
+            return (features.indices(batch) == features.index(observation)).astype(np.float64)
+        if features.kind == "vector":
+            here, there = features.vectors(observation).astype(np.float64)[0], features.vectors(batch)
+            return there @ here / max(float(here @ here), 1e-12)
+        here, (number, value) = np.zeros(features.size), features.actives(batch)
+        one = features.active(observation)
+        np.add.at(here, one.number, one.value)
+        return (here[number] * value).sum(axis=1) / max(float(here @ here), 1e-12)
 
     def seen(self) -> NDArray[np.float32] | None:
         """Observations that the agent has kept, float32 [N, D], to tell where they lie; None where it keeps none."""

@@ -170,6 +170,7 @@ class BoundFeatures:
             1 if self._labels else int(getattr(estimator, "n_tilings", 0)) or self.size - self.intercept
         )
         self._checked = 0  # observations at the last look for a drift
+        self.moved_from: NDArray[np.float64] | None = None  # where each centre's nearest lay before the last refit
         if fitted or laid:
             self.counts[VERSION], self.warm_up = 1, 0
             self.adopt(self.estimator)
@@ -248,6 +249,7 @@ class BoundFeatures:
             else:
                 moved = [self._centres(old, before) * self.scale + self.shift, self._centres(new, data) * scale + shift]
                 carried = _nearest_old(*((centres - shift) / scale for centres in moved))
+                self.moved_from = moved[0][carried]
         self.counts[VERSION] += 1
         self.shift[:], self.scale[:] = shift, scale
         self.adopt(new)
@@ -387,6 +389,21 @@ class BoundFeatures:
         """The clusters of a batch of observations, int64 [B]."""
         x = (self.view.rows(batch).astype(np.float64) - self.shift) / self.scale
         return self._label(self.estimator, x) if self.ready else np.zeros(len(x), np.int64)
+
+    def regions(self, batch: Any) -> NDArray[np.int64]:
+        """What pictures outline, of a batch [B]: clusters, leaves, or the tiles of the first of several grids."""
+        last = final_step(self.estimator)
+        if self.kind != "index" and hasattr(last, "n_tilings"):
+            x = (self.view.rows(batch).astype(np.float64) - self.shift) / self.scale
+            return np.asarray(last.active(x)[:, 0], np.int64)
+        return self.indices(batch)
+
+    def centres(self) -> NDArray[np.float64] | None:
+        """Where the clusters lie, in the numbers of observations, [K, D]; None for what has no centres."""
+        last = final_step(self.estimator)
+        if last is not self.estimator or not hasattr(last, "cluster_centers_"):
+            return None
+        return np.asarray(last.cluster_centers_, np.float64) * self.scale + self.shift
 
     def vectors(self, batch: Any) -> NDArray[np.float32]:
         """The features of a batch of observations, float32 [B, F]."""

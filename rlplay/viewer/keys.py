@@ -33,7 +33,7 @@ def intent_of(event: pygame.event.Event) -> str | None:
         return "next" if shift else "reset"
     by_character = {
         " ": "pause", "+": "faster", "=": "faster", "-": "slower", "0": "normal", "e": "explore", "s": "screenshot",
-        "v": "record", "?": "help", "q": "quit", "[": "slice back", "]": "slice",
+        "v": "record", "?": "help", "q": "quit", "[": "slice back", "]": "slice", "l": "layer",
     }  # fmt: skip
     return by_character.get(typed)
 

@@ -8,6 +8,7 @@ from functools import cache
 
 import numpy as np
 import pygame
+from numpy.typing import NDArray
 
 from rlplay.making import reference
 from rlplay.probe import Probe
@@ -16,7 +17,7 @@ from rlplay.viewer import drawing as d
 from rlplay.viewer.layout import Rect, layout
 from rlplay.viewer.maps import ValueMap, value_map
 from rlplay.viewer.session import Session
-from rlplay.viewer.slices import Slicer, can_be_sliced, dimension_pairs
+from rlplay.viewer.slices import LAYERS, Slicer, can_be_sliced
 from rlplay.viewer.state import HELP, ViewState, speed_text
 from rlplay.viewer.trees import draw_tree
 
@@ -158,7 +159,11 @@ def _step(surface: pygame.Surface, rect: Rect, session: Session, probe: Probe | 
     features = session.agent.features if session.agent is not None else None
     if features is not None and features.ready and session.observation is not None:
         if features.kind == "index":
-            lines.append(f"sees cluster {features.index(session.observation)} of {features.size}")
+            lines.append(f"sees state {features.index(session.observation)} of {features.size}")
+        elif features.kind == "active":
+            active = features.active(session.observation)
+            few = f": {', '.join(map(str, active.number))}" if len(active.number) <= 16 else ""
+            lines.append(f"sees {len(active.number)} of {features.size:,} features{few}")
         else:
             lines.append(f"sees features {_brief(features.vector(session.observation))}")
     if session.mode == "learn" and agent is not None and (equation := _equation(type(agent))):
@@ -242,30 +247,50 @@ def _map(surface: pygame.Surface, rect: Rect, session: Session, state: ViewState
 
 
 def _slice(surface: pygame.Surface, rect: Rect, session: Session, state: ViewState) -> None:
-    """Two dimensions of a vector state space: values as colours, regions outlined, and where the agent stands."""
+    """Two directions of a vector state space: a layer as colours, regions outlined, and where the agent stands."""
     assert session.agent is not None
-    pairs = dimension_pairs(session.env)
-    dimensions = pairs[state.slice % len(pairs)]
-    found = _slicer.slice(session.agent, session.env, session.observation, dimensions)
+    layer = LAYERS[state.layer % len(LAYERS)]
+    found = _slicer.slice(session.agent, session.env, session.observation, state.slice, layer)
     if found is None:
         box = d.panel(surface, rect, "values over the state space")
         d.text(surface, "the agent has no values yet", (box.x, box.y), 18, d.DIM)
         return
     low, high = float(found.values.min()), float(found.values.max())
     note = f"{d.short(low)} to {d.short(high)}" + (f", {found.regions_are}" if found.regions_are else "")
-    box = d.panel(surface, rect, "values over the state space", note)
-    d.text(surface, f"across: {found.names[0]}", (box.centerx, box.bottom + 4), 17, d.DIM, "midbottom")
-    d.text(surface, f"up: {found.names[1]}", (box.x, box.y - 2), 17, d.DIM)
+    box = d.panel(surface, rect, found.shows, note)
+    names = found.plane.names
+    d.text(surface, f"across: {names[0]}", (box.centerx, box.bottom + 4), 17, d.DIM, "midbottom")
+    d.text(surface, f"up: {names[1]}", (box.x, box.y - 2), 17, d.DIM)
     picture = pygame.Rect(box.x, box.y + 14, box.width, box.height - 28)
-    d.heat(surface, picture, found.values, found.regions, found.best)
+    plain = np.full_like(found.best, -1)
+    d.heat(surface, picture, found.values, found.regions, found.best if layer == "values" else plain)
+    if found.centres is not None:
+        _centres(surface, picture, *found.centres)
     d.text(surface, d.short(found.low[0]), (picture.x, box.bottom + 4), 16, d.DIM, "bottomleft")
     d.text(surface, d.short(found.high[0]), (picture.right, box.bottom + 4), 16, d.DIM, "bottomright")
     vertical = f"{d.short(found.low[1])} to {d.short(found.high[1])}"
     d.text(surface, vertical, (picture.right, box.y - 2), 16, d.DIM, "topright")
-    x, y = found.place(session.observation, dimensions)
+    x, y = found.place(session.observation)
     center = (round(picture.x + x * (picture.width - 1)), round(picture.bottom - 1 - y * (picture.height - 1)))
     pygame.draw.circle(surface, d.BACKGROUND, center, 7)
     pygame.draw.circle(surface, (255, 255, 255), center, 5)
+
+
+def _centres(
+    surface: pygame.Surface, picture: pygame.Rect, now: NDArray[np.float64], before: NDArray[np.float64]
+) -> None:
+    """Where clusters lie, and a line from where they lay before the last refit."""
+    clip = surface.get_clip()
+    surface.set_clip(picture)
+    for here, there in zip(now, before, strict=True):
+        ends = [
+            (round(picture.x + x * picture.width), round(picture.bottom - y * picture.height)) for x, y in (there, here)
+        ]
+        if ends[0] != ends[1]:
+            pygame.draw.line(surface, (24, 27, 35), ends[0], ends[1], 2)
+        pygame.draw.circle(surface, (24, 27, 35), ends[1], 3)
+        pygame.draw.circle(surface, (225, 228, 238), ends[1], 2)
+    surface.set_clip(clip)
 
 
 def _draw_map(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
@@ -21,35 +21,70 @@ _CELLS = 40  # a side
 _WIDE = 100.0  # a bound beyond which a space does not say where its values lie
 
 
+LAYERS = ("values", "receptive field", "visits")
+
+
+class Plane:
+    """Two directions through the state space, with coordinates across and up.
+
+    Args:
+        names: of the directions.
+        mean: where the coordinates are 0, [D].
+        scale: of each number, [D].
+        directions: unit vectors in scaled numbers, [2, D].
+    """
+
+    def __init__(
+        self, names: tuple[str, str], mean: NDArray[Any], scale: NDArray[Any], directions: NDArray[Any]
+    ) -> None:
+        self.names, self._mean, self._scale, self._directions = names, mean, scale, directions
+
+    def coordinates(self, x: NDArray[Any]) -> NDArray[np.float64]:
+        """Of states [N, D], [N, 2]."""
+        return ((x - self._mean) / self._scale) @ self._directions.T
+
+    def through(self, observation: NDArray[Any], across: NDArray[Any], up: NDArray[Any]) -> NDArray[np.float64]:
+        """The states with these coordinates [N] that are otherwise like an observation [D], [N, D]."""
+        here = self.coordinates(observation[None])[0]
+        steps = np.column_stack([across - here[0], up - here[1]]) @ self._directions
+        return observation + steps * self._scale
+
+
 @dataclass(frozen=True)
 class StateSlice:
-    """Values over two dimensions of the state space; rows run upwards.
+    """Values over two directions of the state space; rows run upwards.
 
     Attributes:
-        values: value of each point, float64 [R, C].
+        values: value of each point, or what another layer shows, float64 [R, C].
         best: best action at each point, -1 where the agent does not say, int64 [R, C].
-        regions: what the agent puts together (clusters, leaves), -1 for nothing, int64 [R, C].
+        regions: what the agent puts together (clusters, leaves, tiles), -1 for nothing, int64 [R, C].
         regions_are: what the regions are, in words; empty where there are none.
-        names: the two dimensions, across and up.
+        shows: what ``values`` are, in words.
+        plane: the two directions.
         low: smallest value of each, [2].
         high: largest value of each, [2].
+        centres: where clusters lie, as shares of width and height, [K, 2], and where they lay before the last refit.
     """
 
     values: NDArray[np.float64]
     best: NDArray[np.int64]
     regions: NDArray[np.int64]
     regions_are: str
-    names: tuple[str, str]
+    shows: str
+    plane: Plane
     low: tuple[float, float]
     high: tuple[float, float]
+    centres: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
 
-    def place(self, observation: Any, dimensions: tuple[int, int]) -> tuple[float, float]:
+    def place(self, observation: Any) -> tuple[float, float]:
         """Where an observation lies, as shares of the width and height; within the picture."""
-        x = np.ravel(observation)
-        shares = [
-            (float(x[d]) - low) / (high - low) for d, low, high in zip(dimensions, self.low, self.high, strict=True)
-        ]
-        return min(max(shares[0], 0.0), 1.0), min(max(shares[1], 0.0), 1.0)
+        share = self.shares(np.ravel(observation)[None].astype(np.float64)).clip(0.0, 1.0)[0]
+        return float(share[0]), float(share[1])
+
+    def shares(self, x: NDArray[Any]) -> NDArray[np.float64]:
+        """Where states [N, D] lie, [N, 2]."""
+        low, high = np.array(self.low), np.array(self.high)
+        return (self.plane.coordinates(x) - low) / (high - low)
 
 
 def dimension_names(env: gym.Env[Any, Any]) -> list[str]:
@@ -59,11 +94,25 @@ def dimension_names(env: gym.Env[Any, Any]) -> list[str]:
     return list(named) if named else [f"s[{i}]" for i in range(int(np.prod(shape)))]
 
 
-def dimension_pairs(env: gym.Env[Any, Any]) -> list[tuple[int, int]]:
-    """All pairs of dimensions, the one that tells most (by the plug-ins) first."""
-    pairs = list(itertools.combinations(range(len(dimension_names(env))), 2))
+def planes(agent: Agent, env: gym.Env[Any, Any]) -> list[Plane]:
+    """All pairs of numbers, the one that tells most (by the plug-ins) first; last the plane of two principal axes."""
+    names = dimension_names(env)
+    pairs = list(itertools.combinations(range(len(names)), 2))
     first = registry.recipes("FIRST_SLICE").get(reference(env).id)
-    return sorted(pairs, key=lambda pair: pair != first) if first else pairs
+    pairs = sorted(pairs, key=lambda pair: pair != first) if first else pairs
+    unit, d = np.eye(len(names)), len(names)
+    found = [Plane((names[i], names[j]), np.zeros(d), np.ones(d), unit[[i, j]]) for i, j in pairs]
+    seen = agent.seen()
+    if d > 2 and seen is not None and len(seen) > 10:
+        from rlplay.models.unsupervised import PCA
+
+        mean, spread = seen.mean(axis=0).astype(np.float64), seen.std(axis=0).astype(np.float64)
+        spread = np.where(spread > 0, spread, 1.0)
+        axes = PCA(2).fit((seen.astype(np.float64) - mean) / spread)
+        shares = axes.explained_variance_ratio_
+        words = tuple(f"axis {k + 1} ({shares[k]:.0%} of the variance)" for k in range(2))
+        found.append(Plane((words[0], words[1]), mean, spread, axes.components_))
+    return found
 
 
 def can_be_sliced(env: gym.Env[Any, Any]) -> bool:
@@ -82,50 +131,75 @@ class Slicer:
     def __init__(self, seconds: float = 0.2) -> None:
         self.seconds = seconds
         self._env_id, self._computed = 0, 0.0
-        self._key: tuple[tuple[int, int], int] | None = None
+        self._key: tuple[int, str, int] | None = None
         self._low = self._high = np.zeros(0)
         self._last: StateSlice | None = None
+        self._planes: list[Plane] = []
 
     def slice(
-        self, agent: Agent, env: gym.Env[Any, Any], observation: Any, dimensions: tuple[int, int]
+        self, agent: Agent, env: gym.Env[Any, Any], observation: Any, number: int, layer: str = "values"
     ) -> StateSlice | None:
-        """The slice through an observation; None where the agent has neither values nor preferences."""
+        """The slice through an observation, the ``number``-th plane; None where the agent has no values."""
         if self._env_id != id(env):
-            self._env_id, self._last = id(env), None
+            self._env_id, self._last, self._planes = id(env), None, planes(agent, env)
             self._low, self._high = _bounds(agent, env, np.ravel(observation))
         self._low, self._high = np.minimum(self._low, observation), np.maximum(self._high, observation)
-        key, now = (dimensions, id(agent)), time.monotonic()
+        key, now = (number, layer, id(agent)), time.monotonic()
         if self._last is None or key != self._key or now - self._computed >= self.seconds:
-            self._last = self._compute(agent, env, np.array(observation), dimensions)
+            if key != self._key:
+                self._planes = planes(agent, env)
+            plane = self._planes[number % len(self._planes)]
+            self._last = self._compute(agent, np.array(observation), plane, layer)
             self._key, self._computed = key, time.monotonic()
         return self._last
 
-    def _compute(
-        self, agent: Agent, env: gym.Env[Any, Any], observation: NDArray[Any], dimensions: tuple[int, int]
-    ) -> StateSlice | None:
-        i, j = dimensions
-        margin = 0.04 * (self._high - self._low) + 1e-6
-        low, high = self._low - margin, self._high + margin
-        points = np.tile(observation, (_CELLS * _CELLS, 1))
+    def _compute(self, agent: Agent, observation: NDArray[Any], plane: Plane, layer: str) -> StateSlice | None:
+        seen = agent.seen()
+        if seen is not None and len(seen) > 10:
+            around = plane.coordinates(np.concatenate([seen, observation[None]]).astype(np.float64))
+            low, high = np.quantile(around, [0.005, 0.995], axis=0)
+            here = plane.coordinates(observation[None])[0]
+            low, high = np.minimum(low, here), np.maximum(high, here)
+        else:
+            corners = plane.coordinates(np.stack([self._low, self._high]).astype(np.float64))
+            low, high = corners.min(axis=0), corners.max(axis=0)
+        margin = 0.04 * (high - low) + 1e-6
+        low, high = low - margin, high + margin
         up, across = np.meshgrid(
-            np.linspace(low[j], high[j], _CELLS), np.linspace(low[i], high[i], _CELLS), indexing="ij"
+            np.linspace(low[1], high[1], _CELLS), np.linspace(low[0], high[0], _CELLS), indexing="ij"
         )
-        points[:, i], points[:, j] = across.ravel(), up.ravel()
+        points = plane.through(observation.astype(np.float64), across.ravel(), up.ravel()).astype(observation.dtype)
         probe, shape = agent.probe(points), (_CELLS, _CELLS)
         scores = probe.action_values if probe.action_values is not None else probe.action_probabilities
-        if probe.value is not None:
-            values = probe.value
-        elif scores is not None:
+        values, shows = None, "values over the state space"
+        if layer == "receptive field":
+            values, shows = agent.sharing(points, observation), "where what is learned here counts too"
+        elif layer == "visits" and seen is not None:
+            values, shows = _visits(plane.coordinates(seen.astype(np.float64)), low, high), "where it was (logarithm)"
+        if values is None:
+            values, shows = probe.value, "values over the state space"
+        if values is None and scores is not None:
             values = scores.max(axis=1)
-        else:
+        if values is None:
             return None
         best = scores.argmax(axis=1) if scores is not None else np.full(len(points), -1)
         regions, words = agent.regions(points)
-        names = dimension_names(env)
-        return StateSlice(
-            values.reshape(shape), best.reshape(shape), regions.reshape(shape), words, (names[i], names[j]),
-            (float(low[i]), float(low[j])), (float(high[i]), float(high[j])),
+        found = StateSlice(
+            values.reshape(shape), best.reshape(shape), regions.reshape(shape), words, shows, plane,
+            (float(low[0]), float(low[1])), (float(high[0]), float(high[1])),
         )  # fmt: skip
+        centres = agent.features.centres() if agent.features is not None and agent.features.ready else None
+        if centres is None or agent.features is None:
+            return found
+        before = agent.features.moved_from
+        return replace(found, centres=(found.shares(centres), found.shares(centres if before is None else before)))
+
+
+def _visits(places: NDArray[np.float64], low: NDArray[Any], high: NDArray[Any]) -> NDArray[np.float64]:
+    """How often each cell was visited, as log(1 + n), rows upwards, [R C]."""
+    edges = [np.linspace(low[k], high[k], _CELLS + 1) for k in (1, 0)]
+    counts, _, _ = np.histogram2d(places[:, 1], places[:, 0], bins=edges)
+    return np.log1p(counts).ravel()
 
 
 def _bounds(agent: Agent, env: gym.Env[Any, Any], observation: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:

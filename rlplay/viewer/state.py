@@ -19,6 +19,7 @@ HELP = {
     "next": ("shift r", "next episode"),
     "explore": ("e", "greedy, or as it explores"),
     "slice": ("[ ]", "other dimensions of the map"),
+    "layer": ("l", "values, receptive field, visits"),
     "screenshot": ("s", "save a screenshot"),
     "record": ("v", "record on, off"),
     "help": ("?", "help"),
@@ -36,6 +37,7 @@ class ViewState:
         deterministic: whether the agent takes its best action.
         recording: whether frames are recorded.
         slice: which pair of dimensions the map of a vector state space shows, counted on and on.
+        layer: which layer the map shows, counted on and on.
         help: whether the help is shown.
         quit: whether the window closes.
         touched: whether the speed was chosen by hand.
@@ -47,6 +49,7 @@ class ViewState:
     deterministic: bool = True
     recording: bool = False
     slice: int = 0
+    layer: int = 0
     help: bool = False
     quit: bool = False
     touched: bool = False
@@ -74,6 +77,8 @@ def reduce(state: ViewState, intent: str) -> ViewState:
         return replace(state, requests=(*state.requests, intent))
     if intent in ("slice", "slice back"):
         return replace(state, slice=state.slice + (1 if intent == "slice" else -1))
+    if intent == "layer":
+        return replace(state, layer=state.layer + 1)
     if intent == "explore":
         return replace(state, deterministic=not state.deterministic)
     if intent == "record":

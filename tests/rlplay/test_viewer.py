@@ -308,24 +308,62 @@ def test_following_takes_over_new_weights(tmp_path):
 
 def test_a_slice_of_a_vector_state_space_shows_values_regions_and_the_state():
     from rlplay.models.unsupervised import KMeans
-    from rlplay.viewer.slices import Slicer, can_be_sliced, dimension_pairs
+    from rlplay.viewer.slices import Slicer, can_be_sliced, planes
 
     agent = QLearning("CartPole-v1", features=KMeans(6), alpha=0.5, seed=0).learn(4000)
     env = make("CartPole-v1", render_mode="rgb_array")
     assert can_be_sliced(env)
     assert not can_be_sliced(make("FrozenLake-v1"))
-    assert dimension_pairs(env)[0] == (2, 3)  # pole angle and velocity tell most
-    assert len(dimension_pairs(env)) == 6
+    found = planes(agent, env)
+    assert len(found) == 7  # six pairs, and the principal axes
+    assert found[0].names == ("pole angle", "pole velocity")  # they tell most
+    assert "of the variance" in found[-1].names[0]
     obs = np.array([0.0, 0.0, 0.05, -0.2], np.float32)
-    found = Slicer().slice(agent, env, obs, (2, 3))
-    assert found.names == ("pole angle", "pole velocity")
-    x, y = found.place(obs, (2, 3))
-    cell = round(y * 39), round(x * 39)
-    around = found.regions[cell[0] - 1 : cell[0] + 2, cell[1] - 1 : cell[1] + 2]  # a cell is not quite its state
-    assert agent.features.index(obs) in around
-    by_region = {int(r): set(found.values[found.regions == r].tolist()) for r in np.unique(found.regions)}
-    assert all(len(values) == 1 for values in by_region.values())  # a cluster has one value
-    assert found.regions_are == "clusters of KMeans"
+    for number in (0, 6):
+        seen = Slicer().slice(agent, env, obs, number)
+        x, y = seen.place(obs)
+        cell = round(y * 39), round(x * 39)
+        around = seen.regions[cell[0] - 1 : cell[0] + 2, cell[1] - 1 : cell[1] + 2]  # a cell is not quite its state
+        assert agent.features.index(obs) in around
+        by_region = {int(r): set(seen.values[seen.regions == r].tolist()) for r in np.unique(seen.regions)}
+        assert all(len(values) == 1 for values in by_region.values())  # a cluster has one value
+        assert seen.regions_are == "clusters of KMeans"
+        assert len(seen.centres[0]) == 6
+
+
+def test_a_plane_goes_through_the_observation():
+    from rlplay.viewer.slices import Plane
+
+    plane = Plane(
+        ("a", "b"), np.array([1.0, 2.0, 3.0]), np.array([1.0, 2.0, 4.0]), np.array([[0.6, 0.8, 0], [0.8, -0.6, 0]])
+    )
+    obs = np.array([0.5, -1.0, 2.0])
+    u, w = plane.coordinates(obs[None])[0]
+    assert np.allclose(plane.through(obs, np.array([u]), np.array([w])), obs)
+    moved = plane.through(obs, np.array([u + 2.0]), np.array([w - 1.0]))
+    assert np.allclose(plane.coordinates(moved), [[u + 2.0, w - 1.0]])
+    assert moved[0, 2] == obs[2]  # what lies off the plane stays
+
+
+def test_the_receptive_field_and_the_visits_are_layers():
+    from agents import LinearSarsa
+    from rlplay.viewer.slices import Slicer
+
+    agent = LinearSarsa("MountainCar-v0", gamma=1.0, epsilon=0.0, seed=0).learn(20_000)
+    env, obs = make("MountainCar-v0", render_mode="rgb_array"), np.array([-0.5, 0.0], np.float32)
+    field = Slicer().slice(agent, env, obs, 0, "receptive field")
+    assert field.values.max() == pytest.approx(1.0)
+    assert set(np.round(field.values * 8).astype(int).ravel()) == set(range(9))  # shared tiles of eight
+    visits = Slicer().slice(agent, env, obs, 0, "visits")
+    assert 1000 < np.expm1(visits.values).sum() <= len(agent.seen())
+    assert field.regions_are == "tiles of TileCoding"
+    before = agent.action_values(obs)[0, 1]
+    agent.rule.learn(agent.memory, agent.active(obs), 1, 1.0, agent.active(obs), 1, True, False, 0.0)
+    gained = agent.action_values(obs)[0, 1] - before  # what is learned here
+    near = np.array([-0.45, 0.01], np.float32)
+    share = agent.sharing(near[None], obs)[0]
+    other = LinearSarsa("MountainCar-v0", gamma=1.0, epsilon=0.0, seed=0).learn(20_000)
+    assert agent.action_values(near)[0, 1] - other.action_values(near)[0, 1] == pytest.approx(share * gained)
 
 
 def test_the_window_paints_the_slice_and_the_keys_turn_it():
@@ -336,11 +374,11 @@ def test_the_window_paints_the_slice_and_the_keys_turn_it():
     session.step()
     surface, pictures = pygame.Surface((1280, 720)), []
     place = layout(1280, 720)["map"]
-    for state in (ViewState(), reduce(ViewState(), "slice")):
+    for state in (ViewState(), reduce(ViewState(), "slice"), reduce(ViewState(), "layer")):
         panels.draw(surface, session, state)
         part = surface.subsurface((place.x, place.y, place.width, place.height))
         pictures.append(pygame.image.tobytes(part, "RGB"))
-    assert pictures[0] != pictures[1]
+    assert pictures[0] != pictures[1] != pictures[2]
     assert len({pictures[0][i : i + 3] for i in range(0, len(pictures[0]), 3)}) > 40  # a range of colours
     assert reduce(reduce(ViewState(), "slice"), "slice back").slice == 0
 
