@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rlplay.compiled.cache import as_these, compiled, in_place
+from rlplay.compiled.cache import as_these, compiled, in_place, written_out
 from rlplay.compiled.loops import Dynamics
 from rlplay.compiled.native import NativeDynamics, World, vector_dynamics
 from rlplay.compiled.table import TableArrays
@@ -51,7 +51,7 @@ def mapped_dynamics(native: NativeDynamics, row: Callable[..., Any], numbered: b
     inner_reset, inner_step, inner_settle = inner.reset, inner.step, inner.settle
     joined = as_these(row, inner_reset, inner_step)
 
-    @joined
+    @written_out
     def look(mapped: Mapped, obs: NDArray[np.float32]) -> None:
         for i in range(obs.shape[0]):
             mapped.point[i] = (obs[i] - mapped.shift[i]) / mapped.scale[i]
@@ -61,7 +61,7 @@ def mapped_dynamics(native: NativeDynamics, row: Callable[..., Any], numbered: b
         look(mapped, obs)
         return row(mapped.codes, mapped.point)
 
-    @joined
+    @written_out
     def keep(mapped: Mapped) -> None:
         place = mapped.counts[0] % mapped.samples.shape[0]
         for i in range(mapped.samples.shape[1]):
@@ -88,7 +88,7 @@ def mapped_dynamics(native: NativeDynamics, row: Callable[..., Any], numbered: b
         inner_settle(mapped.world)
         return state
 
-    @joined
+    @written_out
     def fill(mapped: Mapped, obs: NDArray[np.float32], active: Active) -> None:
         look(mapped, obs)
         row(mapped.codes, mapped.point, active.number, active.value)

@@ -27,13 +27,13 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 
-from rlplay.compiled.cache import compiled, in_place
+from rlplay.compiled.cache import compiled, in_place, written_out
 from rlplay.models.common import Floats, new_points, require, training_points
 
 _MOST = 1_000_000  # features
 
 
-@in_place
+@written_out
 def active_tiles(
     x: Floats, low: Floats, width: Floats, tiles: NDArray[np.int64], shifts: Floats, out: NDArray[np.int64]
 ) -> None:
@@ -70,7 +70,7 @@ def _tile_row(codes: Any, x: Floats, out: NDArray[np.float32]) -> None:
         out[active[t]] = 1.0
 
 
-@in_place
+@written_out
 def _active_row(codes: Any, x: Floats, number: NDArray[np.int64], value: Floats) -> None:
     low, width, tiles, shifts, active = codes
     active_tiles(x, low, width, tiles, shifts, number)
