@@ -245,7 +245,10 @@ class Agent(ABC):
                 self._refit()
             features.drifted()
             return done
-        return (advance_compiled if engine == "compiled" else advance_stepwise)(self, timesteps)
+        done = (advance_compiled if engine == "compiled" else advance_stepwise)(self, timesteps)
+        if features is not None:
+            features.drifted()
+        return done
 
     def why_not_compiled(self) -> str:
         """Why this agent in this environment has no native loop; empty where it has."""

@@ -45,6 +45,7 @@ class FeatureMap:
         encoding: what a clusterer hands on: its label, one-hot, the distances to its centres, or their triangle
             (`rlplay.encodings`); ``"auto"`` is what ``transform`` gives, one-hot where there is none, and the label for
             agents with tables.
+        n_states: how many leaves a tree has; found out from a fitted one, and kept for its file.
         online: whether later fits go on from the one before by ``partial_fit``, so that nothing moves far.
 
     A basis (TileCoding, FourierBasis, RBFGrid) with ``bounds``, or without over an observation space that has bounds,
@@ -62,6 +63,7 @@ class FeatureMap:
         standardize: bool = True,
         encoding: str = "auto",
         online: bool = False,
+        n_states: int | None = None,
     ) -> None:
         if isinstance(estimator, type) or not hasattr(estimator, "fit"):
             raise HyperparameterError(
@@ -90,6 +92,8 @@ class FeatureMap:
         if encoding == "triangle" and not hasattr(estimator, "transform"):
             raise HyperparameterError(f"features: {_name(estimator)} gives no distances for encoding='triangle'")
         self.encoding, self.online = encoding, bool(online)
+        tree = final_step(estimator)
+        self.n_states = _leaves(tree) if _is_tree(tree) and is_fitted(estimator) else n_states
         self.estimator = estimator
         self.warm_up, self.sample_size = int(warm_up), int(sample_size)
         self.refit_every = None if refit_every is None else int(refit_every)
@@ -104,6 +108,7 @@ class FeatureMap:
             "standardize": self.standardize,
             "encoding": self.encoding,
             "online": self.online,
+            **({"n_states": self.n_states} if self.n_states is not None else {}),
         }
         return {**describe(self.estimator), **options}
 
@@ -156,7 +161,7 @@ class BoundFeatures:
         self.unfitted = clone(estimator)  # what each fit begins with
         self.estimator = copy.deepcopy(estimator) if fitted or laid else self.unfitted
         self.warm_up, self.refit_every = plan.warm_up, None if laid else plan.refit_every
-        self.standardize = plan.standardize and not laid
+        self.standardize, self.n_states = plan.standardize and not laid, plan.n_states
         self.row: Any = None
         self.codes: tuple[Any, ...] = ()
         self.samples = np.zeros((plan.sample_size, self.view.size), np.float32)
@@ -448,12 +453,12 @@ class BoundFeatures:
         """How many clusters a clusterer has, leaves a tree, or cells a grid."""
         last = final_step(self.estimator)
         if _is_tree(last):
-            if not is_fitted(self.estimator):
+            if self.n_states is None:
                 raise HyperparameterError(
                     f"{owner}: the leaves of {_name(last)} can number states once it is fitted",
                     "Fit it first, say to what random play returned: tree.fit(*rlplay.random_play(env, 10_000))",
                 )
-            return int(last.tree_.node_count) if hasattr(last, "tree_") else len(last.trees_.feature)
+            return self.n_states
         if not hasattr(self.estimator, "predict"):
             raise HyperparameterError(
                 f"{owner} keeps a table and features={_name(self.estimator)} has no predict to number its states",
@@ -533,6 +538,11 @@ def _fits_nothing(estimator: Any) -> bool:
     from sklearn.utils import get_tags
 
     return hasattr(estimator, "__sklearn_tags__") and not get_tags(estimator).requires_fit
+
+
+def _leaves(tree: Any) -> int:
+    """How many nodes a fitted tree has, by which its leaves are numbered."""
+    return int(tree.tree_.node_count) if hasattr(tree, "tree_") else len(tree.trees_.feature)
 
 
 def _is_tree(estimator: Any) -> bool:

@@ -7,15 +7,18 @@ import numpy as np
 import pytest
 import sklearn.ensemble
 import sklearn.linear_model
+import sklearn.tree
+from sklearn.base import BaseEstimator
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures
 
-from agents import FittedQ
+from agents import LSPI, FittedQ
 from agents.fitted_q import targets
 from rlplay import evaluate, load
 from rlplay.errors import HyperparameterError, RlplayWarning, SpaceError
 from rlplay.models.supervised import DecisionTreeRegressor, ExtraTreesRegressor
 from rlplay.testing import differences
+from rlplay.value_head import candidates
 
 gym.register("test/Chain-v0", lambda **_: Chain())
 
@@ -132,6 +135,56 @@ def test_what_cannot_learn_values_is_refused_by_name(model, words):
         FittedQ("CartPole-v1", model=model)
 
 
-def test_continuous_actions_are_refused_with_what_fits():
-    with pytest.raises(SpaceError, match="FittedQ needs finite actions"):
-        FittedQ("Pendulum-v1")
+def test_continuous_actions_are_inputs_and_refused_where_they_cannot_be():
+    agent = FittedQ("Pendulum-v1", model="extra-trees:3", train_freq=100, n_iterations=2, n_eval_episodes=0, seed=0)
+    agent.learn(100)
+    best = agent.predict(agent.get_env().reset(seed=0)[0], deterministic=True)[0]
+    assert np.isclose(best, np.linspace(-2, 2, 9)).any()
+    with pytest.raises(SpaceError, match="LSPI needs finite actions"):
+        LSPI("Pendulum-v1")
+    with pytest.raises(HyperparameterError, match="70 candidates for each of 2 numbers are more than 4,096"):
+        candidates(gym.spaces.Box(-1, 1, (2,)), 70, "FittedQ")
+
+
+@pytest.mark.parametrize(
+    "model", [sklearn.ensemble.ExtraTreesRegressor(5, random_state=0), sklearn.tree.DecisionTreeRegressor()]
+)
+def test_one_regressor_with_an_output_an_action(model):
+    agent = FittedQ("test/Chain-v0", model=model, gamma=0.9, n_iterations=20, train_freq=400, layout="multi-output",
+                    n_eval_episodes=0, seed=0).learn(400)  # fmt: skip
+    q = agent.probe(np.arange(4, dtype=np.float32)[:, None]).action_values
+    assert q.argmax(axis=1).tolist() == [1] * 4
+
+
+class Breaks(BaseEstimator):
+    """Fails in the third fit after it was made."""
+
+    fits = 0
+
+    def fit(self, X, y):
+        Breaks.fits += 1
+        if Breaks.fits > 5:  # two actions: the third iteration
+            raise RuntimeError("out of luck")
+        self.mean_ = float(np.mean(y))
+        return self
+
+    def predict(self, X):
+        return np.full(len(X), self.mean_)
+
+
+def test_a_regressor_that_fails_in_the_middle_leaves_the_last_good_iterate():
+    Breaks.fits = 0
+    agent = FittedQ("test/Chain-v0", model=Breaks(), n_iterations=9, train_freq=100, n_eval_episodes=0, seed=0)
+    with pytest.warns(RlplayWarning, match=r"out of luck; in iteration 3. The best iterate so far goes on playing"):
+        agent.learn(100)
+    assert not agent.busy
+    assert agent.probe(np.zeros((1, 1), np.float32)).action_values is not None
+
+
+def test_refitted_features_see_the_data_as_they_were():
+    settings = {"model": "ridge", "features": "k-means:6,warm_up=50,refit_every=50", "train_freq": 60,
+                "n_iterations": 2, "n_eval_episodes": 0, "seed": 0}  # fmt: skip
+    agent = FittedQ("CartPole-v1", **settings).learn(180)
+    assert agent.features.version == 3
+    assert agent.transitions()[0].shape == (180, 4)
+    assert not differences(agent, load(agent.save("again")))

@@ -205,7 +205,7 @@ class Bumps(TransformerMixin, BaseEstimator):
     def fit(self, X, y=None):
         self.clusters_ = KMeans(self.n_clusters, n_init=1, random_state=self.random_state).fit(X)
         gaps = self.clusters_.transform(self.clusters_.cluster_centers_)
-        self.width_ = 2.0 * float(np.sort(gaps, axis=1)[:, 1].mean())
+        self.width_ = float(np.sort(gaps, axis=1)[:, 1].mean())
         return self
 
     def transform(self, X):
@@ -216,7 +216,7 @@ HILL = {
     "extra-trees(25)": (lambda: ExtraTreesRegressor(25), 0.29),
     "random forest(25)": (lambda: RandomForestRegressor(25, min_samples_leaf=3), 0.28),
     "kNN(5)": (lambda: KNeighborsRegressor(5), 0.27),
-    "k-means bumps(300)": (lambda: make_pipeline(StandardScaler(), Bumps(), sklearn.linear_model.Ridge(1e-3)), 0.27),
+    "k-means bumps(300)": (lambda: make_pipeline(StandardScaler(), Bumps(), sklearn.linear_model.Ridge(1.0)), 0.27),
     "raw linear": (sklearn.linear_model.LinearRegression, None),
 }
 

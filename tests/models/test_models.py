@@ -134,11 +134,11 @@ class Middle:
             setattr(self, name, value)
         return self
 
-    def fit(self, X, y):  # noqa: N803
+    def fit(self, X, y):
         self.value_ = np.quantile(y, self.share)
         return self
 
-    def predict(self, X):  # noqa: N803
+    def predict(self, X):
         return np.full(len(X), self.value_)
 
 

@@ -113,11 +113,11 @@ def test_ours_and_the_twins_clusters_learn_alike():
 class Widening(TransformerMixin, BaseEstimator):
     count = 0
 
-    def fit(self, X, y=None):  # noqa: N803
+    def fit(self, X, y=None):
         self.width_ = 2 if len(X) == 500 else 3
         return self
 
-    def transform(self, X):  # noqa: N803
+    def transform(self, X):
         return np.asarray(X)[:, : self.width_]
 
 
@@ -160,11 +160,11 @@ def test_text_and_json_describe_the_same_map():
 class Halves(TransformerMixin, BaseEstimator):
     """A third party's transformer."""
 
-    def fit(self, X, y=None):  # noqa: N803
+    def fit(self, X, y=None):
         self.middle_ = np.median(X, axis=0)
         return self
 
-    def transform(self, X):  # noqa: N803
+    def transform(self, X):
         return (np.asarray(X) > self.middle_).astype(float)
 
 
