@@ -143,6 +143,18 @@ def final_step(estimator: Any) -> Any:
     return steps[-1][1] if isinstance(steps, list) else estimator
 
 
+def _is_density(model: Any) -> bool:
+    from sklearn.utils import get_tags
+
+    return get_tags(model).estimator_type == "density_estimator"
+
+
+def _is_transformer(model: Any) -> bool:
+    from sklearn.utils import get_tags
+
+    return get_tags(model).estimator_type is None and get_tags(model).transformer_tags is not None
+
+
 def require_regressor(model: Any, owner: str, *, classifiers: bool = False) -> Any:
     """The model itself, where it can learn numbers (or, with ``classifiers``, classes).
 
@@ -157,7 +169,11 @@ def require_regressor(model: Any, owner: str, *, classifiers: bool = False) -> A
     name = type(model).__name__
     if not hasattr(model, "predict"):
         raise HyperparameterError(f"{owner}: model={name} has no predict", fits)
-    for kind, is_it in (("classifier", is_classifier), ("clusterer", is_clusterer)):
+    kinds = {
+        "classifier": is_classifier, "clusterer": is_clusterer, "density estimator": _is_density,
+        "transformer": _is_transformer,
+    }  # fmt: skip
+    for kind, is_it in kinds.items():
         if kind == "classifier" and classifiers:
             continue
         try:

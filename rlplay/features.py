@@ -466,6 +466,12 @@ class BoundFeatures:
             )
         if hasattr(last, "n_cells"):
             return int(last.n_cells(self.view.size))
+        kind = _answers(self.estimator)
+        if kind and not hasattr(last, "n_clusters"):
+            raise HyperparameterError(
+                f"features={_name(self.estimator)} is a {kind}: it gives neither clusters nor features",
+                "Give it as model= to an agent that learns by it, or take a tree, whose leaves number states",
+            )
         for name in ("n_clusters", "n_components", "n_clusters_"):
             count = getattr(last, name, None)
             if isinstance(count, int | np.integer) and count >= 1:
@@ -531,6 +537,14 @@ def _laid_over(estimator: Any, space: gym.Space[Any]) -> Any:
         return clone(estimator).set_params(bounds=bounds).fit(bounds)
     except ValueError as error:
         raise HyperparameterError(f"features={_name(estimator)}: {_line(error)}") from error
+
+
+def _answers(estimator: Any) -> str:
+    """``regressor`` or ``classifier`` where an estimator says that it is one, by scikit-learn's tags."""
+    from sklearn.utils import get_tags
+
+    kind = get_tags(estimator).estimator_type if hasattr(estimator, "__sklearn_tags__") else None
+    return str(kind) if kind in ("regressor", "classifier") else ""
 
 
 def _fits_nothing(estimator: Any) -> bool:

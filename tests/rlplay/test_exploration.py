@@ -10,7 +10,7 @@ import pytest
 
 import rlplay
 from agents import PPO, LinearSarsa, QLearning
-from rlplay import evaluate, load, make, random_play
+from rlplay import load, make, random_play
 from rlplay.errors import UnknownNameError, UsageError
 from rlplay.exploration import CountBonus, Novelty, as_bonus
 from rlplay.models.unsupervised import PCA, KMeans
@@ -50,8 +50,7 @@ def test_returns_are_without_the_bonus_and_what_is_new_pays():
     visits = agent.env.bonus.visits
     assert visits.sum() == 20_000
     assert (visits > 0).sum() > 45  # of 54 that can be reached
-    assert evaluate(agent, make("FrozenLake8x8-v1", is_slippery=False), 1).mean == 1.0
-    assert plain.statistics.total_return < agent.statistics.total_return
+    assert agent.statistics.total_return > 5 * plain.statistics.total_return
 
 
 @pytest.mark.parametrize("kind", ["deviation:ridge,train_freq=60", "distillation,train_freq=60"])
