@@ -132,7 +132,7 @@ def is_fitted(estimator: Any) -> bool:
         check_is_fitted(estimator)
     except NotFittedError:
         return False
-    except TypeError:
+    except (TypeError, AttributeError):  # an estimator without tags
         return any(name.endswith("_") and not name.startswith("_") for name in vars(estimator))
     return True
 
