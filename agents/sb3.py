@@ -34,16 +34,15 @@ from stable_baselines3.common.type_aliases import TrainFreq, TrainFrequencyUnit
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
 from rlplay import Agent, Probe
-from rlplay.agent import Engine, NoEnvironment, StateArrays
+from rlplay.agent import Engine, StateArrays
 from rlplay.compiled.pcg64 import random_seed
-from rlplay.errors import CheckpointError, HyperparameterError, SpaceError, UsageError, unknown
+from rlplay.errors import CheckpointError, HyperparameterError, SpaceError, unknown
 from rlplay.features import BoundFeatures
 from rlplay.hyperparameters import Choice, Discount, Either, FeaturesLike, LearningRate, Range, Settings
 from rlplay.loop import Lane, ObservationCheck, Position, begin_episode, take_step
-from rlplay.making import EnvLike, reference, remake
+from rlplay.making import EnvLike
 from rlplay.observations import batch_of
 from rlplay.schedules import scheduled, tabulate
-from rlplay.seeding import stream
 from rlplay.spaces import FiniteSpace, is_finite
 from rlplay.torch_state import RandomStates, pack_module, pack_optimizer, unpack_module, unpack_optimizer
 
@@ -183,7 +182,7 @@ class SB3Agent(Agent):
         self._random, self._private = RandomStates(self.seed), RandomStates(self.seed)
         self._window = 0  # steps (or episodes) since the last update of an off-policy algorithm
         self._collected = 0  # steps of all environments in that window
-        self._lanes = self._make_lanes()
+        self._lanes = self.make_lanes(self._settings["n_envs"])
         self.vec_env: Any = DummyVecEnv([lambda lane=lane: _SeededEpisodes(self, lane) for lane in self._lanes])
         if self._settings["features"] is not None:
             features = self._settings["features"]
@@ -229,23 +228,6 @@ class SB3Agent(Agent):
                 f"{self._name}: batch_size={batch} is more than the {most} transitions there are",
                 "Raise n_steps, n_envs or buffer_size, or lower batch_size",
             )
-
-    def _make_lanes(self) -> list[Lane]:
-        lanes = [Lane(self.env, self.position, self.seeds)]
-        ref = reference(self.env)
-        for number in range(1, self._settings["n_envs"]):
-            if isinstance(self.env, NoEnvironment):
-                lanes.append(Lane(copy.copy(self.env), Position(), stream(self.seed, f"environment {number}")))
-                continue
-            if not ref.id:
-                raise UsageError(
-                    f"n_envs={self._settings['n_envs']} needs environments made anew, and this one has no id",
-                    "Give its id, or package.module:Class",
-                )
-            native = "auto" if ref.dynamics.startswith("native") else "gymnasium"
-            env = remake(ref, dynamics=native)
-            lanes.append(Lane(env, Position(), stream(self.seed, f"environment {number}")))
-        return lanes
 
     def lanes(self) -> list[Lane]:
         """All environments that are played."""
@@ -412,7 +394,7 @@ class SB3Agent(Agent):
     def set_env(self, env: EnvLike) -> None:
         """Go on in another environment with the same spaces; running episodes are given up."""
         super().set_env(env)
-        self._lanes[:] = self._make_lanes()
+        self._lanes[:] = self.make_lanes(self._settings["n_envs"])
         for wrapped, lane in zip(self.vec_env.unwrapped.envs, self._lanes, strict=True):
             wrapped._lane, wrapped._check = lane, ObservationCheck(lane.env)
 

@@ -7,6 +7,7 @@ agents (planners, batch learners) override `Agent.advance`.
 
 from __future__ import annotations
 
+import copy
 import math
 from abc import ABC, abstractmethod
 from pathlib import Path
@@ -20,11 +21,11 @@ from rlplay import checkpoint, saving
 from rlplay.compiled.loops import EpisodeLog, Rule, nothing
 from rlplay.compiled.pcg64 import random
 from rlplay.encodings import Active
-from rlplay.errors import EnvironmentFault, SpaceError
+from rlplay.errors import EnvironmentFault, SpaceError, UsageError
 from rlplay.estimators import final_step
 from rlplay.hyperparameters import checked
 from rlplay.loop import Lane, Position
-from rlplay.making import EnvLike, make
+from rlplay.making import EnvLike, make, reference, remake
 from rlplay.observations import VectorView, batch_of
 from rlplay.probe import Probe
 from rlplay.seeding import check_seed, generator, stream
@@ -150,6 +151,26 @@ class Agent(ABC):
     def lanes(self) -> list[Lane]:
         """The environments of the run and where it stands in each; one, unless an agent learns in several."""
         return [Lane(self.env, self.position, self.seeds)]
+
+    def make_lanes(self, count: int) -> list[Lane]:
+        """So many environments of its kind to learn in, its own first, each with a stream of seeds.
+
+        Raises:
+            UsageError: its environment cannot be made anew.
+        """
+        lanes, ref = [Lane(self.env, self.position, self.seeds)], reference(self.env)
+        for number in range(1, count):
+            if isinstance(self.env, NoEnvironment):
+                env: Any = copy.copy(self.env)
+            elif not ref.id:
+                raise UsageError(
+                    f"n_envs={count} needs environments made anew, and this one has no id",
+                    "Give its id, or package.module:Class, or n_envs=1",
+                )
+            else:
+                env = remake(ref, dynamics="auto" if ref.dynamics.startswith("native") else "gymnasium")
+            lanes.append(Lane(env, Position(), stream(self.seed, f"environment {number}")))
+        return lanes
 
     def models(self) -> dict[str, Any]:
         """Fitted estimators by name; they are saved, and given to `restore_models` on loading."""

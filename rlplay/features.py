@@ -158,6 +158,13 @@ class BoundFeatures:
         self.seed, self.view, self.encoding, self.online = seed, VectorView(space, owner), plan.encoding, plan.online
         estimator, fitted = _laid_over(plan.estimator, space), is_fitted(plan.estimator)
         laid = estimator is not plan.estimator
+        known = getattr(estimator, "n_features_in_", self.view.size)
+        if fitted and known != self.view.size:
+            raise HyperparameterError(
+                f"{owner}: features={_name(estimator)} was fitted on observations of {known} numbers, and these have "
+                f"{self.view.size}",
+                "Fit it on this environment, or give it unfitted",
+            )
         self.unfitted = clone(estimator)  # what each fit begins with
         self.estimator = copy.deepcopy(estimator) if fitted or laid else self.unfitted
         self.warm_up, self.refit_every = plan.warm_up, None if laid else plan.refit_every
@@ -220,8 +227,10 @@ class BoundFeatures:
     def fit(self) -> NDArray[np.int64] | None:
         """Fit on the newest observations; the nearest old cluster of each new one [K], None after a first fit.
 
+        Where a later fit fails the last good one stays, and that is said.
+
         Raises:
-            UsageError: the estimator failed, or changed its width.
+            UsageError: the first fit failed, or a fit changed the width.
         """
         seen = self.seen().astype(np.float64)
         shift, scale = (seen.mean(axis=0), seen.std(axis=0)) if self.standardize else (self.shift, self.scale)
@@ -237,10 +246,12 @@ class BoundFeatures:
             new.partial_fit(data) if online else new.fit(data)
             found = self._count(new, data) if self._labels else self._rows(new, data[:2]).shape[1]
         except Exception as error:
-            raise UsageError(
-                f"the features {_name(new)} could not be fitted on {len(data):,} observations: {_line(error)}",
-                "Raise warm_up, or change its parameters",
-            ) from error
+            words = f"the features {_name(new)} could not be fitted on {len(data):,} observations: {_line(error)}"
+            if not self.ready:
+                raise UsageError(words, "Raise warm_up, or change its parameters") from error
+            self.counts[VERSION] += 1  # the next fit comes when it would have come
+            warn(f"{words}. The last good ones stay")
+            return None
         if (not self._labels and found != size) or found > size:
             raise UsageError(
                 f"the features {_name(new)} changed their width: {size} were expected and {found} came",

@@ -6,7 +6,6 @@ An agent is a file with its update in it, such as `agents.ppo`; how a step of al
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar
@@ -26,7 +25,7 @@ from rlplay.errors import EnvironmentFault, HyperparameterError, SpaceError, Usa
 from rlplay.hyperparameters import Choice, Either, Module, Range, Settings, Sizes
 from rlplay.iteration import LEAST, LOSS, METRICS, NORM, UPDATES, Memory, Sight, iteration, plain
 from rlplay.loop import Lane, ObservationCheck, Position, begin_episode, take_step
-from rlplay.making import EnvLike, reference, remake
+from rlplay.making import EnvLike, reference
 from rlplay.networks.layers import ACTIVATIONS
 from rlplay.networks.optimisers import new_optimiser
 from rlplay.normaliser import NORM_OBS, new_normaliser, rows_seen_as, see
@@ -74,7 +73,7 @@ class OnPolicyAgent(Agent):
     def __init__(self, env: EnvLike, *, seed: int | None, **hyperparameters: Any) -> None:
         super().__init__(env, seed=seed, **hyperparameters)
         given, name = self.hyperparameters, type(self).__name__
-        self._lanes = self._make_lanes(given.get("n_envs", 1))
+        self._lanes = self.make_lanes(given.get("n_envs", 1))
         self._view = VectorView(self.observation_space, name)
         self._checks = [ObservationCheck(lane.env) for lane in self._lanes]
         head, action_size, outputs, spread = self._policy()
@@ -182,21 +181,6 @@ class OnPolicyAgent(Agent):
         return GAUSSIAN, size, size, np.full(size, options(self.hyperparameters, name).log_std_init, np.float32)
 
     # The environments.
-
-    def _make_lanes(self, count: int) -> list[Lane]:
-        lanes, ref = [Lane(self.env, self.position, self.seeds)], reference(self.env)
-        for number in range(1, count):
-            if isinstance(self.env, NoEnvironment):
-                env: Any = copy.copy(self.env)
-            elif not ref.id:
-                raise UsageError(
-                    f"n_envs={count} needs environments made anew, and this one has no id",
-                    "Give its id, or package.module:Class, or n_envs=1",
-                )
-            else:
-                env = remake(ref, dynamics="auto" if ref.dynamics.startswith("native") else "gymnasium")
-            lanes.append(Lane(env, Position(), stream(self.seed, f"environment {number}")))
-        return lanes
 
     def lanes(self) -> list[Lane]:
         """All environments that are played."""
@@ -395,7 +379,7 @@ class OnPolicyAgent(Agent):
     def set_env(self, env: EnvLike) -> None:
         """Go on in another environment with the same spaces; running episodes are given up."""
         super().set_env(env)
-        self._lanes[:] = self._make_lanes(len(self._lanes))
+        self._lanes[:] = self.make_lanes(len(self._lanes))
         self._checks = [ObservationCheck(lane.env) for lane in self._lanes]
 
     def metrics(self) -> dict[str, float]:

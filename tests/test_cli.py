@@ -147,7 +147,9 @@ def wait_for(condition, seconds: float = 60.0) -> None:
         time.sleep(0.02)
 
 
-@pytest.mark.parametrize("sign", [signal.SIGKILL, signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "sign", [signal.SIGKILL, *(pytest.param(s, marks=pytest.mark.slow) for s in (signal.SIGINT, signal.SIGTERM))]
+)
 def test_killed_and_resumed_ends_in_the_same_table(cli, tmp_path, sign):
     (tmp_path / "walks.py").write_text(COIN)
     words = ("--algo", "sarsa", "--env", "walks:Walk", "--env-kwargs", "slow:0.0004", "-n", "6000", "--seed", "3")
@@ -424,17 +426,17 @@ def test_fitted_q_survives_a_kill(cli, tmp_path):
 def test_compare_prints_a_table_and_draws_a_picture(cli, tmp_path):
     from PIL import Image
 
-    done = cli("compare", "--algo", "reinforce", "q-learning", "--env", "CartPole-v1", "--seed", "0", "1",
+    done = cli("compare", "--algo", "linear-sarsa", "q-learning", "--env", "CartPole-v1", "--seed", "0", "1",
                "--features", "k-means:8", "-n", "4000", "--eval-freq", "1000")  # fmt: skip
     assert done.returncode == 0, done.stderr
     rows = [line for line in done.stdout.splitlines() if line.startswith("│ ")]
-    assert {row.split()[1] for row in rows} == {"reinforce", "q-learning"}
+    assert {row.split()[1] for row in rows} == {"linear-sarsa", "q-learning"}
     with Image.open(tmp_path / "compare-CartPole-v1.png") as picture:
         assert picture.size == (1190, 700)
         pixels = np.asarray(picture.convert("RGB")).reshape(-1, 3)
     colours = {tuple(pixel) for pixel in np.unique(pixels, axis=0).tolist()}
     assert {(0, 114, 178), (213, 94, 0)} <= colours  # a line for each agent
-    with np.load(tmp_path / "logs/reinforce/CartPole-v1_1/evaluations.npz") as saved:
+    with np.load(tmp_path / "logs/linear-sarsa/CartPole-v1_1/evaluations.npz") as saved:
         assert saved["timesteps"].tolist() == [1000, 2000, 3000, 4000]
 
 

@@ -214,6 +214,33 @@ def test_a_refit_that_changes_the_number_of_clusters():
         agent.learn(200)
 
 
+class Fails(KMeans):
+    """Clusters that can be fitted once."""
+
+    fits = 0
+
+    def fit(self, X, y=None):
+        Fails.fits += 1
+        if Fails.fits > 1:
+            raise RuntimeError("no luck")
+        return super().fit(X)
+
+
+def test_a_refit_that_fails_leaves_the_last_good_map():
+    Fails.fits = 0
+    agent = QLearning("CartPole-v1", features=FeatureMap(Fails(4), warm_up=50, refit_every=50), seed=0)
+    with pytest.warns(RlplayWarning, match="the features Fails could not be fitted on 100 observations: no luck"):
+        agent.learn(120)
+    assert agent.features.version == 2
+    assert agent.features.ready
+
+
+def test_features_that_were_fitted_in_another_environment():
+    fitted = KMeans(4).fit(random_play("CartPole-v1", 100)[0])
+    with pytest.raises(HyperparameterError, match="KMeans was fitted on observations of 4 numbers, and these have 2"):
+        QLearning("MountainCar-v0", features=fitted)
+
+
 def test_divergence_is_named():
     agent = LinearQLearning("Acrobot-v1", features="identity", alpha=1.0, seed=0)
     with pytest.raises(UsageError, match=r"w is not finite at timestep .* it diverged.*smaller alpha"):

@@ -224,6 +224,7 @@ def test_pictures_over_torch():
     assert agent.probe(agent.get_env().reset(seed=1)[0]).value.shape == (1,)
 
 
+@pytest.mark.slow
 def test_actions_of_several_parts_are_learned():
     agent = PPO(Shown(*SPACES["multi-discrete"]), seed=0, n_steps=128, batch_size=64, learning_rate=3e-3).learn(4000)
     assert agent.predict(np.zeros(3, np.float32), deterministic=True)[0].tolist() == [0, 0, 0]
@@ -257,6 +258,7 @@ def test_a_module_of_yours_is_a_network(tmp_path):
         PPO("Pendulum-v1", network=module)
 
 
+@pytest.mark.slow  # the contract has a short one for every agent
 def test_stable_baselines3_evaluates_it():
     for cls in (PPO, A2C):
         agent = cls("CartPole-v1", seed=0, n_envs=4).learn(4000)

@@ -270,7 +270,7 @@ def test_an_agent_learns_alike_in_the_twin_and_in_the_original():
         for dynamics, engine in (("native", "compiled"), ("native", "python"), ("gymnasium", "python"))
     ]
     assert reference(agents[0].env).dynamics.startswith("native")
-    weights = [agent.policy.parameters for agent in agents]
+    weights = [agent.memory.policy.parameters for agent in agents]
     assert np.array_equal(weights[0], weights[1])
     assert np.array_equal(weights[1], weights[2])
 

@@ -39,7 +39,7 @@ def matrix():
 
 
 def test_the_page_has_every_model_and_place(matrix):
-    assert set(ROWS) == set(model_ids())
+    assert set(ROWS) == {i for i in model_ids() if not i.startswith("test/")}
     assert list(matrix.PLACES) == PLACES
     assert not any("fails with" in reason for reason in REASONS.values())
 

@@ -68,7 +68,11 @@ MODELS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", MODELS)
+# What compiles for long: `pytest -m slow`.
+LONG = ("cnn", "forecaster, gru", "gru autoencoder", "encoder-decoder, gru")
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if n in LONG else n for n in MODELS])
 def test_the_same_curve_over_torch(name):
     model, x, y = MODELS[name]
     ours = model.fit(x, y)

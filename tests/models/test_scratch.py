@@ -128,7 +128,14 @@ SETTINGS = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("model_id", [i for i in sorted(TWINS) if kind_of(small(i)) in ("regressor", "classifier")])
+SLOW_SCORES = ("random-forest-classifier", "mlp-classifier", "extra-trees-classifier", "gradient-boosting-classifier",
+               "extra-trees")  # fmt: skip
+SCORED = [i for i in sorted(TWINS) if kind_of(small(i)) in ("regressor", "classifier")]
+
+
+@pytest.mark.parametrize(
+    "model_id", [pytest.param(i, marks=pytest.mark.slow) if i in SLOW_SCORES else i for i in SCORED]
+)
 def test_five_fold_scores_on_real_data(model_id):
     """Within 0.01 of the twin's on every data set, or better."""
     for name, (x, y) in data_sets(kind_of(small(model_id))).items():

@@ -81,7 +81,7 @@ def test_a_fitted_estimator_is_taken_as_it_is():
     features = bound(fitted)
     assert features.ready
     assert np.allclose(features.transformed(data), fitted.transform(data), atol=1e-5)
-    agent = Reinforce("CartPole-v1", features=fitted, seed=0).learn(500)
+    agent = Reinforce("CartPole-v1", features=fitted, network="torch", seed=0).learn(500)
     assert agent.features.version == 1
 
 

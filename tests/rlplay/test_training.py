@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from agents import QLearning, Reinforce, ValueIteration
+from agents import LinearActorCritic, QLearning, ValueIteration
 from rlplay import Callback, CheckpointCallback, EvalCallback, make
 from rlplay.compiled.loops import LOG_ROWS
 from rlplay.errors import EnvironmentFault, UsageError
@@ -361,7 +361,7 @@ def test_a_type_that_is_gone_does_no_harm(tmp_path):
 
 
 def test_numbers_that_are_not_finite_stop_the_native_loop():
-    agent = Reinforce("rlplay/Pendulum-v1", batch_size=64, seed=0).learn(100)
+    agent = LinearActorCritic("rlplay/Pendulum-v1", features="tile-coding:4", seed=0).learn(100)
     agent.env.world.state[0] = np.nan
     with pytest.raises(EnvironmentFault, match="rlplay/Pendulum-v1 gave numbers that are not finite"):
         agent.learn(200, reset_num_timesteps=False)

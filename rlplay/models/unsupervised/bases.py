@@ -188,8 +188,9 @@ class TileCoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
 
         Shifted by parts of 1 / T, the grids cut each tile into T. So a single grid numbers its tiles.
         """
+        points = new_points(self, X)
         row, codes = self.row_function("predict")
-        return np.array([row(codes, x) for x in new_points(self, X)], np.int64)
+        return np.array([row(codes, x) for x in points], np.int64)
 
     def row_function(self, method: str) -> Any:
         """The compiled function of one row for ``transform``, ``predict`` or ``active``.

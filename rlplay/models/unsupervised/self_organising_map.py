@@ -71,9 +71,8 @@ class SelfOrganisingMap(CentreAnswers, ClusterMixin, TransformerMixin, BaseEstim
         self.radius = radius
         self.random_state = random_state
 
-    @property
-    def n_clusters(self) -> int:
-        """How many units the map has."""
+    def n_cells(self, n_columns: int) -> int:
+        """How many units the map has, whatever the columns."""
         return int(self.rows * self.columns)
 
     def fit(self, X: Any, y: Any = None) -> Self:
