@@ -7,6 +7,7 @@ selects the stepwise driver.
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rlplay.errors import UsageError, warn
+from rlplay.errors import CheckpointError, UsageError, warn
 from rlplay.statistics import FinishedEpisode
 
 if TYPE_CHECKING:
@@ -298,9 +299,14 @@ class ProgressBar(Callback):
 
 
 def save_or_warn(agent: Agent, path: Path) -> None:
-    """Save, or keep the old file and warn: a full disk must not end the training."""
+    """Save, or keep the old file and warn: a full disk must not end the training, nor hide why it ended."""
+    ending = sys.exc_info()[1] is not None
     try:
         agent.save(path)
+    except CheckpointError as error:
+        if not ending:
+            raise
+        warn(f"the last checkpoint stays as it is: {error.cause}")
     except OSError as error:
         warn(f"{path} could not be saved, the old file is kept and training goes on: {error}")
 

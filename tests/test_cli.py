@@ -427,7 +427,7 @@ def test_compare_prints_a_table_and_draws_a_picture(cli, tmp_path):
     from PIL import Image
 
     done = cli("compare", "--algo", "linear-sarsa", "q-learning", "--env", "CartPole-v1", "--seed", "0", "1",
-               "--features", "k-means:8", "-n", "4000", "--eval-freq", "1000")  # fmt: skip
+               "--features", "k-means:8", "-params", "alpha:0.01", "-n", "4000", "--eval-freq", "1000")  # fmt: skip
     assert done.returncode == 0, done.stderr
     rows = [line for line in done.stdout.splitlines() if line.startswith("│ ")]
     assert {row.split()[1] for row in rows} == {"linear-sarsa", "q-learning"}

@@ -239,7 +239,7 @@ def _check_replay(agent: Agent) -> None:
     """Say so before training when an environment draws random numbers that its seed does not set."""
     ref = reference(agent.env)
     if ref.id and not isinstance(agent.env, TableEnv):
-        env = remake(ref, dynamics="gymnasium")
+        env = remake(ref, dynamics="gymnasium", bonus=None)  # a bonus pays less each time
         if not replays_exactly(env):
             warn(f"{ref.id} draws random numbers that its seed does not set: resume will not be exact, nor replays")
         env.close()
