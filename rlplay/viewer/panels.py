@@ -149,6 +149,8 @@ def _step(surface: pygame.Surface, rect: Rect, session: Session, probe: Probe | 
         index = FiniteSpace(session.env.action_space).index(last.action)
         name = session.action_names[index]
     lines = [f"S {_brief(last.obs)}   A {name}   R {d.short(last.reward)}   S' {_brief(last.next_obs)}"]
+    if "bonus" in last.info:
+        lines[0] += f"   bonus in R {d.short(last.info['bonus'])}"
     if session.td_error is not None and not math.isnan(session.td_error):
         lines.append(f"TD error {session.td_error:+.4g}   return so far {d.short(session.position.episode_return)}")
     else:

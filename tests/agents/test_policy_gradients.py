@@ -203,11 +203,12 @@ SPACES = {
     "discrete from 5": (spaces.Discrete(4), spaces.Discrete(3, start=5)),
     "dict": (spaces.Dict({"a": BOX, "b": spaces.Discrete(3)}), spaces.Discrete(2)),
 }
+LONG_SPACES = ("picture", "box of two axes", "multi-binary", "many combinations")
 PICTURE = (spaces.Box(0, 255, (20, 20, 3), np.uint8), spaces.Discrete(2))
 
 
 @pytest.mark.parametrize("network", ["numpy", "torch"])
-@pytest.mark.parametrize("name", [*SPACES, pytest.param("picture", marks=LONG)])
+@pytest.mark.parametrize("name", [pytest.param(n, marks=LONG) if n in LONG_SPACES else n for n in (*SPACES, "picture")])
 def test_spaces(name, network):
     agent = PPO(Shown(*{**SPACES, "picture": PICTURE}[name]), seed=0, network=network, **{**SMALL, "n_envs": 1}).learn(
         100
@@ -266,6 +267,7 @@ def test_stable_baselines3_evaluates_it():
         assert mean > 8
 
 
+@pytest.mark.slow  # the contract has a short one for every agent
 def test_a_run_that_was_broken_off_in_mid_rollout_goes_on_in_the_same_bits(tmp_path):
     for cls, own in ((PPO, {"n_steps": 40, "batch_size": 32, "n_epochs": 3, "normalize": True}), (A2C, {})):
         whole = cls("CartPole-v1", n_envs=3, seed=0, **own).learn(900)

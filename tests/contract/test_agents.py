@@ -41,9 +41,7 @@ CASES = [
     ("real-time-dp", "rlplay/Racetrack-v0", 2000, {"gamma": 1.0}),
     ("reinforce", "CartPole-v1", 3000, {"batch_size": 300, "network": [{"layer": "Linear", "n_in": 4, "n_out": 16},
                                                                          {"layer": "Tanh"}]}),
-    ("reinforce", "CartPole-v1", 2000, {"batch_size": 300, "features": "pca:4,warm_up=200,refit_every=700"}),
     ("ppo", "CartPole-v1", 900, {"n_envs": 3, "n_steps": 50, "batch_size": 30, "n_epochs": 2}),
-    ("ppo", "CartPole-v1", 400, {"n_steps": 60, "batch_size": 20, "n_epochs": 2, "network": "torch"}),
     ("a2c", "CartPole-v1", 900, {"n_envs": 3}),
     ("linear-sarsa", "MountainCar-v0", 3000, {"n_steps": 3}),
     ("linear-q-learning", "CartPole-v1", 2000, {"features": "rbf-grid:3,warm_up=300,refit_every=700",
@@ -66,12 +64,14 @@ CASES = [
     ("sb3/ppo", "CartPole-v1", 420, {**SMALL, "n_steps": 24, "n_envs": 2, "batch_size": 16, "n_epochs": 2}),
     ("sb3/a2c", "Pendulum-v1", 200, {**SMALL, "normalize": True}),
     ("sb3/dqn", "CartPole-v1", 300, {**REPLAY, "target_update_interval": 50}),
-    ("sb3/sac", "Pendulum-v1", 130, REPLAY),
 ]  # fmt: skip
 
 
 # More of them, and what compiles for long: `pytest -m slow`.
 LONG_CASES = [
+    ("reinforce", "CartPole-v1", 2000, {"batch_size": 300, "features": "pca:4,warm_up=200,refit_every=700"}),
+    ("ppo", "CartPole-v1", 400, {"n_steps": 60, "batch_size": 20, "n_epochs": 2, "network": "torch"}),
+    ("sb3/sac", "Pendulum-v1", 130, REPLAY),
     ("q-learning", "rlplay/GridWorld-v0", 3000, {}),  # no time limit
     ("q-learning", "MountainCar-v0", 300, {"features": "sklearn/k-means:8,warm_up=50,refit_every=150"}),
     ("sarsa", "Blackjack-v1", 3000, {}),

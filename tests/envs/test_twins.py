@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from gymnasium.envs.classic_control.cartpole import CartPoleEnv
 
-from agents import Reinforce
+from agents import LinearActorCritic
 from rlplay import make
 from rlplay.compiled.native import NativeEnv
 from rlplay.compiled.table import TableEnv, table_of
@@ -263,14 +263,16 @@ def test_continuous_actions_are_checked_and_bounded():
 
 
 def test_an_agent_learns_alike_in_the_twin_and_in_the_original():
-    """Continuous actions in the native loop: the weights of REINFORCE are those of the stepwise driver, and close to
-    those over Gymnasium's own dynamics."""
+    """Continuous actions in the native loop: the weights of a linear actor are those of the stepwise driver, and those
+    over Gymnasium's own dynamics."""
     agents = [
-        Reinforce(make("Pendulum-v1", dynamics=dynamics), batch_size=300, seed=0).learn(1500, engine=engine)
+        LinearActorCritic(make("Pendulum-v1", dynamics=dynamics), features="tile-coding:4", seed=0).learn(
+            1500, engine=engine
+        )
         for dynamics, engine in (("native", "compiled"), ("native", "python"), ("gymnasium", "python"))
     ]
     assert reference(agents[0].env).dynamics.startswith("native")
-    weights = [agent.memory.policy.parameters for agent in agents]
+    weights = [agent.theta for agent in agents]
     assert np.array_equal(weights[0], weights[1])
     assert np.array_equal(weights[1], weights[2])
 

@@ -105,6 +105,7 @@ def test_digits_as_well_as_scikit_learns():
     assert five_fold(ours, x, y) > five_fold(theirs, x, y) - 0.01
 
 
+@pytest.mark.slow
 def test_windows_see_digits_better():
     x, y = load_digits(return_X_y=True)
     assert five_fold(CNNClassifier(image_shape=(8, 8), random_state=0), x / 16, y) >= 0.98

@@ -84,7 +84,14 @@ def test_every_model_of_ours_is_here():
 
 
 # What compiles for long: `pytest -m slow`.
-LONG = ("autoencoder", "cnn-classifier", "encoder-decoder", "gru-autoencoder")
+LONG = (
+    "autoencoder",
+    "denoising-autoencoder",
+    "cnn-classifier",
+    "encoder-decoder",
+    "gru-autoencoder",
+    "lstm-autoencoder",
+)
 
 
 @pytest.mark.parametrize("model_id", [pytest.param(i, marks=pytest.mark.slow) if i in LONG else i for i in OURS])
@@ -97,7 +104,9 @@ def test_scikit_learns_contract(model_id):
     assert {(model_id, name) for name in failed} <= set(EXEMPT), failed
 
 
-@pytest.mark.parametrize("model_id", sorted(TWINS))
+@pytest.mark.parametrize(
+    "model_id", [pytest.param(i, marks=pytest.mark.slow) if i in LONG else i for i in sorted(TWINS)]
+)
 def test_the_twins_answers(model_id):
     rules = PARITY.get(model_id, Parity())
     gap = parity(model_id)

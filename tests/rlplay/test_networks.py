@@ -67,7 +67,7 @@ def near(a, b, tolerance):
     return np.abs(np.asarray(a) - np.asarray(b)).max() <= tolerance * max(1.0, np.abs(b).max())
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if n == "encoder" else n for n in NETWORKS])
 def test_forward_and_gradients_equal_torchs(name):
     ours, twin, x, grad = pair(name)
     assert near(ours.forward(x), twin.forward(x), 1e-5)
