@@ -17,8 +17,9 @@ Symbols:
     x  active features of S    z_w, z_θ  traces, kept as lists    λ  lambda_, of both
     α_w  alpha    α_θ  actor_alpha    α_R  reward_alpha  float or schedule    γ  gamma
 
-Deviations from the boxes: the factor γᵗ is left out, as is common; log σ is held between -5 and 2; a trace below 1e-8
-is forgotten; an episode that is only truncated bootstraps.
+Deviations from the boxes: the factor γᵗ is left out, as is common; steps of a normal policy are scaled by σ² (Williams
+1992, section 6), without which they grow beyond all bounds as σ falls; log σ is held between -5 and 2; a trace below
+1e-8 is forgotten; an episode that is only truncated bootstraps.
 """
 
 from __future__ import annotations
@@ -91,16 +92,16 @@ def act_gaussian(memory: Any, x: Active, progress: float) -> NDArray[np.float32]
 
 @in_place
 def mark_gaussian(memory: Any, x: Active, a: Any) -> None:
-    """Z_θ ← z_θ + ∇ln π(a|s), for the action drawn last."""
+    """Z_θ ← z_θ + σ² ∇ln π(a|s), for the action drawn last."""
     theta, actor_traces, action = memory[1], memory[8], memory[9]
     for i in range(action.shape[0]):
         mean, log_std = value_of(theta, x, i), value_of(theta, x, action.shape[0] + i)
         inside = -5.0 < log_std < 2.0
         std = math.exp(min(max(log_std, -5.0), 2.0))
         z = (action[i] - mean) / std
-        mark_row(actor_traces, x, i, theta.shape[1], z / std)
+        mark_row(actor_traces, x, i, theta.shape[1], z * std)
         if inside:
-            mark_row(actor_traces, x, action.shape[0] + i, theta.shape[1], z * z - 1.0)
+            mark_row(actor_traces, x, action.shape[0] + i, theta.shape[1], (z * z - 1.0) * std * std)
 
 
 def make_rule(act: Any, mark: Any) -> Rule:
@@ -157,7 +158,7 @@ class LinearActorCritic(LinearAgent):
         env: EnvLike,
         *,
         alpha: LinearStep = 0.0625,
-        actor_alpha: LinearStep = 0.00625,
+        actor_alpha: LinearStep = 0.001,
         gamma: Discount = 0.99,
         lambda_: TraceDecay = 0.9,
         average_reward: AverageReward = False,

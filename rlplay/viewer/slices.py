@@ -180,6 +180,8 @@ class Slicer:
             values, shows = probe.value, "values over the state space"
         if values is None and scores is not None:
             values = scores.max(axis=1)
+        if values is None and probe.action_mean is not None:
+            values, shows = probe.action_mean[:, 0], "the action over the state space"
         if values is None:
             return None
         best = scores.argmax(axis=1) if scores is not None else np.full(len(points), -1)
