@@ -52,6 +52,7 @@ class EnvReference:
         return f"{self.id or 'an unnamed environment'}{f' ({shown})' if shown else ''}"
 
 
+_same: dict[tuple[type, str, str], bool] = {}  # whether a twin gave an environment's own numbers
 _references: WeakKeyDictionary[gym.Env[Any, Any], EnvReference] = WeakKeyDictionary()
 
 
@@ -200,7 +201,10 @@ def _with_dynamics(
         return own
     if not why_not and twin is not None:
         native_twin = twin.twin_of(made)
-        if same_numbers(made, native_twin):
+        asked = (type(made.unwrapped), ref.id, repr(ref.kwargs))
+        if asked not in _same:  # once a process: agents make many of a kind
+            _same[asked] = same_numbers(made, native_twin)
+        if _same[asked]:
             words = "native, the same numbers as Gymnasium's" + ("" if twin.exact else ", but for a last digit")
             _references[native_twin] = EnvReference(ref.id, ref.kwargs, words, twin.exact)
             made.close()

@@ -48,10 +48,10 @@ SCORES: list[tuple[str, str, dict[str, Any], int, float]] = [
     ("PPO", "LunarLander-v3", LANDER, 1_000_000, 200),
     ("PPO", "MountainCar-v0", {}, 200_000, -200),
 ]
-# Environment, threshold, our settings and theirs: the best of each that we know.
+# Environment, threshold, settings: the best of both that we know.
 TIMES: list[tuple[str, float, dict[str, Any]]] = [
     ("CartPole-v1", 475, POLE),
-    ("Acrobot-v1", -100, ACROBOT),
+    ("Acrobot-v1", -100, {**ACROBOT, "n_steps": 64, "n_epochs": 8}),  # faster than the Zoo's, for both
     ("MountainCar-v0", -130, CAR),
     ("Pendulum-v1", -250, PENDULUM),
 ]
