@@ -418,6 +418,7 @@ def test_stable_baselines3_survives_a_kill(cli, tmp_path):
     kill_and_resume(cli, tmp_path, *words, steps=2000)
 
 
+@pytest.mark.slow  # as k-means above
 def test_fitted_q_survives_a_kill(cli, tmp_path):
     words = ("--algo", "fitted-q", "--env", "CartPole-v1", "--model", "extra-trees:n_estimators=5")
     kill_and_resume(cli, tmp_path, *words, "-params", "train_freq:1000", "n_iterations:4", steps=3000)

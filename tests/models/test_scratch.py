@@ -91,6 +91,9 @@ LONG = (
     "encoder-decoder",
     "gru-autoencoder",
     "lstm-autoencoder",
+    "vae",
+    "sequence-forecaster",
+    "random-network-distillation",
 )
 
 
@@ -137,8 +140,15 @@ SETTINGS = {
 }  # fmt: skip
 
 
-SLOW_SCORES = ("random-forest-classifier", "mlp-classifier", "extra-trees-classifier", "gradient-boosting-classifier",
-               "extra-trees")  # fmt: skip
+SLOW_SCORES = (
+    "random-forest-classifier",
+    "mlp-classifier",
+    "extra-trees-classifier",
+    "gradient-boosting-classifier",
+    "extra-trees",
+    "sgd-classifier",
+    "perceptron",
+)
 SCORED = [i for i in sorted(TWINS) if kind_of(small(i)) in ("regressor", "classifier")]
 
 
