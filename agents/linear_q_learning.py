@@ -24,7 +24,7 @@ from rlplay.compiled.cache import in_place
 from rlplay.compiled.loops import Rule
 from rlplay.encodings import Active
 from rlplay.hyperparameters import Discount, Exploration, FeaturesLike, InitialValue, Intercept, LinearStep, Range
-from rlplay.linear import LinearAgent, act_epsilon_greedy, update_n_steps, values_of
+from rlplay.linear import LinearAgent, act_epsilon_greedy, begin_steps, update_n_steps, values_of
 from rlplay.making import EnvLike
 from rlplay.schedules import scheduled
 from rlplay.tabular import greatest
@@ -45,12 +45,6 @@ def learn(
     return update_n_steps(w, x, a, r, following, ended, scheduled(alpha, progress), gamma, steps, n)
 
 
-@in_place
-def begin(memory: Any) -> None:
-    """No steps yet."""
-    memory[6].length[0] = 0
-
-
 class LinearQLearning(LinearAgent):
     """Semi-gradient n-step Q-learning over tiles, or any other features.
 
@@ -61,7 +55,7 @@ class LinearQLearning(LinearAgent):
     """
 
     id = "linear-q-learning"
-    rule = Rule(act_epsilon_greedy, learn, begin)
+    rule = Rule(act_epsilon_greedy, learn, begin_steps)
 
     def __init__(
         self,

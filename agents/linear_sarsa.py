@@ -24,7 +24,7 @@ from rlplay.compiled.cache import in_place
 from rlplay.compiled.loops import Rule
 from rlplay.encodings import Active
 from rlplay.hyperparameters import Discount, Exploration, FeaturesLike, InitialValue, Intercept, LinearStep, Range
-from rlplay.linear import LinearAgent, act_epsilon_greedy, update_n_steps
+from rlplay.linear import LinearAgent, act_epsilon_greedy, begin_steps, update_n_steps
 from rlplay.making import EnvLike
 from rlplay.schedules import scheduled
 
@@ -41,12 +41,6 @@ def learn(
     return update_n_steps(w, x, a, r, following, ended, scheduled(alpha, progress), gamma, steps, n)
 
 
-@in_place
-def begin(memory: Any) -> None:
-    """No steps yet."""
-    memory[6].length[0] = 0
-
-
 class LinearSarsa(LinearAgent):
     """Semi-gradient n-step Sarsa over tiles, or any other features.
 
@@ -57,7 +51,7 @@ class LinearSarsa(LinearAgent):
     """
 
     id = "linear-sarsa"
-    rule = Rule(act_epsilon_greedy, learn, begin, on_policy=True)
+    rule = Rule(act_epsilon_greedy, learn, begin_steps, on_policy=True)
 
     def __init__(
         self,

@@ -116,14 +116,17 @@ class BatchAgent(Agent):
         """
         rows, next_rows = self._view.rows(obs), self._view.rows(next_obs)
         for i, action in enumerate(np.asarray(actions)):
-            place = self.counts[SEEN] % len(self.rewards)
-            self.obs[place], self.next_obs[place] = rows[i], next_rows[i]
-            self.actions[place] = self._actions.index(action) if self._actions is not None else np.ravel(action)
-            self.rewards[place], self.terminated[place] = rewards[i], terminated[i]
-            self._saw(rows[i])
+            self._remember(rows[i], action, rewards[i], next_rows[i], terminated[i])
         return self
 
-    def _saw(self, row: NDArray[np.float32]) -> None:
+    def _remember(
+        self, row: NDArray[np.float32], action: Any, reward: float, next_row: NDArray[np.float32], terminated: bool
+    ) -> None:
+        """Put a transition in the place of the oldest."""
+        place = self.counts[SEEN] % len(self.rewards)
+        self.obs[place], self.next_obs[place] = row, next_row
+        self.actions[place] = self._actions.index(action) if self._actions is not None else np.ravel(action)
+        self.rewards[place], self.terminated[place] = reward, terminated
         self.counts[SEEN] += 1
         if self.features is not None:
             self.features.remember_row(row)
@@ -171,11 +174,7 @@ class BatchAgent(Agent):
     def update(self, transition: Transition) -> float:
         """Remember the step; values are learned in `advance`. No TD error: NaN."""
         obs, action, reward, next_obs, terminated, truncated, _ = transition
-        place = self.counts[SEEN] % len(self.rewards)
-        self.obs[place], self.next_obs[place] = self._view.row(obs), self._view.row(next_obs)
-        self.actions[place] = self._actions.index(action) if self._actions is not None else np.ravel(action)
-        self.rewards[place], self.terminated[place] = reward, terminated
-        self._saw(self.obs[place])
+        self._remember(self._view.row(obs), action, reward, self._view.row(next_obs), terminated)
         self.num_timesteps += 1
         if terminated or truncated:
             self.counts[HELD_FOR] = 0

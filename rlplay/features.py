@@ -369,7 +369,7 @@ class BoundFeatures:
         return means
 
     def drifted(self) -> bool:
-        """Whether the newest observations lie elsewhere than those that the map was fitted on; said once a version.
+        """Whether the newest observations lie elsewhere than those that the map was fitted on; said once.
 
         Elsewhere: the mean of some number is more than three deviations away.
         """

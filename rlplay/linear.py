@@ -129,6 +129,12 @@ def update_n_steps(
     return td_error
 
 
+@in_place
+def begin_steps(memory: Any) -> None:
+    """No steps yet, for a memory with the last steps in place 6."""
+    memory[6].length[0] = 0
+
+
 # Traces over active features: z is a list of the entries of w that have one (`rlplay.traces`).
 
 

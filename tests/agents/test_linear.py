@@ -40,7 +40,7 @@ def test_n_steps_by_hand():
 
 
 def test_traces_are_vectors():
-    traces, z, w = new_traces(12), np.zeros((6, 2)), np.zeros((6, 2))
+    traces, z, w, expected = new_traces(12), *np.zeros((3, 6, 2))
     for a in (0, 1, 0):
         x = Active(RNG.permutation(6)[:3], RNG.normal(size=3))
         fade(traces, 0.8)
@@ -49,7 +49,9 @@ def test_traces_are_vectors():
         mark_row(traces, x, a, 2, 0.7)
         z[:, a] += 0.7 * dense(x, 6)
         learn_traces(w, traces, 0.3)
-    assert np.allclose(w.ravel()[traces.entry[: traces.length[0]]] != 0, True)
+        expected += 0.3 * z
+    assert np.allclose(w, expected)
+    assert np.abs(w).max() > 0
     flat = np.zeros(12)
     flat[traces.entry[: traces.length[0]]] = traces.strength[: traces.length[0]]
     assert np.allclose(flat.reshape(6, 2), z)

@@ -71,7 +71,7 @@ def test_differences_of_values_are_learned_exactly():
     for _ in range(3):
         for i in range(4):
             now = agent._join(points[i], 0)
-            h = now if i == 3 else np.pad(now, (0, 0))
+            h = now
             if i < 3:
                 after = agent._join(points[i + 1], 0)
                 h = np.pad(now, (0, len(after) - len(now))) - 0.9 * after
