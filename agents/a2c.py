@@ -29,27 +29,7 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rlplay.compiled.cache import in_place
-from rlplay.distributions import Head
-from rlplay.hyperparameters import Choice, Discount, FeaturesLike, LearningRate, Range
-from rlplay.iteration import (  # fmt: skip
-    ENTROPY,
-    ENTROPY_LOSS,
-    EXPLAINED,
-    LOSS,
-    NORM,
-    POLICY_LOSS,
-    RATE,
-    UPDATES,
-    VALUE,
-    VALUE_LOSS,
-    WHITEN,
-    Memory,
-    descend,
-)
-from rlplay.making import EnvLike
-from rlplay.networks import Kernel
-from rlplay.on_policy import (  # fmt: skip
+from rlplay.agent.on_policy import (  # fmt: skip
     Activated,
     Device,
     EntropyWeight,
@@ -64,8 +44,28 @@ from rlplay.on_policy import (  # fmt: skip
     ValueWeight,
     WhoseNetwork,
 )
-from rlplay.rollout import Rollout, explained_variance, standardise
-from rlplay.schedules import scheduled
+from rlplay.compiled.cache import in_place
+from rlplay.environments.make import EnvLike
+from rlplay.functional.distributions import Head
+from rlplay.functional.on_policy_step import (  # fmt: skip
+    ENTROPY,
+    ENTROPY_LOSS,
+    EXPLAINED,
+    LOSS,
+    NORM,
+    POLICY_LOSS,
+    RATE,
+    UPDATES,
+    VALUE,
+    VALUE_LOSS,
+    WHITEN,
+    Memory,
+    descend,
+)
+from rlplay.functional.rollout import Rollout, explained_variance, standardise
+from rlplay.functional.schedules import scheduled
+from rlplay.hyperparameters.rules import Choice, Discount, FeaturesLike, LearningRate, Range
+from rlplay.networks import Kernel
 
 Array = NDArray[np.float64]
 

@@ -14,9 +14,9 @@ Symbols:
 
 from __future__ import annotations
 
-from rlplay.hyperparameters import FeaturesLike
-from rlplay.imitation import FitEvery, ImitationAgent, Imitator, Kept, TeacherLike
-from rlplay.making import EnvLike
+from rlplay.agent.imitation import FitEvery, ImitationAgent, Imitator, Kept, TeacherLike
+from rlplay.environments.make import EnvLike
+from rlplay.hyperparameters.rules import FeaturesLike
 
 
 class BehaviorCloning(ImitationAgent):

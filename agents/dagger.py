@@ -18,9 +18,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from rlplay.hyperparameters import FeaturesLike, Range
-from rlplay.imitation import FITS, FitEvery, ImitationAgent, Imitator, Kept, TeacherLike
-from rlplay.making import EnvLike
+from rlplay.agent.imitation import FITS, FitEvery, ImitationAgent, Imitator, Kept, TeacherLike
+from rlplay.environments.make import EnvLike
+from rlplay.hyperparameters.rules import FeaturesLike, Range
 
 
 class DAgger(ImitationAgent):

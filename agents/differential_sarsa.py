@@ -24,12 +24,12 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rlplay.agent.tabular import TableAgent, act_epsilon_greedy
 from rlplay.compiled.cache import in_place
-from rlplay.compiled.loops import Rule
-from rlplay.hyperparameters import Exploration, FeaturesLike, InitialValue, Range, StepSize
-from rlplay.making import EnvLike
-from rlplay.schedules import visited
-from rlplay.tabular import TableAgent, act_epsilon_greedy
+from rlplay.compiled.training_loop import Rule
+from rlplay.environments.make import EnvLike
+from rlplay.functional.schedules import visited
+from rlplay.hyperparameters.rules import Exploration, FeaturesLike, InitialValue, Range, StepSize
 
 
 @in_place

@@ -25,13 +25,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rlplay.agent.tabular import TableAgent, act_epsilon_greedy, greedy
 from rlplay.compiled.cache import in_place
-from rlplay.compiled.loops import Rule
 from rlplay.compiled.pcg64 import random
-from rlplay.hyperparameters import Discount, Exploration, FeaturesLike, InitialValue, StepSize
-from rlplay.making import EnvLike
-from rlplay.schedules import visited
-from rlplay.tabular import TableAgent, act_epsilon_greedy, greedy
+from rlplay.compiled.training_loop import Rule
+from rlplay.environments.make import EnvLike
+from rlplay.functional.schedules import visited
+from rlplay.hyperparameters.rules import Discount, Exploration, FeaturesLike, InitialValue, StepSize
 
 
 @in_place

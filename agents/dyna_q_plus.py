@@ -26,13 +26,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.q_learning import update
+from rlplay.agent.tabular import TableAgent, act_epsilon_greedy
 from rlplay.compiled.cache import in_place
-from rlplay.compiled.loops import Rule
 from rlplay.compiled.pcg64 import random
-from rlplay.hyperparameters import Discount, Exploration, FeaturesLike, InitialValue, PlanningSteps, Range, StepSize
-from rlplay.making import EnvLike
-from rlplay.schedules import ahead, visited
-from rlplay.tabular import TableAgent, act_epsilon_greedy
+from rlplay.compiled.training_loop import Rule
+from rlplay.environments.make import EnvLike
+from rlplay.functional.schedules import ahead, visited
+from rlplay.hyperparameters.rules import (
+    Discount,
+    Exploration,
+    FeaturesLike,
+    InitialValue,
+    PlanningSteps,
+    Range,
+    StepSize,
+)
 
 
 class Model(NamedTuple):

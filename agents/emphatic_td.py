@@ -21,10 +21,22 @@ from typing import Annotated, Any
 
 import numpy as np
 
+from rlplay.agent.linear import (
+    LinearPrediction,
+    act_behaviour,
+    fade,
+    importance,
+    learn_traces,
+    mark_row,
+    value_of,
+)
+from rlplay.approximation.encodings import Active
 from rlplay.compiled.cache import in_place
-from rlplay.compiled.loops import Rule
-from rlplay.encodings import Active
-from rlplay.hyperparameters import (
+from rlplay.compiled.training_loop import Rule
+from rlplay.environments.make import EnvLike
+from rlplay.functional.schedules import scheduled
+from rlplay.functional.traces import clear
+from rlplay.hyperparameters.rules import (
     Discount,
     Either,
     FeaturesLike,
@@ -35,18 +47,6 @@ from rlplay.hyperparameters import (
     PolicyLike,
     TraceDecay,
 )
-from rlplay.linear import (
-    LinearPrediction,
-    act_behaviour,
-    fade,
-    importance,
-    learn_traces,
-    mark_row,
-    value_of,
-)
-from rlplay.making import EnvLike
-from rlplay.schedules import scheduled
-from rlplay.traces import clear
 
 
 @in_place

@@ -28,14 +28,14 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rlplay.agent import StateArrays
-from rlplay.batch_agent import LEFT, Arena, BatchAgent, BufferSize, Candidates, Hold, Iterations, TrainFreq
+from rlplay.agent.base import StateArrays
+from rlplay.agent.batch import LEFT, Arena, BatchAgent, BufferSize, Candidates, Hold, Iterations, TrainFreq
+from rlplay.approximation.action_values import LAYOUTS, ActionValues, fit_values
+from rlplay.approximation.estimators import final_step
+from rlplay.environments.make import EnvLike
 from rlplay.errors import UsageError, warn
-from rlplay.estimators import final_step
-from rlplay.hyperparameters import Choice, Discount, Exploration, FeaturesLike, Range, Regressor
-from rlplay.making import EnvLike
+from rlplay.hyperparameters.rules import Choice, Discount, Exploration, FeaturesLike, Range, Regressor
 from rlplay.seeding import generator
-from rlplay.value_head import LAYOUTS, ActionValues, fit_values
 
 
 def targets(

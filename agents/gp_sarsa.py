@@ -31,15 +31,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlplay import Agent, Probe
-from rlplay.agent import StateArrays
+from rlplay.agent.base import StateArrays
+from rlplay.agent.saving import copy_into
+from rlplay.agent.tabular import epsilon_greedy_probabilities
+from rlplay.approximation.feature_map import as_feature_map
 from rlplay.compiled.pcg64 import random
-from rlplay.features import as_feature_map
-from rlplay.hyperparameters import Discount, Exploration, FeaturesLike, Range
-from rlplay.making import EnvLike
-from rlplay.saving import copy_into
-from rlplay.schedules import scheduled, tabulate
+from rlplay.environments.make import EnvLike
+from rlplay.functional.schedules import scheduled, tabulate
+from rlplay.hyperparameters.rules import Discount, Exploration, FeaturesLike, Range
 from rlplay.seeding import stream
-from rlplay.tabular import epsilon_greedy_probabilities
 from rlplay.transition import Transition
 
 Floats = NDArray[np.float64]

@@ -24,13 +24,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlplay import Probe
+from rlplay.agent.tabular import TableAgent, greatest
 from rlplay.compiled.cache import in_place
-from rlplay.compiled.loops import Rule
 from rlplay.compiled.pcg64 import random
-from rlplay.hyperparameters import Choice, FeaturesLike, StepSize
-from rlplay.making import EnvLike
-from rlplay.schedules import visited
-from rlplay.tabular import TableAgent, greatest
+from rlplay.compiled.training_loop import Rule
+from rlplay.environments.make import EnvLike
+from rlplay.functional.schedules import visited
+from rlplay.hyperparameters.rules import Choice, FeaturesLike, StepSize
 
 
 @in_place

@@ -22,10 +22,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
+from rlplay.agent.linear import LinearPrediction, act_behaviour, importance, learn_row, value_of
+from rlplay.approximation.encodings import Active
 from rlplay.compiled.cache import in_place
-from rlplay.compiled.loops import Rule
-from rlplay.encodings import Active
-from rlplay.hyperparameters import (
+from rlplay.compiled.training_loop import Rule
+from rlplay.environments.make import EnvLike
+from rlplay.functional.schedules import scheduled, tabulate
+from rlplay.hyperparameters.rules import (
     Choice,
     Discount,
     Either,
@@ -36,9 +39,6 @@ from rlplay.hyperparameters import (
     Policy,
     PolicyLike,
 )
-from rlplay.linear import LinearPrediction, act_behaviour, importance, learn_row, value_of
-from rlplay.making import EnvLike
-from rlplay.schedules import scheduled, tabulate
 
 
 @in_place

@@ -32,15 +32,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlplay import Probe
+from rlplay.agent.linear import LinearAgent, fade, learn_traces, mark_row, value_of, values_of
+from rlplay.approximation.encodings import Active
 from rlplay.compiled.cache import compiled, in_place
-from rlplay.compiled.loops import Rule
 from rlplay.compiled.pcg64 import normal, random
-from rlplay.encodings import Active
-from rlplay.hyperparameters import AverageReward, Discount, FeaturesLike, Intercept, LinearStep, Range, TraceDecay
-from rlplay.linear import LinearAgent, fade, learn_traces, mark_row, value_of, values_of
-from rlplay.making import EnvLike
-from rlplay.schedules import scheduled, tabulate
-from rlplay.traces import clear
+from rlplay.compiled.training_loop import Rule
+from rlplay.environments.make import EnvLike
+from rlplay.functional.schedules import scheduled, tabulate
+from rlplay.functional.traces import clear
+from rlplay.hyperparameters.rules import AverageReward, Discount, FeaturesLike, Intercept, LinearStep, Range, TraceDecay
 
 LOW, HIGH = -5.0, 2.0  # log σ
 

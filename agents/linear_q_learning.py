@@ -10,7 +10,7 @@ Source: Watkins 1989; Sutton & Barto 2e, sections 6.5, 9.4 and 11.3; the rewards
 without importance sampling (as in Hessel et al. 2018).
 
 Symbols:
-    w  weights   float64 [F, A]        x(s)  active features: numbers and strengths (`rlplay.encodings.Active`)
+    w  weights   float64 [F, A]        x(s)  active features: numbers and strengths (`rlplay.approximation.encodings.Active`)
     n  n_steps   α  alpha  float or schedule, per active feature    γ  gamma    ε  epsilon  float or schedule
 
 Deviations: ties between best actions are broken at random; an episode that is only truncated bootstraps once more.
@@ -20,14 +20,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
+from rlplay.agent.linear import LinearAgent, act_epsilon_greedy, begin_steps, update_n_steps, values_of
+from rlplay.agent.tabular import greatest
+from rlplay.approximation.encodings import Active
 from rlplay.compiled.cache import in_place
-from rlplay.compiled.loops import Rule
-from rlplay.encodings import Active
-from rlplay.hyperparameters import Discount, Exploration, FeaturesLike, InitialValue, Intercept, LinearStep, Range
-from rlplay.linear import LinearAgent, act_epsilon_greedy, begin_steps, update_n_steps, values_of
-from rlplay.making import EnvLike
-from rlplay.schedules import scheduled
-from rlplay.tabular import greatest
+from rlplay.compiled.training_loop import Rule
+from rlplay.environments.make import EnvLike
+from rlplay.functional.schedules import scheduled
+from rlplay.hyperparameters.rules import Discount, Exploration, FeaturesLike, InitialValue, Intercept, LinearStep, Range
 
 
 @in_place

@@ -9,7 +9,7 @@ page 244, with more the box on page 247.
 Source: Sutton & Barto 2e, sections 10.1 and 10.2, equations (10.1) and (10.3).
 
 Symbols:
-    w  weights   float64 [F, A]        x(s)  active features: numbers and strengths (`rlplay.encodings.Active`)
+    w  weights   float64 [F, A]        x(s)  active features: numbers and strengths (`rlplay.approximation.encodings.Active`)
     n  n_steps   α  alpha  float or schedule, per active feature    γ  gamma    ε  epsilon  float or schedule
 
 Deviations from the boxes: ties between best actions are broken at random; an episode that is only truncated
@@ -20,13 +20,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
+from rlplay.agent.linear import LinearAgent, act_epsilon_greedy, begin_steps, update_n_steps
+from rlplay.approximation.encodings import Active
 from rlplay.compiled.cache import in_place
-from rlplay.compiled.loops import Rule
-from rlplay.encodings import Active
-from rlplay.hyperparameters import Discount, Exploration, FeaturesLike, InitialValue, Intercept, LinearStep, Range
-from rlplay.linear import LinearAgent, act_epsilon_greedy, begin_steps, update_n_steps
-from rlplay.making import EnvLike
-from rlplay.schedules import scheduled
+from rlplay.compiled.training_loop import Rule
+from rlplay.environments.make import EnvLike
+from rlplay.functional.schedules import scheduled
+from rlplay.hyperparameters.rules import Discount, Exploration, FeaturesLike, InitialValue, Intercept, LinearStep, Range
 
 
 @in_place

@@ -9,7 +9,7 @@ with φ(s, a) the features x(s) in the block of action a. All transitions serve 
 Source: Lagoudakis & Parr 2003, "Least-Squares Policy Iteration", JMLR 4, figures 5 (LSTDQ) and 8 (LSPI).
 
 Symbols:
-    w  weights  float64 [F, A]    x(s)  active features: numbers and strengths (`rlplay.encodings.Active`)
+    w  weights  float64 [F, A]    x(s)  active features: numbers and strengths (`rlplay.approximation.encodings.Active`)
     ε  ridge    γ  gamma    exploration ε  epsilon  float or schedule
 
 Deviations from the source: the set of transitions grows; every ``train_freq`` steps all of it is learned from again.
@@ -23,16 +23,16 @@ import numpy as np
 import scipy.linalg
 from numpy.typing import NDArray
 
-from rlplay.agent import StateArrays
-from rlplay.batch_agent import LEFT, BatchAgent, BufferSize, Hold, Iterations, TrainFreq
+from rlplay.agent.base import StateArrays
+from rlplay.agent.batch import LEFT, BatchAgent, BufferSize, Hold, Iterations, TrainFreq
+from rlplay.agent.linear import default_features
+from rlplay.agent.saving import copy_into
+from rlplay.approximation.encodings import Active
+from rlplay.approximation.feature_map import FeatureMap, as_feature_map
 from rlplay.compiled.cache import in_place
-from rlplay.encodings import Active
+from rlplay.environments.make import EnvLike
 from rlplay.errors import HyperparameterError, UsageError
-from rlplay.features import FeatureMap, as_feature_map
-from rlplay.hyperparameters import Discount, Exploration, FeaturesLike, Intercept, Range
-from rlplay.linear import default_features
-from rlplay.making import EnvLike
-from rlplay.saving import copy_into
+from rlplay.hyperparameters.rules import Discount, Exploration, FeaturesLike, Intercept, Range
 
 _MOST = 6000  # weights; the matrix has their square
 Floats = NDArray[np.float64]

@@ -22,13 +22,22 @@ from typing import Annotated, Any
 
 import numpy as np
 
+from rlplay.agent.linear import LinearPrediction, act_behaviour, importance, value_of
+from rlplay.approximation.encodings import Active
 from rlplay.compiled.cache import in_place
-from rlplay.compiled.loops import Rule
-from rlplay.encodings import Active
+from rlplay.compiled.training_loop import Rule
+from rlplay.environments.make import EnvLike
 from rlplay.errors import HyperparameterError
-from rlplay.hyperparameters import Discount, Either, FeaturesLike, Intercept, Policy, PolicyLike, Range, TraceDecay
-from rlplay.linear import LinearPrediction, act_behaviour, importance, value_of
-from rlplay.making import EnvLike
+from rlplay.hyperparameters.rules import (
+    Discount,
+    Either,
+    FeaturesLike,
+    Intercept,
+    Policy,
+    PolicyLike,
+    Range,
+    TraceDecay,
+)
 
 _MOST = 3000  # features; the inverse has their square
 

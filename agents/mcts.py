@@ -33,19 +33,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlplay import Agent, Probe
-from rlplay.agent import NoEnvironment, StateArrays
+from rlplay.agent.base import NoEnvironment, StateArrays
 from rlplay.compiled.cache import in_place
 from rlplay.compiled.native import NativeEnv
 from rlplay.compiled.pcg64 import random, random_bits, random_seed
 from rlplay.compiled.table import TableArrays, TableEnv, step
-from rlplay.episode import replays_exactly
+from rlplay.environments.episode import replays_exactly
+from rlplay.environments.interact import Position
+from rlplay.environments.make import EnvLike, reference, remake
 from rlplay.errors import UsageError
-from rlplay.hyperparameters import Discount, Range
-from rlplay.loop import Position
-from rlplay.making import EnvLike, reference, remake
-from rlplay.observations import batch_of, observation_digest
+from rlplay.hyperparameters.rules import Discount, Range
 from rlplay.seeding import stream
-from rlplay.spaces import FiniteSpace, finite
+from rlplay.spaces.finite import FiniteSpace, finite
+from rlplay.spaces.observations import batch_of, observation_digest
 from rlplay.transition import Transition
 
 

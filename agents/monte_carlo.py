@@ -29,16 +29,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlplay import Probe
-from rlplay.agent import Engine, NoEnvironment
+from rlplay.agent.base import Engine, NoEnvironment
+from rlplay.agent.policies import policy_table
+from rlplay.agent.tabular import TableAgent, epsilon_greedy, greatest, random_action, sampled
 from rlplay.compiled.cache import in_place
-from rlplay.compiled.loops import Rule
 from rlplay.compiled.table import table_of
-from rlplay.hyperparameters import Choice, Discount, Exploration, FeaturesLike, InitialValue, Policy, StepSize
-from rlplay.making import EnvLike, make, with_first_states
-from rlplay.policies import policy_table
-from rlplay.schedules import Rate, new_rate, visited
-from rlplay.steps import Steps, keep_whole, longest_episode, require_end
-from rlplay.tabular import TableAgent, epsilon_greedy, greatest, random_action, sampled
+from rlplay.compiled.training_loop import Rule
+from rlplay.environments.make import EnvLike, make, with_first_states
+from rlplay.functional.episode_buffer import Steps, keep_whole, longest_episode, require_end
+from rlplay.functional.schedules import Rate, new_rate, visited
+from rlplay.hyperparameters.rules import Choice, Discount, Exploration, FeaturesLike, InitialValue, Policy, StepSize
 
 
 @in_place

@@ -32,14 +32,23 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rlplay.agent.tabular import TableAgent, act_epsilon_greedy, expected_value, policy_probability
 from rlplay.compiled.cache import in_place
-from rlplay.compiled.loops import Rule
+from rlplay.compiled.training_loop import Rule
+from rlplay.environments.make import EnvLike
 from rlplay.errors import HyperparameterError
-from rlplay.hyperparameters import Choice, Discount, Either, Exploration, FeaturesLike, InitialValue, Range, StepSize
-from rlplay.making import EnvLike
-from rlplay.schedules import Rate, latest, visited
-from rlplay.steps import Steps, keep
-from rlplay.tabular import TableAgent, act_epsilon_greedy, expected_value, policy_probability
+from rlplay.functional.episode_buffer import Steps, keep
+from rlplay.functional.schedules import Rate, latest, visited
+from rlplay.hyperparameters.rules import (
+    Choice,
+    Discount,
+    Either,
+    Exploration,
+    FeaturesLike,
+    InitialValue,
+    Range,
+    StepSize,
+)
 
 
 @in_place

@@ -24,15 +24,15 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rlplay.agent import StateArrays
-from rlplay.batch_agent import LEFT, BatchAgent, BufferSize, Candidates, Hold, Iterations, TrainFreq
+from rlplay.agent.base import StateArrays
+from rlplay.agent.batch import LEFT, BatchAgent, BufferSize, Candidates, Hold, Iterations, TrainFreq
+from rlplay.agent.saving import copy_into
+from rlplay.approximation.action_values import ActionValues
+from rlplay.approximation.estimators import seeded
+from rlplay.environments.make import EnvLike
 from rlplay.errors import HyperparameterError, UsageError
-from rlplay.estimators import seeded
-from rlplay.hyperparameters import Discount, Exploration, FeaturesLike, Range, Regressor
-from rlplay.making import EnvLike
-from rlplay.saving import copy_into
+from rlplay.hyperparameters.rules import Discount, Exploration, FeaturesLike, Range, Regressor
 from rlplay.seeding import generator
-from rlplay.value_head import ActionValues
 
 
 class NeuralFittedQ(BatchAgent):

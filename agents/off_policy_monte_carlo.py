@@ -30,16 +30,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlplay import Probe
-from rlplay.agent import Engine
+from rlplay.agent.base import Engine
+from rlplay.agent.policies import policy_table
+from rlplay.agent.tabular import TableAgent, epsilon_greedy, greatest, policy_probability, sampled
 from rlplay.compiled.cache import in_place
-from rlplay.compiled.loops import Rule
+from rlplay.compiled.training_loop import Rule
+from rlplay.environments.make import EnvLike
 from rlplay.errors import HyperparameterError
-from rlplay.hyperparameters import Choice, Discount, Exploration, FeaturesLike, InitialValue, Policy
-from rlplay.making import EnvLike
-from rlplay.policies import policy_table
-from rlplay.schedules import latest, visited
-from rlplay.steps import Steps, keep_whole, longest_episode, require_end
-from rlplay.tabular import TableAgent, epsilon_greedy, greatest, policy_probability, sampled
+from rlplay.functional.episode_buffer import Steps, keep_whole, longest_episode, require_end
+from rlplay.functional.schedules import latest, visited
+from rlplay.hyperparameters.rules import Choice, Discount, Exploration, FeaturesLike, InitialValue, Policy
 
 
 @in_place

@@ -22,11 +22,11 @@ from dataclasses import replace
 from typing import Any
 
 from rlplay import Probe
-from rlplay.agent import StateArrays
-from rlplay.hyperparameters import Accuracy, AverageReward, Discount, InPlace, PolicyLike
-from rlplay.making import EnvLike
-from rlplay.planning import Model, Planner, evaluation_sweep
-from rlplay.policies import policy_table
+from rlplay.agent.base import StateArrays
+from rlplay.agent.planner import Model, Planner, evaluation_sweep
+from rlplay.agent.policies import policy_table
+from rlplay.environments.make import EnvLike
+from rlplay.hyperparameters.rules import Accuracy, AverageReward, Discount, InPlace, PolicyLike
 
 
 class PolicyEvaluation(Planner):

@@ -24,10 +24,10 @@ from typing import Annotated, Any
 import numpy as np
 
 from rlplay import Probe
-from rlplay.agent import StateArrays
-from rlplay.hyperparameters import Accuracy, AverageReward, Discount, Either, InPlace, Range
-from rlplay.making import EnvLike
-from rlplay.planning import Model, Planner, evaluation_sweep
+from rlplay.agent.base import StateArrays
+from rlplay.agent.planner import Model, Planner, evaluation_sweep
+from rlplay.environments.make import EnvLike
+from rlplay.hyperparameters.rules import Accuracy, AverageReward, Discount, Either, InPlace, Range
 
 SWEEPS, IMPROVEMENTS, CHANGED, IMPROVE_NEXT = range(4)  # places in the counts
 

@@ -34,12 +34,27 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rlplay.agent.on_policy import (  # fmt: skip
+    Activated,
+    Device,
+    EntropyWeight,
+    Lambda,
+    MaxNorm,
+    NEnvs,
+    Normalise,
+    OnPolicyAgent,
+    PolicyKwargs,
+    Sized,
+    Steps,
+    ValueWeight,
+    WhoseNetwork,
+)
 from rlplay.compiled.cache import in_place
 from rlplay.compiled.pcg64 import random
-from rlplay.distributions import Head
+from rlplay.environments.make import EnvLike
 from rlplay.errors import HyperparameterError
-from rlplay.hyperparameters import Choice, Discount, Either, FeaturesLike, LearningRate, Range
-from rlplay.iteration import (  # fmt: skip
+from rlplay.functional.distributions import Head
+from rlplay.functional.on_policy_step import (  # fmt: skip
     CLIP_FRACTION,
     ENTROPY,
     ENTROPY_LOSS,
@@ -57,25 +72,10 @@ from rlplay.iteration import (  # fmt: skip
     Memory,
     descend,
 )
-from rlplay.making import EnvLike
+from rlplay.functional.rollout import Rollout, explained_variance, standardise
+from rlplay.functional.schedules import ScheduleLike, scheduled, tabulate
+from rlplay.hyperparameters.rules import Choice, Discount, Either, FeaturesLike, LearningRate, Range
 from rlplay.networks import Kernel
-from rlplay.on_policy import (  # fmt: skip
-    Activated,
-    Device,
-    EntropyWeight,
-    Lambda,
-    MaxNorm,
-    NEnvs,
-    Normalise,
-    OnPolicyAgent,
-    PolicyKwargs,
-    Sized,
-    Steps,
-    ValueWeight,
-    WhoseNetwork,
-)
-from rlplay.rollout import Rollout, explained_variance, standardise
-from rlplay.schedules import ScheduleLike, scheduled, tabulate
 
 EPOCHS, BATCH, TARGET_KL = range(OWN, OWN + 3)
 Array = NDArray[np.float64]

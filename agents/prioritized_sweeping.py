@@ -25,12 +25,20 @@ from typing import Annotated, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from rlplay.agent.tabular import TableAgent, act_epsilon_greedy, greatest
 from rlplay.compiled.cache import in_place
-from rlplay.compiled.loops import Rule
-from rlplay.hyperparameters import Discount, Exploration, FeaturesLike, InitialValue, PlanningSteps, Range, StepSize
-from rlplay.making import EnvLike
-from rlplay.schedules import Rate, visited
-from rlplay.tabular import TableAgent, act_epsilon_greedy, greatest
+from rlplay.compiled.training_loop import Rule
+from rlplay.environments.make import EnvLike
+from rlplay.functional.schedules import Rate, visited
+from rlplay.hyperparameters.rules import (
+    Discount,
+    Exploration,
+    FeaturesLike,
+    InitialValue,
+    PlanningSteps,
+    Range,
+    StepSize,
+)
 
 
 class Model(NamedTuple):

@@ -27,12 +27,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlplay import Probe
+from rlplay.agent.tabular import TableAgent, act_epsilon_greedy, greatest
 from rlplay.compiled.cache import in_place
-from rlplay.compiled.loops import Rule
-from rlplay.hyperparameters import Discount, Exploration, FeaturesLike, InitialValue, StepSize
-from rlplay.making import EnvLike
-from rlplay.schedules import visited
-from rlplay.tabular import TableAgent, act_epsilon_greedy, greatest
+from rlplay.compiled.training_loop import Rule
+from rlplay.environments.make import EnvLike
+from rlplay.functional.schedules import visited
+from rlplay.hyperparameters.rules import Discount, Exploration, FeaturesLike, InitialValue, StepSize
 
 
 @in_place

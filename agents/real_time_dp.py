@@ -24,13 +24,13 @@ from typing import Any
 import numpy as np
 
 from rlplay import Probe
+from rlplay.agent.planner import Model, action_values, backup, best_value, greedy_probabilities, model_of
+from rlplay.agent.tabular import TableAgent, greedy
 from rlplay.compiled.cache import in_place
-from rlplay.compiled.loops import Rule
 from rlplay.compiled.table import table_of
-from rlplay.hyperparameters import Discount, InitialValue
-from rlplay.making import EnvLike
-from rlplay.planning import Model, action_values, backup, best_value, greedy_probabilities, model_of
-from rlplay.tabular import TableAgent, greedy
+from rlplay.compiled.training_loop import Rule
+from rlplay.environments.make import EnvLike
+from rlplay.hyperparameters.rules import Discount, InitialValue
 
 
 @in_place
@@ -78,7 +78,7 @@ class RealTimeDP(TableAgent):
 
     def _prepare(self) -> None:
         """Read the model, where the agent has an environment: a loaded one may have none."""
-        from rlplay.agent import NoEnvironment
+        from rlplay.agent.base import NoEnvironment
 
         if isinstance(self.env, NoEnvironment):
             return

@@ -34,9 +34,20 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rlplay.distributions import Head
-from rlplay.hyperparameters import Choice, Discount, FeaturesLike, LearningRate, Range
-from rlplay.iteration import (  # fmt: skip
+from rlplay.agent.on_policy import (  # fmt: skip
+    Activated,
+    Device,
+    EntropyWeight,
+    MaxNorm,
+    Normalise,
+    OnPolicyAgent,
+    PolicyKwargs,
+    Sized,
+    WhoseNetwork,
+)
+from rlplay.environments.make import EnvLike
+from rlplay.functional.distributions import Head
+from rlplay.functional.on_policy_step import (  # fmt: skip
     ENTROPY,
     ENTROPY_LOSS,
     EXPLAINED,
@@ -51,22 +62,11 @@ from rlplay.iteration import (  # fmt: skip
     WHITEN,
     Memory,
 )
-from rlplay.making import EnvLike
+from rlplay.functional.rollout import Rollout, explained_variance, standardise
+from rlplay.functional.schedules import scheduled, tabulate
+from rlplay.hyperparameters.rules import Choice, Discount, FeaturesLike, LearningRate, Range
 from rlplay.networks import Kernel
 from rlplay.networks.optimisers import improve as improve_spread
-from rlplay.on_policy import (  # fmt: skip
-    Activated,
-    Device,
-    EntropyWeight,
-    MaxNorm,
-    Normalise,
-    OnPolicyAgent,
-    PolicyKwargs,
-    Sized,
-    WhoseNetwork,
-)
-from rlplay.rollout import Rollout, explained_variance, standardise
-from rlplay.schedules import scheduled, tabulate
 
 EPOCHS = OWN
 _LONGEST_EPISODE = 10_000  # steps; one without a time limit is cut here and goes on with the baseline's value

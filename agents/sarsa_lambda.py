@@ -25,13 +25,13 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rlplay.agent.tabular import TableAgent, act_epsilon_greedy
 from rlplay.compiled.cache import in_place
-from rlplay.compiled.loops import Rule
-from rlplay.hyperparameters import Choice, Discount, Exploration, FeaturesLike, InitialValue, StepSize, TraceDecay
-from rlplay.making import EnvLike
-from rlplay.schedules import visited
-from rlplay.tabular import TableAgent, act_epsilon_greedy
-from rlplay.traces import KINDS, clear, new_traces, update, update_true_online
+from rlplay.compiled.training_loop import Rule
+from rlplay.environments.make import EnvLike
+from rlplay.functional.schedules import visited
+from rlplay.functional.traces import KINDS, clear, new_traces, update, update_true_online
+from rlplay.hyperparameters.rules import Choice, Discount, Exploration, FeaturesLike, InitialValue, StepSize, TraceDecay
 
 
 @in_place

@@ -34,17 +34,17 @@ from stable_baselines3.common.type_aliases import TrainFreq, TrainFrequencyUnit
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
 from rlplay import Agent, Probe
-from rlplay.agent import Engine, StateArrays
+from rlplay.agent.base import Engine, StateArrays
+from rlplay.approximation.feature_map import BoundFeatures
 from rlplay.compiled.pcg64 import random_seed
+from rlplay.environments.interact import Lane, ObservationCheck, Position, begin_episode, take_step
+from rlplay.environments.make import EnvLike
 from rlplay.errors import CheckpointError, HyperparameterError, SpaceError, unknown
-from rlplay.features import BoundFeatures
-from rlplay.hyperparameters import Choice, Discount, Either, FeaturesLike, LearningRate, Range, Settings
-from rlplay.loop import Lane, ObservationCheck, Position, begin_episode, take_step
-from rlplay.making import EnvLike
-from rlplay.observations import batch_of
-from rlplay.schedules import scheduled, tabulate
-from rlplay.spaces import FiniteSpace, is_finite
-from rlplay.torch_state import RandomStates, pack_module, pack_optimizer, unpack_module, unpack_optimizer
+from rlplay.functional.schedules import scheduled, tabulate
+from rlplay.hyperparameters.rules import Choice, Discount, Either, FeaturesLike, LearningRate, Range, Settings
+from rlplay.networks.torch_state import RandomStates, pack_module, pack_optimizer, unpack_module, unpack_optimizer
+from rlplay.spaces.finite import FiniteSpace, is_finite
+from rlplay.spaces.observations import batch_of
 
 # What Stable-Baselines3's parameters mean and which values they take.
 _RULES: dict[str, Any] = {
@@ -511,7 +511,7 @@ class SB3Agent(Agent):
     def load_arrays(self, arrays: StateArrays) -> None:
         """Take the arrays of a file."""
         if self.features is not None:
-            from rlplay.saving import copy_into
+            from rlplay.agent.saving import copy_into
 
             for name, target in self.features.arrays().items():
                 copy_into(name, arrays, target)

@@ -29,10 +29,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlplay import Probe
+from rlplay.agent.policies import policy_table
+from rlplay.agent.tabular import TableAgent, sampled
 from rlplay.compiled.cache import in_place
-from rlplay.compiled.loops import Rule
+from rlplay.compiled.training_loop import Rule
+from rlplay.environments.make import EnvLike
 from rlplay.errors import HyperparameterError
-from rlplay.hyperparameters import (
+from rlplay.functional.episode_buffer import keep, longest_episode
+from rlplay.functional.schedules import visited
+from rlplay.functional.traces import clear, new_traces, update_true_online
+from rlplay.functional.traces import update as update_traces
+from rlplay.hyperparameters.rules import (
     Choice,
     Discount,
     Either,
@@ -42,13 +49,6 @@ from rlplay.hyperparameters import (
     Range,
     StepSize,
 )
-from rlplay.making import EnvLike
-from rlplay.policies import policy_table
-from rlplay.schedules import visited
-from rlplay.steps import keep, longest_episode
-from rlplay.tabular import TableAgent, sampled
-from rlplay.traces import clear, new_traces, update_true_online
-from rlplay.traces import update as update_traces
 
 
 @in_place

@@ -25,12 +25,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlplay import Probe
+from rlplay.agent.tabular import TableAgent
 from rlplay.compiled.cache import in_place
-from rlplay.compiled.loops import Rule
 from rlplay.compiled.pcg64 import normal
-from rlplay.hyperparameters import FeaturesLike, Range
-from rlplay.making import EnvLike
-from rlplay.tabular import TableAgent
+from rlplay.compiled.training_loop import Rule
+from rlplay.environments.make import EnvLike
+from rlplay.hyperparameters.rules import FeaturesLike, Range
 
 _DRAWS = 2000  # by which the probability of each action is told
 

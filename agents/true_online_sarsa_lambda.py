@@ -21,19 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from rlplay.compiled.cache import in_place
-from rlplay.compiled.loops import Rule
-from rlplay.encodings import Active
-from rlplay.hyperparameters import (
-    Discount,
-    Exploration,
-    FeaturesLike,
-    InitialValue,
-    Intercept,
-    LinearStep,
-    TraceDecay,
-)
-from rlplay.linear import (
+from rlplay.agent.linear import (
     LinearAgent,
     act_epsilon_greedy,
     fade,
@@ -43,9 +31,21 @@ from rlplay.linear import (
     trace_product,
     value_of,
 )
-from rlplay.making import EnvLike
-from rlplay.schedules import scheduled
-from rlplay.traces import clear
+from rlplay.approximation.encodings import Active
+from rlplay.compiled.cache import in_place
+from rlplay.compiled.training_loop import Rule
+from rlplay.environments.make import EnvLike
+from rlplay.functional.schedules import scheduled
+from rlplay.functional.traces import clear
+from rlplay.hyperparameters.rules import (
+    Discount,
+    Exploration,
+    FeaturesLike,
+    InitialValue,
+    Intercept,
+    LinearStep,
+    TraceDecay,
+)
 
 
 @in_place

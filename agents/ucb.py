@@ -21,12 +21,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlplay import Probe
+from rlplay.agent.tabular import TableAgent, greedy
 from rlplay.compiled.cache import in_place
-from rlplay.compiled.loops import Rule
-from rlplay.hyperparameters import FeaturesLike, InitialValue, Range, StepSize
-from rlplay.making import EnvLike
-from rlplay.schedules import visited
-from rlplay.tabular import TableAgent, greedy
+from rlplay.compiled.training_loop import Rule
+from rlplay.environments.make import EnvLike
+from rlplay.functional.schedules import visited
+from rlplay.hyperparameters.rules import FeaturesLike, InitialValue, Range, StepSize
 
 
 @in_place

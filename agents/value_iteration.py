@@ -23,9 +23,9 @@ before, equation (4.10) to the letter. Average rewards are always computed that 
 
 from __future__ import annotations
 
-from rlplay.hyperparameters import Accuracy, AverageReward, Discount, InPlace
-from rlplay.making import EnvLike
-from rlplay.planning import Model, Planner, optimality_sweep
+from rlplay.agent.planner import Model, Planner, optimality_sweep
+from rlplay.environments.make import EnvLike
+from rlplay.hyperparameters.rules import Accuracy, AverageReward, Discount, InPlace
 
 
 class ValueIteration(Planner):

@@ -27,7 +27,7 @@ from envs.control import ControlEnv
 from rlplay.compiled.cache import in_place
 from rlplay.compiled.native import NativeDynamics
 from rlplay.compiled.pcg64 import random
-from rlplay.vector.native import NativeVectorEnv
+from rlplay.environments.vector.native import NativeVectorEnv
 
 _FASTEST = 3.0
 

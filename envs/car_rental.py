@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from envs.table_world import TableWorld
 from rlplay.compiled.table import TransitionTable
+from rlplay.environments.vector.native import NativeVectorEnv
 from rlplay.errors import UsageError
-from rlplay.vector.native import NativeVectorEnv
 
 _REQUESTS, _RETURNS = (3, 4), (3, 2)
 _RENT, _MOST_MOVED = 10.0, 5

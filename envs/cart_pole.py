@@ -24,7 +24,7 @@ from envs.control import UNBOUNDED, ControlEnv
 from rlplay.compiled.cache import in_place
 from rlplay.compiled.native import NativeDynamics
 from rlplay.compiled.pcg64 import random
-from rlplay.vector.native import NativeVectorEnv
+from rlplay.environments.vector.native import NativeVectorEnv
 
 _START = 0.05  # each state variable starts within -0.05 and 0.05
 

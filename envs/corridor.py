@@ -10,7 +10,7 @@ import numpy as np
 
 from envs.table_world import TableWorld
 from rlplay.compiled.table import table_from
-from rlplay.vector.native import NativeVectorEnv
+from rlplay.environments.vector.native import NativeVectorEnv
 
 
 class CorridorEnv(TableWorld):

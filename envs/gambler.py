@@ -9,8 +9,8 @@ import numpy as np
 
 from envs.table_world import TableWorld
 from rlplay.compiled.table import TransitionTable
+from rlplay.environments.vector.native import NativeVectorEnv
 from rlplay.errors import UsageError
-from rlplay.vector.native import NativeVectorEnv
 
 
 class GamblerEnv(TableWorld):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from envs.grid_map import MOVE_NAMES, read_map, start_distribution, transitions
 from envs.table_world import TableWorld
 from rlplay.compiled.table import table_from
-from rlplay.vector.native import NativeVectorEnv
+from rlplay.environments.vector.native import NativeVectorEnv
 
 
 class GridWorldEnv(TableWorld):

@@ -28,7 +28,7 @@ from envs.mountain_car import valley
 from rlplay.compiled.cache import in_place
 from rlplay.compiled.native import NativeDynamics
 from rlplay.compiled.pcg64 import random
-from rlplay.vector.native import NativeVectorEnv
+from rlplay.environments.vector.native import NativeVectorEnv
 
 _START_LOW, _START_HIGH = -0.6, -0.4
 

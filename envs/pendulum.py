@@ -30,7 +30,7 @@ from envs.control import ControlEnv
 from rlplay.compiled.cache import in_place
 from rlplay.compiled.native import NativeDynamics
 from rlplay.compiled.pcg64 import random
-from rlplay.vector.native import NativeVectorEnv
+from rlplay.environments.vector.native import NativeVectorEnv
 
 _TURN = 2 * math.pi
 _START = (math.pi, 1.0)  # angle and velocity start within these bounds, in both directions

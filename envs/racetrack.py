@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from envs.table_world import TableWorld
 from rlplay.compiled.cache import in_place
 from rlplay.compiled.table import TransitionTable
+from rlplay.environments.vector.native import NativeVectorEnv
 from rlplay.errors import UsageError, unknown
-from rlplay.vector.native import NativeVectorEnv
 
 TRACKS = Path(__file__).parent / "tracks"
 OFF, TRACK, START, FINISH = range(4)

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from envs.pictured import Pictured
 from rlplay.compiled.table import TableEnv, table_of
+from rlplay.environments.vector.native import NativeVectorEnv
 from rlplay.errors import SpaceError
-from rlplay.vector.native import NativeVectorEnv
 
 
 class ToyTextEnv(Pictured, TableEnv):

@@ -17,53 +17,53 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOMES = {
-    "Agent": "rlplay.agent",
-    "Callback": "rlplay.callbacks",
-    "CheckpointCallback": "rlplay.callbacks",
-    "Episode": "rlplay.episode",
-    "EvalCallback": "rlplay.callbacks",
-    "Evaluation": "rlplay.evaluation",
-    "FeatureMap": "rlplay.features",
-    "FeatureObservation": "rlplay.wrappers",
-    "FeatureVectorObservation": "rlplay.wrappers",
-    "Novelty": "rlplay.exploration",
+    "Agent": "rlplay.agent.base",
+    "Callback": "rlplay.training.callbacks",
+    "CheckpointCallback": "rlplay.training.callbacks",
+    "Episode": "rlplay.environments.episode",
+    "EvalCallback": "rlplay.training.callbacks",
+    "Evaluation": "rlplay.training.evaluation",
+    "FeatureMap": "rlplay.approximation.feature_map",
+    "FeatureObservation": "rlplay.environments.feature_wrappers",
+    "FeatureVectorObservation": "rlplay.environments.feature_wrappers",
+    "Novelty": "rlplay.environments.bonus",
     "Probe": "rlplay.probe",
     "RlplayError": "rlplay.errors",
     "Transition": "rlplay.transition",
-    "evaluate": "rlplay.evaluation",
-    "interact": "rlplay.loop",
-    "load": "rlplay.saving",
-    "load_episode": "rlplay.episode",
-    "make": "rlplay.making",
-    "make_vec": "rlplay.vector.making",
-    "random_play": "rlplay.wrappers",
+    "evaluate": "rlplay.training.evaluation",
+    "interact": "rlplay.environments.interact",
+    "load": "rlplay.agent.saving",
+    "load_episode": "rlplay.environments.episode",
+    "make": "rlplay.environments.make",
+    "make_vec": "rlplay.environments.vector.make",
+    "random_play": "rlplay.environments.feature_wrappers",
     "register": "rlplay.registry",
     "register_model": "rlplay.registry",
 }
 
 if TYPE_CHECKING:
-    from rlplay.agent import Agent as Agent
-    from rlplay.callbacks import Callback as Callback
-    from rlplay.callbacks import CheckpointCallback as CheckpointCallback
-    from rlplay.callbacks import EvalCallback as EvalCallback
-    from rlplay.episode import Episode as Episode
-    from rlplay.episode import load_episode as load_episode
+    from rlplay.agent.base import Agent as Agent
+    from rlplay.agent.saving import load as load
+    from rlplay.approximation.feature_map import FeatureMap as FeatureMap
+    from rlplay.environments.bonus import Novelty as Novelty
+    from rlplay.environments.episode import Episode as Episode
+    from rlplay.environments.episode import load_episode as load_episode
+    from rlplay.environments.feature_wrappers import FeatureObservation as FeatureObservation
+    from rlplay.environments.feature_wrappers import FeatureVectorObservation as FeatureVectorObservation
+    from rlplay.environments.feature_wrappers import random_play as random_play
+    from rlplay.environments.interact import interact as interact
+    from rlplay.environments.make import make as make
+    from rlplay.environments.vector.make import make_vec as make_vec
     from rlplay.errors import RlplayError as RlplayError
-    from rlplay.evaluation import Evaluation as Evaluation
-    from rlplay.evaluation import evaluate as evaluate
-    from rlplay.exploration import Novelty as Novelty
-    from rlplay.features import FeatureMap as FeatureMap
-    from rlplay.loop import interact as interact
-    from rlplay.making import make as make
     from rlplay.probe import Probe as Probe
     from rlplay.registry import register as register
     from rlplay.registry import register_model as register_model
-    from rlplay.saving import load as load
+    from rlplay.training.callbacks import Callback as Callback
+    from rlplay.training.callbacks import CheckpointCallback as CheckpointCallback
+    from rlplay.training.callbacks import EvalCallback as EvalCallback
+    from rlplay.training.evaluation import Evaluation as Evaluation
+    from rlplay.training.evaluation import evaluate as evaluate
     from rlplay.transition import Transition as Transition
-    from rlplay.vector.making import make_vec as make_vec
-    from rlplay.wrappers import FeatureObservation as FeatureObservation
-    from rlplay.wrappers import FeatureVectorObservation as FeatureVectorObservation
-    from rlplay.wrappers import random_play as random_play
 
 
 def __getattr__(name: str) -> Any:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from rlplay.errors import MissingPackageError, UsageError, unknown
 
 if TYPE_CHECKING:
-    from rlplay.agent import Agent
+    from rlplay.agent.base import Agent
 
 AGENTS, ENVS, RECIPES, MODELS = "rlplay.agents", "rlplay.envs", "rlplay.recipes", "rlplay.models"
 

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from rlplay import Agent
-from rlplay.compiled.loops import EpisodeLog
-from rlplay.statistics import FinishedEpisode
-from rlplay.training import advance_compiled
+from rlplay.compiled.training_loop import EpisodeLog
+from rlplay.training.run import advance_compiled
+from rlplay.training.statistics import FinishedEpisode
 
 
 def play_episodes(agent: Agent, episodes: int, at_once: int = 4096) -> list[FinishedEpisode]:

@@ -15,9 +15,9 @@ from agents.thompson_sampling import ThompsonSampling
 from agents.ucb import UCB
 from rlplay import make
 from rlplay.compiled.cache import compiled
-from rlplay.compiled.loops import Rule
 from rlplay.compiled.pcg64 import normal
-from rlplay.figures import Figure, Line, Panel, Track
+from rlplay.compiled.training_loop import Rule
+from rlplay.reports.figures import Figure, Line, Panel, Track
 from rlplay.seeding import stream
 
 _BOOK = "Sutton & Barto, 2nd edition, "

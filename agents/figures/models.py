@@ -18,9 +18,9 @@ from rlplay import Callback, make
 from rlplay.compiled.cache import compiled
 from rlplay.compiled.pcg64 import random
 from rlplay.compiled.table import TableEnv, TransitionTable, table_of
-from rlplay.figures import Figure, Line, Panel, Track
+from rlplay.reports.figures import Figure, Line, Panel, Track
 from rlplay.seeding import stream
-from rlplay.statistics import FinishedEpisode
+from rlplay.training.statistics import FinishedEpisode
 
 _BOOK = "Sutton & Barto, 2nd edition, "
 _GRID = "rlplay/GridWorld-v0"

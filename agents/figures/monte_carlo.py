@@ -13,8 +13,8 @@ from agents.monte_carlo import MonteCarlo
 from agents.off_policy_monte_carlo import OffPolicyMonteCarlo
 from rlplay import make
 from rlplay.compiled.table import TableEnv, TransitionTable
-from rlplay.figures import Figure, Line, Panel, Track
-from rlplay.making import with_first_states
+from rlplay.environments.make import with_first_states
+from rlplay.reports.figures import Figure, Line, Panel, Track
 
 _BOOK = "Sutton & Barto, 2nd edition, "
 _EDGES = (0.5, 10.5, 11.5, 21.5)

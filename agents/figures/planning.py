@@ -10,7 +10,7 @@ from agents.policy_evaluation import PolicyEvaluation
 from agents.policy_iteration import IMPROVEMENTS, PolicyIteration
 from agents.value_iteration import ValueIteration
 from rlplay import make
-from rlplay.figures import Figure, Line, Panel, Track
+from rlplay.reports.figures import Figure, Line, Panel, Track
 
 _BOOK = "Sutton & Barto, 2nd edition, "
 

@@ -19,11 +19,11 @@ from agents.q_learning import QLearning
 from agents.sarsa import Sarsa
 from agents.td_prediction import TDPrediction
 from rlplay import make
-from rlplay.agent import NoEnvironment
+from rlplay.agent.base import NoEnvironment
 from rlplay.compiled.cache import compiled
-from rlplay.compiled.loops import Rule
 from rlplay.compiled.pcg64 import normal
-from rlplay.figures import Figure, Line, Panel, Track
+from rlplay.compiled.training_loop import Rule
+from rlplay.reports.figures import Figure, Line, Panel, Track
 from rlplay.seeding import stream
 
 _BOOK = "Sutton & Barto, 2nd edition, "

@@ -5,9 +5,9 @@ from __future__ import annotations
 from argparse import Namespace
 
 from rlplay.cli.common import console
-from rlplay.env_checker import examine_env
+from rlplay.environments.checker import examine_env
 from rlplay.errors import UsageError
-from rlplay.settings import parse_pairs
+from rlplay.hyperparameters.settings import parse_pairs
 
 _MARKS = {
     "ok": "[green]ok     [/]",

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from rlplay.errors import UsageError
-from rlplay.settings import parse_pairs
+from rlplay.hyperparameters.settings import parse_pairs
 
 if TYPE_CHECKING:
     import gymnasium as gym
 
-    from rlplay.agent import Agent
+    from rlplay.agent.base import Agent
 
 
 @cache
@@ -39,7 +39,7 @@ def one(values: list[Any] | None, flag: str) -> Any:
 
 def agent_file(arguments: Namespace) -> Path:
     """The file that PATH, -i or --algo and --env name."""
-    from rlplay.runs import find_agent_file
+    from rlplay.training.run_folder import find_agent_file
 
     return find_agent_file(
         getattr(arguments, "path", None) or arguments.trained_agent,
@@ -57,7 +57,7 @@ def typed_env(arguments: Namespace, saved_id: str, saved_kwargs: dict[str, Any])
 
     The environment of the file, typed again because a file may not import it, keeps the arguments in the file.
     """
-    from rlplay.making import make
+    from rlplay.environments.make import make
 
     env_id = one(arguments.env, "--env")
     kwargs = parse_pairs(arguments.env_kwargs, "--env-kwargs")
@@ -74,8 +74,8 @@ def load_from(path: Path, arguments: Namespace) -> Agent:
     Raises:
         UsageError: its environment is a class of the user's and was not typed again.
     """
-    from rlplay import checkpoint, saving
-    from rlplay.agent import NoEnvironment
+    from rlplay.agent.base import NoEnvironment, saving
+    from rlplay.storage import checkpoint
 
     saved = checkpoint.read(path).manifest.get("env", {})
     agent = saving.load(path, typed_env(arguments, str(saved.get("id")), dict(saved.get("kwargs", {}))))
@@ -100,7 +100,7 @@ def quoted(words: list[str]) -> str:
 
 def follow_up(verb: str, path: Path, agent: Agent) -> str:
     """The command that continues with a file: the environment is typed again where a file may not import it."""
-    from rlplay.making import reference
+    from rlplay.environments.make import reference
 
     ref = reference(agent.env)
     return quoted(["rlplay", verb, str(path), *(["--env", ref.id] if ref.typed else [])])

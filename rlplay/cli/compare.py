@@ -10,9 +10,9 @@ from rich.table import Table
 
 from rlplay.cli import train
 from rlplay.cli.common import console, one
-from rlplay.comparison import Curve, draw
 from rlplay.errors import UsageError
-from rlplay.runs import folder_name
+from rlplay.reports.curves import Curve, draw
+from rlplay.training.run_folder import folder_name
 
 _SEEDS = [0, 1, 2]
 _EVALUATIONS = 20  # of a run, by default

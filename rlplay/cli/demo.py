@@ -9,9 +9,9 @@ from typing import Any
 from rlplay import registry
 from rlplay.cli.common import console
 from rlplay.cli.windows import open_window
+from rlplay.environments.make import make
 from rlplay.errors import UsageError
-from rlplay.evaluation import evaluate
-from rlplay.making import make
+from rlplay.training.evaluation import evaluate
 
 _SECONDS = 28.0  # how long learning takes at the demo's pace
 _SLOW_SECONDS = 5.0  # of which the first ones are slow enough to follow each step

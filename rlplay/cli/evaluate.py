@@ -7,8 +7,8 @@ from argparse import Namespace
 from rich.table import Table
 
 from rlplay.cli.common import console, load_agent, one
-from rlplay.evaluation import evaluate
-from rlplay.making import reference
+from rlplay.environments.make import reference
+from rlplay.training.evaluation import evaluate
 
 
 def run(arguments: Namespace) -> int:

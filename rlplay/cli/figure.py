@@ -14,7 +14,7 @@ from rich.table import Table
 
 from rlplay.cli.common import console
 from rlplay.errors import UsageError
-from rlplay.figures import Figure, compute, draw, figure_names
+from rlplay.reports.figures import Figure, compute, draw, figure_names
 
 
 def run(arguments: Namespace) -> int:

@@ -8,8 +8,8 @@ from pathlib import Path
 from rich.table import Table
 
 from rlplay import registry
+from rlplay.approximation.estimators import LIBRARY
 from rlplay.cli.common import console
-from rlplay.estimators import LIBRARY
 
 # Gymnasium's ids that come with its plain installation.
 _GYMNASIUM = {
@@ -26,7 +26,7 @@ def run(arguments: Namespace) -> int:
     if arguments.what in (None, "envs"):
         out.print(_table("environments", registry.ENVS, registry.env_ids()))
         if arguments.all:
-            from rlplay.making import known_env_ids
+            from rlplay.environments.make import known_env_ids
 
             out.print("[bold]every registered id[/]")
             out.print("  " + "  ".join(known_env_ids()))

@@ -14,7 +14,7 @@ from rich.table import Table
 from rlplay import registry
 from rlplay.cli.common import console
 from rlplay.errors import UsageError, unknown
-from rlplay.models.twins import TORCH, TWINS, WITHOUT
+from rlplay.reports.model_references import TORCH, TWINS, WITHOUT
 
 
 def run(arguments: Namespace) -> int:
@@ -93,9 +93,9 @@ def _described(text: str) -> dict[str, str]:
 
 
 def _compare(name: str, path: Path) -> None:
-    from rlplay.models.comparing import PARITY, Parity, data_sets, five_fold, kind_of, parity, speeds
-    from rlplay.models.pictures import draw, shown_model
-    from rlplay.models.twins import library_name, twin
+    from rlplay.reports.model_comparison import PARITY, Parity, data_sets, five_fold, kind_of, parity, speeds
+    from rlplay.reports.model_pictures import draw, shown_model
+    from rlplay.reports.model_references import library_name, twin
 
     out, ours = console(), registry.model_class(name)()
     theirs, kind = twin(ours), kind_of(ours)

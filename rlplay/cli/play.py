@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from rlplay import saving
+from rlplay.agent import saving
 from rlplay.cli.common import agent_file, console, one
 from rlplay.cli.windows import open_window, shown_env
+from rlplay.environments.make import EnvReference
 from rlplay.errors import SpaceError, UsageError
-from rlplay.making import EnvReference
-from rlplay.settings import parse_pairs
+from rlplay.hyperparameters.settings import parse_pairs
 
 
 def run(arguments: Namespace) -> int:

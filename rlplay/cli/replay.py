@@ -8,9 +8,9 @@ from pathlib import Path
 
 from rlplay.cli.common import console, one
 from rlplay.cli.windows import open_window, shown_env
-from rlplay.episode import load_episode
+from rlplay.environments.episode import load_episode
+from rlplay.environments.make import make
 from rlplay.errors import UsageError
-from rlplay.making import make
 
 
 def run(arguments: Namespace) -> int:

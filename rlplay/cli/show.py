@@ -12,7 +12,7 @@ from rich.table import Table
 from rlplay import registry
 from rlplay.cli.common import console
 from rlplay.errors import unknown
-from rlplay.hyperparameters import declared
+from rlplay.hyperparameters.rules import declared
 
 
 def run(arguments: Namespace) -> int:
@@ -21,7 +21,7 @@ def run(arguments: Namespace) -> int:
     if name in registry.agent_ids():
         _agent(name, whole=arguments.source)
         return 0
-    from rlplay.making import known_env_ids
+    from rlplay.environments.make import known_env_ids
 
     if name in known_env_ids() or ":" in name:
         _environment(name, whole=arguments.source)
@@ -50,7 +50,7 @@ def _agent(name: str, *, whole: bool) -> None:
 
 
 def _environment(name: str, *, whole: bool) -> None:
-    from rlplay.making import make, reference
+    from rlplay.environments.make import make, reference
 
     env, native, out = make(name, dynamics="gymnasium"), make(name), console()
     cls = type(env.unwrapped)

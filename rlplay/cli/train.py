@@ -12,22 +12,22 @@ from typing import Any
 
 import gymnasium as gym
 
-from rlplay import registry, saving
-from rlplay.agent import Agent
-from rlplay.callbacks import Callback, CheckpointCallback, EvalCallback, short_number
+from rlplay import registry
+from rlplay.agent.base import Agent, saving
 from rlplay.cli.common import console, follow_up, load_from, one, quoted, typed_env
 from rlplay.cli.watch import watched
 from rlplay.compiled.cache import cache_folder
 from rlplay.compiled.table import TableEnv
-from rlplay.episode import replays_exactly
+from rlplay.environments.episode import replays_exactly
+from rlplay.environments.make import EnvReference, make, reference, remake
 from rlplay.errors import UsageError, warn
-from rlplay.files import locked
-from rlplay.hyperparameters import as_json, checked, declared
-from rlplay.logs import LogCallback
-from rlplay.making import EnvReference, make, reference, remake
-from rlplay.runs import RunFolder, find_agent_file, new_run
-from rlplay.settings import parse_pairs, read_zoo_file
-from rlplay.training import choose_engine
+from rlplay.hyperparameters.rules import as_json, checked, declared
+from rlplay.hyperparameters.settings import parse_pairs, read_zoo_file
+from rlplay.storage.files import locked
+from rlplay.training.callbacks import Callback, CheckpointCallback, EvalCallback, short_number
+from rlplay.training.logs import LogCallback
+from rlplay.training.run import choose_engine
+from rlplay.training.run_folder import RunFolder, find_agent_file, new_run
 
 DEFAULT_TIMESTEPS = 100_000
 _PATIENCE = 20.0  # seconds that a run waits for its window

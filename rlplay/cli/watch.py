@@ -7,8 +7,8 @@ from pathlib import Path
 
 from rlplay.cli.common import load_agent, one
 from rlplay.cli.windows import open_window, shown_env
+from rlplay.environments.make import reference
 from rlplay.errors import UsageError
-from rlplay.making import reference
 
 
 def run(arguments: Namespace) -> int:

@@ -8,8 +8,8 @@ from typing import Any
 
 import gymnasium as gym
 
+from rlplay.environments.make import EnvReference, remake
 from rlplay.errors import UsageError
-from rlplay.making import EnvReference, remake
 
 
 def shown_env(ref: EnvReference) -> gym.Env[Any, Any]:

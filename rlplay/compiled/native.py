@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlplay.compiled.cache import as_these, compiled, in_place
-from rlplay.compiled.loops import Dynamics
 from rlplay.compiled.pcg64 import reseed, to_generator
+from rlplay.compiled.training_loop import Dynamics
 from rlplay.errors import EnvironmentFault, SpaceError, UsageError, unknown
-from rlplay.spaces import FiniteSpace
+from rlplay.spaces.finite import FiniteSpace
 
 
 class NativeDynamics(NamedTuple):

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from rlplay import registry
 from rlplay.compiled.cache import in_place
-from rlplay.compiled.loops import Dynamics
 from rlplay.compiled.pcg64 import random, reseed, to_generator
+from rlplay.compiled.training_loop import Dynamics
 from rlplay.errors import CheckpointError, EnvironmentFault, SpaceError, UsageError
-from rlplay.spaces import FiniteSpace, is_finite
+from rlplay.spaces.finite import FiniteSpace, is_finite
 
 
 class TableArrays(NamedTuple):

@@ -12,12 +12,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rlplay.models.twins import twin as twin
+    from rlplay.reports.model_references import twin as twin
 
 
 def __getattr__(name: str) -> Any:
     if name != "twin":
         raise AttributeError(f"module 'rlplay.models' has no attribute {name!r}")
-    from rlplay.models.twins import twin
+    from rlplay.reports.model_references import twin
 
     return twin

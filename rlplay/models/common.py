@@ -106,7 +106,7 @@ class LinearAnswers:
         return new_points(self, X) @ self.coef_.T + self.intercept_
 
     def row_function(self, method: str) -> Any:
-        """The compiled function of one row for ``predict`` (`rlplay.estimators.RowFunction`)."""
+        """The compiled function of one row for ``predict`` (`rlplay.approximation.estimators.RowFunction`)."""
         return linear_codes(self)
 
 

@@ -18,8 +18,8 @@ from __future__ import annotations
 from typing import Any
 
 from rlplay.compiled.cache import in_place
-from rlplay.compiled.matmul import ROOM, VECTOR, copy, copy_vector, product, transpose
 from rlplay.networks.linear import affine
+from rlplay.networks.matmul import ROOM, VECTOR, copy, copy_vector, product, transpose
 from rlplay.networks.memory import (
     CHANNELS,
     FRAME,

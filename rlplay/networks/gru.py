@@ -24,9 +24,9 @@ from __future__ import annotations
 from typing import Any
 
 from rlplay.compiled.cache import in_place
-from rlplay.compiled.matmul import ROOM, product, transpose
 from rlplay.networks.activations import sigmoid_of, tanh_of
 from rlplay.networks.linear import affine, bias_gradient, input_gradient, weight_gradient
+from rlplay.networks.matmul import ROOM, product, transpose
 from rlplay.networks.memory import (
     FINAL,
     GRAD_FINAL,

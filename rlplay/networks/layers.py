@@ -14,8 +14,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from rlplay.compiled.matmul import VECTOR
 from rlplay.networks import initialisers as init
+from rlplay.networks.matmul import VECTOR
 from rlplay.networks.memory import (  # fmt: skip
     CONV_2D,
     LAST,

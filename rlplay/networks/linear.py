@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import Any
 
 from rlplay.compiled.cache import in_place, written_out
-from rlplay.compiled.matmul import ROOM, product
+from rlplay.networks.matmul import ROOM, product
 from rlplay.networks.memory import IN, NARROW, OUT, PARAMETERS, Floats, Net
 
 

@@ -22,10 +22,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlplay.compiled.cache import compiled, in_place
-from rlplay.compiled.matmul import ROOM
 from rlplay.networks import Kernel, activations, conv2d, gru, layer_norm, linear, lstm, optimisers
 from rlplay.networks.initialisers import gain_of
 from rlplay.networks.layers import Activation, Layer, shapes_of
+from rlplay.networks.matmul import ROOM
 from rlplay.networks.memory import (
     COLUMNS,
     CONV_2D,

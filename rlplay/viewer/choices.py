@@ -7,7 +7,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from rlplay.spaces import FiniteSpace, is_finite
+from rlplay.spaces.finite import FiniteSpace, is_finite
 from rlplay.viewer.maps import action_names
 
 _MOST = 20  # keys that a person can tell apart

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pygame
 
 from rlplay import registry
-from rlplay.making import reference
+from rlplay.environments.make import reference
 
 if TYPE_CHECKING:
     from rlplay.viewer.session import Session

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlplay import registry
-from rlplay.making import reference
-from rlplay.spaces import FiniteSpace, is_finite
+from rlplay.environments.make import reference
+from rlplay.spaces.finite import FiniteSpace, is_finite
 
 if TYPE_CHECKING:
-    from rlplay.agent import Agent
+    from rlplay.agent.base import Agent
 
 _MOST_CELLS = 10_000
 

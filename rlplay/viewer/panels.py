@@ -10,9 +10,9 @@ import numpy as np
 import pygame
 from numpy.typing import NDArray
 
-from rlplay.making import reference
+from rlplay.environments.make import reference
 from rlplay.probe import Probe
-from rlplay.spaces import FiniteSpace, is_finite
+from rlplay.spaces.finite import FiniteSpace, is_finite
 from rlplay.viewer import drawing as d
 from rlplay.viewer.layout import Rect, layout
 from rlplay.viewer.maps import ValueMap, value_map

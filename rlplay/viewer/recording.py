@@ -1,6 +1,6 @@
 """What the window shows as a file: gif, mp4, or the last frame as png.
 
-These are exports for people; the truth of an episode is its seed and actions (`rlplay.episode`).
+These are exports for people; the truth of an episode is its seed and actions (`rlplay.environments.episode`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What the window shows: an environment and who acts in it. No pygame here.
 
 Four ways: `watch` (a trained agent plays), `learn` (the agent learns, step by step, in the window's own time), `play`
-(you act) and `replay` (a recording). All consume `rlplay.loop.interact`, so what is seen is what runs.
+(you act) and `replay` (a recording). All consume `rlplay.environments.interact.interact`, so what is seen is what runs.
 """
 
 from __future__ import annotations
@@ -15,16 +15,15 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from rlplay import saving
-from rlplay.agent import Agent, NoEnvironment
+from rlplay.agent.base import Agent, NoEnvironment, saving
 from rlplay.compiled.pcg64 import random_seed
-from rlplay.episode import Episode, EpisodeDigest
+from rlplay.environments.episode import Episode, EpisodeDigest
+from rlplay.environments.interact import ObservationCheck, Position, begin_episode, interact
+from rlplay.environments.make import reference
 from rlplay.errors import EnvironmentFault, SpaceError, UsageError
-from rlplay.loop import ObservationCheck, Position, begin_episode, interact
-from rlplay.making import reference
 from rlplay.seeding import stream
-from rlplay.spaces import is_finite
-from rlplay.training import learn_stepwise
+from rlplay.spaces.finite import is_finite
+from rlplay.training.run import learn_stepwise
 from rlplay.transition import Transition
 from rlplay.viewer.choices import choices
 from rlplay.viewer.maps import action_names

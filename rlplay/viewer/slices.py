@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlplay import registry
-from rlplay.making import reference
+from rlplay.environments.make import reference
 
 if TYPE_CHECKING:
-    from rlplay.agent import Agent
+    from rlplay.agent.base import Agent
 
 _CELLS = 40  # a side
 _WIDE = 100.0  # a bound beyond which a space does not say where its values lie

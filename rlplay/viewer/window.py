@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pygame
 
-from rlplay.episode import Episode
+from rlplay.environments.episode import Episode
+from rlplay.environments.make import reference
 from rlplay.errors import RlplayError, UsageError
-from rlplay.making import reference
-from rlplay.runs import folder_name
+from rlplay.training.run_folder import folder_name
 from rlplay.viewer import drawing, panels
 from rlplay.viewer.display import open_display, pygame_kept
 from rlplay.viewer.keys import action_of, intent_of

@@ -15,10 +15,10 @@ from sklearn.preprocessing import PolynomialFeatures
 from agents import LSPI, FittedQ
 from agents.fitted_q import targets
 from rlplay import evaluate, load
+from rlplay.approximation.action_values import candidates
 from rlplay.errors import HyperparameterError, RlplayWarning, SpaceError
 from rlplay.models.supervised import DecisionTreeRegressor, ExtraTreesRegressor
 from rlplay.testing import differences
-from rlplay.value_head import candidates
 
 gym.register("test/Chain-v0", lambda **_: Chain())
 

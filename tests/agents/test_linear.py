@@ -10,13 +10,13 @@ from sklearn.base import BaseEstimator, TransformerMixin
 
 from agents import PPO, LinearActorCritic, LinearQLearning, LinearSarsa, QLearning, TrueOnlineSarsaLambda
 from rlplay import FeatureMap, load, make, random_play, register_model
-from rlplay.encodings import Active
+from rlplay.agent.linear import fade, learn_traces, mark_row, new_last_steps, trace_product, update_n_steps, value_of
+from rlplay.approximation.encodings import Active
 from rlplay.errors import HyperparameterError, RlplayWarning, UsageError
-from rlplay.linear import fade, learn_traces, mark_row, new_last_steps, trace_product, update_n_steps, value_of
+from rlplay.functional.traces import new_traces
 from rlplay.models.supervised import DecisionTreeRegressor
 from rlplay.models.unsupervised import KMeans, MiniBatchKMeans, TileCoding
 from rlplay.testing import differences
-from rlplay.traces import new_traces
 
 RNG = np.random.default_rng(0)
 

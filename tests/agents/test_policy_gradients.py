@@ -17,10 +17,10 @@ from agents import A2C, PPO
 from agents.ppo import surrogate, value_gradient
 from rlplay import evaluate
 from rlplay.cli import main
-from rlplay.distributions import CATEGORICAL, GAUSSIAN
 from rlplay.errors import CheckpointError, HyperparameterError, SpaceError, UsageError
-from rlplay.normaliser import new_normaliser, scale_rewards, see, seen_as
-from rlplay.rollout import generalised_advantages, new_rollout
+from rlplay.functional.distributions import CATEGORICAL, GAUSSIAN
+from rlplay.functional.rollout import generalised_advantages, new_rollout
+from rlplay.functional.running_moments import new_normaliser, scale_rewards, see, seen_as
 from rlplay.testing import differences
 
 SMALL = {"n_envs": 2, "n_steps": 32, "batch_size": 16, "n_epochs": 2}

@@ -9,10 +9,10 @@ import torch
 
 from agents import Reinforce
 from rlplay import evaluate
-from rlplay.distributions import CATEGORICAL, GAUSSIAN, sample_categorical, sample_gaussian
 from rlplay.errors import HyperparameterError, SpaceError
+from rlplay.functional.distributions import CATEGORICAL, GAUSSIAN, sample_categorical, sample_gaussian
+from rlplay.functional.rollout import generalised_advantages, new_rollout, standardise
 from rlplay.networks import Linear, ReLU, SiLU
-from rlplay.rollout import generalised_advantages, new_rollout, standardise
 from rlplay.seeding import stream
 
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from agents import expected_sarsa, q_learning, sarsa
-from rlplay import planning, tabular
+from rlplay.agent import planner as planning
+from rlplay.agent import tabular
 from rlplay.errors import HyperparameterError, SpaceError
 
 

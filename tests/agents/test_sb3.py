@@ -18,7 +18,7 @@ from agents import SB3
 from agents.sb3 import SB3Agent, _SeededEpisodes
 from rlplay import load
 from rlplay.errors import CheckpointError, HyperparameterError, SpaceError, UnknownNameError
-from rlplay.settings import read_zoo_file
+from rlplay.hyperparameters.settings import read_zoo_file
 
 SMALL = {"policy_kwargs": {"net_arch": [16]}, "device": "cpu"}
 REPLAY = {**SMALL, "buffer_size": 500, "learning_starts": 50, "batch_size": 16}

@@ -25,11 +25,11 @@ from agents import (
 )
 from agents.prioritized_sweeping import pop, push
 from rlplay import evaluate, load, make
+from rlplay.agent.tabular import expected_value, policy_probability
 from rlplay.compiled.table import TableEnv
 from rlplay.errors import EnvironmentFault, HyperparameterError, SpaceError
-from rlplay.schedules import ahead, new_rate, visited
-from rlplay.tabular import expected_value, policy_probability
-from rlplay.traces import clear, learn_and_decay, mark, new_traces
+from rlplay.functional.schedules import ahead, new_rate, visited
+from rlplay.functional.traces import clear, learn_and_decay, mark, new_traces
 
 MASKED = (
     QLearning, Sarsa, ExpectedSarsa, SarsaLambda, NStepSarsa, DynaQ, PrioritizedSweeping, agents.DoubleQLearning,

@@ -26,8 +26,8 @@ from sklearn.preprocessing import StandardScaler
 
 from agents import PPO, SB3, DAgger, FittedQ, LinearSarsa, NeuralFittedQ, QLearning
 from rlplay import FeatureMap, FeatureObservation, evaluate, make, random_play
+from rlplay.approximation.estimators import model_class, model_ids
 from rlplay.errors import RlplayError
-from rlplay.estimators import model_class, model_ids
 
 PAGE = Path(__file__).parents[2] / "docs/compatibility.md"
 WORKS = "yes"
@@ -92,7 +92,7 @@ def in_wrapper(model_id: str) -> None:
 
 
 def in_bonus(model_id: str) -> None:
-    from rlplay.exploration import CountBonus
+    from rlplay.environments.bonus import CountBonus
 
     env = make("CartPole-v1", bonus=CountBonus(_features(model_id)))
     QLearning(env, features="tile-coding:3,n_tilings=1,warm_up=60", seed=0).learn(100)

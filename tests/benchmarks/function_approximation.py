@@ -28,9 +28,9 @@ from sklearn.preprocessing import StandardScaler
 
 from agents import LSPI, FittedQ, LinearQLearning, LinearSarsa, TrueOnlineSarsaLambda
 from rlplay import FeatureMap, evaluate, make
+from rlplay.agent.tabular import epsilon_greedy
 from rlplay.models.supervised import ExtraTreesRegressor, KNeighborsRegressor, RandomForestRegressor
 from rlplay.models.unsupervised import KMeans, RandomFourierFeatures, RBFGrid
-from rlplay.tabular import epsilon_greedy
 
 CAR = {"gamma": 1.0, "epsilon": 0.0}
 

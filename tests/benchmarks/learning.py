@@ -28,10 +28,10 @@ from stable_baselines3.common.env_util import make_vec_env
 
 from agents import SB3, FittedQ, QLearning, Reinforce
 from rlplay import evaluate, make
-from rlplay.features import FeatureMap
+from rlplay.approximation.feature_map import FeatureMap
 from rlplay.models.supervised import ExtraTreesRegressor
 from rlplay.models.unsupervised import KMeans
-from rlplay.statistics import bootstrap_interval
+from rlplay.training.statistics import bootstrap_interval
 
 SEEDS = (0, 1, 2)
 

@@ -23,9 +23,9 @@ import numpy as np
 import torch
 
 from rlplay.compiled.cache import compiled, in_place
-from rlplay.compiled.matmul import ROOM, product
 from rlplay.networks import GRU, LSTM, Conv2d, Linear, Network, ReLU, TorchNetwork, mlp
 from rlplay.networks.layers import Layer
+from rlplay.networks.matmul import ROOM, product
 
 
 def microseconds(contenders: dict[str, Callable[[], object]], rounds: int = 9) -> dict[str, float]:

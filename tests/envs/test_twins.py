@@ -11,8 +11,8 @@ from agents import LinearActorCritic
 from rlplay import make
 from rlplay.compiled.native import NativeEnv
 from rlplay.compiled.table import TableEnv, table_of
+from rlplay.environments.make import reference
 from rlplay.errors import EnvironmentFault, SpaceError, UnknownNameError, UsageError
-from rlplay.making import reference
 
 CONTROL = ["CartPole-v1", "MountainCar-v0", "MountainCarContinuous-v0", "Pendulum-v1", "Acrobot-v1"]
 TOY_TEXT = ["FrozenLake-v1", "CliffWalking-v1", "Taxi-v4", "Blackjack-v1"]
@@ -208,7 +208,7 @@ def test_an_environment_that_does_otherwise_than_its_twin_runs_its_own_dynamics(
 
     original = CartPoleEnv.__init__
     monkeypatch.setattr(CartPoleEnv, "__init__", init)
-    monkeypatch.setattr("rlplay.making._same", {})  # what this process found out before
+    monkeypatch.setattr("rlplay.environments.make._same", {})  # what this process found out before
     assert not isinstance(make("CartPole-v1"), NativeEnv)
     with pytest.raises(SpaceError, match="does not do what it does with these arguments"):
         make("CartPole-v1", dynamics="native")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rlplay.estimators import model_ids
+from rlplay.approximation.estimators import model_ids
 
 ROOT = Path(__file__).parents[2]
 

@@ -9,9 +9,8 @@ from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 
+from rlplay.approximation.estimators import pack, unpack
 from rlplay.errors import CheckpointError, UsageError
-from rlplay.estimators import pack, unpack
-from rlplay.models.comparing import data_sets, five_fold, pair
 from rlplay.models.deep import (
     VAE,
     Autoencoder,
@@ -25,6 +24,7 @@ from rlplay.models.deep import (
     RandomNetworkDistillation,
     SequenceForecaster,
 )
+from rlplay.reports.model_comparison import data_sets, five_fold, pair
 
 
 def waves(n=60, long=20):

@@ -18,12 +18,10 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.utils.estimator_checks import check_estimator
 
 from rlplay import registry
+from rlplay.approximation.estimators import LIBRARY, model_class, over_rows, pack, row_function, unpack
 from rlplay.cli import main
 from rlplay.errors import CheckpointError, UsageError
-from rlplay.estimators import LIBRARY, model_class, over_rows, pack, row_function, unpack
 from rlplay.models import twin
-from rlplay.models.comparing import CHANCE, PARITY, Parity, data_sets, five_fold, kind_of, pair, parity
-from rlplay.models.pictures import draw
 from rlplay.models.supervised import (
     SVC,
     GaussianProcessRegressor,
@@ -35,7 +33,6 @@ from rlplay.models.supervised import (
     Ridge,
     SGDClassifier,
 )
-from rlplay.models.twins import TWINS, WITHOUT
 from rlplay.models.unsupervised import (
     PCA,
     AgglomerativeClustering,
@@ -47,6 +44,9 @@ from rlplay.models.unsupervised import (
     StandardScaler,
     TileCoding,
 )
+from rlplay.reports.model_comparison import CHANCE, PARITY, Parity, data_sets, five_fold, kind_of, pair, parity
+from rlplay.reports.model_pictures import draw
+from rlplay.reports.model_references import TWINS, WITHOUT
 
 OURS = sorted({*TWINS, *WITHOUT})
 SMALL = {

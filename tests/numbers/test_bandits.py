@@ -10,7 +10,7 @@ import pytest
 
 from agents import UCB, EpsilonGreedy, GradientBandit, ThompsonSampling
 from agents.figures.bandits import parameters, play_testbed
-from rlplay.figures import untracked
+from rlplay.reports.figures import untracked
 
 
 @pytest.mark.parametrize(

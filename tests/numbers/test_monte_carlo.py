@@ -11,7 +11,7 @@ from envs import blackjack
 from envs.blackjack import number
 from rlplay import make
 from rlplay.compiled.table import agreement, table_of
-from rlplay.making import with_first_states
+from rlplay.environments.make import with_first_states
 
 BOOK = [0.146, 0.640, 0.650, 0.661, 0.670, 0.704, 0.773, 0.792, 0.758, 0.435]  # no usable ace, 20 against A..10
 

@@ -10,7 +10,7 @@ from agents.figures import play_episodes
 from agents.figures.temporal_difference import batch_errors, n_step_errors, walk_errors
 from agents.td_prediction import batch_td
 from rlplay import make
-from rlplay.traces import new_traces, update_true_online
+from rlplay.functional.traces import new_traces, update_true_online
 
 WALK = "rlplay/RandomWalk-v0"
 

@@ -20,9 +20,9 @@ from agents import (
 from agents.figures import play_episodes
 from agents.figures.temporal_difference import left_share
 from rlplay import Callback, evaluate, make
+from rlplay.agent.planner import action_values, evaluation_sweep, greedy_probabilities, model_of
 from rlplay.compiled.table import TransitionTable, table_of
-from rlplay.planning import action_values, evaluation_sweep, greedy_probabilities, model_of
-from rlplay.statistics import FinishedEpisode
+from rlplay.training.statistics import FinishedEpisode
 
 
 def greedy_value(agent: QLearning, table: TransitionTable, gamma: float, horizon: int = 10_000) -> float:

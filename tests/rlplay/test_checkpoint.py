@@ -18,8 +18,9 @@ import numpy as np
 import pytest
 
 from agents import QLearning, Sarsa
-from rlplay import checkpoint, load
+from rlplay import load
 from rlplay.errors import CheckpointError, RlplayError, SpaceError
+from rlplay.storage import checkpoint
 from rlplay.testing import differences
 
 

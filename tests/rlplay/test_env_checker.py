@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from rlplay.cli import main
-from rlplay.env_checker import examine_env
+from rlplay.environments.checker import examine_env
 from rlplay.testing import check_env
 
 

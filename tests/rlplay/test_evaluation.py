@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 
 from agents import PPO, QLearning
-from rlplay import Evaluation, evaluate, evaluation, make
+from rlplay import Evaluation, evaluate, make
 from rlplay.errors import UsageError
 from rlplay.seeding import stream
-from rlplay.statistics import bootstrap_interval
+from rlplay.training import evaluation
+from rlplay.training.statistics import bootstrap_interval
 
 
 def test_native_and_stepwise_evaluation_play_the_same_episodes():

@@ -11,8 +11,8 @@ import pytest
 import rlplay
 from agents import PPO, LinearSarsa, QLearning
 from rlplay import load, make, random_play
+from rlplay.environments.bonus import CountBonus, Novelty, as_bonus
 from rlplay.errors import UnknownNameError, UsageError
-from rlplay.exploration import CountBonus, Novelty, as_bonus
 from rlplay.models.unsupervised import PCA, KMeans
 from rlplay.testing import differences
 

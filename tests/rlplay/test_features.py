@@ -12,9 +12,9 @@ from sklearn.preprocessing import StandardScaler
 
 from agents import QLearning, Reinforce, Sarsa
 from rlplay import evaluate, load
+from rlplay.approximation.feature_map import FeatureMap, as_feature_map
+from rlplay.environments.make import make
 from rlplay.errors import CheckpointError, HyperparameterError, UnknownNameError, UsageError
-from rlplay.features import FeatureMap, as_feature_map
-from rlplay.making import make
 from rlplay.models.unsupervised import PCA, KMeans
 from rlplay.registry import register_model
 from rlplay.testing import differences

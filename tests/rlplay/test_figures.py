@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from rlplay.errors import RlplayError
-from rlplay.figures import Figure, Line, Panel, compute, draw, figure_names, untracked
+from rlplay.reports.figures import Figure, Line, Panel, compute, draw, figure_names, untracked
 
 QUICK = {
     "bandit-parameters": 20, "bandit-drifting": 10, "blackjack-values": None, "blackjack-optimal": None,

@@ -10,8 +10,8 @@ import pytest
 
 from agents import QLearning
 from rlplay import interact
+from rlplay.environments.interact import Position
 from rlplay.errors import EnvironmentFault
-from rlplay.loop import Position
 from rlplay.testing import differences
 
 
@@ -135,9 +135,9 @@ def test_next_obs_is_never_that_of_the_next_episode():
 
 
 def test_an_endless_episode_gets_a_hint(monkeypatch):
-    import rlplay.loop
+    import rlplay.environments.interact
 
-    monkeypatch.setattr(rlplay.loop, "_ENDLESS_HINT", 100)
+    monkeypatch.setattr(rlplay.environments.interact, "_ENDLESS_HINT", 100)
 
     class Endless(Chain):
         def step(self, action):

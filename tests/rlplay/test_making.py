@@ -10,8 +10,8 @@ import pytest
 from agents import QLearning
 from rlplay import make, registry
 from rlplay.compiled.table import TableEnv, agreement, table_of
+from rlplay.environments.make import reference, remake
 from rlplay.errors import EnvironmentFault, MissingPackageError, SpaceError, UsageError
-from rlplay.making import reference, remake
 
 MODULE = """
     import gymnasium as gym

@@ -11,7 +11,6 @@ import torch
 from numba.core.runtime import rtsys
 from numba.core.runtime._nrt_python import memsys_enable_stats
 
-from rlplay.compiled.matmul import ROOM, copy, product, transpose
 from rlplay.errors import UsageError
 from rlplay.networks import (
     GRU,
@@ -33,6 +32,7 @@ from rlplay.networks.activations import tanh
 from rlplay.networks.initialisers import INITIALISERS
 from rlplay.networks.layers import ACTIVATIONS, activation_layer
 from rlplay.networks.losses import LOSSES, loss
+from rlplay.networks.matmul import ROOM, copy, product, transpose
 from rlplay.networks.optimisers import OPTIMISERS, clip, new_optimiser
 
 # Layers, the shape of a batch, and the shape of an example where the layers do not say it.

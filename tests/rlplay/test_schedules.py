@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from rlplay.errors import HyperparameterError
-from rlplay.schedules import scheduled, tabulate
+from rlplay.functional.schedules import scheduled, tabulate
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ import pytest
 from gymnasium import spaces
 
 from rlplay.errors import SpaceError
-from rlplay.observations import batch_of
-from rlplay.spaces import FiniteSpace, from_json, to_json
+from rlplay.spaces.finite import FiniteSpace, from_json, to_json
+from rlplay.spaces.observations import batch_of
 
 FINITE = [
     spaces.Discrete(5),

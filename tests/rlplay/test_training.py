@@ -10,10 +10,10 @@ import pytest
 
 from agents import LinearActorCritic, QLearning, ValueIteration
 from rlplay import Callback, CheckpointCallback, EvalCallback, make
-from rlplay.compiled.loops import LOG_ROWS
+from rlplay.compiled.training_loop import LOG_ROWS
 from rlplay.errors import EnvironmentFault, UsageError
-from rlplay.statistics import is_kept
 from rlplay.testing import differences
+from rlplay.training.statistics import is_kept
 
 
 @pytest.mark.parametrize("bad", [0, -5, 1.5, "many", None, float("nan"), True])
@@ -303,7 +303,7 @@ def test_code_of_two_processes_is_told_apart_in_a_third(tmp_path):
 TYPED = """
 from agents.q_learning import QLearning, learn
 from rlplay.compiled.cache import compiled, compile_report
-from rlplay.compiled.loops import Rule
+from rlplay.compiled.training_loop import Rule
 @compiled
 def act(memory, s, progress):
     return {action}

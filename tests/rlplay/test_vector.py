@@ -17,10 +17,10 @@ from gymnasium.vector import AutoresetMode
 
 import envs
 from rlplay import make, make_vec
+from rlplay.environments.vector.buffers import Rows
+from rlplay.environments.vector.native import NativeVectorEnv
+from rlplay.environments.vector.python import PythonVectorEnv
 from rlplay.errors import EnvironmentFault, SpaceError, UsageError
-from rlplay.vector.native import NativeVectorEnv
-from rlplay.vector.python import PythonVectorEnv
-from rlplay.vector.rows import Rows
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers cannot import a test file
 

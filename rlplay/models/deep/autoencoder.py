@@ -75,7 +75,7 @@ class Coder(TransformerMixin, DeepModel):  # type: ignore[misc]
         return self.n_components
 
     def row_function(self, method: str) -> Any:
-        """The compiled function of one row for ``transform`` (`rlplay.estimators.RowFunction`)."""
+        """The compiled function of one row for ``transform`` (`rlplay.approximation.estimators.RowFunction`)."""
         if self.backend == "torch":
             return None
         room = np.zeros(self.n_features_in_, np.float32)

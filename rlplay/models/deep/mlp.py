@@ -130,7 +130,7 @@ class MLPRegressor(RegressorMixin, MultiOutputMixin, _MLP, BaseEstimator):  # ty
         return out[:, 0] if self.is_flat_ else out
 
     def row_function(self, method: str) -> Any:
-        """The compiled function of one row for ``predict`` (`rlplay.estimators.RowFunction`)."""
+        """The compiled function of one row for ``predict`` (`rlplay.approximation.estimators.RowFunction`)."""
         if self.backend == "torch" or not self.is_flat_:
             return None
         room = np.zeros(self.n_features_in_, np.float32)

@@ -312,7 +312,7 @@ class HistGradientBoostingRegressor(RegressorMixin, BaseEstimator):  # type: ign
         return add_up(self.trees_, x, 1, self.baseline_)[:, 0]
 
     def row_function(self, method: str) -> Any:
-        """The compiled function of one row for ``predict`` (`rlplay.estimators.RowFunction`)."""
+        """The compiled function of one row for ``predict`` (`rlplay.approximation.estimators.RowFunction`)."""
         return _row, (self.baseline_, *self.trees_)
 
     def check_fitted(self) -> None:

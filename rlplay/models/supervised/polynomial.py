@@ -89,5 +89,5 @@ class PolynomialFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return np.array(words, dtype=object)
 
     def row_function(self, method: str) -> Any:
-        """The compiled function of one row for ``transform`` (`rlplay.estimators.RowFunction`)."""
+        """The compiled function of one row for ``transform`` (`rlplay.approximation.estimators.RowFunction`)."""
         return _row, (self.powers_,)

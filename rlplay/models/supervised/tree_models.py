@@ -117,7 +117,7 @@ class NumberTrees(TreeAnswers):
         return self._means(X)[:, 0]
 
     def row_function(self, method: str) -> tuple[Any, tuple[Any, ...]]:
-        """The compiled function of one row for ``predict`` or ``apply`` (`rlplay.estimators.RowFunction`)."""
+        """The compiled function of one row for ``predict`` or ``apply`` (`rlplay.approximation.estimators.RowFunction`)."""
         return (leaf_row_of if method == "apply" else predict_row_of), tuple(self.trees_)
 
 

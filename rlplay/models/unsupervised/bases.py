@@ -195,7 +195,7 @@ class TileCoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
     def row_function(self, method: str) -> Any:
         """The compiled function of one row for ``transform``, ``predict`` or ``active``.
 
-        See `rlplay.estimators.RowFunction`; ``active`` fills numbers and strengths, `rlplay.encodings.Active`.
+        See `rlplay.approximation.estimators.RowFunction`; ``active`` fills numbers and strengths, `rlplay.approximation.encodings.Active`.
         """
         if method == "predict":
             counts = per_column(self.n_tiles, len(self.low_), "n_tiles") * int(self.n_tilings)
@@ -251,7 +251,7 @@ class FourierBasis(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         return np.cos(math.pi * (inside @ self.waves_.T))
 
     def row_function(self, method: str) -> Any:
-        """The compiled function of one row for ``transform`` (`rlplay.estimators.RowFunction`)."""
+        """The compiled function of one row for ``transform`` (`rlplay.approximation.estimators.RowFunction`)."""
         return _fourier_row, (self.low_, self.high_, self.waves_)
 
     @property
@@ -316,7 +316,7 @@ class RBFGrid(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         return bumps / np.maximum(bumps.sum(axis=1, keepdims=True), 1e-300) if self.normalize else bumps
 
     def row_function(self, method: str) -> Any:
-        """The compiled function of one row for ``transform`` (`rlplay.estimators.RowFunction`), not normalised."""
+        """The compiled function of one row for ``transform`` (`rlplay.approximation.estimators.RowFunction`), not normalised."""
         return None if self.normalize else (_bump_row, (self.centers_, self.width_))
 
     @property

@@ -246,7 +246,7 @@ class CentreAnswers:
         return -float(spread(x, self.cluster_centers_, labels, np.empty(len(x))))
 
     def row_function(self, method: str) -> tuple[Any, tuple[Any, ...]]:
-        """The compiled function of one row for ``predict`` or ``transform`` (`rlplay.estimators.RowFunction`)."""
+        """The compiled function of one row for ``predict`` or ``transform`` (`rlplay.approximation.estimators.RowFunction`)."""
         return row_functions[method], (self.cluster_centers_,)
 
     @property

@@ -78,7 +78,7 @@ class RandomFourierFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         return waves
 
     def row_function(self, method: str) -> Any:
-        """The compiled function of one row for ``transform`` (`rlplay.estimators.RowFunction`)."""
+        """The compiled function of one row for ``transform`` (`rlplay.approximation.estimators.RowFunction`)."""
         return _wave_row, (self.random_weights_, self.random_offset_)
 
     @property

@@ -123,7 +123,7 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # 
         return self.components_ / np.maximum(deviation, np.finfo(np.float64).eps)[:, None]
 
     def row_function(self, method: str) -> tuple[Any, tuple[Any, ...]]:
-        """The compiled function of one row for ``transform`` (`rlplay.estimators.RowFunction`)."""
+        """The compiled function of one row for ``transform`` (`rlplay.approximation.estimators.RowFunction`)."""
         return _project_row, (self.mean_, np.ascontiguousarray(self.directions()))
 
     @property

@@ -54,7 +54,7 @@ class Scaler:
         return np.asarray(X, np.float64) * self.scale_ + self.shift_
 
     def row_function(self, method: str) -> Any:
-        """The compiled function of one row for ``transform`` (`rlplay.estimators.RowFunction`)."""
+        """The compiled function of one row for ``transform`` (`rlplay.approximation.estimators.RowFunction`)."""
         return _row, (self.shift_, self.scale_)
 
 

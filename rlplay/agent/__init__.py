@@ -1,0 +1,1 @@
+"""The contract of every agent, and the families that share it."""

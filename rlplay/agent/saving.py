@@ -1,0 +1,241 @@
+"""From an agent to the manifest and arrays of a checkpoint, and back to the same bits."""
+
+from __future__ import annotations
+
+import platform
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+
+from rlplay import registry
+from rlplay.approximation import estimators
+from rlplay.compiled.native import NativeEnv
+from rlplay.compiled.table import TableEnv
+from rlplay.environments.interact import Lane, ObservationCheck, Position, begin_episode
+from rlplay.environments.make import EnvLike, EnvReference, make, reference
+from rlplay.errors import CheckpointError, RlplayError, SpaceError, warn
+from rlplay.hyperparameters.rules import as_json
+from rlplay.spaces.finite import from_json, to_json
+from rlplay.spaces.observations import observation_digest
+from rlplay.storage import checkpoint
+
+if TYPE_CHECKING:
+    from rlplay.agent.base import Agent
+
+A = TypeVar("A", bound="Agent")
+
+
+@cache
+def versions() -> dict[str, str]:
+    """The versions that a result depends on."""
+    found = {"python": platform.python_version()}
+    for package in ("rlplay", "gymnasium", "numpy", "numba", "torch", "stable-baselines3", "scikit-learn"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "unknown"
+    return found
+
+
+def reference_of(agent: Agent) -> EnvReference:
+    """The environment of an agent as far as a file can say it."""
+    return reference(agent.env)
+
+
+def novelty_of(env: gym.Env[Any, Any]) -> Any:
+    """The bonus around an environment, if it has one; see `rlplay.environments.bonus`."""
+    from rlplay.environments.bonus import novelty_of
+
+    return novelty_of(env)
+
+
+def pack(agent: Agent) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """The manifest and arrays of an agent."""
+    ref = reference_of(agent)
+    manifest: dict[str, Any] = {
+        "kind": "agent",
+        "agent": agent.id,
+        "versions": versions(),
+        "env": {"id": ref.id, "kwargs": ref.kwargs, "dynamics": ref.dynamics, "exact": ref.exact},
+        "spaces": {"observation": to_json(agent.observation_space), "action": to_json(agent.action_space)},
+        "hyperparameters": as_json(agent.hyperparameters),
+        "seed": agent.seed,
+        "num_timesteps": agent.num_timesteps,
+        "horizon": agent.horizon,
+        "next_action": agent._next_action,
+        "statistics": agent.statistics.state(),
+        "extra": agent.extra_state(),
+    }
+    arrays = {f"agent/{name}": array for name, array in agent.arrays().items()}
+    manifest["models"] = {
+        name: estimators.pack(model, arrays, f"models/{name}") for name, model in agent.models().items()
+    }
+    manifest["lanes"] = [_pack_lane(agent, lane, arrays, f"run/{i}") for i, lane in enumerate(agent.lanes())]
+    return manifest, arrays
+
+
+def _pack_lane(agent: Agent, lane: Lane, arrays: dict[str, NDArray[Any]], prefix: str) -> dict[str, Any]:
+    """Where a run stands in one of its environments: JSON values; its arrays are added under the prefix."""
+    position = lane.position
+    running = position.obs is not None
+    packed: dict[str, Any] = {
+        "running": running,
+        "seed": position.seed if running else -1,
+        "length": position.length if running else 0,
+        "return": position.episode_return if running else 0.0,
+        "recorded": running and position.actions is not None,
+        "obs": observation_digest(position.obs) if running else "",
+    }
+    arrays[f"{prefix}/seeds"] = lane.seeds
+    if running and isinstance(lane.env, TableEnv | NativeEnv):
+        arrays.update({f"{prefix}/env/{name}": array for name, array in lane.env.standing().items()})
+    bonus = novelty_of(lane.env)
+    if bonus is not None:
+        packed["bonus"] = bonus.pack(arrays, f"{prefix}/bonus")
+    if running and position.actions is not None:
+        actions = agent.action_space.to_jsonable(position.actions)
+        try:
+            arrays[f"{prefix}/actions"] = np.asarray(actions)
+        except ValueError:
+            packed["actions"] = actions
+    return packed
+
+
+def unpack(cls: type[A], path: str | Path, env: EnvLike | None, *, allow_nan: bool = False) -> A:
+    """The agent in a file; see `Agent.load`."""
+    content = checkpoint.read(path, allow_nan=allow_nan)
+    manifest = content.manifest
+    if manifest.get("kind") != "agent":
+        raise CheckpointError(f"{path} holds no agent but {manifest.get('kind')!r}")
+    if manifest.get("agent") != cls.id:
+        raise CheckpointError(
+            f"{path} holds the agent {manifest.get('agent')!r}, not {cls.id!r}",
+            "Load it with rlplay.load(path), which takes the class from the file",
+        )
+    try:
+        agent = _rebuild(cls, content, env)
+    except RlplayError:
+        raise
+    except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
+        raise CheckpointError(f"{path}: its manifest lacks or garbles {error}") from error
+    return agent
+
+
+def load(path: str | Path, env: EnvLike | None = None, *, allow_nan: bool = False) -> Agent:
+    """Load any registered agent from its file; see `Agent.load`.
+
+    Raises:
+        CheckpointError: damaged, refused, or written by an agent that is not registered here.
+    """
+    agent_id = str(checkpoint.read(path, allow_nan=allow_nan).manifest.get("agent"))
+    try:
+        cls = registry.agent_class(agent_id)
+    except RlplayError as error:
+        raise CheckpointError(f"{path} holds an {error.cause}", error.remedy) from error
+    return cls.load(path, env, allow_nan=allow_nan)
+
+
+def _rebuild(cls: type[A], content: checkpoint.Checkpoint, env: EnvLike | None) -> A:
+    manifest, arrays = content.manifest, content.arrays
+    spaces = {role: from_json(manifest["spaces"][role]) for role in ("observation", "action")}
+    made = make(env) if env is not None else _environment(manifest["env"], spaces)
+    for role in ("observation", "action"):
+        theirs = getattr(made, f"{role}_space")
+        if theirs != spaces[role]:
+            raise SpaceError(
+                f"the saved agent has {role} space {spaces[role]} and the environment has {theirs}",
+                "Take the environment it was trained in, or train a new agent",
+            )
+    agent = cls(made, seed=manifest["seed"], **manifest["hyperparameters"])
+    agent.restore_models({name: estimators.unpack(packed, arrays) for name, packed in manifest["models"].items()})
+    agent.load_arrays({n.removeprefix("agent/"): a for n, a in arrays.items() if n.startswith("agent/")})
+    agent.num_timesteps, agent.horizon = int(manifest["num_timesteps"]), int(manifest["horizon"])
+    agent.statistics.restore(manifest["statistics"])
+    agent.restore_extra(manifest["extra"])
+    agent._next_action = int(manifest["next_action"])
+    stood = True
+    for i, (lane, saved) in enumerate(zip(agent.lanes(), manifest["lanes"], strict=True)):
+        own = {n.removeprefix(f"run/{i}/"): a for n, a in arrays.items() if n.startswith(f"run/{i}/")}
+        copy_into("seeds", own, lane.seeds)
+        if saved["running"] and stood:
+            stood = _stand(agent, lane, saved, own)
+        bonus = novelty_of(lane.env)
+        if bonus is not None and "bonus" in saved:  # after the replay, which taught it again
+            bonus.unpack(saved["bonus"], arrays, f"run/{i}/bonus")
+    if not stood:
+        agent.give_up_episode()
+    return agent
+
+
+def _environment(saved: dict[str, Any], spaces: dict[str, gym.Space[Any]]) -> gym.Env[Any, Any]:
+    """The environment that a file names, if it is registered; never an import that the file asks for."""
+    from rlplay.agent.base import NoEnvironment
+
+    ref = EnvReference(str(saved["id"]), dict(saved["kwargs"]))
+    if ref.id and not ref.typed:
+        try:
+            return make(
+                ref.id, dynamics="auto" if saved["dynamics"].startswith("native") else "gymnasium", **ref.kwargs
+            )
+        except RlplayError:
+            pass
+    return NoEnvironment(spaces["observation"], spaces["action"], str(ref))
+
+
+def copy_into(name: str, arrays: dict[str, NDArray[Any]], target: NDArray[Any]) -> None:
+    """Copy a named array of a file into its place; a CheckpointError where it is missing or of another kind."""
+    found = arrays.get(name)
+    if found is None:
+        raise CheckpointError(f"the file lacks the array {name}")
+    if found.shape != target.shape or found.dtype != target.dtype:
+        raise CheckpointError(
+            f"{name} is {found.dtype} of shape {found.shape} in the file, {target.dtype} of {target.shape} in the agent"
+        )
+    target[...] = found
+
+
+def _stand(agent: Agent, lane: Lane, saved: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> bool:
+    """Stand in the middle of the episode in which the file was written; False where that cannot be."""
+    from rlplay.agent.base import NoEnvironment
+
+    env, position = lane.env, lane.position
+    if isinstance(env, NoEnvironment):
+        return True
+    actions = _actions(agent, saved, arrays)
+    if isinstance(env, TableEnv | NativeEnv) and "env/state" in arrays:
+        position.obs = env.stand({n.removeprefix("env/"): a for n, a in arrays.items()})
+    elif actions is None or not _replayed(env, position, int(saved["seed"]), actions, saved["obs"]):
+        warn(
+            f"the episode with seed {saved['seed']} cannot be replayed in this environment: the run goes on with the "
+            "next episode, and is not bit-exact"
+        )
+        return False
+    position.seed, position.length, position.episode_return = (
+        int(saved["seed"]), int(saved["length"]), float(saved["return"]),
+    )  # fmt: skip
+    position.actions = actions
+    return True
+
+
+def _actions(agent: Agent, saved: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> list[Any] | None:
+    if not saved["recorded"]:
+        return None
+    listed = saved["actions"] if "actions" in saved else arrays["actions"].tolist()
+    return list(agent.action_space.from_jsonable(listed))
+
+
+def _replayed(env: gym.Env[Any, Any], position: Position, seed: int, actions: list[Any], digest: str) -> bool:
+    """Whether an episode could be replayed to the very observation at which it stood."""
+    check = ObservationCheck(env)
+    begin_episode(env, position, seed, check)
+    for action in actions:
+        obs, _, terminated, truncated, position.info = env.step(action)
+        if terminated or truncated:
+            return False
+        position.obs = check(obs, position)
+    return observation_digest(position.obs) == digest

@@ -1,0 +1,117 @@
+"""Any regressor as action values: three layouts, and what comes out of a fit.
+
+    model an action    a clone for each action; one that never occurred has the lowest value
+    action as input    one regressor of (s, a): one-hot for finite actions, the numbers themselves for a Box
+    multi-output       one regressor with an output for each action; outputs of actions that were not taken are asked
+                       to stay where they are
+
+For a Box the best action is looked for among candidates, a grid over its bounds.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+
+from rlplay.approximation.estimators import RowFunction, over_rows, row_function, seeded
+from rlplay.errors import HyperparameterError, UsageError
+
+LAYOUTS = ("model an action", "action as input", "multi-output")
+_MOST = 4096  # candidates
+Floats = NDArray[np.float64]
+
+
+def candidates(space: gym.spaces.Box, count: int, owner: str) -> Floats:
+    """A grid of actions over a Box, float64 [A, W].
+
+    Raises:
+        HyperparameterError: bounds that are not finite, or more than 4096 candidates.
+    """
+    low, high = space.low.ravel().astype(np.float64), space.high.ravel().astype(np.float64)
+    if not (np.isfinite(low).all() and np.isfinite(high).all()):
+        raise HyperparameterError(f"{owner} looks for the best of some actions within bounds, and {space} has none")
+    if count ** len(low) > _MOST:
+        raise HyperparameterError(
+            f"{owner}: {count} candidates for each of {len(low)} numbers are more than {_MOST:,}",
+            "Take fewer n_candidates, or an actor-critic agent",
+        )
+    return np.array(list(itertools.product(*(np.linspace(a, b, count) for a, b in zip(low, high, strict=True)))))
+
+
+class ActionValues:
+    """Fitted regressors as Q(s, ·).
+
+    Attributes:
+        models: one for each action, None for one that never occurred; or a single one.
+        layout: one of `LAYOUTS`.
+        choices: how each action looks as an input, float64 [A, W].
+        lowest: the value of actions that never occurred.
+    """
+
+    def __init__(self, models: list[Any], layout: str, choices: Floats, lowest: float = 0.0) -> None:
+        self.models, self.layout, self.choices, self.lowest = models, layout, choices, lowest
+        self._rows = [row_function(model, "predict") if model is not None else None for model in models]
+
+    def __call__(self, obs: NDArray[Any]) -> Floats:
+        """Values of a batch [B, D], float64 [B, A]."""
+        x, n = obs.astype(np.float64), len(self.choices)
+        if self.layout == "multi-output":
+            return np.asarray(self.models[0].predict(x), np.float64).reshape(len(x), n)
+        if self.layout == "action as input":
+            both = np.concatenate([np.repeat(x, n, axis=0), np.tile(self.choices, (len(x), 1))], axis=1)
+            return _predict(self.models[0], self._rows[0], both).reshape(len(x), n)
+        q = np.full((len(x), n), self.lowest)
+        for action, model in enumerate(self.models):
+            if model is not None:
+                q[:, action] = _predict(model, self._rows[action], x)
+        return q
+
+
+def _predict(model: Any, row: RowFunction | None, x: Floats) -> Floats:
+    if row is None:
+        return np.asarray(model.predict(x), np.float64).ravel()
+    return over_rows(row.function)(row.codes, x)
+
+
+def fit_values(
+    model: Any, layout: str, choices: Floats, obs: Floats, actions: NDArray[Any], y: Floats,
+    before: ActionValues | None, rng: np.random.Generator,
+) -> ActionValues:  # fmt: skip
+    """New values: clones of a regressor fitted to targets.
+
+    Args:
+        model: the regressor.
+        layout: one of `LAYOUTS`.
+        choices: how each action looks as an input, [A, W].
+        obs: [N, D].
+        actions: numbers of actions, int64 [N]; or what a Box gave, [N, W].
+        y: targets, [N].
+        before: the values so far, which outputs keep that learn nothing.
+        rng: draws seeds where the regressor has none.
+
+    Raises:
+        UsageError: the regressor failed; says on what.
+    """
+    try:
+        if layout == "action as input":
+            shown = choices[actions] if actions.ndim == 1 else actions
+            return ActionValues([seeded(model, rng).fit(np.column_stack([obs, shown]), y)], layout, choices)
+        if layout == "multi-output":
+            wanted = np.zeros((len(y), len(choices))) if before is None else before(obs)
+            wanted[np.arange(len(y)), actions] = y
+            return ActionValues([seeded(model, rng).fit(obs, wanted)], layout, choices)
+        models: list[Any] = []
+        for action in range(len(choices)):
+            mine, one = actions == action, seeded(model, rng)
+            models.append(one.fit(obs[mine], y[mine]) if mine.any() else None)
+        return ActionValues(models, layout, choices, float(y.min()))
+    except Exception as error:
+        raise UsageError(
+            f"{type(model).__name__} could not be fitted to {len(y):,} transitions: "
+            f"{' '.join(str(error).split())[:300]}",
+            "Change its parameters, or collect more with train_freq",
+        ) from error

@@ -1,0 +1,141 @@
+"""The native loop over several environments at once, for agents that choose for all of them and then learn.
+
+As in `rlplay.compiled.training_loop` everything is inlined into one function, it runs in chunks, and all that it carries lies
+in arrays: row i of each belongs to environment i.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rlplay.compiled.cache import as_these, compiled
+from rlplay.compiled.native import NativeDynamics
+from rlplay.compiled.pcg64 import random_seed, reseed
+from rlplay.training.statistics import is_kept
+
+
+class Lanes(NamedTuple):
+    """N environments of one kind.
+
+    Attributes:
+        parameters: of the environment, float64 [P].
+        state: float64 [N, S].
+        rng: the state of each generator, uint64 [N, 4].
+        seeds: the streams of seeds, uint64 [N, 4].
+        seed: of each running episode, int64 [N].
+        length: steps of each running episode, int64 [N].
+        score: return of each running episode, float64 [N].
+        low, high: bounds of continuous actions, float32 [A].
+        action: room for one, float32 [A].
+    """
+
+    parameters: NDArray[np.float64]
+    state: NDArray[np.float64]
+    rng: NDArray[np.uint64]
+    seeds: NDArray[np.uint64]
+    seed: NDArray[np.int64]
+    length: NDArray[np.int64]
+    score: NDArray[np.float64]
+    low: NDArray[np.float32]
+    high: NDArray[np.float32]
+    action: NDArray[np.float32]
+
+
+class Seen(NamedTuple):
+    """What N environments gave in a step.
+
+    Attributes:
+        obs: observations from which the next step is taken, float32 [N, D].
+        final: last observations of episodes that ended, float32 [N, D].
+        rewards: float64 [N].
+        terminated, truncated: bool [N].
+    """
+
+    obs: NDArray[np.float32]
+    final: NDArray[np.float32]
+    rewards: NDArray[np.float64]
+    terminated: NDArray[np.bool_]
+    truncated: NDArray[np.bool_]
+
+
+def new_seen(n: int, obs_size: int) -> Seen:
+    """Room for a step of N environments."""
+    return Seen(
+        np.zeros((n, obs_size), np.float32), np.zeros((n, obs_size), np.float32), np.zeros(n), np.zeros(n, np.bool_),
+        np.zeros(n, np.bool_),
+    )  # fmt: skip
+
+
+@cache
+def lanes_loop(native: NativeDynamics, choose: Callable[..., None], finish: Callable[..., bool]) -> Callable[..., int]:
+    """The compiled loop: ``loop(lanes, seen, memory, clock, total, log, rounds, limit, horizon)`` -> rounds done.
+
+    ``choose(memory)`` writes ``memory.actions`` [N, A]; ``finish(memory, seen, progress)`` learns from the step.
+    ``clock`` are timesteps, episodes, and rows of the log; ``total`` is the sum of all finished returns.
+    """
+    native_reset, native_step, native_observe, continuous = native
+    joined = as_these(native_reset, native_step, native_observe)
+
+    @joined
+    def begin(lanes: Lanes, seen: Seen, i: int) -> None:
+        lanes.seed[i] = random_seed(lanes.seeds[i])
+        reseed(lanes.rng[i], lanes.seed[i])
+        native_reset(lanes.parameters, lanes.state[i], lanes.rng[i])
+        native_observe(lanes.parameters, lanes.state[i], seen.obs[i])
+        lanes.length[i], lanes.score[i] = 0, 0.0
+
+    @joined
+    def bounded(lanes: Lanes, actions: NDArray[np.float32], i: int) -> tuple[float, bool]:
+        for j in range(lanes.action.shape[0]):
+            lanes.action[j] = min(max(actions[i, j], lanes.low[j]), lanes.high[j])
+        return native_step(lanes.parameters, lanes.state[i], lanes.action, lanes.rng[i])
+
+    @joined
+    def numbered(lanes: Lanes, actions: NDArray[np.float32], i: int) -> tuple[float, bool]:
+        return native_step(lanes.parameters, lanes.state[i], int(actions[i, 0]), lanes.rng[i])
+
+    move = bounded if continuous else numbered
+
+    @joined
+    def step(lanes: Lanes, seen: Seen, actions: NDArray[np.float32], i: int, limit: int) -> bool:
+        """One step of one environment; whether its episode ended."""
+        seen.rewards[i], terminated = move(lanes, actions, i)
+        native_observe(lanes.parameters, lanes.state[i], seen.obs[i])
+        lanes.length[i] += 1
+        lanes.score[i] += seen.rewards[i]
+        seen.terminated[i], seen.truncated[i] = terminated, 0 < limit <= lanes.length[i]
+        return terminated or seen.truncated[i]
+
+    @compiled
+    def loop(
+        lanes: Lanes, seen: Seen, memory: Any, clock: NDArray[np.int64], total: NDArray[np.float64], log: Any,
+        rounds: int, limit: int, horizon: float,
+    ) -> int:  # fmt: skip
+        log_episode, log_return, log_length, log_timestep = log
+        n, logged, done = seen.obs.shape[0], 0, 0
+        while done < rounds and logged + n <= log_episode.shape[0]:
+            choose(memory)
+            for i in range(n):
+                if step(lanes, seen, memory.actions, i, limit):
+                    for j in range(seen.obs.shape[1]):
+                        seen.final[i, j] = seen.obs[i, j]
+                    if is_kept(clock[1]):
+                        log_episode[logged], log_return[logged] = clock[1], lanes.score[i]
+                        log_length[logged], log_timestep[logged] = lanes.length[i], clock[0] + i + 1
+                        logged += 1
+                    clock[1] += 1
+                    total[0] += lanes.score[i]
+                    begin(lanes, seen, i)
+            clock[0] += n
+            done += 1
+            if not finish(memory, seen, clock[0] / horizon):
+                break
+        clock[2] = logged
+        return done
+
+    return loop

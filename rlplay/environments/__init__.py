@@ -1,0 +1,1 @@
+"""Environments: made, stepped, recorded, checked, wrapped, and many side by side."""

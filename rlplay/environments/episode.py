@@ -1,0 +1,174 @@
+"""Episodes as seed and actions: enough to replay, rewind, share and verify any episode of a deterministic environment.
+
+The file is JSON: environment id and arguments, seed, actions, and a digest of every observation and reward, so that a
+replay proves itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+from rlplay.environments.interact import Position, interact
+from rlplay.environments.make import EnvReference
+from rlplay.errors import CheckpointError
+from rlplay.spaces.observations import observation_bytes
+from rlplay.storage.files import explain_missing, write_atomically
+from rlplay.transition import Transition
+
+FORMAT = "rlplay-episode"
+VERSION = 1
+
+
+@dataclass
+class Episode:
+    """One episode of an environment.
+
+    Attributes:
+        env: which environment.
+        seed: seed of its reset.
+        actions: the actions taken, in order.
+        episode_return: undiscounted return.
+        digest: sha256 over all observations, rewards and endings; empty while recording.
+        player: who acted, in words ("q-learning", "you").
+    """
+
+    env: EnvReference
+    seed: int
+    actions: list[Any] = field(default_factory=list)
+    episode_return: float = 0.0
+    digest: str = ""
+    player: str = ""
+
+    def save(self, path: str | Path, action_space: gym.Space[Any]) -> Path:
+        """Write the episode as JSON, atomically. Returns the path."""
+        data = {
+            "format": FORMAT,
+            "version": VERSION,
+            "env": {"id": self.env.id, "kwargs": self.env.kwargs},
+            "seed": self.seed,
+            "actions": action_space.to_jsonable(self.actions),
+            "return": self.episode_return,
+            "digest": self.digest,
+            "player": self.player,
+        }
+        text = json.dumps(data, default=lambda v: v.item() if isinstance(v, np.generic) else list(v)) + "\n"
+        return write_atomically(Path(path), text.encode())
+
+    def replay(self, env: gym.Env[Any, Any]) -> Iterator[Transition]:
+        """Play the episode again, one Transition a step.
+
+        Raises:
+            CheckpointError: after the last step, where the replay differs from what was recorded.
+        """
+        digest, actions = EpisodeDigest(), iter(self.actions)
+        steps = interact(env, lambda obs: next(actions), lambda: self.seed)
+        for count in range(1, len(self.actions) + 1):
+            transition = next(steps)
+            digest.add(transition)
+            yield transition
+            if (transition.terminated or transition.truncated) and count < len(self.actions):
+                raise CheckpointError(
+                    f"the replay ended after {count} of {len(self.actions)} steps",
+                    "The environment is not the one that was recorded, or it is not deterministic",
+                )
+        if self.digest and digest.hex() != self.digest:
+            raise CheckpointError(
+                f"the replay of the episode with seed {self.seed} differs from what was recorded",
+                "The environment or its version changed, or it draws random numbers that its seed does not set",
+            )
+
+
+def load_episode(path: str | Path, env: gym.Env[Any, Any] | None = None) -> Episode:
+    """Read an episode file; runs no code.
+
+    Args:
+        path: a file that `Episode.save` wrote.
+        env: the environment whose action space reads the actions; by default they stay plain JSON values.
+
+    Raises:
+        CheckpointError: not an episode, damaged, or of a newer version.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise explain_missing(path, "episode", "*.json")
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        if data["format"] != FORMAT:
+            raise KeyError("format")
+        if data["version"] > VERSION:
+            raise CheckpointError(f"{path} has episode format {data['version']}", "Install a newer rlplay")
+        env_reference = EnvReference(str(data["env"]["id"]), dict(data["env"]["kwargs"]))
+        episode = Episode(
+            env_reference,
+            int(data["seed"]),
+            list(data["actions"]),
+            float(data["return"]),
+            str(data["digest"]),
+            str(data["player"]),
+        )
+    except (ValueError, KeyError, TypeError, UnicodeDecodeError) as error:
+        if isinstance(error, CheckpointError):
+            raise
+        raise CheckpointError(f"{path} is not an episode that rlplay wrote, or it is damaged") from error
+    if env is not None:
+        episode.actions = list(env.action_space.from_jsonable(episode.actions))
+    return episode
+
+
+class EpisodeDigest:
+    """A running sha256 over observations, rewards and endings."""
+
+    def __init__(self) -> None:
+        self._sha = hashlib.sha256()
+
+    def add(self, transition: Transition) -> None:
+        """Count one step in."""
+        for obs in (transition.obs, transition.next_obs):
+            self._sha.update(observation_bytes(obs))
+        self._sha.update(np.float64(transition.reward).tobytes())
+        self._sha.update(bytes([transition.terminated, transition.truncated]))
+
+    def hex(self) -> str:
+        """The digest so far."""
+        return self._sha.hexdigest()
+
+
+def replays_exactly(env: gym.Env[Any, Any], steps: int = 30, seconds: float = 0.5) -> bool:
+    """Whether an episode of random actions gives the same observations and rewards when it is played again.
+
+    Args:
+        env: the environment; it is reset.
+        steps: steps to compare.
+        seconds: stop comparing after this time, for slow environments.
+    """
+    seed, end = 1, time.monotonic() + seconds
+
+    def play() -> list[str]:
+        env.action_space.seed(0)
+        digests, position = [], Position()
+
+        def act(obs: Any) -> Any:
+            mask = position.info.get("action_mask")
+            return env.action_space.sample() if mask is None else env.action_space.sample(np.asarray(mask, np.int8))
+
+        for transition in islice(interact(env, act, lambda: seed, position), steps):
+            digest = EpisodeDigest()
+            digest.add(transition)
+            digests.append(digest.hex())
+            if time.monotonic() > end:
+                break
+        return digests
+
+    first = play()
+    end = time.monotonic() + 2 * seconds
+    return all(a == b for a, b in zip(first, play(), strict=False))

@@ -1,0 +1,236 @@
+"""The stepwise driver: one generator of Transitions over any Gymnasium environment.
+
+Training, evaluation, recording and the window all consume `interact`; to pause is simply not to ask for the next step.
+What the environment returns is checked here, once: a NaN, a wrong shape or an exception stops with its name and step.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from rlplay.compiled.cache import compiled
+from rlplay.environments.make import reference
+from rlplay.errors import EnvironmentFault, RlplayError, SpaceError, warn
+from rlplay.spaces.finite import FiniteSpace, is_finite
+from rlplay.transition import Transition
+
+# Actions of one episode that are remembered; a longer one is resumed at its end (continuing tasks).
+LONGEST_RECORD = 1_000_000
+_ENDLESS_HINT = 100_000  # steps without an end after which a time limit is suggested
+
+
+@dataclass
+class Position:
+    """Where a run stands in its environment; seed and actions are enough to stand there again.
+
+    Attributes:
+        obs: the current observation, None between episodes.
+        info: what the environment said beside it.
+        seed: seed of the running episode.
+        length: its steps so far.
+        episode_return: its undiscounted return so far.
+        actions: its actions so far; None where they were not recorded (compiled driver, very long episodes).
+    """
+
+    obs: Any = None
+    info: dict[str, Any] = field(default_factory=dict)
+    seed: int = -1
+    length: int = 0
+    episode_return: float = 0.0
+    actions: list[Any] | None = field(default_factory=list)
+
+    def clear(self) -> None:
+        """Stand between episodes."""
+        self.obs, self.info = None, {}
+
+
+class Lane(NamedTuple):
+    """One environment of a run, where the run stands in it, and the stream of its episodes' seeds."""
+
+    env: gym.Env[Any, Any]
+    position: Position
+    seeds: NDArray[np.uint64]
+
+
+def interact(
+    env: gym.Env[Any, Any],
+    act: Callable[[Any], Any],
+    next_seed: Callable[[], int],
+    position: Position | None = None,
+) -> Iterator[Transition]:
+    """Play for ever, episode after episode, one Transition a step.
+
+    Args:
+        env: any Gymnasium environment.
+        act: the action for an observation.
+        next_seed: the seed of the next episode; called when an episode begins.
+        position: where to go on; it is kept up to date, so that a run can be saved at any step.
+
+    Raises:
+        EnvironmentFault: the environment raised, or returned a reward or observation that cannot be.
+    """
+    position = Position() if position is None else position
+    check = ObservationCheck(env)
+    while True:
+        if position.obs is None:
+            begin_episode(env, position, next_seed(), check)
+        yield take_step(env, position, act(position.obs), check)
+
+
+def take_step(env: gym.Env[Any, Any], position: Position, action: Any, check: ObservationCheck) -> Transition:
+    """One step from where the run stands, checked; the position moves with it.
+
+    Raises:
+        EnvironmentFault: the environment raised, or returned a reward or observation that cannot be.
+    """
+    obs = position.obs
+    try:
+        next_obs, reward, terminated, truncated, info = env.step(action)
+    except Exception as error:
+        raise _fault(env, f"raised {_name(error)} in step {position.length + 1}", position) from error
+    if type(reward) is int:
+        reward = float(reward)
+    elif type(reward) is not float or not math.isfinite(reward):
+        reward = _check_reward(env, reward, position)
+    next_obs = check(next_obs, position)
+    position.length += 1
+    position.episode_return += info.get("extrinsic_reward", reward)  # without a bonus
+    if position.actions is not None:
+        if position.length <= LONGEST_RECORD:
+            position.actions.append(action)
+        else:
+            position.actions = None
+    if terminated or truncated:
+        position.obs = None
+    else:
+        position.obs, position.info = next_obs, info
+        if position.length == _ENDLESS_HINT and not _has_limit(env):
+            warn(
+                f"an episode of {_id(env)} has not ended after {_ENDLESS_HINT:,} steps and has no time limit: "
+                "make it with max_episode_steps=... if it should end"
+            )
+    return Transition(obs, action, reward, next_obs, bool(terminated), bool(truncated), info)
+
+
+def begin_episode(
+    env: gym.Env[Any, Any], position: Position, seed: int | None, check: ObservationCheck,
+    options: dict[str, Any] | None = None,
+) -> None:  # fmt: skip
+    """Reset the environment with a seed, or with none, and stand at its first observation."""
+    position.length, position.episode_return, position.actions = 0, 0.0, []
+    position.seed = -1 if seed is None else seed
+    try:
+        obs, info = env.reset(seed=seed, options=options) if options else env.reset(seed=seed)
+    except Exception as error:
+        raise _fault(env, f"raised {_name(error)} in reset", position) from error
+    position.obs, position.info = check(obs, position), info
+
+
+@compiled
+def _where_it_lies(obs: NDArray[Any], low: NDArray[Any], high: NDArray[Any]) -> int:
+    """0 within the bounds, 1 outside, 2 where a number is NaN or infinite; all [D]. Cheaper than NumPy's checks."""
+    outside = 0
+    for i in range(obs.shape[0]):
+        if not math.isfinite(obs[i]):
+            return 2
+        if obs[i] < low[i] or obs[i] > high[i]:
+            outside = 1
+    return outside
+
+
+class ObservationCheck:
+    """Checks an observation against its space and returns a copy that the environment cannot change any more."""
+
+    def __init__(self, env: gym.Env[Any, Any]) -> None:
+        self._env, self._space = env, env.observation_space
+        self._n = int(self._space.n) if isinstance(self._space, spaces.Discrete) else 0
+        self._start = int(self._space.start) if isinstance(self._space, spaces.Discrete) else 0
+        self._numbering = FiniteSpace(self._space) if is_finite(self._space) else None
+        self._warned = False
+        self._bounds: tuple[NDArray[Any], NDArray[Any]] | None = None
+        if isinstance(self._space, spaces.Box) and self._space.dtype.kind == "f" and len(self._space.shape) == 1:
+            self._bounds = np.ascontiguousarray(self._space.low), np.ascontiguousarray(self._space.high)
+
+    def __call__(self, obs: Any, position: Position) -> Any:
+        """The observation as the agent may keep it; an EnvironmentFault where it cannot be."""
+        if self._n:
+            if isinstance(obs, int | np.integer) and 0 <= obs - self._start < self._n:
+                return int(obs)
+            if isinstance(obs, np.ndarray) and obs.shape == () and self._space.contains(obs.item()):
+                return obs.item()
+            raise _fault(self._env, f"gave observation {obs!r}, which is not in {self._space},", position)
+        if isinstance(self._space, spaces.Box):
+            if self._bounds is not None and type(obs) is np.ndarray and obs.dtype == self._space.dtype:
+                low, high = self._bounds
+                if obs.shape == low.shape:
+                    obs = obs.copy()
+                    if _where_it_lies(obs, low, high) <= self._warned:  # outside is said once
+                        return obs
+            return self._box(self._space, obs, position)
+        if self._numbering is not None:
+            try:
+                return self._numbering.value(self._numbering.index(obs))
+            except SpaceError as error:
+                raise _fault(self._env, f"gave an observation that cannot be ({error.cause})", position) from error
+        if not self._space.contains(obs):
+            raise _fault(self._env, f"gave observation {obs!r}, which is not in {self._space},", position)
+        return copy.deepcopy(obs)
+
+    def _box(self, space: spaces.Box, obs: Any, position: Position) -> Any:
+        try:
+            array = np.array(obs, dtype=space.dtype)
+        except (TypeError, ValueError) as error:
+            raise _fault(self._env, f"gave an observation of type {type(obs).__name__}", position) from error
+        if array.shape != space.shape:
+            raise _fault(self._env, f"gave an observation of shape {array.shape}, not {space.shape},", position)
+        if not np.isfinite(array).all():
+            where = np.argwhere(~np.isfinite(array))[0].tolist()
+            raise _fault(self._env, f"gave {array[tuple(where)]} in the observation at {where}", position)
+        if not self._warned and not space.contains(array):
+            self._warned = True
+            warn(
+                f"{_id(self._env)} gave an observation outside its space {space} in step {position.length + 1} of the "
+                f"episode with seed {position.seed}; said once"
+            )
+        return array
+
+
+def _check_reward(env: gym.Env[Any, Any], reward: Any, position: Position) -> float:
+    if isinstance(reward, int | float | np.integer | np.floating | np.bool_) and math.isfinite(reward):
+        return float(reward)
+    if isinstance(reward, float | np.floating):
+        raise _fault(env, f"gave reward {reward} in step {position.length + 1}", position)
+    raise _fault(
+        env, f"gave reward {reward!r} ({type(reward).__name__}, not a number) in step {position.length + 1}", position
+    )
+
+
+def _fault(env: gym.Env[Any, Any], what: str, position: Position) -> RlplayError:
+    after = "" if " in step" in what or " in reset" in what else f" after {position.length} steps"
+    episode = f"the episode with seed {position.seed}" if position.seed >= 0 else "an episode without a seed of its own"
+    return EnvironmentFault(
+        f"{_id(env)} {what}{after} of {episode}",
+        "Everything before this step is unharmed; mend the environment and resume",
+    )
+
+
+def _id(env: gym.Env[Any, Any]) -> str:
+    return reference(env).id or type(env.unwrapped).__name__
+
+
+def _name(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _has_limit(env: gym.Env[Any, Any]) -> bool:
+    return bool(env.spec and env.spec.max_episode_steps)

@@ -1,0 +1,171 @@
+"""Environments of any kind, one after the other: in the process of their owner, or in a worker's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.vector import AutoresetMode
+from numpy.typing import NDArray
+
+from rlplay.environments.interact import ObservationCheck, Position, begin_episode, take_step
+from rlplay.environments.vector.buffers import Rows, size_of
+from rlplay.errors import EnvironmentFault
+
+Spaces = tuple[gym.Space[Any], gym.Space[Any]]
+Maker = Callable[[], gym.Env[Any, Any]]
+
+
+class Board:
+    """What the environments and their owner write for each other: flat arrays that processes can share.
+
+    Args:
+        spaces: observation and action space of one environment.
+        number: of environments, N.
+        memory: bytes to lie in, for sharing; by default fresh ones.
+
+    Attributes:
+        obs, actions: the values, `Rows` of N.
+        rewards: float64 [N].
+        terminated, truncated, over: bool [N]; ``over`` marks environments that wait for a reset.
+        at: the environment that each process works on, -1 for none, int64 [N].
+    """
+
+    def __init__(self, spaces: Spaces, number: int, memory: NDArray[np.uint8] | None = None) -> None:
+        sizes = [*(size_of(space, number) for space in spaces), 8 * number, 8 * number, 3 * number]
+        memory = np.zeros(sum(sizes), np.uint8) if memory is None else memory
+        cuts = np.split(memory[: sum(sizes)], np.cumsum(sizes)[:-1])
+        self.obs, self.actions = Rows(spaces[0], number, cuts[0]), Rows(spaces[1], number, cuts[1])
+        self.rewards, self.at = cuts[2].view(np.float64), cuts[3].view(np.int64)
+        self.terminated, self.truncated, self.over = cuts[4].view(np.bool_).reshape(3, number)
+
+    @staticmethod
+    def size(spaces: Spaces, number: int) -> int:
+        """Bytes of a board."""
+        return sum(size_of(space, number) for space in spaces) + 19 * number
+
+
+class Lanes:
+    """The environments ``first``, ``first + 1``, ... of ``total``, stepped one after the other.
+
+    Args:
+        makers: one an environment.
+        first: number of the first one.
+        total: how many there are in all.
+        mode: what happens at an episode's end.
+        worker: the number of this process, for `Board.at`.
+
+    Attributes:
+        spaces: observation and action space of one environment.
+        board: where observations and rewards are written and actions are read.
+
+    Raises:
+        EnvironmentFault: with the environment's number, here and in every method.
+    """
+
+    def __init__(
+        self, makers: Sequence[Maker], first: int, total: int, mode: AutoresetMode, worker: int = 0
+    ) -> None:  # fmt: skip
+        self.first, self.total, self.mode, self.worker = first, total, mode, worker
+        self.envs: list[gym.Env[Any, Any]] = []
+        self.spaces: Spaces
+        for k, maker in enumerate(makers):
+            try:
+                self.envs.append(maker())
+            except Exception as error:
+                raise self._fault(first + k, f"cannot be made: {type(error).__name__}: {error}") from error
+            made = self.envs[k].observation_space, self.envs[k].action_space
+            self.spaces = made if k == 0 else self.spaces
+            if made != self.spaces:
+                raise self._fault(first + k, f"has other spaces than environment {first}: {made[0]}, {made[1]}")
+        self.positions = [Position(actions=None) for _ in self.envs]
+        self.checks = [ObservationCheck(env) for env in self.envs]
+        self.board: Board | None = None
+
+    def reset(
+        self, seeds: NDArray[np.int64], chosen: NDArray[np.bool_], options: dict[str, Any] | None
+    ) -> list[tuple[int, dict[str, Any]]]:
+        """Begin episodes in the chosen environments; seeds and chosen are of all, [N], seed -1 for none."""
+        board, infos = self._board(), []
+        for k, i in enumerate(range(self.first, self.first + len(self.envs))):
+            if chosen[i]:
+                board.at[self.worker] = i
+                infos.append((i, self._begin(k, None if seeds[i] < 0 else int(seeds[i]), options)))
+                board.obs.put(i, self.positions[k].obs)
+                board.over[i] = False
+        board.at[self.worker] = -1
+        return infos
+
+    def step(self) -> list[tuple[int, dict[str, Any]]]:
+        """One step of each, with the actions on the board; returns what they said beside it."""
+        board, infos = self._board(), []
+        for k, i in enumerate(range(self.first, self.first + len(self.envs))):
+            board.at[self.worker] = i
+            info = self._step(k, i, board)
+            if info:
+                infos.append((i, info))
+        board.at[self.worker] = -1
+        return infos
+
+    def _step(self, k: int, i: int, board: Board) -> dict[str, Any]:
+        position = self.positions[k]
+        if board.over[i]:
+            if self.mode != AutoresetMode.NEXT_STEP:
+                raise self._fault(i, "had ended its episode when step() was called", "Reset it with a reset_mask first")
+            info = self._begin(k, None, None)
+            board.rewards[i], board.terminated[i], board.truncated[i], board.over[i] = 0.0, False, False, False
+            board.obs.put(i, position.obs)
+            return info
+        try:
+            step = take_step(self.envs[k], position, board.actions.get(i), self.checks[k])
+        except EnvironmentFault as error:
+            raise self._fault(i, error.cause) from error.__cause__ or error
+        board.rewards[i], board.terminated[i], board.truncated[i] = step.reward, step.terminated, step.truncated
+        obs, info = step.next_obs, step.info
+        if step.terminated or step.truncated:
+            if self.mode == AutoresetMode.SAME_STEP:
+                first_info = self._begin(k, None, None)
+                info = {**first_info, "final_obs": obs, "final_info": info}
+                obs = position.obs
+            else:
+                board.over[i] = True
+        board.obs.put(i, obs)
+        return info
+
+    def _begin(self, k: int, seed: int | None, options: dict[str, Any] | None) -> dict[str, Any]:
+        try:
+            begin_episode(self.envs[k], self.positions[k], seed, self.checks[k], options)
+        except EnvironmentFault as error:
+            raise self._fault(self.first + k, error.cause) from error.__cause__ or error
+        self.positions[k].actions = None
+        return self.positions[k].info
+
+    def call(self, name: str, *arguments: Any, **keywords: Any) -> list[Any]:
+        """A method of each environment called, or an attribute read."""
+        results = []
+        for k, env in enumerate(self.envs):
+            try:
+                found = env.get_wrapper_attr(name)
+                results.append(found(*arguments, **keywords) if callable(found) else found)
+            except Exception as error:
+                raise self._fault(self.first + k, f"raised {type(error).__name__}: {error} in {name}") from error
+        return results
+
+    def set_attr(self, name: str, values: Sequence[Any]) -> None:
+        """An attribute of each environment set; values are of all, [N]."""
+        for k, env in enumerate(self.envs):
+            env.set_wrapper_attr(name, values[self.first + k])
+
+    def close(self) -> None:
+        """Close them all."""
+        for env in self.envs:
+            env.close()
+
+    def _board(self) -> Board:
+        assert self.board is not None
+        return self.board
+
+    def _fault(self, i: int, cause: str, remedy: str = "") -> EnvironmentFault:
+        return EnvironmentFault(f"environment {i} of {self.total}: {cause}", remedy)

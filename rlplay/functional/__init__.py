@@ -1,0 +1,1 @@
+"""Pure equations over arrays: what learning rules are made of."""

@@ -1,0 +1,1 @@
+"""Hyperparameters: declared once in an agent's class body, checked, shown and parsed from there."""

@@ -1,0 +1,392 @@
+"""Hyperparameters: declared once, in the signature of an agent; checked, shown and parsed from there.
+
+An agent writes ``def __init__(self, env, *, alpha: StepSize = 0.1, gamma: Discount = 0.99, seed=None)``; the
+annotation carries the range and the meaning, and serves the check at construction, ``rlplay show`` and the
+command line's ``-params alpha:0.5``.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, get_args, get_origin
+
+import numpy as np
+
+from rlplay.errors import CheckpointError, HyperparameterError, UsageError, unknown
+from rlplay.functional.schedules import ScheduleLike, falls_with_visits, tabulate, visit_power
+
+
+@dataclass(frozen=True)
+class Range:
+    """The values a hyperparameter may take, and what it means.
+
+    Attributes:
+        meaning: a few words for help texts, with the unit.
+        low: smallest value (excluded where ``open_low``).
+        high: largest value.
+        open_low: whether ``low`` itself is excluded.
+        integer: whether only whole numbers are taken.
+        schedule: whether a schedule may stand in place of a number.
+        visits: whether it may fall with visits (``"1/n"``).
+        remedy: what to do when a value is outside, in one sentence.
+    """
+
+    meaning: str
+    low: float = -math.inf
+    high: float = math.inf
+    open_low: bool = False
+    integer: bool = False
+    schedule: bool = False
+    visits: bool = False
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        if math.isinf(self.low) and math.isinf(self.high):
+            return "any whole number" if self.integer else "any finite number"
+        left = "(" if self.open_low or math.isinf(self.low) else "["
+        right = ")" if math.isinf(self.high) else "]"
+        kind = "whole number in " if self.integer else ""
+        return f"{kind}{left}{_short(self.low)}, {_short(self.high)}{right}"
+
+    def check(self, owner: str, name: str, value: Any) -> Any:
+        """The value in its plain type, or a HyperparameterError that names owner, value, range and remedy."""
+        if self.visits and falls_with_visits(value):
+            visit_power(value)
+            return value
+        if self.schedule and (isinstance(value, str) or callable(value) or np.ndim(value) == 1):
+            for number in tabulate(value):
+                if not self.low <= number <= self.high:  # a schedule may end at an excluded bound: lin_0.1 ends at 0
+                    raise self._refusal(owner, name, value)
+            return value if isinstance(value, str) or callable(value) else [float(v) for v in value]
+        number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+        inside = number and math.isfinite(value) and self.low <= value <= self.high
+        if inside and not (self.open_low and value == self.low):
+            if not self.integer:
+                return float(value)
+            if value == int(value):
+                return int(value)
+        raise self._refusal(owner, name, value)
+
+    def _refusal(self, owner: str, name: str, value: Any) -> HyperparameterError:
+        return HyperparameterError(f"{owner}: {name}={value!r} is not a {self._words()}", self.remedy)
+
+    def _words(self) -> str:
+        text = str(self).removeprefix("any ")
+        return text if text.startswith(("finite", "whole")) else f"number in {text}"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A hyperparameter that takes one of a few values (names, or yes and no)."""
+
+    meaning: str
+    values: tuple[Any, ...]
+
+    def __str__(self) -> str:
+        return " | ".join(str(value) for value in self.values)
+
+    def check(self, owner: str, name: str, value: Any) -> Any:
+        """The value, or a HyperparameterError that lists the choices."""
+        for choice in self.values:
+            if value == choice and type(value) is type(choice):
+                return value
+        raise HyperparameterError(f"{owner}: {name}={value!r} is not one of {self}")
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """A hyperparameter that is a list of whole numbers of 1 or more, also written ``"64,64"``."""
+
+    meaning: str
+
+    def __str__(self) -> str:
+        return "whole numbers, such as 64,64"
+
+    def check(self, owner: str, name: str, value: Any) -> list[int]:
+        """The list, or a HyperparameterError."""
+        parts = value.split(",") if isinstance(value, str) else value
+        try:
+            sizes = [int(part) for part in parts]
+            exact = all(str(part).strip() == str(size) for part, size in zip(parts, sizes, strict=True))
+        except (TypeError, ValueError):
+            sizes, exact = [], False
+        if not exact or any(not 1 <= size <= 65_536 for size in sizes):
+            raise HyperparameterError(f"{owner}: {name}={value!r} is not a list of {self}, each in [1, 65536]")
+        return sizes
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A hyperparameter that is a dictionary of plain values, such as ``{"net_arch": [64, 64]}``."""
+
+    meaning: str
+
+    def __str__(self) -> str:
+        return "settings by name, such as dict(net_arch=[64, 64])"
+
+    def check(self, owner: str, name: str, value: Any) -> dict[str, Any]:
+        """The dictionary, or a HyperparameterError."""
+        if not isinstance(value, dict) or not _is_plain(value):
+            raise HyperparameterError(f"{owner}: {name}={value!r} is not made of plain values: {self}")
+        return value
+
+
+@dataclass(frozen=True)
+class Either:
+    """A hyperparameter that takes one of a few values or what another rule takes; with ``pairs`` also [n, unit]."""
+
+    values: tuple[Any, ...]
+    rule: Range | Settings
+    pairs: tuple[str, ...] = ()
+
+    @property
+    def meaning(self) -> str:
+        """The meaning of the other rule."""
+        return self.rule.meaning
+
+    def __str__(self) -> str:
+        return " | ".join([*map(str, self.values), str(self.rule), *(f"[n, {unit}]" for unit in self.pairs)])
+
+    def check(self, owner: str, name: str, value: Any) -> Any:
+        """The value in its plain type, or a HyperparameterError."""
+        if any(value is one or (isinstance(value, str) and value == one) for one in self.values):
+            return value
+        if self.pairs and isinstance(value, list | tuple) and len(value) == 2 and value[1] in self.pairs:
+            return [self.rule.check(owner, name, value[0]), value[1]]
+        return self.rule.check(owner, name, value)
+
+
+@dataclass(frozen=True)
+class Features:
+    """A hyperparameter that takes an unsupervised model as features: an estimator, a FeatureMap, text, or None."""
+
+    meaning: str
+
+    def __str__(self) -> str:
+        return "an estimator, such as k-means:64,refit_every=10000"
+
+    def check(self, owner: str, name: str, value: Any) -> Any:
+        """A FeatureMap, or None."""
+        from rlplay.approximation.feature_map import as_feature_map
+
+        try:
+            return as_feature_map(value)
+        except UsageError as error:
+            raise HyperparameterError(f"{owner}: {error.cause}", error.remedy) from error
+
+
+@dataclass(frozen=True)
+class Regressor:
+    """A hyperparameter that takes a supervised model: a regressor as value function, or text.
+
+    Attributes:
+        meaning: a few words for help texts.
+        classifiers: whether classifiers are taken too.
+    """
+
+    meaning: str
+    classifiers: bool = False
+
+    def __str__(self) -> str:
+        return "a classifier or regressor, such as decision-tree" if self.classifiers else (
+            "a regressor, such as extra-trees:50"
+        )  # fmt: skip
+
+    def check(self, owner: str, name: str, value: Any) -> Any:
+        """The unfitted regressor, or classifier."""
+        from rlplay.approximation.estimators import build, parse, require_regressor
+
+        try:
+            if isinstance(value, str):
+                value, _ = parse(value)
+            elif isinstance(value, dict) and "model" in value:
+                value = build(value)
+        except UsageError as error:
+            raise HyperparameterError(f"{owner}: {error.cause}", error.remedy) from error
+        return require_regressor(value, owner, classifiers=self.classifiers)
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """A hyperparameter that is who is imitated: an agent, its file, a policy by name, or a function of observations."""
+
+    meaning: str
+
+    def __str__(self) -> str:
+        return "an agent | a file of one | the name of a policy | a function | None"
+
+    def check(self, owner: str, name: str, value: Any) -> Any:
+        """The teacher as it was given; whether it fits the environment is seen by the agent."""
+        if value is None or (isinstance(value, str) and value) or hasattr(value, "predict") or callable(value):
+            return value
+        raise HyperparameterError(f"{owner}: {name}={value!r} is no teacher", f"Give {self}")
+
+
+@dataclass(frozen=True)
+class Policy:
+    """A hyperparameter that is a policy: a name, one action for each state, or probabilities; see `rlplay.agent.policies`."""
+
+    meaning: str
+    optional: bool = False
+
+    def __str__(self) -> str:
+        return "random | a name | actions [S] | probabilities [S, A]" + (" | None" if self.optional else "")
+
+    def check(self, owner: str, name: str, value: Any) -> Any:
+        """The policy in plain types; its shape is checked with the environment."""
+        if (self.optional and value is None) or (isinstance(value, str) and value):
+            return value
+        try:
+            table = np.asarray(value, dtype=np.float64)
+        except (TypeError, ValueError):
+            table = np.zeros(0)
+        if table.ndim not in (1, 2) or not table.size or not np.isfinite(table).all():
+            raise HyperparameterError(f"{owner}: {name}={value!r} is not a policy", f"Give {self}")
+        return np.asarray(value).tolist()
+
+
+@dataclass(frozen=True)
+class Module:
+    """A hyperparameter that says whose networks an agent has: ours, torch's, or a torch module."""
+
+    meaning: str
+
+    def __str__(self) -> str:
+        return "numpy | torch | a list of our layers | a torch module"
+
+    def check(self, owner: str, name: str, value: Any) -> Any:
+        """The name, the layers or the module, or a HyperparameterError."""
+        if isinstance(value, list | tuple) and value:
+            from rlplay.networks.layers import from_json
+
+            try:
+                return [from_json(one) for one in value]
+            except ValueError as error:
+                raise HyperparameterError(f"{owner}: {name}: {error}", "Give [Linear(4, 64), Tanh()], say") from error
+        if value in ("numpy", "torch") if isinstance(value, str) else hasattr(value, "parameters") and callable(value):
+            return value
+        raise HyperparameterError(f"{owner}: {name}={value!r} is not one of {self}")
+
+
+Rule = Range | Choice | Sizes | Settings | Either | Features | Regressor | Policy | Module | Teacher
+
+LearningRate = Annotated[
+    ScheduleLike,
+    Range("learning rate of the optimiser", 0, 10, open_low=True, schedule=True,
+          remedy="3e-4 to 1e-2 is usual; lin_1e-3 falls to 0"),
+]  # fmt: skip
+FeaturesLike = Annotated[Any, Features("an unsupervised model between the observation and the agent")]
+StepSize = Annotated[
+    ScheduleLike,
+    Range("step size α: how far a value moves towards its target", 0, 1, open_low=True, schedule=True, visits=True,
+          remedy="Small steps average noise, 1 overwrites: 0.1 is a good start; 1/n averages all visits"),
+]  # fmt: skip
+LinearStep = Annotated[
+    ScheduleLike,
+    Range("step size α of each weight; α times the active features is how much of an error is mended", 0, 1,
+          open_low=True, schedule=True, remedy="0.5 / (active features) is a good start: 0.0625 for 8 tilings"),
+]  # fmt: skip
+Intercept = Annotated[bool, Choice("one more feature that is always 1", (True, False))]
+Discount = Annotated[
+    float, Range("discount γ of future rewards, a step", 0, 1, remedy="0.99 looks about 100 steps ahead")
+]
+Exploration = Annotated[
+    ScheduleLike,
+    Range("exploration ε: probability of a random action", 0, 1, schedule=True, visits=True,
+          remedy="0.1 explores in every tenth step; lin_1_0.05 goes from 1 to 0.05; 1/n falls with visits"),
+]  # fmt: skip
+InitialValue = Annotated[float, Range("value of every action at the start; above the truth it drives exploration")]
+TraceDecay = Annotated[
+    float, Range("trace decay λ: 0 looks one step ahead, 1 to the end", 0, 1, remedy="0.9 is a good start")
+]
+PlanningSteps = Annotated[
+    int, Range("planning steps after each real step", 0, 100_000, integer=True, remedy="5 to 50 is usual")
+]
+PolicyLike = Annotated[Any, Policy("the policy that is followed, not learned")]
+InPlace = Annotated[bool, Choice("use new values within the same sweep (True, faster)", (True, False))]
+AverageReward = Annotated[bool, Choice("no discount: the reward a step in the long run", (True, False))]
+Accuracy = Annotated[
+    float, Range("stop when no value changes by more than θ in a sweep", 0, remedy="1e-9 is exact for people")
+]
+
+
+@dataclass(frozen=True)
+class Hyperparameter:
+    """One hyperparameter of an agent, as declared in its signature."""
+
+    name: str
+    default: Any
+    rule: Rule
+
+
+def declared(agent_class: type) -> dict[str, Hyperparameter]:
+    """The hyperparameters of an agent class by name, in the order of its signature."""
+    found = {}
+    for name, parameter in inspect.signature(agent_class, eval_str=True).parameters.items():
+        if get_origin(parameter.annotation) is Annotated:
+            for rule in get_args(parameter.annotation)[1:]:
+                if isinstance(rule, Rule):
+                    found[name] = Hyperparameter(name, parameter.default, rule)
+    return found
+
+
+def checked(agent_class: type, values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values in plain types, each inside its range.
+
+    Raises:
+        HyperparameterError: a value outside its range, or of the wrong type.
+        UnknownNameError: a name that the agent does not have.
+    """
+    rules = declared(agent_class)
+    for name in values:
+        if name not in rules:
+            raise unknown(f"hyperparameter of {agent_class.__name__}", name, rules)
+    return {name: rules[name].rule.check(agent_class.__name__, name, value) for name, value in values.items()}
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and _is_plain(one) for key, one in value.items())
+    if isinstance(value, list | tuple):
+        return all(_is_plain(one) for one in value)
+    return value is None or isinstance(value, bool | int | str) or (isinstance(value, float) and math.isfinite(value))
+
+
+def as_json(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Checked hyperparameters as JSON values: models by their descriptions.
+
+    Raises:
+        CheckpointError: a function, which a file cannot hold.
+    """
+    found = {}
+    for name, value in values.items():
+        if hasattr(value, "describe"):
+            found[name] = value.describe()
+        elif hasattr(value, "learn"):  # a teacher is an agent of its own, with a file of its own
+            found[name] = None
+        elif isinstance(value, list) and value and hasattr(value[0], "as_json"):
+            found[name] = [one.as_json() for one in value]
+        elif hasattr(value, "fit"):
+            from rlplay.approximation.estimators import describe
+
+            found[name] = describe(value)
+        elif hasattr(value, "parameters") and callable(value):
+            raise CheckpointError(
+                f"hyperparameter {name} is a {type(value).__name__}, whose code a file cannot hold",
+                "Agents with network='numpy' or 'torch' can be saved; of yours, save the module's state_dict",
+            )
+        elif callable(value):
+            raise CheckpointError(
+                f"hyperparameter {name}={value!r} is a function, which a file cannot hold",
+                "Give the schedule by name (lin_1_0.05, exp_1_0.05) or as a list of values",
+            )
+        else:
+            found[name] = value
+    return found
+
+
+def _short(number: float) -> str:
+    return "∞" if number == math.inf else "-∞" if number == -math.inf else f"{number:g}"

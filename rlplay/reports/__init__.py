@@ -1,0 +1,1 @@
+"""Pictures and tables: the textbook's figures, curves, comparisons of models."""

@@ -1,0 +1,105 @@
+"""Learning curves of several runs: their evaluations side by side, and a picture with intervals over the seeds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rlplay.errors import UsageError
+from rlplay.storage.files import atomic_writer
+from rlplay.training.run_folder import RunFolder
+from rlplay.training.statistics import bootstrap_interval
+
+_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#6a51a3", "#444444")  # told apart by all
+_MARKS = ("o", "s", "^", "D", "v", "P", "X", "*")
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One agent's evaluations over S seeds at T timesteps.
+
+    Attributes:
+        name: id of the agent.
+        timesteps: int64 [T].
+        returns: mean return of each evaluation, float64 [S, T].
+        speeds: timesteps a second of learning, float64 [S].
+    """
+
+    name: str
+    timesteps: NDArray[np.int64]
+    returns: NDArray[np.float64]
+    speeds: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, name: str, runs: list[RunFolder], speeds: list[float]) -> Self:
+        """The curve of finished runs, at the timesteps that all of them have.
+
+        Raises:
+            UsageError: a run has no evaluations.
+        """
+        found: list[dict[int, float]] = []
+        for run in runs:
+            path = run.path / "evaluations.npz"
+            if not path.is_file():
+                raise UsageError(f"{run.path} has no evaluations", "Train it with --eval-freq")
+            with np.load(path, allow_pickle=False) as saved:
+                means = saved["results"].mean(axis=1).tolist()
+                found.append(dict(zip(saved["timesteps"].tolist(), means, strict=True)))
+        common = sorted(set.intersection(*(set(one) for one in found)))
+        if not common:
+            raise UsageError(f"the runs of {name} were evaluated at different timesteps")
+        returns = np.array([[one[t] for t in common] for one in found])
+        return cls(name, np.array(common), returns, np.array(speeds))
+
+    @property
+    def last(self) -> NDArray[np.float64]:
+        """The last evaluation of each seed, [S]."""
+        return self.returns[:, -1]
+
+    @staticmethod
+    def interval(values: NDArray[np.float64]) -> tuple[float, float]:
+        """95 % bootstrap interval of a mean over seeds."""
+        return bootstrap_interval(values)
+
+
+def draw(curves: list[Curve], path: Path, title: str) -> None:
+    """Draw mean returns with their intervals over seeds, each seed as a thin line.
+
+    Raises:
+        UsageError: an ending that matplotlib does not know.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8.5, 5), dpi=140, layout="constrained")
+    axes = figure.add_subplot()
+    for number, curve in enumerate(curves):
+        colour = _COLOURS[number % len(_COLOURS)]
+        intervals = np.array([curve.interval(column) for column in curve.returns.T])  # [T, 2]
+        axes.fill_between(curve.timesteps, *intervals.T, color=colour, alpha=0.18, linewidth=0)
+        for seed in curve.returns:
+            axes.plot(curve.timesteps, seed, color=colour, alpha=0.35, linewidth=0.8)
+        style: dict[str, Any] = {
+            "color": colour,
+            "marker": _MARKS[number % len(_MARKS)],
+            "markersize": 4.5,
+            "linewidth": 2.2,
+        }
+        every = max(len(curve.timesteps) // 10, 1)
+        axes.plot(curve.timesteps, curve.returns.mean(axis=0), label=curve.name, markevery=every, **style)
+    axes.set_title(title, loc="left", fontweight="bold")
+    axes.set_xlabel("timesteps")
+    axes.set_ylabel("return, greedy evaluation")
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value / 1000:g}k" if value else "0")
+    axes.grid(alpha=0.25, linewidth=0.6)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.margins(x=0.02)
+    axes.legend(frameon=False, title="mean, 95 % interval over seeds", alignment="left", loc="best")
+    kind = path.suffix.removeprefix(".") or "png"
+    if kind not in figure.canvas.get_supported_filetypes():
+        raise UsageError(f"{path}: pictures cannot be written as {kind!r}", "Take .png, .pdf or .svg")
+    with atomic_writer(path) as file:
+        figure.savefig(file, format=kind)

@@ -1,0 +1,176 @@
+"""Every model twice: which estimator of scikit-learn is the twin of which of ours, and how their parameters map.
+
+Deep models that scikit-learn does not have are twins of themselves over torch: ``backend="torch"``.
+
+>>> from rlplay.models import twin
+>>> from rlplay.models.supervised import Ridge
+>>> twin(Ridge(0.5))
+Ridge(alpha=0.5)
+>>> type(twin(twin(Ridge(0.5)))).__module__
+'rlplay.models.supervised.linear'
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from rlplay.errors import UsageError
+
+
+class Twin(NamedTuple):
+    """The library's estimator for one of our models.
+
+    Attributes:
+        place: its class as ``module:Class``.
+        fixed: parameters of the library that make it do what ours does.
+    """
+
+    place: str
+    fixed: Mapping[str, Any] = {}
+
+
+TORCH = Twin("torch", {"backend": "torch"})
+
+# By the id of our model; what has no entry has no twin, and `WITHOUT` says why.
+TWINS = {
+    "linear-regression": Twin("sklearn.linear_model:LinearRegression"),
+    "ridge": Twin("sklearn.linear_model:Ridge"),
+    "lasso": Twin("sklearn.linear_model:Lasso"),
+    "elastic-net": Twin("sklearn.linear_model:ElasticNet"),
+    "polynomial-features": Twin("sklearn.preprocessing:PolynomialFeatures"),
+    "sgd-regressor": Twin("sklearn.linear_model:SGDRegressor"),
+    "sgd-classifier": Twin("sklearn.linear_model:SGDClassifier"),
+    "perceptron": Twin("sklearn.linear_model:Perceptron"),
+    "logistic-regression": Twin("sklearn.linear_model:LogisticRegression"),
+    "k-neighbors-regressor": Twin("sklearn.neighbors:KNeighborsRegressor"),
+    "k-neighbors-classifier": Twin("sklearn.neighbors:KNeighborsClassifier"),
+    "gaussian-nb": Twin("sklearn.naive_bayes:GaussianNB"),
+    "decision-tree": Twin("sklearn.tree:DecisionTreeRegressor"),
+    "decision-tree-classifier": Twin("sklearn.tree:DecisionTreeClassifier"),
+    "random-forest": Twin("sklearn.ensemble:RandomForestRegressor"),
+    "random-forest-classifier": Twin("sklearn.ensemble:RandomForestClassifier"),
+    "extra-trees": Twin("sklearn.ensemble:ExtraTreesRegressor"),
+    "extra-trees-classifier": Twin("sklearn.ensemble:ExtraTreesClassifier"),
+    "gradient-boosting": Twin("sklearn.ensemble:HistGradientBoostingRegressor", {"early_stopping": False}),
+    "gradient-boosting-classifier": Twin("sklearn.ensemble:HistGradientBoostingClassifier", {"early_stopping": False}),
+    "svc": Twin("sklearn.svm:SVC"),
+    "kernel-ridge": Twin("sklearn.kernel_ridge:KernelRidge"),
+    "gaussian-process": Twin("sklearn.gaussian_process:GaussianProcessRegressor"),
+    "standard-scaler": Twin("sklearn.preprocessing:StandardScaler"),
+    "min-max-scaler": Twin("sklearn.preprocessing:MinMaxScaler"),
+    "robust-scaler": Twin("sklearn.preprocessing:RobustScaler"),
+    "pca": Twin("sklearn.decomposition:PCA", {"svd_solver": "full"}),
+    "incremental-pca": Twin("sklearn.decomposition:IncrementalPCA"),
+    "kernel-pca": Twin("sklearn.decomposition:KernelPCA", {"eigen_solver": "dense"}),
+    "fast-ica": Twin("sklearn.decomposition:FastICA", {"whiten": "unit-variance"}),
+    "k-means": Twin("sklearn.cluster:KMeans", {"algorithm": "lloyd"}),
+    "mini-batch-k-means": Twin("sklearn.cluster:MiniBatchKMeans", {"n_init": 1}),
+    "gaussian-mixture": Twin("sklearn.mixture:GaussianMixture"),
+    "agglomerative": Twin("sklearn.cluster:AgglomerativeClustering"),
+    "dbscan": Twin("sklearn.cluster:DBSCAN"),
+    "random-fourier": Twin("sklearn.kernel_approximation:RBFSampler"),
+    "nystroem": Twin("sklearn.kernel_approximation:Nystroem"),
+    "mlp": Twin("sklearn.neural_network:MLPRegressor", {"verbose": False}),
+    "mlp-classifier": Twin("sklearn.neural_network:MLPClassifier", {"verbose": False}),
+    "cnn-classifier": TORCH,
+    "autoencoder": TORCH,
+    "denoising-autoencoder": TORCH,
+    "vae": TORCH,
+    "random-network-distillation": TORCH,
+    "sequence-forecaster": TORCH,
+    "lstm-autoencoder": TORCH,
+    "gru-autoencoder": TORCH,
+    "encoder-decoder": TORCH,
+}
+
+WITHOUT = {
+    "self-organising-map": "scikit-learn has no self-organising map",
+    "nearest-centroid": "scikit-learn's clusterers that say nothing of new points have no such adapter",
+    "tile-coding": "scikit-learn has no shifted grids",
+    "fourier-basis": "scikit-learn has no Fourier basis",
+    "rbf-grid": "scikit-learn has no grid of bumps",
+}
+
+
+def library_class(model_id: str) -> type:
+    """The class of a model's twin.
+
+    Raises:
+        UsageError: it has none; says why.
+    """
+    found = TWINS.get(model_id)
+    if found is None:
+        raise UsageError(f"{model_id} has no twin: {WITHOUT.get(model_id, 'it is not one of ours')}")
+    if found is TORCH:
+        from rlplay.approximation.estimators import model_class
+
+        return model_class(model_id)
+    module, _, name = found.place.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def library_name(model_id: str) -> str:
+    """Whose the twin is."""
+    return "torch" if TWINS[model_id] is TORCH else "scikit-learn"
+
+
+def twin(estimator: Any) -> Any:
+    """The library's estimator with the same parameters; for one of the library's, ours; of two backends the other.
+
+    Both are unfitted. Parameters that only the library has are given values under which it does what ours does.
+
+    Raises:
+        UsageError: the estimator has no twin, or parameters that its twin does not know; names them.
+    """
+    from rlplay.approximation.estimators import model_class, model_id
+
+    name = model_id(estimator)
+    if name in TWINS or name in WITHOUT:
+        cls = library_class(name)
+        if TWINS[name] is TORCH:
+            other = "numpy" if estimator.backend == "torch" else "torch"
+            return cls(**{**estimator.get_params(deep=False), "backend": other})
+        if name == "gaussian-process":
+            return _library_process(estimator)
+        known = inspect.signature(cls).parameters
+        given = {key: value for key, value in estimator.get_params(deep=False).items() if key in known}
+        return cls(**{**given, **TWINS[name].fixed})
+    for ours, found in TWINS.items():
+        if found.place.partition(":")[2] == type(estimator).__name__ and type(estimator).__module__.startswith(
+            found.place.partition(":")[0]
+        ):
+            return _ours(model_class(ours), estimator, found)
+    raise UsageError(f"{type(estimator).__name__} has no twin among our models", "`rlplay models list` names them")
+
+
+def _ours(cls: type, estimator: Any, found: Twin) -> Any:
+    """Our model for an estimator of the library's."""
+    known = inspect.signature(cls).parameters
+    defaults = type(estimator)().get_params(deep=False)
+    given, lost = {}, []
+    for key, value in estimator.get_params(deep=False).items():
+        if key in found.fixed and value == found.fixed[key]:
+            continue
+        if key in known:
+            given[key] = value
+        elif repr(value) not in (repr(defaults[key]), repr(found.fixed.get(key, defaults[key]))):
+            lost.append(f"{key}={value!r}")
+    if lost or found.place.endswith("GaussianProcessRegressor"):
+        raise UsageError(
+            f"our {cls.__name__} cannot do what this one does: it has no {', '.join(lost) or 'kernel objects'}",
+            "Leave them at their defaults, or take the library's estimator as it is: agents accept both",
+        )
+    return cls(**given)
+
+
+def _library_process(model: Any) -> Any:
+    """The Gaussian process with the same kernel."""
+    from sklearn.gaussian_process import GaussianProcessRegressor
+    from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
+
+    kernel = ConstantKernel(model.signal) * RBF(model.length_scale) + WhiteKernel(model.noise)
+    how = "fmin_l_bfgs_b" if model.optimize else None
+    return GaussianProcessRegressor(kernel, alpha=0.0, optimizer=how, normalize_y=model.normalize_y)

@@ -1,0 +1,1 @@
+"""Spaces and observations: numbering what is finite, vectors from what is not."""

@@ -1,0 +1,156 @@
+"""Observations: one or a batch, told apart by the space and checked before an agent sees them; and as bytes."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from rlplay.errors import SpaceError
+from rlplay.spaces.finite import FiniteSpace, is_finite
+
+
+def batch_of(space: gym.Space[Any], observation: Any, owner: str) -> tuple[Any, bool]:
+    """An observation as a batch, and whether it was a single one.
+
+    Args:
+        space: the space of one observation.
+        observation: one observation, an array of B of them, or (for Tuples and Dicts) a Tuple or Dict of arrays.
+        owner: who asks, for the error.
+
+    Returns:
+        An array of shape [B, ...] for Box, MultiDiscrete and MultiBinary, otherwise a list of B observations; and
+        True for a single observation.
+
+    Raises:
+        SpaceError: wrong shape or type, or NaN.
+    """
+    if isinstance(space, spaces.Tuple | spaces.Dict):
+        return _parts(space, observation, owner)
+    try:
+        array = np.asarray(observation)
+    except ValueError as error:
+        raise SpaceError(f"{owner}: the observation is a ragged list, not one of {space}") from error
+    shape = space.shape or ()
+    kinds = "iub" if isinstance(space, spaces.Discrete) else "iubf"
+    if array.dtype.kind not in kinds:
+        raise SpaceError(f"{owner}: an observation of type {array.dtype} is not one of {space}")
+    if array.shape == shape:
+        single, array = True, array[None]
+    elif array.shape[1:] == shape and array.ndim == len(shape) + 1:
+        single = False
+    else:
+        raise SpaceError(
+            f"{owner}: an observation of shape {array.shape} is not one of {space}",
+            f"Give shape {shape}, or [B{''.join(f', {n}' for n in shape)}] for a batch",
+        )
+    if array.dtype.kind == "f" and np.isnan(array).any():
+        raise SpaceError(f"{owner}: the observation has NaN at {np.argwhere(np.isnan(array))[0].tolist()}")
+    return (array.tolist() if isinstance(space, spaces.Discrete) else array), single
+
+
+def _parts(space: Any, observation: Any, owner: str) -> tuple[list[Any], bool]:
+    if space.contains(observation):
+        return [observation], True
+    keys: list[Any] = list(space.spaces) if isinstance(space, spaces.Dict) else list(range(len(space.spaces)))
+    try:
+        columns = {key: batch_of(space[key], observation[key], owner) for key in keys}
+        lengths = {len(batch) for batch, single in columns.values() if not single}
+        if len(lengths) != 1 or any(single for _, single in columns.values()):
+            raise KeyError
+    except (KeyError, IndexError, TypeError) as error:
+        raise SpaceError(f"{owner}: {observation!r} is neither one of {space} nor a batch of them") from error
+    rows = [{key: columns[key][0][row] for key in keys} for row in range(lengths.pop())]
+    return (rows if isinstance(space, spaces.Dict) else [tuple(row.values()) for row in rows]), False
+
+
+def observation_bytes(obs: Any) -> bytes:
+    """An observation as bytes, the same for equal values whatever integer type they came in."""
+    if isinstance(obs, dict):
+        return b"".join(observation_bytes(obs[key]) for key in sorted(obs))
+    if isinstance(obs, tuple):
+        return b"".join(observation_bytes(part) for part in obs)
+    if isinstance(obs, str):
+        return obs.encode()
+    array = np.asarray(obs)
+    return array.astype(np.int64).tobytes() if array.dtype.kind in "iub" and array.ndim == 0 else array.tobytes()
+
+
+def observation_digest(obs: Any) -> str:
+    """sha256 of an observation, to compare a replay with what was seen."""
+    return hashlib.sha256(observation_bytes(obs)).hexdigest()
+
+
+def is_picture(space: spaces.Space[Any]) -> bool:
+    """Whether observations are pictures: bytes with height, width and channels."""
+    return isinstance(space, spaces.Box) and space.dtype == np.uint8 and len(space.shape) == 3
+
+
+class VectorView:
+    """Observations as vectors of float32: Box flattened, finite ones one-hot, Dicts and Tuples of both joined.
+
+    Pictures (Box of uint8 with three axes) are divided by 255.
+
+    Args:
+        space: the observations.
+        owner: who asks, for errors.
+
+    Attributes:
+        size: length of a vector.
+
+    Raises:
+        SpaceError: the space is neither; names it and what fits.
+    """
+
+    def __init__(self, space: spaces.Space[Any], owner: str) -> None:
+        self.space, self.owner = space, owner
+        self.size: int
+        joined = isinstance(space, spaces.Dict) or (isinstance(space, spaces.Tuple) and not is_finite(space))
+        self._parts: list[tuple[Any, VectorView]] = []
+        self._numbering = FiniteSpace(space) if is_finite(space) and not joined else None
+        self._scale = np.float32(1 / 255 if is_picture(space) else 1)
+        if joined:
+            whole: Any = space
+            keys = whole.spaces if isinstance(space, spaces.Dict) else range(len(whole.spaces))
+            self._parts = [(key, VectorView(whole[key], owner)) for key in keys]
+            self.size = sum(part.size for _, part in self._parts)
+        elif self._numbering is not None:
+            self.size = self._numbering.n
+        elif isinstance(space, spaces.Box):
+            self.size = int(np.prod(space.shape))
+        else:
+            raise SpaceError(
+                f"{owner} needs observations that are a vector or finite and {space} is neither",
+                "Take an environment with Box or Discrete observations, or flatten it: "
+                "gymnasium.wrappers.FlattenObservation",
+            )
+        self._plain = isinstance(space, spaces.Box) and space.dtype == np.float32 and len(space.shape) == 1
+
+    def row(self, obs: Any) -> NDArray[np.float32]:
+        """One observation as it comes out of the environment, float32 [D]."""
+        if self._plain:
+            return obs
+        if self._parts:
+            return np.concatenate([part.row(obs[key]) for key, part in self._parts])
+        if self._numbering is None:
+            return np.asarray(obs, np.float32).ravel() * self._scale
+        out = np.zeros(self.size, np.float32)
+        out[self._numbering.index(obs)] = 1.0
+        return out
+
+    def rows(self, observations: Any) -> NDArray[np.float32]:
+        """One observation or a batch of them, float32 [B, D].
+
+        Raises:
+            SpaceError: not in the space.
+        """
+        batch, _ = batch_of(self.space, observations, self.owner)
+        return (
+            np.stack([self.row(obs) for obs in batch])
+            if self._numbering is not None or self._parts
+            else np.asarray(batch, np.float32).reshape(-1, self.size) * self._scale
+        )

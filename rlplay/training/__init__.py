@@ -1,0 +1,1 @@
+"""Training: runs in chunks, drivers, callbacks, evaluation, logs."""

@@ -1,0 +1,319 @@
+"""Callbacks: what happens between the chunks of a run. Evaluation, checkpoints, stopping, the progress bar.
+
+A callback is a `Callback` or a plain function of the agent; either stops the run by returning False. In the compiled
+driver callbacks run once a chunk and at the steps they ask for (`Callback.next_due`); one that sets ``every_step``
+selects the stepwise driver.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from rlplay.errors import CheckpointError, UsageError, warn
+from rlplay.training.statistics import FinishedEpisode
+
+if TYPE_CHECKING:
+    from rlplay.agent.base import Agent
+    from rlplay.training.evaluation import Evaluation
+    from rlplay.training.run import Run
+
+NEVER = 2**62  # a timestep that no run reaches
+
+
+class Callback:
+    """Base of all callbacks; override what you need.
+
+    Attributes:
+        every_step: ask for a call after every step (stepwise driver).
+        agent: the agent that learns; set before `on_training_start`.
+        run: the running training; set before `on_training_start`.
+    """
+
+    every_step = False
+    agent: Agent
+    run: Run
+
+    def next_due(self, timestep: int) -> int:
+        """The next timestep at which `on_step` must be called; chunks end there."""
+        return NEVER
+
+    def on_training_start(self) -> bool | None:
+        """Before the first step; False stops."""
+
+    def on_step(self) -> bool | None:
+        """After each chunk (each step with ``every_step``); False stops the run."""
+
+    def on_episodes(self, rows: list[FinishedEpisode]) -> None:
+        """Episodes that ended in the chunk and were kept (see `rlplay.training.statistics.is_kept`)."""
+
+    def on_log(self) -> None:
+        """When a log row is due."""
+
+    def on_training_end(self) -> None:
+        """After the last step, also after an error or Ctrl-C."""
+
+
+class _Function(Callback):
+    def __init__(self, function: Callable[[Agent], Any]) -> None:
+        self._function = function
+
+    def on_step(self) -> bool | None:
+        return self._function(self.agent) is not False
+
+
+def as_callbacks(callback: Any) -> list[Callback]:
+    """A list of callbacks from None, one, a function, or an iterable of them."""
+    if callback is None:
+        return []
+    if isinstance(callback, Callback):
+        return [callback]
+    if isinstance(callback, Iterable):
+        return [one for part in callback for one in as_callbacks(part)]
+    if callable(callback):
+        return [_Function(callback)]
+    raise UsageError(f"callback={callback!r} is neither a Callback, a function of the agent, nor a list of them")
+
+
+class _Every:
+    """Multiples of a number of timesteps, each reached once, also by agents that take several steps at a time."""
+
+    def __init__(self, freq: int) -> None:
+        self.freq, self._reached = freq, 0
+
+    def begin(self, agent: Agent) -> None:
+        """Start after the last multiple that a resumed run had reached."""
+        self._reached = agent.num_timesteps // self.freq - (agent.busy and agent.num_timesteps % self.freq == 0)
+
+    def reached(self, timestep: int) -> bool:
+        """Whether a multiple was reached or passed since the last time."""
+        number = timestep // self.freq
+        found, self._reached = number > self._reached, max(number, self._reached)
+        return found
+
+
+def _every(freq: int, name: str) -> int:
+    if not isinstance(freq, int) or freq < 1:
+        raise UsageError(f"{name}={freq!r} is not a whole number of timesteps of 1 or more")
+    return freq
+
+
+class EvalCallback(Callback):
+    """Evaluate every so many timesteps, keep the best agent, and log as RL Zoo's ``evaluations.npz``.
+
+    Args:
+        eval_env: where to evaluate; by default the agent's environment made anew.
+        eval_freq: timesteps between evaluations.
+        n_eval_episodes: episodes an evaluation.
+        best_model_save_path: folder for ``best_model.rlp``.
+        log_path: folder for ``evaluations.npz`` (timesteps [N], results [N, E], ep_lengths [N, E]).
+        deterministic: whether the agent acts greedily.
+        stop_at: stop once the mean return reaches this.
+    """
+
+    def __init__(
+        self,
+        eval_env: Any = None,
+        *,
+        eval_freq: int = 10_000,
+        n_eval_episodes: int = 10,
+        best_model_save_path: str | Path | None = None,
+        log_path: str | Path | None = None,
+        deterministic: bool = True,
+        stop_at: float | None = None,
+    ) -> None:
+        self.eval_env, self.eval_freq = eval_env, _every(eval_freq, "eval_freq")
+        self.n_eval_episodes = _every(n_eval_episodes, "n_eval_episodes")
+        self.best_model_save_path = Path(best_model_save_path) if best_model_save_path else None
+        self.log_path = Path(log_path) if log_path else None
+        self.deterministic, self.stop_at = deterministic, stop_at
+        self._schedule = _Every(self.eval_freq)
+        self.timesteps: list[int] = []
+        self.evaluations: list[Evaluation] = []
+        self.best_mean_reward = -np.inf
+
+    def next_due(self, timestep: int) -> int:
+        """The next multiple of ``eval_freq``."""
+        return (timestep // self.eval_freq + 1) * self.eval_freq
+
+    def on_training_start(self) -> None:
+        """Read the evaluations of the run that is resumed."""
+        self._schedule.begin(self.agent)
+        path = self.log_path / "evaluations.npz" if self.log_path else None
+        if path and path.is_file() and self.agent.num_timesteps:
+            from rlplay.training.evaluation import Evaluation
+
+            with np.load(path, allow_pickle=False) as saved:
+                rows = zip(saved["timesteps"], saved["results"], saved["ep_lengths"], strict=True)
+                past = [(int(t), Evaluation(r, n)) for t, r, n in rows if t <= self.agent.num_timesteps]
+            self.timesteps = [t for t, _ in past]
+            self.evaluations = [e for _, e in past]
+            self.best_mean_reward = max((e.mean for e in self.evaluations), default=-np.inf)
+
+    def on_step(self) -> bool:
+        """Evaluate when due."""
+        now = self.agent.num_timesteps
+        if self.agent.busy or not self._schedule.reached(now):
+            return True
+        from rlplay.training.evaluation import evaluate
+
+        result = evaluate(self.agent, self.eval_env, self.n_eval_episodes, deterministic=self.deterministic)
+        self.timesteps.append(now)
+        self.evaluations.append(result)
+        if self.log_path:
+            self._log()
+        if result.mean > self.best_mean_reward:
+            self.best_mean_reward = result.mean
+            if self.best_model_save_path:
+                save_or_warn(self.agent, self.best_model_save_path / "best_model.rlp")
+        return self.stop_at is None or result.mean < self.stop_at
+
+    def _log(self) -> None:
+        import io
+
+        from rlplay.storage.files import write_atomically
+
+        assert self.log_path
+        buffer = io.BytesIO()
+        np.savez(
+            buffer,
+            timesteps=np.array(self.timesteps),
+            results=np.array([e.returns for e in self.evaluations]),
+            ep_lengths=np.array([e.lengths for e in self.evaluations]),
+        )
+        write_atomically(self.log_path / "evaluations.npz", buffer.getvalue())
+
+
+class CheckpointCallback(Callback):
+    """Save ``<prefix>_<n>_steps.rlp`` every so many timesteps, and one rolling file by the clock.
+
+    Args:
+        save_freq: timesteps between numbered checkpoints; None for none.
+        save_path: their folder.
+        name_prefix: their prefix.
+        keep: how many numbered checkpoints stay; None for all.
+        rolling: a file that is rewritten every ``rolling_seconds`` and at the end, for resuming after a kill.
+        rolling_seconds: seconds between two rewrites.
+    """
+
+    def __init__(
+        self,
+        save_freq: int | None,
+        save_path: str | Path,
+        name_prefix: str = "rl_model",
+        *,
+        keep: int | None = None,
+        rolling: Path | None = None,
+        rolling_seconds: float = 30.0,
+    ) -> None:
+        self.save_freq = _every(save_freq, "save_freq") if save_freq is not None else None
+        self.save_path, self.name_prefix = Path(save_path), name_prefix
+        self.keep = _every(keep, "keep") if keep is not None else None
+        self.rolling, self.rolling_seconds = rolling, rolling_seconds
+        self._last_roll = -np.inf
+        self._schedule = _Every(self.save_freq) if self.save_freq is not None else None
+
+    def next_due(self, timestep: int) -> int:
+        """The next multiple of ``save_freq``."""
+        return NEVER if self.save_freq is None else (timestep // self.save_freq + 1) * self.save_freq
+
+    def on_training_start(self) -> None:
+        """Save the rolling file at once, so that a run can be resumed from its first moment."""
+        if self._schedule is not None:
+            self._schedule.begin(self.agent)
+        if self.rolling:
+            self.agent.save(self.rolling)  # an unwritable folder is said before training starts
+            self._last_roll = time.monotonic()
+
+    def on_step(self) -> None:
+        """Save what is due."""
+        now = self.agent.num_timesteps
+        if self._schedule is not None and not self.agent.busy and self._schedule.reached(now):
+            save_or_warn(self.agent, self.save_path / f"{self.name_prefix}_{now}_steps.rlp")
+            self._prune()
+        if self.rolling and time.monotonic() - self._last_roll >= self.rolling_seconds:
+            save_or_warn(self.agent, self.rolling)
+            self._last_roll = time.monotonic()
+
+    def on_training_end(self) -> None:
+        """Save the rolling file a last time."""
+        if self.rolling:
+            save_or_warn(self.agent, self.rolling)
+
+    def _prune(self) -> None:
+        if self.keep is None:
+            return
+        numbered = {}
+        for path in self.save_path.glob(f"{self.name_prefix}_*_steps.rlp"):
+            count = path.stem.removeprefix(f"{self.name_prefix}_").removesuffix("_steps")
+            if count.isdigit():
+                numbered[int(count)] = path
+        for timestep in sorted(numbered)[: -self.keep]:
+            numbered[timestep].unlink(missing_ok=True)
+
+
+class ProgressBar(Callback):
+    """A progress bar on standard error with steps, steps/s, time left and the mean return."""
+
+    def on_training_start(self) -> None:
+        """Draw the bar."""
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+        unit = f"{self.agent.timestep}s"
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TaskProgressColumn(),
+            TextColumn(f"{{task.fields[steps]}} {unit}  {{task.fields[speed]}} {unit}/s"),
+            TimeRemainingColumn(),
+            TextColumn("return {task.fields[mean]}"),
+            console=Console(stderr=True),
+            transient=False,
+        )
+        self._progress.start()
+        total = self.run.target - self.run.first_timestep
+        self._task = self._progress.add_task(self.agent.id, total=total, steps="0", speed="-", mean="-")
+
+    def on_step(self) -> None:
+        """Move the bar."""
+        mean = self.agent.statistics.mean_return
+        self._progress.update(
+            self._task,
+            completed=self.agent.num_timesteps - self.run.first_timestep,
+            steps=f"{self.agent.num_timesteps:,}",
+            speed=short_number(self.run.steps_per_second),
+            description=f"{self.agent.id} {self.agent.activity}".rstrip(),
+            mean="-" if np.isnan(mean) else f"{mean:.2f}",
+        )
+
+    def on_training_end(self) -> None:
+        """Leave the bar as it stands."""
+        self.on_step()
+        self._progress.stop()
+
+
+def save_or_warn(agent: Agent, path: Path) -> None:
+    """Save, or keep the old file and warn: a full disk must not end the training, nor hide why it ended."""
+    ending = sys.exc_info()[1] is not None
+    try:
+        agent.save(path)
+    except CheckpointError as error:
+        if not ending:
+            raise
+        warn(f"the last checkpoint stays as it is: {error.cause}")
+    except OSError as error:
+        warn(f"{path} could not be saved, the old file is kept and training goes on: {error}")
+
+
+def short_number(number: float) -> str:
+    """A number for people: 950, 12.3k, 4.56M."""
+    for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if abs(number) >= size:
+            return f"{number / size:.3g}{unit}"
+    return f"{number:.3g}"

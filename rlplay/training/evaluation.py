@@ -1,0 +1,164 @@
+"""Evaluation: play whole episodes without learning, with seeds of its own, and say how sure the mean is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+
+from rlplay.agent.base import Agent
+from rlplay.compiled.native import NativeEnv
+from rlplay.compiled.pcg64 import random_seed
+from rlplay.compiled.table import TABLE_DYNAMICS, TableEnv
+from rlplay.compiled.training_loop import evaluation_loop
+from rlplay.environments.interact import Position, interact
+from rlplay.environments.make import EnvLike, make, reference, remake
+from rlplay.environments.vector.native import NativeVectorEnv
+from rlplay.errors import UsageError, warn
+from rlplay.seeding import stream
+from rlplay.training.statistics import bootstrap_interval
+
+_SIDE_BY_SIDE = 256  # episodes that are played at once
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The episodes of an evaluation.
+
+    Attributes:
+        returns: undiscounted return of each, shape [E], float64.
+        lengths: steps of each, shape [E], int64.
+    """
+
+    returns: NDArray[np.float64]
+    lengths: NDArray[np.int64]
+
+    @property
+    def mean(self) -> float:
+        """Mean return."""
+        return float(self.returns.mean())
+
+    @property
+    def std(self) -> float:
+        """Standard deviation of the returns over the episodes."""
+        return float(self.returns.std())
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """95 % bootstrap interval of the mean return."""
+        return bootstrap_interval(self.returns)
+
+
+def evaluate(
+    agent: Agent,
+    env: EnvLike | None = None,
+    n_eval_episodes: int = 10,
+    *,
+    deterministic: bool = True,
+    seed: int | None = None,
+    max_steps: int = 10_000,
+) -> Evaluation:
+    """Play episodes with an agent; training is not disturbed.
+
+    Args:
+        agent: any agent with ``predict``.
+        env: where to play; by default the agent's own environment, made anew.
+        n_eval_episodes: how many episodes.
+        deterministic: whether the agent takes its best action.
+        seed: seed of the evaluation; by default the agent's, so that the same episodes are played each time.
+        max_steps: steps after which an episode is cut where the environment has no time limit; a greedy policy can
+            walk in circles for ever. Said once.
+
+    Raises:
+        UsageError: fewer than one episode.
+    """
+    if n_eval_episodes < 1:
+        raise UsageError(f"n_eval_episodes={n_eval_episodes} is not 1 or more")
+    own = _own_env(agent) if env is None else make(env)
+    seeds = stream(agent.seed if seed is None else seed, "evaluation")
+    limit = own.spec.max_episode_steps if own.spec else None
+    policy = _fixed_policy(agent, own) if deterministic else None
+    if policy is not None and isinstance(own, TableEnv):
+        returns, lengths = np.zeros(n_eval_episodes), np.zeros(n_eval_episodes, np.int64)
+        play = evaluation_loop(TABLE_DYNAMICS)
+        play(own.table.arrays, policy, own.rng, seeds, limit or max_steps, returns, lengths)
+    elif deterministic and isinstance(own, NativeEnv) and not agent.numbered and type(agent).stand is Agent.stand:
+        returns, lengths = _play_rows(agent, own, seeds, n_eval_episodes, limit or max_steps)
+    else:
+        returns, lengths = _play(agent, own, seeds, n_eval_episodes, deterministic, limit or max_steps)
+    if own is not env:
+        own.close()
+    if not limit and (lengths >= max_steps).any():
+        warn(f"evaluation episodes were cut after {max_steps:,} steps: {reference(own)} has no time limit")
+    return Evaluation(returns, lengths)
+
+
+def _fixed_policy(agent: Agent, env: gym.Env[Any, Any]) -> NDArray[np.int64] | None:
+    """The agent's best action in each state, for a native environment whose observations are the states; or None."""
+    if not (isinstance(env, TableEnv) and env.observations.plain and env.actions.plain):
+        return None
+    if type(agent).stand is not Agent.stand:  # it plans anew at each step
+        return None
+    actions, state = agent.predict(np.arange(env.observations.n), deterministic=True)
+    return np.asarray(actions, dtype=np.int64) if state is None else None
+
+
+def _play_rows(
+    agent: Agent, env: NativeEnv, seeds: NDArray[np.uint64], episodes: int, limit: int
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Play all episodes side by side, one call of the agent a step: the very episodes that `_play` plays."""
+    given = [random_seed(seeds) for _ in range(episodes)]
+    returns, lengths = np.zeros(episodes), np.zeros(episodes, np.int64)
+    for first in range(0, episodes, _SIDE_BY_SIDE):
+        part = slice(first, first + _SIDE_BY_SIDE)
+        rows = NativeVectorEnv(env, len(given[part]), max_episode_steps=limit, autoreset_mode="same-step")
+        obs, _ = rows.reset(seed=given[part])
+        running = np.ones(rows.num_envs, bool)
+        while running.any():
+            actions, _ = agent.predict(obs, deterministic=True)
+            obs, rewards, terminated, truncated, _ = rows.step(actions)
+            returns[part] += np.where(running, rewards, 0.0)
+            lengths[part] += running
+            running &= ~(terminated | truncated)
+    return returns, lengths
+
+
+def _play(
+    agent: Agent, env: gym.Env[Any, Any], seeds: NDArray[np.uint64], episodes: int, deterministic: bool, limit: int
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Play step by step: returns and lengths of the episodes."""
+    state: Any = None
+    starts = np.ones(1, bool)
+
+    def act(obs: Any) -> Any:
+        nonlocal state
+        agent.stand(position)
+        action, state = agent.predict(obs, state, starts, deterministic)
+        starts[0] = False
+        return action
+
+    returns, lengths = [], []
+    position = Position()
+    for transition in interact(env, act, lambda: random_seed(seeds), position):
+        if transition.terminated or transition.truncated or position.length >= limit:
+            returns.append(position.episode_return)
+            lengths.append(position.length)
+            position.clear()
+            starts[0] = True
+            if len(returns) == episodes:
+                break
+    return np.array(returns), np.array(lengths)
+
+
+def _own_env(agent: Agent) -> gym.Env[Any, Any]:
+    """The agent's environment made anew, so that playing in it does not move the running episode."""
+    ref = reference(agent.env)
+    if not ref.id:
+        raise UsageError(
+            "the agent's environment was given as an instance without an id and cannot be made again",
+            "Give evaluate(agent, env) an environment of its own",
+        )
+    return remake(ref, dynamics="auto" if ref.dynamics.startswith("native") else "gymnasium")

@@ -1,0 +1,165 @@
+"""What a run writes down: a row an episode, a row a log step, and TensorBoard where it is asked for.
+
+``0.monitor.csv`` is Stable-Baselines3's Monitor file (JSON header; r, l, t) with the episode's number and last step
+added; ``progress.csv`` has SB3's tag names. A resumed run drops the rows after its checkpoint and goes on, so that
+the files equal those of an undisturbed run (but for times).
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import time
+from pathlib import Path
+from typing import IO, Any
+
+from rlplay.environments.make import reference
+from rlplay.errors import MissingPackageError, warn
+from rlplay.training.callbacks import Callback, EvalCallback
+from rlplay.training.run_folder import RunFolder
+from rlplay.training.statistics import FinishedEpisode
+
+MONITOR_COLUMNS = ["r", "l", "t", "episode", "step"]
+PROGRESS_COLUMNS = [
+    "time/total_timesteps",
+    "time/time_elapsed",
+    "time/fps",
+    "rollout/episodes",
+    "rollout/ep_rew_mean",
+    "rollout/ep_len_mean",
+    "eval/mean_reward",
+]
+
+
+class LogCallback(Callback):
+    """Write ``0.monitor.csv``, ``progress.csv`` and, where a folder is given, TensorBoard events.
+
+    Args:
+        run_folder: the folder of the run.
+        evaluations: the callback whose last mean is logged.
+        tensorboard_log: folder for TensorBoard; needs the extra ``rlplay[tensorboard]``.
+    """
+
+    def __init__(
+        self, run_folder: RunFolder, evaluations: EvalCallback | None = None, tensorboard_log: Path | None = None
+    ) -> None:
+        self.folder, self.evaluations = run_folder, evaluations
+        self.tensorboard = TensorBoard(tensorboard_log / run_folder.path.name) if tensorboard_log else None
+        self._writes = True
+
+    def on_training_start(self) -> None:
+        """Open the files; drop rows after the checkpoint that is resumed."""
+        self._start = time.time()
+        header = {"t_start": self._start, "env_id": reference(self.agent.env).id}
+        now = self.agent.num_timesteps
+        self._monitor = _continue(self.folder.monitor, MONITOR_COLUMNS, "step", now, "#" + json.dumps(header))
+        self._progress = _continue(self.folder.progress, PROGRESS_COLUMNS, PROGRESS_COLUMNS[0], now, "")
+
+    def on_episodes(self, rows: list[FinishedEpisode]) -> None:
+        """A row an episode."""
+        elapsed = time.time() - self._start
+        self._write(
+            self._monitor,
+            (
+                [f"{r.episode_return:.6g}", str(r.length), f"{elapsed:.6f}", str(r.episode), str(r.timestep)]
+                for r in rows
+            ),
+        )
+        if rows:
+            self._flush(self._monitor)  # before the checkpoint of these steps, so that a kill loses no row before it
+
+    def on_log(self) -> None:
+        """A row of numbers, on disk at once."""
+        agent, statistics = self.agent, self.agent.statistics
+        best = self.evaluations.evaluations[-1].mean if self.evaluations and self.evaluations.evaluations else None
+        values = [
+            agent.num_timesteps,
+            round(time.time() - self._start, 3),
+            round(self.run.steps_per_second),
+            statistics.episodes,
+            statistics.mean_return if statistics.recent else None,
+            statistics.mean_length if statistics.recent else None,
+            best,
+        ]
+        self._write(self._progress, [["" if v is None else str(v) for v in values]])
+        for file in (self._monitor, self._progress):
+            self._flush(file)
+        if self.tensorboard:
+            for tag, value in zip(PROGRESS_COLUMNS[2:], values[2:], strict=True):
+                if value is not None:
+                    self.tensorboard.add(tag, float(value), agent.num_timesteps)
+
+    def on_training_end(self) -> None:
+        """Close the files."""
+        for file in (self._monitor, self._progress):
+            self._flush(file)
+            file.close()
+        if self.tensorboard:
+            self.tensorboard.close()
+
+    def _write(self, file: IO[str], rows: Any) -> None:
+        if self._writes:
+            try:
+                csv.writer(file, lineterminator="\n").writerows(rows)
+            except OSError as error:
+                self._give_up(error)
+
+    def _flush(self, file: IO[str]) -> None:
+        if self._writes:
+            try:
+                file.flush()
+            except OSError as error:
+                self._give_up(error)
+
+    def _give_up(self, error: OSError) -> None:
+        self._writes = False
+        warn(f"the logs in {self.folder.path} cannot be written any more and training goes on: {error}")
+
+
+def _continue(path: Path, columns: list[str], key: str, timestep: int, header: str) -> IO[str]:
+    """Open a log for appending after the rows up to a timestep; a fresh one where there is none."""
+    kept = []
+    if timestep and path.is_file():
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        lines = [line.rstrip("\n") for line in lines if line.endswith("\n")]  # a kill can leave half a line
+        comments = [line for line in lines if line.startswith("#")]
+        header = comments[0] if comments else header
+        for row in csv.DictReader(line for line in lines if not line.startswith("#")):
+            step = row.get(key)
+            if step and step.isdigit() and int(step) <= timestep and None not in row.values():
+                kept.append([row[column] for column in columns])
+    file = open(path, "w", encoding="utf-8", newline="")  # noqa: SIM115 - closed at the end of training
+    if header:
+        file.write(header + "\n")
+    csv.writer(file, lineterminator="\n").writerows([columns, *kept])
+    file.flush()
+    return file
+
+
+class TensorBoard:
+    """Scalars for TensorBoard, written without torch.
+
+    Raises:
+        MissingPackageError: tensorboard is not installed.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        try:
+            from tensorboard.compat.proto.event_pb2 import Event
+            from tensorboard.compat.proto.summary_pb2 import Summary
+            from tensorboard.summary.writer.event_file_writer import EventFileWriter
+        except ImportError as error:
+            raise MissingPackageError(
+                "TensorBoard logs need the package tensorboard", "pip install 'rlplay[tensorboard]'"
+            ) from error
+        self._event, self._summary = Event, Summary
+        self._writer = EventFileWriter(str(folder))
+
+    def add(self, tag: str, value: float, timestep: int) -> None:
+        """One number under one tag."""
+        summary = self._summary(value=[self._summary.Value(tag=tag, simple_value=value)])
+        self._writer.add_event(self._event(wall_time=time.time(), step=timestep, summary=summary))
+
+    def close(self) -> None:
+        """Write what is left."""
+        self._writer.close()
