@@ -122,7 +122,7 @@ class DynaQ(TableAgent):
             self.q, self.rate("alpha"), float(gamma), self.epsilon, self.rng, self.model, int(planning_steps),
         )  # fmt: skip
 
-    def carry(self, nearest: NDArray[np.int64] | None) -> None:
+    def remap_states(self, nearest: NDArray[np.int64] | None) -> None:
         """Each cluster takes the values of the nearest old one; what was remembered of old clusters is forgotten."""
-        super().carry(nearest)
+        super().remap_states(nearest)
         self.model.place[:], self.model.length[:] = -1, 0

@@ -142,7 +142,7 @@ class DynaQPlus(TableAgent):
             float(kappa),
         )  # fmt: skip
 
-    def carry(self, nearest: NDArray[np.int64] | None) -> None:
+    def remap_states(self, nearest: NDArray[np.int64] | None) -> None:
         """Each cluster takes the values of the nearest old one; what was remembered of old clusters is forgotten."""
-        super().carry(nearest)
+        super().remap_states(nearest)
         self.model.visited[:], self.model.length[:] = False, 0

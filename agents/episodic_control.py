@@ -166,7 +166,7 @@ class EpisodicControl(Agent):
         super().give_up_episode()
         self.length[0] = 0
 
-    def carry(self, nearest: Any) -> None:
+    def remap_states(self, nearest: Any) -> None:
         """The features moved: what was remembered lies elsewhere now, and is forgotten."""
         self.filled[:], self.length[0] = 0, 0
 

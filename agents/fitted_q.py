@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlplay.agent.base import StateArrays
-from rlplay.agent.batch import LEFT, Arena, BatchAgent, BufferSize, Candidates, Hold, Iterations, TrainFreq
+from rlplay.agent.batch import LEFT, GreedyEvaluator, BatchAgent, BufferSize, Candidates, Hold, Iterations, TrainFreq
 from rlplay.approximation.action_values import LAYOUTS, ActionValues, fit_values
 from rlplay.approximation.estimators import final_step
 from rlplay.environments.make import EnvLike
@@ -90,7 +90,7 @@ class FittedQ(BatchAgent):
         self.scores, self.best_score = np.zeros(0), -np.inf
         self.values: ActionValues | None = None  # of the iterate that acts
         self.latest: ActionValues | None = None  # of the iteration before
-        self._arena: Arena | None = None
+        self._arena: GreedyEvaluator | None = None
 
     def action_values(self, x: NDArray[np.float32]) -> NDArray[np.float64] | None:
         """Q of the iterate that acts."""
@@ -136,7 +136,7 @@ class FittedQ(BatchAgent):
 
     def _score(self, values: ActionValues) -> float:
         if self._arena is None:
-            self._arena = Arena(self, self.hyperparameters["n_eval_episodes"])
+            self._arena = GreedyEvaluator(self, self.hyperparameters["n_eval_episodes"])
         return self._arena.score(lambda x: values(self.mapped(x)))
 
     def set_env(self, env: EnvLike) -> None:
@@ -150,11 +150,11 @@ class FittedQ(BatchAgent):
             return {}
         return {"train/score": float(self.scores[-1]), "train/best_score": float(self.best_score)}
 
-    def regions(self, batch: NDArray[Any]) -> tuple[NDArray[np.int64], str]:
+    def state_partition(self, batch: NDArray[Any]) -> tuple[NDArray[np.int64], str]:
         """The boxes into which the first tree divides the states, where the regressors are trees."""
         model: Any = final_step(self.values.models[0]) if self.values is not None else None
         if not hasattr(model, "apply") or self.layout == "action as input" or model is not self.values.models[0]:  # type: ignore[union-attr]
-            return super().regions(batch)
+            return super().state_partition(batch)
         leaves = np.asarray(model.apply(self.mapped(self._view.rows(batch)).astype(np.float64)))
         return (leaves[:, 0] if leaves.ndim == 2 else leaves).astype(np.int64), "boxes of the first tree"
 

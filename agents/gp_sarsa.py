@@ -189,7 +189,7 @@ class GPSarsa(Agent):
             self._refit()
         return error
 
-    def carry(self, nearest: Any) -> None:
+    def remap_states(self, nearest: Any) -> None:
         """The features moved: the dictionary lies elsewhere now, and is begun anew."""
         for array in (self.used, self.inverse, self.covariance, self.u):
             array[...] = 0

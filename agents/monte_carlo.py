@@ -164,9 +164,9 @@ class MonteCarlo(TableAgent):
         env = make(env)
         super().set_env(everywhere(env) if self.hyperparameters["exploring_starts"] else env)
 
-    def carry(self, nearest: NDArray[np.int64] | None) -> None:
+    def remap_states(self, nearest: NDArray[np.int64] | None) -> None:
         """Each cluster takes the values of the nearest old one; the episode so far, in old clusters, is forgotten."""
-        super().carry(nearest)
+        super().remap_states(nearest)
         begin(self.memory)
 
     def probe(self, observation: Any) -> Probe:

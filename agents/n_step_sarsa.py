@@ -197,9 +197,9 @@ class NStepSarsa(TableAgent):
             float(target_epsilon or 0.0), float(sigma if method == "q-sigma" else 0.0),
         )  # fmt: skip
 
-    def carry(self, nearest: NDArray[np.int64] | None) -> None:
+    def remap_states(self, nearest: NDArray[np.int64] | None) -> None:
         """Each cluster takes the values of the nearest old one; the last steps, in old clusters, are forgotten."""
-        super().carry(nearest)
+        super().remap_states(nearest)
         begin(self.memory)
 
 

@@ -237,9 +237,9 @@ class PrioritizedSweeping(TableAgent):
             int(planning_steps), float(theta),
         )  # fmt: skip
 
-    def carry(self, nearest: NDArray[np.int64] | None) -> None:
+    def remap_states(self, nearest: NDArray[np.int64] | None) -> None:
         """Each cluster takes the values of the nearest old one; what was remembered of old clusters is forgotten."""
-        super().carry(nearest)
+        super().remap_states(nearest)
         for array in (self.model.next_state, self.model.first, self.queue.place):
             array[:] = -1
         self.queue.length[:] = 0

@@ -97,7 +97,7 @@ class SarsaLambda(TableAgent):
             KINDS[traces], float(lambda_), q_old,
         )  # fmt: skip
 
-    def carry(self, nearest: NDArray[np.int64] | None) -> None:
+    def remap_states(self, nearest: NDArray[np.int64] | None) -> None:
         """Each cluster takes the values of the nearest old one; traces, in old clusters, are forgotten."""
-        super().carry(nearest)
+        super().remap_states(nearest)
         begin(self.memory)

@@ -37,7 +37,7 @@ from rlplay import Agent, Probe
 from rlplay.agent.base import Engine, StateArrays
 from rlplay.approximation.feature_map import BoundFeatures
 from rlplay.compiled.pcg64 import random_seed
-from rlplay.environments.interact import Lane, ObservationCheck, Position, begin_episode, take_step
+from rlplay.environments.interact import RunningEnv, ObservationCheck, Position, begin_episode, take_step
 from rlplay.environments.make import EnvLike
 from rlplay.errors import CheckpointError, HyperparameterError, SpaceError, unknown
 from rlplay.functional.schedules import scheduled, tabulate
@@ -107,7 +107,7 @@ class _Silent(BaseCallback):  # type: ignore[misc]
 class _SeededEpisodes(gym.Env[Any, Any]):
     """One environment as Stable-Baselines3 steps it: episodes seeded from the run, every step checked and counted."""
 
-    def __init__(self, agent: SB3Agent, lane: Lane) -> None:
+    def __init__(self, agent: SB3Agent, lane: RunningEnv) -> None:
         self._agent, self._lane, self._check = agent, lane, ObservationCheck(lane.env)
         self.observation_space, self.metadata = lane.env.observation_space, lane.env.metadata
         self.action_space = copy.deepcopy(lane.env.action_space)  # it is sampled from in training
@@ -182,8 +182,8 @@ class SB3Agent(Agent):
         self._random, self._private = RandomStates(self.seed), RandomStates(self.seed)
         self._window = 0  # steps (or episodes) since the last update of an off-policy algorithm
         self._collected = 0  # steps of all environments in that window
-        self._lanes = self.make_lanes(self._settings["n_envs"])
-        self.vec_env: Any = DummyVecEnv([lambda lane=lane: _SeededEpisodes(self, lane) for lane in self._lanes])
+        self._running_envs = self.make_running_envs(self._settings["n_envs"])
+        self.vec_env: Any = DummyVecEnv([lambda lane=lane: _SeededEpisodes(self, lane) for lane in self._running_envs])
         if self._settings["features"] is not None:
             features = self._settings["features"]
             self.features = features.bound(self.observation_space, self._name, self.seed, "vector")
@@ -229,9 +229,9 @@ class SB3Agent(Agent):
                 "Raise n_steps, n_envs or buffer_size, or lower batch_size",
             )
 
-    def lanes(self) -> list[Lane]:
+    def running_envs(self) -> list[RunningEnv]:
         """All environments that are played."""
-        return self._lanes
+        return self._running_envs
 
     def _stepped(self, position: Position, obs: Any, ended: bool) -> None:
         """Called by each environment after each of its steps."""
@@ -260,7 +260,7 @@ class SB3Agent(Agent):
             size, std = np.zeros(self.action_space.shape or ()), float(self._settings["noise_std"])
             kind = NormalActionNoise if self._settings["noise_type"] == "normal" else OrnsteinUhlenbeckActionNoise
             noise = kind(size, size + std)
-            settings["action_noise"] = VectorizedActionNoise(noise, len(self._lanes)) if len(self._lanes) > 1 else noise
+            settings["action_noise"] = VectorizedActionNoise(noise, len(self._running_envs)) if len(self._running_envs) > 1 else noise
         settings["policy_kwargs"] = kwargs or None
         policy = self._settings["policy"] if self._settings["policy"] != "auto" else self._policy()
         try:
@@ -291,10 +291,10 @@ class SB3Agent(Agent):
 
         With state-dependent exploration at least one rollout, whose noise cannot be divided.
         """
-        before, count = self.num_timesteps, len(self._lanes)
+        before, count = self.num_timesteps, len(self._running_envs)
         try:
             with self._random():
-                if self._lanes[0].position.obs is None or (self.model is not None and self.model._last_obs is None):
+                if self._running_envs[0].position.obs is None or (self.model is not None and self.model._last_obs is None):
                     self._reset()
                 while self.num_timesteps - before < timesteps:
                     rounds = -(-(timesteps - (self.num_timesteps - before)) // count)
@@ -312,7 +312,7 @@ class SB3Agent(Agent):
 
     def _reset(self) -> None:
         obs = self.vec_env.reset()
-        self._stand_at(obs, np.ones(len(self._lanes), bool))
+        self._stand_at(obs, np.ones(len(self._running_envs), bool))
 
     def _stand_at(self, obs: Any, starts: NDArray[np.bool_]) -> None:
         """The observations from which the next step is taken."""
@@ -329,7 +329,7 @@ class SB3Agent(Agent):
 
     def _warm_up(self) -> None:
         assert self.features is not None
-        actions = np.array([self._random_action(self.features.rng) for _ in self._lanes])
+        actions = np.array([self._random_action(self.features.rng) for _ in self._running_envs])
         obs, _, dones, _ = self.vec_env.step(actions)
         if self.features.due():
             self.features.fit()
@@ -383,7 +383,7 @@ class SB3Agent(Agent):
 
     def give_up_episode(self) -> None:
         """Stand between episodes; a rollout that was begun is forgotten."""
-        for lane in self._lanes:
+        for lane in self._running_envs:
             lane.position.clear()
         self._window = self._collected = 0
         if self.model is not None:
@@ -394,8 +394,8 @@ class SB3Agent(Agent):
     def set_env(self, env: EnvLike) -> None:
         """Go on in another environment with the same spaces; running episodes are given up."""
         super().set_env(env)
-        self._lanes[:] = self.make_lanes(self._settings["n_envs"])
-        for wrapped, lane in zip(self.vec_env.unwrapped.envs, self._lanes, strict=True):
+        self._running_envs[:] = self.make_running_envs(self._settings["n_envs"])
+        for wrapped, lane in zip(self.vec_env.unwrapped.envs, self._running_envs, strict=True):
             wrapped._lane, wrapped._check = lane, ObservationCheck(lane.env)
 
     def why_not_compiled(self) -> str:
@@ -489,7 +489,7 @@ class SB3Agent(Agent):
         found.update(self.features.arrays() if self.features is not None else {})
         if isinstance(self.vec_env, VecNormalize):
             found.update({f"normalize/{n}": np.array(a) for n, a in self._normalizer().items()})
-        if self._lanes[0].position.obs is not None or (self.model is not None and self.model._last_obs is not None):
+        if self._running_envs[0].position.obs is not None or (self.model is not None and self.model._last_obs is not None):
             found.update(_flat("last_obs", self._obs_now()))
             found["last_starts"] = np.array(self._starts_now())
         if self.model is None:

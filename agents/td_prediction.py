@@ -221,9 +221,9 @@ class TDPrediction(TableAgent):
             memory += (found, float(lambda_), self.kept("v_old", np.zeros(1)))
         self.memory = memory
 
-    def carry(self, nearest: NDArray[np.int64] | None) -> None:
+    def remap_states(self, nearest: NDArray[np.int64] | None) -> None:
         """Each cluster takes the values of the nearest old one; traces and steps, in old clusters, are forgotten."""
-        super().carry(nearest)
+        super().remap_states(nearest)
         assert self.rule is not None
         self.rule.begin(self.memory)
 

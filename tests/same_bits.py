@@ -25,6 +25,7 @@ from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 HERE = Path(__file__).parent
+sys.path[0] = str(HERE.parent)  # not tests/, whose folder rlplay would be taken for the package
 # What a manifest says of the program that wrote it, not of what was learned.
 PASSING = ("versions", "members", "created", "format")
 

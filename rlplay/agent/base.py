@@ -22,7 +22,7 @@ from rlplay.approximation.encodings import Active
 from rlplay.approximation.estimators import final_step
 from rlplay.compiled.pcg64 import random
 from rlplay.compiled.training_loop import EpisodeLog, Rule, nothing
-from rlplay.environments.interact import Lane, Position
+from rlplay.environments.interact import RunningEnv, Position
 from rlplay.environments.make import EnvLike, make, reference, remake
 from rlplay.errors import EnvironmentFault, SpaceError, UsageError
 from rlplay.hyperparameters.rules import checked
@@ -113,7 +113,7 @@ class Agent(ABC):
         for name, target in self.arrays().items():
             saving.copy_into(name, arrays, target)
 
-    def regions(self, batch: NDArray[Any]) -> tuple[NDArray[np.int64], str]:
+    def state_partition(self, batch: NDArray[Any]) -> tuple[NDArray[np.int64], str]:
         """What the agent puts together, for pictures: a number for each of the observations [B], and what it counts."""
         features = self.features
         if (
@@ -123,10 +123,10 @@ class Agent(ABC):
         ):
             last = final_step(features.estimator)
             words = "leaves" if hasattr(last, "apply") else "tiles" if hasattr(last, "n_tilings") else "clusters"
-            return features.regions(batch), f"{words} of {type(last).__name__}"
+            return features.state_partition(batch), f"{words} of {type(last).__name__}"
         return np.full(len(batch), -1), ""
 
-    def sharing(self, batch: NDArray[Any], observation: Any) -> NDArray[np.float64] | None:
+    def similarity(self, batch: NDArray[Any], observation: Any) -> NDArray[np.float64] | None:
         """How much of what is learned at an observation counts at others too, [B]: x(s) · x(s') / x(s) · x(s).
 
         1 where all features are shared, 0 where none is; None for an agent without features.
@@ -149,17 +149,17 @@ class Agent(ABC):
         features = self.features
         return features.seen() if features is not None and features.ready else None
 
-    def lanes(self) -> list[Lane]:
+    def running_envs(self) -> list[RunningEnv]:
         """The environments of the run and where it stands in each; one, unless an agent learns in several."""
-        return [Lane(self.env, self.position, self.seeds)]
+        return [RunningEnv(self.env, self.position, self.seeds)]
 
-    def make_lanes(self, count: int) -> list[Lane]:
+    def make_running_envs(self, count: int) -> list[RunningEnv]:
         """So many environments of its kind to learn in, its own first, each with a stream of seeds.
 
         Raises:
             UsageError: its environment cannot be made anew.
         """
-        lanes, ref = [Lane(self.env, self.position, self.seeds)], reference(self.env)
+        lanes, ref = [RunningEnv(self.env, self.position, self.seeds)], reference(self.env)
         for number in range(1, count):
             if isinstance(self.env, NoEnvironment):
                 env: Any = copy.copy(self.env)
@@ -170,7 +170,7 @@ class Agent(ABC):
                 )
             else:
                 env = remake(ref, dynamics="auto" if ref.dynamics.startswith("native") else "gymnasium")
-            lanes.append(Lane(env, Position(), stream(self.seed, f"environment {number}")))
+            lanes.append(RunningEnv(env, Position(), stream(self.seed, f"environment {number}")))
         return lanes
 
     def models(self) -> dict[str, Any]:
@@ -180,9 +180,9 @@ class Agent(ABC):
     def restore_models(self, models: dict[str, Any]) -> None:
         """Take the fitted estimators that `models` gave."""
         if self.features is not None and "features" in models:
-            self.features.adopt(models["features"])
+            self.features.set_estimator(models["features"])
 
-    def carry(self, nearest: NDArray[np.int64] | None) -> None:  # noqa: B027 - most agents have no features
+    def remap_states(self, nearest: NDArray[np.int64] | None) -> None:  # noqa: B027 - most agents have no features
         """The feature map was fitted again: state k is now where ``nearest[k]`` was, int64 [S]; None for vectors."""
 
     @property
@@ -265,11 +265,11 @@ class Agent(ABC):
             done = advance_compiled(self, timesteps)
             if done and features.due():
                 self._refit()
-            features.drifted()
+            features.check_drift()
             return done
         done = (advance_compiled if engine == "compiled" else advance_stepwise)(self, timesteps)
         if features is not None:
-            features.drifted()
+            features.check_drift()
         return done
 
     def why_not_compiled(self) -> str:
@@ -329,7 +329,7 @@ class Agent(ABC):
         again = self.features.ready
         nearest = self.features.fit()
         if again:
-            self.carry(nearest)
+            self.remap_states(nearest)
 
     def _random_action(self, rng: NDArray[np.uint64]) -> Any:
         """An action for the warm-up of a feature map, uniform over the space."""

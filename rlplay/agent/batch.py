@@ -256,7 +256,7 @@ class BatchAgent(Agent):
             copy_into(name, arrays, array)
 
 
-class Arena:
+class GreedyEvaluator:
     """Environments of an agent's kind in which greedy policies are scored, always by the same episodes.
 
     Args:

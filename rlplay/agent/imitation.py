@@ -206,11 +206,11 @@ class ImitationAgent(Agent):
             found[np.arange(len(x)), np.asarray(model.predict(x), np.int64)] = 1.0
         return Probe(action_probabilities=found)
 
-    def regions(self, batch: NDArray[Any]) -> tuple[NDArray[np.int64], str]:
+    def state_partition(self, batch: NDArray[Any]) -> tuple[NDArray[np.int64], str]:
         """The boxes into which a tree divides the states, where the model is one."""
         model = self.fitted[0] if self.fitted else None
         if not hasattr(model, "apply") or hasattr(model, "n_estimators"):
-            return super().regions(batch)
+            return super().state_partition(batch)
         leaves = model.apply(self._mapped(self._view.rows(batch)).astype(np.float64))  # type: ignore[union-attr]
         return np.asarray(leaves, np.int64), "boxes of the tree"
 

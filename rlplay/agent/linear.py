@@ -276,7 +276,7 @@ class LinearAgent(Agent):
                 )
         return done
 
-    def carry(self, nearest: NDArray[np.int64] | None) -> None:
+    def remap_states(self, nearest: NDArray[np.int64] | None) -> None:
         """Clusters take the weights of the nearest old ones; what was kept of the episode is forgotten."""
         if nearest is not None and self.width == 1:
             for name, array in self._kept.items():

@@ -19,8 +19,8 @@ from rlplay.agent.policy_networks import new_networks, options
 from rlplay.compiled.cache import compiled
 from rlplay.compiled.native import NativeEnv
 from rlplay.compiled.pcg64 import random_seed
-from rlplay.compiled.vector_loop import Lanes, lanes_loop, new_seen
-from rlplay.environments.interact import Lane, ObservationCheck, Position, begin_episode, take_step
+from rlplay.compiled.vector_loop import VectorState, vector_training_loop, new_step_buffer
+from rlplay.environments.interact import RunningEnv, ObservationCheck, Position, begin_episode, take_step
 from rlplay.environments.make import EnvLike, reference
 from rlplay.errors import EnvironmentFault, HyperparameterError, SpaceError, UsageError
 from rlplay.functional.distributions import CATEGORICAL, GAUSSIAN, Head
@@ -72,17 +72,17 @@ class OnPolicyAgent(Agent):
     def __init__(self, env: EnvLike, *, seed: int | None, **hyperparameters: Any) -> None:
         super().__init__(env, seed=seed, **hyperparameters)
         given, name = self.hyperparameters, type(self).__name__
-        self._lanes = self.make_lanes(given.get("n_envs", 1))
+        self._running_envs = self.make_running_envs(given.get("n_envs", 1))
         self._view = VectorView(self.observation_space, name)
-        self._checks = [ObservationCheck(lane.env) for lane in self._lanes]
+        self._checks = [ObservationCheck(lane.env) for lane in self._running_envs]
         head, action_size, outputs, spread = self._policy()
         self._masked = self._has_masks()
         if given.get("features") is not None:
             self.features = given["features"].bound(self.observation_space, name, self.seed, "vector")
-        n, raw = len(self._lanes), self._view.size
+        n, raw = len(self._running_envs), self._view.size
         size = raw if self.features is None else self.features.size
         rows = n * self._capacity()
-        self._seen = new_seen(n, raw)
+        self._seen = new_step_buffer(n, raw)
         policy, value, self.kernel = new_networks(
             given, self.observation_space, size, outputs, self.optimiser(), generator(self.seed, "weights"),
             self._room(rows), name,
@@ -181,9 +181,9 @@ class OnPolicyAgent(Agent):
 
     # The environments.
 
-    def lanes(self) -> list[Lane]:
+    def running_envs(self) -> list[RunningEnv]:
         """All environments that are played."""
-        return self._lanes
+        return self._running_envs
 
     def _has_masks(self) -> bool:
         if not self._discrete or isinstance(self.env, NoEnvironment | NativeEnv):
@@ -195,7 +195,7 @@ class OnPolicyAgent(Agent):
         """Take the mask that came with an observation."""
         if not self._masked:
             return
-        env = self._lanes[lane].env.unwrapped
+        env = self._running_envs[lane].env.unwrapped
         mask = info.get("action_mask")
         if mask is None and hasattr(env, "action_masks"):
             mask = env.action_masks()
@@ -220,15 +220,15 @@ class OnPolicyAgent(Agent):
 
     def advance(self, timesteps: int, engine: Engine) -> int:
         """At most this many steps, rounded up to all environments once; one native call, or step by step."""
-        if self._lanes[0].position.obs is None:
+        if self._running_envs[0].position.obs is None:
             self._begin()
         elif not self._standing:  # loaded from a file
-            for i, lane in enumerate(self._lanes):
+            for i, lane in enumerate(self._running_envs):
                 self._seen.obs[i] = self._view.row(lane.position.obs)
                 self._mask(i, lane.position.info)
             self._look()
         self._standing = True
-        rounds, features = -(-timesteps // len(self._lanes)), self.features
+        rounds, features = -(-timesteps // len(self._running_envs)), self.features
         if features is not None:
             if not features.ready:
                 return self._warm_up(rounds)
@@ -238,12 +238,12 @@ class OnPolicyAgent(Agent):
 
     def _begin(self) -> None:
         """Begin an episode in each environment."""
-        for i, lane in enumerate(self._lanes):
+        for i, lane in enumerate(self._running_envs):
             self._reset(i, lane)
         see(self.memory.normaliser, self._seen.obs)
         self._look()
 
-    def _reset(self, i: int, lane: Lane) -> None:
+    def _reset(self, i: int, lane: RunningEnv) -> None:
         begin_episode(lane.env, lane.position, random_seed(lane.seeds), self._checks[i])
         self._seen.obs[i] = self._view.row(lane.position.obs)
         self._mask(i, lane.position.info)
@@ -251,7 +251,7 @@ class OnPolicyAgent(Agent):
     def _look(self) -> None:
         """What the networks see now, from what the environments show."""
         if self.features is None or self.features.ready:
-            for i in range(len(self._lanes)):
+            for i in range(len(self._running_envs)):
                 self._iteration.look(self.memory, self._seen.obs[i], self.memory.obs[i])
 
     def _warm_up(self, rounds: int) -> int:
@@ -259,12 +259,12 @@ class OnPolicyAgent(Agent):
         features, done = self.features, 0
         assert features is not None
         for _ in range(rounds):
-            for i, lane in enumerate(self._lanes):
+            for i, lane in enumerate(self._running_envs):
                 self._step(i, lane, self._random_action(features.rng))
                 ended = self._seen.terminated[i] or self._seen.truncated[i]
                 features.remember_row(self._seen.final[i] if ended else self._seen.obs[i])
-            self.num_timesteps += len(self._lanes)
-            done += len(self._lanes)
+            self.num_timesteps += len(self._running_envs)
+            done += len(self._running_envs)
             if features.due():
                 self._refit()
                 break
@@ -287,20 +287,20 @@ class OnPolicyAgent(Agent):
         for _ in range(rounds):
             self._iteration.choose(self.memory)
             try:
-                for i, lane in enumerate(self._lanes):
+                for i, lane in enumerate(self._running_envs):
                     self._step(i, lane, self._taken(self.memory.actions[i]))
             except Exception:
-                if len(self._lanes) > 1:  # some of them have taken the step and some have not
+                if len(self._running_envs) > 1:  # some of them have taken the step and some have not
                     self.give_up_episode()
                 raise
-            self.num_timesteps += len(self._lanes)
-            done += len(self._lanes)
+            self.num_timesteps += len(self._running_envs)
+            done += len(self._running_envs)
             if not self._iteration.finish(self.memory, seen, self.num_timesteps / max(self.horizon, 1)):
                 self._stopped()
                 break
         return done
 
-    def _step(self, i: int, lane: Lane, action: Any) -> None:
+    def _step(self, i: int, lane: RunningEnv, action: Any) -> None:
         seen, position = self._seen, lane.position
         taken = take_step(lane.env, position, action, self._checks[i])
         seen.rewards[i], seen.terminated[i], seen.truncated[i] = taken.reward, taken.terminated, taken.truncated
@@ -322,9 +322,9 @@ class OnPolicyAgent(Agent):
         return shifted + space.start if isinstance(space, gym.spaces.MultiDiscrete) else shifted
 
     def _advance_compiled(self, rounds: int) -> int:
-        lanes, envs = self._lanes, [lane.env for lane in self._lanes]
+        lanes, envs = self._running_envs, [lane.env for lane in self._running_envs]
         world, log, statistics = envs[0].world, self.episode_log, self.statistics  # type: ignore[attr-defined]
-        rows = Lanes(
+        rows = VectorState(
             world.parameters, np.stack([env.world.state for env in envs]), np.stack([env.rng for env in envs]),  # type: ignore[attr-defined]
             np.stack([lane.seeds for lane in lanes]), np.array([lane.position.seed for lane in lanes]),
             np.array([lane.position.length for lane in lanes]),
@@ -332,7 +332,7 @@ class OnPolicyAgent(Agent):
         )  # fmt: skip
         clock = np.array([self.num_timesteps, statistics.episodes, 0])
         total = np.array([statistics.total_return])
-        loop = lanes_loop(envs[0].dynamics, *self._iteration[:2])  # type: ignore[attr-defined]
+        loop = vector_training_loop(envs[0].dynamics, *self._iteration[:2])  # type: ignore[attr-defined]
         limit, horizon = envs[0].max_episode_steps, float(max(self.horizon, 1))  # type: ignore[attr-defined]
         done = loop(rows, self._seen, self.memory, clock, total, log.arrays(), rounds, limit, horizon)
         for i, (lane, env) in enumerate(zip(lanes, envs, strict=True)):
@@ -370,7 +370,7 @@ class OnPolicyAgent(Agent):
 
     def give_up_episode(self) -> None:
         """Stand between episodes; a rollout that was begun is forgotten."""
-        for lane in self._lanes:
+        for lane in self._running_envs:
             lane.position.clear()
         self.memory.rollout.counters[0] = 0
         self.memory.normaliser.sums[:] = 0.0
@@ -378,8 +378,8 @@ class OnPolicyAgent(Agent):
     def set_env(self, env: EnvLike) -> None:
         """Go on in another environment with the same spaces; running episodes are given up."""
         super().set_env(env)
-        self._lanes[:] = self.make_lanes(len(self._lanes))
-        self._checks = [ObservationCheck(lane.env) for lane in self._lanes]
+        self._running_envs[:] = self.make_running_envs(len(self._running_envs))
+        self._checks = [ObservationCheck(lane.env) for lane in self._running_envs]
 
     def metrics(self) -> dict[str, float]:
         """Losses, entropy, divergence and so on of the last update."""
@@ -481,7 +481,7 @@ class OnPolicyAgent(Agent):
         rollout = self.memory.rollout
         if np.size(arrays.get("rollout/masks", ())) and not self._masked:  # loaded without the environment that masks
             masks = np.zeros((len(rollout.rewards), rollout.masks.shape[1]), np.float32)
-            self.memory = self.memory._replace(rollout=rollout._replace(masks=masks), masks=masks[: len(self._lanes)])
+            self.memory = self.memory._replace(rollout=rollout._replace(masks=masks), masks=masks[: len(self._running_envs)])
         super().load_arrays(arrays)
         for name, net in (("policy", self.memory.policy), ("value", self.memory.value)):
             self.kernel.restore(net, {n.removeprefix(f"{name}/"): a for n, a in arrays.items() if n.startswith(name)})

@@ -16,7 +16,7 @@ from rlplay import registry
 from rlplay.approximation import estimators
 from rlplay.compiled.native import NativeEnv
 from rlplay.compiled.table import TableEnv
-from rlplay.environments.interact import Lane, ObservationCheck, Position, begin_episode
+from rlplay.environments.interact import RunningEnv, ObservationCheck, Position, begin_episode
 from rlplay.environments.make import EnvLike, EnvReference, make, reference
 from rlplay.errors import CheckpointError, RlplayError, SpaceError, warn
 from rlplay.hyperparameters.rules import as_json
@@ -75,11 +75,11 @@ def pack(agent: Agent) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     manifest["models"] = {
         name: estimators.pack(model, arrays, f"models/{name}") for name, model in agent.models().items()
     }
-    manifest["lanes"] = [_pack_lane(agent, lane, arrays, f"run/{i}") for i, lane in enumerate(agent.lanes())]
+    manifest["lanes"] = [_pack_lane(agent, lane, arrays, f"run/{i}") for i, lane in enumerate(agent.running_envs())]
     return manifest, arrays
 
 
-def _pack_lane(agent: Agent, lane: Lane, arrays: dict[str, NDArray[Any]], prefix: str) -> dict[str, Any]:
+def _pack_lane(agent: Agent, lane: RunningEnv, arrays: dict[str, NDArray[Any]], prefix: str) -> dict[str, Any]:
     """Where a run stands in one of its environments: JSON values; its arrays are added under the prefix."""
     position = lane.position
     running = position.obs is not None
@@ -159,7 +159,7 @@ def _rebuild(cls: type[A], content: checkpoint.Checkpoint, env: EnvLike | None) 
     agent.restore_extra(manifest["extra"])
     agent._next_action = int(manifest["next_action"])
     stood = True
-    for i, (lane, saved) in enumerate(zip(agent.lanes(), manifest["lanes"], strict=True)):
+    for i, (lane, saved) in enumerate(zip(agent.running_envs(), manifest["lanes"], strict=True)):
         own = {n.removeprefix(f"run/{i}/"): a for n, a in arrays.items() if n.startswith(f"run/{i}/")}
         copy_into("seeds", own, lane.seeds)
         if saved["running"] and stood:
@@ -199,7 +199,7 @@ def copy_into(name: str, arrays: dict[str, NDArray[Any]], target: NDArray[Any]) 
     target[...] = found
 
 
-def _stand(agent: Agent, lane: Lane, saved: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> bool:
+def _stand(agent: Agent, lane: RunningEnv, saved: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> bool:
     """Stand in the middle of the episode in which the file was written; False where that cannot be."""
     from rlplay.agent.base import NoEnvironment
 

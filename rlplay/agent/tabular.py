@@ -259,7 +259,7 @@ class TableAgent(Agent):
         for state in np.flatnonzero(~self.allowed.all(axis=1)):
             self._allow(int(state), self.allowed[state].copy())
 
-    def carry(self, nearest: NDArray[np.int64] | None) -> None:
+    def remap_states(self, nearest: NDArray[np.int64] | None) -> None:
         """Each cluster of a new fit takes the rows of the nearest old one."""
         if nearest is not None:
             for table in self.tables.values():

@@ -193,7 +193,7 @@ class BoundFeatures:
         self.moved_from: NDArray[np.float64] | None = None  # where each centre's nearest lay before the last refit
         if fitted or laid:
             self.counts[VERSION], self.warm_up = 1, 0
-            self.adopt(self.estimator)
+            self.set_estimator(self.estimator)
 
     @property
     def ready(self) -> bool:
@@ -276,14 +276,14 @@ class BoundFeatures:
                 self.moved_from = moved[0][carried]
         self.counts[VERSION] += 1
         self.shift[:], self.scale[:] = shift, scale
-        self.adopt(new)
+        self.set_estimator(new)
         return carried
 
     def _new_rows(self) -> int:
         """Observations since the last fit, as far as they are kept."""
         return int(min(self.refit_every or len(self.samples), len(self.samples), self.counts[SEEN]))
 
-    def adopt(self, estimator: Any) -> None:
+    def set_estimator(self, estimator: Any) -> None:
         """Take a fitted estimator."""
         self.estimator = estimator
         self.row, self.codes = self._exported(estimator) or (None, ())
@@ -376,7 +376,7 @@ class BoundFeatures:
             means[label] = data[labels == label].mean(axis=0)
         return means
 
-    def drifted(self) -> bool:
+    def check_drift(self) -> bool:
         """Whether the newest observations lie elsewhere than those that the map was fitted on; said once.
 
         Elsewhere: the mean of some number is more than three deviations away.
@@ -414,7 +414,7 @@ class BoundFeatures:
         x = (self.view.rows(batch).astype(np.float64) - self.shift) / self.scale
         return self._label(self.estimator, x) if self.ready else np.zeros(len(x), np.int64)
 
-    def regions(self, batch: Any) -> NDArray[np.int64]:
+    def state_partition(self, batch: Any) -> NDArray[np.int64]:
         """What pictures outline, of a batch [B]: clusters, leaves, or the tiles of the first of several grids."""
         last = final_step(self.estimator)
         if self.kind != "index" and hasattr(last, "n_tilings"):

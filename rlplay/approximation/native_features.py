@@ -18,7 +18,7 @@ from rlplay.compiled.table import step as step_table
 from rlplay.compiled.training_loop import Dynamics
 
 
-class Mapped(NamedTuple):
+class NativeFeatures(NamedTuple):
     """What the native loop works on where a feature map stands between the observation and the rule.
 
     Attributes:
@@ -45,19 +45,19 @@ class Mapped(NamedTuple):
 
 
 @cache
-def mapped_dynamics(native: NativeDynamics, row: Callable[..., Any], numbered: bool) -> Dynamics:
+def feature_dynamics(native: NativeDynamics, row: Callable[..., Any], numbered: bool) -> Dynamics:
     """The dynamics behind a feature map: states are its labels (``numbered``), or its active features."""
     inner = vector_dynamics(native)
     inner_reset, inner_step, inner_settle = inner.reset, inner.step, inner.settle
     joined = as_these(row, inner_reset, inner_step)
 
     @written_out
-    def look(mapped: Mapped, obs: NDArray[np.float32]) -> None:
+    def look(mapped: NativeFeatures, obs: NDArray[np.float32]) -> None:
         for i in range(obs.shape[0]):
             mapped.point[i] = (obs[i] - mapped.shift[i]) / mapped.scale[i]
 
     @joined
-    def label(mapped: Mapped, obs: NDArray[np.float32]) -> int:
+    def label(mapped: NativeFeatures, obs: NDArray[np.float32]) -> int:
         look(mapped, obs)
         return row(mapped.codes, mapped.point)
 
@@ -69,27 +69,27 @@ def mapped_dynamics(native: NativeDynamics, row: Callable[..., Any], numbered: b
         mapped.counts[0] += 1
 
     @joined
-    def reset_label(mapped: Mapped, rng: NDArray[np.uint64]) -> int:
+    def reset_label(mapped: NativeFeatures, rng: NDArray[np.uint64]) -> int:
         inner_reset(mapped.world, rng)
         return label(mapped, mapped.world.obs)
 
     @joined
-    def step_label(mapped: Mapped, state: int, action: Any, rng: NDArray[np.uint64]) -> tuple[int, float, bool]:
+    def step_label(mapped: NativeFeatures, state: int, action: Any, rng: NDArray[np.uint64]) -> tuple[int, float, bool]:
         reward, terminated = inner_step(mapped.world, action, rng)
         keep(mapped)
         return label(mapped, mapped.world.next_obs), reward, terminated
 
     @joined
-    def stand_label(mapped: Mapped, running: int) -> int:
+    def stand_label(mapped: NativeFeatures, running: int) -> int:
         return label(mapped, mapped.world.obs)
 
     @joined
-    def settle_label(mapped: Mapped, state: int) -> int:
+    def settle_label(mapped: NativeFeatures, state: int) -> int:
         inner_settle(mapped.world)
         return state
 
     @written_out
-    def fill(mapped: Mapped, obs: NDArray[np.float32], active: Active) -> None:
+    def fill(mapped: NativeFeatures, obs: NDArray[np.float32], active: Active) -> None:
         look(mapped, obs)
         row(mapped.codes, mapped.point, active.number, active.value)
 
@@ -99,12 +99,12 @@ def mapped_dynamics(native: NativeDynamics, row: Callable[..., Any], numbered: b
         return mapped.active, mapped.next_active
 
     @joined
-    def reset_active(mapped: Mapped, rng: NDArray[np.uint64]) -> None:
+    def reset_active(mapped: NativeFeatures, rng: NDArray[np.uint64]) -> None:
         inner_reset(mapped.world, rng)
         fill(mapped, mapped.world.obs, mapped.active)
 
     @joined
-    def step_active(mapped: Mapped, action: Any, rng: NDArray[np.uint64]) -> tuple[float, bool]:
+    def step_active(mapped: NativeFeatures, action: Any, rng: NDArray[np.uint64]) -> tuple[float, bool]:
         reward, terminated = inner_step(mapped.world, action, rng)
         keep(mapped)
         fill(mapped, mapped.world.next_obs, mapped.next_active)

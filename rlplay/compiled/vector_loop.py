@@ -19,7 +19,7 @@ from rlplay.compiled.pcg64 import random_seed, reseed
 from rlplay.training.statistics import is_kept
 
 
-class Lanes(NamedTuple):
+class VectorState(NamedTuple):
     """N environments of one kind.
 
     Attributes:
@@ -46,7 +46,7 @@ class Lanes(NamedTuple):
     action: NDArray[np.float32]
 
 
-class Seen(NamedTuple):
+class StepBuffer(NamedTuple):
     """What N environments gave in a step.
 
     Attributes:
@@ -63,77 +63,77 @@ class Seen(NamedTuple):
     truncated: NDArray[np.bool_]
 
 
-def new_seen(n: int, obs_size: int) -> Seen:
+def new_step_buffer(n: int, obs_size: int) -> StepBuffer:
     """Room for a step of N environments."""
-    return Seen(
+    return StepBuffer(
         np.zeros((n, obs_size), np.float32), np.zeros((n, obs_size), np.float32), np.zeros(n), np.zeros(n, np.bool_),
         np.zeros(n, np.bool_),
     )  # fmt: skip
 
 
 @cache
-def lanes_loop(native: NativeDynamics, choose: Callable[..., None], finish: Callable[..., bool]) -> Callable[..., int]:
-    """The compiled loop: ``loop(lanes, seen, memory, clock, total, log, rounds, limit, horizon)`` -> rounds done.
+def vector_training_loop(native: NativeDynamics, choose: Callable[..., None], finish: Callable[..., bool]) -> Callable[..., int]:
+    """The compiled loop: ``loop(envs, step_buffer, memory, clock, total, log, rounds, limit, horizon)`` -> rounds done.
 
-    ``choose(memory)`` writes ``memory.actions`` [N, A]; ``finish(memory, seen, progress)`` learns from the step.
+    ``choose(memory)`` writes ``memory.actions`` [N, A]; ``finish(memory, step_buffer, progress)`` learns from the step.
     ``clock`` are timesteps, episodes, and rows of the log; ``total`` is the sum of all finished returns.
     """
     native_reset, native_step, native_observe, continuous = native
     joined = as_these(native_reset, native_step, native_observe)
 
     @joined
-    def begin(lanes: Lanes, seen: Seen, i: int) -> None:
-        lanes.seed[i] = random_seed(lanes.seeds[i])
-        reseed(lanes.rng[i], lanes.seed[i])
-        native_reset(lanes.parameters, lanes.state[i], lanes.rng[i])
-        native_observe(lanes.parameters, lanes.state[i], seen.obs[i])
-        lanes.length[i], lanes.score[i] = 0, 0.0
+    def begin(envs: VectorState, step_buffer: StepBuffer, i: int) -> None:
+        envs.seed[i] = random_seed(envs.seeds[i])
+        reseed(envs.rng[i], envs.seed[i])
+        native_reset(envs.parameters, envs.state[i], envs.rng[i])
+        native_observe(envs.parameters, envs.state[i], step_buffer.obs[i])
+        envs.length[i], envs.score[i] = 0, 0.0
 
     @joined
-    def bounded(lanes: Lanes, actions: NDArray[np.float32], i: int) -> tuple[float, bool]:
-        for j in range(lanes.action.shape[0]):
-            lanes.action[j] = min(max(actions[i, j], lanes.low[j]), lanes.high[j])
-        return native_step(lanes.parameters, lanes.state[i], lanes.action, lanes.rng[i])
+    def bounded(envs: VectorState, actions: NDArray[np.float32], i: int) -> tuple[float, bool]:
+        for j in range(envs.action.shape[0]):
+            envs.action[j] = min(max(actions[i, j], envs.low[j]), envs.high[j])
+        return native_step(envs.parameters, envs.state[i], envs.action, envs.rng[i])
 
     @joined
-    def numbered(lanes: Lanes, actions: NDArray[np.float32], i: int) -> tuple[float, bool]:
-        return native_step(lanes.parameters, lanes.state[i], int(actions[i, 0]), lanes.rng[i])
+    def numbered(envs: VectorState, actions: NDArray[np.float32], i: int) -> tuple[float, bool]:
+        return native_step(envs.parameters, envs.state[i], int(actions[i, 0]), envs.rng[i])
 
     move = bounded if continuous else numbered
 
     @joined
-    def step(lanes: Lanes, seen: Seen, actions: NDArray[np.float32], i: int, limit: int) -> bool:
+    def step(envs: VectorState, step_buffer: StepBuffer, actions: NDArray[np.float32], i: int, limit: int) -> bool:
         """One step of one environment; whether its episode ended."""
-        seen.rewards[i], terminated = move(lanes, actions, i)
-        native_observe(lanes.parameters, lanes.state[i], seen.obs[i])
-        lanes.length[i] += 1
-        lanes.score[i] += seen.rewards[i]
-        seen.terminated[i], seen.truncated[i] = terminated, 0 < limit <= lanes.length[i]
-        return terminated or seen.truncated[i]
+        step_buffer.rewards[i], terminated = move(envs, actions, i)
+        native_observe(envs.parameters, envs.state[i], step_buffer.obs[i])
+        envs.length[i] += 1
+        envs.score[i] += step_buffer.rewards[i]
+        step_buffer.terminated[i], step_buffer.truncated[i] = terminated, 0 < limit <= envs.length[i]
+        return terminated or step_buffer.truncated[i]
 
     @compiled
     def loop(
-        lanes: Lanes, seen: Seen, memory: Any, clock: NDArray[np.int64], total: NDArray[np.float64], log: Any,
+        envs: VectorState, step_buffer: StepBuffer, memory: Any, clock: NDArray[np.int64], total: NDArray[np.float64], log: Any,
         rounds: int, limit: int, horizon: float,
     ) -> int:  # fmt: skip
         log_episode, log_return, log_length, log_timestep = log
-        n, logged, done = seen.obs.shape[0], 0, 0
+        n, logged, done = step_buffer.obs.shape[0], 0, 0
         while done < rounds and logged + n <= log_episode.shape[0]:
             choose(memory)
             for i in range(n):
-                if step(lanes, seen, memory.actions, i, limit):
-                    for j in range(seen.obs.shape[1]):
-                        seen.final[i, j] = seen.obs[i, j]
+                if step(envs, step_buffer, memory.actions, i, limit):
+                    for j in range(step_buffer.obs.shape[1]):
+                        step_buffer.final[i, j] = step_buffer.obs[i, j]
                     if is_kept(clock[1]):
-                        log_episode[logged], log_return[logged] = clock[1], lanes.score[i]
-                        log_length[logged], log_timestep[logged] = lanes.length[i], clock[0] + i + 1
+                        log_episode[logged], log_return[logged] = clock[1], envs.score[i]
+                        log_length[logged], log_timestep[logged] = envs.length[i], clock[0] + i + 1
                         logged += 1
                     clock[1] += 1
-                    total[0] += lanes.score[i]
-                    begin(lanes, seen, i)
+                    total[0] += envs.score[i]
+                    begin(envs, step_buffer, i)
             clock[0] += n
             done += 1
-            if not finish(memory, seen, clock[0] / horizon):
+            if not finish(memory, step_buffer, clock[0] / horizon):
                 break
         clock[2] = logged
         return done

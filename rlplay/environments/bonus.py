@@ -121,7 +121,7 @@ class CountBonus(Bonus):
     def restore(self, models: dict[str, Any]) -> None:
         """Take fitted estimators."""
         if self.features is not None and "features" in models:
-            self.features.adopt(models["features"])
+            self.features.set_estimator(models["features"])
 
 
 class _Learned(Bonus):

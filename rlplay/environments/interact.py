@@ -53,7 +53,7 @@ class Position:
         self.obs, self.info = None, {}
 
 
-class Lane(NamedTuple):
+class RunningEnv(NamedTuple):
     """One environment of a run, where the run stands in it, and the stream of its episodes' seeds."""
 
     env: gym.Env[Any, Any]

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rlplay.compiled.vector_loop import Seen
+from rlplay.compiled.vector_loop import StepBuffer
 from rlplay.functional.distributions import Head
 from rlplay.functional.rollout import Rollout, generalised_advantages
 from rlplay.functional.running_moments import Normaliser, scale_rewards, see, seen_as
@@ -108,7 +108,7 @@ class Iteration(NamedTuple):
     """
 
     choose: Callable[[Memory], None]
-    finish: Callable[[Memory, Seen, float], bool]
+    finish: Callable[[Memory, StepBuffer, float], bool]
     look: Callable[..., None]
 
 
@@ -176,7 +176,7 @@ def iteration(
         log_probs(outputs, memory.spread, memory.actions, grad, memory.log_probs, told[0])
 
     @compile
-    def finish(memory: Memory, seen: Seen, progress: float) -> bool:
+    def finish(memory: Memory, seen: StepBuffer, progress: float) -> bool:
         """Keep a step of all environments, and update when the rollout is full."""
         rollout, normaliser, n = memory.rollout, memory.normaliser, memory.obs.shape[0]
         first = rollout.counters[0]

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rlplay.approximation.encodings import Active
-from rlplay.approximation.native_features import INDEXED_DYNAMICS, Indexed, Mapped, mapped_dynamics
+from rlplay.approximation.native_features import INDEXED_DYNAMICS, Indexed, NativeFeatures, feature_dynamics
 from rlplay.compiled.cache import compile_report
 from rlplay.compiled.native import NativeEnv
 from rlplay.compiled.pcg64 import random_seed
@@ -219,11 +219,11 @@ def _native_world(agent: Agent) -> tuple[Dynamics, Any]:
     assert features is not None
     assert features.row is not None
     rooms = (None, None) if agent.numbered else (features.new_active(), features.new_active())
-    mapped = Mapped(
+    mapped = NativeFeatures(
         env.world, features.codes, features.samples, features.counts, features.shift, features.scale,
         np.zeros(features.view.size), *rooms,
     )  # fmt: skip
-    return mapped_dynamics(env.dynamics, features.row, agent.numbered), mapped
+    return feature_dynamics(env.dynamics, features.row, agent.numbered), mapped
 
 
 def advance_compiled(agent: Agent, timesteps: int) -> int:

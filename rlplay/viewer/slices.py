@@ -173,7 +173,7 @@ class Slicer:
         scores = probe.action_values if probe.action_values is not None else probe.action_probabilities
         values, shows = None, "values over the state space"
         if layer == "receptive field":
-            values, shows = agent.sharing(points, observation), "where what is learned here counts too"
+            values, shows = agent.similarity(points, observation), "where what is learned here counts too"
         elif layer == "visits" and seen is not None:
             values, shows = _visits(plane.coordinates(seen.astype(np.float64)), low, high), "where it was (logarithm)"
         if values is None:
@@ -185,7 +185,7 @@ class Slicer:
         if values is None:
             return None
         best = scores.argmax(axis=1) if scores is not None else np.full(len(points), -1)
-        regions, words = agent.regions(points)
+        regions, words = agent.state_partition(points)
         found = StateSlice(
             values.reshape(shape), best.reshape(shape), regions.reshape(shape), words, shows, plane,
             (float(low[0]), float(low[1])), (float(high[0]), float(high[1])),

@@ -38,7 +38,7 @@ REPLAY = {**SMALL, "buffer_size": 500, "learning_starts": 50, "batch_size": 16}
 def test_the_weights_are_those_of_stable_baselines3(name, env, steps, settings):
     ours = SB3(name, env, seed=3, **settings).learn(steps)
     wrapped = SB3(name, env, seed=3, **settings)  # the same environments, with Stable-Baselines3's own learn
-    vec_env = DummyVecEnv([lambda: _SeededEpisodes(wrapped, wrapped.lanes()[0])])
+    vec_env = DummyVecEnv([lambda: _SeededEpisodes(wrapped, wrapped.running_envs()[0])])
     direct = getattr(stable_baselines3, name)("MlpPolicy", vec_env, seed=3, **copy.deepcopy(settings))
     direct.set_logger(Logger(None, []))
     direct.learn(steps, log_interval=None)

@@ -17,7 +17,7 @@ from gymnasium.vector import AutoresetMode
 
 import envs
 from rlplay import make, make_vec
-from rlplay.environments.vector.buffers import Rows
+from rlplay.environments.vector.buffers import SpaceBuffers
 from rlplay.environments.vector.native import NativeVectorEnv
 from rlplay.environments.vector.python import PythonVectorEnv
 from rlplay.errors import EnvironmentFault, SpaceError, UsageError
@@ -132,7 +132,7 @@ def test_rows_of_composite_spaces():
             "kind": gym.spaces.Tuple([gym.spaces.Discrete(4, start=2), gym.spaces.MultiBinary(3)]),
         }
     )
-    rows = Rows(space, 5)
+    rows = SpaceBuffers(space, 5)
     values = [space.sample() for _ in range(5)]
     for i, value in enumerate(values):
         rows.put(i, value)
@@ -143,7 +143,7 @@ def test_rows_of_composite_spaces():
         assert back["kind"][0] == value["kind"][0]
     assert gym.vector.utils.batch_space(space, 5).contains(rows.all())
     with pytest.raises(SpaceError, match="side by side"):
-        Rows(gym.spaces.Sequence(gym.spaces.Discrete(2)), 2)
+        SpaceBuffers(gym.spaces.Sequence(gym.spaces.Discrete(2)), 2)
 
 
 class Moody(gym.Env):

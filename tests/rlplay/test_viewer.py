@@ -361,7 +361,7 @@ def test_the_receptive_field_and_the_visits_are_layers():
     agent.rule.learn(agent.memory, agent.active(obs), 1, 1.0, agent.active(obs), 1, True, False, 0.0)
     gained = agent.action_values(obs)[0, 1] - before  # what is learned here
     near = np.array([-0.45, 0.01], np.float32)
-    share = agent.sharing(near[None], obs)[0]
+    share = agent.similarity(near[None], obs)[0]
     other = LinearSarsa("MountainCar-v0", gamma=1.0, epsilon=0.0, seed=0).learn(20_000)
     assert agent.action_values(near)[0, 1] - other.action_values(near)[0, 1] == pytest.approx(share * gained)
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from rlplay.errors import SpaceError
 
 
-class Rows:
+class SpaceBuffers:
     """N values of a space: one array [N, ...] for each Box, Discrete, MultiDiscrete and MultiBinary in it.
 
     Args:

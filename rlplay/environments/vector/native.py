@@ -220,7 +220,7 @@ class NativeVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
         return self._actions
 
     def _seen(self, obs: NDArray[Any]) -> Any:
-        """Rows of numbers as observations of the space."""
+        """SpaceBuffers of numbers as observations of the space."""
         if self._places is None:
             return obs
         columns = [place[obs] for place in self._places]

@@ -12,7 +12,7 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from rlplay.environments.vector.common import autoreset, check_number, check_seeds, take_mask
-from rlplay.environments.vector.sequential import Board, Lanes, Maker
+from rlplay.environments.vector.sequential import SharedBuffers, SequentialEnvs, Maker
 from rlplay.errors import EnvironmentFault, SpaceError, UsageError
 
 
@@ -48,13 +48,13 @@ class PythonVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
                 raise UsageError(f"workers={workers} is more than the {self.num_envs} environments")
             self.crew: Any = Crew(makers, workers, mode, timeout)
         else:
-            self.crew = Lanes(makers, 0, self.num_envs, mode)
-            self.crew.board = Board(self.crew.spaces, self.num_envs)
+            self.crew = SequentialEnvs(makers, 0, self.num_envs, mode)
+            self.crew.buffers = SharedBuffers(self.crew.spaces, self.num_envs)
         self.metadata = {"autoreset_mode": mode}
         self.single_observation_space, self.single_action_space = self.crew.spaces
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
-        self._board: Board = self.crew.board
+        self._board: SharedBuffers = self.crew.buffers
         self._begun = False
 
     def reset(
@@ -86,15 +86,15 @@ class PythonVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
         if not self._begun:
             raise EnvironmentFault("step() was called before reset()", "Call env.reset() first")
         self._open()
-        board = self._board
+        buffers = self._board
         try:
-            board.actions.put_all(actions)
+            buffers.actions.put_all(actions)
         except (ValueError, TypeError, KeyError) as error:
             raise SpaceError(f"actions are not in {self.action_space}: {error}") from error
         self._check_actions()
         infos = self._guarded(self.crew.step)
-        flags: list[NDArray[np.bool_]] = [board.terminated.copy(), board.truncated.copy()]
-        return board.obs.all(), board.rewards.copy(), *flags, self._merged(infos)
+        flags: list[NDArray[np.bool_]] = [buffers.terminated.copy(), buffers.truncated.copy()]
+        return buffers.obs.all(), buffers.rewards.copy(), *flags, self._merged(infos)
 
     def _check_actions(self) -> None:
         space, actions = self.single_action_space, self._board.actions

@@ -11,14 +11,14 @@ from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
 from rlplay.environments.interact import ObservationCheck, Position, begin_episode, take_step
-from rlplay.environments.vector.buffers import Rows, size_of
+from rlplay.environments.vector.buffers import SpaceBuffers, size_of
 from rlplay.errors import EnvironmentFault
 
 Spaces = tuple[gym.Space[Any], gym.Space[Any]]
 Maker = Callable[[], gym.Env[Any, Any]]
 
 
-class Board:
+class SharedBuffers:
     """What the environments and their owner write for each other: flat arrays that processes can share.
 
     Args:
@@ -27,7 +27,7 @@ class Board:
         memory: bytes to lie in, for sharing; by default fresh ones.
 
     Attributes:
-        obs, actions: the values, `Rows` of N.
+        obs, actions: the values, `SpaceBuffers` of N.
         rewards: float64 [N].
         terminated, truncated, over: bool [N]; ``over`` marks environments that wait for a reset.
         at: the environment that each process works on, -1 for none, int64 [N].
@@ -37,17 +37,17 @@ class Board:
         sizes = [*(size_of(space, number) for space in spaces), 8 * number, 8 * number, 3 * number]
         memory = np.zeros(sum(sizes), np.uint8) if memory is None else memory
         cuts = np.split(memory[: sum(sizes)], np.cumsum(sizes)[:-1])
-        self.obs, self.actions = Rows(spaces[0], number, cuts[0]), Rows(spaces[1], number, cuts[1])
+        self.obs, self.actions = SpaceBuffers(spaces[0], number, cuts[0]), SpaceBuffers(spaces[1], number, cuts[1])
         self.rewards, self.at = cuts[2].view(np.float64), cuts[3].view(np.int64)
         self.terminated, self.truncated, self.over = cuts[4].view(np.bool_).reshape(3, number)
 
     @staticmethod
     def size(spaces: Spaces, number: int) -> int:
-        """Bytes of a board."""
+        """Bytes of a buffers."""
         return sum(size_of(space, number) for space in spaces) + 19 * number
 
 
-class Lanes:
+class SequentialEnvs:
     """The environments ``first``, ``first + 1``, ... of ``total``, stepped one after the other.
 
     Args:
@@ -55,11 +55,11 @@ class Lanes:
         first: number of the first one.
         total: how many there are in all.
         mode: what happens at an episode's end.
-        worker: the number of this process, for `Board.at`.
+        worker: the number of this process, for `SharedBuffers.at`.
 
     Attributes:
         spaces: observation and action space of one environment.
-        board: where observations and rewards are written and actions are read.
+        buffers: where observations and rewards are written and actions are read.
 
     Raises:
         EnvironmentFault: with the environment's number, here and in every method.
@@ -82,47 +82,47 @@ class Lanes:
                 raise self._fault(first + k, f"has other spaces than environment {first}: {made[0]}, {made[1]}")
         self.positions = [Position(actions=None) for _ in self.envs]
         self.checks = [ObservationCheck(env) for env in self.envs]
-        self.board: Board | None = None
+        self.buffers: SharedBuffers | None = None
 
     def reset(
         self, seeds: NDArray[np.int64], chosen: NDArray[np.bool_], options: dict[str, Any] | None
     ) -> list[tuple[int, dict[str, Any]]]:
         """Begin episodes in the chosen environments; seeds and chosen are of all, [N], seed -1 for none."""
-        board, infos = self._board(), []
+        buffers, infos = self._board(), []
         for k, i in enumerate(range(self.first, self.first + len(self.envs))):
             if chosen[i]:
-                board.at[self.worker] = i
+                buffers.at[self.worker] = i
                 infos.append((i, self._begin(k, None if seeds[i] < 0 else int(seeds[i]), options)))
-                board.obs.put(i, self.positions[k].obs)
-                board.over[i] = False
-        board.at[self.worker] = -1
+                buffers.obs.put(i, self.positions[k].obs)
+                buffers.over[i] = False
+        buffers.at[self.worker] = -1
         return infos
 
     def step(self) -> list[tuple[int, dict[str, Any]]]:
-        """One step of each, with the actions on the board; returns what they said beside it."""
-        board, infos = self._board(), []
+        """One step of each, with the actions on the buffers; returns what they said beside it."""
+        buffers, infos = self._board(), []
         for k, i in enumerate(range(self.first, self.first + len(self.envs))):
-            board.at[self.worker] = i
-            info = self._step(k, i, board)
+            buffers.at[self.worker] = i
+            info = self._step(k, i, buffers)
             if info:
                 infos.append((i, info))
-        board.at[self.worker] = -1
+        buffers.at[self.worker] = -1
         return infos
 
-    def _step(self, k: int, i: int, board: Board) -> dict[str, Any]:
+    def _step(self, k: int, i: int, buffers: SharedBuffers) -> dict[str, Any]:
         position = self.positions[k]
-        if board.over[i]:
+        if buffers.over[i]:
             if self.mode != AutoresetMode.NEXT_STEP:
                 raise self._fault(i, "had ended its episode when step() was called", "Reset it with a reset_mask first")
             info = self._begin(k, None, None)
-            board.rewards[i], board.terminated[i], board.truncated[i], board.over[i] = 0.0, False, False, False
-            board.obs.put(i, position.obs)
+            buffers.rewards[i], buffers.terminated[i], buffers.truncated[i], buffers.over[i] = 0.0, False, False, False
+            buffers.obs.put(i, position.obs)
             return info
         try:
-            step = take_step(self.envs[k], position, board.actions.get(i), self.checks[k])
+            step = take_step(self.envs[k], position, buffers.actions.get(i), self.checks[k])
         except EnvironmentFault as error:
             raise self._fault(i, error.cause) from error.__cause__ or error
-        board.rewards[i], board.terminated[i], board.truncated[i] = step.reward, step.terminated, step.truncated
+        buffers.rewards[i], buffers.terminated[i], buffers.truncated[i] = step.reward, step.terminated, step.truncated
         obs, info = step.next_obs, step.info
         if step.terminated or step.truncated:
             if self.mode == AutoresetMode.SAME_STEP:
@@ -130,8 +130,8 @@ class Lanes:
                 info = {**first_info, "final_obs": obs, "final_info": info}
                 obs = position.obs
             else:
-                board.over[i] = True
-        board.obs.put(i, obs)
+                buffers.over[i] = True
+        buffers.obs.put(i, obs)
         return info
 
     def _begin(self, k: int, seed: int | None, options: dict[str, Any] | None) -> dict[str, Any]:
@@ -163,9 +163,9 @@ class Lanes:
         for env in self.envs:
             env.close()
 
-    def _board(self) -> Board:
-        assert self.board is not None
-        return self.board
+    def _board(self) -> SharedBuffers:
+        assert self.buffers is not None
+        return self.buffers
 
     def _fault(self, i: int, cause: str, remedy: str = "") -> EnvironmentFault:
         return EnvironmentFault(f"environment {i} of {self.total}: {cause}", remedy)

@@ -32,7 +32,7 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
-from rlplay.environments.vector.sequential import Board, Lanes, Maker
+from rlplay.environments.vector.sequential import SharedBuffers, SequentialEnvs, Maker
 from rlplay.errors import EnvironmentFault, SpaceError
 
 _START = "from rlplay.environments.vector.workers import work; work()"
@@ -57,7 +57,7 @@ class Crew:
         timeout: seconds that a step or a reset of all environments may take; None for no limit.
 
     Attributes:
-        board: what is shared.
+        buffers: what is shared.
         spaces: observation and action space of one environment.
 
     Raises:
@@ -71,7 +71,7 @@ class Crew:
         self._processes: list[subprocess.Popen[bytes]] = []
         self._connections: list[connection.Connection] = []
         self._end = weakref.finalize(self, _end, self._processes, self._connections)
-        self.board: Board | None = None
+        self.buffers: SharedBuffers | None = None
         try:
             self._hire()
             for share, channel in zip(self._shares, self._connections, strict=True):
@@ -105,11 +105,11 @@ class Crew:
     def _share_board(self) -> None:
         """Map a file into the memory of all processes; its name is gone as soon as they have it."""
         fast = Path("/dev/shm")
-        size = Board.size(self.spaces, self.number)
+        size = SharedBuffers.size(self.spaces, self.number)
         with tempfile.NamedTemporaryFile(dir=fast if os.access(fast, os.W_OK) else None, delete=False) as file:
             file.truncate(size)
         try:
-            self.board = Board(self.spaces, self.number, _mapped(file.name))
+            self.buffers = SharedBuffers(self.spaces, self.number, _mapped(file.name))
             self._send("share", file.name)
             self._answers(_STARTING, "being made")
         finally:
@@ -119,22 +119,22 @@ class Crew:
     def reset(
         self, seeds: NDArray[np.int64], chosen: NDArray[np.bool_], options: dict[str, Any] | None
     ) -> list[tuple[int, dict[str, Any]]]:
-        """As `Lanes.reset`."""
+        """As `SequentialEnvs.reset`."""
         self._send("reset", seeds, chosen, options)
         return [info for infos in self._answers(self.timeout, "reset") for info in infos]
 
     def step(self) -> list[tuple[int, dict[str, Any]]]:
-        """As `Lanes.step`."""
+        """As `SequentialEnvs.step`."""
         self._send("step")
         return [info for infos in self._answers(self.timeout, "step") for info in infos]
 
     def call(self, name: str, *arguments: Any, **keywords: Any) -> list[Any]:
-        """As `Lanes.call`."""
+        """As `SequentialEnvs.call`."""
         self._send("call", name, *arguments, **keywords)
         return [result for results in self._answers(self.timeout, name) for result in results]
 
     def set_attr(self, name: str, values: Sequence[Any]) -> None:
-        """As `Lanes.set_attr`."""
+        """As `SequentialEnvs.set_attr`."""
         self._send("set_attr", name, values)
         self._answers(self.timeout, name)
 
@@ -178,7 +178,7 @@ class Crew:
 
     def _busy_with(self, number: int) -> str:
         """The environment that a worker works on."""
-        at = int(self.board.at[number]) if self.board is not None else -1
+        at = int(self.buffers.at[number]) if self.buffers is not None else -1
         share = self._shares[number]
         named = f"environment {at}" if at >= 0 else f"one of the environments {share.start} to {share.stop - 1}"
         return f"{named} of {self.number}"
@@ -264,29 +264,29 @@ def work() -> None:
     os.dup2(nothing, 0)
     threading.Thread(target=_leave_with, args=(owner,), daemon=True).start()
     with connection.Client(address, authkey=bytes.fromhex(key)) as channel:
-        job, lanes = channel.recv_bytes(), []
+        job, envs = channel.recv_bytes(), []
 
         def hire() -> Any:
             path, makers, first, total, mode = cloudpickle.loads(job)
             sys.path[:] = path
-            lanes.append(Lanes(makers, first, total, mode, number))
-            return lanes[0].spaces
+            envs.append(SequentialEnvs(makers, first, total, mode, number))
+            return envs[0].spaces
 
         if _answer(channel, hire):
             with contextlib.suppress(EOFError, OSError):
-                _serve(channel, lanes[0])
-            lanes[0].close()
+                _serve(channel, envs[0])
+            envs[0].close()
 
 
-def _serve(channel: connection.Connection, lanes: Lanes) -> None:
+def _serve(channel: connection.Connection, envs: SequentialEnvs) -> None:
     """Answer one message after the other."""
     while True:
         message = channel.recv_bytes()
         method, arguments, keywords = cloudpickle.loads(message) if message else ("step", (), {})
         if method == "share":
-            lanes.board = Board(lanes.spaces, lanes.total, _mapped(arguments[0]))
+            envs.buffers = SharedBuffers(envs.spaces, envs.total, _mapped(arguments[0]))
             channel.send_bytes(b"")
-        elif not _answer(channel, lambda: getattr(lanes, method)(*arguments, **keywords)):  # noqa: B023 - called at once
+        elif not _answer(channel, lambda: getattr(envs, method)(*arguments, **keywords)):  # noqa: B023 - called at once
             return
 
 
