@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from rlplay.agent.imitation import FitEvery, ImitationAgent, Imitator, Kept, TeacherLike
 from rlplay.environments.make import EnvLike
-from rlplay.hyperparameters.rules import FeaturesLike
+from rlplay.hyperparameters.types import FeaturesLike
 
 
 class BehaviorCloning(ImitationAgent):

@@ -20,7 +20,8 @@ from typing import Annotated
 
 from rlplay.agent.imitation import FITS, FitEvery, ImitationAgent, Imitator, Kept, TeacherLike
 from rlplay.environments.make import EnvLike
-from rlplay.hyperparameters.rules import FeaturesLike, Range
+from rlplay.hyperparameters.domains import Range
+from rlplay.hyperparameters.types import FeaturesLike
 
 
 class DAgger(ImitationAgent):

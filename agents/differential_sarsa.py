@@ -26,10 +26,11 @@ from numpy.typing import NDArray
 
 from rlplay.agent.tabular import TableAgent, act_epsilon_greedy
 from rlplay.compiled.cache import in_place
-from rlplay.compiled.training_loop import Rule
+from rlplay.compiled.training_loop import LearningRule
 from rlplay.environments.make import EnvLike
 from rlplay.functional.schedules import visited
-from rlplay.hyperparameters.rules import Exploration, FeaturesLike, InitialValue, Range, StepSize
+from rlplay.hyperparameters.domains import Range
+from rlplay.hyperparameters.types import Exploration, FeaturesLike, InitialValue, StepSize
 
 
 @in_place
@@ -64,7 +65,7 @@ class DifferentialSarsa(TableAgent):
     """
 
     id = "differential-sarsa"
-    rule = Rule(act_epsilon_greedy, learn, on_policy=True)
+    rule = LearningRule(act_epsilon_greedy, learn, on_policy=True)
 
     def __init__(
         self,

@@ -28,10 +28,10 @@ from numpy.typing import NDArray
 from rlplay.agent.tabular import TableAgent, act_epsilon_greedy, greedy
 from rlplay.compiled.cache import in_place
 from rlplay.compiled.pcg64 import random
-from rlplay.compiled.training_loop import Rule
+from rlplay.compiled.training_loop import LearningRule
 from rlplay.environments.make import EnvLike
 from rlplay.functional.schedules import visited
-from rlplay.hyperparameters.rules import Discount, Exploration, FeaturesLike, InitialValue, StepSize
+from rlplay.hyperparameters.types import Discount, Exploration, FeaturesLike, InitialValue, StepSize
 
 
 @in_place
@@ -94,7 +94,7 @@ class DoubleQLearning(TableAgent):
     """
 
     id = "double-q-learning"
-    rule = Rule(act_epsilon_greedy, learn_q)
+    rule = LearningRule(act_epsilon_greedy, learn_q)
 
     def __init__(
         self,
@@ -125,7 +125,7 @@ class DoubleSarsa(TableAgent):
     """
 
     id = "double-sarsa"
-    rule = Rule(act_epsilon_greedy, learn_sarsa, on_policy=True)
+    rule = LearningRule(act_epsilon_greedy, learn_sarsa, on_policy=True)
 
     def __init__(
         self,

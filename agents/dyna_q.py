@@ -29,10 +29,10 @@ from agents.q_learning import update
 from rlplay.agent.tabular import TableAgent, act_epsilon_greedy
 from rlplay.compiled.cache import in_place
 from rlplay.compiled.pcg64 import random
-from rlplay.compiled.training_loop import Rule
+from rlplay.compiled.training_loop import LearningRule
 from rlplay.environments.make import EnvLike
 from rlplay.functional.schedules import ahead, visited
-from rlplay.hyperparameters.rules import Discount, Exploration, FeaturesLike, InitialValue, PlanningSteps, StepSize
+from rlplay.hyperparameters.types import Discount, Exploration, FeaturesLike, InitialValue, PlanningSteps, StepSize
 
 
 class Model(NamedTuple):
@@ -92,7 +92,7 @@ class DynaQ(TableAgent):
     """
 
     id = "dyna-q"
-    rule = Rule(act_epsilon_greedy, learn)
+    rule = LearningRule(act_epsilon_greedy, learn)
 
     def __init__(
         self,

@@ -32,21 +32,12 @@ from rlplay.agent.linear import (
 )
 from rlplay.approximation.encodings import Active
 from rlplay.compiled.cache import in_place
-from rlplay.compiled.training_loop import Rule
+from rlplay.compiled.training_loop import LearningRule
 from rlplay.environments.make import EnvLike
 from rlplay.functional.schedules import scheduled
 from rlplay.functional.traces import clear
-from rlplay.hyperparameters.rules import (
-    Discount,
-    Either,
-    FeaturesLike,
-    InitialValue,
-    Intercept,
-    LinearStep,
-    Policy,
-    PolicyLike,
-    TraceDecay,
-)
+from rlplay.hyperparameters.domains import Either, Policy
+from rlplay.hyperparameters.types import Discount, FeaturesLike, InitialValue, Intercept, LinearStep, PolicyLike, TraceDecay
 
 
 @in_place
@@ -84,7 +75,7 @@ class EmphaticTD(LinearPrediction):
     """
 
     id = "emphatic-td"
-    rule = Rule(act_behaviour, learn, begin)
+    rule = LearningRule(act_behaviour, learn, begin)
 
     def __init__(
         self,

@@ -25,14 +25,15 @@ from numpy.typing import NDArray
 
 from rlplay import Agent, Probe
 from rlplay.agent.base import StateArrays
-from rlplay.agent.saving import copy_into
+from rlplay.storage.checkpoint import copy_into
 from rlplay.agent.tabular import epsilon_greedy_probabilities
 from rlplay.compiled.cache import compiled
 from rlplay.compiled.pcg64 import random
 from rlplay.environments.make import EnvLike
 from rlplay.functional.episode_buffer import longest_episode
 from rlplay.functional.schedules import scheduled, tabulate
-from rlplay.hyperparameters.rules import Discount, Exploration, FeaturesLike, Range
+from rlplay.hyperparameters.domains import Range
+from rlplay.hyperparameters.types import Discount, Exploration, FeaturesLike
 from rlplay.seeding import generator, stream
 from rlplay.transition import Transition
 
@@ -120,9 +121,9 @@ class EpisodicControl(Agent):
     def act(self, observation: Any) -> Any:
         """ε-greedy; ties at random."""
         if self.features is not None and not self.features.ready:
-            return self._random_action(self.features.rng)
+            return self.random_action(self.features.rng)
         if random(self.rng) < scheduled(self.epsilon, self.progress):
-            return self._random_action(self.rng)
+            return self.random_action(self.rng)
         q = self.action_values(self._keys(self._vector(observation)[None]))[0]
         best = np.flatnonzero(q == q.max())
         return self._actions.value(int(best[int(random(self.rng) * len(best))]))

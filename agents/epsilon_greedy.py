@@ -24,10 +24,10 @@ from numpy.typing import NDArray
 
 from rlplay.agent.tabular import TableAgent, act_epsilon_greedy
 from rlplay.compiled.cache import in_place
-from rlplay.compiled.training_loop import Rule
+from rlplay.compiled.training_loop import LearningRule
 from rlplay.environments.make import EnvLike
 from rlplay.functional.schedules import visited
-from rlplay.hyperparameters.rules import Exploration, FeaturesLike, InitialValue, StepSize
+from rlplay.hyperparameters.types import Exploration, FeaturesLike, InitialValue, StepSize
 
 
 @in_place
@@ -57,7 +57,7 @@ class EpsilonGreedy(TableAgent):
     """
 
     id = "epsilon-greedy"
-    rule = Rule(act_epsilon_greedy, learn)
+    rule = LearningRule(act_epsilon_greedy, learn)
 
     def __init__(
         self,

@@ -27,10 +27,10 @@ from numpy.typing import NDArray
 
 from rlplay.agent.tabular import TableAgent, act_epsilon_greedy, expected_value
 from rlplay.compiled.cache import in_place
-from rlplay.compiled.training_loop import Rule
+from rlplay.compiled.training_loop import LearningRule
 from rlplay.environments.make import EnvLike
 from rlplay.functional.schedules import ahead, visited
-from rlplay.hyperparameters.rules import Discount, Exploration, FeaturesLike, InitialValue, StepSize
+from rlplay.hyperparameters.types import Discount, Exploration, FeaturesLike, InitialValue, StepSize
 
 
 @in_place
@@ -72,7 +72,7 @@ class ExpectedSarsa(TableAgent):
     """
 
     id = "expected-sarsa"
-    rule = Rule(act_epsilon_greedy, learn)
+    rule = LearningRule(act_epsilon_greedy, learn)
 
     def __init__(
         self,

@@ -34,7 +34,8 @@ from rlplay.approximation.action_values import LAYOUTS, ActionValues, fit_values
 from rlplay.approximation.estimators import final_step
 from rlplay.environments.make import EnvLike
 from rlplay.errors import UsageError, warn
-from rlplay.hyperparameters.rules import Choice, Discount, Exploration, FeaturesLike, Range, Regressor
+from rlplay.hyperparameters.domains import Choice, Range, Regressor
+from rlplay.hyperparameters.types import Discount, Exploration, FeaturesLike
 from rlplay.seeding import generator
 
 

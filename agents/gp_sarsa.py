@@ -32,13 +32,14 @@ from numpy.typing import NDArray
 
 from rlplay import Agent, Probe
 from rlplay.agent.base import StateArrays
-from rlplay.agent.saving import copy_into
+from rlplay.storage.checkpoint import copy_into
 from rlplay.agent.tabular import epsilon_greedy_probabilities
 from rlplay.approximation.feature_map import as_feature_map
 from rlplay.compiled.pcg64 import random
 from rlplay.environments.make import EnvLike
 from rlplay.functional.schedules import scheduled, tabulate
-from rlplay.hyperparameters.rules import Discount, Exploration, FeaturesLike, Range
+from rlplay.hyperparameters.domains import Range
+from rlplay.hyperparameters.types import Discount, Exploration, FeaturesLike
 from rlplay.seeding import stream
 from rlplay.transition import Transition
 
@@ -161,10 +162,10 @@ class GPSarsa(Agent):
         """ε-greedy in the mean, or in what it may be at best; chosen before the update where there was one."""
         assert self.features is not None
         if not self.features.ready:
-            return self._random_action(self.features.rng)
-        if self._next_action < 0:
-            self._next_action = self._chosen(self._vector(observation))
-        return self._actions.value(self._next_action)
+            return self.random_action(self.features.rng)
+        if self.next_action < 0:
+            self.next_action = self._chosen(self._vector(observation))
+        return self._actions.value(self.next_action)
 
     def update(self, transition: Transition) -> float:
         """Learn from one step; returns the TD error, R minus what was expected."""
@@ -174,17 +175,17 @@ class GPSarsa(Agent):
         error = float("nan")
         if self.features.ready:
             now = self._join(self._vector(obs).astype(np.float64), self._actions.index(action))
-            self._next_action = -1
+            self.next_action = -1
             if not terminated:
                 x = self._vector(next_obs).astype(np.float64)
-                self._next_action = self._chosen(x)
-                after = self._join(x, self._next_action)
+                self.next_action = self._chosen(x)
+                after = self._join(x, self.next_action)
                 h = np.pad(now, (0, len(after) - len(now))) - float(self.hyperparameters["gamma"]) * after
             else:
                 h = now
             error = self.learn_difference(h, float(reward))
         if terminated or truncated:
-            self._next_action = -1
+            self.next_action = -1
         if self.features.remember(next_obs):
             self._refit()
         return error
@@ -193,7 +194,7 @@ class GPSarsa(Agent):
         """The features moved: the dictionary lies elsewhere now, and is begun anew."""
         for array in (self.used, self.inverse, self.covariance, self.u):
             array[...] = 0
-        self._next_action = -1
+        self.next_action = -1
 
     def why_not_compiled(self) -> str:
         """Products of matrices of growing size are NumPy's."""

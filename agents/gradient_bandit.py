@@ -27,10 +27,11 @@ from rlplay import Probe
 from rlplay.agent.tabular import TableAgent, greatest
 from rlplay.compiled.cache import in_place
 from rlplay.compiled.pcg64 import random
-from rlplay.compiled.training_loop import Rule
+from rlplay.compiled.training_loop import LearningRule
 from rlplay.environments.make import EnvLike
 from rlplay.functional.schedules import visited
-from rlplay.hyperparameters.rules import Choice, FeaturesLike, StepSize
+from rlplay.hyperparameters.domains import Choice
+from rlplay.hyperparameters.types import FeaturesLike, StepSize
 
 
 @in_place
@@ -93,7 +94,7 @@ class GradientBandit(TableAgent):
     """
 
     id = "gradient-bandit"
-    rule = Rule(act, learn)
+    rule = LearningRule(act, learn)
 
     def __init__(
         self,

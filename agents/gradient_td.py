@@ -25,20 +25,11 @@ from typing import Annotated, Any
 from rlplay.agent.linear import LinearPrediction, act_behaviour, importance, learn_row, value_of
 from rlplay.approximation.encodings import Active
 from rlplay.compiled.cache import in_place
-from rlplay.compiled.training_loop import Rule
+from rlplay.compiled.training_loop import LearningRule
 from rlplay.environments.make import EnvLike
 from rlplay.functional.schedules import scheduled, tabulate
-from rlplay.hyperparameters.rules import (
-    Choice,
-    Discount,
-    Either,
-    FeaturesLike,
-    InitialValue,
-    Intercept,
-    LinearStep,
-    Policy,
-    PolicyLike,
-)
+from rlplay.hyperparameters.domains import Choice, Either, Policy
+from rlplay.hyperparameters.types import Discount, FeaturesLike, InitialValue, Intercept, LinearStep, PolicyLike
 
 
 @in_place
@@ -69,7 +60,7 @@ class GradientTD(LinearPrediction):
     """
 
     id = "gradient-td"
-    rule = Rule(act_behaviour, learn)
+    rule = LearningRule(act_behaviour, learn)
 
     def __init__(
         self,

@@ -36,11 +36,12 @@ from rlplay.agent.linear import LinearAgent, fade, learn_traces, mark_row, value
 from rlplay.approximation.encodings import Active
 from rlplay.compiled.cache import compiled, in_place
 from rlplay.compiled.pcg64 import normal, random
-from rlplay.compiled.training_loop import Rule
+from rlplay.compiled.training_loop import LearningRule
 from rlplay.environments.make import EnvLike
 from rlplay.functional.schedules import scheduled, tabulate
 from rlplay.functional.traces import clear
-from rlplay.hyperparameters.rules import AverageReward, Discount, FeaturesLike, Intercept, LinearStep, Range, TraceDecay
+from rlplay.hyperparameters.domains import Range
+from rlplay.hyperparameters.types import AverageReward, Discount, FeaturesLike, Intercept, LinearStep, TraceDecay
 
 LOW, HIGH = -5.0, 2.0  # log σ
 
@@ -104,7 +105,7 @@ def mark_gaussian(memory: Any, x: Active, a: Any) -> None:
             mark_row(actor_traces, x, action.shape[0] + i, theta.shape[1], (z * z - 1.0) * std * std)
 
 
-def make_rule(act: Any, mark: Any) -> Rule:
+def make_rule(act: Any, mark: Any) -> LearningRule:
     """The algorithm over a policy."""
 
     @in_place
@@ -128,7 +129,7 @@ def make_rule(act: Any, mark: Any) -> Rule:
         learn_traces(theta, actor_traces, scheduled(actor_alpha, progress) * td_error)
         return td_error
 
-    return Rule(act, learn, begin)
+    return LearningRule(act, learn, begin)
 
 
 @in_place

@@ -24,10 +24,11 @@ from rlplay.agent.linear import LinearAgent, act_epsilon_greedy, begin_steps, up
 from rlplay.agent.tabular import greatest
 from rlplay.approximation.encodings import Active
 from rlplay.compiled.cache import in_place
-from rlplay.compiled.training_loop import Rule
+from rlplay.compiled.training_loop import LearningRule
 from rlplay.environments.make import EnvLike
 from rlplay.functional.schedules import scheduled
-from rlplay.hyperparameters.rules import Discount, Exploration, FeaturesLike, InitialValue, Intercept, LinearStep, Range
+from rlplay.hyperparameters.domains import Range
+from rlplay.hyperparameters.types import Discount, Exploration, FeaturesLike, InitialValue, Intercept, LinearStep
 
 
 @in_place
@@ -55,7 +56,7 @@ class LinearQLearning(LinearAgent):
     """
 
     id = "linear-q-learning"
-    rule = Rule(act_epsilon_greedy, learn, begin_steps)
+    rule = LearningRule(act_epsilon_greedy, learn, begin_steps)
 
     def __init__(
         self,

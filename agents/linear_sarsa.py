@@ -23,10 +23,11 @@ from typing import Annotated, Any
 from rlplay.agent.linear import LinearAgent, act_epsilon_greedy, begin_steps, update_n_steps
 from rlplay.approximation.encodings import Active
 from rlplay.compiled.cache import in_place
-from rlplay.compiled.training_loop import Rule
+from rlplay.compiled.training_loop import LearningRule
 from rlplay.environments.make import EnvLike
 from rlplay.functional.schedules import scheduled
-from rlplay.hyperparameters.rules import Discount, Exploration, FeaturesLike, InitialValue, Intercept, LinearStep, Range
+from rlplay.hyperparameters.domains import Range
+from rlplay.hyperparameters.types import Discount, Exploration, FeaturesLike, InitialValue, Intercept, LinearStep
 
 
 @in_place
@@ -51,7 +52,7 @@ class LinearSarsa(LinearAgent):
     """
 
     id = "linear-sarsa"
-    rule = Rule(act_epsilon_greedy, learn, begin_steps, on_policy=True)
+    rule = LearningRule(act_epsilon_greedy, learn, begin_steps, on_policy=True)
 
     def __init__(
         self,

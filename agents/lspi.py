@@ -26,13 +26,14 @@ from numpy.typing import NDArray
 from rlplay.agent.base import StateArrays
 from rlplay.agent.batch import LEFT, BatchAgent, BufferSize, Hold, Iterations, TrainFreq
 from rlplay.agent.linear import default_features
-from rlplay.agent.saving import copy_into
+from rlplay.storage.checkpoint import copy_into
 from rlplay.approximation.encodings import Active
 from rlplay.approximation.feature_map import FeatureMap, as_feature_map
 from rlplay.compiled.cache import in_place
 from rlplay.environments.make import EnvLike
 from rlplay.errors import HyperparameterError, UsageError
-from rlplay.hyperparameters.rules import Discount, Exploration, FeaturesLike, Intercept, Range
+from rlplay.hyperparameters.domains import Range
+from rlplay.hyperparameters.types import Discount, Exploration, FeaturesLike, Intercept
 
 _MOST = 6000  # weights; the matrix has their square
 Floats = NDArray[np.float64]

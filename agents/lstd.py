@@ -25,19 +25,11 @@ import numpy as np
 from rlplay.agent.linear import LinearPrediction, act_behaviour, importance, value_of
 from rlplay.approximation.encodings import Active
 from rlplay.compiled.cache import in_place
-from rlplay.compiled.training_loop import Rule
+from rlplay.compiled.training_loop import LearningRule
 from rlplay.environments.make import EnvLike
 from rlplay.errors import HyperparameterError
-from rlplay.hyperparameters.rules import (
-    Discount,
-    Either,
-    FeaturesLike,
-    Intercept,
-    Policy,
-    PolicyLike,
-    Range,
-    TraceDecay,
-)
+from rlplay.hyperparameters.domains import Either, Policy, Range
+from rlplay.hyperparameters.types import Discount, FeaturesLike, Intercept, PolicyLike, TraceDecay
 
 _MOST = 3000  # features; the inverse has their square
 
@@ -96,7 +88,7 @@ class LSTD(LinearPrediction):
     """
 
     id = "lstd"
-    rule = Rule(act_behaviour, learn, begin)
+    rule = LearningRule(act_behaviour, learn, begin)
 
     def __init__(
         self,

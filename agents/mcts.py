@@ -33,7 +33,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlplay import Agent, Probe
-from rlplay.agent.base import NoEnvironment, StateArrays
+from rlplay.agent.base import StateArrays
+from rlplay.environments.no_environment import NoEnvironment
 from rlplay.compiled.cache import in_place
 from rlplay.compiled.native import NativeEnv
 from rlplay.compiled.pcg64 import random, random_bits, random_seed
@@ -42,7 +43,8 @@ from rlplay.environments.episode import replays_exactly
 from rlplay.environments.interact import Position
 from rlplay.environments.make import EnvLike, reference, remake
 from rlplay.errors import UsageError
-from rlplay.hyperparameters.rules import Discount, Range
+from rlplay.hyperparameters.domains import Range
+from rlplay.hyperparameters.types import Discount
 from rlplay.seeding import stream
 from rlplay.spaces.finite import FiniteSpace, finite
 from rlplay.spaces.observations import batch_of, observation_digest
@@ -183,14 +185,14 @@ class ReplayedWorld:
         self.obs: Any = None
         self.mask: Any = None  # the actions that may be taken now, where the environment says it
         self.past: list[Any] = []
-        self.standing: dict[str, NDArray[Any]] = {}
+        self.root_state: dict[str, NDArray[Any]] = {}
 
-    def stand(self, seed: int, past: list[Any]) -> None:
+    def set_root(self, seed: int, past: list[Any]) -> None:
         """The root is where these actions lead from this seed."""
-        self.seed, self.past, self.standing = seed, list(past), {}
+        self.seed, self.past, self.root_state = seed, list(past), {}
         self._replay()
         if isinstance(self.env, NativeEnv):
-            self.standing = {name: array.copy() for name, array in self.env.standing().items()}
+            self.root_state = {name: array.copy() for name, array in self.env.state_arrays().items()}
 
     def _replay(self) -> Any:
         obs, info = self.env.reset(seed=self.seed)
@@ -202,7 +204,7 @@ class ReplayedWorld:
     def begin(self, rng: NDArray[np.uint64]) -> str:
         """Stand at the root, with random numbers of its own from here on."""
         if isinstance(self.env, NativeEnv):
-            self.obs = self.env.stand(self.standing)
+            self.obs = self.env.restore(self.root_state)
             for k in range(2):
                 self.env.rng[k] = random_bits(rng)
         else:
@@ -296,7 +298,7 @@ class MCTS(Agent):
 
     # Where to plan from.
 
-    def stand(self, position: Position) -> None:
+    def observe_position(self, position: Position) -> None:
         """Told where an episode stands, so that `predict` can plan from there."""
         self._stood = position
 
@@ -310,7 +312,7 @@ class MCTS(Agent):
         same = position.obs is not None and np.array_equal(np.asarray(position.obs), np.asarray(observation))
         if not same or position.actions is None:
             return None
-        world.stand(position.seed, position.actions)
+        world.set_root(position.seed, position.actions)
         return world
 
     def plan(self, observation: Any, rng: NDArray[np.uint64]) -> Node | None:
@@ -333,7 +335,7 @@ class MCTS(Agent):
 
     def act(self, observation: Any) -> Any:
         """Plan, then take the action that was tried most."""
-        self.stand(self.position)
+        self.observe_position(self.position)
         node = self.plan(observation, self.rng)
         assert node is not None
         return self._actions.value(node.best)
@@ -358,7 +360,7 @@ class MCTS(Agent):
             if node is None:
                 raise UsageError(
                     f"MCTS plans from where an episode of {reference(self.env)} stands, which no observation tells",
-                    "Play it with rlplay.evaluate or rlplay watch, or tell it with agent.stand(position)",
+                    "Play it with rlplay.evaluate or rlplay watch, or tell it with agent.observe_position(position)",
                 )
             actions.append(self._actions.value(node.best))
         return (actions[0] if single else np.asarray(actions)), state

@@ -29,16 +29,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlplay import Probe
-from rlplay.agent.base import Engine, NoEnvironment
+from rlplay.environments.no_environment import NoEnvironment
+from rlplay.training.learner import Engine
 from rlplay.agent.policies import policy_table
 from rlplay.agent.tabular import TableAgent, epsilon_greedy, greatest, random_action, sampled
 from rlplay.compiled.cache import in_place
 from rlplay.compiled.table import table_of
-from rlplay.compiled.training_loop import Rule
+from rlplay.compiled.training_loop import LearningRule
 from rlplay.environments.make import EnvLike, make, with_first_states
 from rlplay.functional.episode_buffer import Steps, keep_whole, longest_episode, require_end
 from rlplay.functional.schedules import Rate, new_rate, visited
-from rlplay.hyperparameters.rules import Choice, Discount, Exploration, FeaturesLike, InitialValue, Policy, StepSize
+from rlplay.hyperparameters.domains import Choice, Policy
+from rlplay.hyperparameters.types import Discount, Exploration, FeaturesLike, InitialValue, StepSize
 
 
 @in_place
@@ -64,7 +66,7 @@ def update(
 
 
 @cache
-def monte_carlo_rule(prediction: bool, exploring_starts: bool) -> Rule:
+def monte_carlo_rule(prediction: bool, exploring_starts: bool) -> LearningRule:
     """Control, or prediction of a given policy's values; the memory's table is [S, A] or [S, 1]."""
 
     @in_place
@@ -89,7 +91,7 @@ def monte_carlo_rule(prediction: bool, exploring_starts: bool) -> Rule:
             update(q, steps, beyond, alpha, gamma, not prediction, every, first, progress)
         return np.nan
 
-    return Rule(act, learn, begin)
+    return LearningRule(act, learn, begin)
 
 
 @in_place

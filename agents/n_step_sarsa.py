@@ -34,21 +34,13 @@ from numpy.typing import NDArray
 
 from rlplay.agent.tabular import TableAgent, act_epsilon_greedy, expected_value, policy_probability
 from rlplay.compiled.cache import in_place
-from rlplay.compiled.training_loop import Rule
+from rlplay.compiled.training_loop import LearningRule
 from rlplay.environments.make import EnvLike
 from rlplay.errors import HyperparameterError
 from rlplay.functional.episode_buffer import Steps, keep
 from rlplay.functional.schedules import Rate, latest, visited
-from rlplay.hyperparameters.rules import (
-    Choice,
-    Discount,
-    Either,
-    Exploration,
-    FeaturesLike,
-    InitialValue,
-    Range,
-    StepSize,
-)
+from rlplay.hyperparameters.domains import Choice, Either, Range
+from rlplay.hyperparameters.types import Discount, Exploration, FeaturesLike, InitialValue, StepSize
 
 
 @in_place
@@ -101,7 +93,7 @@ def importance_ratio(q: NDArray[np.float64], steps: Steps, first: int, last: int
 
 
 @cache
-def n_step_rule(method: str, off_policy: bool) -> Rule:
+def n_step_rule(method: str, off_policy: bool) -> LearningRule:
     """The rule of one method; π is ε-greedy with ``target_epsilon`` where it learns off-policy."""
     is_sarsa, is_expected = method == "sarsa", method == "expected-sarsa"
 
@@ -144,7 +136,7 @@ def n_step_rule(method: str, off_policy: bool) -> Rule:
             q[state, action] += visited(alpha, state, action, progress) * rho * td_error
         return td_error
 
-    return Rule(act_epsilon_greedy, learn, begin, on_policy=True)
+    return LearningRule(act_epsilon_greedy, learn, begin, on_policy=True)
 
 
 @in_place

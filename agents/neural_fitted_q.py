@@ -26,12 +26,13 @@ from numpy.typing import NDArray
 
 from rlplay.agent.base import StateArrays
 from rlplay.agent.batch import LEFT, BatchAgent, BufferSize, Candidates, Hold, Iterations, TrainFreq
-from rlplay.agent.saving import copy_into
+from rlplay.storage.checkpoint import copy_into
 from rlplay.approximation.action_values import ActionValues
 from rlplay.approximation.estimators import seeded
 from rlplay.environments.make import EnvLike
 from rlplay.errors import HyperparameterError, UsageError
-from rlplay.hyperparameters.rules import Discount, Exploration, FeaturesLike, Range, Regressor
+from rlplay.hyperparameters.domains import Range, Regressor
+from rlplay.hyperparameters.types import Discount, Exploration, FeaturesLike
 from rlplay.seeding import generator
 
 

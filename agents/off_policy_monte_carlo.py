@@ -30,16 +30,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlplay import Probe
-from rlplay.agent.base import Engine
+from rlplay.training.learner import Engine
 from rlplay.agent.policies import policy_table
 from rlplay.agent.tabular import TableAgent, epsilon_greedy, greatest, policy_probability, sampled
 from rlplay.compiled.cache import in_place
-from rlplay.compiled.training_loop import Rule
+from rlplay.compiled.training_loop import LearningRule
 from rlplay.environments.make import EnvLike
 from rlplay.errors import HyperparameterError
 from rlplay.functional.episode_buffer import Steps, keep_whole, longest_episode, require_end
 from rlplay.functional.schedules import latest, visited
-from rlplay.hyperparameters.rules import Choice, Discount, Exploration, FeaturesLike, InitialValue, Policy
+from rlplay.hyperparameters.domains import Choice, Policy
+from rlplay.hyperparameters.types import Discount, Exploration, FeaturesLike, InitialValue
 
 
 @in_place
@@ -77,7 +78,7 @@ def update(
 
 
 @cache
-def off_policy_rule(control: bool) -> Rule:
+def off_policy_rule(control: bool) -> LearningRule:
     """Control with an ε-greedy behaviour, or prediction with one that is given."""
 
     @in_place
@@ -107,7 +108,7 @@ def off_policy_rule(control: bool) -> Rule:
             update(q, c, v, c_v, steps, beyond, policy, gamma, weighted)
         return np.nan
 
-    return Rule(act, learn, begin)
+    return LearningRule(act, learn, begin)
 
 
 @in_place

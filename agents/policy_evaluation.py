@@ -26,7 +26,7 @@ from rlplay.agent.base import StateArrays
 from rlplay.agent.planner import Model, Planner, evaluation_sweep
 from rlplay.agent.policies import policy_table
 from rlplay.environments.make import EnvLike
-from rlplay.hyperparameters.rules import Accuracy, AverageReward, Discount, InPlace, PolicyLike
+from rlplay.hyperparameters.types import Accuracy, AverageReward, Discount, InPlace, PolicyLike
 
 
 class PolicyEvaluation(Planner):

@@ -27,7 +27,8 @@ from rlplay import Probe
 from rlplay.agent.base import StateArrays
 from rlplay.agent.planner import Model, Planner, evaluation_sweep
 from rlplay.environments.make import EnvLike
-from rlplay.hyperparameters.rules import Accuracy, AverageReward, Discount, Either, InPlace, Range
+from rlplay.hyperparameters.domains import Either, Range
+from rlplay.hyperparameters.types import Accuracy, AverageReward, Discount, InPlace
 
 SWEEPS, IMPROVEMENTS, CHANGED, IMPROVE_NEXT = range(4)  # places in the counts
 

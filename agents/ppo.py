@@ -74,7 +74,8 @@ from rlplay.functional.on_policy_step import (  # fmt: skip
 )
 from rlplay.functional.rollout import Rollout, explained_variance, standardise
 from rlplay.functional.schedules import ScheduleLike, scheduled, tabulate
-from rlplay.hyperparameters.rules import Choice, Discount, Either, FeaturesLike, LearningRate, Range
+from rlplay.hyperparameters.domains import Choice, Either, Range
+from rlplay.hyperparameters.types import Discount, FeaturesLike, LearningRate
 from rlplay.networks import Kernel
 
 EPOCHS, BATCH, TARGET_KL = range(OWN, OWN + 3)

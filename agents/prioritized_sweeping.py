@@ -27,18 +27,11 @@ from numpy.typing import NDArray
 
 from rlplay.agent.tabular import TableAgent, act_epsilon_greedy, greatest
 from rlplay.compiled.cache import in_place
-from rlplay.compiled.training_loop import Rule
+from rlplay.compiled.training_loop import LearningRule
 from rlplay.environments.make import EnvLike
 from rlplay.functional.schedules import Rate, visited
-from rlplay.hyperparameters.rules import (
-    Discount,
-    Exploration,
-    FeaturesLike,
-    InitialValue,
-    PlanningSteps,
-    Range,
-    StepSize,
-)
+from rlplay.hyperparameters.domains import Range
+from rlplay.hyperparameters.types import Discount, Exploration, FeaturesLike, InitialValue, PlanningSteps, StepSize
 
 
 class Model(NamedTuple):
@@ -198,7 +191,7 @@ class PrioritizedSweeping(TableAgent):
     """
 
     id = "prioritized-sweeping"
-    rule = Rule(act_epsilon_greedy, learn)
+    rule = LearningRule(act_epsilon_greedy, learn)
 
     def __init__(
         self,

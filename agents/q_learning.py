@@ -26,13 +26,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rlplay import Probe
-from rlplay.agent.tabular import TableAgent, act_epsilon_greedy, greatest
-from rlplay.compiled.cache import in_place
-from rlplay.compiled.training_loop import Rule
-from rlplay.environments.make import EnvLike
-from rlplay.functional.schedules import visited
-from rlplay.hyperparameters.rules import Discount, Exploration, FeaturesLike, InitialValue, StepSize
+from rlplay.extend import (
+    ControlAgent,
+    ControlMemory,
+    LearningRule,
+    Probe,
+    act_epsilon_greedy,
+    greatest,
+    in_place,
+    visited,
+)
 
 
 @in_place
@@ -48,14 +51,15 @@ def update(
 
 @in_place
 def learn(
-    memory: Any, s: int, a: int, r: float, s_next: int, a_next: int, terminated: bool, truncated: bool, progress: float
-) -> float:
-    """The loop's way to the update."""
-    q, alpha, gamma, epsilon, rng = memory
-    return update(q, s, a, r, s_next, terminated, visited(alpha, s, a, progress), gamma)
+    memory: ControlMemory, s: int, a: int, r: float, s_next: int, a_next: int, terminated: bool, truncated: bool,
+    progress: float,
+) -> float:  # fmt: skip
+    """All of a step but the action that follows: the best one counts, not the one taken."""
+    alpha = visited(memory.alpha, s, a, progress)
+    return update(memory.q, s, a, r, s_next, terminated, alpha, memory.gamma)
 
 
-class QLearning(TableAgent):
+class QLearning(ControlAgent):
     """Tabular Q-learning for finite observations and actions.
 
     Example:
@@ -65,24 +69,7 @@ class QLearning(TableAgent):
     """
 
     id = "q-learning"
-    rule = Rule(act_epsilon_greedy, learn)
-
-    def __init__(
-        self,
-        env: EnvLike,
-        *,
-        alpha: StepSize = 0.1,
-        gamma: Discount = 0.99,
-        epsilon: Exploration = 0.1,
-        initial_value: InitialValue = 0.0,
-        features: FeaturesLike = None,
-        seed: int | None = None,
-    ) -> None:
-        super().__init__(
-            env, seed=seed, alpha=alpha, gamma=gamma, epsilon=epsilon, initial_value=initial_value, features=features
-        )
-        self.q, self.epsilon = self.table("q", initial_value), self.rate("epsilon", by_state=True)
-        self.memory = (self.q, self.rate("alpha"), float(gamma), self.epsilon, self.rng)
+    rule = LearningRule(act_epsilon_greedy, learn)
 
     def probe(self, observation: Any) -> Probe:
         """Action values and the ε-greedy policy over them; the value is that of the greedy policy."""

@@ -28,9 +28,9 @@ from rlplay.agent.planner import Model, action_values, backup, best_value, greed
 from rlplay.agent.tabular import TableAgent, greedy
 from rlplay.compiled.cache import in_place
 from rlplay.compiled.table import table_of
-from rlplay.compiled.training_loop import Rule
+from rlplay.compiled.training_loop import LearningRule
 from rlplay.environments.make import EnvLike
-from rlplay.hyperparameters.rules import Discount, InitialValue
+from rlplay.hyperparameters.types import Discount, InitialValue
 
 
 @in_place
@@ -64,7 +64,7 @@ class RealTimeDP(TableAgent):
     """
 
     id = "real-time-dp"
-    rule = Rule(act, learn)
+    rule = LearningRule(act, learn)
     needs_model = True
 
     def __init__(
@@ -78,7 +78,7 @@ class RealTimeDP(TableAgent):
 
     def _prepare(self) -> None:
         """Read the model, where the agent has an environment: a loaded one may have none."""
-        from rlplay.agent.base import NoEnvironment
+        from rlplay.environments.no_environment import NoEnvironment
 
         if isinstance(self.env, NoEnvironment):
             return

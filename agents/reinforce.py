@@ -64,7 +64,8 @@ from rlplay.functional.on_policy_step import (  # fmt: skip
 )
 from rlplay.functional.rollout import Rollout, explained_variance, standardise
 from rlplay.functional.schedules import scheduled, tabulate
-from rlplay.hyperparameters.rules import Choice, Discount, FeaturesLike, LearningRate, Range
+from rlplay.hyperparameters.domains import Choice, Range
+from rlplay.hyperparameters.types import Discount, FeaturesLike, LearningRate
 from rlplay.networks import Kernel
 from rlplay.networks.optimisers import improve as improve_spread
 

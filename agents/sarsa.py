@@ -27,10 +27,10 @@ from numpy.typing import NDArray
 
 from rlplay.agent.tabular import TableAgent, act_epsilon_greedy
 from rlplay.compiled.cache import in_place
-from rlplay.compiled.training_loop import Rule
+from rlplay.compiled.training_loop import LearningRule
 from rlplay.environments.make import EnvLike
 from rlplay.functional.schedules import visited
-from rlplay.hyperparameters.rules import Discount, Exploration, FeaturesLike, InitialValue, StepSize
+from rlplay.hyperparameters.types import Discount, Exploration, FeaturesLike, InitialValue, StepSize
 
 
 @in_place
@@ -71,7 +71,7 @@ class Sarsa(TableAgent):
     """
 
     id = "sarsa"
-    rule = Rule(act_epsilon_greedy, learn, on_policy=True)
+    rule = LearningRule(act_epsilon_greedy, learn, on_policy=True)
 
     def __init__(
         self,

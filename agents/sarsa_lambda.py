@@ -27,11 +27,12 @@ from numpy.typing import NDArray
 
 from rlplay.agent.tabular import TableAgent, act_epsilon_greedy
 from rlplay.compiled.cache import in_place
-from rlplay.compiled.training_loop import Rule
+from rlplay.compiled.training_loop import LearningRule
 from rlplay.environments.make import EnvLike
 from rlplay.functional.schedules import visited
 from rlplay.functional.traces import KINDS, clear, new_traces, update, update_true_online
-from rlplay.hyperparameters.rules import Choice, Discount, Exploration, FeaturesLike, InitialValue, StepSize, TraceDecay
+from rlplay.hyperparameters.domains import Choice
+from rlplay.hyperparameters.types import Discount, Exploration, FeaturesLike, InitialValue, StepSize, TraceDecay
 
 
 @in_place
@@ -68,7 +69,7 @@ class SarsaLambda(TableAgent):
     """
 
     id = "sarsa-lambda"
-    rule = Rule(act_epsilon_greedy, learn, begin, on_policy=True)
+    rule = LearningRule(act_epsilon_greedy, learn, begin, on_policy=True)
 
     def __init__(
         self,

@@ -34,14 +34,16 @@ from stable_baselines3.common.type_aliases import TrainFreq, TrainFrequencyUnit
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
 from rlplay import Agent, Probe
-from rlplay.agent.base import Engine, StateArrays
+from rlplay.agent.base import StateArrays
+from rlplay.training.learner import Engine
 from rlplay.approximation.feature_map import BoundFeatures
 from rlplay.compiled.pcg64 import random_seed
 from rlplay.environments.interact import RunningEnv, ObservationCheck, Position, begin_episode, take_step
 from rlplay.environments.make import EnvLike
 from rlplay.errors import CheckpointError, HyperparameterError, SpaceError, unknown
 from rlplay.functional.schedules import scheduled, tabulate
-from rlplay.hyperparameters.rules import Choice, Discount, Either, FeaturesLike, LearningRate, Range, Settings
+from rlplay.hyperparameters.domains import Choice, Either, Range, Settings
+from rlplay.hyperparameters.types import Discount, FeaturesLike, LearningRate
 from rlplay.networks.torch_state import RandomStates, pack_module, pack_optimizer, unpack_module, unpack_optimizer
 from rlplay.spaces.finite import FiniteSpace, is_finite
 from rlplay.spaces.observations import batch_of
@@ -329,7 +331,7 @@ class SB3Agent(Agent):
 
     def _warm_up(self) -> None:
         assert self.features is not None
-        actions = np.array([self._random_action(self.features.rng) for _ in self._running_envs])
+        actions = np.array([self.random_action(self.features.rng) for _ in self._running_envs])
         obs, _, dones, _ = self.vec_env.step(actions)
         if self.features.due():
             self.features.fit()
@@ -511,7 +513,7 @@ class SB3Agent(Agent):
     def load_arrays(self, arrays: StateArrays) -> None:
         """Take the arrays of a file."""
         if self.features is not None:
-            from rlplay.agent.saving import copy_into
+            from rlplay.storage.checkpoint import copy_into
 
             for name, target in self.features.arrays().items():
                 copy_into(name, arrays, target)

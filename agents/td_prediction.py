@@ -32,23 +32,15 @@ from rlplay import Probe
 from rlplay.agent.policies import policy_table
 from rlplay.agent.tabular import TableAgent, sampled
 from rlplay.compiled.cache import in_place
-from rlplay.compiled.training_loop import Rule
+from rlplay.compiled.training_loop import LearningRule
 from rlplay.environments.make import EnvLike
 from rlplay.errors import HyperparameterError
 from rlplay.functional.episode_buffer import keep, longest_episode
 from rlplay.functional.schedules import visited
 from rlplay.functional.traces import clear, new_traces, update_true_online
 from rlplay.functional.traces import update as update_traces
-from rlplay.hyperparameters.rules import (
-    Choice,
-    Discount,
-    Either,
-    FeaturesLike,
-    InitialValue,
-    PolicyLike,
-    Range,
-    StepSize,
-)
+from rlplay.hyperparameters.domains import Choice, Either, Range
+from rlplay.hyperparameters.types import Discount, FeaturesLike, InitialValue, PolicyLike, StepSize
 
 
 @in_place
@@ -118,7 +110,7 @@ def begin_steps(memory: Any) -> None:
 
 
 @cache
-def trace_rule(kind: int) -> Rule:
+def trace_rule(kind: int) -> LearningRule:
     """TD(λ) with accumulating (0) or replacing (1) traces, or true online (2)."""
 
     @in_place
@@ -142,7 +134,7 @@ def trace_rule(kind: int) -> Rule:
         """No traces yet."""
         clear(memory[5])
 
-    return Rule(act, learn, begin)
+    return LearningRule(act, learn, begin)
 
 
 @in_place
@@ -203,12 +195,12 @@ class TDPrediction(TableAgent):
         self.v = self.values("v", initial_value)
         memory: tuple[Any, ...] = (self.v, self.rate("alpha", by_state=True), float(gamma), self.policy, self.rng)
         if lambda_ is None:
-            self.rule = Rule(act, learn_one_step)
+            self.rule = LearningRule(act, learn_one_step)
             if n_steps > 1:
-                self.rule = Rule(act, learn_n_steps, begin_steps)
+                self.rule = LearningRule(act, learn_n_steps, begin_steps)
                 memory += (self.room(int(n_steps)), int(n_steps))
         elif traces == "offline":
-            self.rule = Rule(act, learn_offline, begin_steps)
+            self.rule = LearningRule(act, learn_offline, begin_steps)
             longest = longest_episode(self.env)
             steps = self.room(longest)
             memory += (steps, float(lambda_), np.zeros(len(steps.state)))

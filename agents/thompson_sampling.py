@@ -28,9 +28,10 @@ from rlplay import Probe
 from rlplay.agent.tabular import TableAgent
 from rlplay.compiled.cache import in_place
 from rlplay.compiled.pcg64 import normal
-from rlplay.compiled.training_loop import Rule
+from rlplay.compiled.training_loop import LearningRule
 from rlplay.environments.make import EnvLike
-from rlplay.hyperparameters.rules import FeaturesLike, Range
+from rlplay.hyperparameters.domains import Range
+from rlplay.hyperparameters.types import FeaturesLike
 
 _DRAWS = 2000  # by which the probability of each action is told
 
@@ -78,7 +79,7 @@ class ThompsonSampling(TableAgent):
     """
 
     id = "thompson-sampling"
-    rule = Rule(act, learn)
+    rule = LearningRule(act, learn)
 
     def __init__(
         self,

@@ -33,19 +33,11 @@ from rlplay.agent.linear import (
 )
 from rlplay.approximation.encodings import Active
 from rlplay.compiled.cache import in_place
-from rlplay.compiled.training_loop import Rule
+from rlplay.compiled.training_loop import LearningRule
 from rlplay.environments.make import EnvLike
 from rlplay.functional.schedules import scheduled
 from rlplay.functional.traces import clear
-from rlplay.hyperparameters.rules import (
-    Discount,
-    Exploration,
-    FeaturesLike,
-    InitialValue,
-    Intercept,
-    LinearStep,
-    TraceDecay,
-)
+from rlplay.hyperparameters.types import Discount, Exploration, FeaturesLike, InitialValue, Intercept, LinearStep, TraceDecay
 
 
 @in_place
@@ -83,7 +75,7 @@ class TrueOnlineSarsaLambda(LinearAgent):
     """
 
     id = "true-online-sarsa-lambda"
-    rule = Rule(act_epsilon_greedy, learn, begin, on_policy=True)
+    rule = LearningRule(act_epsilon_greedy, learn, begin, on_policy=True)
 
     def __init__(
         self,

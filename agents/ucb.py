@@ -23,10 +23,11 @@ from numpy.typing import NDArray
 from rlplay import Probe
 from rlplay.agent.tabular import TableAgent, greedy
 from rlplay.compiled.cache import in_place
-from rlplay.compiled.training_loop import Rule
+from rlplay.compiled.training_loop import LearningRule
 from rlplay.environments.make import EnvLike
 from rlplay.functional.schedules import visited
-from rlplay.hyperparameters.rules import FeaturesLike, InitialValue, Range, StepSize
+from rlplay.hyperparameters.domains import Range
+from rlplay.hyperparameters.types import FeaturesLike, InitialValue, StepSize
 
 
 @in_place
@@ -74,7 +75,7 @@ class UCB(TableAgent):
     """
 
     id = "ucb"
-    rule = Rule(act, learn)
+    rule = LearningRule(act, learn)
 
     def __init__(
         self,

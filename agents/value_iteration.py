@@ -25,7 +25,7 @@ from __future__ import annotations
 
 from rlplay.agent.planner import Model, Planner, optimality_sweep
 from rlplay.environments.make import EnvLike
-from rlplay.hyperparameters.rules import Accuracy, AverageReward, Discount, InPlace
+from rlplay.hyperparameters.types import Accuracy, AverageReward, Discount, InPlace
 
 
 class ValueIteration(Planner):

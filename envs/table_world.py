@@ -77,7 +77,7 @@ class TableWorld(Pictured):
             self.render()
         return self.s, float(arrays.reward[outcome]), self._over, False, self._info()
 
-    def stand_in(self, state: int) -> None:
+    def set_state(self, state: int) -> None:
         """Stand in a state, for a picture of it."""
         self.s, self.last_action = int(state), None
 

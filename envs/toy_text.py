@@ -56,9 +56,9 @@ class ToyTextEnv(Pictured, TableEnv):
             self.render()
         return obs, reward, terminated, truncated, info | self._told()
 
-    def stand_in(self, state: int) -> None:
+    def set_state(self, state: int) -> None:
         """Stand in a state, for a picture of it."""
-        super().stand_in(state)
+        super().set_state(state)
         self.last_action = None
 
     def _told(self) -> dict[str, Any]:

@@ -11,35 +11,11 @@ Names are imported when they are used: ``import rlplay`` starts neither numba, t
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from rlplay.lazy import attach
 
 __version__ = "0.1.0"
-
-_HOMES = {
-    "Agent": "rlplay.agent.base",
-    "Callback": "rlplay.training.callbacks",
-    "CheckpointCallback": "rlplay.training.callbacks",
-    "Episode": "rlplay.environments.episode",
-    "EvalCallback": "rlplay.training.callbacks",
-    "Evaluation": "rlplay.training.evaluation",
-    "FeatureMap": "rlplay.approximation.feature_map",
-    "FeatureObservation": "rlplay.environments.feature_wrappers",
-    "FeatureVectorObservation": "rlplay.environments.feature_wrappers",
-    "Novelty": "rlplay.environments.bonus",
-    "Probe": "rlplay.probe",
-    "RlplayError": "rlplay.errors",
-    "Transition": "rlplay.transition",
-    "evaluate": "rlplay.training.evaluation",
-    "interact": "rlplay.environments.interact",
-    "load": "rlplay.agent.saving",
-    "load_episode": "rlplay.environments.episode",
-    "make": "rlplay.environments.make",
-    "make_vec": "rlplay.environments.vector.make",
-    "random_play": "rlplay.environments.feature_wrappers",
-    "register": "rlplay.registry",
-    "register_model": "rlplay.registry",
-}
 
 if TYPE_CHECKING:
     from rlplay.agent.base import Agent as Agent
@@ -65,13 +41,4 @@ if TYPE_CHECKING:
     from rlplay.training.evaluation import evaluate as evaluate
     from rlplay.transition import Transition as Transition
 
-
-def __getattr__(name: str) -> Any:
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module 'rlplay' has no attribute {name!r}")
-    return getattr(importlib.import_module(home), name)
-
-
-def __dir__() -> list[str]:
-    return sorted([*_HOMES, "__version__"])
+__getattr__, __dir__, __all__ = attach(__name__, __file__)

@@ -13,12 +13,9 @@ import sys
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rlplay.errors import MissingPackageError, UsageError, unknown
-
-if TYPE_CHECKING:
-    from rlplay.agent.base import Agent
 
 AGENTS, ENVS, RECIPES, MODELS = "rlplay.agents", "rlplay.envs", "rlplay.recipes", "rlplay.models"
 
@@ -31,7 +28,7 @@ def _entry_points(group: str) -> Mapping[str, importlib.metadata.EntryPoint]:
     return {point.name: point for point in importlib.metadata.entry_points(group=group)}
 
 
-def register(agent_id: str, agent: type[Agent] | str) -> None:
+def register(agent_id: str, agent: type | str) -> None:
     """Register an agent in this process: a class, or ``"module:Class"`` to import when it is used.
 
     Raises:
@@ -71,7 +68,7 @@ def env_ids() -> list[str]:
     return sorted(_entry_points(ENVS))
 
 
-def agent_class(agent_id: str) -> type[Agent]:
+def agent_class(agent_id: str) -> type[Any]:
     """The class of an agent id; imports its plug-in.
 
     Raises:

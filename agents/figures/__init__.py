@@ -12,7 +12,7 @@ import numpy as np
 
 from rlplay import Agent
 from rlplay.compiled.training_loop import EpisodeLog
-from rlplay.training.run import advance_compiled
+from rlplay.training.drivers import advance_compiled
 from rlplay.training.statistics import FinishedEpisode
 
 

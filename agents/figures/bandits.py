@@ -16,7 +16,7 @@ from agents.ucb import UCB
 from rlplay import make
 from rlplay.compiled.cache import compiled
 from rlplay.compiled.pcg64 import normal
-from rlplay.compiled.training_loop import Rule
+from rlplay.compiled.training_loop import LearningRule
 from rlplay.reports.figures import Figure, Line, Panel, Track
 from rlplay.seeding import stream
 
@@ -24,7 +24,7 @@ _BOOK = "Sutton & Barto, 2nd edition, "
 
 
 @cache
-def _testbed(rule: Rule) -> Callable[..., None]:
+def _testbed(rule: LearningRule) -> Callable[..., None]:
     act, learn = rule.act, rule.learn
 
     @compiled

@@ -19,10 +19,10 @@ from agents.q_learning import QLearning
 from agents.sarsa import Sarsa
 from agents.td_prediction import TDPrediction
 from rlplay import make
-from rlplay.agent.base import NoEnvironment
+from rlplay.environments.no_environment import NoEnvironment
 from rlplay.compiled.cache import compiled
 from rlplay.compiled.pcg64 import normal
-from rlplay.compiled.training_loop import Rule
+from rlplay.compiled.training_loop import LearningRule
 from rlplay.reports.figures import Figure, Line, Panel, Track
 from rlplay.seeding import stream
 
@@ -190,7 +190,7 @@ def cliff_alphas(track: Track[Any], runs: int = 10) -> Figure:
 
 
 @cache
-def _bias_loop(rule: Rule) -> Callable[..., None]:
+def _bias_loop(rule: LearningRule) -> Callable[..., None]:
     act, learn = rule.act, rule.learn
 
     @compiled

@@ -13,8 +13,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from rlplay.agent.base import Agent, Engine, StateArrays
-from rlplay.agent.saving import copy_into
+from rlplay.agent.base import Agent, StateArrays
 from rlplay.agent.tabular import epsilon_greedy_probabilities
 from rlplay.approximation.action_values import candidates
 from rlplay.approximation.feature_map import FeatureMap, Kind
@@ -22,11 +21,13 @@ from rlplay.compiled.pcg64 import random, random_seed
 from rlplay.environments.make import EnvLike, reference, remake
 from rlplay.errors import UsageError
 from rlplay.functional.schedules import scheduled, tabulate
-from rlplay.hyperparameters.rules import Range
+from rlplay.hyperparameters.domains import Range
 from rlplay.probe import Probe
 from rlplay.seeding import stream
 from rlplay.spaces.finite import finite as numbering
 from rlplay.spaces.observations import VectorView
+from rlplay.storage.checkpoint import copy_into
+from rlplay.training.learner import Engine
 from rlplay.transition import Transition
 
 _LONGEST_SCORE = 10_000  # steps after which an episode without a time limit is cut when an iterate is scored
@@ -182,7 +183,7 @@ class BatchAgent(Agent):
 
     def advance(self, timesteps: int, engine: Engine) -> int:
         """Collect steps up to the next fit; while a fit is due, do one iteration of it (and no steps)."""
-        from rlplay.training.run import advance_stepwise
+        from rlplay.training.drivers import advance_stepwise
 
         if self.busy:
             self.iterate()

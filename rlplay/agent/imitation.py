@@ -11,17 +11,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlplay import registry
-from rlplay.agent.base import Agent, Engine, NoEnvironment, StateArrays
-from rlplay.agent.saving import copy_into
+from rlplay.agent.base import Agent, StateArrays
 from rlplay.approximation.estimators import seeded
 from rlplay.compiled.pcg64 import random
 from rlplay.environments.make import EnvLike, reference
+from rlplay.environments.no_environment import NoEnvironment
 from rlplay.errors import HyperparameterError, UsageError
-from rlplay.hyperparameters.rules import Range, Regressor, Teacher
+from rlplay.hyperparameters.domains import Range, Regressor, Teacher
 from rlplay.probe import Probe
 from rlplay.seeding import generator, stream
 from rlplay.spaces.finite import finite as numbering
 from rlplay.spaces.observations import VectorView
+from rlplay.storage.checkpoint import copy_into
+from rlplay.training.learner import Engine
 from rlplay.transition import Transition
 
 TeacherLike = Annotated[Any, Teacher("who is imitated; None: one is set later, by agent.teacher")]
@@ -129,7 +131,7 @@ class ImitationAgent(Agent):
             return self._told(self._label)
         probe = self.probe(observation)
         if probe.action_mean is not None:
-            return self._continuous(probe, True)[0]
+            return self.continuous_actions(probe, True)[0]
         assert probe.action_probabilities is not None
         return self._actions.value(int(probe.action_probabilities[0].argmax()))
 
@@ -179,7 +181,7 @@ class ImitationAgent(Agent):
 
     def advance(self, timesteps: int, engine: Engine) -> int:
         """Play and ask, step by step."""
-        from rlplay.training.run import advance_stepwise
+        from rlplay.training.drivers import advance_stepwise
 
         return advance_stepwise(self, timesteps)
 

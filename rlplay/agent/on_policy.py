@@ -14,27 +14,29 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from rlplay.agent.base import Agent, Engine, NoEnvironment, StateArrays, saving
+from rlplay.agent.base import Agent, StateArrays
 from rlplay.agent.policy_networks import new_networks, options
 from rlplay.compiled.cache import compiled
 from rlplay.compiled.native import NativeEnv
 from rlplay.compiled.pcg64 import random_seed
-from rlplay.compiled.vector_loop import VectorState, vector_training_loop, new_step_buffer
-from rlplay.environments.interact import RunningEnv, ObservationCheck, Position, begin_episode, take_step
+from rlplay.compiled.vector_loop import VectorState, new_step_buffer, vector_training_loop
+from rlplay.environments.interact import ObservationCheck, Position, RunningEnv, begin_episode, take_step
 from rlplay.environments.make import EnvLike, reference
+from rlplay.environments.no_environment import NoEnvironment
 from rlplay.errors import EnvironmentFault, HyperparameterError, SpaceError, UsageError
 from rlplay.functional.distributions import CATEGORICAL, GAUSSIAN, Head
 from rlplay.functional.on_policy_step import LEAST, LOSS, METRICS, NORM, UPDATES, Memory, Sight, iteration, plain
 from rlplay.functional.rollout import FORBIDDEN, new_rollout
 from rlplay.functional.running_moments import NORM_OBS, new_normaliser, rows_seen_as, see
 from rlplay.functional.schedules import tabulate
-from rlplay.hyperparameters.rules import Choice, Either, Module, Range, Settings, Sizes
+from rlplay.hyperparameters.domains import Choice, Either, Module, Range, Settings, Sizes
 from rlplay.networks.layers import ACTIVATIONS
 from rlplay.networks.optimisers import new_optimiser
 from rlplay.probe import Probe
 from rlplay.seeding import generator, stream
 from rlplay.spaces.finite import FiniteSpace, is_finite
 from rlplay.spaces.observations import VectorView
+from rlplay.training.learner import Engine
 from rlplay.training.statistics import FinishedEpisode
 
 _JOINT = 1024  # combinations of the parts of an action up to which they are numbered
@@ -260,7 +262,7 @@ class OnPolicyAgent(Agent):
         assert features is not None
         for _ in range(rounds):
             for i, lane in enumerate(self._running_envs):
-                self._step(i, lane, self._random_action(features.rng))
+                self._step(i, lane, self.random_action(features.rng))
                 ended = self._seen.terminated[i] or self._seen.truncated[i]
                 features.remember_row(self._seen.final[i] if ended else self._seen.obs[i])
             self.num_timesteps += len(self._running_envs)
@@ -477,11 +479,13 @@ class OnPolicyAgent(Agent):
 
     def load_arrays(self, arrays: StateArrays) -> None:
         """Take the arrays of a file, into torch modules too."""
-        saving.copy_into("counters", arrays, self.memory.rollout.counters)  # they say how many rows there are
+        checkpoint.copy_into("counters", arrays, self.memory.rollout.counters)  # they say how many rows there are
         rollout = self.memory.rollout
         if np.size(arrays.get("rollout/masks", ())) and not self._masked:  # loaded without the environment that masks
             masks = np.zeros((len(rollout.rewards), rollout.masks.shape[1]), np.float32)
-            self.memory = self.memory._replace(rollout=rollout._replace(masks=masks), masks=masks[: len(self._running_envs)])
+            self.memory = self.memory._replace(
+                rollout=rollout._replace(masks=masks), masks=masks[: len(self._running_envs)]
+            )
         super().load_arrays(arrays)
         for name, net in (("policy", self.memory.policy), ("value", self.memory.value)):
             self.kernel.restore(net, {n.removeprefix(f"{name}/"): a for n, a in arrays.items() if n.startswith(name)})

@@ -7,133 +7,20 @@ at most K outcomes. Planners count sweeps over all states as timesteps.
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rlplay.agent.base import Agent, Engine, NoEnvironment, StateArrays
-from rlplay.compiled.cache import compiled, in_place
-from rlplay.compiled.table import TransitionTable, table_of
+from rlplay.agent.base import Agent, StateArrays
+from rlplay.compiled.table import table_of
 from rlplay.environments.make import EnvLike, reference
+from rlplay.environments.no_environment import NoEnvironment
 from rlplay.errors import warn
 from rlplay.probe import Probe
+from rlplay.training.learner import Engine
 
 _PATIENCE = 20_000  # sweeps after which values that still change are said
-
-
-class Model(NamedTuple):
-    """A transition table for planners.
-
-    Attributes:
-        p: probability of each outcome, float64 [S, A, K].
-        next_state: int64, reward: float64, terminated: bool, of the same shape.
-        allowed: which actions may be taken, bool [S, A].
-    """
-
-    p: NDArray[np.float64]
-    next_state: NDArray[np.int64]
-    reward: NDArray[np.float64]
-    terminated: NDArray[np.bool_]
-    allowed: NDArray[np.bool_]
-
-
-def model_of(table: TransitionTable) -> Model:
-    """A table as planners take it."""
-    arrays, shape = table.arrays, (table.n_states, table.n_actions)
-    allowed = table.masks if table.masks is not None else np.ones(shape, np.bool_)
-    return Model(table.probability, arrays.next_state, arrays.reward, arrays.terminated, allowed)
-
-
-@in_place
-def backup(v: NDArray[np.float64], s: int, a: int, model: Model, gamma: float, beyond: float) -> float:
-    """q(s, a) = Σ_{s',r} p(s', r | s, a) [r + γ V(s')], the bracket of (4.10); an end is worth ``beyond`` (0)."""
-    total = 0.0
-    for k in range(model.p.shape[2]):
-        probability = model.p[s, a, k]
-        if probability > 0.0:
-            future = beyond if model.terminated[s, a, k] else v[model.next_state[s, a, k]]
-            total += probability * (model.reward[s, a, k] + gamma * future)
-    return total
-
-
-@in_place
-def best_value(v: NDArray[np.float64], s: int, model: Model, gamma: float, beyond: float) -> float:
-    """max_a q(s, a) over the actions that may be taken, equation (4.10)."""
-    best = -np.inf
-    for a in range(model.p.shape[1]):
-        if model.allowed[s, a]:
-            best = max(best, backup(v, s, a, model, gamma, beyond))
-    return best
-
-
-@in_place
-def policy_value(
-    v: NDArray[np.float64], s: int, policy: NDArray[np.float64], model: Model, gamma: float, beyond: float
-) -> float:
-    """Σ_a π(a|s) q(s, a), equation (4.5)."""
-    total = 0.0
-    for a in range(model.p.shape[1]):
-        if policy[s, a] > 0.0:
-            total += policy[s, a] * backup(v, s, a, model, gamma, beyond)
-    return total
-
-
-@in_place
-def evaluation_sweep(
-    v: NDArray[np.float64], source: NDArray[np.float64], policy: NDArray[np.float64], model: Model, gamma: float,
-    beyond: float,
-) -> float:  # fmt: skip
-    """One sweep of policy evaluation from ``source`` (``v`` itself: in place); returns the largest change Δ."""
-    delta = 0.0
-    for s in range(v.shape[0]):
-        value = policy_value(source, s, policy, model, gamma, beyond)
-        delta = max(delta, abs(value - v[s]))
-        v[s] = value
-    return delta
-
-
-@in_place
-def optimality_sweep(
-    v: NDArray[np.float64], source: NDArray[np.float64], model: Model, gamma: float, beyond: float
-) -> float:
-    """One sweep of value iteration from ``source`` (``v`` itself: in place); returns the largest change Δ."""
-    delta = 0.0
-    for s in range(v.shape[0]):
-        best = best_value(source, s, model, gamma, beyond)
-        delta = max(delta, abs(best - v[s]))
-        v[s] = best
-    return delta
-
-
-@compiled
-def action_values(v: NDArray[np.float64], model: Model, gamma: float, beyond: float) -> NDArray[np.float64]:
-    """q(s, a) of all states and actions [S, A]; -∞ where an action may not be taken."""
-    q = np.full((model.allowed.shape[0], model.allowed.shape[1]), -np.inf)
-    for s in range(q.shape[0]):
-        for a in range(q.shape[1]):
-            if model.allowed[s, a]:
-                q[s, a] = backup(v, s, a, model, gamma, beyond)
-    return q
-
-
-def greedy_probabilities(q: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The greedy policy over action values [B, A]; equal ones (to 1e-9) share."""
-    best = np.isclose(q, q.max(axis=1, keepdims=True), rtol=0, atol=1e-9)
-    return best / best.sum(axis=1, keepdims=True)
-
-
-def settle_average(v: NDArray[np.float64], before: NDArray[np.float64]) -> tuple[float, float]:
-    """The step of relative value iteration after a sweep from ``before``: the gain, and how far it is still open.
-
-    The average reward lies between the least and the largest change of a sweep (Puterman 1994, section 8.5). Half of
-    the change is taken, so that periodic worlds settle too, and values are kept relative to the first state.
-    """
-    change = v - before
-    gain, span = float(change.min() + change.max()) / 2, float(change.max() - change.min())
-    v[:] = before + change / 2
-    v -= v[0]
-    return gain, span
 
 
 class Planner(Agent):

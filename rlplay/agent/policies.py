@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlplay import registry
-from rlplay.agent.base import NoEnvironment
 from rlplay.environments.make import reference
+from rlplay.environments.no_environment import NoEnvironment
 from rlplay.errors import HyperparameterError
 from rlplay.spaces.finite import FiniteSpace
 

@@ -6,7 +6,7 @@ import platform
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import gymnasium as gym
 import numpy as np
@@ -16,18 +16,45 @@ from rlplay import registry
 from rlplay.approximation import estimators
 from rlplay.compiled.native import NativeEnv
 from rlplay.compiled.table import TableEnv
-from rlplay.environments.interact import RunningEnv, ObservationCheck, Position, begin_episode
+from rlplay.environments.bonus import novelty_of
+from rlplay.environments.interact import ObservationCheck, Position, RunningEnv, begin_episode
 from rlplay.environments.make import EnvLike, EnvReference, make, reference
+from rlplay.environments.no_environment import NoEnvironment
 from rlplay.errors import CheckpointError, RlplayError, SpaceError, warn
-from rlplay.hyperparameters.rules import as_json
+from rlplay.hyperparameters.fields import as_json
 from rlplay.spaces.finite import from_json, to_json
 from rlplay.spaces.observations import observation_digest
 from rlplay.storage import checkpoint
+from rlplay.storage.checkpoint import copy_into
+from rlplay.training.statistics import EpisodeStatistics
 
-if TYPE_CHECKING:
-    from rlplay.agent.base import Agent
 
-A = TypeVar("A", bound="Agent")
+class Savable(Protocol):
+    """What a file keeps of an agent; see `rlplay.Agent` for each."""
+
+    id: ClassVar[str]
+    env: gym.Env[Any, Any]
+    observation_space: gym.Space[Any]
+    action_space: gym.Space[Any]
+    hyperparameters: dict[str, Any]
+    seed: int
+    num_timesteps: int
+    horizon: int
+    next_action: int
+    statistics: EpisodeStatistics
+
+    def __init__(self, env: EnvLike, *, seed: int | None = None, **hyperparameters: Any) -> None: ...
+    def arrays(self) -> dict[str, NDArray[Any]]: ...
+    def load_arrays(self, arrays: dict[str, NDArray[Any]]) -> None: ...
+    def models(self) -> dict[str, Any]: ...
+    def restore_models(self, models: dict[str, Any]) -> None: ...
+    def extra_state(self) -> dict[str, Any]: ...
+    def restore_extra(self, state: dict[str, Any]) -> None: ...
+    def running_envs(self) -> list[RunningEnv]: ...
+    def give_up_episode(self) -> None: ...
+
+
+A = TypeVar("A", bound=Savable)
 
 
 @cache
@@ -42,21 +69,9 @@ def versions() -> dict[str, str]:
     return found
 
 
-def reference_of(agent: Agent) -> EnvReference:
-    """The environment of an agent as far as a file can say it."""
-    return reference(agent.env)
-
-
-def novelty_of(env: gym.Env[Any, Any]) -> Any:
-    """The bonus around an environment, if it has one; see `rlplay.environments.bonus`."""
-    from rlplay.environments.bonus import novelty_of
-
-    return novelty_of(env)
-
-
-def pack(agent: Agent) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+def pack(agent: Savable) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """The manifest and arrays of an agent."""
-    ref = reference_of(agent)
+    ref = reference(agent.env)
     manifest: dict[str, Any] = {
         "kind": "agent",
         "agent": agent.id,
@@ -67,7 +82,7 @@ def pack(agent: Agent) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         "seed": agent.seed,
         "num_timesteps": agent.num_timesteps,
         "horizon": agent.horizon,
-        "next_action": agent._next_action,
+        "next_action": agent.next_action,
         "statistics": agent.statistics.state(),
         "extra": agent.extra_state(),
     }
@@ -75,13 +90,16 @@ def pack(agent: Agent) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     manifest["models"] = {
         name: estimators.pack(model, arrays, f"models/{name}") for name, model in agent.models().items()
     }
-    manifest["lanes"] = [_pack_lane(agent, lane, arrays, f"run/{i}") for i, lane in enumerate(agent.running_envs())]
+    envs = enumerate(agent.running_envs())
+    manifest["lanes"] = [_pack_running_env(agent, one, arrays, f"run/{i}") for i, one in envs]
     return manifest, arrays
 
 
-def _pack_lane(agent: Agent, lane: RunningEnv, arrays: dict[str, NDArray[Any]], prefix: str) -> dict[str, Any]:
+def _pack_running_env(
+    agent: Savable, running_env: RunningEnv, arrays: dict[str, NDArray[Any]], prefix: str
+) -> dict[str, Any]:
     """Where a run stands in one of its environments: JSON values; its arrays are added under the prefix."""
-    position = lane.position
+    position = running_env.position
     running = position.obs is not None
     packed: dict[str, Any] = {
         "running": running,
@@ -91,10 +109,10 @@ def _pack_lane(agent: Agent, lane: RunningEnv, arrays: dict[str, NDArray[Any]], 
         "recorded": running and position.actions is not None,
         "obs": observation_digest(position.obs) if running else "",
     }
-    arrays[f"{prefix}/seeds"] = lane.seeds
-    if running and isinstance(lane.env, TableEnv | NativeEnv):
-        arrays.update({f"{prefix}/env/{name}": array for name, array in lane.env.standing().items()})
-    bonus = novelty_of(lane.env)
+    arrays[f"{prefix}/seeds"] = running_env.seeds
+    if running and isinstance(running_env.env, TableEnv | NativeEnv):
+        arrays.update({f"{prefix}/env/{name}": array for name, array in running_env.env.state_arrays().items()})
+    bonus = novelty_of(running_env.env)
     if bonus is not None:
         packed["bonus"] = bonus.pack(arrays, f"{prefix}/bonus")
     if running and position.actions is not None:
@@ -126,7 +144,7 @@ def unpack(cls: type[A], path: str | Path, env: EnvLike | None, *, allow_nan: bo
     return agent
 
 
-def load(path: str | Path, env: EnvLike | None = None, *, allow_nan: bool = False) -> Agent:
+def load(path: str | Path, env: EnvLike | None = None, *, allow_nan: bool = False) -> Any:
     """Load any registered agent from its file; see `Agent.load`.
 
     Raises:
@@ -157,25 +175,23 @@ def _rebuild(cls: type[A], content: checkpoint.Checkpoint, env: EnvLike | None) 
     agent.num_timesteps, agent.horizon = int(manifest["num_timesteps"]), int(manifest["horizon"])
     agent.statistics.restore(manifest["statistics"])
     agent.restore_extra(manifest["extra"])
-    agent._next_action = int(manifest["next_action"])
-    stood = True
-    for i, (lane, saved) in enumerate(zip(agent.running_envs(), manifest["lanes"], strict=True)):
+    agent.next_action = int(manifest["next_action"])
+    resumed = True
+    for i, (running_env, saved) in enumerate(zip(agent.running_envs(), manifest["lanes"], strict=True)):
         own = {n.removeprefix(f"run/{i}/"): a for n, a in arrays.items() if n.startswith(f"run/{i}/")}
-        copy_into("seeds", own, lane.seeds)
-        if saved["running"] and stood:
-            stood = _stand(agent, lane, saved, own)
-        bonus = novelty_of(lane.env)
+        copy_into("seeds", own, running_env.seeds)
+        if saved["running"] and resumed:
+            resumed = _resume_episode(agent, running_env, saved, own)
+        bonus = novelty_of(running_env.env)
         if bonus is not None and "bonus" in saved:  # after the replay, which taught it again
             bonus.unpack(saved["bonus"], arrays, f"run/{i}/bonus")
-    if not stood:
+    if not resumed:
         agent.give_up_episode()
     return agent
 
 
 def _environment(saved: dict[str, Any], spaces: dict[str, gym.Space[Any]]) -> gym.Env[Any, Any]:
     """The environment that a file names, if it is registered; never an import that the file asks for."""
-    from rlplay.agent.base import NoEnvironment
-
     ref = EnvReference(str(saved["id"]), dict(saved["kwargs"]))
     if ref.id and not ref.typed:
         try:
@@ -187,28 +203,16 @@ def _environment(saved: dict[str, Any], spaces: dict[str, gym.Space[Any]]) -> gy
     return NoEnvironment(spaces["observation"], spaces["action"], str(ref))
 
 
-def copy_into(name: str, arrays: dict[str, NDArray[Any]], target: NDArray[Any]) -> None:
-    """Copy a named array of a file into its place; a CheckpointError where it is missing or of another kind."""
-    found = arrays.get(name)
-    if found is None:
-        raise CheckpointError(f"the file lacks the array {name}")
-    if found.shape != target.shape or found.dtype != target.dtype:
-        raise CheckpointError(
-            f"{name} is {found.dtype} of shape {found.shape} in the file, {target.dtype} of {target.shape} in the agent"
-        )
-    target[...] = found
-
-
-def _stand(agent: Agent, lane: RunningEnv, saved: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> bool:
-    """Stand in the middle of the episode in which the file was written; False where that cannot be."""
-    from rlplay.agent.base import NoEnvironment
-
-    env, position = lane.env, lane.position
+def _resume_episode(
+    agent: Savable, running_env: RunningEnv, saved: dict[str, Any], arrays: dict[str, NDArray[Any]]
+) -> bool:
+    """Go on in the middle of the episode in which the file was written; False where that cannot be."""
+    env, position = running_env.env, running_env.position
     if isinstance(env, NoEnvironment):
         return True
     actions = _actions(agent, saved, arrays)
     if isinstance(env, TableEnv | NativeEnv) and "env/state" in arrays:
-        position.obs = env.stand({n.removeprefix("env/"): a for n, a in arrays.items()})
+        position.obs = env.restore({n.removeprefix("env/"): a for n, a in arrays.items()})
     elif actions is None or not _replayed(env, position, int(saved["seed"]), actions, saved["obs"]):
         warn(
             f"the episode with seed {saved['seed']} cannot be replayed in this environment: the run goes on with the "
@@ -222,7 +226,7 @@ def _stand(agent: Agent, lane: RunningEnv, saved: dict[str, Any], arrays: dict[s
     return True
 
 
-def _actions(agent: Agent, saved: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> list[Any] | None:
+def _actions(agent: Savable, saved: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> list[Any] | None:
     if not saved["recorded"]:
         return None
     listed = saved["actions"] if "actions" in saved else arrays["actions"].tolist()
@@ -230,7 +234,7 @@ def _actions(agent: Agent, saved: dict[str, Any], arrays: dict[str, NDArray[Any]
 
 
 def _replayed(env: gym.Env[Any, Any], position: Position, seed: int, actions: list[Any], digest: str) -> bool:
-    """Whether an episode could be replayed to the very observation at which it stood."""
+    """Whether an episode could be replayed to the very observation at which it resumed."""
     check = ObservationCheck(env)
     begin_episode(env, position, seed, check)
     for action in actions:

@@ -1,166 +1,75 @@
-"""The leaves that table agents share: one equation, one pure function; and the part of the contract they share.
+"""What agents with tables share: tables are made, masked, saved, and carried over when features are fitted again.
 
-``q`` is a table of action values, shape [S, A], float64. Functions take the table and a state, never a row: a view of
-a row costs more in compiled code than the loop over it. An action that may not be taken (an action mask) has the value
--∞ in every table: then no greedy policy takes it, no maximum sees it, and compiled code needs no mask.
+`TableAgent` is the base of all of them, `ControlAgent` of those that learn action values while they act ε-greedily.
 """
 
 from __future__ import annotations
 
-import math
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rlplay.agent.base import Agent, StateArrays
-from rlplay.agent.saving import copy_into
-from rlplay.compiled.cache import in_place
-from rlplay.compiled.pcg64 import random
+from rlplay.approximation.encoder import Encoder, StateNumbers
 from rlplay.compiled.table import action_masks
+from rlplay.compiled.training_loop import nothing
 from rlplay.environments.make import EnvLike, reference
 from rlplay.errors import EnvironmentFault
-from rlplay.functional.episode_buffer import Steps, new_steps
-from rlplay.functional.schedules import Rate, new_rate, scheduled, visited
+from rlplay.functional.episode_buffer import EpisodeBuffer, new_episode_buffer
+from rlplay.functional.epsilon_greedy import epsilon_greedy_probabilities
+from rlplay.functional.schedules import Rate, new_rate, scheduled
+from rlplay.hyperparameters.types import Discount, Exploration, FeaturesLike, InitialValue, StepSize
 from rlplay.probe import Probe
 from rlplay.seeding import stream
+from rlplay.storage.checkpoint import copy_into
 from rlplay.transition import Transition
 
-
-@in_place
-def greatest(q: NDArray[np.float64], s: int) -> float:
-    """max_a q(s, a)."""
-    best = q[s, 0]
-    for a in range(1, q.shape[1]):
-        best = max(best, q[s, a])
-    return best
-
-
-@in_place
-def greedy(q: NDArray[np.float64], s: int, rng: NDArray[np.uint64]) -> int:
-    """argmax_a q(s, a), ties broken at random."""
-    best, action, ties = q[s, 0], 0, 1
-    for a in range(1, q.shape[1]):
-        if q[s, a] > best:
-            best, action, ties = q[s, a], a, 1
-        elif q[s, a] == best:
-            ties += 1
-    if ties > 1:
-        skip = int(random(rng) * ties)
-        for a in range(q.shape[1]):
-            if q[s, a] == best:
-                if skip == 0:
-                    return a
-                skip -= 1
-    return action
-
-
-@in_place
-def random_action(q: NDArray[np.float64], s: int, rng: NDArray[np.uint64]) -> int:
-    """An action that may be taken, all equally likely."""
-    action = int(random(rng) * q.shape[1])
-    while q[s, action] == -math.inf:
-        action = int(random(rng) * q.shape[1])
-    return action
-
-
-@in_place
-def epsilon_greedy(q: NDArray[np.float64], s: int, epsilon: float, rng: NDArray[np.uint64]) -> int:
-    """A random action with probability ε, else a greedy one (Sutton & Barto 2e, section 2.2)."""
-    if random(rng) < epsilon:
-        return random_action(q, s, rng)
-    return greedy(q, s, rng)
-
-
-@in_place
-def expected_value(q: NDArray[np.float64], s: int, epsilon: float) -> float:
-    """Σ_a π(a|s) q(s, a) for the ε-greedy policy π; ties share, which leaves the sum the same."""
-    total, allowed, best = 0.0, 0, -math.inf
-    for a in range(q.shape[1]):
-        if q[s, a] > -math.inf:
-            total += q[s, a]
-            allowed += 1
-            best = max(best, q[s, a])
-    return epsilon * total / allowed + (1.0 - epsilon) * best
-
-
-@in_place
-def policy_probability(q: NDArray[np.float64], s: int, a: int, epsilon: float) -> float:
-    """π(a|s) of the ε-greedy policy; greedy actions share."""
-    best, ties, allowed = greatest(q, s), 0, 0
-    for b in range(q.shape[1]):
-        ties += q[s, b] == best
-        allowed += q[s, b] > -math.inf
-    return (epsilon / allowed if q[s, a] > -math.inf else 0.0) + ((1.0 - epsilon) / ties if q[s, a] == best else 0.0)
-
-
-def epsilon_greedy_probabilities(q: NDArray[np.float64], epsilon: float | NDArray[np.float64]) -> NDArray[np.float64]:
-    """π(a|s) of the ε-greedy policy; greedy actions share.
-
-    Args:
-        q: action values, shape [B, A].
-        epsilon: probability of a random action, one number or one a row [B, 1].
-
-    Returns:
-        Probabilities, shape [B, A].
-    """
-    best, allowed = q == q.max(axis=1, keepdims=True), q > -np.inf  # [B, A]
-    share = epsilon * allowed / allowed.sum(axis=1, keepdims=True)
-    return share + (1.0 - epsilon) * best / best.sum(axis=1, keepdims=True)
-
-
-@in_place
-def act_epsilon_greedy(memory: Any, s: int, progress: float) -> int:
-    """The loop's way to the ε-greedy policy, for a memory that begins with q, alpha, gamma, epsilon, rng."""
-    return epsilon_greedy(memory[0], s, visited(memory[3], s, 0, progress), memory[4])
-
-
-@in_place
-def sampled(probabilities: NDArray[np.float64], s: int, rng: NDArray[np.uint64]) -> int:
-    """An action drawn from a policy's row, shape [S, A]."""
-    u, total, last = random(rng), 0.0, 0
-    for a in range(probabilities.shape[1]):
-        if probabilities[s, a] > 0.0:
-            total, last = total + probabilities[s, a], a
-            if u < total:
-                return a
-    return last
+Record = TypeVar("Record", bound=tuple[Any, ...])
 
 
 class TableAgent(Agent):
-    """What agents with tables share: tables are made, masked, saved, and carried over when features are fitted again.
+    """An agent with tables over finite states and actions.
 
     Attributes:
         size: how many states and actions there are.
-        tables: arrays with a row a state, by name; all are saved and carried.
+        q: action values, float64 [S, A]; empty where it learns others.
+        exploration: ε of the ε-greedy policy, by state.
+        tables: arrays with a row a state, by name; all are saved, and carried over by a refit of the features.
         others: further arrays that are saved.
         allowed: whether each action may be taken in each state, bool [S, A].
         rng: the state of the exploration's generator.
     """
 
-    q: NDArray[np.float64]
-    epsilon: Rate
+    def make_encoder(self) -> Encoder:
+        """States by number; with features the states are their clusters."""
+        self.number_actions()
+        return self.encoder_of("index")
 
-    def __init__(self, env: EnvLike, *, seed: int | None, **hyperparameters: Any) -> None:
-        super().__init__(env, seed=seed, **hyperparameters)
-        self.size = self.require_finite()
+    def setup(self) -> None:
+        """The masks and random numbers; tables are made by the agent."""
+        assert self.numbering is not None
+        self.size = self.encoder.size, self.numbering.n
         self.rng = stream(self.seed, "exploration")
+        self.q: NDArray[np.float64] = np.zeros((0, 0))
+        self.exploration: Rate = new_rate(0.0, self.size)
         self.tables: dict[str, NDArray[Any]] = {}
-        self._masked: list[NDArray[np.float64]] = []  # those of action values
-        self._steps: Steps | None = None
+        self._action_tables: list[NDArray[np.float64]] = []
+        self._episode: EpisodeBuffer | None = None
         self.others: StateArrays = {"exploration": self.rng}
         self.allowed = np.ones(self.size, np.bool_)
-        masks = action_masks(self.env) if self.features is None else None
+        states_are_observations = isinstance(self.encoder, StateNumbers)
+        masks = action_masks(self.env) if states_are_observations else None
         if masks is not None:
             self.allowed[:] = masks
-        self._may_be_masked = masks is None and self.features is None
+        self._may_be_masked = masks is None and states_are_observations
         self._env_masks = getattr(self.env.unwrapped, "action_masks", None)
 
     def table(self, name: str, value: float = 0.0) -> NDArray[np.float64]:
         """A new table of action values [S, A], filled with a value, -∞ for actions that may not be taken."""
         self.tables[name] = table = np.full(self.size, float(value))
         table[~self.allowed] = -np.inf
-        self._masked.append(table)
+        self._action_tables.append(table)
         return table
 
     def values(self, name: str, value: float = 0.0) -> NDArray[np.float64]:
@@ -173,10 +82,16 @@ class TableAgent(Agent):
         self.others[name] = array
         return array
 
-    def room(self, size: int) -> Steps:
-        """Room for the steps of an episode, or for the last few; what is filled is saved."""
-        self._steps = new_steps(size)
-        return self._steps
+    def kept_record(self, name: str, record: Record) -> Record:
+        """A NamedTuple whose arrays are saved beside the tables."""
+        for field, array in record._asdict().items():  # type: ignore[attr-defined]
+            self.kept(f"{name}/{field}", array)
+        return record
+
+    def episode_buffer(self, size: int) -> EpisodeBuffer:
+        """The steps of an episode, or the last few of them; what is filled is saved."""
+        self._episode = new_episode_buffer(size)
+        return self._episode
 
     def rate(self, name: str, *, by_state: bool = False) -> Rate:
         """A hyperparameter that is a schedule, or falls with the visits of each state and action (or state)."""
@@ -207,7 +122,7 @@ class TableAgent(Agent):
             mask = self._env_masks()
         if mask is None:
             return
-        state, mask = self._states.index(observation), np.asarray(mask, bool)
+        state, mask = self.encoder.encode(observation), np.asarray(mask, bool)
         if mask.shape != (self.size[1],) or not mask.any():
             raise EnvironmentFault(
                 f"{reference(self.env)} gave the action mask {mask.astype(int).tolist()} for {self.size[1]} actions",
@@ -218,7 +133,7 @@ class TableAgent(Agent):
 
     def _allow(self, state: int, mask: NDArray[np.bool_]) -> None:
         self.allowed[state] = mask
-        for table in self._masked:
+        for table in self._action_tables:
             row = table[state]
             row[mask & (row == -np.inf)] = self.hyperparameters.get("initial_value", 0.0)
             row[~mask] = -np.inf
@@ -232,35 +147,73 @@ class TableAgent(Agent):
 
     def probe(self, observation: Any) -> Probe:
         """Action values and the ε-greedy policy over them; the value is that of this policy."""
-        states = self.state_indices(observation)
+        states = self.encoder.encode_batch(observation)
         q = self.q[states]  # [B, A]
-        values, visits = self.epsilon
+        values, visits = self.exploration
         epsilon = (visits[states] + 1.0) ** -values[0] if visits.size else scheduled(values, self.progress)
         probabilities = epsilon_greedy_probabilities(q, epsilon)
         value = (probabilities * np.where(q > -np.inf, q, 0.0)).sum(axis=1)
         return Probe(action_values=q, action_probabilities=probabilities, value=value)
 
+    def remap_states(self, nearest: NDArray[np.int64] | None) -> None:
+        """Each cluster of a new fit takes the rows of the nearest old one; traces and steps, of old ones, are gone."""
+        if nearest is not None:
+            for table in self.tables.values():
+                table[:] = table[nearest]
+        if self.rule is not None and self.rule.begin is not nothing:
+            self.rule.begin(self.memory)
+
+    # Files.
+
     def arrays(self) -> StateArrays:
         """The tables (0 where an action may not be taken), the masks, and what else is kept."""
         found: StateArrays = {name: np.where(table == -np.inf, 0, table) for name, table in self.tables.items()}
-        if self._steps is not None:
-            filled = min(int(self._steps.length[0]), len(self._steps.state))
-            found.update({f"steps/{name}": array[:filled] for name, array in self._steps._asdict().items()})
-            found.update({f"steps/{name}": getattr(self._steps, name) for name in ("length", "overflow")})
-        features = self.features.arrays() if self.features is not None else {}
-        return {**found, "allowed": self.allowed, **self.others, **features}
+        if self._episode is not None:
+            filled = min(int(self._episode.length[0]), len(self._episode.state))
+            found.update({f"steps/{name}": array[:filled] for name, array in self._episode._asdict().items()})
+            found.update({f"steps/{name}": getattr(self._episode, name) for name in ("length", "overflow")})
+        return {**found, "allowed": self.allowed, **self.others, **self.encoder.arrays()}
 
     def load_arrays(self, arrays: StateArrays) -> None:
         """Take the arrays of a file."""
-        if self._steps is not None:
-            copy_into("steps/length", arrays, self._steps.length)  # it says how many of the others are filled
+        if self._episode is not None:
+            copy_into("steps/length", arrays, self._episode.length)  # it says how many of the others are filled
         for name, target in {**self.arrays(), **self.tables}.items():
             copy_into(name, arrays, target)
         for state in np.flatnonzero(~self.allowed.all(axis=1)):
             self._allow(int(state), self.allowed[state].copy())
 
-    def remap_states(self, nearest: NDArray[np.int64] | None) -> None:
-        """Each cluster of a new fit takes the rows of the nearest old one."""
-        if nearest is not None:
-            for table in self.tables.values():
-                table[:] = table[nearest]
+
+class ControlMemory(NamedTuple):
+    """What a rule works on that learns action values.
+
+    Attributes:
+        q: action values, float64 [S, A].
+        alpha: step size, by training progress or by the visits of each state and action.
+        gamma: discount.
+        epsilon: probability of a random action, by training progress or by the visits of each state.
+        rng: the state of the exploration's generator, uint64 [4].
+    """
+
+    q: NDArray[np.float64]
+    alpha: Rate
+    gamma: float
+    epsilon: Rate
+    rng: NDArray[np.uint64]
+
+
+class ControlAgent(TableAgent):
+    """An agent that learns action values while it acts ε-greedily."""
+
+    alpha: StepSize = 0.1
+    gamma: Discount = 0.99
+    epsilon: Exploration = 0.1
+    initial_value: InitialValue = 0.0
+    features: FeaturesLike = None
+
+    def setup(self) -> None:
+        """Action values, and the memory of a rule that needs nothing else."""
+        super().setup()
+        self.q = self.table("q", self.initial_value)
+        self.exploration = self.rate("epsilon", by_state=True)
+        self.memory = ControlMemory(self.q, self.rate("alpha"), self.gamma, self.exploration, self.rng)

@@ -74,7 +74,8 @@ def load_from(path: Path, arguments: Namespace) -> Agent:
     Raises:
         UsageError: its environment is a class of the user's and was not typed again.
     """
-    from rlplay.agent.base import NoEnvironment, saving
+    from rlplay.agent.base import saving
+    from rlplay.environments.no_environment import NoEnvironment
     from rlplay.storage import checkpoint
 
     saved = checkpoint.read(path).manifest.get("env", {})

@@ -12,7 +12,7 @@ from rich.table import Table
 from rlplay import registry
 from rlplay.cli.common import console
 from rlplay.errors import unknown
-from rlplay.hyperparameters.rules import declared
+from rlplay.hyperparameters.fields import declared
 
 
 def run(arguments: Namespace) -> int:

@@ -21,7 +21,7 @@ from rlplay.compiled.table import TableEnv
 from rlplay.environments.episode import replays_exactly
 from rlplay.environments.make import EnvReference, make, reference, remake
 from rlplay.errors import UsageError, warn
-from rlplay.hyperparameters.rules import as_json, checked, declared
+from rlplay.hyperparameters.fields import as_json, checked, declared
 from rlplay.hyperparameters.settings import parse_pairs, read_zoo_file
 from rlplay.storage.files import locked
 from rlplay.training.callbacks import Callback, CheckpointCallback, EvalCallback, short_number

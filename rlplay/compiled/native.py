@@ -57,19 +57,19 @@ class World(NamedTuple):
 
 
 @compiled
-def _rooms(world: World) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _buffers(world: World) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     return world.obs, world.next_obs
 
 
 @in_place
-def _settle(world: World) -> None:
+def _advance(world: World) -> None:
     for i in range(world.obs.shape[0]):
         world.obs[i] = world.next_obs[i]
 
 
 @cache
 def vector_dynamics(native: NativeDynamics) -> Dynamics:
-    """The dynamics as the native loop takes them: observations lie in the rooms of a `World`."""
+    """The dynamics as the native loop takes them: observations lie in the buffers of a `World`."""
     native_reset, native_step, native_observe, continuous = native
     joined = as_these(native_reset, native_step, native_observe)
 
@@ -93,7 +93,7 @@ def vector_dynamics(native: NativeDynamics) -> Dynamics:
         return reward, terminated
 
     step = bounded_step if continuous else numbered_step
-    return Dynamics(reset, step, settle=_settle, numbered_actions=not continuous, rooms=_rooms)
+    return Dynamics(reset, step, advance_state=_advance, numbered_actions=not continuous, buffers=_buffers)
 
 
 @cache
@@ -271,20 +271,20 @@ class NativeEnv(gym.Env[Any, Any]):
             raise SpaceError(f"action {action!r} is not in {self.action_space}")
         return np.minimum(np.maximum(given, world.low, out=world.action), world.high, out=world.action)
 
-    def stand_in(self, state: NDArray[np.float64]) -> None:
-        """Stand in a state, for a picture of it."""
+    def set_state(self, state: NDArray[np.float64]) -> None:
+        """Take a state, for a picture of it."""
         self.world.state[:], self.elapsed = state, max(self.elapsed, 0)
 
     def observation(self) -> NDArray[np.float32]:
         """What the agent sees now."""
         return self.world.obs.copy()
 
-    def standing(self) -> dict[str, NDArray[Any]]:
+    def state_arrays(self) -> dict[str, NDArray[Any]]:
         """Where the episode stands, as arrays for a file."""
         return {"state": self.world.state, "elapsed": np.array([self.elapsed]), "rng": self.rng}
 
-    def stand(self, arrays: dict[str, NDArray[Any]]) -> NDArray[np.float32]:
-        """Stand there again; returns the observation."""
+    def restore(self, arrays: dict[str, NDArray[Any]]) -> NDArray[np.float32]:
+        """Go on from there; returns the observation."""
         self.world.state[:], self.rng[:], self.elapsed = arrays["state"], arrays["rng"], int(arrays["elapsed"][0])
         self.dynamics.observe(self.world.parameters, self.world.state, self.world.obs)
         self._over = False

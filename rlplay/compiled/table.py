@@ -348,16 +348,16 @@ class TableEnv(gym.Env[Any, Any]):
         truncated = 0 < self.max_episode_steps <= self.elapsed
         return self.observation(), reward, self._over, truncated, {}
 
-    def stand_in(self, state: int) -> None:
-        """Stand in a state, for a picture of it."""
+    def set_state(self, state: int) -> None:
+        """Take a state, for a picture of it."""
         self.state, self._over = int(state), False
 
-    def standing(self) -> dict[str, NDArray[Any]]:
+    def state_arrays(self) -> dict[str, NDArray[Any]]:
         """Where the episode stands, as arrays for a file."""
         return {"state": np.array([self.state, self.elapsed]), "rng": self.rng}
 
-    def stand(self, arrays: dict[str, NDArray[Any]]) -> Any:
-        """Stand there again; returns the observation."""
+    def restore(self, arrays: dict[str, NDArray[Any]]) -> Any:
+        """Go on from there; returns the observation."""
         self.state, self.elapsed = (int(value) for value in arrays["state"])
         self._over = False
         self.rng[:] = arrays["rng"]

@@ -4,13 +4,13 @@ The loop is a closure over the functions of both, so that everything is inlined;
 machine code on disk, one entry a pair. It runs in chunks: everything it carries lives in arrays, so chunks of any
 size, progress bars, checkpoints and resume cost nothing and change nothing.
 
-The stepwise driver (`rlplay.environments.interact` with `Agent.act` and `Agent.update`) calls the same functions in the same order.
+The stepwise driver (`rlplay.training.drivers`) calls the same functions in the same order.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 
 from rlplay.compiled.cache import compiled, in_place
 from rlplay.compiled.pcg64 import random_seed, reseed
-from rlplay.training.statistics import is_kept
 
 
 @in_place
@@ -28,7 +27,7 @@ def nothing(memory: Any) -> None:
 
 
 @dataclass(frozen=True)
-class Rule:
+class LearningRule:
     """A learning rule as compiled functions over an agent's memory (a tuple of arrays and scalars).
 
     Attributes:
@@ -53,57 +52,110 @@ def _number(parameters: Any, state: int) -> int:
 class Dynamics(NamedTuple):
     """An environment as compiled functions over its parameters.
 
-    What stands for a state is a number; or an observation, an array that lies in the parameters, then ``rooms`` says
-    where, and no function returns one: to return an array costs two atomic operations on its reference count.
+    A state is a number; or an observation, an array that lies in the parameters. Then ``buffers`` says where, and no
+    function returns one: to return an array costs two atomic operations on its reference count.
 
     Attributes:
-        reset: ``reset(parameters, rng) -> state``; with rooms it fills the first one.
-        step: ``step(parameters, state, action, rng) -> (next_state, reward, terminated)``; with rooms
+        reset: ``reset(parameters, rng) -> state``; with buffers it fills the first one.
+        step: ``step(parameters, state, action, rng) -> (next_state, reward, terminated)``; with buffers
             ``step(parameters, action, rng) -> (reward, terminated)``, which fills the second one.
-        stand: ``stand(parameters, number) -> state``, where a chunk goes on in the middle of an episode.
-        settle: ``settle(parameters, next_state) -> state``, at the end of a step; with rooms ``settle(parameters)``,
-            which takes the second one over into the first.
+        resume_state: ``resume_state(parameters, number) -> state``, where a chunk goes on in the middle of an episode.
+        advance_state: ``advance_state(parameters, next_state) -> state``, at the end of a step; with buffers
+            ``advance_state(parameters)``, which copies the second one into the first.
         numbered_actions: whether actions are numbers, which can be chosen a step ahead; else they are arrays.
-        rooms: ``rooms(parameters) -> (obs, next_obs)``, in place of ``stand``; None where states are numbers.
+        buffers: ``buffers(parameters) -> (obs, next_obs)``, in place of ``resume_state``; None for numbers.
     """
 
     reset: Callable[..., Any]
     step: Callable[..., tuple[Any, ...]]
-    stand: Callable[..., Any] = _number
-    settle: Callable[..., Any] = _number
+    resume_state: Callable[..., Any] = _number
+    advance_state: Callable[..., Any] = _number
     numbered_actions: bool = True
-    rooms: Callable[..., tuple[Any, Any]] | None = None
+    buffers: Callable[..., tuple[Any, Any]] | None = None
 
 
-# Places in the clock, an int64 array that the loop carries.
-TIMESTEP, EPISODES, STATE, LENGTH, SEED, NEXT_ACTION, LOGGED = range(7)
 LOG_ROWS = 16384
 
 
-@dataclass
-class EpisodeLog:
-    """Room for the episodes that end within a chunk; the chunk ends early when it is full."""
+class EpisodeLog(NamedTuple):
+    """The episodes that end within a chunk; the chunk ends early when it is full.
 
-    episode: NDArray[np.int64] = field(default_factory=lambda: np.zeros(LOG_ROWS, np.int64))
-    returns: NDArray[np.float64] = field(default_factory=lambda: np.zeros(LOG_ROWS))
-    length: NDArray[np.int64] = field(default_factory=lambda: np.zeros(LOG_ROWS, np.int64))
-    timestep: NDArray[np.int64] = field(default_factory=lambda: np.zeros(LOG_ROWS, np.int64))
+    Attributes:
+        episode: number of each, int64 [N].
+        returns: its undiscounted return, float64 [N].
+        length: its steps, int64 [N].
+        timestep: the one at which it ended, int64 [N].
+        count: how many there are, int64 [1].
+    """
 
-    def arrays(self) -> tuple[NDArray[Any], ...]:
-        """The columns as the loop takes them."""
-        return self.episode, self.returns, self.length, self.timestep
+    episode: NDArray[np.int64]
+    returns: NDArray[np.float64]
+    length: NDArray[np.int64]
+    timestep: NDArray[np.int64]
+    count: NDArray[np.int64]
+
+
+def new_episode_log() -> EpisodeLog:
+    """An empty log."""
+    whole = np.zeros((3, LOG_ROWS), np.int64)
+    return EpisodeLog(whole[0], np.zeros(LOG_ROWS), whole[1], whole[2], np.zeros(1, np.int64))
+
+
+@in_place
+def is_logged(episode: int) -> bool:
+    """Whether an episode is kept as a row: all of the first 10,000, then a tenth, then a hundredth, and so on.
+
+    At millions of episodes a second a row each would fill the disk; counts and sums stay exact.
+    """
+    stride = 1
+    while episode >= 10_000 * stride:
+        stride *= 10
+    return episode % stride == 0
+
+
+@in_place
+def log_episode(log: EpisodeLog, episode: int, episode_return: float, length: int, timestep: int) -> None:
+    """Add a row, where the episode is one that is kept."""
+    if is_logged(episode):
+        row = log.count[0]
+        log.episode[row], log.returns[row] = episode, episode_return
+        log.length[row], log.timestep[row] = length, timestep
+        log.count[0] = row + 1
+
+
+class RunState(NamedTuple):
+    """What the loop carries from chunk to chunk, an array [1] each.
+
+    Attributes:
+        timestep: steps of the run, int64.
+        episodes: episodes that have ended, int64.
+        state: of the environment: its number, or 0; -1 between two episodes, int64.
+        length: steps of the running episode, int64.
+        seed: of the running episode, int64.
+        next_action: chosen already, or -1, int64.
+        episode_return: of the running episode, float64.
+        total_return: of all that have ended, float64.
+    """
+
+    timestep: NDArray[np.int64]
+    episodes: NDArray[np.int64]
+    state: NDArray[np.int64]
+    length: NDArray[np.int64]
+    seed: NDArray[np.int64]
+    next_action: NDArray[np.int64]
+    episode_return: NDArray[np.float64]
+    total_return: NDArray[np.float64]
 
 
 @cache
-def training_loop(dynamics: Dynamics, rule: Rule) -> Callable[..., int]:
+def training_loop(dynamics: Dynamics, rule: LearningRule) -> Callable[..., int]:
     """The compiled loop of a rule in an environment.
 
-    The result is ``loop(parameters, env_rng, seeds, memory, clock, score, log, steps, time_limit, horizon)`` and
-    returns the number of steps done. ``clock`` holds the places above, ``score`` the return of the running episode
-    and the sum of all finished ones.
+    The result is ``loop(parameters, env_rng, seeds, memory, run, log, steps, time_limit, horizon)`` and returns the
+    number of steps done; ``run`` is a `RunState`.
     """
-    env_reset, env_step, env_stand, env_settle, numbered_actions, rooms = dynamics
-    in_rooms = rooms is not None  # known when compiled, as numbered_actions is: only one branch is ever there
+    env_reset, env_step, resume_state, advance_state, numbered_actions, buffers = dynamics
+    in_buffers = buffers is not None  # known when compiled, as numbered_actions is: only one branch is ever there
     act, learn, begin, on_policy = rule.act, rule.learn, rule.begin, rule.on_policy
 
     @compiled
@@ -112,27 +164,25 @@ def training_loop(dynamics: Dynamics, rule: Rule) -> Callable[..., int]:
         env_rng: NDArray[np.uint64],
         seeds: NDArray[np.uint64],
         memory: Any,
-        clock: NDArray[np.int64],
-        score: NDArray[np.float64],
-        log: Any,
+        run: RunState,
+        log: EpisodeLog,
         steps: int,
         time_limit: int,
         horizon: float,
     ) -> int:
-        log_episode, log_return, log_length, log_timestep = log
-        t, episodes, length, next_action = clock[0], clock[1], clock[3], clock[5]
-        episode_return, total_return = score[0], score[1]
-        running = clock[2] >= 0
-        if in_rooms:
-            s, s_next = rooms(parameters)  # type: ignore[misc]
+        t, episodes, length, next_action = run.timestep[0], run.episodes[0], run.length[0], run.next_action[0]
+        episode_return, total_return = run.episode_return[0], run.total_return[0]
+        running = run.state[0] >= 0
+        if in_buffers:
+            s, s_next = buffers(parameters)  # type: ignore[misc]
         else:
-            s = env_stand(parameters, clock[2])
-        done, logged = 0, 0
-        while done < steps and logged < log_episode.shape[0]:
+            s = resume_state(parameters, run.state[0])
+        done, most = 0, log.episode.shape[0]
+        while done < steps and log.count[0] < most:
             if not running:
-                clock[4] = random_seed(seeds)
-                reseed(env_rng, clock[4])
-                if in_rooms:
+                run.seed[0] = random_seed(seeds)
+                reseed(env_rng, run.seed[0])
+                if in_buffers:
                     env_reset(parameters, env_rng)
                 else:
                     s = env_reset(parameters, env_rng)
@@ -142,7 +192,7 @@ def training_loop(dynamics: Dynamics, rule: Rule) -> Callable[..., int]:
                 a = next_action if next_action >= 0 else act(memory, s, progress)
             else:
                 a = act(memory, s, progress)
-            if in_rooms:
+            if in_buffers:
                 r, terminated = env_step(parameters, a, env_rng)
             else:
                 s_next, r, terminated = env_step(parameters, s, a, env_rng)
@@ -152,23 +202,20 @@ def training_loop(dynamics: Dynamics, rule: Rule) -> Callable[..., int]:
                 next_action = act(memory, s_next, progress) if on_policy and not terminated else -1
             learn(memory, s, a, r, s_next, next_action, terminated, truncated, progress)
             done, t, episode_return = done + 1, t + 1, episode_return + r
-            if in_rooms:
-                env_settle(parameters)
+            if in_buffers:
+                advance_state(parameters)
             else:
-                s = env_settle(parameters, s_next)
+                s = advance_state(parameters, s_next)
             if terminated or truncated:
-                if is_kept(episodes):
-                    log_episode[logged], log_return[logged] = episodes, episode_return
-                    log_length[logged], log_timestep[logged] = length, t
-                    logged += 1
+                log_episode(log, episodes, episode_return, length, t)
                 episodes, total_return, running, next_action = episodes + 1, total_return + episode_return, False, -1
                 begin(memory)
-        clock[0], clock[1], clock[3], clock[5], clock[6] = t, episodes, length, next_action, logged
-        if in_rooms:
-            clock[2] = 0 if running else -1
+        run.timestep[0], run.episodes[0], run.length[0], run.next_action[0] = t, episodes, length, next_action
+        if in_buffers:
+            run.state[0] = 0 if running else -1
         else:
-            clock[2] = s if running else -1
-        score[0], score[1] = episode_return, total_return
+            run.state[0] = s if running else -1
+        run.episode_return[0], run.total_return[0] = episode_return, total_return
         return done
 
     return loop

@@ -1,7 +1,7 @@
 """The native loop over several environments at once, for agents that choose for all of them and then learn.
 
-As in `rlplay.compiled.training_loop` everything is inlined into one function, it runs in chunks, and all that it carries lies
-in arrays: row i of each belongs to environment i.
+As in `rlplay.compiled.training_loop` everything is inlined into one function, it runs in chunks, and all that it
+carries lies in arrays: row i of each belongs to environment i.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from rlplay.compiled.cache import as_these, compiled
 from rlplay.compiled.native import NativeDynamics
 from rlplay.compiled.pcg64 import random_seed, reseed
-from rlplay.training.statistics import is_kept
+from rlplay.compiled.training_loop import EpisodeLog, log_episode
 
 
 class VectorState(NamedTuple):
@@ -63,6 +63,20 @@ class StepBuffer(NamedTuple):
     truncated: NDArray[np.bool_]
 
 
+class VectorRun(NamedTuple):
+    """What the loop carries from chunk to chunk, an array [1] each.
+
+    Attributes:
+        timestep: steps of the run in all environments together, int64.
+        episodes: episodes that have ended, int64.
+        total_return: the sum of their returns, float64.
+    """
+
+    timestep: NDArray[np.int64]
+    episodes: NDArray[np.int64]
+    total_return: NDArray[np.float64]
+
+
 def new_step_buffer(n: int, obs_size: int) -> StepBuffer:
     """Room for a step of N environments."""
     return StepBuffer(
@@ -72,11 +86,12 @@ def new_step_buffer(n: int, obs_size: int) -> StepBuffer:
 
 
 @cache
-def vector_training_loop(native: NativeDynamics, choose: Callable[..., None], finish: Callable[..., bool]) -> Callable[..., int]:
-    """The compiled loop: ``loop(envs, step_buffer, memory, clock, total, log, rounds, limit, horizon)`` -> rounds done.
+def vector_training_loop(
+    native: NativeDynamics, choose: Callable[..., None], finish: Callable[..., bool]
+) -> Callable[..., int]:
+    """The compiled loop: ``loop(envs, step_buffer, memory, run, log, rounds, limit, horizon)`` -> rounds done.
 
     ``choose(memory)`` writes ``memory.actions`` [N, A]; ``finish(memory, step_buffer, progress)`` learns from the step.
-    ``clock`` are timesteps, episodes, and rows of the log; ``total`` is the sum of all finished returns.
     """
     native_reset, native_step, native_observe, continuous = native
     joined = as_these(native_reset, native_step, native_observe)
@@ -113,29 +128,24 @@ def vector_training_loop(native: NativeDynamics, choose: Callable[..., None], fi
 
     @compiled
     def loop(
-        envs: VectorState, step_buffer: StepBuffer, memory: Any, clock: NDArray[np.int64], total: NDArray[np.float64], log: Any,
-        rounds: int, limit: int, horizon: float,
+        envs: VectorState, step_buffer: StepBuffer, memory: Any, run: VectorRun, log: EpisodeLog, rounds: int,
+        limit: int, horizon: float,
     ) -> int:  # fmt: skip
-        log_episode, log_return, log_length, log_timestep = log
-        n, logged, done = step_buffer.obs.shape[0], 0, 0
-        while done < rounds and logged + n <= log_episode.shape[0]:
+        n, done, most = step_buffer.obs.shape[0], 0, log.episode.shape[0]
+        while done < rounds and log.count[0] + n <= most:
             choose(memory)
             for i in range(n):
                 if step(envs, step_buffer, memory.actions, i, limit):
                     for j in range(step_buffer.obs.shape[1]):
                         step_buffer.final[i, j] = step_buffer.obs[i, j]
-                    if is_kept(clock[1]):
-                        log_episode[logged], log_return[logged] = clock[1], envs.score[i]
-                        log_length[logged], log_timestep[logged] = envs.length[i], clock[0] + i + 1
-                        logged += 1
-                    clock[1] += 1
-                    total[0] += envs.score[i]
+                    log_episode(log, run.episodes[0], envs.score[i], envs.length[i], run.timestep[0] + i + 1)
+                    run.episodes[0] += 1
+                    run.total_return[0] += envs.score[i]
                     begin(envs, step_buffer, i)
-            clock[0] += n
+            run.timestep[0] += n
             done += 1
-            if not finish(memory, step_buffer, clock[0] / horizon):
+            if not finish(memory, step_buffer, run.timestep[0] / horizon):
                 break
-        clock[2] = logged
         return done
 
     return loop

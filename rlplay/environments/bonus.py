@@ -23,13 +23,14 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from rlplay.agent.saving import copy_into
 from rlplay.approximation.estimators import pack, parse, seeded, unpack
-from rlplay.approximation.feature_map import OPTIONS, BoundFeatures, FeatureMap, as_feature_map
+from rlplay.approximation.feature_encoder import new_encoder
+from rlplay.approximation.feature_map import OPTIONS, FeatureMap, as_feature_map
 from rlplay.errors import HyperparameterError, UsageError, unknown
 from rlplay.seeding import generator
 from rlplay.spaces.finite import FiniteSpace, is_finite
 from rlplay.spaces.observations import VectorView
+from rlplay.storage.checkpoint import copy_into
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -83,45 +84,34 @@ class CountBonus(Bonus):
     def bind(self, env: gym.Env[Any, Any], seed: int) -> None:
         """Make room for the environment's observations and actions."""
         super().bind(env, seed)
-        self.features: BoundFeatures | None = None
-        self.numbers = FiniteSpace(env.observation_space) if is_finite(env.observation_space) else None
-        if self.numbers is None:
-            plan = as_feature_map(self.model if self.model is not None else "tile-coding:10,n_tilings=1")
-            assert plan is not None
-            self.features = plan.bound(env.observation_space, "bonus", seed, "index")
-        size = self.numbers.n if self.numbers is not None else self.features.size  # type: ignore[union-attr]
-        self.visits = np.zeros(size)
+        space = env.observation_space
+        plan = None if is_finite(space) else as_feature_map(self.model or "tile-coding:10,n_tilings=1")
+        self.encoder = new_encoder("index", space, plan, "bonus", seed)
+        self.visits = np.zeros(self.encoder.size)
 
     def of(self, obs: Any, action: Any, next_obs: Any) -> float:
         """The bonus of a step; learns from it."""
-        if self.features is not None:
-            self.features.remember(next_obs)
-            if self.features.due():
-                nearest = self.features.fit()
-                if nearest is not None:
-                    self.visits[:] = self.visits[nearest]
-            if not self.features.ready:
-                return 0.0
-            cell = self.features.index(next_obs)
-        else:
-            assert self.numbers is not None
-            cell = self.numbers.index(next_obs)
+        if self.encoder.remember(next_obs):
+            nearest = self.encoder.fit()
+            if nearest is not None:
+                self.visits[:] = self.visits[nearest]
+        if not self.encoder.ready:
+            return 0.0
+        cell = self.encoder.encode(next_obs)
         self.visits[cell] += 1.0
         return float(self.visits[cell] ** -0.5)
 
     def arrays(self) -> Arrays:
         """What was learned, as arrays."""
-        return {"visits": self.visits, **(self.features.arrays() if self.features is not None else {})}
+        return {"visits": self.visits, **self.encoder.arrays()}
 
     def models(self) -> dict[str, Any]:
         """What was learned, as fitted estimators."""
-        features = self.features
-        return {"features": features.estimator} if features is not None and features.ready else {}
+        return self.encoder.models()
 
     def restore(self, models: dict[str, Any]) -> None:
         """Take fitted estimators."""
-        if self.features is not None and "features" in models:
-            self.features.set_estimator(models["features"])
+        self.encoder.restore(models)
 
 
 class _Learned(Bonus):
@@ -156,12 +146,12 @@ class _Learned(Bonus):
         if self.actions is not None:
             shown = np.zeros(self.actions.n)
             shown[self.actions.index(action)] = 1.0
-        return np.concatenate([self.view.row(obs), shown])
+        return np.concatenate([self.view.vector(obs), shown])
 
     def of(self, obs: Any, action: Any, next_obs: Any) -> float:
         """The bonus of a step; learns from it."""
         place = int(self.moments[0]) % self.train_freq
-        self.inputs[place], self.outcomes[place] = self._input(obs, action), self.view.row(next_obs)
+        self.inputs[place], self.outcomes[place] = self._input(obs, action), self.view.vector(next_obs)
         found = self._novelty(self.inputs[place], self.outcomes[place]) if self.fitted else 0.0
         self.moments[0] += 1.0
         if self.fitted:

@@ -13,7 +13,10 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from rlplay.approximation.feature_map import BoundFeatures, as_feature_map
+from rlplay.approximation.encoder import Encoder
+from rlplay.approximation.feature_encoder import new_encoder
+from rlplay.approximation.feature_map import as_feature_map
+from rlplay.environments.make import make
 from rlplay.errors import UsageError
 
 
@@ -31,8 +34,6 @@ def random_play(
     Returns:
         The observations from which steps were taken, [N, ...], and their discounted returns, [N].
     """
-    from rlplay.environments.make import make
-
     env = make(env)
     env.action_space.seed(seed)
     observations, returns, rewards = [], np.zeros(steps), []
@@ -52,16 +53,16 @@ def random_play(
     return np.stack(observations), returns
 
 
-def _bound(features: Any, env: Any, space: gym.Space[Any], seed: int) -> BoundFeatures:
+def _encoder(features: Any, env: Any, space: gym.Space[Any], seed: int) -> Encoder:
     plan = as_feature_map(features)
     if plan is None:
         raise UsageError("features=None: there is nothing to map", "Give features='k-means:64', or any transformer")
-    bound = plan.bound(space, "FeatureObservation", seed, "vector")
-    if not bound.ready:
-        for obs in random_play(env, bound.warm_up, seed=seed)[0]:
-            bound.remember(obs)
-        bound.fit()
-    return bound
+    encoder = new_encoder("vector", space, plan, "FeatureObservation", seed)
+    if not encoder.ready:
+        for obs in random_play(env, encoder.steps_to_fit(), seed=seed)[0]:
+            encoder.remember(obs)
+        encoder.fit()
+    return encoder
 
 
 def _space(size: int) -> gym.spaces.Box:
@@ -73,18 +74,18 @@ class FeatureObservation(gym.ObservationWrapper[Any, Any, Any]):
 
     Args:
         env: any environment with observations that are vectors or finite.
-        features: as in the agents: an estimator, a `rlplay.approximation.feature_map.FeatureMap`, or text; clusterers are one-hot.
+        features: as in the agents: an estimator, a `rlplay.FeatureMap`, or text; clusterers are one-hot.
         seed: of the random play, and of what the estimator draws.
     """
 
     def __init__(self, env: gym.Env[Any, Any], features: Any, *, seed: int = 0) -> None:
         super().__init__(env)
-        self.features = _bound(features, env, env.observation_space, seed)
+        self.features = _encoder(features, env, env.observation_space, seed)
         self.observation_space = _space(self.features.size)
 
     def observation(self, observation: Any) -> NDArray[np.float32]:
         """The features of an observation."""
-        return self.features.vector(observation)
+        return self.features.encode(observation)
 
 
 class FeatureVectorObservation(gym.vector.VectorWrapper):
@@ -107,14 +108,14 @@ class FeatureVectorObservation(gym.vector.VectorWrapper):
         if sample_env is None:
             spec = getattr(env, "spec", None)
             sample_env = spec.id if spec is not None else None
-        self.features = _bound(features, sample_env, env.single_observation_space, seed)
+        self.features = _encoder(features, sample_env, env.single_observation_space, seed)
         self.single_observation_space = _space(self.features.size)
         self.observation_space = gym.vector.utils.batch_space(self.single_observation_space, env.num_envs)
 
     def reset(self, *, seed: Any = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Begin episodes everywhere."""
         obs, info = self.env.reset(seed=seed, options=options)
-        return self.features.vectors(obs), info
+        return self.features.encode_batch(obs), info
 
     def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
         """One step of all environments."""
@@ -122,8 +123,8 @@ class FeatureVectorObservation(gym.vector.VectorWrapper):
         for key in ("final_obs", "final_observation"):
             if key in info:
                 final = info[key]
-                mapped = [None if one is None else self.features.vector(one) for one in final]
+                mapped = [None if one is None else self.features.encode(one) for one in final]
                 column = np.empty(len(mapped), object)
                 column[:] = mapped
                 info = {**info, key: column}
-        return self.features.vectors(obs), rewards, terminated, truncated, info
+        return self.features.encode_batch(obs), rewards, terminated, truncated, info

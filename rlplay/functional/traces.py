@@ -5,7 +5,7 @@ are touched, so a step costs the same in a table of any size.
 
 Source: Sutton & Barto 2e, chapter 12; replacing traces: Singh & Sutton 1996; dutch traces: van Seijen & Sutton 2014.
 
-Deviation: a trace below `SMALLEST` is forgotten.
+Deviation: a trace below `SMALLEST_TRACE` is forgotten.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from rlplay.compiled.cache import in_place
 
-SMALLEST = 1e-8
+SMALLEST_TRACE = 1e-8
 ACCUMULATING, REPLACING, DUTCH = 0, 1, 2
-KINDS = {"accumulating": ACCUMULATING, "replacing": REPLACING, "dutch": DUTCH}
+TRACE_KINDS = {"accumulating": ACCUMULATING, "replacing": REPLACING, "dutch": DUTCH}
 
 
 class Traces(NamedTuple):
@@ -44,7 +44,7 @@ def new_traces(size: int) -> Traces:
 
 
 @in_place
-def mark(traces: Traces, i: int, kind: int, alpha: float) -> None:
+def mark_trace(traces: Traces, i: int, kind: int, alpha: float) -> None:
     """The new trace of a visited entry: z + 1 (accumulating), 1 (replacing), or z + 1 - αz (dutch).
 
     The dutch trace is equation (12.11) for a table, where the old z has fallen by γλ already.
@@ -66,7 +66,7 @@ def learn_and_decay(table: NDArray[np.float64], traces: Traces, change: float, d
         i = traces.entry[k]
         table[i] += change * traces.strength[k]
         traces.strength[k] *= decay
-        if traces.strength[k] < 1e-8:  # SMALLEST: the last one takes its place
+        if traces.strength[k] < 1e-8:  # SMALLEST_TRACE: the last one takes its place
             traces.length[0] -= 1
             last = traces.length[0]
             traces.place[i] = -1
@@ -78,7 +78,7 @@ def learn_and_decay(table: NDArray[np.float64], traces: Traces, change: float, d
 
 
 @in_place
-def update(
+def td_lambda_update(
     table: NDArray[np.float64], i: int, target: float, traces: Traces, kind: int, alpha: float, decay: float
 ) -> float:
     """The step of TD(λ) and Sarsa(λ), boxes on pages 293 and 305, for a flat table [N]; returns the TD error δ.
@@ -86,13 +86,13 @@ def update(
     δ = target - w(i);  mark i;  w ← w + α δ z for all entries;  z ← decay z, with decay = γ λ.
     """
     td_error = target - table[i]
-    mark(traces, i, kind, alpha)
+    mark_trace(traces, i, kind, alpha)
     learn_and_decay(table, traces, alpha * td_error, decay)
     return td_error
 
 
 @in_place
-def update_true_online(
+def true_online_update(
     table: NDArray[np.float64], i: int, target: float, old: float, traces: Traces, alpha: float, decay: float
 ) -> float:
     """The step of true online TD(λ) and Sarsa(λ), boxes on pages 300 and 307, for a flat table [N]; returns δ.
@@ -101,14 +101,14 @@ def update_true_online(
     """
     value = table[i]
     td_error = target - value
-    mark(traces, i, 2, alpha)
+    mark_trace(traces, i, 2, alpha)
     learn_and_decay(table, traces, alpha * (td_error + value - old), decay)
     table[i] -= alpha * (value - old)
     return td_error
 
 
 @in_place
-def clear(traces: Traces) -> None:
+def clear_traces(traces: Traces) -> None:
     """Forget all traces."""
     for k in range(traces.length[0]):
         traces.place[traces.entry[k]] = -1

@@ -130,19 +130,19 @@ class VectorView:
             )
         self._plain = isinstance(space, spaces.Box) and space.dtype == np.float32 and len(space.shape) == 1
 
-    def row(self, obs: Any) -> NDArray[np.float32]:
+    def vector(self, obs: Any) -> NDArray[np.float32]:
         """One observation as it comes out of the environment, float32 [D]."""
         if self._plain:
             return obs
         if self._parts:
-            return np.concatenate([part.row(obs[key]) for key, part in self._parts])
+            return np.concatenate([part.vector(obs[key]) for key, part in self._parts])
         if self._numbering is None:
             return np.asarray(obs, np.float32).ravel() * self._scale
         out = np.zeros(self.size, np.float32)
         out[self._numbering.index(obs)] = 1.0
         return out
 
-    def rows(self, observations: Any) -> NDArray[np.float32]:
+    def vectors(self, observations: Any) -> NDArray[np.float32]:
         """One observation or a batch of them, float32 [B, D].
 
         Raises:
@@ -150,7 +150,7 @@ class VectorView:
         """
         batch, _ = batch_of(self.space, observations, self.owner)
         return (
-            np.stack([self.row(obs) for obs in batch])
+            np.stack([self.vector(obs) for obs in batch])
             if self._numbering is not None or self._parts
             else np.asarray(batch, np.float32).reshape(-1, self.size) * self._scale
         )

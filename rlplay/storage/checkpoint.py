@@ -242,3 +242,15 @@ def _digest_of_all(file: IO[bytes]) -> str:
         sha.update(block)
         rest -= len(block)
     return sha.hexdigest()
+
+
+def copy_into(name: str, arrays: dict[str, NDArray[Any]], target: NDArray[Any]) -> None:
+    """Copy a named array of a file into its place; a CheckpointError where it is missing or of another kind."""
+    found = arrays.get(name)
+    if found is None:
+        raise CheckpointError(f"the file lacks the array {name}")
+    if found.shape != target.shape or found.dtype != target.dtype:
+        raise CheckpointError(
+            f"{name} is {found.dtype} of shape {found.shape} in the file, {target.dtype} of {target.shape} in the agent"
+        )
+    target[...] = found

@@ -28,11 +28,13 @@ from typing import Any
 import numpy as np
 
 from rlplay import registry
-from rlplay.agent.base import Agent, NoEnvironment, saving
+from rlplay.agent.base import Agent, saving
 from rlplay.environments.checker import Finding, examine_env
 from rlplay.environments.make import make
+from rlplay.environments.no_environment import NoEnvironment
 from rlplay.errors import HyperparameterError, RlplayError
-from rlplay.hyperparameters.rules import Range, Sizes, declared
+from rlplay.hyperparameters.domains import Range, Sizes
+from rlplay.hyperparameters.fields import declared
 from rlplay.training.evaluation import evaluate
 
 Check = Callable[..., None]

@@ -7,23 +7,38 @@ selects the stepwise driver.
 
 from __future__ import annotations
 
+import io
 import sys
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from rlplay.errors import CheckpointError, UsageError, warn
+from rlplay.storage.files import write_atomically
+from rlplay.training.evaluation import Evaluation, evaluate
+from rlplay.training.learner import Learner
 from rlplay.training.statistics import FinishedEpisode
 
-if TYPE_CHECKING:
-    from rlplay.agent.base import Agent
-    from rlplay.training.evaluation import Evaluation
-    from rlplay.training.run import Run
-
 NEVER = 2**62  # a timestep that no run reaches
+
+
+class RunClock(Protocol):
+    """What callbacks know of the running training.
+
+    Attributes:
+        target: the timestep at which it ends.
+        first_timestep: the one at which it began.
+    """
+
+    target: int
+    first_timestep: int
+
+    @property
+    def steps_per_second(self) -> float:
+        """Timesteps of this run over the seconds spent learning."""
 
 
 class Callback:
@@ -36,8 +51,8 @@ class Callback:
     """
 
     every_step = False
-    agent: Agent
-    run: Run
+    agent: Learner
+    run: RunClock
 
     def next_due(self, timestep: int) -> int:
         """The next timestep at which `on_step` must be called; chunks end there."""
@@ -60,7 +75,7 @@ class Callback:
 
 
 class _Function(Callback):
-    def __init__(self, function: Callable[[Agent], Any]) -> None:
+    def __init__(self, function: Callable[[Learner], Any]) -> None:
         self._function = function
 
     def on_step(self) -> bool | None:
@@ -86,7 +101,7 @@ class _Every:
     def __init__(self, freq: int) -> None:
         self.freq, self._reached = freq, 0
 
-    def begin(self, agent: Agent) -> None:
+    def begin(self, agent: Learner) -> None:
         """Start after the last multiple that a resumed run had reached."""
         self._reached = agent.num_timesteps // self.freq - (agent.busy and agent.num_timesteps % self.freq == 0)
 
@@ -146,8 +161,6 @@ class EvalCallback(Callback):
         self._schedule.begin(self.agent)
         path = self.log_path / "evaluations.npz" if self.log_path else None
         if path and path.is_file() and self.agent.num_timesteps:
-            from rlplay.training.evaluation import Evaluation
-
             with np.load(path, allow_pickle=False) as saved:
                 rows = zip(saved["timesteps"], saved["results"], saved["ep_lengths"], strict=True)
                 past = [(int(t), Evaluation(r, n)) for t, r, n in rows if t <= self.agent.num_timesteps]
@@ -160,8 +173,6 @@ class EvalCallback(Callback):
         now = self.agent.num_timesteps
         if self.agent.busy or not self._schedule.reached(now):
             return True
-        from rlplay.training.evaluation import evaluate
-
         result = evaluate(self.agent, self.eval_env, self.n_eval_episodes, deterministic=self.deterministic)
         self.timesteps.append(now)
         self.evaluations.append(result)
@@ -174,10 +185,6 @@ class EvalCallback(Callback):
         return self.stop_at is None or result.mean < self.stop_at
 
     def _log(self) -> None:
-        import io
-
-        from rlplay.storage.files import write_atomically
-
         assert self.log_path
         buffer = io.BytesIO()
         np.savez(
@@ -298,7 +305,7 @@ class ProgressBar(Callback):
         self._progress.stop()
 
 
-def save_or_warn(agent: Agent, path: Path) -> None:
+def save_or_warn(agent: Learner, path: Path) -> None:
     """Save, or keep the old file and warn: a full disk must not end the training, nor hide why it ended."""
     ending = sys.exc_info()[1] is not None
     try:

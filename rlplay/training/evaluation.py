@@ -9,7 +9,6 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from rlplay.agent.base import Agent
 from rlplay.compiled.native import NativeEnv
 from rlplay.compiled.pcg64 import random_seed
 from rlplay.compiled.table import TABLE_DYNAMICS, TableEnv
@@ -19,6 +18,7 @@ from rlplay.environments.make import EnvLike, make, reference, remake
 from rlplay.environments.vector.native import NativeVectorEnv
 from rlplay.errors import UsageError, warn
 from rlplay.seeding import stream
+from rlplay.training.learner import Learner
 from rlplay.training.statistics import bootstrap_interval
 
 _SIDE_BY_SIDE = 256  # episodes that are played at once
@@ -53,7 +53,7 @@ class Evaluation:
 
 
 def evaluate(
-    agent: Agent,
+    agent: Learner,
     env: EnvLike | None = None,
     n_eval_episodes: int = 10,
     *,
@@ -85,8 +85,8 @@ def evaluate(
         returns, lengths = np.zeros(n_eval_episodes), np.zeros(n_eval_episodes, np.int64)
         play = evaluation_loop(TABLE_DYNAMICS)
         play(own.table.arrays, policy, own.rng, seeds, limit or max_steps, returns, lengths)
-    elif deterministic and isinstance(own, NativeEnv) and not agent.numbered and type(agent).stand is Agent.stand:
-        returns, lengths = _play_rows(agent, own, seeds, n_eval_episodes, limit or max_steps)
+    elif deterministic and isinstance(own, NativeEnv) and agent.encoder.kind != "index" and not agent.follows_position:
+        returns, lengths = _play_side_by_side(agent, own, seeds, n_eval_episodes, limit or max_steps)
     else:
         returns, lengths = _play(agent, own, seeds, n_eval_episodes, deterministic, limit or max_steps)
     if own is not env:
@@ -96,30 +96,30 @@ def evaluate(
     return Evaluation(returns, lengths)
 
 
-def _fixed_policy(agent: Agent, env: gym.Env[Any, Any]) -> NDArray[np.int64] | None:
+def _fixed_policy(agent: Learner, env: gym.Env[Any, Any]) -> NDArray[np.int64] | None:
     """The agent's best action in each state, for a native environment whose observations are the states; or None."""
     if not (isinstance(env, TableEnv) and env.observations.plain and env.actions.plain):
         return None
-    if type(agent).stand is not Agent.stand:  # it plans anew at each step
+    if agent.follows_position:  # it plans anew at each step
         return None
     actions, state = agent.predict(np.arange(env.observations.n), deterministic=True)
     return np.asarray(actions, dtype=np.int64) if state is None else None
 
 
-def _play_rows(
-    agent: Agent, env: NativeEnv, seeds: NDArray[np.uint64], episodes: int, limit: int
+def _play_side_by_side(
+    agent: Learner, env: NativeEnv, seeds: NDArray[np.uint64], episodes: int, limit: int
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Play all episodes side by side, one call of the agent a step: the very episodes that `_play` plays."""
     given = [random_seed(seeds) for _ in range(episodes)]
     returns, lengths = np.zeros(episodes), np.zeros(episodes, np.int64)
     for first in range(0, episodes, _SIDE_BY_SIDE):
         part = slice(first, first + _SIDE_BY_SIDE)
-        rows = NativeVectorEnv(env, len(given[part]), max_episode_steps=limit, autoreset_mode="same-step")
-        obs, _ = rows.reset(seed=given[part])
-        running = np.ones(rows.num_envs, bool)
+        envs = NativeVectorEnv(env, len(given[part]), max_episode_steps=limit, autoreset_mode="same-step")
+        obs, _ = envs.reset(seed=given[part])
+        running = np.ones(envs.num_envs, bool)
         while running.any():
             actions, _ = agent.predict(obs, deterministic=True)
-            obs, rewards, terminated, truncated, _ = rows.step(actions)
+            obs, rewards, terminated, truncated, _ = envs.step(actions)
             returns[part] += np.where(running, rewards, 0.0)
             lengths[part] += running
             running &= ~(terminated | truncated)
@@ -127,7 +127,7 @@ def _play_rows(
 
 
 def _play(
-    agent: Agent, env: gym.Env[Any, Any], seeds: NDArray[np.uint64], episodes: int, deterministic: bool, limit: int
+    agent: Learner, env: gym.Env[Any, Any], seeds: NDArray[np.uint64], episodes: int, deterministic: bool, limit: int
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Play step by step: returns and lengths of the episodes."""
     state: Any = None
@@ -135,7 +135,7 @@ def _play(
 
     def act(obs: Any) -> Any:
         nonlocal state
-        agent.stand(position)
+        agent.observe_position(position)
         action, state = agent.predict(obs, state, starts, deterministic)
         starts[0] = False
         return action
@@ -153,7 +153,7 @@ def _play(
     return np.array(returns), np.array(lengths)
 
 
-def _own_env(agent: Agent) -> gym.Env[Any, Any]:
+def _own_env(agent: Learner) -> gym.Env[Any, Any]:
     """The agent's environment made anew, so that playing in it does not move the running episode."""
     ref = reference(agent.env)
     if not ref.id:

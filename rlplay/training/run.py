@@ -12,43 +12,20 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from rlplay.approximation.encodings import Active
-from rlplay.approximation.native_features import INDEXED_DYNAMICS, Indexed, NativeFeatures, feature_dynamics
 from rlplay.compiled.cache import compile_report
-from rlplay.compiled.native import NativeEnv
-from rlplay.compiled.pcg64 import random_seed
-from rlplay.compiled.table import TABLE_DYNAMICS, TableEnv
-from rlplay.compiled.training_loop import (
-    EPISODES,
-    LENGTH,
-    LOGGED,
-    NEXT_ACTION,
-    SEED,
-    STATE,
-    TIMESTEP,
-    Dynamics,
-    training_loop,
-)
-from rlplay.environments.interact import interact
-from rlplay.environments.make import reference
-from rlplay.errors import EnvironmentFault, UsageError
+from rlplay.errors import UsageError
 from rlplay.training.callbacks import NEVER, Callback, ProgressBar, as_callbacks
-from rlplay.training.statistics import FinishedEpisode
-from rlplay.transition import Transition
-
-if TYPE_CHECKING:
-    from rlplay.agent.base import Agent, Engine
+from rlplay.training.learner import Engine, Learner
 
 _ROWS_A_RUN = 100  # log rows of a run by default
 
 
 def train(
-    agent: Agent,
+    agent: Learner,
     total_timesteps: int,
     callback: Any = None,
     *,
@@ -58,7 +35,7 @@ def train(
     engine: Engine = "auto",
     schedule_timesteps: int | None = None,
 ) -> None:
-    """Train an agent; see `rlplay.agent.base.Agent.learn`."""
+    """Train an agent; see `rlplay.Agent.learn`."""
     total = 0 if total_timesteps == 0 and agent.busy else _positive("total_timesteps", total_timesteps)
     if log_interval is not None:
         log_interval = _positive("log_interval", log_interval)
@@ -77,7 +54,7 @@ def train(
     Run(agent, agent.num_timesteps + total, callbacks, chosen, log_interval).go()
 
 
-def choose_engine(agent: Agent, engine: Engine, callbacks: list[Callback]) -> Engine:
+def choose_engine(agent: Learner, engine: Engine, callbacks: list[Callback]) -> Engine:
     """The driver that runs: what was asked for, or the faster one that can.
 
     Raises:
@@ -93,25 +70,11 @@ def choose_engine(agent: Agent, engine: Engine, callbacks: list[Callback]) -> En
     return "python" if why_not or engine == "python" else "compiled"
 
 
-def why_not_compiled(agent: Agent) -> str:
-    """Why a rule cannot run in the native loop; empty where it can."""
-    if agent.rule is None:
-        return f"{type(agent).__name__} has no compiled rule"
-    if not isinstance(agent.env, TableEnv | NativeEnv):
-        name = reference(agent.env).id or "an environment given as an instance"
-        return f"{name} has no compiled dynamics (give an id whose environment has a native twin or a transition table)"
-    if agent.features is not None and not agent.features.compiles:
-        return f"{type(agent.features.estimator).__name__} has no compiled row function"
-    if isinstance(agent.env, TableEnv) and agent.features is not None:
-        return f"{reference(agent.env).id} has numbered states and {type(agent).__name__} takes vectors"
-    return ""
-
-
 class Run:
     """One call of learn: the chunks, the clock and the callbacks."""
 
     def __init__(
-        self, agent: Agent, target: int, callbacks: list[Callback], engine: Engine, log_interval: int | None
+        self, agent: Learner, target: int, callbacks: list[Callback], engine: Engine, log_interval: int | None
     ) -> None:
         self.agent, self.target, self.callbacks, self.engine = agent, target, callbacks, engine
         self.first_timestep = agent.num_timesteps
@@ -190,81 +153,6 @@ class Run:
         if self._log_episodes is not None:
             return self.agent.statistics.episodes + self._log_episodes
         return (self.agent.num_timesteps // self._log_steps + 1) * self._log_steps
-
-
-def learn_stepwise(agent: Agent) -> Iterator[tuple[Transition, float]]:
-    """The stepwise driver: Transitions from `interact`, each handed to the agent's rule; yields it and its TD error."""
-    position = agent.position
-    for transition in interact(agent.env, agent.act, lambda: random_seed(agent.seeds), position):
-        td_error = agent.update(transition)
-        if transition.terminated or transition.truncated:
-            agent.statistics.finish(position.episode_return, position.length, agent.num_timesteps)
-        yield transition, td_error
-
-
-def advance_stepwise(agent: Agent, timesteps: int) -> int:
-    """A number of steps of the stepwise driver."""
-    return sum(1 for _ in islice(learn_stepwise(agent), timesteps))
-
-
-def _native_world(agent: Agent) -> tuple[Dynamics, Any]:
-    """The environment of an agent as the native loop takes it, behind its feature map where it has one."""
-    env, features = agent.env, agent.features
-    if isinstance(env, TableEnv):
-        if agent.numbered:
-            return TABLE_DYNAMICS, env.table.arrays
-        here, there = (Active(np.zeros(1, np.int64), np.ones(1)) for _ in range(2))
-        return INDEXED_DYNAMICS, Indexed(env.table.arrays, np.array([max(env.state, 0), 0]), here, there)
-    assert isinstance(env, NativeEnv)
-    assert features is not None
-    assert features.row is not None
-    rooms = (None, None) if agent.numbered else (features.new_active(), features.new_active())
-    mapped = NativeFeatures(
-        env.world, features.codes, features.samples, features.counts, features.shift, features.scale,
-        np.zeros(features.view.size), *rooms,
-    )  # fmt: skip
-    return feature_dynamics(env.dynamics, features.row, agent.numbered), mapped
-
-
-def advance_compiled(agent: Agent, timesteps: int) -> int:
-    """The compiled driver: the same steps in one native call."""
-    env, rule, position, log = agent.env, agent.rule, agent.position, agent.episode_log
-    assert isinstance(env, TableEnv | NativeEnv)
-    assert rule is not None
-    statistics = agent.statistics
-    state = -1 if position.obs is None else env.state if isinstance(env, TableEnv) else 0
-    clock = np.array(
-        [agent.num_timesteps, statistics.episodes, state, position.length, position.seed, agent._next_action, 0]
-    )
-    score = np.array([position.episode_return, statistics.total_return])
-    dynamics, parameters = _native_world(agent)
-    done = training_loop(dynamics, rule)(
-        parameters, env.rng, agent.seeds, agent.memory, clock, score, log.arrays(),
-        timesteps, env.max_episode_steps, float(max(agent.horizon, 1)),
-    )  # fmt: skip
-    agent.num_timesteps, agent._next_action = int(clock[TIMESTEP]), int(clock[NEXT_ACTION])
-    statistics.episodes, statistics.total_return = int(clock[EPISODES]), float(score[1])
-    for row in range(int(clock[LOGGED])):
-        statistics.keep(
-            FinishedEpisode(
-                int(log.episode[row]), float(log.returns[row]), int(log.length[row]), int(log.timestep[row])
-            )
-        )
-    if isinstance(env, NativeEnv) and not (np.isfinite(score).all() and np.isfinite(env.world.obs).all()):
-        raise EnvironmentFault(
-            f"{reference(env)} gave numbers that are not finite within the {done:,} steps before timestep "
-            f"{agent.num_timesteps:,}: observation {env.world.obs}, return {score[0]:g}",
-            "Everything saved before is unharmed; engine='python' finds the step",
-        )
-    running = int(clock[STATE]) >= 0
-    env.elapsed = int(clock[LENGTH])
-    if isinstance(env, TableEnv):
-        env.state = int(clock[STATE]) if agent.numbered or not running else int(parameters.state[0])
-    position.seed, position.length, position.episode_return = int(clock[SEED]), int(clock[LENGTH]), float(score[0])
-    if timesteps:
-        position.obs = env.observation() if running else None
-        position.actions = None
-    return int(done)
 
 
 @contextmanager

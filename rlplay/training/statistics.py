@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rlplay.compiled.cache import in_place
+from rlplay.compiled.training_loop import EpisodeLog, is_logged
 
 
 class FinishedEpisode(NamedTuple):
@@ -18,18 +18,6 @@ class FinishedEpisode(NamedTuple):
     episode_return: float
     length: int
     timestep: int
-
-
-@in_place
-def is_kept(episode: int) -> bool:
-    """Whether an episode is kept as a row: all of the first 10,000, then a tenth, then a hundredth, and so on.
-
-    At millions of episodes a second a row each would fill the disk; counts and sums stay exact.
-    """
-    stride = 1
-    while episode >= 10_000 * stride:
-        stride *= 10
-    return episode % stride == 0
 
 
 class EpisodeStatistics:
@@ -49,13 +37,23 @@ class EpisodeStatistics:
 
     def finish(self, episode_return: float, length: int, timestep: int) -> None:
         """Count one finished episode (the stepwise driver)."""
-        if is_kept(self.episodes):
+        if is_logged(self.episodes):
             self.keep(FinishedEpisode(self.episodes, episode_return, length, timestep))
         self.episodes += 1
         self.total_return += episode_return
 
+    def take_log(self, log: EpisodeLog) -> None:
+        """Remember the rows of a log and empty it (the compiled driver counts by itself)."""
+        for row in range(int(log.count[0])):
+            self.keep(
+                FinishedEpisode(
+                    int(log.episode[row]), float(log.returns[row]), int(log.length[row]), int(log.timestep[row])
+                )
+            )
+        log.count[0] = 0
+
     def keep(self, row: FinishedEpisode) -> None:
-        """Remember one kept row (the compiled driver counts by itself)."""
+        """Remember one kept row."""
         self.recent.append(row)
         self._new.append(row)
 

@@ -15,15 +15,16 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from rlplay.agent.base import Agent, NoEnvironment, saving
+from rlplay.agent.base import Agent, saving
 from rlplay.compiled.pcg64 import random_seed
 from rlplay.environments.episode import Episode, EpisodeDigest
 from rlplay.environments.interact import ObservationCheck, Position, begin_episode, interact
 from rlplay.environments.make import reference
+from rlplay.environments.no_environment import NoEnvironment
 from rlplay.errors import EnvironmentFault, SpaceError, UsageError
 from rlplay.seeding import stream
 from rlplay.spaces.finite import is_finite
-from rlplay.training.run import learn_stepwise
+from rlplay.training.drivers import learn_stepwise
 from rlplay.transition import Transition
 from rlplay.viewer.choices import choices
 from rlplay.viewer.maps import action_names
@@ -183,7 +184,7 @@ class Session:
     def _act(self, obs: Any) -> Any:
         if self.mode == "play" or self.agent is None:
             return self.pending
-        self.agent.stand(self.position)
+        self.agent.observe_position(self.position)
         action, _ = self.agent.predict(obs, deterministic=self.deterministic)
         return action
 

@@ -79,7 +79,7 @@ class Unseeded(gym.Env):
 
 def test_what_it_cannot_plan_is_named(monkeypatch):
     agent = MCTS("CartPole-v1", simulations=5, seed=0)
-    with pytest.raises(UsageError, match="agent.stand"):
+    with pytest.raises(UsageError, match="agent.observe_position"):
         agent.predict(np.zeros(4, np.float32))
     with pytest.raises(UsageError, match="has no id to make one from"):
         MCTS(Unseeded(), seed=0).learn(1)

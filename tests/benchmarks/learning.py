@@ -142,7 +142,7 @@ def adapter() -> None:
 
 def _fresh(agent: QLearning, obs: object) -> object:
     """Choose anew each time; a chosen action is otherwise kept until it is taken."""
-    agent._next_action = -1
+    agent.next_action = -1
     return agent.act(obs)
 
 

@@ -84,7 +84,7 @@ def test_a_hundred_thousand_random_transitions(env_id):
             action = int(rng.integers(native.action_space.n))
         else:
             action = rng.uniform(native.action_space.low, native.action_space.high).astype(np.float32)
-        native.stand({"state": np.append(state, np.ones(native.state_size - size)), "elapsed": [0], "rng": native.rng})
+        native.restore({"state": np.append(state, np.ones(native.state_size - size)), "elapsed": [0], "rng": native.rng})
         theirs, mine = own.step(action), native.step(action)
         after = np.asarray(own.state, np.float64)
         gap = np.abs(native.world.state[:size] - after) / np.maximum(np.abs(after), 1e-3)

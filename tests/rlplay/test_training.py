@@ -303,12 +303,12 @@ def test_code_of_two_processes_is_told_apart_in_a_third(tmp_path):
 TYPED = """
 from agents.q_learning import QLearning, learn
 from rlplay.compiled.cache import compiled, compile_report
-from rlplay.compiled.training_loop import Rule
+from rlplay.compiled.training_loop import LearningRule
 @compiled
 def act(memory, s, progress):
     return {action}
 class Typed(QLearning):
-    rule = Rule(act, learn)
+    rule = LearningRule(act, learn)
 agent = Typed("CliffWalking-v1", seed=0).learn(50)
 print(int((agent.q[36] != 0).argmax()))
 """

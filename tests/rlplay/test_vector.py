@@ -360,9 +360,9 @@ def test_native_rows_stand_where_they_stood():
     actions = [one.action_space.sample() for _ in range(80)]
     for action in actions[:40]:
         one.step(action)
-    saved = {name: array.copy() for name, array in one.standing().items()}
+    saved = {name: array.copy() for name, array in one.state_arrays().items()}
     after = [one.step(action) for action in actions[40:]]
-    other.stand(saved)
+    other.restore(saved)
     for step, action in zip(after, actions[40:], strict=True):
         again = other.step(action)
         assert all(np.array_equal(a, b) for a, b in zip(step[:4], again[:4], strict=True))

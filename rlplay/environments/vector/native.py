@@ -238,18 +238,18 @@ class NativeVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
             return None
         pictures = []
         for state in self.state:
-            self.env.stand_in(state)
+            self.env.set_state(state)
             pictures.append(self.env.render())
         return tuple(pictures)
 
-    def standing(self) -> dict[str, NDArray[Any]]:
+    def state_arrays(self) -> dict[str, NDArray[Any]]:
         """Where all episodes stand, as arrays for a file."""
         names = ("state", "rng", "elapsed", "over")
         return {name: getattr(self, name) for name in names} | {"obs": self._obs}
 
-    def stand(self, arrays: dict[str, NDArray[Any]]) -> Any:
+    def restore(self, arrays: dict[str, NDArray[Any]]) -> Any:
         """Stand there again; returns the observations."""
-        for name, array in self.standing().items():
+        for name, array in self.state_arrays().items():
             array[...] = arrays[name]
         self._begun = True
         return self._seen(self._obs.copy())

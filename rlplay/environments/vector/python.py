@@ -12,7 +12,7 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from rlplay.environments.vector.common import autoreset, check_number, check_seeds, take_mask
-from rlplay.environments.vector.sequential import SharedBuffers, SequentialEnvs, Maker
+from rlplay.environments.vector.sequential import Maker, SequentialEnvs, SharedBuffers
 from rlplay.errors import EnvironmentFault, SpaceError, UsageError
 
 

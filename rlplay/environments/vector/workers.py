@@ -32,7 +32,7 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
-from rlplay.environments.vector.sequential import SharedBuffers, SequentialEnvs, Maker
+from rlplay.environments.vector.sequential import Maker, SequentialEnvs, SharedBuffers
 from rlplay.errors import EnvironmentFault, SpaceError
 
 _START = "from rlplay.environments.vector.workers import work; work()"

@@ -1,22 +1,19 @@
-"""Hyperparameters: declared once, in the signature of an agent; checked, shown and parsed from there.
+"""Domains: the values that a hyperparameter may take, what it means, and how a value is checked.
 
-An agent writes ``def __init__(self, env, *, alpha: StepSize = 0.1, gamma: Discount = 0.99, seed=None)``; the
-annotation carries the range and the meaning, and serves the check at construction, ``rlplay show`` and the
-command line's ``-params alpha:0.5``.
+Each domain has a ``meaning`` for help texts, a text that says which values it takes, and ``check``, which returns the
+value in its plain type or raises a HyperparameterError that names owner, value, domain and the way out.
 """
 
 from __future__ import annotations
 
-import inspect
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, get_args, get_origin
+from typing import Any
 
 import numpy as np
 
-from rlplay.errors import CheckpointError, HyperparameterError, UsageError, unknown
-from rlplay.functional.schedules import ScheduleLike, falls_with_visits, tabulate, visit_power
+from rlplay.errors import HyperparameterError, UsageError
+from rlplay.functional.schedules import falls_with_visits, tabulate, visit_power
 
 
 @dataclass(frozen=True)
@@ -136,27 +133,27 @@ class Settings:
 
 @dataclass(frozen=True)
 class Either:
-    """A hyperparameter that takes one of a few values or what another rule takes; with ``pairs`` also [n, unit]."""
+    """A hyperparameter that takes one of a few values or what another domain takes; with ``pairs`` also [n, unit]."""
 
     values: tuple[Any, ...]
-    rule: Range | Settings
+    domain: Range | Settings
     pairs: tuple[str, ...] = ()
 
     @property
     def meaning(self) -> str:
-        """The meaning of the other rule."""
-        return self.rule.meaning
+        """The meaning of the other domain."""
+        return self.domain.meaning
 
     def __str__(self) -> str:
-        return " | ".join([*map(str, self.values), str(self.rule), *(f"[n, {unit}]" for unit in self.pairs)])
+        return " | ".join([*map(str, self.values), str(self.domain), *(f"[n, {unit}]" for unit in self.pairs)])
 
     def check(self, owner: str, name: str, value: Any) -> Any:
         """The value in its plain type, or a HyperparameterError."""
         if any(value is one or (isinstance(value, str) and value == one) for one in self.values):
             return value
         if self.pairs and isinstance(value, list | tuple) and len(value) == 2 and value[1] in self.pairs:
-            return [self.rule.check(owner, name, value[0]), value[1]]
-        return self.rule.check(owner, name, value)
+            return [self.domain.check(owner, name, value[0]), value[1]]
+        return self.domain.check(owner, name, value)
 
 
 @dataclass(frozen=True)
@@ -227,7 +224,7 @@ class Teacher:
 
 @dataclass(frozen=True)
 class Policy:
-    """A hyperparameter that is a policy: a name, one action for each state, or probabilities; see `rlplay.agent.policies`."""
+    """A hyperparameter that is a policy: a name, one action for each state, or probabilities."""
 
     meaning: str
     optional: bool = False
@@ -271,80 +268,7 @@ class Module:
         raise HyperparameterError(f"{owner}: {name}={value!r} is not one of {self}")
 
 
-Rule = Range | Choice | Sizes | Settings | Either | Features | Regressor | Policy | Module | Teacher
-
-LearningRate = Annotated[
-    ScheduleLike,
-    Range("learning rate of the optimiser", 0, 10, open_low=True, schedule=True,
-          remedy="3e-4 to 1e-2 is usual; lin_1e-3 falls to 0"),
-]  # fmt: skip
-FeaturesLike = Annotated[Any, Features("an unsupervised model between the observation and the agent")]
-StepSize = Annotated[
-    ScheduleLike,
-    Range("step size α: how far a value moves towards its target", 0, 1, open_low=True, schedule=True, visits=True,
-          remedy="Small steps average noise, 1 overwrites: 0.1 is a good start; 1/n averages all visits"),
-]  # fmt: skip
-LinearStep = Annotated[
-    ScheduleLike,
-    Range("step size α of each weight; α times the active features is how much of an error is mended", 0, 1,
-          open_low=True, schedule=True, remedy="0.5 / (active features) is a good start: 0.0625 for 8 tilings"),
-]  # fmt: skip
-Intercept = Annotated[bool, Choice("one more feature that is always 1", (True, False))]
-Discount = Annotated[
-    float, Range("discount γ of future rewards, a step", 0, 1, remedy="0.99 looks about 100 steps ahead")
-]
-Exploration = Annotated[
-    ScheduleLike,
-    Range("exploration ε: probability of a random action", 0, 1, schedule=True, visits=True,
-          remedy="0.1 explores in every tenth step; lin_1_0.05 goes from 1 to 0.05; 1/n falls with visits"),
-]  # fmt: skip
-InitialValue = Annotated[float, Range("value of every action at the start; above the truth it drives exploration")]
-TraceDecay = Annotated[
-    float, Range("trace decay λ: 0 looks one step ahead, 1 to the end", 0, 1, remedy="0.9 is a good start")
-]
-PlanningSteps = Annotated[
-    int, Range("planning steps after each real step", 0, 100_000, integer=True, remedy="5 to 50 is usual")
-]
-PolicyLike = Annotated[Any, Policy("the policy that is followed, not learned")]
-InPlace = Annotated[bool, Choice("use new values within the same sweep (True, faster)", (True, False))]
-AverageReward = Annotated[bool, Choice("no discount: the reward a step in the long run", (True, False))]
-Accuracy = Annotated[
-    float, Range("stop when no value changes by more than θ in a sweep", 0, remedy="1e-9 is exact for people")
-]
-
-
-@dataclass(frozen=True)
-class Hyperparameter:
-    """One hyperparameter of an agent, as declared in its signature."""
-
-    name: str
-    default: Any
-    rule: Rule
-
-
-def declared(agent_class: type) -> dict[str, Hyperparameter]:
-    """The hyperparameters of an agent class by name, in the order of its signature."""
-    found = {}
-    for name, parameter in inspect.signature(agent_class, eval_str=True).parameters.items():
-        if get_origin(parameter.annotation) is Annotated:
-            for rule in get_args(parameter.annotation)[1:]:
-                if isinstance(rule, Rule):
-                    found[name] = Hyperparameter(name, parameter.default, rule)
-    return found
-
-
-def checked(agent_class: type, values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values in plain types, each inside its range.
-
-    Raises:
-        HyperparameterError: a value outside its range, or of the wrong type.
-        UnknownNameError: a name that the agent does not have.
-    """
-    rules = declared(agent_class)
-    for name in values:
-        if name not in rules:
-            raise unknown(f"hyperparameter of {agent_class.__name__}", name, rules)
-    return {name: rules[name].rule.check(agent_class.__name__, name, value) for name, value in values.items()}
+Domain = Range | Choice | Sizes | Settings | Either | Features | Regressor | Policy | Module | Teacher
 
 
 def _is_plain(value: Any) -> bool:
@@ -353,39 +277,6 @@ def _is_plain(value: Any) -> bool:
     if isinstance(value, list | tuple):
         return all(_is_plain(one) for one in value)
     return value is None or isinstance(value, bool | int | str) or (isinstance(value, float) and math.isfinite(value))
-
-
-def as_json(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Checked hyperparameters as JSON values: models by their descriptions.
-
-    Raises:
-        CheckpointError: a function, which a file cannot hold.
-    """
-    found = {}
-    for name, value in values.items():
-        if hasattr(value, "describe"):
-            found[name] = value.describe()
-        elif hasattr(value, "learn"):  # a teacher is an agent of its own, with a file of its own
-            found[name] = None
-        elif isinstance(value, list) and value and hasattr(value[0], "as_json"):
-            found[name] = [one.as_json() for one in value]
-        elif hasattr(value, "fit"):
-            from rlplay.approximation.estimators import describe
-
-            found[name] = describe(value)
-        elif hasattr(value, "parameters") and callable(value):
-            raise CheckpointError(
-                f"hyperparameter {name} is a {type(value).__name__}, whose code a file cannot hold",
-                "Agents with network='numpy' or 'torch' can be saved; of yours, save the module's state_dict",
-            )
-        elif callable(value):
-            raise CheckpointError(
-                f"hyperparameter {name}={value!r} is a function, which a file cannot hold",
-                "Give the schedule by name (lin_1_0.05, exp_1_0.05) or as a list of values",
-            )
-        else:
-            found[name] = value
-    return found
 
 
 def _short(number: float) -> str:

@@ -1,0 +1,27 @@
+"""What stands in the place of an environment that a loaded agent does not have."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium as gym
+
+from rlplay.errors import EnvironmentFault
+
+
+class NoEnvironment(gym.Env[Any, Any]):
+    """Stands where a loaded agent has no environment: it has spaces and cannot be stepped."""
+
+    def __init__(self, observation_space: gym.Space[Any], action_space: gym.Space[Any], wanted: str) -> None:
+        self.observation_space, self.action_space, self.wanted = observation_space, action_space, wanted
+
+    def reset(self, **_: Any) -> Any:
+        """Say that there is nothing to reset."""
+        raise EnvironmentFault(
+            f"this agent was loaded without its environment ({self.wanted or 'which had no id'})",
+            "Give it with load(path, env=...) or set_env(...)",
+        )
+
+    def step(self, action: Any) -> Any:
+        """Say that there is nothing to step."""
+        return self.reset()
