@@ -24,66 +24,60 @@ networks together is cut to ``max_grad_norm``.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rlplay.agent.on_policy import (  # fmt: skip
-    Activated,
-    Device,
+from rlplay.extend import (
+    Choice,
+    Discount,
     EntropyWeight,
-    Lambda,
-    MaxNorm,
+    GaeLambda,
+    Head,
+    Kernel,
+    LearningRate,
+    MaxGradNorm,
     NEnvs,
-    Normalise,
     OnPolicyAgent,
-    PolicyKwargs,
-    Sized,
-    Steps,
+    OnPolicyMemory,
+    Range,
+    Rollout,
+    RolloutSteps,
+    Schedule,
     ValueWeight,
-    WhoseNetwork,
+    descent,
+    explained_variance,
+    in_place,
+    scheduled,
+    standardise,
 )
-from rlplay.compiled.cache import in_place
-from rlplay.environments.make import EnvLike
-from rlplay.functional.distributions import Head
-from rlplay.functional.on_policy_step import (  # fmt: skip
-    ENTROPY,
-    ENTROPY_LOSS,
-    EXPLAINED,
-    LOSS,
-    NORM,
-    POLICY_LOSS,
-    RATE,
-    UPDATES,
-    VALUE,
-    VALUE_LOSS,
-    WHITEN,
-    Memory,
-    descend,
-)
-from rlplay.functional.rollout import Rollout, explained_variance, standardise
-from rlplay.functional.schedules import scheduled
-from rlplay.hyperparameters.domains import Choice, Range
-from rlplay.hyperparameters.types import Discount, FeaturesLike, LearningRate
-from rlplay.networks import Kernel
 
 Array = NDArray[np.float64]
 
 
+class Settings(NamedTuple):
+    """The hyperparameters that the update reads; schedules as tables."""
+
+    learning_rate: Schedule
+    ent_coef: float
+    vf_coef: float
+    normalize_advantage: bool
+
+
 @in_place
-def value_gradient(values: Any, returns: Array, weight: float, grad: Any) -> float:
-    """∂L/∂v̂ = 2 c_v (v̂ - G) / M into ``grad`` [M, 1]; returns the mean of (v̂ - G)²."""
+def value_gradient(values: Any, returns: Array, weight: float, gradient: Any) -> float:
+    """∂L/∂v̂ = 2 c_v (v̂ - G) / M into ``gradient`` [M, 1]; returns the mean of (v̂ - G)²."""
     loss, n = 0.0, returns.shape[0]
     for i in range(n):
         gap = values[i, 0] - returns[i]
         loss += gap * gap / n
-        grad[i, 0] = 2.0 * weight * gap / n
+        gradient[i, 0] = 2.0 * weight * gap / n
     return loss
 
 
 @in_place
-def weighted(log_probs: Array, advantages: Array) -> float:
+def policy_loss(log_probs: Array, advantages: Array) -> float:
     """The loss without entropy, - 1/M Σ A log π."""
     total, n = 0.0, log_probs.shape[0]
     for i in range(n):
@@ -91,38 +85,42 @@ def weighted(log_probs: Array, advantages: Array) -> float:
     return total
 
 
-def make_update(kernel: Kernel, head: Head, compile: Callable[..., Any]) -> Callable[..., None]:
-    """The update over networks and a policy head: compiled, or with ``compile=plain`` as Python."""
-    forward, backward, descent = kernel.forward, kernel.backward, descend(kernel, compile)
-    head_log_probs, head_gradient = head.log_probs, head.gradient
+def make_update(kernel: Kernel, head: Head, decorator: Callable[..., Any]) -> Callable[..., None]:
+    """The update over networks and a policy head: compiled, or with ``decorator=plain`` as Python."""
+    forward, backward, descend = kernel.forward, kernel.backward, descent(kernel, decorator)
+    log_probs_of, policy_gradient = head.log_probs, head.gradient
 
-    @compile
-    def update(memory: Memory, rollout: Rollout, progress: float) -> None:
+    @decorator
+    def update(memory: OnPolicyMemory, rollout: Rollout, progress: float) -> None:
         """One step over a rollout."""
-        policy, value, spread, settings = memory.policy, memory.value, memory.spread, memory.settings
+        policy, value, spread = memory.policy, memory.value, memory.spread
+        given, metrics = memory.settings, memory.metrics
         rows, advantages = rollout.rewards.shape[0], rollout.advantages
-        rate, told = scheduled(memory.schedules[0], progress), np.empty((2, rows))
-        grad, to_value = np.empty((rows, memory.room[1].shape[1]), np.float32), np.empty((rows, 1), np.float32)
-        if settings[WHITEN] > 0.0:
+        learning_rate = scheduled(given.learning_rate, progress)
+        log_probs, entropies = np.empty(rows), np.empty(rows)
+        output_gradient = np.empty((rows, memory.output_gradient.shape[1]), np.float32)
+        gradient = np.empty((rows, 1), np.float32)
+        if given.normalize_advantage:
             standardise(advantages)
 
         outputs = forward(policy, rollout.obs)
         if rollout.masks.shape[0] > 0:
             outputs += rollout.masks
-        head_log_probs(outputs, spread, rollout.actions, grad, told[0], told[1])
-        head_gradient(outputs, spread, rollout.actions, advantages, settings[ENTROPY], grad, memory.spread_gradient)
-        backward(policy, rollout.obs, grad, False)
+        log_probs_of(outputs, spread, rollout.actions, output_gradient, log_probs, entropies)
+        policy_gradient(
+            outputs, spread, rollout.actions, advantages, given.ent_coef, output_gradient, memory.spread_gradient
+        )
+        backward(policy, rollout.obs, output_gradient, False)
 
-        squares = value_gradient(forward(value, rollout.obs), rollout.returns, settings[VALUE], to_value)
-        backward(value, rollout.obs, to_value, False)
+        squares = value_gradient(forward(value, rollout.obs), rollout.returns, given.vf_coef, gradient)
+        backward(value, rollout.obs, gradient, False)
 
-        metrics, entropy = memory.metrics, told[1].mean()
-        metrics[NORM], metrics[RATE] = descent(memory, rate), rate
-        metrics[POLICY_LOSS], metrics[ENTROPY_LOSS] = weighted(told[0], advantages), -entropy
-        metrics[VALUE_LOSS] = squares
-        metrics[LOSS] = metrics[POLICY_LOSS] - settings[ENTROPY] * entropy + settings[VALUE] * squares
-        metrics[EXPLAINED] = explained_variance(rollout.values, rollout.returns)
-        metrics[UPDATES] += 1.0
+        metrics.grad_norm[0], metrics.learning_rate[0] = descend(memory, learning_rate), learning_rate
+        loss, entropy = policy_loss(log_probs, advantages), entropies.mean()
+        metrics.policy_gradient_loss[0], metrics.entropy_loss[0], metrics.value_loss[0] = loss, -entropy, squares
+        metrics.loss[0] = loss - given.ent_coef * entropy + given.vf_coef * squares
+        metrics.explained_variance[0] = explained_variance(rollout.values, rollout.returns)
+        metrics.n_updates[0] += 1.0
 
     return update
 
@@ -140,49 +138,29 @@ class A2C(OnPolicyAgent):
 
     id = "a2c"
     make_update = staticmethod(make_update)
+    settings = Settings
 
-    def __init__(
-        self,
-        env: EnvLike,
-        *,
-        learning_rate: LearningRate = 7e-4,
-        n_steps: Steps = 5,
-        gamma: Discount = 0.99,
-        gae_lambda: Lambda = 1.0,
-        ent_coef: EntropyWeight = 0.0,
-        vf_coef: ValueWeight = 0.5,
-        max_grad_norm: MaxNorm = 0.5,
-        rms_prop_eps: Annotated[float, Range("ε of RMSProp", 0, 1, open_low=True)] = 1e-5,
-        use_rms_prop: Annotated[bool, Choice("RMSProp in place of Adam", (True, False))] = True,
-        normalize_advantage: Annotated[
-            bool, Choice("divide advantages by their deviation in the rollout", (True, False))
-        ] = False,
-        n_envs: NEnvs = 1,
-        normalize: Normalise = False,
-        net_arch: Sized = (64, 64),
-        activation: Activated = "tanh",
-        policy: Annotated[
-            str, Choice("as RL Zoo's files have it: the networks follow the observations",
-                        ("auto", "MlpPolicy", "CnnPolicy", "MultiInputPolicy"))
-        ] = "auto",
-        policy_kwargs: PolicyKwargs = None,
-        network: WhoseNetwork = "numpy",
-        device: Device = "auto",
-        features: FeaturesLike = None,
-        seed: int | None = None,
-    ) -> None:  # fmt: skip
-        super().__init__(
-            env, seed=seed, learning_rate=learning_rate, n_steps=n_steps, gamma=gamma, gae_lambda=gae_lambda,
-            ent_coef=ent_coef, vf_coef=vf_coef, max_grad_norm=max_grad_norm, rms_prop_eps=rms_prop_eps,
-            use_rms_prop=use_rms_prop, normalize_advantage=normalize_advantage, n_envs=n_envs, normalize=normalize,
-            net_arch=net_arch, activation=activation, policy=policy, policy_kwargs=policy_kwargs, network=network,
-            device=device, features=features,
-        )  # fmt: skip
+    learning_rate: LearningRate = 7e-4
+    n_steps: RolloutSteps = 5
+    gamma: Discount = 0.99
+    gae_lambda: GaeLambda = 1.0
+    ent_coef: EntropyWeight = 0.0
+    vf_coef: ValueWeight = 0.5
+    max_grad_norm: MaxGradNorm = 0.5
+    rms_prop_eps: Annotated[float, Range("ε of RMSProp", 0, 1, open_low=True)] = 1e-5
+    use_rms_prop: Annotated[bool, Choice("RMSProp in place of Adam", (True, False))] = True
+    normalize_advantage: Annotated[
+        bool, Choice("divide advantages by their deviation in the rollout", (True, False))
+    ] = False
+    n_envs: NEnvs = 1
+    policy: Annotated[
+        str, Choice("as RL Zoo's files have it: the networks follow the observations",
+                    ("auto", "MlpPolicy", "CnnPolicy", "MultiInputPolicy"))
+    ] = "auto"  # fmt: skip
 
     def optimiser(self) -> tuple[str, dict[str, float]]:
         """RMSProp, or Adam."""
-        given = self.hyperparameters
-        return ("rmsprop", {"eps": given["rms_prop_eps"]}) if given["use_rms_prop"] else ("adam", {"eps": 1e-5})
+        return ("rmsprop", {"eps": self.rms_prop_eps}) if self.use_rms_prop else super().optimiser()
 
 
 __all__ = ["A2C", "make_update"]

@@ -37,7 +37,15 @@ from rlplay.environments.make import EnvLike
 from rlplay.functional.schedules import scheduled
 from rlplay.functional.traces import clear
 from rlplay.hyperparameters.domains import Either, Policy
-from rlplay.hyperparameters.types import Discount, FeaturesLike, InitialValue, Intercept, LinearStep, PolicyLike, TraceDecay
+from rlplay.hyperparameters.types import (
+    Discount,
+    FeaturesLike,
+    InitialValue,
+    Intercept,
+    LinearStep,
+    PolicyLike,
+    TraceDecay,
+)
 
 
 @in_place

@@ -28,79 +28,70 @@ Deviations from the paper: advantages are normalised in each minibatch, the grad
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Annotated, Any
+from collections.abc import Callable
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rlplay.agent.on_policy import (  # fmt: skip
-    Activated,
-    Device,
+from rlplay.extend import (
+    Choice,
+    Discount,
+    Either,
     EntropyWeight,
-    Lambda,
-    MaxNorm,
+    GaeLambda,
+    Head,
+    HyperparameterError,
+    Kernel,
+    LearningRate,
+    MaxGradNorm,
     NEnvs,
-    Normalise,
     OnPolicyAgent,
-    PolicyKwargs,
-    Sized,
-    Steps,
+    OnPolicyMemory,
+    Range,
+    Rollout,
+    RolloutSteps,
+    Schedule,
+    ScheduleLike,
     ValueWeight,
-    WhoseNetwork,
+    descent,
+    explained_variance,
+    gather,
+    in_place,
+    new_minibatch,
+    scheduled,
+    shuffle,
+    standardise,
 )
-from rlplay.compiled.cache import in_place
-from rlplay.compiled.pcg64 import random
-from rlplay.environments.make import EnvLike
-from rlplay.errors import HyperparameterError
-from rlplay.functional.distributions import Head
-from rlplay.functional.on_policy_step import (  # fmt: skip
-    CLIP_FRACTION,
-    ENTROPY,
-    ENTROPY_LOSS,
-    EXPLAINED,
-    KL,
-    LOSS,
-    NORM,
-    OWN,
-    POLICY_LOSS,
-    RATE,
-    UPDATES,
-    VALUE,
-    VALUE_LOSS,
-    WHITEN,
-    Memory,
-    descend,
-)
-from rlplay.functional.rollout import Rollout, explained_variance, standardise
-from rlplay.functional.schedules import ScheduleLike, scheduled, tabulate
-from rlplay.hyperparameters.domains import Choice, Either, Range
-from rlplay.hyperparameters.types import Discount, FeaturesLike, LearningRate
-from rlplay.networks import Kernel
 
-EPOCHS, BATCH, TARGET_KL = range(OWN, OWN + 3)
 Array = NDArray[np.float64]
 
 
-@in_place
-def shuffle(order: NDArray[np.int64], rng: NDArray[np.uint64]) -> None:
-    """A random order of the rows, in place (Fisher and Yates)."""
-    for i in range(order.shape[0] - 1, 0, -1):
-        j = int(random(rng) * (i + 1))
-        order[i], order[j] = order[j], order[i]
+class Settings(NamedTuple):
+    """The hyperparameters that the update reads; schedules as tables, None as 0."""
+
+    learning_rate: Schedule
+    n_epochs: int
+    batch_size: int
+    clip_range: Schedule
+    clip_range_vf: Schedule
+    normalize_advantage: bool
+    ent_coef: float
+    vf_coef: float
+    target_kl: float
 
 
 @in_place
 def surrogate(
-    log_probs: Array, old: Array, advantages: Array, clip: float, weights: Array
+    log_probs: Array, old_log_probs: Array, advantages: Array, clip: float, weights: Array
 ) -> tuple[float, float, float]:
     """The weights w of the head of this file, [B]; returns -mean of the minimum, the divergence, the share clipped.
 
     The divergence from the old policy is estimated by (r - 1) - log r (Schulman 2020).
     """
-    loss, divergence, clipped, n = 0.0, 0.0, 0.0, old.shape[0]
+    loss, divergence, clipped, n = 0.0, 0.0, 0.0, log_probs.shape[0]
     for i in range(n):
-        log_ratio = log_probs[i] - old[i]
+        log_ratio = log_probs[i] - old_log_probs[i]
         ratio = math.exp(log_ratio)
         free, held = ratio * advantages[i], min(max(ratio, 1.0 - clip), 1.0 + clip) * advantages[i]
         weights[i] = free if free <= held else 0.0
@@ -111,87 +102,85 @@ def surrogate(
 
 
 @in_place
-def value_gradient(values: Any, old: Array, returns: Array, weight: float, clip: float, grad: Any) -> float:
-    """∂L/∂v̂ = 2 c_v (v̂ - G) / B into ``grad`` [B, 1]; where values left the old ones by more than ``clip``, 0.
+def value_gradient(values: Any, old_values: Array, returns: Array, weight: float, clip: float, gradient: Any) -> float:
+    """∂L/∂v̂ = 2 c_v (v̂ - G) / B into ``gradient`` [B, 1]; where values left the old ones by more than ``clip``, 0.
 
     Returns the mean of (v̂ - G)², with v̂ held within the clip (none where it is 0).
     """
-    loss, n = 0.0, old.shape[0]
+    loss, n = 0.0, old_values.shape[0]
     for i in range(n):
         value, free = float(values[i, 0]), True
-        if clip > 0.0 and abs(value - old[i]) > clip:
-            value, free = old[i] + (clip if value > old[i] else -clip), False
+        if clip > 0.0 and abs(value - old_values[i]) > clip:
+            value, free = old_values[i] + (clip if value > old_values[i] else -clip), False
         gap = value - returns[i]
         loss += gap * gap / n
-        grad[i, 0] = 2.0 * weight * gap / n if free else 0.0
+        gradient[i, 0] = 2.0 * weight * gap / n if free else 0.0
     return loss
 
 
-def make_update(kernel: Kernel, head: Head, compile: Callable[..., Any]) -> Callable[..., None]:
-    """The update over networks and a policy head: compiled, or with ``compile=plain`` as Python."""
-    forward, backward, descent = kernel.forward, kernel.backward, descend(kernel, compile)
-    head_log_probs, head_gradient = head.log_probs, head.gradient
+def make_update(kernel: Kernel, head: Head, decorator: Callable[..., Any]) -> Callable[..., None]:
+    """The update over networks and a policy head: compiled, or with ``decorator=plain`` as Python."""
+    forward, backward, descend = kernel.forward, kernel.backward, descent(kernel, decorator)
+    log_probs_of, policy_gradient = head.log_probs, head.gradient
 
-    @compile
-    def update(memory: Memory, rollout: Rollout, progress: float) -> None:
+    @decorator
+    def update(memory: OnPolicyMemory, rollout: Rollout, progress: float) -> None:
         """All epochs over a rollout."""
-        policy, value, spread, settings = memory.policy, memory.value, memory.spread, memory.settings
-        metrics, rows, outputs_size = memory.metrics, rollout.rewards.shape[0], memory.room[1].shape[1]
-        epochs, batch, target = int(settings[EPOCHS]), int(settings[BATCH]), settings[TARGET_KL]
-        rate, clip = scheduled(memory.schedules[0], progress), scheduled(memory.schedules[1], progress)
-        clip_values = scheduled(memory.schedules[2], progress)
-        order, told = np.arange(rows), np.empty((5, batch))
-        obs = np.empty((batch, rollout.obs.shape[1]), np.float32)
-        actions = np.empty((batch, rollout.actions.shape[1]), np.float32)
-        grad, to_value = np.empty((batch, outputs_size), np.float32), np.empty((batch, 1), np.float32)
-        sums, count, going = np.zeros(6), 0, True
+        policy, value, spread = memory.policy, memory.value, memory.spread
+        given, metrics = memory.settings, memory.metrics
+        learning_rate = scheduled(given.learning_rate, progress)
+        clip, clip_values = scheduled(given.clip_range, progress), scheduled(given.clip_range_vf, progress)
+        order = np.arange(rollout.rewards.shape[0])
+        minibatch = new_minibatch(rollout, given.batch_size, memory.output_gradient.shape[1])
+        policy_loss, entropy_sum, divergence_sum, clipped_sum, value_loss, length = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+        policy_steps, value_steps, going = 0, 0, True
 
-        for _ in range(epochs):
+        for _ in range(given.n_epochs):
             if not going:
                 break
-            shuffle(order, memory.rng[1])
-            for begin in range(0, rows, batch):
-                n = min(batch, rows - begin)
-                old, advantages, log_probs = told[0, :n], told[1, :n], told[2, :n]
-                entropies, weights = told[3, :n], told[4, :n]
-                for i in range(n):
-                    row = order[begin + i]
-                    obs[i], actions[i] = rollout.obs[row], rollout.actions[row]
-                    old[i], advantages[i] = rollout.log_probs[row], rollout.advantages[row]
-                if settings[WHITEN] > 0.0:
-                    standardise(advantages)
+            shuffle(order, memory.minibatch_rng)
+            for begin in range(0, order.shape[0], given.batch_size):
+                batch = gather(rollout, order[begin : begin + given.batch_size], minibatch)
+                if given.normalize_advantage:
+                    standardise(batch.advantages)
 
-                outputs = forward(policy, obs[:n])
-                if rollout.masks.shape[0] > 0:
-                    for i in range(n):
-                        outputs[i] += rollout.masks[order[begin + i]]
-                head_log_probs(outputs, spread, actions[:n], grad[:n], log_probs, entropies)
-                loss, divergence, clipped = surrogate(log_probs, old, advantages, clip, weights)
-                entropy = entropies.mean()
-                sums[:4] += np.array([loss, entropy, divergence, clipped])
-                count += 1
-                if target > 0.0 and divergence > 1.5 * target:
+                outputs = forward(policy, batch.obs)
+                if batch.masks.shape[0] > 0:
+                    outputs += batch.masks
+                log_probs_of(outputs, spread, batch.actions, batch.output_gradient, batch.log_probs, batch.entropies)
+                loss, divergence, clipped = surrogate(
+                    batch.log_probs, batch.old_log_probs, batch.advantages, clip, batch.weights
+                )
+                entropy = batch.entropies.mean()
+                policy_loss, entropy_sum = policy_loss + loss, entropy_sum + entropy
+                divergence_sum, clipped_sum = divergence_sum + divergence, clipped_sum + clipped
+                policy_steps += 1
+                if given.target_kl > 0.0 and divergence > 1.5 * given.target_kl:
                     going = False
                     break
-                head_gradient(
-                    outputs, spread, actions[:n], weights, settings[ENTROPY], grad[:n], memory.spread_gradient
+                policy_gradient(
+                    outputs, spread, batch.actions, batch.weights, given.ent_coef, batch.output_gradient,
+                    memory.spread_gradient,
+                )  # fmt: skip
+                backward(policy, batch.obs, batch.output_gradient, False)
+
+                values = forward(value, batch.obs)
+                squares = value_gradient(
+                    values, batch.old_values, batch.returns, given.vf_coef, clip_values, batch.value_gradient
                 )
-                backward(policy, obs[:n], grad[:n], False)
+                backward(value, batch.obs, batch.value_gradient, False)
+                length = descend(memory, learning_rate)
+                value_loss, value_steps = value_loss + squares, value_steps + 1
+                metrics.loss[0] = loss - given.ent_coef * entropy + given.vf_coef * squares
+                metrics.n_updates[0] += 1.0
 
-                for i in range(n):
-                    row = order[begin + i]
-                    old[i], advantages[i] = rollout.values[row], rollout.returns[row]
-                values = forward(value, obs[:n])
-                squares = value_gradient(values, old, advantages, settings[VALUE], clip_values, to_value)
-                backward(value, obs[:n], to_value[:n], False)
-                sums[4], sums[5] = sums[4] + squares, descent(memory, rate)
-                metrics[LOSS] = loss - settings[ENTROPY] * entropy + settings[VALUE] * squares
-                metrics[UPDATES] += 1.0
-
-        metrics[POLICY_LOSS], metrics[ENTROPY_LOSS] = sums[0] / count, -sums[1] / count
-        metrics[KL], metrics[CLIP_FRACTION] = sums[2] / count, sums[3] / count
-        metrics[VALUE_LOSS], metrics[NORM], metrics[RATE] = sums[4] / count, sums[5], rate
-        metrics[EXPLAINED] = explained_variance(rollout.values, rollout.returns)
+        metrics.policy_gradient_loss[0] = policy_loss / policy_steps
+        metrics.entropy_loss[0] = -entropy_sum / policy_steps
+        metrics.approx_kl[0] = divergence_sum / policy_steps
+        metrics.clip_fraction[0] = clipped_sum / policy_steps
+        metrics.value_loss[0] = value_loss / max(value_steps, 1)  # a minibatch that ended the epochs took no step
+        metrics.grad_norm[0], metrics.learning_rate[0] = length, learning_rate
+        metrics.explained_variance[0] = explained_variance(rollout.values, rollout.returns)
 
     return update
 
@@ -209,71 +198,44 @@ class PPO(OnPolicyAgent):
 
     id = "ppo"
     make_update = staticmethod(make_update)
+    settings = Settings
 
-    def __init__(
-        self,
-        env: EnvLike,
-        *,
-        learning_rate: LearningRate = 3e-4,
-        n_steps: Steps = 2048,
-        batch_size: Annotated[int, Range("steps of a minibatch", 1, 10_000_000, integer=True)] = 64,
-        n_epochs: Annotated[int, Range("passes over a rollout", 1, 1000, integer=True)] = 10,
-        gamma: Discount = 0.99,
-        gae_lambda: Lambda = 0.95,
-        clip_range: Annotated[
-            ScheduleLike, Range("how far the ratio of probabilities may leave 1", 0, open_low=True, schedule=True)
-        ] = 0.2,
-        clip_range_vf: Annotated[
-            Any, Either((None,), Range("how far values may move a rollout", 0, open_low=True, schedule=True))
-        ] = None,
-        normalize_advantage: Annotated[
-            bool, Choice("divide advantages by their deviation in the minibatch", (True, False))
-        ] = True,
-        ent_coef: EntropyWeight = 0.0,
-        vf_coef: ValueWeight = 0.5,
-        max_grad_norm: MaxNorm = 0.5,
-        target_kl: Annotated[
-            Any, Either((None,), Range("divergence at which a rollout's epochs end", 0, open_low=True))
-        ] = None,
-        n_envs: NEnvs = 1,
-        normalize: Normalise = False,
-        net_arch: Sized = (64, 64),
-        activation: Activated = "tanh",
-        policy: Annotated[
-            str, Choice("as RL Zoo's files have it: the networks follow the observations",
-                        ("auto", "MlpPolicy", "CnnPolicy", "MultiInputPolicy"))
-        ] = "auto",
-        policy_kwargs: PolicyKwargs = None,
-        network: WhoseNetwork = "numpy",
-        device: Device = "auto",
-        features: FeaturesLike = None,
-        seed: int | None = None,
-    ) -> None:  # fmt: skip
-        super().__init__(
-            env, seed=seed, learning_rate=learning_rate, n_steps=n_steps, batch_size=batch_size, n_epochs=n_epochs,
-            gamma=gamma, gae_lambda=gae_lambda, clip_range=clip_range, clip_range_vf=clip_range_vf,
-            normalize_advantage=normalize_advantage, ent_coef=ent_coef, vf_coef=vf_coef, max_grad_norm=max_grad_norm,
-            target_kl=target_kl, n_envs=n_envs, normalize=normalize, net_arch=net_arch, activation=activation,
-            policy=policy, policy_kwargs=policy_kwargs, network=network, device=device, features=features,
-        )  # fmt: skip
+    learning_rate: LearningRate = 3e-4
+    n_steps: RolloutSteps = 2048
+    batch_size: Annotated[int, Range("steps of a minibatch", 1, 10_000_000, integer=True)] = 64
+    n_epochs: Annotated[int, Range("passes over a rollout", 1, 1000, integer=True)] = 10
+    gamma: Discount = 0.99
+    gae_lambda: GaeLambda = 0.95
+    clip_range: Annotated[
+        ScheduleLike, Range("how far the ratio of probabilities may leave 1", 0, open_low=True, schedule=True)
+    ] = 0.2
+    clip_range_vf: Annotated[
+        ScheduleLike | None,
+        Either((None,), Range("how far values may move a rollout", 0, open_low=True, schedule=True)),
+    ] = None
+    normalize_advantage: Annotated[
+        bool, Choice("divide advantages by their deviation in the minibatch", (True, False))
+    ] = True
+    ent_coef: EntropyWeight = 0.0
+    vf_coef: ValueWeight = 0.5
+    max_grad_norm: MaxGradNorm = 0.5
+    target_kl: Annotated[
+        float | None, Either((None,), Range("divergence at which a rollout's epochs end", 0, open_low=True))
+    ] = None
+    n_envs: NEnvs = 1
+    policy: Annotated[
+        str, Choice("as RL Zoo's files have it: the networks follow the observations",
+                    ("auto", "MlpPolicy", "CnnPolicy", "MultiInputPolicy"))
+    ] = "auto"  # fmt: skip
 
-    def _room(self, rows: int) -> int:
-        batch = self.hyperparameters["batch_size"]
-        if batch > rows:
+    def network_rows(self, rows: int) -> int:
+        """Rows that the networks see at a time: a minibatch, or a step of all environments."""
+        if self.batch_size > rows:
             raise HyperparameterError(
-                f"PPO: batch_size={batch} is more than the {rows} steps of a rollout (n_steps * n_envs)",
+                f"PPO: batch_size={self.batch_size} is more than the {rows} steps of a rollout (n_steps * n_envs)",
                 "Raise n_steps or n_envs, or lower batch_size",
             )
-        return max(batch, self.hyperparameters["n_envs"])
-
-    def _own_settings(self) -> list[float]:
-        given = self.hyperparameters
-        return [float(given["n_epochs"]), float(given["batch_size"]), float(given["target_kl"] or 0.0)]
-
-    def _schedules(self) -> tuple[Array, ...]:
-        given = self.hyperparameters
-        values: Sequence[Any] = (given["learning_rate"], given["clip_range"], given["clip_range_vf"] or 0.0)
-        return tuple(tabulate(value) for value in values)
+        return max(self.batch_size, self.n_envs)
 
 
 __all__ = ["PPO", "make_update"]

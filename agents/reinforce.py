@@ -29,96 +29,98 @@ cuts an episode, the return goes on with the baseline's value, since a limit is 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rlplay.agent.on_policy import (  # fmt: skip
-    Activated,
-    Device,
+from rlplay.extend import (
+    Choice,
+    Discount,
     EntropyWeight,
-    MaxNorm,
-    Normalise,
+    Head,
+    Kernel,
+    LearningRate,
+    MaxGradNorm,
     OnPolicyAgent,
-    PolicyKwargs,
-    Sized,
-    WhoseNetwork,
+    OnPolicyMemory,
+    Range,
+    Rollout,
+    Schedule,
+    explained_variance,
+    improve,
+    in_place,
+    scheduled,
+    standardise,
 )
-from rlplay.environments.make import EnvLike
-from rlplay.functional.distributions import Head
-from rlplay.functional.on_policy_step import (  # fmt: skip
-    ENTROPY,
-    ENTROPY_LOSS,
-    EXPLAINED,
-    LOSS,
-    MAX_NORM,
-    NORM,
-    OWN,
-    POLICY_LOSS,
-    RATE,
-    UPDATES,
-    VALUE_LOSS,
-    WHITEN,
-    Memory,
-)
-from rlplay.functional.rollout import Rollout, explained_variance, standardise
-from rlplay.functional.schedules import scheduled, tabulate
-from rlplay.hyperparameters.domains import Choice, Range
-from rlplay.hyperparameters.types import Discount, FeaturesLike, LearningRate
-from rlplay.networks import Kernel
-from rlplay.networks.optimisers import improve as improve_spread
 
-EPOCHS = OWN
 _LONGEST_EPISODE = 10_000  # steps; one without a time limit is cut here and goes on with the baseline's value
 
 
-def make_update(kernel: Kernel, head: Head, compile: Callable[..., Any]) -> Callable[..., None]:
-    """The update over networks and a policy head: compiled, or with ``compile=plain`` as Python."""
-    forward, backward, improve = kernel.forward, kernel.backward, kernel.improve
-    squared_length, log_probs, policy_gradient = kernel.squared_length, head.log_probs, head.gradient
+class Settings(NamedTuple):
+    """The hyperparameters that the update reads; schedules as tables."""
 
-    @compile
-    def update(memory: Memory, rollout: Rollout, progress: float) -> None:
+    learning_rate: Schedule
+    baseline_learning_rate: Schedule
+    baseline_epochs: int
+    normalize_advantage: bool
+    ent_coef: float
+
+
+@in_place
+def baseline_gradient(values: Any, returns: NDArray[np.float64], gradient: Any) -> float:
+    """∂/∂v̂ of ½ (G - v̂)² / M = (v̂ - G) / M into ``gradient`` [M, 1]; returns the mean of (G - v̂)²."""
+    squares, rows = 0.0, returns.shape[0]
+    for i in range(rows):
+        gap = values[i, 0] - returns[i]
+        gradient[i, 0] = gap / rows
+        squares += gap * gap / rows
+    return squares
+
+
+def make_update(kernel: Kernel, head: Head, decorator: Callable[..., Any]) -> Callable[..., None]:
+    """The update over networks and a policy head: compiled, or with ``decorator=plain`` as Python."""
+    forward, backward, improve_network = kernel.forward, kernel.backward, kernel.improve
+    squared_length, log_probs_of, policy_gradient = kernel.squared_length, head.log_probs, head.gradient
+
+    @decorator
+    def update(memory: OnPolicyMemory, rollout: Rollout, progress: float) -> None:
         """The two updates of the box over whole episodes."""
-        policy, baseline, spread, settings = memory.policy, memory.value, memory.spread, memory.settings
+        policy, baseline, spread, given = memory.policy, memory.value, memory.spread, memory.settings
         metrics, rows, advantages = memory.metrics, rollout.rewards.shape[0], rollout.advantages  # δ = G - v̂(S, w)
-        rate, longest, told = scheduled(memory.schedules[0], progress), settings[MAX_NORM], np.empty((2, rows))
-        gradient = np.empty((rows, memory.room[1].shape[1]), np.float32)
-        if settings[WHITEN] > 0.0:
+        learning_rate, longest = scheduled(given.learning_rate, progress), memory.max_grad_norm
+        log_probs, entropies = np.empty(rows), np.empty(rows)
+        output_gradient = np.empty((rows, memory.output_gradient.shape[1]), np.float32)
+        if given.normalize_advantage:
             standardise(advantages)
 
         outputs = forward(policy, rollout.obs)
         if rollout.masks.shape[0] > 0:
             outputs += rollout.masks
-        log_probs(outputs, spread, rollout.actions, gradient, told[0], told[1])
+        log_probs_of(outputs, spread, rollout.actions, output_gradient, log_probs, entropies)
         policy_gradient(
-            outputs, spread, rollout.actions, advantages, settings[ENTROPY], gradient, memory.spread_gradient
+            outputs, spread, rollout.actions, advantages, given.ent_coef, output_gradient, memory.spread_gradient
         )
-        backward(policy, rollout.obs, gradient, False)
-        metrics[NORM] = np.sqrt(squared_length(policy))
-        improve(policy, rate, longest)
+        backward(policy, rollout.obs, output_gradient, False)
+        metrics.grad_norm[0] = np.sqrt(squared_length(policy))
+        improve_network(policy, learning_rate, longest)
         if memory.spread_gradient.shape[0] > 0:
-            improve_spread(spread, memory.spread_gradient, memory.spread_optimiser, rate, longest)
+            improve(spread, memory.spread_gradient, memory.spread_optimiser, learning_rate, longest)
 
-        to_value, squares = np.empty((rows, 1), np.float32), 0.0
-        for _ in range(int(settings[EPOCHS])):
-            values, squares = forward(baseline, rollout.obs), 0.0
-            for i in range(rows):
-                gap = values[i, 0] - rollout.returns[i]
-                to_value[i, 0] = gap / rows  # ∂/∂v of ½ (G - v)²
-                squares += gap * gap / rows
-            backward(baseline, rollout.obs, to_value, False)
-            improve(baseline, scheduled(memory.schedules[1], progress), longest)
+        gradient, squares = np.empty((rows, 1), np.float32), 0.0
+        for _ in range(given.baseline_epochs):
+            squares = baseline_gradient(forward(baseline, rollout.obs), rollout.returns, gradient)
+            backward(baseline, rollout.obs, gradient, False)
+            improve_network(baseline, scheduled(given.baseline_learning_rate, progress), longest)
 
         loss = 0.0
         for i in range(rows):
-            loss -= advantages[i] * told[0, i] / rows
-        entropy = told[1].mean()
-        metrics[POLICY_LOSS], metrics[ENTROPY_LOSS], metrics[VALUE_LOSS] = loss, -entropy, squares
-        metrics[LOSS], metrics[RATE] = loss - settings[ENTROPY] * entropy + 0.5 * squares, rate
-        metrics[EXPLAINED] = explained_variance(rollout.values, rollout.returns)
-        metrics[UPDATES] += 1.0
+            loss -= advantages[i] * log_probs[i] / rows
+        entropy = entropies.mean()
+        metrics.policy_gradient_loss[0], metrics.entropy_loss[0], metrics.value_loss[0] = loss, -entropy, squares
+        metrics.loss[0], metrics.learning_rate[0] = loss - given.ent_coef * entropy + 0.5 * squares, learning_rate
+        metrics.explained_variance[0] = explained_variance(rollout.values, rollout.returns)
+        metrics.n_updates[0] += 1.0
 
     return update
 
@@ -136,52 +138,29 @@ class Reinforce(OnPolicyAgent):
 
     id = "reinforce"
     make_update = staticmethod(make_update)
+    settings = Settings
 
-    def __init__(
-        self,
-        env: EnvLike,
-        *,
-        learning_rate: LearningRate = 3e-3,
-        baseline_learning_rate: LearningRate = 3e-3,
-        gamma: Discount = 0.99,
-        batch_size: Annotated[
-            int, Range("steps after which the next end of an episode brings an update", 1, 1_000_000, integer=True)
-        ] = 1000,
-        baseline_epochs: Annotated[int, Range("steps of the baseline a batch", 1, 1000, integer=True)] = 5,
-        normalize_advantage: Annotated[
-            bool, Choice("divide advantages by their deviation in the batch", (True, False))
-        ] = True,
-        ent_coef: EntropyWeight = 0.0,
-        max_grad_norm: MaxNorm = 0.5,
-        normalize: Normalise = False,
-        net_arch: Sized = (64, 64),
-        activation: Activated = "tanh",
-        policy_kwargs: PolicyKwargs = None,
-        network: WhoseNetwork = "numpy",
-        device: Device = "auto",
-        features: FeaturesLike = None,
-        seed: int | None = None,
-    ) -> None:
-        super().__init__(
-            env, seed=seed, learning_rate=learning_rate, baseline_learning_rate=baseline_learning_rate, gamma=gamma,
-            batch_size=batch_size, baseline_epochs=baseline_epochs, normalize_advantage=normalize_advantage,
-            ent_coef=ent_coef, max_grad_norm=max_grad_norm, normalize=normalize, net_arch=net_arch,
-            activation=activation, policy_kwargs=policy_kwargs, network=network, device=device, features=features,
-        )  # fmt: skip
+    learning_rate: LearningRate = 3e-3
+    baseline_learning_rate: LearningRate = 3e-3
+    gamma: Discount = 0.99
+    batch_size: Annotated[
+        int, Range("steps after which the next end of an episode brings an update", 1, 1_000_000, integer=True)
+    ] = 1000
+    baseline_epochs: Annotated[int, Range("steps of the baseline a batch", 1, 1000, integer=True)] = 5
+    normalize_advantage: Annotated[bool, Choice("divide advantages by their deviation in the batch", (True, False))] = (
+        True
+    )
+    ent_coef: EntropyWeight = 0.0
+    max_grad_norm: MaxGradNorm = 0.5
 
-    def _capacity(self) -> int:
+    def rollout_steps(self) -> int:
+        """The batch, and the longest episode that may begin within it."""
         limit = self.env.spec.max_episode_steps if self.env.spec else None
-        return int(self.hyperparameters["batch_size"]) + (limit or _LONGEST_EPISODE)
+        return self.batch_size + (limit or _LONGEST_EPISODE)
 
-    def _least(self, rows: int) -> int:
-        return int(self.hyperparameters["batch_size"])
-
-    def _own_settings(self) -> list[float]:
-        return [float(self.hyperparameters["baseline_epochs"])]
-
-    def _schedules(self) -> tuple[NDArray[np.float64], ...]:
-        given = self.hyperparameters
-        return tabulate(given["learning_rate"]), tabulate(given["baseline_learning_rate"])
+    def least_rows(self, rows: int) -> int:
+        """Whole episodes of at least the batch."""
+        return self.batch_size
 
 
 __all__ = ["Reinforce", "make_update"]

@@ -262,7 +262,9 @@ class SB3Agent(Agent):
             size, std = np.zeros(self.action_space.shape or ()), float(self._settings["noise_std"])
             kind = NormalActionNoise if self._settings["noise_type"] == "normal" else OrnsteinUhlenbeckActionNoise
             noise = kind(size, size + std)
-            settings["action_noise"] = VectorizedActionNoise(noise, len(self._running_envs)) if len(self._running_envs) > 1 else noise
+            settings["action_noise"] = (
+                VectorizedActionNoise(noise, len(self._running_envs)) if len(self._running_envs) > 1 else noise
+            )
         settings["policy_kwargs"] = kwargs or None
         policy = self._settings["policy"] if self._settings["policy"] != "auto" else self._policy()
         try:
@@ -296,7 +298,9 @@ class SB3Agent(Agent):
         before, count = self.num_timesteps, len(self._running_envs)
         try:
             with self._random():
-                if self._running_envs[0].position.obs is None or (self.model is not None and self.model._last_obs is None):
+                if self._running_envs[0].position.obs is None or (
+                    self.model is not None and self.model._last_obs is None
+                ):
                     self._reset()
                 while self.num_timesteps - before < timesteps:
                     rounds = -(-(timesteps - (self.num_timesteps - before)) // count)
@@ -491,7 +495,9 @@ class SB3Agent(Agent):
         found.update(self.features.arrays() if self.features is not None else {})
         if isinstance(self.vec_env, VecNormalize):
             found.update({f"normalize/{n}": np.array(a) for n, a in self._normalizer().items()})
-        if self._running_envs[0].position.obs is not None or (self.model is not None and self.model._last_obs is not None):
+        if self._running_envs[0].position.obs is not None or (
+            self.model is not None and self.model._last_obs is not None
+        ):
             found.update(_flat("last_obs", self._obs_now()))
             found["last_starts"] = np.array(self._starts_now())
         if self.model is None:

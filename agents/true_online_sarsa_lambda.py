@@ -37,7 +37,15 @@ from rlplay.compiled.training_loop import LearningRule
 from rlplay.environments.make import EnvLike
 from rlplay.functional.schedules import scheduled
 from rlplay.functional.traces import clear
-from rlplay.hyperparameters.types import Discount, Exploration, FeaturesLike, InitialValue, Intercept, LinearStep, TraceDecay
+from rlplay.hyperparameters.types import (
+    Discount,
+    Exploration,
+    FeaturesLike,
+    InitialValue,
+    Intercept,
+    LinearStep,
+    TraceDecay,
+)
 
 
 @in_place

@@ -29,7 +29,13 @@ if TYPE_CHECKING:
     from rlplay.agent.linear import LinearMemory as LinearMemory
     from rlplay.agent.linear import LinearPrediction as LinearPrediction
     from rlplay.agent.linear import PredictionMemory as PredictionMemory
+    from rlplay.agent.on_policy import EntropyWeight as EntropyWeight
+    from rlplay.agent.on_policy import GaeLambda as GaeLambda
+    from rlplay.agent.on_policy import MaxGradNorm as MaxGradNorm
+    from rlplay.agent.on_policy import NEnvs as NEnvs
     from rlplay.agent.on_policy import OnPolicyAgent as OnPolicyAgent
+    from rlplay.agent.on_policy import RolloutSteps as RolloutSteps
+    from rlplay.agent.on_policy import ValueWeight as ValueWeight
     from rlplay.agent.planner import Planner as Planner
     from rlplay.agent.policies import policy_table as policy_table
     from rlplay.agent.tabular import ControlAgent as ControlAgent
@@ -81,6 +87,7 @@ if TYPE_CHECKING:
     from rlplay.training.callbacks import Callback as Callback
     from rlplay.training.learner import Engine as Engine
     from rlplay.transition import Transition as Transition
+
     # Equations that rules are made of.
     from rlplay.functional.distributions import Head as Head
     from rlplay.functional.dynamic_programming import Model as Model
@@ -118,11 +125,18 @@ if TYPE_CHECKING:
     from rlplay.functional.linear_values import update_n_steps as update_n_steps
     from rlplay.functional.linear_values import value_of as value_of
     from rlplay.functional.linear_values import values_of as values_of
+    from rlplay.functional.on_policy_step import Memory as OnPolicyMemory
+    from rlplay.functional.on_policy_step import descent as descent
+    from rlplay.functional.rollout import Minibatch as Minibatch
     from rlplay.functional.rollout import Rollout as Rollout
     from rlplay.functional.rollout import explained_variance as explained_variance
+    from rlplay.functional.rollout import gather as gather
     from rlplay.functional.rollout import generalised_advantages as generalised_advantages
+    from rlplay.functional.rollout import new_minibatch as new_minibatch
+    from rlplay.functional.rollout import shuffle as shuffle
     from rlplay.functional.rollout import standardise as standardise
     from rlplay.functional.schedules import Rate as Rate
+    from rlplay.functional.schedules import Schedule as Schedule
     from rlplay.functional.schedules import ScheduleLike as ScheduleLike
     from rlplay.functional.schedules import ahead as ahead
     from rlplay.functional.schedules import latest as latest
@@ -130,12 +144,15 @@ if TYPE_CHECKING:
     from rlplay.functional.schedules import scheduled as scheduled
     from rlplay.functional.schedules import tabulate as tabulate
     from rlplay.functional.schedules import visited as visited
+    from rlplay.networks import Kernel as Kernel
+    from rlplay.networks.optimisers import improve as improve
     from rlplay.functional.traces import TRACE_KINDS as TRACE_KINDS
     from rlplay.functional.traces import Traces as Traces
     from rlplay.functional.traces import clear_traces as clear_traces
     from rlplay.functional.traces import new_traces as new_traces
     from rlplay.functional.traces import td_lambda_update as td_lambda_update
     from rlplay.functional.traces import true_online_update as true_online_update
+
     # Observations, models and features.
     from rlplay.approximation.action_values import LAYOUTS as LAYOUTS
     from rlplay.approximation.action_values import ActionValues as ActionValues
@@ -151,6 +168,7 @@ if TYPE_CHECKING:
     from rlplay.spaces.finite import is_finite as is_finite
     from rlplay.spaces.observations import batch_of as batch_of
     from rlplay.spaces.observations import observation_digest as observation_digest
+
     # An environment.
     from rlplay.compiled.native import NativeDynamics as NativeDynamics
     from rlplay.compiled.native import NativeEnv as NativeEnv

@@ -1,13 +1,13 @@
 """One iteration of an on-policy agent, two executions.
 
 `iteration` writes a step of all environments once, over a network's functions, a policy head and the agent's own
-update. Compiled, it is part of one native loop (`rlplay.compiled.vector_loop`); as plain Python the same lines run a torch
-network, or any Gymnasium environment.
+update. Compiled, it is part of one native loop (`rlplay.compiled.vector_loop`); as plain Python the same lines run a
+torch network, or any Gymnasium environment.
 
     choose   draw an action for each environment from π(· | S)
     finish   keep the step; when the rollout is full, value it (v and what comes after), estimate advantages, update
 
-The rollout is full at its last row; an agent that learns from whole episodes (`LEAST` rows or more) ends it earlier.
+The rollout is full at its last row; an agent that learns from whole episodes (``least_rows`` or more) ends it earlier.
 """
 
 from __future__ import annotations
@@ -22,29 +22,51 @@ from numpy.typing import NDArray
 
 from rlplay.compiled.vector_loop import StepBuffer
 from rlplay.functional.distributions import Head
-from rlplay.functional.rollout import Rollout, generalised_advantages
-from rlplay.functional.running_moments import Normaliser, scale_rewards, see, seen_as
+from rlplay.functional.rollout import Rollout, first_rows, generalised_advantages
+from rlplay.functional.running_moments import RunningMoments, normalise, observe_batch, scale_rewards
 from rlplay.networks import Kernel
 from rlplay.networks.optimisers import Optimiser, improve
 
-# Numbers of the last update, as they are logged.
-METRICS = ("loss", "policy_gradient_loss", "value_loss", "entropy_loss", "approx_kl", "clip_fraction",
-           "explained_variance", "learning_rate", "grad_norm", "n_updates")  # fmt: skip
-(LOSS, POLICY_LOSS, VALUE_LOSS, ENTROPY_LOSS, KL, CLIP_FRACTION, EXPLAINED, RATE, NORM, UPDATES) = range(len(METRICS))
-# Places in the settings; an agent's own begin behind them.
-GAMMA, LAMBDA, ENTROPY, VALUE, MAX_NORM, WHITEN, LEAST, OWN = range(8)
+Scalar = NDArray[np.float64]
+Decorator = Callable[..., Any]
 
 
-class Sight(NamedTuple):
-    """A feature map between the observations and the networks, see `rlplay.approximation.feature_map.BoundFeatures`.
+class Metrics(NamedTuple):
+    """Numbers of the last update, as they are logged, float64 [1] each.
+
+    Attributes:
+        loss: of policy, entropy and values together.
+        policy_gradient_loss, value_loss, entropy_loss: its parts, without their weights.
+        approx_kl: divergence from the policy before the update.
+        clip_fraction: share of the steps whose ratio was clipped.
+        explained_variance: of the returns by the values before the update.
+        learning_rate: of the update.
+        grad_norm: length of the last gradient before it was cut.
+        n_updates: updates so far.
+    """
+
+    loss: Scalar
+    policy_gradient_loss: Scalar
+    value_loss: Scalar
+    entropy_loss: Scalar
+    approx_kl: Scalar
+    clip_fraction: Scalar
+    explained_variance: Scalar
+    learning_rate: Scalar
+    grad_norm: Scalar
+    n_updates: Scalar
+
+
+class FeatureState(NamedTuple):
+    """A feature map between the observations and the networks, see `rlplay.approximation.feature_encoder`.
 
     Attributes:
         codes: the fitted map, as its row function takes it.
         samples: the newest observations, a ring, float32 [W, D].
         counts: observations seen first, int64.
-        due: how many will be seen when the map is fitted again, int64 [1].
+        due: how many will have been seen when the map is fitted again, int64 [1].
         shift, scale: of each number, float64 [D].
-        point: room for a scaled observation, float64 [D].
+        point: a standardised observation, float64 [D].
     """
 
     codes: Any
@@ -68,14 +90,17 @@ class Memory(NamedTuple):
         obs: what the networks see now, float32 [N, D].
         masks: what is added to the outputs now, float32 [N, K], or [0, K].
         actions: chosen last, float32 [N, A].
-        log_probs: theirs, float64 [N].
-        normaliser: running moments of observations and returns.
-        sight: the feature map, or None.
-        room: for log-probabilities and entropies, float64 [2, N]; and for a gradient, float32 [N, K].
-        settings: gamma, lambda and so on, float64.
-        schedules: of the learning rate and whatever else the agent has.
-        rng: streams for actions and for minibatches, uint64 [2, 4].
-        metrics: numbers of the last update, float64 [10].
+        log_probs, entropies: of the policy when they were chosen, float64 [N].
+        rewards: of the last step, float64 [N].
+        output_gradient: what the head needs between its functions, float32 [N, K].
+        moments: running moments of observations and returns.
+        features: the feature map, or None.
+        gamma, gae_lambda: of the advantages.
+        max_grad_norm: the longest gradient of both networks together, 0 for any.
+        least_rows: rows from which the end of an episode ends the rollout.
+        settings: the agent's own hyperparameters, a NamedTuple.
+        action_rng, minibatch_rng: streams of random numbers, uint64 [4].
+        metrics: numbers of the last update.
     """
 
     policy: Any
@@ -88,13 +113,19 @@ class Memory(NamedTuple):
     masks: NDArray[np.float32]
     actions: NDArray[np.float32]
     log_probs: NDArray[np.float64]
-    normaliser: Normaliser
-    sight: Sight | None
-    room: tuple[NDArray[np.float64], NDArray[np.float32]]
-    settings: NDArray[np.float64]
-    schedules: tuple[NDArray[np.float64], ...]
-    rng: NDArray[np.uint64]
-    metrics: NDArray[np.float64]
+    entropies: NDArray[np.float64]
+    rewards: NDArray[np.float64]
+    output_gradient: NDArray[np.float32]
+    moments: RunningMoments
+    features: FeatureState | None
+    gamma: float
+    gae_lambda: float
+    max_grad_norm: float
+    least_rows: int
+    settings: Any
+    action_rng: NDArray[np.uint64]
+    minibatch_rng: NDArray[np.uint64]
+    metrics: Metrics
 
 
 class Iteration(NamedTuple):
@@ -102,8 +133,8 @@ class Iteration(NamedTuple):
 
     Attributes:
         choose: ``choose(memory)`` writes ``memory.actions``.
-        finish: ``finish(memory, seen, progress)`` learns; False where the loop has to stop: numbers are not finite, or
-            the feature map is to be fitted again.
+        finish: ``finish(memory, step_buffer, progress)`` learns; False where the loop has to stop: numbers are not
+            finite, or the feature map is to be fitted again.
         look: ``look(memory, observation [D], out [F])``, an observation as the networks see it.
     """
 
@@ -113,135 +144,149 @@ class Iteration(NamedTuple):
 
 
 def plain(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function as it is, in place of `rlplay.compiled.cache.compiled`."""
+    """The decorator of plain Python, in place of `rlplay.compiled.cache.compiled`: the function as it is."""
     return function
 
 
 @cache
 def iteration(
-    kernel: Kernel, head: Head, make_update: Callable[..., Callable[..., None]], compile: Callable[..., Any],
-    row: Callable[..., None] | None = None,
+    kernel: Kernel, head: Head, make_update: Callable[..., Callable[..., None]], decorator: Decorator,
+    fill: Callable[..., None] | None = None,
 ) -> Iteration:  # fmt: skip
-    """The step over a network, a policy head and an agent's ``make_update(kernel, head, compile)``.
+    """The step over a network, a policy head and an agent's ``make_update(kernel, head, decorator)``.
 
-    ``row`` is the row function of a feature map, ``row(codes, point [D], out [F])``.
+    Args:
+        kernel: the functions of both networks.
+        head: the policy.
+        make_update: makes ``update(memory, rollout, progress)``.
+        decorator: ``compiled``, or `plain`.
+        fill: the function of a feature map, ``fill(codes, point [D], out [F])``.
     """
     forward, forward_row, predict = kernel.forward, kernel.forward_row, kernel.predict
     sample, log_probs = head.sample, head.log_probs
-    update = make_update(kernel, head, compile)
+    update = make_update(kernel, head, decorator)
+    look, keep, is_due = _through_features(decorator, fill) if fill is not None else _through_moments(decorator)
 
-    @compile
-    def see_features(memory: Memory, obs: NDArray[np.float32], out: NDArray[np.float32]) -> None:
-        sight = memory.sight
-        for i in range(obs.shape[0]):
-            sight.point[i] = (obs[i] - sight.shift[i]) / sight.scale[i]  # type: ignore[union-attr]
-        row(sight.codes, sight.point, out)  # type: ignore[union-attr, misc]
-
-    @compile
-    def keep_features(memory: Memory, obs: NDArray[np.float32]) -> None:
-        sight = memory.sight
-        sight.samples[sight.counts[0] % sight.samples.shape[0]] = obs  # type: ignore[union-attr]
-        sight.counts[0] += 1  # type: ignore[union-attr]
-
-    @compile
-    def features_are_due(memory: Memory) -> bool:
-        return memory.sight.counts[0] >= memory.sight.due[0]  # type: ignore[union-attr]
-
-    @compile
-    def see_observation(memory: Memory, obs: NDArray[np.float32], out: NDArray[np.float32]) -> None:
-        seen_as(memory.normaliser, obs, out)
-
-    @compile
-    def keep_nothing(memory: Memory, obs: NDArray[np.float32]) -> None:
-        pass
-
-    @compile
-    def never(memory: Memory) -> bool:
-        return False
-
-    look, keep, due = (
-        (see_observation, keep_nothing, never) if row is None else (see_features, keep_features, features_are_due)
-    )
-
-    @compile
+    @decorator
     def choose(memory: Memory) -> None:
         """Draw an action for each environment."""
-        outputs, (told, grad) = forward(memory.policy, memory.obs), memory.room
+        outputs = forward(memory.policy, memory.obs)
         if memory.masks.shape[0] > 0:  # kept now: after the step they are those of what comes next
             outputs += memory.masks
             for i in range(memory.obs.shape[0]):
-                memory.rollout.masks[memory.rollout.counters[0] + i] = memory.masks[i]
+                memory.rollout.masks[memory.rollout.filled[0] + i] = memory.masks[i]
         for i in range(memory.obs.shape[0]):
-            sample(outputs[i], memory.spread, memory.rng[0], memory.actions[i])
-        log_probs(outputs, memory.spread, memory.actions, grad, memory.log_probs, told[0])
+            sample(outputs[i], memory.spread, memory.action_rng, memory.actions[i])
+        log_probs(outputs, memory.spread, memory.actions, memory.output_gradient, memory.log_probs, memory.entropies)
 
-    @compile
-    def finish(memory: Memory, seen: StepBuffer, progress: float) -> bool:
+    @decorator
+    def finish(memory: Memory, step_buffer: StepBuffer, progress: float) -> bool:
         """Keep a step of all environments, and update when the rollout is full."""
-        rollout, normaliser, n = memory.rollout, memory.normaliser, memory.obs.shape[0]
-        first = rollout.counters[0]
-        ends, told = rollout.ends[first : first + n], memory.room[0]
+        rollout, n = memory.rollout, memory.obs.shape[0]
+        first = rollout.filled[0]
+        ends = rollout.ends[first : first + n]
         for i in range(n):
-            at = first + i
-            rollout.obs[at], rollout.actions[at] = memory.obs[i], memory.actions[i]
-            rollout.log_probs[at] = memory.log_probs[i]
-            ends[i] = seen.terminated[i] or seen.truncated[i]
-            told[0, i] = seen.rewards[i]
-            keep(memory, seen.final[i] if ends[i] else seen.obs[i])
-        see(normaliser, seen.obs)
-        scale_rewards(normaliser, told[0], ends)
+            row = first + i
+            rollout.obs[row], rollout.actions[row] = memory.obs[i], memory.actions[i]
+            rollout.log_probs[row] = memory.log_probs[i]
+            ends[i] = step_buffer.terminated[i] or step_buffer.truncated[i]
+            memory.rewards[i] = step_buffer.rewards[i]
+            keep(memory, step_buffer.final[i] if ends[i] else step_buffer.obs[i])
+        observe_batch(memory.moments, step_buffer.obs)
+        scale_rewards(memory.moments, memory.rewards, ends)
         for i in range(n):
-            rollout.rewards[first + i], rollout.beyond[first + i] = told[0, i], 0.0
-            if ends[i] and not seen.terminated[i]:  # a time limit: the value of where it was cut
-                look(memory, seen.final[i], memory.obs[i])
-                rollout.beyond[first + i] = forward_row(memory.value, memory.obs[i])[0]
-            look(memory, seen.obs[i], memory.obs[i])
+            row = first + i
+            rollout.rewards[row], rollout.bootstrap_values[row] = memory.rewards[i], 0.0
+            if ends[i] and not step_buffer.terminated[i]:  # a time limit: the value of where it was cut
+                look(memory, step_buffer.final[i], memory.obs[i])
+                rollout.bootstrap_values[row] = forward_row(memory.value, memory.obs[i])[0]
+            look(memory, step_buffer.obs[i], memory.obs[i])
         rows = first + n
-        rollout.counters[0] = rows
-        if rows < rollout.rewards.shape[0] and not (rows >= memory.settings[LEAST] and ends.all()):
+        rollout.filled[0] = rows
+        if rows < rollout.rewards.shape[0] and not (rows >= memory.least_rows and ends.all()):
             return True
 
-        filled = Rollout(
-            rollout.obs[:rows], rollout.actions[:rows], rollout.masks[:rows], rollout.log_probs[:rows],
-            rollout.rewards[:rows], rollout.ends[:rows], rollout.beyond[:rows], rollout.values[:rows],
-            rollout.advantages[:rows], rollout.returns[:rows], rollout.counters,
-        )  # fmt: skip
+        full = first_rows(rollout, rows)
         values = predict(memory.value, memory.obs)
         for i in range(n):
             if not ends[i]:
-                filled.beyond[first + i] = values[i, 0]
-        filled.values[:] = predict(memory.value, filled.obs)[:, 0]
-        generalised_advantages(filled, n, memory.settings[GAMMA], memory.settings[LAMBDA])
-        rollout.counters[0] = 0
-        update(memory, filled, progress)
-        healthy = bool(np.isfinite(memory.metrics[LOSS]) and np.isfinite(memory.metrics[NORM]))
-        return healthy and not due(memory)
+                full.bootstrap_values[first + i] = values[i, 0]
+        full.values[:] = predict(memory.value, full.obs)[:, 0]
+        generalised_advantages(full, n, memory.gamma, memory.gae_lambda)
+        rollout.filled[0] = 0
+        update(memory, full, progress)
+        healthy = bool(np.isfinite(memory.metrics.loss[0]) and np.isfinite(memory.metrics.grad_norm[0]))
+        return healthy and not is_due(memory)
 
     return Iteration(choose, finish, look)
 
 
+def _through_moments(decorator: Decorator) -> tuple[Callable[..., Any], ...]:
+    """``look``, ``keep`` and ``is_due`` where networks see observations, normalised or not."""
+
+    @decorator
+    def look(memory: Memory, obs: NDArray[np.float32], out: NDArray[np.float32]) -> None:
+        normalise(memory.moments, obs, out)
+
+    @decorator
+    def keep(memory: Memory, obs: NDArray[np.float32]) -> None:
+        pass
+
+    @decorator
+    def is_due(memory: Memory) -> bool:
+        return False
+
+    return look, keep, is_due
+
+
+def _through_features(decorator: Decorator, fill: Callable[..., None]) -> tuple[Callable[..., Any], ...]:
+    """``look``, ``keep`` and ``is_due`` where networks see features."""
+
+    @decorator
+    def look(memory: Memory, obs: NDArray[np.float32], out: NDArray[np.float32]) -> None:
+        features: Any = memory.features
+        for i in range(obs.shape[0]):
+            features.point[i] = (obs[i] - features.shift[i]) / features.scale[i]
+        fill(features.codes, features.point, out)
+
+    @decorator
+    def keep(memory: Memory, obs: NDArray[np.float32]) -> None:
+        features: Any = memory.features
+        features.samples[features.counts[0] % features.samples.shape[0]] = obs
+        features.counts[0] += 1
+
+    @decorator
+    def is_due(memory: Memory) -> bool:
+        features: Any = memory.features
+        return features.counts[0] >= features.due[0]
+
+    return look, keep, is_due
+
+
 @cache
-def descend(kernel: Kernel, compile: Callable[..., Any]) -> Callable[..., float]:
-    """``step(memory, rate)``: a step of both networks and of log σ, the gradient of all together cut to the longest."""
+def descent(kernel: Kernel, decorator: Decorator) -> Callable[..., float]:
+    """``descend(memory, learning_rate)``: a step of both networks and of log σ down their gradients.
+
+    The gradient of all together is cut to ``max_grad_norm``; returns its length before that.
+    """
     squared_length, shrink, improve_network = kernel.squared_length, kernel.shrink, kernel.improve
 
-    @compile
-    def step(memory: Memory, rate: float) -> float:
-        """Returns the length of the gradient before it was cut."""
+    @decorator
+    def descend(memory: Memory, learning_rate: float) -> float:
         total = squared_length(memory.policy) + squared_length(memory.value)
         for i in range(memory.spread_gradient.shape[0]):
             total += memory.spread_gradient[i] ** 2
-        length, longest = math.sqrt(total), memory.settings[MAX_NORM]
+        length, longest = math.sqrt(total), memory.max_grad_norm
         if longest > 0.0 and length > longest:
             factor = longest / (length + 1e-6)
             shrink(memory.policy, factor)
             shrink(memory.value, factor)
             for i in range(memory.spread_gradient.shape[0]):
                 memory.spread_gradient[i] *= factor
-        improve_network(memory.policy, rate, 0.0)
-        improve_network(memory.value, rate, 0.0)
+        improve_network(memory.policy, learning_rate, 0.0)
+        improve_network(memory.value, learning_rate, 0.0)
         if memory.spread_gradient.shape[0] > 0:
-            improve(memory.spread, memory.spread_gradient, memory.spread_optimiser, rate, 0.0)
+            improve(memory.spread, memory.spread_gradient, memory.spread_optimiser, learning_rate, 0.0)
         return length
 
-    return step
+    return descend

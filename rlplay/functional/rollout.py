@@ -1,4 +1,4 @@
-"""The steps since the last update, and what follows from them: returns and advantages."""
+"""The steps since the last update, and what follows from them: returns, advantages, minibatches."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rlplay.compiled.cache import in_place
+from rlplay.compiled.cache import compiled, in_place
+from rlplay.compiled.pcg64 import random
+
+FORBIDDEN = -1e8  # what is added to the logit of an action that may not be taken (Huang & Ontanon 2022)
 
 
 class Rollout(NamedTuple):
-    """Room for T steps in each of N environments, M = T N rows: row t N + i is step t of environment i.
+    """T steps in each of N environments, M = T N rows: row t N + i is step t of environment i.
 
     Attributes:
         obs: as the networks see them, float32 [M, D].
@@ -21,10 +24,11 @@ class Rollout(NamedTuple):
         log_probs: of the actions when they were taken, float64 [M].
         rewards: float64 [M].
         ends: whether an episode ended with the step, bool [M].
-        beyond: value of what came after the end of an episode or of the rollout: 0 after a terminal state, float64 [M].
-        values: of the observations, float64 [M].
+        bootstrap_values: v of what came after the end of an episode or of the rollout: 0 after a terminal state,
+            float64 [M].
+        values: v of the observations, float64 [M].
         advantages, returns: float64 [M].
-        counters: rows so far, int64 [1].
+        filled: rows so far, int64 [1].
     """
 
     obs: NDArray[np.float32]
@@ -33,31 +37,38 @@ class Rollout(NamedTuple):
     log_probs: NDArray[np.float64]
     rewards: NDArray[np.float64]
     ends: NDArray[np.bool_]
-    beyond: NDArray[np.float64]
+    bootstrap_values: NDArray[np.float64]
     values: NDArray[np.float64]
     advantages: NDArray[np.float64]
     returns: NDArray[np.float64]
-    counters: NDArray[np.int64]
-
-
-FORBIDDEN = -1e8  # what is added to the logit of an action that may not be taken (Huang & Ontanon 2022)
+    filled: NDArray[np.int64]
 
 
 def new_rollout(rows: int, obs_size: int, action_size: int, outputs: int, masked: bool) -> Rollout:
     """An empty rollout of M rows."""
     return Rollout(
-        np.zeros((rows, obs_size), np.float32),
-        np.zeros((rows, action_size), np.float32),
-        np.zeros((rows if masked else 0, outputs), np.float32),
-        np.zeros(rows),
-        np.zeros(rows),
-        np.zeros(rows, np.bool_),
-        np.zeros(rows),
-        np.zeros(rows),
-        np.zeros(rows),
-        np.zeros(rows),
-        np.zeros(1, np.int64),
+        obs=np.zeros((rows, obs_size), np.float32),
+        actions=np.zeros((rows, action_size), np.float32),
+        masks=np.zeros((rows if masked else 0, outputs), np.float32),
+        log_probs=np.zeros(rows),
+        rewards=np.zeros(rows),
+        ends=np.zeros(rows, np.bool_),
+        bootstrap_values=np.zeros(rows),
+        values=np.zeros(rows),
+        advantages=np.zeros(rows),
+        returns=np.zeros(rows),
+        filled=np.zeros(1, np.int64),
     )
+
+
+@compiled
+def first_rows(rollout: Rollout, rows: int) -> Rollout:
+    """The first rows of a rollout."""
+    return Rollout(
+        rollout.obs[:rows], rollout.actions[:rows], rollout.masks[:rows], rollout.log_probs[:rows],
+        rollout.rewards[:rows], rollout.ends[:rows], rollout.bootstrap_values[:rows], rollout.values[:rows],
+        rollout.advantages[:rows], rollout.returns[:rows], rollout.filled,
+    )  # fmt: skip
 
 
 @in_place
@@ -74,11 +85,78 @@ def generalised_advantages(rollout: Rollout, n_envs: int, gamma: float, lambda_:
     for row in range(rows - 1, -1, -1):
         ends = rollout.ends[row]
         last = row + n_envs >= rows
-        following = rollout.beyond[row] if ends or last else rollout.values[row + n_envs]
+        following = rollout.bootstrap_values[row] if ends or last else rollout.values[row + n_envs]
         later = 0.0 if ends or last else rollout.advantages[row + n_envs]
         delta = rollout.rewards[row] + gamma * following - rollout.values[row]
         rollout.advantages[row] = delta + gamma * lambda_ * later
         rollout.returns[row] = rollout.advantages[row] + rollout.values[row]
+
+
+class Minibatch(NamedTuple):
+    """B rows of a rollout, and what an update computes of them.
+
+    Attributes:
+        obs: float32 [B, D].
+        actions: float32 [B, A].
+        masks: float32 [B, K]; [0, K] where nothing is masked.
+        old_log_probs: of the actions when they were taken, float64 [B].
+        advantages, returns: float64 [B].
+        old_values: v when the rollout was full, float64 [B].
+        log_probs, entropies: of the policy as it is now, float64 [B].
+        weights: of the gradients of the log-probabilities, float64 [B].
+        output_gradient: of the loss at the policy's outputs, float32 [B, K].
+        value_gradient: of the loss at the value's output, float32 [B, 1].
+    """
+
+    obs: NDArray[np.float32]
+    actions: NDArray[np.float32]
+    masks: NDArray[np.float32]
+    old_log_probs: NDArray[np.float64]
+    advantages: NDArray[np.float64]
+    returns: NDArray[np.float64]
+    old_values: NDArray[np.float64]
+    log_probs: NDArray[np.float64]
+    entropies: NDArray[np.float64]
+    weights: NDArray[np.float64]
+    output_gradient: NDArray[np.float32]
+    value_gradient: NDArray[np.float32]
+
+
+@compiled
+def new_minibatch(rollout: Rollout, size: int, outputs: int) -> Minibatch:
+    """A minibatch of B rows, not filled."""
+    return Minibatch(
+        np.empty((size, rollout.obs.shape[1]), np.float32), np.empty((size, rollout.actions.shape[1]), np.float32),
+        np.empty((size if rollout.masks.shape[0] > 0 else 0, outputs), np.float32),
+        np.empty(size), np.empty(size), np.empty(size), np.empty(size), np.empty(size), np.empty(size), np.empty(size),
+        np.empty((size, outputs), np.float32), np.empty((size, 1), np.float32),
+    )  # fmt: skip
+
+
+@compiled
+def gather(rollout: Rollout, rows: NDArray[np.int64], batch: Minibatch) -> Minibatch:
+    """The rows of a rollout [n] in a minibatch of room for at least n; returns its first n rows."""
+    n, masked = rows.shape[0], rollout.masks.shape[0] > 0
+    for i in range(n):
+        row = rows[i]
+        batch.obs[i], batch.actions[i] = rollout.obs[row], rollout.actions[row]
+        if masked:
+            batch.masks[i] = rollout.masks[row]
+        batch.old_log_probs[i], batch.old_values[i] = rollout.log_probs[row], rollout.values[row]
+        batch.advantages[i], batch.returns[i] = rollout.advantages[row], rollout.returns[row]
+    return Minibatch(
+        batch.obs[:n], batch.actions[:n], batch.masks[:n], batch.old_log_probs[:n], batch.advantages[:n],
+        batch.returns[:n], batch.old_values[:n], batch.log_probs[:n], batch.entropies[:n], batch.weights[:n],
+        batch.output_gradient[:n], batch.value_gradient[:n],
+    )  # fmt: skip
+
+
+@in_place
+def shuffle(order: NDArray[np.int64], rng: NDArray[np.uint64]) -> None:
+    """A random order of the rows, in place (Fisher and Yates)."""
+    for i in range(order.shape[0] - 1, 0, -1):
+        j = int(random(rng) * (i + 1))
+        order[i], order[j] = order[j], order[i]
 
 
 @in_place

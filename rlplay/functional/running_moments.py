@@ -19,31 +19,49 @@ from rlplay.compiled.cache import in_place
 from rlplay.errors import HyperparameterError
 
 _DEFAULTS = {"norm_obs": True, "norm_reward": True, "clip_obs": 10.0, "clip_reward": 10.0, "epsilon": 1e-8}
-# Places in the settings.
-NORM_OBS, NORM_REWARD, CLIP_OBS, CLIP_REWARD, EPSILON, GAMMA = range(6)
 
 
-class Normaliser(NamedTuple):
+class RunningMoments(NamedTuple):
     """The moments of D numbers an observation, and of the returns of N environments.
 
     Attributes:
-        settings: what is normalised and how far it is clipped, float64 [6].
-        mean, variance: of the observations, float64 [D].
-        moments: mean and variance of the returns, float64 [2].
-        counts: how many observations and returns were seen, float64 [2].
-        sums: the discounted sum of each environment, float64 [N].
+        norm_obs, norm_reward: what is normalised.
+        clip_obs, clip_reward: bounds of the normalised numbers.
+        epsilon: what is added to a variance.
+        gamma: discount of the returns.
+        obs_mean, obs_variance: of the observations, float64 [D].
+        obs_count: how many observations were seen, float64 [1].
+        return_mean, return_variance: of the returns, float64 [1].
+        return_count: how many returns were seen, float64 [1].
+        returns: the discounted sum of each environment, float64 [N].
     """
 
-    settings: NDArray[np.float64]
-    mean: NDArray[np.float64]
-    variance: NDArray[np.float64]
-    moments: NDArray[np.float64]
-    counts: NDArray[np.float64]
-    sums: NDArray[np.float64]
+    norm_obs: bool
+    norm_reward: bool
+    clip_obs: float
+    clip_reward: float
+    epsilon: float
+    gamma: float
+    obs_mean: NDArray[np.float64]
+    obs_variance: NDArray[np.float64]
+    obs_count: NDArray[np.float64]
+    return_mean: NDArray[np.float64]
+    return_variance: NDArray[np.float64]
+    return_count: NDArray[np.float64]
+    returns: NDArray[np.float64]
 
 
-def new_normaliser(given: Any, obs_size: int, n_envs: int, gamma: float, owner: str) -> Normaliser:
-    """From ``normalize``: False, True, or settings of VecNormalize by name.
+def new_running_moments(
+    given: Any, obs_size: int, n_envs: int, gamma: float, owner: str
+) -> tuple[RunningMoments, dict[str, NDArray[np.float64]]]:
+    """Moments of nothing yet, and the arrays that a file keeps of them, by name.
+
+    Args:
+        given: ``normalize``: False, True, or settings of VecNormalize by name.
+        obs_size: D.
+        n_envs: N.
+        gamma: discount of the returns, where the settings have none.
+        owner: who asks, for errors.
 
     Raises:
         HyperparameterError: a setting that does not exist.
@@ -55,71 +73,78 @@ def new_normaliser(given: Any, obs_size: int, n_envs: int, gamma: float, owner: 
     values = {**_DEFAULTS, "gamma": gamma, **own}
     if given is False:
         values.update(norm_obs=False, norm_reward=False)
-    return Normaliser(
-        np.array([float(values[name]) for name in (*_DEFAULTS, "gamma")]),
-        np.zeros(obs_size), np.ones(obs_size), np.array([0.0, 1.0]), np.full(2, 1e-4), np.zeros(n_envs),
+    arrays = {
+        "mean": np.zeros(obs_size), "variance": np.ones(obs_size), "moments": np.array([0.0, 1.0]),
+        "counts": np.full(2, 1e-4), "sums": np.zeros(n_envs),
+    }  # fmt: skip
+    moments, counts = arrays["moments"], arrays["counts"]
+    found = RunningMoments(
+        norm_obs=bool(values["norm_obs"]), norm_reward=bool(values["norm_reward"]),
+        clip_obs=float(values["clip_obs"]), clip_reward=float(values["clip_reward"]),
+        epsilon=float(values["epsilon"]), gamma=float(values["gamma"]),
+        obs_mean=arrays["mean"], obs_variance=arrays["variance"], obs_count=counts[:1],
+        return_mean=moments[:1], return_variance=moments[1:], return_count=counts[1:], returns=arrays["sums"],
     )  # fmt: skip
+    return found, arrays
 
 
 @in_place
-def see(normaliser: Normaliser, rows: NDArray[np.float32]) -> None:
+def observe_batch(moments: RunningMoments, batch: NDArray[np.float32]) -> None:
     """Take a batch of observations [N, D] into the moments."""
-    if normaliser.settings[NORM_OBS] == 0.0:
+    if not moments.norm_obs:
         return
-    n, count = rows.shape[0], normaliser.counts[0]
+    n, count = batch.shape[0], moments.obs_count[0]
     total = count + n
-    for d in range(rows.shape[1]):
+    for d in range(batch.shape[1]):
         mean, variance = 0.0, 0.0
         for i in range(n):
-            mean += rows[i, d] / n
+            mean += batch[i, d] / n
         for i in range(n):
-            variance += (rows[i, d] - mean) ** 2 / n
-        gap = mean - normaliser.mean[d]
-        squares = normaliser.variance[d] * count + variance * n + gap * gap * count * n / total
-        normaliser.mean[d] += gap * n / total
-        normaliser.variance[d] = squares / total
-    normaliser.counts[0] = total
+            variance += (batch[i, d] - mean) ** 2 / n
+        gap = mean - moments.obs_mean[d]
+        squares = moments.obs_variance[d] * count + variance * n + gap * gap * count * n / total
+        moments.obs_mean[d] += gap * n / total
+        moments.obs_variance[d] = squares / total
+    moments.obs_count[0] = total
 
 
 @in_place
-def seen_as(normaliser: Normaliser, row: NDArray[np.float32], out: NDArray[np.float32]) -> None:
+def normalise(moments: RunningMoments, obs: NDArray[np.float32], out: NDArray[np.float32]) -> None:
     """An observation [D] as the networks see it."""
-    if normaliser.settings[NORM_OBS] == 0.0:
-        for d in range(row.shape[0]):
-            out[d] = row[d]
+    if not moments.norm_obs:
+        for d in range(obs.shape[0]):
+            out[d] = obs[d]
         return
-    clip, epsilon = normaliser.settings[CLIP_OBS], normaliser.settings[EPSILON]
-    for d in range(row.shape[0]):
-        scaled = (row[d] - normaliser.mean[d]) / math.sqrt(normaliser.variance[d] + epsilon)
-        out[d] = min(max(scaled, -clip), clip)
+    for d in range(obs.shape[0]):
+        scaled = (obs[d] - moments.obs_mean[d]) / math.sqrt(moments.obs_variance[d] + moments.epsilon)
+        out[d] = min(max(scaled, -moments.clip_obs), moments.clip_obs)
 
 
 @in_place
-def rows_seen_as(normaliser: Normaliser, rows: NDArray[np.float32]) -> None:
+def normalise_batch(moments: RunningMoments, batch: NDArray[np.float32]) -> None:
     """Observations [B, D] as the networks see them, in place."""
-    for i in range(rows.shape[0]):
-        seen_as(normaliser, rows[i], rows[i])
+    for i in range(batch.shape[0]):
+        normalise(moments, batch[i], batch[i])
 
 
 @in_place
-def scale_rewards(normaliser: Normaliser, rewards: NDArray[np.float64], ends: NDArray[np.bool_]) -> None:
+def scale_rewards(moments: RunningMoments, rewards: NDArray[np.float64], ends: NDArray[np.bool_]) -> None:
     """Take a step's rewards [N] into the moments of the returns, and scale them in place."""
-    if normaliser.settings[NORM_REWARD] == 0.0:
+    if not moments.norm_reward:
         return
-    sums, n, count = normaliser.sums, rewards.shape[0], normaliser.counts[1]
+    returns, n, count = moments.returns, rewards.shape[0], moments.return_count[0]
     mean, variance, total = 0.0, 0.0, count + n
     for i in range(n):
-        sums[i] = normaliser.settings[GAMMA] * sums[i] + rewards[i]
-        mean += sums[i] / n
+        returns[i] = moments.gamma * returns[i] + rewards[i]
+        mean += returns[i] / n
     for i in range(n):
-        variance += (sums[i] - mean) ** 2 / n
-    gap = mean - normaliser.moments[0]
-    squares = normaliser.moments[1] * count + variance * n + gap * gap * count * n / total
-    normaliser.moments[0] += gap * n / total
-    normaliser.moments[1], normaliser.counts[1] = squares / total, total
-    clip = normaliser.settings[CLIP_REWARD]
-    scale = 1.0 / math.sqrt(normaliser.moments[1] + normaliser.settings[EPSILON])
+        variance += (returns[i] - mean) ** 2 / n
+    gap = mean - moments.return_mean[0]
+    squares = moments.return_variance[0] * count + variance * n + gap * gap * count * n / total
+    moments.return_mean[0] += gap * n / total
+    moments.return_variance[0], moments.return_count[0] = squares / total, total
+    clip, scale = moments.clip_reward, 1.0 / math.sqrt(moments.return_variance[0] + moments.epsilon)
     for i in range(n):
         rewards[i] = min(max(rewards[i] * scale, -clip), clip)
         if ends[i]:
-            sums[i] = 0.0
+            returns[i] = 0.0

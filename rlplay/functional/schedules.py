@@ -38,6 +38,9 @@ def scheduled(values: NDArray[np.float64], progress: float) -> float:
     return values[left] + (values[left + 1] - values[left]) * (place - left)
 
 
+# A schedule for compiled code: its values, float64 [K], see `scheduled`.
+Schedule = NDArray[np.float64]
+
 # A step size or exploration rate for compiled code: the schedule over training [K], or, where it falls with visits, the
 # power [1]; and how often each entry was visited [S, A] (or [S, 1]), of shape [0, 0] for a schedule over training. A
 # plain tuple: one of a class of its own would cost a microsecond at each call from Python.
