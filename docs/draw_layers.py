@@ -1,6 +1,7 @@
 """Draw the layers of the packages, with the imports between them, as a picture.
 
-    python docs/draw_layers.py                     writes docs/images/layers.svg
+    python docs/draw_layers.py           writes docs/images/layers.svg, and the table in docs/architecture.md
+    python docs/draw_layers.py --check   lists what is wrong, writes nothing
     python docs/draw_layers.py --root FOLDER -o FILE.png
 
 The layers are the table ``[tool.rlplay] layers`` in pyproject.toml: a list of layers, the lowest first; a layer is a
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import re
 import sys
 import tomllib
 from collections import Counter
@@ -26,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 UNKNOWN = "in no layer"
+BEGIN, END = "<!-- layers: written by docs/draw_layers.py -->", "<!-- end of layers -->"
 PAPER, BOX, EDGE, TEXT, QUIET, ARROW, WRONG = (
     "#fbfaf7", "#ffffff", "#8896a8", "#1d2a3a", "#66758a", "#3c6496", "#c22f2f",
 )  # fmt: skip
@@ -287,6 +290,23 @@ def size_of(graph: Graph, box: str) -> str:
     return f"{graph.lines[box]:,} lines" + (f", {files} files" if files > 1 else "")
 
 
+def table(graph: Graph, root: Path) -> str:
+    """The layers as a Markdown table, the top one first: each box with the first line of its docstring."""
+    modules = find_modules(root, {box.split(".")[0] for box in graph.modules})
+    lines = ["| layer | | what it is |", "|---|---|---|"]
+    for row in reversed(rows_of(graph)):
+        for number, box in enumerate(box for box in row if box != UNKNOWN):
+            docstring = ast.get_docstring(ast.parse(modules[box.removesuffix(".__init__")].read_text("utf-8"))) or ""
+            sentence = docstring.partition("\n\n")[0].replace("\n", " ").replace("|", "\\|")
+            lines.append(f"| {'' if number else graph.level(box) + 1} | `{box}` | {sentence} |")
+    return "\n".join(lines) + "\n"
+
+
+def with_table(page: str, rows: str) -> str:
+    """A page with the table between its two marks in place of the one that stands there."""
+    return re.sub(f"(?<={re.escape(BEGIN)}\n).*?(?={re.escape(END)})", lambda _: f"\n{rows}\n", page, flags=re.S)
+
+
 def faults(graph: Graph) -> list[str]:
     """What is wrong, a line each."""
     found = [f"in no layer: {module}" for module in graph.unknown]
@@ -308,6 +328,9 @@ def main(words: list[str] | None = None) -> int:
     if not given.check:
         path = given.output or given.root / "docs" / "images" / "layers.svg"
         draw(graph, path)
+        page = given.root / "docs" / "architecture.md"
+        if page.exists() and given.output is None:
+            page.write_text(with_table(page.read_text("utf-8"), table(graph, given.root)), encoding="utf-8")
         print(f"{path}: {len(graph.arrows)} arrows between {len(graph.modules)} boxes")
     wrong = faults(graph)
     for line in wrong:

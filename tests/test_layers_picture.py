@@ -107,5 +107,25 @@ def test_a_table_that_cannot_be_right_is_refused(drawing, tree, table, said):
         drawing.read_graph(tree(GOOD, table))
 
 
+def test_the_table_of_a_page_is_written_between_its_marks(drawing, tree, tmp_path):
+    files = {**GOOD, "top.py": '"""On top | of all.\n\nMore."""\n' + GOOD["top.py"], "low.py": '"""Lowest."""\n'}
+    root = tree(files)
+    page = tmp_path / "docs" / "architecture.md"
+    page.parent.mkdir()
+    page.write_text(f"Before.\n\n{drawing.BEGIN}\nold\n{drawing.END}\n\nAfter.\n", encoding="utf-8")
+    assert drawing.main(["--root", str(root)]) == 0
+    lines = page.read_text(encoding="utf-8").splitlines()
+    assert lines[:2] + lines[-2:] == ["Before.", "", "", "After."]
+    assert "| 3 | `p.top` | On top \\| of all. |" in lines
+    assert lines.index("| 1 | `p.low` | Lowest. |") > lines.index("| 3 | `p.top` | On top \\| of all. |")
+    assert "old" not in lines
+
+
+def test_the_table_of_the_architecture_page_is_that_of_the_code(drawing):
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    now = drawing.with_table(page, drawing.table(drawing.read_graph(ROOT), ROOT))
+    assert page == now, "run: python docs/draw_layers.py"
+
+
 def test_every_module_has_a_layer(drawing):
     assert drawing.read_graph(ROOT).unknown == []
