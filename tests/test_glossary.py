@@ -57,10 +57,14 @@ def glossary_symbols() -> set[str]:
 
 
 def test_symbols_are_read_from_columns():
-    lines = "    Q  q      float64 [S, A]   action values\n    α  alpha  float or schedule, γ gamma, b the policy\n"
-    assert symbols(
-        plain(lines + "    S, S'  obs, next_obs    v̂(s, w)  value   R̄ average\n    Â⁻¹  inverse  x_k\n")
-    ) == {plain(symbol) for symbol in ("Q", "q", "α", "γ", "b", "S", "v̂", "R̄", "Â", "x_k")}
+    lines = """
+    Q  q      float64 [S, A]   action values
+    α  alpha  float or schedule, γ gamma, b the policy
+    S, S'  obs, next_obs    v̂(s, w)  value   R̄ average
+    Â⁻¹  inverse  x_k
+    """
+    expected = {plain(symbol) for symbol in ("Q", "q", "α", "γ", "b", "S", "v̂", "R̄", "Â", "x_k")}
+    assert symbols(plain(lines)) == expected
 
 
 @pytest.mark.parametrize("path", [path for path in AGENTS if symbol_lines(path)], ids=lambda path: path.stem)
