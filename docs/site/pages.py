@@ -6,7 +6,6 @@ read, not imported.
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import griffe
@@ -110,10 +109,13 @@ def examples() -> None:
 
 def root_files() -> None:
     """CONTRIBUTING, CHANGELOG and SECURITY, with links that hold inside the site."""
-    for name in ("CONTRIBUTING", "CHANGELOG", "SECURITY"):
+    names = "CONTRIBUTING", "CHANGELOG", "SECURITY"
+    for name in names:
         path = ROOT / f"{name}.md"
-        text = re.sub(r"\]\(docs/", "](", path.read_text("utf-8"))
-        write(f"{name.lower()}.md", text.replace("](CONTRIBUTING.md", "](contributing.md"), path)
+        text = path.read_text("utf-8").replace("](docs/", "](")
+        for other in names:
+            text = text.replace(f"]({other}.md", f"]({other.lower()}.md")
+        write(f"{name.lower()}.md", text, path)
 
 
 reference()

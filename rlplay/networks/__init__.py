@@ -1,7 +1,7 @@
 """Neural networks: forward and hand-written backward passes over flat arrays, and the same over torch modules.
 
 * ``layers``: what a network is made of: ``[Linear(4, 64), Tanh(), Linear(64, 2)]``.
-* ``linear``, ``conv2d``, ``lstm``, ``gru``, ``layer_norm``, ``activations``: forward rules, each beside its backward one.
+* ``linear``, ``conv2d``, ``lstm``, ``gru``, ``layer_norm``, ``activations``: forward rules, each beside its backward.
 * ``network``: runs them; `Network` for people, `Kernel` for compiled loops. ``torch_network``: the same over torch.
 * ``losses``, ``optimisers``, ``initialisers``, ``fisher``: what training needs.
 
