@@ -20,20 +20,17 @@ PAGES = [
 TOOLS = ("mkdocs", "material", "mkdocstrings", "mkdocs_gen_files", "mkdocs_literate_nav")
 
 
-@pytest.fixture(scope="module")
-def site(tmp_path_factory):
+def build(folder: Path) -> None:
     missing = [name for name in TOOLS if importlib.util.find_spec(name) is None]
     if missing:
         pytest.skip(f"{', '.join(missing)} not installed: pip install -e '.[docs]'")
-    folder = tmp_path_factory.mktemp("site")
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)]
     env = {**os.environ, "NO_MKDOCS_2_WARNING": "1", "DISABLE_MKDOCS_2_WARNING": "true"}
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=900, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    return folder
 
 
-def test_the_site_needs_no_network(site):
+def check_no_network(site: Path) -> None:
     loads = re.compile(r"<(?:script|img|iframe)[^>]+src=[\"']?(?:https?:)?//|<link[^>]+href=[\"']?(?:https?:)?//")
     pages = list(site.rglob("*.html"))
     assert len(pages) > 100
@@ -42,7 +39,7 @@ def test_the_site_needs_no_network(site):
     assert not re.search(r"url\([\"']?(?:https?:)?//|@import", styles)
 
 
-def test_every_module_has_a_page(site):
+def check_every_module_has_a_page(site: Path) -> None:
     for package in ("rlplay", "agents", "envs"):
         for path in (ROOT / package).rglob("*.py"):
             place = path.relative_to(ROOT)
@@ -51,10 +48,30 @@ def test_every_module_has_a_page(site):
                 assert (site / "reference" / page).exists(), place
 
 
-def test_docstrings_are_shown_with_their_columns_and_types(site):
+def check_docstrings_keep_columns_and_examples(site: Path) -> None:
     page = (site / "reference" / "agents" / "q_learning.html").read_text(encoding="utf-8")
     assert "Q  q      float64 [S, A]   action values" in page  # columns of the symbol table
     assert "<blockquote>" not in page  # a doctest is code, not a quotation of quotations
+
+
+def check_the_public_names_are_listed(site: Path) -> None:
+    for place, name in (
+        ("rlplay/index.html", "evaluate"),
+        ("rlplay/extend.html", "Probe"),
+        ("agents/index.html", "PPO"),
+    ):
+        page = (site / "reference" / place).read_text(encoding="utf-8")
+        assert "Names to import from" in page
+        assert f">{name}</code>" in page, place
+
+
+def test_the_site(tmp_path):
+    """One test, since it is built once: a minute."""
+    build(tmp_path)
+    check_no_network(tmp_path)
+    check_every_module_has_a_page(tmp_path)
+    check_docstrings_keep_columns_and_examples(tmp_path)
+    check_the_public_names_are_listed(tmp_path)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
