@@ -1,9 +1,9 @@
 """Neural networks: forward and hand-written backward passes over flat arrays, and the same over torch modules.
 
 * ``layers``: what a network is made of: ``[Linear(4, 64), Tanh(), Linear(64, 2)]``.
-* ``linear``, ``conv2d``, ``lstm``, ``gru``, ``layer_norm``, ``activations``: each forward rule beside its backward
-rule. * ``network``: runs them; `Network` for people, `Kernel` for compiled loops. ``torch_network``: the same over
-torch. * ``losses``, ``optimisers``, ``initialisers``, ``fisher``: what training needs.
+* ``linear``, ``conv2d``, ``lstm``, ``gru``, ``layer_norm``, ``activations``: forward rules, each beside its backward.
+* ``network``: runs them; `Network` for people, `Kernel` for compiled loops. ``torch_network``: the same over torch.
+* ``losses``, ``optimisers``, ``initialisers``, ``fisher``: what training needs.
 
 A kernel is a network as functions of its memory: an agent is written once over them, and takes ours or torch's.
 """

@@ -47,7 +47,8 @@ class SelfOrganisingMap(CentreAnswers, ClusterMixin, TransformerMixin, BaseEstim
     """Kohonen's map on a rectangular grid.
 
     Args:
-        rows, columns: of the grid.
+        rows: of the grid.
+        columns: of the grid.
         n_epochs: passes over the points.
         learning_rate: η, first and last.
         radius: σ, first and last, in cells; None for half the grid first.

@@ -1,0 +1,19 @@
+"""MkDocs hooks: excerpts of our files show the file's name, and a tab of one page has no menu beside it.
+
+A block that opens with ```` ```py FILE ```` quotes lines of FILE, and a test compares them. The site shows FILE as the
+title of the block.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+_EXCERPT = re.compile(r"^```py (\S+)$", re.M)
+
+
+def on_page_markdown(markdown: str, *, page: Any, **kwargs: Any) -> str:
+    """Called for each page before it is rendered."""
+    if page.parent is None:
+        page.meta["hide"] = ["navigation"]
+    return _EXCERPT.sub(r'```py title="\1"', markdown)
