@@ -1,4 +1,4 @@
-"""Shared by all tests: quiet SDL, a folder of its own for each test, and the command line as a real process."""
+"""Shared by all tests: quiet SDL, a folder of its own for each test, the tiers, and the command line as a process."""
 
 from __future__ import annotations
 
@@ -12,6 +12,35 @@ import pytest
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # two workers share the cores; torch would start threads in both
 os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
 os.environ.setdefault("SDL_AUDIODRIVER", "dummy")
+
+HERE = Path(__file__).parent
+
+# Numbers, rules, spaces, files, the window's state: files of which every test takes about a second at most once the
+# compile cache is warm. `pytest -m quick` runs them; a test may leave them by `pytest.mark.slow`.
+QUICK = (
+    "agents/test_rules.py", "compiled", "numbers/test_bandits.py", "numbers/test_planning.py",
+    "rlplay/test_checkpoint.py", "rlplay/test_encoder.py", "rlplay/test_hyperparameters.py", "rlplay/test_pcg64.py",
+    "rlplay/test_schedules.py", "rlplay/test_spaces.py", "rlplay/test_loop.py", "test_glossary.py", "test_layers.py",
+    "test_layers_picture.py",
+)  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the quick tests, and have one worker run what compiles the same functions."""
+    for item in items:
+        place = item.path.relative_to(HERE).as_posix()
+        if place.startswith(QUICK) and item.get_closest_marker("slow") is None:
+            item.add_marker(pytest.mark.quick)
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(_group(item, place)))
+
+
+def _group(item: pytest.Item, place: str) -> str:
+    """The file; for the contract the agent, so that nothing is compiled by two workers at a time."""
+    callspec = getattr(item, "callspec", None)
+    if place == "contract/test_agents.py" and callspec is not None and "case" in callspec.params:
+        return f"contract {callspec.params['case'][0]}"
+    return place
 
 
 @pytest.fixture(autouse=True)
