@@ -117,7 +117,10 @@ def main() -> int:
             path = given.folder / f"{name}.rlp"
             if given.only not in name or number % parts != part - 1 or (given.verb != "record" and not path.exists()):
                 continue
-            bad = one(given.verb, case, engine, path)
+            try:
+                bad = one(given.verb, case, engine, path)
+            except Exception as error:
+                bad = [f"{type(error).__name__}: {error}"]
             ran += bad is not None
             if bad:
                 wrong += 1
