@@ -65,9 +65,10 @@ class Configured:
     def __init_subclass__(cls, *, init: bool = True, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         frame = sys._getframe(1)
-        own = _own_fields(
-            cls, {**getattr(sys.modules.get(cls.__module__), "__dict__", {}), **frame.f_globals, **frame.f_locals}
-        )
+        while frame.f_back is not None and frame.f_code.co_name in ("__new__", "__init_subclass__"):
+            frame = frame.f_back  # metaclasses and bases stand between here and the class line
+        module = getattr(sys.modules.get(cls.__module__), "__dict__", {})
+        own = _own_fields(cls, {**module, **frame.f_globals, **frame.f_locals})
         inherited: dict[str, Hyperparameter | _Argument] = {}
         for base in cls.__mro__[1:]:
             for name, field in getattr(base, "_fields", {}).items():
@@ -94,20 +95,18 @@ class Configured:
 def _own_fields(cls: type, names: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of a class body."""
     found: dict[str, Any] = {}
-    for name, annotation in vars(cls).get("__annotations__", {}).items():
-        value = vars(cls).get(name, _NONE)
+    for name, text in vars(cls).get("__annotations__", {}).items():
+        value, annotation = vars(cls).get(name, _NONE), text
         if isinstance(value, _Argument):
             found[name] = value
             continue
-        if isinstance(annotation, str):
-            if annotation.startswith(("ClassVar", "typing.ClassVar")):
+        if isinstance(text, str):
+            if text.startswith(("ClassVar", "typing.ClassVar")):
                 continue
             try:
-                annotation = eval(annotation, dict(names))
+                annotation = eval(text, dict(names))
             except Exception as error:
-                raise TypeError(
-                    f"{cls.__name__}.{name}: the annotation {annotation} cannot be read: {error}"
-                ) from error
+                raise TypeError(f"{cls.__name__}.{name}: its annotation {text} cannot be read: {error}") from error
         if get_origin(annotation) is ClassVar or annotation is ClassVar:
             continue
         domains = [one for one in get_args(annotation)[1:] if isinstance(one, Domain)]
