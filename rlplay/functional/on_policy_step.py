@@ -278,7 +278,7 @@ def descent(kernel: Kernel, decorator: Decorator) -> Callable[..., float]:
             total += memory.spread_gradient[i] ** 2
         length, longest = math.sqrt(total), memory.max_grad_norm
         if longest > 0.0 and length > longest:
-            factor = longest / (length + 1e-6)
+            factor = np.float64(longest / (length + 1e-6))  # float64 in plain Python too, beside float32 gradients
             shrink(memory.policy, factor)
             shrink(memory.value, factor)
             for i in range(memory.spread_gradient.shape[0]):
