@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, dataclass_transform, get_args, get_origin
 
@@ -78,6 +78,17 @@ class Configured:
         cls._fields = {**own, **{name: field for name, field in inherited.items() if name not in own}}
         cls.__signature__ = _signature(cls._fields.values())  # type: ignore[attr-defined]
 
+    @classmethod
+    def declare(cls, hyperparameters: Iterable[Hyperparameter]) -> None:
+        """Add hyperparameters that no class body can name, such as those in another library's signature.
+
+        They stand before those of the class body. Type checkers do not see them: such a class is made with
+        ``init=False``.
+        """
+        added = {one.name: one for one in hyperparameters}
+        cls._fields = {**added, **{name: field for name, field in cls._fields.items() if name not in added}}
+        cls.__signature__ = _signature(cls._fields.values())  # type: ignore[attr-defined]
+
     def configure(self, given: Mapping[str, Any]) -> None:
         """Check the values given, and the defaults of the others, and keep them as attributes.
 
@@ -99,19 +110,20 @@ def _own_fields(cls: type, names: Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(value, _Argument):
             found[name] = value
             continue
+        meant: Any = annotation
         if isinstance(annotation, str):
             if annotation.startswith(("ClassVar", "typing.ClassVar")):
                 continue
             try:
-                annotation = eval(annotation, dict(names))
+                meant = eval(annotation, dict(names))
             except Exception as error:
                 raise TypeError(
                     f"{cls.__name__}.{name}: the annotation {annotation} cannot be read: {error}"
                 ) from error
-        if get_origin(annotation) is ClassVar or annotation is ClassVar:
+        if get_origin(meant) is ClassVar or meant is ClassVar:
             continue
-        domains = [one for one in get_args(annotation)[1:] if isinstance(one, Domain)]
-        if get_origin(annotation) is not Annotated or not domains:
+        domains = [one for one in get_args(meant)[1:] if isinstance(one, Domain)]
+        if get_origin(meant) is not Annotated or not domains:
             raise TypeError(
                 f"{cls.__name__}.{name} has no domain: annotate a hyperparameter such as "
                 f'{name}: Annotated[int, Range("what it means", 1)] = 4, and anything else with ClassVar, or set it in '
@@ -125,7 +137,10 @@ def _own_fields(cls: type, names: Mapping[str, Any]) -> dict[str, Any]:
 
 def _signature(fields: Any) -> inspect.Signature:
     """The signature of the constructor: arguments without a default, hyperparameters, other arguments."""
-    parameter, first, middle, last = inspect.Parameter, [], [], []
+    parameter = inspect.Parameter
+    first: list[inspect.Parameter] = []
+    middle: list[inspect.Parameter] = []
+    last: list[inspect.Parameter] = []
     for field in fields:
         if isinstance(field, Hyperparameter):
             annotation = Annotated[Any, field.domain]
