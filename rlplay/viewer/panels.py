@@ -158,16 +158,8 @@ def _step(surface: pygame.Surface, rect: Rect, session: Session, probe: Probe | 
     if probe is not None and probe.value is not None:
         lines[-1] += f"   value {d.short(float(probe.value[0]))}"
         lines += _estimates(session)
-    features = session.agent.features if session.agent is not None else None
-    if features is not None and features.ready and session.observation is not None:
-        if features.kind == "index":
-            lines.append(f"sees state {features.index(session.observation)} of {features.size}")
-        elif features.kind == "active":
-            active = features.active(session.observation)
-            few = f": {', '.join(map(str, active.number))}" if len(active.number) <= 16 else ""
-            lines.append(f"sees {len(active.number)} of {features.size:,} features{few}")
-        else:
-            lines.append(f"sees features {_brief(features.vector(session.observation))}")
+    if agent is not None and session.observation is not None and (sees := agent.encoder.describe(session.observation)):
+        lines.append(f"sees {sees}")
     if session.mode == "learn" and agent is not None and (equation := _equation(type(agent))):
         lines.append(equation)
     for i, line in enumerate(lines):

@@ -190,11 +190,10 @@ class Slicer:
             values.reshape(shape), best.reshape(shape), regions.reshape(shape), words, shows, plane,
             (float(low[0]), float(low[1])), (float(high[0]), float(high[1])),
         )  # fmt: skip
-        centres = agent.features.centres() if agent.features is not None and agent.features.ready else None
-        if centres is None or agent.features is None:
-            return found
-        before = agent.features.moved_from
-        return replace(found, centres=(found.shares(centres), found.shares(centres if before is None else before)))
+        centres = agent.encoder.centres()
+        return (
+            found if centres is None else replace(found, centres=(found.shares(centres[0]), found.shares(centres[1])))
+        )
 
 
 def _visits(places: NDArray[np.float64], low: NDArray[Any], high: NDArray[Any]) -> NDArray[np.float64]:
