@@ -191,9 +191,10 @@ class Slicer:
             (float(low[0]), float(low[1])), (float(high[0]), float(high[1])),
         )  # fmt: skip
         centres = agent.encoder.centres()
-        return (
-            found if centres is None else replace(found, centres=(found.shares(centres[0]), found.shares(centres[1])))
-        )
+        if centres is None:
+            return found
+        now, before = centres
+        return replace(found, centres=(found.shares(now), found.shares(before)))
 
 
 def _visits(places: NDArray[np.float64], low: NDArray[Any], high: NDArray[Any]) -> NDArray[np.float64]:
