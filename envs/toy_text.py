@@ -54,7 +54,7 @@ class ToyTextEnv(Pictured, TableEnv):
         return obs, reward, terminated, truncated, info | self._told()
 
     def set_state(self, state: int) -> None:
-        """Stand in a state, for a picture of it."""
+        """Take a state, for a picture of it."""
         super().set_state(state)
         self.last_action = None
 

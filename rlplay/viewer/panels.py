@@ -14,6 +14,7 @@ from rlplay.environments.make import reference
 from rlplay.probe import Probe
 from rlplay.spaces.finite import FiniteSpace, is_finite
 from rlplay.viewer import drawing as d
+from rlplay.viewer.keys import action_keys
 from rlplay.viewer.layout import Rect, layout
 from rlplay.viewer.maps import ValueMap, value_map
 from rlplay.viewer.session import Session
@@ -182,8 +183,8 @@ def _estimates(session: Session) -> list[str]:
         lines.append(f"advantage {advantage:+.3g}")
         start = agent.probe(session.first).value if session.first is not None else None
         if start is not None:
-            told, got = d.short(float(start[0])), d.short(session.gained)
-            lines[-1] += f"   told at the start {told}, got so far {got} (discounted)"
+            expected, got = d.short(float(start[0])), d.short(session.gained)
+            lines[-1] += f"   told at the start {expected}, got so far {got} (discounted)"
     return lines
 
 
@@ -195,10 +196,10 @@ _UPDATE = {"entropy": ("entropy_loss", -1), "KL": ("approx_kl", 1), "clipped": (
 def _last_update(surface: pygame.Surface, rect: Rect, session: Session, used: int) -> None:
     """Entropy, divergence and so on of the last update, at the bottom of a panel where there is room."""
     found = session.agent.metrics() if session.agent is not None else {}
-    told = [f"{word} {sign * found[f'train/{name}']:.3g}" for word, (name, sign) in _UPDATE.items()
+    shown = [f"{word} {sign * found[f'train/{name}']:.3g}" for word, (name, sign) in _UPDATE.items()
             if f"train/{name}" in found]  # fmt: skip
-    if told and used + 30 < rect.height:
-        words = "last update: " + "   ".join(told)
+    if shown and used + 30 < rect.height:
+        words = "last update: " + "   ".join(shown)
         d.text(surface, words, (rect.x + 12, rect.y + rect.height - 24), 18, d.DIM, width=rect.width - 24)
 
 
@@ -360,6 +361,4 @@ def _help(surface: pygame.Surface, session: Session) -> None:
 
 
 def _play_rows(session: Session) -> list[tuple[str, str]]:
-    from rlplay.viewer.keys import action_keys
-
     return [(key, session.choices[action][0]) for key, action in action_keys(session).items()]
