@@ -5,7 +5,7 @@ from __future__ import annotations
 import gymnasium as gym
 
 # Id, class, and the time limit in steps; None for worlds that end by themselves, or never.
-SHELF: dict[str, tuple[str, int | None]] = {
+OWN_ENVS: dict[str, tuple[str, int | None]] = {
     "rlplay/GridWorld-v0": ("envs.grid_world:GridWorldEnv", 10_000),
     "rlplay/Bandit-v0": ("envs.bandit:BanditEnv", 1000),
     "rlplay/RandomWalk-v0": ("envs.random_walk:RandomWalkEnv", None),
@@ -21,8 +21,8 @@ SHELF: dict[str, tuple[str, int | None]] = {
     "rlplay/Baird-v0": ("envs.baird:BairdEnv", None),
 }
 
-# Native twins of Gymnasium's environments, under ids of their own.
-TWINS: dict[str, tuple[str, int | None]] = {
+# Gymnasium's environments in native code, under ids of their own.
+GYMNASIUM_ENVS: dict[str, tuple[str, int | None]] = {
     "rlplay/CartPole-v1": ("envs.cart_pole:CartPoleEnv", 500),
     "rlplay/MountainCar-v0": ("envs.mountain_car:MountainCarEnv", 200),
     "rlplay/MountainCarContinuous-v0": ("envs.mountain_car_continuous:MountainCarContinuousEnv", 999),
@@ -34,10 +34,15 @@ TWINS: dict[str, tuple[str, int | None]] = {
     "rlplay/Blackjack-v1": ("envs.toy_text:BlackjackEnv", None),
 }
 
-# Worlds whose rows are not known to native code: rewards drawn from a normal distribution.
-_WITHOUT_ROWS = ("rlplay/Bandit-v0", "rlplay/MaximizationBias-v0")
+# Native code cannot step these side by side: their rewards are drawn from a normal distribution.
+NOT_BATCHED = ("rlplay/Bandit-v0", "rlplay/MaximizationBias-v0")
 
-for _id, (_entry_point, _limit) in {**SHELF, **TWINS}.items():
+for _id, (_place, _limit) in {**OWN_ENVS, **GYMNASIUM_ENVS}.items():
     if _id not in gym.registry:
-        _rows = None if _id in _WITHOUT_ROWS else _entry_point.removesuffix("Env") + "VectorEnv"
-        gym.register(_id, entry_point=_entry_point, vector_entry_point=_rows, max_episode_steps=_limit)
+        _many = "envs.vector:" + _place.partition(":")[2].removesuffix("Env") + "VectorEnv"
+        gym.register(
+            _id,
+            entry_point=_place,
+            vector_entry_point=None if _id in NOT_BATCHED else _many,
+            max_episode_steps=_limit,
+        )

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
 
 from envs.table_world import TableWorld
-from rlplay.compiled.table import TransitionTable
-from rlplay.environments.vector.native import NativeVectorEnv
-from rlplay.errors import UsageError
+from rlplay.extend import TransitionTable, UsageError
 
 
 class AccessControlEnv(TableWorld):
@@ -103,6 +100,3 @@ class AccessControlEnv(TableWorld):
             ("customer pays", round(self.priorities[kind]), round(max(self.priorities)), d.WARM),
         ]
         return d.counts(rows, self.text())
-
-
-AccessControlVectorEnv = partial(NativeVectorEnv, AccessControlEnv)

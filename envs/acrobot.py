@@ -1,4 +1,4 @@
-"""Acrobot-v1 in native code: the twin of Gymnasium's environment.
+"""Acrobot-v1 in native code, after Gymnasium's environment.
 
 Two links hang from each other; a torque at the joint between them is to swing the end above a line.
 
@@ -10,13 +10,12 @@ Symbols:
     parameters: the constants in their order, float64 [10]
 
 At the start Gymnasium keeps the state in float32. NumPy's sines and cosines differ from the C library's in the last
-digit once in some hundred numbers, so this twin is equal but for that: from the same state the next is within 1e-12.
+digit once in some hundred numbers, so this version is equal but for that: from the same state the next is within 1e-12.
 """
 
 from __future__ import annotations
 
 import math
-from functools import partial
 from typing import Any
 
 import gymnasium as gym
@@ -24,10 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envs.control import ControlEnv
-from rlplay.compiled.cache import in_place
-from rlplay.compiled.native import NativeDynamics
-from rlplay.compiled.pcg64 import random
-from rlplay.environments.vector.native import NativeVectorEnv
+from rlplay.extend import NativeDynamics, in_place, random
 
 _START, _G = 0.1, 9.8
 
@@ -178,6 +174,3 @@ class AcrobotEnv(ControlEnv):
         c = self.constants
         first, second = self.world.state[:2].tolist()
         return control_drawing.acrobot(self.size, first, second, (c["LINK_LENGTH_1"], c["LINK_LENGTH_2"]))
-
-
-AcrobotVectorEnv = partial(NativeVectorEnv, AcrobotEnv)

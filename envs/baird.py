@@ -11,7 +11,6 @@ Symbols:
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import gymnasium as gym
@@ -19,10 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envs.control import ControlEnv
-from rlplay.compiled.cache import in_place
-from rlplay.compiled.native import NativeDynamics
-from rlplay.compiled.pcg64 import random
-from rlplay.environments.vector.native import NativeVectorEnv
+from rlplay.extend import NativeDynamics, in_place, random
 
 DASHED, SOLID = 0, 1
 LOWER = 6
@@ -102,6 +98,3 @@ class BairdEnv(ControlEnv):
 
         labels = [*(f"2w{i + 1}+w8" for i in range(6)), "w7+2w8"]
         return control_drawing.baird(self.size, int(self.world.state[0]), labels)
-
-
-BairdVectorEnv = partial(NativeVectorEnv, BairdEnv)

@@ -9,7 +9,7 @@ import gymnasium as gym
 import numpy as np
 
 from envs.pictured import Pictured
-from rlplay.errors import EnvironmentFault, SpaceError, UsageError
+from rlplay.extend import EnvironmentFault, SpaceError, UsageError
 
 
 class BanditEnv(Pictured):

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rlplay.compiled.table import TransitionTable
+from rlplay.extend import TransitionTable
 
 CARDS = dict.fromkeys(range(1, 10), 1 / 13) | {10: 4 / 13}
 STICK, HIT = 0, 1
@@ -64,7 +64,7 @@ def standing(total: int, dealer: int) -> tuple[float, float, float]:
 
 
 def table(env: Any) -> TransitionTable | None:
-    """The table of an instance of Blackjack-v1, or None where its rules are not told by its observations."""
+    """The table of an instance of Blackjack-v1, or None where its observations do not show its rules."""
     return _plain_table() if not (env.sab or env.natural) else None
 
 

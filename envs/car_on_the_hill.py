@@ -16,7 +16,6 @@ Symbols:
 from __future__ import annotations
 
 import math
-from functools import partial
 from typing import Any
 
 import gymnasium as gym
@@ -24,10 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envs.control import ControlEnv
-from rlplay.compiled.cache import in_place
-from rlplay.compiled.native import NativeDynamics
-from rlplay.compiled.pcg64 import random
-from rlplay.environments.vector.native import NativeVectorEnv
+from rlplay.extend import NativeDynamics, in_place, random
 
 _FASTEST = 3.0
 
@@ -136,6 +132,3 @@ class CarOnTheHillEnv(ControlEnv):
 
         push = 0.0 if self.last_action is None else 2.0 * float(self.last_action) - 1.0
         return control_drawing.car_on_the_hill(self.size, self.world.state[0], push, hill)
-
-
-CarOnTheHillVectorEnv = partial(NativeVectorEnv, CarOnTheHillEnv)

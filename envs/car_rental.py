@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import math
-from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from envs.table_world import TableWorld
-from rlplay.compiled.table import TransitionTable
-from rlplay.environments.vector.native import NativeVectorEnv
-from rlplay.errors import UsageError
+from rlplay.extend import TransitionTable, UsageError
 
 _REQUESTS, _RETURNS = (3, 4), (3, 2)
 _RENT, _MOST_MOVED = 10.0, 5
@@ -129,6 +126,3 @@ def _day(most: int, requests: float, returns: float) -> tuple[NDArray[np.float64
                 law[morning, evening] += p_rented * p_returned
                 income[morning, evening] += p_rented * p_returned * _RENT * rented
     return law, income / np.maximum(law, 1e-300)
-
-
-CarRentalVectorEnv = partial(NativeVectorEnv, CarRentalEnv)

@@ -1,4 +1,4 @@
-"""CartPole-v1 in native code: the twin of Gymnasium's environment, the same numbers to the bit.
+"""CartPole-v1 in native code: the same numbers as Gymnasium's environment, to the bit.
 
 A pole stands on a cart that is pushed left or right at every step; keep it upright.
 
@@ -13,7 +13,6 @@ Symbols:
 from __future__ import annotations
 
 import math
-from functools import partial
 from typing import Any
 
 import gymnasium as gym
@@ -21,10 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envs.control import UNBOUNDED, ControlEnv
-from rlplay.compiled.cache import in_place
-from rlplay.compiled.native import NativeDynamics
-from rlplay.compiled.pcg64 import random
-from rlplay.environments.vector.native import NativeVectorEnv
+from rlplay.extend import NativeDynamics, in_place, random
 
 _START = 0.05  # each state variable starts within -0.05 and 0.05
 
@@ -128,6 +124,3 @@ class CartPoleEnv(ControlEnv):
         return control_drawing.cart_pole(
             self.size, x, theta, 2 * self.constants["length"], self.constants["x_threshold"], push
         )
-
-
-CartPoleVectorEnv = partial(NativeVectorEnv, CartPoleEnv)

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
 
 from envs.table_world import TableWorld
-from rlplay.compiled.table import TransitionTable
-from rlplay.environments.vector.native import NativeVectorEnv
-from rlplay.errors import UsageError
+from rlplay.extend import TransitionTable, UsageError
 
 
 class ChainWalkEnv(TableWorld):
@@ -84,6 +81,3 @@ class ChainWalkEnv(TableWorld):
         n = self.transition_table.n_states
         colours = [d.GOOD if s in self.rewarded else d.COOL for s in range(n)]
         return d.chain([str(s) for s in range(n)], self.s, colours, "chain walk")
-
-
-ChainWalkVectorEnv = partial(NativeVectorEnv, ChainWalkEnv)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from envs.pictured import Pictured
-from rlplay.compiled.native import NativeEnv
+from rlplay.extend import NativeEnv
 
 UNBOUNDED = np.finfo(np.float32).max
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 
 from envs.table_world import TableWorld
-from rlplay.compiled.table import table_from
-from rlplay.environments.vector.native import NativeVectorEnv
+from rlplay.extend import table_from
 
 
 class CorridorEnv(TableWorld):
@@ -76,6 +74,3 @@ class CorridorEnv(TableWorld):
 
         labels, colours = ["0", "1 (switched)", "2", "goal"], [d.COOL, d.WARM, d.COOL, d.GOOD]
         return d.chain(labels, self.s, colours, "corridor with switched actions")
-
-
-CorridorVectorEnv = partial(NativeVectorEnv, CorridorEnv)

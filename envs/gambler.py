@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import numpy as np
 
 from envs.table_world import TableWorld
-from rlplay.compiled.table import TransitionTable
-from rlplay.environments.vector.native import NativeVectorEnv
-from rlplay.errors import UsageError
+from rlplay.extend import TransitionTable, UsageError
 
 
 class GamblerEnv(TableWorld):
@@ -76,6 +73,3 @@ class GamblerEnv(TableWorld):
 
         note = f"capital {self.s}" + (f", staked {self.last_action}" if self.last_action is not None else "")
         return d.chain([str(s) for s in range(self.goal + 1)], self.s, [d.COOL] * (self.goal + 1), note)
-
-
-GamblerVectorEnv = partial(NativeVectorEnv, GamblerEnv)

@@ -29,7 +29,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from rlplay.errors import UsageError, unknown
+from rlplay.extend import UsageError, unknown
 
 MAPS = Path(__file__).parent / "maps"
 MOVES = ((-1, 0), (0, 1), (1, 0), (0, -1), (-1, 1), (1, 1), (1, -1), (-1, -1))

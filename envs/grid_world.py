@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,8 +9,7 @@ from numpy.typing import NDArray
 
 from envs.grid_map import MOVE_NAMES, read_map, start_distribution, transitions
 from envs.table_world import TableWorld
-from rlplay.compiled.table import table_from
-from rlplay.environments.vector.native import NativeVectorEnv
+from rlplay.extend import table_from
 
 
 class GridWorldEnv(TableWorld):
@@ -85,6 +83,3 @@ class GridWorldEnv(TableWorld):
     def get_action_meanings(self) -> list[str]:
         """The names of the actions."""
         return list(MOVE_NAMES[: self.grid.moves])
-
-
-GridWorldVectorEnv = partial(NativeVectorEnv, GridWorldEnv)

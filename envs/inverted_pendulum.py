@@ -17,7 +17,6 @@ Symbols:
 from __future__ import annotations
 
 import math
-from functools import partial
 from typing import Any
 
 import gymnasium as gym
@@ -25,10 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envs.control import UNBOUNDED, ControlEnv
-from rlplay.compiled.cache import in_place
-from rlplay.compiled.native import NativeDynamics
-from rlplay.compiled.pcg64 import random
-from rlplay.environments.vector.native import NativeVectorEnv
+from rlplay.extend import NativeDynamics, in_place, random
 
 
 @in_place
@@ -134,6 +130,3 @@ class InvertedPendulumEnv(ControlEnv):
 
         c = self.constants
         return control_drawing.cart_pole(self.size, 0.0, self.world.state[0], 2 * c["length"], 1.2, self.push())
-
-
-InvertedPendulumVectorEnv = partial(NativeVectorEnv, InvertedPendulumEnv)

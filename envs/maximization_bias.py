@@ -8,7 +8,7 @@ import gymnasium as gym
 import numpy as np
 
 from envs.pictured import Pictured
-from rlplay.errors import EnvironmentFault, SpaceError, UsageError
+from rlplay.extend import EnvironmentFault, SpaceError, UsageError
 
 A, B, END = range(3)
 LEFT, RIGHT = 0, 1

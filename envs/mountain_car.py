@@ -1,4 +1,4 @@
-"""MountainCar-v0 in native code: the twin of Gymnasium's environment, the same numbers to the bit.
+"""MountainCar-v0 in native code: the same numbers as Gymnasium's environment, to the bit.
 
 A car in a valley is too weak to climb out; it must swing back and forth.
 
@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 import gymnasium as gym
@@ -23,10 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envs.control import ControlEnv
-from rlplay.compiled.cache import in_place
-from rlplay.compiled.native import NativeDynamics
-from rlplay.compiled.pcg64 import random
-from rlplay.environments.vector.native import NativeVectorEnv
+from rlplay.extend import NativeDynamics, in_place, random
 
 _START_LOW, _START_HIGH = -0.6, -0.4
 
@@ -120,6 +116,3 @@ def valley(constants: Mapping[str, float]) -> gym.spaces.Box:
     """The bounds of position and velocity."""
     low = np.array([constants["min_position"], -constants["max_speed"]], dtype=np.float32)
     return gym.spaces.Box(low, np.array([constants["max_position"], constants["max_speed"]], dtype=np.float32))
-
-
-MountainCarVectorEnv = partial(NativeVectorEnv, MountainCarEnv)

@@ -1,4 +1,4 @@
-"""MountainCarContinuous-v0 in native code: the twin of Gymnasium's environment, the same numbers to the bit.
+"""MountainCarContinuous-v0 in native code: the same numbers as Gymnasium's environment, to the bit.
 
 The car in the valley, pushed by any force within bounds, and charged for it.
 
@@ -16,7 +16,6 @@ Gymnasium keeps position and velocity in float32 after the first step, so what f
 from __future__ import annotations
 
 import math
-from functools import partial
 from typing import Any
 
 import gymnasium as gym
@@ -25,10 +24,7 @@ from numpy.typing import NDArray
 
 from envs.control import ControlEnv
 from envs.mountain_car import valley
-from rlplay.compiled.cache import in_place
-from rlplay.compiled.native import NativeDynamics
-from rlplay.compiled.pcg64 import random
-from rlplay.environments.vector.native import NativeVectorEnv
+from rlplay.extend import NativeDynamics, in_place, random
 
 _START_LOW, _START_HIGH = -0.6, -0.4
 
@@ -132,6 +128,3 @@ class MountainCarContinuousEnv(ControlEnv):
         c = self.constants
         x, sides = self.world.state[0], (c["min_position"], c["max_position"])
         return control_drawing.mountain_car(self.size, x, *sides, c["goal_position"], self.push(c["max_action"]))
-
-
-MountainCarContinuousVectorEnv = partial(NativeVectorEnv, MountainCarContinuousEnv)

@@ -1,4 +1,4 @@
-"""Pendulum-v1 in native code: the twin of Gymnasium's environment, the same numbers to the bit.
+"""Pendulum-v1 in native code: the same numbers as Gymnasium's environment, to the bit.
 
 A pendulum is to be swung up and held upright by a torque that is too weak to lift it at once.
 
@@ -19,7 +19,6 @@ the compiler does not know keeps it from putting one for the other.
 from __future__ import annotations
 
 import math
-from functools import partial
 from typing import Any
 
 import gymnasium as gym
@@ -27,10 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envs.control import ControlEnv
-from rlplay.compiled.cache import in_place
-from rlplay.compiled.native import NativeDynamics
-from rlplay.compiled.pcg64 import random
-from rlplay.environments.vector.native import NativeVectorEnv
+from rlplay.extend import NativeDynamics, in_place, random
 
 _TURN = 2 * math.pi
 _START = (math.pi, 1.0)  # angle and velocity start within these bounds, in both directions
@@ -144,6 +140,3 @@ class PendulumEnv(ControlEnv):
         from envs import control_drawing
 
         return control_drawing.pendulum(self.size, self.world.state[0], self.push(self.constants["max_torque"]))
-
-
-PendulumVectorEnv = partial(NativeVectorEnv, PendulumEnv)

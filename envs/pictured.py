@@ -9,7 +9,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from rlplay.errors import SpaceError, UsageError
+from rlplay.extend import SpaceError, UsageError
 
 _SIZES = range(32, 8193)  # pixels
 

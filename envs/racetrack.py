@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envs.table_world import TableWorld
-from rlplay.compiled.cache import in_place
-from rlplay.compiled.table import TransitionTable
-from rlplay.environments.vector.native import NativeVectorEnv
-from rlplay.errors import UsageError, unknown
+from rlplay.extend import TransitionTable, UsageError, in_place, unknown
 
 TRACKS = Path(__file__).parent / "tracks"
 OFF, TRACK, START, FINISH = range(4)
@@ -171,6 +167,3 @@ def _table(kinds: NDArray[np.int64], places: NDArray[np.int64], slip: float) -> 
     start = np.zeros(shape[0])
     start[starts * _SPEEDS**2] = 1 / len(starts)
     return TransitionTable.of(*arrays, start)
-
-
-RacetrackVectorEnv = partial(NativeVectorEnv, RacetrackEnv)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import numpy as np
 
 from envs.table_world import TableWorld
-from rlplay.compiled.table import TransitionTable
-from rlplay.environments.vector.native import NativeVectorEnv
-from rlplay.errors import UsageError
+from rlplay.extend import TransitionTable, UsageError
 
 
 class RandomWalkEnv(TableWorld):
@@ -88,6 +85,3 @@ class RandomWalkEnv(TableWorld):
         n = self.transition_table.n_states
         colours = [d.BAD, *[d.COOL] * (n - 2), d.GOOD]
         return d.chain([str(s) for s in range(n)], self.s, colours, "random walk")
-
-
-RandomWalkVectorEnv = partial(NativeVectorEnv, RandomWalkEnv)

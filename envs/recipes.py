@@ -34,8 +34,8 @@ NOT_THE_TABLE = {
     "Taxi-v4": {"fickle_passenger": "a fickle passenger is not in its transition table"},
 }
 
-# Native twins of Gymnasium's environments.
-TWINS = {
+# Native versions of Gymnasium's environments.
+NATIVE_VERSIONS = {
     "CartPole-v1": CartPoleEnv,
     "MountainCar-v0": MountainCarEnv,
     "MountainCarContinuous-v0": MountainCarContinuousEnv,
@@ -76,7 +76,7 @@ OBSERVATION_NAMES = {
     "Acrobot-v1": ["cos 1", "sin 1", "cos 2", "sin 2", "velocity 1", "velocity 2"],
 }
 FIRST_SLICE = {"CartPole-v1": (2, 3), "Acrobot-v1": (4, 5)}
-# The twins' own ids have the same numbers.
+# The native versions' own ids have the same numbers.
 OBSERVATION_NAMES |= {f"rlplay/{env_id}": names for env_id, names in OBSERVATION_NAMES.items()}
 FIRST_SLICE |= {f"rlplay/{env_id}": pair for env_id, pair in FIRST_SLICE.items()}
 OBSERVATION_NAMES |= {

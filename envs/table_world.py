@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envs.pictured import Pictured
-from rlplay.compiled.table import TransitionTable
-from rlplay.errors import EnvironmentFault, SpaceError
+from rlplay.extend import EnvironmentFault, SpaceError, TransitionTable
 
 
 class TableWorld(Pictured):
@@ -78,7 +77,7 @@ class TableWorld(Pictured):
         return self.s, float(arrays.reward[outcome]), self._over, False, self._info()
 
     def set_state(self, state: int) -> None:
-        """Stand in a state, for a picture of it."""
+        """Take a state, for a picture of it."""
         self.s, self.last_action = int(state), None
 
     def text(self) -> str:

@@ -6,7 +6,6 @@ for Blackjack, which is drawn from its table with other random numbers.
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import gymnasium as gym
@@ -14,9 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envs.pictured import Pictured
-from rlplay.compiled.table import TableEnv, table_of
-from rlplay.environments.vector.native import NativeVectorEnv
-from rlplay.errors import SpaceError
+from rlplay.extend import SpaceError, TableEnv, table_of
 
 
 class ToyTextEnv(Pictured, TableEnv):
@@ -57,7 +54,7 @@ class ToyTextEnv(Pictured, TableEnv):
         return obs, reward, terminated, truncated, info | self._told()
 
     def set_state(self, state: int) -> None:
-        """Stand in a state, for a picture of it."""
+        """Take a state, for a picture of it."""
         super().set_state(state)
         self.last_action = None
 
@@ -289,9 +286,3 @@ class BlackjackEnv(ToyTextEnv):
         """Both hands."""
         total, dealer, usable = self.observation()
         return f"you {total}{' with a usable ace' if usable else ''}, the dealer shows {dealer}"
-
-
-FrozenLakeVectorEnv = partial(NativeVectorEnv, FrozenLakeEnv)
-CliffWalkingVectorEnv = partial(NativeVectorEnv, CliffWalkingEnv)
-TaxiVectorEnv = partial(NativeVectorEnv, TaxiEnv)
-BlackjackVectorEnv = partial(NativeVectorEnv, BlackjackEnv)

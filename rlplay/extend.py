@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from rlplay.errors import unknown as unknown
     from rlplay.errors import warn as warn
     from rlplay.hyperparameters.domains import Choice as Choice
+    from rlplay.hyperparameters.domains import Domain as Domain
     from rlplay.hyperparameters.domains import Either as Either
     from rlplay.hyperparameters.domains import Policy as Policy
     from rlplay.hyperparameters.domains import Range as Range
@@ -64,6 +65,8 @@ if TYPE_CHECKING:
     from rlplay.hyperparameters.domains import Settings as Settings
     from rlplay.hyperparameters.domains import Sizes as Sizes
     from rlplay.hyperparameters.fields import Hyperparameter as Hyperparameter
+    from rlplay.hyperparameters.fields import checked as checked
+    from rlplay.hyperparameters.fields import declared as declared
     from rlplay.hyperparameters.types import Accuracy as Accuracy
     from rlplay.hyperparameters.types import AverageReward as AverageReward
     from rlplay.hyperparameters.types import Discount as Discount
@@ -78,6 +81,11 @@ if TYPE_CHECKING:
     from rlplay.hyperparameters.types import PolicyLike as PolicyLike
     from rlplay.hyperparameters.types import StepSize as StepSize
     from rlplay.hyperparameters.types import TraceDecay as TraceDecay
+    from rlplay.networks.torch_state import RandomStates as RandomStates
+    from rlplay.networks.torch_state import pack_module as pack_module
+    from rlplay.networks.torch_state import pack_optimizer as pack_optimizer
+    from rlplay.networks.torch_state import unpack_module as unpack_module
+    from rlplay.networks.torch_state import unpack_optimizer as unpack_optimizer
     from rlplay.probe import Probe as Probe
     from rlplay.registry import register as register
     from rlplay.registry import register_model as register_model
@@ -178,7 +186,11 @@ if TYPE_CHECKING:
     from rlplay.compiled.table import table_from as table_from
     from rlplay.compiled.table import table_of as table_of
     from rlplay.environments.episode import replays_exactly as replays_exactly
+    from rlplay.environments.interact import ObservationCheck as ObservationCheck
     from rlplay.environments.interact import Position as Position
+    from rlplay.environments.interact import RunningEnv as RunningEnv
+    from rlplay.environments.interact import begin_episode as begin_episode
+    from rlplay.environments.interact import take_step as take_step
     from rlplay.environments.make import EnvLike as EnvLike
     from rlplay.environments.make import make as make
     from rlplay.environments.make import reference as reference

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import importlib.util
 import json
 import os
 import re
@@ -26,27 +25,19 @@ from typing import Any
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 HERE = Path(__file__).parent
 sys.path[0] = str(HERE.parent)  # not tests/, whose folder rlplay would be taken for the package
+
+from tests.contract.cases import CASES, LONG_CASES, Case  # noqa: E402
+
 # What a manifest says of the program that wrote it, not of what was learned.
 PASSING = ("versions", "members", "created", "format")
 
 
-def cases() -> list[tuple[str, str, int, dict[str, Any]]]:
-    """Agent, environment, steps, hyperparameters."""
-    place = HERE / "contract" / "test_agents.py"
-    spec = importlib.util.spec_from_file_location("contract_cases", place)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return [*module.CASES, *module.LONG_CASES]
-
-
-def name_of(number: int, case: tuple[Any, ...], engine: str) -> str:
+def name_of(number: int, case: Case, engine: str) -> str:
     """The name of a case's file."""
     return re.sub(r"[^\w-]+", "-", f"{number:03d}-{case[0]}-{case[1]}-{engine}")
 
 
-def run(case: tuple[str, str, int, dict[str, Any]], engine: str, env_of: Any) -> Any:
+def run(case: Case, engine: str, env_of: Any) -> Any:
     """The trained agent of a case."""
     from rlplay import registry
 
@@ -111,7 +102,7 @@ def main() -> int:
     given.folder.mkdir(parents=True, exist_ok=True)
     part, parts = (int(n) for n in given.part.split("/"))
     wrong, ran = 0, 0
-    for number, case in enumerate(cases()):
+    for number, case in enumerate([*CASES, *LONG_CASES]):
         for engine in ("auto", "python"):
             name = name_of(number, case, engine)
             path = given.folder / f"{name}.rlp"
@@ -129,7 +120,7 @@ def main() -> int:
     return 1 if wrong else 0
 
 
-def one(verb: str, case: tuple[str, str, int, dict[str, Any]], engine: str, path: Path) -> list[str] | None:
+def one(verb: str, case: Case, engine: str, path: Path) -> list[str] | None:
     """One case: what differs, None where it does not apply."""
     from rlplay import load
     from rlplay.errors import CheckpointError

@@ -129,6 +129,14 @@ class Encoder(ABC):
         """Observations that were kept, float32 [N, D]; None where none are."""
         return None
 
+    def centres(self) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+        """Where clusters lie now and where they lay before the last fit, [K, D] each; None where there are none."""
+        return None
+
+    def describe(self, obs: Any) -> str:
+        """What the agent sees of an observation, in words; empty where it sees the observation itself."""
+        return ""
+
 
 class StateNumbers(Encoder):
     """Finite observations by their numbers, int.

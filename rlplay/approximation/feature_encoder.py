@@ -7,6 +7,7 @@ old one, directions keep their signs, distances keep their order.
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from typing import Any
 
 import gymnasium as gym
@@ -53,7 +54,10 @@ def new_encoder(
 
         plan = FeatureMap(TileCoding())
     if plan is None:
-        return {"index": StateNumbers, "vector": ObservationVectors, "active": ActiveStates}[kind](space, owner)
+        fixed: dict[Kind, Callable[[gym.Space[Any], str], Encoder]] = {
+            "index": StateNumbers, "vector": ObservationVectors, "active": ActiveStates,
+        }  # fmt: skip
+        return fixed[kind](space, owner)
     if kind == "active":
         return ActiveFeatures(plan, space, owner, seed, intercept=intercept)
     return {"index": IndexFeatures, "vector": VectorFeatures}[kind](plan, space, owner, seed)
@@ -286,13 +290,6 @@ class FeatureEncoder(Encoder):
             means[label] = data[labels == label].mean(axis=0)
         return means
 
-    def centres(self) -> NDArray[np.float64] | None:
-        """Where the clusters lie, in the numbers of observations, [K, D]; None for what has no centres."""
-        last = final_step(self.estimator)
-        if last is not self.estimator or not hasattr(last, "cluster_centers_"):
-            return None
-        return np.asarray(last.cluster_centers_, np.float64) * self.scale + self.shift
-
     def _clusters(self, owner: str) -> int:
         """How many clusters a clusterer has, leaves a tree, or cells a grid."""
         last, name = final_step(self.estimator), type(self.estimator).__name__
@@ -368,6 +365,14 @@ class FeatureEncoder(Encoder):
         """The newest observations, float32 [N, D]."""
         return self.samples[: int(min(self.counts[SEEN], len(self.samples)))]
 
+    def centres(self) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+        """Where clusters lie and where they lay before the last fit, as observations [K, D]; None without centres."""
+        last = final_step(self.estimator)
+        if not self.ready or last is not self.estimator or not hasattr(last, "cluster_centers_"):
+            return None
+        now = np.asarray(last.cluster_centers_, np.float64) * self.scale + self.shift
+        return now, now if self.moved_from is None else self.moved_from
+
     def state_partition(self, observations: Any) -> tuple[NDArray[np.int64], str]:
         """The clusters, leaves, or the tiles of the first of several grids; a number each [B], and what they are."""
         if not self.ready or not any(hasattr(self.estimator, name) for name in ("predict", "apply")):
@@ -409,6 +414,10 @@ class IndexFeatures(FeatureEncoder):
 
     def _compiled_row(self, estimator: Any) -> RowFunction | None:
         return self._labels_row(estimator)
+
+    def describe(self, obs: Any) -> str:
+        """The state's number."""
+        return f"state {self.encode(obs)} of {self.size}" if self.ready else ""
 
     def similarity(self, observations: Any, obs: Any) -> NDArray[np.float64] | None:
         """1 for observations of the same cluster, 0 for others."""
@@ -454,6 +463,14 @@ class VectorFeatures(FeatureEncoder):
         if found is not None and self.encoding == "triangle":
             found = RowFunction(triangle(found.function), found.codes)
         return found
+
+    def describe(self, obs: Any) -> str:
+        """The first and last features."""
+        if not self.ready:
+            return ""
+        return "features " + np.array2string(
+            self.encode(obs), precision=2, separator=" ", threshold=6, suppress_small=True
+        )
 
     def similarity(self, observations: Any, obs: Any) -> NDArray[np.float64] | None:
         """x(s) · x(s') / x(s) · x(s)."""
@@ -534,6 +551,14 @@ class ActiveFeatures(FeatureEncoder):
         if found is not None and self.encoding == "triangle":
             found = RowFunction(triangle(found.function), found.codes)
         return None if found is None else RowFunction(active_vector(found.function, self.intercept), found.codes)
+
+    def describe(self, obs: Any) -> str:
+        """How many features are active, and which where they are few."""
+        if not self.ready:
+            return ""
+        number = self.encode(obs).number
+        few = f": {', '.join(map(str, number))}" if len(number) <= 16 else ""
+        return f"{len(number)} of {self.size:,} features{few}"
 
     def similarity(self, observations: Any, obs: Any) -> NDArray[np.float64] | None:
         """x(s) · x(s') / x(s) · x(s)."""

@@ -27,6 +27,6 @@ def run(arguments: Namespace) -> int:
         counts[finding.verdict] += 1
         out.print(f"{_MARKS[finding.verdict]} {finding.check:32s}", end="")
         out.print(finding.words, markup=False)
-    told = [f"{count} {verdict}" for verdict, count in counts.items() if count]
-    out.print(f"{arguments.env}: {', '.join(told)}")
+    counted = [f"{count} {verdict}" for verdict, count in counts.items() if count]
+    out.print(f"{arguments.env}: {', '.join(counted)}")
     return 1 if counts["failed"] else 0

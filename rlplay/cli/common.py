@@ -74,7 +74,7 @@ def load_from(path: Path, arguments: Namespace) -> Agent:
     Raises:
         UsageError: its environment is a class of the user's and was not typed again.
     """
-    from rlplay.agent.base import saving
+    from rlplay.agent import saving
     from rlplay.environments.no_environment import NoEnvironment
     from rlplay.storage import checkpoint
 

@@ -34,7 +34,8 @@ def _agent(name: str, *, whole: bool) -> None:
     module = sys.modules[cls.__module__]
     path = Path(module.__file__ or "")
     if whole:
-        out.print(path.read_text(encoding="utf-8"), markup=False)
+        for file in sorted(path.parent.glob("*.py")) if path.name == "__init__.py" else [path]:
+            out.print(file.read_text(encoding="utf-8"), markup=False)
         return
     top = cls.__module__.partition(".")[0]
     home = top if hasattr(sys.modules[top], cls.__name__) else cls.__module__
@@ -44,7 +45,7 @@ def _agent(name: str, *, whole: bool) -> None:
     for column in ("name", "default", "range", "meaning"):
         table.add_column(column, style="cyan" if column == "name" else "")
     for parameter in declared(cls).values():
-        table.add_row(parameter.name, str(parameter.default), str(parameter.rule), parameter.rule.meaning)
+        table.add_row(parameter.name, str(parameter.default), str(parameter.domain), parameter.domain.meaning)
     out.print(table)
     out.print(f"\n[bold]file[/] {path}   (rlplay show {name} --source)")
 

@@ -13,7 +13,8 @@ from typing import Any
 import gymnasium as gym
 
 from rlplay import registry
-from rlplay.agent.base import Agent, saving
+from rlplay.agent import saving
+from rlplay.agent.base import Agent
 from rlplay.cli.common import console, follow_up, load_from, one, quoted, typed_env
 from rlplay.cli.watch import watched
 from rlplay.compiled.cache import cache_folder

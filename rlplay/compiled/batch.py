@@ -1,7 +1,7 @@
 """Many environments side by side in native code: one call resets or steps all of them.
 
 The state of environment i lies in row i of flat arrays, so memory is linear in their number and a step costs the same
-for each, however many there are. Each row has a generator of its own, so environment i does what it would do alone.
+for each, however many there are. Each has a generator of its own, so environment i does what it would do alone.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ class Batch(NamedTuple):
     """The two loops over N environments.
 
     Attributes:
-        reset: ``reset(parameters, state, rng, chosen, obs)`` begins an episode in the chosen rows, bool [N].
+        reset: ``reset(parameters, state, rng, chosen, obs)`` begins an episode in the chosen environments, bool [N].
         step: ``step(parameters, state, rng, elapsed, over, actions, limit, mode, obs, final_obs, rewards, terminated,
-            truncated) -> (ended, first)``: how many episodes ended, and the first row with a number that is not
-            finite, -1 for none. ``over`` marks rows that wait for their reset, bool [N]; ``final_obs`` takes the last
-            observations where ``mode`` is SAME_STEP.
+            truncated) -> (ended, first)``: how many episodes ended, and the first environment with a number that is
+            not finite, -1 for none. ``over`` marks those that wait for their reset, bool [N]; ``final_obs`` takes the
+            last observations where ``mode`` is SAME_STEP.
     """
 
     reset: Callable[..., None]
@@ -56,7 +56,7 @@ def native_batch(native: NativeDynamics) -> Batch:
         return reward, terminated
 
     @joined
-    def copy_row(obs: Any, to: Any, i: int) -> None:
+    def copy_obs(obs: Any, to: Any, i: int) -> None:
         for j in range(obs.shape[1]):
             to[i, j] = obs[i, j]
 
@@ -68,7 +68,7 @@ def native_batch(native: NativeDynamics) -> Batch:
             total += obs[i, j] * 0.0
         return total
 
-    return _loops(begin, move, copy_row, poison, joined)
+    return _loops(begin, move, copy_obs, poison, joined)
 
 
 @cache
@@ -87,20 +87,20 @@ def table_batch() -> Batch:
         return reward, terminated
 
     @in_place
-    def copy_row(obs: Any, to: Any, i: int) -> None:
+    def copy_obs(obs: Any, to: Any, i: int) -> None:
         to[i] = obs[i]
 
     @in_place
     def poison(obs: Any, i: int) -> float:
         return 0.0
 
-    return _loops(begin, move, copy_row, poison, in_place)
+    return _loops(begin, move, copy_obs, poison, in_place)
 
 
 def _loops(
     begin: Callable[..., None],
     move: Callable[..., Any],
-    copy_row: Callable[..., None],
+    copy_obs: Callable[..., None],
     poison: Callable[..., float],
     joined: Callable[..., Any],
 ) -> Batch:
@@ -141,7 +141,7 @@ def _loops(
             if end or cut:
                 ended += 1
                 if mode == SAME_STEP:
-                    copy_row(obs, final_obs, i)
+                    copy_obs(obs, final_obs, i)
                     begin(parameters, state, rng, obs, i)
                     elapsed[i] = 0
                 else:
@@ -157,8 +157,8 @@ def _loops(
 
 
 @in_place
-def reseed_rows(rng: NDArray[np.uint64], seeds: NDArray[np.int64]) -> None:
-    """Put the generator of each row into the state of ``numpy.random.PCG64(seed)``; -1 leaves it."""
+def reseed_batch(rng: NDArray[np.uint64], seeds: NDArray[np.int64]) -> None:
+    """Put each generator into the state of ``numpy.random.PCG64(seed)``; -1 leaves it."""
     for i in range(seeds.shape[0]):
         if seeds[i] >= 0:
             reseed(rng[i], seeds[i])
@@ -166,7 +166,7 @@ def reseed_rows(rng: NDArray[np.uint64], seeds: NDArray[np.int64]) -> None:
 
 @in_place
 def first_outside(actions: NDArray[np.int64], n: int) -> int:
-    """The first row whose action is not 0 to n - 1; -1 for none."""
+    """The first environment whose action is not 0 to n - 1; -1 for none."""
     for i in range(actions.shape[0]):
         if actions[i] < 0 or actions[i] >= n:
             return i
@@ -177,7 +177,7 @@ def first_outside(actions: NDArray[np.int64], n: int) -> int:
 def first_forbidden(
     defined: NDArray[np.bool_], state: NDArray[np.int64], actions: NDArray[np.int64], over: NDArray[np.bool_]
 ) -> int:
-    """The first row whose action does nothing in its state, and is taken; -1 for none. ``defined`` is [S, A]."""
+    """The first environment that would take an action that does nothing in its state; -1. ``defined`` is [S, A]."""
     for i in range(actions.shape[0]):
         if not defined[state[i], actions[i]] and not over[i]:
             return i
@@ -188,7 +188,7 @@ def first_forbidden(
 def bound(
     actions: NDArray[np.float32], low: NDArray[np.float32], high: NDArray[np.float32], out: NDArray[np.float32]
 ) -> int:
-    """Write the actions [N, A] within their bounds [A]; the first row that is not finite, -1 for none."""
+    """Write the actions [N, A] within their bounds [A]; the first environment whose action is not finite; -1."""
     for i in range(actions.shape[0]):
         for j in range(actions.shape[1]):
             if not math.isfinite(actions[i, j]):

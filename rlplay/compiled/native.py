@@ -44,7 +44,7 @@ class World(NamedTuple):
     Attributes:
         parameters, state: of the environment.
         obs, next_obs: observations before and after a step, float32 [O].
-        action: room for a continuous action, float32 [A], and its bounds low and high; empty for numbered ones.
+        action: buffer of a continuous action, float32 [A], and its bounds low and high; empty for numbered ones.
     """
 
     parameters: NDArray[np.float64]
@@ -129,7 +129,7 @@ class NativeEnv(gym.Env[Any, Any]):
         dynamics: its functions.
         state_size: length of its state.
         constants: name and value of each constant.
-        exact: for a twin, whether every number is the original's to the bit.
+        exact: for the native version of another environment, whether every number is that one's to the bit.
         world: parameters, state and observations, shared with the native loop.
         rng: the state of the environment's generator, shape [4], uint64.
         max_episode_steps: time limit in steps, 0 for none (Gymnasium's wrapper has it then).
@@ -161,8 +161,8 @@ class NativeEnv(gym.Env[Any, Any]):
         shape = self.observation_space.shape
         if shape is None or len(shape) != 1 or self.observation_space.dtype != np.float32:
             raise SpaceError(f"{name} has observations {self.observation_space}; native ones are float32 vectors")
-        room = np.zeros((2, *shape), np.float32)
-        self.world = World(self.parameters(), np.zeros(self.state_size), *room, *self._bounds())
+        buffers = np.zeros((2, *shape), np.float32)
+        self.world = World(self.parameters(), np.zeros(self.state_size), *buffers, *self._bounds())
         self._step = single_step(self.dynamics)
 
     def spaces(self) -> tuple[gym.Space[Any], gym.Space[Any]]:
@@ -174,17 +174,17 @@ class NativeEnv(gym.Env[Any, Any]):
         return np.array(list(self.constants.values()), dtype=np.float64)
 
     @classmethod
-    def twin_of(cls, env: gym.Env[Any, Any]) -> Self:
-        """The twin of an instance of the original, which has the constants as attributes."""
+    def from_reference(cls, env: gym.Env[Any, Any]) -> Self:
+        """The native version of an environment that has the constants as attributes."""
         plain = env.unwrapped
         names = {name: name if hasattr(plain, name) else f"_{name}" for name in cls.constants}
-        twin = cls(**{name: getattr(plain, attribute) for name, attribute in names.items()})
-        twin.spec, twin.observation_space, twin.action_space = env.spec, env.observation_space, env.action_space
-        twin.max_episode_steps = (env.spec.max_episode_steps if env.spec else None) or 0
-        return twin
+        native = cls(**{name: getattr(plain, attribute) for name, attribute in names.items()})
+        native.spec, native.observation_space, native.action_space = env.spec, env.observation_space, env.action_space
+        native.max_episode_steps = (env.spec.max_episode_steps if env.spec else None) or 0
+        return native
 
     def _bounds(self) -> tuple[NDArray[np.float32], ...]:
-        """Room for an action and its bounds."""
+        """A buffer of an action, and its bounds."""
         space, name = self.action_space, type(self).__name__
         if not self.dynamics.continuous:
             if not isinstance(space, gym.spaces.Discrete):
@@ -291,18 +291,18 @@ class NativeEnv(gym.Env[Any, Any]):
         return self.world.obs.copy()
 
 
-def same_numbers(env: gym.Env[Any, Any], twin: NativeEnv, steps: int = 300) -> bool:
-    """Whether a twin gives the environment's own observations, rewards and endings to the bit, on random actions."""
-    ended, episode, twin = True, 0, copy.copy(twin)
+def same_numbers(env: gym.Env[Any, Any], native: NativeEnv, steps: int = 300) -> bool:
+    """Whether a native version gives an environment's observations, rewards and endings to the bit, at random play."""
+    ended, episode, native = True, 0, copy.copy(native)
     env.action_space.seed(0)
     for _ in range(steps):
         if ended:
-            pair = [one.reset(seed=episode)[0] for one in (env, twin)]
+            pair = [one.reset(seed=episode)[0] for one in (env, native)]
             if not np.array_equal(*pair):
                 return False
             episode += 1
         action = env.action_space.sample()
-        mine, theirs = twin.step(action), env.step(action)
+        mine, theirs = native.step(action), env.step(action)
         if not np.array_equal(mine[0], theirs[0]) or mine[1:4] != theirs[1:4]:
             return False
         ended = bool(theirs[2] or theirs[3])

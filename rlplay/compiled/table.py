@@ -256,12 +256,12 @@ def agreement(env: gym.Env[Any, Any], table: TransitionTable, steps: int = 300) 
     and endings to the bit. ``law``: each transition is one the table allows, but drawn with other random numbers.
     """
     observations, actions = FiniteSpace(env.observation_space), FiniteSpace(env.action_space)
-    twin, choices = TableEnv(table, env.observation_space, env.action_space), np.random.default_rng(0)
+    native, choices = TableEnv(table, env.observation_space, env.action_space), np.random.default_rng(0)
     exact, arrays, ended, episode, state = True, table.arrays, True, 0, 0
     for _ in range(steps):
         if ended:
             state = observations.index(env.reset(seed=episode)[0])
-            exact = exact and bool(twin.reset(seed=episode)[0] == observations.value(state))
+            exact = exact and bool(native.reset(seed=episode)[0] == observations.value(state))
             if table.start[state] <= 0:
                 return "none"
             episode += 1
@@ -270,7 +270,7 @@ def agreement(env: gym.Env[Any, Any], table: TransitionTable, steps: int = 300) 
             action = int(choices.integers(actions.n))
         obs, reward, terminated, truncated, _ = env.step(actions.value(action))
         next_state = observations.index(obs)
-        exact = exact and twin.step(actions.value(action))[:3] == (obs, reward, terminated)
+        exact = exact and native.step(actions.value(action))[:3] == (obs, reward, terminated)
         allowed = (
             (table.probability[state, action] > 0)
             & (arrays.next_state[state, action] == next_state)

@@ -1,7 +1,7 @@
 """Bonuses for what is new, which any agent can be given: rewards become r + weight · b(s').
 
     count         b = 1 / √n(φ(s')), n visits of the cell, cluster or leaf φ
-    distillation  b = how badly a network foretells another, fixed one, in deviations
+    distillation  b = how badly a network predicts another, fixed one, in deviations
     deviation     b = how much models of s' given (s, a) disagree, or how unsure one is, in deviations
 
     rlplay.make("MountainCar-v0", bonus="count:tile-coding:12,n_tilings=1,weight=1")
@@ -51,7 +51,7 @@ class Bonus:
         self.model, self.weight = model, float(weight)
 
     def bind(self, env: gym.Env[Any, Any], seed: int) -> None:
-        """Make room for the environment's observations and actions."""
+        """Take an environment's spaces, before its first step, and the seed of what is drawn."""
         self.view, self.seed = VectorView(env.observation_space, "bonus"), seed
         self.actions = FiniteSpace(env.action_space) if is_finite(env.action_space) else None
 
@@ -82,7 +82,7 @@ class CountBonus(Bonus):
     kind = "count"
 
     def bind(self, env: gym.Env[Any, Any], seed: int) -> None:
-        """Make room for the environment's observations and actions."""
+        """Make the cells and their counts."""
         super().bind(env, seed)
         space = env.observation_space
         plan = None if is_finite(space) else as_feature_map(self.model or "tile-coding:10,n_tilings=1")
@@ -130,7 +130,7 @@ class _Learned(Bonus):
         self.train_freq = train_freq
 
     def bind(self, env: gym.Env[Any, Any], seed: int) -> None:
-        """Make room for the environment's observations and actions."""
+        """Make the buffer of the newest steps."""
         super().bind(env, seed)
         width = self.view.size + (
             self.actions.n if self.actions is not None else int(np.prod(env.action_space.shape or ()))
@@ -142,11 +142,11 @@ class _Learned(Bonus):
         self.fitted: list[Any] = []
 
     def _input(self, obs: Any, action: Any) -> NDArray[np.float64]:
-        shown = np.ravel(action)
+        encoded = np.ravel(action)
         if self.actions is not None:
-            shown = np.zeros(self.actions.n)
-            shown[self.actions.index(action)] = 1.0
-        return np.concatenate([self.view.vector(obs), shown])
+            encoded = np.zeros(self.actions.n)
+            encoded[self.actions.index(action)] = 1.0
+        return np.concatenate([self.view.vector(obs), encoded])
 
     def of(self, obs: Any, action: Any, next_obs: Any) -> float:
         """The bonus of a step; learns from it."""
@@ -195,7 +195,7 @@ class DistillationBonus(_Learned):
     kind = "distillation"
 
     def bind(self, env: gym.Env[Any, Any], seed: int) -> None:
-        """Make room for the environment's observations and actions."""
+        """Take the network, or the default one."""
         super().bind(env, seed)
         if self.model is None:
             self.model, _ = parse("random-network-distillation")
@@ -229,7 +229,7 @@ class DeviationBonus(_Learned):
     _members = 5
 
     def bind(self, env: gym.Env[Any, Any], seed: int) -> None:
-        """Make room for the environment's observations and actions."""
+        """Take the model, or the default one, and draw the direction."""
         super().bind(env, seed)
         if self.model is None:
             self.model, _ = parse("extra-trees:10")
@@ -249,7 +249,7 @@ class DeviationBonus(_Learned):
             self.fitted = [seeded(self.model, rng).fit(self.inputs, y)]
             return
         samples = [rng.integers(len(y), size=len(y)) for _ in range(self._members)]
-        self.fitted = [seeded(self.model, rng).fit(self.inputs[rows], y[rows]) for rows in samples]
+        self.fitted = [seeded(self.model, rng).fit(self.inputs[sample], y[sample]) for sample in samples]
 
 
 KINDS: dict[str, type[Bonus]] = {cls.kind: cls for cls in (CountBonus, DistillationBonus, DeviationBonus)}
@@ -305,8 +305,8 @@ class Novelty(gym.Wrapper[Any, Any, Any, Any]):
         obs, reward, terminated, truncated, info = self.env.step(action)
         found = self.bonus.weight * self.bonus.of(self._obs, action, obs)
         self._obs = obs
-        told = {**info, "extrinsic_reward": float(reward), "bonus": found}
-        return obs, float(reward) + found, terminated, truncated, told
+        info = {**info, "extrinsic_reward": float(reward), "bonus": found}
+        return obs, float(reward) + found, terminated, truncated, info
 
     # Files.
 

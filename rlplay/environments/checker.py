@@ -455,22 +455,26 @@ def _close(maker: Maker, seed: int) -> Finding:
 
 
 def _native(env_id: str, kwargs: dict[str, Any], seed: int) -> Iterator[Finding]:
-    """Whose dynamics agents will run, and whether rows of it do what one does alone."""
+    """Whose dynamics agents will run, and whether copies side by side do what one does alone."""
     from rlplay.environments.vector.make import make_vec
-    from rlplay.environments.vector.native import has_rows
+    from rlplay.environments.vector.native import can_be_batched
 
     one = make(env_id, **kwargs)
     yield Finding("dynamics", "ok", reference(one).dynamics)
-    if not has_rows(one) or not is_finite(one.action_space) or getattr(one.unwrapped, "_defined", None) is not None:
+    if (
+        not can_be_batched(one)
+        or not is_finite(one.action_space)
+        or getattr(one.unwrapped, "_defined", None) is not None
+    ):
         one.close()
         return
-    rows = make_vec(env_id, 3, **kwargs)
-    rows.reset(seed=seed)
+    copies = make_vec(env_id, 3, **kwargs)
+    copies.reset(seed=seed)
     one.reset(seed=seed + 1)
     one.action_space.seed(seed)
     for k in range(300):
         action = one.action_space.sample()
-        obs, reward, terminated, truncated, infos = rows.step(np.full(3, action))
+        obs, reward, terminated, truncated, infos = copies.step(np.full(3, action))
         mine = one.step(action)
         last = infos["final_obs"] if terminated[1] or truncated[1] else obs
         seen = tuple(part[1] for part in last) if isinstance(last, tuple) else last[1]
@@ -481,7 +485,7 @@ def _native(env_id: str, kwargs: dict[str, Any], seed: int) -> Iterator[Finding]
             one.reset()
     else:
         yield Finding("rows like one", "ok", "a row of a vector environment does what one does alone")
-    rows.close()
+    copies.close()
     one.close()
 
 

@@ -52,7 +52,7 @@ class EnvReference:
         return f"{self.id or 'an unnamed environment'}{f' ({shown})' if shown else ''}"
 
 
-_same: dict[tuple[type, str, str], bool] = {}  # whether a twin gave an environment's own numbers
+_same: dict[tuple[type, str, str], bool] = {}  # whether a native version gave an environment's own numbers
 _references: WeakKeyDictionary[gym.Env[Any, Any], EnvReference] = WeakKeyDictionary()
 
 
@@ -73,7 +73,7 @@ def make(
     Args:
         env: an id that is registered in Gymnasium or offered by a plug-in; ``package.module:Class``; or an
             environment, which is returned as it is.
-        dynamics: ``native`` runs an environment that has a native twin (Gymnasium's classic control) or a transition
+        dynamics: ``native`` runs an environment that has a native version (Gymnasium's classic control) or a transition
             table (``env.unwrapped.P``) in compiled code, ``gymnasium`` runs its own ``step``; ``auto`` takes native
             where what it gives agrees with what the environment does. Environments that are rendered run their own
             dynamics.
@@ -191,7 +191,7 @@ def _with_dynamics(
     made: gym.Env[Any, Any], ref: EnvReference, dynamics: DynamicsChoice, spec: EnvSpec
 ) -> gym.Env[Any, Any]:
     why_not = _no_native(made, ref, spec) if dynamics != "gymnasium" else "Gymnasium's dynamics were asked for"
-    twin: type[NativeEnv] | None = registry.recipes("TWINS").get(ref.id)
+    version: type[NativeEnv] | None = registry.recipes("NATIVE_VERSIONS").get(ref.id)
     limit = (made.spec.max_episode_steps if made.spec else None) or 0
     own = made.unwrapped
     if not why_not and isinstance(own, NativeEnv | TableEnv):
@@ -199,17 +199,17 @@ def _with_dynamics(
         own.spec = made.spec
         _references[own] = EnvReference(ref.id, ref.kwargs, "native, its own")
         return own
-    if not why_not and twin is not None:
-        native_twin = twin.twin_of(made)
+    if not why_not and version is not None:
+        ours = version.from_reference(made)
         asked = (type(made.unwrapped), ref.id, repr(ref.kwargs))
         if asked not in _same:  # once a process: agents make many of a kind
-            _same[asked] = same_numbers(made, native_twin)
+            _same[asked] = same_numbers(made, ours)
         if _same[asked]:
-            words = "native, the same numbers as Gymnasium's" + ("" if twin.exact else ", but for a last digit")
-            _references[native_twin] = EnvReference(ref.id, ref.kwargs, words, twin.exact)
+            words = "native, the same numbers as Gymnasium's" + ("" if version.exact else ", but for a last digit")
+            _references[ours] = EnvReference(ref.id, ref.kwargs, words, version.exact)
             made.close()
-            return native_twin
-        why_not = "its native twin does not do what it does with these arguments"
+            return ours
+        why_not = "its native version does not do what it does with these arguments"
     elif not why_not:
         table = table_of(made)
         agrees = agreement(made, table)
@@ -237,10 +237,10 @@ def _no_native(made: gym.Env[Any, Any], ref: EnvReference, spec: EnvSpec) -> str
     for name, words in registry.recipes("NOT_THE_TABLE").get(ref.id, {}).items():
         if ref.kwargs.get(name):
             return words
-    if ref.id in registry.recipes("TWINS") or isinstance(made.unwrapped, NativeEnv | TableEnv):
+    if ref.id in registry.recipes("NATIVE_VERSIONS") or isinstance(made.unwrapped, NativeEnv | TableEnv):
         return ""
     if not has_table(made):
-        return "it has no native twin and no transition table (env.unwrapped.P)"
+        return "it has no native version and no transition table (env.unwrapped.P)"
     try:
         table_of(made)
     except SpaceError as error:

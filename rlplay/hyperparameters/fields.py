@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, dataclass_transform, get_args, get_origin
 
@@ -79,6 +79,17 @@ class Configured:
         cls._fields = {**own, **{name: field for name, field in inherited.items() if name not in own}}
         cls.__signature__ = _signature(cls._fields.values())  # type: ignore[attr-defined]
 
+    @classmethod
+    def declare(cls, hyperparameters: Iterable[Hyperparameter]) -> None:
+        """Add hyperparameters that no class body can name, such as those in another library's signature.
+
+        They stand before those of the class body. Type checkers do not see them: such a class is made with
+        ``init=False``.
+        """
+        added = {one.name: one for one in hyperparameters}
+        cls._fields = {**added, **{name: field for name, field in cls._fields.items() if name not in added}}
+        cls.__signature__ = _signature(cls._fields.values())  # type: ignore[attr-defined]
+
     def configure(self, given: Mapping[str, Any]) -> None:
         """Check the values given, and the defaults of the others, and keep them as attributes.
 
@@ -96,7 +107,8 @@ def _own_fields(cls: type, names: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of a class body."""
     found: dict[str, Any] = {}
     for name, text in vars(cls).get("__annotations__", {}).items():
-        value, annotation = vars(cls).get(name, _NONE), text
+        value = vars(cls).get(name, _NONE)
+        annotation: Any = text
         if isinstance(value, _Argument):
             found[name] = value
             continue
@@ -124,7 +136,10 @@ def _own_fields(cls: type, names: Mapping[str, Any]) -> dict[str, Any]:
 
 def _signature(fields: Any) -> inspect.Signature:
     """The signature of the constructor: arguments without a default, hyperparameters, other arguments."""
-    parameter, first, middle, last = inspect.Parameter, [], [], []
+    parameter = inspect.Parameter
+    first: list[inspect.Parameter] = []
+    middle: list[inspect.Parameter] = []
+    last: list[inspect.Parameter] = []
     for field in fields:
         if isinstance(field, Hyperparameter):
             annotation = Annotated[Any, field.domain]

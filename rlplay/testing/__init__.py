@@ -2,329 +2,35 @@
 
 In a test file of your own:
 
-    >>> from rlplay.testing import agent_checks
+    >>> from rlplay.testing import NotApplicable, agent_checks
     >>> for check in agent_checks():
-    ...     check("q-learning", "FrozenLake-v1")
+    ...     try:
+    ...         check("q-learning", "FrozenLake-v1")
+    ...     except NotApplicable as why:
+    ...         print(why)
 
-Each check takes the id of a registered agent and an environment it fits, and raises AssertionError with what is
-wrong; ``steps`` says how long the runs are, further arguments are hyperparameters (``n_envs=2``). With pytest,
-parametrise over `agent_checks()`.
+Each check takes the id of a registered agent and an environment it fits. It raises AssertionError with what is wrong,
+or `NotApplicable` where the agent or the environment does not have what is checked. ``steps`` says how long the runs
+are, further arguments are hyperparameters (``n_envs=2``). With pytest, parametrise over `agent_checks()` and turn
+`NotApplicable` into ``pytest.skip``. `check_env` does the same for an environment.
 """
 
-from __future__ import annotations
-
-import contextlib
-import inspect
-import json
-import os
-import subprocess
-import sys
-import tempfile
-import warnings
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
-
-import numpy as np
-
-from rlplay import registry
-from rlplay.agent.base import Agent, saving
-from rlplay.environments.checker import Finding, examine_env
-from rlplay.environments.make import make
-from rlplay.environments.no_environment import NoEnvironment
-from rlplay.errors import HyperparameterError, RlplayError
-from rlplay.hyperparameters.domains import Range, Sizes
-from rlplay.hyperparameters.fields import declared
-from rlplay.training.evaluation import evaluate
-
-Check = Callable[..., None]
-
-
-def agent_checks() -> list[Check]:
-    """All checks, in the order in which failures are easiest to read."""
-    return [
-        check_documented,
-        check_bad_hyperparameters,
-        check_same_seed_same_bits,
-        check_both_drivers,
-        check_chunks,
-        check_own_and_native_dynamics,
-        check_predict,
-        check_probe_does_not_disturb,
-        check_save_and_load,
-        check_learn_in_parts,
-        check_resume_in_new_process,
-        check_files_of_other_agents,
-        check_sb3_evaluate_policy,
-    ]
-
-
-def fingerprint(agent: Agent) -> dict[str, Any]:
-    """Everything that is equal in two runs that are equal to the bit: arrays as bytes, and the manifest's state."""
-    manifest, arrays = saving.pack(agent)
-    kept = (
-        "agent", "hyperparameters", "seed", "num_timesteps", "horizon", "next_action", "statistics", "extra", "models",
-    )  # fmt: skip
-    state: dict[str, Any] = {
-        name: array.tobytes()
-        for name, array in arrays.items()
-        if name.startswith(("agent/", "models/")) or name.endswith("/seeds")
-    }
-    state.update({key: json.dumps(manifest[key], sort_keys=True) for key in kept})
-    lanes = [{k: v for k, v in lane.items() if k != "recorded"} for lane in manifest["lanes"]]
-    state["lanes"] = json.dumps(lanes, sort_keys=True)
-    return state
-
-
-def differences(first: Agent, second: Agent) -> list[str]:
-    """The names of what differs between two agents; empty for the same bits."""
-    a, b = fingerprint(first), fingerprint(second)
-    return sorted(name for name in a.keys() | b.keys() if a.get(name) != b.get(name))
-
-
-def _new(agent_id: str, env: Any, seed: int = 7, **settings: Any) -> Agent:
-    return registry.agent_class(agent_id)(env, seed=seed, **settings)
-
-
-def _few(steps: int) -> int:
-    """Timesteps of the checks that leave the compiled driver; an odd share, to end in the middle of things."""
-    return max(steps * 7 // 30, 1)
-
-
-def _equal(first: Agent, second: Agent, what: str) -> None:
-    assert not (names := differences(first, second)), f"{first.id}: {what} differ in {', '.join(names)}"
-
-
-def check_documented(agent_id: str, env_id: str, steps: int = 3000, **settings: Any) -> None:
-    """The module says idea and source, the class is documented, every hyperparameter has a range and a meaning."""
-    cls = registry.agent_class(agent_id)
-    module = inspect.getdoc(sys.modules[cls.__module__]) or ""
-    assert cls.id == agent_id, f"{cls.__name__}.id is {cls.id!r}, registered as {agent_id!r}"
-    assert "Source:" in module, f"{cls.__module__} names no source"
-    assert inspect.getdoc(cls), f"{cls.__name__} has no docstring"
-    parameters = [p for p in inspect.signature(cls).parameters if p not in ("env", "seed")]
-    assert set(parameters) == set(declared(cls)), f"{cls.__name__} has parameters without a declared range"
-    assert all(p.rule.meaning for p in declared(cls).values()), f"{cls.__name__} has parameters without a meaning"
-
-
-def check_bad_hyperparameters(agent_id: str, env_id: str, steps: int = 3000, **settings: Any) -> None:
-    """NaN, text, values outside the range and unknown names are refused with the name, the value and the range."""
-    cls, given = registry.agent_class(agent_id), settings
-    with contextlib.suppress(RlplayError):  # where the defaults fit, they are the stricter test: everything is made
-        cls(env_id, seed=0)
-        given = {}
-    for name, parameter in declared(cls).items():
-        bad: list[Any] = [
-            float("nan"),
-            "nonsense",
-            {"nonsense": 1},
-            *([] if isinstance(parameter.rule, Sizes) else [[]]),
-        ]
-        if parameter.default is not None:
-            bad.append(None)
-        if isinstance(parameter.rule, Range):
-            bad += [value for value in (parameter.rule.low - 1, parameter.rule.high + 1) if np.isfinite(value)]
-        for value in bad:
-            try:
-                cls(env_id, seed=0, **{**given, name: value})
-            except HyperparameterError as error:
-                assert isinstance(error, ValueError)
-                assert name in str(error) or repr(value) in str(error), f"{error} names neither {name} nor {value!r}"
-            else:
-                raise AssertionError(f"{cls.__name__} takes {name}={value!r}")
-    try:
-        cls(env_id, seed=-1)
-    except HyperparameterError:
-        pass
-    else:
-        raise AssertionError(f"{cls.__name__} takes seed=-1")
-
-
-def check_same_seed_same_bits(agent_id: str, env_id: str, steps: int = 3000, **settings: Any) -> None:
-    """Two runs from one seed end in the same bits; another seed explores otherwise."""
-    first = _new(agent_id, env_id, **settings).learn(steps)
-    _equal(first, _new(agent_id, env_id, **settings).learn(steps), "two runs from one seed")
-    if first.rule is not None:
-        other = _new(agent_id, env_id, seed=8, **settings).learn(steps)
-        assert differences(first, other) != ["seed"], f"{agent_id}: the seed changes nothing"
-
-
-def check_both_drivers(agent_id: str, env_id: str, steps: int = 3000, **settings: Any) -> None:
-    """The compiled and the stepwise driver end in the same bits."""
-    first, second = _new(agent_id, env_id, **settings), _new(agent_id, env_id, **settings)
-    if not first.why_not_compiled():
-        _equal(
-            first.learn(steps, engine="compiled"),
-            second.learn(steps, engine="python"),
-            "the compiled and stepwise run",
-        )
-
-
-def check_chunks(agent_id: str, env_id: str, steps: int = 3000, **settings: Any) -> None:
-    """A callback that interrupts at odd steps changes nothing."""
-    from rlplay.training.callbacks import Callback
-
-    class Odd(Callback):
-        def next_due(self, timestep: int) -> int:
-            return timestep + 1 + timestep % 37
-
-    whole, chopped = _new(agent_id, env_id, **settings), _new(agent_id, env_id, **settings)
-    _equal(whole.learn(steps), chopped.learn(steps, Odd()), "chunks of other sizes")
-
-
-def check_own_and_native_dynamics(agent_id: str, env_id: str, steps: int = 3000, **settings: Any) -> None:
-    """Native dynamics that are said to be the same numbers as Gymnasium's end in the same bits."""
-    from rlplay.environments.make import reference
-
-    native = _new(agent_id, make(env_id), **settings)
-    if reference(native.env).dynamics.startswith("native") and reference(native.env).exact:
-        own = _new(agent_id, make(env_id, dynamics="gymnasium"), **settings)
-        _equal(native.learn(_few(steps)), own.learn(_few(steps)), "native and Gymnasium's dynamics")
-
-
-def check_predict(agent_id: str, env_id: str, steps: int = 3000, **settings: Any) -> None:
-    """Actions are in the space; single and batched predictions agree; predicting greedily is repeatable."""
-    agent = _new(agent_id, env_id, **settings).learn(steps)
-    env = agent.get_env()
-    obs, _ = env.reset(seed=0)
-    for deterministic in (True, False):
-        action, state = agent.predict(obs, deterministic=deterministic)
-        assert env.action_space.contains(action), f"{agent_id}: {action!r} is not in {env.action_space}"
-        assert state is None
-    if not isinstance(obs, tuple | dict):
-        batch, _ = agent.predict(np.array([obs, obs, obs]), deterministic=True)
-        single, _ = agent.predict(obs, deterministic=True)
-        assert len(batch) == 3, f"{agent_id}: a batch of 3 gives {len(batch)} actions"
-        alike = all(np.allclose(one, single, atol=1e-4) for one in batch)  # float32 rounds a batch otherwise
-        assert alike, f"{agent_id}: a batch gives other actions"
-    for bad in (np.full((2, 3, 4, 5), 0), "text", None):
-        try:
-            agent.predict(bad)
-        except RlplayError:
-            continue
-        raise AssertionError(f"{agent_id}: predict takes {bad!r}")
-
-
-def check_probe_does_not_disturb(agent_id: str, env_id: str, steps: int = 3000, **settings: Any) -> None:
-    """Probing, predicting and evaluating in the middle of a run change nothing in it."""
-    from rlplay.training.callbacks import Callback
-
-    other = make(env_id)
-
-    class Nosy(Callback):
-        def next_due(self, timestep: int) -> int:
-            return timestep + 500
-
-        def on_step(self) -> None:
-            obs, _ = other.reset(seed=1)
-            self.agent.probe(obs)
-            self.agent.predict(obs)
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                evaluate(self.agent, other, 1, max_steps=50)
-
-    _equal(
-        _new(agent_id, env_id, **settings).learn(steps),
-        _new(agent_id, env_id, **settings).learn(steps, Nosy()),
-        "a watched and an unwatched run",
-    )
-
-
-def check_save_and_load(agent_id: str, env_id: str, steps: int = 3000, **settings: Any) -> None:
-    """A loaded agent is the saved one, through its class and through `rlplay.load`, with and without an environment."""
-    agent = _new(agent_id, env_id, **settings).learn(steps)
-    with tempfile.TemporaryDirectory() as folder:
-        path = agent.save(Path(folder) / "a file with spaces and ünïcode")
-        _equal(agent, type(agent).load(path), "the saved and the loaded agent")
-        _equal(agent, saving.load(path, env_id), "the saved agent and one loaded with an environment")
-        if agent.needs_model:
-            return
-        spaces_only = NoEnvironment(agent.observation_space, agent.action_space, env_id)
-        obs, _ = make(env_id).reset(seed=3)
-        actions = [one.predict(obs, deterministic=True)[0] for one in (agent, saving.load(path, spaces_only))]
-        assert np.array_equal(*actions), f"{agent_id}: loaded without its environment it acts otherwise"
-
-
-def check_learn_in_parts(agent_id: str, env_id: str, steps: int = 3000, **settings: Any) -> None:
-    """learn(n) and learn(n, reset_num_timesteps=False) equal learn(2n) with the same horizon."""
-    whole = _new(agent_id, env_id, **settings).learn(2 * _few(steps), schedule_timesteps=_few(steps))
-    parts = _new(agent_id, env_id, **settings).learn(_few(steps)).learn(_few(steps), reset_num_timesteps=False)
-    _equal(whole, parts, "a run in one and in two parts")
-
-
-_RESUME = """
-import sys
-from rlplay.agent import saving
-for path, engine in zip(sys.argv[2::2], sys.argv[3::2]):
-    agent = saving.load(path)
-    agent.learn(int(sys.argv[1]), reset_num_timesteps=False, engine=engine)
-    agent.save(path)
-"""
-
-
-def check_resume_in_new_process(agent_id: str, env_id: str, steps: int = 3000, **settings: Any) -> None:
-    """Saved in the middle of an episode and resumed in a new process, a run ends in the same bits, in both drivers."""
-    ways = [("auto", "auto"), ("python", "gymnasium")]
-    if _new(agent_id, env_id, **settings).why_not_compiled():
-        ways = ways[:1]
-    with tempfile.TemporaryDirectory() as folder:
-        command, few = [sys.executable, "-c", _RESUME, str(_few(steps))], _few(steps)
-        for engine, dynamics in ways:
-            half = _new(agent_id, make(env_id, dynamics=dynamics), **settings).learn(few, engine=engine)  # type: ignore[arg-type]
-            command += [str(half.save(Path(folder) / f"{engine}.rlp")), engine]
-        done = subprocess.run(command, capture_output=True, text=True, env=dict(os.environ), check=False)
-        assert done.returncode == 0, f"{agent_id}: resuming failed\n{done.stderr}"
-        assert "warning" not in done.stderr.lower(), f"{agent_id}: resuming said {done.stderr}"
-        for engine, dynamics in ways:
-            straight = _new(agent_id, make(env_id, dynamics=dynamics), **settings)  # type: ignore[arg-type]
-            straight.learn(2 * few, engine=engine, schedule_timesteps=few)  # type: ignore[arg-type]
-            resumed = type(straight).load(Path(folder) / f"{engine}.rlp")
-            _equal(straight, resumed, f"a straight and a resumed run ({engine}, {dynamics} dynamics)")
-
-
-def check_files_of_other_agents(agent_id: str, env_id: str, steps: int = 3000, **settings: Any) -> None:
-    """Another agent's file is refused with both names."""
-    others = [other for other in registry.agent_ids() if other != agent_id]
-    agent = _new(agent_id, env_id, **settings)
-    with tempfile.TemporaryDirectory() as folder:
-        path = agent.save(Path(folder) / "mine.rlp")
-        for other in others:
-            try:
-                registry.agent_class(other).load(path)
-            except RlplayError as error:
-                assert agent_id in str(error), f"{error} does not name {agent_id}"
-                assert other in str(error), f"{error} does not name {other}"
-            else:
-                raise AssertionError(f"{other} loads a file of {agent_id}")
-
-
-def check_sb3_evaluate_policy(agent_id: str, env_id: str, steps: int = 3000, **settings: Any) -> None:
-    """Stable-Baselines3's own evaluate_policy takes the agent as it is."""
-    from stable_baselines3.common.evaluation import evaluate_policy
-    from stable_baselines3.common.monitor import Monitor
-
-    agent = _new(agent_id, env_id, **settings).learn(steps)
-    env = Monitor(make(env_id, dynamics="gymnasium", max_episode_steps=200))
-    rewards, lengths = evaluate_policy(agent, env, n_eval_episodes=3, return_episode_rewards=True)
-    assert len(rewards) == len(lengths) == 3
-
-
-def check_env(env: Any, *, steps: int = 2000, seed: int = 0, **kwargs: Any) -> list[Finding]:
-    """Check an environment as ``rlplay check-env`` does.
-
-    Args:
-        env: an id, ``package.module:Class``, or a function that makes the environment and takes ``render_mode``.
-        steps: how long to play.
-        seed: of the first episode.
-        kwargs: arguments of the environment.
-
-    Returns:
-        All findings, so that a test can be strict about warnings too.
-
-    Raises:
-        AssertionError: with what breaks the contract.
-    """
-    findings = list(examine_env(env, steps=steps, seed=seed, **kwargs))
-    failed = [f"{finding.check}: {finding.words}" for finding in findings if finding.verdict == "failed"]
-    assert not failed, "; ".join(failed)
-    return findings
+from rlplay.testing.agent_checks import Check as Check
+from rlplay.testing.agent_checks import NotApplicable as NotApplicable
+from rlplay.testing.agent_checks import agent_checks as agent_checks
+from rlplay.testing.agent_checks import check_bad_hyperparameters as check_bad_hyperparameters
+from rlplay.testing.agent_checks import check_both_drivers as check_both_drivers
+from rlplay.testing.agent_checks import check_chunks as check_chunks
+from rlplay.testing.agent_checks import check_documented as check_documented
+from rlplay.testing.agent_checks import check_files_of_other_agents as check_files_of_other_agents
+from rlplay.testing.agent_checks import check_learn_in_parts as check_learn_in_parts
+from rlplay.testing.agent_checks import check_own_and_native_dynamics as check_own_and_native_dynamics
+from rlplay.testing.agent_checks import check_predict as check_predict
+from rlplay.testing.agent_checks import check_probe_does_not_disturb as check_probe_does_not_disturb
+from rlplay.testing.agent_checks import check_resume_in_new_process as check_resume_in_new_process
+from rlplay.testing.agent_checks import check_same_seed_same_bits as check_same_seed_same_bits
+from rlplay.testing.agent_checks import check_save_and_load as check_save_and_load
+from rlplay.testing.agent_checks import check_sb3_evaluate_policy as check_sb3_evaluate_policy
+from rlplay.testing.comparison import differences as differences
+from rlplay.testing.comparison import fingerprint as fingerprint
+from rlplay.testing.env_check import check_env as check_env

@@ -31,10 +31,16 @@ class RunClock(Protocol):
     Attributes:
         target: the timestep at which it ends.
         first_timestep: the one at which it began.
+        learn_seconds: spent learning.
+        compile_seconds: spent on compiling, or on loading compiled code.
+        compiled: how many functions were compiled.
     """
 
     target: int
     first_timestep: int
+    learn_seconds: float
+    compile_seconds: float
+    compiled: int
 
     @property
     def steps_per_second(self) -> float:

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pygame
 
 from rlplay import registry
 from rlplay.environments.make import reference
-
-if TYPE_CHECKING:
-    from rlplay.viewer.session import Session
+from rlplay.viewer.session import Session
 
 _ARROWS = {"up": "up", "north": "up", "down": "down", "south": "down", "left": "left", "west": "left",
            "right": "right", "east": "right"}  # fmt: skip

@@ -14,6 +14,7 @@ from rlplay.environments.make import reference
 from rlplay.probe import Probe
 from rlplay.spaces.finite import FiniteSpace, is_finite
 from rlplay.viewer import drawing as d
+from rlplay.viewer.keys import action_keys
 from rlplay.viewer.layout import Rect, layout
 from rlplay.viewer.maps import ValueMap, value_map
 from rlplay.viewer.session import Session
@@ -158,16 +159,8 @@ def _step(surface: pygame.Surface, rect: Rect, session: Session, probe: Probe | 
     if probe is not None and probe.value is not None:
         lines[-1] += f"   value {d.short(float(probe.value[0]))}"
         lines += _estimates(session)
-    features = session.agent.features if session.agent is not None else None
-    if features is not None and features.ready and session.observation is not None:
-        if features.kind == "index":
-            lines.append(f"sees state {features.index(session.observation)} of {features.size}")
-        elif features.kind == "active":
-            active = features.active(session.observation)
-            few = f": {', '.join(map(str, active.number))}" if len(active.number) <= 16 else ""
-            lines.append(f"sees {len(active.number)} of {features.size:,} features{few}")
-        else:
-            lines.append(f"sees features {_brief(features.vector(session.observation))}")
+    if agent is not None and session.observation is not None and (sees := agent.encoder.describe(session.observation)):
+        lines.append(f"sees {sees}")
     if session.mode == "learn" and agent is not None and (equation := _equation(type(agent))):
         lines.append(equation)
     for i, line in enumerate(lines):
@@ -190,8 +183,8 @@ def _estimates(session: Session) -> list[str]:
         lines.append(f"advantage {advantage:+.3g}")
         start = agent.probe(session.first).value if session.first is not None else None
         if start is not None:
-            told, got = d.short(float(start[0])), d.short(session.gained)
-            lines[-1] += f"   told at the start {told}, got so far {got} (discounted)"
+            expected, got = d.short(float(start[0])), d.short(session.gained)
+            lines[-1] += f"   told at the start {expected}, got so far {got} (discounted)"
     return lines
 
 
@@ -203,10 +196,10 @@ _UPDATE = {"entropy": ("entropy_loss", -1), "KL": ("approx_kl", 1), "clipped": (
 def _last_update(surface: pygame.Surface, rect: Rect, session: Session, used: int) -> None:
     """Entropy, divergence and so on of the last update, at the bottom of a panel where there is room."""
     found = session.agent.metrics() if session.agent is not None else {}
-    told = [f"{word} {sign * found[f'train/{name}']:.3g}" for word, (name, sign) in _UPDATE.items()
+    shown = [f"{word} {sign * found[f'train/{name}']:.3g}" for word, (name, sign) in _UPDATE.items()
             if f"train/{name}" in found]  # fmt: skip
-    if told and used + 30 < rect.height:
-        words = "last update: " + "   ".join(told)
+    if shown and used + 30 < rect.height:
+        words = "last update: " + "   ".join(shown)
         d.text(surface, words, (rect.x + 12, rect.y + rect.height - 24), 18, d.DIM, width=rect.width - 24)
 
 
@@ -368,6 +361,4 @@ def _help(surface: pygame.Surface, session: Session) -> None:
 
 
 def _play_rows(session: Session) -> list[tuple[str, str]]:
-    from rlplay.viewer.keys import action_keys
-
     return [(key, session.choices[action][0]) for key, action in action_keys(session).items()]

@@ -15,7 +15,8 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from rlplay.agent.base import Agent, saving
+from rlplay.agent import saving
+from rlplay.agent.base import Agent
 from rlplay.compiled.pcg64 import random_seed
 from rlplay.environments.episode import Episode, EpisodeDigest
 from rlplay.environments.interact import ObservationCheck, Position, begin_episode, interact

@@ -190,11 +190,11 @@ class Slicer:
             values.reshape(shape), best.reshape(shape), regions.reshape(shape), words, shows, plane,
             (float(low[0]), float(low[1])), (float(high[0]), float(high[1])),
         )  # fmt: skip
-        centres = agent.features.centres() if agent.features is not None and agent.features.ready else None
-        if centres is None or agent.features is None:
+        centres = agent.encoder.centres()
+        if centres is None:
             return found
-        before = agent.features.moved_from
-        return replace(found, centres=(found.shares(centres), found.shares(centres if before is None else before)))
+        now, before = centres
+        return replace(found, centres=(found.shares(now), found.shares(before)))
 
 
 def _visits(places: NDArray[np.float64], low: NDArray[Any], high: NDArray[Any]) -> NDArray[np.float64]:

@@ -1,7 +1,7 @@
 """Many environments side by side, behind Gymnasium's vector interface.
 
-* ``making``: `make_vec`, which chooses among the following.
+* ``make``: `make_vec`, which chooses among the following.
 * ``native``: copies of an environment with native dynamics or a transition table, in one native call.
-* ``python``: any Gymnasium environments, one after the other (``lanes``) or in worker processes (``workers``).
-* ``rows``: batches of values as flat arrays that processes can share.
+* ``python``: any Gymnasium environments, one after the other (``sequential``) or in worker processes (``workers``).
+* ``buffers``: batches of values as flat arrays that processes can share.
 """

@@ -12,7 +12,7 @@ from gymnasium.vector import AutoresetMode
 
 from rlplay.environments.make import DynamicsChoice, make
 from rlplay.environments.vector.common import autoreset, check_number
-from rlplay.environments.vector.native import NativeVectorEnv, has_rows
+from rlplay.environments.vector.native import NativeVectorEnv, can_be_batched
 from rlplay.environments.vector.python import PythonVectorEnv
 from rlplay.errors import UsageError
 
@@ -24,16 +24,16 @@ def make_vec(
 ) -> gym.vector.VectorEnv[Any, Any, Any]:  # fmt: skip
     """Make many environments side by side.
 
-    Native dynamics run in one native call (`rlplay.environments.vector.native`), every other environment in this process or, with
-    ``workers``, in processes of their own (`rlplay.environments.vector.python`).
+    Native dynamics run in one native call (`NativeVectorEnv`), every other environment in this process or, with
+    ``workers``, in processes of their own (`PythonVectorEnv`).
 
     Args:
         env: an id, ``package.module:Class``, or a function that makes one environment.
         num_envs: how many.
         dynamics: as in `rlplay.make`.
         workers: processes that share the environments; 0 for none. Environments with native dynamics need none.
-        autoreset_mode: what happens at an episode's end: ``same-step`` begins the next one at once and tells the last
-            observation in ``infos["final_obs"]``; ``next-step`` does so in the next step, whose action is ignored;
+        autoreset_mode: what happens at an episode's end: ``same-step`` begins the next one at once and puts the last
+            observation into ``infos["final_obs"]``; ``next-step`` does so in the next step, whose action is ignored;
             ``disabled`` leaves it to ``reset(options={"reset_mask": ...})``.
         timeout: seconds that workers may take for a step; None for no limit.
         render_mode: as in `rlplay.make`.
@@ -50,15 +50,15 @@ def make_vec(
             raise UsageError("arguments and native dynamics go with an environment's id, not with a function")
         return PythonVectorEnv([env] * num_envs, workers=workers, autoreset_mode=mode, timeout=timeout)
     one = make(env, dynamics=dynamics, **kwargs)
-    if has_rows(one) and dynamics != "gymnasium":
+    if can_be_batched(one) and dynamics != "gymnasium":
         drawn = make(env, render_mode=render_mode, **kwargs).unwrapped if render_mode else one
-        if has_rows(drawn):
+        if can_be_batched(drawn):
             limit = one.unwrapped.max_episode_steps  # type: ignore[attr-defined]
-            rows = NativeVectorEnv(
+            native = NativeVectorEnv(
                 drawn, num_envs, max_episode_steps=limit, autoreset_mode=mode, render_mode=render_mode
             )
-            rows.spec = one.spec
-            return rows
+            native.spec = one.spec
+            return native
     spec = gym.registry.get(env)
     one.close()
     maker = partial(_make_one, env, spec, dynamics, render_mode, kwargs)

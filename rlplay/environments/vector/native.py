@@ -19,7 +19,7 @@ from rlplay.compiled.batch import (
     first_forbidden,
     first_outside,
     native_batch,
-    reseed_rows,
+    reseed_batch,
     table_batch,
 )
 from rlplay.compiled.native import NativeEnv
@@ -35,7 +35,7 @@ class NativeVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
     """Many copies of one environment with native dynamics or a transition table, stepped in one native call.
 
     Environment i does what it would do alone with its seed. With same-step autoreset ``infos["final_obs"]`` has the
-    last observations of the episodes that ended in this step, in the rows that ``infos["_final_obs"]`` marks.
+    last observations of the episodes that ended in this step, where ``infos["_final_obs"]`` is True.
 
     Args:
         env: the environment's class, which is made with ``kwargs``, or an instance to copy.
@@ -48,7 +48,7 @@ class NativeVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
         state: float64 [N, D], or the numbers of the states, int64 [N].
         rng: the state of each generator, uint64 [N, 4].
         elapsed: steps of each running episode, int64 [N].
-        over: rows whose episode has ended and that wait for a reset, bool [N].
+        over: whether the episode of each has ended and waits for a reset, bool [N].
 
     Raises:
         UsageError: num_envs below 1, an unknown autoreset mode.
@@ -73,7 +73,7 @@ class NativeVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
         self._mode = _MODES[mode]
         self._masks: NDArray[np.bool_] | None = None
         self._defined: NDArray[np.bool_] | None = None
-        self._places: list[NDArray[Any]] | None = None
+        self._components: list[NDArray[Any]] | None = None
         if isinstance(env, NativeEnv):
             self._loops = native_batch(env.dynamics)
             self._parameters: Any = env.world.parameters
@@ -84,7 +84,7 @@ class NativeVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
             self._loops, self._parameters = table_batch(), table.arrays
             self.state, self._obs = np.zeros(n, np.int64), np.zeros(n, np.int64)
             self._masks, self._defined = table.masks, table.defined
-            self._places = _components(env.observation_space, table.n_states)
+            self._components = _observation_components(env.observation_space, table.n_states)
         self._final = np.zeros_like(self._obs)
         self._continuous = isinstance(env, NativeEnv) and env.dynamics.continuous
         if self._continuous:
@@ -94,7 +94,9 @@ class NativeVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
             self._actions, self._first_action = np.zeros(n, np.int64), int(env.action_space.start)
             self._n_actions = int(env.action_space.n)
         else:
-            raise SpaceError(f"{type(env).__name__} has actions {env.action_space}; rows of it need Discrete or Box")
+            raise SpaceError(
+                f"{type(env).__name__} has actions {env.action_space}; side by side they must be Discrete or Box"
+            )
         self.rng = np.zeros((n, 4), np.uint64)
         self.elapsed, self.over, self._begun = np.zeros(n, np.int64), np.zeros(n, np.bool_), False
 
@@ -119,7 +121,7 @@ class NativeVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
             unseeded = seeds < 0
             seeds[unseeded] = np.random.SeedSequence().generate_state(int(unseeded.sum()))
         chosen, state = self._options(dict(options or {}))
-        reseed_rows(self.rng, np.where(chosen, seeds, -1))
+        reseed_batch(self.rng, np.where(chosen, seeds, -1))
         obs = self._obs.copy()
         self._loops.reset(self._parameters, self.state, self.rng, chosen, obs)
         if state is not None:
@@ -128,10 +130,10 @@ class NativeVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
                 self.env.dynamics.observe(self._parameters, self.state[i], obs[i])
         self.elapsed[chosen], self.over[chosen], self._begun = 0, False, True
         self._obs = obs
-        return self._seen(obs.copy()), self._infos()
+        return self._as_observations(obs.copy()), self._infos()
 
     def _options(self, options: dict[str, Any]) -> tuple[NDArray[np.bool_], NDArray[np.float64] | None]:
-        """Which rows begin anew, and in which states if that is asked for."""
+        """Which environments begin anew, and in which states if that is asked for."""
         chosen = take_mask(options, self.num_envs, self._begun)
         state = options.pop("state", None)
         if options or (state is not None and self.state.ndim == 1):
@@ -179,14 +181,14 @@ class NativeVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
             )
         self._obs, infos = obs, self._infos()
         if ended and self._mode == SAME_STEP:
-            infos["final_obs"], infos["_final_obs"] = self._seen(self._final.copy()), flags[0] | flags[1]
-        return self._seen(obs.copy()), rewards, flags[0], flags[1], infos
+            infos["final_obs"], infos["_final_obs"] = self._as_observations(self._final.copy()), flags[0] | flags[1]
+        return self._as_observations(obs.copy()), rewards, flags[0], flags[1], infos
 
     def _numbered(self, actions: Any) -> NDArray[np.int64]:
         """The numbers of the actions."""
         try:
             given = np.asarray(actions)
-        except ValueError as error:  # rows of different length
+        except ValueError as error:  # lists of different length
             raise SpaceError(f"actions are not in {self.action_space}") from error
         if given.shape != (self.num_envs,) or given.dtype.kind not in "iu":
             raise SpaceError(f"actions of shape {given.shape} and type {given.dtype} are not in {self.action_space}")
@@ -219,11 +221,11 @@ class NativeVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
             raise self._refused(wrong, given[wrong], f"is not in {self.single_action_space}")
         return self._actions
 
-    def _seen(self, obs: NDArray[Any]) -> Any:
-        """SpaceBuffers of numbers as observations of the space."""
-        if self._places is None:
+    def _as_observations(self, obs: NDArray[Any]) -> Any:
+        """State numbers, or vectors, as a batch of observations of the space."""
+        if self._components is None:
             return obs
-        columns = [place[obs] for place in self._places]
+        columns = [component[obs] for component in self._components]
         return tuple(columns) if isinstance(self.single_observation_space, gym.spaces.Tuple) else columns[0]
 
     def _infos(self) -> dict[str, Any]:
@@ -248,18 +250,18 @@ class NativeVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
         return {name: getattr(self, name) for name in names} | {"obs": self._obs}
 
     def restore(self, arrays: dict[str, NDArray[Any]]) -> Any:
-        """Stand there again; returns the observations."""
+        """Go on from there; returns the observations."""
         for name, array in self.state_arrays().items():
             array[...] = arrays[name]
         self._begun = True
-        return self._seen(self._obs.copy())
+        return self._as_observations(self._obs.copy())
 
     def close_extras(self, **kwargs: Any) -> None:
         """Close the environment that draws."""
         self.env.close()
 
 
-def _components(space: gym.Space[Any], n_states: int) -> list[NDArray[Any]] | None:
+def _observation_components(space: gym.Space[Any], n_states: int) -> list[NDArray[Any]] | None:
     """The components of each numbered observation, each [S]; None where number and observation are the same."""
     numbering = FiniteSpace(space)
     if numbering.plain:
@@ -267,13 +269,13 @@ def _components(space: gym.Space[Any], n_states: int) -> list[NDArray[Any]] | No
     if isinstance(space, gym.spaces.Dict) or (
         isinstance(space, gym.spaces.Tuple) and not all(isinstance(s, gym.spaces.Discrete) for s in space.spaces)
     ):
-        raise SpaceError(f"rows of observations {space} are not known to native code")
+        raise SpaceError(f"native code does not batch observations {space}")
     values = [numbering.value(s) for s in range(n_states)]
     if isinstance(space, gym.spaces.Tuple):
         return [np.array(column) for column in zip(*values, strict=True)]
     return [np.array(values)]
 
 
-def has_rows(env: gym.Env[Any, Any]) -> bool:
+def can_be_batched(env: gym.Env[Any, Any]) -> bool:
     """Whether `NativeVectorEnv` can copy an environment."""
     return isinstance(env, NativeEnv | TableEnv) and isinstance(env.action_space, gym.spaces.Discrete | gym.spaces.Box)

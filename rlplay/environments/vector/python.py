@@ -26,7 +26,7 @@ class PythonVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
         timeout: seconds that a step of all of them may take in workers; None for no limit.
 
     Attributes:
-        crew: who steps them.
+        executor: what steps them: `SequentialEnvs`, or a `WorkerPool`.
 
     Raises:
         UsageError: no environment, more workers than environments.
@@ -42,19 +42,19 @@ class PythonVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
         if timeout is not None and not timeout > 0:
             raise UsageError(f"timeout={timeout!r} is not a number of seconds above 0, or None")
         if workers:
-            from rlplay.environments.vector.workers import Crew
+            from rlplay.environments.vector.workers import WorkerPool
 
             if check_number(workers, "workers") > self.num_envs:
                 raise UsageError(f"workers={workers} is more than the {self.num_envs} environments")
-            self.crew: Any = Crew(makers, workers, mode, timeout)
+            self.executor: Any = WorkerPool(makers, workers, mode, timeout)
         else:
-            self.crew = SequentialEnvs(makers, 0, self.num_envs, mode)
-            self.crew.buffers = SharedBuffers(self.crew.spaces, self.num_envs)
+            self.executor = SequentialEnvs(makers, 0, self.num_envs, mode)
+            self.executor.buffers = SharedBuffers(self.executor.spaces, self.num_envs)
         self.metadata = {"autoreset_mode": mode}
-        self.single_observation_space, self.single_action_space = self.crew.spaces
+        self.single_observation_space, self.single_action_space = self.executor.spaces
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
-        self._board: SharedBuffers = self.crew.buffers
+        self._buffers: SharedBuffers = self.executor.buffers
         self._begun = False
 
     def reset(
@@ -69,9 +69,9 @@ class PythonVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
         options = dict(options or {})
         chosen = take_mask(options, self.num_envs, self._begun)
         self._open()
-        infos = self._guarded(self.crew.reset, check_seeds(seed, self.num_envs), chosen, options or None)
+        infos = self._guarded(self.executor.reset, check_seeds(seed, self.num_envs), chosen, options or None)
         self._begun = True
-        return self._board.obs.all(), self._merged(infos)
+        return self._buffers.obs.all(), self._merged(infos)
 
     def step(self, actions: Any) -> tuple[Any, Any, Any, Any, dict[str, Any]]:
         """One step in every environment.
@@ -86,18 +86,18 @@ class PythonVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
         if not self._begun:
             raise EnvironmentFault("step() was called before reset()", "Call env.reset() first")
         self._open()
-        buffers = self._board
+        buffers = self._buffers
         try:
             buffers.actions.put_all(actions)
         except (ValueError, TypeError, KeyError) as error:
             raise SpaceError(f"actions are not in {self.action_space}: {error}") from error
         self._check_actions()
-        infos = self._guarded(self.crew.step)
+        infos = self._guarded(self.executor.step)
         flags: list[NDArray[np.bool_]] = [buffers.terminated.copy(), buffers.truncated.copy()]
         return buffers.obs.all(), buffers.rewards.copy(), *flags, self._merged(infos)
 
     def _check_actions(self) -> None:
-        space, actions = self.single_action_space, self._board.actions
+        space, actions = self.single_action_space, self._buffers.actions
         if isinstance(space, gym.spaces.Box):
             wrong = ~np.isfinite(actions.arrays[0]).reshape(self.num_envs, -1).all(axis=1)
         elif isinstance(space, gym.spaces.Discrete):
@@ -130,7 +130,7 @@ class PythonVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
     def call(self, name: str, *arguments: Any, **keywords: Any) -> tuple[Any, ...]:
         """A method of each environment called, or an attribute read."""
         self._open()
-        return tuple(self.crew.call(name, *arguments, **keywords))
+        return tuple(self.executor.call(name, *arguments, **keywords))
 
     def get_attr(self, name: str) -> tuple[Any, ...]:
         """An attribute of each environment."""
@@ -140,7 +140,7 @@ class PythonVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
         """An attribute of each environment set, to one value each or to the same."""
         self._open()
         alike = not isinstance(values, list | tuple) or len(values) != self.num_envs
-        self.crew.set_attr(name, [values] * self.num_envs if alike else values)
+        self.executor.set_attr(name, [values] * self.num_envs if alike else values)
 
     def render(self) -> tuple[Any, ...] | None:
         """A picture an environment."""
@@ -148,4 +148,4 @@ class PythonVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
 
     def close_extras(self, **kwargs: Any) -> None:
         """Close all environments and end the workers."""
-        self.crew.close()
+        self.executor.close()

@@ -43,7 +43,7 @@ class SharedBuffers:
 
     @staticmethod
     def size(spaces: Spaces, number: int) -> int:
-        """Bytes of a buffers."""
+        """Bytes that they need."""
         return sum(size_of(space, number) for space in spaces) + 19 * number
 
 
@@ -88,7 +88,7 @@ class SequentialEnvs:
         self, seeds: NDArray[np.int64], chosen: NDArray[np.bool_], options: dict[str, Any] | None
     ) -> list[tuple[int, dict[str, Any]]]:
         """Begin episodes in the chosen environments; seeds and chosen are of all, [N], seed -1 for none."""
-        buffers, infos = self._board(), []
+        buffers, infos = self._shared(), []
         for k, i in enumerate(range(self.first, self.first + len(self.envs))):
             if chosen[i]:
                 buffers.at[self.worker] = i
@@ -99,8 +99,8 @@ class SequentialEnvs:
         return infos
 
     def step(self) -> list[tuple[int, dict[str, Any]]]:
-        """One step of each, with the actions on the buffers; returns what they said beside it."""
-        buffers, infos = self._board(), []
+        """One step of each, with the actions in the buffers; returns the infos that are not empty."""
+        buffers, infos = self._shared(), []
         for k, i in enumerate(range(self.first, self.first + len(self.envs))):
             buffers.at[self.worker] = i
             info = self._step(k, i, buffers)
@@ -163,7 +163,7 @@ class SequentialEnvs:
         for env in self.envs:
             env.close()
 
-    def _board(self) -> SharedBuffers:
+    def _shared(self) -> SharedBuffers:
         assert self.buffers is not None
         return self.buffers
 

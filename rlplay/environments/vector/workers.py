@@ -35,9 +35,9 @@ from numpy.typing import NDArray
 from rlplay.environments.vector.sequential import Maker, SequentialEnvs, SharedBuffers
 from rlplay.errors import EnvironmentFault, SpaceError
 
-_START = "from rlplay.environments.vector.workers import work; work()"
+_COMMAND = "from rlplay.environments.vector.workers import work; work()"
 _STARTING = 120.0  # seconds that a worker may take to start and to make its environments
-_PARTING = 2.0  # seconds that a worker has to end by itself
+_CLOSING = 2.0  # seconds that a worker has to end by itself
 
 
 class WorkerTraceback(Exception):  # noqa: N818 - shown as the cause of an error
@@ -47,8 +47,8 @@ class WorkerTraceback(Exception):  # noqa: N818 - shown as the cause of an error
         return "\n" + self.args[0]
 
 
-class Crew:
-    """Workers with an equal share of the environments each.
+class WorkerPool:
+    """Worker processes with an equal share of the environments each.
 
     Args:
         makers: one an environment.
@@ -73,7 +73,7 @@ class Crew:
         self._end = weakref.finalize(self, _end, self._processes, self._connections)
         self.buffers: SharedBuffers | None = None
         try:
-            self._hire()
+            self._start()
             for share, channel in zip(self._shares, self._connections, strict=True):
                 mine = [makers[i] for i in share]
                 channel.send_bytes(cloudpickle.dumps((sys.path, mine, share.start, self.number, mode)))
@@ -82,19 +82,19 @@ class Crew:
             for share, spaces in zip(self._shares, made, strict=True):
                 if spaces != self.spaces:
                     raise SpaceError(f"environment {share.start} of {self.number} has other spaces than environment 0")
-            self._share_board()
+            self._share_buffers()
         except BaseException:
             self.close()
             raise
 
-    def _hire(self) -> None:
-        """Start the processes and wait until each has called."""
+    def _start(self) -> None:
+        """Start the processes and wait until each has connected."""
         key = secrets.token_bytes(32)
         environment = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYGAME_HIDE_SUPPORT_PROMPT": "1"}
         with connection.Listener(authkey=key) as listener:
             for number in range(len(self._shares)):
                 process = subprocess.Popen(
-                    [sys.executable, "-c", _START], stdin=subprocess.PIPE, env={**environment, **os.environ}
+                    [sys.executable, "-c", _COMMAND], stdin=subprocess.PIPE, env={**environment, **os.environ}
                 )
                 assert process.stdin is not None
                 self._processes.append(process)
@@ -102,7 +102,7 @@ class Crew:
                 process.stdin.flush()
                 self._connections.append(_accept(listener, process))
 
-    def _share_board(self) -> None:
+    def _share_buffers(self) -> None:
         """Map a file into the memory of all processes; its name is gone as soon as they have it."""
         fast = Path("/dev/shm")
         size = SharedBuffers.size(self.spaces, self.number)
@@ -193,7 +193,7 @@ class Crew:
     def _lost(self, number: int) -> EnvironmentFault:
         who, process = self._busy_with(number), self._processes[number]
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(_PARTING)
+            process.wait(_CLOSING)
         code = process.returncode
         how = f"was killed by signal {-code}" if code is not None and code < 0 else f"ended with exit code {code}"
         self.close()
@@ -221,7 +221,7 @@ def _mapped(file: str) -> NDArray[np.uint8]:
 
 
 def _accept(listener: connection.Listener, process: subprocess.Popen[bytes]) -> connection.Connection:
-    """The call of a worker that was just started; notices when it ends in place of calling."""
+    """The connection of a worker that was just started; notices when it ends in place of connecting."""
     accepted: list[connection.Connection] = []
     thread = threading.Thread(target=lambda: accepted.append(listener.accept()), daemon=True)
     thread.start()
@@ -238,7 +238,7 @@ def _end(processes: list[subprocess.Popen[bytes]], connections: list[connection.
     for channel in connections:
         with contextlib.suppress(OSError):
             channel.close()
-    until = time.monotonic() + _PARTING
+    until = time.monotonic() + _CLOSING
     for process in processes:
         assert process.stdin is not None
         with contextlib.suppress(OSError):
@@ -253,7 +253,7 @@ def _end(processes: list[subprocess.Popen[bytes]], connections: list[connection.
 
 
 def work() -> None:
-    """A worker's life: make the environments, then answer until the owner hangs up."""
+    """What a worker process runs: make the environments, then answer until the owner closes the connection."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the owner's business
     owner = os.dup(0)
     header = b""
@@ -262,17 +262,17 @@ def work() -> None:
     address, key, number = json.loads(header)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
-    threading.Thread(target=_leave_with, args=(owner,), daemon=True).start()
+    threading.Thread(target=_exit_with, args=(owner,), daemon=True).start()
     with connection.Client(address, authkey=bytes.fromhex(key)) as channel:
         job, envs = channel.recv_bytes(), []
 
-        def hire() -> Any:
+        def make_envs() -> Any:
             path, makers, first, total, mode = cloudpickle.loads(job)
             sys.path[:] = path
             envs.append(SequentialEnvs(makers, first, total, mode, number))
             return envs[0].spaces
 
-        if _answer(channel, hire):
+        if _answer(channel, make_envs):
             with contextlib.suppress(EOFError, OSError):
                 _serve(channel, envs[0])
             envs[0].close()
@@ -304,9 +304,9 @@ def _answer(channel: connection.Connection, do: Callable[[], Any]) -> bool:
         return False
 
 
-def _leave_with(owner: int) -> None:
+def _exit_with(owner: int) -> None:
     """End this process when its owner is gone, also in the middle of a step."""
     while os.read(owner, 1):
         pass
-    time.sleep(_PARTING)  # the owner hung up in order: the environments are being closed
+    time.sleep(_CLOSING)  # the owner closed the connection in order: the environments are being closed
     os._exit(1)

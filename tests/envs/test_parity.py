@@ -1,4 +1,4 @@
-"""The native twins of Gymnasium's environments: the same numbers."""
+"""The native versions of Gymnasium's environments: the same numbers."""
 
 from __future__ import annotations
 
@@ -84,7 +84,9 @@ def test_a_hundred_thousand_random_transitions(env_id):
             action = int(rng.integers(native.action_space.n))
         else:
             action = rng.uniform(native.action_space.low, native.action_space.high).astype(np.float32)
-        native.restore({"state": np.append(state, np.ones(native.state_size - size)), "elapsed": [0], "rng": native.rng})
+        native.restore(
+            {"state": np.append(state, np.ones(native.state_size - size)), "elapsed": [0], "rng": native.rng}
+        )
         theirs, mine = own.step(action), native.step(action)
         after = np.asarray(own.state, np.float64)
         gap = np.abs(native.world.state[:size] - after) / np.maximum(np.abs(after), 1e-3)
@@ -150,7 +152,7 @@ def test_table_worlds_do_what_gymnasiums_do(env_id):
 
 @pytest.mark.parametrize("env_id", CONTROL + TOY_TEXT)
 def test_ids_of_their_own(env_id):
-    """``rlplay/...`` does what the twin chosen for Gymnasium's id does, and is native by itself."""
+    """``rlplay/...`` does what the native version chosen for Gymnasium's id does, and is native by itself."""
     kwargs = {"sab": False} if env_id == "Blackjack-v1" else {}
     one, other = make(f"rlplay/{env_id}"), make(env_id, **kwargs)
     assert type(one.unwrapped).__name__ in (f"{env_id.partition('-')[0]}Env", type(other).__name__)
@@ -171,17 +173,17 @@ def test_ids_of_their_own(env_id):
 
 def test_blackjack_pays_its_exact_value():
     """Sticking on 20 or more is worth -.3536 a game (TARGETS, by dynamic programming of the book's rules)."""
-    rows = gym.make_vec("rlplay/Blackjack-v1", num_envs=4000)
-    obs, _ = rows.reset(seed=0)
+    copies = gym.make_vec("rlplay/Blackjack-v1", num_envs=4000)
+    obs, _ = copies.reset(seed=0)
     total, games = 0.0, 0
     for _ in range(200):
-        obs, reward, terminated, _, _ = rows.step((obs[0] < 20).astype(np.int64))
+        obs, reward, terminated, _, _ = copies.step((obs[0] < 20).astype(np.int64))
         total, games = total + reward.sum(), games + terminated.sum()
     assert total / games == pytest.approx(-0.3536, abs=0.006)
 
 
 def test_the_car_that_pushes_along_its_velocity():
-    """Its mean return over 200 episodes is -119.4 (TARGETS); a velocity that the goal asks for is the twin's too."""
+    """Its mean return over 200 episodes is -119.4 (TARGETS); a goal with a velocity is the same natively."""
     env, returns = make("MountainCar-v0"), []
     for episode in range(200):
         obs, total, ended = env.reset(seed=episode)[0], 0.0, False
@@ -199,7 +201,7 @@ def test_the_time_limit_truncates():
     assert [native.step(i % 2)[3] for i in range(3)] == [False, False, True]
 
 
-def test_an_environment_that_does_otherwise_than_its_twin_runs_its_own_dynamics(monkeypatch):
+def test_an_environment_that_does_otherwise_than_its_native_version_runs_its_own_dynamics(monkeypatch):
     """A Gymnasium of another version could: here the original integrates in another order."""
 
     def init(self, *args, **kwargs):
@@ -220,7 +222,7 @@ def test_gymnasiums_dynamics_when_asked_for_and_what_runs_is_said():
     assert reference(make("Acrobot-v1")).dynamics.endswith("but for a last digit")
 
 
-def test_the_arguments_of_the_original_are_the_twins():
+def test_the_arguments_of_the_original_are_the_native_versions():
     """sutton_barto_reward, g and goal_velocity; and constants that Gymnasium does not open: gravity on the moon."""
     for kwargs in ({"sutton_barto_reward": True}, {}):
         own, native = gym.make("CartPole-v1", **kwargs), make("CartPole-v1", **kwargs)
@@ -263,7 +265,7 @@ def test_continuous_actions_are_checked_and_bounded():
     assert np.array_equal(env.step(np.array([9.0], np.float32))[0], other.step(np.array([2.0], np.float32))[0])
 
 
-def test_an_agent_learns_alike_in_the_twin_and_in_the_original():
+def test_an_agent_learns_alike_in_the_native_version_and_in_the_original():
     """Continuous actions in the native loop: the weights of a linear actor are those of the stepwise driver, and those
     over Gymnasium's own dynamics."""
     agents = [

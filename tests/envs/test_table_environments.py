@@ -1,4 +1,4 @@
-"""The shelf of table worlds: Gymnasium's contract, tables that tell what they do, pictures, and their own numbers."""
+"""Our environments: Gymnasium's contract, tables that say what they do, pictures, and their own numbers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 from stable_baselines3.common.env_checker import check_env as sb3_check_env
 
-from envs import SHELF, TWINS
+from envs import GYMNASIUM_ENVS, OWN_ENVS
 from envs.racetrack import drive, read_track
 from rlplay import make
 from rlplay.compiled.native import NativeEnv
@@ -19,7 +19,7 @@ from rlplay.errors import RlplayError, SpaceError, UsageError
 from rlplay.testing import check_env as rlplay_check_env
 
 VARIANTS = [
-    *((env_id, {}) for env_id in {**SHELF, **TWINS}),
+    *((env_id, {}) for env_id in {**OWN_ENVS, **GYMNASIUM_ENVS}),
     ("rlplay/RandomWalk-v0", {"n_states": 1000, "reach": 100}),
     ("rlplay/Bandit-v0", {"problems": 3, "drift": 0.01}),
     ("rlplay/ChainWalk-v0", {"n_states": 50}),
@@ -34,7 +34,8 @@ def name_of(variant: tuple) -> str:
 
 # Their checkers know no masks and take any action.
 MASKED = ("rlplay/Gambler-v0", "rlplay/CarRental-v0", "rlplay/MaximizationBias-v0")
-# What they recommend and a twin cannot follow: Pendulum's torque is not from -1 to 1, Blackjack's observation a Tuple.
+# What they recommend and Gymnasium's own do otherwise: Pendulum's torque is not from -1 to 1, Blackjack's observation
+# is a Tuple.
 RECOMMENDED = {"rlplay/Pendulum-v1": "symmetric and normalized", "rlplay/Blackjack-v1": "space is a Tuple"}
 
 
@@ -220,10 +221,10 @@ def optimal_values(starts, n=201, gamma=0.95):
 
 
 def moves(states, action):
-    """Next state, reward and ending from each of many states: rows of the environment."""
-    rows = gym.make_vec("rlplay/CarOnTheHill-v0", num_envs=len(states), autoreset_mode="same-step")
-    rows.reset(seed=0, options={"state": states})
-    obs, reward, terminated, _, infos = rows.step(np.full(len(states), action))
+    """Next state, reward and ending from each of many states, in copies side by side."""
+    copies = gym.make_vec("rlplay/CarOnTheHill-v0", num_envs=len(states), autoreset_mode="same-step")
+    copies.reset(seed=0, options={"state": states})
+    obs, reward, terminated, _, infos = copies.step(np.full(len(states), action))
     after = np.where(terminated[:, None], infos.get("final_obs", obs), obs)
     return after.astype(float), reward, terminated
 
@@ -239,13 +240,13 @@ def between(v, states, n):
 def test_how_long_a_random_pendulum_stands():
     """Random episodes from nearly upright last about 8.9 steps in a plain simulation of the equations (NumPy, semi-
     implicit Euler with 100 parts a step, 1500 episodes); both say the same."""
-    rows = gym.make_vec("rlplay/InvertedPendulum-v0", num_envs=2000)
-    rows.reset(seed=0)
-    rows.action_space.seed(0)
+    copies = gym.make_vec("rlplay/InvertedPendulum-v0", num_envs=2000)
+    copies.reset(seed=0)
+    copies.action_space.seed(0)
     steps = falls = 0
     for _ in range(100):
-        waiting = rows.over.copy()
-        _, reward, terminated, _, _ = rows.step(rows.action_space.sample())
+        waiting = copies.over.copy()
+        _, reward, terminated, _, _ = copies.step(copies.action_space.sample())
         steps, falls = steps + (~waiting).sum(), falls + terminated.sum()
         assert set(np.unique(reward)) <= {-1.0, 0.0}
     assert steps / falls == pytest.approx(8.9, abs=0.4)

@@ -1,0 +1,88 @@
+"""Stable-Baselines3 behind the same door: its algorithms, trained, watched, saved and resumed like every other agent.
+
+``SB3("PPO", env, n_steps=128)`` holds a Stable-Baselines3 model and lets it do what it does: its own
+``collect_rollouts`` and ``train``, in its own order, so that the weights are those of Stable-Baselines3 used directly
+on the same environments. Added are any number of steps at a time, an exact resume in a new process, files without
+pickle, probes, feature maps, and random numbers of its own.
+
+Source: Raffin et al. 2021, "Stable-Baselines3: Reliable Reinforcement Learning Implementations", JMLR 22(268). The
+algorithms: PPO (Schulman et al. 2017), A2C (Mnih et al. 2016), DQN (Mnih et al. 2015), SAC (Haarnoja et al. 2018),
+TD3 (Fujimoto et al. 2018), DDPG (Lillicrap et al. 2016).
+
+Deviations from Stable-Baselines3: a run stops at the timestep asked for, also in the middle of a rollout, and goes on
+there; each episode has a seed of its own; schedules run over the first total and stay at their last value beyond it.
+
+* ``adapter``: `SB3Agent`, the agent around a model. ``parameters``: what its parameters mean. ``files``: its arrays.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import stable_baselines3
+
+from agents.sb3.adapter import SB3Agent
+from rlplay.extend import EnvLike, unknown
+
+__all__ = ["A2C", "DDPG", "DQN", "PPO", "SAC", "SB3", "TD3", "SB3Agent"]
+
+
+class PPO(SB3Agent, init=False):
+    """Stable-Baselines3's PPO."""
+
+    id, algorithm = "sb3/ppo", stable_baselines3.PPO
+
+
+class A2C(SB3Agent, init=False):
+    """Stable-Baselines3's A2C."""
+
+    id, algorithm = "sb3/a2c", stable_baselines3.A2C
+
+
+class DQN(SB3Agent, init=False):
+    """Stable-Baselines3's DQN."""
+
+    id, algorithm = "sb3/dqn", stable_baselines3.DQN
+
+
+class SAC(SB3Agent, init=False):
+    """Stable-Baselines3's SAC."""
+
+    id, algorithm = "sb3/sac", stable_baselines3.SAC
+
+
+class TD3(SB3Agent, init=False):
+    """Stable-Baselines3's TD3."""
+
+    id, algorithm = "sb3/td3", stable_baselines3.TD3
+
+
+class DDPG(SB3Agent, init=False):
+    """Stable-Baselines3's DDPG."""
+
+    id, algorithm = "sb3/ddpg", stable_baselines3.DDPG
+
+
+def SB3(algorithm: str, env: EnvLike, *, seed: int | None = None, **hyperparameters: Any) -> SB3Agent:  # noqa: N802
+    """An agent that is an algorithm of Stable-Baselines3.
+
+    Args:
+        algorithm: ``"PPO"``, ``"A2C"``, ``"DQN"``, ``"SAC"``, ``"TD3"`` or ``"DDPG"``, in upper or lower case.
+        env: an id, ``module:Class`` or an environment.
+        seed: of all its random numbers.
+        hyperparameters: Stable-Baselines3's own, and ``n_envs``, ``normalize``, ``noise_type``, ``noise_std``,
+            ``policy`` as in RL Zoo's files, and ``features``.
+
+    Raises:
+        UnknownNameError: no such algorithm; names the nearest.
+
+    Example:
+        >>> agent = SB3("PPO", "CartPole-v1", n_steps=64, seed=0).learn(128)
+        >>> agent.num_timesteps
+        128
+    """
+    known = {cls.__name__: cls for cls in (PPO, A2C, DQN, SAC, TD3, DDPG)}
+    found = known.get(str(algorithm).upper())
+    if found is None:
+        raise unknown("Stable-Baselines3 algorithm", str(algorithm), known)
+    return found(env, seed=seed, **hyperparameters)

@@ -1,0 +1,145 @@
+"""A Stable-Baselines3 model, its buffer and its normaliser as named arrays, and back; no pickle.
+
+Names in a file: each network and optimiser by Stable-Baselines3's own name of it, then
+
+* ``variable/NAME``: a torch variable, such as the logarithm of SAC's entropy coefficient;
+* ``buffer/NAME``: the filled part of a column of the rollout or replay buffer, and ``buffer/place``: the next row, and
+  1 where the buffer is full, int64 [2];
+* ``noise/N``: the state of the N-th environment's action noise.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from rlplay.extend import (
+    CheckpointError,
+    StateArrays,
+    pack_module,
+    pack_optimizer,
+    unpack_module,
+    unpack_optimizer,
+)
+
+
+def pack_model(model: Any, buffer: Any) -> StateArrays:
+    """The arrays of a model and its buffer."""
+    found: StateArrays = {}
+    names, variables = model._get_torch_save_params()
+    for name in names:
+        part = _attribute(model, name)
+        packed = pack_optimizer(part) if isinstance(part, torch.optim.Optimizer) else pack_module(part)
+        found.update({f"{name}/{key}": array for key, array in packed.items()})
+    for name in variables:
+        found[f"variable/{name}"] = _attribute(model, name).detach().cpu().numpy().copy()
+    found.update({f"buffer/{name}": array for name, array in _pack_buffer(buffer).items()})
+    for i, noise in enumerate(_noises(model)):
+        if hasattr(noise, "noise_prev"):
+            found[f"noise/{i}"] = np.array(noise.noise_prev)
+    return found
+
+
+def unpack_model(model: Any, buffer: Any, arrays: StateArrays) -> None:
+    """Take the arrays that `pack_model` gave.
+
+    Raises:
+        CheckpointError: one of another shape.
+    """
+    names, variables = model._get_torch_save_params()
+    for name in names:
+        part, packed = _attribute(model, name), below(arrays, f"{name}/")
+        if isinstance(part, torch.optim.Optimizer):
+            unpack_optimizer(part, packed)
+        else:
+            unpack_module(part, packed)
+    with torch.no_grad():
+        for name in variables:
+            target = _attribute(model, name)
+            target.copy_(torch.from_numpy(np.array(arrays[f"variable/{name}"])))
+    _unpack_buffer(buffer, below(arrays, "buffer/"))
+    for i, noise in enumerate(_noises(model)):
+        if f"noise/{i}" in arrays:
+            noise.noise_prev = arrays[f"noise/{i}"]
+
+
+def _noises(model: Any) -> list[Any]:
+    """The action noise of each environment; [None] without."""
+    noise = getattr(model, "action_noise", None)
+    return list(getattr(noise, "noises", [noise]))
+
+
+def _columns(buffer: Any) -> StateArrays:
+    """The arrays of a buffer, one row a step."""
+    columns: StateArrays = {}
+    for name, value in vars(buffer).items():
+        if isinstance(value, np.ndarray):
+            columns[name] = value
+        elif isinstance(value, dict) and all(isinstance(one, np.ndarray) for one in value.values()):
+            columns.update({f"{name}/{key}": one for key, one in value.items()})
+    return columns
+
+
+def _pack_buffer(buffer: Any) -> StateArrays:
+    columns = _columns(buffer)
+    filled = len(next(iter(columns.values()))) if buffer.full else buffer.pos
+    found = {name: column[:filled] for name, column in columns.items()}
+    return {**found, "place": np.array([buffer.pos, int(buffer.full)])}
+
+
+def _unpack_buffer(buffer: Any, arrays: StateArrays) -> None:
+    pos, full = arrays["place"].tolist()
+    for name, column in _columns(buffer).items():
+        saved = arrays[name]
+        if saved.shape[1:] != column.shape[1:] or len(saved) > len(column) or not 0 <= pos <= len(column):
+            raise CheckpointError(f"the buffer's {name} has shape {saved.shape} in the file, {column.shape} here")
+        column[: len(saved)] = saved
+    buffer.pos, buffer.full = int(pos), bool(full)
+
+
+def pack_normalizer(env: Any) -> StateArrays:
+    """The arrays of a VecNormalize."""
+    found = {"returns": np.array(env.returns), **flat("old_obs", getattr(env, "old_obs", 0))}
+    for name, rms in _moments(env).items():
+        found.update({f"{name}mean": np.array(rms.mean), f"{name}var": np.array(rms.var)})
+        found[f"{name}count"] = np.array(rms.count)
+    return found
+
+
+def unpack_normalizer(env: Any, arrays: StateArrays) -> None:
+    """Take the arrays that `pack_normalizer` gave."""
+    env.returns, env.old_obs = arrays["returns"], unflat(arrays, "old_obs")
+    for name, rms in _moments(env).items():
+        rms.mean, rms.var = arrays[f"{name}mean"], arrays[f"{name}var"]
+        rms.count = float(arrays[f"{name}count"])
+
+
+def _moments(env: Any) -> dict[str, Any]:
+    """The running means and variances of a VecNormalize: of observations, or of each part of them, and of returns."""
+    observed = env.obs_rms if isinstance(env.obs_rms, dict) else {"": env.obs_rms} if env.norm_obs else {}
+    return {**{f"obs/{key}": rms for key, rms in observed.items()}, "ret/": env.ret_rms}
+
+
+def below(arrays: StateArrays, prefix: str) -> StateArrays:
+    """The arrays whose names begin with a prefix, without it."""
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+
+
+def flat(name: str, value: Any) -> StateArrays:
+    """An array, or a dictionary of them, as named arrays."""
+    if isinstance(value, dict):
+        return {f"{name}/{key}": np.array(one) for key, one in value.items()}
+    return {name: np.array(value)}
+
+
+def unflat(arrays: StateArrays, name: str) -> Any:
+    """What `flat` was given."""
+    return arrays[name] if name in arrays else below(arrays, f"{name}/")
+
+
+def _attribute(model: Any, path: str) -> Any:
+    for name in path.split("."):
+        model = getattr(model, name)
+    return model
