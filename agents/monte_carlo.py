@@ -175,9 +175,7 @@ class MonteCarlo(TableAgent):
             act = act_exploring_starts if self.exploring_starts else act_epsilon_greedy
         self.rule = LearningRule(act, learn, forget_steps)
         learned = self.v.reshape(-1, 1) if predicts else self.q
-        self.exploration = (
-            new_rate(0.0, self.size) if self.exploring_starts else self.rate("epsilon", by_state=True)
-        )
+        self.exploration = new_rate(0.0, self.size) if self.exploring_starts else self.rate("epsilon", by_state=True)
         self.memory = Memory(
             learned, self.rate("alpha", by_state=predicts), self.gamma, self.exploration, self.rng,
             steps=self.episode_buffer(longest_episode(self.env)), first=np.zeros(learned.shape, np.int64),

@@ -114,9 +114,7 @@ def q_sigma_return(
 
 
 @in_place
-def importance_ratio(
-    q: NDArray[np.float64], steps: EpisodeBuffer, first: int, last: int, pi_epsilon: float
-) -> float:
+def importance_ratio(q: NDArray[np.float64], steps: EpisodeBuffer, first: int, last: int, pi_epsilon: float) -> float:
     """ρ, the product of π(A|S) / b(A|S) over the steps ``first`` to ``last``, equation (7.10)."""
     rho, ring = 1.0, steps.state.shape[0] - 1
     for t in range(first, last + 1):

@@ -81,6 +81,7 @@ if TYPE_CHECKING:
     from rlplay.training.callbacks import Callback as Callback
     from rlplay.training.learner import Engine as Engine
     from rlplay.transition import Transition as Transition
+
     # Equations that rules are made of.
     from rlplay.functional.distributions import Head as Head
     from rlplay.functional.dynamic_programming import Model as Model
@@ -141,6 +142,7 @@ if TYPE_CHECKING:
     from rlplay.functional.traces import new_traces as new_traces
     from rlplay.functional.traces import td_lambda_update as td_lambda_update
     from rlplay.functional.traces import true_online_update as true_online_update
+
     # Observations, models and features.
     from rlplay.approximation.action_values import LAYOUTS as LAYOUTS
     from rlplay.approximation.action_values import ActionValues as ActionValues
@@ -156,6 +158,7 @@ if TYPE_CHECKING:
     from rlplay.spaces.finite import is_finite as is_finite
     from rlplay.spaces.observations import batch_of as batch_of
     from rlplay.spaces.observations import observation_digest as observation_digest
+
     # An environment.
     from rlplay.compiled.native import NativeDynamics as NativeDynamics
     from rlplay.compiled.native import NativeEnv as NativeEnv
