@@ -159,6 +159,15 @@ if TYPE_CHECKING:
     from rlplay.spaces.observations import batch_of as batch_of
     from rlplay.spaces.observations import observation_digest as observation_digest
 
+    # A figure: native runs, and what is drawn of them.
+    from rlplay.compiled.training_loop import EpisodeLog as EpisodeLog
+    from rlplay.reports.figures import Figure as Figure
+    from rlplay.reports.figures import Line as Line
+    from rlplay.reports.figures import Panel as Panel
+    from rlplay.reports.figures import Track as Track
+    from rlplay.training.drivers import advance_compiled as advance_compiled
+    from rlplay.training.statistics import FinishedEpisode as FinishedEpisode
+
     # An environment.
     from rlplay.compiled.native import NativeDynamics as NativeDynamics
     from rlplay.compiled.native import NativeEnv as NativeEnv
