@@ -19,18 +19,43 @@ Deviations from the box: where an episode does terminate, its last state is wort
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rlplay.agent.tabular import TableAgent, act_epsilon_greedy
-from rlplay.compiled.cache import in_place
-from rlplay.compiled.training_loop import LearningRule
-from rlplay.environments.make import EnvLike
-from rlplay.functional.schedules import visited
-from rlplay.hyperparameters.domains import Range
-from rlplay.hyperparameters.types import Exploration, FeaturesLike, InitialValue, StepSize
+from rlplay.extend import (
+    Exploration,
+    FeaturesLike,
+    InitialValue,
+    LearningRule,
+    Range,
+    Rate,
+    StepSize,
+    TableAgent,
+    act_epsilon_greedy,
+    in_place,
+    visited,
+)
+
+
+class Memory(NamedTuple):
+    """What the rule works on.
+
+    Attributes:
+        q: differential action values, float64 [S, A].
+        average: the reward a step R̄, float64 [1].
+        alpha: step size of the values.
+        beta: step size of the average.
+        epsilon, rng: as in `ControlMemory`.
+    """
+
+    q: NDArray[np.float64]
+    average: NDArray[np.float64]
+    alpha: Rate
+    beta: float
+    epsilon: Rate
+    rng: NDArray[np.uint64]
 
 
 @in_place
@@ -48,15 +73,19 @@ def update(
 
 @in_place
 def learn(
-    memory: Any, s: int, a: int, r: float, s_next: int, a_next: int, terminated: bool, truncated: bool, progress: float
-) -> float:
-    """The loop's way to the update."""
-    q, alpha, beta, epsilon, rng, average = memory
-    return update(q, average, s, a, r, s_next, a_next, terminated, visited(alpha, s, a, progress), beta)
+    memory: Memory, s: int, a: int, r: float, s_next: int, a_next: int, terminated: bool, truncated: bool,
+    progress: float,
+) -> float:  # fmt: skip
+    """All of a step, S, A, R, S', A', as Sarsa does, and no discount."""
+    alpha = visited(memory.alpha, s, a, progress)
+    return update(memory.q, memory.average, s, a, r, s_next, a_next, terminated, alpha, memory.beta)
 
 
 class DifferentialSarsa(TableAgent):
     """Differential Sarsa for continuing tasks.
+
+    Attributes:
+        average: the reward a step R̄, float64 [1].
 
     Example:
         >>> agent = DifferentialSarsa("rlplay/AccessControl-v0", alpha=0.01, beta=0.01, seed=0).learn(200_000)
@@ -66,24 +95,18 @@ class DifferentialSarsa(TableAgent):
 
     id = "differential-sarsa"
     rule = LearningRule(act_epsilon_greedy, learn, on_policy=True)
+    alpha: StepSize = 0.01
+    beta: Annotated[float, Range("step size β of the average reward", 0, 1, open_low=True)] = 0.01
+    epsilon: Exploration = 0.1
+    initial_value: InitialValue = 0.0
+    features: FeaturesLike = None
 
-    def __init__(
-        self,
-        env: EnvLike,
-        *,
-        alpha: StepSize = 0.01,
-        beta: Annotated[float, Range("step size β of the average reward", 0, 1, open_low=True)] = 0.01,
-        epsilon: Exploration = 0.1,
-        initial_value: InitialValue = 0.0,
-        features: FeaturesLike = None,
-        seed: int | None = None,
-    ) -> None:
-        super().__init__(
-            env, seed=seed, alpha=alpha, beta=beta, epsilon=epsilon, initial_value=initial_value, features=features
-        )
-        self.q, self.epsilon = self.table("q", initial_value), self.rate("epsilon", by_state=True)
-        self.average = self.kept("average", np.zeros(1))
-        self.memory = (self.q, self.rate("alpha"), float(beta), self.epsilon, self.rng, self.average)
+    def setup(self) -> None:
+        """Action values, and an average reward of 0."""
+        super().setup()
+        self.q, self.average = self.table("q", self.initial_value), self.kept("average", np.zeros(1))
+        self.exploration = self.rate("epsilon", by_state=True)
+        self.memory = Memory(self.q, self.average, self.rate("alpha"), self.beta, self.exploration, self.rng)
 
     def metrics(self) -> dict[str, float]:
         """The average reward."""

@@ -20,33 +20,38 @@ best actions are broken at random; a time limit is not a terminal state.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rlplay.agent.tabular import TableAgent, act_epsilon_greedy, greedy
-from rlplay.compiled.cache import in_place
-from rlplay.compiled.pcg64 import random
-from rlplay.compiled.training_loop import LearningRule
-from rlplay.environments.make import EnvLike
-from rlplay.functional.schedules import visited
-from rlplay.hyperparameters.types import Discount, Exploration, FeaturesLike, InitialValue, StepSize
+from rlplay.extend import ControlAgent, LearningRule, Rate, act_epsilon_greedy, greedy, in_place, random, visited
+
+
+class Memory(NamedTuple):
+    """What both rules work on.
+
+    Attributes:
+        q: the mean of both tables, by which the agent acts, float64 [S, A].
+        alpha, gamma, epsilon, rng: as in `ControlMemory`.
+        q1: the one table, float64 [S, A].
+        q2: the other one, float64 [S, A].
+    """
+
+    q: NDArray[np.float64]
+    alpha: Rate
+    gamma: float
+    epsilon: Rate
+    rng: NDArray[np.uint64]
+    q1: NDArray[np.float64]
+    q2: NDArray[np.float64]
 
 
 @in_place
 def update(
-    q1: NDArray[np.float64],
-    q2: NDArray[np.float64],
-    s: int,
-    a: int,
-    r: float,
-    s_next: int,
-    a_next: int,
-    terminated: bool,
-    alpha: float,
-    gamma: float,
-) -> float:
+    q1: NDArray[np.float64], q2: NDArray[np.float64], s: int, a: int, r: float, s_next: int, a_next: int,
+    terminated: bool, alpha: float, gamma: float,
+) -> float:  # fmt: skip
     """Q₁(S, A) ← Q₁(S, A) + α [R + γ Q₂(S', A*) - Q₁(S, A)], equation (6.10) with A* = a_next; returns the TD error."""
     target = r if terminated else r + gamma * q2[s_next, a_next]
     td_error = target - q1[s, a]
@@ -55,36 +60,47 @@ def update(
 
 
 @in_place
-def learn_q(
-    memory: Any, s: int, a: int, r: float, s_next: int, a_next: int, terminated: bool, truncated: bool, progress: float
-) -> float:
-    """The loop's way to Double Q-learning."""
-    q, alpha, gamma, epsilon, rng, q1, q2 = memory
-    step = visited(alpha, s, a, progress)
-    if random(rng) < 0.5:
-        td_error = update(q1, q2, s, a, r, s_next, greedy(q1, s_next, rng), terminated, step, gamma)
-    else:
-        td_error = update(q2, q1, s, a, r, s_next, greedy(q2, s_next, rng), terminated, step, gamma)
-    q[s, a] = 0.5 * (q1[s, a] + q2[s, a])
+def learn_double_q(
+    memory: Memory, s: int, a: int, r: float, s_next: int, a_next: int, terminated: bool, truncated: bool,
+    progress: float,
+) -> float:  # fmt: skip
+    """All of a step but A': A* is the best action of the table that learns."""
+    alpha, rng = visited(memory.alpha, s, a, progress), memory.rng
+    q1, q2 = (memory.q1, memory.q2) if random(rng) < 0.5 else (memory.q2, memory.q1)
+    td_error = update(q1, q2, s, a, r, s_next, greedy(q1, s_next, rng), terminated, alpha, memory.gamma)
+    memory.q[s, a] = 0.5 * (q1[s, a] + q2[s, a])
     return td_error
 
 
 @in_place
-def learn_sarsa(
-    memory: Any, s: int, a: int, r: float, s_next: int, a_next: int, terminated: bool, truncated: bool, progress: float
-) -> float:
-    """The loop's way to Double Sarsa."""
-    q, alpha, gamma, epsilon, rng, q1, q2 = memory
-    step = visited(alpha, s, a, progress)
-    if random(rng) < 0.5:
-        td_error = update(q1, q2, s, a, r, s_next, a_next, terminated, step, gamma)
-    else:
-        td_error = update(q2, q1, s, a, r, s_next, a_next, terminated, step, gamma)
-    q[s, a] = 0.5 * (q1[s, a] + q2[s, a])
+def learn_double_sarsa(
+    memory: Memory, s: int, a: int, r: float, s_next: int, a_next: int, terminated: bool, truncated: bool,
+    progress: float,
+) -> float:  # fmt: skip
+    """All of a step: A* is A', the action that is really next."""
+    alpha, rng = visited(memory.alpha, s, a, progress), memory.rng
+    q1, q2 = (memory.q1, memory.q2) if random(rng) < 0.5 else (memory.q2, memory.q1)
+    td_error = update(q1, q2, s, a, r, s_next, a_next, terminated, alpha, memory.gamma)
+    memory.q[s, a] = 0.5 * (q1[s, a] + q2[s, a])
     return td_error
 
 
-class DoubleQLearning(TableAgent):
+class DoubleAgent(ControlAgent):
+    """What both share: two tables, and their mean.
+
+    Attributes:
+        q: the mean of both tables, float64 [S, A].
+        q1, q2: the two tables, float64 [S, A].
+    """
+
+    def setup(self) -> None:
+        """Two more tables."""
+        super().setup()
+        self.q1, self.q2 = (self.table(name, self.initial_value) for name in ("q1", "q2"))
+        self.memory = Memory(**self.memory._asdict(), q1=self.q1, q2=self.q2)
+
+
+class DoubleQLearning(DoubleAgent):
     """Double Q-learning: off-policy control without maximisation bias.
 
     Example:
@@ -94,28 +110,10 @@ class DoubleQLearning(TableAgent):
     """
 
     id = "double-q-learning"
-    rule = LearningRule(act_epsilon_greedy, learn_q)
-
-    def __init__(
-        self,
-        env: EnvLike,
-        *,
-        alpha: StepSize = 0.1,
-        gamma: Discount = 0.99,
-        epsilon: Exploration = 0.1,
-        initial_value: InitialValue = 0.0,
-        features: FeaturesLike = None,
-        seed: int | None = None,
-    ) -> None:
-        super().__init__(
-            env, seed=seed, alpha=alpha, gamma=gamma, epsilon=epsilon, initial_value=initial_value, features=features
-        )
-        self.q, self.q1, self.q2 = (self.table(name, initial_value) for name in ("q", "q1", "q2"))
-        self.epsilon = self.rate("epsilon", by_state=True)
-        self.memory = (self.q, self.rate("alpha"), float(gamma), self.epsilon, self.rng, self.q1, self.q2)
+    rule = LearningRule(act_epsilon_greedy, learn_double_q)
 
 
-class DoubleSarsa(TableAgent):
+class DoubleSarsa(DoubleAgent):
     """Double Sarsa: on-policy control with two tables.
 
     Example:
@@ -125,22 +123,4 @@ class DoubleSarsa(TableAgent):
     """
 
     id = "double-sarsa"
-    rule = LearningRule(act_epsilon_greedy, learn_sarsa, on_policy=True)
-
-    def __init__(
-        self,
-        env: EnvLike,
-        *,
-        alpha: StepSize = 0.1,
-        gamma: Discount = 0.99,
-        epsilon: Exploration = 0.1,
-        initial_value: InitialValue = 0.0,
-        features: FeaturesLike = None,
-        seed: int | None = None,
-    ) -> None:
-        super().__init__(
-            env, seed=seed, alpha=alpha, gamma=gamma, epsilon=epsilon, initial_value=initial_value, features=features
-        )
-        self.q, self.q1, self.q2 = (self.table(name, initial_value) for name in ("q", "q1", "q2"))
-        self.epsilon = self.rate("epsilon", by_state=True)
-        self.memory = (self.q, self.rate("alpha"), float(gamma), self.epsilon, self.rng, self.q1, self.q2)
+    rule = LearningRule(act_epsilon_greedy, learn_double_sarsa, on_policy=True)

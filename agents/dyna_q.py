@@ -20,19 +20,23 @@ of a deterministic world: where there is chance it remembers the last outcome.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from agents.q_learning import update
-from rlplay.agent.tabular import TableAgent, act_epsilon_greedy
-from rlplay.compiled.cache import in_place
-from rlplay.compiled.pcg64 import random
-from rlplay.compiled.training_loop import LearningRule
-from rlplay.environments.make import EnvLike
-from rlplay.functional.schedules import ahead, visited
-from rlplay.hyperparameters.types import Discount, Exploration, FeaturesLike, InitialValue, PlanningSteps, StepSize
+from rlplay.extend import (
+    ControlAgent,
+    LearningRule,
+    PlanningSteps,
+    Rate,
+    act_epsilon_greedy,
+    ahead,
+    in_place,
+    random,
+    visited,
+)
 
 
 class Model(NamedTuple):
@@ -54,6 +58,31 @@ class Model(NamedTuple):
     length: NDArray[np.int64]
 
 
+class Memory(NamedTuple):
+    """What the rule works on.
+
+    Attributes:
+        q, alpha, gamma, epsilon, rng: as in `ControlMemory`.
+        model: what was seen.
+        planning_steps: steps that are remembered after each real one.
+    """
+
+    q: NDArray[np.float64]
+    alpha: Rate
+    gamma: float
+    epsilon: Rate
+    rng: NDArray[np.uint64]
+    model: Model
+    planning_steps: int
+
+
+def new_model(states: int, actions: int) -> Model:
+    """Nothing seen yet."""
+    state, action, next_state = np.zeros((3, states * actions), np.int64)
+    reward, place, length = np.zeros(states * actions), np.full((states, actions), -1), np.zeros(1, np.int64)
+    return Model(state, action, next_state, reward, reward.astype(np.bool_), place, length)
+
+
 @in_place
 def remember(model: Model, s: int, a: int, r: float, s_next: int, terminated: bool) -> None:
     """Model(S, A) ← R, S'."""
@@ -67,22 +96,26 @@ def remember(model: Model, s: int, a: int, r: float, s_next: int, terminated: bo
 
 @in_place
 def learn(
-    memory: Any, s: int, a: int, r: float, s_next: int, a_next: int, terminated: bool, truncated: bool, progress: float
-) -> float:
-    """The loop's way to the box: learn from the step, remember it, then plan."""
-    q, alpha, gamma, epsilon, rng, model, planning_steps = memory
-    td_error = update(q, s, a, r, s_next, terminated, visited(alpha, s, a, progress), gamma)
+    memory: Memory, s: int, a: int, r: float, s_next: int, a_next: int, terminated: bool, truncated: bool,
+    progress: float,
+) -> float:  # fmt: skip
+    """S, A, R, S': learns from them, remembers them, then learns from what is remembered, the box on page 164."""
+    q, gamma, model = memory.q, memory.gamma, memory.model
+    td_error = update(q, s, a, r, s_next, terminated, visited(memory.alpha, s, a, progress), gamma)
     remember(model, s, a, r, s_next, terminated)
-    states, actions, next_state, reward, ends, place, length = model
-    for _ in range(planning_steps):
-        k = int(random(rng) * length[0])
-        state, action = states[k], actions[k]
-        update(q, state, action, reward[k], next_state[k], ends[k], ahead(alpha, state, action, progress), gamma)
+    for _ in range(memory.planning_steps):
+        k = int(random(memory.rng) * model.length[0])
+        state, action = model.state[k], model.action[k]
+        alpha = ahead(memory.alpha, state, action, progress)
+        update(q, state, action, model.reward[k], model.next_state[k], model.terminated[k], alpha, gamma)
     return td_error
 
 
-class DynaQ(TableAgent):
+class DynaQ(ControlAgent):
     """Dyna-Q: Q-learning with a learned model of the world.
+
+    Attributes:
+        model: what the last step from each state and action gave.
 
     Example:
         >>> from rlplay import evaluate, make
@@ -93,34 +126,13 @@ class DynaQ(TableAgent):
 
     id = "dyna-q"
     rule = LearningRule(act_epsilon_greedy, learn)
+    planning_steps: PlanningSteps = 5
 
-    def __init__(
-        self,
-        env: EnvLike,
-        *,
-        alpha: StepSize = 0.1,
-        gamma: Discount = 0.99,
-        epsilon: Exploration = 0.1,
-        planning_steps: PlanningSteps = 5,
-        initial_value: InitialValue = 0.0,
-        features: FeaturesLike = None,
-        seed: int | None = None,
-    ) -> None:
-        super().__init__(
-            env, seed=seed, alpha=alpha, gamma=gamma, epsilon=epsilon, planning_steps=planning_steps,
-            initial_value=initial_value, features=features,
-        )  # fmt: skip
-        self.q, self.epsilon = self.table("q", initial_value), self.rate("epsilon", by_state=True)
-        pairs = self.q.size
-        self.model = Model(
-            np.zeros(pairs, np.int64), np.zeros(pairs, np.int64), np.zeros(pairs, np.int64), np.zeros(pairs),
-            np.zeros(pairs, np.bool_), np.full(self.size, -1), np.zeros(1, np.int64),
-        )  # fmt: skip
-        for name, array in self.model._asdict().items():
-            self.kept(f"model/{name}", array)
-        self.memory = (
-            self.q, self.rate("alpha"), float(gamma), self.epsilon, self.rng, self.model, int(planning_steps),
-        )  # fmt: skip
+    def setup(self) -> None:
+        """An empty model."""
+        super().setup()
+        self.model = self.kept_record("model", new_model(*self.size))
+        self.memory = Memory(**self.memory._asdict(), model=self.model, planning_steps=self.planning_steps)
 
     def remap_states(self, nearest: NDArray[np.int64] | None) -> None:
         """Each cluster takes the values of the nearest old one; what was remembered of old clusters is forgotten."""

@@ -20,20 +20,24 @@ Deviations: those of Dyna-Q (endings are known, ties are broken at random).
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from agents.q_learning import update
-from rlplay.agent.tabular import TableAgent, act_epsilon_greedy
-from rlplay.compiled.cache import in_place
-from rlplay.compiled.pcg64 import random
-from rlplay.compiled.training_loop import LearningRule
-from rlplay.environments.make import EnvLike
-from rlplay.functional.schedules import ahead, visited
-from rlplay.hyperparameters.domains import Range
-from rlplay.hyperparameters.types import Discount, Exploration, FeaturesLike, InitialValue, PlanningSteps, StepSize
+from rlplay.extend import (
+    ControlAgent,
+    LearningRule,
+    PlanningSteps,
+    Range,
+    Rate,
+    act_epsilon_greedy,
+    ahead,
+    in_place,
+    random,
+    visited,
+)
 
 
 class Model(NamedTuple):
@@ -56,6 +60,35 @@ class Model(NamedTuple):
     clock: NDArray[np.int64]
 
 
+class Memory(NamedTuple):
+    """What the rule works on.
+
+    Attributes:
+        q, alpha, gamma, epsilon, rng: as in `ControlMemory`.
+        model: what is believed.
+        planning_steps: steps that are imagined after each real one.
+        kappa: weight of the bonus.
+    """
+
+    q: NDArray[np.float64]
+    alpha: Rate
+    gamma: float
+    epsilon: Rate
+    rng: NDArray[np.uint64]
+    model: Model
+    planning_steps: int
+    kappa: float
+
+
+def new_model(states: int, actions: int) -> Model:
+    """Nothing tried yet."""
+    pairs, count = np.zeros((states, actions), np.int64), np.zeros(1, np.int64)
+    return Model(
+        pairs, np.zeros((states, actions)), np.zeros((states, actions), np.bool_), pairs.copy(),
+        np.zeros(states, np.int64), np.zeros(states, np.bool_), count, count.copy(),
+    )  # fmt: skip
+
+
 @in_place
 def remember(model: Model, s: int, a: int, r: float, s_next: int, terminated: bool) -> None:
     """Model(S, A) ← R, S', tried now; at a state's first visit its other actions are believed to lead back to it."""
@@ -72,27 +105,30 @@ def remember(model: Model, s: int, a: int, r: float, s_next: int, terminated: bo
 
 @in_place
 def learn(
-    memory: Any, s: int, a: int, r: float, s_next: int, a_next: int, terminated: bool, truncated: bool, progress: float
-) -> float:
-    """The loop's way to the box: learn from the step, remember it, then plan with the bonus."""
-    q, alpha, gamma, epsilon, rng, model, planning_steps, kappa = memory
-    td_error = update(q, s, a, r, s_next, terminated, visited(alpha, s, a, progress), gamma)
+    memory: Memory, s: int, a: int, r: float, s_next: int, a_next: int, terminated: bool, truncated: bool,
+    progress: float,
+) -> float:  # fmt: skip
+    """S, A, R, S': learns from them, remembers them, then plans with the bonus κ√τ."""
+    q, gamma, model = memory.q, memory.gamma, memory.model
+    td_error = update(q, s, a, r, s_next, terminated, visited(memory.alpha, s, a, progress), gamma)
     remember(model, s, a, r, s_next, terminated)
-    for _ in range(planning_steps):
-        state = model.states[int(random(rng) * model.length[0])]
-        action = int(random(rng) * q.shape[1])
+    for _ in range(memory.planning_steps):
+        state = model.states[int(random(memory.rng) * model.length[0])]
+        action = int(random(memory.rng) * q.shape[1])
         if q[state, action] == -math.inf:
             continue
-        bonus = kappa * math.sqrt(model.clock[0] - model.tried[state, action])
-        update(
-            q, state, action, model.reward[state, action] + bonus, model.next_state[state, action],
-            model.terminated[state, action], ahead(alpha, state, action, progress), gamma,
-        )  # fmt: skip
+        alpha = ahead(memory.alpha, state, action, progress)
+        bonus = memory.kappa * math.sqrt(model.clock[0] - model.tried[state, action])
+        reward, next_state = model.reward[state, action] + bonus, model.next_state[state, action]
+        update(q, state, action, reward, next_state, model.terminated[state, action], alpha, gamma)
     return td_error
 
 
-class DynaQPlus(TableAgent):
+class DynaQPlus(ControlAgent):
     """Dyna-Q+: Dyna-Q with a bonus for what was long not tried.
+
+    Attributes:
+        model: what is believed of each state and action.
 
     Example:
         >>> from rlplay import make
@@ -103,37 +139,16 @@ class DynaQPlus(TableAgent):
 
     id = "dyna-q-plus"
     rule = LearningRule(act_epsilon_greedy, learn)
+    planning_steps: PlanningSteps = 10
+    kappa: Annotated[float, Range("weight κ of the bonus κ√τ for what was not tried for τ steps", 0, 1e6)] = 0.001
 
-    def __init__(
-        self,
-        env: EnvLike,
-        *,
-        alpha: StepSize = 0.1,
-        gamma: Discount = 0.99,
-        epsilon: Exploration = 0.1,
-        planning_steps: PlanningSteps = 10,
-        kappa: Annotated[float, Range("weight κ of the bonus κ√τ for what was not tried for τ steps", 0, 1e6)] = 0.001,
-        initial_value: InitialValue = 0.0,
-        features: FeaturesLike = None,
-        seed: int | None = None,
-    ) -> None:
-        super().__init__(
-            env, seed=seed, alpha=alpha, gamma=gamma, epsilon=epsilon, planning_steps=planning_steps, kappa=kappa,
-            initial_value=initial_value, features=features,
-        )  # fmt: skip
-        self.q, self.epsilon = self.table("q", initial_value), self.rate("epsilon", by_state=True)
-        states = self.size[0]
-        self.model = Model(
-            np.zeros(self.size, np.int64), np.zeros(self.size), np.zeros(self.size, np.bool_),
-            np.zeros(self.size, np.int64), np.zeros(states, np.int64), np.zeros(states, np.bool_),
-            np.zeros(1, np.int64), np.zeros(1, np.int64),
-        )  # fmt: skip
-        for name, array in self.model._asdict().items():
-            self.kept(f"model/{name}", array)
-        self.memory = (
-            self.q, self.rate("alpha"), float(gamma), self.epsilon, self.rng, self.model, int(planning_steps),
-            float(kappa),
-        )  # fmt: skip
+    def setup(self) -> None:
+        """An empty model."""
+        super().setup()
+        self.model = self.kept_record("model", new_model(*self.size))
+        self.memory = Memory(
+            **self.memory._asdict(), model=self.model, planning_steps=self.planning_steps, kappa=self.kappa
+        )
 
     def remap_states(self, nearest: NDArray[np.int64] | None) -> None:
         """Each cluster takes the values of the nearest old one; what was remembered of old clusters is forgotten."""

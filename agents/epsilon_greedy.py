@@ -17,17 +17,37 @@ leads to is not looked at.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rlplay.agent.tabular import TableAgent, act_epsilon_greedy
-from rlplay.compiled.cache import in_place
-from rlplay.compiled.training_loop import LearningRule
-from rlplay.environments.make import EnvLike
-from rlplay.functional.schedules import visited
-from rlplay.hyperparameters.types import Exploration, FeaturesLike, InitialValue, StepSize
+from rlplay.extend import (
+    Exploration,
+    FeaturesLike,
+    InitialValue,
+    LearningRule,
+    Rate,
+    StepSize,
+    TableAgent,
+    act_epsilon_greedy,
+    in_place,
+    visited,
+)
+
+
+class Memory(NamedTuple):
+    """What the rule works on.
+
+    Attributes:
+        q: value of each action, float64 [S, A].
+        alpha, epsilon, rng: as in `ControlMemory`.
+    """
+
+    q: NDArray[np.float64]
+    alpha: Rate
+    epsilon: Rate
+    rng: NDArray[np.uint64]
 
 
 @in_place
@@ -40,11 +60,11 @@ def update(q: NDArray[np.float64], s: int, a: int, r: float, alpha: float) -> fl
 
 @in_place
 def learn(
-    memory: Any, s: int, a: int, r: float, s_next: int, a_next: int, terminated: bool, truncated: bool, progress: float
-) -> float:
-    """The loop's way to the update."""
-    q, alpha, gamma, epsilon, rng = memory
-    return update(q, s, a, r, visited(alpha, s, a, progress))
+    memory: Memory, s: int, a: int, r: float, s_next: int, a_next: int, terminated: bool, truncated: bool,
+    progress: float,
+) -> float:  # fmt: skip
+    """S, A and R; a bandit has nothing that follows."""
+    return update(memory.q, s, a, r, visited(memory.alpha, s, a, progress))
 
 
 class EpsilonGreedy(TableAgent):
@@ -58,17 +78,13 @@ class EpsilonGreedy(TableAgent):
 
     id = "epsilon-greedy"
     rule = LearningRule(act_epsilon_greedy, learn)
+    alpha: StepSize = "1/n"
+    epsilon: Exploration = 0.1
+    initial_value: InitialValue = 0.0
+    features: FeaturesLike = None
 
-    def __init__(
-        self,
-        env: EnvLike,
-        *,
-        alpha: StepSize = "1/n",
-        epsilon: Exploration = 0.1,
-        initial_value: InitialValue = 0.0,
-        features: FeaturesLike = None,
-        seed: int | None = None,
-    ) -> None:
-        super().__init__(env, seed=seed, alpha=alpha, epsilon=epsilon, initial_value=initial_value, features=features)
-        self.q, self.epsilon = self.table("q", initial_value), self.rate("epsilon", by_state=True)
-        self.memory = (self.q, self.rate("alpha"), 0.0, self.epsilon, self.rng)
+    def setup(self) -> None:
+        """The value of each action."""
+        super().setup()
+        self.q, self.exploration = self.table("q", self.initial_value), self.rate("epsilon", by_state=True)
+        self.memory = Memory(self.q, self.rate("alpha"), self.exploration, self.rng)

@@ -20,31 +20,26 @@ Deviations from the book: ties between best actions are broken at random; a time
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
-from rlplay.agent.tabular import TableAgent, act_epsilon_greedy, expected_value
-from rlplay.compiled.cache import in_place
-from rlplay.compiled.training_loop import LearningRule
-from rlplay.environments.make import EnvLike
-from rlplay.functional.schedules import ahead, visited
-from rlplay.hyperparameters.types import Discount, Exploration, FeaturesLike, InitialValue, StepSize
+from rlplay.extend import (
+    ControlAgent,
+    ControlMemory,
+    LearningRule,
+    act_epsilon_greedy,
+    ahead,
+    expected_value,
+    in_place,
+    visited,
+)
 
 
 @in_place
 def update(
-    q: NDArray[np.float64],
-    s: int,
-    a: int,
-    r: float,
-    s_next: int,
-    terminated: bool,
-    alpha: float,
-    gamma: float,
+    q: NDArray[np.float64], s: int, a: int, r: float, s_next: int, terminated: bool, alpha: float, gamma: float,
     epsilon: float,
-) -> float:
+) -> float:  # fmt: skip
     """Q(S, A) ← Q(S, A) + α [R + γ Σ_a π(a|S') Q(S', a) - Q(S, A)], equation (6.9); returns the TD error."""
     target = r if terminated else r + gamma * expected_value(q, s_next, epsilon)
     td_error = target - q[s, a]
@@ -54,15 +49,15 @@ def update(
 
 @in_place
 def learn(
-    memory: Any, s: int, a: int, r: float, s_next: int, a_next: int, terminated: bool, truncated: bool, progress: float
-) -> float:
-    """The loop's way to the update."""
-    q, alpha, gamma, epsilon, rng = memory
-    step, next_epsilon = visited(alpha, s, a, progress), ahead(epsilon, s_next, 0, progress)
-    return update(q, s, a, r, s_next, terminated, step, gamma, next_epsilon)
+    memory: ControlMemory, s: int, a: int, r: float, s_next: int, a_next: int, terminated: bool, truncated: bool,
+    progress: float,
+) -> float:  # fmt: skip
+    """All of a step but A', over which it averages with the ε that the next visit of S' will have."""
+    alpha, epsilon = visited(memory.alpha, s, a, progress), ahead(memory.epsilon, s_next, 0, progress)
+    return update(memory.q, s, a, r, s_next, terminated, alpha, memory.gamma, epsilon)
 
 
-class ExpectedSarsa(TableAgent):
+class ExpectedSarsa(ControlAgent):
     """Tabular Expected Sarsa for finite observations and actions.
 
     Example:
@@ -73,20 +68,3 @@ class ExpectedSarsa(TableAgent):
 
     id = "expected-sarsa"
     rule = LearningRule(act_epsilon_greedy, learn)
-
-    def __init__(
-        self,
-        env: EnvLike,
-        *,
-        alpha: StepSize = 0.1,
-        gamma: Discount = 0.99,
-        epsilon: Exploration = 0.1,
-        initial_value: InitialValue = 0.0,
-        features: FeaturesLike = None,
-        seed: int | None = None,
-    ) -> None:
-        super().__init__(
-            env, seed=seed, alpha=alpha, gamma=gamma, epsilon=epsilon, initial_value=initial_value, features=features
-        )
-        self.q, self.epsilon = self.table("q", initial_value), self.rate("epsilon", by_state=True)
-        self.memory = (self.q, self.rate("alpha"), float(gamma), self.epsilon, self.rng)

@@ -1,7 +1,7 @@
 """Monte Carlo tree search (UCT): before each step, try what could follow, and look deeper where it looks good.
 
-From the state of now, simulated episodes grow a tree of what was met. Within the tree the action is that of the highest
-upper bound; beyond it actions are random to the end; the return is averaged into every action on the way:
+Simulated episodes from the current state grow a tree of what was met. Within the tree the action is that of the highest
+upper bound; outside it actions are random to the end; the return is averaged into every action on the way:
 
     A = argmax_a [Q(s, a) + c √(ln N(s) / N(s, a))]
     N(s, A) ← N(s, A) + 1,   Q(s, A) ← Q(s, A) + [G - Q(s, A)] / N(s, A)
@@ -18,8 +18,9 @@ Deviations from UCT: values are scaled by the least and greatest of the tree bef
 not depend on the rewards (Schrittwieser et al. 2020); a node is a state, or an observation, reached by an action, so
 chance is met by averaging; a simulation ends after ``depth`` steps.
 
-The world is simulated natively from its table or twin where it has one; any other environment by replaying the episode
-so far from its seed in a copy, and going on with other random numbers, so that chance cannot be foreseen.
+The world is simulated natively from its table or its native dynamics where it has them; any other environment by
+replaying the episode so far from its seed in a copy, and going on with other random numbers, so that chance cannot be
+foreseen.
 """
 
 from __future__ import annotations
@@ -32,23 +33,34 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from rlplay import Agent, Probe
-from rlplay.agent.base import StateArrays
-from rlplay.environments.no_environment import NoEnvironment
-from rlplay.compiled.cache import in_place
-from rlplay.compiled.native import NativeEnv
-from rlplay.compiled.pcg64 import random, random_bits, random_seed
-from rlplay.compiled.table import TableArrays, TableEnv, step
-from rlplay.environments.episode import replays_exactly
-from rlplay.environments.interact import Position
-from rlplay.environments.make import EnvLike, reference, remake
-from rlplay.errors import UsageError
-from rlplay.hyperparameters.domains import Range
-from rlplay.hyperparameters.types import Discount
-from rlplay.seeding import stream
-from rlplay.spaces.finite import FiniteSpace, finite
-from rlplay.spaces.observations import batch_of, observation_digest
-from rlplay.transition import Transition
+from rlplay.extend import (
+    Agent,
+    Discount,
+    Encoder,
+    EnvLike,
+    FiniteSpace,
+    NativeEnv,
+    NoEnvironment,
+    Position,
+    Probe,
+    Range,
+    StateArrays,
+    TableArrays,
+    TableEnv,
+    Transition,
+    UsageError,
+    batch_of,
+    in_place,
+    observation_digest,
+    random,
+    random_bits,
+    random_seed,
+    reference,
+    remake,
+    replays_exactly,
+    step_table,
+    stream,
+)
 
 
 @dataclass
@@ -85,6 +97,11 @@ class Bounds:
         return (value - self.low) / (self.high - self.low) if self.high > self.low else 0.5
 
 
+def new_node(actions: int, state: Any) -> Node:
+    """A node that was not visited yet."""
+    return Node([0] * actions, [0.0] * actions, state=state)
+
+
 def upper_bound(node: Node, a: int, bounds: Bounds, c: float) -> float:
     """Q(s, a) + c √(ln N(s) / N(s, a)), with Q scaled to 0..1; infinite for an action never tried."""
     if node.visits[a] == 0:
@@ -101,9 +118,9 @@ def backup(path: list[tuple[Node, int, float]], g: float, gamma: float, bounds: 
         bounds.low, bounds.high = min(bounds.low, node.values[a]), max(bounds.high, node.values[a])
 
 
-def search(world: Any, simulations: int, depth: int, c: float, gamma: float, rng: NDArray[np.uint64]) -> Node:
-    """Grow a tree from where the world stands."""
-    root, bounds = world.node(world.begin(rng)), Bounds()
+def search(world: World, simulations: int, depth: int, c: float, gamma: float, rng: NDArray[np.uint64]) -> Node:
+    """Grow a tree from the root of the world."""
+    root, bounds = new_node(world.n_actions, world.begin(rng)), Bounds()
     for _ in range(simulations):
         world.begin(rng)
         node, path, g = root, [], 0.0
@@ -119,7 +136,7 @@ def search(world: Any, simulations: int, depth: int, c: float, gamma: float, rng
                 break
             child = node.children.get((a, state))
             if child is None:
-                node.children[a, state] = world.node(state)
+                node.children[a, state] = new_node(world.n_actions, state)
                 g = world.rollout(depth - steps - 1, gamma, rng)
                 break
             node = child
@@ -128,7 +145,7 @@ def search(world: Any, simulations: int, depth: int, c: float, gamma: float, rng
 
 
 @in_place
-def _table_rollout(
+def random_return(
     table: TableArrays, allowed: NDArray[np.bool_], state: int, depth: int, gamma: float, rng: NDArray[np.uint64]
 ) -> float:
     """The return of random actions from a state."""
@@ -137,7 +154,7 @@ def _table_rollout(
         a = int(random(rng) * allowed.shape[1])
         while not allowed[state, a]:
             a = int(random(rng) * allowed.shape[1])
-        state, r, terminated = step(table, state, a, rng)
+        state, r, terminated = step_table(table, state, a, rng)
         g, discount = g + discount * r, discount * gamma
         if terminated:
             break
@@ -149,18 +166,13 @@ class TableWorld:
 
     def __init__(self, env: TableEnv) -> None:
         self.table, self.root, self.state = env.table, 0, 0
-        n, actions = env.table.n_states, env.table.n_actions
-        self.masks = env.table.masks if env.table.masks is not None else np.ones((n, actions), np.bool_)
+        self.n_actions, masks = env.table.n_actions, env.table.masks
+        self.masks = masks if masks is not None else np.ones((env.table.n_states, self.n_actions), np.bool_)
 
     def begin(self, rng: NDArray[np.uint64]) -> int:
-        """Stand at the root."""
+        """Go to the root."""
         self.state, self.rng = self.root, rng
         return self.state
-
-    def node(self, state: int) -> Node:
-        """A new node."""
-        n = self.table.n_actions
-        return Node([0] * n, [0.0] * n, state=state)
 
     def allowed(self, node: Node) -> list[int]:
         """The actions that may be taken."""
@@ -168,22 +180,22 @@ class TableWorld:
 
     def step(self, a: int) -> tuple[int, float, bool]:
         """One step: state, reward, and whether it ended."""
-        self.state, r, terminated = step(self.table.arrays, self.state, a, self.rng)
+        self.state, r, terminated = step_table(self.table.arrays, self.state, a, self.rng)
         return self.state, r, terminated
 
     def rollout(self, depth: int, gamma: float, rng: NDArray[np.uint64]) -> float:
         """The return of random actions from here."""
-        return _table_rollout(self.table.arrays, self.masks, self.state, depth, gamma, rng)
+        return random_return(self.table.arrays, self.masks, self.state, depth, gamma, rng)
 
 
 class ReplayedWorld:
-    """Any other environment: a native twin put back where the episode stands, or a copy in which it is replayed."""
+    """Any other environment: native dynamics set to where the episode is, or a copy in which it is replayed."""
 
-    def __init__(self, env: gym.Env[Any, Any], actions: Any) -> None:
-        self.env, self.actions = env, actions
+    def __init__(self, env: gym.Env[Any, Any], actions: FiniteSpace) -> None:
+        self.env, self.actions, self.n_actions = env, actions, actions.n
         self.seed = 0
         self.obs: Any = None
-        self.mask: Any = None  # the actions that may be taken now, where the environment says it
+        self.mask: Any = None  # the actions that may be taken now, where the environment names them
         self.past: list[Any] = []
         self.root_state: dict[str, NDArray[Any]] = {}
 
@@ -202,7 +214,7 @@ class ReplayedWorld:
         return obs
 
     def begin(self, rng: NDArray[np.uint64]) -> str:
-        """Stand at the root, with random numbers of its own from here on."""
+        """Go to the root, with random numbers of its own from here on."""
         if isinstance(self.env, NativeEnv):
             self.obs = self.env.restore(self.root_state)
             for k in range(2):
@@ -212,13 +224,9 @@ class ReplayedWorld:
             self.env.unwrapped.np_random = np.random.default_rng(random_seed(rng))
         return observation_digest(self.obs)
 
-    def node(self, state: str) -> Node:
-        """A new node."""
-        return Node([0] * self.actions.n, [0.0] * self.actions.n, state=state)
-
     def allowed(self, node: Node) -> list[int]:
         """The actions that may be taken here."""
-        return list(range(self.actions.n)) if self.mask is None else np.flatnonzero(self.mask).tolist()
+        return list(range(self.n_actions)) if self.mask is None else np.flatnonzero(self.mask).tolist()
 
     def step(self, a: int) -> tuple[str, float, bool]:
         """One step: a digest of the observation, the reward, and whether it ended."""
@@ -230,13 +238,16 @@ class ReplayedWorld:
         """The return of random actions from here."""
         g, discount = 0.0, 1.0
         for _ in range(depth):
-            n = self.actions.n if self.mask is None else int(np.count_nonzero(self.mask))
+            n = self.n_actions if self.mask is None else int(np.count_nonzero(self.mask))
             choice = int(random(rng) * n)
             _, r, ended = self.step(choice if self.mask is None else int(np.flatnonzero(self.mask)[choice]))
             g, discount = g + discount * r, discount * gamma
             if ended:
                 break
         return g
+
+
+World = TableWorld | ReplayedWorld
 
 
 class MCTS(Agent):
@@ -250,86 +261,84 @@ class MCTS(Agent):
 
     id = "mcts"
     needs_model = True
+    follows_position = True
     chunk_seconds = 0.25
+    simulations: Annotated[int, Range("simulated episodes before each step", 1, 10_000_000, integer=True)] = 200
+    depth: Annotated[int, Range("steps after which a simulation ends", 1, 1_000_000, integer=True)] = 100
+    c: Annotated[float, Range("degree of exploration c, for values scaled to 0..1", 0, 1000)] = 1.0
+    gamma: Discount = 0.99
 
-    def __init__(
-        self,
-        env: EnvLike,
-        *,
-        simulations: Annotated[int, Range("simulated episodes before each step", 1, 10_000_000, integer=True)] = 200,
-        depth: Annotated[int, Range("steps after which a simulation ends", 1, 1_000_000, integer=True)] = 100,
-        c: Annotated[float, Range("degree of exploration c, for values scaled to 0..1", 0, 1000)] = 1.0,
-        gamma: Discount = 0.99,
-        seed: int | None = None,
-    ) -> None:
-        super().__init__(env, seed=seed, simulations=simulations, depth=depth, c=c, gamma=gamma)
-        self._actions = finite(self.action_space, type(self).__name__, "actions")
+    def make_encoder(self) -> Encoder:
+        """Observations as they are; actions are numbered."""
+        self.number_actions()
+        return super().make_encoder()
+
+    def setup(self) -> None:
+        """The planning's generator; the world is made when it is first needed."""
         self.rng = stream(self.seed, "planning")
-        self._found: tuple[Any, Node | None] = (None, None)
-        self._stood: Position | None = None
-        self._worlds: Any = None
+        self._world: World | None = None
+        self._observed: Position | None = None
+        self._last_tree: tuple[Any, Node | None] = (None, None)
 
-    @property
-    def _world(self) -> Any:
-        """The world that is simulated, made when first needed."""
-        if self._worlds is None:
-            if isinstance(self.env, NoEnvironment):
-                raise UsageError("MCTS plans in its environment and was loaded without one", "Give load(path, env=...)")
-            ref = reference(self.env)
-            if isinstance(self.env, TableEnv):
-                self._worlds = TableWorld(self.env)
-                return self._worlds
-            if not ref.id:
-                raise UsageError(
-                    "MCTS simulates in a copy of its environment, and this one has no id to make one from",
-                    "Give its id, or package.module:Class",
-                )
-            copy = remake(ref)
-            if isinstance(copy, TableEnv):
-                self._worlds = TableWorld(copy)
-            else:
-                if not isinstance(copy, NativeEnv) and not replays_exactly(copy):
-                    raise UsageError(
-                        f"{ref.id} draws random numbers that its seed does not set: MCTS cannot replay it",
-                        "Take an agent that learns from experience, such as q-learning",
-                    )
-                self._worlds = ReplayedWorld(copy, self._actions)
-        return self._worlds
+    def _make_world(self) -> World:
+        """The world that is simulated.
+
+        Raises:
+            UsageError: there is no environment, or none that can be made again or replayed.
+        """
+        if isinstance(self.env, NoEnvironment):
+            raise UsageError("MCTS plans in its environment and was loaded without one", "Give load(path, env=...)")
+        ref = reference(self.env)
+        if isinstance(self.env, TableEnv):
+            return TableWorld(self.env)
+        if not ref.id:
+            raise UsageError(
+                "MCTS simulates in a copy of its environment, and this one has no id to make one from",
+                "Give its id, or package.module:Class",
+            )
+        copy = remake(ref)
+        if isinstance(copy, TableEnv):
+            return TableWorld(copy)
+        if not isinstance(copy, NativeEnv) and not replays_exactly(copy):
+            raise UsageError(
+                f"{ref.id} draws random numbers that its seed does not set: MCTS cannot replay it",
+                "Take an agent that learns from experience, such as q-learning",
+            )
+        assert self.numbering is not None
+        return ReplayedWorld(copy, self.numbering)
 
     # Where to plan from.
 
     def observe_position(self, position: Position) -> None:
-        """Told where an episode stands, so that `predict` can plan from there."""
-        self._stood = position
+        """Take where an episode stands, so that `predict` can plan from there."""
+        self._observed = position
 
-    def _at(self, observation: Any) -> Any:
-        """The world at an observation; None where nothing tells how to get there."""
-        world = self._world
-        if isinstance(world, TableWorld):
-            world.root = FiniteSpace(self.observation_space).index(observation)
-            return world
-        position = self._stood or self.position
+    def _world_at(self, observation: Any) -> World | None:
+        """The world with its root at an observation; None where nothing says how to get there."""
+        if self._world is None:
+            self._world = self._make_world()
+        if isinstance(self._world, TableWorld):
+            self._world.root = FiniteSpace(self.observation_space).index(observation)
+            return self._world
+        position = self._observed or self.position
         same = position.obs is not None and np.array_equal(np.asarray(position.obs), np.asarray(observation))
         if not same or position.actions is None:
             return None
-        world.set_root(position.seed, position.actions)
-        return world
+        self._world.set_root(position.seed, position.actions)
+        return self._world
 
     def plan(self, observation: Any, rng: NDArray[np.uint64]) -> Node | None:
-        """The tree of a search from an observation; None where it cannot be stood there."""
-        world = self._at(observation)
-        settings = self.hyperparameters
-        if world is None:
-            return None
-        return search(world, settings["simulations"], settings["depth"], settings["c"], settings["gamma"], rng)
+        """The tree of a search from an observation; None where nothing says how to get there."""
+        world = self._world_at(observation)
+        return None if world is None else search(world, self.simulations, self.depth, self.c, self.gamma, rng)
 
     def tree(self, observation: Any) -> Node | None:
         """The tree of an observation, for pictures: always the same one, and kept until another is asked for."""
-        when = self._stood.length if self._stood else 0
+        when = self._observed.length if self._observed else 0
         key = observation_digest(observation), when
-        if self._found[0] != key:  # other numbers at each step, or a state that leads to itself would be kept for ever
-            self._found = key, self.plan(observation, stream(self.seed, f"search {when}"))
-        return self._found[1]
+        if self._last_tree[0] != key:  # other draws at each step, or a state that leads to itself is kept for ever
+            self._last_tree = key, self.plan(observation, stream(self.seed, f"search {when}"))
+        return self._last_tree[1]
 
     # The contract.
 
@@ -338,7 +347,8 @@ class MCTS(Agent):
         self.observe_position(self.position)
         node = self.plan(observation, self.rng)
         assert node is not None
-        return self._actions.value(node.best)
+        assert self.numbering is not None
+        return self.numbering.value(node.best)
 
     def update(self, transition: Transition) -> float:
         """Nothing is learned."""
@@ -351,7 +361,7 @@ class MCTS(Agent):
         """Plan from an observation; a batch one after the other.
 
         Raises:
-            UsageError: a world that is not told by its observation, and where the episode stands is not known.
+            UsageError: an observation does not determine the state, and where the episode stands is not known.
         """
         batch, single = batch_of(self.observation_space, observation, type(self).__name__)
         actions = []
@@ -362,11 +372,12 @@ class MCTS(Agent):
                     f"MCTS plans from where an episode of {reference(self.env)} stands, which no observation tells",
                     "Play it with rlplay.evaluate or rlplay watch, or tell it with agent.observe_position(position)",
                 )
-            actions.append(self._actions.value(node.best))
+            assert self.numbering is not None
+            actions.append(self.numbering.value(node.best))
         return (actions[0] if single else np.asarray(actions)), state
 
     def probe(self, observation: Any) -> Probe:
-        """Values and shares of the visits of the actions at the root; nothing where it cannot be stood there."""
+        """Values of the actions at the root, and their shares of the visits; nothing where there is no root."""
         batch, _ = batch_of(self.observation_space, observation, type(self).__name__)
         nodes = [self.tree(one) for one in batch] if not isinstance(self.env, NoEnvironment) else [None]
         if any(node is None for node in nodes):
@@ -384,7 +395,7 @@ class MCTS(Agent):
     def set_env(self, env: EnvLike) -> None:
         """Plan in another environment with the same spaces."""
         super().set_env(env)
-        self._worlds, self._found, self._stood = None, (None, None), None
+        self._world, self._last_tree, self._observed = None, (None, None), None
 
     def arrays(self) -> StateArrays:
         """The state of the planning's generator."""

@@ -27,41 +27,72 @@ that a time limit cuts goes on with the value of its last state and an action dr
 from __future__ import annotations
 
 from functools import cache
-from typing import Annotated, Any
+from typing import Annotated, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rlplay.agent.tabular import TableAgent, act_epsilon_greedy, expected_value, policy_probability
-from rlplay.compiled.cache import in_place
-from rlplay.compiled.training_loop import LearningRule
-from rlplay.environments.make import EnvLike
-from rlplay.errors import HyperparameterError
-from rlplay.functional.episode_buffer import Steps, keep
-from rlplay.functional.schedules import Rate, latest, visited
-from rlplay.hyperparameters.domains import Choice, Either, Range
-from rlplay.hyperparameters.types import Discount, Exploration, FeaturesLike, InitialValue, StepSize
+from rlplay.extend import (
+    Choice,
+    ControlAgent,
+    Either,
+    EpisodeBuffer,
+    HyperparameterError,
+    LearningRule,
+    Range,
+    Rate,
+    act_epsilon_greedy,
+    discounted_return,
+    expected_value,
+    forget_steps,
+    in_place,
+    keep_step,
+    latest,
+    policy_probability,
+    steps_due,
+    visited,
+)
+
+
+class Memory(NamedTuple):
+    """What the rule works on.
+
+    Attributes:
+        q, alpha, gamma, epsilon, rng: as in `ControlMemory`.
+        steps: the last n steps and the state and action after them, a ring.
+        n: rewards in the return.
+        target_epsilon: ε of the policy that is learned off-policy.
+        sigma: σ of q-sigma; 0 for tree backup.
+    """
+
+    q: NDArray[np.float64]
+    alpha: Rate
+    gamma: float
+    epsilon: Rate
+    rng: NDArray[np.uint64]
+    steps: EpisodeBuffer
+    n: int
+    target_epsilon: float
+    sigma: float
 
 
 @in_place
 def n_step_return(
-    q: NDArray[np.float64], steps: Steps, first: int, last: int, ends: bool, expected: bool, pi_epsilon: float,
+    q: NDArray[np.float64], steps: EpisodeBuffer, first: int, last: int, ends: bool, expected: bool, pi_epsilon: float,
     gamma: float,
 ) -> float:  # fmt: skip
     """G of (7.4), or (7.7) where ``expected``, from step ``first`` to ``last``; the state after it is in the ring."""
-    state, action, reward = steps.state, steps.action, steps.reward
-    ring, g = state.shape[0] - 1, 0.0
+    following = 0.0
     if not ends:
-        after = (last + 1) & ring
-        g = expected_value(q, state[after], pi_epsilon) if expected else q[state[after], action[after]]
-    for t in range(last, first - 1, -1):
-        g = reward[t & ring] + gamma * g
-    return g
+        after = (last + 1) & (steps.state.shape[0] - 1)
+        s, a = steps.state[after], steps.action[after]
+        following = expected_value(q, s, pi_epsilon) if expected else q[s, a]
+    return discounted_return(steps.reward, first, last, following, gamma)
 
 
 @in_place
 def q_sigma_return(
-    q: NDArray[np.float64], steps: Steps, first: int, last: int, ends: bool, sigma: float, off_policy: bool,
+    q: NDArray[np.float64], steps: EpisodeBuffer, first: int, last: int, ends: bool, sigma: float, off_policy: bool,
     pi_epsilon: float, gamma: float,
 ) -> float:  # fmt: skip
     """G of (7.17) from step ``first`` to ``last``; with σ = 0 it is tree backup (7.16)."""
@@ -83,7 +114,7 @@ def q_sigma_return(
 
 
 @in_place
-def importance_ratio(q: NDArray[np.float64], steps: Steps, first: int, last: int, pi_epsilon: float) -> float:
+def importance_ratio(q: NDArray[np.float64], steps: EpisodeBuffer, first: int, last: int, pi_epsilon: float) -> float:
     """ρ, the product of π(A|S) / b(A|S) over the steps ``first`` to ``last``, equation (7.10)."""
     rho, ring = 1.0, steps.state.shape[0] - 1
     for t in range(first, last + 1):
@@ -99,53 +130,36 @@ def n_step_rule(method: str, off_policy: bool) -> LearningRule:
 
     @in_place
     def learn(
-        memory: Any,
-        s: int,
-        a: int,
-        r: float,
-        s_next: int,
-        a_next: int,
-        terminated: bool,
-        truncated: bool,
+        memory: Memory, s: int, a: int, r: float, s_next: int, a_next: int, terminated: bool, truncated: bool,
         progress: float,
-    ) -> float:
-        """The loop's way to the update: keep the step, learn the one n steps back; at the end all that are left."""
-        q, alpha, gamma, epsilon, rng, steps, n, target_epsilon, sigma = memory
-        ring, t = steps.state.shape[0] - 1, keep(steps, s, a, r)
-        next_epsilon, after = latest(epsilon, s_next, 0, progress), (t + 1) & ring
-        pi_epsilon = target_epsilon if off_policy else next_epsilon
+    ) -> float:  # fmt: skip
+        """Keeps S, A, R, and S', A' after them; the step n back learns, at an end all that are left."""
+        q, steps, gamma = memory.q, memory.steps, memory.gamma
+        ring, t = steps.state.shape[0] - 1, keep_step(steps, s, a, r)
+        next_epsilon, after = latest(memory.epsilon, s_next, 0, progress), (t + 1) & ring
+        pi_epsilon = memory.target_epsilon if off_policy else next_epsilon
         if not terminated:
             steps.state[after], steps.action[after] = s_next, a_next
             if off_policy:
                 steps.behaviour[after] = policy_probability(q, s_next, a_next, next_epsilon)
-        first = max(t - n + 1, 0)
-        if t - n + 1 < 0 and not (terminated or truncated):
-            return np.nan
-        td_error = 0.0
-        for start in range(first, (t if terminated or truncated else first) + 1):
+        td_error, (first, stop) = np.nan, steps_due(t, memory.n, terminated or truncated)
+        for start in range(first, stop):
             if is_sarsa or is_expected:
                 g = n_step_return(q, steps, start, t, terminated, is_expected, pi_epsilon, gamma)
             else:
-                g = q_sigma_return(q, steps, start, t, terminated, sigma, off_policy, pi_epsilon, gamma)
+                g = q_sigma_return(q, steps, start, t, terminated, memory.sigma, off_policy, pi_epsilon, gamma)
             rho = 1.0
             if off_policy and (is_sarsa or is_expected):
                 rho = importance_ratio(q, steps, start + 1, t + 1 if is_sarsa and not terminated else t, pi_epsilon)
-            place = start & ring
-            state, action = steps.state[place], steps.action[place]
+            state, action = steps.state[start & ring], steps.action[start & ring]
             td_error = g - q[state, action]
-            q[state, action] += visited(alpha, state, action, progress) * rho * td_error
+            q[state, action] += visited(memory.alpha, state, action, progress) * rho * td_error
         return td_error
 
-    return LearningRule(act_epsilon_greedy, learn, begin, on_policy=True)
+    return LearningRule(act_epsilon_greedy, learn, forget_steps, on_policy=True)
 
 
-@in_place
-def begin(memory: Any) -> None:
-    """No steps yet."""
-    memory[5].length[0] = 0
-
-
-class NStepSarsa(TableAgent):
+class NStepSarsa(ControlAgent):
     """n-step Sarsa, n-step Expected Sarsa, n-step tree backup or n-step Q(σ), on- or off-policy.
 
     Example:
@@ -155,44 +169,25 @@ class NStepSarsa(TableAgent):
     """
 
     id = "n-step-sarsa"
+    n_steps: Annotated[int, Range("rewards in the return, n", 1, 10_000, integer=True)] = 4
+    method: Annotated[str, Choice("what the return is", ("sarsa", "expected-sarsa", "tree-backup", "q-sigma"))] = (
+        "sarsa"
+    )
+    sigma: Annotated[float, Range("degree of sampling σ of q-sigma: 1 samples, 0 takes expectations", 0, 1)] = 0.5
+    target_epsilon: Annotated[
+        float | None, Either((None,), Range("ε of the policy that is learned, off-policy (0: greedy)", 0, 1))
+    ] = None
 
-    def __init__(
-        self,
-        env: EnvLike,
-        *,
-        alpha: StepSize = 0.1,
-        gamma: Discount = 0.99,
-        epsilon: Exploration = 0.1,
-        n_steps: Annotated[int, Range("rewards in the return, n", 1, 10_000, integer=True)] = 4,
-        method: Annotated[
-            str, Choice("what the return is", ("sarsa", "expected-sarsa", "tree-backup", "q-sigma"))
-        ] = "sarsa",
-        sigma: Annotated[float, Range("degree of sampling σ of q-sigma: 1 samples, 0 takes expectations", 0, 1)] = 0.5,
-        target_epsilon: Annotated[
-            float | None, Either((None,), Range("ε of the policy that is learned, off-policy (0: greedy)", 0, 1))
-        ] = None,
-        initial_value: InitialValue = 0.0,
-        features: FeaturesLike = None,
-        seed: int | None = None,
-    ) -> None:
-        super().__init__(
-            env, seed=seed, alpha=alpha, gamma=gamma, epsilon=epsilon, n_steps=n_steps, method=method, sigma=sigma,
-            target_epsilon=target_epsilon, initial_value=initial_value, features=features,
+    def setup(self) -> None:
+        """The last n steps, and the rule of the method."""
+        super().setup()
+        if self.target_epsilon is not None:
+            require_coverage(type(self).__name__, self.exploration, self.target_epsilon)
+        self.rule = n_step_rule(self.method, self.target_epsilon is not None)
+        self.memory = Memory(
+            **self.memory._asdict(), steps=self.episode_buffer(self.n_steps + 1), n=self.n_steps,
+            target_epsilon=self.target_epsilon or 0.0, sigma=self.sigma if self.method == "q-sigma" else 0.0,
         )  # fmt: skip
-        self.q, self.epsilon = self.table("q", initial_value), self.rate("epsilon", by_state=True)
-        if target_epsilon is not None:
-            require_coverage(type(self).__name__, self.epsilon, float(target_epsilon))
-        self.steps = self.room(int(n_steps) + 1)
-        self.rule = n_step_rule(method, target_epsilon is not None)
-        self.memory = (
-            self.q, self.rate("alpha"), float(gamma), self.epsilon, self.rng, self.steps, int(n_steps),
-            float(target_epsilon or 0.0), float(sigma if method == "q-sigma" else 0.0),
-        )  # fmt: skip
-
-    def remap_states(self, nearest: NDArray[np.int64] | None) -> None:
-        """Each cluster takes the values of the nearest old one; the last steps, in old clusters, are forgotten."""
-        super().remap_states(nearest)
-        begin(self.memory)
 
 
 def require_coverage(owner: str, epsilon: Rate, target_epsilon: float) -> None:

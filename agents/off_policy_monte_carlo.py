@@ -23,24 +23,65 @@ state. After 16,384 steps without a time limit the run stops with an error.
 
 from __future__ import annotations
 
-from functools import cache
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rlplay import Probe
-from rlplay.training.learner import Engine
-from rlplay.agent.policies import policy_table
-from rlplay.agent.tabular import TableAgent, epsilon_greedy, greatest, policy_probability, sampled
-from rlplay.compiled.cache import in_place
-from rlplay.compiled.training_loop import LearningRule
-from rlplay.environments.make import EnvLike
-from rlplay.errors import HyperparameterError
-from rlplay.functional.episode_buffer import Steps, keep_whole, longest_episode, require_end
-from rlplay.functional.schedules import latest, visited
-from rlplay.hyperparameters.domains import Choice, Policy
-from rlplay.hyperparameters.types import Discount, Exploration, FeaturesLike, InitialValue
+from rlplay.extend import (
+    Choice,
+    Discount,
+    Engine,
+    EpisodeBuffer,
+    Exploration,
+    FeaturesLike,
+    HyperparameterError,
+    InitialValue,
+    LearningRule,
+    Policy,
+    Probe,
+    Rate,
+    TableAgent,
+    act_epsilon_greedy,
+    forget_steps,
+    greatest,
+    in_place,
+    keep_whole_step,
+    latest,
+    longest_episode,
+    policy_probability,
+    policy_table,
+    require_end,
+    sampled,
+)
+
+
+class Memory(NamedTuple):
+    """What the rules work on.
+
+    Attributes:
+        q: action values, float64 [S, A].
+        c: sum of the weights of each action value, or their number, float64 [S, A].
+        v: state values, float64 [S].
+        c_v: the same as c for the state values, float64 [S].
+        gamma, epsilon, rng: as in `ControlMemory`.
+        steps: the episode so far, with b(A|S) of each step.
+        policy: the policy to learn about, float64 [S, A]; [0, 0] for the greedy one (control).
+        behaviour: the policy that is followed in prediction, float64 [S, A].
+        weighted: whether averages are weighted, else ordinary.
+    """
+
+    q: NDArray[np.float64]
+    c: NDArray[np.float64]
+    v: NDArray[np.float64]
+    c_v: NDArray[np.float64]
+    gamma: float
+    epsilon: Rate
+    rng: NDArray[np.uint64]
+    steps: EpisodeBuffer
+    policy: NDArray[np.float64]
+    behaviour: NDArray[np.float64]
+    weighted: bool
 
 
 @in_place
@@ -57,68 +98,67 @@ def average(value: float, weight: float, sum_of_weights: float, g: float, weight
 
 
 @in_place
-def update(
-    q: NDArray[np.float64], c: NDArray[np.float64], v: NDArray[np.float64], c_v: NDArray[np.float64], steps: Steps,
-    beyond: float, policy: NDArray[np.float64], gamma: float, weighted: bool,
-) -> None:  # fmt: skip
+def update(memory: Memory, end_value: float) -> None:
     """The boxes on pages 110 and 111, from the end of an episode back; an empty policy is the greedy one."""
-    g, weight = beyond, 1.0
-    control = policy.shape[0] == 0
+    q, c, v, c_v, steps, weighted = memory.q, memory.c, memory.v, memory.c_v, memory.steps, memory.weighted
+    g, weight, control = end_value, 1.0, memory.policy.shape[0] == 0
     for t in range(steps.length[0] - 1, -1, -1):
         s, a = steps.state[t], steps.action[t]
-        g = steps.reward[t] + gamma * g
+        g = steps.reward[t] + memory.gamma * g
         if weighted and weight == 0.0:
             break
         q[s, a], c[s, a] = average(q[s, a], weight, c[s, a], g, weighted)
-        pi = policy_probability(q, s, a, 0.0) if control else policy[s, a]
+        pi = policy_probability(q, s, a, 0.0) if control else memory.policy[s, a]
         weight *= pi / steps.behaviour[t]
         v[s], c_v[s] = average(v[s], weight, c_v[s], g, weighted)
         if control and weight == 0.0:
             break
 
 
-@cache
-def off_policy_rule(control: bool) -> LearningRule:
-    """Control with an ε-greedy behaviour, or prediction with one that is given."""
-
-    @in_place
-    def act(memory: Any, s: int, progress: float) -> int:
-        """The loop's way to the behaviour policy."""
-        q, gamma, epsilon, rng, steps, c, v, c_v, policy, behaviour, weighted = memory
-        if control:
-            return epsilon_greedy(q, s, visited(epsilon, s, 0, progress), rng)
-        return sampled(behaviour, s, rng)
-
-    @in_place
-    def learn(
-        memory: Any, s: int, a: int, r: float, s_next: int, a_next: int, terminated: bool, truncated: bool,
-        progress: float,
-    ) -> float:  # fmt: skip
-        """The loop's way to the update: keep the step and b(A|S); at the end learn from the episode."""
-        q, gamma, epsilon, rng, steps, c, v, c_v, policy, behaviour, weighted = memory
-        t = keep_whole(steps, s, a, r)
-        if t < 0:
-            return np.nan
-        if control:
-            steps.behaviour[t] = policy_probability(q, s, a, latest(epsilon, s, 0, progress))
-        else:
-            steps.behaviour[t] = behaviour[s, a]
-        if terminated or truncated:
-            beyond = 0.0 if terminated else greatest(q, s_next) if control else v[s_next]
-            update(q, c, v, c_v, steps, beyond, policy, gamma, weighted)
-        return np.nan
-
-    return LearningRule(act, learn, begin)
+@in_place
+def act_behaviour(memory: Memory, s: int, progress: float) -> int:
+    """An action of the policy that is followed in prediction."""
+    return sampled(memory.behaviour, s, memory.rng)
 
 
 @in_place
-def begin(memory: Any) -> None:
-    """No steps yet."""
-    memory[4].length[0] = 0
+def learn_control(
+    memory: Memory, s: int, a: int, r: float, s_next: int, a_next: int, terminated: bool, truncated: bool,
+    progress: float,
+) -> float:  # fmt: skip
+    """Keeps S, A, R and b(A|S) of the ε-greedy policy; at the end learns the greedy one from the whole episode."""
+    t = keep_whole_step(memory.steps, s, a, r)
+    if t < 0:
+        return np.nan
+    memory.steps.behaviour[t] = policy_probability(memory.q, s, a, latest(memory.epsilon, s, 0, progress))
+    if terminated or truncated:
+        update(memory, 0.0 if terminated else greatest(memory.q, s_next))
+    return np.nan
+
+
+@in_place
+def learn_prediction(
+    memory: Memory, s: int, a: int, r: float, s_next: int, a_next: int, terminated: bool, truncated: bool,
+    progress: float,
+) -> float:  # fmt: skip
+    """Keeps S, A, R and b(A|S) of the given behaviour; at the end learns the policy from the whole episode."""
+    t = keep_whole_step(memory.steps, s, a, r)
+    if t < 0:
+        return np.nan
+    memory.steps.behaviour[t] = memory.behaviour[s, a]
+    if terminated or truncated:
+        update(memory, 0.0 if terminated else memory.v[s_next])
+    return np.nan
 
 
 class OffPolicyMonteCarlo(TableAgent):
     """Off-policy Monte Carlo by ordinary or weighted importance sampling: prediction with a policy, control without.
+
+    Attributes:
+        q: action values, float64 [S, A].
+        v: state values, float64 [S].
+        policy: π(a|s) of the policy that was given, float64 [S, A], or None.
+        behaviour: b(a|s), float64 [S, A].
 
     Example:
         >>> agent = OffPolicyMonteCarlo("Blackjack-v1", policy="stick-on-20", gamma=1.0, seed=0).learn(50_000)
@@ -126,51 +166,33 @@ class OffPolicyMonteCarlo(TableAgent):
     """
 
     id = "off-policy-monte-carlo"
+    policy: Annotated[Any, Policy("the policy to learn about; None learns the greedy one", optional=True)] = None
+    behaviour: Annotated[Any, Policy("the policy that is followed, where one is to predict")] = "random"
+    importance_sampling: Annotated[str, Choice("how returns are averaged", ("weighted", "ordinary"))] = "weighted"
+    gamma: Discount = 0.99
+    epsilon: Exploration = 0.1
+    initial_value: InitialValue = 0.0
+    features: FeaturesLike = None
 
-    def __init__(
-        self,
-        env: EnvLike,
-        *,
-        policy: Annotated[Any, Policy("the policy to learn about; None learns the greedy one", optional=True)] = None,
-        behaviour: Annotated[Any, Policy("the policy that is followed, where one is to predict")] = "random",
-        importance_sampling: Annotated[str, Choice("how returns are averaged", ("weighted", "ordinary"))] = "weighted",
-        gamma: Discount = 0.99,
-        epsilon: Exploration = 0.1,
-        initial_value: InitialValue = 0.0,
-        features: FeaturesLike = None,
-        seed: int | None = None,
-    ) -> None:
-        super().__init__(
-            env, seed=seed, policy=policy, behaviour=behaviour, importance_sampling=importance_sampling, gamma=gamma,
-            epsilon=epsilon, initial_value=initial_value, features=features,
+    def setup(self) -> None:
+        """Values, the sums of their weights, and both policies."""
+        super().setup()
+        name = type(self).__name__
+        self.q, self.v = self.table("q", self.initial_value), self.values("v", self.initial_value)
+        self.tables["c"], c_v = np.zeros(self.size), self.values("c_v")
+        self.exploration = self.rate("epsilon", by_state=True)
+        self.behaviour = self.kept("behaviour", policy_table(self.behaviour, self.env, self.allowed, name))
+        self.rule = LearningRule(act_epsilon_greedy, learn_control, forget_steps)
+        if self.policy is not None:
+            self.policy = self.kept("policy", policy_table(self.policy, self.env, self.allowed, name))
+            require_coverage(self.policy, self.behaviour)
+            self.rule = LearningRule(act_behaviour, learn_prediction, forget_steps)
+        self.memory = Memory(
+            self.q, self.tables["c"], self.v, c_v, self.gamma, self.exploration, self.rng,
+            steps=self.episode_buffer(longest_episode(self.env)),
+            policy=np.zeros((0, 0)) if self.policy is None else self.policy, behaviour=self.behaviour,
+            weighted=self.importance_sampling == "weighted",
         )  # fmt: skip
-        name, control = type(self).__name__, policy is None
-        self.q, self.v = self.table("q", initial_value), self.values("v", initial_value)
-        self.tables["c"] = self.c = np.zeros(self.size)
-        self.c_v = self.values("c_v")
-        self.epsilon, self.steps = self.rate("epsilon", by_state=True), self.room(longest_episode(self.env))
-        self.policy = np.zeros((0, 0))
-        behaviour = policy_table(self.hyperparameters["behaviour"], self.env, self.allowed, name)
-        self.behaviour = self.kept("behaviour", behaviour)
-        if not control:
-            target = policy_table(self.hyperparameters["policy"], self.env, self.allowed, name)
-            self.policy = self.kept("policy", target)
-            self._require_coverage()
-        self.rule = off_policy_rule(control)
-        self.memory = (
-            self.q, float(gamma), self.epsilon, self.rng, self.steps, self.c, self.v, self.c_v, self.policy,
-            self.behaviour, importance_sampling == "weighted",
-        )  # fmt: skip
-
-    def _require_coverage(self) -> None:
-        missed = np.argwhere((self.policy > 0) & (self.behaviour == 0))
-        if len(missed):
-            s, a = missed[0]
-            raise HyperparameterError(
-                f"OffPolicyMonteCarlo: the behaviour policy never takes action {a} in state {s}, which the target "
-                "policy takes",
-                "Give a behaviour that takes every action of the target policy, such as random",
-            )
 
     def advance(self, timesteps: int, engine: Engine) -> int:
         """Play and learn.
@@ -179,14 +201,30 @@ class OffPolicyMonteCarlo(TableAgent):
             EnvironmentFault: an episode does not end, so that there is nothing to learn from.
         """
         done = super().advance(timesteps, engine)
-        require_end(self.steps, self.env, type(self).__name__)
+        require_end(self.memory.steps, self.env, type(self).__name__)
         return done
 
     def probe(self, observation: Any) -> Probe:
         """Action values of the policy that is learned, that policy, and the value of the state under it."""
-        states = self.state_indices(observation)
+        states = self.encoder.encode_batch(observation)
         q = self.q[states]
-        if self.policy.size:
+        if self.policy is not None:
             return Probe(action_values=q, action_probabilities=self.policy[states], value=self.v[states])
         best = q == q.max(axis=1, keepdims=True)
         return Probe(q, best / best.sum(axis=1, keepdims=True), value=q.max(axis=1))
+
+
+def require_coverage(policy: NDArray[np.float64], behaviour: NDArray[np.float64]) -> None:
+    """The behaviour must take every action that the policy takes (coverage, S&B section 5.5).
+
+    Raises:
+        HyperparameterError: it does not; names a state and an action.
+    """
+    missed = np.argwhere((policy > 0) & (behaviour == 0))
+    if len(missed):
+        s, a = missed[0]
+        raise HyperparameterError(
+            f"OffPolicyMonteCarlo: the behaviour policy never takes action {a} in state {s}, which the target "
+            "policy takes",
+            "Give a behaviour that takes every action of the target policy, such as random",
+        )

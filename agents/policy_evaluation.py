@@ -21,16 +21,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from rlplay import Probe
-from rlplay.agent.base import StateArrays
-from rlplay.agent.planner import Model, Planner, evaluation_sweep
-from rlplay.agent.policies import policy_table
-from rlplay.environments.make import EnvLike
-from rlplay.hyperparameters.types import Accuracy, AverageReward, Discount, InPlace, PolicyLike
+from rlplay.extend import Model, Planner, PolicyLike, Probe, StateArrays, evaluation_sweep, policy_table
 
 
 class PolicyEvaluation(Planner):
     """Iterative policy evaluation for environments with a transition table.
+
+    Attributes:
+        policy: π(a|s) of the policy that was given, float64 [S, A].
 
     Example:
         >>> from rlplay import make
@@ -40,36 +38,21 @@ class PolicyEvaluation(Planner):
     """
 
     id = "policy-evaluation"
+    policy: PolicyLike = "random"
 
-    def __init__(
-        self,
-        env: EnvLike,
-        *,
-        policy: PolicyLike = "random",
-        gamma: Discount = 0.99,
-        theta: Accuracy = 1e-9,
-        in_place: InPlace = True,
-        average_reward: AverageReward = False,
-        seed: int | None = None,
-    ) -> None:
-        super().__init__(
-            env, seed=seed, gamma=gamma, theta=theta, average_reward=average_reward, policy=policy, in_place=in_place
-        )
-        self.in_place = bool(in_place) and not average_reward
-        self.policy = policy_table(
-            self.hyperparameters["policy"], self.env, self.masks(), type(self).__name__
-        )  # π(a|s), float64 [S, A]
+    def setup(self) -> None:
+        """The policy as a table."""
+        super().setup()
+        self.policy = policy_table(self.policy, self.env, self.masks(), type(self).__name__)
 
     def sweep(self, model: Model) -> None:
-        """One sweep of the box."""
-        source = self.v if self.in_place else self.v.copy()
-        self.delta[0] = evaluation_sweep(self.v, source, self.policy, model, self.gamma, self.beyond)
-        if self.average_reward:
-            self.settle(source)
+        """V(s) ← Σ_a π(a|s) q(s, a) for all s."""
+        self.update_values(evaluation_sweep, self.policy, model)
 
     def probe(self, observation: Any) -> Probe:
         """Action values by one backup of the table, the policy, and the state's value under it."""
-        return replace(super().probe(observation), action_probabilities=self.policy[self.state_indices(observation)])
+        states = self.encoder.encode_batch(observation)
+        return replace(super().probe(observation), action_probabilities=self.policy[states])
 
     def arrays(self) -> StateArrays:
         """The values, and the policy."""

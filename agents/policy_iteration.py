@@ -23,18 +23,18 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from rlplay import Probe
-from rlplay.agent.base import StateArrays
-from rlplay.agent.planner import Model, Planner, evaluation_sweep
-from rlplay.environments.make import EnvLike
-from rlplay.hyperparameters.domains import Either, Range
-from rlplay.hyperparameters.types import Accuracy, AverageReward, Discount, InPlace
+from rlplay.extend import Either, EnvLike, Model, Planner, Probe, Range, StateArrays, evaluation_sweep
 
 SWEEPS, IMPROVEMENTS, CHANGED, IMPROVE_NEXT = range(4)  # places in the counts
 
 
 class PolicyIteration(Planner):
     """Policy iteration for environments with a transition table.
+
+    Attributes:
+        policy: π(a|s), float64 [S, A]; all 0 before the first sweep.
+        counts: sweeps of this evaluation, improvements, actions that the last one changed (-1 before it), and whether
+            an improvement is next; int64 [4].
 
     Example:
         >>> agent = PolicyIteration("FrozenLake-v1", gamma=0.99).learn(10_000)
@@ -43,46 +43,30 @@ class PolicyIteration(Planner):
     """
 
     id = "policy-iteration"
+    evaluation_sweeps: Annotated[
+        int | None, Either((None,), Range("most sweeps of an evaluation; None: until it stands", 1, integer=True))
+    ] = None
 
-    def __init__(
-        self,
-        env: EnvLike,
-        *,
-        gamma: Discount = 0.99,
-        theta: Accuracy = 1e-9,
-        evaluation_sweeps: Annotated[
-            int | None, Either((None,), Range("most sweeps of an evaluation; None: until it stands", 1, integer=True))
-        ] = None,
-        in_place: InPlace = True,
-        average_reward: AverageReward = False,
-        seed: int | None = None,
-    ) -> None:
-        super().__init__(
-            env, seed=seed, gamma=gamma, theta=theta, average_reward=average_reward,
-            evaluation_sweeps=evaluation_sweeps, in_place=in_place,
-        )  # fmt: skip
-        self.in_place = bool(in_place) and not average_reward
-        self.policy = np.zeros(self.size)  # all 0 before the model is read
-        self.counts = np.array([0, 0, -1, 0])  # sweeps of this evaluation, improvements, actions changed, phase
+    def setup(self) -> None:
+        """No policy yet."""
+        super().setup()
+        self.policy, self.counts = np.zeros(self.size), np.array([0, 0, -1, 0])
 
     @property
     def converged(self) -> bool:
-        """Whether the last improvement changed nothing, and the values stand."""
+        """Whether the last improvement changed nothing, and the values no longer change."""
         return bool(self.counts[CHANGED] == 0 and self.delta[0] <= self.theta)
 
     def sweep(self, model: Model) -> None:
-        """Evaluate one sweep, or improve."""
+        """Evaluate one sweep, V(s) ← Σ_a π(a|s) q(s, a) for all s, or improve."""
         if not self.policy.any():
             self.policy[:] = model.allowed / model.allowed.sum(axis=1, keepdims=True)
         if self.counts[IMPROVE_NEXT]:
             self.improve()
             return
-        source = self.v if self.in_place else self.v.copy()
-        self.delta[0] = evaluation_sweep(self.v, source, self.policy, model, self.gamma, self.beyond)
-        if self.average_reward:
-            self.settle(source)
+        self.update_values(evaluation_sweep, self.policy, model)
         self.counts[SWEEPS] += 1
-        most = self.hyperparameters["evaluation_sweeps"]
+        most = self.evaluation_sweeps
         done = self.delta[0] <= self.theta or (most is not None and self.counts[SWEEPS] >= most)
         self.counts[IMPROVE_NEXT] = done
 
@@ -114,7 +98,7 @@ class PolicyIteration(Planner):
 
     def probe(self, observation: Any) -> Probe:
         """Action values by one backup of the table, the policy, and the state's value under it."""
-        states = self.state_indices(observation)
+        states = self.encoder.encode_batch(observation)
         q = self.q_values()[states]
         policy = self.policy[states] if self.policy.any() else np.full(q.shape, 1 / q.shape[1])
         return Probe(action_values=q, action_probabilities=policy, value=self.v[states])

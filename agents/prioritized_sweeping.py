@@ -20,18 +20,22 @@ to 1 since a deterministic model needs no averaging.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rlplay.agent.tabular import TableAgent, act_epsilon_greedy, greatest
-from rlplay.compiled.cache import in_place
-from rlplay.compiled.training_loop import LearningRule
-from rlplay.environments.make import EnvLike
-from rlplay.functional.schedules import Rate, visited
-from rlplay.hyperparameters.domains import Range
-from rlplay.hyperparameters.types import Discount, Exploration, FeaturesLike, InitialValue, PlanningSteps, StepSize
+from rlplay.extend import (
+    ControlAgent,
+    LearningRule,
+    PlanningSteps,
+    Range,
+    Rate,
+    act_epsilon_greedy,
+    greatest,
+    in_place,
+    visited,
+)
 
 
 class Model(NamedTuple):
@@ -68,6 +72,41 @@ class Queue(NamedTuple):
     place: NDArray[np.int64]
     length: NDArray[np.int64]
     updates: NDArray[np.int64]
+
+
+class Memory(NamedTuple):
+    """What the rule works on.
+
+    Attributes:
+        q, alpha, gamma, epsilon, rng: as in `ControlMemory`.
+        model: the world as last seen.
+        queue: the pairs that are to learn.
+        planning_steps: pairs that learn after each step.
+        theta: smallest priority that goes into the queue.
+    """
+
+    q: NDArray[np.float64]
+    alpha: Rate
+    gamma: float
+    epsilon: Rate
+    rng: NDArray[np.uint64]
+    model: Model
+    queue: Queue
+    planning_steps: int
+    theta: float
+
+
+def new_model(states: int, actions: int) -> Model:
+    """Nothing known yet."""
+    next_state, after, before = np.full((3, states * actions), -1)
+    reward = np.zeros(states * actions)
+    return Model(next_state, reward, reward.astype(np.bool_), np.full(states, -1), after, before)
+
+
+def new_queue(pairs: int) -> Queue:
+    """An empty heap for so many pairs."""
+    length, updates = np.zeros((2, 1), np.int64)
+    return Queue(np.zeros(pairs, np.int64), np.zeros(pairs), np.full(pairs, -1), length, updates)
 
 
 @in_place
@@ -144,44 +183,45 @@ def pop(queue: Queue) -> int:
 
 
 @in_place
-def plan(
-    q: NDArray[np.float64], model: Model, queue: Queue, alpha: Rate, gamma: float, theta: float, steps: int,
-    progress: float,
-) -> None:  # fmt: skip
+def plan(memory: Memory, progress: float) -> None:
     """The loop of the box: learn the most urgent pairs, and put who leads to them into the queue."""
-    n_actions = q.shape[1]
-    for _ in range(steps):
+    q, model, queue, gamma, n_actions = memory.q, memory.model, memory.queue, memory.gamma, memory.q.shape[1]
+    for _ in range(memory.planning_steps):
         if queue.length[0] == 0:
             return
         pair = pop(queue)
         s, a = pair // n_actions, pair % n_actions
-        q[s, a] += visited(alpha, s, a, progress) * (target(q, model, pair, gamma) - q[s, a])
+        q[s, a] += visited(memory.alpha, s, a, progress) * (target(q, model, pair, gamma) - q[s, a])
         queue.updates[0] += 1
         other = model.first[s]
         while other >= 0:
             error = abs(target(q, model, other, gamma) - q[other // n_actions, other % n_actions])
-            if error > theta:
+            if error > memory.theta:
                 push(queue, other, error)
             other = model.after[other]
 
 
 @in_place
 def learn(
-    memory: Any, s: int, a: int, r: float, s_next: int, a_next: int, terminated: bool, truncated: bool, progress: float
-) -> float:
-    """The loop's way to the box: remember the step, queue it by its error, then plan."""
-    q, alpha, gamma, epsilon, rng, model, queue, planning_steps, theta = memory
-    pair = s * q.shape[1] + a
+    memory: Memory, s: int, a: int, r: float, s_next: int, a_next: int, terminated: bool, truncated: bool,
+    progress: float,
+) -> float:  # fmt: skip
+    """S, A, R, S': remembers them, puts S, A into the queue by its error, then plans."""
+    q, model, pair = memory.q, memory.model, s * memory.q.shape[1] + a
     remember(model, pair, r, s_next, terminated)
-    td_error = target(q, model, pair, gamma) - q[s, a]
-    if abs(td_error) > theta:
-        push(queue, pair, abs(td_error))
-    plan(q, model, queue, alpha, gamma, theta, planning_steps, progress)
+    td_error = target(q, model, pair, memory.gamma) - q[s, a]
+    if abs(td_error) > memory.theta:
+        push(memory.queue, pair, abs(td_error))
+    plan(memory, progress)
     return td_error
 
 
-class PrioritizedSweeping(TableAgent):
+class PrioritizedSweeping(ControlAgent):
     """Prioritized sweeping with a learned model of a deterministic world.
+
+    Attributes:
+        model: the world as last seen, and who leads to each state.
+        queue: the pairs that are to learn, the most urgent first.
 
     Example:
         >>> from rlplay import evaluate, make
@@ -192,42 +232,18 @@ class PrioritizedSweeping(TableAgent):
 
     id = "prioritized-sweeping"
     rule = LearningRule(act_epsilon_greedy, learn)
+    alpha = 1.0
+    planning_steps: PlanningSteps = 5
+    theta: Annotated[float, Range("smallest priority that goes into the queue", 0)] = 1e-4
 
-    def __init__(
-        self,
-        env: EnvLike,
-        *,
-        alpha: StepSize = 1.0,
-        gamma: Discount = 0.99,
-        epsilon: Exploration = 0.1,
-        planning_steps: PlanningSteps = 5,
-        theta: Annotated[float, Range("smallest priority that goes into the queue", 0)] = 1e-4,
-        initial_value: InitialValue = 0.0,
-        features: FeaturesLike = None,
-        seed: int | None = None,
-    ) -> None:
-        super().__init__(
-            env, seed=seed, alpha=alpha, gamma=gamma, epsilon=epsilon, planning_steps=planning_steps, theta=theta,
-            initial_value=initial_value, features=features,
-        )  # fmt: skip
-        self.q, self.epsilon = self.table("q", initial_value), self.rate("epsilon", by_state=True)
-        pairs = self.q.size
-
-        def nowhere(size: int) -> NDArray[np.int64]:
-            return np.full(size, -1)
-
-        self.model = Model(
-            nowhere(pairs), np.zeros(pairs), np.zeros(pairs, np.bool_), nowhere(self.size[0]), nowhere(pairs),
-            nowhere(pairs),
-        )  # fmt: skip
-        zero = np.zeros(1, np.int64)
-        self.queue = Queue(np.zeros(pairs, np.int64), np.zeros(pairs), nowhere(pairs), zero, zero.copy())
-        for part, found in (("model", self.model), ("queue", self.queue)):
-            for name, array in found._asdict().items():
-                self.kept(f"{part}/{name}", array)
-        self.memory = (
-            self.q, self.rate("alpha"), float(gamma), self.epsilon, self.rng, self.model, self.queue,
-            int(planning_steps), float(theta),
+    def setup(self) -> None:
+        """An empty model and an empty queue."""
+        super().setup()
+        self.model = self.kept_record("model", new_model(*self.size))
+        self.queue = self.kept_record("queue", new_queue(self.q.size))
+        self.memory = Memory(
+            **self.memory._asdict(), model=self.model, queue=self.queue, planning_steps=self.planning_steps,
+            theta=self.theta,
         )  # fmt: skip
 
     def remap_states(self, nearest: NDArray[np.int64] | None) -> None:

@@ -19,43 +19,75 @@ Deviations from the paper: only the state that is left is backed up (trial-based
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from rlplay import Probe
-from rlplay.agent.planner import Model, action_values, backup, best_value, greedy_probabilities, model_of
-from rlplay.agent.tabular import TableAgent, greedy
-from rlplay.compiled.cache import in_place
-from rlplay.compiled.table import table_of
-from rlplay.compiled.training_loop import LearningRule
-from rlplay.environments.make import EnvLike
-from rlplay.hyperparameters.types import Discount, InitialValue
+from rlplay.extend import (
+    Discount,
+    EnvLike,
+    InitialValue,
+    LearningRule,
+    Model,
+    NoEnvironment,
+    Probe,
+    TableAgent,
+    action_values,
+    backup,
+    best_value,
+    greedy,
+    greedy_probabilities,
+    in_place,
+    model_of,
+    table_of,
+)
+
+
+class Memory(NamedTuple):
+    """What the rule works on.
+
+    Attributes:
+        v: state values, float64 [S].
+        gamma: discount.
+        rng: the state of the generator that breaks ties, uint64 [4].
+        q: takes the action values of one state, float64 [1, A].
+        model: the transition table.
+    """
+
+    v: NDArray[np.float64]
+    gamma: float
+    rng: NDArray[np.uint64]
+    q: NDArray[np.float64]
+    model: Model
 
 
 @in_place
-def act(memory: Any, s: int, progress: float) -> int:
-    """The loop's way to the greedy policy of the model."""
-    v, gamma, rng, q, model = memory
+def act(memory: Memory, s: int, progress: float) -> int:
+    """The greedy action in S by one backup of the model."""
+    q, model = memory.q, memory.model
     for a in range(q.shape[1]):
-        q[0, a] = backup(v, s, a, model, gamma, 0.0) if model.allowed[s, a] else -math.inf
-    return greedy(q, 0, rng)
+        q[0, a] = backup(memory.v, s, a, model, memory.gamma, 0.0) if model.allowed[s, a] else -math.inf
+    return greedy(q, 0, memory.rng)
 
 
 @in_place
 def learn(
-    memory: Any, s: int, a: int, r: float, s_next: int, a_next: int, terminated: bool, truncated: bool, progress: float
-) -> float:
-    """The loop's way to the backup of the state that was left; returns by how much its value changed."""
-    v, gamma, rng, q, model = memory
-    best = best_value(v, s, model, gamma, 0.0)
-    change = best - v[s]
-    v[s] = best
+    memory: Memory, s: int, a: int, r: float, s_next: int, a_next: int, terminated: bool, truncated: bool,
+    progress: float,
+) -> float:  # fmt: skip
+    """S alone, V(S) ← max_a q(S, a): the model knows the rest; returns by how much the value changed."""
+    best = best_value(memory.v, s, memory.model, memory.gamma, 0.0)
+    change = best - memory.v[s]
+    memory.v[s] = best
     return change
 
 
 class RealTimeDP(TableAgent):
     """Real-time dynamic programming for environments with a transition table.
+
+    Attributes:
+        v: state values, float64 [S].
 
     Example:
         >>> agent = RealTimeDP("rlplay/Racetrack-v0", gamma=1.0, seed=0).learn(20_000)
@@ -66,34 +98,33 @@ class RealTimeDP(TableAgent):
     id = "real-time-dp"
     rule = LearningRule(act, learn)
     needs_model = True
+    gamma: Discount = 0.99
+    initial_value: InitialValue = 0.0
 
-    def __init__(
-        self, env: EnvLike, *, gamma: Discount = 0.99, initial_value: InitialValue = 0.0, seed: int | None = None
-    ) -> None:
-        super().__init__(env, seed=seed, gamma=gamma, initial_value=initial_value)
-        self.v = self.values("v", initial_value)
-        self.gamma = float(gamma)
+    def setup(self) -> None:
+        """State values, and the model."""
+        super().setup()
+        self.v = self.values("v", self.initial_value)
         self._model: Model | None = None
-        self._prepare()
+        self._read_model()
 
-    def _prepare(self) -> None:
-        """Read the model, where the agent has an environment: a loaded one may have none."""
-        from rlplay.environments.no_environment import NoEnvironment
-
+    def _read_model(self) -> None:
+        """Read the table, where the agent has an environment: a loaded one may have none."""
         if isinstance(self.env, NoEnvironment):
             return
-        self._model = model_of(table_of(self.env))
-        self.v[table_of(self.env).final()] = 0.0
-        self.memory = (self.v, self.gamma, self.rng, np.zeros((1, self.size[1])), self._model)
+        table = table_of(self.env)
+        self._model = model_of(table)
+        self.v[table.final()] = 0.0
+        self.memory = Memory(self.v, self.gamma, self.rng, np.zeros((1, self.size[1])), self._model)
 
     def set_env(self, env: EnvLike) -> None:
         """Plan in another environment with the same spaces, starting from the values so far."""
         super().set_env(env)
-        self._prepare()
+        self._read_model()
 
     def probe(self, observation: Any) -> Probe:
         """Action values by one backup of the table, the greedy policy over them, and the state's value."""
-        states = self.state_indices(observation)
+        states = self.encoder.encode_batch(observation)
         if self._model is None:
             return Probe(value=self.v[states])
         q = action_values(self.v, self._model, self.gamma, 0.0)[states]

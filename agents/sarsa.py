@@ -20,31 +20,17 @@ drawn as if it went on.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
-from rlplay.agent.tabular import TableAgent, act_epsilon_greedy
-from rlplay.compiled.cache import in_place
-from rlplay.compiled.training_loop import LearningRule
-from rlplay.environments.make import EnvLike
-from rlplay.functional.schedules import visited
-from rlplay.hyperparameters.types import Discount, Exploration, FeaturesLike, InitialValue, StepSize
+from rlplay.extend import ControlAgent, ControlMemory, LearningRule, act_epsilon_greedy, in_place, visited
 
 
 @in_place
 def update(
-    q: NDArray[np.float64],
-    s: int,
-    a: int,
-    r: float,
-    s_next: int,
-    a_next: int,
-    terminated: bool,
-    alpha: float,
+    q: NDArray[np.float64], s: int, a: int, r: float, s_next: int, a_next: int, terminated: bool, alpha: float,
     gamma: float,
-) -> float:
+) -> float:  # fmt: skip
     """Q(S, A) ← Q(S, A) + α [R + γ Q(S', A') - Q(S, A)], equation (6.7); returns the TD error in brackets."""
     target = r if terminated else r + gamma * q[s_next, a_next]
     td_error = target - q[s, a]
@@ -54,14 +40,15 @@ def update(
 
 @in_place
 def learn(
-    memory: Any, s: int, a: int, r: float, s_next: int, a_next: int, terminated: bool, truncated: bool, progress: float
-) -> float:
-    """The loop's way to the update."""
-    q, alpha, gamma, epsilon, rng = memory
-    return update(q, s, a, r, s_next, a_next, terminated, visited(alpha, s, a, progress), gamma)
+    memory: ControlMemory, s: int, a: int, r: float, s_next: int, a_next: int, terminated: bool, truncated: bool,
+    progress: float,
+) -> float:  # fmt: skip
+    """All of a step, S, A, R, S', A'; a time limit is no end, since A' is drawn there too."""
+    alpha = visited(memory.alpha, s, a, progress)
+    return update(memory.q, s, a, r, s_next, a_next, terminated, alpha, memory.gamma)
 
 
-class Sarsa(TableAgent):
+class Sarsa(ControlAgent):
     """Tabular Sarsa for finite observations and actions.
 
     Example:
@@ -72,20 +59,3 @@ class Sarsa(TableAgent):
 
     id = "sarsa"
     rule = LearningRule(act_epsilon_greedy, learn, on_policy=True)
-
-    def __init__(
-        self,
-        env: EnvLike,
-        *,
-        alpha: StepSize = 0.1,
-        gamma: Discount = 0.99,
-        epsilon: Exploration = 0.1,
-        initial_value: InitialValue = 0.0,
-        features: FeaturesLike = None,
-        seed: int | None = None,
-    ) -> None:
-        super().__init__(
-            env, seed=seed, alpha=alpha, gamma=gamma, epsilon=epsilon, initial_value=initial_value, features=features
-        )
-        self.q, self.epsilon = self.table("q", initial_value), self.rate("epsilon", by_state=True)
-        self.memory = (self.q, self.rate("alpha"), float(gamma), self.epsilon, self.rng)

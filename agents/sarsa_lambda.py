@@ -20,46 +20,74 @@ Deviations from the boxes: a trace below 1e-8 is forgotten; an episode that is o
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rlplay.agent.tabular import TableAgent, act_epsilon_greedy
-from rlplay.compiled.cache import in_place
-from rlplay.compiled.training_loop import LearningRule
-from rlplay.environments.make import EnvLike
-from rlplay.functional.schedules import visited
-from rlplay.functional.traces import KINDS, clear, new_traces, update, update_true_online
-from rlplay.hyperparameters.domains import Choice
-from rlplay.hyperparameters.types import Discount, Exploration, FeaturesLike, InitialValue, StepSize, TraceDecay
+from rlplay.extend import (
+    DUTCH,
+    TRACE_KINDS,
+    Choice,
+    ControlAgent,
+    LearningRule,
+    Rate,
+    TraceDecay,
+    Traces,
+    act_epsilon_greedy,
+    forget_traces,
+    in_place,
+    new_traces,
+    td_lambda_update,
+    true_online_update,
+    visited,
+)
+
+
+class Memory(NamedTuple):
+    """What the rule works on.
+
+    Attributes:
+        q, alpha, gamma, epsilon, rng: as in `ControlMemory`.
+        q_flat: q as a list of entries s A + a, float64 [S * A].
+        traces: the trace z of each entry.
+        kind: of trace: ACCUMULATING, REPLACING or DUTCH.
+        lambda_: trace decay.
+        q_old: Q(S, A) of the next step as it was before the last update, for dutch traces, float64 [1].
+    """
+
+    q: NDArray[np.float64]
+    alpha: Rate
+    gamma: float
+    epsilon: Rate
+    rng: NDArray[np.uint64]
+    q_flat: NDArray[np.float64]
+    traces: Traces
+    kind: int
+    lambda_: float
+    q_old: NDArray[np.float64]
 
 
 @in_place
 def learn(
-    memory: Any, s: int, a: int, r: float, s_next: int, a_next: int, terminated: bool, truncated: bool, progress: float
-) -> float:
-    """The loop's way to the update."""
-    q, alpha, gamma, epsilon, rng, flat, traces, kind, lambda_, q_old = memory
-    step, entry = visited(alpha, s, a, progress), s * q.shape[1] + a
-    following = 0.0 if terminated else q[s_next, a_next]
-    target = r + gamma * following
-    if kind < 2:
-        return update(flat, entry, target, traces, kind, step, gamma * lambda_)
+    memory: Memory, s: int, a: int, r: float, s_next: int, a_next: int, terminated: bool, truncated: bool,
+    progress: float,
+) -> float:  # fmt: skip
+    """All of a step: S, A take a trace, and R + γ Q(S', A') is what all that have one learn from."""
+    q, traces, q_old = memory.q_flat, memory.traces, memory.q_old
+    alpha, entry = visited(memory.alpha, s, a, progress), s * memory.q.shape[1] + a
+    following = 0.0 if terminated else memory.q[s_next, a_next]
+    target, decay = r + memory.gamma * following, memory.gamma * memory.lambda_
+    if memory.kind != DUTCH:
+        return td_lambda_update(q, entry, target, traces, memory.kind, alpha, decay)
     if traces.length[0] == 0:
-        q_old[0] = flat[entry]  # at an episode's start the box sets Q_old so that nothing is corrected
-    td_error = update_true_online(flat, entry, target, q_old[0], traces, step, gamma * lambda_)
+        q_old[0] = q[entry]  # at an episode's start the box sets Q_old so that nothing is corrected
+    td_error = true_online_update(q, entry, target, q_old[0], traces, alpha, decay)
     q_old[0] = following
     return td_error
 
 
-@in_place
-def begin(memory: Any) -> None:
-    """No traces yet."""
-    clear(memory[6])
-
-
-class SarsaLambda(TableAgent):
+class SarsaLambda(ControlAgent):
     """Sarsa(λ) with accumulating, replacing or dutch traces.
 
     Example:
@@ -69,36 +97,15 @@ class SarsaLambda(TableAgent):
     """
 
     id = "sarsa-lambda"
-    rule = LearningRule(act_epsilon_greedy, learn, begin, on_policy=True)
+    rule = LearningRule(act_epsilon_greedy, learn, forget_traces, on_policy=True)
+    lambda_: TraceDecay = 0.9
+    traces: Annotated[str, Choice("what a visit adds to its trace", tuple(TRACE_KINDS))] = "replacing"
 
-    def __init__(
-        self,
-        env: EnvLike,
-        *,
-        alpha: StepSize = 0.1,
-        gamma: Discount = 0.99,
-        epsilon: Exploration = 0.1,
-        lambda_: TraceDecay = 0.9,
-        traces: Annotated[str, Choice("what a visit adds to its trace", tuple(KINDS))] = "replacing",
-        initial_value: InitialValue = 0.0,
-        features: FeaturesLike = None,
-        seed: int | None = None,
-    ) -> None:
-        super().__init__(
-            env, seed=seed, alpha=alpha, gamma=gamma, epsilon=epsilon, lambda_=lambda_, traces=traces,
-            initial_value=initial_value, features=features,
+    def setup(self) -> None:
+        """A trace for each state and action."""
+        super().setup()
+        self.memory = Memory(
+            **self.memory._asdict(), q_flat=self.q.reshape(-1),
+            traces=self.kept_record("traces", new_traces(self.q.size)), kind=TRACE_KINDS[self.traces],
+            lambda_=self.lambda_, q_old=self.kept("q_old", np.zeros(1)),
         )  # fmt: skip
-        self.q, self.epsilon = self.table("q", initial_value), self.rate("epsilon", by_state=True)
-        self.traces = new_traces(self.q.size)
-        q_old = self.kept("q_old", np.zeros(1))
-        for name, array in self.traces._asdict().items():
-            self.kept(f"traces/{name}", array)
-        self.memory = (
-            self.q, self.rate("alpha"), float(gamma), self.epsilon, self.rng, self.q.reshape(-1), self.traces,
-            KINDS[traces], float(lambda_), q_old,
-        )  # fmt: skip
-
-    def remap_states(self, nearest: NDArray[np.int64] | None) -> None:
-        """Each cluster takes the values of the nearest old one; traces, in old clusters, are forgotten."""
-        super().remap_states(nearest)
-        begin(self.memory)

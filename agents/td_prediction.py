@@ -22,25 +22,73 @@ Carlo.
 
 from __future__ import annotations
 
-from functools import cache
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rlplay import Probe
-from rlplay.agent.policies import policy_table
-from rlplay.agent.tabular import TableAgent, sampled
-from rlplay.compiled.cache import in_place
-from rlplay.compiled.training_loop import LearningRule
-from rlplay.environments.make import EnvLike
-from rlplay.errors import HyperparameterError
-from rlplay.functional.episode_buffer import keep, longest_episode
-from rlplay.functional.schedules import visited
-from rlplay.functional.traces import clear, new_traces, update_true_online
-from rlplay.functional.traces import update as update_traces
-from rlplay.hyperparameters.domains import Choice, Either, Range
-from rlplay.hyperparameters.types import Discount, FeaturesLike, InitialValue, PolicyLike, StepSize
+from rlplay.extend import (
+    DUTCH,
+    TRACE_KINDS,
+    Choice,
+    Discount,
+    Either,
+    FeaturesLike,
+    HyperparameterError,
+    InitialValue,
+    LearningRule,
+    PolicyLike,
+    Probe,
+    Range,
+    Rate,
+    StepSize,
+    TableAgent,
+    act_policy,
+    discounted_return,
+    forget_steps,
+    forget_traces,
+    in_place,
+    keep_step,
+    longest_episode,
+    new_traces,
+    policy_table,
+    steps_due,
+    td_lambda_update,
+    true_online_update,
+    visited,
+)
+
+
+class Memory(NamedTuple):
+    """What the rules work on; the last five are there where a rule uses them.
+
+    Attributes:
+        v: state values, float64 [S].
+        alpha: step size, by training progress or by the visits of each state.
+        gamma: discount.
+        policy: π(a|s), float64 [S, A].
+        rng: the state of the policy's generator, uint64 [4].
+        n: rewards in the return.
+        lambda_: trace decay.
+        steps: an `EpisodeBuffer` of the last n steps, or of the whole episode; else ().
+        returns: the λ-returns of a whole episode, float64 [N]; else ().
+        traces: the `Traces` of the states; else ().
+        kind: of trace: ACCUMULATING, REPLACING or DUTCH.
+        v_old: V(S) of the next step as it was before the last update, for dutch traces, float64 [1]; else ().
+    """
+
+    v: NDArray[np.float64]
+    alpha: Rate
+    gamma: float
+    policy: NDArray[np.float64]
+    rng: NDArray[np.uint64]
+    n: int
+    lambda_: float
+    steps: Any = ()
+    returns: Any = ()
+    traces: Any = ()
+    kind: int = 0
+    v_old: Any = ()
 
 
 @in_place
@@ -67,96 +115,72 @@ def lambda_returns(
 
 
 @in_place
-def act(memory: Any, s: int, progress: float) -> int:
-    """The loop's way to the policy."""
-    return sampled(memory[3], s, memory[4])
-
-
-@in_place
 def learn_one_step(
-    memory: Any, s: int, a: int, r: float, s_next: int, a_next: int, terminated: bool, truncated: bool, progress: float
-) -> float:
-    """The loop's way to TD(0)."""
-    v, alpha, gamma, policy, rng = memory[:5]
-    return update(v, s, r, s_next, terminated, visited(alpha, s, 0, progress), gamma)
+    memory: Memory, s: int, a: int, r: float, s_next: int, a_next: int, terminated: bool, truncated: bool,
+    progress: float,
+) -> float:  # fmt: skip
+    """TD(0) from S, R, S'."""
+    return update(memory.v, s, r, s_next, terminated, visited(memory.alpha, s, 0, progress), memory.gamma)
 
 
 @in_place
 def learn_n_steps(
-    memory: Any, s: int, a: int, r: float, s_next: int, a_next: int, terminated: bool, truncated: bool, progress: float
-) -> float:
-    """The loop's way to n-step TD: a ring of the last n steps; at the end all that are left."""
-    v, alpha, gamma, policy, rng, steps, n = memory
-    ring, t = steps.state.shape[0] - 1, keep(steps, s, a, r)
-    ended = terminated or truncated
-    if t + 1 < n and not ended:
-        return np.nan
-    td_error = 0.0
-    oldest = max(t - n + 1, 0)
-    for start in range(oldest, (t if ended else oldest) + 1):
-        g = 0.0 if terminated else v[s_next]
-        for k in range(t, start - 1, -1):
-            g = steps.reward[k & ring] + gamma * g
-        state = steps.state[start & ring]
-        td_error = g - v[state]
-        v[state] += visited(alpha, state, 0, progress) * td_error
+    memory: Memory, s: int, a: int, r: float, s_next: int, a_next: int, terminated: bool, truncated: bool,
+    progress: float,
+) -> float:  # fmt: skip
+    """n-step TD: keeps S and R, and the state n steps back learns; S' counts, and at an end all that are left learn."""
+    v, steps, t = memory.v, memory.steps, keep_step(memory.steps, s, a, r)
+    td_error, (first, stop) = np.nan, steps_due(t, memory.n, terminated or truncated)
+    for start in range(first, stop):
+        state = steps.state[start & (steps.state.shape[0] - 1)]
+        following = 0.0 if terminated else v[s_next]
+        td_error = discounted_return(steps.reward, start, t, following, memory.gamma) - v[state]
+        v[state] += visited(memory.alpha, state, 0, progress) * td_error
     return td_error
 
 
 @in_place
-def begin_steps(memory: Any) -> None:
-    """No steps yet."""
-    memory[5].length[0] = 0
-
-
-@cache
-def trace_rule(kind: int) -> LearningRule:
-    """TD(λ) with accumulating (0) or replacing (1) traces, or true online (2)."""
-
-    @in_place
-    def learn(
-        memory: Any, s: int, a: int, r: float, s_next: int, a_next: int, terminated: bool, truncated: bool,
-        progress: float,
-    ) -> float:  # fmt: skip
-        """The loop's way to the update."""
-        v, alpha, gamma, policy, rng, traces, lambda_, v_old = memory
-        step, following = visited(alpha, s, 0, progress), 0.0 if terminated else v[s_next]
-        if kind < 2:
-            return update_traces(v, s, r + gamma * following, traces, kind, step, gamma * lambda_)
-        if traces.length[0] == 0:
-            v_old[0] = v[s]
-        td_error = update_true_online(v, s, r + gamma * following, v_old[0], traces, step, gamma * lambda_)
-        v_old[0] = following
-        return td_error
-
-    @in_place
-    def begin(memory: Any) -> None:
-        """No traces yet."""
-        clear(memory[5])
-
-    return LearningRule(act, learn, begin)
+def learn_by_traces(
+    memory: Memory, s: int, a: int, r: float, s_next: int, a_next: int, terminated: bool, truncated: bool,
+    progress: float,
+) -> float:  # fmt: skip
+    """TD(λ): S takes a trace, and R + γ V(S') is what all that have one learn from."""
+    v, traces, alpha = memory.v, memory.traces, visited(memory.alpha, s, 0, progress)
+    following = 0.0 if terminated else v[s_next]
+    target, decay = r + memory.gamma * following, memory.gamma * memory.lambda_
+    if memory.kind != DUTCH:
+        return td_lambda_update(v, s, target, traces, memory.kind, alpha, decay)
+    if traces.length[0] == 0:
+        memory.v_old[0] = v[s]  # at an episode's start nothing is corrected
+    td_error = true_online_update(v, s, target, memory.v_old[0], traces, alpha, decay)
+    memory.v_old[0] = following
+    return td_error
 
 
 @in_place
 def learn_offline(
-    memory: Any, s: int, a: int, r: float, s_next: int, a_next: int, terminated: bool, truncated: bool, progress: float
-) -> float:
-    """The loop's way to the offline λ-return algorithm: keep the step; at the end all states learn."""
-    v, alpha, gamma, policy, rng, steps, lambda_, returns = memory
-    t = keep(steps, s, a, r)
+    memory: Memory, s: int, a: int, r: float, s_next: int, a_next: int, terminated: bool, truncated: bool,
+    progress: float,
+) -> float:  # fmt: skip
+    """The offline λ-return algorithm: keeps S and R; at the end, where S' counts if it is none, all states learn."""
+    v, steps, returns, t = memory.v, memory.steps, memory.returns, keep_step(memory.steps, s, a, r)
     is_full = t + 1 == steps.state.shape[0]
     if not (terminated or truncated or is_full):
         return np.nan
-    states = steps.state[: t + 1]
-    lambda_returns(v, states, steps.reward[: t + 1], 0.0 if terminated else v[s_next], lambda_, gamma, returns)
+    states, rewards, last_value = steps.state[: t + 1], steps.reward[: t + 1], 0.0 if terminated else v[s_next]
+    lambda_returns(v, states, rewards, last_value, memory.lambda_, memory.gamma, returns)
     for k in range(t + 1):
-        v[states[k]] += visited(alpha, states[k], 0, progress) * (returns[k] - v[states[k]])
+        v[states[k]] += visited(memory.alpha, states[k], 0, progress) * (returns[k] - v[states[k]])
     steps.length[0] = 0
     return returns[t] - v[s]
 
 
 class TDPrediction(TableAgent):
     """TD(0), n-step TD or TD(λ) under a given policy.
+
+    Attributes:
+        v: state values, float64 [S].
+        policy: π(a|s) of the policy that was given, float64 [S, A].
 
     Example:
         >>> agent = TDPrediction("rlplay/RandomWalk-v0", policy="random", alpha=0.05, initial_value=0.5, gamma=1.0)
@@ -165,63 +189,51 @@ class TDPrediction(TableAgent):
     """
 
     id = "td-prediction"
+    policy: PolicyLike = "random"
+    alpha: StepSize = 0.1
+    gamma: Discount = 0.99
+    n_steps: Annotated[int, Range("rewards in the return, n", 1, 10_000, integer=True)] = 1
+    lambda_: Annotated[
+        float | None, Either((None,), Range("trace decay λ: 0 looks one step ahead, 1 to the end", 0, 1))
+    ] = None
+    traces: Annotated[
+        str, Choice("with lambda_: how it is computed", ("accumulating", "replacing", "dutch", "offline"))
+    ] = "accumulating"
+    initial_value: InitialValue = 0.0
+    features: FeaturesLike = None
 
-    def __init__(
-        self,
-        env: EnvLike,
-        *,
-        policy: PolicyLike = "random",
-        alpha: StepSize = 0.1,
-        gamma: Discount = 0.99,
-        n_steps: Annotated[int, Range("rewards in the return, n", 1, 10_000, integer=True)] = 1,
-        lambda_: Annotated[
-            float | None, Either((None,), Range("trace decay λ: 0 looks one step ahead, 1 to the end", 0, 1))
-        ] = None,
-        traces: Annotated[
-            str, Choice("with lambda_: how it is computed", ("accumulating", "replacing", "dutch", "offline"))
-        ] = "accumulating",
-        initial_value: InitialValue = 0.0,
-        features: FeaturesLike = None,
-        seed: int | None = None,
-    ) -> None:
-        super().__init__(
-            env, seed=seed, policy=policy, alpha=alpha, gamma=gamma, n_steps=n_steps, lambda_=lambda_, traces=traces,
-            initial_value=initial_value, features=features,
+    def setup(self) -> None:
+        """State values, and what the rule keeps."""
+        super().setup()
+        if self.lambda_ is not None and self.n_steps != 1:
+            raise HyperparameterError(
+                f"n_steps={self.n_steps} and lambda_={self.lambda_} are two ways to look ahead", "Take one"
+            )
+        policy = policy_table(self.policy, self.env, self.allowed, type(self).__name__)
+        self.policy, self.v = self.kept("policy", policy), self.values("v", self.initial_value)
+        self.memory = Memory(
+            self.v, self.rate("alpha", by_state=True), self.gamma, self.policy, self.rng, self.n_steps,
+            self.lambda_ or 0.0,
         )  # fmt: skip
-        if lambda_ is not None and n_steps != 1:
-            raise HyperparameterError(f"n_steps={n_steps} and lambda_={lambda_} are two ways to look ahead", "Take one")
-        policy = policy_table(self.hyperparameters["policy"], self.env, self.allowed, type(self).__name__)
-        self.policy = self.kept("policy", policy)
-        self.v = self.values("v", initial_value)
-        memory: tuple[Any, ...] = (self.v, self.rate("alpha", by_state=True), float(gamma), self.policy, self.rng)
-        if lambda_ is None:
-            self.rule = LearningRule(act, learn_one_step)
-            if n_steps > 1:
-                self.rule = LearningRule(act, learn_n_steps, begin_steps)
-                memory += (self.room(int(n_steps)), int(n_steps))
-        elif traces == "offline":
-            self.rule = LearningRule(act, learn_offline, begin_steps)
-            longest = longest_episode(self.env)
-            steps = self.room(longest)
-            memory += (steps, float(lambda_), np.zeros(len(steps.state)))
+        if self.lambda_ is None and self.n_steps == 1:
+            self.rule = LearningRule(act_policy, learn_one_step)
+        elif self.lambda_ is None:
+            self.rule = LearningRule(act_policy, learn_n_steps, forget_steps)
+            self.memory = self.memory._replace(steps=self.episode_buffer(self.n_steps))
+        elif self.traces == "offline":
+            self.rule = LearningRule(act_policy, learn_offline, forget_steps)
+            steps = self.episode_buffer(longest_episode(self.env))
+            self.memory = self.memory._replace(steps=steps, returns=np.zeros(len(steps.state)))
         else:
-            kinds = ("accumulating", "replacing", "dutch")
-            self.rule = trace_rule(kinds.index(traces))
-            found = new_traces(self.size[0])
-            for name, array in found._asdict().items():
-                self.kept(f"traces/{name}", array)
-            memory += (found, float(lambda_), self.kept("v_old", np.zeros(1)))
-        self.memory = memory
-
-    def remap_states(self, nearest: NDArray[np.int64] | None) -> None:
-        """Each cluster takes the values of the nearest old one; traces and steps, in old clusters, are forgotten."""
-        super().remap_states(nearest)
-        assert self.rule is not None
-        self.rule.begin(self.memory)
+            self.rule = LearningRule(act_policy, learn_by_traces, forget_traces)
+            self.memory = self.memory._replace(
+                traces=self.kept_record("traces", new_traces(self.size[0])), kind=TRACE_KINDS[self.traces],
+                v_old=self.kept("v_old", np.zeros(1)),
+            )  # fmt: skip
 
     def probe(self, observation: Any) -> Probe:
         """The policy and the value of the state under it."""
-        states = self.state_indices(observation)
+        states = self.encoder.encode_batch(observation)
         return Probe(action_probabilities=self.policy[states], value=self.v[states])
 
 

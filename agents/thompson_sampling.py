@@ -19,31 +19,39 @@ Deviations: each observation has a row of its own.
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rlplay import Probe
-from rlplay.agent.tabular import TableAgent
-from rlplay.compiled.cache import in_place
-from rlplay.compiled.pcg64 import normal
-from rlplay.compiled.training_loop import LearningRule
-from rlplay.environments.make import EnvLike
-from rlplay.hyperparameters.domains import Range
-from rlplay.hyperparameters.types import FeaturesLike
+from rlplay.extend import FeaturesLike, LearningRule, Probe, Range, TableAgent, in_place, normal
 
-_DRAWS = 2000  # by which the probability of each action is told
+_DRAWS = 2000  # by which `probe` estimates the probability of each action
+
+
+class Memory(NamedTuple):
+    """What the rule works on.
+
+    Attributes:
+        q: believed mean of each action, float64 [S, A].
+        precision: 1 / the variance of that belief, float64 [S, A].
+        noise_variance: of a reward around its mean.
+        rng: the state of the generator of the draws, uint64 [4].
+    """
+
+    q: NDArray[np.float64]
+    precision: NDArray[np.float64]
+    noise_variance: float
+    rng: NDArray[np.uint64]
 
 
 @in_place
-def act(memory: Any, s: int, progress: float) -> int:
-    """The loop's way to the policy: draw a mean for each action, take the highest."""
-    m, precision, noise_variance, rng = memory
-    best, action = -math.inf, 0
+def act(memory: Memory, s: int, progress: float) -> int:
+    """Draws a mean for each action in S, θ(a) ~ N(m(a), 1/w(a)), and takes the highest."""
+    m, best, action = memory.q, -math.inf, 0
     for a in range(m.shape[1]):
         if m[s, a] > -math.inf:
-            theta = m[s, a] + normal(rng) / math.sqrt(precision[s, a])
+            theta = m[s, a] + normal(memory.rng) / math.sqrt(memory.precision[s, a])
             if theta > best:
                 best, action = theta, a
     return action
@@ -62,15 +70,19 @@ def update(
 
 @in_place
 def learn(
-    memory: Any, s: int, a: int, r: float, s_next: int, a_next: int, terminated: bool, truncated: bool, progress: float
-) -> float:
-    """The loop's way to the update."""
-    m, precision, noise_variance, rng = memory
-    return update(m, precision, s, a, r, noise_variance)
+    memory: Memory, s: int, a: int, r: float, s_next: int, a_next: int, terminated: bool, truncated: bool,
+    progress: float,
+) -> float:  # fmt: skip
+    """S, A and R sharpen the belief; there is no step size."""
+    return update(memory.q, memory.precision, s, a, r, memory.noise_variance)
 
 
 class ThompsonSampling(TableAgent):
     """Thompson sampling for rewards that are normal around a mean of each action.
+
+    Attributes:
+        q: believed mean of each action, float64 [S, A].
+        precision: 1 / the variance of that belief, float64 [S, A].
 
     Example:
         >>> agent = ThompsonSampling("rlplay/Bandit-v0", seed=0).learn(1000)
@@ -80,27 +92,21 @@ class ThompsonSampling(TableAgent):
 
     id = "thompson-sampling"
     rule = LearningRule(act, learn)
+    noise_std: Annotated[float, Range("standard deviation of a reward around its mean", 0, open_low=True)] = 1.0
+    prior_mean: Annotated[float, Range("believed mean of each action before any reward")] = 0.0
+    prior_std: Annotated[float, Range("standard deviation of that belief", 0, open_low=True)] = 1.0
+    features: FeaturesLike = None
 
-    def __init__(
-        self,
-        env: EnvLike,
-        *,
-        noise_std: Annotated[float, Range("standard deviation of a reward around its mean", 0, open_low=True)] = 1.0,
-        prior_mean: Annotated[float, Range("believed mean of each action before any reward")] = 0.0,
-        prior_std: Annotated[float, Range("standard deviation of that belief", 0, open_low=True)] = 1.0,
-        features: FeaturesLike = None,
-        seed: int | None = None,
-    ) -> None:
-        super().__init__(
-            env, seed=seed, noise_std=noise_std, prior_mean=prior_mean, prior_std=prior_std, features=features
-        )
-        self.q = self.table("q", prior_mean)
-        self.tables["precision"] = self.precision = np.full(self.size, 1.0 / float(prior_std) ** 2)
-        self.memory = (self.q, self.precision, float(noise_std) ** 2, self.rng)
+    def setup(self) -> None:
+        """The belief before any reward."""
+        super().setup()
+        self.q = self.table("q", self.prior_mean)
+        self.tables["precision"] = self.precision = np.full(self.size, 1.0 / self.prior_std**2)
+        self.memory = Memory(self.q, self.precision, self.noise_std**2, self.rng)
 
     def probe(self, observation: Any) -> Probe:
         """Believed means, and how often each action is the best by 2,000 fixed draws of the belief."""
-        states = self.state_indices(observation)
+        states = self.encoder.encode_batch(observation)
         q, std = self.q[states], 1.0 / np.sqrt(self.precision[states])  # [B, A]
         draws = np.random.default_rng(0).standard_normal((_DRAWS, 1, self.size[1]))
         best = (np.where(q > -np.inf, q, -1e300) + std * draws).argmax(axis=2)  # [D, B]

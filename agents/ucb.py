@@ -15,19 +15,44 @@ Deviations: an action never taken comes first, ties are broken at random; each o
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rlplay import Probe
-from rlplay.agent.tabular import TableAgent, greedy
-from rlplay.compiled.cache import in_place
-from rlplay.compiled.training_loop import LearningRule
-from rlplay.environments.make import EnvLike
-from rlplay.functional.schedules import visited
-from rlplay.hyperparameters.domains import Range
-from rlplay.hyperparameters.types import FeaturesLike, InitialValue, StepSize
+from rlplay.extend import (
+    FeaturesLike,
+    InitialValue,
+    LearningRule,
+    Probe,
+    Range,
+    Rate,
+    StepSize,
+    TableAgent,
+    greedy,
+    in_place,
+    visited,
+)
+
+
+class Memory(NamedTuple):
+    """What the rule works on.
+
+    Attributes:
+        q: value of each action, float64 [S, A].
+        counts: how often each was taken, float64 [S, A].
+        alpha: step size, by training progress or by the visits of each state and action.
+        c: degree of exploration.
+        rng: the state of the generator that breaks ties, uint64 [4].
+        bounds: takes the bounds of one state, float64 [1, A].
+    """
+
+    q: NDArray[np.float64]
+    counts: NDArray[np.float64]
+    alpha: Rate
+    c: float
+    rng: NDArray[np.uint64]
+    bounds: NDArray[np.float64]
 
 
 @in_place
@@ -46,27 +71,30 @@ def upper_bounds(
 
 
 @in_place
-def act(memory: Any, s: int, progress: float) -> int:
-    """The loop's way to the policy."""
-    q, alpha, c, counts, rng, bounds = memory
-    upper_bounds(q, counts, s, c, bounds)
-    return greedy(bounds, 0, rng)
+def act(memory: Memory, s: int, progress: float) -> int:
+    """The action of the highest bound in S."""
+    upper_bounds(memory.q, memory.counts, s, memory.c, memory.bounds)
+    return greedy(memory.bounds, 0, memory.rng)
 
 
 @in_place
 def learn(
-    memory: Any, s: int, a: int, r: float, s_next: int, a_next: int, terminated: bool, truncated: bool, progress: float
-) -> float:
-    """The loop's way to the update."""
-    q, alpha, c, counts, rng, bounds = memory
-    counts[s, a] += 1.0
+    memory: Memory, s: int, a: int, r: float, s_next: int, a_next: int, terminated: bool, truncated: bool,
+    progress: float,
+) -> float:  # fmt: skip
+    """S, A and R: N(A) ← N(A) + 1, Q(A) ← Q(A) + α [R - Q(A)], equation (2.5); returns the error in brackets."""
+    q = memory.q
+    memory.counts[s, a] += 1.0
     error = r - q[s, a]
-    q[s, a] += visited(alpha, s, a, progress) * error
+    q[s, a] += visited(memory.alpha, s, a, progress) * error
     return error
 
 
 class UCB(TableAgent):
     """Upper-confidence-bound bandit.
+
+    Attributes:
+        counts: how often each action was taken, float64 [S, A].
 
     Example:
         >>> agent = UCB("rlplay/Bandit-v0", c=2.0, seed=0).learn(1000)
@@ -76,30 +104,24 @@ class UCB(TableAgent):
 
     id = "ucb"
     rule = LearningRule(act, learn)
+    c: Annotated[float, Range("degree of exploration c, in units of the reward", 0, 1e9)] = 2.0
+    alpha: StepSize = "1/n"
+    initial_value: InitialValue = 0.0
+    features: FeaturesLike = None
 
-    def __init__(
-        self,
-        env: EnvLike,
-        *,
-        c: Annotated[float, Range("degree of exploration c, in units of the reward", 0, 1e9)] = 2.0,
-        alpha: StepSize = "1/n",
-        initial_value: InitialValue = 0.0,
-        features: FeaturesLike = None,
-        seed: int | None = None,
-    ) -> None:
-        super().__init__(env, seed=seed, c=c, alpha=alpha, initial_value=initial_value, features=features)
-        self.q = self.table("q", initial_value)
+    def setup(self) -> None:
+        """The value of each action, and how often it was taken."""
+        super().setup()
+        self.q = self.table("q", self.initial_value)
         self.tables["counts"] = self.counts = np.zeros(self.size)
-        self.memory = (
-            self.q, self.rate("alpha"), float(c), self.counts, self.rng, np.zeros((1, self.size[1])),
-        )  # fmt: skip
+        self.memory = Memory(self.q, self.counts, self.rate("alpha"), self.c, self.rng, np.zeros((1, self.size[1])))
 
     def probe(self, observation: Any) -> Probe:
         """Action values, and the policy: the action of the highest bound; those that share it share."""
-        states = self.state_indices(observation)
+        states = self.encoder.encode_batch(observation)
         bounds = np.empty((len(states), self.size[1]))
         for row, s in zip(bounds, states.tolist(), strict=True):
-            upper_bounds(self.q, self.counts, s, self.memory[2], row[None])
+            upper_bounds(self.q, self.counts, s, self.c, row[None])
         best = bounds == bounds.max(axis=1, keepdims=True)
         q = self.q[states]
         return Probe(action_values=q, action_probabilities=best / best.sum(axis=1, keepdims=True), value=q.max(axis=1))

@@ -23,9 +23,7 @@ before, equation (4.10) to the letter. Average rewards are always computed that 
 
 from __future__ import annotations
 
-from rlplay.agent.planner import Model, Planner, optimality_sweep
-from rlplay.environments.make import EnvLike
-from rlplay.hyperparameters.types import Accuracy, AverageReward, Discount, InPlace
+from rlplay.extend import Model, Planner, optimality_sweep
 
 
 class ValueIteration(Planner):
@@ -39,22 +37,6 @@ class ValueIteration(Planner):
 
     id = "value-iteration"
 
-    def __init__(
-        self,
-        env: EnvLike,
-        *,
-        gamma: Discount = 0.99,
-        theta: Accuracy = 1e-9,
-        in_place: InPlace = True,
-        average_reward: AverageReward = False,
-        seed: int | None = None,
-    ) -> None:
-        super().__init__(env, seed=seed, gamma=gamma, theta=theta, average_reward=average_reward, in_place=in_place)
-        self.in_place = bool(in_place) and not average_reward
-
     def sweep(self, model: Model) -> None:
-        """One sweep of the box."""
-        source = self.v if self.in_place else self.v.copy()
-        self.delta[0] = optimality_sweep(self.v, source, model, self.gamma, self.beyond)
-        if self.average_reward:
-            self.settle(source)
+        """V(s) ← max_a q(s, a) for all s."""
+        self.update_values(optimality_sweep, model)

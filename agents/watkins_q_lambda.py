@@ -18,45 +18,71 @@ Deviations from the box: replacing traces by default; a trace below 1e-8 is forg
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rlplay.agent.tabular import TableAgent, act_epsilon_greedy, greatest
-from rlplay.compiled.cache import in_place
-from rlplay.compiled.training_loop import LearningRule
-from rlplay.environments.make import EnvLike
-from rlplay.functional.schedules import visited
-from rlplay.functional.traces import KINDS, clear, new_traces, update
-from rlplay.hyperparameters.domains import Choice
-from rlplay.hyperparameters.types import Discount, Exploration, FeaturesLike, InitialValue, StepSize, TraceDecay
+from rlplay.extend import (
+    TRACE_KINDS,
+    Choice,
+    ControlAgent,
+    LearningRule,
+    Rate,
+    TraceDecay,
+    Traces,
+    act_epsilon_greedy,
+    clear_traces,
+    forget_traces,
+    greatest,
+    in_place,
+    new_traces,
+    td_lambda_update,
+    visited,
+)
+
+
+class Memory(NamedTuple):
+    """What the rule works on.
+
+    Attributes:
+        q, alpha, gamma, epsilon, rng: as in `ControlMemory`.
+        q_flat: q as a list of entries s A + a, float64 [S * A].
+        traces: the trace z of each entry.
+        kind: of trace: ACCUMULATING or REPLACING.
+        lambda_: trace decay.
+    """
+
+    q: NDArray[np.float64]
+    alpha: Rate
+    gamma: float
+    epsilon: Rate
+    rng: NDArray[np.uint64]
+    q_flat: NDArray[np.float64]
+    traces: Traces
+    kind: int
+    lambda_: float
 
 
 @in_place
 def learn(
-    memory: Any, s: int, a: int, r: float, s_next: int, a_next: int, terminated: bool, truncated: bool, progress: float
-) -> float:
-    """The loop's way to the update."""
-    q, alpha, gamma, epsilon, rng, flat, traces, kind, lambda_ = memory
-    step, entry = visited(alpha, s, a, progress), s * q.shape[1] + a
+    memory: Memory, s: int, a: int, r: float, s_next: int, a_next: int, terminated: bool, truncated: bool,
+    progress: float,
+) -> float:  # fmt: skip
+    """All of a step; A' only says whether the agent goes on greedily, or all traces are cut."""
+    alpha, entry = visited(memory.alpha, s, a, progress), s * memory.q.shape[1] + a
     target, is_greedy = r, True
     if not terminated:
-        best = greatest(q, s_next)
-        target, is_greedy = r + gamma * best, q[s_next, a_next] == best
-    td_error = update(flat, entry, target, traces, kind, step, gamma * lambda_)
+        best = greatest(memory.q, s_next)
+        target, is_greedy = r + memory.gamma * best, memory.q[s_next, a_next] == best
+    decay = memory.gamma * memory.lambda_
+    td_error = td_lambda_update(memory.q_flat, entry, target, memory.traces, memory.kind, alpha, decay)
     if not is_greedy:
-        clear(traces)  # what follows an exploring action says nothing about the greedy policy
+        clear_traces(memory.traces)  # what follows an exploring action says nothing about the greedy policy
     return td_error
 
 
-@in_place
-def begin(memory: Any) -> None:
-    """No traces yet."""
-    clear(memory[6])
-
-
-class WatkinsQLambda(TableAgent):
+class WatkinsQLambda(ControlAgent):
     """Watkins's Q(λ) with replacing or accumulating traces.
 
     Example:
@@ -66,35 +92,15 @@ class WatkinsQLambda(TableAgent):
     """
 
     id = "watkins-q-lambda"
-    rule = LearningRule(act_epsilon_greedy, learn, begin, on_policy=True)
+    rule = LearningRule(act_epsilon_greedy, learn, forget_traces, on_policy=True)
+    lambda_: TraceDecay = 0.9
+    traces: Annotated[str, Choice("what a visit does to its trace", ("replacing", "accumulating"))] = "replacing"
 
-    def __init__(
-        self,
-        env: EnvLike,
-        *,
-        alpha: StepSize = 0.1,
-        gamma: Discount = 0.99,
-        epsilon: Exploration = 0.1,
-        lambda_: TraceDecay = 0.9,
-        traces: Annotated[str, Choice("what a visit does to its trace", ("replacing", "accumulating"))] = "replacing",
-        initial_value: InitialValue = 0.0,
-        features: FeaturesLike = None,
-        seed: int | None = None,
-    ) -> None:
-        super().__init__(
-            env, seed=seed, alpha=alpha, gamma=gamma, epsilon=epsilon, lambda_=lambda_, traces=traces,
-            initial_value=initial_value, features=features,
+    def setup(self) -> None:
+        """A trace for each state and action."""
+        super().setup()
+        self.memory = Memory(
+            **self.memory._asdict(), q_flat=self.q.reshape(-1),
+            traces=self.kept_record("traces", new_traces(self.q.size)), kind=TRACE_KINDS[self.traces],
+            lambda_=self.lambda_,
         )  # fmt: skip
-        self.q, self.epsilon = self.table("q", initial_value), self.rate("epsilon", by_state=True)
-        self.traces = new_traces(self.q.size)
-        for name, array in self.traces._asdict().items():
-            self.kept(f"traces/{name}", array)
-        self.memory = (
-            self.q, self.rate("alpha"), float(gamma), self.epsilon, self.rng, self.q.reshape(-1), self.traces,
-            KINDS[traces], float(lambda_),
-        )  # fmt: skip
-
-    def remap_states(self, nearest: NDArray[np.int64] | None) -> None:
-        """Each cluster takes the values of the nearest old one; traces, in old clusters, are forgotten."""
-        super().remap_states(nearest)
-        begin(self.memory)

@@ -107,10 +107,13 @@ if TYPE_CHECKING:
     from rlplay.functional.dynamic_programming import model_of as model_of
     from rlplay.functional.dynamic_programming import optimality_sweep as optimality_sweep
     from rlplay.functional.episode_buffer import EpisodeBuffer as EpisodeBuffer
+    from rlplay.functional.episode_buffer import discounted_return as discounted_return
     from rlplay.functional.episode_buffer import keep_step as keep_step
     from rlplay.functional.episode_buffer import keep_whole_step as keep_whole_step
     from rlplay.functional.episode_buffer import new_episode_buffer as new_episode_buffer
+    from rlplay.functional.episode_buffer import steps_due as steps_due
     from rlplay.functional.epsilon_greedy import act_epsilon_greedy as act_epsilon_greedy
+    from rlplay.functional.epsilon_greedy import act_policy as act_policy
     from rlplay.functional.epsilon_greedy import epsilon_greedy as epsilon_greedy
     from rlplay.functional.epsilon_greedy import epsilon_greedy_probabilities as epsilon_greedy_probabilities
     from rlplay.functional.epsilon_greedy import expected_value as expected_value
@@ -154,9 +157,11 @@ if TYPE_CHECKING:
     from rlplay.functional.schedules import visited as visited
     from rlplay.networks import Kernel as Kernel
     from rlplay.networks.optimisers import improve as improve
+    from rlplay.functional.traces import DUTCH as DUTCH
     from rlplay.functional.traces import TRACE_KINDS as TRACE_KINDS
     from rlplay.functional.traces import Traces as Traces
     from rlplay.functional.traces import clear_traces as clear_traces
+    from rlplay.functional.traces import forget_traces as forget_traces
     from rlplay.functional.traces import new_traces as new_traces
     from rlplay.functional.traces import td_lambda_update as td_lambda_update
     from rlplay.functional.traces import true_online_update as true_online_update
@@ -177,12 +182,22 @@ if TYPE_CHECKING:
     from rlplay.spaces.observations import batch_of as batch_of
     from rlplay.spaces.observations import observation_digest as observation_digest
 
+    # A figure: native runs, and what is drawn of them.
+    from rlplay.compiled.training_loop import EpisodeLog as EpisodeLog
+    from rlplay.reports.figures import Figure as Figure
+    from rlplay.reports.figures import Line as Line
+    from rlplay.reports.figures import Panel as Panel
+    from rlplay.reports.figures import Track as Track
+    from rlplay.training.drivers import advance_compiled as advance_compiled
+    from rlplay.training.statistics import FinishedEpisode as FinishedEpisode
+
     # An environment.
     from rlplay.compiled.native import NativeDynamics as NativeDynamics
     from rlplay.compiled.native import NativeEnv as NativeEnv
     from rlplay.compiled.table import TableArrays as TableArrays
     from rlplay.compiled.table import TableEnv as TableEnv
     from rlplay.compiled.table import TransitionTable as TransitionTable
+    from rlplay.compiled.table import step_table as step_table
     from rlplay.compiled.table import table_from as table_from
     from rlplay.compiled.table import table_of as table_of
     from rlplay.environments.episode import replays_exactly as replays_exactly

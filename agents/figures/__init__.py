@@ -10,10 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from rlplay import Agent
-from rlplay.compiled.training_loop import EpisodeLog
-from rlplay.training.drivers import advance_compiled
-from rlplay.training.statistics import FinishedEpisode
+from rlplay.extend import Agent, EpisodeLog, FinishedEpisode, advance_compiled
 
 
 def play_episodes(agent: Agent, episodes: int, at_once: int = 4096) -> list[FinishedEpisode]:
@@ -32,7 +29,8 @@ def play_episodes(agent: Agent, episodes: int, at_once: int = 4096) -> list[Fini
 
 def after_each_episode(agent: Agent, episodes: int, measure: Callable[[], Any]) -> list[Any]:
     """Learn natively; a measurement after each of so many episodes."""
-    agent.episode_log = EpisodeLog(np.zeros(1, np.int64), np.zeros(1), np.zeros(1, np.int64), np.zeros(1, np.int64))
+    episode, length, timestep, count = np.zeros((4, 1), np.int64)
+    agent.episode_log = EpisodeLog(episode, np.zeros(1), length, timestep, count)
     agent.horizon = agent.horizon or 1
     found = []
     for _ in range(episodes):

@@ -13,12 +13,7 @@ from agents.epsilon_greedy import EpsilonGreedy
 from agents.gradient_bandit import GradientBandit
 from agents.thompson_sampling import ThompsonSampling
 from agents.ucb import UCB
-from rlplay import make
-from rlplay.compiled.cache import compiled
-from rlplay.compiled.pcg64 import normal
-from rlplay.compiled.training_loop import LearningRule
-from rlplay.reports.figures import Figure, Line, Panel, Track
-from rlplay.seeding import stream
+from rlplay.extend import Figure, LearningRule, Line, Panel, Track, compiled, make, normal, stream
 
 _BOOK = "Sutton & Barto, 2nd edition, "
 

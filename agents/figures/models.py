@@ -14,13 +14,21 @@ from agents.figures import play_episodes
 from agents.prioritized_sweeping import PrioritizedSweeping
 from agents.real_time_dp import RealTimeDP
 from agents.value_iteration import ValueIteration
-from rlplay import Callback, make
-from rlplay.compiled.cache import compiled
-from rlplay.compiled.pcg64 import random
-from rlplay.compiled.table import TableEnv, TransitionTable, table_of
-from rlplay.reports.figures import Figure, Line, Panel, Track
-from rlplay.seeding import stream
-from rlplay.training.statistics import FinishedEpisode
+from rlplay.extend import (
+    Callback,
+    Figure,
+    FinishedEpisode,
+    Line,
+    Panel,
+    TableEnv,
+    Track,
+    TransitionTable,
+    compiled,
+    make,
+    random,
+    stream,
+    table_of,
+)
 
 _BOOK = "Sutton & Barto, 2nd edition, "
 _GRID = "rlplay/GridWorld-v0"

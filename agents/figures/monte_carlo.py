@@ -11,10 +11,7 @@ from numpy.typing import NDArray
 from agents.figures import play_episodes
 from agents.monte_carlo import MonteCarlo
 from agents.off_policy_monte_carlo import OffPolicyMonteCarlo
-from rlplay import make
-from rlplay.compiled.table import TableEnv, TransitionTable
-from rlplay.environments.make import with_first_states
-from rlplay.reports.figures import Figure, Line, Panel, Track
+from rlplay.extend import Figure, Line, Panel, TableEnv, Track, TransitionTable, make, with_first_states
 
 _BOOK = "Sutton & Barto, 2nd edition, "
 _EDGES = (0.5, 10.5, 11.5, 21.5)

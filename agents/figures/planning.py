@@ -9,8 +9,7 @@ import numpy as np
 from agents.policy_evaluation import PolicyEvaluation
 from agents.policy_iteration import IMPROVEMENTS, PolicyIteration
 from agents.value_iteration import ValueIteration
-from rlplay import make
-from rlplay.reports.figures import Figure, Line, Panel, Track
+from rlplay.extend import Figure, Line, Panel, Track, make
 
 _BOOK = "Sutton & Barto, 2nd edition, "
 

@@ -18,13 +18,7 @@ from agents.monte_carlo import MonteCarlo
 from agents.q_learning import QLearning
 from agents.sarsa import Sarsa
 from agents.td_prediction import TDPrediction
-from rlplay import make
-from rlplay.environments.no_environment import NoEnvironment
-from rlplay.compiled.cache import compiled
-from rlplay.compiled.pcg64 import normal
-from rlplay.compiled.training_loop import LearningRule
-from rlplay.reports.figures import Figure, Line, Panel, Track
-from rlplay.seeding import stream
+from rlplay.extend import Figure, LearningRule, Line, NoEnvironment, Panel, Track, compiled, make, normal, stream
 
 _BOOK = "Sutton & Barto, 2nd edition, "
 _WALK_5 = np.arange(1, 6) / 6  # true values of the walk of 5 states

@@ -15,9 +15,7 @@ from rlplay.approximation.encodings import Active
 from rlplay.approximation.feature_encoder import ActiveFeatures, FeatureEncoder
 from rlplay.compiled.cache import as_these, compiled, in_place, written_out
 from rlplay.compiled.native import NativeDynamics, NativeEnv, World, vector_dynamics
-from rlplay.compiled.table import TABLE_DYNAMICS, TableArrays, TableEnv
-from rlplay.compiled.table import reset as reset_table
-from rlplay.compiled.table import step as step_table
+from rlplay.compiled.table import TABLE_DYNAMICS, TableArrays, TableEnv, reset_table, step_table
 from rlplay.compiled.training_loop import Dynamics
 
 

@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rlplay.compiled import table
 from rlplay.compiled.cache import as_these, in_place
 from rlplay.compiled.native import NativeDynamics
 from rlplay.compiled.pcg64 import reseed
+from rlplay.compiled.table import reset_table, step_table
 
 # What happens at an episode's end: the next step begins anew, the same step does, or nothing does.
 NEXT_STEP, SAME_STEP, DISABLED = range(3)
@@ -74,15 +74,14 @@ def native_batch(native: NativeDynamics) -> Batch:
 @cache
 def table_batch() -> Batch:
     """The loops of an environment with a transition table: state and observations int64 [N]."""
-    table_reset, table_step = table.reset, table.step
 
     @in_place
     def begin(parameters: Any, state: Any, rng: Any, obs: Any, i: int) -> None:
-        state[i] = obs[i] = table_reset(parameters, rng[i])
+        state[i] = obs[i] = reset_table(parameters, rng[i])
 
     @in_place
     def move(parameters: Any, state: Any, rng: Any, actions: Any, obs: Any, i: int) -> tuple[float, bool]:
-        state[i], reward, terminated = table_step(parameters, state[i], actions[i], rng[i])
+        state[i], reward, terminated = step_table(parameters, state[i], actions[i], rng[i])
         obs[i] = state[i]
         return reward, terminated
 

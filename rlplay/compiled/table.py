@@ -51,13 +51,13 @@ def sample(cumulative: NDArray[np.float64], u: float) -> int:
 
 
 @in_place
-def reset(table: TableArrays, rng: NDArray[np.uint64]) -> int:
+def reset_table(table: TableArrays, rng: NDArray[np.uint64]) -> int:
     """The first state of an episode."""
     return sample(table.start_cumulative, random(rng))
 
 
 @in_place
-def step(table: TableArrays, state: int, action: int, rng: NDArray[np.uint64]) -> tuple[int, float, bool]:
+def step_table(table: TableArrays, state: int, action: int, rng: NDArray[np.uint64]) -> tuple[int, float, bool]:
     """One step: next state, reward and whether the episode terminated."""
     u, outcome = random(rng), 0
     for k in range(table.cumulative.shape[2]):  # not sample(row): a view would cost more than the loop
@@ -71,7 +71,7 @@ def step(table: TableArrays, state: int, action: int, rng: NDArray[np.uint64]) -
     )
 
 
-TABLE_DYNAMICS = Dynamics(reset, step)
+TABLE_DYNAMICS = Dynamics(reset_table, step_table)
 
 
 @dataclass(frozen=True)
@@ -327,7 +327,7 @@ class TableEnv(gym.Env[Any, Any]):
             reseed(self.rng, seed)
         elif not self.rng.any():
             reseed(self.rng, int(np.random.SeedSequence().generate_state(1)[0]))
-        self.state, self.elapsed, self._over = reset(self.table.arrays, self.rng), 0, False
+        self.state, self.elapsed, self._over = reset_table(self.table.arrays, self.rng), 0, False
         return self.observation(), {}
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
@@ -343,7 +343,7 @@ class TableEnv(gym.Env[Any, Any]):
             raise EnvironmentFault(f"step() was called {when}", "Call env.reset() first")
         if self._defined is not None and not self._defined[self.state, index]:
             raise SpaceError(f"action {action!r} may not be taken in state {self.state}")
-        self.state, reward, self._over = step(self.table.arrays, self.state, index, self.rng)
+        self.state, reward, self._over = step_table(self.table.arrays, self.state, index, self.rng)
         self.elapsed += 1
         truncated = 0 < self.max_episode_steps <= self.elapsed
         return self.observation(), reward, self._over, truncated, {}

@@ -55,3 +55,32 @@ def keep_whole_step(steps: EpisodeBuffer, s: int, a: int, r: float) -> int:
         return t
     steps.overflow[0] = 1
     return -1
+
+
+@in_place
+def steps_due(t: int, n: int, ended: bool) -> tuple[int, int]:
+    """The steps ``range(first, stop)`` that learn after step t: the one whose n rewards are there, at an end all left.
+
+    A step has its n rewards n - 1 steps later; before the first one has them, the range is empty.
+    """
+    first = max(t - n + 1, 0)
+    if ended:
+        return first, t + 1
+    return first, first + (1 if t + 1 >= n else 0)
+
+
+@in_place
+def discounted_return(rewards: NDArray[np.float64], first: int, last: int, following: float, gamma: float) -> float:
+    """G = R_{first+1} + γ R_{first+2} + ... + γᵏ following, from the rewards of steps ``first`` to ``last`` of a ring.
+
+    Args:
+        rewards: R that followed each step, float64 [N], step t in place ``t & (N - 1)``.
+        first: the first step, whose return it is.
+        last: the last step that counts.
+        following: the value of what comes after it.
+        gamma: discount.
+    """
+    g, ring = following, rewards.shape[0] - 1
+    for t in range(last, first - 1, -1):
+        g = rewards[t & ring] + gamma * g
+    return g

@@ -116,3 +116,9 @@ def sampled(probabilities: NDArray[np.float64], s: int, rng: NDArray[np.uint64])
             if u < total:
                 return a
     return last
+
+
+@in_place
+def act_policy(memory: Any, s: int, progress: float) -> int:
+    """An action drawn from the policy of a memory with policy [S, A] and rng."""
+    return sampled(memory.policy, s, memory.rng)

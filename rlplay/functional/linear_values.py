@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from rlplay.approximation.encodings import Active
 from rlplay.compiled.cache import in_place
+from rlplay.functional.episode_buffer import discounted_return, steps_due
 from rlplay.functional.epsilon_greedy import epsilon_greedy, sampled
 from rlplay.functional.schedules import scheduled
 from rlplay.functional.traces import Traces
@@ -101,13 +102,9 @@ def update_n_steps(
         steps.number[place, k], steps.value[place, k] = x.number[k], x.value[k]
     steps.action[place], steps.reward[place] = a, r
     steps.length[0] = t + 1
-    if t + 1 < n and not ended:
-        return np.nan
-    td_error, oldest = 0.0, max(t - n + 1, 0)
-    for start in range(oldest, (t if ended else oldest) + 1):
-        g = following
-        for k in range(t, start - 1, -1):
-            g = steps.reward[k & ring] + gamma * g
+    td_error, (first, stop) = np.nan, steps_due(t, n, ended)
+    for start in range(first, stop):
+        g = discounted_return(steps.reward, start, t, following, gamma)
         at = start & ring
         action, value = steps.action[at], 0.0
         for k in range(steps.number.shape[1]):

@@ -10,7 +10,7 @@ Deviation: a trace below `SMALLEST_TRACE` is forgotten.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -113,3 +113,9 @@ def clear_traces(traces: Traces) -> None:
     for k in range(traces.length[0]):
         traces.place[traces.entry[k]] = -1
     traces.length[0] = 0
+
+
+@in_place
+def forget_traces(memory: Any) -> None:
+    """No traces yet, for a memory with ``traces``."""
+    clear_traces(memory.traces)

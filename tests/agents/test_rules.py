@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from agents import expected_sarsa, q_learning, sarsa
-from rlplay.agent import planner as planning
-from rlplay.agent import tabular
 from rlplay.errors import HyperparameterError, SpaceError
+from rlplay.functional.dynamic_programming import Model, backup
+from rlplay.functional.epsilon_greedy import epsilon_greedy, epsilon_greedy_probabilities, greedy
 
 
 def table() -> np.ndarray:
@@ -54,12 +54,12 @@ def test_terminal_states_have_no_future(version):
 
 def test_backup_of_the_model(version):
     shape = (1, 1, 2)
-    model = planning.Model(
+    model = Model(
         np.array([[[0.25, 0.75]]]), np.zeros(shape, np.int64), np.array([[[1.0, 2.0]]]),
         np.array([[[False, True]]]), np.ones((1, 1), np.bool_),
     )  # fmt: skip
     # .25 * (1 + .9 * 4) + .75 * 2 = 2.65
-    assert version(planning.backup)(np.array([4.0]), 0, 0, model, 0.9, 0.0) == pytest.approx(2.65)
+    assert version(backup)(np.array([4.0]), 0, 0, model, 0.9, 0.0) == pytest.approx(2.65)
 
 
 def test_truncation_is_no_terminal_state():
@@ -75,15 +75,15 @@ def test_truncation_is_no_terminal_state():
 
 def test_greedy_breaks_ties_at_random():
     q, rng = np.array([[0.0, 1.0, 1.0, 0.5]]), np.array([1, 2, 3, 5], dtype=np.uint64)
-    picks = [tabular.greedy(q, 0, rng) for _ in range(400)]
+    picks = [greedy(q, 0, rng) for _ in range(400)]
     assert set(picks) == {1, 2}
     assert 140 < picks.count(1) < 260
 
 
 def test_epsilon_greedy_frequencies_match_its_probabilities():
     q, rng = np.array([[0.0, 1.0, 0.2]]), np.array([9, 2, 3, 5], dtype=np.uint64)
-    counts = np.bincount([tabular.epsilon_greedy(q, 0, 0.3, rng) for _ in range(20_000)], minlength=3) / 20_000
-    expected = tabular.epsilon_greedy_probabilities(q, 0.3)[0]
+    counts = np.bincount([epsilon_greedy(q, 0, 0.3, rng) for _ in range(20_000)], minlength=3) / 20_000
+    expected = epsilon_greedy_probabilities(q, 0.3)[0]
     assert expected == pytest.approx([0.1, 0.8, 0.1])
     assert counts == pytest.approx(expected, abs=0.012)  # about four standard deviations
 

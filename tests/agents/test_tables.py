@@ -25,11 +25,11 @@ from agents import (
 )
 from agents.prioritized_sweeping import pop, push
 from rlplay import evaluate, load, make
-from rlplay.agent.tabular import expected_value, policy_probability
 from rlplay.compiled.table import TableEnv
 from rlplay.errors import EnvironmentFault, HyperparameterError, SpaceError
+from rlplay.functional.epsilon_greedy import expected_value, policy_probability
 from rlplay.functional.schedules import ahead, new_rate, visited
-from rlplay.functional.traces import clear, learn_and_decay, mark, new_traces
+from rlplay.functional.traces import clear_traces, learn_and_decay, mark_trace, new_traces
 
 MASKED = (
     QLearning, Sarsa, ExpectedSarsa, SarsaLambda, NStepSarsa, DynaQ, PrioritizedSweeping, agents.DoubleQLearning,
@@ -130,10 +130,11 @@ def test_importance_ratios_know_the_exploration_that_chose(engine):
     for one in (first, agent):
         one.q[:] = [0.0, 1.0, 0.0, 0.0]
         one.learn(1, engine=engine)
-    assert first.steps.behaviour[0] == pytest.approx(0.25)  # ε = 1 at the first visit
-    state, action = agent.steps.state[1], agent.steps.action[1]
+    assert first.memory.steps.behaviour[0] == pytest.approx(0.25)  # ε = 1 at the first visit
+    steps = agent.memory.steps
+    state, action = steps.state[1], steps.action[1]
     again = {True: 0.625, False: 0.125}[bool(action == 1)]  # ε = 1/2 at the second visit of the start
-    assert agent.steps.behaviour[1] == pytest.approx(0.25 if state != agent.steps.state[0] else again)
+    assert steps.behaviour[1] == pytest.approx(0.25 if state != steps.state[0] else again)
 
 
 def test_a_step_size_of_1_over_n_is_the_mean():
@@ -159,9 +160,9 @@ def test_policy_with_masks(version):
 
 @pytest.mark.parametrize("version", ["compiled", "python"])
 def test_traces(version):
-    marks, learns, clears = mark, learn_and_decay, clear
+    marks, learns, clears = mark_trace, learn_and_decay, clear_traces
     if version == "python":
-        marks, learns, clears = mark.py_func, learn_and_decay.py_func, clear.py_func
+        marks, learns, clears = mark_trace.py_func, learn_and_decay.py_func, clear_traces.py_func
     traces, table = new_traces(4), np.zeros(4)
     marks(traces, 2, 0, 0.1)
     learns(table, traces, 1.0, 0.5)

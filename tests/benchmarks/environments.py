@@ -20,10 +20,10 @@ import numpy as np
 
 import envs  # noqa: F401 - registers them
 from rlplay import make, make_vec
-from rlplay.compiled import table
 from rlplay.compiled.cache import compiled
 from rlplay.compiled.native import NativeEnv
 from rlplay.compiled.pcg64 import random, reseed
+from rlplay.compiled.table import reset_table, step_table
 
 ROUNDS = 7
 CONTROL = ["CartPole-v1", "MountainCar-v0", "MountainCarContinuous-v0", "Pendulum-v1", "Acrobot-v1"]
@@ -68,12 +68,12 @@ def raw_loop(env: NativeEnv) -> Callable[..., float]:
 @compiled
 def table_loop(model: Any, actions: int, rng: Any, steps: int, limit: int) -> float:
     """The same over a transition table."""
-    total, length, s = 0.0, 0, table.reset(model, rng)
+    total, length, s = 0.0, 0, reset_table(model, rng)
     for _ in range(steps):
-        s, reward, ended = table.step(model, s, int(actions * random(rng)), rng)
+        s, reward, ended = step_table(model, s, int(actions * random(rng)), rng)
         total, length = total + reward, length + 1
         if ended or length == limit:
-            s, length = table.reset(model, rng), 0
+            s, length = reset_table(model, rng), 0
     return total
 
 

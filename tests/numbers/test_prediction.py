@@ -10,7 +10,7 @@ from agents.figures import play_episodes
 from agents.figures.temporal_difference import batch_errors, n_step_errors, walk_errors
 from agents.td_prediction import batch_td
 from rlplay import make
-from rlplay.functional.traces import new_traces, update_true_online
+from rlplay.functional.traces import new_traces, true_online_update
 
 WALK = "rlplay/RandomWalk-v0"
 
@@ -111,7 +111,7 @@ def test_true_online_is_the_online_lambda_return(version):
     states, rewards = [3, 4, 3, 2, 3, 4, 5, 4], [0.5, -1.0, 0.0, 2.0, 1.0, 0.0, -0.5]
     first = np.random.default_rng(0).normal(size=7)
     v, traces = first.copy(), new_traces(7)
-    update = update_true_online if version == "compiled" else update_true_online.py_func
+    update = true_online_update if version == "compiled" else true_online_update.py_func
     v_old = v[states[0]]
     for s, r, s_next in zip(states[:-1], rewards, states[1:], strict=True):
         following = v[s_next]

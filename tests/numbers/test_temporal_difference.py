@@ -20,8 +20,8 @@ from agents import (
 from agents.figures import play_episodes
 from agents.figures.temporal_difference import left_share
 from rlplay import Callback, evaluate, make
-from rlplay.agent.planner import action_values, evaluation_sweep, greedy_probabilities, model_of
 from rlplay.compiled.table import TransitionTable, table_of
+from rlplay.functional.dynamic_programming import action_values, evaluation_sweep, greedy_probabilities, model_of
 from rlplay.training.statistics import FinishedEpisode
 
 
