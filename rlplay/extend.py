@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from rlplay.agent.episodes import require_end as require_end
     from rlplay.agent.imitation import ImitationAgent as ImitationAgent
     from rlplay.agent.linear import LinearAgent as LinearAgent
+    from rlplay.agent.linear import LinearControl as LinearControl
     from rlplay.agent.linear import LinearMemory as LinearMemory
     from rlplay.agent.linear import LinearPrediction as LinearPrediction
     from rlplay.agent.linear import PredictionMemory as PredictionMemory
@@ -81,6 +82,7 @@ if TYPE_CHECKING:
     from rlplay.training.callbacks import Callback as Callback
     from rlplay.training.learner import Engine as Engine
     from rlplay.transition import Transition as Transition
+
     # Equations that rules are made of.
     from rlplay.functional.distributions import Head as Head
     from rlplay.functional.dynamic_programming import Model as Model
@@ -136,6 +138,7 @@ if TYPE_CHECKING:
     from rlplay.functional.traces import new_traces as new_traces
     from rlplay.functional.traces import td_lambda_update as td_lambda_update
     from rlplay.functional.traces import true_online_update as true_online_update
+
     # Observations, models and features.
     from rlplay.approximation.action_values import LAYOUTS as LAYOUTS
     from rlplay.approximation.action_values import ActionValues as ActionValues
@@ -151,6 +154,7 @@ if TYPE_CHECKING:
     from rlplay.spaces.finite import is_finite as is_finite
     from rlplay.spaces.observations import batch_of as batch_of
     from rlplay.spaces.observations import observation_digest as observation_digest
+
     # An environment.
     from rlplay.compiled.native import NativeDynamics as NativeDynamics
     from rlplay.compiled.native import NativeEnv as NativeEnv
