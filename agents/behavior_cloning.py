@@ -14,9 +14,7 @@ Symbols:
 
 from __future__ import annotations
 
-from rlplay.agent.imitation import FitEvery, ImitationAgent, Imitator, Kept, TeacherLike
-from rlplay.environments.make import EnvLike
-from rlplay.hyperparameters.types import FeaturesLike
+from rlplay.extend import ImitationAgent
 
 
 class BehaviorCloning(ImitationAgent):
@@ -29,22 +27,6 @@ class BehaviorCloning(ImitationAgent):
     """
 
     id = "behavior-cloning"
-
-    def __init__(
-        self,
-        env: EnvLike,
-        *,
-        teacher: TeacherLike = None,
-        model: Imitator = "decision-tree-classifier",
-        train_freq: FitEvery = 1000,
-        buffer_size: Kept = 100_000,
-        features: FeaturesLike = None,
-        seed: int | None = None,
-    ) -> None:
-        super().__init__(
-            env, seed=seed, teacher=teacher, model=model, train_freq=train_freq, buffer_size=buffer_size,
-            features=features,
-        )  # fmt: skip
 
     def share(self) -> float:
         """The teacher always acts."""

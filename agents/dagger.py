@@ -18,10 +18,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from rlplay.agent.imitation import FITS, FitEvery, ImitationAgent, Imitator, Kept, TeacherLike
-from rlplay.environments.make import EnvLike
-from rlplay.hyperparameters.domains import Range
-from rlplay.hyperparameters.types import FeaturesLike
+from rlplay.extend import ImitationAgent, Range
 
 
 class DAgger(ImitationAgent):
@@ -34,27 +31,11 @@ class DAgger(ImitationAgent):
     """
 
     id = "dagger"
-
-    def __init__(
-        self,
-        env: EnvLike,
-        *,
-        teacher: TeacherLike = None,
-        model: Imitator = "decision-tree-classifier",
-        train_freq: FitEvery = 1000,
-        beta: Annotated[float, Range("p: the teacher acts with probability p^i after the i-th fit", 0, 1)] = 0.0,
-        buffer_size: Kept = 100_000,
-        features: FeaturesLike = None,
-        seed: int | None = None,
-    ) -> None:
-        super().__init__(
-            env, seed=seed, teacher=teacher, model=model, train_freq=train_freq, beta=beta, buffer_size=buffer_size,
-            features=features,
-        )  # fmt: skip
+    beta: Annotated[float, Range("p: the teacher acts with probability p^i after the i-th fit", 0, 1)] = 0.0
 
     def share(self) -> float:
         """β_i; the teacher alone acts before the first fit."""
-        return float(self.hyperparameters["beta"]) ** int(self.counts[FITS])
+        return self.beta ** int(self.counts.fits[0])
 
 
 __all__ = ["DAgger"]

@@ -17,60 +17,81 @@ The variance of F has no bound: where ratios are large (Baird's counterexample),
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from rlplay.agent.linear import (
+from rlplay.extend import (
+    Active,
+    InitialValue,
+    LearningRule,
     LinearPrediction,
+    LinearStep,
+    TraceDecay,
+    Traces,
     act_behaviour,
-    fade,
-    importance,
-    learn_traces,
-    mark_row,
+    clear_traces,
+    decay_traces,
+    importance_ratio,
+    in_place,
+    learn_by_traces,
+    mark_features,
+    scheduled,
+    tabulate,
     value_of,
 )
-from rlplay.approximation.encodings import Active
-from rlplay.compiled.cache import in_place
-from rlplay.compiled.training_loop import LearningRule
-from rlplay.environments.make import EnvLike
-from rlplay.functional.schedules import scheduled
-from rlplay.functional.traces import clear
-from rlplay.hyperparameters.domains import Either, Policy
-from rlplay.hyperparameters.types import (
-    Discount,
-    FeaturesLike,
-    InitialValue,
-    Intercept,
-    LinearStep,
-    PolicyLike,
-    TraceDecay,
-)
+
+
+class Memory(NamedTuple):
+    """What the rule works on; a policy is [1, A] where it ignores states.
+
+    Attributes:
+        w: weights, float64 [F, 1].
+        gamma: discount.
+        target: the policy that is evaluated, π(a|s), float64 [S, A] or [1, A].
+        behaviour: the policy that acts, b(a|s), float64 [S, A] or [1, A].
+        rng: the state of the exploration's generator, uint64 [4].
+        alpha: step size by training progress, float64 [K].
+        traces: those of the weights, z.
+        lambda_: decay of the traces.
+        followon: F, and the importance ratio of the step before, float64 [2].
+    """
+
+    w: NDArray[np.float64]
+    gamma: float
+    target: NDArray[np.float64]
+    behaviour: NDArray[np.float64]
+    rng: NDArray[np.uint64]
+    alpha: NDArray[np.float64]
+    traces: Traces
+    lambda_: float
+    followon: NDArray[np.float64]
 
 
 @in_place
 def learn(
-    memory: Any, x: Active, a: int, r: float, x_next: Active, a_next: int, terminated: bool, truncated: bool,
+    memory: Memory, x: Active, a: int, r: float, x_next: Active, a_next: int, terminated: bool, truncated: bool,
     progress: float,
 ) -> float:  # fmt: skip
-    """The loop's way to the update; ``followon`` holds F and the last ratio."""
-    w, alpha, gamma, target, behaviour, rng, traces, lambda_, followon = memory
-    rho = importance(target, behaviour, x, a)
+    """All of a step but the action that follows; the action's importance ratio counts now and in the next step."""
+    w, gamma, lambda_, followon = memory.w, memory.gamma, memory.lambda_, memory.followon
+    rho = importance_ratio(memory.target, memory.behaviour, x, a)
     td_error = r + (0.0 if terminated else gamma * value_of(w, x_next, 0)) - value_of(w, x, 0)
     followon[0] = gamma * followon[1] * followon[0] + 1.0
     emphasis = lambda_ + (1.0 - lambda_) * followon[0]
-    fade(traces, rho * gamma * lambda_)
-    mark_row(traces, x, 0, 1, rho * emphasis)
-    learn_traces(w, traces, scheduled(alpha, progress) * td_error)
+    decay_traces(memory.traces, rho * gamma * lambda_)
+    mark_features(memory.traces, x, 0, 1, rho * emphasis)
+    learn_by_traces(w, memory.traces, scheduled(memory.alpha, progress) * td_error)
     followon[1] = rho
     return td_error
 
 
 @in_place
-def begin(memory: Any) -> None:
+def begin(memory: Memory) -> None:
     """No traces yet, and nothing that led here."""
-    clear(memory[6])
-    memory[8][0], memory[8][1] = 0.0, 0.0
+    clear_traces(memory.traces)
+    memory.followon[0], memory.followon[1] = 0.0, 0.0
 
 
 class EmphaticTD(LinearPrediction):
@@ -84,27 +105,17 @@ class EmphaticTD(LinearPrediction):
 
     id = "emphatic-td"
     rule = LearningRule(act_behaviour, learn, begin)
+    alpha: LinearStep = 0.005
+    lambda_: TraceDecay = 0.0
+    initial_value: InitialValue = 0.0
 
-    def __init__(
-        self,
-        env: EnvLike,
-        *,
-        policy: PolicyLike = "random",
-        behaviour: Annotated[Any, Either((None,), Policy("the policy that acts; None: the one evaluated"))] = None,
-        alpha: LinearStep = 0.005,
-        gamma: Discount = 0.99,
-        lambda_: TraceDecay = 0.0,
-        initial_value: InitialValue = 0.0,
-        intercept: Intercept = False,
-        features: FeaturesLike = None,
-        seed: int | None = None,
-    ) -> None:
-        super().__init__(
-            env, seed=seed, policy=policy, behaviour=behaviour, alpha=alpha, gamma=gamma, lambda_=lambda_,
-            initial_value=initial_value, intercept=intercept, features=features,
+    def setup(self) -> None:
+        """Traces of all weights, and the followon trace."""
+        super().setup()
+        self.memory = Memory(
+            **self.memory._asdict(), alpha=tabulate(self.alpha), traces=self.new_traces(self.w.size),
+            lambda_=self.lambda_, followon=self.kept("followon", np.zeros(2)),
         )  # fmt: skip
-        self.prepare_prediction()
-        self.memory += (self.new_traces(self.size), float(lambda_), self.kept("followon", np.zeros(2)))
 
 
 __all__ = ["EmphaticTD"]

@@ -18,26 +18,66 @@ an episode that is only truncated counts as it went.
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rlplay import Agent, Probe
-from rlplay.agent.base import StateArrays
-from rlplay.storage.checkpoint import copy_into
-from rlplay.agent.tabular import epsilon_greedy_probabilities
-from rlplay.compiled.cache import compiled
-from rlplay.compiled.pcg64 import random
-from rlplay.environments.make import EnvLike
-from rlplay.functional.episode_buffer import longest_episode
-from rlplay.functional.schedules import scheduled, tabulate
-from rlplay.hyperparameters.domains import Range
-from rlplay.hyperparameters.types import Discount, Exploration, FeaturesLike
-from rlplay.seeding import generator, stream
-from rlplay.transition import Transition
+from rlplay.extend import (
+    Agent,
+    Discount,
+    Encoder,
+    Exploration,
+    FeaturesLike,
+    ObservationVectors,
+    Probe,
+    Range,
+    StateArrays,
+    Transition,
+    compiled,
+    copy_into,
+    epsilon_greedy_probabilities,
+    generator,
+    longest_episode,
+    random,
+    scheduled,
+    stream,
+    tabulate,
+)
 
 Floats = NDArray[np.float64]
+
+
+class Memory(NamedTuple):
+    """The best returns, of at most N states for each action.
+
+    Attributes:
+        points: the states, float32 [A, N, D].
+        values: Q(s, a), float64 [A, N].
+        used: the timestep at which each was last looked up or written, int64 [A, N].
+        filled: how many there are, int64 [A].
+    """
+
+    points: NDArray[np.float32]
+    values: Floats
+    used: NDArray[np.int64]
+    filled: NDArray[np.int64]
+
+
+class Episode(NamedTuple):
+    """The steps of the running episode, at most T.
+
+    Attributes:
+        keys: the states, float32 [T, D].
+        actions: int64 [T].
+        rewards: float64 [T].
+        length: how many there are, int64 [1].
+    """
+
+    keys: NDArray[np.float32]
+    actions: NDArray[np.int64]
+    rewards: Floats
+    length: NDArray[np.int64]
 
 
 @compiled
@@ -66,6 +106,29 @@ def estimate(points: NDArray[np.float32], values: Floats, n: int, x: NDArray[np.
     return total / k, -1
 
 
+def remember(memory: Memory, a: int, key: NDArray[np.float32], value: float, now: int) -> None:
+    """Q(s, a) ← max(Q(s, a), R_t) of a state [D] at a timestep; in a full memory the longest unused value goes."""
+    points, values, used = memory.points[a], memory.values[a], memory.used[a]
+    _, found = estimate(points, values, memory.filled[a], key, 1)
+    if found >= 0:
+        values[found] = max(values[found], value)
+    else:
+        full = memory.filled[a] == len(values)
+        found = int(used.argmin()) if full else int(memory.filled[a])
+        points[found], values[found] = key, value
+        memory.filled[a] += not full
+    used[found] = now
+
+
+def learn_episode(memory: Memory, episode: Episode, gamma: float, now: int) -> None:
+    """Remember the returns of an episode, R_t = r_t + γ R_{t+1}, from the last step to the first; it is emptied."""
+    g = 0.0
+    for t in range(int(episode.length[0]) - 1, -1, -1):
+        g = float(episode.rewards[t]) + gamma * g
+        remember(memory, int(episode.actions[t]), episode.keys[t], g, now)
+    episode.length[0] = 0
+
+
 class EpisodicControl(Agent):
     """Model-free episodic control for finite actions.
 
@@ -76,100 +139,89 @@ class EpisodicControl(Agent):
     """
 
     id = "episodic-control"
-    numbered = False
+    gamma: Discount = 0.99
+    n_neighbors: Annotated[int, Range("neighbours whose values are averaged, k", 1, 1000, integer=True)] = 11
+    epsilon: Exploration = 0.05
+    memory_size: Annotated[int, Range("states remembered for each action", 1, 10_000_000, integer=True)] = 5000
+    projection: Annotated[
+        int, Range("numbers of a random projection of the observation; 0 for none", 0, 10_000, integer=True)
+    ] = 0
+    features: FeaturesLike = None
 
-    def __init__(
-        self,
-        env: EnvLike,
-        *,
-        gamma: Discount = 0.99,
-        n_neighbors: Annotated[int, Range("neighbours whose values are averaged, k", 1, 1000, integer=True)] = 11,
-        epsilon: Exploration = 0.05,
-        memory_size: Annotated[int, Range("states remembered for each action", 1, 10_000_000, integer=True)] = 5000,
-        projection: Annotated[
-            int, Range("numbers of a random projection of the observation; 0 for none", 0, 10_000, integer=True)
-        ] = 0,
-        features: FeaturesLike = None,
-        seed: int | None = None,
-    ) -> None:
-        super().__init__(
-            env, seed=seed, gamma=gamma, n_neighbors=n_neighbors, epsilon=epsilon, memory_size=memory_size,
-            projection=projection, features=features,
+    def make_encoder(self) -> Encoder:
+        """Vectors, or the features of them."""
+        self.number_actions()
+        return self.encoder_of("vector")
+
+    def setup(self) -> None:
+        """Nothing remembered yet."""
+        super().setup()
+        assert self.numbering is not None
+        size, n, a, longest = self.encoder.size, self.memory_size, self.numbering.n, longest_episode(self.env)
+        width, self.n_actions = self.projection or size, a
+        projection = generator(self.seed, "projection")
+        self.matrix = projection.normal(size=(size, self.projection)) if self.projection else None
+        self.memory = Memory(
+            np.zeros((a, n, width), np.float32), np.zeros((a, n)), np.zeros((a, n), np.int64), np.zeros(a, np.int64)
         )  # fmt: skip
-        size, self.n_actions, _ = self.require_vectors(finite_actions=True)
-        self.matrix = generator(self.seed, "projection").normal(size=(size, projection)) if projection else None
-        width, room, n = projection or size, int(memory_size), self.n_actions
-        self.points, self.values = np.zeros((n, room, width), np.float32), np.zeros((n, room))
-        self.used = np.zeros((n, room), np.int64)  # the timestep at which each was last looked up or written
-        self.filled = np.zeros(n, np.int64)
-        longest = longest_episode(self.env)
-        self.episode = np.zeros((longest, width), np.float32), np.zeros(longest, np.int64), np.zeros(longest)
-        self.length = np.zeros(1, np.int64)
-        self.epsilon, self.rng = tabulate(epsilon), stream(self.seed, "exploration")
+        self.episode = Episode(
+            np.zeros((longest, width), np.float32), np.zeros(longest, np.int64), np.zeros(longest),
+            np.zeros(1, np.int64),
+        )  # fmt: skip
+        self.exploration, self.rng = tabulate(self.epsilon), stream(self.seed, "exploration")
 
     def _keys(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """What states are remembered by: their vectors [B, D], or random projections of them."""
         return vectors if self.matrix is None else (vectors @ self.matrix).astype(np.float32)
 
     def action_values(self, keys: NDArray[np.float32]) -> Floats:
-        """Q̂ of rows [B, D], float64 [B, A]; ∞ for actions that were never tried."""
-        k = int(self.hyperparameters["n_neighbors"])
+        """Q̂ of keys [B, D], float64 [B, A]; ∞ for actions that were never tried."""
+        known, k = self.memory, self.n_neighbors
         return np.array([
-            [estimate(self.points[a], self.values[a], self.filled[a], x, k)[0] for a in range(self.n_actions)]
+            [estimate(known.points[a], known.values[a], known.filled[a], x, k)[0] for a in range(self.n_actions)]
             for x in keys
         ])  # fmt: skip
 
     def act(self, observation: Any) -> Any:
         """ε-greedy; ties at random."""
-        if self.features is not None and not self.features.ready:
-            return self.random_action(self.features.rng)
-        if random(self.rng) < scheduled(self.epsilon, self.progress):
+        if not self.encoder.ready:
+            return self.random_action(self.encoder.rng)
+        if random(self.rng) < scheduled(self.exploration, self.progress):
             return self.random_action(self.rng)
-        q = self.action_values(self._keys(self._vector(observation)[None]))[0]
+        assert self.numbering is not None
+        q = self.action_values(self._keys(self.encoder.encode(observation)[None]))[0]
         best = np.flatnonzero(q == q.max())
-        return self._actions.value(int(best[int(random(self.rng) * len(best))]))
+        return self.numbering.value(int(best[int(random(self.rng) * len(best))]))
 
     def update(self, transition: Transition) -> float:
         """Keep the step; at an episode's end remember its returns. No TD error: NaN."""
         obs, action, reward, next_obs, terminated, truncated, _ = transition
         self.num_timesteps += 1
-        if self.features is None or self.features.ready:
-            keys, actions, rewards = self.episode
-            t = int(self.length[0])
-            if t < len(rewards):  # of an endless episode the beginning
-                keys[t] = self._keys(self._vector(obs)[None])[0]
-                actions[t], rewards[t] = self._actions.index(action), reward
-                self.length[0] += 1
+        if self.encoder.ready:
+            self._keep(obs, action, reward)
             if terminated or truncated:
-                self._remember()
-        if self.features is not None and self.features.remember(next_obs):
-            self._refit()
+                learn_episode(self.memory, self.episode, self.gamma, self.num_timesteps)
+        if self.encoder.remember(next_obs):
+            self.refit()
         return float("nan")
 
-    def _remember(self) -> None:
-        """From the last step to the first: Q(s, a) ← max(Q(s, a), R_t)."""
-        keys, actions, rewards = self.episode
-        g, gamma = 0.0, float(self.hyperparameters["gamma"])
-        for t in range(int(self.length[0]) - 1, -1, -1):
-            a, g = int(actions[t]), float(rewards[t]) + gamma * g
-            _, found = estimate(self.points[a], self.values[a], self.filled[a], keys[t], 1)
-            if found >= 0:
-                self.values[a, found] = max(self.values[a, found], g)
-            else:
-                full = self.filled[a] == self.values.shape[1]
-                found = int(self.used[a].argmin()) if full else int(self.filled[a])
-                self.points[a, found], self.values[a, found] = keys[t], g
-                self.filled[a] += not full
-            self.used[a, found] = self.num_timesteps
-        self.length[0] = 0
+    def _keep(self, obs: Any, action: Any, reward: float) -> None:
+        """Keep a step; of an endless episode the beginning."""
+        assert self.numbering is not None
+        episode, t = self.episode, int(self.episode.length[0])
+        if t < len(episode.rewards):
+            episode.keys[t] = self._keys(self.encoder.encode(obs)[None])[0]
+            episode.actions[t], episode.rewards[t] = self.numbering.index(action), reward
+            episode.length[0] += 1
 
     def give_up_episode(self) -> None:
         """Stand between episodes; what was kept of the running one is forgotten."""
         super().give_up_episode()
-        self.length[0] = 0
+        self.episode.length[0] = 0
 
-    def remap_states(self, nearest: Any) -> None:
+    def remap_states(self, nearest: NDArray[np.int64] | None) -> None:
         """The features moved: what was remembered lies elsewhere now, and is forgotten."""
-        self.filled[:], self.length[0] = 0, 0
+        self.memory.filled[:], self.episode.length[0] = 0, 0
 
     def why_not_compiled(self) -> str:
         """It remembers in Python; the search for neighbours is compiled."""
@@ -177,34 +229,34 @@ class EpisodicControl(Agent):
 
     def probe(self, observation: Any) -> Probe:
         """Action values and the ε-greedy policy over them; an action never tried has the value of the best other."""
-        q = self.action_values(self._keys(self.vectors(observation)))
-        probabilities = epsilon_greedy_probabilities(q, scheduled(self.epsilon, self.progress))
+        q = self.action_values(self._keys(self.encoder.encode_batch(observation)))
+        probabilities = epsilon_greedy_probabilities(q, scheduled(self.exploration, self.progress))
         known = np.where(np.isfinite(q), q, -np.inf).max(axis=1, keepdims=True)
         q = np.where(np.isfinite(q), q, np.where(np.isfinite(known), known, 0.0))
         return Probe(action_values=q, action_probabilities=probabilities, value=q.max(axis=1))
 
     def seen(self) -> NDArray[np.float32] | None:
         """What is remembered, where it is observations as they are."""
-        if self.matrix is not None or self.features is not None:
+        if self.matrix is not None or not isinstance(self.encoder, ObservationVectors):
             return super().seen()
-        return np.concatenate([points[:n] for points, n in zip(self.points, self.filled, strict=True)])
+        return np.concatenate([points[:n] for points, n in zip(self.memory.points, self.memory.filled, strict=True)])
 
     # Files.
 
     def arrays(self) -> StateArrays:
         """The memory, the running episode, and the random state."""
-        keys, actions, rewards = self.episode
-        most, t = int(self.filled.max()), int(self.length[0])
-        found: StateArrays = {
-            "filled": self.filled, "length": self.length, "exploration": self.rng, "points": self.points[:, :most],
-            "values": self.values[:, :most], "used": self.used[:, :most], "episode/keys": keys[:t],
-            "episode/actions": actions[:t], "episode/rewards": rewards[:t],
+        known, episode = self.memory, self.episode
+        most, t = int(known.filled.max()), int(episode.length[0])
+        return {
+            "filled": known.filled, "length": episode.length, "exploration": self.rng,
+            "points": known.points[:, :most], "values": known.values[:, :most], "used": known.used[:, :most],
+            "episode/keys": episode.keys[:t], "episode/actions": episode.actions[:t],
+            "episode/rewards": episode.rewards[:t], **self.encoder.arrays(),
         }  # fmt: skip
-        return found | (self.features.arrays() if self.features is not None else {})
 
     def load_arrays(self, arrays: StateArrays) -> None:
         """Take the arrays of a file."""
-        for name, array in (("filled", self.filled), ("length", self.length)):
+        for name, array in (("filled", self.memory.filled), ("length", self.episode.length)):
             copy_into(name, arrays, array)  # they say how much there is of the others
         super().load_arrays(arrays)
 

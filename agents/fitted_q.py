@@ -28,21 +28,29 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rlplay.agent.base import StateArrays
-from rlplay.agent.batch import LEFT, GreedyEvaluator, BatchAgent, BufferSize, Candidates, Hold, Iterations, TrainFreq
-from rlplay.approximation.action_values import LAYOUTS, ActionValues, fit_values
-from rlplay.approximation.estimators import final_step
-from rlplay.environments.make import EnvLike
-from rlplay.errors import UsageError, warn
-from rlplay.hyperparameters.domains import Choice, Range, Regressor
-from rlplay.hyperparameters.types import Discount, Exploration, FeaturesLike
-from rlplay.seeding import generator
+from rlplay.extend import (
+    LAYOUTS,
+    ActionValues,
+    BatchAgent,
+    Candidates,
+    Choice,
+    EnvLike,
+    GreedyEvaluator,
+    Range,
+    Regressor,
+    StateArrays,
+    UsageError,
+    final_step,
+    fit_values,
+    generator,
+    warn,
+)
 
 
 def targets(
     rewards: NDArray[np.float64], next_values: NDArray[np.float64], terminated: NDArray[np.bool_], gamma: float
 ) -> NDArray[np.float64]:
-    """Y = R + γ max_a Q(S', a), and R alone where S' is terminal; next_values [N, A], the result [N]."""
+    """The targets y = R + γ max_a Q(S', a), and R alone where S' is terminal; next_values [N, A], the result [N]."""
     return rewards + gamma * np.where(terminated, 0.0, next_values.max(axis=1))
 
 
@@ -50,6 +58,11 @@ class FittedQ(BatchAgent):
     """Fitted Q iteration with any regressor: ours, scikit-learn's, a pipeline, or your own.
 
     Finite actions, or a Box with the action as input.
+
+    Attributes:
+        values: the iterate that acts, None before the first.
+        latest: that of the iteration before, None at the start of a fit.
+        scores: those of the iterates of the running or last fit, float64 [K].
 
     Example:
         >>> from rlplay.models.supervised import ExtraTreesRegressor
@@ -60,42 +73,28 @@ class FittedQ(BatchAgent):
 
     id = "fitted-q"
     finite_actions = False
+    model: Annotated[Any, Regressor("what learns the values: any regressor")] = "extra-trees:50,min_samples_leaf=5"
+    layout: Annotated[
+        str, Choice("a regressor an action, one with the action as input, or with an output an action", LAYOUTS)
+    ] = "model an action"
+    n_candidates: Candidates = 9
+    n_eval_episodes: Annotated[
+        int, Range("episodes by which each iterate is scored; 0: keep the last", 0, 1000, integer=True)
+    ] = 10
 
-    def __init__(
-        self,
-        env: EnvLike,
-        *,
-        model: Annotated[Any, Regressor("what learns the values: any regressor")] = "extra-trees:50,min_samples_leaf=5",
-        gamma: Discount = 0.99,
-        n_iterations: Iterations = 50,
-        train_freq: TrainFreq = 5000,
-        buffer_size: BufferSize = 100_000,
-        epsilon: Exploration = 0.1,
-        hold: Hold = 1,
-        layout: Annotated[
-            str, Choice("a regressor an action, one with the action as input, or with an output an action", LAYOUTS)
-        ] = "model an action",
-        n_candidates: Candidates = 9,
-        n_eval_episodes: Annotated[
-            int, Range("episodes by which each iterate is scored; 0: keep the last", 0, 1000, integer=True)
-        ] = 10,
-        features: FeaturesLike = None,
-        seed: int | None = None,
-    ) -> None:
-        super().__init__(
-            env, seed=seed, model=model, gamma=gamma, n_iterations=n_iterations, train_freq=train_freq,
-            buffer_size=buffer_size, epsilon=epsilon, hold=hold, layout=layout, n_candidates=n_candidates,
-            n_eval_episodes=n_eval_episodes, features=features,
-        )  # fmt: skip
-        self.layout = layout if self._actions is not None else "action as input"
+    def setup(self) -> None:
+        """No values yet."""
+        super().setup()
+        if self.numbering is None:
+            self.layout = "action as input"
         self.scores, self.best_score = np.zeros(0), -np.inf
-        self.values: ActionValues | None = None  # of the iterate that acts
-        self.latest: ActionValues | None = None  # of the iteration before
-        self._arena: GreedyEvaluator | None = None
+        self.values: ActionValues | None = None
+        self.latest: ActionValues | None = None
+        self._evaluator: GreedyEvaluator | None = None
 
-    def action_values(self, x: NDArray[np.float32]) -> NDArray[np.float64] | None:
+    def action_values(self, vectors: NDArray[np.float32]) -> NDArray[np.float64] | None:
         """Q of the iterate that acts."""
-        return None if self.values is None else self.values(self.mapped(x))
+        return None if self.values is None else self.values(self.encoder.encode_vectors(vectors))
 
     def begin_fit(self) -> None:
         """From Q_0 = 0."""
@@ -107,22 +106,21 @@ class FittedQ(BatchAgent):
         Raises:
             UsageError: the regressor failed and there is no iterate to go on with; says on what.
         """
-        obs, actions, rewards, next_obs, terminated = self.transitions()
-        next_values = np.zeros((len(rewards), 1)) if self.latest is None else self.latest(self.mapped(next_obs))
-        y, iteration = targets(rewards, next_values, terminated, self.gamma), self.iteration
-        self._say_absent(actions, iteration)
-        rng = generator(self.seed, f"fit {self.counts[1]}.{iteration}")
+        data, encode, iteration = self.transitions(), self.encoder.encode_vectors, self.iteration
+        next_values = np.zeros((len(data.rewards), 1)) if self.latest is None else self.latest(encode(data.next_obs))
+        y = targets(data.rewards, next_values, data.terminated, self.gamma)
+        self._say_absent(data.actions, iteration)
+        rng, x = generator(self.seed, f"fit {self.counts.fits[0]}.{iteration}"), encode(data.obs).astype(np.float64)
         try:
-            model, x = self.hyperparameters["model"], self.mapped(obs).astype(np.float64)
-            self.latest = fit_values(model, self.layout, self.choices, x, actions, y, self.latest, rng)
+            self.latest = fit_values(self.model, self.layout, self.choices, x, data.actions, y, self.latest, rng)
         except UsageError as error:
             if self.values is None:
                 raise
-            self.counts[LEFT] = 0
+            self.counts.iterations_left[0] = 0
             warn(f"{error.cause}; in iteration {iteration + 1}. The best iterate so far goes on playing")
             return
-        self.counts[LEFT] -= 1
-        score = self._score(self.latest) if self.hyperparameters["n_eval_episodes"] else float(iteration)
+        self.counts.iterations_left[0] -= 1
+        score = self._score(self.latest) if self.n_eval_episodes else float(iteration)
         self.scores = np.append(self.scores, score)
         if score > self.best_score:
             self.best_score, self.values = score, self.latest
@@ -136,27 +134,27 @@ class FittedQ(BatchAgent):
             )
 
     def _score(self, values: ActionValues) -> float:
-        if self._arena is None:
-            self._arena = GreedyEvaluator(self, self.hyperparameters["n_eval_episodes"])
-        return self._arena.score(lambda x: values(self.mapped(x)))
+        if self._evaluator is None:
+            self._evaluator = GreedyEvaluator(self, self.n_eval_episodes)
+        return self._evaluator.score(lambda vectors: values(self.encoder.encode_vectors(vectors)))
 
     def set_env(self, env: EnvLike) -> None:
         """Go on in another environment with the same spaces."""
         super().set_env(env)
-        self._arena = None
+        self._evaluator = None
 
     def metrics(self) -> dict[str, float]:
         """The last and the best score of the running or last fit."""
-        if not len(self.scores) or not self.hyperparameters["n_eval_episodes"]:
+        if not len(self.scores) or not self.n_eval_episodes:
             return {}
         return {"train/score": float(self.scores[-1]), "train/best_score": float(self.best_score)}
 
-    def state_partition(self, batch: NDArray[Any]) -> tuple[NDArray[np.int64], str]:
+    def state_partition(self, observations: Any) -> tuple[NDArray[np.int64], str]:
         """The boxes into which the first tree divides the states, where the regressors are trees."""
-        model: Any = final_step(self.values.models[0]) if self.values is not None else None
-        if not hasattr(model, "apply") or self.layout == "action as input" or model is not self.values.models[0]:  # type: ignore[union-attr]
-            return super().state_partition(batch)
-        leaves = np.asarray(model.apply(self.mapped(self._view.rows(batch)).astype(np.float64)))
+        model: Any = self.values.models[0] if self.values is not None else None
+        if not hasattr(model, "apply") or self.layout == "action as input" or final_step(model) is not model:
+            return super().state_partition(observations)
+        leaves = np.asarray(model.apply(self.encoder.encode_batch(observations).astype(np.float64)))
         return (leaves[:, 0] if leaves.ndim == 2 else leaves).astype(np.int64), "boxes of the first tree"
 
     # Files.
@@ -168,9 +166,9 @@ class FittedQ(BatchAgent):
 
     def load_arrays(self, arrays: StateArrays) -> None:
         """Take the arrays of a file."""
-        super().load_arrays(arrays)
         self.scores = np.array(arrays["scores"], np.float64)
         self.best_score = float(self.scores.max()) if len(self.scores) else -np.inf
+        super().load_arrays(arrays)
         for values, lowest in zip((self.values, self.latest), arrays["lowest"], strict=True):
             if values is not None:
                 values.lowest = float(lowest)

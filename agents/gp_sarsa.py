@@ -25,25 +25,111 @@ an episode that is only truncated bootstraps once more. A full dictionary takes 
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rlplay import Agent, Probe
-from rlplay.agent.base import StateArrays
-from rlplay.storage.checkpoint import copy_into
-from rlplay.agent.tabular import epsilon_greedy_probabilities
-from rlplay.approximation.feature_map import as_feature_map
-from rlplay.compiled.pcg64 import random
-from rlplay.environments.make import EnvLike
-from rlplay.functional.schedules import scheduled, tabulate
-from rlplay.hyperparameters.domains import Range
-from rlplay.hyperparameters.types import Discount, Exploration, FeaturesLike
-from rlplay.seeding import stream
-from rlplay.transition import Transition
+from rlplay.extend import (
+    Agent,
+    Discount,
+    Encoder,
+    Exploration,
+    FeaturesLike,
+    Probe,
+    Range,
+    StateArrays,
+    Transition,
+    as_feature_map,
+    copy_into,
+    epsilon_greedy_probabilities,
+    random,
+    scheduled,
+    stream,
+    tabulate,
+)
 
 Floats = NDArray[np.float64]
+
+
+class Process(NamedTuple):
+    """A Gaussian process over action values, by its values at a dictionary of at most N points (M so far).
+
+    Attributes:
+        points, actions: the dictionary, float64 [N, F] and int64 [N].
+        used: M, int64 [1].
+        inverse: K⁻¹, float64 [N, N].
+        covariance: Λ⁻¹, float64 [N, N].
+        u: E[u], float64 [N].
+        length_scale: l.    signal: prior variance of a value.    noise: σ.    novelty: ν, as a share of the signal.
+    """
+
+    points: Floats
+    actions: NDArray[np.int64]
+    used: NDArray[np.int64]
+    inverse: Floats
+    covariance: Floats
+    u: Floats
+    length_scale: float
+    signal: float
+    noise: float
+    novelty: float
+
+
+def kernel(gp: Process, x: Floats, a: NDArray[np.int64]) -> Floats:
+    """k_D of points [B, F] and actions [B], float64 [B, M]."""
+    m = int(gp.used[0])
+    squares = ((x[:, None] - gp.points[:m]) ** 2).sum(axis=2)
+    near = gp.signal * np.exp(-0.5 * squares / gp.length_scale**2)
+    return np.where(a[:, None] == gp.actions[:m], near, 0.0)
+
+
+def join(gp: Process, x: Floats, a: int) -> Floats:
+    """a(x) of a point [F] and an action, [M]; the point joins the dictionary where it is news."""
+    m = int(gp.used[0])
+    k = kernel(gp, x[None], np.array([a]))[0]
+    share = gp.inverse[:m, :m] @ k
+    unexplained = float(gp.signal - k @ share)
+    if unexplained <= gp.novelty * gp.signal or m == len(gp.u):
+        return share
+    gp.points[m], gp.actions[m] = x, a  # K⁻¹ by the inverse of a block matrix
+    gp.inverse[:m, :m] += np.outer(share, share) / unexplained
+    gp.inverse[m, :m] = gp.inverse[:m, m] = -share / unexplained
+    gp.inverse[m, m] = 1.0 / unexplained
+    gp.covariance[m, :m] = gp.covariance[:m, m] = gp.covariance[:m, :m] @ share  # the prior of u_m, given u
+    gp.covariance[m, m] = unexplained + share @ gp.covariance[:m, m]
+    gp.u[m] = share @ gp.u[:m]
+    gp.used[0] = m + 1
+    return np.eye(m + 1)[m]
+
+
+def difference(now: Floats, after: Floats, gamma: float) -> Floats:
+    """The difference h = a(S, A) - γ a(S', A'), [M]; the dictionary may have grown by S' in between."""
+    return np.pad(now, (0, len(after) - len(now))) - gamma * after
+
+
+def learn_difference(gp: Process, h: Floats, reward: float) -> float:
+    """Take R = hᵀ u + noise into the process, h [M]; returns what was not expected, R - hᵀ E[u]."""
+    m = len(h)
+    gain = gp.covariance[:m, :m] @ h
+    error = reward - float(h @ gp.u[:m])
+    gain_share = gain / (gp.noise**2 + float(h @ gain))
+    gp.u[:m] += gain_share * error
+    gp.covariance[:m, :m] -= np.outer(gain_share, gain)
+    return error
+
+
+def moments(gp: Process, vectors: NDArray[Any], n_actions: int) -> tuple[Floats, Floats]:
+    """E[Q] and Var[Q] of vectors [B, F], float64 [B, A] each."""
+    x, m = np.asarray(vectors, np.float64), int(gp.used[0])
+    mean, variance = np.zeros((2, len(x), n_actions))
+    for a in range(n_actions):
+        k = kernel(gp, x, np.full(len(x), a))
+        share = k @ gp.inverse[:m, :m]
+        mean[:, a] = share @ gp.u[:m]
+        variance[:, a] = gp.signal - (share * k).sum(axis=1)
+        variance[:, a] += ((share @ gp.covariance[:m, :m]) * share).sum(axis=1)
+    return mean, np.maximum(variance, 0.0)
 
 
 class GPSarsa(Agent):
@@ -56,143 +142,84 @@ class GPSarsa(Agent):
     """
 
     id = "gp-sarsa"
-    numbered = False
+    gamma: Discount = 0.99
+    epsilon: Exploration = 0.1
+    confidence: Annotated[float, Range("c: deviations that are added to values when it acts", 0, 100)] = 0.0
+    length_scale: Annotated[float, Range("l, in deviations of the observations", 0, 1e6, open_low=True)] = 1.0
+    signal: Annotated[float, Range("prior variance of a value", 0, 1e12, open_low=True)] = 100.0
+    noise: Annotated[float, Range("σ: deviation of the noise", 0, 1e6, open_low=True)] = 1.0
+    novelty: Annotated[float, Range("ν: what may stay unexplained, as a share of the signal", 0, 1)] = 0.05
+    dictionary_size: Annotated[int, Range("most steps in the dictionary", 1, 5000, integer=True)] = 300
+    features: FeaturesLike = None
 
-    def __init__(
-        self,
-        env: EnvLike,
-        *,
-        gamma: Discount = 0.99,
-        epsilon: Exploration = 0.1,
-        confidence: Annotated[float, Range("c: deviations that are added to values when it acts", 0, 100)] = 0.0,
-        length_scale: Annotated[float, Range("l, in deviations of the observations", 0, 1e6, open_low=True)] = 1.0,
-        signal: Annotated[float, Range("prior variance of a value", 0, 1e12, open_low=True)] = 100.0,
-        noise: Annotated[float, Range("σ: deviation of the noise", 0, 1e6, open_low=True)] = 1.0,
-        novelty: Annotated[float, Range("ν: what may stay unexplained, as a share of the signal", 0, 1)] = 0.05,
-        dictionary_size: Annotated[int, Range("most steps in the dictionary", 1, 5000, integer=True)] = 300,
-        features: FeaturesLike = None,
-        seed: int | None = None,
-    ) -> None:
-        super().__init__(
-            env, seed=seed, gamma=gamma, epsilon=epsilon, confidence=confidence, length_scale=length_scale,
-            signal=signal, noise=noise, novelty=novelty, dictionary_size=dictionary_size, features=features,
-        )  # fmt: skip
-        if features is None:  # distances mean nothing between metres and radians
+    def make_encoder(self) -> Encoder:
+        """Features; standardised observations where none are given."""
+        if self.hyperparameters["features"] is None:  # distances mean nothing between metres and radians
             self.hyperparameters["features"] = as_feature_map("standard-scaler:warm_up=200")
-        size, self.n_actions, _ = self.require_vectors(finite_actions=True)
-        room = int(dictionary_size)
-        self.points, self.actions = np.zeros((room, size)), np.zeros(room, np.int64)
-        self.used = np.zeros(1, np.int64)
-        self.inverse = np.zeros((room, room))  # K⁻¹
-        self.covariance, self.u = np.zeros((room, room)), np.zeros(room)  # Λ⁻¹, E[u]
-        self.epsilon, self.rng = tabulate(epsilon), stream(self.seed, "exploration")
+        self.number_actions()
+        return self.encoder_of("vector")
 
-    # The process.
-
-    def _kernel(self, x: Floats, a: NDArray[np.int64]) -> Floats:
-        """k_D of points [B, F] and actions [B], float64 [B, M]."""
-        m, given = int(self.used[0]), self.hyperparameters
-        squares = ((x[:, None] - self.points[:m]) ** 2).sum(axis=2)
-        near = given["signal"] * np.exp(-0.5 * squares / given["length_scale"] ** 2)
-        return np.where(a[:, None] == self.actions[:m], near, 0.0)
-
-    def _explained(self, x: Floats, a: int) -> tuple[Floats, Floats, float]:
-        """k_D(x), a(x), and what they leave unexplained, for one point [F]."""
-        m = int(self.used[0])
-        k = self._kernel(x[None], np.array([a]))[0]
-        share = self.inverse[:m, :m] @ k
-        return k, share, float(self.hyperparameters["signal"] - k @ share)
-
-    def _join(self, x: Floats, a: int) -> Floats:
-        """Its a(x), [M]; the point joins the dictionary where it is news."""
-        k, share, left = self._explained(x, a)
-        m, given = int(self.used[0]), self.hyperparameters
-        if left <= given["novelty"] * given["signal"] or m == len(self.u):
-            return share
-        self.points[m], self.actions[m] = x, a  # K⁻¹ by the inverse of a block matrix
-        self.inverse[:m, :m] += np.outer(share, share) / left
-        self.inverse[m, :m] = self.inverse[:m, m] = -share / left
-        self.inverse[m, m] = 1.0 / left
-        self.covariance[m, :m] = self.covariance[:m, m] = self.covariance[:m, :m] @ share  # the prior of u_m, given u
-        self.covariance[m, m] = left + share @ self.covariance[:m, m]
-        self.u[m] = share @ self.u[:m]
-        self.used[0] = m + 1
-        return np.eye(m + 1)[m]
-
-    def learn_difference(self, h: Floats, reward: float) -> float:
-        """Take R = hᵀ u + noise into the process, h [M]; returns what was not expected."""
-        m, variance = len(h), float(self.hyperparameters["noise"]) ** 2
-        gain = self.covariance[:m, :m] @ h
-        error = reward - float(h @ self.u[:m])
-        gain_share = gain / (variance + float(h @ gain))
-        self.u[:m] += gain_share * error
-        self.covariance[:m, :m] -= np.outer(gain_share, gain)
-        return error
-
-    def _moments(self, vectors: NDArray[Any]) -> tuple[Floats, Floats]:
-        """Mean and variance of Q of rows [B, F], float64 [B, A] each."""
-        x, m = np.asarray(vectors, np.float64), int(self.used[0])
-        mean, variance = np.zeros((2, len(x), self.n_actions))
-        for a in range(self.n_actions):
-            k = self._kernel(x, np.full(len(x), a))
-            share = k @ self.inverse[:m, :m]
-            mean[:, a] = share @ self.u[:m]
-            variance[:, a] = self.hyperparameters["signal"] - (share * k).sum(axis=1)
-            variance[:, a] += ((share @ self.covariance[:m, :m]) * share).sum(axis=1)
-        return mean, np.maximum(variance, 0.0)
+    def setup(self) -> None:
+        """An empty dictionary."""
+        super().setup()
+        assert self.numbering is not None
+        n, self.n_actions = self.dictionary_size, self.numbering.n
+        self.memory = Process(
+            np.zeros((n, self.encoder.size)), np.zeros(n, np.int64), np.zeros(1, np.int64), np.zeros((n, n)),
+            np.zeros((n, n)), np.zeros(n), self.length_scale, self.signal, self.noise, self.novelty,
+        )  # fmt: skip
+        self.exploration, self.rng = tabulate(self.epsilon), stream(self.seed, "exploration")
 
     def deviation(self, observation: Any) -> Floats:
         """How unsure it is of each action, √Var[Q], float64 [B, A]."""
-        return np.sqrt(self._moments(self.vectors(observation))[1])
+        return np.sqrt(moments(self.memory, self.encoder.encode_batch(observation), self.n_actions)[1])
 
     # Acting and learning.
 
-    def _scores(self, vectors: NDArray[Any]) -> Floats:
-        mean, variance = self._moments(vectors)
-        return mean + float(self.hyperparameters["confidence"]) * np.sqrt(variance)
+    def _scores(self, mean: Floats, variance: Floats) -> Floats:
+        return mean + self.confidence * np.sqrt(variance)
 
-    def _chosen(self, vector: NDArray[Any]) -> int:
-        if random(self.rng) < scheduled(self.epsilon, self.progress):
+    def _choose(self, vector: NDArray[Any]) -> int:
+        """An ε-greedy action in the scores, by its number."""
+        if random(self.rng) < scheduled(self.exploration, self.progress):
             return int(random(self.rng) * self.n_actions)
-        scores = self._scores(vector[None])[0]
+        scores = self._scores(*moments(self.memory, vector[None], self.n_actions))[0]
         best = np.flatnonzero(scores == scores.max())
         return int(best[int(random(self.rng) * len(best))])
 
     def act(self, observation: Any) -> Any:
         """ε-greedy in the mean, or in what it may be at best; chosen before the update where there was one."""
-        assert self.features is not None
-        if not self.features.ready:
-            return self.random_action(self.features.rng)
+        if not self.encoder.ready:
+            return self.random_action(self.encoder.rng)
+        assert self.numbering is not None
         if self.next_action < 0:
-            self.next_action = self._chosen(self._vector(observation))
-        return self._actions.value(self.next_action)
+            self.next_action = self._choose(self.encoder.encode(observation))
+        return self.numbering.value(self.next_action)
 
     def update(self, transition: Transition) -> float:
         """Learn from one step; returns the TD error, R minus what was expected."""
         obs, action, reward, next_obs, terminated, truncated, _ = transition
         self.num_timesteps += 1
-        assert self.features is not None
+        assert self.numbering is not None
         error = float("nan")
-        if self.features.ready:
-            now = self._join(self._vector(obs).astype(np.float64), self._actions.index(action))
+        if self.encoder.ready:
+            h = join(self.memory, self.encoder.encode(obs).astype(np.float64), self.numbering.index(action))
             self.next_action = -1
             if not terminated:
-                x = self._vector(next_obs).astype(np.float64)
-                self.next_action = self._chosen(x)
-                after = self._join(x, self.next_action)
-                h = np.pad(now, (0, len(after) - len(now))) - float(self.hyperparameters["gamma"]) * after
-            else:
-                h = now
-            error = self.learn_difference(h, float(reward))
+                x = self.encoder.encode(next_obs).astype(np.float64)
+                self.next_action = self._choose(x)
+                h = difference(h, join(self.memory, x, self.next_action), self.gamma)
+            error = learn_difference(self.memory, h, float(reward))
         if terminated or truncated:
             self.next_action = -1
-        if self.features.remember(next_obs):
-            self._refit()
+        if self.encoder.remember(next_obs):
+            self.refit()
         return error
 
-    def remap_states(self, nearest: Any) -> None:
+    def remap_states(self, nearest: NDArray[np.int64] | None) -> None:
         """The features moved: the dictionary lies elsewhere now, and is begun anew."""
-        for array in (self.used, self.inverse, self.covariance, self.u):
+        gp = self.memory
+        for array in (gp.used, gp.inverse, gp.covariance, gp.u):
             array[...] = 0
         self.next_action = -1
 
@@ -202,25 +229,25 @@ class GPSarsa(Agent):
 
     def probe(self, observation: Any) -> Probe:
         """Mean action values and the ε-greedy policy over what it acts by."""
-        vectors = self.vectors(observation)
-        probabilities = epsilon_greedy_probabilities(self._scores(vectors), scheduled(self.epsilon, self.progress))
-        q = self._moments(vectors)[0]
+        q, variance = moments(self.memory, self.encoder.encode_batch(observation), self.n_actions)
+        epsilon = scheduled(self.exploration, self.progress)
+        probabilities = epsilon_greedy_probabilities(self._scores(q, variance), epsilon)
         return Probe(action_values=q, action_probabilities=probabilities, value=q.max(axis=1))
 
     # Files.
 
     def arrays(self) -> StateArrays:
         """The dictionary, the process, and the random state."""
-        m = int(self.used[0])
-        found: StateArrays = {
-            "used": self.used, "exploration": self.rng, "points": self.points[:m], "actions": self.actions[:m],
-            "inverse": self.inverse[:m, :m], "covariance": self.covariance[:m, :m], "u": self.u[:m],
+        gp, m = self.memory, int(self.memory.used[0])
+        return {
+            "used": gp.used, "exploration": self.rng, "points": gp.points[:m], "actions": gp.actions[:m],
+            "inverse": gp.inverse[:m, :m], "covariance": gp.covariance[:m, :m], "u": gp.u[:m],
+            **self.encoder.arrays(),
         }  # fmt: skip
-        return found | (self.features.arrays() if self.features is not None else {})
 
     def load_arrays(self, arrays: StateArrays) -> None:
         """Take the arrays of a file."""
-        copy_into("used", arrays, self.used)
+        copy_into("used", arrays, self.memory.used)  # it says how much there is of the others
         super().load_arrays(arrays)
 
 

@@ -20,32 +20,67 @@ Deviations: an episode that is only truncated bootstraps.
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, NamedTuple
 
-from rlplay.agent.linear import LinearPrediction, act_behaviour, importance, learn_row, value_of
-from rlplay.approximation.encodings import Active
-from rlplay.compiled.cache import in_place
-from rlplay.compiled.training_loop import LearningRule
-from rlplay.environments.make import EnvLike
-from rlplay.functional.schedules import scheduled, tabulate
-from rlplay.hyperparameters.domains import Choice, Either, Policy
-from rlplay.hyperparameters.types import Discount, FeaturesLike, InitialValue, Intercept, LinearStep, PolicyLike
+import numpy as np
+from numpy.typing import NDArray
+
+from rlplay.extend import (
+    Active,
+    Choice,
+    InitialValue,
+    LearningRule,
+    LinearPrediction,
+    LinearStep,
+    act_behaviour,
+    importance_ratio,
+    in_place,
+    learn_features,
+    scheduled,
+    tabulate,
+    value_of,
+)
+
+
+class Memory(NamedTuple):
+    """What the rule works on; a policy is [1, A] where it ignores states.
+
+    Attributes:
+        w: weights, float64 [F, 1].
+        gamma: discount.
+        target: the policy that is evaluated, π(a|s), float64 [S, A] or [1, A].
+        behaviour: the policy that acts, b(a|s), float64 [S, A] or [1, A].
+        rng: the state of the exploration's generator, uint64 [4].
+        v: second weights, float64 [F, 1].
+        alpha, beta: step sizes of w and v by training progress, float64 [K].
+        is_tdc: whether w learns by TDC; else by GTD2.
+    """
+
+    w: NDArray[np.float64]
+    gamma: float
+    target: NDArray[np.float64]
+    behaviour: NDArray[np.float64]
+    rng: NDArray[np.uint64]
+    v: NDArray[np.float64]
+    alpha: NDArray[np.float64]
+    beta: NDArray[np.float64]
+    is_tdc: bool
 
 
 @in_place
 def learn(
-    memory: Any, x: Active, a: int, r: float, x_next: Active, a_next: int, terminated: bool, truncated: bool,
+    memory: Memory, x: Active, a: int, r: float, x_next: Active, a_next: int, terminated: bool, truncated: bool,
     progress: float,
 ) -> float:  # fmt: skip
-    """The loop's way to the update."""
-    w, alpha, gamma, target, behaviour, rng, v, beta, is_tdc = memory
-    rho, expressed = importance(target, behaviour, x, a), value_of(v, x, 0)
+    """All of a step but the action that follows; the action taken counts by its importance ratio."""
+    w, v, gamma = memory.w, memory.v, memory.gamma
+    rho, expressed = importance_ratio(memory.target, memory.behaviour, x, a), value_of(v, x, 0)
     td_error = r + (0.0 if terminated else gamma * value_of(w, x_next, 0)) - value_of(w, x, 0)
-    step = scheduled(alpha, progress) * rho
-    learn_row(w, x, 0, step * (td_error if is_tdc else expressed))
+    step = scheduled(memory.alpha, progress) * rho
+    learn_features(w, x, 0, step * (td_error if memory.is_tdc else expressed))
     if not terminated:
-        learn_row(w, x_next, 0, -step * gamma * expressed)
-    learn_row(v, x, 0, scheduled(beta, progress) * rho * (td_error - expressed))
+        learn_features(w, x_next, 0, -step * gamma * expressed)
+    learn_features(v, x, 0, scheduled(memory.beta, progress) * rho * (td_error - expressed))
     return td_error
 
 
@@ -61,28 +96,18 @@ class GradientTD(LinearPrediction):
 
     id = "gradient-td"
     rule = LearningRule(act_behaviour, learn)
+    method: Annotated[str, Choice("which of the two", ("tdc", "gtd2"))] = "tdc"
+    alpha: LinearStep = 0.01
+    beta: LinearStep = 0.1
+    initial_value: InitialValue = 0.0
 
-    def __init__(
-        self,
-        env: EnvLike,
-        *,
-        policy: PolicyLike = "random",
-        behaviour: Annotated[Any, Either((None,), Policy("the policy that acts; None: the one evaluated"))] = None,
-        method: Annotated[str, Choice("which of the two", ("tdc", "gtd2"))] = "tdc",
-        alpha: LinearStep = 0.01,
-        beta: LinearStep = 0.1,
-        gamma: Discount = 0.99,
-        initial_value: InitialValue = 0.0,
-        intercept: Intercept = False,
-        features: FeaturesLike = None,
-        seed: int | None = None,
-    ) -> None:
-        super().__init__(
-            env, seed=seed, policy=policy, behaviour=behaviour, method=method, alpha=alpha, beta=beta, gamma=gamma,
-            initial_value=initial_value, intercept=intercept, features=features,
+    def setup(self) -> None:
+        """The second weights."""
+        super().setup()
+        self.memory = Memory(
+            **self.memory._asdict(), v=self.weights("v", 1), alpha=tabulate(self.alpha), beta=tabulate(self.beta),
+            is_tdc=self.method == "tdc",
         )  # fmt: skip
-        self.prepare_prediction()
-        self.memory += (self.weights("v", 1), tabulate(beta), method == "tdc")
 
 
 __all__ = ["GradientTD"]

@@ -25,25 +25,69 @@ Deviations from the boxes: the factor γᵗ is left out, as is common; steps of 
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
-import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from rlplay import Probe
-from rlplay.agent.linear import LinearAgent, fade, learn_traces, mark_row, value_of, values_of
-from rlplay.approximation.encodings import Active
-from rlplay.compiled.cache import compiled, in_place
-from rlplay.compiled.pcg64 import normal, random
-from rlplay.compiled.training_loop import LearningRule
-from rlplay.environments.make import EnvLike
-from rlplay.functional.schedules import scheduled, tabulate
-from rlplay.functional.traces import clear
-from rlplay.hyperparameters.domains import Range
-from rlplay.hyperparameters.types import AverageReward, Discount, FeaturesLike, Intercept, LinearStep, TraceDecay
+from rlplay.extend import (
+    Active,
+    AverageReward,
+    LearningRule,
+    LinearAgent,
+    LinearStep,
+    Probe,
+    Range,
+    TraceDecay,
+    Traces,
+    clear_traces,
+    compiled,
+    decay_traces,
+    in_place,
+    learn_by_traces,
+    mark_features,
+    normal,
+    random,
+    scheduled,
+    tabulate,
+    value_of,
+    values_of,
+)
 
 LOW, HIGH = -5.0, 2.0  # log σ
+
+
+class Memory(NamedTuple):
+    """What the rule works on.
+
+    Attributes:
+        w: weights of values, float64 [F, 1].
+        theta: weights of the policy, float64 [F, A], or [F, 2A]: means, then log σ.
+        alpha, actor_alpha, reward_alpha: step sizes by training progress, float64 [K].
+        gamma: discount; 1 with an average reward.
+        decay: that of the traces, γ λ.
+        average_reward: whether the mean reward is learned and subtracted.
+        rng: the state of the exploration's generator, uint64 [4].
+        mean_reward: R̄, float64 [1].
+        pi: takes the probabilities of the actions, float64 [1, A].
+        traces, actor_traces: z_w and z_θ.
+        action: the action of a normal policy that was drawn last, float32 [A].
+    """
+
+    w: NDArray[np.float64]
+    theta: NDArray[np.float64]
+    alpha: NDArray[np.float64]
+    actor_alpha: NDArray[np.float64]
+    reward_alpha: NDArray[np.float64]
+    gamma: float
+    decay: float
+    average_reward: bool
+    rng: NDArray[np.uint64]
+    mean_reward: NDArray[np.float64]
+    pi: NDArray[np.float64]
+    traces: Traces
+    actor_traces: Traces
+    action: NDArray[np.float32]
 
 
 @in_place
@@ -61,10 +105,10 @@ def softmax(theta: NDArray[np.float64], x: Active, pi: NDArray[np.float64]) -> N
 
 
 @in_place
-def act_softmax(memory: Any, x: Active, progress: float) -> int:
-    """Draw an action."""
-    pi, u = memory[6], random(memory[4])
-    softmax(memory[1], x, pi)
+def act_softmax(memory: Memory, x: Active, progress: float) -> int:
+    """Draw an action of the softmax policy."""
+    pi, u = memory.pi, random(memory.rng)
+    softmax(memory.theta, x, pi)
     for b in range(pi.shape[1] - 1):
         u -= pi[0, b]
         if u < 0.0:
@@ -73,70 +117,68 @@ def act_softmax(memory: Any, x: Active, progress: float) -> int:
 
 
 @in_place
-def mark_softmax(memory: Any, x: Active, a: int) -> None:
-    """Z_θ ← z_θ + ∇ln π(a|s)."""
-    theta, actor_traces, pi = memory[1], memory[8], memory[6]
+def mark_softmax(memory: Memory, x: Active, a: int) -> None:
+    """z_θ ← z_θ + ∇ln π(a|s)."""
+    theta, pi = memory.theta, memory.pi
     softmax(theta, x, pi)
     for b in range(pi.shape[1]):
-        mark_row(actor_traces, x, b, theta.shape[1], (1.0 if b == a else 0.0) - pi[0, b])
+        mark_features(memory.actor_traces, x, b, theta.shape[1], (1.0 if b == a else 0.0) - pi[0, b])
 
 
 @compiled  # it returns an array
-def act_gaussian(memory: Any, x: Active, progress: float) -> NDArray[np.float32]:
+def act_gaussian(memory: Memory, x: Active, progress: float) -> NDArray[np.float32]:
     """Draw an action; it is kept for the update, since the environment may cut it to its bounds."""
-    theta, action = memory[1], memory[9]
+    theta, action = memory.theta, memory.action
     for i in range(action.shape[0]):
         log_std = min(max(value_of(theta, x, action.shape[0] + i), -5.0), 2.0)
-        action[i] = value_of(theta, x, i) + math.exp(log_std) * normal(memory[4])
+        action[i] = value_of(theta, x, i) + math.exp(log_std) * normal(memory.rng)
     return action
 
 
 @in_place
-def mark_gaussian(memory: Any, x: Active, a: Any) -> None:
-    """Z_θ ← z_θ + σ² ∇ln π(a|s), for the action drawn last."""
-    theta, actor_traces, action = memory[1], memory[8], memory[9]
+def mark_gaussian(memory: Memory, x: Active, a: Any) -> None:
+    """z_θ ← z_θ + σ² ∇ln π(a|s), for the action drawn last."""
+    theta, actor_traces, action = memory.theta, memory.actor_traces, memory.action
     for i in range(action.shape[0]):
         mean, log_std = value_of(theta, x, i), value_of(theta, x, action.shape[0] + i)
         inside = -5.0 < log_std < 2.0
         std = math.exp(min(max(log_std, -5.0), 2.0))
         z = (action[i] - mean) / std
-        mark_row(actor_traces, x, i, theta.shape[1], z * std)
+        mark_features(actor_traces, x, i, theta.shape[1], z * std)
         if inside:
-            mark_row(actor_traces, x, action.shape[0] + i, theta.shape[1], (z * z - 1.0) * std * std)
+            mark_features(actor_traces, x, action.shape[0] + i, theta.shape[1], (z * z - 1.0) * std * std)
 
 
 def make_rule(act: Any, mark: Any) -> LearningRule:
-    """The algorithm over a policy."""
+    """The algorithm over a policy: ``act`` draws its actions, ``mark`` adds the gradient of ln π to its traces."""
 
     @in_place
     def learn(
-        memory: Any, x: Active, a: Any, r: float, x_next: Active, a_next: int, terminated: bool, truncated: bool,
+        memory: Memory, x: Active, a: Any, r: float, x_next: Active, a_next: int, terminated: bool, truncated: bool,
         progress: float,
     ) -> float:  # fmt: skip
-        """The loop's way to the update."""
-        w, theta, rates, settings, rng, mean_reward, pi, traces, actor_traces, action = memory
-        alpha, actor_alpha, reward_alpha = rates
-        gamma, decay, averaged = settings
-        following = 0.0 if terminated else gamma * value_of(w, x_next, 0)
+        """All of a step but the action that follows: values are those of states."""
+        w, mean_reward = memory.w, memory.mean_reward
+        following = 0.0 if terminated else memory.gamma * value_of(w, x_next, 0)
         td_error = r - mean_reward[0] + following - value_of(w, x, 0)
-        if averaged > 0.0:
-            mean_reward[0] += scheduled(reward_alpha, progress) * td_error
-        fade(traces, decay)
-        fade(actor_traces, decay)
-        mark_row(traces, x, 0, 1, 1.0)
+        if memory.average_reward:
+            mean_reward[0] += scheduled(memory.reward_alpha, progress) * td_error
+        decay_traces(memory.traces, memory.decay)
+        decay_traces(memory.actor_traces, memory.decay)
+        mark_features(memory.traces, x, 0, 1, 1.0)
         mark(memory, x, a)
-        learn_traces(w, traces, scheduled(alpha, progress) * td_error)
-        learn_traces(theta, actor_traces, scheduled(actor_alpha, progress) * td_error)
+        learn_by_traces(w, memory.traces, scheduled(memory.alpha, progress) * td_error)
+        learn_by_traces(memory.theta, memory.actor_traces, scheduled(memory.actor_alpha, progress) * td_error)
         return td_error
 
     return LearningRule(act, learn, begin)
 
 
 @in_place
-def begin(memory: Any) -> None:
+def begin(memory: Memory) -> None:
     """No traces yet."""
-    clear(memory[7])
-    clear(memory[8])
+    clear_traces(memory.traces)
+    clear_traces(memory.actor_traces)
 
 
 SOFTMAX, GAUSSIAN = make_rule(act_softmax, mark_softmax), make_rule(act_gaussian, mark_gaussian)
@@ -153,47 +195,34 @@ class LinearActorCritic(LinearAgent):
 
     id = "linear-actor-critic"
     finite_actions = False
+    alpha: LinearStep = 0.0625
+    actor_alpha: LinearStep = 0.001
+    lambda_: TraceDecay = 0.9
+    average_reward: AverageReward = False
+    reward_alpha: LinearStep = 0.001
+    log_std_init: Annotated[float, Range("log σ of a normal policy at the start", LOW, HIGH)] = 0.0
 
-    def __init__(
-        self,
-        env: EnvLike,
-        *,
-        alpha: LinearStep = 0.0625,
-        actor_alpha: LinearStep = 0.001,
-        gamma: Discount = 0.99,
-        lambda_: TraceDecay = 0.9,
-        average_reward: AverageReward = False,
-        reward_alpha: LinearStep = 0.001,
-        log_std_init: Annotated[float, Range("log σ of a normal policy at the start", LOW, HIGH)] = 0.0,
-        intercept: Intercept = False,
-        features: FeaturesLike = None,
-        seed: int | None = None,
-    ) -> None:
-        super().__init__(
-            env, seed=seed, alpha=alpha, actor_alpha=actor_alpha, gamma=gamma, lambda_=lambda_,
-            average_reward=average_reward, reward_alpha=reward_alpha, log_std_init=log_std_init, intercept=intercept,
-            features=features,
-        )  # fmt: skip
-        continuous = self._actions is None
-        space = self.action_space
-        n = math.prod(space.shape or ()) if continuous else self._actions.n
+    def setup(self) -> None:
+        """The weights of values and policy, their traces, and the rule for these actions."""
+        super().setup()
+        continuous = self.numbering is None
+        n = self.numbering.n if self.numbering is not None else math.prod(self.action_space.shape or ())
         self.rule = GAUSSIAN if continuous else SOFTMAX
         self.w, self.theta = self.weights("w", 1), self.weights("theta", 2 * n if continuous else n)
         if continuous:
-            self.theta[:, n:] = float(log_std_init) / self.width
-        self.mean_reward = self.kept("mean_reward", np.zeros(1))
-        discount = 1.0 if average_reward else float(gamma)
-        settings = np.array([discount, discount * float(lambda_), float(average_reward)])
-        self.memory = (
-            self.w, self.theta, tuple(tabulate(rate) for rate in (alpha, actor_alpha, reward_alpha)), settings,
-            self.rng, self.mean_reward, np.zeros((1, n)), self.new_traces(self.size),
-            self.new_traces(self.theta.size, "actor_traces"), np.zeros(n, np.float32),
+            self.theta[:, n:] = self.log_std_init / self.encoder.width
+        gamma = 1.0 if self.average_reward else self.gamma
+        self.memory = Memory(
+            self.w, self.theta, tabulate(self.alpha), tabulate(self.actor_alpha), tabulate(self.reward_alpha), gamma,
+            gamma * self.lambda_, self.average_reward, self.rng, self.kept("mean_reward", np.zeros(1)),
+            np.zeros((1, n)), self.new_traces(self.w.size), self.new_traces(self.theta.size, "actor_traces"),
+            np.zeros(n, np.float32),
         )  # fmt: skip
 
     def probe(self, observation: Any) -> Probe:
         """Probabilities, or mean and deviation, of the actions, and the value."""
         value, outputs = self.linear(self.w, observation)[:, 0], self.linear(self.theta, observation)
-        if isinstance(self.action_space, gym.spaces.Box):
+        if self.numbering is None:
             n = outputs.shape[1] // 2
             return Probe(action_mean=outputs[:, :n], action_std=np.exp(np.clip(outputs[:, n:], LOW, HIGH)), value=value)
         exponentials = np.exp(outputs - outputs.max(axis=1, keepdims=True))

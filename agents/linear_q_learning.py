@@ -10,7 +10,7 @@ Source: Watkins 1989; Sutton & Barto 2e, sections 6.5, 9.4 and 11.3; the rewards
 without importance sampling (as in Hessel et al. 2018).
 
 Symbols:
-    w  weights   float64 [F, A]        x(s)  active features: numbers and strengths (`rlplay.approximation.encodings.Active`)
+    w  weights   float64 [F, A]        x(s)  active features: numbers and strengths (`Active`)
     n  n_steps   α  alpha  float or schedule, per active feature    γ  gamma    ε  epsilon  float or schedule
 
 Deviations: ties between best actions are broken at random; an episode that is only truncated bootstraps once more.
@@ -18,35 +18,39 @@ Deviations: ties between best actions are broken at random; an episode that is o
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from rlplay.agent.linear import LinearAgent, act_epsilon_greedy, begin_steps, update_n_steps, values_of
-from rlplay.agent.tabular import greatest
-from rlplay.approximation.encodings import Active
-from rlplay.compiled.cache import in_place
-from rlplay.compiled.training_loop import LearningRule
-from rlplay.environments.make import EnvLike
-from rlplay.functional.schedules import scheduled
-from rlplay.hyperparameters.domains import Range
-from rlplay.hyperparameters.types import Discount, Exploration, FeaturesLike, InitialValue, Intercept, LinearStep
+from rlplay.extend import (
+    Active,
+    LearningRule,
+    LinearControl,
+    LinearMemory,
+    Range,
+    act_linear_epsilon_greedy,
+    forget_steps,
+    greatest,
+    in_place,
+    scheduled,
+    update_n_steps,
+    values_of,
+)
 
 
 @in_place
 def learn(
-    memory: Any, x: Active, a: int, r: float, x_next: Active, a_next: int, terminated: bool, truncated: bool,
+    memory: LinearMemory, x: Active, a: int, r: float, x_next: Active, a_next: int, terminated: bool, truncated: bool,
     progress: float,
 ) -> float:  # fmt: skip
-    """The loop's way to the update."""
-    w, alpha, gamma, epsilon, rng, q, steps, n = memory
+    """All of a step but the action that follows: the best one counts, not the one taken."""
     following = 0.0
     if not terminated:
-        values_of(w, x_next, q)
-        following = greatest(q, 0)
-    ended = terminated or truncated
-    return update_n_steps(w, x, a, r, following, ended, scheduled(alpha, progress), gamma, steps, n)
+        values_of(memory.w, x_next, memory.q)
+        following = greatest(memory.q, 0)
+    alpha, ended = scheduled(memory.alpha, progress), terminated or truncated
+    return update_n_steps(memory.w, x, a, r, following, ended, alpha, memory.gamma, memory.steps, memory.n_steps)
 
 
-class LinearQLearning(LinearAgent):
+class LinearQLearning(LinearControl):
     """Semi-gradient n-step Q-learning over tiles, or any other features.
 
     Example:
@@ -56,26 +60,8 @@ class LinearQLearning(LinearAgent):
     """
 
     id = "linear-q-learning"
-    rule = LearningRule(act_epsilon_greedy, learn, begin_steps)
-
-    def __init__(
-        self,
-        env: EnvLike,
-        *,
-        alpha: LinearStep = 0.0625,
-        gamma: Discount = 0.99,
-        epsilon: Exploration = 0.1,
-        n_steps: Annotated[int, Range("rewards in the return, n", 1, 10_000, integer=True)] = 1,
-        initial_value: InitialValue = 0.0,
-        intercept: Intercept = False,
-        features: FeaturesLike = None,
-        seed: int | None = None,
-    ) -> None:
-        super().__init__(
-            env, seed=seed, alpha=alpha, gamma=gamma, epsilon=epsilon, n_steps=n_steps, initial_value=initial_value,
-            intercept=intercept, features=features,
-        )  # fmt: skip
-        self.prepare(int(n_steps))
+    rule = LearningRule(act_linear_epsilon_greedy, learn, forget_steps)
+    n_steps: Annotated[int, Range("rewards in the return, n", 1, 10_000, integer=True)] = 1
 
 
 __all__ = ["LinearQLearning"]

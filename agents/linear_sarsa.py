@@ -9,7 +9,7 @@ page 244, with more the box on page 247.
 Source: Sutton & Barto 2e, sections 10.1 and 10.2, equations (10.1) and (10.3).
 
 Symbols:
-    w  weights   float64 [F, A]        x(s)  active features: numbers and strengths (`rlplay.approximation.encodings.Active`)
+    w  weights   float64 [F, A]        x(s)  active features: numbers and strengths (`Active`)
     n  n_steps   α  alpha  float or schedule, per active feature    γ  gamma    ε  epsilon  float or schedule
 
 Deviations from the boxes: ties between best actions are broken at random; an episode that is only truncated
@@ -18,31 +18,34 @@ bootstraps once more.
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
-from rlplay.agent.linear import LinearAgent, act_epsilon_greedy, begin_steps, update_n_steps
-from rlplay.approximation.encodings import Active
-from rlplay.compiled.cache import in_place
-from rlplay.compiled.training_loop import LearningRule
-from rlplay.environments.make import EnvLike
-from rlplay.functional.schedules import scheduled
-from rlplay.hyperparameters.domains import Range
-from rlplay.hyperparameters.types import Discount, Exploration, FeaturesLike, InitialValue, Intercept, LinearStep
+from rlplay.extend import (
+    Active,
+    LearningRule,
+    LinearControl,
+    LinearMemory,
+    Range,
+    act_linear_epsilon_greedy,
+    forget_steps,
+    in_place,
+    scheduled,
+    update_n_steps,
+)
 
 
 @in_place
 def learn(
-    memory: Any, x: Active, a: int, r: float, x_next: Active, a_next: int, terminated: bool, truncated: bool,
+    memory: LinearMemory, x: Active, a: int, r: float, x_next: Active, a_next: int, terminated: bool, truncated: bool,
     progress: float,
 ) -> float:  # fmt: skip
-    """The loop's way to the update."""
-    w, alpha, gamma, epsilon, rng, q, steps, n = memory
-    following = 0.0 if terminated else q[0, a_next]  # chosen by these very values a moment ago
-    ended = terminated or truncated
-    return update_n_steps(w, x, a, r, following, ended, scheduled(alpha, progress), gamma, steps, n)
+    """All of a step but the features of S': ``memory.q`` holds their values, by which A' was chosen a moment ago."""
+    following = 0.0 if terminated else memory.q[0, a_next]
+    alpha, ended = scheduled(memory.alpha, progress), terminated or truncated
+    return update_n_steps(memory.w, x, a, r, following, ended, alpha, memory.gamma, memory.steps, memory.n_steps)
 
 
-class LinearSarsa(LinearAgent):
+class LinearSarsa(LinearControl):
     """Semi-gradient n-step Sarsa over tiles, or any other features.
 
     Example:
@@ -52,26 +55,8 @@ class LinearSarsa(LinearAgent):
     """
 
     id = "linear-sarsa"
-    rule = LearningRule(act_epsilon_greedy, learn, begin_steps, on_policy=True)
-
-    def __init__(
-        self,
-        env: EnvLike,
-        *,
-        alpha: LinearStep = 0.0625,
-        gamma: Discount = 0.99,
-        epsilon: Exploration = 0.1,
-        n_steps: Annotated[int, Range("rewards in the return, n", 1, 10_000, integer=True)] = 1,
-        initial_value: InitialValue = 0.0,
-        intercept: Intercept = False,
-        features: FeaturesLike = None,
-        seed: int | None = None,
-    ) -> None:
-        super().__init__(
-            env, seed=seed, alpha=alpha, gamma=gamma, epsilon=epsilon, n_steps=n_steps, initial_value=initial_value,
-            intercept=intercept, features=features,
-        )  # fmt: skip
-        self.prepare(int(n_steps))
+    rule = LearningRule(act_linear_epsilon_greedy, learn, forget_steps, on_policy=True)
+    n_steps: Annotated[int, Range("rewards in the return, n", 1, 10_000, integer=True)] = 1
 
 
 __all__ = ["LinearSarsa"]

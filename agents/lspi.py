@@ -9,7 +9,7 @@ with φ(s, a) the features x(s) in the block of action a. All transitions serve 
 Source: Lagoudakis & Parr 2003, "Least-Squares Policy Iteration", JMLR 4, figures 5 (LSTDQ) and 8 (LSPI).
 
 Symbols:
-    w  weights  float64 [F, A]    x(s)  active features: numbers and strengths (`rlplay.approximation.encodings.Active`)
+    w  weights  float64 [F, A]    x(s)  active features: numbers and strengths (`Active`)
     ε  ridge    γ  gamma    exploration ε  epsilon  float or schedule
 
 Deviations from the source: the set of transitions grows; every ``train_freq`` steps all of it is learned from again.
@@ -23,17 +23,21 @@ import numpy as np
 import scipy.linalg
 from numpy.typing import NDArray
 
-from rlplay.agent.base import StateArrays
-from rlplay.agent.batch import LEFT, BatchAgent, BufferSize, Hold, Iterations, TrainFreq
-from rlplay.agent.linear import default_features
-from rlplay.storage.checkpoint import copy_into
-from rlplay.approximation.encodings import Active
-from rlplay.approximation.feature_map import FeatureMap, as_feature_map
-from rlplay.compiled.cache import in_place
-from rlplay.environments.make import EnvLike
-from rlplay.errors import HyperparameterError, UsageError
-from rlplay.hyperparameters.domains import Range
-from rlplay.hyperparameters.types import Discount, Exploration, FeaturesLike, Intercept
+from rlplay.extend import (
+    Active,
+    BatchAgent,
+    Encoder,
+    HyperparameterError,
+    Intercept,
+    Range,
+    StateArrays,
+    UsageError,
+    as_feature_map,
+    batch_values,
+    in_place,
+    is_finite,
+    new_encoder,
+)
 
 _MOST = 6000  # weights; the matrix has their square
 Floats = NDArray[np.float64]
@@ -62,6 +66,9 @@ def lstdq(
 class LSPI(BatchAgent):
     """Least-squares policy iteration over tiles, bumps, or any other features.
 
+    Attributes:
+        w: weights, float64 [F, A].
+
     Example:
         >>> from rlplay.models.unsupervised import RBFGrid
         >>> agent = LSPI("rlplay/InvertedPendulum-v0", features=RBFGrid(3), intercept=True, train_freq=1000, seed=0)
@@ -70,46 +77,34 @@ class LSPI(BatchAgent):
     """
 
     id = "lspi"
-    features_are = "active"
+    gamma = 0.95
+    n_iterations = 20
+    epsilon = 0.0
+    ridge: Annotated[float, Range("ε on the diagonal", 0, 1e6, open_low=True)] = 1e-3
+    tolerance: Annotated[float, Range("change of the weights, by length, that ends a fit", 0)] = 1e-4
+    intercept: Intercept = False
 
-    def __init__(
-        self,
-        env: EnvLike,
-        *,
-        gamma: Discount = 0.95,
-        n_iterations: Iterations = 20,
-        train_freq: TrainFreq = 5000,
-        buffer_size: BufferSize = 100_000,
-        epsilon: Exploration = 0.0,
-        hold: Hold = 1,
-        ridge: Annotated[float, Range("ε on the diagonal", 0, 1e6, open_low=True)] = 1e-3,
-        tolerance: Annotated[float, Range("change of the weights, by length, that ends a fit", 0)] = 1e-4,
-        intercept: Intercept = False,
-        features: FeaturesLike = None,
-        seed: int | None = None,
-    ) -> None:
-        super().__init__(
-            env, seed=seed, gamma=gamma, n_iterations=n_iterations, train_freq=train_freq, buffer_size=buffer_size,
-            epsilon=epsilon, hold=hold, ridge=ridge, tolerance=tolerance, intercept=intercept, features=features,
-        )  # fmt: skip
-        assert self.features is not None
-        size = self.features.size * self.n_actions
-        if size > _MOST:
+    def make_encoder(self) -> Encoder:
+        """Active features: tiles over vectors and one-hot finite observations, unless others are given."""
+        self.number_actions()
+        plan = self.hyperparameters["features"]
+        if plan is None and is_finite(self.observation_space):
+            plan = as_feature_map("identity")
+        return new_encoder("active", self.observation_space, plan, "LSPI", self.seed, intercept=self.intercept)
+
+    def setup(self) -> None:
+        """The weights."""
+        super().setup()
+        self.w = np.zeros((self.encoder.size, self.n_actions))
+        if self.w.size > _MOST:
             raise HyperparameterError(
-                f"LSPI keeps a matrix of the square of {size:,} weights, more than {_MOST:,}",
+                f"LSPI keeps a matrix of the square of {self.w.size:,} weights, more than {_MOST:,}",
                 "Take fewer features: tile-coding:4, or rbf-grid:5",
             )
-        self.w = np.zeros((self.features.size, self.n_actions))
 
-    def default_features(self) -> FeatureMap:
-        """Tiles over vectors; one feature for each finite observation."""
-        return default_features(self.observation_space) or as_feature_map("identity")  # type: ignore[return-value]
-
-    def action_values(self, x: NDArray[np.float32]) -> Floats:
+    def action_values(self, vectors: NDArray[np.float32]) -> Floats:
         """Q(s, ·) = x(s) w."""
-        assert self.features is not None
-        number, value = self.features.actives_of(x)
-        return np.einsum("bt,bta->ba", value, self.w[number])
+        return batch_values(self.w, self.encoder.encode_vectors(vectors))
 
     def iterate(self) -> None:
         """The value of the greedy policy, by least squares over all transitions.
@@ -117,29 +112,24 @@ class LSPI(BatchAgent):
         Raises:
             UsageError: the matrix has no inverse.
         """
-        assert self.features is not None
-        obs, actions, rewards, next_obs, terminated = self.transitions()
-        now, after = self.features.actives_of(obs), self.features.actives_of(next_obs)
-        chosen = np.einsum("bt,bta->ba", after.value, self.w[after.number]).argmax(axis=1)
-        n_features, n_actions = self.w.shape
-        matrix = np.eye(n_features * n_actions) * float(self.hyperparameters["ridge"])
-        sums = np.zeros(n_features * n_actions)
-        lstdq(now, after, actions, chosen, rewards, terminated, self.gamma, n_features, matrix, sums)
+        data, (n_features, n_actions) = self.transitions(), self.w.shape
+        now, after = self.encoder.encode_vectors(data.obs), self.encoder.encode_vectors(data.next_obs)
+        chosen = batch_values(self.w, after).argmax(axis=1)
+        matrix, sums = np.eye(self.w.size) * self.ridge, np.zeros(self.w.size)
+        lstdq(
+            now, after, data.actions, chosen, data.rewards, data.terminated, self.gamma, n_features, matrix, sums
+        )  # fmt: skip
         try:
             w = scipy.linalg.solve(matrix, sums).reshape(n_actions, n_features).T
         except (ValueError, scipy.linalg.LinAlgError) as error:
             raise UsageError(f"LSPI: the least squares have no solution ({error})", "Raise ridge") from error
         change, self.w[:] = float(np.linalg.norm(w - self.w)), w
-        self.counts[LEFT] = 0 if change <= self.hyperparameters["tolerance"] else self.counts[LEFT] - 1
+        left = self.counts.iterations_left
+        left[0] = 0 if change <= self.tolerance else left[0] - 1
 
     def arrays(self) -> StateArrays:
         """The transitions so far, the weights, the counts and the random state."""
         return {**super().arrays(), "w": self.w}
-
-    def load_arrays(self, arrays: StateArrays) -> None:
-        """Take the arrays of a file."""
-        super().load_arrays(arrays)
-        copy_into("w", arrays, self.w)
 
 
 __all__ = ["LSPI", "lstdq"]

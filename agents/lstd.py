@@ -18,36 +18,69 @@ bootstraps.
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from rlplay.agent.linear import LinearPrediction, act_behaviour, importance, value_of
-from rlplay.approximation.encodings import Active
-from rlplay.compiled.cache import in_place
-from rlplay.compiled.training_loop import LearningRule
-from rlplay.environments.make import EnvLike
-from rlplay.errors import HyperparameterError
-from rlplay.hyperparameters.domains import Either, Policy, Range
-from rlplay.hyperparameters.types import Discount, FeaturesLike, Intercept, PolicyLike, TraceDecay
+from rlplay.extend import (
+    Active,
+    HyperparameterError,
+    LearningRule,
+    LinearPrediction,
+    Range,
+    TraceDecay,
+    act_behaviour,
+    importance_ratio,
+    in_place,
+    value_of,
+)
 
 _MOST = 3000  # features; the inverse has their square
 
 
+class Memory(NamedTuple):
+    """What the rule works on; a policy is [1, A] where it ignores states.
+
+    Attributes:
+        w: weights, float64 [F, 1].
+        gamma: discount.
+        target: the policy that is evaluated, π(a|s), float64 [S, A] or [1, A].
+        behaviour: the policy that acts, b(a|s), float64 [S, A] or [1, A].
+        rng: the state of the exploration's generator, uint64 [4].
+        inverse: Â⁻¹, float64 [F, F].
+        sums: b̂, float64 [F].
+        z: the trace, float64 [F].
+        left, right: take the products Â⁻¹ z and uᵀ Â⁻¹, float64 [F].
+        lambda_: decay of the trace.
+    """
+
+    w: NDArray[np.float64]
+    gamma: float
+    target: NDArray[np.float64]
+    behaviour: NDArray[np.float64]
+    rng: NDArray[np.uint64]
+    inverse: NDArray[np.float64]
+    sums: NDArray[np.float64]
+    z: NDArray[np.float64]
+    left: NDArray[np.float64]
+    right: NDArray[np.float64]
+    lambda_: float
+
+
 @in_place
 def learn(
-    memory: Any, x: Active, a: int, r: float, x_next: Active, a_next: int, terminated: bool, truncated: bool,
+    memory: Memory, x: Active, a: int, r: float, x_next: Active, a_next: int, terminated: bool, truncated: bool,
     progress: float,
 ) -> float:  # fmt: skip
-    """The loop's way to the update."""
-    w, alpha, gamma, target, behaviour, rng, inverse, sums, z, room, lambda_ = memory
-    rho, n = importance(target, behaviour, x, a), z.shape[0]
+    """All of a step but the action that follows and the progress; the action taken counts by its importance ratio."""
+    w, inverse, sums, z, left, right = memory.w, memory.inverse, memory.sums, memory.z, memory.left, memory.right
+    rho, gamma, n = importance_ratio(memory.target, memory.behaviour, x, a), memory.gamma, z.shape[0]
     td_error = r + (0.0 if terminated else gamma * value_of(w, x_next, 0)) - value_of(w, x, 0)
     for i in range(n):
-        z[i] *= rho * gamma * lambda_
+        z[i] *= rho * gamma * memory.lambda_
     for k in range(x.number.shape[0]):
         z[x.number[k]] += rho * x.value[k]
-    left, right, total = room[0], room[1], 1.0  # Â⁻¹ z, and uᵀ Â⁻¹
     for i in range(n):
         left[i], right[i] = 0.0, 0.0
     for i in range(n):
@@ -60,6 +93,7 @@ def learn(
         for k in range(x_next.number.shape[0]):
             for j in range(n):
                 right[j] -= gamma * x_next.value[k] * inverse[x_next.number[k], j]
+    total = 1.0
     for i in range(n):
         total += right[i] * z[i]
         sums[i] += r * z[i]
@@ -72,10 +106,10 @@ def learn(
 
 
 @in_place
-def begin(memory: Any) -> None:
+def begin(memory: Memory) -> None:
     """No trace yet."""
-    for i in range(memory[8].shape[0]):
-        memory[8][i] = 0.0
+    for i in range(memory.z.shape[0]):
+        memory.z[i] = 0.0
 
 
 class LSTD(LinearPrediction):
@@ -89,34 +123,23 @@ class LSTD(LinearPrediction):
 
     id = "lstd"
     rule = LearningRule(act_behaviour, learn, begin)
+    lambda_: TraceDecay = 0.0
+    epsilon: Annotated[float, Range("ε on the diagonal at the start: small forgets it soon", 0, 1e6, open_low=True)] = (
+        0.1
+    )
 
-    def __init__(
-        self,
-        env: EnvLike,
-        *,
-        policy: PolicyLike = "random",
-        behaviour: Annotated[Any, Either((None,), Policy("the policy that acts; None: the one evaluated"))] = None,
-        gamma: Discount = 0.99,
-        lambda_: TraceDecay = 0.0,
-        epsilon: Annotated[
-            float, Range("ε on the diagonal at the start: small forgets it soon", 0, 1e6, open_low=True)
-        ] = 0.1,
-        intercept: Intercept = False,
-        features: FeaturesLike = None,
-        seed: int | None = None,
-    ) -> None:
-        super().__init__(
-            env, seed=seed, policy=policy, behaviour=behaviour, gamma=gamma, lambda_=lambda_, epsilon=epsilon,
-            intercept=intercept, features=features,
-        )  # fmt: skip
-        if self.size > _MOST:
+    def setup(self) -> None:
+        """The inverse, the sums and the trace."""
+        super().setup()
+        size = self.encoder.size
+        if size > _MOST:
             raise HyperparameterError(
-                f"LSTD keeps a matrix of the square of {self.size:,} features, more than {_MOST:,}", "Take fewer"
+                f"LSTD keeps a matrix of the square of {size:,} features, more than {_MOST:,}", "Take fewer"
             )
-        self.prepare_prediction()
-        self.memory += (
-            self.kept("inverse", np.eye(self.size) / float(epsilon)), self.kept("sums", np.zeros(self.size)),
-            self.kept("z", np.zeros(self.size)), np.zeros((2, self.size)), float(lambda_),
+        self.memory = Memory(
+            **self.memory._asdict(), inverse=self.kept("inverse", np.eye(size) / self.epsilon),
+            sums=self.kept("sums", np.zeros(size)), z=self.kept("z", np.zeros(size)), left=np.zeros(size),
+            right=np.zeros(size), lambda_=self.lambda_,
         )  # fmt: skip
 
 

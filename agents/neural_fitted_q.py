@@ -24,20 +24,27 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rlplay.agent.base import StateArrays
-from rlplay.agent.batch import LEFT, BatchAgent, BufferSize, Candidates, Hold, Iterations, TrainFreq
-from rlplay.storage.checkpoint import copy_into
-from rlplay.approximation.action_values import ActionValues
-from rlplay.approximation.estimators import seeded
-from rlplay.environments.make import EnvLike
-from rlplay.errors import HyperparameterError, UsageError
-from rlplay.hyperparameters.domains import Range, Regressor
-from rlplay.hyperparameters.types import Discount, Exploration, FeaturesLike
-from rlplay.seeding import generator
+from rlplay.extend import (
+    ActionValues,
+    BatchAgent,
+    Candidates,
+    HyperparameterError,
+    Range,
+    Regressor,
+    StateArrays,
+    UsageError,
+    action_inputs,
+    generator,
+    seeded,
+)
 
 
 class NeuralFittedQ(BatchAgent):
     """Neural fitted Q iteration; finite actions, or a Box.
+
+    Attributes:
+        values: the network as action values, None before the first fit.
+        scaling: what is subtracted from observations (or features), and by what they are divided, float64 [2, D].
 
     Example:
         >>> agent = NeuralFittedQ("CartPole-v1", train_freq=500, n_iterations=3, seed=0).learn(500)
@@ -47,46 +54,33 @@ class NeuralFittedQ(BatchAgent):
 
     id = "neural-fitted-q"
     finite_actions = False
+    gamma = 0.98
+    n_iterations = 40
+    train_freq = 1000
+    model: Annotated[Any, Regressor("what learns the values: any regressor with partial_fit")] = (
+        "mlp:64,learning_rate_init=0.003"
+    )
+    n_epochs: Annotated[int, Range("passes over all transitions an iteration", 1, 10_000, integer=True)] = 10
+    n_candidates: Candidates = 9
 
-    def __init__(
-        self,
-        env: EnvLike,
-        *,
-        model: Annotated[
-            Any, Regressor("what learns the values: any regressor with partial_fit")
-        ] = "mlp:64,learning_rate_init=0.003",
-        gamma: Discount = 0.98,
-        n_iterations: Iterations = 40,
-        n_epochs: Annotated[int, Range("passes over all transitions an iteration", 1, 10_000, integer=True)] = 10,
-        train_freq: TrainFreq = 1000,
-        buffer_size: BufferSize = 100_000,
-        epsilon: Exploration = 0.1,
-        hold: Hold = 1,
-        n_candidates: Candidates = 9,
-        features: FeaturesLike = None,
-        seed: int | None = None,
-    ) -> None:
-        super().__init__(
-            env, seed=seed, model=model, gamma=gamma, n_iterations=n_iterations, n_epochs=n_epochs,
-            train_freq=train_freq, buffer_size=buffer_size, epsilon=epsilon, hold=hold, n_candidates=n_candidates,
-            features=features,
-        )  # fmt: skip
-        if not hasattr(self.hyperparameters["model"], "partial_fit"):
-            name = type(self.hyperparameters["model"]).__name__
+    def setup(self) -> None:
+        """No network yet."""
+        super().setup()
+        if not hasattr(self.model, "partial_fit"):
             raise HyperparameterError(
-                f"NeuralFittedQ: model={name} has no partial_fit and cannot go on from where it stood",
+                f"NeuralFittedQ: model={type(self.model).__name__} has no partial_fit and cannot go on from where it "
+                "stood",
                 "Take a network (mlp), SGDRegressor, or the agent FittedQ",
             )
         self.values: ActionValues | None = None
-        size = self.n_obs if self.features is None else self.features.size
-        self.scaling = np.stack([np.zeros(size), np.ones(size)])  # what is subtracted, and divided by
+        self.scaling = np.stack([np.zeros(self.encoder.size), np.ones(self.encoder.size)])
 
-    def action_values(self, x: NDArray[np.float32]) -> NDArray[np.float64] | None:
+    def action_values(self, vectors: NDArray[np.float32]) -> NDArray[np.float64] | None:
         """Q of the network."""
-        return None if self.values is None else self.values(self._scaled(x))
+        return None if self.values is None else self.values(self._scaled(vectors))
 
-    def _scaled(self, x: NDArray[np.float32]) -> NDArray[np.float64]:
-        return (self.mapped(x).astype(np.float64) - self.scaling[0]) / self.scaling[1]
+    def _scaled(self, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
+        return (self.encoder.encode_vectors(vectors).astype(np.float64) - self.scaling[0]) / self.scaling[1]
 
     def iterate(self) -> None:
         """Targets from the network as it is, then some passes over all transitions.
@@ -94,35 +88,37 @@ class NeuralFittedQ(BatchAgent):
         Raises:
             UsageError: the network failed or diverged; says on what.
         """
-        obs, actions, rewards, next_obs, terminated = self.transitions()
-        if self.counts[1] == 1 and self.iteration == 0:
-            seen = self.mapped(obs)
+        data, fits = self.transitions(), int(self.counts.fits[0])
+        if fits == 1 and self.iteration == 0:
+            seen = self.encoder.encode_vectors(data.obs)
             spread = seen.std(axis=0)
             self.scaling[:] = seen.mean(axis=0), np.where(spread > 0, spread, 1.0)
-        following = np.zeros(len(rewards))
+        following = np.zeros(len(data.rewards))
         if self.values is not None:
-            following = np.where(terminated, 0.0, self.values(self._scaled(next_obs)).max(axis=1))
-        shown = self.choices[actions] if actions.ndim == 1 else actions
-        x, y = np.column_stack([self._scaled(obs), shown]), rewards + self.gamma * following
-        if self.values is None:
-            model = seeded(self.hyperparameters["model"], generator(self.seed, "network"))
-        else:
-            model = copy.deepcopy(self.values.models[0])
-        if "random_state" in model.get_params():  # else each iteration would see the same order
-            model.set_params(
-                random_state=int(generator(self.seed, f"{self.counts[1]}.{self.iteration}").integers(2**31))
-            )
+            following = np.where(data.terminated, 0.0, self.values(self._scaled(data.next_obs)).max(axis=1))
+        x, y = action_inputs(self._scaled(data.obs), data.actions, self.choices), data.rewards + self.gamma * following
+        network = self._network(generator(self.seed, f"{fits}.{self.iteration}"))
         try:
-            for _ in range(self.hyperparameters["n_epochs"]):
-                model.partial_fit(x, y)
+            for _ in range(self.n_epochs):
+                network.partial_fit(x, y)
         except Exception as error:
             raise UsageError(
-                f"{type(model).__name__} could not be trained on {len(y):,} transitions: "
+                f"{type(network).__name__} could not be trained on {len(y):,} transitions: "
                 f"{' '.join(str(error).split())[:300]}",
                 "Take a smaller learning_rate_init",
             ) from error
-        self.counts[LEFT] -= 1
-        self.values = ActionValues([model], "action as input", self.choices)
+        self.counts.iterations_left[0] -= 1
+        self.values = ActionValues([network], "action as input", self.choices)
+
+    def _network(self, rng: np.random.Generator) -> Any:
+        """The network to train on: that of the iteration before, with a new order of the minibatches; or a new one."""
+        if self.values is None:
+            network = seeded(self.model, generator(self.seed, "network"))
+        else:
+            network = copy.deepcopy(self.values.models[0])
+        if "random_state" in network.get_params():  # else each iteration would see the same order
+            network.set_params(random_state=int(rng.integers(2**31)))
+        return network
 
     def models(self) -> dict[str, Any]:
         """The network."""
@@ -137,11 +133,6 @@ class NeuralFittedQ(BatchAgent):
     def arrays(self) -> StateArrays:
         """The transitions so far, the scaling, the counts and the random state."""
         return {**super().arrays(), "scaling": self.scaling}
-
-    def load_arrays(self, arrays: StateArrays) -> None:
-        """Take the arrays of a file."""
-        super().load_arrays(arrays)
-        copy_into("scaling", arrays, self.scaling)
 
 
 __all__ = ["NeuralFittedQ"]

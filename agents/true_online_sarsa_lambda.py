@@ -17,63 +17,95 @@ Deviations from the box: a trace below 1e-8 is forgotten; an episode that is onl
 
 from __future__ import annotations
 
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from rlplay.agent.linear import (
-    LinearAgent,
-    act_epsilon_greedy,
-    fade,
-    learn_row,
-    learn_traces,
-    mark_row,
+from rlplay.extend import (
+    Active,
+    LearningRule,
+    LinearControl,
+    TraceDecay,
+    Traces,
+    act_linear_epsilon_greedy,
+    clear_traces,
+    decay_traces,
+    in_place,
+    learn_by_traces,
+    learn_features,
+    mark_features,
+    scheduled,
     trace_product,
     value_of,
 )
-from rlplay.approximation.encodings import Active
-from rlplay.compiled.cache import in_place
-from rlplay.compiled.training_loop import LearningRule
-from rlplay.environments.make import EnvLike
-from rlplay.functional.schedules import scheduled
-from rlplay.functional.traces import clear
-from rlplay.hyperparameters.types import (
-    Discount,
-    Exploration,
-    FeaturesLike,
-    InitialValue,
-    Intercept,
-    LinearStep,
-    TraceDecay,
-)
+
+
+class Memory(NamedTuple):
+    """What the rule works on.
+
+    Attributes:
+        w: weights, float64 [F, A].
+        alpha: step size by training progress, float64 [K].
+        gamma: discount.
+        epsilon: probability of a random action by training progress, float64 [K].
+        rng: the state of the exploration's generator, uint64 [4].
+        q: takes the action values of the state where an action is chosen, float64 [1, A].
+        traces: those of the weights, z.
+        lambda_: decay of the traces.
+        q_old: Q(S, A) as it was a step ago, float64 [1].
+    """
+
+    w: NDArray[np.float64]
+    alpha: NDArray[np.float64]
+    gamma: float
+    epsilon: NDArray[np.float64]
+    rng: NDArray[np.uint64]
+    q: NDArray[np.float64]
+    traces: Traces
+    lambda_: float
+    q_old: NDArray[np.float64]
 
 
 @in_place
-def learn(
-    memory: Any, x: Active, a: int, r: float, x_next: Active, a_next: int, terminated: bool, truncated: bool,
-    progress: float,
-) -> float:  # fmt: skip
-    """The loop's way to the update."""
-    w, alpha, gamma, epsilon, rng, q, traces, lambda_, q_old = memory
-    step, value = scheduled(alpha, progress), value_of(w, x, a)
-    following = 0.0 if terminated else value_of(w, x_next, a_next)
-    td_error = r + gamma * following - value
-    fade(traces, gamma * lambda_)
-    mark_row(traces, x, a, w.shape[1], 1.0 - step * trace_product(traces, x, a, w.shape[1]))
-    learn_traces(w, traces, step * (td_error + value - q_old[0]))
-    learn_row(w, x, a, -step * (value - q_old[0]))
-    q_old[0] = following
+def update(
+    w: NDArray[np.float64], traces: Traces, x: Active, a: int, target: float, q_old: float, alpha: float, decay: float
+) -> float:
+    """The step of the box on page 307 with decay = γ λ; returns the TD error δ = target - Q(S, A).
+
+    z ← decay z + (1 - α decay zᵀx) x;  w ← w + α (δ + Q(S, A) - Q_old) z - α (Q(S, A) - Q_old) x.
+    """
+    value = value_of(w, x, a)
+    td_error = target - value
+    decay_traces(traces, decay)
+    mark_features(traces, x, a, w.shape[1], 1.0 - alpha * trace_product(traces, x, a, w.shape[1]))
+    learn_by_traces(w, traces, alpha * (td_error + value - q_old))
+    learn_features(w, x, a, -alpha * (value - q_old))
     return td_error
 
 
 @in_place
-def begin(memory: Any) -> None:
+def learn(
+    memory: Memory, x: Active, a: int, r: float, x_next: Active, a_next: int, terminated: bool, truncated: bool,
+    progress: float,
+) -> float:  # fmt: skip
+    """All of a step; Q(S', A') as it was before the update is kept for the next one."""
+    following = 0.0 if terminated else value_of(memory.w, x_next, a_next)
+    target, alpha = r + memory.gamma * following, scheduled(memory.alpha, progress)
+    decay = memory.gamma * memory.lambda_
+    td_error = update(memory.w, memory.traces, x, a, target, memory.q_old[0], alpha, decay)
+    memory.q_old[0] = following
+    return td_error
+
+
+@in_place
+def begin(memory: Memory) -> None:
     """No traces yet, and nothing to correct."""
-    clear(memory[6])
-    memory[8][0] = 0.0
+    clear_traces(memory.traces)
+    memory.q_old[0] = 0.0
 
 
-class TrueOnlineSarsaLambda(LinearAgent):
+class TrueOnlineSarsaLambda(LinearControl):
     """True online Sarsa(λ) over tiles, or any other features.
 
     Example:
@@ -83,28 +115,17 @@ class TrueOnlineSarsaLambda(LinearAgent):
     """
 
     id = "true-online-sarsa-lambda"
-    rule = LearningRule(act_epsilon_greedy, learn, begin, on_policy=True)
+    rule = LearningRule(act_linear_epsilon_greedy, learn, begin, on_policy=True)
+    lambda_: TraceDecay = 0.9
 
-    def __init__(
-        self,
-        env: EnvLike,
-        *,
-        alpha: LinearStep = 0.0625,
-        gamma: Discount = 0.99,
-        epsilon: Exploration = 0.1,
-        lambda_: TraceDecay = 0.9,
-        initial_value: InitialValue = 0.0,
-        intercept: Intercept = False,
-        features: FeaturesLike = None,
-        seed: int | None = None,
-    ) -> None:
-        super().__init__(
-            env, seed=seed, alpha=alpha, gamma=gamma, epsilon=epsilon, lambda_=lambda_, initial_value=initial_value,
-            intercept=intercept, features=features,
+    def setup(self) -> None:
+        """Traces of all weights."""
+        super().setup()
+        base = self.memory
+        self.memory = Memory(
+            base.w, base.alpha, base.gamma, base.epsilon, base.rng, base.q, self.new_traces(self.w.size), self.lambda_,
+            self.kept("q_old", np.zeros(1)),
         )  # fmt: skip
-        self.prepare(1)
-        self.traces = self.new_traces(self.w.size)
-        self.memory = (*self.memory[:6], self.traces, float(lambda_), self.kept("q_old", np.zeros(1)))
 
 
 __all__ = ["TrueOnlineSarsaLambda"]

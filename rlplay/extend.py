@@ -16,16 +16,13 @@ if TYPE_CHECKING:
     from rlplay.agent.base import Agent as Agent
     from rlplay.agent.base import StateArrays as StateArrays
     from rlplay.agent.batch import BatchAgent as BatchAgent
-    from rlplay.agent.batch import BufferSize as BufferSize
     from rlplay.agent.batch import Candidates as Candidates
     from rlplay.agent.batch import GreedyEvaluator as GreedyEvaluator
-    from rlplay.agent.batch import Hold as Hold
-    from rlplay.agent.batch import Iterations as Iterations
-    from rlplay.agent.batch import TrainFreq as TrainFreq
     from rlplay.agent.episodes import longest_episode as longest_episode
     from rlplay.agent.episodes import require_end as require_end
     from rlplay.agent.imitation import ImitationAgent as ImitationAgent
     from rlplay.agent.linear import LinearAgent as LinearAgent
+    from rlplay.agent.linear import LinearControl as LinearControl
     from rlplay.agent.linear import LinearMemory as LinearMemory
     from rlplay.agent.linear import LinearPrediction as LinearPrediction
     from rlplay.agent.linear import PredictionMemory as PredictionMemory
@@ -125,6 +122,7 @@ if TYPE_CHECKING:
     from rlplay.functional.linear_values import LastSteps as LastSteps
     from rlplay.functional.linear_values import act_behaviour as act_behaviour
     from rlplay.functional.linear_values import act_linear_epsilon_greedy as act_linear_epsilon_greedy
+    from rlplay.functional.linear_values import batch_values as batch_values
     from rlplay.functional.linear_values import decay_traces as decay_traces
     from rlplay.functional.linear_values import forget_steps as forget_steps
     from rlplay.functional.linear_values import importance_ratio as importance_ratio
@@ -169,11 +167,14 @@ if TYPE_CHECKING:
     # Observations, models and features.
     from rlplay.approximation.action_values import LAYOUTS as LAYOUTS
     from rlplay.approximation.action_values import ActionValues as ActionValues
+    from rlplay.approximation.action_values import action_inputs as action_inputs
     from rlplay.approximation.action_values import fit_values as fit_values
     from rlplay.approximation.encoder import Encoder as Encoder
+    from rlplay.approximation.encoder import ObservationVectors as ObservationVectors
     from rlplay.approximation.encodings import Active as Active
     from rlplay.approximation.estimators import final_step as final_step
     from rlplay.approximation.estimators import seeded as seeded
+    from rlplay.approximation.feature_encoder import new_encoder as new_encoder
     from rlplay.approximation.feature_map import FeatureMap as FeatureMap
     from rlplay.approximation.feature_map import as_feature_map as as_feature_map
     from rlplay.spaces.finite import FiniteSpace as FiniteSpace

@@ -194,13 +194,14 @@ class Agent(Configured, ABC):
         intercept = bool(given.get("intercept", False))
         return new_encoder(kind, self.observation_space, given.get("features"), name, self.seed, intercept=intercept)
 
-    def number_actions(self) -> None:
-        """Number the actions.
+    def number_actions(self, *, boxes: bool = False) -> None:
+        """Number the actions; with ``boxes`` those of a Box are taken as they are.
 
         Raises:
             SpaceError: they are not finite; says which agents and environments fit.
         """
-        self.numbering = finite(self.action_space, type(self).__name__, "actions")
+        if not (boxes and isinstance(self.action_space, gym.spaces.Box)):
+            self.numbering = finite(self.action_space, type(self).__name__, "actions")
 
     def random_action(self, rng: NDArray[np.uint64]) -> Any:
         """An action for the warm-up of a feature map, uniform over the space."""

@@ -6,108 +6,136 @@ them. Transitions from elsewhere are taken by `BatchAgent.add`.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, NamedTuple, Self
 
 import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
 from rlplay.agent.base import Agent, StateArrays
-from rlplay.agent.tabular import epsilon_greedy_probabilities
 from rlplay.approximation.action_values import candidates
-from rlplay.approximation.feature_map import FeatureMap, Kind
+from rlplay.approximation.encoder import Encoder
 from rlplay.compiled.pcg64 import random, random_seed
-from rlplay.environments.make import EnvLike, reference, remake
+from rlplay.environments.make import reference, remake
 from rlplay.errors import UsageError
+from rlplay.functional.epsilon_greedy import epsilon_greedy_probabilities
 from rlplay.functional.schedules import scheduled, tabulate
 from rlplay.hyperparameters.domains import Range
+from rlplay.hyperparameters.types import Discount, Exploration, FeaturesLike
 from rlplay.probe import Probe
 from rlplay.seeding import stream
-from rlplay.spaces.finite import finite as numbering
-from rlplay.spaces.observations import VectorView
 from rlplay.storage.checkpoint import copy_into
+from rlplay.training.drivers import advance_stepwise
 from rlplay.training.learner import Engine
 from rlplay.transition import Transition
 
 _LONGEST_SCORE = 10_000  # steps after which an episode without a time limit is cut when an iterate is scored
 
-# What all of them have.
-Iterations = Annotated[int, Range("iterations a fit", 1, 10_000, integer=True)]
-TrainFreq = Annotated[int, Range("steps between fits", 2, 10_000_000, integer=True)]
-BufferSize = Annotated[int, Range("transitions that are remembered", 2, 10_000_000, integer=True)]
 Candidates = Annotated[int, Range("of each number of a Box: actions that are compared", 2, 4096, integer=True)]
-Hold = Annotated[int, Range("most steps that a random action is held", 1, 1000, integer=True)]
 
-# Places in the counts: transitions seen, fits begun, iterations left of the running fit, action held, and for how long.
-SEEN, FITS, LEFT, HELD, HELD_FOR = range(5)
+
+class Transitions(NamedTuple):
+    """Transitions, N of each.
+
+    Attributes:
+        obs, next_obs: observations as vectors, float32 [N, D].
+        actions: numbers int64 [N], or for a Box float32 [N, W].
+        rewards: float64 [N].
+        terminated: bool [N].
+    """
+
+    obs: NDArray[np.float32]
+    actions: NDArray[Any]
+    rewards: NDArray[np.float64]
+    next_obs: NDArray[np.float32]
+    terminated: NDArray[np.bool_]
+
+
+class BatchCounts(NamedTuple):
+    """The counts of a batch agent, int64 [1] each; in files they are one array.
+
+    Attributes:
+        seen: transitions so far.
+        fits: fits begun.
+        iterations_left: iterations left of the running fit.
+        held_action: the random action that is held.
+        hold_left: for how many steps more it is.
+    """
+
+    seen: NDArray[np.int64]
+    fits: NDArray[np.int64]
+    iterations_left: NDArray[np.int64]
+    held_action: NDArray[np.int64]
+    hold_left: NDArray[np.int64]
 
 
 class BatchAgent(Agent):
     """An agent that learns from all transitions so far; it supplies `iterate`, and `action_values` once it has some.
 
+    Transitions are kept as they were seen and encoded when they are learned from, so that no feature is ever stale.
+
     Attributes:
-        obs, next_obs: float32 [room, D].
-        actions: numbers int64 [room], or for a Box float32 [room, W].
-        rewards: float64 [room].
-        terminated: bool [room].
+        buffer: the newest transitions, N = ``buffer_size``, a ring.
+        counts: how many transitions and fits there were.
         choices: how each action looks as an input: one-hot, or the candidates of a Box, float64 [A, W].
+        finite_actions: whether a Box of actions is refused.
+        exploration: ε by training progress, float64 [K].
+        rng: the state of the exploration's generator, uint64 [4].
     """
 
-    numbered = False
+    gamma: Discount = 0.99
+    n_iterations: Annotated[int, Range("iterations a fit", 1, 10_000, integer=True)] = 50
+    train_freq: Annotated[int, Range("steps between fits", 2, 10_000_000, integer=True)] = 5000
+    buffer_size: Annotated[int, Range("transitions that are remembered", 2, 10_000_000, integer=True)] = 100_000
+    epsilon: Exploration = 0.1
+    hold: Annotated[int, Range("most steps that a random action is held", 1, 1000, integer=True)] = 1
+    features: FeaturesLike = None
     finite_actions: ClassVar[bool] = True
-    features_are: ClassVar[Kind] = "vector"
-
-    def __init__(self, env: EnvLike, *, seed: int | None, **hyperparameters: Any) -> None:
-        super().__init__(env, seed=seed, **hyperparameters)
-        given = self.hyperparameters
-        name, room, space = type(self).__name__, int(given["buffer_size"]), self.action_space
-        self._view = VectorView(self.observation_space, name)
-        self.n_obs = self._view.size
-        finite = self.finite_actions or not isinstance(space, gym.spaces.Box)
-        if finite:
-            self._actions = numbering(space, name, "actions")
-        plan = given["features"] if given["features"] is not None else self.default_features()
-        if plan is not None:
-            intercept = bool(given.get("intercept", False))
-            self.features = plan.bound(self.observation_space, name, self.seed, self.features_are, intercept=intercept)
-        self.obs, self.next_obs = np.zeros((2, room, self.n_obs), np.float32)
-        if finite:
-            self.choices = np.eye(self._actions.n)
-            self.actions: NDArray[Any] = np.zeros(room, np.int64)
-        else:
-            assert isinstance(space, gym.spaces.Box)
-            self.choices = candidates(space, int(given["n_candidates"]), name)
-            self.actions = np.zeros((room, self.choices.shape[1]), np.float32)
-        self.n_actions = len(self.choices)
-        self.rewards, self.terminated = np.zeros(room), np.zeros(room, np.bool_)
-        self.gamma, self.epsilon = float(given["gamma"]), tabulate(given["epsilon"])
-        self.rng = stream(self.seed, "exploration")
-        self.counts = np.zeros(5, np.int64)
 
     # What a batch agent supplies.
 
+    @abstractmethod
     def iterate(self) -> None:
-        """One iteration of the running fit; it takes 1 from ``counts[LEFT]``, or ends the fit by setting it to 0."""
-        raise NotImplementedError
+        """One iteration of the running fit; it takes 1 from ``counts.iterations_left``, or sets it to 0: the end."""
+
+    @abstractmethod
+    def action_values(self, vectors: NDArray[np.float32]) -> NDArray[np.float64] | None:
+        """Q of vectors [B, D] for all choices, float64 [B, A]; None before the first fit."""
 
     def begin_fit(self) -> None:
         """A fit is due."""
 
-    def default_features(self) -> FeatureMap | None:
-        """The features where none are given."""
-        return None
+    def make_encoder(self) -> Encoder:
+        """Vectors, or the features of them."""
+        self.number_actions(boxes=not self.finite_actions)
+        return self.encoder_of("vector")
 
-    def action_values(self, x: NDArray[np.float32]) -> NDArray[np.float64] | None:
-        """Q of rows [B, D] for all choices, float64 [B, A]; None before the first fit."""
-        raise NotImplementedError
+    def setup(self) -> None:
+        """No transitions yet."""
+        super().setup()
+        n, size, space = self.buffer_size, self.encoder.view.size, self.action_space
+        if self.numbering is not None:
+            self.choices = np.eye(self.numbering.n)
+            actions: NDArray[Any] = np.zeros(n, np.int64)
+        else:
+            assert isinstance(space, gym.spaces.Box)
+            self.choices = candidates(space, self.hyperparameters["n_candidates"], type(self).__name__)
+            actions = np.zeros((n, self.choices.shape[1]), np.float32)
+        obs, next_obs = np.zeros((2, n, size), np.float32)
+        self.buffer = Transitions(obs, actions, np.zeros(n), next_obs, np.zeros(n, np.bool_))
+        self.n_actions = len(self.choices)
+        self.exploration, self.rng = tabulate(self.epsilon), stream(self.seed, "exploration")
+        self._counts = np.zeros(5, np.int64)
+        self.counts = BatchCounts(*np.split(self._counts, 5))
 
     # Data.
 
-    def transitions(self) -> tuple[NDArray[Any], ...]:
-        """All that are remembered: obs, actions, rewards, next_obs, terminated."""
-        n = int(min(self.counts[SEEN], len(self.rewards)))
-        return self.obs[:n], self.actions[:n], self.rewards[:n], self.next_obs[:n], self.terminated[:n]
+    def transitions(self) -> Transitions:
+        """All that are remembered."""
+        n = int(min(self.counts.seen[0], self.buffer_size))
+        return Transitions._make(array[:n] for array in self.buffer)
 
     def add(self, obs: Any, actions: Any, rewards: Any, next_obs: Any, terminated: Any) -> Self:
         """Remember transitions from elsewhere, N of each; `fit` learns from them.
@@ -115,26 +143,22 @@ class BatchAgent(Agent):
         Raises:
             SpaceError: observations or actions that are not in the spaces.
         """
-        rows, next_rows = self._view.rows(obs), self._view.rows(next_obs)
+        vectors, next_vectors = self.encoder.view.vectors(obs), self.encoder.view.vectors(next_obs)
         for i, action in enumerate(np.asarray(actions)):
-            self._remember(rows[i], action, rewards[i], next_rows[i], terminated[i])
+            self._remember(vectors[i], action, rewards[i], next_vectors[i], terminated[i])
         return self
 
     def _remember(
-        self, row: NDArray[np.float32], action: Any, reward: float, next_row: NDArray[np.float32], terminated: bool
-    ) -> None:
+        self, vector: NDArray[np.float32], action: Any, reward: float, next_vector: NDArray[np.float32],
+        terminated: bool,
+    ) -> None:  # fmt: skip
         """Put a transition in the place of the oldest."""
-        place = self.counts[SEEN] % len(self.rewards)
-        self.obs[place], self.next_obs[place] = row, next_row
-        self.actions[place] = self._actions.index(action) if self._actions is not None else np.ravel(action)
-        self.rewards[place], self.terminated[place] = reward, terminated
-        self.counts[SEEN] += 1
-        if self.features is not None:
-            self.features.remember_row(row)
-
-    def mapped(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Observations that are vectors [B, D], through the feature map [B, F]."""
-        return rows if self.features is None else self.features.transformed(rows)
+        buffer, place = self.buffer, self.counts.seen[0] % self.buffer_size
+        buffer.obs[place], buffer.next_obs[place] = vector, next_vector
+        buffer.actions[place] = np.ravel(action) if self.numbering is None else self.numbering.index(action)
+        buffer.rewards[place], buffer.terminated[place] = reward, terminated
+        self.counts.seen[0] += 1
+        self.encoder.remember_vector(vector)
 
     def fit(self, progress: Callable[[Self], None] | None = None) -> Self:
         """Learn from the transitions so far, without a step of the environment.
@@ -153,69 +177,66 @@ class BatchAgent(Agent):
 
     def act(self, observation: Any) -> Any:
         """Random before the first fit, then ε-greedy."""
-        if self.counts[HELD_FOR] == 0:
+        counts = self.counts
+        if counts.hold_left[0] == 0:
             q = None
-            if self.counts[FITS] and random(self.rng) >= scheduled(self.epsilon, self.progress):
-                q = self.action_values(self._view.row(observation)[None])
+            if counts.fits[0] and random(self.rng) >= scheduled(self.exploration, self.progress):
+                q = self.action_values(self.encoder.view.vector(observation)[None])
             if q is not None:
-                return self._value(int(q[0].argmax()))
-            hold = self.hyperparameters["hold"]
-            self.counts[HELD] = int(random(self.rng) * self.n_actions)
-            self.counts[HELD_FOR] = 1 + int(random(self.rng) * hold) if hold > 1 else 1
-        self.counts[HELD_FOR] -= 1
-        return self._value(int(self.counts[HELD]))
+                return self.action_of(int(q[0].argmax()))
+            counts.held_action[0] = int(random(self.rng) * self.n_actions)
+            counts.hold_left[0] = 1 + int(random(self.rng) * self.hold) if self.hold > 1 else 1
+        counts.hold_left[0] -= 1
+        return self.action_of(int(counts.held_action[0]))
 
-    def _value(self, choice: int) -> Any:
+    def action_of(self, choice: int) -> Any:
         """A choice as the environment takes it."""
-        if self._actions is not None:
-            return self._actions.value(choice)
+        if self.numbering is not None:
+            return self.numbering.value(choice)
         space: Any = self.action_space
         return self.choices[choice].reshape(space.shape).astype(space.dtype)
 
     def update(self, transition: Transition) -> float:
         """Remember the step; values are learned in `advance`. No TD error: NaN."""
         obs, action, reward, next_obs, terminated, truncated, _ = transition
-        self._remember(self._view.row(obs), action, reward, self._view.row(next_obs), terminated)
+        view = self.encoder.view
+        self._remember(view.vector(obs), action, reward, view.vector(next_obs), terminated)
         self.num_timesteps += 1
         if terminated or truncated:
-            self.counts[HELD_FOR] = 0
+            self.counts.hold_left[0] = 0
         return float("nan")
 
     def advance(self, timesteps: int, engine: Engine) -> int:
         """Collect steps up to the next fit; while a fit is due, do one iteration of it (and no steps)."""
-        from rlplay.training.drivers import advance_stepwise
-
         if self.busy:
             self.iterate()
             return 0
-        frequency = self.hyperparameters["train_freq"]
-        done = advance_stepwise(self, min(timesteps, frequency - int(self.counts[SEEN]) % frequency))
-        if self.counts[SEEN] % frequency == 0:
+        done = advance_stepwise(self, min(timesteps, self.train_freq - int(self.counts.seen[0]) % self.train_freq))
+        if self.counts.seen[0] % self.train_freq == 0:
             self._begin_fit()
         return done
 
     def _begin_fit(self) -> None:
-        self.counts[FITS] += 1
-        self.counts[LEFT] = self.hyperparameters["n_iterations"]
-        features = self.features
-        if features is not None and (not features.ready or (features.refit_every is not None and features.due())):
-            features.fit()  # the data are kept as they were seen, so that no feature is ever stale
+        self.counts.fits[0] += 1
+        self.counts.iterations_left[0] = self.n_iterations
+        if not self.encoder.ready or self.encoder.due():
+            self.encoder.fit()
         self.begin_fit()
 
     @property
     def busy(self) -> bool:
         """Whether iterations of a fit are left."""
-        return bool(self.counts[LEFT] > 0)
+        return bool(self.counts.iterations_left[0] > 0)
 
     @property
     def iteration(self) -> int:
         """The number of the running iteration, from 0."""
-        return int(self.hyperparameters["n_iterations"]) - int(self.counts[LEFT])
+        return self.n_iterations - int(self.counts.iterations_left[0])
 
     @property
     def activity(self) -> str:
         """Which iteration runs."""
-        return f"iteration {self.iteration + 1}/{self.hyperparameters['n_iterations']}" if self.busy else ""
+        return f"iteration {self.iteration + 1}/{self.n_iterations}" if self.busy else ""
 
     def why_not_compiled(self) -> str:
         """Collecting is Python; fitting is as fast as its model."""
@@ -226,35 +247,32 @@ class BatchAgent(Agent):
 
         For a Box: the best candidate and its value.
         """
-        x = self._view.rows(observation)
-        q = self.action_values(x) if self.counts[FITS] else None
-        if self._actions is None:
-            best = np.zeros(len(x), np.int64) if q is None else q.argmax(axis=1)
+        vectors = self.encoder.view.vectors(observation)
+        q = self.action_values(vectors) if self.counts.fits[0] else None
+        if self.numbering is None:
+            best = np.zeros(len(vectors), np.int64) if q is None else q.argmax(axis=1)
             value = None if q is None else q.max(axis=1)
             return Probe(action_mean=self.choices[best], value=value)
         if q is None:
-            return Probe(action_probabilities=np.full((len(x), self.n_actions), 1 / self.n_actions))
-        probabilities = epsilon_greedy_probabilities(q, scheduled(self.epsilon, self.progress))
+            return Probe(action_probabilities=np.full((len(vectors), self.n_actions), 1 / self.n_actions))
+        probabilities = epsilon_greedy_probabilities(q, scheduled(self.exploration, self.progress))
         return Probe(action_values=q, action_probabilities=probabilities, value=q.max(axis=1))
 
     def seen(self) -> NDArray[np.float32]:
         """The transitions' observations."""
-        return self.transitions()[0]
+        return self.transitions().obs
 
     # Files.
 
     def arrays(self) -> StateArrays:
-        """The transitions so far, the counts and the random state."""
-        names = ("obs", "actions", "rewards", "next_obs", "terminated")
-        found: StateArrays = dict(zip(names, self.transitions(), strict=True))
-        features = self.features.arrays() if self.features is not None else {}
-        return {**found, "counts": self.counts, "exploration": self.rng, **features}
+        """The transitions so far, the counts, the random state, and what the encoder keeps."""
+        data: StateArrays = self.transitions()._asdict()
+        return {**data, "counts": self._counts, "exploration": self.rng, **self.encoder.arrays()}
 
     def load_arrays(self, arrays: StateArrays) -> None:
         """Take the arrays of a file."""
-        copy_into("counts", arrays, self.counts)  # they say how many transitions there are
-        for name, array in BatchAgent.arrays(self).items():
-            copy_into(name, arrays, array)
+        copy_into("counts", arrays, self._counts)  # they say how many transitions there are
+        super().load_arrays(arrays)
 
 
 class GreedyEvaluator:
@@ -282,16 +300,16 @@ class GreedyEvaluator:
         """Mean return of the greedy policy, all episodes played at once."""
         agent, envs = self._agent, self._envs
         seeds, returns = stream(agent.seed, "score"), np.zeros(len(envs))
-        running = {i: agent._view.row(env.reset(seed=random_seed(seeds))[0]) for i, env in enumerate(envs)}
+        running = {i: agent.encoder.view.vector(env.reset(seed=random_seed(seeds))[0]) for i, env in enumerate(envs)}
         for _ in range(_LONGEST_SCORE):
             chosen = values(np.stack(list(running.values()))).argmax(axis=1)
             for i, action in zip(list(running), chosen, strict=True):
-                obs, reward, terminated, truncated, info = envs[i].step(agent._value(int(action)))
+                obs, reward, terminated, truncated, info = envs[i].step(agent.action_of(int(action)))
                 returns[i] += float(info.get("extrinsic_reward", reward))
                 if terminated or truncated:
                     del running[i]
                 else:
-                    running[i] = agent._view.row(obs)
+                    running[i] = agent.encoder.view.vector(obs)
             if not running:
                 break
         return float(returns.mean())

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import gymnasium as gym
 import numpy as np
@@ -12,26 +13,21 @@ from numpy.typing import NDArray
 
 from rlplay import registry
 from rlplay.agent.base import Agent, StateArrays
+from rlplay.agent.saving import load
+from rlplay.approximation.encoder import Encoder
 from rlplay.approximation.estimators import seeded
 from rlplay.compiled.pcg64 import random
-from rlplay.environments.make import EnvLike, reference
+from rlplay.environments.make import reference
 from rlplay.environments.no_environment import NoEnvironment
 from rlplay.errors import HyperparameterError, UsageError
 from rlplay.hyperparameters.domains import Range, Regressor, Teacher
+from rlplay.hyperparameters.types import FeaturesLike
 from rlplay.probe import Probe
 from rlplay.seeding import generator, stream
-from rlplay.spaces.finite import finite as numbering
-from rlplay.spaces.observations import VectorView
 from rlplay.storage.checkpoint import copy_into
+from rlplay.training.drivers import advance_stepwise
 from rlplay.training.learner import Engine
 from rlplay.transition import Transition
-
-TeacherLike = Annotated[Any, Teacher("who is imitated; None: one is set later, by agent.teacher")]
-Imitator = Annotated[Any, Regressor("what learns to act: any classifier, for a Box any regressor", classifiers=True)]
-FitEvery = Annotated[int, Range("steps between fits", 2, 10_000_000, integer=True)]
-Kept = Annotated[int, Range("steps that are remembered", 2, 10_000_000, integer=True)]
-
-SEEN, FITS = range(2)
 
 
 def teacher_of(teacher: Any, env: gym.Env[Any, Any], owner: str) -> Callable[[Any], Any] | None:
@@ -57,114 +53,143 @@ def teacher_of(teacher: Any, env: gym.Env[Any, Any], owner: str) -> Callable[[An
                 f"{owner}: teacher={teacher!r} is neither a file nor a policy for {reference(env)}",
                 f"Give the path of a saved agent, or one of {', '.join(named)}" if named else "Give the path of one",
             )
-        from rlplay.agent.saving import load
-
         teacher = load(teacher)
     if hasattr(teacher, "predict"):
         return lambda obs: teacher.predict(obs, deterministic=True)[0]
     return teacher
 
 
+class ImitationCounts(NamedTuple):
+    """The counts of an imitator, int64 [1] each; in files they are one array.
+
+    Attributes:
+        seen: steps so far.
+        fits: fits so far.
+    """
+
+    seen: NDArray[np.int64]
+    fits: NDArray[np.int64]
+
+
 class ImitationAgent(Agent):
     """An agent that learns what a teacher does; it supplies `share`, how often the teacher acts.
 
     Attributes:
-        obs: float32 [room, D].
-        labels: what the teacher would have done: numbers int64 [room], or for a Box float32 [room, W].
+        obs: the newest observations as vectors, float32 [N, D] with N = ``buffer_size``, a ring.
+        labels: what the teacher would have done: numbers int64 [N], or for a Box float32 [N, W].
         fitted: the models that act: one, or one for each number of a Box; empty before the first fit.
         teacher: a function from one observation to its action, or None.
+        counts: how many steps and fits there were.
+        rng: draws who acts, uint64 [4].
     """
 
-    numbered = False
+    teacher: Annotated[Any, Teacher("who is imitated; None: one is set later, by agent.teacher")] = None
+    model: Annotated[
+        Any, Regressor("what learns to act: any classifier, for a Box any regressor", classifiers=True)
+    ] = "decision-tree-classifier"
+    train_freq: Annotated[int, Range("steps between fits", 2, 10_000_000, integer=True)] = 1000
+    buffer_size: Annotated[int, Range("steps that are remembered", 2, 10_000_000, integer=True)] = 100_000
+    features: FeaturesLike = None
 
-    def __init__(self, env: EnvLike, *, seed: int | None, **hyperparameters: Any) -> None:
-        super().__init__(env, seed=seed, **hyperparameters)
-        given, name, space = self.hyperparameters, type(self).__name__, self.action_space
-        self._view = VectorView(self.observation_space, name)
-        room = int(given["buffer_size"])
-        self.obs = np.zeros((room, self._view.size), np.float32)
-        continuous = isinstance(space, gym.spaces.Box)
-        if continuous:
-            self.labels: NDArray[Any] = np.zeros((room, int(np.prod(space.shape or ()))), np.float32)
+    @abstractmethod
+    def share(self) -> float:
+        """The probability with which the teacher acts, now."""
+
+    def make_encoder(self) -> Encoder:
+        """Vectors, or the features of them."""
+        self.number_actions(boxes=True)
+        return self.encoder_of("vector")
+
+    def setup(self) -> None:
+        """Nothing seen yet.
+
+        Raises:
+            HyperparameterError: a regressor for finite actions, or a classifier for a Box; or no such teacher.
+        """
+        super().setup()
+        self._require_kind()
+        self.obs = np.zeros((self.buffer_size, self.encoder.view.size), np.float32)
+        if self.numbering is not None:
+            self.labels: NDArray[Any] = np.zeros(self.buffer_size, np.int64)
         else:
-            self._actions = numbering(space, name, "actions")
-            self.labels = np.zeros(room, np.int64)
-        self._require_kind(given["model"], continuous, name)
-        if given["features"] is not None:
-            self.features = given["features"].bound(self.observation_space, name, self.seed, "vector")
-        self.teacher = teacher_of(given["teacher"], self.env, name)
+            self.labels = np.zeros((self.buffer_size, int(np.prod(self.action_space.shape or ()))), np.float32)
+        self.teacher = teacher_of(self.teacher, self.env, type(self).__name__)
         self.fitted: list[Any] = []
-        self.counts, self.rng = np.zeros(2, np.int64), stream(self.seed, "mixture")
+        self._label: Any = None  # what the teacher said of the observation where the agent acts
+        self._counts, self.rng = np.zeros(2, np.int64), stream(self.seed, "mixture")
+        self.counts = ImitationCounts(*np.split(self._counts, 2))
 
-    def _require_kind(self, model: Any, continuous: bool, name: str) -> None:
+    def _require_kind(self) -> None:
         from sklearn.base import is_classifier, is_regressor
 
         try:
-            wrong = is_classifier(model) if continuous else is_regressor(model)
+            wrong = (is_classifier if self.numbering is None else is_regressor)(self.model)
         except (AttributeError, TypeError):  # an estimator that says nothing about itself
             wrong = False
         if wrong:
-            kind, other = ("classifier", "regressor") if continuous else ("regressor", "classifier")
-            raise HyperparameterError(
-                f"{name}: model={type(model).__name__} is a {kind}, and {self.action_space} is learned by a {other}",
-                f"Take {'mlp or decision-tree' if continuous else 'decision-tree-classifier or logistic-regression'}",
+            kind, other = ("classifier", "regressor") if self.numbering is None else ("regressor", "classifier")
+            fits = (
+                "mlp or decision-tree" if self.numbering is None else "decision-tree-classifier or logistic-regression"
             )
-
-    def share(self) -> float:
-        """The probability with which the teacher acts, now."""
-        raise NotImplementedError
+            raise HyperparameterError(
+                f"{type(self).__name__}: model={type(self.model).__name__} is a {kind}, and {self.action_space} is "
+                f"learned by a {other}",
+                f"Take {fits}",
+            )
 
     # Acting and learning.
 
-    def _ask(self, observation: Any) -> Any:
+    def act(self, observation: Any) -> Any:
+        """The teacher's action, or the learner's own; the teacher is asked in both cases.
+
+        Raises:
+            UsageError: there is no teacher.
+        """
         if self.teacher is None:
             raise UsageError(
                 f"{type(self).__name__} has no teacher to learn from",
                 "Give teacher=..., or after loading set agent.teacher to a function from an observation to its action",
             )
-        return self.teacher(observation)
-
-    def act(self, observation: Any) -> Any:
-        """The teacher's action, or the learner's own; the teacher is asked in both cases."""
-        self._label = self._ask(observation)
+        self._label = self.teacher(observation)
         if not self.fitted or random(self.rng) < self.share():
-            return self._told(self._label)
+            return self._action_of(self._label)
         probe = self.probe(observation)
         if probe.action_mean is not None:
             return self.continuous_actions(probe, True)[0]
+        assert self.numbering is not None
         assert probe.action_probabilities is not None
-        return self._actions.value(int(probe.action_probabilities[0].argmax()))
+        return self.numbering.value(int(probe.action_probabilities[0].argmax()))
 
-    def _told(self, label: Any) -> Any:
+    def _action_of(self, label: Any) -> Any:
         """What a teacher said, as the environment takes it."""
+        if self.numbering is not None:
+            return self.numbering.value(self.numbering.index(label))
         space: Any = self.action_space
-        if self._actions is not None:
-            return self._actions.value(self._actions.index(label))
         return np.clip(np.asarray(label, space.dtype).reshape(space.shape), space.low, space.high)
 
     def update(self, transition: Transition) -> float:
         """Remember what the teacher would have done; fit when it is time. No TD error: NaN."""
-        place = self.counts[SEEN] % len(self.labels)
-        self.obs[place] = self._view.row(transition.obs)
-        index = self._actions.index if self._actions is not None else lambda told: np.ravel(self._told(told))
-        self.labels[place] = index(self._label)
-        self.counts[SEEN] += 1
+        label, place = self._label, self.counts.seen[0] % self.buffer_size
+        self.obs[place] = self.encoder.view.vector(transition.obs)
+        self.labels[place] = (
+            np.ravel(self._action_of(label)) if self.numbering is None else self.numbering.index(label)
+        )  # fmt: skip
+        self.counts.seen[0] += 1
         self.num_timesteps += 1
-        if self.features is not None:
-            self.features.remember_row(self.obs[place])
-        if self.counts[SEEN] % int(self.hyperparameters["train_freq"]) == 0:
+        self.encoder.remember_vector(self.obs[place])
+        if self.counts.seen[0] % self.train_freq == 0:
             self._fit()
         return float("nan")
 
     def _fit(self) -> None:
-        n = int(min(self.counts[SEEN], len(self.labels)))
-        if self.features is not None and (not self.features.ready or self.features.due()):
-            self.features.fit()
-        self.counts[FITS] += 1
-        x, labels = self._mapped(self.obs[:n]).astype(np.float64), self.labels[:n]
+        obs, labels = self.seen(), self.labels[: len(self.seen())]
+        if not self.encoder.ready or self.encoder.due():
+            self.encoder.fit()
+        self.counts.fits[0] += 1
+        x = self.encoder.encode_vectors(obs).astype(np.float64)
         columns = [labels] if labels.ndim == 1 else list(labels.T.astype(np.float64))
-        model, rng = self.hyperparameters["model"], generator(self.seed, f"fit {self.counts[FITS]}")
-        if self._actions is not None and len(np.unique(labels)) == 1:  # no classifier tells one class from none
+        model, rng = self.model, generator(self.seed, f"fit {self.counts.fits[0]}")
+        if self.numbering is not None and len(np.unique(labels)) == 1:  # no classifier tells one class from none
             from sklearn.dummy import DummyClassifier
 
             model = DummyClassifier()
@@ -172,17 +197,12 @@ class ImitationAgent(Agent):
             self.fitted = [seeded(model, rng).fit(x, column) for column in columns]
         except Exception as error:
             raise UsageError(
-                f"{type(model).__name__} could not be fitted to {n:,} steps: {' '.join(str(error).split())[:300]}",
+                f"{type(model).__name__} could not be fitted to {len(x):,} steps: {' '.join(str(error).split())[:300]}",
                 "Change its parameters, or raise train_freq",
             ) from error
 
-    def _mapped(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
-        return rows if self.features is None else self.features.transformed(rows)
-
     def advance(self, timesteps: int, engine: Engine) -> int:
         """Play and ask, step by step."""
-        from rlplay.training.drivers import advance_stepwise
-
         return advance_stepwise(self, timesteps)
 
     def why_not_compiled(self) -> str:
@@ -191,13 +211,13 @@ class ImitationAgent(Agent):
 
     def probe(self, observation: Any) -> Probe:
         """Probabilities of actions, as far as the model has any; for a Box the action itself."""
-        x = self._mapped(self._view.rows(observation)).astype(np.float64)
-        if self._actions is None:
+        x = self.encoder.encode_batch(observation).astype(np.float64)
+        if self.numbering is None:
             mean = np.zeros((len(x), self.labels.shape[1]))
             for i, model in enumerate(self.fitted):
                 mean[:, i] = np.asarray(model.predict(x), np.float64).ravel()
             return Probe(action_mean=mean)
-        n = self._actions.n
+        n = self.numbering.n
         if not self.fitted:
             return Probe(action_probabilities=np.full((len(x), n), 1.0 / n))
         model, found = self.fitted[0], np.zeros((len(x), n))
@@ -208,31 +228,31 @@ class ImitationAgent(Agent):
             found[np.arange(len(x)), np.asarray(model.predict(x), np.int64)] = 1.0
         return Probe(action_probabilities=found)
 
-    def state_partition(self, batch: NDArray[Any]) -> tuple[NDArray[np.int64], str]:
+    def state_partition(self, observations: Any) -> tuple[NDArray[np.int64], str]:
         """The boxes into which a tree divides the states, where the model is one."""
-        model = self.fitted[0] if self.fitted else None
+        model: Any = self.fitted[0] if self.fitted else None
         if not hasattr(model, "apply") or hasattr(model, "n_estimators"):
-            return super().state_partition(batch)
-        leaves = model.apply(self._mapped(self._view.rows(batch)).astype(np.float64))  # type: ignore[union-attr]
+            return super().state_partition(observations)
+        leaves = model.apply(self.encoder.encode_batch(observations).astype(np.float64))
         return np.asarray(leaves, np.int64), "boxes of the tree"
 
     def seen(self) -> NDArray[np.float32]:
         """The observations that the teacher was asked about."""
-        return self.obs[: int(min(self.counts[SEEN], len(self.labels)))]
+        return self.obs[: int(min(self.counts.seen[0], self.buffer_size))]
 
     # Files.
 
     def arrays(self) -> StateArrays:
-        """What was asked and answered, the counts and the random state."""
-        n = int(min(self.counts[SEEN], len(self.labels)))
-        found: StateArrays = {
-            "obs": self.obs[:n], "labels": self.labels[:n], "counts": self.counts, "mixture": self.rng,
+        """What was asked and answered, the counts, the random state, and what the encoder keeps."""
+        obs = self.seen()
+        return {
+            "obs": obs, "labels": self.labels[: len(obs)], "counts": self._counts, "mixture": self.rng,
+            **self.encoder.arrays(),
         }  # fmt: skip
-        return found | (self.features.arrays() if self.features is not None else {})
 
     def load_arrays(self, arrays: StateArrays) -> None:
         """Take the arrays of a file."""
-        copy_into("counts", arrays, self.counts)
+        copy_into("counts", arrays, self._counts)  # they say how much there is of the others
         super().load_arrays(arrays)
 
     def models(self) -> dict[str, Any]:

@@ -1,108 +1,90 @@
-"""The leaves that linear agents share: values, updates and traces over active features; and the base of the agents.
+"""What linear agents share: values that are sums of weights over the few features that are active.
 
-A value is w · x(s), an action value has a column of weights for each action. ``w`` is float64 [F, A] (or [F, 1] for
-state values); ``x`` are the active features of a state (`rlplay.approximation.encodings.Active`), so that a step costs as many
-additions as there are active features, however many weights there are.
+`LinearAgent` is the base of all of them, `LinearControl` of those that learn action values while they act ε-greedily,
+`LinearPrediction` of those that learn the value of a given policy. Their equations are those of
+`rlplay.functional.linear_values`.
 """
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar, NamedTuple, TypeVar
 
-import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
 from rlplay.agent.base import Agent, StateArrays
 from rlplay.agent.policies import policy_table
-from rlplay.agent.tabular import epsilon_greedy_probabilities
-from rlplay.approximation.feature_map import FeatureMap
-from rlplay.environments.make import EnvLike
+from rlplay.approximation.encoder import ActiveStates, Encoder
 from rlplay.errors import HyperparameterError, UsageError
+from rlplay.functional.epsilon_greedy import epsilon_greedy_probabilities
+from rlplay.functional.linear_values import LastSteps, Weights, batch_values, new_last_steps
 from rlplay.functional.schedules import scheduled, tabulate
-from rlplay.functional.traces import Traces
-from rlplay.models.unsupervised.bases import TileCoding
+from rlplay.functional.traces import Traces, new_traces
+from rlplay.hyperparameters.domains import Either, Policy
+from rlplay.hyperparameters.types import (
+    Discount,
+    Exploration,
+    FeaturesLike,
+    InitialValue,
+    Intercept,
+    LinearStep,
+    PolicyLike,
+)
 from rlplay.probe import Probe
 from rlplay.seeding import stream
-from rlplay.spaces.finite import is_finite
-from rlplay.storage.checkpoint import copy_into
 from rlplay.training.learner import Engine
 
-Weights = NDArray[np.float64]
+Record = TypeVar("Record", bound=tuple[Any, ...])
 
 
 class LinearAgent(Agent):
-    """What linear agents share: active features, weights by name, action values, files.
+    """An agent whose values are linear in active features.
 
     Attributes:
-        w: weights, float64 [F, A].
-        size: F, numbers of features, with the constant one.
-        width: T, how many are active at a time.
+        w: weights, float64 [F, A], or [F, 1] for state values.
         finite_actions: whether a Box of actions is refused.
-        rng: the state of the exploration's generator.
+        rng: the state of the exploration's generator, uint64 [4].
     """
 
-    numbered = False
+    gamma: Discount = 0.99
+    intercept: Intercept = False
+    features: FeaturesLike = None
     finite_actions: ClassVar[bool] = True
-    w: Weights
 
-    def __init__(self, env: EnvLike, *, seed: int | None, **hyperparameters: Any) -> None:
-        super().__init__(env, seed=seed, **hyperparameters)
-        self.require_active(finite_actions=self.finite_actions)
+    def make_encoder(self) -> Encoder:
+        """Active features: tiles over vectors and a feature for each finite observation, unless others are given."""
+        self.number_actions(boxes=not self.finite_actions)
+        return self.encoder_of("active")
+
+    def setup(self) -> None:
+        """The random numbers; weights are made by the agent."""
+        super().setup()
+        self.w: Weights
         self.rng = stream(self.seed, "exploration")
         self._kept: StateArrays = {"exploration": self.rng}
 
-    def prepare(self, n_steps: int) -> None:
-        """Action values, exploration and the last n steps: (w, alpha, gamma, epsilon, rng, q, steps, n)."""
-        given, n_actions = self.hyperparameters, self._actions.n
-        per_feature = float(given["initial_value"]) / self.width
-        self.w = self.weights("w", n_actions, per_feature)
-        self.memory = (
-            self.w, tabulate(given["alpha"]), float(given["gamma"]), tabulate(given["epsilon"]), self.rng,
-            np.zeros((1, n_actions)), self.last_steps(n_steps), n_steps,
-        )  # fmt: skip
-
     def weights(self, name: str, columns: int, value: float = 0.0) -> Weights:
         """New weights [F, columns], filled with a value."""
-        return self.kept(name, np.full((self.size, columns), float(value)))
+        return self.kept(name, np.full((self.encoder.size, columns), float(value)))
 
     def kept(self, name: str, array: NDArray[Any]) -> NDArray[Any]:
         """An array that is saved."""
         self._kept[name] = array
         return array
 
-    def last_steps(self, n: int) -> LastSteps:
-        """Room for the last n steps; saved."""
-        steps = new_last_steps(n, self.width if n > 1 else 1)
-        for name, array in steps._asdict().items():
-            self.kept(f"steps/{name}", array)
-        return steps
+    def kept_record(self, name: str, record: Record) -> Record:
+        """A NamedTuple whose arrays are saved."""
+        for field, array in record._asdict().items():  # type: ignore[attr-defined]
+            self.kept(f"{name}/{field}", array)
+        return record
 
     def new_traces(self, size: int, name: str = "traces") -> Traces:
         """No traces yet, for so many weights; saved under a name."""
-        from rlplay.functional.traces import new_traces
-
-        traces = new_traces(size)
-        for part, array in traces._asdict().items():
-            self.kept(f"{name}/{part}", array)
-        return traces
-
-    def action_values(self, observation: Any) -> Weights:
-        """Q(s, ·) of an observation or a batch, float64 [B, A]."""
-        return self.linear(self.w, observation)
+        return self.kept_record(name, new_traces(size))
 
     def linear(self, w: Weights, observation: Any) -> Weights:
-        """X(s) w for an observation or a batch, float64 [B, columns]."""
-        number, value = self.actives(observation)
-        return np.einsum("bt,bta->ba", value, w[number])
-
-    def probe(self, observation: Any) -> Probe:
-        """Action values and the ε-greedy policy over them; the value is that of the greedy policy."""
-        q = self.action_values(observation)
-        epsilon = scheduled(tabulate(self.hyperparameters["epsilon"]), self.progress)
-        return Probe(
-            action_values=q, action_probabilities=epsilon_greedy_probabilities(q, epsilon), value=q.max(axis=1)
-        )
+        """The products x(s) w for an observation or a batch, float64 [B, columns]."""
+        return batch_values(w, self.encoder.encode_batch(observation))
 
     def advance(self, timesteps: int, engine: Engine) -> int:
         """Learn; stop where the weights are no numbers any more.
@@ -120,63 +102,123 @@ class LinearAgent(Agent):
         return done
 
     def remap_states(self, nearest: NDArray[np.int64] | None) -> None:
-        """Clusters take the weights of the nearest old ones; what was kept of the episode is forgotten."""
-        if nearest is not None and self.width == 1:
+        """Each cluster of a new fit takes the weights of the nearest old one; traces and steps, of old ones, go."""
+        if nearest is not None and self.encoder.width == 1:
             for name, array in self._kept.items():
-                if array.ndim == 2 and len(array) == self.size and "/" not in name:
+                if array.ndim == 2 and len(array) == self.encoder.size and "/" not in name:
                     array[:] = array[nearest]
         if self.rule is not None:
             self.rule.begin(self.memory)
 
     def arrays(self) -> StateArrays:
-        """Weights, traces or steps, the random state, and what the feature map keeps."""
-        return {**self._kept, **(self.features.arrays() if self.features is not None else {})}
+        """Weights, traces or steps, the random state, and what the encoder keeps."""
+        return {**self._kept, **self.encoder.arrays()}
 
-    def load_arrays(self, arrays: StateArrays) -> None:
-        """Take the arrays of a file."""
-        for name, target in self.arrays().items():
-            copy_into(name, arrays, target)
+
+class LinearMemory(NamedTuple):
+    """What a rule works on that learns action values.
+
+    Attributes:
+        w: weights, float64 [F, A].
+        alpha: step size by training progress, float64 [K].
+        gamma: discount.
+        epsilon: probability of a random action by training progress, float64 [K].
+        rng: the state of the exploration's generator, uint64 [4].
+        q: takes the action values of the state where an action is chosen, float64 [1, A].
+        steps: the last steps, for n-step returns.
+        n_steps: rewards in a return, n.
+    """
+
+    w: Weights
+    alpha: NDArray[np.float64]
+    gamma: float
+    epsilon: NDArray[np.float64]
+    rng: NDArray[np.uint64]
+    q: Weights
+    steps: LastSteps
+    n_steps: int
+
+
+class LinearControl(LinearAgent):
+    """An agent that learns linear action values while it acts ε-greedily, from the next step or from ``n_steps``."""
+
+    alpha: LinearStep = 0.0625
+    epsilon: Exploration = 0.1
+    initial_value: InitialValue = 0.0
+
+    def setup(self) -> None:
+        """Weights, the last steps, and the memory of a rule that needs nothing else."""
+        super().setup()
+        assert self.numbering is not None
+        n_actions, n_steps = self.numbering.n, int(self.hyperparameters.get("n_steps", 1))
+        self.w = self.weights("w", n_actions, self.initial_value / self.encoder.width)
+        steps = self.kept_record("steps", new_last_steps(n_steps, self.encoder.width if n_steps > 1 else 1))
+        self.memory = LinearMemory(
+            self.w, tabulate(self.alpha), self.gamma, tabulate(self.epsilon), self.rng, np.zeros((1, n_actions)), steps,
+            n_steps,
+        )  # fmt: skip
+
+    def action_values(self, observation: Any) -> Weights:
+        """Q(s, ·) of an observation or a batch, float64 [B, A]."""
+        return self.linear(self.w, observation)
+
+    def probe(self, observation: Any) -> Probe:
+        """Action values and the ε-greedy policy over them; the value is that of the greedy policy."""
+        q = self.action_values(observation)
+        probabilities = epsilon_greedy_probabilities(q, scheduled(self.memory.epsilon, self.progress))
+        return Probe(action_values=q, action_probabilities=probabilities, value=q.max(axis=1))
+
+
+class PredictionMemory(NamedTuple):
+    """What all rules work on that learn the value of a policy; a policy is [1, A] where it ignores states.
+
+    Attributes:
+        w: weights, float64 [F, 1].
+        gamma: discount.
+        target: the policy that is evaluated, π(a|s), float64 [S, A] or [1, A].
+        behaviour: the policy that acts, b(a|s), float64 [S, A] or [1, A].
+        rng: the state of the exploration's generator, uint64 [4].
+    """
+
+    w: Weights
+    gamma: float
+    target: Weights
+    behaviour: Weights
+    rng: NDArray[np.uint64]
 
 
 class LinearPrediction(LinearAgent):
-    """What agents share that learn the value of a given policy, following it or another one.
+    """An agent that learns the linear value of a given policy, following it or another one."""
 
-    Attributes:
-        target, behaviour: float64 [S, A] where states are numbers, else [1, A].
-    """
+    policy: PolicyLike = "random"
+    behaviour: Annotated[Any, Either((None,), Policy("the policy that acts; None: the one evaluated"))] = None
 
-    def prepare_prediction(self) -> None:
-        """Weights [F, 1] and both policies: (w, alpha, gamma, target, behaviour, rng)."""
-        given = self.hyperparameters
-        self.target = self.kept("target", self._policy("policy", given["policy"]))
-        behaviour = given["policy"] if given["behaviour"] is None else given["behaviour"]
-        self.behaviour = self.kept("behaviour", self._policy("behaviour", behaviour))
-        if ((self.target > 0) & (self.behaviour == 0)).any():
+    def setup(self) -> None:
+        """Weights, both policies, and the memory that all rules of prediction need."""
+        super().setup()
+        target = self.kept("target", self._policy_table("policy"))
+        behaviour = self.kept("behaviour", self._policy_table("policy" if self.behaviour is None else "behaviour"))
+        if ((target > 0) & (behaviour == 0)).any():
             raise HyperparameterError(
                 f"{type(self).__name__}: the behaviour never takes an action that the policy takes",
                 "Give a behaviour with some probability for every action of the policy",
             )
-        self.w = self.weights("w", 1, float(given.get("initial_value", 0.0)) / self.width)
-        self.memory = (
-            self.w, tabulate(given.get("alpha", 1.0)), float(given["gamma"]), self.target, self.behaviour, self.rng,
-        )  # fmt: skip
+        self.w = self.weights("w", 1, self.hyperparameters.get("initial_value", 0.0) / self.encoder.width)
+        self.memory = PredictionMemory(self.w, self.gamma, target, behaviour, self.rng)
 
-    def _policy(self, name: str, policy: Any) -> Weights:
-        states = self.size if self.features is None else 1
-        if np.ndim(policy) == 1 and len(policy) == self._actions.n != states:  # probabilities, in every state
+    def _policy_table(self, name: str) -> Weights:
+        """A hyperparameter that is a policy, as probabilities: a row for each state where they are features."""
+        assert self.numbering is not None
+        policy, n_actions = self.hyperparameters[name], self.numbering.n
+        states = self.encoder.size if isinstance(self.encoder, ActiveStates) else 1
+        if np.ndim(policy) == 1 and len(policy) == n_actions != states:  # probabilities, in every state
             policy = np.tile(np.asarray(policy, np.float64), (states, 1))
-        allowed = np.ones((states, self._actions.n), np.bool_)
-        return policy_table(policy, self.env, allowed, type(self).__name__)
+        return policy_table(policy, self.env, np.ones((states, n_actions), np.bool_), type(self).__name__)
 
     def probe(self, observation: Any) -> Probe:
         """The policy and its value."""
-        value = self.linear(self.w, observation)[:, 0]
+        value, target = self.linear(self.w, observation)[:, 0], self.memory.target
         rows = np.zeros(len(value), np.int64)
-        if len(self.target) > 1:
-            rows = self.actives(observation).number[:, 0]
-        return Probe(action_probabilities=self.target[rows], value=value)
-
-
-def default_features(space: gym.Space[Any]) -> FeatureMap | None:
-    """What linear agents take where no features are given: tiles over vectors, numbers for what is finite (None)."""
-    return None if is_finite(space) else FeatureMap(TileCoding())
+        if len(target) > 1:
+            rows = self.encoder.encode_batch(observation).number[:, 0]
+        return Probe(action_probabilities=target[rows], value=value)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlplay import registry
-from rlplay.approximation import estimators
+from rlplay.approximation import packing
 from rlplay.compiled.native import NativeEnv
 from rlplay.compiled.table import TableEnv
 from rlplay.environments.bonus import novelty_of
@@ -87,9 +87,7 @@ def pack(agent: Savable) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         "extra": agent.extra_state(),
     }
     arrays = {f"agent/{name}": array for name, array in agent.arrays().items()}
-    manifest["models"] = {
-        name: estimators.pack(model, arrays, f"models/{name}") for name, model in agent.models().items()
-    }
+    manifest["models"] = {name: packing.pack(model, arrays, f"models/{name}") for name, model in agent.models().items()}
     envs = enumerate(agent.running_envs())
     manifest["lanes"] = [_pack_running_env(agent, one, arrays, f"run/{i}") for i, one in envs]
     return manifest, arrays
@@ -170,7 +168,7 @@ def _rebuild(cls: type[A], content: checkpoint.Checkpoint, env: EnvLike | None) 
                 "Take the environment it was trained in, or train a new agent",
             )
     agent = cls(made, seed=manifest["seed"], **manifest["hyperparameters"])
-    agent.restore_models({name: estimators.unpack(packed, arrays) for name, packed in manifest["models"].items()})
+    agent.restore_models({name: packing.unpack(packed, arrays) for name, packed in manifest["models"].items()})
     agent.load_arrays({n.removeprefix("agent/"): a for n, a in arrays.items() if n.startswith("agent/")})
     agent.num_timesteps, agent.horizon = int(manifest["num_timesteps"]), int(manifest["horizon"])
     agent.statistics.restore(manifest["statistics"])

@@ -54,7 +54,7 @@ class ActionValues:
 
     def __init__(self, models: list[Any], layout: str, choices: Floats, lowest: float = 0.0) -> None:
         self.models, self.layout, self.choices, self.lowest = models, layout, choices, lowest
-        self._rows = [row_function(model, "predict") if model is not None else None for model in models]
+        self._compiled = [row_function(model, "predict") if model is not None else None for model in models]
 
     def __call__(self, obs: NDArray[Any]) -> Floats:
         """Values of a batch [B, D], float64 [B, A]."""
@@ -63,18 +63,24 @@ class ActionValues:
             return np.asarray(self.models[0].predict(x), np.float64).reshape(len(x), n)
         if self.layout == "action as input":
             both = np.concatenate([np.repeat(x, n, axis=0), np.tile(self.choices, (len(x), 1))], axis=1)
-            return _predict(self.models[0], self._rows[0], both).reshape(len(x), n)
+            return _predict(self.models[0], self._compiled[0], both).reshape(len(x), n)
         q = np.full((len(x), n), self.lowest)
         for action, model in enumerate(self.models):
             if model is not None:
-                q[:, action] = _predict(model, self._rows[action], x)
+                q[:, action] = _predict(model, self._compiled[action], x)
         return q
 
 
-def _predict(model: Any, row: RowFunction | None, x: Floats) -> Floats:
-    if row is None:
+def _predict(model: Any, compiled: RowFunction | None, x: Floats) -> Floats:
+    """What a model predicts for a batch [B, D], by its compiled function where it offers one, float64 [B]."""
+    if compiled is None:
         return np.asarray(model.predict(x), np.float64).ravel()
-    return over_rows(row.function)(row.codes, x)
+    return over_rows(compiled.function)(compiled.codes, x)
+
+
+def action_inputs(obs: Floats, actions: NDArray[Any], choices: Floats) -> Floats:
+    """Observations [N, D] with their actions as inputs, float64 [N, D + W]; numbers int64 [N] as their ``choices``."""
+    return np.column_stack([obs, choices[actions] if actions.ndim == 1 else actions])
 
 
 def fit_values(
@@ -98,8 +104,7 @@ def fit_values(
     """
     try:
         if layout == "action as input":
-            shown = choices[actions] if actions.ndim == 1 else actions
-            return ActionValues([seeded(model, rng).fit(np.column_stack([obs, shown]), y)], layout, choices)
+            return ActionValues([seeded(model, rng).fit(action_inputs(obs, actions, choices), y)], layout, choices)
         if layout == "multi-output":
             wanted = np.zeros((len(y), len(choices))) if before is None else before(obs)
             wanted[np.arange(len(y)), actions] = y

@@ -17,7 +17,8 @@ import numpy as np
 from rlplay.approximation.encodings import (
     ENCODINGS,
 )
-from rlplay.approximation.estimators import describe, final_step, is_fitted
+from rlplay.approximation.estimators import final_step, is_fitted
+from rlplay.approximation.packing import describe
 from rlplay.errors import HyperparameterError
 from rlplay.spaces.observations import VectorView
 
@@ -122,7 +123,8 @@ def as_feature_map(value: Any) -> FeatureMap | None:
         HyperparameterError: nothing that can be taken for one.
         UnknownNameError: text that names no known model.
     """
-    from rlplay.approximation.estimators import build, parse
+    from rlplay.approximation.model_names import parse
+    from rlplay.approximation.packing import build
 
     if value is None or isinstance(value, FeatureMap):
         return value

@@ -38,6 +38,11 @@ def values_of(w: Weights, x: Active, q: Weights) -> None:
         q[0, a] = value_of(w, x, a)
 
 
+def batch_values(w: Weights, x: Active) -> Weights:
+    """Values of a batch: Q(s, ·) = x(s) w, float64 [B, A], of active features [B, T]."""
+    return np.einsum("bt,bta->ba", x.value, w[x.number])
+
+
 @in_place
 def learn_features(w: Weights, x: Active, a: int, change: float) -> None:
     """w_a ← w_a + change x(s), the semi-gradient step: ∇ w_a · x = x."""

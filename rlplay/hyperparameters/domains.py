@@ -194,7 +194,9 @@ class Regressor:
 
     def check(self, owner: str, name: str, value: Any) -> Any:
         """The unfitted regressor, or classifier."""
-        from rlplay.approximation.estimators import build, parse, require_regressor
+        from rlplay.approximation.estimators import require_regressor
+        from rlplay.approximation.model_names import parse
+        from rlplay.approximation.packing import build
 
         try:
             if isinstance(value, str):

@@ -185,7 +185,7 @@ def as_json(values: Mapping[str, Any]) -> dict[str, Any]:
         elif isinstance(value, list) and value and hasattr(value[0], "as_json"):
             found[name] = [one.as_json() for one in value]
         elif hasattr(value, "fit"):
-            from rlplay.approximation.estimators import describe
+            from rlplay.approximation.packing import describe
 
             found[name] = describe(value)
         elif hasattr(value, "parameters") and callable(value):

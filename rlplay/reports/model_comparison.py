@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rlplay.approximation.estimators import model_class, row_function
+from rlplay.approximation.estimators import row_function
+from rlplay.approximation.model_names import model_class
 from rlplay.errors import UsageError
 from rlplay.reports.model_references import twin
 

@@ -50,7 +50,7 @@ _SHOWN: dict[str, dict[str, Any]] = {
 
 def shown_model(model_id: str) -> Any:
     """The model with parameters for a small picture."""
-    from rlplay.approximation.estimators import model_class
+    from rlplay.approximation.model_names import model_class
 
     cls = model_class(model_id)
     given = dict(_SHOWN.get(model_id, {}))

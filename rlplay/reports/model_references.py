@@ -105,7 +105,7 @@ def library_class(model_id: str) -> type:
     if found is None:
         raise UsageError(f"{model_id} has no twin: {WITHOUT.get(model_id, 'it is not one of ours')}")
     if found is TORCH:
-        from rlplay.approximation.estimators import model_class
+        from rlplay.approximation.model_names import model_class
 
         return model_class(model_id)
     module, _, name = found.place.partition(":")
@@ -125,7 +125,7 @@ def twin(estimator: Any) -> Any:
     Raises:
         UsageError: the estimator has no twin, or parameters that its twin does not know; names them.
     """
-    from rlplay.approximation.estimators import model_class, model_id
+    from rlplay.approximation.model_names import model_class, model_id
 
     name = model_id(estimator)
     if name in TWINS or name in WITHOUT:

@@ -87,7 +87,7 @@ def test_a_fit_is_resumed_in_its_middle(tmp_path):
 
     whole, half = new().learn(200), new()
     half.horizon = 200
-    while half.counts[2] != 3:
+    while half.counts.iterations_left[0] != 3:
         half.advance(200, "python")
     again = load(half.save(tmp_path / "half"))
     assert again.busy
@@ -101,7 +101,7 @@ def test_a_second_fit_is_resumed_at_its_start(tmp_path):
 
     whole, half = new().learn(300), new()
     half.horizon = 300
-    while half.counts[1] < 2:  # the second fit is due and nothing of it is done
+    while half.counts.fits[0] < 2:  # the second fit is due and nothing of it is done
         half.advance(300, "python")
     again = load(half.save(tmp_path / "half"))
     assert again.latest is None
@@ -112,10 +112,9 @@ def test_a_second_fit_is_resumed_at_its_start(tmp_path):
 def test_an_action_that_never_occurs_is_named_and_the_rest_learned():
     agent = FittedQ("test/Chain-v0", model="decision-tree", train_freq=50, n_iterations=3, n_eval_episodes=0, seed=0)
     agent.learn(49)
-    agent.actions[:] = 1
-    agent.actions[49:] = 1
+    agent.buffer.actions[:] = 1
     with pytest.warns(RlplayWarning, match=r"action 0(, 1)? never occurs|action 0 never occurs in the 50 transitions"):
-        agent.counts[0], agent.counts[1], agent.counts[2] = 50, 1, 3
+        agent.counts.seen[0], agent.counts.fits[0], agent.counts.iterations_left[0] = 50, 1, 3
         agent.learn(0, reset_num_timesteps=False)
     assert np.isfinite(agent.probe(np.zeros((1, 1), np.float32)).action_values).all()
 
@@ -186,5 +185,5 @@ def test_refitted_features_see_the_data_as_they_were():
                 "n_iterations": 2, "n_eval_episodes": 0, "seed": 0}  # fmt: skip
     agent = FittedQ("CartPole-v1", **settings).learn(180)
     assert agent.features.version == 3
-    assert agent.transitions()[0].shape == (180, 4)
+    assert agent.transitions().obs.shape == (180, 4)
     assert not differences(agent, load(agent.save("again")))

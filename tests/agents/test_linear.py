@@ -1,4 +1,4 @@
-"""Linear agents: leaves against plain NumPy, features of every kind, masks of what cannot be, refits and drift."""
+"""Linear agents: equations against plain NumPy, features of every kind, masks of what cannot be, refits and drift."""
 
 from __future__ import annotations
 
@@ -10,9 +10,17 @@ from sklearn.base import BaseEstimator, TransformerMixin
 
 from agents import PPO, LinearActorCritic, LinearQLearning, LinearSarsa, QLearning, TrueOnlineSarsaLambda
 from rlplay import FeatureMap, load, make, random_play, register_model
-from rlplay.agent.linear import fade, learn_traces, mark_row, new_last_steps, trace_product, update_n_steps, value_of
 from rlplay.approximation.encodings import Active
 from rlplay.errors import HyperparameterError, RlplayWarning, UsageError
+from rlplay.functional.linear_values import (
+    decay_traces,
+    learn_by_traces,
+    mark_features,
+    new_last_steps,
+    trace_product,
+    update_n_steps,
+    value_of,
+)
 from rlplay.functional.traces import new_traces
 from rlplay.models.supervised import DecisionTreeRegressor
 from rlplay.models.unsupervised import KMeans, MiniBatchKMeans, TileCoding
@@ -43,12 +51,12 @@ def test_traces_are_vectors():
     traces, z, w, expected = new_traces(12), *np.zeros((3, 6, 2))
     for a in (0, 1, 0):
         x = Active(RNG.permutation(6)[:3], RNG.normal(size=3))
-        fade(traces, 0.8)
+        decay_traces(traces, 0.8)
         z *= 0.8
         assert trace_product(traces, x, a, 2) == pytest.approx(z[:, a] @ dense(x, 6))
-        mark_row(traces, x, a, 2, 0.7)
+        mark_features(traces, x, a, 2, 0.7)
         z[:, a] += 0.7 * dense(x, 6)
-        learn_traces(w, traces, 0.3)
+        learn_by_traces(w, traces, 0.3)
         expected += 0.3 * z
     assert np.allclose(w, expected)
     assert np.abs(w).max() > 0
@@ -64,7 +72,9 @@ def test_true_online_sarsa_is_the_box_over_any_features():
     for _ in range(20):
         x, after = RNG.normal(size=(2, 4)).astype(np.float32)
         a, a_next, reward = int(RNG.integers(2)), int(RNG.integers(2)), float(RNG.normal())
-        agent.rule.learn(agent.memory, agent.active(x), a, reward, agent.active(after), a_next, False, False, 0.0)
+        agent.rule.learn(
+            agent.memory, agent.encoder.encode(x), a, reward, agent.encoder.encode(after), a_next, False, False, 0.0
+        )
         phi, phi_next = np.zeros((4, 2)), np.zeros((4, 2))
         phi[:, a], phi_next[:, a_next] = x, after
         q, q_next = (w * phi).sum(), (w * phi_next).sum()
@@ -103,11 +113,11 @@ class Squares(TransformerMixin, BaseEstimator):
 )
 def test_any_features_batch_and_single_and_vectors_agree(features, width, size):
     agent = LinearQLearning("MountainCar-v0", features=features, intercept=True, alpha=0.01, seed=0).learn(2100)
-    assert (agent.width, agent.size) == (width + 1, size + 1)
+    assert (agent.encoder.width, agent.encoder.size) == (width + 1, size + 1)
     obs = np.array([[-0.5, 0.01], [0.2, -0.03], [-1.0, 0.0]], np.float32)
-    batch = agent.actives(obs)
+    batch = agent.encoder.encode_batch(obs)
     for i, one in enumerate(obs):
-        single = agent.active(one)
+        single = agent.encoder.encode(one)
         assert np.array_equal(batch.number[i], single.number)
         assert np.allclose(batch.value[i], single.value)
         assert single.value[-1] == 1.0
@@ -120,7 +130,7 @@ def test_triangle_is_zero_for_what_is_far():
     obs = make("MountainCar-v0").reset(seed=1)[0]
     point = (obs.astype(float) - agent.features.shift) / agent.features.scale
     distances = agent.features.estimator.transform(point[None])[0]
-    assert np.allclose(agent.active(obs).value, np.maximum(0, distances.mean() - distances))
+    assert np.allclose(agent.encoder.encode(obs).value, np.maximum(0, distances.mean() - distances))
 
 
 def test_a_basis_lies_over_the_bounds_of_the_space_at_once():
@@ -140,7 +150,7 @@ def test_tables_take_grids_tiles_maps_and_leaves(features):
     agent = QLearning("CartPole-v1", features=features, seed=0).learn(5000)
     other = QLearning("CartPole-v1", features=features, seed=0).learn(5000, engine="python")
     assert not differences(agent, other)
-    assert len(np.unique(agent.features.indices(random_play("CartPole-v1", 500)[0]))) > 3
+    assert len(np.unique(agent.encoder.encode_batch(random_play("CartPole-v1", 500)[0]))) > 3
     assert not differences(agent, load(agent.save("table")))
 
 
@@ -273,7 +283,9 @@ def test_the_actor_moves_along_the_gradient_of_the_log_probability():
     agent.theta[:] = RNG.normal(size=agent.theta.shape)
     x = RNG.normal(size=4).astype(np.float32)
     before, start = agent.theta.copy(), np.exp(x @ agent.theta)
-    error = agent.rule.learn(agent.memory, agent.active(x), 1, 2.0, agent.active(x), -1, True, False, 0.0)
+    error = agent.rule.learn(
+        agent.memory, agent.encoder.encode(x), 1, 2.0, agent.encoder.encode(x), -1, True, False, 0.0
+    )
     pi = start / start.sum()
     expected = 1e-3 * error * np.outer(x, np.array([0.0, 1.0]) - pi)
     assert np.allclose(agent.theta - before, expected, atol=1e-7)

@@ -11,7 +11,8 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsRegressor
 
 from agents import SB3, BehaviorCloning, DAgger, EpisodicControl, GPSarsa, NeuralFittedQ, QLearning
-from agents.episodic_control import estimate
+from agents.episodic_control import estimate, learn_episode
+from agents.gp_sarsa import difference, join, learn_difference, moments
 from rlplay import evaluate, load, make
 from rlplay.errors import HyperparameterError, UsageError
 
@@ -28,22 +29,22 @@ def test_an_estimate_is_what_was_remembered_or_the_mean_of_the_nearest():
 
 def test_the_best_return_is_kept():
     agent = EpisodicControl("CartPole-v1", gamma=0.5, memory_size=3, seed=0)
-    keys, actions, rewards = agent.episode
+    memory, episode = agent.memory, agent.episode
 
-    def remember(key, reward):
-        keys[0], actions[0], rewards[0], agent.length[0] = key, 1, reward, 1
-        agent.num_timesteps += 1
-        agent._remember()
+    def remember(key, reward, now):
+        episode.keys[0], episode.actions[0], episode.rewards[0], episode.length[0] = key, 1, reward, 1
+        learn_episode(memory, episode, agent.gamma, now)
 
-    for key, reward in ((1.0, 5.0), (2.0, 6.0), (1.0, 3.0), (1.0, 9.0), (3.0, 1.0)):
-        remember(key, reward)
-    assert agent.filled.tolist() == [0, 3]
-    assert sorted(agent.values[1].tolist()) == [1.0, 6.0, 9.0]
-    remember(4.0, 2.0)  # full: what was not used longest, key 2, goes
-    assert sorted(agent.values[1].tolist()) == [1.0, 2.0, 9.0]
-    keys[:2], actions[:2], rewards[:2], agent.length[0] = [[7.0], [8.0]], 0, [1.0, 4.0], 2
-    agent._remember()
-    assert sorted(agent.values[0, :2].tolist()) == [3.0, 4.0]  # 1 + .5 * 4
+    for now, (key, reward) in enumerate(((1.0, 5.0), (2.0, 6.0), (1.0, 3.0), (1.0, 9.0), (3.0, 1.0)), 1):
+        remember(key, reward, now)
+    assert memory.filled.tolist() == [0, 3]
+    assert sorted(memory.values[1].tolist()) == [1.0, 6.0, 9.0]
+    remember(4.0, 2.0, 6)  # full: what was not used longest, key 2, goes
+    assert sorted(memory.values[1].tolist()) == [1.0, 2.0, 9.0]
+    episode.keys[:2], episode.actions[:2], episode.rewards[:2], episode.length[0] = [[7.0], [8.0]], 0, [1.0, 4.0], 2
+    learn_episode(memory, episode, agent.gamma, 6)
+    assert sorted(memory.values[0, :2].tolist()) == [3.0, 4.0]  # 1 + .5 * 4
+    assert episode.length[0] == 0
 
 
 def test_gp_sarsa_is_the_posterior_of_a_gaussian_process():
@@ -53,11 +54,11 @@ def test_gp_sarsa_is_the_posterior_of_a_gaussian_process():
     agent.learn(200)  # the features are fitted
     points, rewards = rng.normal(size=(12, 4)), rng.normal(size=12)
     for x, reward in zip(points, rewards, strict=True):
-        agent.learn_difference(agent._join(x, 1), reward)
+        learn_difference(agent.memory, join(agent.memory, x, 1), reward)
     twin = GaussianProcessRegressor(2.0 * RBF(0.7), alpha=0.09, optimizer=None).fit(points, rewards)
     new = rng.normal(size=(5, 4))
     mean, std = twin.predict(new, return_std=True)
-    ours = agent._moments(new)
+    ours = moments(agent.memory, new, 2)
     assert np.allclose(ours[0][:, 1], mean, atol=1e-8)
     assert np.allclose(np.sqrt(ours[1][:, 1]), std, atol=1e-6)
     assert np.allclose(ours[0][:, 0], 0.0)  # nothing is known of the other action
@@ -70,14 +71,12 @@ def test_differences_of_values_are_learned_exactly():
     points = np.eye(4) * 3
     for _ in range(3):
         for i in range(4):
-            now = agent._join(points[i], 0)
-            h = now
+            h = join(agent.memory, points[i], 0)
             if i < 3:
-                after = agent._join(points[i + 1], 0)
-                h = np.pad(now, (0, len(after) - len(now))) - 0.9 * after
-            agent.learn_difference(h, 1.0)
+                h = difference(h, join(agent.memory, points[i + 1], 0), 0.9)
+            learn_difference(agent.memory, h, 1.0)
     exact = [1 + 0.9 * (1 + 0.9 * 1.9), 1 + 0.9 * 1.9, 1.9, 1.0]
-    assert np.allclose(agent._moments(points)[0][:, 0], exact, atol=1e-3)
+    assert np.allclose(moments(agent.memory, points, 2)[0][:, 0], exact, atol=1e-3)
 
 
 def test_a_network_goes_on_from_where_it_stood():

@@ -28,7 +28,7 @@ from sklearn.preprocessing import StandardScaler
 
 from agents import LSPI, FittedQ, LinearQLearning, LinearSarsa, TrueOnlineSarsaLambda
 from rlplay import FeatureMap, evaluate, make
-from rlplay.agent.tabular import epsilon_greedy
+from rlplay.functional.epsilon_greedy import epsilon_greedy
 from rlplay.models.supervised import ExtraTreesRegressor, KNeighborsRegressor, RandomForestRegressor
 from rlplay.models.unsupervised import KMeans, RandomFourierFeatures, RBFGrid
 

@@ -26,7 +26,7 @@ import numpy as np
 from sklearn.utils.estimator_checks import check_estimator
 
 from rlplay import registry
-from rlplay.approximation.estimators import model_class
+from rlplay.approximation.model_names import model_class
 from rlplay.reports.model_comparison import PARITY, Parity, data_sets, five_fold, kind_of, pair, parity, speeds
 from rlplay.reports.model_references import TWINS, WITHOUT
 
@@ -147,7 +147,7 @@ def starts() -> str:
     """Seconds and compilations of a new process that fits every model, first and second start."""
     code = (
         "import time, warnings, numpy as np; warnings.simplefilter('ignore'); start = time.perf_counter()\n"
-        "from rlplay import registry; from rlplay.approximation.estimators import model_class\n"
+        "from rlplay import registry; from rlplay.approximation.model_names import model_class\n"
         "from rlplay.compiled.cache import compile_report\n"
         "x = np.random.default_rng(0).normal(size=(100, 3)); y = (x[:, 0] > 0).astype(int)\n"
         "for m in registry.model_ids(): model_class(m)().fit(x, y)\n"

@@ -9,7 +9,7 @@ from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 
-from rlplay.approximation.estimators import pack, unpack
+from rlplay.approximation.packing import pack, unpack
 from rlplay.errors import CheckpointError, UsageError
 from rlplay.models.deep import (
     VAE,

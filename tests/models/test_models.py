@@ -15,7 +15,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from rlplay.approximation.estimators import over_rows, pack, row_function, unpack
+from rlplay.approximation.estimators import over_rows, row_function
+from rlplay.approximation.packing import pack, unpack
 from rlplay.errors import CheckpointError
 from rlplay.models.supervised import DecisionTreeRegressor, ExtraTreesRegressor
 from rlplay.models.unsupervised import PCA, KMeans

@@ -18,7 +18,9 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.utils.estimator_checks import check_estimator
 
 from rlplay import registry
-from rlplay.approximation.estimators import LIBRARY, model_class, over_rows, pack, row_function, unpack
+from rlplay.approximation.estimators import over_rows, row_function
+from rlplay.approximation.model_names import LIBRARY, model_class
+from rlplay.approximation.packing import pack, unpack
 from rlplay.cli import main
 from rlplay.errors import CheckpointError, UsageError
 from rlplay.models import twin

@@ -12,6 +12,7 @@ from sklearn.preprocessing import StandardScaler
 
 from agents import QLearning, Reinforce, Sarsa
 from rlplay import evaluate, load
+from rlplay.approximation.feature_encoder import new_encoder
 from rlplay.approximation.feature_map import FeatureMap, as_feature_map
 from rlplay.environments.make import make
 from rlplay.errors import CheckpointError, HyperparameterError, UnknownNameError, UsageError
@@ -20,8 +21,8 @@ from rlplay.registry import register_model
 from rlplay.testing import differences
 
 
-def bound(estimator, kind="vector", **options):
-    return FeatureMap(estimator, **options).bound(make("CartPole-v1").observation_space, "Test", 0, kind)
+def encoder(estimator, kind="vector", **options):
+    return new_encoder(kind, make("CartPole-v1").observation_space, FeatureMap(estimator, **options), "Test", 0)
 
 
 def feed(features, count, seed=0):
@@ -31,7 +32,7 @@ def feed(features, count, seed=0):
 
 
 def test_fits_come_after_the_warm_up_and_then_every_so_often():
-    features, fits = bound(KMeans(4), "index", warm_up=50, refit_every=30), []
+    features, fits = encoder(KMeans(4), "index", warm_up=50, refit_every=30), []
     for step, obs in enumerate(np.random.default_rng(0).normal(size=(150, 4)).astype(np.float32), 1):
         if features.remember(obs):
             features.fit()
@@ -42,14 +43,14 @@ def test_fits_come_after_the_warm_up_and_then_every_so_often():
 
 
 def test_a_frozen_map_stays_as_it_is():
-    features = bound(KMeans(4), "index", warm_up=50)
+    features = encoder(KMeans(4), "index", warm_up=50)
     feed(features, 500)
     assert features.version == 1
 
 
 def test_values_are_carried_to_the_nearest_old_cluster():
     clusters = KMeans(3, init=np.array([[-9.0] * 4, [0.0] * 4, [9.0] * 4]))
-    features = bound(clusters, "index", warm_up=60, standardize=False, refit_every=60)
+    features = encoder(clusters, "index", warm_up=60, standardize=False, refit_every=60)
     corners = np.repeat([[-9.0] * 4, [0.0] * 4, [9.0] * 4], 20, axis=0).astype(np.float32)
     for obs in corners:
         features.remember(obs)
@@ -61,16 +62,16 @@ def test_values_are_carried_to_the_nearest_old_cluster():
 
 def test_directions_keep_their_signs_and_distances_their_order():
     for estimator in (PCA(3), KMeans(5, random_state=0)):
-        features = bound(estimator, warm_up=400, refit_every=400)
+        features = encoder(estimator, warm_up=400, refit_every=400)
         feed(features, 400, seed=1)
         probe = np.random.default_rng(3).normal(size=(50, 4)).astype(np.float32)
-        before = features.transformed(probe)
+        before = features.encode_vectors(probe)
         attribute = "components_" if isinstance(estimator, PCA) else "cluster_centers_"
         turned = getattr(features.estimator, attribute)
         setattr(features.estimator, attribute, -turned if isinstance(estimator, PCA) else turned[::-1].copy())
-        turned_view = features.transformed(probe)
+        turned_view = features.encode_vectors(probe)
         features.fit()
-        after = features.transformed(probe)
+        after = features.encode_vectors(probe)
         assert np.allclose(turned_view, after, atol=1e-5)
         assert not np.allclose(before, after, atol=1e-2)
 
@@ -78,9 +79,9 @@ def test_directions_keep_their_signs_and_distances_their_order():
 def test_a_fitted_estimator_is_taken_as_it_is():
     data = np.random.default_rng(0).normal(size=(100, 4))
     fitted = PCA(2).fit(data)
-    features = bound(fitted)
+    features = encoder(fitted)
     assert features.ready
-    assert np.allclose(features.transformed(data), fitted.transform(data), atol=1e-5)
+    assert np.allclose(features.encode_vectors(data), fitted.transform(data), atol=1e-5)
     agent = Reinforce("CartPole-v1", features=fitted, network="torch", seed=0).learn(500)
     assert agent.features.version == 1
 
@@ -90,7 +91,7 @@ def test_features_survive_in_the_file(tmp_path):
     again = load(agent.save(tmp_path / "agent"))
     assert not differences(agent, again)
     obs = np.array([0.1, 0.2, -0.1, 0.3], np.float32)
-    assert again.features.index(obs) == agent.features.index(obs)
+    assert again.encoder.encode(obs) == agent.encoder.encode(obs)
 
 
 def test_a_pipeline_of_scikit_learns_plays_step_by_step_and_says_so():
@@ -122,7 +123,7 @@ class Widening(TransformerMixin, BaseEstimator):
 
 
 def test_a_transformer_that_changes_its_width_is_named():
-    features = bound(Widening(), warm_up=40)
+    features = encoder(Widening(), warm_up=40)
     with pytest.raises(UsageError, match="Widening changed their width: 2 were expected and 3 came"):
         feed(features, 40)
 
