@@ -95,8 +95,8 @@ def digest(*values: Any) -> str:
     hashed = hashlib.sha256()
     first: list[Part] = []
     _describe(values, first)
-    for overload in numba_internals.overloads().get("operator", ()):
-        _overload(overload, first)
+    for one in numba_internals.overloads().get("operator", ()):
+        _overload(one, first)
     numbers: dict[int, int] = {}
     queue: list[Any] = []
 
@@ -248,9 +248,9 @@ def _function(function: Any, out: list[Part]) -> None:
             if name in _OPEN_ENDED:
                 raise Unreadable(f"{function.__qualname__} calls {name}")
     registered = numba_internals.overloads()
-    for name in sorted({*said.names, function.__name__} & registered.keys()) if registered else ():
-        for overload in registered[name]:
-            _overload(overload, out)
+    for key in (function, *said.names) if registered else ():
+        for one in registered.get(key, ()):
+            _overload(one, out)
 
 
 def _value(said: _Code, name: str, value: Any, out: list[Part]) -> None:

@@ -15,6 +15,7 @@ import os
 import pickle
 import secrets
 from collections.abc import Callable
+from types import FunctionType
 from typing import Any
 
 import llvmlite
@@ -169,38 +170,46 @@ class Overload:
 
 
 _registered = (0, 0)
-_overloads: dict[str, list[Overload]] = {}
+_overloads: dict[Any, list[Overload]] = {}
 
 
-def overloads() -> dict[str, list[Overload]]:
-    """By the names of functions, methods and attributes: what packages other than numba have registered for them.
+def overloads() -> dict[Any, list[Overload]]:
+    """What packages other than numba have registered for functions, methods and attributes.
 
-    Those of an operator stand under ``"operator"``, since no code names it.
+    Under a function written in Python stands what is registered for it; under a name what is registered for functions
+    of libraries, methods and attributes of that name; under ``"operator"`` for operators, which no code names.
     """
     global _registered, _overloads
     functions, attributes = builtin_registry.functions, builtin_registry.attributes
     if (len(functions), len(attributes)) != _registered:
-        found: dict[str, list[Overload]] = {}
+        found: dict[Any, list[Overload]] = {}
         for template in (*functions, *attributes):
             function = getattr(template, "_overload_func", None)
             if hasattr(template, "_definition_func") or _is_numbas(function or template):
                 continue  # an intrinsic is read where it stands in code
-            key = getattr(template, "key", None)
-            name = str(getattr(template, "_attr", None) or getattr(key, "__name__", key))
-            name = "operator" if getattr(key, "__module__", None) in ("operator", "_operator") else name
             details = {part: getattr(template, part, None) for part in ("_jit_options", "_strict", "prefer_literal")}
             details["inline"] = getattr(getattr(template, "_inline", None), "value", None)
-            found.setdefault(name, []).append(Overload(function, details))
+            found.setdefault(_stands_under(template), []).append(Overload(function, details))
         _registered, _overloads = (len(functions), len(attributes)), found
     return _overloads
 
 
+def _stands_under(template: Any) -> Any:
+    key = getattr(template, "key", None)
+    if hasattr(template, "_attr"):
+        return template._attr
+    if getattr(key, "__module__", None) in ("operator", "_operator"):
+        return "operator"
+    return key if isinstance(key, FunctionType) else getattr(key, "__name__", str(key))
+
+
 def _is_numbas(registered: Any) -> bool:
     """Whether numba itself registered a function or template. What it writes with ``exec`` has no module."""
-    generic = getattr(registered, "generic", None)  # a template of `type_callable`, a closure over what was given
-    inner = [cell.cell_contents for cell in getattr(generic, "__closure__", None) or ()]
-    modules = [getattr(value, "__module__", None) for value in (*filter(callable, inner), registered)]
-    return (modules[0] or "numba").split(".")[0] == "numba"
+    module = registered.__module__ or "numba"
+    if module == "abc":  # a class made by `type_callable`, with a closure over the function that was given
+        closure = getattr(getattr(registered, "generic", None), "__closure__", None) or ()
+        module = next((m for cell in closure if (m := getattr(cell.cell_contents, "__module__", None))), module)
+    return module == "numba" or module.startswith("numba.")
 
 
 def make_names_unique() -> None:
