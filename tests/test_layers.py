@@ -1,4 +1,4 @@
-"""Who may import whom: layers without an upward arrow, modules without a circle; all imports count, wherever they stand."""
+"""Who may import whom: layers without an upward arrow, modules without a circle. All imports count."""
 
 from __future__ import annotations
 

@@ -88,7 +88,8 @@ def why_not_native(env: gym.Env[Any, Any], encoder: Encoder, owner: str, name: s
         name: the environment, for the words.
     """
     if not isinstance(env, TableEnv | NativeEnv):
-        return f"{name} has no compiled dynamics (give an id whose environment has a native version or a transition table)"
+        words = "give an id whose environment has a native version or a transition table"
+        return f"{name} has no compiled dynamics ({words})"
     if encoder.why_not_compiled:
         return encoder.why_not_compiled
     if isinstance(env, TableEnv) and isinstance(encoder, FeatureEncoder):

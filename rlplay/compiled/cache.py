@@ -1,13 +1,17 @@
-"""The decorator ``@compiled``: numba's ``njit`` with a disk cache that is never stale.
+"""The decorator ``@compiled``: numba's ``njit`` with machine code kept on disk, found again by content, never stale.
 
-numba stamps a cached function with its own file only, so an edited helper would stay stale in its callers, and it
-never finds a closure over other compiled functions again. Here the stamp covers every source file of the package that
-the function belongs to (of its folder, for a single file) and of rlplay, and a closure is known by the names and
-stamps of the functions it captures. So loops are specialised to a learning rule and an environment (everything
-inlined), and still compile once a machine.
+numba stamps a cached function with the time of its own file, so an edited helper would stay stale in its callers, and a
+touched file would compile everything again. Here machine code is kept under a digest of all that the compiler read
+(`rlplay.compiled.digest`): of the function and of every function and constant that it reaches, of the argument types,
+the versions of Python, numba, llvmlite and NumPy, numba's settings and the processor. Where a file lies and when it was
+written plays no part, so two checkouts share what they have in common, and an edit compiles what depends on it.
+
+A function typed at a prompt or in a notebook is found again too. What reaches a value that no digest can tell from
+others, or a class of the script that runs, compiles in each process (`why_not_cached`).
 
 The cache is the folder ``RLPLAY_CACHE_DIR``, else ``NUMBA_CACHE_DIR``, else the user's cache folder. Where none can
-be written, everything compiles anew in each process.
+be written, everything compiles anew in each process. An entry is one file with a checksum. Beyond 1 GiB, some twenty
+times what all of rlplay compiles to, the entries go that have not been used for longest.
 """
 
 from __future__ import annotations
@@ -15,20 +19,27 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import pickle
+import platform
+import re
+import sys
 import tempfile
+import time
 from collections.abc import Callable
 from functools import cache
-from glob import escape
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-import numba
-from numba.core import caching
-from numba.core.dispatcher import Dispatcher
-from numba.core.types import unliteral  # type: ignore[attr-defined]
+import numpy as np
+
+from rlplay.compiled import digest, numba_internals
+from rlplay.errors import warn
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+MAX_BYTES = 1 << 30  # of all entries together
+_NAME_LENGTH = 100  # of a file, before the digest
+_CHECKSUM = hashlib.sha256
+_HOUR = 3600.0
 
 
 @cache
@@ -52,145 +63,124 @@ def cache_folder() -> Path | None:
 
 
 @cache
-def _sources_stamp(folder: str, pattern: str) -> str:
-    """Digest of path, size and time of the source files of a folder."""
-    digest = hashlib.sha256()
-    for path in sorted(Path(folder).glob(pattern)):
-        stat = path.stat()
-        digest.update(f"{path}{stat.st_size}{stat.st_mtime_ns}".encode())
-    return digest.hexdigest()
+def _compiler() -> str:
+    """All that takes part in compiling, whatever the function: versions, settings, and the code that keeps entries."""
+    python = platform.python_implementation(), *sys.version_info[:2], getattr(sys, "abiflags", "")
+    own = digest.code_of_modules(digest, numba_internals, sys.modules[__name__])
+    return digest.digest(python, np.__version__, numba_internals.versions(), own)
 
 
-def source_stamp(function: Callable[..., Any]) -> str:
-    """Digest of the sources that a function can depend on: rlplay, and its own package or the files beside it."""
-    file, top = Path(function.__code__.co_filename), function.__module__.split(".")[0]
-    ours = _sources_stamp(str(Path(__file__).parents[1]), "**/*.py")
-    if "." in function.__module__ and top in file.parts:
-        package = Path(*file.parts[: file.parts.index(top) + 1])
-        return ours if package == Path(__file__).parents[1] else ours + _sources_stamp(str(package), "**/*.py")
-    return ours + _sources_stamp(str(file.parent), "*.py")
+class _Entries(numba_internals.Cache):  # type: ignore[misc]
+    """The entries of one function on disk, as a dispatcher asks for them."""
 
+    def __init__(self, dispatcher: Any) -> None:
+        self._dispatcher = dispatcher
+        self._paths: dict[Any, Path | None] = {}
 
-def _can_be_cached(function: Callable[..., Any]) -> bool:
-    """Whether a change of the function, or of one that it captures, would be seen.
-
-    A function typed at a prompt or in a notebook has no file whose stamp could tell.
-    """
-    captured = [cell.cell_contents for cell in function.__closure__ or ()]
-    return (
-        cache_folder() is not None
-        and os.path.exists(function.__code__.co_filename)
-        and all(_can_be_cached(value.py_func) for value in captured if isinstance(value, Dispatcher))
-    )
-
-
-class _Locator(caching._CacheLocator):  # type: ignore[misc]
-    """Tells numba the folder and the stamp of a function's machine code."""
-
-    def __init__(self, function: Callable[..., Any], file: str) -> None:
-        self._function = function
-
-    def get_cache_path(self) -> str:
+    @property
+    def cache_path(self) -> str | None:
+        """The folder, for numba's statistics."""
         return str(cache_folder())
 
-    def get_source_stamp(self) -> str:
-        return source_stamp(self._function)
+    def enable(self) -> None:
+        """There is nothing to switch: without a folder nothing is kept."""
 
-    def get_disambiguator(self) -> str:
-        code = self._function.__code__
-        place = f"{code.co_filename}:{code.co_firstlineno}"
-        return hashlib.sha256(place.encode()).hexdigest()[:12]
-
-    @classmethod
-    def from_function(cls, function: Callable[..., Any], file: str) -> _Locator | None:
-        return cls(function, file) if _can_be_cached(function) else None
-
-
-class _CacheImpl(caching.CompileResultCacheImpl):  # type: ignore[misc]
-    _locator_classes = (_Locator,)
-
-
-class _Files(caching.IndexDataCacheFile):  # type: ignore[misc]
-    """One file an entry, named by what it is for.
-
-    numba's own files are numbered in an index that all entries of a function share; two processes that compile at the
-    same time can take the same number, and code of one entry is then found under another's.
-    """
-
-    def _path(self, key: Any) -> Path:
-        stamp, entry = (hashlib.sha256(repr(part).encode()).hexdigest()[:16] for part in (self._source_stamp, key))
-        return Path(self._cache_path) / self._data_name_pattern.replace("{number:d}", f"{stamp}.{entry}")
-
-    def save(self, key: Any, data: Any) -> None:
-        """Write an entry, and remove those of older sources."""
-        path = self._path(key)
-        self._save_data(path.name, (key, data))
-        own = path.name.rsplit(".", 2)[0]
-        for other in self._all():
-            if not other.name.startswith(own):
-                other.unlink(missing_ok=True)
-
-    def load(self, key: Any) -> Any:
-        """Read an entry; None where there is none."""
-        try:
-            found, data = self._load_data(self._path(key).name)
-        except OSError:
-            return None
-        return data if found == key else None
+    def disable(self) -> None:
+        """See `enable`."""
 
     def flush(self) -> None:
-        """Remove all entries of the function."""
-        for path in self._all():
-            path.unlink(missing_ok=True)
+        """Forget nothing: an entry that is found again is the same that would be compiled."""
 
-    def _all(self) -> list[Path]:
-        return list(Path(self._cache_path).glob(escape(self._data_name_pattern.split("{")[0]) + "*.nbc"))
-
-
-class _DiskCache(caching.FunctionCache):  # type: ignore[misc]
-    _impl_class = _CacheImpl
-
-    def __init__(self, function: Callable[..., Any]) -> None:
-        super().__init__(function)
-        self._cache_file = _Files(self._cache_path, self._impl.filename_base, self._impl.locator.get_source_stamp())
-
-    def load_overload(self, sig: Any, target_context: Any) -> Any:
-        """From disk; what names types that exist no more (an older version's) is removed."""
-        try:
-            return super().load_overload(sig, target_context)
-        except (AttributeError, ImportError, EOFError, pickle.UnpicklingError):
-            self.flush()
+    def load_overload(self, signature: Any, context: Any) -> Any:
+        """The compiled function for argument types, from disk; None where it has to be compiled."""
+        context.refresh()
+        arguments, _ = numba_internals.arguments(signature)
+        path = self._paths[signature] = self._path(signature, context)
+        if path is None or (data := read_entry(path)) is None:
             return None
+        try:
+            found = numba_internals.from_bytes(data, context)
+        except Exception:  # a whole entry that numba cannot take back: compiled again
+            return None
+        return found if tuple(found.signature.args) == arguments else None
 
-    def _index_key(self, sig: Any, codegen: Any) -> tuple[Any, ...]:
-        return sig, codegen.magic_tuple(), _captured(self._py_func)
+    def save_overload(self, signature: Any, result: Any) -> None:
+        """Keep a compiled function, unless what it depends on has changed while it was compiled."""
+        path = self._paths.pop(signature, None)
+        if path is None or path != self._path(signature, result.target_context):
+            return
+        with contextlib.suppress(digest.Unreadable):
+            digest.digest(result.signature.return_type)
+            if (data := numba_internals.to_bytes(result)) is not None:
+                write_entry(path, data)
+                _keep_within_bounds()
+
+    def _path(self, signature: Any, context: Any) -> Path | None:
+        folder = cache_folder()
+        if folder is None:
+            return None
+        try:
+            key = digest.digest(
+                _compiler(), numba_internals.target(context), self._dispatcher, numba_internals.arguments(signature)
+            )
+        except digest.Unreadable:
+            return None
+        name = f"{self._dispatcher.__module__}.{self._dispatcher.__qualname__}".replace("<locals>.", "")
+        return folder / f"{re.sub(r'[^A-Za-z0-9_.]', '_', name)[-_NAME_LENGTH:]}-{key[:40]}.nbc"
 
 
-def _values(function: Callable[..., Any]) -> list[Any]:
-    """What a function captures: the values of its closure, and compiled functions that it names.
+def read_entry(path: Path) -> bytes | None:
+    """The machine code in a file; None where there is none, or where it is damaged, which is said once a process."""
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return None
+    checksum, data = content[:32], content[32:]
+    if checksum != _CHECKSUM(path.name.encode() + data).digest():
+        _say_damaged()
+        return None
+    with contextlib.suppress(OSError):  # the time of a file says when it was last used
+        if time.time() - path.stat().st_mtime > _HOUR:
+            os.utime(path)
+    return data
 
-    Names matter too: a script may bind one to another function and define the same lines again.
-    """
-    named = (function.__globals__.get(name) for name in function.__code__.co_names)
-    return [
-        *(cell.cell_contents for cell in function.__closure__ or ()),
-        *(value for value in named if isinstance(value, Dispatcher)),
-    ]
+
+@cache
+def _say_damaged() -> None:
+    warn("compiled code in the cache was damaged and is compiled again")
 
 
-def _captured(function: Callable[..., Any]) -> tuple[str, ...]:
-    return tuple(_identity(value) for value in _values(function))
+def write_entry(path: Path, data: bytes) -> None:
+    """Write machine code to a file at once, so that another process sees all of it or nothing."""
+    try:
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.stem, suffix=".tmp", delete=False) as file:
+            file.write(_CHECKSUM(path.name.encode() + data).digest() + data)
+        os.replace(file.name, path)
+    except OSError:  # a full disk, a file that another process reads: it compiles again in the next process
+        with contextlib.suppress(OSError, NameError):
+            os.unlink(file.name)
 
 
-def _identity(value: Any) -> str:
-    """What tells a captured value from others: for a function its name, its sources, and what it captures itself."""
-    if not isinstance(value, Dispatcher):
-        return repr(value)
-    value = cast(Any, value)
-    place = f"{value.__module__}.{value.__qualname__}@{source_stamp(value.py_func)}"
-    if value.py_func.__closure__ is None:  # defined once, at the top of its file, which the stamp covers
-        return place
-    return f"{place}({', '.join(_captured(value.py_func))})"
+@cache
+def _keep_within_bounds() -> None:
+    """Remove the entries that have not been used for longest, and files that were never finished; once a process."""
+    folder = cache_folder()
+    if folder is None:
+        return
+    files = []
+    for path in folder.iterdir():
+        with contextlib.suppress(OSError):  # another process may have removed it
+            status = path.stat()
+            if path.suffix == ".tmp" and time.time() - status.st_mtime > _HOUR:
+                path.unlink()
+            elif path.suffix == ".nbc":
+                files.append((status.st_mtime, status.st_size, path))
+    total = 0
+    for _, size, path in sorted(files, reverse=True):
+        total += size
+        if total > MAX_BYTES:
+            with contextlib.suppress(OSError):
+                path.unlink()
 
 
 _dispatchers: list[Any] = []
@@ -232,50 +222,24 @@ def as_these(*functions: Callable[..., Any]) -> Callable[[F], F]:
 
 
 def _compiled(function: F, **options: Any) -> F:
-    _name_for_captured(function)
-    # numpy's error model: a check of each division would prevent vector instructions
-    try:
-        dispatcher = numba.njit(error_model="numpy", **options)(function)
-    except KeyError:  # the option is numba's own business; without it the code is slower, not wrong
-        options.pop("_nrt")
-        dispatcher = numba.njit(error_model="numpy", **options)(function)
-    with contextlib.suppress(RuntimeError):  # no file, or no folder that can be written: compiles in each process
-        dispatcher._cache = _DiskCache(function)
-    _for_any_constant(dispatcher)
+    dispatcher = numba_internals.jit(function, **options)
+    numba_internals.set_cache(dispatcher, _Entries(dispatcher))
     _dispatchers.append(dispatcher)
     return cast(F, dispatcher)
 
 
-def _name_for_captured(function: Callable[..., Any]) -> None:
-    """Give a closure a name of its own.
-
-    numba names machine code by the function's name and a number that counts from 0 in each process. Code of two
-    closures of one factory, compiled in two processes, could otherwise bear the same name, and a third process that
-    loads both would run one for the other.
-    """
-    if function.__closure__:
-        captured = [
-            value.py_func.__module__ + value.py_func.__qualname__ if isinstance(value, Dispatcher) else repr(value)
-            for value in (cell.cell_contents for cell in function.__closure__)
-        ]
-        function.__qualname__ += "." + hashlib.sha256(repr(captured).encode()).hexdigest()[:8]
-
-
-def _for_any_constant(dispatcher: Any) -> None:
-    """Have one compilation serve all callers: numba would compile anew for each constant that one of them writes."""
-    typed = dispatcher.get_call_template
-
-    def get_call_template(args: Any, kws: Any) -> Any:
-        return typed(tuple(unliteral(one) for one in args), {name: unliteral(one) for name, one in kws.items()})
-
-    dispatcher.get_call_template = get_call_template
+def why_not_cached(function: Callable[..., Any]) -> str:
+    """Why the machine code of a compiled function is not kept on disk; an empty string where it is."""
+    if cache_folder() is None:
+        return "no folder can be written"
+    try:
+        digest.digest(function)
+    except digest.Unreadable as reason:
+        return str(reason)
+    return ""
 
 
 def compile_report() -> dict[str, int]:
     """How many functions were compiled in this process (``compiled``) and how many came from disk (``from_disk``)."""
-    stats = [d.stats for d in _dispatchers]
-    uncached = sum(len(d.overloads) for d in _dispatchers if not isinstance(d._cache, _DiskCache))
-    return {
-        "compiled": sum(sum(s.cache_misses.values()) for s in stats) + uncached,
-        "from_disk": sum(sum(s.cache_hits.values()) for s in stats),
-    }
+    counts = [numba_internals.counts(dispatcher) for dispatcher in _dispatchers]
+    return {"compiled": sum(compiled for compiled, _ in counts), "from_disk": sum(found for _, found in counts)}

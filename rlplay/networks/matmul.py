@@ -24,11 +24,11 @@ from typing import Any
 import llvmlite.binding
 from llvmlite import ir
 from numba import config, types
-from numba.core import cgutils
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from rlplay.compiled.cache import in_place
+from rlplay.compiled.numba_internals import get_or_insert_function
 
 Array = NDArray[Any]
 
@@ -85,7 +85,7 @@ class _Emitter:
     def call(self, name: str, result: Any, arguments: list[Any]) -> Any:
         """One of LLVM's own functions."""
         kind = ir.FunctionType(result, [a.type for a in arguments])
-        return self.builder.call(cgutils.get_or_insert_function(self.builder.module, kind, name), arguments)
+        return self.builder.call(get_or_insert_function(self.builder.module, kind, name), arguments)
 
     def spread(self, value: Any) -> Any:
         """A vector of one number."""

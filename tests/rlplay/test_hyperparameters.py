@@ -33,7 +33,7 @@ class Mine(ControlAgent):
 def test_own_fields_come_first_then_those_of_the_family():
     assert list(declared(Mine)) == ["n_steps", "method", "gamma", "alpha", "epsilon", "initial_value", "features"]
     parameters = inspect.signature(Mine).parameters
-    assert list(parameters)[0] == "env"
+    assert next(iter(parameters)) == "env"
     assert list(parameters)[-1] == "seed"
     assert parameters["env"].kind is inspect.Parameter.POSITIONAL_OR_KEYWORD
     assert parameters["n_steps"].kind is inspect.Parameter.KEYWORD_ONLY

@@ -8,9 +8,8 @@ import numba
 import numpy as np
 import pytest
 import torch
-from numba.core.runtime import rtsys
-from numba.core.runtime._nrt_python import memsys_enable_stats
 
+from rlplay.compiled.numba_internals import allocations, enable_memory_statistics
 from rlplay.errors import UsageError
 from rlplay.networks import (
     GRU,
@@ -237,7 +236,7 @@ def test_no_allocation_in_a_training_step(name):
     network.forward(x)
     forward, _, backward, improve = network.kernel[:4]
 
-    memsys_enable_stats()
+    enable_memory_statistics()
 
     @numba.njit
     def train(net, x, grad, n):
@@ -248,10 +247,10 @@ def test_no_allocation_in_a_training_step(name):
 
     allocated = []
     for n in (1, 1, 101):
-        before = rtsys.get_allocation_stats().alloc
+        before = allocations()
         train(network.net, x.reshape(-1, x.shape[-1]) if x.ndim == 3 else x.reshape(len(x), -1),
               grad.reshape(-1, grad.shape[-1]), n)  # fmt: skip
-        allocated.append(rtsys.get_allocation_stats().alloc - before)
+        allocated.append(allocations() - before)
     assert allocated[1] == allocated[2]
 
 

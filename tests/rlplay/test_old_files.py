@@ -1,4 +1,4 @@
-"""Files that version 0.1.0 wrote before its modules moved, one an agent: they load, say the same, and go on learning."""
+"""Files from before the modules moved, one an agent: they load, say the same, and go on learning."""
 
 from __future__ import annotations
 

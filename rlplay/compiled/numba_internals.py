@@ -1,0 +1,232 @@
+"""The parts of numba that are not its public interface. No other file of the project names them.
+
+numba may change them from one minor version to the next, so ``pyproject.toml`` bounds its version on both sides.
+``python tests/numba_versions.py`` tries each version within the bounds, and ``tests/compiled/test_numba_internals.py``
+holds the shape that is needed.
+
+Everything here describes values for `rlplay.compiled.digest`, turns a compiled function into bytes and back, or makes
+numba's names unique.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import pickle
+import secrets
+from collections.abc import Callable
+from types import FunctionType
+from typing import Any
+
+import llvmlite
+import numba
+from numba import types
+from numba.core import caching, cgutils, config, dispatcher, sigutils
+from numba.core.bytecode import FunctionIdentity
+from numba.core.compiler import Compiler, CompileResult
+from numba.core.runtime import _nrt_python, rtsys
+from numba.core.serialize import dumps
+from numba.core.typing.templates import builtin_registry
+from numba.extending import _Intrinsic
+
+Dispatcher = dispatcher.Dispatcher
+Intrinsic = _Intrinsic
+Cache = caching._Cache
+Type = types.Type
+enable_memory_statistics: Callable[[], None] = _nrt_python.memsys_enable_stats
+get_or_insert_function = cgutils.get_or_insert_function
+
+# Settings of numba, from NUMBA_... in the environment, that change the machine code of a function.
+_SETTINGS = (
+    "OPT", "BOUNDSCHECK", "DEBUGINFO_DEFAULT", "EXTEND_VARIABLE_LIFETIMES", "LOOP_VECTORIZE", "SLP_VECTORIZE",
+    "ENABLE_AVX", "USING_SVML", "DISABLE_INTEL_SVML", "LLVM_REFPRUNE_PASS", "LLVM_REFPRUNE_FLAGS",
+)  # fmt: skip
+
+
+def jit(function: Callable[..., Any], **options: Any) -> Any:
+    """The dispatcher of a function, with numpy's error model: a check of each division would prevent vectors.
+
+    ``_nrt=False`` compiles without reference counting. It is numba's own option: where a version does not have it, the
+    code is slower, not wrong.
+
+    One compilation serves all callers. numba by itself would compile anew for each constant that a caller writes.
+    """
+    try:
+        dispatcher = numba.njit(error_model="numpy", **options)(function)
+    except KeyError:
+        options.pop("_nrt")
+        dispatcher = numba.njit(error_model="numpy", **options)(function)
+    typed = dispatcher.get_call_template
+
+    def get_call_template(args: Any, kws: Any) -> Any:
+        plain = {name: types.unliteral(one) for name, one in kws.items()}
+        return typed(tuple(types.unliteral(one) for one in args), plain)
+
+    dispatcher.get_call_template = get_call_template
+    return dispatcher
+
+
+def set_cache(dispatcher: Any, cache: Any) -> None:
+    """Have a dispatcher ask this `Cache` before it compiles."""
+    dispatcher._cache = cache
+
+
+def counts(dispatcher: Any) -> tuple[int, int]:
+    """How many signatures of a dispatcher were compiled in this process, and how many its cache gave."""
+    stats = dispatcher.stats
+    return sum(stats.cache_misses.values()), sum(stats.cache_hits.values())
+
+
+def is_in_use(dispatcher: Any) -> bool:
+    """Whether a dispatcher has machine code, so that its globals are read no more."""
+    return bool(dispatcher.overloads)
+
+
+def options(dispatcher: Any) -> dict[str, Any] | None:
+    """The compile options of a dispatcher; None where it has a compiler pipeline of its own."""
+    if dispatcher._compiler.pipeline_class is not Compiler:
+        return None
+    return {**dispatcher.targetoptions, "locals": dispatcher.locals}
+
+
+def intrinsic_parts(intrinsic: Any) -> tuple[Callable[..., Any], dict[str, Any]]:
+    """The function that writes an intrinsic's code, and its options."""
+    return intrinsic._defn, {**intrinsic._ctor_kwargs, "prefer_literal": intrinsic._prefer_literal}
+
+
+def versions() -> tuple[str, ...]:
+    """Versions of numba and llvmlite, and the settings that change machine code."""
+    settings = (f"{name}={getattr(config, name, None)}" for name in _SETTINGS)
+    return numba.__version__, llvmlite.__version__, *settings
+
+
+def target(context: Any) -> str:
+    """The processor that a target context compiles for: triple, name, features."""
+    return repr(context.codegen().magic_tuple())
+
+
+def arguments(signature: Any) -> tuple[tuple[Any, ...], Any]:
+    """Argument types and, where it is declared, return type of what a dispatcher is asked for."""
+    args, result = sigutils.normalize_signature(signature)
+    return tuple(args), result
+
+
+def to_bytes(result: Any) -> bytes | None:
+    """A compiled function as bytes; None where its machine code holds addresses of this process."""
+    if result.library.has_dynamic_globals or any(not lifted.can_cache for lifted in result.lifted):
+        return None
+    return dumps(result._reduce())
+
+
+def from_bytes(data: bytes, context: Any) -> Any:
+    """The compiled function of `to_bytes`."""
+    return CompileResult._rebuild(context, *pickle.loads(data))
+
+
+def type_parts(kind: Any) -> tuple[Any, ...] | None:
+    """What tells a numba type from others: text, inner types, classes and constants; None where that is not known."""
+    name = type(kind).__name__
+    if type(kind) in _NAMED:
+        return name, str(kind)
+    if isinstance(kind, types.BaseNamedTuple):
+        return name, kind.instance_class, *kind.fields, *kind.types
+    if type(kind) in _OF_TYPES:
+        return name, len(kind.types), *kind.types
+    if type(kind) is types.Array:
+        return name, kind.dtype, kind.ndim, kind.layout, kind.mutable, kind.aligned
+    if type(kind) in (types.Omitted, types.IntegerLiteral, types.StringLiteral, types.BooleanLiteral):
+        return name, kind.value if isinstance(kind, types.Omitted) else kind.literal_value
+    if type(kind) in (types.EnumMember, types.IntEnumMember):
+        return name, kind.instance_class, kind.dtype
+    if type(kind) in _OF_ONE:
+        return name, getattr(kind, _OF_ONE[type(kind)]), getattr(kind, "reflected", None)
+    if isinstance(kind, types.DictType):
+        return name, kind.key_type, kind.value_type
+    return None
+
+
+_NAMED = {
+    types.Integer, types.Float, types.Complex, types.Boolean, types.NoneType, types.UnicodeType, types.Bytes,
+    types.NPDatetime, types.NPTimedelta, types.Record, types.UnicodeCharSeq, types.CharSeq, types.RangeType,
+    types.SliceType, type(types.void), type(types.ellipsis),
+}  # fmt: skip
+_OF_TYPES = {types.Tuple, types.UniTuple, types.StarArgTuple, types.StarArgUniTuple}
+_OF_ONE = {
+    types.Optional: "type", types.List: "dtype", types.Set: "dtype", types.ListType: "item_type",
+    types.NumberClass: "instance_type", types.TypeRef: "instance_type",
+}  # fmt: skip
+
+
+class Overload:
+    """What a package other than numba has registered for a name (`numba.extending.overload` and its like).
+
+    Attributes:
+        function: the function that chooses the implementation; None where the registration is of another kind.
+        options: its compile options.
+    """
+
+    def __init__(self, function: Callable[..., Any] | None, options: dict[str, Any]) -> None:
+        self.function, self.options = function, options
+
+
+_registered = (0, 0)
+_overloads: dict[Any, list[Overload]] = {}
+
+
+def overloads() -> dict[Any, list[Overload]]:
+    """What packages other than numba have registered for functions, methods and attributes.
+
+    Under a function written in Python stands what is registered for it; under a name what is registered for functions
+    of libraries, methods and attributes of that name; under ``"operator"`` for operators, which no code names.
+    """
+    global _registered, _overloads
+    functions, attributes = builtin_registry.functions, builtin_registry.attributes
+    if (len(functions), len(attributes)) != _registered:
+        found: dict[Any, list[Overload]] = {}
+        for template in (*functions, *attributes):
+            function = getattr(template, "_overload_func", None)
+            if hasattr(template, "_definition_func") or _is_numbas(function or template):
+                continue  # an intrinsic is read where it stands in code
+            details = {part: getattr(template, part, None) for part in ("_jit_options", "_strict", "prefer_literal")}
+            details["inline"] = getattr(getattr(template, "_inline", None), "value", None)
+            found.setdefault(_stands_under(template), []).append(Overload(function, details))
+        _registered, _overloads = (len(functions), len(attributes)), found
+    return _overloads
+
+
+def _stands_under(template: Any) -> Any:
+    key = getattr(template, "key", None)
+    if hasattr(template, "_attr"):
+        return template._attr
+    if getattr(key, "__module__", None) in ("operator", "_operator"):
+        return "operator"
+    return key if isinstance(key, FunctionType) else getattr(key, "__name__", str(key))
+
+
+def _is_numbas(registered: Any) -> bool:
+    """Whether numba itself registered a function or template. What it writes with ``exec`` has no module."""
+    module = registered.__module__ or "numba"
+    if module == "abc":  # a class made by `type_callable`, with a closure over the function that was given
+        closure = getattr(getattr(registered, "generic", None), "__closure__", None) or ()
+        module = next((m for cell in closure if (m := getattr(cell.cell_contents, "__module__", None))), module)
+    return module == "numba" or module.startswith("numba.")
+
+
+def make_names_unique() -> None:
+    """Number the functions that numba compiles from a random number on, in this process and in those it forks.
+
+    numba names machine code by the function's qualified name and such a number, which it counts from 1 in each
+    process. Two functions of one name, as closures of one factory are, compiled in two processes could bear one name,
+    and a third process that loads both would run one for the other.
+    """
+    FunctionIdentity._unique_ids = itertools.count(secrets.randbits(63))
+
+
+make_names_unique()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=make_names_unique)
+
+
+def allocations() -> int:
+    """How many pieces of memory compiled code has taken since `enable_memory_statistics`."""
+    return rtsys.get_allocation_stats().alloc

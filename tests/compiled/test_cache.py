@@ -1,0 +1,339 @@
+"""Machine code on disk: found again by content in another process, compiled again where something it reads changed."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from rlplay.compiled import cache
+from rlplay.errors import RlplayWarning
+
+ROOT = Path(__file__).parents[2]
+
+PACKAGE = {
+    "__init__.py": "",
+    "settings.py": '''
+from typing import NamedTuple
+FACTOR = 2
+class Point(NamedTuple):
+    """A point."""
+    x: float
+    y: float
+''',
+    "tools.py": """
+from rlplay.compiled.cache import compiled
+@compiled
+def scale(x):
+    return x * 3
+@compiled
+def double(x):
+    return x * 2
+""",
+    "rule.py": '''
+from mine import settings, tools
+from rlplay.compiled.cache import compiled
+OFFSET = 1.0
+def make(number):
+    @compiled
+    def shifted(x):
+        return x + number
+    return shifted
+shifted = make(10)
+class Agent:
+    def act(self):
+        return 1
+@compiled
+def rule(point):
+    """The rule."""
+    return tools.scale(point.x) + settings.FACTOR * point.y + shifted(OFFSET)
+''',
+}
+RUN = """
+from mine.rule import rule
+from mine.settings import Point
+from rlplay.compiled.cache import compile_report
+print(rule(Point(x=1.0, y=100.0)), compile_report()["compiled"])
+"""
+
+
+def write(folder: Path, files: dict[str, str] = PACKAGE) -> Path:
+    package = folder / "mine"
+    package.mkdir(parents=True)
+    for name, text in files.items():
+        (package / name).write_text(text, encoding="utf-8")
+    return folder
+
+
+def start(folder: Path, cache_dir: Path, code: str = RUN) -> subprocess.Popen[str]:
+    env = {**os.environ, "RLPLAY_CACHE_DIR": str(cache_dir), "PYTHONPATH": f"{folder}{os.pathsep}{ROOT}"}
+    command = [sys.executable, "-c", code]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env, cwd=folder)
+
+
+def run(folder: Path, cache_dir: Path, code: str = RUN) -> tuple[float, int]:
+    """What the code prints: a result, and how many functions were compiled."""
+    process = start(folder, cache_dir, code)
+    out, err = process.communicate()
+    assert process.returncode == 0, err
+    assert not err
+    result, compiled = out.split()
+    return float(result), int(compiled)
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory):
+    """A cache with the machine code of the package."""
+    folder = tmp_path_factory.mktemp("filled")
+    assert run(write(folder / "first"), folder / "cache") == (214.0, 3)
+    return folder / "cache"
+
+
+@pytest.fixture
+def own_cache(filled, tmp_path):
+    return Path(shutil.copytree(filled, tmp_path / "cache"))
+
+
+def test_a_copy_in_another_folder_with_other_times_compiles_nothing(own_cache, tmp_path):
+    folder = write(tmp_path / "elsewhere" / "deeper")
+    for path in folder.rglob("*.py"):
+        os.utime(path, (1, 1))
+    assert run(folder, own_cache) == (214.0, 0)
+
+
+# File, text and what takes its place; then the result, and how many functions are compiled.
+EDITS = {
+    "comment": ("rule.py", "    return tools", "    # a comment\n\n    return tools", 214.0, 0),
+    "docstring": ("rule.py", "The rule.", "The only rule.", 214.0, 0),
+    "no docstring": ("rule.py", '    """The rule."""\n', "", 214.0, 0),
+    "Python class": ("rule.py", "return 1", "return 2", 214.0, 0),
+    "what nothing reads": ("settings.py", "FACTOR = 2", "FACTOR = 2\nOTHER = 3", 214.0, 0),
+    "another function": ("tools.py", "x * 2", "x * 4", 214.0, 0),
+    "helper": ("tools.py", "x * 3", "x * 4", 215.0, 2),
+    "constant": ("rule.py", "OFFSET = 1.0", "OFFSET = 2.0", 215.0, 1),
+    "constant of a module": ("settings.py", "FACTOR = 2", "FACTOR = 3", 314.0, 1),
+    "closure": ("rule.py", "make(10)", "make(20)", 224.0, 2),
+    "attribute of a module": ("tools.py", "x * 2\n", "x * 2\nscale = double\n", 213.0, 2),
+    "order of fields": ("settings.py", "    x: float\n    y: float", "    y: float\n    x: float", 214.0, 1),
+    "name of a class": ("settings.py", "class Point", "class Spot", 214.0, 1),
+}
+
+
+@pytest.mark.parametrize("name", EDITS)
+def test_an_edit_compiles_what_depends_on_it_and_nothing_else(name, own_cache, tmp_path):
+    file, old, new, result, compiled = EDITS[name]
+    assert old in PACKAGE[file]
+    folder = write(tmp_path / "edited", {**PACKAGE, file: PACKAGE[file].replace(old, new)})
+    code = RUN.replace("import Point", "import Spot as Point") if "Spot" in new else RUN
+    assert run(folder, own_cache, code) == (result, compiled)
+
+
+def test_two_versions_do_not_drive_each_other_out(own_cache, tmp_path):
+    edited = write(tmp_path / "edited", {**PACKAGE, "tools.py": PACKAGE["tools.py"].replace("x * 3", "x * 5")})
+    assert run(edited, own_cache) == (216.0, 2)
+    assert run(write(tmp_path / "package"), own_cache) == (214.0, 0)
+    assert run(edited, own_cache) == (216.0, 0)
+
+
+LEARN = """
+from agents import QLearning
+from rlplay.compiled.cache import compile_report
+agent = QLearning("CliffWalking-v1", seed=0).learn(2000)
+print(float(agent.q.sum()), compile_report()["compiled"])
+"""
+
+
+def test_the_tree_can_be_copied_and_edited_where_no_loop_looks(tmp_path):
+    def edit(file: str, old: str, new: str) -> None:
+        path = copy / file
+        text = path.read_text(encoding="utf-8")
+        assert old in text
+        path.write_text(text.replace(old, new, 1), encoding="utf-8")
+
+    copies = [tmp_path / name for name in ("first", "second")]
+    for copy in copies:
+        for package in ("rlplay", "agents", "envs"):
+            shutil.copytree(ROOT / package, copy / package, ignore=shutil.ignore_patterns("__pycache__"))
+    result, compiled = run(copies[0], tmp_path / "cache", LEARN)
+    assert compiled > 0
+
+    edit("rlplay/viewer/keys.py", "from __future__", "# a comment\nfrom __future__")
+    edit("rlplay/cli/train.py", "from rlplay.compiled.cache", "UNREAD = 1\nfrom rlplay.compiled.cache")
+    edit("agents/q_learning.py", '"""', '"""An edited docstring. ')
+    edit("agents/q_learning.py", "\nclass QLearning", "\n# a comment\n\nclass QLearning")
+    edit("agents/q_learning.py", "\nclass QLearning", "\nUNREAD = 1\n\n\nclass QLearning")
+    edit("rlplay/agent.py", "\nclass Agent", "\nUNREAD = 1\n\n\nclass Agent")
+    assert run(copies[1], tmp_path / "cache", LEARN) == (result, 0)
+
+    edit("rlplay/compiled/pcg64.py", "_TWO_TO_MINUS_53 = 1.0", "_TWO_TO_MINUS_53 = 0.5")
+    other, again = run(copies[1], tmp_path / "cache", LEARN)
+    assert other != result
+    assert again > 0
+    assert run(copies[0], tmp_path / "cache", LEARN) == (result, 0)
+
+
+TYPED = """
+from rlplay.compiled.cache import compiled, compile_report
+@compiled
+def f(x):
+    return x + {}
+print(f(1.0), compile_report()["compiled"])
+"""
+
+
+def test_a_function_typed_at_a_prompt_is_found_again_by_its_content(tmp_path):
+    cases = [(1, 1), (2, 1), (1, 0)]
+    for number, compiled in cases:
+        assert run(tmp_path, tmp_path / "cache", TYPED.format(number)) == (1.0 + number, compiled)
+
+
+SCRIPT_CLASS = """
+from typing import NamedTuple
+from rlplay.compiled.cache import compiled, compile_report, why_not_cached
+class Here(NamedTuple):
+    x: float
+@compiled
+def f(x):
+    return Here(x)
+assert type(f(1.0)) is Here, type(f(1.0))
+assert "another class" in why_not_cached(f)
+print(f(1.0).x, compile_report()["compiled"])
+"""
+
+
+def test_a_class_of_the_script_itself_is_never_taken_from_disk(tmp_path):
+    """It would come back as another class of that name."""
+    for _ in range(2):
+        assert run(tmp_path, tmp_path / "cache", SCRIPT_CLASS) == (1.0, 1)
+
+
+CHANGING = """
+from rlplay.compiled.cache import compiled, compile_report
+LEVEL = 1
+@compiled
+def f(x):
+    return x + LEVEL
+f(1)
+LEVEL = {}
+print(f(1.0), compile_report()["compiled"])
+"""
+
+
+def test_a_global_that_changes_while_a_process_runs_leaves_nothing_stale(tmp_path):
+    for level in (5, 7):
+        assert run(tmp_path, tmp_path / "cache", CHANGING.format(level))[0] == 1.0 + level
+
+
+TWICE = """
+from rlplay.compiled.cache import compiled, compile_report
+def make():
+    @compiled
+    def f(x):
+        return x + 1
+    return f
+first, second = make(), make()
+@compiled
+def both(x):
+    return first(x) + second(x)
+print(both(1.0), compile_report()["compiled"])
+"""
+
+
+def test_two_functions_of_one_content_share_an_entry(tmp_path):
+    assert run(tmp_path, tmp_path / "cache", TWICE) == (4.0, 2)
+    assert run(tmp_path, tmp_path / "cache", TWICE) == (4.0, 0)
+
+
+def test_processes_at_once_leave_whole_entries(tmp_path):
+    folder, cache_dir = write(tmp_path / "package"), tmp_path / "cache"
+    running = [start(folder, cache_dir) for _ in range(3)]
+    assert {process.communicate()[0].split()[0] for process in running} == {"214.0"}
+    assert run(folder, cache_dir) == (214.0, 0)
+    assert len(list(cache_dir.iterdir())) == 3
+
+
+FORKS = """
+import os
+from rlplay.compiled.cache import compiled, compile_report
+def make(number):
+    @compiled
+    def inner(x):
+        return x * number
+    return inner
+children = []
+for number in (2, 3):
+    if (child := os.fork()) == 0:
+        make(number)(1.0)
+        os._exit(0)
+    children.append(child)
+for child in children:
+    os.waitpid(child, 0)
+first, second = make(2), make(3)
+@compiled
+def both(x):
+    return 100 * first(x) + second(x)
+print(both(1.0), compile_report()["compiled"])
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+def test_code_of_forked_processes_is_told_apart(tmp_path):
+    assert run(tmp_path, tmp_path / "cache", FORKS) == (203.0, 1)
+
+
+def flip(data: bytes) -> bytes:
+    return data[:-100] + bytes([data[-100] ^ 1]) + data[-99:]
+
+
+def test_damaged_entries_are_said_once_and_compiled_again(own_cache, tmp_path):
+    folder = write(tmp_path / "package")
+    damages = [flip, lambda data: data[: len(data) // 2], lambda data: b""]
+    for damage, path in zip(damages, own_cache.iterdir(), strict=True):
+        path.write_bytes(damage(path.read_bytes()))
+    process = start(folder, own_cache)
+    out, err = process.communicate()
+    assert out.split() == ["214.0", "3"]
+    assert err.count("RlplayWarning: compiled code in the cache was damaged") == 1
+    assert run(folder, own_cache) == (214.0, 0)
+
+
+def test_an_entry_under_another_name_is_not_taken(tmp_path):
+    cache.write_entry(tmp_path / "one.nbc", b"data")
+    assert cache.read_entry(tmp_path / "one.nbc") == b"data"
+    (tmp_path / "one.nbc").rename(tmp_path / "other.nbc")
+    cache._say_damaged.cache_clear()
+    with pytest.warns(RlplayWarning, match="damaged"):
+        assert cache.read_entry(tmp_path / "other.nbc") is None
+
+
+def test_names_of_files_say_the_function_and_no_place(filled):
+    names = sorted(path.name for path in filled.iterdir())
+    assert [re.sub("-[0-9a-f]{40}", "", name) for name in names] == [
+        "mine.rule.make.shifted.nbc",
+        "mine.rule.rule.nbc",
+        "mine.tools.scale.nbc",
+    ]
+
+
+def test_what_was_not_used_for_longest_goes_first(tmp_path, monkeypatch):
+    monkeypatch.setattr(cache, "cache_folder", lambda: tmp_path)
+    monkeypatch.setattr(cache, "MAX_BYTES", 200)
+    now = time.time()
+    for name, age in (("old.nbc", 9e6), ("used.nbc", 9e6), ("new.nbc", 10), ("left.tmp", 9e6), ("other.txt", 9e6)):
+        cache.write_entry(tmp_path / name, b"x" * 68)
+        os.utime(tmp_path / name, (now - age, now - age))
+    assert cache.read_entry(tmp_path / "used.nbc") == b"x" * 68
+    cache._keep_within_bounds.__wrapped__()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["new.nbc", "other.txt", "used.nbc"]
+    cache._keep_within_bounds.__wrapped__()
+
+
+def test_a_folder_that_cannot_be_written_any_more_is_no_error(tmp_path):
+    cache.write_entry(tmp_path / "gone" / "entry.nbc", b"data")
+    assert cache.read_entry(tmp_path / "gone" / "entry.nbc") is None
