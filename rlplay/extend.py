@@ -134,7 +134,7 @@ if TYPE_CHECKING:
     from rlplay.functional.linear_values import update_n_steps as update_n_steps
     from rlplay.functional.linear_values import value_of as value_of
     from rlplay.functional.linear_values import values_of as values_of
-    from rlplay.functional.on_policy_step import Memory as OnPolicyMemory
+    from rlplay.functional.on_policy_step import OnPolicyMemory as OnPolicyMemory
     from rlplay.functional.on_policy_step import descent as descent
     from rlplay.functional.rollout import Minibatch as Minibatch
     from rlplay.functional.rollout import Rollout as Rollout

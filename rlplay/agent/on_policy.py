@@ -27,7 +27,7 @@ from rlplay.environments.make import EnvLike, reference
 from rlplay.environments.no_environment import NoEnvironment
 from rlplay.errors import EnvironmentFault, HyperparameterError, SpaceError, UsageError
 from rlplay.functional.distributions import CATEGORICAL, GAUSSIAN, Head
-from rlplay.functional.on_policy_step import FeatureState, Memory, Metrics, iteration, plain
+from rlplay.functional.on_policy_step import FeatureState, OnPolicyMemory, Metrics, iteration, plain
 from rlplay.functional.rollout import FORBIDDEN, new_rollout
 from rlplay.functional.running_moments import new_running_moments, normalise_batch, observe_batch
 from rlplay.functional.schedules import tabulate
@@ -100,7 +100,7 @@ class OnPolicyAgent(Agent):
             given, self.observation_space, size, outputs, (optimiser, settings), generator(self.seed, "weights"),
             self.network_rows(rows), name,
         )  # fmt: skip
-        moments, self._moment_arrays = new_running_moments(given.get("normalize", False), raw, n, self.gamma, name)
+        moments, self._moment_arrays = new_running_moments(given.get("normalize", False), raw, n, given["gamma"], name)
         if moments.norm_obs and isinstance(self.encoder, VectorFeatures):
             raise HyperparameterError(
                 f"{name}: features see observations as the environment gives them, and normalize would change them",
@@ -108,14 +108,14 @@ class OnPolicyAgent(Agent):
             )
         self._rng = np.stack([stream(self.seed, "exploration"), stream(self.seed, "minibatches")])
         self._metrics = np.zeros(len(Metrics._fields))
-        self.memory = Memory(
+        self.memory = OnPolicyMemory(
             policy=policy, value=value, spread=spread, spread_gradient=np.zeros(spread_size, np.float32),
             spread_optimiser=new_optimiser(spread_size, optimiser, **settings),
             rollout=new_rollout(rows, size, action_size, outputs, self._masked),
             obs=np.zeros((n, size), np.float32), masks=np.zeros((n if self._masked else 0, outputs), np.float32),
             actions=np.zeros((n, action_size), np.float32), log_probs=np.zeros(n), entropies=np.zeros(n),
             rewards=np.zeros(n), output_gradient=np.zeros((n, outputs), np.float32), moments=moments, features=None,
-            gamma=float(self.gamma), gae_lambda=float(given.get("gae_lambda", 1.0)),
+            gamma=float(given["gamma"]), gae_lambda=float(given.get("gae_lambda", 1.0)),
             max_grad_norm=float(given["max_grad_norm"]), least_rows=self.least_rows(rows),
             settings=self._update_settings(), action_rng=self._rng[0], minibatch_rng=self._rng[1],
             metrics=Metrics(*(self._metrics[i : i + 1] for i in range(len(self._metrics)))),
@@ -169,7 +169,8 @@ class OnPolicyAgent(Agent):
         self._discrete = is_finite(space) and not isinstance(space, gym.spaces.Dict | gym.spaces.Tuple)
         if self._discrete:
             self.numbering = FiniteSpace(space)
-            choices = np.array(self.numbering.sizes, np.float32)
+            self._parts, self._combinations = self.numbering.sizes, self.numbering.n
+            choices = np.array(self._parts, np.float32)
             return CATEGORICAL, len(choices), int(choices.sum()), choices
         if not isinstance(space, gym.spaces.Box):
             raise SpaceError(
@@ -332,8 +333,10 @@ class OnPolicyAgent(Agent):
             score=np.array([position.episode_return for position in positions]),
             low=world.low, high=world.high, action=world.action,
         )  # fmt: skip
-        run = VectorRun(*(np.array([n]) for n in (self.num_timesteps, statistics.episodes)),
-                        np.array([statistics.total_return], np.float64))  # fmt: skip
+        run = VectorRun(
+            timestep=np.array([self.num_timesteps]), episodes=np.array([statistics.episodes]),
+            total_return=np.array([statistics.total_return], np.float64),
+        )  # fmt: skip
         loop = vector_training_loop(envs[0].dynamics, self._iteration.choose, self._iteration.finish)
         limit, horizon = envs[0].max_episode_steps, float(max(self.horizon, 1))
         done = loop(state, buffer, self.memory, run, log, rounds, limit, horizon)
@@ -407,7 +410,7 @@ class OnPolicyAgent(Agent):
         parts = self._probabilities(outputs)
         if len(parts) == 1:
             return Probe(action_probabilities=parts[0], value=value, features=features)
-        if self.numbering.n > _JOINT:
+        if self._combinations > _JOINT:
             return Probe(value=value, features=features)
         joint = parts[0]
         for part in parts[1:]:
@@ -420,7 +423,7 @@ class OnPolicyAgent(Agent):
         if mask is not None and np.size(mask) == outputs.shape[1]:
             outputs = outputs + np.where(np.ravel(mask), 0.0, FORBIDDEN)
         parts, at = [], 0
-        for n in self.numbering.sizes:
+        for n in self._parts:
             z = outputs[:, at : at + n]
             exponentials = np.exp(z - z.max(axis=1, keepdims=True))
             parts.append(exponentials / exponentials.sum(axis=1, keepdims=True))
@@ -437,7 +440,7 @@ class OnPolicyAgent(Agent):
         self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False
     ) -> tuple[Any, Any]:
         """The agent's action, as in Stable-Baselines3; see `Agent.predict`."""
-        if not self._discrete or self.numbering.n <= _JOINT or len(self.numbering.sizes) == 1:
+        if not self._discrete or self._combinations <= _JOINT or len(self._parts) == 1:
             return super().predict(observation, state, episode_start, deterministic)
         x = self._network_inputs(observation)
         parts = self._probabilities(self.kernel.predict(self.memory.policy, x).astype(np.float64))
@@ -445,7 +448,7 @@ class OnPolicyAgent(Agent):
         for part in parts:
             draws = self._prediction.random((len(x), 1))
             columns.append(part.argmax(axis=1) if deterministic else (part.cumsum(axis=1) <= draws).sum(axis=1))
-        chosen = np.stack(columns, axis=1).clip(0, np.array(self.numbering.sizes) - 1)
+        chosen = np.stack(columns, axis=1).clip(0, np.array(self._parts) - 1)
         actions = np.array([self._taken(row.astype(np.float32)) for row in chosen])
         single = np.shape(observation) == self.observation_space.shape or isinstance(observation, dict)
         return (actions[0] if single and len(actions) == 1 else actions), state

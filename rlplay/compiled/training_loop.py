@@ -38,7 +38,7 @@ class LearningRule:
         on_policy: whether the next action is chosen before the update (Sarsa) and then taken.
     """
 
-    act: Callable[..., int]
+    act: Callable[..., Any]
     learn: Callable[..., float]
     begin: Callable[..., None] = nothing
     on_policy: bool = False
@@ -85,14 +85,14 @@ class EpisodeLog(NamedTuple):
         returns: its undiscounted return, float64 [N].
         length: its steps, int64 [N].
         timestep: the one at which it ended, int64 [N].
-        count: how many there are, int64 [1].
+        rows: how many there are, int64 [1].
     """
 
     episode: NDArray[np.int64]
     returns: NDArray[np.float64]
     length: NDArray[np.int64]
     timestep: NDArray[np.int64]
-    count: NDArray[np.int64]
+    rows: NDArray[np.int64]
 
 
 def new_episode_log() -> EpisodeLog:
@@ -117,10 +117,10 @@ def is_logged(episode: int) -> bool:
 def log_episode(log: EpisodeLog, episode: int, episode_return: float, length: int, timestep: int) -> None:
     """Add a row, where the episode is one that is kept."""
     if is_logged(episode):
-        row = log.count[0]
+        row = log.rows[0]
         log.episode[row], log.returns[row] = episode, episode_return
         log.length[row], log.timestep[row] = length, timestep
-        log.count[0] = row + 1
+        log.rows[0] = row + 1
 
 
 class RunState(NamedTuple):
@@ -178,7 +178,7 @@ def training_loop(dynamics: Dynamics, rule: LearningRule) -> Callable[..., int]:
         else:
             s = resume_state(parameters, run.state[0])
         done, most = 0, log.episode.shape[0]
-        while done < steps and log.count[0] < most:
+        while done < steps and log.rows[0] < most:
             if not running:
                 run.seed[0] = random_seed(seeds)
                 reseed(env_rng, run.seed[0])

@@ -132,7 +132,7 @@ def vector_training_loop(
         limit: int, horizon: float,
     ) -> int:  # fmt: skip
         n, done, most = step_buffer.obs.shape[0], 0, log.episode.shape[0]
-        while done < rounds and log.count[0] + n <= most:
+        while done < rounds and log.rows[0] + n <= most:
             choose(memory)
             for i in range(n):
                 if step(envs, step_buffer, memory.actions, i, limit):

@@ -78,7 +78,7 @@ class FeatureState(NamedTuple):
     point: NDArray[np.float64]
 
 
-class Memory(NamedTuple):
+class OnPolicyMemory(NamedTuple):
     """What an on-policy agent works on; N environments, D numbers an observation, A an action, K outputs.
 
     Attributes:
@@ -138,8 +138,8 @@ class Iteration(NamedTuple):
         look: ``look(memory, observation [D], out [F])``, an observation as the networks see it.
     """
 
-    choose: Callable[[Memory], None]
-    finish: Callable[[Memory, StepBuffer, float], bool]
+    choose: Callable[[OnPolicyMemory], None]
+    finish: Callable[[OnPolicyMemory, StepBuffer, float], bool]
     look: Callable[..., None]
 
 
@@ -168,7 +168,7 @@ def iteration(
     look, keep, is_due = _through_features(decorator, fill) if fill is not None else _through_moments(decorator)
 
     @decorator
-    def choose(memory: Memory) -> None:
+    def choose(memory: OnPolicyMemory) -> None:
         """Draw an action for each environment."""
         outputs = forward(memory.policy, memory.obs)
         if memory.masks.shape[0] > 0:  # kept now: after the step they are those of what comes next
@@ -180,7 +180,7 @@ def iteration(
         log_probs(outputs, memory.spread, memory.actions, memory.output_gradient, memory.log_probs, memory.entropies)
 
     @decorator
-    def finish(memory: Memory, step_buffer: StepBuffer, progress: float) -> bool:
+    def finish(memory: OnPolicyMemory, step_buffer: StepBuffer, progress: float) -> bool:
         """Keep a step of all environments, and update when the rollout is full."""
         rollout, n = memory.rollout, memory.obs.shape[0]
         first = rollout.filled[0]
@@ -225,15 +225,15 @@ def _through_moments(decorator: Decorator) -> tuple[Callable[..., Any], ...]:
     """``look``, ``keep`` and ``is_due`` where networks see observations, normalised or not."""
 
     @decorator
-    def look(memory: Memory, obs: NDArray[np.float32], out: NDArray[np.float32]) -> None:
+    def look(memory: OnPolicyMemory, obs: NDArray[np.float32], out: NDArray[np.float32]) -> None:
         normalise(memory.moments, obs, out)
 
     @decorator
-    def keep(memory: Memory, obs: NDArray[np.float32]) -> None:
+    def keep(memory: OnPolicyMemory, obs: NDArray[np.float32]) -> None:
         pass
 
     @decorator
-    def is_due(memory: Memory) -> bool:
+    def is_due(memory: OnPolicyMemory) -> bool:
         return False
 
     return look, keep, is_due
@@ -243,20 +243,20 @@ def _through_features(decorator: Decorator, fill: Callable[..., None]) -> tuple[
     """``look``, ``keep`` and ``is_due`` where networks see features."""
 
     @decorator
-    def look(memory: Memory, obs: NDArray[np.float32], out: NDArray[np.float32]) -> None:
+    def look(memory: OnPolicyMemory, obs: NDArray[np.float32], out: NDArray[np.float32]) -> None:
         features: Any = memory.features
         for i in range(obs.shape[0]):
             features.point[i] = (obs[i] - features.shift[i]) / features.scale[i]
         fill(features.codes, features.point, out)
 
     @decorator
-    def keep(memory: Memory, obs: NDArray[np.float32]) -> None:
+    def keep(memory: OnPolicyMemory, obs: NDArray[np.float32]) -> None:
         features: Any = memory.features
         features.samples[features.counts[0] % features.samples.shape[0]] = obs
         features.counts[0] += 1
 
     @decorator
-    def is_due(memory: Memory) -> bool:
+    def is_due(memory: OnPolicyMemory) -> bool:
         features: Any = memory.features
         return features.counts[0] >= features.due[0]
 
@@ -272,7 +272,7 @@ def descent(kernel: Kernel, decorator: Decorator) -> Callable[..., float]:
     squared_length, shrink, improve_network = kernel.squared_length, kernel.shrink, kernel.improve
 
     @decorator
-    def descend(memory: Memory, learning_rate: float) -> float:
+    def descend(memory: OnPolicyMemory, learning_rate: float) -> float:
         total = squared_length(memory.policy) + squared_length(memory.value)
         for i in range(memory.spread_gradient.shape[0]):
             total += memory.spread_gradient[i] ** 2

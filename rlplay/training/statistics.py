@@ -44,13 +44,13 @@ class EpisodeStatistics:
 
     def take_log(self, log: EpisodeLog) -> None:
         """Remember the rows of a log and empty it (the compiled driver counts by itself)."""
-        for row in range(int(log.count[0])):
+        for row in range(int(log.rows[0])):
             self.keep(
                 FinishedEpisode(
                     int(log.episode[row]), float(log.returns[row]), int(log.length[row]), int(log.timestep[row])
                 )
             )
-        log.count[0] = 0
+        log.rows[0] = 0
 
     def keep(self, row: FinishedEpisode) -> None:
         """Remember one kept row."""
