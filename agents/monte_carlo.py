@@ -31,7 +31,6 @@ from numpy.typing import NDArray
 from rlplay.extend import (
     Choice,
     Discount,
-    Engine,
     EnvLike,
     EpisodeBuffer,
     Exploration,
@@ -54,7 +53,6 @@ from rlplay.extend import (
     new_rate,
     policy_table,
     random_action,
-    require_end,
     table_of,
     visited,
     with_first_states,
@@ -182,16 +180,6 @@ class MonteCarlo(TableAgent):
             every_visit=self.visit == "every", by_action=not predicts,
             policy=self.policy if predicts else np.zeros((0, 0)),
         )  # fmt: skip
-
-    def advance(self, timesteps: int, engine: Engine) -> int:
-        """Play and learn.
-
-        Raises:
-            EnvironmentFault: an episode does not end, so that there is nothing to learn from.
-        """
-        done = super().advance(timesteps, engine)
-        require_end(self.memory.steps, self.env, type(self).__name__)
-        return done
 
     def probe(self, observation: Any) -> Probe:
         """Action values and the policy over them; or the value of the state under the policy that is given."""

@@ -31,7 +31,6 @@ from numpy.typing import NDArray
 from rlplay.extend import (
     Choice,
     Discount,
-    Engine,
     EpisodeBuffer,
     Exploration,
     FeaturesLike,
@@ -51,7 +50,6 @@ from rlplay.extend import (
     longest_episode,
     policy_probability,
     policy_table,
-    require_end,
     sampled,
 )
 
@@ -193,16 +191,6 @@ class OffPolicyMonteCarlo(TableAgent):
             policy=np.zeros((0, 0)) if self.policy is None else self.policy, behaviour=self.behaviour,
             weighted=self.importance_sampling == "weighted",
         )  # fmt: skip
-
-    def advance(self, timesteps: int, engine: Engine) -> int:
-        """Play and learn.
-
-        Raises:
-            EnvironmentFault: an episode does not end, so that there is nothing to learn from.
-        """
-        done = super().advance(timesteps, engine)
-        require_end(self.memory.steps, self.env, type(self).__name__)
-        return done
 
     def probe(self, observation: Any) -> Probe:
         """Action values of the policy that is learned, that policy, and the value of the state under it."""

@@ -20,6 +20,7 @@ from typing import Annotated, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from agents.epsilon_greedy import update
 from rlplay.extend import (
     FeaturesLike,
     InitialValue,
@@ -82,12 +83,9 @@ def learn(
     memory: Memory, s: int, a: int, r: float, s_next: int, a_next: int, terminated: bool, truncated: bool,
     progress: float,
 ) -> float:  # fmt: skip
-    """S, A and R: N(A) ← N(A) + 1, Q(A) ← Q(A) + α [R - Q(A)], equation (2.5); returns the error in brackets."""
-    q = memory.q
+    """S, A and R: counts the action, and moves its value as the ε-greedy bandit does."""
     memory.counts[s, a] += 1.0
-    error = r - q[s, a]
-    q[s, a] += visited(memory.alpha, s, a, progress) * error
-    return error
+    return update(memory.q, s, a, r, visited(memory.alpha, s, a, progress))
 
 
 class UCB(TableAgent):

@@ -18,19 +18,17 @@ Deviations from the box: replacing traces by default; a trace below 1e-8 is forg
 
 from __future__ import annotations
 
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 import numpy as np
-from numpy.typing import NDArray
 
+from agents.sarsa_lambda import Memory
 from rlplay.extend import (
     TRACE_KINDS,
     Choice,
     ControlAgent,
     LearningRule,
-    Rate,
     TraceDecay,
-    Traces,
     act_epsilon_greedy,
     clear_traces,
     forget_traces,
@@ -40,28 +38,6 @@ from rlplay.extend import (
     td_lambda_update,
     visited,
 )
-
-
-class Memory(NamedTuple):
-    """What the rule works on.
-
-    Attributes:
-        q, alpha, gamma, epsilon, rng: as in `ControlMemory`.
-        q_flat: q as a list of entries s A + a, float64 [S * A].
-        traces: the trace z of each entry.
-        kind: of trace: ACCUMULATING or REPLACING.
-        lambda_: trace decay.
-    """
-
-    q: NDArray[np.float64]
-    alpha: Rate
-    gamma: float
-    epsilon: Rate
-    rng: NDArray[np.uint64]
-    q_flat: NDArray[np.float64]
-    traces: Traces
-    kind: int
-    lambda_: float
 
 
 @in_place
@@ -102,5 +78,5 @@ class WatkinsQLambda(ControlAgent):
         self.memory = Memory(
             **self.memory._asdict(), q_flat=self.q.reshape(-1),
             traces=self.kept_record("traces", new_traces(self.q.size)), kind=TRACE_KINDS[self.traces],
-            lambda_=self.lambda_,
+            lambda_=self.lambda_, q_old=np.zeros(1),  # of dutch traces only
         )  # fmt: skip

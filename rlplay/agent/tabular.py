@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlplay.agent.base import Agent, StateArrays
+from rlplay.agent.episodes import require_end
 from rlplay.approximation.encoder import Encoder, StateNumbers
 from rlplay.compiled.table import action_masks
 from rlplay.compiled.training_loop import nothing
@@ -23,6 +24,7 @@ from rlplay.hyperparameters.types import Discount, Exploration, FeaturesLike, In
 from rlplay.probe import Probe
 from rlplay.seeding import stream
 from rlplay.storage.checkpoint import copy_into
+from rlplay.training.learner import Engine
 from rlplay.transition import Transition
 
 Record = TypeVar("Record", bound=tuple[Any, ...])
@@ -144,6 +146,17 @@ class TableAgent(Agent):
         self._env_masks = getattr(self.env.unwrapped, "action_masks", None)
 
     # What is learned.
+
+    def advance(self, timesteps: int, engine: Engine) -> int:
+        """Do at most this many timesteps; returns how many were done.
+
+        Raises:
+            EnvironmentFault: an episode is longer than what an agent keeps that learns only at its end.
+        """
+        done = super().advance(timesteps, engine)
+        if self._episode is not None:
+            require_end(self._episode, self.env, type(self).__name__)
+        return done
 
     def probe(self, observation: Any) -> Probe:
         """Action values and the ε-greedy policy over them; the value is that of this policy."""
