@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dis
 import enum
 import importlib
@@ -364,7 +365,8 @@ def all_dispatchers():
     for package in (rlplay, agents, envs):
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             if ".viewer" not in module.name and not module.name.endswith("__main__"):
-                importlib.import_module(module.name)
+                with contextlib.suppress(ImportError):  # torch and others are absent where numba's versions are tried
+                    importlib.import_module(module.name)
     names = ("rlplay", "agents", "envs")
     return [one for one in cache._dispatchers if one.__module__.split(".")[0] in names]
 

@@ -314,7 +314,7 @@ print(int((agent.q[36] != 0).argmax()))
 """
 
 
-def test_a_rule_typed_at_a_prompt_is_never_taken_from_disk(tmp_path):
+def test_a_rule_typed_at_a_prompt_is_not_mistaken_for_another(tmp_path):
     env = {**os.environ, "RLPLAY_CACHE_DIR": str(tmp_path / "cache")}
     for action in (0, 1):
         run = [sys.executable, "-c", TYPED.format(action=action)]
