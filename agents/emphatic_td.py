@@ -37,6 +37,7 @@ from rlplay.extend import (
     in_place,
     learn_by_traces,
     mark_features,
+    new_traces,
     scheduled,
     tabulate,
     value_of,
@@ -44,14 +45,10 @@ from rlplay.extend import (
 
 
 class Memory(NamedTuple):
-    """What the rule works on; a policy is [1, A] where it ignores states.
+    """What the rule works on.
 
     Attributes:
-        w: weights, float64 [F, 1].
-        gamma: discount.
-        target: the policy that is evaluated, π(a|s), float64 [S, A] or [1, A].
-        behaviour: the policy that acts, b(a|s), float64 [S, A] or [1, A].
-        rng: the state of the exploration's generator, uint64 [4].
+        w, gamma, target, behaviour, rng: as in `PredictionMemory`.
         alpha: step size by training progress, float64 [K].
         traces: those of the weights, z.
         lambda_: decay of the traces.
@@ -113,8 +110,9 @@ class EmphaticTD(LinearPrediction):
         """Traces of all weights, and the followon trace."""
         super().setup()
         self.memory = Memory(
-            **self.memory._asdict(), alpha=tabulate(self.alpha), traces=self.new_traces(self.w.size),
-            lambda_=self.lambda_, followon=self.kept("followon", np.zeros(2)),
+            **self.memory._asdict(), alpha=tabulate(self.alpha),
+            traces=self.kept_record("traces", new_traces(self.w.size)), lambda_=self.lambda_,
+            followon=self.kept("followon", np.zeros(2)),
         )  # fmt: skip
 
 

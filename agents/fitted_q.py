@@ -43,6 +43,8 @@ from rlplay.extend import (
     final_step,
     fit_values,
     generator,
+    models_by_name,
+    values_by_name,
     warn,
 )
 
@@ -184,21 +186,14 @@ class FittedQ(BatchAgent):
 
     def models(self) -> dict[str, Any]:
         """The regressors that act, and those of the iteration before while a fit runs."""
-        found = super().models()
-        for name, values in (("acting", self.values), ("latest", self.latest)):
-            if values is not None and not (name == "latest" and values is self.values):
-                found.update({f"{name}/{i}": m for i, m in enumerate(values.models) if m is not None})
-        return found
+        before = None if self.latest is self.values else self.latest
+        return super().models() | models_by_name(self.values, "acting") | models_by_name(before, "latest")
 
     def restore_models(self, models: dict[str, Any]) -> None:
         """Take the regressors of a file."""
         super().restore_models(models)
-        count = self.n_actions if self.layout == "model an action" else 1
-        for name in ("acting", "latest"):
-            mine = [models.get(f"{name}/{i}") for i in range(count)]
-            if any(model is not None for model in mine):
-                values = ActionValues(mine, self.layout, self.choices)
-                setattr(self, "values" if name == "acting" else "latest", values)
+        self.values = values_by_name(models, "acting", self.layout, self.choices)
+        self.latest = values_by_name(models, "latest", self.layout, self.choices)
 
 
 __all__ = ["FittedQ", "targets"]

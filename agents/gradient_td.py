@@ -43,14 +43,10 @@ from rlplay.extend import (
 
 
 class Memory(NamedTuple):
-    """What the rule works on; a policy is [1, A] where it ignores states.
+    """What the rule works on.
 
     Attributes:
-        w: weights, float64 [F, 1].
-        gamma: discount.
-        target: the policy that is evaluated, π(a|s), float64 [S, A] or [1, A].
-        behaviour: the policy that acts, b(a|s), float64 [S, A] or [1, A].
-        rng: the state of the exploration's generator, uint64 [4].
+        w, gamma, target, behaviour, rng: as in `PredictionMemory`.
         v: second weights, float64 [F, 1].
         alpha, beta: step sizes of w and v by training progress, float64 [K].
         is_tdc: whether w learns by TDC; else by GTD2.

@@ -40,14 +40,10 @@ _MOST = 3000  # features; the inverse has their square
 
 
 class Memory(NamedTuple):
-    """What the rule works on; a policy is [1, A] where it ignores states.
+    """What the rule works on.
 
     Attributes:
-        w: weights, float64 [F, 1].
-        gamma: discount.
-        target: the policy that is evaluated, π(a|s), float64 [S, A] or [1, A].
-        behaviour: the policy that acts, b(a|s), float64 [S, A] or [1, A].
-        rng: the state of the exploration's generator, uint64 [4].
+        w, gamma, target, behaviour, rng: as in `PredictionMemory`.
         inverse: Â⁻¹, float64 [F, F].
         sums: b̂, float64 [F].
         z: the trace, float64 [F].

@@ -35,6 +35,7 @@ from rlplay.extend import (
     learn_by_traces,
     learn_features,
     mark_features,
+    new_traces,
     scheduled,
     trace_product,
     value_of,
@@ -45,12 +46,7 @@ class Memory(NamedTuple):
     """What the rule works on.
 
     Attributes:
-        w: weights, float64 [F, A].
-        alpha: step size by training progress, float64 [K].
-        gamma: discount.
-        epsilon: probability of a random action by training progress, float64 [K].
-        rng: the state of the exploration's generator, uint64 [4].
-        q: takes the action values of the state where an action is chosen, float64 [1, A].
+        w, alpha, gamma, epsilon, rng, q: as in `LinearMemory`.
         traces: those of the weights, z.
         lambda_: decay of the traces.
         q_old: Q(S, A) as it was a step ago, float64 [1].
@@ -123,8 +119,8 @@ class TrueOnlineSarsaLambda(LinearControl):
         super().setup()
         base = self.memory
         self.memory = Memory(
-            base.w, base.alpha, base.gamma, base.epsilon, base.rng, base.q, self.new_traces(self.w.size), self.lambda_,
-            self.kept("q_old", np.zeros(1)),
+            base.w, base.alpha, base.gamma, base.epsilon, base.rng, base.q,
+            self.kept_record("traces", new_traces(self.w.size)), self.lambda_, self.kept("q_old", np.zeros(1)),
         )  # fmt: skip
 
 

@@ -169,6 +169,8 @@ if TYPE_CHECKING:
     from rlplay.approximation.action_values import ActionValues as ActionValues
     from rlplay.approximation.action_values import action_inputs as action_inputs
     from rlplay.approximation.action_values import fit_values as fit_values
+    from rlplay.approximation.action_values import models_by_name as models_by_name
+    from rlplay.approximation.action_values import values_by_name as values_by_name
     from rlplay.approximation.encoder import Encoder as Encoder
     from rlplay.approximation.encoder import ObservationVectors as ObservationVectors
     from rlplay.approximation.encodings import Active as Active

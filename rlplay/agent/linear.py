@@ -19,7 +19,6 @@ from rlplay.errors import HyperparameterError, UsageError
 from rlplay.functional.epsilon_greedy import epsilon_greedy_probabilities
 from rlplay.functional.linear_values import LastSteps, Weights, batch_values, new_last_steps
 from rlplay.functional.schedules import scheduled, tabulate
-from rlplay.functional.traces import Traces, new_traces
 from rlplay.hyperparameters.domains import Either, Policy
 from rlplay.hyperparameters.types import (
     Discount,
@@ -77,10 +76,6 @@ class LinearAgent(Agent):
         for field, array in record._asdict().items():  # type: ignore[attr-defined]
             self.kept(f"{name}/{field}", array)
         return record
-
-    def new_traces(self, size: int, name: str = "traces") -> Traces:
-        """No traces yet, for so many weights; saved under a name."""
-        return self.kept_record(name, new_traces(size))
 
     def linear(self, w: Weights, observation: Any) -> Weights:
         """The products x(s) w for an observation or a batch, float64 [B, columns]."""

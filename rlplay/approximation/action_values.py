@@ -71,6 +71,19 @@ class ActionValues:
         return q
 
 
+def models_by_name(values: ActionValues | None, name: str) -> dict[str, Any]:
+    """The fitted regressors of action values for a file: those of ``acting`` are ``acting/0``, ``acting/1``, ..."""
+    models = [] if values is None else values.models
+    return {f"{name}/{i}": model for i, model in enumerate(models) if model is not None}
+
+
+def values_by_name(models: dict[str, Any], name: str, layout: str, choices: Floats) -> ActionValues | None:
+    """The action values whose regressors `models_by_name` gave; None where there are none of that name."""
+    count = len(choices) if layout == "model an action" else 1
+    found = [models.get(f"{name}/{i}") for i in range(count)]
+    return ActionValues(found, layout, choices) if any(model is not None for model in found) else None
+
+
 def _predict(model: Any, compiled: RowFunction | None, x: Floats) -> Floats:
     """What a model predicts for a batch [B, D], by its compiled function where it offers one, float64 [B]."""
     if compiled is None:
