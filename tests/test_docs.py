@@ -133,7 +133,7 @@ def test_links_lead_somewhere():
         "rlplay.models.supervised.logistic",
         "rlplay.models.supervised.neighbors",
         "rlplay.models.supervised.polynomial",
-        "rlplay.reports.model_references",
+        "rlplay.models.references",
         "rlplay.models.unsupervised.scalers",
         "rlplay.models.unsupervised.k_means",
         "rlplay.models.unsupervised.pca",

@@ -123,7 +123,7 @@ def as_feature_map(value: Any) -> FeatureMap | None:
         HyperparameterError: nothing that can be taken for one.
         UnknownNameError: text that names no known model.
     """
-    from rlplay.approximation.model_names import parse
+    from rlplay.models.names import parse
     from rlplay.approximation.packing import build
 
     if value is None or isinstance(value, FeatureMap):

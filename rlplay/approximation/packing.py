@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rlplay.approximation.model_names import model_class, model_id
+from rlplay.models.names import model_class, model_id
 from rlplay.errors import CheckpointError, HyperparameterError
 
 

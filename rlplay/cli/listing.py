@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.table import Table
 
 from rlplay import registry
-from rlplay.approximation.model_names import LIBRARY
+from rlplay.models.names import LIBRARY
 from rlplay.cli.common import console
 
 # Gymnasium's ids that come with its plain installation.

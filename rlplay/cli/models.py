@@ -14,7 +14,7 @@ from rich.table import Table
 from rlplay import registry
 from rlplay.cli.common import console
 from rlplay.errors import UsageError, unknown
-from rlplay.reports.model_references import TORCH, TWINS, WITHOUT
+from rlplay.models.references import TORCH, REFERENCES, WITHOUT
 
 
 def run(arguments: Namespace) -> int:
@@ -22,7 +22,7 @@ def run(arguments: Namespace) -> int:
     if arguments.action == "list":
         _list()
         return 0
-    known = sorted({*TWINS, *WITHOUT})
+    known = sorted({*REFERENCES, *WITHOUT})
     if arguments.name is None:
         example = f"For example: rlplay models {arguments.action} k-means"
         raise UsageError(f"models {arguments.action} needs a model", example)
@@ -41,7 +41,7 @@ def _list() -> None:
         table = Table(
             title=title, title_justify="left", title_style="bold", box=None, show_header=False, padding=(0, 1)
         )
-        table.add_column(no_wrap=True, min_width=max(map(len, TWINS)))
+        table.add_column(no_wrap=True, min_width=max(map(len, REFERENCES)))
         table.add_column(no_wrap=True, overflow="ellipsis", max_width=64)
         table.add_column(no_wrap=True)
         for name in registry.model_ids():
@@ -52,9 +52,9 @@ def _list() -> None:
 
 
 def _twin_in_short(name: str) -> str:
-    if name not in TWINS:
+    if name not in REFERENCES:
         return "[dim]no twin[/]"
-    return "over torch" if TWINS[name] is TORCH else TWINS[name].place.partition(":")[2]
+    return "over torch" if REFERENCES[name] is TORCH else REFERENCES[name].place.partition(":")[2]
 
 
 def _show(name: str) -> None:
@@ -73,7 +73,7 @@ def _show(name: str) -> None:
         table.add_row(f"[cyan]{parameter.name}[/]", repr(parameter.default), described.get(parameter.name, ""))
     out.print(table)
     out.print(f"\n[bold]file[/]  {inspect.getsourcefile(cls)}")
-    theirs = TWINS[name].place.replace(":", ".") if name in TWINS else f"none: {WITHOUT[name]}"
+    theirs = REFERENCES[name].place.replace(":", ".") if name in REFERENCES else f"none: {WITHOUT[name]}"
     if ".deep." in cls.__module__:
         theirs = 'itself over torch, backend="torch"' + ("" if theirs == "torch" else f", and {theirs}")
     out.print(f"[bold]twin[/]  {theirs}", markup=True)
@@ -95,7 +95,7 @@ def _described(text: str) -> dict[str, str]:
 def _compare(name: str, path: Path) -> None:
     from rlplay.reports.model_comparison import PARITY, Parity, data_sets, five_fold, kind_of, parity, speeds
     from rlplay.reports.model_pictures import draw, shown_model
-    from rlplay.reports.model_references import library_name, twin
+    from rlplay.models.references import library_name, twin
 
     out, ours = console(), registry.model_class(name)()
     theirs, kind = twin(ours), kind_of(ours)

@@ -195,7 +195,7 @@ class Regressor:
     def check(self, owner: str, name: str, value: Any) -> Any:
         """The unfitted regressor, or classifier."""
         from rlplay.approximation.estimators import require_regressor
-        from rlplay.approximation.model_names import parse
+        from rlplay.models.names import parse
         from rlplay.approximation.packing import build
 
         try:

@@ -3,21 +3,17 @@
 * ``supervised``: regression and classification.
 * ``unsupervised``: clusters, directions, scales, and the bases of reinforcement learning.
 * ``deep``: networks, for columns, images and sequences.
-* ``twins``: which estimator of scikit-learn, or of torch, is whose twin.
+* ``references``: which estimator of scikit-learn, or of torch, is whose library twin; ``names``: ids of models.
 * ``common``, ``kernels``, ``kd_tree``, ``lbfgs``: what several models share.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from rlplay.lazy import attach
 
 if TYPE_CHECKING:
-    from rlplay.reports.model_references import twin as twin
+    from rlplay.models.references import twin as twin
 
-
-def __getattr__(name: str) -> Any:
-    if name != "twin":
-        raise AttributeError(f"module 'rlplay.models' has no attribute {name!r}")
-    from rlplay.reports.model_references import twin
-
-    return twin
+__getattr__, __dir__, __all__ = attach(__name__, __file__)

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlplay.approximation.estimators import row_function
-from rlplay.approximation.model_names import model_class
+from rlplay.models.names import model_class
 from rlplay.errors import UsageError
-from rlplay.reports.model_references import twin
+from rlplay.models.references import twin
 
 Data = tuple[NDArray[Any], NDArray[Any]]
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from rlplay.errors import UsageError
 from rlplay.reports.model_comparison import kind_of
-from rlplay.reports.model_references import TWINS, library_name, twin
+from rlplay.models.references import REFERENCES, library_name, twin
 
 _COLOURS = ["#3a6ec8", "#ecbe60", "#58b26e", "#c45c48", "#8a63b8", "#4fb0b8", "#9a7a58", "#c86aa0"]
 # Parameters under which a small picture shows what a model does.
@@ -50,7 +50,7 @@ _SHOWN: dict[str, dict[str, Any]] = {
 
 def shown_model(model_id: str) -> Any:
     """The model with parameters for a small picture."""
-    from rlplay.approximation.model_names import model_class
+    from rlplay.models.names import model_class
 
     cls = model_class(model_id)
     given = dict(_SHOWN.get(model_id, {}))
@@ -68,7 +68,7 @@ def draw(model_id: str, path: Path) -> None:
     from matplotlib.figure import Figure
 
     ours = shown_model(model_id)
-    panels = [("ours", ours)] + ([(f"{library_name(model_id)}'s", twin(ours))] if model_id in TWINS else [])
+    panels = [("ours", ours)] + ([(f"{library_name(model_id)}'s", twin(ours))] if model_id in REFERENCES else [])
     figure = Figure(figsize=(4.6 * len(panels), 3.8), layout="constrained")
     axes = figure.subplots(1, len(panels), squeeze=False, sharex=True, sharey=True)[0]
     with warnings.catch_warnings():

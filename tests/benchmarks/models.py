@@ -26,9 +26,9 @@ import numpy as np
 from sklearn.utils.estimator_checks import check_estimator
 
 from rlplay import registry
-from rlplay.approximation.model_names import model_class
+from rlplay.models.names import model_class
 from rlplay.reports.model_comparison import PARITY, Parity, data_sets, five_fold, kind_of, pair, parity, speeds
-from rlplay.reports.model_references import TWINS, WITHOUT
+from rlplay.models.references import REFERENCES, WITHOUT
 
 # Points, columns, and parameters of the timed fit.
 TIMED: dict[str, tuple[int, int, dict[str, Any]]] = {
@@ -147,7 +147,7 @@ def starts() -> str:
     """Seconds and compilations of a new process that fits every model, first and second start."""
     code = (
         "import time, warnings, numpy as np; warnings.simplefilter('ignore'); start = time.perf_counter()\n"
-        "from rlplay import registry; from rlplay.approximation.model_names import model_class\n"
+        "from rlplay import registry; from rlplay.models.names import model_class\n"
         "from rlplay.compiled.cache import compile_report\n"
         "x = np.random.default_rng(0).normal(size=(100, 3)); y = (x[:, 0] > 0).astype(int)\n"
         "for m in registry.model_ids(): model_class(m)().fit(x, y)\n"
@@ -219,7 +219,7 @@ def main() -> None:
     """Print the table; write it with -o."""
     parser = argparse.ArgumentParser()
     parser.add_argument("-o", "--output", type=Path)
-    parser.add_argument("models", nargs="*", default=[*TWINS, *WITHOUT])
+    parser.add_argument("models", nargs="*", default=[*REFERENCES, *WITHOUT])
     arguments = parser.parse_args()
     assert set(arguments.models) <= set(registry.model_ids())
     lines = []

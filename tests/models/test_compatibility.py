@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rlplay.approximation.model_names import model_ids
+from rlplay.models.names import model_ids
 
 ROOT = Path(__file__).parents[2]
 

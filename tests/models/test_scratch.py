@@ -19,7 +19,7 @@ from sklearn.utils.estimator_checks import check_estimator
 
 from rlplay import registry
 from rlplay.approximation.estimators import over_rows, row_function
-from rlplay.approximation.model_names import LIBRARY, model_class
+from rlplay.models.names import LIBRARY, model_class
 from rlplay.approximation.packing import pack, unpack
 from rlplay.cli import main
 from rlplay.errors import CheckpointError, UsageError
@@ -48,9 +48,9 @@ from rlplay.models.unsupervised import (
 )
 from rlplay.reports.model_comparison import CHANCE, PARITY, Parity, data_sets, five_fold, kind_of, pair, parity
 from rlplay.reports.model_pictures import draw
-from rlplay.reports.model_references import TWINS, WITHOUT
+from rlplay.models.references import REFERENCES, WITHOUT
 
-OURS = sorted({*TWINS, *WITHOUT})
+OURS = sorted({*REFERENCES, *WITHOUT})
 SMALL = {
     "k-means": {"n_clusters": 3}, "mini-batch-k-means": {"n_clusters": 3},
     "self-organising-map": {"rows": 2, "columns": 2},
@@ -110,7 +110,7 @@ def test_scikit_learns_contract(model_id):
 
 
 @pytest.mark.parametrize(
-    "model_id", [pytest.param(i, marks=pytest.mark.slow) if i in LONG else i for i in sorted(TWINS)]
+    "model_id", [pytest.param(i, marks=pytest.mark.slow) if i in LONG else i for i in sorted(REFERENCES)]
 )
 def test_the_twins_answers(model_id):
     rules = PARITY.get(model_id, Parity())
@@ -151,7 +151,7 @@ SLOW_SCORES = (
     "sgd-classifier",
     "perceptron",
 )
-SCORED = [i for i in sorted(TWINS) if kind_of(small(i)) in ("regressor", "classifier")]
+SCORED = [i for i in sorted(REFERENCES) if kind_of(small(i)) in ("regressor", "classifier")]
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_five_fold_scores_on_real_data(model_id):
         assert np.mean(gaps) > -0.01, f"{name}: {gaps}"
 
 
-@pytest.mark.parametrize("model_id", sorted(TWINS))
+@pytest.mark.parametrize("model_id", sorted(REFERENCES))
 def test_twins_there_and_back(model_id):
     ours = small(model_id)
     theirs = twin(ours)

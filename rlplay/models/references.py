@@ -18,9 +18,10 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from rlplay.errors import UsageError
+from rlplay.models.names import model_class, model_id
 
 
-class Twin(NamedTuple):
+class Reference(NamedTuple):
     """The library's estimator for one of our models.
 
     Attributes:
@@ -32,49 +33,49 @@ class Twin(NamedTuple):
     fixed: Mapping[str, Any] = {}
 
 
-TORCH = Twin("torch", {"backend": "torch"})
+TORCH = Reference("torch", {"backend": "torch"})
 
 # By the id of our model; what has no entry has no twin, and `WITHOUT` says why.
-TWINS = {
-    "linear-regression": Twin("sklearn.linear_model:LinearRegression"),
-    "ridge": Twin("sklearn.linear_model:Ridge"),
-    "lasso": Twin("sklearn.linear_model:Lasso"),
-    "elastic-net": Twin("sklearn.linear_model:ElasticNet"),
-    "polynomial-features": Twin("sklearn.preprocessing:PolynomialFeatures"),
-    "sgd-regressor": Twin("sklearn.linear_model:SGDRegressor"),
-    "sgd-classifier": Twin("sklearn.linear_model:SGDClassifier"),
-    "perceptron": Twin("sklearn.linear_model:Perceptron"),
-    "logistic-regression": Twin("sklearn.linear_model:LogisticRegression"),
-    "k-neighbors-regressor": Twin("sklearn.neighbors:KNeighborsRegressor"),
-    "k-neighbors-classifier": Twin("sklearn.neighbors:KNeighborsClassifier"),
-    "gaussian-nb": Twin("sklearn.naive_bayes:GaussianNB"),
-    "decision-tree": Twin("sklearn.tree:DecisionTreeRegressor"),
-    "decision-tree-classifier": Twin("sklearn.tree:DecisionTreeClassifier"),
-    "random-forest": Twin("sklearn.ensemble:RandomForestRegressor"),
-    "random-forest-classifier": Twin("sklearn.ensemble:RandomForestClassifier"),
-    "extra-trees": Twin("sklearn.ensemble:ExtraTreesRegressor"),
-    "extra-trees-classifier": Twin("sklearn.ensemble:ExtraTreesClassifier"),
-    "gradient-boosting": Twin("sklearn.ensemble:HistGradientBoostingRegressor", {"early_stopping": False}),
-    "gradient-boosting-classifier": Twin("sklearn.ensemble:HistGradientBoostingClassifier", {"early_stopping": False}),
-    "svc": Twin("sklearn.svm:SVC"),
-    "kernel-ridge": Twin("sklearn.kernel_ridge:KernelRidge"),
-    "gaussian-process": Twin("sklearn.gaussian_process:GaussianProcessRegressor"),
-    "standard-scaler": Twin("sklearn.preprocessing:StandardScaler"),
-    "min-max-scaler": Twin("sklearn.preprocessing:MinMaxScaler"),
-    "robust-scaler": Twin("sklearn.preprocessing:RobustScaler"),
-    "pca": Twin("sklearn.decomposition:PCA", {"svd_solver": "full"}),
-    "incremental-pca": Twin("sklearn.decomposition:IncrementalPCA"),
-    "kernel-pca": Twin("sklearn.decomposition:KernelPCA", {"eigen_solver": "dense"}),
-    "fast-ica": Twin("sklearn.decomposition:FastICA", {"whiten": "unit-variance"}),
-    "k-means": Twin("sklearn.cluster:KMeans", {"algorithm": "lloyd"}),
-    "mini-batch-k-means": Twin("sklearn.cluster:MiniBatchKMeans", {"n_init": 1}),
-    "gaussian-mixture": Twin("sklearn.mixture:GaussianMixture"),
-    "agglomerative": Twin("sklearn.cluster:AgglomerativeClustering"),
-    "dbscan": Twin("sklearn.cluster:DBSCAN"),
-    "random-fourier": Twin("sklearn.kernel_approximation:RBFSampler"),
-    "nystroem": Twin("sklearn.kernel_approximation:Nystroem"),
-    "mlp": Twin("sklearn.neural_network:MLPRegressor", {"verbose": False}),
-    "mlp-classifier": Twin("sklearn.neural_network:MLPClassifier", {"verbose": False}),
+REFERENCES = {
+    "linear-regression": Reference("sklearn.linear_model:LinearRegression"),
+    "ridge": Reference("sklearn.linear_model:Ridge"),
+    "lasso": Reference("sklearn.linear_model:Lasso"),
+    "elastic-net": Reference("sklearn.linear_model:ElasticNet"),
+    "polynomial-features": Reference("sklearn.preprocessing:PolynomialFeatures"),
+    "sgd-regressor": Reference("sklearn.linear_model:SGDRegressor"),
+    "sgd-classifier": Reference("sklearn.linear_model:SGDClassifier"),
+    "perceptron": Reference("sklearn.linear_model:Perceptron"),
+    "logistic-regression": Reference("sklearn.linear_model:LogisticRegression"),
+    "k-neighbors-regressor": Reference("sklearn.neighbors:KNeighborsRegressor"),
+    "k-neighbors-classifier": Reference("sklearn.neighbors:KNeighborsClassifier"),
+    "gaussian-nb": Reference("sklearn.naive_bayes:GaussianNB"),
+    "decision-tree": Reference("sklearn.tree:DecisionTreeRegressor"),
+    "decision-tree-classifier": Reference("sklearn.tree:DecisionTreeClassifier"),
+    "random-forest": Reference("sklearn.ensemble:RandomForestRegressor"),
+    "random-forest-classifier": Reference("sklearn.ensemble:RandomForestClassifier"),
+    "extra-trees": Reference("sklearn.ensemble:ExtraTreesRegressor"),
+    "extra-trees-classifier": Reference("sklearn.ensemble:ExtraTreesClassifier"),
+    "gradient-boosting": Reference("sklearn.ensemble:HistGradientBoostingRegressor", {"early_stopping": False}),
+    "gradient-boosting-classifier": Reference("sklearn.ensemble:HistGradientBoostingClassifier", {"early_stopping": False}),
+    "svc": Reference("sklearn.svm:SVC"),
+    "kernel-ridge": Reference("sklearn.kernel_ridge:KernelRidge"),
+    "gaussian-process": Reference("sklearn.gaussian_process:GaussianProcessRegressor"),
+    "standard-scaler": Reference("sklearn.preprocessing:StandardScaler"),
+    "min-max-scaler": Reference("sklearn.preprocessing:MinMaxScaler"),
+    "robust-scaler": Reference("sklearn.preprocessing:RobustScaler"),
+    "pca": Reference("sklearn.decomposition:PCA", {"svd_solver": "full"}),
+    "incremental-pca": Reference("sklearn.decomposition:IncrementalPCA"),
+    "kernel-pca": Reference("sklearn.decomposition:KernelPCA", {"eigen_solver": "dense"}),
+    "fast-ica": Reference("sklearn.decomposition:FastICA", {"whiten": "unit-variance"}),
+    "k-means": Reference("sklearn.cluster:KMeans", {"algorithm": "lloyd"}),
+    "mini-batch-k-means": Reference("sklearn.cluster:MiniBatchKMeans", {"n_init": 1}),
+    "gaussian-mixture": Reference("sklearn.mixture:GaussianMixture"),
+    "agglomerative": Reference("sklearn.cluster:AgglomerativeClustering"),
+    "dbscan": Reference("sklearn.cluster:DBSCAN"),
+    "random-fourier": Reference("sklearn.kernel_approximation:RBFSampler"),
+    "nystroem": Reference("sklearn.kernel_approximation:Nystroem"),
+    "mlp": Reference("sklearn.neural_network:MLPRegressor", {"verbose": False}),
+    "mlp-classifier": Reference("sklearn.neural_network:MLPClassifier", {"verbose": False}),
     "cnn-classifier": TORCH,
     "autoencoder": TORCH,
     "denoising-autoencoder": TORCH,
@@ -101,12 +102,10 @@ def library_class(model_id: str) -> type:
     Raises:
         UsageError: it has none; says why.
     """
-    found = TWINS.get(model_id)
+    found = REFERENCES.get(model_id)
     if found is None:
         raise UsageError(f"{model_id} has no twin: {WITHOUT.get(model_id, 'it is not one of ours')}")
     if found is TORCH:
-        from rlplay.approximation.model_names import model_class
-
         return model_class(model_id)
     module, _, name = found.place.partition(":")
     return getattr(importlib.import_module(module), name)
@@ -114,7 +113,7 @@ def library_class(model_id: str) -> type:
 
 def library_name(model_id: str) -> str:
     """Whose the twin is."""
-    return "torch" if TWINS[model_id] is TORCH else "scikit-learn"
+    return "torch" if REFERENCES[model_id] is TORCH else "scikit-learn"
 
 
 def twin(estimator: Any) -> Any:
@@ -125,20 +124,18 @@ def twin(estimator: Any) -> Any:
     Raises:
         UsageError: the estimator has no twin, or parameters that its twin does not know; names them.
     """
-    from rlplay.approximation.model_names import model_class, model_id
-
     name = model_id(estimator)
-    if name in TWINS or name in WITHOUT:
+    if name in REFERENCES or name in WITHOUT:
         cls = library_class(name)
-        if TWINS[name] is TORCH:
+        if REFERENCES[name] is TORCH:
             other = "numpy" if estimator.backend == "torch" else "torch"
             return cls(**{**estimator.get_params(deep=False), "backend": other})
         if name == "gaussian-process":
             return _library_process(estimator)
         known = inspect.signature(cls).parameters
         given = {key: value for key, value in estimator.get_params(deep=False).items() if key in known}
-        return cls(**{**given, **TWINS[name].fixed})
-    for ours, found in TWINS.items():
+        return cls(**{**given, **REFERENCES[name].fixed})
+    for ours, found in REFERENCES.items():
         if found.place.partition(":")[2] == type(estimator).__name__ and type(estimator).__module__.startswith(
             found.place.partition(":")[0]
         ):
@@ -146,7 +143,7 @@ def twin(estimator: Any) -> Any:
     raise UsageError(f"{type(estimator).__name__} has no twin among our models", "`rlplay models list` names them")
 
 
-def _ours(cls: type, estimator: Any, found: Twin) -> Any:
+def _ours(cls: type, estimator: Any, found: Reference) -> Any:
     """Our model for an estimator of the library's."""
     known = inspect.signature(cls).parameters
     defaults = type(estimator)().get_params(deep=False)
