@@ -65,7 +65,9 @@ def _show(name: str) -> None:
     out.print(words.partition("Shapes:")[0].strip(), markup=False)
     roles = re.search(r"In reinforcement learning: (.*)", words, re.S)
     out.print(f"\n[bold]In reinforcement learning[/]: {roles.group(1).strip() if roles else '-'}")
-    described = _described(inspect.getdoc(cls) or "")
+    described: dict[str, str] = {}
+    for base in reversed(cls.__mro__):  # shared arguments are described by the class that has them
+        described |= _described(inspect.cleandoc(vars(base).get("__doc__") or ""))
     table = Table(title="\nparameters", title_justify="left", title_style="bold", box=None, padding=(0, 2))
     for column in ("name", "default", "what it is"):
         table.add_column(column)
