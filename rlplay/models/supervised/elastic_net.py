@@ -21,6 +21,7 @@ In reinforcement learning: which of many features a value depends on.
 from __future__ import annotations
 
 import warnings
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -102,6 +103,7 @@ def solve(model: Any, X: Any, y: Any, l1_ratio: float) -> None:
     model.coef_, model.intercept_ = weights, float(y_mean - x_mean @ weights)
 
 
+@dataclass(eq=False, repr=False)
 class ElasticNet(LinearAnswers, RegressorMixin, BaseEstimator):  # type: ignore[misc]
     """Linear regression with a penalty on both the absolute and the squared weights.
 
@@ -119,15 +121,12 @@ class ElasticNet(LinearAnswers, RegressorMixin, BaseEstimator):  # type: ignore[
         dual_gap_: the duality gap at the end, over N.
     """
 
-    def __init__(
-        self, alpha: float = 1.0, *, l1_ratio: float = 0.5, fit_intercept: bool = True, max_iter: int = 1000,
-        tol: float = 1e-4,
-    ) -> None:  # fmt: skip
-        self.alpha = alpha
-        self.l1_ratio = l1_ratio
-        self.fit_intercept = fit_intercept
-        self.max_iter = max_iter
-        self.tol = tol
+    alpha: float = 1.0
+    _: KW_ONLY
+    l1_ratio: float = 0.5
+    fit_intercept: bool = True
+    max_iter: int = 1000
+    tol: float = 1e-4
 
     def fit(self, X: Any, y: Any) -> Self:
         """Find the weights."""
@@ -136,6 +135,7 @@ class ElasticNet(LinearAnswers, RegressorMixin, BaseEstimator):  # type: ignore[
         return self
 
 
+@dataclass(eq=False, repr=False)
 class Lasso(LinearAnswers, RegressorMixin, BaseEstimator):  # type: ignore[misc]
     """Linear regression with a penalty on the absolute weights: the elastic net with ρ = 1.
 
@@ -156,13 +156,11 @@ class Lasso(LinearAnswers, RegressorMixin, BaseEstimator):  # type: ignore[misc]
         [True, False]
     """
 
-    def __init__(
-        self, alpha: float = 1.0, *, fit_intercept: bool = True, max_iter: int = 1000, tol: float = 1e-4
-    ) -> None:
-        self.alpha = alpha
-        self.fit_intercept = fit_intercept
-        self.max_iter = max_iter
-        self.tol = tol
+    alpha: float = 1.0
+    _: KW_ONLY
+    fit_intercept: bool = True
+    max_iter: int = 1000
+    tol: float = 1e-4
 
     def fit(self, X: Any, y: Any) -> Self:
         """Find the weights."""

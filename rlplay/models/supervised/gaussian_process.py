@@ -22,6 +22,7 @@ In reinforcement learning: values and models that know where they have not been 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -56,6 +57,7 @@ def minus_log_likelihood(logs: Floats, squares: Floats, y: Floats) -> tuple[floa
     return float(value + 10.0 * (outside**2).sum()), np.where(outside == 0, gradient, 20.0 * outside)
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class GaussianProcessRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     """Gaussian process regression with a radial kernel.
 
@@ -76,16 +78,12 @@ class GaussianProcessRegressor(RegressorMixin, BaseEstimator):  # type: ignore[m
         log_marginal_likelihood_value_: ln p(y), of the normalised targets.
     """
 
-    def __init__(
-        self, *, length_scale: float = 1.0, signal: float = 1.0, noise: float = 1e-2, optimize: bool = True,
-        normalize_y: bool = False, max_iter: int = 100,
-    ) -> None:  # fmt: skip
-        self.length_scale = length_scale
-        self.signal = signal
-        self.noise = noise
-        self.optimize = optimize
-        self.normalize_y = normalize_y
-        self.max_iter = max_iter
+    length_scale: float = 1.0
+    signal: float = 1.0
+    noise: float = 1e-2
+    optimize: bool = True
+    normalize_y: bool = False
+    max_iter: int = 100
 
     def fit(self, X: Any, y: Any) -> Self:
         """Learn from X [N, D] and y [N]."""

@@ -19,6 +19,7 @@ In reinforcement learning: the value function of fitted Q iteration (Tosatto 201
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -269,34 +270,56 @@ def boost(model: Any, x: Floats, scores: Floats, derivatives: Any, constant: boo
     model.trees_, model.n_iter_ = join(trees), int(model.max_iter)
 
 
-class HistGradientBoostingRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
-    """Gradient boosting for numbers, with the squared error.
+@dataclass(eq=False, repr=False, kw_only=True)
+class BoostedTrees:
+    """The arguments of both models, and the check of a file; a mixin.
 
     Args:
-        learning_rate: how much of each tree is added.
-        max_iter: how many trees.
-        max_leaf_nodes: most leaves of a tree; None for any number.
-        max_depth: most questions on the way to a leaf; None for any number.
+        learning_rate: the factor of each tree's predictions.
+        max_iter: the number of rounds.
+        max_leaf_nodes: most leaves of a tree; None for no limit.
+        max_depth: most questions on the way to a leaf; None for no limit.
         min_samples_leaf: fewest points of a leaf.
-        l2_regularization: λ, which makes small leaves cautious.
+        l2_regularization: λ, which shrinks the values of small leaves.
         max_bins: bins a feature, at most 255.
 
-    Attributes:
-        trees_: the trees; their values are scaled by the learning rate.
-        baseline_: what the sum begins with, float64 [1].
+    Example:
+        >>> BoostedTrees(max_iter=5).max_iter, BoostedTrees().max_leaf_nodes
+        (5, 31)
     """
 
-    def __init__(
-        self, *, learning_rate: float = 0.1, max_iter: int = 100, max_leaf_nodes: int | None = 31,
-        max_depth: int | None = None, min_samples_leaf: int = 20, l2_regularization: float = 0.0, max_bins: int = 255,
-    ) -> None:  # fmt: skip
-        self.learning_rate = learning_rate
-        self.max_iter = max_iter
-        self.max_leaf_nodes = max_leaf_nodes
-        self.max_depth = max_depth
-        self.min_samples_leaf = min_samples_leaf
-        self.l2_regularization = l2_regularization
-        self.max_bins = max_bins
+    learning_rate: float = 0.1
+    max_iter: int = 100
+    max_leaf_nodes: int | None = 31
+    max_depth: int | None = None
+    min_samples_leaf: int = 20
+    l2_regularization: float = 0.0
+    max_bins: int = 255
+
+    def check_fitted(self: Any) -> None:
+        """Refuse trees, read from a file, whose nodes have children outside them.
+
+        Raises:
+            ValueError: such trees.
+        """
+        check(self.trees_, self.n_features_in_)
+
+
+class HistGradientBoostingRegressor(BoostedTrees, RegressorMixin, BaseEstimator):  # type: ignore[misc]
+    """Gradient boosting of regression trees, with the squared error.
+
+    The arguments are those of `BoostedTrees`.
+
+    Attributes:
+        trees_: the trees, one a round; their values are scaled by the learning rate.
+        baseline_: the initial prediction, float64 [1].
+
+    Example:
+        >>> x = np.linspace(0, 1, 100)[:, None]
+        >>> model = HistGradientBoostingRegressor(max_iter=50).fit(x, x[:, 0] > 0.5)
+        >>> model.predict([[0.1], [0.9]]).round(1).tolist()
+        [0.0, 1.0]
+    """
 
     def fit(self, X: Any, y: Any) -> Self:
         """Grow the trees on X [N, D] and y [N]."""
@@ -315,40 +338,23 @@ class HistGradientBoostingRegressor(RegressorMixin, BaseEstimator):  # type: ign
         """The compiled function of one row for ``predict`` (`rlplay.estimators.RowFunction`)."""
         return _row, (self.baseline_, *self.trees_)
 
-    def check_fitted(self) -> None:
-        """Refuse trees, read from a file, whose nodes lead outside them."""
-        check(self.trees_, self.n_features_in_)
 
+class HistGradientBoostingClassifier(BoostedTrees, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """Gradient boosting of classes: logistic loss for two, softmax for more, then one tree a class in each round.
 
-class HistGradientBoostingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """Gradient boosting for classes: logistic loss for two, softmax for more, then a tree a class in each round.
-
-    Args:
-        learning_rate: how much of each tree is added.
-        max_iter: how many rounds.
-        max_leaf_nodes: most leaves of a tree; None for any number.
-        max_depth: most questions on the way to a leaf; None for any number.
-        min_samples_leaf: fewest points of a leaf.
-        l2_regularization: λ, which makes small leaves cautious.
-        max_bins: bins a feature, at most 255.
+    The arguments are those of `BoostedTrees`.
 
     Attributes:
         classes_: the classes [K].
         trees_: the trees; their values are scaled by the learning rate.
-        baseline_: what the sums begin with, float64 [1] or [K].
-    """
+        baseline_: the initial scores, float64 [1] or [K].
 
-    def __init__(
-        self, *, learning_rate: float = 0.1, max_iter: int = 100, max_leaf_nodes: int | None = 31,
-        max_depth: int | None = None, min_samples_leaf: int = 20, l2_regularization: float = 0.0, max_bins: int = 255,
-    ) -> None:  # fmt: skip
-        self.learning_rate = learning_rate
-        self.max_iter = max_iter
-        self.max_leaf_nodes = max_leaf_nodes
-        self.max_depth = max_depth
-        self.min_samples_leaf = min_samples_leaf
-        self.l2_regularization = l2_regularization
-        self.max_bins = max_bins
+    Example:
+        >>> x = np.linspace(0, 1, 100)[:, None]
+        >>> model = HistGradientBoostingClassifier(max_iter=20).fit(x, np.where(x[:, 0] > 0.5, "high", "low"))
+        >>> model.predict([[0.1], [0.9]]).tolist()
+        ['low', 'high']
+    """
 
     def fit(self, X: Any, y: Any) -> Self:
         """Grow the trees on X [N, D] and the classes y [N]."""
@@ -382,7 +388,3 @@ class HistGradientBoostingClassifier(ClassifierMixin, BaseEstimator):  # type: i
     def predict(self, X: Any) -> NDArray[Any]:
         """The likeliest class of each point [N]."""
         return class_of(self, self.decision_function(X))
-
-    def check_fitted(self) -> None:
-        """Refuse trees, read from a file, whose nodes lead outside them."""
-        check(self.trees_, self.n_features_in_)

@@ -12,6 +12,7 @@ In reinforcement learning: smooth values from few points.
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -22,6 +23,7 @@ from rlplay.models.common import Floats, new_points, points_and_numbers, require
 from rlplay.models.kernels import check_kernel, gamma_of, gram
 
 
+@dataclass(eq=False, repr=False)
 class KernelRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc]
     """Ridge regression with a kernel.
 
@@ -38,14 +40,12 @@ class KernelRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ign
         gamma_: γ as a number.
     """
 
-    def __init__(
-        self, alpha: float = 1.0, *, kernel: str = "linear", gamma: Any = None, degree: float = 3, coef0: float = 1.0
-    ) -> None:
-        self.alpha = alpha
-        self.kernel = kernel
-        self.gamma = gamma
-        self.degree = degree
-        self.coef0 = coef0
+    alpha: float = 1.0
+    _: KW_ONLY
+    kernel: str = "linear"
+    gamma: Any = None
+    degree: float = 3
+    coef0: float = 1.0
 
     def fit(self, X: Any, y: Any) -> Self:
         """Solve for a."""

@@ -16,6 +16,7 @@ In reinforcement learning: values that are linear in features (LSTD, LSPI, fitte
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -55,6 +56,7 @@ def ridge(x: Floats, y: Floats, alpha: float) -> Floats:
     return x.T @ scipy.linalg.solve(gram, y, assume_a="pos", check_finite=False)
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class LinearRegression(LinearAnswers, MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc]
     """Ordinary least squares.
 
@@ -70,8 +72,7 @@ class LinearRegression(LinearAnswers, MultiOutputMixin, RegressorMixin, BaseEsti
         [2.0]
     """
 
-    def __init__(self, *, fit_intercept: bool = True) -> None:
-        self.fit_intercept = fit_intercept
+    fit_intercept: bool = True
 
     def fit(self, X: Any, y: Any) -> Self:
         """Find the plane."""
@@ -82,6 +83,7 @@ class LinearRegression(LinearAnswers, MultiOutputMixin, RegressorMixin, BaseEsti
         return self
 
 
+@dataclass(eq=False, repr=False)
 class Ridge(LinearAnswers, MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc]
     """Least squares with a penalty on the squared length of the weights.
 
@@ -98,9 +100,9 @@ class Ridge(LinearAnswers, MultiOutputMixin, RegressorMixin, BaseEstimator):  # 
         [0.666667]
     """
 
-    def __init__(self, alpha: float = 1.0, *, fit_intercept: bool = True) -> None:
-        self.alpha = alpha
-        self.fit_intercept = fit_intercept
+    alpha: float = 1.0
+    _: KW_ONLY
+    fit_intercept: bool = True
 
     def fit(self, X: Any, y: Any) -> Self:
         """Find the plane."""

@@ -20,6 +20,7 @@ In reinforcement learning: a policy over actions (softmax of preferences, Sutton
 from __future__ import annotations
 
 import warnings
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -52,6 +53,7 @@ def softmax_loss(theta: Floats, x: Floats, y: Floats, c: float) -> tuple[float, 
     return float(value), np.vstack([x.T @ error + w, error.sum(axis=0)]).ravel()
 
 
+@dataclass(eq=False, repr=False)
 class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Logistic regression for two classes, softmax regression for more.
 
@@ -72,11 +74,11 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         ['yes']
     """
 
-    def __init__(self, C: float = 1.0, *, fit_intercept: bool = True, max_iter: int = 1000, tol: float = 1e-6) -> None:
-        self.C = C
-        self.fit_intercept = fit_intercept
-        self.max_iter = max_iter
-        self.tol = tol
+    C: float = 1.0
+    _: KW_ONLY
+    fit_intercept: bool = True
+    max_iter: int = 1000
+    tol: float = 1e-6
 
     def fit(self, X: Any, y: Any) -> Self:
         """Learn from X [N, D] and the classes y [N]."""

@@ -15,6 +15,7 @@ In reinforcement learning: imitation from few examples; a baseline for every cla
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -25,6 +26,7 @@ from rlplay.models.common import Floats, new_points, points_and_classes, require
 from rlplay.models.supervised.sgd import known_codes
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class GaussianNB(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Gaussian naive Bayes.
 
@@ -40,8 +42,7 @@ class GaussianNB(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         epsilon_: what was added to the variances.
     """
 
-    def __init__(self, *, var_smoothing: float = 1e-9) -> None:
-        self.var_smoothing = var_smoothing
+    var_smoothing: float = 1e-9
 
     def fit(self, X: Any, y: Any) -> Self:
         """Learn from X [N, D] and the classes y [N]."""

@@ -15,6 +15,7 @@ In reinforcement learning: values as averages that cannot diverge (Gordon 1995),
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -86,6 +87,7 @@ def check_settings(model: Any, n: int | None = None) -> None:
                          f"n_samples_fit = {n}")  # fmt: skip
 
 
+@dataclass(eq=False, repr=False)
 class KNeighborsRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     """The mean of the nearest points' targets.
 
@@ -102,9 +104,9 @@ class KNeighborsRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         [0.5]
     """
 
-    def __init__(self, n_neighbors: int = 5, *, weights: str = "uniform") -> None:
-        self.n_neighbors = n_neighbors
-        self.weights = weights
+    n_neighbors: int = 5
+    _: KW_ONLY
+    weights: str = "uniform"
 
     def fit(self, X: Any, y: Any) -> Self:
         """Remember X [N, D] and y [N]."""
@@ -126,6 +128,7 @@ class KNeighborsRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         return (self.targets_[found] * weights).sum(axis=1) / weights.sum(axis=1)
 
 
+@dataclass(eq=False, repr=False)
 class KNeighborsClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """The class that most of the nearest points have.
 
@@ -139,9 +142,9 @@ class KNeighborsClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         codes_: the number of each one's class, int64 [N].
     """
 
-    def __init__(self, n_neighbors: int = 5, *, weights: str = "uniform") -> None:
-        self.n_neighbors = n_neighbors
-        self.weights = weights
+    n_neighbors: int = 5
+    _: KW_ONLY
+    weights: str = "uniform"
 
     def fit(self, X: Any, y: Any) -> Self:
         """Remember X [N, D] and the classes y [N]."""

@@ -19,6 +19,7 @@ In reinforcement learning: semi-gradient values and policies (Sutton & Barto 2e,
 from __future__ import annotations
 
 import math
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -157,47 +158,65 @@ def check_settings(model: Any, losses: dict[str, int]) -> int:
     return losses[loss]
 
 
-class SGDRegressor(LinearAnswers, RegressorMixin, BaseEstimator):  # type: ignore[misc]
+@dataclass(eq=False, repr=False, kw_only=True)
+class DescentParameters:
+    """The keyword arguments that all three models take.
+
+    Args:
+        fit_intercept: whether there is an intercept b.
+        max_iter: most passes over the points.
+        tol: passes end when the mean loss falls by less; None for never.
+        shuffle: whether each pass has a new order.
+        eta0: the first step size.
+        n_iter_no_change: passes without a better loss after which it stops.
+        random_state: a seed, a RandomState, or None.
+
+    Example:
+        >>> DescentParameters().eta0, Perceptron().eta0
+        (0.01, 1.0)
+    """
+
+    fit_intercept: bool = True
+    max_iter: int = 1000
+    tol: float | None = 1e-3
+    shuffle: bool = True
+    eta0: float = 0.01
+    n_iter_no_change: int = 5
+    random_state: Any = None
+
+
+@dataclass(eq=False, repr=False)
+class SGDRegressor(DescentParameters, LinearAnswers, RegressorMixin, BaseEstimator):  # type: ignore[misc]
     """Linear regression by stochastic gradient descent.
 
     Args:
         loss: ``"squared_error"`` or ``"huber"``.
         alpha: strength of the penalty α ‖w‖²/2.
-        fit_intercept: whether the plane may miss the origin.
-        max_iter: most passes over the points.
-        tol: passes end when the mean loss falls by less; None for never.
-        shuffle: whether each pass has an order of its own.
-        epsilon: where Huber's loss becomes straight.
+        epsilon: the error beyond which Huber's loss is linear.
         learning_rate: η_t: ``"constant"`` eta0, or ``"invscaling"`` eta0 / t^power_t.
-        eta0: the first step size.
-        power_t: how fast it falls.
-        n_iter_no_change: passes without a better loss after which it stops.
-        random_state: a seed, a RandomState, or None.
+        power_t: how fast the step size falls.
+
+    The other arguments are those of `DescentParameters`.
 
     Attributes:
         coef_: weights, float64 [D].
         intercept_: float64 [1].
         n_iter_: passes made.
-        t_: points seen, from 1.
+        t_: steps taken, plus 1.
+
+    Example:
+        >>> x = np.linspace(-1, 1, 50)[:, None]
+        >>> model = SGDRegressor(random_state=0).fit(x, 2 * x[:, 0] + 1)
+        >>> model.coef_.round(1).tolist(), model.intercept_.round(1).tolist()
+        ([2.0], [1.0])
     """
 
-    def __init__(
-        self, loss: str = "squared_error", *, alpha: float = 1e-4, fit_intercept: bool = True, max_iter: int = 1000,
-        tol: float | None = 1e-3, shuffle: bool = True, epsilon: float = 0.1, learning_rate: str = "invscaling",
-        eta0: float = 0.01, power_t: float = 0.25, n_iter_no_change: int = 5, random_state: Any = None,
-    ) -> None:  # fmt: skip
-        self.loss = loss
-        self.alpha = alpha
-        self.fit_intercept = fit_intercept
-        self.max_iter = max_iter
-        self.tol = tol
-        self.shuffle = shuffle
-        self.epsilon = epsilon
-        self.learning_rate = learning_rate
-        self.eta0 = eta0
-        self.power_t = power_t
-        self.n_iter_no_change = n_iter_no_change
-        self.random_state = random_state
+    loss: str = "squared_error"
+    _: KW_ONLY
+    alpha: float = 1e-4
+    epsilon: float = 0.1
+    learning_rate: str = "invscaling"
+    power_t: float = 0.25
 
     def fit(self, X: Any, y: Any) -> Self:
         """Learn from X [N, D] and y [N], from zero weights."""
@@ -300,47 +319,38 @@ class OneAgainstRest:
         return class_of(self, self.decision_function(X))
 
 
-class SGDClassifier(OneAgainstRest, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+@dataclass(eq=False, repr=False)
+class SGDClassifier(DescentParameters, OneAgainstRest, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Linear classification by stochastic gradient descent.
 
     Args:
         loss: ``"hinge"``, ``"log_loss"`` or ``"perceptron"``.
         alpha: strength of the penalty α ‖w‖²/2.
-        fit_intercept: whether the plane may miss the origin.
-        max_iter: most passes over the points.
-        tol: passes end when the mean loss falls by less; None for never.
-        shuffle: whether each pass has an order of its own.
         epsilon: unused by these losses.
         learning_rate: η_t: ``"optimal"`` 1 / α(t₀ + t) with t₀ after Bottou, ``"constant"``, or ``"invscaling"``.
         eta0: the first step size of the last two.
-        power_t: how fast it falls.
-        n_iter_no_change: passes without a better loss after which it stops.
-        random_state: a seed, a RandomState, or None.
+        power_t: how fast the step size falls.
+
+    The other arguments are those of `DescentParameters`.
 
     Attributes:
         classes_: the classes [K].
         coef_: weights, float64 [1, D] for two classes, else [K, D].
         intercept_: float64 [1] or [K].
         n_iter_: passes made.
+
+    Example:
+        >>> x, y = [[-2.0], [-1.0], [1.0], [2.0]], ["left", "left", "right", "right"]
+        >>> SGDClassifier(random_state=0).fit(x, y).predict([[-3.0], [3.0]]).tolist()
+        ['left', 'right']
     """
 
-    def __init__(
-        self, loss: str = "hinge", *, alpha: float = 1e-4, fit_intercept: bool = True, max_iter: int = 1000,
-        tol: float | None = 1e-3, shuffle: bool = True, epsilon: float = 0.1, learning_rate: str = "optimal",
-        eta0: float = 0.01, power_t: float = 0.5, n_iter_no_change: int = 5, random_state: Any = None,
-    ) -> None:  # fmt: skip
-        self.loss = loss
-        self.alpha = alpha
-        self.fit_intercept = fit_intercept
-        self.max_iter = max_iter
-        self.tol = tol
-        self.shuffle = shuffle
-        self.epsilon = epsilon
-        self.learning_rate = learning_rate
-        self.eta0 = eta0
-        self.power_t = power_t
-        self.n_iter_no_change = n_iter_no_change
-        self.random_state = random_state
+    loss: str = "hinge"
+    _: KW_ONLY
+    alpha: float = 1e-4
+    epsilon: float = 0.1
+    learning_rate: str = "optimal"
+    power_t: float = 0.5
 
     @available_if(lambda self: self.loss == "log_loss")  # type: ignore[untyped-decorator]
     def predict_proba(self, X: Any) -> Floats:
@@ -352,36 +362,28 @@ class SGDClassifier(OneAgainstRest, ClassifierMixin, BaseEstimator):  # type: ig
         return np.where(total > 0, each / np.where(total > 0, total, 1.0), 1.0 / each.shape[1])
 
 
-class Perceptron(OneAgainstRest, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+@dataclass(eq=False, repr=False, kw_only=True)
+class Perceptron(DescentParameters, OneAgainstRest, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Rosenblatt's perceptron: a step of constant length for each point on the wrong side.
 
     Args:
-        fit_intercept: whether the plane may miss the origin.
-        max_iter: most passes over the points.
-        tol: passes end when the mean loss falls by less; None for never.
-        shuffle: whether each pass has an order of its own.
         eta0: the step size.
-        n_iter_no_change: passes without a better loss after which it stops.
-        random_state: a seed, a RandomState, or None.
+
+    The other arguments are those of `DescentParameters`.
 
     Attributes:
         classes_: the classes [K].
         coef_: weights, float64 [1, D] for two classes, else [K, D].
         intercept_: float64 [1] or [K].
         n_iter_: passes made.
+
+    Example:
+        >>> x, y = [[-2.0], [-1.0], [1.0], [2.0]], ["left", "left", "right", "right"]
+        >>> Perceptron().fit(x, y).predict([[-3.0], [3.0]]).tolist()
+        ['left', 'right']
     """
 
-    # What the shared loop asks for and the perceptron does not have.
+    # Settings of the shared loop that the perceptron does not vary.
     alpha, epsilon, learning_rate, power_t = 0.0, 0.0, "constant", 0.5
-
-    def __init__(
-        self, *, fit_intercept: bool = True, max_iter: int = 1000, tol: float | None = 1e-3, shuffle: bool = True,
-        eta0: float = 1.0, n_iter_no_change: int = 5, random_state: Any = 0,
-    ) -> None:  # fmt: skip
-        self.fit_intercept = fit_intercept
-        self.max_iter = max_iter
-        self.tol = tol
-        self.shuffle = shuffle
-        self.eta0 = eta0
-        self.n_iter_no_change = n_iter_no_change
-        self.random_state = random_state
+    eta0: float = 1.0
+    random_state: Any = 0

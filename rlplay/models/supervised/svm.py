@@ -18,6 +18,7 @@ In reinforcement learning: policies learned by imitation from few examples.
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY, dataclass
 from itertools import combinations
 from typing import Any, Self
 
@@ -122,6 +123,7 @@ def train_pair(model: Any, x: Floats, y: Floats, gamma: float) -> tuple[Floats, 
     return alpha * y, constant(v, alpha, up, c), steps
 
 
+@dataclass(eq=False, repr=False)
 class SVC(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Support vector classification.
 
@@ -144,17 +146,14 @@ class SVC(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         gamma_: γ as a number.
     """
 
-    def __init__(
-        self, C: float = 1.0, *, kernel: str = "rbf", degree: int = 3, gamma: Any = "scale", coef0: float = 0.0,
-        tol: float = 1e-3, max_iter: int = -1,
-    ) -> None:  # fmt: skip
-        self.C = C
-        self.kernel = kernel
-        self.degree = degree
-        self.gamma = gamma
-        self.coef0 = coef0
-        self.tol = tol
-        self.max_iter = max_iter
+    C: float = 1.0
+    _: KW_ONLY
+    kernel: str = "rbf"
+    degree: int = 3
+    gamma: Any = "scale"
+    coef0: float = 0.0
+    tol: float = 1e-3
+    max_iter: int = -1
 
     def fit(self, X: Any, y: Any) -> Self:
         """Learn from X [N, D] and the classes y [N]."""

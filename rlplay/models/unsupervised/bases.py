@@ -20,6 +20,7 @@ In reinforcement learning: features for linear values; with tiles a step costs T
 from __future__ import annotations
 
 import math
+from dataclasses import KW_ONLY, dataclass
 from itertools import product
 from typing import Any, Self
 
@@ -129,6 +130,7 @@ def per_column(value: Any, width: int, name: str) -> NDArray[np.int64]:
     return counts
 
 
+@dataclass(eq=False, repr=False)
 class TileCoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Several shifted grids of tiles.
 
@@ -144,10 +146,10 @@ class TileCoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         n_features_: F = T times the product of them.
     """
 
-    def __init__(self, n_tiles: Any = 8, n_tilings: int = 8, *, bounds: Any = None) -> None:
-        self.n_tiles = n_tiles
-        self.n_tilings = n_tilings
-        self.bounds = bounds
+    n_tiles: Any = 8
+    n_tilings: int = 8
+    _: KW_ONLY
+    bounds: Any = None
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Lay the grids over X [N, D]."""
@@ -218,6 +220,7 @@ def _fourier_row(codes: Any, x: Floats, out: NDArray[np.float32]) -> None:
         out[f] = math.cos(math.pi * total)
 
 
+@dataclass(eq=False, repr=False)
 class FourierBasis(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Cosine waves over the box.
 
@@ -230,9 +233,9 @@ class FourierBasis(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         waves_: c, int64 [F, D] with F = (order + 1)^D.
     """
 
-    def __init__(self, order: int = 3, *, bounds: Any = None) -> None:
-        self.order = order
-        self.bounds = bounds
+    order: int = 3
+    _: KW_ONLY
+    bounds: Any = None
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """List the waves over X [N, D]."""
@@ -270,6 +273,7 @@ def _bump_row(codes: Any, x: Floats, out: NDArray[np.float32]) -> None:
         out[f] = math.exp(-0.5 * total)
 
 
+@dataclass(eq=False, repr=False)
 class RBFGrid(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Bumps around the crossings of a grid.
 
@@ -284,13 +288,11 @@ class RBFGrid(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         width_: deviation in each column, float64 [D].
     """
 
-    def __init__(
-        self, n_centers: Any = 5, *, overlap: float = 1.0, normalize: bool = False, bounds: Any = None
-    ) -> None:
-        self.n_centers = n_centers
-        self.overlap = overlap
-        self.normalize = normalize
-        self.bounds = bounds
+    n_centers: Any = 5
+    _: KW_ONLY
+    overlap: float = 1.0
+    normalize: bool = False
+    bounds: Any = None
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Lay the grid over X [N, D]."""

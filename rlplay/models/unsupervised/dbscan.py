@@ -12,6 +12,7 @@ In reinforcement learning: regions of the state space that are visited; new poin
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -49,6 +50,7 @@ def _grow(
         cluster += 1
 
 
+@dataclass(eq=False, repr=False)
 class DBSCAN(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     """Density-based clustering of the points it is fitted on.
 
@@ -62,9 +64,9 @@ class DBSCAN(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         components_: the core points, float64 [C, D].
     """
 
-    def __init__(self, eps: float = 0.5, *, min_samples: int = 5) -> None:
-        self.eps = eps
-        self.min_samples = min_samples
+    eps: float = 0.5
+    _: KW_ONLY
+    min_samples: int = 5
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Find the clusters of X [N, D]."""

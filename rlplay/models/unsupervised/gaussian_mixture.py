@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -96,6 +97,7 @@ def maximisation(x: Floats, r: Floats, diagonal: bool, floor: float) -> tuple[Fl
     return counts / len(x), means, covariances
 
 
+@dataclass(eq=False, repr=False)
 class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
     """A mixture of normal distributions, learned by expectation and maximisation.
 
@@ -118,18 +120,15 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         lower_bound_: the mean log-likelihood of the points.
     """
 
-    def __init__(
-        self, n_components: int = 1, *, covariance_type: str = "full", tol: float = 1e-3, reg_covar: float = 1e-6,
-        max_iter: int = 100, n_init: int = 1, means_init: Any = None, random_state: Any = None,
-    ) -> None:  # fmt: skip
-        self.n_components = n_components
-        self.covariance_type = covariance_type
-        self.tol = tol
-        self.reg_covar = reg_covar
-        self.max_iter = max_iter
-        self.n_init = n_init
-        self.means_init = means_init
-        self.random_state = random_state
+    n_components: int = 1
+    _: KW_ONLY
+    covariance_type: str = "full"
+    tol: float = 1e-3
+    reg_covar: float = 1e-6
+    max_iter: int = 100
+    n_init: int = 1
+    means_init: Any = None
+    random_state: Any = None
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Learn the components of X [N, D]."""

@@ -18,6 +18,7 @@ In reinforcement learning: sub-goals and pictures of a state space; new points t
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -96,6 +97,7 @@ def cut(pairs: NDArray[np.int64], heights: Floats, n_clusters: int) -> NDArray[n
     return np.unique(roots, return_inverse=True)[1].astype(np.int64)
 
 
+@dataclass(eq=False, repr=False)
 class AgglomerativeClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     """Hierarchical clustering of the points it is fitted on.
 
@@ -109,9 +111,9 @@ class AgglomerativeClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc
         distances_: how far apart they were, float64 [N - 1].
     """
 
-    def __init__(self, n_clusters: int = 2, *, linkage: str = "ward") -> None:
-        self.n_clusters = n_clusters
-        self.linkage = linkage
+    n_clusters: int = 2
+    _: KW_ONLY
+    linkage: str = "ward"
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Join the points of X [N, D]."""

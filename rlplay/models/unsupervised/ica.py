@@ -14,6 +14,7 @@ In reinforcement learning: features that vary independently of each other.
 from __future__ import annotations
 
 import warnings
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -31,6 +32,7 @@ def decorrelated(w: Floats) -> Floats:
     return (vectors / np.sqrt(np.maximum(values, 1e-300))) @ vectors.T @ w
 
 
+@dataclass(eq=False, repr=False)
 class FastICA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Independent component analysis.
 
@@ -48,15 +50,12 @@ class FastICA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         n_iter_: steps made.
     """
 
-    def __init__(
-        self, n_components: int | None = None, *, max_iter: int = 200, tol: float = 1e-4, w_init: Any = None,
-        random_state: Any = None,
-    ) -> None:  # fmt: skip
-        self.n_components = n_components
-        self.max_iter = max_iter
-        self.tol = tol
-        self.w_init = w_init
-        self.random_state = random_state
+    n_components: int | None = None
+    _: KW_ONLY
+    max_iter: int = 200
+    tol: float = 1e-4
+    w_init: Any = None
+    random_state: Any = None
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Find the signals."""

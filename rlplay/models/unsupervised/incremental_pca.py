@@ -13,6 +13,7 @@ In reinforcement learning: whitened features of observations that keep coming.
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -22,6 +23,7 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from rlplay.models.common import Floats, new_points, training_points
 
 
+@dataclass(eq=False, repr=False)
 class IncrementalPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Principal component analysis of data that come in batches.
 
@@ -38,10 +40,10 @@ class IncrementalPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         n_components_: K.
     """
 
-    def __init__(self, n_components: int | None = None, *, whiten: bool = False, batch_size: int | None = None) -> None:
-        self.n_components = n_components
-        self.whiten = whiten
-        self.batch_size = batch_size
+    n_components: int | None = None
+    _: KW_ONLY
+    whiten: bool = False
+    batch_size: int | None = None
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Learn X [N, D] in batches."""

@@ -17,6 +17,7 @@ In reinforcement learning: states for a table (state aggregation), distances as 
 from __future__ import annotations
 
 import math
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -254,6 +255,7 @@ class CentreAnswers:
         return int(self.cluster_centers_.shape[0])
 
 
+@dataclass(eq=False, repr=False)
 class KMeans(CentreAnswers, ClusterMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """k-means clustering.
 
@@ -277,22 +279,13 @@ class KMeans(CentreAnswers, ClusterMixin, TransformerMixin, BaseEstimator):  # t
         [[0.0, 0.5], [9.0, 8.5]]
     """
 
-    def __init__(
-        self,
-        n_clusters: int = 8,
-        *,
-        init: Any = "k-means++",
-        n_init: int = 1,
-        max_iter: int = 300,
-        tol: float = 1e-4,
-        random_state: Any = None,
-    ) -> None:
-        self.n_clusters = n_clusters
-        self.init = init
-        self.n_init = n_init
-        self.max_iter = max_iter
-        self.tol = tol
-        self.random_state = random_state
+    n_clusters: int = 8
+    _: KW_ONLY
+    init: Any = "k-means++"
+    n_init: int = 1
+    max_iter: int = 300
+    tol: float = 1e-4
+    random_state: Any = None
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Find the centres of X [N, D].

@@ -16,6 +16,7 @@ In reinforcement learning: features for linear values, learned online.
 from __future__ import annotations
 
 import math
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -40,6 +41,7 @@ def _wave_row(codes: Any, x: Floats, out: NDArray[np.float32]) -> None:
         out[f] = scale * math.cos(total)
 
 
+@dataclass(eq=False, repr=False)
 class RandomFourierFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Random waves that approximate the radial kernel.
 
@@ -53,10 +55,10 @@ class RandomFourierFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         random_offset_: b, float64 [F].
     """
 
-    def __init__(self, gamma: Any = 1.0, *, n_components: int = 100, random_state: Any = None) -> None:
-        self.gamma = gamma
-        self.n_components = n_components
-        self.random_state = random_state
+    gamma: Any = 1.0
+    _: KW_ONLY
+    n_components: int = 100
+    random_state: Any = None
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Draw the waves for X's columns."""
@@ -86,6 +88,7 @@ class RandomFourierFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         return int(self.n_components)
 
 
+@dataclass(eq=False, repr=False)
 class Nystroem(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """A kernel through a few of the points.
 
@@ -104,16 +107,13 @@ class Nystroem(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         gamma_: γ as a number.
     """
 
-    def __init__(
-        self, kernel: str = "rbf", *, gamma: Any = None, degree: float = 3, coef0: float = 1.0, n_components: int = 100,
-        random_state: Any = None,
-    ) -> None:  # fmt: skip
-        self.kernel = kernel
-        self.gamma = gamma
-        self.degree = degree
-        self.coef0 = coef0
-        self.n_components = n_components
-        self.random_state = random_state
+    kernel: str = "rbf"
+    _: KW_ONLY
+    gamma: Any = None
+    degree: float = 3
+    coef0: float = 1.0
+    n_components: int = 100
+    random_state: Any = None
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Choose the points from X [N, D]."""

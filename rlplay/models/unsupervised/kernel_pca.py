@@ -12,6 +12,7 @@ In reinforcement learning: features along the curved shape of the states that oc
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -22,6 +23,7 @@ from rlplay.models.common import Floats, new_points, require, training_points
 from rlplay.models.kernels import check_kernel, gamma_of, gram
 
 
+@dataclass(eq=False, repr=False)
 class KernelPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Kernel principal component analysis.
 
@@ -39,15 +41,12 @@ class KernelPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         gamma_: γ as a number.
     """
 
-    def __init__(
-        self, n_components: int | None = None, *, kernel: str = "linear", gamma: Any = None, degree: float = 3,
-        coef0: float = 1.0,
-    ) -> None:  # fmt: skip
-        self.n_components = n_components
-        self.kernel = kernel
-        self.gamma = gamma
-        self.degree = degree
-        self.coef0 = coef0
+    n_components: int | None = None
+    _: KW_ONLY
+    kernel: str = "linear"
+    gamma: Any = None
+    degree: float = 3
+    coef0: float = 1.0
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Find the directions."""

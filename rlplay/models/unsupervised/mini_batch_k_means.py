@@ -14,6 +14,7 @@ In reinforcement learning: states for a table, learned while the agent plays.
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -36,6 +37,7 @@ def step(x: Floats, labels: NDArray[np.int64], centres: Floats, counts: Floats) 
             centres[k, d] += (x[i, d] - centres[k, d]) / counts[k]
 
 
+@dataclass(eq=False, repr=False)
 class MiniBatchKMeans(CentreAnswers, ClusterMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """k-means by mini-batches.
 
@@ -56,17 +58,14 @@ class MiniBatchKMeans(CentreAnswers, ClusterMixin, TransformerMixin, BaseEstimat
         n_steps_: batches seen.
     """
 
-    def __init__(
-        self, n_clusters: int = 8, *, init: Any = "k-means++", max_iter: int = 100, batch_size: int = 1024,
-        max_no_improvement: int | None = 10, reassignment_ratio: float = 0.01, random_state: Any = None,
-    ) -> None:  # fmt: skip
-        self.n_clusters = n_clusters
-        self.init = init
-        self.max_iter = max_iter
-        self.batch_size = batch_size
-        self.max_no_improvement = max_no_improvement
-        self.reassignment_ratio = reassignment_ratio
-        self.random_state = random_state
+    n_clusters: int = 8
+    _: KW_ONLY
+    init: Any = "k-means++"
+    max_iter: int = 100
+    batch_size: int = 1024
+    max_no_improvement: int | None = 10
+    reassignment_ratio: float = 0.01
+    random_state: Any = None
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Find the centres of X [N, D], batch by batch."""

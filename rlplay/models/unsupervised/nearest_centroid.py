@@ -11,6 +11,7 @@ In reinforcement learning: any clustering as states of a table.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -21,6 +22,7 @@ from rlplay.models.unsupervised.hierarchical import AgglomerativeClustering
 from rlplay.models.unsupervised.k_means import CentreAnswers
 
 
+@dataclass(eq=False, repr=False)
 class NearestCentroidClusterer(CentreAnswers, ClusterMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Any clusterer with ``fit_predict``, made to answer for new points.
 
@@ -33,8 +35,7 @@ class NearestCentroidClusterer(CentreAnswers, ClusterMixin, TransformerMixin, Ba
         labels_: of the training points, as the clustering gave them, int64 [N].
     """
 
-    def __init__(self, clusterer: Any = None) -> None:
-        self.clusterer = clusterer
+    clusterer: Any = None
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Cluster X [N, D] and find the centroids.

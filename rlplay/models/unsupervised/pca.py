@@ -15,6 +15,7 @@ In reinforcement learning: whitened features, and a picture of a state space in 
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -57,6 +58,7 @@ def principal(x: NDArray[np.float64], mean: NDArray[np.float64]) -> tuple[NDArra
     return np.sqrt(np.maximum(squares[::-1], 0.0)), vectors.T[::-1].copy()
 
 
+@dataclass(eq=False, repr=False)
 class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Principal component analysis.
 
@@ -79,9 +81,9 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # 
         [1.0]
     """
 
-    def __init__(self, n_components: int | float | None = None, *, whiten: bool = False) -> None:
-        self.n_components = n_components
-        self.whiten = whiten
+    n_components: int | float | None = None
+    _: KW_ONLY
+    whiten: bool = False
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Find the directions of X [N, D].

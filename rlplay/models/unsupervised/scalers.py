@@ -13,6 +13,7 @@ In reinforcement learning: observations in one size, before networks, distances 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -58,6 +59,7 @@ class Scaler:
         return _row, (self.shift_, self.scale_)
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class StandardScaler(Scaler, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Columns with mean 0 and deviation 1.
 
@@ -75,9 +77,8 @@ class StandardScaler(Scaler, OneToOneFeatureMixin, TransformerMixin, BaseEstimat
         [[-1.0], [1.0]]
     """
 
-    def __init__(self, *, with_mean: bool = True, with_std: bool = True) -> None:
-        self.with_mean = with_mean
-        self.with_std = with_std
+    with_mean: bool = True
+    with_std: bool = True
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Learn means and deviations."""
@@ -109,6 +110,7 @@ class StandardScaler(Scaler, OneToOneFeatureMixin, TransformerMixin, BaseEstimat
         return self
 
 
+@dataclass(eq=False, repr=False)
 class MinMaxScaler(Scaler, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Columns from 0 to 1, or over another range.
 
@@ -120,8 +122,7 @@ class MinMaxScaler(Scaler, OneToOneFeatureMixin, TransformerMixin, BaseEstimator
         shift_, scale_: what is taken away, and by what is divided, float64 [D].
     """
 
-    def __init__(self, feature_range: tuple[float, float] = (0, 1)) -> None:
-        self.feature_range = feature_range
+    feature_range: tuple[float, float] = (0, 1)
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Learn the columns' ranges."""
@@ -142,6 +143,7 @@ class MinMaxScaler(Scaler, OneToOneFeatureMixin, TransformerMixin, BaseEstimator
         return self
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class RobustScaler(Scaler, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Columns by median and quartiles, which a few wild values do not move.
 
@@ -153,8 +155,7 @@ class RobustScaler(Scaler, OneToOneFeatureMixin, TransformerMixin, BaseEstimator
         shift_, scale_: what is taken away, and by what is divided, float64 [D].
     """
 
-    def __init__(self, *, quantile_range: tuple[float, float] = (25.0, 75.0)) -> None:
-        self.quantile_range = quantile_range
+    quantile_range: tuple[float, float] = (25.0, 75.0)
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Learn medians and quartiles."""

@@ -16,6 +16,7 @@ In reinforcement learning: states for a table that keep their neighbourhood (Smi
 from __future__ import annotations
 
 import math
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -43,6 +44,7 @@ def adapt(x: Floats, order: NDArray[np.int64], units: Floats, columns: int, rate
                     units[k, d] += share * (x[i, d] - units[k, d])
 
 
+@dataclass(eq=False, repr=False)
 class SelfOrganisingMap(CentreAnswers, ClusterMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Kohonen's map on a rectangular grid.
 
@@ -59,17 +61,13 @@ class SelfOrganisingMap(CentreAnswers, ClusterMixin, TransformerMixin, BaseEstim
         quantization_error_: mean distance of the points to their unit.
     """
 
-    def __init__(
-        self, rows: int = 8, columns: int = 8, *, n_epochs: int = 20,
-        learning_rate: tuple[float, float] = (0.5, 0.02), radius: tuple[float | None, float] = (None, 0.5),
-        random_state: Any = None,
-    ) -> None:  # fmt: skip
-        self.rows = rows
-        self.columns = columns
-        self.n_epochs = n_epochs
-        self.learning_rate = learning_rate
-        self.radius = radius
-        self.random_state = random_state
+    rows: int = 8
+    columns: int = 8
+    _: KW_ONLY
+    n_epochs: int = 20
+    learning_rate: tuple[float, float] = (0.5, 0.02)
+    radius: tuple[float | None, float] = (None, 0.5)
+    random_state: Any = None
 
     def n_cells(self, n_columns: int) -> int:
         """How many units the map has, whatever the columns."""
