@@ -59,6 +59,36 @@ def points_and_classes(model: Any, X: Any, y: Any, **checks: Any) -> tuple[Float
     return x, codes.astype(np.int64)
 
 
+def known_codes(model: Any, X: Any, y: Any, classes: Any) -> tuple[Floats, NDArray[np.int64]]:
+    """Points [N, D] and class numbers, int64 [N], for ``partial_fit``, whose first call names the classes.
+
+    Raises:
+        ValueError: the first call has no classes, or y has a class that is not among them.
+
+    Example:
+        >>> from rlplay.models.supervised import GaussianNB
+        >>> known_codes(GaussianNB(), [[0.0], [1.0]], ["b", "a"], ["a", "b"])[1].tolist()
+        [1, 0]
+    """
+    first = not hasattr(model, "classes_")
+    if first:
+        if classes is None:
+            raise ValueError("classes must be passed on the first call to partial_fit.")
+        model.classes_ = np.unique(classes)
+    elif classes is not None and not np.array_equal(model.classes_, np.unique(classes)):
+        raise ValueError(
+            f"`classes={classes!r}` is not the same as on last call to partial_fit, was: {model.classes_!r}"
+        )
+    x = training_points(model, X, reset=first)
+    target = np.asarray(y)
+    if target.shape != (len(x),):
+        raise ValueError(f"Found input variables with inconsistent numbers of samples: {[len(x), *target.shape]}")
+    unknown = ~np.isin(target, model.classes_)
+    if unknown.any():
+        raise ValueError(f"The target label {target[unknown][0]!r} is not in the classes {model.classes_!r}.")
+    return x, np.searchsorted(model.classes_, target).astype(np.int64)
+
+
 def require(model: Any, **rules: tuple[Any, str]) -> None:
     """Refuse parameters outside their range: ``alpha=(alpha >= 0, "0 or more")``.
 
@@ -110,9 +140,45 @@ class LinearAnswers:
         return linear_codes(self)
 
 
-def class_of(model: Any, scores: Floats) -> NDArray[Any]:
-    """The class for each row of scores: by their sign for two classes, [N], else the highest, [N, K]."""
-    return model.classes_[(scores > 0).astype(int) if scores.ndim == 1 else scores.argmax(axis=1)]
+class ScoreAnswers:
+    """Classification by `decision_function`; a mixin.
+
+    Example:
+        >>> from rlplay.models.supervised import LogisticRegression
+        >>> model = LogisticRegression().fit([[-1.0], [1.0]], ["no", "yes"])
+        >>> model.decision_function([[0.3]]).round(1).tolist(), model.predict([[0.3]]).tolist()
+        ([0.2], ['yes'])
+    """
+
+    classes_: NDArray[Any]
+
+    def decision_function(self, X: Any) -> Floats:
+        """A score above 0 for the second of two classes, float64 [N], else a score a class, float64 [N, K]."""
+        raise NotImplementedError
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """The class of each point, [N]: by the sign of the score for two classes, else by the highest score."""
+        scores = self.decision_function(X)
+        return self.classes_[(scores > 0).astype(int) if scores.ndim == 1 else scores.argmax(axis=1)]
+
+
+class LinearScores(ScoreAnswers):
+    """The scores of a fitted linear classifier, with ``coef_`` and ``intercept_``; a mixin.
+
+    Example:
+        >>> from rlplay.models.supervised import Perceptron
+        >>> model = Perceptron().fit([[-1.0], [1.0]], ["no", "yes"])
+        >>> isinstance(model, LinearScores), model.decision_function([[-3.0], [3.0]]).shape
+        (True, (2,))
+    """
+
+    coef_: Floats
+    intercept_: Floats
+
+    def decision_function(self, X: Any) -> Floats:
+        """X w + b: float64 [N] for two classes, else [N, K]."""
+        scores = new_points(self, X) @ self.coef_.T + self.intercept_
+        return scores[:, 0] if scores.shape[1] == 1 else scores
 
 
 def class_probabilities(scores: Floats) -> Floats:

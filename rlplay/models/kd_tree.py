@@ -114,7 +114,8 @@ def nearest(
 ) -> None:
     """The k nearest points of one point [D], nearest first: squared distances [k] and numbers [k].
 
-    ``nodes`` and ``bounds`` are room for the branches that wait, [64]. Of equal distances the lower number is first.
+    ``nodes`` and ``bounds`` are work space for the branches still to visit, [64]. Of equal distances the lower number
+    is first.
     """
     k = distances.shape[0]
     for i in range(k):

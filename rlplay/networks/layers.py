@@ -62,7 +62,7 @@ class Layer:
         """Numbers of its state, for each sequence."""
         return 0
 
-    def room(self, shape: Shape, rows: int) -> int:
+    def work_size(self, shape: Shape, rows: int) -> int:
         """Numbers of working memory."""
         return 0
 
@@ -112,7 +112,7 @@ class Linear(Layer):
     def size(self) -> int:
         return (self.n_in + 1) * self.n_out
 
-    def room(self, shape: Shape, rows: int) -> int:
+    def work_size(self, shape: Shape, rows: int) -> int:
         return self.n_in * self.n_out if self.n_out < NARROW else 0
 
     def shapes(self) -> dict[str, Shape]:
@@ -157,7 +157,7 @@ class Conv2d(Layer):
     def size(self) -> int:
         return (self._deep() + 1) * self.out_channels
 
-    def room(self, shape: Shape, rows: int) -> int:
+    def work_size(self, shape: Shape, rows: int) -> int:
         after = self.shape_after(shape)
         return self._frame(shape) + self._deep() * (after[0] * after[1] + self.out_channels) + VECTOR
 
@@ -229,7 +229,7 @@ class _Recurrent(Layer):
     def size(self) -> int:
         return (self.n_in + self.n_hidden + 2) * self.gates * self.n_hidden
 
-    def room(self, shape: Shape, rows: int) -> int:
+    def work_size(self, shape: Shape, rows: int) -> int:
         return self.gates * self.n_hidden * (self.n_hidden + 2 * rows + 1)
 
     def shapes(self) -> dict[str, Shape]:

@@ -24,7 +24,7 @@ def affine(
 ) -> None:
     """Y = X W + b with W and b at two places of the parameters; ``bias=-1`` for none."""
     p = net.parameters
-    product(x, x_at, n_in, 1, p, weights, n_out, 1, y, y_at, n_out, p, bias, 0, rows, n_out, n_in, net.room)
+    product(x, x_at, n_in, 1, p, weights, n_out, 1, y, y_at, n_out, p, bias, 0, rows, n_out, n_in, net.work)
 
 
 @written_out
@@ -33,26 +33,26 @@ def weight_gradient(
 ) -> None:
     """∂W = Xᵀ G into the gradient."""
     to = net.gradient
-    product(x, x_at, 1, n_in, g, g_at, n_out, 1, to, place, n_out, to, -1, 0, n_in, n_out, rows, net.room)
+    product(x, x_at, 1, n_in, g, g_at, n_out, 1, to, place, n_out, to, -1, 0, n_in, n_out, rows, net.work)
 
 
 @in_place
 def narrow_weight_gradient(
     net: Net, place: int, x: Floats, x_at: int, g: Floats, g_at: int, rows: int, n_in: int, n_out: int
 ) -> None:
-    """The same for a few outputs, as (∂W)ᵀ = Gᵀ X by way of the room: rows of X are whole vectors."""
-    room, to = net.room, net.gradient
-    product(g, g_at, 1, n_out, x, x_at, n_in, 1, room, ROOM, n_in, room, -1, 0, n_out, n_in, rows, room)
+    """The same for a few outputs, as (∂W)ᵀ = Gᵀ X by way of the work: rows of X are whole vectors."""
+    work, to = net.work, net.gradient
+    product(g, g_at, 1, n_out, x, x_at, n_in, 1, work, ROOM, n_in, work, -1, 0, n_out, n_in, rows, work)
     for i in range(n_in):
         for j in range(n_out):
-            to[place + i * n_out + j] = room[ROOM + j * n_in + i]
+            to[place + i * n_out + j] = work[ROOM + j * n_in + i]
 
 
 @written_out
 def bias_gradient(net: Net, place: int, g: Floats, g_at: int, rows: int, n_out: int) -> None:
     """∂b = 1ᵀ G into the gradient."""
     to = net.gradient
-    product(net.one, 0, 0, 0, g, g_at, n_out, 1, to, place, n_out, to, -1, 0, 1, n_out, rows, net.room)
+    product(net.one, 0, 0, 0, g, g_at, n_out, 1, to, place, n_out, to, -1, 0, 1, n_out, rows, net.work)
 
 
 @written_out
@@ -61,7 +61,7 @@ def input_gradient(
 ) -> None:
     """∂X = G Wᵀ."""
     p = net.parameters
-    product(g, g_at, n_out, 1, p, weights, 1, n_out, below, below_at, n_in, p, -1, 0, rows, n_in, n_out, net.room)
+    product(g, g_at, n_out, 1, p, weights, 1, n_out, below, below_at, n_in, p, -1, 0, rows, n_in, n_out, net.work)
 
 
 @written_out
@@ -96,7 +96,7 @@ def tangent(
     n_in, n_out, at = layer[IN], layer[OUT], layer[PARAMETERS]
     affine(net, at, -1, dot, dot_at, out, out_at, rows, n_in, n_out)
     product(
-        x, x_at, n_in, 1, direction, at, n_out, 1, out, out_at, n_out, out, out_at, n_out, rows, n_out, n_in, net.room
+        x, x_at, n_in, 1, direction, at, n_out, 1, out, out_at, n_out, out, out_at, n_out, rows, n_out, n_in, net.work
     )
     for row in range(rows):
         for j in range(n_out):

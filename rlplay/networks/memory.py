@@ -45,12 +45,12 @@ class Net(NamedTuple):
         parameters: all weights and biases, layer by layer, [P].
         gradient: of the loss with respect to them, [P].
         values: each layer's outputs.
-        gradients: with respect to the outputs of two neighbouring layers, [2, room for the widest].
+        gradients: with respect to the outputs of two neighbouring layers, [2, size of the widest].
         saved: what else `backward` needs of `forward`: gates, patches, means.
         state: of the recurrent layers: initial, final, and the gradients with respect to both, [4, S].
         lengths: steps of each sequence, int64 [N]; what comes after them is padding.
         sizes: N, and the steps T of the sequences at hand, int64 [2].
-        room: working memory of matrix products, and behind it of the layer at hand.
+        work: work space of the matrix products, and behind it of the current layer.
         one: the number 1, [1].
         optimiser: its kind, its settings and its running means.
     """
@@ -64,6 +64,6 @@ class Net(NamedTuple):
     state: Floats
     lengths: NDArray[np.int64]
     sizes: NDArray[np.int64]
-    room: Floats
+    work: Floats
     one: Floats
     optimiser: Optimiser

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from rlplay.errors import UsageError
 from rlplay.networks import Kernel
 from rlplay.networks.layers import GRU, LSTM, Activation, Conv2d, Last, Layer, LayerNorm, Linear, Repeat, shapes_of
-from rlplay.networks.network import Network, architecture, described
+from rlplay.networks.network import Network
 from rlplay.networks.optimisers import OPTIMISERS
+from rlplay.networks.state import architecture, described
 
 Floats = NDArray[Any]
 

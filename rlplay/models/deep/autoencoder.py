@@ -27,8 +27,8 @@ from sklearn.utils import check_random_state
 from rlplay.models.common import Floats, new_points, require
 from rlplay.models.deep.mlp import features_of_row
 from rlplay.models.deep.training import SelfSupervised, loss_of, sizes_of
+from rlplay.networks.kernel import kernel
 from rlplay.networks.layers import mlp
-from rlplay.networks.network import kernel
 
 
 class Coder(TransformerMixin, SelfSupervised):  # type: ignore[misc]

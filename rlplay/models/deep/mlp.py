@@ -24,11 +24,18 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, MultiOutputMixin, RegressorMixin
 
 from rlplay.compiled.cache import compiled
-from rlplay.models.common import Floats, new_points, points_and_classes, points_and_numbers, require, softmax
+from rlplay.models.common import (
+    Floats,
+    known_codes,
+    new_points,
+    points_and_classes,
+    points_and_numbers,
+    require,
+    softmax,
+)
 from rlplay.models.deep.training import DeepModel, sizes_of, weights_only
-from rlplay.models.supervised.sgd import known_codes
+from rlplay.networks.kernel import kernel
 from rlplay.networks.layers import mlp
-from rlplay.networks.network import kernel
 
 
 class SoftmaxAnswers:

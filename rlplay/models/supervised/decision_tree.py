@@ -2,8 +2,8 @@
 
 From the root down, each node asks whether a feature is below a threshold. Feature and threshold are those that leave
 the smallest squared error in the two halves, for classes the smallest Gini impurity
-(`rlplay.models.supervised.trees` has the formula). A leaf predicts the mean of its points, or the shares of the classes
-in it.
+(`rlplay.models.supervised.tree_growth` has the formula). A leaf predicts the mean of its points, or the shares of the
+classes in it.
 
 Source: Breiman, Friedman, Olshen & Stone 1984; Hastie, Tibshirani & Friedman 2009, section 9.2. The twins are
 `sklearn.tree.DecisionTreeRegressor` and `sklearn.tree.DecisionTreeClassifier`.

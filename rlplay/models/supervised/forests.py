@@ -8,8 +8,8 @@ correlation ρ between two,
 * A random forest grows each tree on N points drawn with replacement (the bootstrap), and each split considers some of
   the features only. Both make the correlation small.
 * Extremely randomised trees draw one threshold a feature in each node, uniformly between the smallest and the largest
-  value of its points, and keep the best of these splits (`rlplay.models.supervised.trees` has the score). Nothing is
-  sorted, so they grow fast; single trees are rough, their mean is smooth.
+  value of its points, and keep the best of these splits (`rlplay.models.supervised.tree_growth` has the score).
+  Nothing is sorted, so they grow fast; single trees are rough, their mean is smooth.
 
 Source: Breiman 2001 and Hastie, Tibshirani & Friedman 2009, section 15.2 (random forests); Geurts, Ernst & Wehenkel
 2006, table 1, and Ernst, Geurts & Wehenkel 2005 for fitted Q iteration (extra-trees). The twins are

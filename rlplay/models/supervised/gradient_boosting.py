@@ -29,7 +29,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from rlplay.compiled.cache import compiled
 from rlplay.models.common import (
     Floats,
-    class_of,
+    ScoreAnswers,
     class_probabilities,
     new_points,
     points_and_classes,
@@ -37,7 +37,7 @@ from rlplay.models.common import (
     require,
     softmax,
 )
-from rlplay.models.supervised.trees import LEAF, Trees, check, join, leaf_of
+from rlplay.models.supervised.trees import LEAF, Trees, check, empty_nodes, first_nodes, join, leaf_of
 
 _SAMPLE = 200_000  # points that the bins' edges are found in
 
@@ -78,27 +78,27 @@ def into_bins(x: Floats, edges: Floats) -> NDArray[np.uint8]:
 @compiled
 def histogram(
     bins: NDArray[np.uint8], points: NDArray[np.int32], g: Floats, h: Floats, constant: bool, out: Floats,
-    g_room: Floats, h_room: Floats,
+    g_work: Floats, h_work: Floats,
 ) -> None:  # fmt: skip
     """Sums of g and h, and counts, of some points in each bin of each feature, into ``out`` [D, B, 3]."""
     out[:] = 0.0
     n = points.shape[0]
     for i in range(n):
-        g_room[i] = g[points[i]]
-        h_room[i] = 1.0 if constant else h[points[i]]
+        g_work[i] = g[points[i]]
+        h_work[i] = 1.0 if constant else h[points[i]]
     for d in range(bins.shape[0]):
         row, mine = bins[d], out[d]
         if n == row.shape[0]:
             for i in range(n):
                 b = row[i]
-                mine[b, 0] += g_room[i]
-                mine[b, 1] += h_room[i]
+                mine[b, 0] += g_work[i]
+                mine[b, 1] += h_work[i]
                 mine[b, 2] += 1.0
         else:
             for i in range(n):
                 b = row[points[i]]
-                mine[b, 0] += g_room[i]
-                mine[b, 1] += h_room[i]
+                mine[b, 0] += g_work[i]
+                mine[b, 1] += h_work[i]
                 mine[b, 2] += 1.0
 
 
@@ -137,18 +137,17 @@ def grow(
 
     Leaves wait with their histograms and best splits; the one with the greatest gain is split, until there are enough.
     """
-    n, room = bins.shape[1], 2 * max_leaves
-    feature, threshold = np.full(room, LEAF), np.zeros(room)
-    left, right, value = np.zeros(room, np.int64), np.zeros(room, np.int64), np.zeros((room, 1))
-    start, end, depth = np.zeros(room, np.int64), np.zeros(room, np.int64), np.zeros(room, np.int64)
-    gain, split, place = np.zeros(room), np.full(room, -1), np.zeros(room, np.int64)
+    n, most = bins.shape[1], 2 * max_leaves
+    feature, threshold, left, right, value = empty_nodes(most, 1)
+    start, end, depth = np.zeros(most, np.int64), np.zeros(most, np.int64), np.zeros(most, np.int64)
+    gain, split, place = np.zeros(most), np.full(most, -1), np.zeros(most, np.int64)
     sums = np.empty((max_leaves + 1, bins.shape[0], edges.shape[1] + 1, 3))
-    slot = np.zeros(room, np.int64)
-    totals = np.zeros((room, 2))
+    slot = np.zeros(most, np.int64)
+    totals = np.zeros((most, 2))
     points, swap = np.arange(n).astype(np.int32), np.empty(n, np.int32)
-    g_room, h_room = np.empty(n), np.empty(n)
+    g_work, h_work = np.empty(n), np.empty(n)
     end[0] = n
-    histogram(bins, points, g, h, constant, sums[0], g_room, h_room)
+    histogram(bins, points, g, h, constant, sums[0], g_work, h_work)
     for b in range(sums.shape[2]):
         totals[0, 0] += sums[0, 0, b, 0]
         totals[0, 1] += sums[0, 0, b, 1]
@@ -182,7 +181,7 @@ def grow(
         slot[small], slot[large] = used, slot[node]
         used += 1
         mine = points[start[small] : end[small]]
-        histogram(bins, mine, g, h, constant, sums[slot[small]], g_room, h_room)
+        histogram(bins, mine, g, h, constant, sums[slot[small]], g_work, h_work)
         sums[slot[large]] -= sums[slot[small]]
         for k in range(sums.shape[2]):
             totals[small, 0] += sums[slot[small], 0, k, 0]
@@ -199,13 +198,7 @@ def grow(
             value[k, 0] = -rate * totals[k, 0] / (totals[k, 1] + l2 + 1e-300)
             for i in range(start[k], end[k]):
                 scores[points[i]] += value[k, 0]
-    return (
-        feature[:nodes].copy(),
-        threshold[:nodes].copy(),
-        left[:nodes].copy(),
-        right[:nodes].copy(),
-        value[:nodes].copy(),
-    )
+    return first_nodes(feature, threshold, left, right, value, nodes)
 
 
 @compiled
@@ -339,7 +332,7 @@ class HistGradientBoostingRegressor(BoostedTrees, RegressorMixin, BaseEstimator)
         return _row, (self.baseline_, *self.trees_)
 
 
-class HistGradientBoostingClassifier(BoostedTrees, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class HistGradientBoostingClassifier(BoostedTrees, ScoreAnswers, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Gradient boosting of classes: logistic loss for two, softmax for more, then one tree a class in each round.
 
     The arguments are those of `BoostedTrees`.
@@ -384,7 +377,3 @@ class HistGradientBoostingClassifier(BoostedTrees, ClassifierMixin, BaseEstimato
     def predict_proba(self, X: Any) -> Floats:
         """The probability of each class, [N, K]."""
         return class_probabilities(self.decision_function(X))
-
-    def predict(self, X: Any) -> NDArray[Any]:
-        """The likeliest class of each point [N]."""
-        return class_of(self, self.decision_function(X))

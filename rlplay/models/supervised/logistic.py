@@ -24,11 +24,10 @@ from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 
-from rlplay.models.common import Floats, class_of, class_probabilities, new_points, points_and_classes, require
+from rlplay.models.common import Floats, LinearScores, class_probabilities, points_and_classes, require
 from rlplay.models.lbfgs import minimise
 
 
@@ -54,7 +53,7 @@ def softmax_loss(theta: Floats, x: Floats, y: Floats, c: float) -> tuple[float, 
 
 
 @dataclass(eq=False, repr=False)
-class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class LogisticRegression(LinearScores, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Logistic regression for two classes, softmax regression for more.
 
     Args:
@@ -109,11 +108,6 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.coef_, self.intercept_ = np.ascontiguousarray(weights[:-1].T), weights[-1].copy()
         return self
 
-    def decision_function(self, X: Any) -> Floats:
-        """The log-odds [N] for two classes, else the scores [N, K]."""
-        scores = new_points(self, X) @ self.coef_.T + self.intercept_
-        return scores[:, 0] if len(self.classes_) == 2 else scores
-
     def predict_proba(self, X: Any) -> Floats:
         """The probability of each class, [N, K]."""
         return class_probabilities(self.decision_function(X))
@@ -121,7 +115,3 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def predict_log_proba(self, X: Any) -> Floats:
         """Its logarithm, [N, K]."""
         return np.log(self.predict_proba(X))
-
-    def predict(self, X: Any) -> NDArray[Any]:
-        """The likeliest class of each point [N]."""
-        return class_of(self, self.decision_function(X))

@@ -22,8 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 
-from rlplay.models.common import Floats, new_points, points_and_classes, require, softmax
-from rlplay.models.supervised.sgd import known_codes
+from rlplay.models.common import Floats, known_codes, new_points, points_and_classes, require, softmax
 
 
 @dataclass(eq=False, repr=False, kw_only=True)

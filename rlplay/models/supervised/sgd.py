@@ -32,12 +32,11 @@ from rlplay.compiled.cache import compiled
 from rlplay.models.common import (
     Floats,
     LinearAnswers,
-    class_of,
-    new_points,
+    LinearScores,
+    known_codes,
     points_and_classes,
     points_and_numbers,
     require,
-    training_points,
 )
 
 REGRESSION = {"squared_error": 0, "huber": 1}
@@ -262,37 +261,10 @@ def begin_classes(model: Any, width: int) -> None:
     model.coef_, model.intercept_, model.t_ = np.zeros((rows, width)), np.zeros(rows), 1.0
 
 
-def known_codes(model: Any, X: Any, y: Any, classes: Any) -> tuple[Floats, NDArray[np.int64]]:
-    """Points and class numbers for ``partial_fit``, which is told the classes in its first call.
-
-    Raises:
-        ValueError: no classes were given, or one that was not among them.
-    """
-    first = not hasattr(model, "classes_")
-    if first:
-        if classes is None:
-            raise ValueError("classes must be passed on the first call to partial_fit.")
-        model.classes_ = np.unique(classes)
-    elif classes is not None and not np.array_equal(model.classes_, np.unique(classes)):
-        raise ValueError(
-            f"`classes={classes!r}` is not the same as on last call to partial_fit, was: {model.classes_!r}"
-        )
-    x = training_points(model, X, reset=first)
-    target = np.asarray(y)
-    if target.shape != (len(x),):
-        raise ValueError(f"Found input variables with inconsistent numbers of samples: {[len(x), *target.shape]}")
-    unknown = ~np.isin(target, model.classes_)
-    if unknown.any():
-        raise ValueError(f"The target label {target[unknown][0]!r} is not in the classes {model.classes_!r}.")
-    return x, np.searchsorted(model.classes_, target).astype(np.int64)
-
-
-class OneAgainstRest:
+class OneAgainstRest(LinearScores):
     """Linear classes, each learned against the rest by stochastic gradient descent; a mixin."""
 
     max_iter: int
-    coef_: Floats
-    intercept_: Floats
 
     def fit(self, X: Any, y: Any) -> Self:
         """Learn from X [N, D] and the classes y [N], from zero weights."""
@@ -308,15 +280,6 @@ class OneAgainstRest:
             begin_classes(self, x.shape[1])
         learn_classes(self, x, codes, 1, CLASSIFICATION)
         return self
-
-    def decision_function(self, X: Any) -> Floats:
-        """X w + b: [N] for two classes, else [N, K]."""
-        scores = new_points(self, X) @ self.coef_.T + self.intercept_
-        return scores[:, 0] if scores.shape[1] == 1 else scores
-
-    def predict(self, X: Any) -> NDArray[Any]:
-        """The class of each point [N]."""
-        return class_of(self, self.decision_function(X))
 
 
 @dataclass(eq=False, repr=False)

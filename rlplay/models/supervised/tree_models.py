@@ -10,19 +10,16 @@ from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
 from rlplay.models.common import new_points, points_and_classes, points_and_numbers, require
+from rlplay.models.supervised.tree_growth import Growth, grow_randomly, grow_sorted, repeated
 from rlplay.models.supervised.trees import (
     Floats,
-    Growth,
     Trees,
     check,
-    grow_randomly,
-    grow_sorted,
     join,
     leaf_row_of,
     leaves_of,
     predict_row_of,
     predict_rows,
-    repeated,
 )
 from rlplay.seeding import stream
 

@@ -61,15 +61,15 @@ def distances_to(centres: NDArray[np.float64], x: NDArray[np.float64], out: NDAr
 def all_distances(x: NDArray[np.float64], centres: NDArray[np.float64]) -> NDArray[np.float64]:
     """‖x_i - μ_k‖ by differences, [N, K]; the innermost loop runs over the centres, side by side."""
     turned, out = np.ascontiguousarray(centres.T), np.empty((x.shape[0], centres.shape[0]))
-    room = np.empty(centres.shape[0])
+    work = np.empty(centres.shape[0])
     for i in range(x.shape[0]):
-        room[:] = 0.0
+        work[:] = 0.0
         for d in range(x.shape[1]):
             value, row = x[i, d], turned[d]
-            for k in range(room.shape[0]):
-                room[k] += (value - row[k]) * (value - row[k])
-        for k in range(room.shape[0]):
-            out[i, k] = math.sqrt(room[k])
+            for k in range(work.shape[0]):
+                work[k] += (value - row[k]) * (value - row[k])
+        for k in range(work.shape[0]):
+            out[i, k] = math.sqrt(work[k])
     return out
 
 
@@ -105,10 +105,10 @@ def assign(
             length += centres[k, d] * centres[k, d]
         half[k], longest = 0.5 * length, max(longest, length)
     slack = np.float32(2.4e-7 * (n_features + 2) * (reach + math.sqrt(longest)) ** 2)
-    turned, room = np.ascontiguousarray(centres.T).astype(np.float32), np.empty((_BLOCK, n_clusters), np.float32)
+    turned, work = np.ascontiguousarray(centres.T).astype(np.float32), np.empty((_BLOCK, n_clusters), np.float32)
     changed = 0
     for start in range(0, x.shape[0], _BLOCK):
-        scores = room[: min(_BLOCK, x.shape[0] - start)]
+        scores = work[: min(_BLOCK, x.shape[0] - start)]
         np.dot(rough[start : start + _BLOCK], turned, scores)
         for i in range(scores.shape[0]):
             for k in range(n_clusters):
