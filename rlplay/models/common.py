@@ -19,6 +19,12 @@ def training_points(model: Any, X: Any, **checks: Any) -> Floats:
 
     Raises:
         ValueError: NaN, infinity, no rows, another shape, or no numbers.
+
+    Example:
+        >>> from rlplay.models.unsupervised import PCA
+        >>> model = PCA()
+        >>> training_points(model, [[1, 2], [3, 4]]).dtype, model.n_features_in_
+        (dtype('float64'), 2)
     """
     return validate_data(model, X, dtype=np.float64, order="C", **checks)
 
@@ -29,13 +35,26 @@ def new_points(model: Any, X: Any) -> Floats:
     Raises:
         NotFittedError: the model has not been fitted.
         ValueError: NaN, infinity, or another number of columns than it was fitted on.
+
+    Example:
+        >>> from rlplay.models.unsupervised import PCA
+        >>> model = PCA().fit([[1, 2], [3, 4]])
+        >>> new_points(model, [[5, 6]]).tolist()
+        [[5.0, 6.0]]
     """
     check_is_fitted(model)
     return validate_data(model, X, dtype=np.float64, order="C", reset=False)
 
 
 def points_and_numbers(model: Any, X: Any, y: Any, *, several: bool = False, **checks: Any) -> tuple[Floats, Floats]:
-    """Points [N, D] and the numbers to learn, float64 [N], or [N, K] where the model takes several at once."""
+    """Points [N, D] and the numbers to learn, float64 [N], or [N, K] where the model takes several at once.
+
+    Example:
+        >>> from rlplay.models.supervised import Ridge
+        >>> x, y = points_and_numbers(Ridge(), [[1], [2]], [3, 4])
+        >>> y.tolist()
+        [3.0, 4.0]
+    """
     x, target = validate_data(
         model, X, y, dtype=np.float64, order="C", y_numeric=True, multi_output=several, **checks
     )  # fmt: skip
@@ -47,6 +66,13 @@ def points_and_classes(model: Any, X: Any, y: Any, **checks: Any) -> tuple[Float
 
     Raises:
         ValueError: numbers that are no classes, or one class only.
+
+    Example:
+        >>> from rlplay.models.supervised import GaussianNB
+        >>> model = GaussianNB()
+        >>> x, codes = points_and_classes(model, [[1], [2], [3]], ["b", "a", "b"])
+        >>> codes.tolist(), model.classes_.tolist()
+        ([1, 0, 1], ['a', 'b'])
     """
     x, target = validate_data(model, X, y, dtype=np.float64, order="C", **checks)
     check_classification_targets(target)
@@ -94,6 +120,14 @@ def require(model: Any, **rules: tuple[Any, str]) -> None:
 
     Raises:
         ValueError: the parameter, its value and its range.
+
+    Example:
+        >>> from rlplay.models.supervised import Ridge
+        >>> try:
+        ...     require(Ridge(-1), alpha=(False, "0 or more"))
+        ... except ValueError as error:
+        ...     print(error)
+        The 'alpha' parameter of Ridge must be 0 or more. Got -1 instead.
     """
     for name, (holds, words) in rules.items():
         try:
@@ -109,7 +143,12 @@ def require(model: Any, **rules: tuple[Any, str]) -> None:
 
 @compiled
 def linear_row(codes: Any, x: Floats) -> float:
-    """The value w · x + b of one point: the row function of every linear regressor."""
+    """The value w · x + b of one point: the row function of every linear regressor.
+
+    Example:
+        >>> linear_row((np.array([2.0, 3.0]), np.array([1.0])), np.array([10.0, 100.0]))
+        321.0
+    """
     weights, intercept = codes
     total = intercept[0]
     for d in range(x.shape[0]):
@@ -118,7 +157,14 @@ def linear_row(codes: Any, x: Floats) -> float:
 
 
 def linear_codes(model: Any) -> tuple[Any, tuple[Floats, Floats]] | None:
-    """The row function of a fitted linear regressor with one output."""
+    """The row function of a fitted linear regressor with one output.
+
+    Example:
+        >>> from rlplay.models.supervised import LinearRegression
+        >>> function, (weights, intercept) = linear_codes(LinearRegression().fit([[0], [1]], [1, 3]))
+        >>> weights.round(6).tolist(), intercept.round(6).tolist()
+        ([2.0], [1.0])
+    """
     weights = np.ascontiguousarray(np.ravel(model.coef_), np.float64)
     if np.ndim(model.coef_) != 1:
         return None
@@ -126,7 +172,14 @@ def linear_codes(model: Any) -> tuple[Any, tuple[Floats, Floats]] | None:
 
 
 class LinearAnswers:
-    """The answers of a fitted linear regressor, with ``coef_`` and ``intercept_``; a mixin."""
+    """The answers of a fitted linear regressor, with ``coef_`` and ``intercept_``; a mixin.
+
+    Example:
+        >>> from rlplay.models.supervised import LinearRegression
+        >>> model = LinearRegression().fit([[0], [1]], [1, 3])
+        >>> isinstance(model, LinearAnswers), model.predict([[2]]).round(6).tolist()
+        (True, [5.0])
+    """
 
     coef_: Floats
     intercept_: Any
@@ -182,7 +235,14 @@ class LinearScores(ScoreAnswers):
 
 
 def class_probabilities(scores: Floats) -> Floats:
-    """The probabilities [N, K] behind log-odds [N], for two classes, or scores [N, K]."""
+    """The probabilities [N, K] behind log-odds [N], for two classes, or scores [N, K].
+
+    Example:
+        >>> class_probabilities(np.array([0.0, 2.0])).round(2).tolist()
+        [[0.5, 0.5], [0.12, 0.88]]
+        >>> class_probabilities(np.zeros((1, 4))).tolist()
+        [[0.25, 0.25, 0.25, 0.25]]
+    """
     if scores.ndim == 1:
         one = 0.5 * (1.0 + np.tanh(0.5 * scores))  # 1 / (1 + e^-s), and no overflow
         return np.column_stack([1.0 - one, one])
@@ -190,12 +250,22 @@ def class_probabilities(scores: Floats) -> Floats:
 
 
 def softmax(scores: Floats) -> Floats:
-    """e^{s_k} / Σ_j e^{s_j} in each row, [N, K]; the largest is subtracted first, so that nothing overflows."""
+    """e^{s_k} / Σ_j e^{s_j} in each row, [N, K]; the largest is subtracted first, so that nothing overflows.
+
+    Example:
+        >>> softmax(np.array([[0.0, 0.0], [1000.0, 0.0]])).tolist()
+        [[0.5, 0.5], [1.0, 0.0]]
+    """
     exponentials = np.exp(scores - scores.max(axis=1, keepdims=True))
     return exponentials / exponentials.sum(axis=1, keepdims=True)
 
 
 def squared_distances(x: Floats, centres: Floats) -> Floats:
-    """‖x_i - c_k‖² = ‖x_i‖² - 2 x_i · c_k + ‖c_k‖², one matrix product; [N, K]. Rounding below 0 is cut."""
+    """‖x_i - c_k‖² = ‖x_i‖² - 2 x_i · c_k + ‖c_k‖², one matrix product; [N, K]. Rounding below 0 is cut.
+
+    Example:
+        >>> squared_distances(np.array([[0.0, 0.0]]), np.array([[3.0, 4.0], [1.0, 0.0]])).tolist()
+        [[25.0, 1.0]]
+    """
     products = (x * x).sum(axis=1)[:, None] - 2.0 * (x @ centres.T) + (centres * centres).sum(axis=1)
     return np.maximum(products, 0.0, out=products)

@@ -50,6 +50,15 @@ class Kernel(NamedTuple):
             along a direction; after `forward` of the same batch.
         arrays: ``arrays(net)``, parameters and optimiser by name: parameters, m, v, t.
         restore: ``restore(net, arrays)`` takes such arrays.
+
+    Example:
+        >>> from rlplay.networks import Linear
+        >>> from rlplay.networks.kernel import kernel
+        >>> from rlplay.networks.state import new_net
+        >>> import numpy as np
+        >>> net = new_net([Linear(2, 1)], np.array([1, 2, 3], np.float32), 1)
+        >>> kernel([Linear(2, 1)]).forward(net, np.array([[10, 20]], np.float32)).tolist()
+        [[53.0]]
     """
 
     forward: Callable[..., Any]

@@ -79,7 +79,18 @@ def _patches(layer: Any, work: Floats, at: int, back: bool) -> None:
 
 @in_place
 def forward(layer: Any, net: Net, x: Floats, x_at: int, y: Floats, y_at: int, rows: int) -> None:
-    """The outputs of a batch of images."""
+    """The outputs of a batch of images.
+
+    Example:
+        >>> import numpy as np
+        >>> from rlplay.networks.layers import Conv2d
+        >>> from rlplay.networks.state import new_net
+        >>> net = new_net([Conv2d(1, 1, 2)], np.float32([1, 0, 0, 1, 0.5]), 1, input_shape=(2, 2, 1))
+        >>> y = np.empty(1, np.float32)
+        >>> forward(net.layers[0], net, np.float32([1, 2, 3, 4]), 0, y, 0, 1)
+        >>> y.tolist()
+        [5.5]
+    """
     places, deep, work = layer[OUT_HEIGHT] * layer[OUT_WIDTH], layer[KERNEL] ** 2 * layer[CHANNELS], net.work
     filters, at = layer[OUT] // places, layer[PARAMETERS]
     patches = ROOM + layer[FRAME]
@@ -94,7 +105,18 @@ def backward(
     layer: Any, net: Net, x: Floats, x_at: int, grad: Floats, grad_at: int, below: Floats, below_at: int, rows: int,
     to_input: bool,
 ) -> None:  # fmt: skip
-    """The gradients with respect to W, b and, where asked, x."""
+    """The gradients with respect to W, b and, where asked, x.
+
+    Example:
+        >>> import numpy as np
+        >>> from rlplay.networks.layers import Conv2d
+        >>> from rlplay.networks.state import new_net
+        >>> net = new_net([Conv2d(1, 1, 2)], np.float32([1, 0, 0, 1, 0.5]), 1, input_shape=(2, 2, 1))
+        >>> x, below = np.float32([1, 2, 3, 4]), np.zeros(4, np.float32)
+        >>> backward(net.layers[0], net, x, 0, np.ones(1, np.float32), 0, below, 0, 1, True)
+        >>> net.gradient.tolist(), below.tolist()
+        ([1.0, 2.0, 3.0, 4.0, 1.0], [1.0, 0.0, 0.0, 1.0])
+    """
     places, deep, work = layer[OUT_HEIGHT] * layer[OUT_WIDTH], layer[KERNEL] ** 2 * layer[CHANNELS], net.work
     filters, at, to = layer[OUT] // places, layer[PARAMETERS], net.gradient
     patches = ROOM + layer[FRAME]
@@ -123,7 +145,18 @@ def tangent(
     layer: Any, net: Net, x: Floats, x_at: int, dot: Floats, dot_at: int, direction: Floats, out: Floats, out_at: int,
     rows: int,
 ) -> None:  # fmt: skip
-    """ẏ for a direction of the parameters and a direction ẋ of the inputs."""
+    """ẏ for a direction of the parameters and a direction ẋ of the inputs.
+
+    Example:
+        >>> import numpy as np
+        >>> from rlplay.networks.layers import Conv2d
+        >>> from rlplay.networks.state import new_net
+        >>> net = new_net([Conv2d(1, 1, 2)], np.float32([1, 0, 0, 1, 0.5]), 1, input_shape=(2, 2, 1))
+        >>> x, direction, out = np.float32([1, 2, 3, 4]), np.float32([0, 1, 0, 0, 0]), np.zeros(1, np.float32)
+        >>> tangent(net.layers[0], net, x, 0, np.zeros(4, np.float32), 0, direction, out, 0, 1)
+        >>> out.tolist()
+        [2.0]
+    """
     places, deep, work = layer[OUT_HEIGHT] * layer[OUT_WIDTH], layer[KERNEL] ** 2 * layer[CHANNELS], net.work
     filters, at = layer[OUT] // places, layer[PARAMETERS]
     patches = ROOM + layer[FRAME]

@@ -96,7 +96,13 @@ def _spread_back(layer: Any, net: Net, grad: Floats, grad_at: int, below: Floats
 
 
 def kernel(layers: Sequence[Layer]) -> Kernel:
-    """The functions for networks of such layers, compiled with the rules of their kinds (and linear ones) only."""
+    """The functions for networks of such layers, compiled with the rules of their kinds (and linear ones) only.
+
+    Example:
+        >>> from rlplay.networks.layers import Linear, Tanh
+        >>> kernel([Linear(2, 3), Tanh()]) is kernel([Linear(5, 1)])
+        True
+    """
     return _kernel(frozenset(layer.kind for layer in layers) & frozenset(_RULES) | {LINEAR})
 
 

@@ -40,7 +40,15 @@ def _softmax_row(y: Floats, target: int, gradient: Floats, factor: float) -> flo
 
 @in_place
 def loss(kind: int, outputs: Floats, targets: Floats, weights: Floats, gradient: Floats) -> float:
-    """The loss of a batch; its gradient with respect to the outputs is written into ``gradient`` [N, K]."""
+    """The loss of a batch; its gradient with respect to the outputs is written into ``gradient`` [N, K].
+
+    Example:
+        >>> import numpy as np
+        >>> gradient = np.empty((1, 2), np.float32)
+        >>> outputs, targets, weights = np.float32([[1, 2]]), np.float32([[0, 2]]), np.float32([1])
+        >>> loss(SQUARED, outputs, targets, weights, gradient), gradient.tolist()
+        (0.5, [[1.0, 0.0]])
+    """
     total, many = 0.0, 0.0
     for row in range(outputs.shape[0]):
         many += weights[row]
@@ -72,6 +80,10 @@ def loss_kind(name: str) -> int:
 
     Raises:
         ValueError: no such loss.
+
+    Example:
+        >>> loss_kind("huber") == HUBER
+        True
     """
     if name not in LOSSES:
         raise ValueError(f"loss={name!r} must be one of {', '.join(LOSSES)}")

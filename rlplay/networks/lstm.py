@@ -47,7 +47,18 @@ from rlplay.networks.memory import (
 
 @in_place
 def forward(layer: Any, net: Net, x: Floats, x_at: int, y: Floats, y_at: int, rows: int) -> None:
-    """All steps of N sequences, from the initial state; the final one is kept."""
+    """All steps of N sequences, from the initial state; the final one is kept.
+
+    Example:
+        >>> import numpy as np
+        >>> from rlplay.networks.layers import LSTM
+        >>> from rlplay.networks.state import new_net
+        >>> net = new_net([LSTM(1, 1)], np.zeros(16, np.float32), 1, steps=2)
+        >>> net.sizes[1], net.state[INITIAL] = 2, 1.0
+        >>> forward(net.layers[0], net, np.zeros(2, np.float32), 0, net.values, 0, 2)
+        >>> net.values.astype(float).round(3).tolist(), net.state[FINAL].astype(float).round(3).tolist()
+        ([0.231, 0.122], [0.122, 0.25])
+    """
     n_in, h, steps, work, p = layer[IN], layer[OUT], net.sizes[STEPS], net.work, net.parameters
     n, gates, cells = rows // steps, layer[SAVED], layer[SAVED] + rows * 4 * h
     recurrent, bias = layer[PARAMETERS] + n_in * 4 * h, layer[PARAMETERS] + (n_in + h) * 4 * h
@@ -134,7 +145,19 @@ def backward(
     layer: Any, net: Net, x: Floats, x_at: int, grad: Floats, grad_at: int, below: Floats, below_at: int, rows: int,
     to_input: bool,
 ) -> None:  # fmt: skip
-    """Back through time; takes the gradient of the final state in, and leaves that of the initial one."""
+    """Back through time; takes the gradient of the final state in, and leaves that of the initial one.
+
+    Example:
+        >>> import numpy as np
+        >>> from rlplay.networks.layers import LSTM
+        >>> from rlplay.networks.state import new_net
+        >>> net = new_net([LSTM(1, 1)], np.zeros(16, np.float32), 1)
+        >>> x, grad, below = np.ones((3, 1), np.float32)
+        >>> forward(net.layers[0], net, x, 0, net.values, 0, 1)
+        >>> backward(net.layers[0], net, x, 0, grad, 0, below, 0, 1, True)
+        >>> net.gradient[:4].tolist()
+        [0.0, 0.0, 0.25, 0.0]
+    """
     n_in, h, steps, work, p = layer[IN], layer[OUT], net.sizes[STEPS], net.work, net.parameters
     n, gates, cells, y_at = rows // steps, layer[SAVED], layer[SAVED] + rows * 4 * h, layer[VALUES]
     deltas, weights = cells + rows * h, layer[PARAMETERS]
@@ -177,7 +200,19 @@ def tangent(
     layer: Any, net: Net, x: Floats, x_at: int, dot: Floats, dot_at: int, direction: Floats, out: Floats, out_at: int,
     rows: int,
 ) -> None:  # fmt: skip
-    """ẏ after `forward`, for directions of the parameters and, ẋ, of the inputs; the initial state is fixed."""
+    """ẏ after `forward`, for directions of the parameters and, ẋ, of the inputs; the initial state is fixed.
+
+    Example:
+        >>> import numpy as np
+        >>> from rlplay.networks.layers import LSTM
+        >>> from rlplay.networks.state import new_net
+        >>> net, out = new_net([LSTM(1, 1)], np.zeros(16, np.float32), 1), np.zeros(1, np.float32)
+        >>> forward(net.layers[0], net, np.ones(1, np.float32), 0, net.values, 0, 1)
+        >>> direction = np.eye(16, dtype=np.float32)[2]
+        >>> tangent(net.layers[0], net, np.ones(1, np.float32), 0, np.zeros(1, np.float32), 0, direction, out, 0, 1)
+        >>> out.tolist()
+        [0.25]
+    """
     n_in, h, steps, work, one = layer[IN], layer[OUT], net.sizes[STEPS], net.work, net.saved.dtype.type(1)
     n, gates, cells, y_at = rows // steps, layer[SAVED], layer[SAVED] + rows * 4 * h, layer[VALUES]
     weights, wide = layer[PARAMETERS], 4 * h

@@ -53,6 +53,13 @@ class Net(NamedTuple):
         work: work space of the matrix products, and behind it of the current layer.
         one: the number 1, [1].
         optimiser: its kind, its settings and its running means.
+
+    Example:
+        >>> from rlplay.networks.layers import Linear
+        >>> from rlplay.networks.state import new_net
+        >>> net = new_net([Linear(2, 1)], np.float32([1, 2, 3]), 8)
+        >>> net.layers[0, [KIND, IN, OUT]].tolist(), net.parameters.shape, net.values.shape, net.sizes.tolist()
+        ([6, 2, 1], (3,), (8,), [8, 1])
     """
 
     layers: NDArray[np.int64]

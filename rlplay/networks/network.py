@@ -57,8 +57,8 @@ class Network:
         ...     error = network.forward(x) - [[0], [1], [1], [0]]
         ...     _ = network.backward(error)
         ...     network.improve(0.05)
-        >>> network.forward(x).round(1).ravel().tolist()
-        [0.0, 1.0, 1.0, 0.0]
+        >>> (network.forward(x) > 0.5).ravel().tolist()
+        [False, True, True, False]
     """
 
     def __init__(

@@ -17,7 +17,13 @@ from rlplay.networks.optimisers import new_optimiser
 
 
 def arrays(net: Net) -> dict[str, NDArray[Any]]:
-    """Architecture, parameters and optimiser, the network's own arrays."""
+    """Architecture, parameters and optimiser, the network's own arrays.
+
+    Example:
+        >>> from rlplay.networks.layers import Linear
+        >>> sorted(arrays(new_net([Linear(2, 1)], np.zeros(3, np.float32), 1)))
+        ['layers', 'm', 'parameters', 't', 'v']
+    """
     optimiser = net.optimiser
     return {
         "layers": architecture(net), "parameters": net.parameters, "m": optimiser.m, "v": optimiser.v, "t": optimiser.t,
@@ -25,7 +31,14 @@ def arrays(net: Net) -> dict[str, NDArray[Any]]:
 
 
 def architecture(net: Net) -> NDArray[np.int64]:
-    """What the layers are, without where their numbers lie: the same for networks of any number of rows."""
+    """What the layers are, without where their numbers lie: the same for networks of any number of rows.
+
+    Example:
+        >>> from rlplay.networks.layers import Linear
+        >>> small, large = (new_net([Linear(2, 1)], np.zeros(3, np.float32), rows) for rows in (1, 100))
+        >>> bool((architecture(small) == architecture(large)).all())
+        True
+    """
     return np.delete(net.layers, [3, 4, 5, 6], axis=1)
 
 
@@ -34,6 +47,13 @@ def restore(net: Net, values: Mapping[str, NDArray[Any]]) -> None:
 
     Raises:
         ValueError: they are those of another architecture.
+
+    Example:
+        >>> from rlplay.networks.layers import Linear
+        >>> one, other = (new_net([Linear(2, 1)], np.full(3, value, np.float32), 1) for value in (0, 5.0))
+        >>> restore(one, arrays(other))
+        >>> one.parameters.tolist()
+        [5.0, 5.0, 5.0]
     """
     own = arrays(net)
     if "layers" in values and not np.array_equal(values["layers"], own["layers"]):
@@ -52,7 +72,13 @@ _KINDS = ("tanh", "relu", "leaky relu", "sigmoid", "silu", "gelu", "linear", "la
 
 
 def described(layers: NDArray[np.int64]) -> str:
-    """The layers in words: ``4-linear-64-tanh-64-linear-2``."""
+    """The layers in words: ``4-linear-64-tanh-64-linear-2``.
+
+    Example:
+        >>> from rlplay.networks.layers import mlp
+        >>> described(architecture(new_net(mlp([4, 8, 2]), np.zeros(58, np.float32), 1)))
+        '4-linear-8-tanh-linear-2'
+    """
     parts = [str(layers[0][1])]
     for row in layers:
         kind = _KINDS[row[0]] if 0 <= row[0] < len(_KINDS) else "?"
@@ -63,7 +89,13 @@ def described(layers: NDArray[np.int64]) -> str:
 def initial_parameters(
     layers: Sequence[Layer], rng: np.random.Generator, initialiser: str = "orthogonal", last_gain: float = 1.0
 ) -> NDArray[np.float64]:
-    """All initial parameters, layer by layer, [P]; the last layer that has any is scaled by ``last_gain``."""
+    """All initial parameters, layer by layer, [P]; the last layer that has any is scaled by ``last_gain``.
+
+    Example:
+        >>> from rlplay.networks.layers import mlp
+        >>> initial_parameters(mlp([4, 8, 2]), np.random.default_rng(0)).shape
+        (58,)
+    """
     parts, last = [np.zeros(0)], max((i for i, one in enumerate(layers) if one.size()), default=-1)
     for number, layer in enumerate(layers):
         after = layers[number + 1] if number + 1 < len(layers) else None
@@ -85,6 +117,12 @@ def new_net(
 
     Raises:
         ValueError: layers that do not chain, or another number of parameters than they have.
+
+    Example:
+        >>> from rlplay.networks.layers import Linear
+        >>> net = new_net([Linear(2, 1)], np.float32([1, 2, 3]), rows=8)
+        >>> net.parameters.tolist(), net.gradient.tolist(), net.values.shape
+        ([1.0, 2.0, 3.0], [0.0, 0.0, 0.0], (8,))
     """
     shapes, many, dtype = shapes_of(layers, input_shape), rows * steps, parameters.dtype
     table = np.zeros((len(layers), COLUMNS), np.int64)

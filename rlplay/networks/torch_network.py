@@ -40,6 +40,10 @@ def device_of(name: str) -> torch.device:
 
     Raises:
         UsageError: no such device, or a GPU that is not there.
+
+    Example:
+        >>> device_of("cpu")
+        device(type='cpu')
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -141,6 +145,12 @@ class TorchNetwork:
 
     Raises:
         UsageError: a GPU is asked for, and there is none.
+
+    Example:
+        >>> from rlplay.networks import Linear, TorchNetwork
+        >>> network = TorchNetwork([Linear(2, 1)], seed=0)
+        >>> network.forward(np.zeros((5, 2))).shape, network.backward(np.ones((5, 1))).shape, network.gradient.shape
+        ((5, 1), (5, 2), (3,))
     """
 
     def __init__(

@@ -135,8 +135,8 @@ class Autoencoder(PointCoder, BaseEstimator):  # type: ignore[misc]
     Example:
         >>> angle = np.linspace(0, 6, 200)
         >>> ring = np.column_stack([np.cos(angle), np.sin(angle)])
-        >>> model = Autoencoder(1, learning_rate_init=0.01, random_state=0).fit(ring)
-        >>> bool(model.reconstruction_error(ring).mean() < 0.02 < 0.2 < model.reconstruction_error([[0.0, 0.0]])[0])
+        >>> model = Autoencoder(1, learning_rate_init=0.01, max_iter=400, tol=0, random_state=0).fit(ring)
+        >>> bool(model.reconstruction_error(ring).mean() < 0.05 < 0.2 < model.reconstruction_error([[0.0, 0.0]])[0])
         True
     """
 

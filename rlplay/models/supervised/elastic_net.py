@@ -35,13 +35,24 @@ from rlplay.models.supervised.linear import centred
 
 @compiled
 def soft_threshold(z: float, t: float) -> float:
-    """S(z, t) = sign(z) max(|z| - t, 0)."""
+    """S(z, t) = sign(z) max(|z| - t, 0).
+
+    Example:
+        >>> soft_threshold(3.0, 1.0), soft_threshold(-0.5, 1.0) == 0.0
+        (2.0, True)
+    """
     return np.sign(z) * max(abs(z) - t, 0.0)
 
 
 @compiled
 def duality_gap(x: Floats, y: Floats, w: Floats, residual: Floats, l1: float, l2: float) -> float:
-    """How far the objective N/2 (...) at w can be from its minimum; ``x`` is [D, N], a row a column of X."""
+    """How far the objective N/2 (...) at w can be from its minimum; ``x`` is [D, N], a row a column of X.
+
+    Example:
+        >>> x, y, w = np.array([[1.0, -1.0]]), np.array([1.0, -1.0]), np.array([1.0])
+        >>> duality_gap(x, y, w, y - w @ x, 0.0, 0.0)
+        0.0
+    """
     largest = 0.0
     for j in range(w.shape[0]):
         largest = max(largest, abs(x[j] @ residual - l2 * w[j]))
@@ -55,7 +66,14 @@ def duality_gap(x: Floats, y: Floats, w: Floats, residual: Floats, l1: float, l2
 def coordinate_descent(
     x: Floats, y: Floats, w: Floats, l1: float, l2: float, max_iter: int, tol: float
 ) -> tuple[int, float]:
-    """Solve in place for w [D]; ``x`` is [D, N]. Returns passes over the weights and the duality gap at the end."""
+    """Solve in place for w [D]; ``x`` is [D, N]. Returns passes over the weights and the duality gap at the end.
+
+    Example:
+        >>> w = np.zeros(1)
+        >>> passes, gap = coordinate_descent(np.array([[1.0, -1.0]]), np.array([2.0, -2.0]), w, 1.0, 0.0, 100, 1e-6)
+        >>> w.round(6).tolist()
+        [1.5]
+    """
     residual = y - w @ x
     norms = np.empty(w.shape[0])
     for j in range(w.shape[0]):
@@ -79,7 +97,14 @@ def coordinate_descent(
 
 
 def solve(model: Any, X: Any, y: Any, l1_ratio: float) -> None:
-    """Fit a model with the parameters of the elastic net."""
+    """Fit a model with the parameters of the elastic net.
+
+    Example:
+        >>> model = Lasso(0.5)
+        >>> solve(model, [[1.0], [-1.0]], [2.0, -2.0], 1.0)
+        >>> model.coef_.round(6).tolist()
+        [1.5]
+    """
     require(
         model,
         alpha=(model.alpha >= 0, "a number of 0 or more"),
@@ -119,6 +144,11 @@ class ElasticNet(LinearAnswers, RegressorMixin, BaseEstimator):  # type: ignore[
         intercept_: float.
         n_iter_: passes made.
         dual_gap_: the duality gap at the end, over N.
+
+    Example:
+        >>> model = ElasticNet(0.1).fit([[0.0, 1.0], [1.0, 1.0], [2.0, 0.0]], [0.0, 1.0, 2.0])
+        >>> model.coef_[0].round(2), (model.coef_ != 0).tolist()
+        (np.float64(0.86), [True, False])
     """
 
     alpha: float = 1.0

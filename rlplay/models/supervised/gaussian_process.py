@@ -37,7 +37,14 @@ _BOUNDS = (math.log(1e-5), math.log(1e5))
 
 
 def minus_log_likelihood(logs: Floats, squares: Floats, y: Floats) -> tuple[float, Floats]:
-    """-ln p(y) and its gradient in (ln ℓ, ln σ², ln ν); ``squares`` are ‖x_i - x_j‖² [N, N]."""
+    """-ln p(y) and its gradient in (ln ℓ, ln σ², ln ν); ``squares`` are ‖x_i - x_j‖² [N, N].
+
+    Example:
+        >>> squares = np.array([[0.0, 1.0], [1.0, 0.0]])
+        >>> value, gradient = minus_log_likelihood(np.zeros(3), squares, np.array([1.0, -1.0]))
+        >>> round(value, 4), gradient.shape
+        (3.2004, (3,))
+    """
     inside = np.clip(logs, *_BOUNDS)
     length, signal, noise = np.exp(inside)
     n = len(y)
@@ -76,6 +83,13 @@ class GaussianProcessRegressor(RegressorMixin, BaseEstimator):  # type: ignore[m
         length_scale_, signal_, noise_: what was found.
         n_iter_: steps of the search.
         log_marginal_likelihood_value_: ln p(y), of the normalised targets.
+
+    Example:
+        >>> x = np.linspace(0, 5, 25)[:, None]
+        >>> model = GaussianProcessRegressor(noise=1e-4).fit(x, np.sin(x[:, 0]))
+        >>> mean, deviation = model.predict([[2.5], [30.0]], return_std=True)
+        >>> mean.round(1).tolist(), bool(deviation[0] < 0.05 < 0.5 < deviation[1])
+        ([0.6, 0.0], True)
     """
 
     length_scale: float = 1.0

@@ -43,7 +43,13 @@ _SAMPLE = 200_000  # points that the bins' edges are found in
 
 
 def bin_edges(x: Floats, max_bins: int) -> tuple[Floats, NDArray[np.int64]]:
-    """Upper edges of each feature's bins, [D, max_bins - 1], infinite beyond the last; and how many bins there are."""
+    """Upper edges of each feature's bins, [D, max_bins - 1], infinite beyond the last; and how many bins there are.
+
+    Example:
+        >>> edges, counts = bin_edges(np.array([[0.0], [1.0], [1.0], [4.0]]), 4)
+        >>> edges.tolist(), counts.tolist()
+        ([[0.5, 2.5, inf]], [3])
+    """
     edges, counts = np.full((x.shape[1], max_bins - 1), np.inf), np.ones(x.shape[1], np.int64)
     if len(x) > _SAMPLE:
         x = x[np.random.default_rng(0).choice(len(x), _SAMPLE, replace=False)]
@@ -60,7 +66,12 @@ def bin_edges(x: Floats, max_bins: int) -> tuple[Floats, NDArray[np.int64]]:
 
 @compiled
 def into_bins(x: Floats, edges: Floats) -> NDArray[np.uint8]:
-    """The bin of each value, uint8 [D, N]: how many edges lie below it."""
+    """The bin of each value, uint8 [D, N]: how many edges lie below it.
+
+    Example:
+        >>> into_bins(np.array([[0.2], [0.9]]), np.array([[0.5, np.inf]])).tolist()
+        [[0, 1]]
+    """
     bins = np.empty((x.shape[1], x.shape[0]), np.uint8)
     for i in range(x.shape[0]):
         for d in range(x.shape[1]):
@@ -80,7 +91,14 @@ def histogram(
     bins: NDArray[np.uint8], points: NDArray[np.int32], g: Floats, h: Floats, constant: bool, out: Floats,
     g_work: Floats, h_work: Floats,
 ) -> None:  # fmt: skip
-    """Sums of g and h, and counts, of some points in each bin of each feature, into ``out`` [D, B, 3]."""
+    """Sums of g and h, and counts, of some points in each bin of each feature, into ``out`` [D, B, 3].
+
+    Example:
+        >>> bins, g, out = np.array([[0, 1, 1]], np.uint8), np.array([1.0, 2.0, 3.0]), np.zeros((1, 2, 3))
+        >>> histogram(bins, np.arange(3, dtype=np.int32), g, g, True, out, np.empty(3), np.empty(3))
+        >>> out.tolist()
+        [[[1.0, 1.0, 1.0], [5.0, 2.0, 2.0]]]
+    """
     out[:] = 0.0
     n = points.shape[0]
     for i in range(n):
@@ -106,7 +124,13 @@ def histogram(
 def best_split(
     sums: Floats, counts: NDArray[np.int64], total_g: float, total_h: float, total_n: float, l2: float, least: int
 ) -> tuple[float, int, int]:
-    """The split with the greatest gain: gain, feature, and the last bin that goes left; feature -1 for none."""
+    """The split with the greatest gain: gain, feature, and the last bin that goes left; feature -1 for none.
+
+    Example:
+        >>> sums = np.array([[[-2.0, 2.0, 2.0], [2.0, 2.0, 2.0]]])
+        >>> best_split(sums, np.array([2]), 0.0, 4.0, 4.0, 0.0, 1)
+        (4.0, 0, 0)
+    """
     best, feature, place = 0.0, -1, 0
     before = total_g * total_g / (total_h + l2)
     for d in range(sums.shape[0]):
@@ -136,6 +160,14 @@ def grow(
     """Grow one tree and add its answers to ``scores`` [N]; returns feature, threshold, left, right, value of the nodes.
 
     Leaves wait with their histograms and best splits; the one with the greatest gain is split, until there are enough.
+
+    Example:
+        >>> x = np.array([[0.0], [1.0], [2.0], [3.0]])
+        >>> edges, counts = bin_edges(x, 4)
+        >>> g, scores = np.array([1.0, 1.0, -1.0, -1.0]), np.zeros(4)
+        >>> nodes = grow(into_bins(x, edges), counts, edges, g, np.ones(4), True, 2, 9, 1, 0.0, 0.5, scores)
+        >>> scores.tolist()
+        [-0.5, -0.5, 0.5, 0.5]
     """
     n, most = bins.shape[1], 2 * max_leaves
     feature, threshold, left, right, value = empty_nodes(most, 1)
@@ -203,7 +235,13 @@ def grow(
 
 @compiled
 def add_up(trees: Trees, x: Floats, columns: int, start: Floats) -> Floats:
-    """The sums of the trees for points [N, D], tree t to column t mod K; [N, K]."""
+    """The sums of the trees for points [N, D], tree t to column t mod K; [N, K].
+
+    Example:
+        >>> model = HistGradientBoostingRegressor(max_iter=1, min_samples_leaf=1).fit([[0.0], [1.0]], [0.0, 1.0])
+        >>> add_up(model.trees_, np.array([[0.0], [1.0]]), 1, model.baseline_).round(2).tolist()
+        [[0.45], [0.55]]
+    """
     out = np.empty((x.shape[0], columns))
     for i in range(x.shape[0]):
         for k in range(columns):
@@ -233,6 +271,13 @@ def boost(model: Any, x: Floats, scores: Floats, derivatives: Any, constant: boo
         scores: changed in place.
         derivatives: ``derivatives(scores) -> (g, h)``, [N, K] each.
         constant: whether h is 1 everywhere.
+
+    Example:
+        >>> model = HistGradientBoostingRegressor(max_iter=100, min_samples_leaf=1)
+        >>> x, y, scores = np.array([[0.0], [1.0]]), np.array([[0.0], [1.0]]), np.zeros((2, 1))
+        >>> boost(model, x, scores, lambda f: (f - y, np.ones_like(f)), constant=True)
+        >>> scores.round(2).ravel().tolist()
+        [0.0, 1.0]
     """
     require(
         model,

@@ -38,6 +38,12 @@ class KernelRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ign
         dual_coef_: a, float64 [N] or [N, K].
         X_fit_: the points, float64 [N, D].
         gamma_: γ as a number.
+
+    Example:
+        >>> x = np.linspace(0, 3, 30)[:, None]
+        >>> model = KernelRidge(0.01, kernel="rbf").fit(x, np.sin(x[:, 0]))
+        >>> model.predict([[1.5]]).round(1).tolist()
+        [1.0]
     """
 
     alpha: float = 1.0

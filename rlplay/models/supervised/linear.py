@@ -27,7 +27,13 @@ from rlplay.models.common import Floats, LinearAnswers, points_and_numbers, requ
 
 
 def centred(x: Floats, y: Floats, intercept: bool) -> tuple[Floats, Floats, Floats, Floats]:
-    """Points and targets around their means, and the means; around 0 without an intercept."""
+    """Points and targets around their means, and the means; around 0 without an intercept.
+
+    Example:
+        >>> x, y, x_mean, y_mean = centred(np.array([[1.0], [3.0]]), np.array([0.0, 4.0]), True)
+        >>> x.tolist(), y.tolist(), x_mean.tolist(), y_mean.tolist()
+        ([[-1.0], [1.0]], [-2.0, 2.0], [2.0], 2.0)
+    """
     if not intercept:
         return x, y, np.zeros(x.shape[1]), np.zeros(y.shape[1:])
     x_mean, y_mean = x.mean(axis=0), y.mean(axis=0)
@@ -35,7 +41,12 @@ def centred(x: Floats, y: Floats, intercept: bool) -> tuple[Floats, Floats, Floa
 
 
 def least_squares(x: Floats, y: Floats) -> Floats:
-    """The shortest w that minimises ‖y - X w‖², by singular value decomposition; [D] or [D, K]."""
+    """The shortest w that minimises ‖y - X w‖², by singular value decomposition; [D] or [D, K].
+
+    Example:
+        >>> least_squares(np.array([[1.0], [2.0]]), np.array([2.0, 4.0])).round(6).tolist()
+        [2.0]
+    """
     return scipy.linalg.lstsq(x, y, check_finite=False)[0]
 
 
@@ -43,6 +54,10 @@ def ridge(x: Floats, y: Floats, alpha: float) -> Floats:
     """The w that solves (Xᵀ X + α I) w = Xᵀ y, by Cholesky's factors; [D] or [D, K].
 
     With more columns than rows the same w is Xᵀ (X Xᵀ + α I)⁻¹ y, a smaller system.
+
+    Example:
+        >>> ridge(np.array([[1.0], [-1.0]]), np.array([1.0, -1.0]), 2.0).tolist()
+        [0.5]
     """
     n, d = x.shape
     if alpha == 0:

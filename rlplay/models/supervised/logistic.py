@@ -32,7 +32,13 @@ from rlplay.models.lbfgs import minimise
 
 
 def binary_loss(theta: Floats, x: Floats, y: Floats, c: float) -> tuple[float, Floats]:
-    """Objective and gradient for two classes; theta is (w, b), y is 0 or 1."""
+    """Objective and gradient for two classes; theta is (w, b), y is 0 or 1.
+
+    Example:
+        >>> value, gradient = binary_loss(np.zeros(2), np.array([[-1.0], [1.0]]), np.array([0.0, 1.0]), 1.0)
+        >>> round(value, 4), gradient.tolist()
+        (1.3863, [-1.0, 0.0])
+    """
     w, b = theta[:-1], theta[-1]
     s = x @ w + b
     value = c * (np.logaddexp(0.0, s) - y * s).sum() + 0.5 * (w @ w)
@@ -41,7 +47,13 @@ def binary_loss(theta: Floats, x: Floats, y: Floats, c: float) -> tuple[float, F
 
 
 def softmax_loss(theta: Floats, x: Floats, y: Floats, c: float) -> tuple[float, Floats]:
-    """Objective and gradient for K classes; theta is (W, b) as [D + 1, K] laid flat, y [N, K] is 0 or 1."""
+    """Objective and gradient for K classes; theta is (W, b) as [D + 1, K] laid flat, y [N, K] is 0 or 1.
+
+    Example:
+        >>> value, gradient = softmax_loss(np.zeros(4), np.array([[-1.0], [1.0]]), np.eye(2), 1.0)
+        >>> round(value, 4), gradient.tolist()
+        (1.3863, [1.0, -1.0, 0.0, 0.0])
+    """
     weights = theta.reshape(x.shape[1] + 1, y.shape[1])
     w, b = weights[:-1], weights[-1]
     s = x @ w + b

@@ -39,6 +39,11 @@ class GaussianNB(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         theta_: means, float64 [K, D].
         var_: variances, smoothed, float64 [K, D].
         epsilon_: what was added to the variances.
+
+    Example:
+        >>> model = GaussianNB().fit([[-2.0], [-1.0], [1.0], [2.0]], ["left", "left", "right", "right"])
+        >>> model.predict([[-0.5], [0.5]]).tolist()
+        ['left', 'right']
     """
 
     var_smoothing: float = 1e-9

@@ -31,7 +31,13 @@ _BLOCK = 2**22  # distances at a time
 
 
 def neighbours(tree: KDTree, x: Floats, k: int) -> tuple[Floats, NDArray[np.int64]]:
-    """Distances [N, k] and numbers [N, k] of the k nearest points, nearest first."""
+    """Distances [N, k] and numbers [N, k] of the k nearest points, nearest first.
+
+    Example:
+        >>> distances, found = neighbours(build(np.array([[0.0], [1.0], [5.0]])), np.array([[4.5]]), 2)
+        >>> distances.tolist(), found.tolist()
+        ([[0.5, 3.5]], [[2, 1]])
+    """
     if x.shape[1] <= _MOST_COLUMNS:
         return query(tree, x, k)
     known = np.empty_like(tree.points)
@@ -46,7 +52,15 @@ def neighbours(tree: KDTree, x: Floats, k: int) -> tuple[Floats, NDArray[np.int6
 
 @compiled
 def smallest(squares: Floats, x: Floats, known: Floats, distances: Floats, found: NDArray[np.int64]) -> None:
-    """The k smallest of each row, in order; products round, so those that come close are computed again exactly."""
+    """The k smallest of each row, in order; products round, so those that come close are computed again exactly.
+
+    Example:
+        >>> x, known = np.array([[0.0]]), np.array([[3.0], [1.0], [2.0]])
+        >>> distances, found = np.empty((1, 2)), np.empty((1, 2), np.int64)
+        >>> smallest((x - known.T) ** 2, x, known, distances, found)
+        >>> distances.tolist(), found.tolist()
+        ([[1.0, 4.0]], [[1, 2]])
+    """
     k = distances.shape[1]
     for i in range(squares.shape[0]):
         for place in range(k):
@@ -66,7 +80,12 @@ def smallest(squares: Floats, x: Floats, known: Floats, distances: Floats, found
 
 
 def influence(distances: Floats, weights: str) -> Floats:
-    """How much each neighbour counts, [N, k]: the same, or 1 / distance; one at distance 0 leaves the others out."""
+    """How much each neighbour counts, [N, k]: the same, or 1 / distance; one at distance 0 leaves the others out.
+
+    Example:
+        >>> influence(np.array([[1.0, 2.0], [0.0, 2.0]]), "distance").tolist()
+        [[1.0, 0.5], [1.0, 0.0]]
+    """
     if weights == "uniform":
         return np.ones_like(distances)
     same = distances == 0
@@ -76,7 +95,11 @@ def influence(distances: Floats, weights: str) -> Floats:
 
 
 def check_settings(model: Any, n: int | None = None) -> None:
-    """Refuse parameters outside their range, and more neighbours than points."""
+    """Refuse parameters outside their range, and more neighbours than points.
+
+    Example:
+        >>> check_settings(KNeighborsRegressor(2), n=3)
+    """
     require(
         model,
         n_neighbors=(model.n_neighbors >= 1, "1 or more"),
@@ -140,6 +163,11 @@ class KNeighborsClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         classes_: the classes [K].
         tree_: the points (`rlplay.models.kd_tree.KDTree`).
         codes_: the number of each one's class, int64 [N].
+
+    Example:
+        >>> model = KNeighborsClassifier(3).fit([[0.0], [1.0], [5.0], [6.0], [7.0]], ["a", "a", "b", "b", "b"])
+        >>> model.predict([[0.4], [6.5]]).tolist()
+        ['a', 'b']
     """
 
     n_neighbors: int = 5

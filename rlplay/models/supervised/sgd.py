@@ -46,7 +46,14 @@ RATES = {"constant": 0, "invscaling": 1, "optimal": 2}
 
 @compiled
 def loss_and_slope(kind: int, s: float, y: float, epsilon: float) -> tuple[float, float]:
-    """L(y, s) and ∂L/∂s."""
+    """L(y, s) and ∂L/∂s.
+
+    Example:
+        >>> loss_and_slope(REGRESSION["squared_error"], 3.0, 1.0, 0.1)
+        (2.0, 2.0)
+        >>> loss_and_slope(CLASSIFICATION["hinge"], 0.5, 1.0, 0.1)
+        (0.5, -1.0)
+    """
     if kind == 0:  # squared error
         return 0.5 * (s - y) ** 2, s - y
     if kind == 1:  # Huber's
@@ -83,7 +90,16 @@ def one_epoch(
     optimal_start: float,
     fit_intercept: bool,
 ) -> tuple[float, float]:
-    """One pass over the points in an order; changes w [D] and b [1]; returns Σ (L + α ‖w‖²/2) and the step count."""
+    """One pass over the points in an order; changes w [D] and b [1]; returns Σ (L + α ‖w‖²/2) and the step count.
+
+    Example:
+        >>> w, b = np.zeros(1), np.zeros(1)
+        >>> x, y, order = np.array([[1.0]]), np.array([2.0]), np.array([0])
+        >>> one_epoch(x, y, order, w, b, 1.0, 0, 0.1, 0.0, RATES["constant"], 0.5, 0.5, 0.0, True)
+        (2.0, 2.0)
+        >>> w.tolist(), b.tolist()
+        ([1.0], [1.0])
+    """
     total = 0.0
     for i in order:
         s, length = b[0], 0.0
@@ -111,7 +127,15 @@ def one_epoch(
 def descend(
     model: Any, x: Floats, y: Floats, w: Floats, b: Floats, rng: Any, epochs: int, kind: int
 ) -> tuple[int, float]:
-    """Passes until the objective no longer falls, or as many as asked for; changes w and b; returns how many, and t."""
+    """Passes until the objective no longer falls, or as many as asked for; changes w and b; returns how many, and t.
+
+    Example:
+        >>> x, w, b, model = np.array([[-1.0], [1.0]]), np.zeros(1), np.zeros(1), SGDRegressor(eta0=0.5, tol=None)
+        >>> model.t_ = 1.0
+        >>> passes, t = descend(model, x, 2 * x[:, 0], w, b, np.random.RandomState(0), 200, 0)
+        >>> passes, t, w.round(2).tolist()
+        (200, 401.0, [2.0])
+    """
     optimal_start = 0.0
     if model.learning_rate == "optimal":
         typical = math.sqrt(1.0 / math.sqrt(model.alpha))
@@ -140,7 +164,12 @@ def descend(
 
 
 def check_settings(model: Any, losses: dict[str, int]) -> int:
-    """Refuse parameters outside their range; returns the loss's number."""
+    """Refuse parameters outside their range; returns the loss's number.
+
+    Example:
+        >>> check_settings(SGDRegressor("huber"), REGRESSION)
+        1
+    """
     require(
         model,
         alpha=(model.alpha >= 0 and (model.alpha > 0 or model.learning_rate != "optimal"), "0 or more"),
@@ -205,7 +234,7 @@ class SGDRegressor(DescentParameters, LinearAnswers, RegressorMixin, BaseEstimat
 
     Example:
         >>> x = np.linspace(-1, 1, 50)[:, None]
-        >>> model = SGDRegressor(random_state=0).fit(x, 2 * x[:, 0] + 1)
+        >>> model = SGDRegressor(tol=1e-6, random_state=0).fit(x, 2 * x[:, 0] + 1)
         >>> model.coef_.round(1).tolist(), model.intercept_.round(1).tolist()
         ([2.0], [1.0])
     """
@@ -241,7 +270,16 @@ class SGDRegressor(DescentParameters, LinearAnswers, RegressorMixin, BaseEstimat
 
 
 def learn_classes(model: Any, x: Floats, codes: NDArray[np.int64], epochs: int, losses: dict[str, int]) -> None:
-    """Learn each class against the rest; two classes need one row of weights."""
+    """Learn each class against the rest; two classes need one row of weights.
+
+    Example:
+        >>> model = Perceptron()
+        >>> model.classes_ = np.array(["left", "right"])
+        >>> begin_classes(model, 1)
+        >>> learn_classes(model, np.array([[-1.0], [1.0]]), np.array([0, 1]), 10, CLASSIFICATION)
+        >>> bool(model.coef_[0, 0] > 0)
+        True
+    """
     kind, rng = check_settings(model, losses), check_random_state(model.random_state)
     rows = range(len(model.coef_))
     seeds = [rng.randint(2**31 - 1) for _ in rows]  # the rows see the points in orders of their own
@@ -256,13 +294,27 @@ def learn_classes(model: Any, x: Floats, codes: NDArray[np.int64], epochs: int, 
 
 
 def begin_classes(model: Any, width: int) -> None:
-    """Zero weights for the model's classes."""
+    """Zero weights for the model's classes.
+
+    Example:
+        >>> model = Perceptron()
+        >>> model.classes_ = np.array(["a", "b", "c"])
+        >>> begin_classes(model, 2)
+        >>> model.coef_.shape, model.intercept_.shape
+        ((3, 2), (3,))
+    """
     rows = 1 if len(model.classes_) == 2 else len(model.classes_)
     model.coef_, model.intercept_, model.t_ = np.zeros((rows, width)), np.zeros(rows), 1.0
 
 
 class OneAgainstRest(LinearScores):
-    """Linear classes, each learned against the rest by stochastic gradient descent; a mixin."""
+    """Linear classes, each learned against the rest by stochastic gradient descent; a mixin.
+
+    Example:
+        >>> model = SGDClassifier(random_state=0).fit([[-4.0], [0.0], [4.0]], ["a", "b", "c"])
+        >>> isinstance(model, OneAgainstRest), model.coef_.shape, model.decision_function([[0.0]]).shape
+        (True, (3, 1), (1, 3))
+    """
 
     max_iter: int
 

@@ -36,6 +36,10 @@ class Growth(NamedTuple):
         min_samples_split: fewest points of a node that is divided.
         min_samples_leaf: fewest points of a leaf.
         max_features: features that a split looks at.
+
+    Example:
+        >>> Growth(max_depth=3, min_samples_split=2, min_samples_leaf=1, max_features=4).max_depth
+        3
     """
 
     max_depth: int
@@ -185,6 +189,15 @@ def grow_sorted(
 
     Returns:
         Feature, threshold, left, right [M] and value [M, K] of the nodes.
+
+    Example:
+        >>> from rlplay.seeding import stream
+        >>> x, y = np.array([[0.0, 1.0, 2.0]]), np.array([0.0, 0.0, 6.0])
+        >>> order = np.argsort(x, axis=1).astype(np.int32)
+        >>> none, growth = np.zeros(0, np.int64), Growth(9, 2, 1, 1)
+        >>> feature, threshold, left, right, value = grow_sorted(x, order, y, none, 1, growth, stream(0, "tree"))
+        >>> feature.tolist(), threshold.tolist(), value.ravel().tolist()
+        ([0, -1, -1], [1.5, 0.0, 0.0], [2.0, 0.0, 6.0])
     """
     n_features, n = order.shape
     feature, threshold, left, right, value = empty_nodes(2 * n, n_classes)
@@ -247,7 +260,16 @@ def grow_sorted(
 def grow_randomly(
     x: Floats, y: Floats, codes: NDArray[np.int64], n_classes: int, growth: Growth, rng: NDArray[np.uint64]
 ) -> Grown:  # fmt: skip
-    """Grow one tree by random splits on x [N, D]; the rest as `grow_sorted`."""
+    """Grow one tree by random splits on x [N, D]; the rest as `grow_sorted`.
+
+    Example:
+        >>> from rlplay.seeding import stream
+        >>> x, y = np.array([[0.0], [1.0], [2.0]]), np.array([0.0, 0.0, 6.0])
+        >>> none, growth = np.zeros(0, np.int64), Growth(1, 2, 1, 1)
+        >>> feature, threshold, left, right, value = grow_randomly(x, y, none, 1, growth, stream(0, "tree"))
+        >>> feature.tolist(), bool(0 <= threshold[0] <= 2)
+        ([0, -1, -1], True)
+    """
     n, n_features = x.shape
     feature, threshold, left, right, value = empty_nodes(2 * n, n_classes)
     points, swap, features = np.arange(n), np.empty(n, np.int64), np.arange(n_features)
@@ -291,7 +313,12 @@ def grow_randomly(
 
 @compiled
 def repeated(order: NDArray[np.int32], counts: NDArray[np.int64]) -> NDArray[np.int32]:
-    """An order [D, N] in which each point occurs as often as ``counts`` [N] says: a sorted bootstrap sample."""
+    """An order [D, N] in which each point occurs as often as ``counts`` [N] says: a sorted bootstrap sample.
+
+    Example:
+        >>> repeated(np.array([[2, 0, 1]], np.int32), np.array([0, 2, 1])).tolist()
+        [[2, 1, 1]]
+    """
     out = np.empty((order.shape[0], counts.sum()), np.int32)
     for f in range(order.shape[0]):
         place = 0

@@ -29,6 +29,12 @@ class Trees(NamedTuple):
         left: left child, int64 [M].
         right: right child, int64 [M].
         value: mean target of the node's points, or share of each class, float64 [M, K].
+
+    Example:
+        >>> from rlplay.models.supervised import DecisionTreeRegressor
+        >>> trees = DecisionTreeRegressor().fit([[0.0], [1.0]], [3.0, 5.0]).trees_
+        >>> trees.feature.tolist(), trees.threshold.tolist(), trees.value.ravel().tolist()
+        ([0, -1, -1], [0.5, 0.0, 0.0], [4.0, 3.0, 5.0])
     """
 
     roots: NDArray[np.int64]
@@ -41,7 +47,14 @@ class Trees(NamedTuple):
 
 @compiled
 def leaf_of(trees: Trees, tree: int, x: Floats) -> int:
-    """The leaf into which a point falls."""
+    """The leaf into which a point falls.
+
+    Example:
+        >>> from rlplay.models.supervised import DecisionTreeRegressor
+        >>> trees = DecisionTreeRegressor().fit([[0.0], [1.0]], [3.0, 5.0]).trees_
+        >>> leaf_of(trees, 0, np.array([0.2])), leaf_of(trees, 0, np.array([0.8]))
+        (1, 2)
+    """
     node = trees.roots[tree]
     while trees.feature[node] != LEAF:
         node = trees.left[node] if x[trees.feature[node]] <= trees.threshold[node] else trees.right[node]
@@ -50,7 +63,14 @@ def leaf_of(trees: Trees, tree: int, x: Floats) -> int:
 
 @compiled
 def predict_row(trees: Trees, x: Floats) -> float:
-    """The mean over the trees for one point [D]: the row function of a fitted regressor."""
+    """The mean over the trees for one point [D]: the row function of a fitted regressor.
+
+    Example:
+        >>> from rlplay.models.supervised import DecisionTreeRegressor
+        >>> trees = DecisionTreeRegressor().fit([[0.0], [1.0]], [3.0, 5.0]).trees_
+        >>> predict_row(trees, np.array([0.8]))
+        5.0
+    """
     total = 0.0
     for tree in range(trees.roots.shape[0]):
         total += trees.value[leaf_of(trees, tree, x), 0]
@@ -59,21 +79,42 @@ def predict_row(trees: Trees, x: Floats) -> float:
 
 @compiled
 def predict_row_of(codes: Any, x: Floats) -> float:
-    """`predict_row` as a row function takes its arrays."""
+    """`predict_row` as a row function takes its arrays.
+
+    Example:
+        >>> from rlplay.models.supervised import DecisionTreeRegressor
+        >>> trees = DecisionTreeRegressor().fit([[0.0], [1.0]], [3.0, 5.0]).trees_
+        >>> predict_row_of(tuple(trees), np.array([0.8]))
+        5.0
+    """
     roots, feature, threshold, left, right, value = codes
     return predict_row(Trees(roots, feature, threshold, left, right, value), x)
 
 
 @compiled
 def leaf_row_of(codes: Any, x: Floats) -> int:
-    """The leaf of the first tree as a row function takes its arrays."""
+    """The leaf of the first tree as a row function takes its arrays.
+
+    Example:
+        >>> from rlplay.models.supervised import DecisionTreeRegressor
+        >>> trees = DecisionTreeRegressor().fit([[0.0], [1.0]], [3.0, 5.0]).trees_
+        >>> leaf_row_of(tuple(trees), np.array([0.8]))
+        2
+    """
     roots, feature, threshold, left, right, value = codes
     return leaf_of(Trees(roots, feature, threshold, left, right, value), 0, x)
 
 
 @compiled
 def predict_rows(trees: Trees, x: Floats) -> Floats:
-    """The answers for points [N, D], tree by tree, so that a tree stays in the processor's cache; [N, K]."""
+    """The answers for points [N, D], tree by tree, so that a tree stays in the processor's cache; [N, K].
+
+    Example:
+        >>> from rlplay.models.supervised import DecisionTreeRegressor
+        >>> trees = DecisionTreeRegressor().fit([[0.0], [1.0]], [3.0, 5.0]).trees_
+        >>> predict_rows(trees, np.array([[0.2], [0.8]])).tolist()
+        [[3.0], [5.0]]
+    """
     out = np.zeros((x.shape[0], trees.value.shape[1]))
     for tree in range(trees.roots.shape[0]):
         for i in range(x.shape[0]):
@@ -85,7 +126,14 @@ def predict_rows(trees: Trees, x: Floats) -> Floats:
 
 @compiled
 def leaves_of(trees: Trees, x: Floats) -> NDArray[np.int64]:
-    """The leaf of each point [N, D] in each tree, numbered from the tree's root, int64 [N, T]."""
+    """The leaf of each point [N, D] in each tree, numbered from the tree's root, int64 [N, T].
+
+    Example:
+        >>> from rlplay.models.supervised import DecisionTreeRegressor
+        >>> trees = DecisionTreeRegressor().fit([[0.0], [1.0]], [3.0, 5.0]).trees_
+        >>> leaves_of(trees, np.array([[0.2], [0.8]])).tolist()
+        [[1], [2]]
+    """
     out = np.empty((x.shape[0], trees.roots.shape[0]), np.int64)
     for tree in range(trees.roots.shape[0]):
         for i in range(x.shape[0]):
@@ -95,7 +143,13 @@ def leaves_of(trees: Trees, x: Floats) -> NDArray[np.int64]:
 
 @compiled
 def empty_nodes(most: int, n_outputs: int) -> Grown:
-    """Arrays for the nodes of a tree that grows: feature, threshold, left, right [most] and value [most, K]."""
+    """Arrays for the nodes of a tree that grows: feature, threshold, left, right [most] and value [most, K].
+
+    Example:
+        >>> feature, threshold, left, right, value = empty_nodes(3, 2)
+        >>> feature.tolist(), value.shape
+        ([-1, -1, -1], (3, 2))
+    """
     left, right = np.zeros(most, np.int64), np.zeros(most, np.int64)
     return np.full(most, LEAF), np.zeros(most), left, right, np.zeros((most, n_outputs))
 
@@ -105,7 +159,12 @@ def first_nodes(
     feature: NDArray[np.int64], threshold: Floats, left: NDArray[np.int64], right: NDArray[np.int64], value: Floats,
     count: int,
 ) -> Grown:  # fmt: skip
-    """The nodes that a tree has, copied out of its arrays."""
+    """The nodes that a tree has, copied out of its arrays.
+
+    Example:
+        >>> [array.shape for array in first_nodes(*empty_nodes(3, 2), 1)]
+        [(1,), (1,), (1,), (1,), (1, 2)]
+    """
     return (
         feature[:count].copy(), threshold[:count].copy(), left[:count].copy(), right[:count].copy(),
         value[:count].copy(),
@@ -113,7 +172,13 @@ def first_nodes(
 
 
 def join(grown: Iterable[Grown]) -> Trees:
-    """Several trees as one set of arrays."""
+    """Several trees as one set of arrays.
+
+    Example:
+        >>> leaf = (np.array([LEAF]), np.zeros(1), np.zeros(1, np.int64), np.zeros(1, np.int64), np.ones((1, 1)))
+        >>> join([leaf, leaf]).roots.tolist()
+        [0, 1]
+    """
     grown = list(grown)
     sizes = [len(tree[0]) for tree in grown]
     roots = np.cumsum([0, *sizes[:-1]])
@@ -133,6 +198,10 @@ def check(trees: Trees, n_features: int) -> None:
 
     Raises:
         ValueError: lengths that differ, a child before its parent, or a feature that is not there.
+
+    Example:
+        >>> leaf = (np.array([LEAF]), np.zeros(1), np.zeros(1, np.int64), np.zeros(1, np.int64), np.ones((1, 1)))
+        >>> check(join([leaf, leaf]), n_features=1)
     """
     count, inner = len(trees.feature), trees.feature != LEAF
     here = np.arange(count)

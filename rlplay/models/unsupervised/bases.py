@@ -42,6 +42,13 @@ def active_tiles(
 
     ``tiles`` is how many a column has in each grid, one more than were asked for, which the shift needs; ``shifts``
     are parts of a tile, [D, T].
+
+    Example:
+        >>> out = np.empty(2, np.int64)
+        >>> tiles, shifts = np.array([5]), shifts_of(1, 2)
+        >>> active_tiles(np.array([0.6]), np.zeros(1), np.full(1, 0.25), tiles, shifts, out)
+        >>> out.tolist()
+        [2, 7]
     """
     size, grids = 1, shifts.shape[1]
     for t in range(grids):
@@ -56,7 +63,12 @@ def active_tiles(
 
 
 def shifts_of(n_columns: int, n_tilings: int) -> Floats:
-    """By which part of a tile each grid is shifted in each column, [D, T]."""
+    """By which part of a tile each grid is shifted in each column, [D, T].
+
+    Example:
+        >>> shifts_of(2, 4).tolist()
+        [[0.0, 0.25, 0.5, 0.75], [0.0, 0.75, 0.5, 0.25]]
+    """
     odd = 2 * np.arange(n_columns)[:, None] + 1
     return np.ascontiguousarray((np.arange(n_tilings) * odd) % n_tilings / n_tilings)
 
@@ -102,7 +114,13 @@ def _tile_rows(
 
 
 def box(model: Any, x: Floats) -> tuple[Floats, Floats]:
-    """The lowest and the highest value of each column, from ``bounds`` or from the points."""
+    """The lowest and the highest value of each column, from ``bounds`` or from the points.
+
+    Example:
+        >>> low, high = box(TileCoding(), np.array([[0.0, 5.0], [2.0, 5.0]]))
+        >>> low.tolist(), high.tolist()
+        ([0.0, 5.0], [2.0, 6.0])
+    """
     if model.bounds is None:
         low, high = x.min(axis=0), x.max(axis=0)
     else:
@@ -120,6 +138,10 @@ def per_column(value: Any, width: int, name: str) -> NDArray[np.int64]:
 
     Raises:
         ValueError: not whole numbers of 1 or more, or not one a column.
+
+    Example:
+        >>> per_column(3, 2, "n_tiles").tolist(), per_column([3, 4], 2, "n_tiles").tolist()
+        ([3, 3], [3, 4])
     """
     try:
         counts = np.broadcast_to(np.asarray(value), (width,)).astype(np.int64)
@@ -144,6 +166,11 @@ class TileCoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         width_: width of a tile, float64 [D].
         tiles_: tiles of a column with the one that the shift needs, int64 [D].
         n_features_: F = T times the product of them.
+
+    Example:
+        >>> tiles = TileCoding(2, 2, bounds=[[0.0], [1.0]]).fit([[0.0]])
+        >>> tiles.transform([[0.1], [0.4]]).tolist(), tiles.active([[0.4]]).tolist()
+        ([[1.0, 0.0, 0.0, 1.0, 0.0, 0.0], [1.0, 0.0, 0.0, 0.0, 1.0, 0.0]], [[0, 4]])
     """
 
     n_tiles: Any = 8
@@ -231,6 +258,10 @@ class FourierBasis(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
     Attributes:
         low_, high_: the box, float64 [D].
         waves_: c, int64 [F, D] with F = (order + 1)^D.
+
+    Example:
+        >>> FourierBasis(2).fit([[0.0], [1.0]]).transform([[0.0], [0.5]]).round(6).tolist()
+        [[1.0, 1.0, 1.0], [1.0, 0.0, -1.0]]
     """
 
     order: int = 3
@@ -286,6 +317,10 @@ class RBFGrid(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     Attributes:
         centers_: float64 [F, D].
         width_: deviation in each column, float64 [D].
+
+    Example:
+        >>> RBFGrid(3).fit([[0.0], [1.0]]).transform([[0.5]]).round(4).tolist()
+        [[0.6065, 1.0, 0.6065]]
     """
 
     n_centers: Any = 5

@@ -62,6 +62,10 @@ class DBSCAN(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         labels_: int64 [N], -1 for noise.
         core_sample_indices_: numbers of the core points, int64.
         components_: the core points, float64 [C, D].
+
+    Example:
+        >>> DBSCAN(1.5, min_samples=2).fit_predict([[0.0], [1.0], [10.0], [11.0], [50.0]]).tolist()
+        [0, 0, 1, 1, -1]
     """
 
     eps: float = 0.5

@@ -37,6 +37,10 @@ def precision_factors(covariances: Floats) -> Floats:
 
     Raises:
         ValueError: a covariance that is not positive definite: a component that collapsed.
+
+    Example:
+        >>> precision_factors(np.array([[4.0, 0.25]])).tolist(), precision_factors(np.array([[[4.0]]])).tolist()
+        ([[0.5, 2.0]], [[[0.5]]])
     """
     if covariances.ndim == 2:
         if (covariances <= 0).any():
@@ -55,7 +59,12 @@ def precision_factors(covariances: Floats) -> Floats:
 
 
 def log_densities(x: Floats, means: Floats, factors: Floats) -> Floats:
-    """Ln N(x_i; μ_k, Σ_k), [N, K]."""
+    """Ln N(x_i; μ_k, Σ_k), [N, K].
+
+    Example:
+        >>> log_densities(np.array([[0.0]]), np.array([[0.0], [1.0]]), np.ones((2, 1))).round(4).tolist()
+        [[-0.9189, -1.4189]]
+    """
     n, d = x.shape
     if factors.ndim == 2:
         precisions = factors**2
@@ -71,7 +80,13 @@ def log_densities(x: Floats, means: Floats, factors: Floats) -> Floats:
 
 
 def expectation(x: Floats, weights: Floats, means: Floats, factors: Floats) -> tuple[float, Floats]:
-    """The mean of ln p(x), and r [N, K]."""
+    """The mean of ln p(x), and r [N, K].
+
+    Example:
+        >>> mean, r = expectation(np.array([[0.0]]), np.array([0.5, 0.5]), np.array([[-1.0], [1.0]]), np.ones((2, 1)))
+        >>> r.tolist()
+        [[0.5, 0.5]]
+    """
     logs = log_densities(x, means, factors)
     with np.errstate(divide="ignore"):
         logs += np.log(weights)
@@ -83,7 +98,13 @@ def expectation(x: Floats, weights: Floats, means: Floats, factors: Floats) -> t
 
 
 def maximisation(x: Floats, r: Floats, diagonal: bool, floor: float) -> tuple[Floats, Floats, Floats]:
-    """π [K], μ [K, D] and Σ."""
+    """π [K], μ [K, D] and Σ.
+
+    Example:
+        >>> weights, means, covariances = maximisation(np.array([[0.0], [4.0]]), np.eye(2), True, 0.1)
+        >>> weights.round(6).tolist(), means.round(6).tolist(), covariances.round(6).tolist()
+        ([0.5, 0.5], [[0.0], [4.0]], [[0.1], [0.1]])
+    """
     counts = r.sum(axis=0) + 10 * np.finfo(np.float64).eps
     means = r.T @ x / counts[:, None]
     if diagonal:
@@ -118,6 +139,12 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         precisions_cholesky_: factors of their inverses.
         converged_, n_iter_: whether and after how many rounds it stopped.
         lower_bound_: the mean log-likelihood of the points.
+
+    Example:
+        >>> x = np.concatenate([np.linspace(-6, -4, 20), np.linspace(4, 6, 20)])[:, None]
+        >>> model = GaussianMixture(2, random_state=0).fit(x)
+        >>> sorted(model.means_.round(2).ravel().tolist()), model.weights_.round(2).tolist()
+        ([-5.0, 5.0], [0.5, 0.5])
     """
 
     n_components: int = 1

@@ -38,6 +38,14 @@ class IncrementalPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         mean_, var_: of the columns, float64 [D].
         n_samples_seen_: rows so far.
         n_components_: K.
+
+    Example:
+        >>> x = np.random.default_rng(0).normal(size=(300, 3)) * [3.0, 2.0, 1.0]
+        >>> model = IncrementalPCA(1)
+        >>> for batch in np.split(x, 3):
+        ...     model = model.partial_fit(batch)
+        >>> np.abs(model.components_).round(0).tolist()
+        [[1.0, 0.0, 0.0]]
     """
 
     n_components: int | None = None

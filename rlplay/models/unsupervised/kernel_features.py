@@ -53,6 +53,12 @@ class RandomFourierFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
     Attributes:
         random_weights_: w, float64 [D, F].
         random_offset_: b, float64 [F].
+
+    Example:
+        >>> waves = RandomFourierFeatures(1.0, n_components=2000, random_state=0).fit([[0.0]])
+        >>> a, b = waves.transform([[0.0], [1.0]])
+        >>> bool(abs(a @ b - np.exp(-1)) < 0.05)
+        True
     """
 
     gamma: Any = 1.0
@@ -105,6 +111,12 @@ class Nystroem(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
         component_indices_: their numbers, int64 [F].
         normalization_: k(Z, Z)^{-1/2}, float64 [F, F].
         gamma_: γ as a number.
+
+    Example:
+        >>> x = np.linspace(0, 3, 20)[:, None]
+        >>> features = Nystroem(gamma=1.0, n_components=20, random_state=0).fit_transform(x)
+        >>> bool(abs(features[0] @ features[5] - np.exp(-((x[0, 0] - x[5, 0]) ** 2))) < 1e-3)
+        True
     """
 
     kernel: str = "rbf"

@@ -39,6 +39,12 @@ class KernelPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         eigenvectors_: A, float64 [N, K].
         X_fit_: the points, float64 [N, D].
         gamma_: γ as a number.
+
+    Example:
+        >>> x = np.array([[0.0, 0.0], [1.0, 1.0], [2.0, 2.0]])
+        >>> codes = KernelPCA(1).fit(x).transform(x)
+        >>> np.abs(codes).round(4).ravel().tolist()
+        [1.4142, 0.0, 1.4142]
     """
 
     n_components: int | None = None

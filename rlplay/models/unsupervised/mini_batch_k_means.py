@@ -29,7 +29,14 @@ from rlplay.models.unsupervised.k_means import CentreAnswers, nearest_labels, sp
 
 @compiled
 def step(x: Floats, labels: NDArray[np.int64], centres: Floats, counts: Floats) -> None:
-    """Move the centres [K, D] by a batch [B, D] with its labels; ``counts`` [K] are what they have won."""
+    """Move the centres [K, D] by a batch [B, D] with its labels; ``counts`` [K] are what they have won.
+
+    Example:
+        >>> centres, counts = np.array([[0.0]]), np.zeros(1)
+        >>> step(np.array([[2.0], [4.0]]), np.array([0, 0]), centres, counts)
+        >>> centres.tolist(), counts.tolist()
+        ([[3.0]], [2.0])
+    """
     for i in range(x.shape[0]):
         k = labels[i]
         counts[k] += 1.0
@@ -56,6 +63,12 @@ class MiniBatchKMeans(CentreAnswers, ClusterMixin, TransformerMixin, BaseEstimat
         labels_: of the points of ``fit``, int64 [N].
         inertia_: sum of squared distances to the nearest centre.
         n_steps_: batches seen.
+
+    Example:
+        >>> x = np.concatenate([np.zeros((50, 1)), np.full((50, 1), 9.0)])
+        >>> model = MiniBatchKMeans(2, batch_size=20, random_state=0).fit(x)
+        >>> sorted(model.cluster_centers_.round(6).ravel().tolist())
+        [0.0, 9.0]
     """
 
     n_clusters: int = 8

@@ -33,6 +33,11 @@ class NearestCentroidClusterer(CentreAnswers, ClusterMixin, TransformerMixin, Ba
         clusterer_: the fitted clustering.
         cluster_centers_: centroids, float64 [K, D].
         labels_: of the training points, as the clustering gave them, int64 [N].
+
+    Example:
+        >>> model = NearestCentroidClusterer(AgglomerativeClustering(2)).fit([[0.0], [1.0], [8.0], [9.0]])
+        >>> model.predict([[2.0], [7.0]]).tolist(), model.cluster_centers_.tolist()
+        ([0, 1], [[0.5], [8.5]])
     """
 
     clusterer: Any = None

@@ -31,7 +31,14 @@ from rlplay.compiled.cache import compiled
 def project(
     mean: NDArray[np.float64], directions: NDArray[np.float64], x: NDArray[np.float64], out: NDArray[np.float32]
 ) -> None:
-    """Z = (x - x̄) V of one point, into ``out`` [K]; whitened where the directions are: the row function."""
+    """Z = (x - x̄) V of one point, into ``out`` [K]; whitened where the directions are: the row function.
+
+    Example:
+        >>> out = np.empty(1, np.float32)
+        >>> project(np.array([1.0, 1.0]), np.array([[1.0, 0.0]]), np.array([3.0, 5.0]), out)
+        >>> out.tolist()
+        [2.0]
+    """
     for k in range(directions.shape[0]):
         total = 0.0
         for d in range(x.shape[0]):
@@ -48,6 +55,12 @@ def principal(x: NDArray[np.float64], mean: NDArray[np.float64]) -> tuple[NDArra
     """Singular values and directions of X - x̄, the strongest first.
 
     With many more points than columns they come from the eigenvectors of (X - x̄)ᵀ(X - x̄), which is much smaller.
+
+    Example:
+        >>> x = np.array([[-1.0, 0.0], [1.0, 0.0]])
+        >>> strengths, directions = principal(x, x.mean(axis=0))
+        >>> strengths.round(4).tolist(), np.abs(directions[0]).tolist()
+        ([1.4142, 0.0], [1.0, 0.0])
     """
     n, d = x.shape
     if d > 1000 or n < 10 * d:

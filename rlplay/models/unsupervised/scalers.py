@@ -33,13 +33,24 @@ def _row(codes: Any, x: Floats, out: NDArray[np.float32]) -> None:
 
 
 def sizes(spread: Floats, middle: Floats) -> Floats:
-    """What columns are divided by: 1 where a column is constant but for rounding."""
+    """What columns are divided by: 1 where a column is constant but for rounding.
+
+    Example:
+        >>> sizes(np.array([0.0, 4.0]), np.array([5.0, 5.0])).tolist()
+        [1.0, 4.0]
+    """
     constant = spread <= 10 * np.finfo(np.float64).eps * np.maximum(np.abs(middle), 1e-300)
     return np.where(constant | (spread == 0), 1.0, spread)
 
 
 class Scaler:
-    """What scalers do once ``shift_`` and ``scale_`` are known; a mixin."""
+    """What scalers do once ``shift_`` and ``scale_`` are known; a mixin.
+
+    Example:
+        >>> scaler = StandardScaler().fit([[1.0], [3.0]])
+        >>> isinstance(scaler, Scaler), scaler.inverse_transform([[1.0]]).tolist()
+        (True, [[3.0]])
+    """
 
     shift_: Floats
     scale_: Floats
@@ -120,6 +131,10 @@ class MinMaxScaler(Scaler, OneToOneFeatureMixin, TransformerMixin, BaseEstimator
     Attributes:
         data_min_, data_max_: of the columns, float64 [D].
         shift_, scale_: what is taken away, and by what is divided, float64 [D].
+
+    Example:
+        >>> MinMaxScaler().fit_transform([[2.0], [3.0], [6.0]]).tolist()
+        [[0.0], [0.25], [1.0]]
     """
 
     feature_range: tuple[float, float] = (0, 1)
@@ -153,6 +168,10 @@ class RobustScaler(Scaler, OneToOneFeatureMixin, TransformerMixin, BaseEstimator
     Attributes:
         center_: medians, float64 [D].
         shift_, scale_: what is taken away, and by what is divided, float64 [D].
+
+    Example:
+        >>> RobustScaler().fit_transform([[1.0], [2.0], [3.0], [4.0], [1000.0]]).tolist()
+        [[-1.0], [-0.5], [0.0], [0.5], [498.5]]
     """
 
     quantile_range: tuple[float, float] = (25.0, 75.0)

@@ -31,7 +31,14 @@ from rlplay.models.unsupervised.k_means import CentreAnswers, nearest, nearest_l
 
 @compiled
 def adapt(x: Floats, order: NDArray[np.int64], units: Floats, columns: int, rate: float, reach: float) -> None:
-    """One pass over the points in an order, with one step size and one reach; changes the units [K, D]."""
+    """One pass over the points in an order, with one step size and one reach; changes the units [K, D].
+
+    Example:
+        >>> units = np.array([[0.0], [10.0]])
+        >>> adapt(np.array([[4.0]]), np.array([0]), units, 2, 0.5, 0.1)
+        >>> units.tolist()
+        [[2.0], [10.0]]
+    """
     far = 3.0 * reach
     for i in order:
         best = nearest(units, x[i])
@@ -59,6 +66,13 @@ class SelfOrganisingMap(CentreAnswers, ClusterMixin, TransformerMixin, BaseEstim
         cluster_centers_: the units, float64 [K, D].
         labels_: of the training points, int64 [N]; label k lies at row k // columns, column k mod columns.
         quantization_error_: mean distance of the points to their unit.
+
+    Example:
+        >>> x = np.linspace(0, 1, 100)[:, None]
+        >>> model = SelfOrganisingMap(1, 4, random_state=0).fit(x)
+        >>> steps = np.diff(model.cluster_centers_.ravel())
+        >>> bool((steps > 0).all() or (steps < 0).all())
+        True
     """
 
     rows: int = 8
