@@ -1,4 +1,4 @@
-"""What the models share: the checks of what they are given, in scikit-learn's own words."""
+"""What the models share: checks of their input with scikit-learn's messages, linear predictions, class scores."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Floats = NDArray[np.float64]
 
 
 def training_points(model: Any, X: Any, **checks: Any) -> Floats:
-    """The points that a model is fitted on, float64 [N, D]; remembers D.
+    """The points that a model is fitted on, float64 [N, D]; stores D.
 
     Raises:
         ValueError: NaN, infinity, no rows, another shape, or no numbers.
@@ -30,7 +30,7 @@ def training_points(model: Any, X: Any, **checks: Any) -> Floats:
 
 
 def new_points(model: Any, X: Any) -> Floats:
-    """The points that a fitted model is asked about, float64 [N, D].
+    """The points that a fitted model predicts for, float64 [N, D].
 
     Raises:
         NotFittedError: the model has not been fitted.
@@ -47,7 +47,7 @@ def new_points(model: Any, X: Any) -> Floats:
 
 
 def points_and_numbers(model: Any, X: Any, y: Any, *, several: bool = False, **checks: Any) -> tuple[Floats, Floats]:
-    """Points [N, D] and the numbers to learn, float64 [N], or [N, K] where the model takes several at once.
+    """Points [N, D] and targets, float64 [N], or [N, K] where the model takes several outputs.
 
     Example:
         >>> from rlplay.models.supervised import Ridge
@@ -172,7 +172,7 @@ def linear_codes(model: Any) -> tuple[Any, tuple[Floats, Floats]] | None:
 
 
 class LinearAnswers:
-    """The answers of a fitted linear regressor, with ``coef_`` and ``intercept_``; a mixin.
+    """The predictions of a fitted linear regressor, with ``coef_`` and ``intercept_``; a mixin.
 
     Example:
         >>> from rlplay.models.supervised import LinearRegression
@@ -261,7 +261,7 @@ def softmax(scores: Floats) -> Floats:
 
 
 def squared_distances(x: Floats, centres: Floats) -> Floats:
-    """‖x_i - c_k‖² = ‖x_i‖² - 2 x_i · c_k + ‖c_k‖², one matrix product; [N, K]. Rounding below 0 is cut.
+    """‖x_i - c_k‖² = ‖x_i‖² - 2 x_i · c_k + ‖c_k‖², one matrix product; [N, K]. Rounding errors below 0 are clipped.
 
     Example:
         >>> squared_distances(np.array([[0.0, 0.0]]), np.array([[3.0, 4.0], [1.0, 0.0]])).tolist()

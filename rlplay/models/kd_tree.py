@@ -1,8 +1,8 @@
-"""A k-d tree: nearest neighbours without looking at all points.
+"""A k-d tree: nearest neighbours without visiting all points.
 
 Points are halved again and again at the median of the column that spreads most, until few are left in a leaf. A search
-goes down to the leaf of the point asked about, and on the way back enters the other half only where its box is nearer
-than the worst neighbour so far.
+goes down to the leaf of the query point, and on the way back enters the other half only where its box is nearer than
+the worst neighbour so far.
 
 Source: Bentley 1975; Friedman, Bentley & Finkel 1977. The twin is `sklearn.neighbors.KDTree`.
 

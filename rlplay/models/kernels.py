@@ -1,4 +1,4 @@
-"""Kernels: how alike two points are, as an inner product in a space that is never visited.
+"""Kernels: the similarity of two points, as an inner product in a feature space that is never computed.
 
     linear     k(x, z) = x · z
     rbf        k(x, z) = exp(-γ ‖x - z‖²)

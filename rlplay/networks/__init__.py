@@ -1,11 +1,12 @@
 """Neural networks: forward and hand-written backward passes over flat arrays, and the same over torch modules.
 
-* ``layers``: what a network is made of: ``[Linear(4, 64), Tanh(), Linear(64, 2)]``.
-* ``linear``, ``conv2d``, ``lstm``, ``gru``, ``layer_norm``, ``activations``: each forward rule beside its backward
-rule. * ``network``: runs them; `Network` for people, `Kernel` for compiled loops. ``torch_network``: the same over
-torch. * ``losses``, ``optimisers``, ``initialisers``, ``fisher``: what training needs.
+* ``layers``: the descriptions of layers: ``[Linear(4, 64), Tanh(), Linear(64, 2)]``.
+* ``linear``, ``conv2d``, ``lstm``, ``gru``, ``layer_norm``, ``activations``: each forward rule with its backward rule.
+* ``kernel``, ``state``, ``memory``: the compiled functions of a network, and its arrays.
+* ``network``: the class `Network`. ``torch_network``: the same over torch.
+* ``losses``, ``optimisers``, ``initialisers``, ``fisher``: what training needs.
 
-A kernel is a network as functions of its memory: an agent is written once over them, and takes ours or torch's.
+A `Kernel` is a network as functions of its memory: an agent is written once over them, and takes ours or torch's.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Activations y = f(x), number by number, and their slopes f'(x): fast enough that a network does not wait for them.
+"""Activations y = f(x), number by number, and their derivatives f'(x), as vector instructions.
 
     tanh        y = tanh x                          f' = 1 - y²
     relu        y = max(x, 0)                       f' = [x > 0]
@@ -198,7 +198,7 @@ _tanh_slopes, _relu_slopes, _leaky_relu_slopes, _sigmoid_slopes, _silu_slopes, _
 
 @in_place
 def forward(kind: int, x: Floats, x_at: int, y: Floats, y_at: int, n: int) -> None:
-    """Y = f(x) for n numbers; x and y may be the same.
+    """y = f(x) for n numbers; x and y may be the same.
 
     Example:
         >>> x, y = np.float32([-2.0, 3.0]), np.empty(2, np.float32)

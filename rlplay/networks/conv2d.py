@@ -1,10 +1,10 @@
-"""Convolution of images: the same small linear layer, looking at every place.
+"""Convolution of images: the same small linear layer at every place.
 
 For each place of the output the K x K x C numbers under the window lie in a row, a patch; then it is a linear layer:
 
     forward    P = patches(x)            y = P W + b
-    backward   ∂W = Σ_images Pᵀ ∂y       ∂b = Σ ∂y       ∂x = patchesᵀ(∂y Wᵀ): each number goes back to where it came
-    from tangent    ẏ = patches(ẋ) W + P Ẇ + ḃ
+    backward   ∂W = Σ_images Pᵀ ∂y       ∂b = Σ ∂y       ∂x = patchesᵀ(∂y Wᵀ): each number is added where it came from
+    tangent    ẏ = patches(ẋ) W + P Ẇ + ḃ
 
 Source: LeCun et al. 1989; Goodfellow, Bengio & Courville 2016, chapter 9; the patches ("im2col") are those of
 Chellapilla, Puri & Simard 2006.
@@ -40,7 +40,7 @@ from rlplay.networks.memory import (
 
 @in_place
 def _frame(layer: Any, x: Floats, x_at: int, work: Floats, out: bool) -> None:
-    """One image into the work, with its padding around it; ``out`` takes it out again, without."""
+    """Copy one image into the work space, with padding; ``out`` copies it back, without."""
     height, width, channels, padding = layer[HEIGHT], layer[WIDTH], layer[CHANNELS], layer[PADDING]
     line = (width + 2 * padding) * channels
     if not out and padding > 0:
@@ -55,7 +55,7 @@ def _frame(layer: Any, x: Floats, x_at: int, work: Floats, out: bool) -> None:
 
 @in_place
 def _patches(layer: Any, work: Floats, at: int, back: bool) -> None:
-    """The patches of the image in the work, [H' * W', K * K * C]; ``back`` adds them to the image instead.
+    """The patches of the image in the work space, [H' * W', K * K * C]; ``back`` adds them to the image instead.
 
     Lines of a window are copied by whole vectors: what is too much is overwritten by the next line.
     """
@@ -105,7 +105,7 @@ def backward(
     layer: Any, net: Net, x: Floats, x_at: int, grad: Floats, grad_at: int, below: Floats, below_at: int, rows: int,
     to_input: bool,
 ) -> None:  # fmt: skip
-    """The gradients with respect to W, b and, where asked, x.
+    """The gradients with respect to W, b and, with ``to_input``, x.
 
     Example:
         >>> import numpy as np

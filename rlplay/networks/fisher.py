@@ -1,9 +1,9 @@
-"""Products with the Fisher matrix, for natural gradients, without ever writing the matrix down.
+"""Products with the Fisher matrix, for natural gradients, without computing the matrix.
 
     F = 1/N Σ_n J_nᵀ M_n J_n        F v = 1/N Σ_n J_nᵀ (M_n (J_n v))
 
-J_n is how the outputs for row n move with the parameters, M_n the Fisher matrix of the distribution that the outputs
-stand for: first the tangent along v, then M, then a backward pass.
+J_n is the Jacobian of the outputs for row n, M_n the Fisher matrix of the distribution with these outputs: first the
+tangent along v, then M, then a backward pass.
 
     categorical   M = diag(π) - π πᵀ,  π = softmax(y)
     Gaussian      M = diag(1 / σ²) for outputs that are means

@@ -1,11 +1,11 @@
-"""Initial weights: so large that signals neither die nor explode on their way through the layers.
+"""Initial weights, scaled so that signals neither vanish nor explode through the layers.
 
     orthogonal  W = gain Q with QᵀQ = 1           rows (or columns) of a random rotation
     kaiming     W ~ N(0, gain² / fan_in)          variances stay the same forward
     xavier      W ~ U(±gain √(6 / (fan_in + fan_out)))        forward and backward alike
     torch       W, b ~ U(±1 / √fan_in)            what `torch.nn.Linear` does by itself
 
-Biases are 0 otherwise. The gain makes good what the activation after the layer takes away: √2 for those that cut off
+Biases are 0 otherwise. The gain compensates for the activation after the layer: √2 for those that cut off
 the negative half, 5/3 for tanh (√2 where orthogonal, as is common in reinforcement learning), 1 for none.
 
 Source: Saxe, McClelland & Ganguli 2014; He et al. 2015; Glorot & Bengio 2010; LeCun et al. 1998.

@@ -102,7 +102,7 @@ def backward(
 
 @in_place
 def _project(x: Floats, here: int, g: Floats, at: int, mean: Any, scale: Any, n: int) -> None:
-    """G ← (g - mean(g) - x̂ mean(g ⊙ x̂)) / √(σ² + ε), in place."""
+    """g ← (g - mean(g) - x̂ mean(g ⊙ x̂)) / √(σ² + ε), in place."""
     shift, tilt = _mean(g, at, n), _weighted_mean(g, at, x, here, mean, scale, n)
     row_x, row_g = x[here : here + n], g[at : at + n]
     for i in range(n):

@@ -1,7 +1,7 @@
-"""The layers of a network, as one writes them down: ``[Linear(4, 64), Tanh(), Linear(64, 2)]``.
+"""The layers of a network: ``[Linear(4, 64), Tanh(), Linear(64, 2)]``.
 
-They are descriptions; `rlplay.networks.network` turns a list of them into a table over flat arrays, and the modules
-named after them hold the formulas.
+They are descriptions. `rlplay.networks.state` turns a list of them into a table over flat arrays, and the modules named
+after them have the formulas.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Layer:
-    """What every layer can say of itself; K numbers a row go in, and others come out.
+    """The description of a layer: its sizes, its parameters and its initial weights.
 
     Example:
         >>> layer = Linear(3, 2)

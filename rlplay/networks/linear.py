@@ -22,7 +22,7 @@ from rlplay.networks.memory import IN, NARROW, OUT, PARAMETERS, Floats, Net
 def affine(
     net: Net, weights: int, bias: int, x: Floats, x_at: int, y: Floats, y_at: int, rows: int, n_in: int, n_out: int
 ) -> None:
-    """Y = X W + b with W and b at two places of the parameters; ``bias=-1`` for none.
+    """y = x W + b with W and b at two places of the parameters; ``bias=-1`` for none.
 
     Example:
         >>> import numpy as np
@@ -41,7 +41,7 @@ def affine(
 def weight_gradient(
     net: Net, place: int, x: Floats, x_at: int, g: Floats, g_at: int, rows: int, n_in: int, n_out: int
 ) -> None:
-    """∂W = Xᵀ G into the gradient.
+    """∂W = xᵀ g into the gradient.
 
     Example:
         >>> import numpy as np
@@ -60,7 +60,7 @@ def weight_gradient(
 def narrow_weight_gradient(
     net: Net, place: int, x: Floats, x_at: int, g: Floats, g_at: int, rows: int, n_in: int, n_out: int
 ) -> None:
-    """The same for a few outputs, as (∂W)ᵀ = Gᵀ X by way of the work: rows of X are whole vectors.
+    """∂W for a few outputs, computed as (∂W)ᵀ = gᵀ x in the work space, so that rows of x are whole vectors.
 
     Example:
         >>> import numpy as np
@@ -136,7 +136,7 @@ def backward(
     layer: Any, net: Net, x: Floats, x_at: int, grad: Floats, grad_at: int, below: Floats, below_at: int, rows: int,
     to_input: bool,
 ) -> None:  # fmt: skip
-    """The gradients with respect to W, b and, where asked, x.
+    """The gradients with respect to W, b and, with ``to_input``, x.
 
     Example:
         >>> import numpy as np

@@ -1,4 +1,4 @@
-"""Losses, and their gradients with respect to the outputs of a network: where every backward pass begins.
+"""Losses, and their gradients with respect to the outputs of a network, where every backward pass begins.
 
     squared error   L = 1/N Σ_n ½ Σ_k (y - t)²           ∂L/∂y = (y - t) / N
     huber           L = 1/N Σ ½ d² for |d| ≤ 1, else |d| - ½            ∂L/∂y = clip(d, -1, 1) / N,  d = y - t

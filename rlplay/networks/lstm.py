@@ -1,4 +1,4 @@
-"""Long short-term memory: a cell that gates decide what to write to, keep, and show.
+"""Long short-term memory: gates decide what a cell stores, keeps and outputs.
 
     forward    [i f g o] = x_t W + h_{t-1} U + b + b'        i, f, o ← σ(·)        g ← tanh(·)
                c_t = f ⊙ c_{t-1} + i ⊙ g                     h_t = o ⊙ tanh(c_t)

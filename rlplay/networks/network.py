@@ -41,7 +41,7 @@ class Network:
 
     Args:
         layers: what it is made of: ``[Linear(4, 64), Tanh(), Linear(64, 2)]``.
-        input_shape: of one example where the first layer does not say it: (height, width, channels) of images.
+        input_shape: of one example where the first layer does not determine it: (height, width, channels) of images.
         dtype: ``"float32"`` or ``"float64"``.
         initialiser: ``"orthogonal"``, ``"kaiming"``, ``"xavier"`` or ``"torch"`` (`rlplay.networks.initialisers`).
         last_gain: scale of the last layer's initial weights.
@@ -111,7 +111,7 @@ class Network:
     def forward(
         self, x: Any, state: Floats | None = None, lengths: Any = None, steps: int | None = None
     ) -> NDArray[Any]:
-        """The outputs for a batch, [N, K], or for sequences [T, N, ...], [T, N, K]; a view, soon overwritten.
+        """The outputs for a batch, [N, K], or for sequences, [T, N, K]; a view that the next call overwrites.
 
         Args:
             x: the batch; sequences have one axis more.
@@ -163,7 +163,7 @@ class Network:
         return below.reshape(-1, n, *self.shapes[0]) if self._is_sequence else below.reshape(-1, *self.shapes[0])
 
     def tangent(self, direction: Floats) -> NDArray[Any]:
-        """How the outputs move, [N, K], when the parameters move along a direction [P]; after `forward`."""
+        """The change of the outputs, [N, K], when the parameters move along a direction [P]; after `forward`."""
         return self.kernel.tangent(self.net, self._x, np.ascontiguousarray(direction, self.dtype)).copy()
 
     def improve(self, learning_rate: float, max_grad_norm: float = 0.0) -> None:

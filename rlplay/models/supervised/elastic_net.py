@@ -1,6 +1,6 @@
 """Lasso and elastic net: linear regression that sets weights to exactly zero.
 
-The absolute values in the penalty have a corner at 0, in which weights of useless columns come to rest:
+The absolute values in the penalty have a kink at 0, where the weights of useless columns stay:
 
     minimise  1/2N ‖y - X w - b‖² + α ρ ‖w‖₁ + α (1 - ρ)/2 ‖w‖²
 
@@ -135,7 +135,7 @@ class ElasticNet(LinearAnswers, RegressorMixin, BaseEstimator):  # type: ignore[
     Args:
         alpha: strength of the penalty, 0 or more.
         l1_ratio: ρ, the share of the absolute values, from 0 to 1.
-        fit_intercept: whether the plane may miss the origin.
+        fit_intercept: whether there is an intercept b.
         max_iter: most passes over the weights.
         tol: duality gap at which it stops, as a share of ‖y‖².
 
@@ -171,7 +171,7 @@ class Lasso(LinearAnswers, RegressorMixin, BaseEstimator):  # type: ignore[misc]
 
     Args:
         alpha: strength of the penalty, 0 or more.
-        fit_intercept: whether the plane may miss the origin.
+        fit_intercept: whether there is an intercept b.
         max_iter: most passes over the weights.
         tol: duality gap at which it stops, as a share of ‖y‖².
 

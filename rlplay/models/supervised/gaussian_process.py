@@ -1,7 +1,7 @@
-"""Gaussian process regression: a distribution over functions, which says how sure it is.
+"""Gaussian process regression: a distribution over functions, with the uncertainty of each prediction.
 
 Values at any points are taken to be jointly normal, with covariance k(x, z) = σ² exp(-‖x - z‖² / 2ℓ²) and noise of
-variance ν on what is seen. Given the points, the value at x* is normal with
+variance ν on the targets. Given the points, the value at x* is normal with
 
     mean = k*ᵀ (K + ν I)⁻¹ y,       variance = k(x*, x*) - k*ᵀ (K + ν I)⁻¹ k*
 
@@ -16,7 +16,7 @@ Source: Rasmussen & Williams 2006, algorithm 2.1 and equation 5.9. The twin is
 `sklearn.gaussian_process.GaussianProcessRegressor` with ``ConstantKernel() * RBF() + WhiteKernel()``.
 
 Shapes: X [N, D], K [N, N]; the cost grows with N³.
-In reinforcement learning: values and models that know where they have not been (GPSarsa, Engel 2005); exploration.
+In reinforcement learning: values and models with their uncertainty (GPSarsa, Engel 2005); exploration.
 """
 
 from __future__ import annotations

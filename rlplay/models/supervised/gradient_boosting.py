@@ -157,9 +157,9 @@ def grow(
     bins: NDArray[np.uint8], counts: NDArray[np.int64], edges: Floats, g: Floats, h: Floats, constant: bool,
     max_leaves: int, max_depth: int, least: int, l2: float, rate: float, scores: Floats,
 ) -> tuple[NDArray[np.int64], Floats, NDArray[np.int64], NDArray[np.int64], Floats]:  # fmt: skip
-    """Grow one tree and add its answers to ``scores`` [N]; returns feature, threshold, left, right, value of the nodes.
+    """Grow one tree and add its predictions to ``scores`` [N]; returns the arrays of `Trees` without roots.
 
-    Leaves wait with their histograms and best splits; the one with the greatest gain is split, until there are enough.
+    Each leaf has its histogram and its best split; the leaf with the greatest gain is split, until there are enough.
 
     Example:
         >>> x = np.array([[0.0], [1.0], [2.0], [3.0]])
@@ -266,7 +266,7 @@ def boost(model: Any, x: Floats, scores: Floats, derivatives: Any, constant: boo
     """Add trees to the scores [N, K], which hold what the model begins with; sets ``trees_``.
 
     Args:
-        model: whose parameters say how.
+        model: has the arguments of `BoostedTrees`.
         x: the points [N, D].
         scores: changed in place.
         derivatives: ``derivatives(scores) -> (g, h)``, [N, K] each.

@@ -1,4 +1,4 @@
-"""Linear and ridge regression: the line, plane or hyperplane that is nearest to the targets.
+"""Linear and ridge regression: the hyperplane with the smallest squared error.
 
 Both have a closed form. With centred X and y (the intercept follows from the means), ridge regression adds α to the
 diagonal, which shrinks the weights and makes the system solvable where columns depend on each other:
@@ -76,7 +76,7 @@ class LinearRegression(LinearAnswers, MultiOutputMixin, RegressorMixin, BaseEsti
     """Ordinary least squares.
 
     Args:
-        fit_intercept: whether the plane may miss the origin.
+        fit_intercept: whether there is an intercept.
 
     Attributes:
         coef_: weights, float64 [D], or [K, D] for several targets.
@@ -90,7 +90,7 @@ class LinearRegression(LinearAnswers, MultiOutputMixin, RegressorMixin, BaseEsti
     fit_intercept: bool = True
 
     def fit(self, X: Any, y: Any) -> Self:
-        """Find the plane."""
+        """Find the weights."""
         x, target = points_and_numbers(self, X, y, several=True)
         x, target, x_mean, y_mean = centred(x, target, self.fit_intercept)
         weights = least_squares(x, target)
@@ -104,7 +104,7 @@ class Ridge(LinearAnswers, MultiOutputMixin, RegressorMixin, BaseEstimator):  # 
 
     Args:
         alpha: strength of the penalty, 0 or more.
-        fit_intercept: whether the plane may miss the origin; the intercept is not penalised.
+        fit_intercept: whether there is an intercept; the intercept is not penalised.
 
     Attributes:
         coef_: weights, float64 [D], or [K, D] for several targets.
@@ -120,7 +120,7 @@ class Ridge(LinearAnswers, MultiOutputMixin, RegressorMixin, BaseEstimator):  # 
     fit_intercept: bool = True
 
     def fit(self, X: Any, y: Any) -> Self:
-        """Find the plane."""
+        """Find the weights."""
         require(self, alpha=(self.alpha >= 0, "a number of 0 or more"))
         x, target = points_and_numbers(self, X, y, several=True)
         x, target, x_mean, y_mean = centred(x, target, self.fit_intercept)

@@ -4,7 +4,7 @@ For two classes the log-odds are linear, for K classes each has a score s_k = w_
 
     two:   p(1 | x) = 1 / (1 + e^{-s})            K:   p(k | x) = e^{s_k} / Σ_j e^{s_j}
 
-The weights maximise the likelihood, held back by a penalty; the gradient is the same for both, "predicted minus true":
+The weights maximise the likelihood under a penalty; the gradient is the same for both, "predicted minus true":
 
     minimise  1/2 ‖W‖² - C Σ_i ln p(y_i | x_i)        ∂/∂w_k = w_k + C Σ_i (p(k | x_i) - [y_i = k]) x_i
 
@@ -69,7 +69,7 @@ class LogisticRegression(LinearScores, ClassifierMixin, BaseEstimator):  # type:
     """Logistic regression for two classes, softmax regression for more.
 
     Args:
-        C: how much the data weigh against the penalty.
+        C: weight of the data relative to the penalty.
         fit_intercept: whether there is a constant b, which is not penalised.
         max_iter: most steps of L-BFGS.
         tol: largest component of the gradient, as a share of C N, at which it stops.

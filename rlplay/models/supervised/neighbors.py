@@ -1,10 +1,10 @@
-"""k nearest neighbours: answer as the k most similar points known.
+"""k nearest neighbours: predict what the k most similar training points have.
 
     regression: the mean of their targets;   classification: the class most of them have
 
-each neighbour counting the same, or by 1 / distance. Nothing is learned but the points themselves, kept in a k-d tree
-(`rlplay.models.kd_tree`); where there are many columns the tree prunes little and all distances are computed by one
-matrix product.
+Each neighbour counts the same, or by 1 / distance. Fitting only stores the points in a k-d tree
+(`rlplay.models.kd_tree`). With many columns the tree prunes little, and all distances are computed by one matrix
+product.
 
 Source: Fix & Hodges 1951; Cover & Hart 1967; Hastie, Tibshirani & Friedman 2009, section 2.3.2. The twins are
 `sklearn.neighbors.KNeighborsRegressor` and `sklearn.neighbors.KNeighborsClassifier`.
@@ -80,7 +80,7 @@ def smallest(squares: Floats, x: Floats, known: Floats, distances: Floats, found
 
 
 def influence(distances: Floats, weights: str) -> Floats:
-    """How much each neighbour counts, [N, k]: the same, or 1 / distance; one at distance 0 leaves the others out.
+    """The weight of each neighbour, float64 [N, k]: 1, or 1 / distance; beside one at distance 0 the others have 0.
 
     Example:
         >>> influence(np.array([[1.0, 2.0], [0.0, 2.0]]), "distance").tolist()
@@ -132,7 +132,7 @@ class KNeighborsRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     weights: str = "uniform"
 
     def fit(self, X: Any, y: Any) -> Self:
-        """Remember X [N, D] and y [N]."""
+        """Store X [N, D] and y [N]."""
         check_settings(self)
         x, self.targets_ = points_and_numbers(self, X, y)
         self.tree_ = build(x)
@@ -175,7 +175,7 @@ class KNeighborsClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
     weights: str = "uniform"
 
     def fit(self, X: Any, y: Any) -> Self:
-        """Remember X [N, D] and the classes y [N]."""
+        """Store X [N, D] and the classes y [N]."""
         check_settings(self)
         x, self.codes_ = points_and_classes(self, X, y)
         self.tree_ = build(x)

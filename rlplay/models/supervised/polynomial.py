@@ -1,4 +1,4 @@
-"""Polynomial features: products of the columns, so that a linear model can bend.
+"""Polynomial features: products of the columns, with which a linear model fits curves.
 
 All monomials x_1^{p_1} ... x_D^{p_D} with p_1 + ... + p_D at most the degree: for two columns and degree 2
 

@@ -1,6 +1,6 @@
-"""Stochastic gradient descent: linear models learned from one point at a time, as they come.
+"""Stochastic gradient descent: linear models that learn from one point at a time.
 
-For each point the weights take a step against the gradient of its loss, and shrink a little (the penalty):
+Each point moves the weights one step against the gradient of its loss, and the penalty shrinks them:
 
     w ← (1 - η_t α) w - η_t ∂L(y, w · x + b)/∂s x,        b ← b - η_t ∂L/∂s
 
@@ -127,7 +127,7 @@ def one_epoch(
 def descend(
     model: Any, x: Floats, y: Floats, w: Floats, b: Floats, rng: Any, epochs: int, kind: int
 ) -> tuple[int, float]:
-    """Passes until the objective no longer falls, or as many as asked for; changes w and b; returns how many, and t.
+    """Run passes until the objective no longer falls, at most ``epochs``; changes w and b; returns passes and t.
 
     Example:
         >>> x, w, b, model = np.array([[-1.0], [1.0]]), np.zeros(1), np.zeros(1), SGDRegressor(eta0=0.5, tol=None)

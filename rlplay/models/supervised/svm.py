@@ -198,13 +198,13 @@ class SVC(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def _pairs(self, X: Any) -> Floats:
-        """F of each pair of classes, [N, K (K - 1) / 2]; above 0 for the second of the pair."""
+        """f(x) of each pair of classes, float64 [N, K (K - 1) / 2]; above 0 for the second of the pair."""
         x = new_points(self, X)
         kernel = gram(self.kernel, x, self.support_vectors_, self.gamma_, self.degree, self.coef0)
         return kernel @ self.dual_coef_.T + self.intercept_
 
     def decision_function(self, X: Any) -> Floats:
-        """F for two classes [N]; for more the votes of each class, ties broken by how sure they are, [N, K]."""
+        """f(x) for two classes [N]; for more the votes of each class, ties broken by the sums of f, [N, K]."""
         f = self._pairs(X)
         if len(self.classes_) == 2:
             return f[:, 0]

@@ -29,13 +29,13 @@ from rlplay.models.supervised.trees import LEAF, Floats, Grown, empty_nodes, fir
 
 
 class Growth(NamedTuple):
-    """When a tree stops, and what it looks at.
+    """When a tree stops growing, and how many features a split considers.
 
     Attributes:
         max_depth: most questions on the way to a leaf.
         min_samples_split: fewest points of a node that is divided.
         min_samples_leaf: fewest points of a leaf.
-        max_features: features that a split looks at.
+        max_features: features that a split considers.
 
     Example:
         >>> Growth(max_depth=3, min_samples_split=2, min_samples_leaf=1, max_features=4).max_depth
@@ -313,7 +313,7 @@ def grow_randomly(
 
 @compiled
 def repeated(order: NDArray[np.int32], counts: NDArray[np.int64]) -> NDArray[np.int32]:
-    """An order [D, N] in which each point occurs as often as ``counts`` [N] says: a sorted bootstrap sample.
+    """An order [D, N] with each point repeated ``counts`` [N] times: a sorted bootstrap sample.
 
     Example:
         >>> repeated(np.array([[2, 0, 1]], np.int32), np.array([0, 2, 1])).tolist()

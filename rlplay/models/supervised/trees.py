@@ -47,7 +47,7 @@ class Trees(NamedTuple):
 
 @compiled
 def leaf_of(trees: Trees, tree: int, x: Floats) -> int:
-    """The leaf into which a point falls.
+    """The leaf of a point, as the number of its node.
 
     Example:
         >>> from rlplay.models.supervised import DecisionTreeRegressor
@@ -107,7 +107,7 @@ def leaf_row_of(codes: Any, x: Floats) -> int:
 
 @compiled
 def predict_rows(trees: Trees, x: Floats) -> Floats:
-    """The answers for points [N, D], tree by tree, so that a tree stays in the processor's cache; [N, K].
+    """The predictions for points [N, D], tree by tree, so that a tree stays in the processor's cache; float64 [N, K].
 
     Example:
         >>> from rlplay.models.supervised import DecisionTreeRegressor
@@ -194,7 +194,7 @@ def join(grown: Iterable[Grown]) -> Trees:
 
 
 def check(trees: Trees, n_features: int) -> None:
-    """Refuse trees whose nodes lead outside them: what compiled code would follow blindly.
+    """Refuse trees whose nodes have children outside them; compiled code does not check.
 
     Raises:
         ValueError: lengths that differ, a child before its parent, or a feature that is not there.

@@ -1,4 +1,4 @@
-"""Bases of reinforcement learning: tiles, waves and bumps laid over a box of states.
+"""Feature bases of reinforcement learning over a box of states: tiles, Fourier waves and radial basis functions.
 
 Tile coding: several grids over the box, each shifted by a part of a tile; of each grid the one tile that holds the
 point is 1. Points in the same tiles share what is learned. Grid t is shifted by t (1, 3, 5, ...) / T of a tile, odd
@@ -6,7 +6,7 @@ numbers a column, so that no direction is preferred.
 
 Fourier basis: cos(π c · x) for all whole c up to an order, with x scaled to 0..1.
 
-Radial bumps: exp(-‖x - μ_k‖² / 2σ²) around the crossings of a grid.
+Radial basis functions: exp(-‖x - μ_k‖² / 2σ²) around the points of a grid.
 
 The box is what the columns span when fitted, or is given.
 
@@ -40,8 +40,8 @@ def active_tiles(
 ) -> None:
     """The number of the tile of one point [D] in each grid, into ``out`` [T]; tiles run row by row, grid by grid.
 
-    ``tiles`` is how many a column has in each grid, one more than were asked for, which the shift needs; ``shifts``
-    are parts of a tile, [D, T].
+    ``tiles`` are the tiles of each column, one more than ``n_tiles`` because of the shift; ``shifts`` are parts of a
+    tile, [D, T].
 
     Example:
         >>> out = np.empty(2, np.int64)
@@ -63,7 +63,7 @@ def active_tiles(
 
 
 def shifts_of(n_columns: int, n_tilings: int) -> Floats:
-    """By which part of a tile each grid is shifted in each column, [D, T].
+    """The shift of each grid in each column, as a part of a tile, float64 [D, T].
 
     Example:
         >>> shifts_of(2, 4).tolist()
@@ -306,11 +306,11 @@ def _bump_row(codes: Any, x: Floats, out: NDArray[np.float32]) -> None:
 
 @dataclass(eq=False, repr=False)
 class RBFGrid(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """Bumps around the crossings of a grid.
+    """Radial basis functions around the points of a grid.
 
     Args:
         n_centers: crossings of a column, a number or one a column.
-        overlap: the bumps' deviation, in distances between crossings.
+        overlap: their standard deviation, in distances between grid points.
         normalize: whether the features of a point sum to 1.
         bounds: lowest and highest values, [2, D]; None for those of the points.
 

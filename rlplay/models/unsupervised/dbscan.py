@@ -1,8 +1,8 @@
-"""DBSCAN: clusters are where points lie densely; what lies alone is noise.
+"""DBSCAN: clusters are dense regions; isolated points are noise.
 
 A point is a core point where at least ``min_samples`` points, itself included, lie within ``eps``. Core points within
 ``eps`` of each other belong together, and other points within ``eps`` of a core point belong to its cluster; the rest
-are noise, -1. Clusters may have any shape, and their number is not asked for.
+are noise, -1. Clusters may have any shape, and their number is not given.
 
 Source: Ester, Kriegel, Sander & Xu 1996. The twin is `sklearn.cluster.DBSCAN`.
 

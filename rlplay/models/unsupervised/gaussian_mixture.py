@@ -1,8 +1,8 @@
-"""Gaussian mixture: soft clusters, each a bell curve with a shape of its own.
+"""Gaussian mixture: soft clusters, each a normal distribution with its own covariance.
 
     p(x) = Σ_k π_k N(x; μ_k, Σ_k)
 
-Expectation and maximisation take turns; neither can lower the likelihood. With r_ik the probability that point i came
+Expectation and maximisation alternate; neither lowers the likelihood. With r_ik the probability that point i came
 from component k, N_k = Σ_i r_ik:
 
     E:  r_ik = π_k N(x_i; μ_k, Σ_k) / Σ_j π_j N(x_i; μ_j, Σ_j)
@@ -59,7 +59,7 @@ def precision_factors(covariances: Floats) -> Floats:
 
 
 def log_densities(x: Floats, means: Floats, factors: Floats) -> Floats:
-    """Ln N(x_i; μ_k, Σ_k), [N, K].
+    """ln N(x_i; μ_k, Σ_k), [N, K].
 
     Example:
         >>> log_densities(np.array([[0.0]]), np.array([[0.0], [1.0]]), np.ones((2, 1))).round(4).tolist()
@@ -128,7 +128,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         tol: gain of the mean log-likelihood at which it stops.
         reg_covar: ε, added to every variance.
         max_iter: most rounds.
-        n_init: starts, of which the likeliest is kept.
+        n_init: starts, of which the one with the highest likelihood is kept.
         means_init: the first means, [K, D]; by default k-means'.
         random_state: a seed, a RandomState, or None.
 
@@ -215,7 +215,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         return expectation(x, self.weights_, self.means_, self.precisions_cholesky_)[1]
 
     def predict(self, X: Any) -> NDArray[np.int64]:
-        """The likeliest component of each point, int64 [N]."""
+        """The most probable component of each point, int64 [N]."""
         return self.predict_proba(X).argmax(axis=1)
 
     def fit_predict(self, X: Any, y: Any = None) -> NDArray[np.int64]:
@@ -223,7 +223,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         return self.fit(X).predict(X)
 
     def score_samples(self, X: Any) -> Floats:
-        """Ln p(x) of each point, [N]."""
+        """ln p(x) of each point, float64 [N]."""
         x = new_points(self, X)
         with np.errstate(divide="ignore"):
             logs = log_densities(x, self.means_, self.precisions_cholesky_) + np.log(self.weights_)

@@ -1,7 +1,7 @@
-"""Independent component analysis: unmix signals that were added up.
+"""Independent component analysis: separate signals that were mixed linearly.
 
-Sums of independent signals look more normal than the signals do. So, after whitening, the directions in which the data
-look least normal are the signals. FastICA finds them by a fixed point, for all directions at once:
+Sums of independent signals are closer to a normal distribution than the signals. So, after whitening, the directions in
+which the data are least normal are the signals. FastICA finds them by a fixed point, for all directions at once:
 
     W ← E[g(W z) zᵀ] - diag(E[g'(W z)]) W,      W ← (W Wᵀ)^{-1/2} W,       g = tanh
 
@@ -49,8 +49,8 @@ class FastICA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         random_state: a seed, a RandomState, or None.
 
     Attributes:
-        components_: what unmixes, float64 [K, D].
-        mixing_: what mixes, float64 [D, K].
+        components_: the unmixing matrix, float64 [K, D].
+        mixing_: the mixing matrix, float64 [D, K].
         mean_: float64 [D].
         n_iter_: steps made.
 

@@ -277,7 +277,7 @@ def spread_out(x: NDArray[np.float64], n_clusters: int, rng: np.random.RandomSta
 
 
 class CentreAnswers:
-    """The answers of a fitted clusterer with ``cluster_centers_``; a mixin.
+    """The predictions of a fitted clusterer with ``cluster_centers_``; a mixin.
 
     Example:
         >>> model = KMeans(2, random_state=0).fit([[0.0], [1.0], [9.0], [10.0]])

@@ -4,7 +4,7 @@ Random Fourier: the radial kernel is a mean over random waves (Bochner), so a fe
 
     exp(-γ ‖x - z‖²) ≈ φ(x) · φ(z),     φ_j(x) = √(2/F) cos(w_j · x + b_j),   w_j ~ N(0, 2γ I),  b_j ~ U(0, 2π)
 
-Nystroem: a few of the points stand for all, φ(x) = k(x, Z) k(Z, Z)^{-1/2}, which is exact at those points.
+Nystroem: a few landmark points represent all, φ(x) = k(x, Z) k(Z, Z)^{-1/2}, which is exact at those points.
 
 Source: Rahimi & Recht 2007; Williams & Seeger 2001. The twins are `sklearn.kernel_approximation.RBFSampler` and
 `sklearn.kernel_approximation.Nystroem`.
@@ -96,18 +96,18 @@ class RandomFourierFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
 
 @dataclass(eq=False, repr=False)
 class Nystroem(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """A kernel through a few of the points.
+    """A kernel through a few landmark points.
 
     Args:
         kernel: ``"rbf"``, ``"linear"`` or ``"poly"``.
         gamma: γ of the kernel; None for 1 / D.
         degree: of the polynomial.
         coef0: c of the polynomial.
-        n_components: how many points stand for all, F.
+        n_components: the number of landmarks, F.
         random_state: a seed, a RandomState, or None.
 
     Attributes:
-        components_: those points Z, float64 [F, D].
+        components_: the landmarks Z, float64 [F, D].
         component_indices_: their numbers, int64 [F].
         normalization_: k(Z, Z)^{-1/2}, float64 [F, F].
         gamma_: γ as a number.

@@ -1,6 +1,6 @@
-"""An adapter: clusterings of fixed points (hierarchical, DBSCAN) answer for new ones by the nearest centroid.
+"""An adapter: clusterings of fixed points (hierarchical, DBSCAN) label new points by the nearest centroid.
 
-Some clusterings say nothing of points that they were not fitted on. Here each cluster is represented by the mean of its
+Some clusterings cannot label points that they were not fitted on. Here each cluster is represented by the mean of its
 members, and a new point belongs to the nearest; noise is left out.
 
 Source: Tibshirani, Hastie, Narasimhan & Chu 2002 (nearest centroids).
@@ -24,7 +24,7 @@ from rlplay.models.unsupervised.k_means import CentreAnswers
 
 @dataclass(eq=False, repr=False)
 class NearestCentroidClusterer(CentreAnswers, ClusterMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """Any clusterer with ``fit_predict``, made to answer for new points.
+    """Any clusterer with ``fit_predict``, extended to new points.
 
     Args:
         clusterer: the clustering, ours or the library's; None for `AgglomerativeClustering(8)`.

@@ -31,7 +31,7 @@ from rlplay.compiled.cache import compiled
 def project(
     mean: NDArray[np.float64], directions: NDArray[np.float64], x: NDArray[np.float64], out: NDArray[np.float32]
 ) -> None:
-    """Z = (x - x̄) V of one point, into ``out`` [K]; whitened where the directions are: the row function.
+    """z = (x - x̄) V of one point, into ``out`` [K]; whitened where the directions are: the row function.
 
     Example:
         >>> out = np.empty(1, np.float32)
