@@ -153,7 +153,7 @@ if TYPE_CHECKING:
     from rlplay.functional.schedules import scheduled as scheduled
     from rlplay.functional.schedules import tabulate as tabulate
     from rlplay.functional.schedules import visited as visited
-    from rlplay.networks import Kernel as Kernel
+    from rlplay.networks.contract import Kernel as Kernel
     from rlplay.networks.optimisers import improve as improve
     from rlplay.functional.traces import DUTCH as DUTCH
     from rlplay.functional.traces import TRACE_KINDS as TRACE_KINDS

@@ -128,7 +128,7 @@ def test_links_lead_somewhere():
         "agents.sb3",
         "rlplay.models.supervised.decision_tree",
         "rlplay.models.supervised.elastic_net",
-        "rlplay.models.supervised.extra_trees",
+        "rlplay.models.supervised.forests",
         "rlplay.models.supervised.linear",
         "rlplay.models.supervised.logistic",
         "rlplay.models.supervised.neighbors",

@@ -27,7 +27,7 @@ from rlplay.environments.make import EnvLike, reference
 from rlplay.environments.no_environment import NoEnvironment
 from rlplay.errors import EnvironmentFault, HyperparameterError, SpaceError, UsageError
 from rlplay.functional.distributions import CATEGORICAL, GAUSSIAN, Head
-from rlplay.functional.on_policy_step import FeatureState, OnPolicyMemory, Metrics, iteration, plain
+from rlplay.functional.on_policy_step import FeatureState, Metrics, OnPolicyMemory, iteration, plain
 from rlplay.functional.rollout import FORBIDDEN, new_rollout
 from rlplay.functional.running_moments import new_running_moments, normalise_batch, observe_batch
 from rlplay.functional.schedules import tabulate

@@ -10,9 +10,10 @@ import gymnasium as gym
 import numpy as np
 
 from rlplay.errors import HyperparameterError, UsageError
-from rlplay.networks import Kernel
-from rlplay.networks import network as networks
+from rlplay.networks.contract import Kernel
+from rlplay.networks.kernel import kernel
 from rlplay.networks.layers import ACTIVATIONS, Conv2d, Layer, Linear, activation_layer, mlp, shapes_of
+from rlplay.networks.state import initial_parameters, new_net
 from rlplay.spaces.observations import is_picture
 
 
@@ -96,9 +97,9 @@ def new_networks(
             layers = _on_top(network, shape or (size,), width, owner)
         else:
             layers = _layers(shape, size, hidden, width, chosen.activation)
-        parameters = networks.initial_parameters(layers, rng, chosen.initialiser, gain).astype(np.float32)
+        parameters = initial_parameters(layers, rng, chosen.initialiser, gain).astype(np.float32)
         if ours:
-            made.append(networks.new_net(layers, parameters, rows, input_shape=shape, optimiser=name, **settings))
+            made.append(new_net(layers, parameters, rows, input_shape=shape, optimiser=name, **settings))
             continue
         from rlplay.networks import TorchNetwork
 
@@ -114,7 +115,7 @@ def new_networks(
             module = with_outputs(network, layers[-1], size, int(rng.integers(2**31)))
             made.append(TorchNetwork(module, device=device, optimiser=name, **settings))
     if ours:
-        return Networks(made[0], made[1], networks.kernel(layers))
+        return Networks(made[0], made[1], kernel(layers))
     from rlplay.networks import torch_network
 
     return Networks(made[0], made[1], torch_network.KERNEL)

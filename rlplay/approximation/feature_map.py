@@ -123,8 +123,8 @@ def as_feature_map(value: Any) -> FeatureMap | None:
         HyperparameterError: nothing that can be taken for one.
         UnknownNameError: text that names no known model.
     """
-    from rlplay.models.names import parse
     from rlplay.approximation.packing import build
+    from rlplay.models.names import parse
 
     if value is None or isinstance(value, FeatureMap):
         return value

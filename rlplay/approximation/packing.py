@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rlplay.models.names import model_class, model_id
 from rlplay.errors import CheckpointError, HyperparameterError
+from rlplay.models.names import model_class, model_id
 
 
 def describe(estimator: Any) -> dict[str, Any]:

@@ -8,8 +8,8 @@ from pathlib import Path
 from rich.table import Table
 
 from rlplay import registry
-from rlplay.models.names import LIBRARY
 from rlplay.cli.common import console
+from rlplay.models.names import LIBRARY
 
 # Gymnasium's ids that come with its plain installation.
 _GYMNASIUM = {

@@ -14,7 +14,7 @@ from rich.table import Table
 from rlplay import registry
 from rlplay.cli.common import console
 from rlplay.errors import UsageError, unknown
-from rlplay.models.references import TORCH, REFERENCES, WITHOUT
+from rlplay.models.references import REFERENCES, TORCH, WITHOUT
 
 
 def run(arguments: Namespace) -> int:
@@ -65,7 +65,9 @@ def _show(name: str) -> None:
     out.print(words.partition("Shapes:")[0].strip(), markup=False)
     roles = re.search(r"In reinforcement learning: (.*)", words, re.S)
     out.print(f"\n[bold]In reinforcement learning[/]: {roles.group(1).strip() if roles else '-'}")
-    described = _described(inspect.getdoc(cls) or "")
+    described: dict[str, str] = {}
+    for base in reversed(cls.__mro__):  # shared arguments are described by the class that has them
+        described |= _described(inspect.cleandoc(vars(base).get("__doc__") or ""))
     table = Table(title="\nparameters", title_justify="left", title_style="bold", box=None, padding=(0, 2))
     for column in ("name", "default", "what it is"):
         table.add_column(column)
@@ -93,9 +95,9 @@ def _described(text: str) -> dict[str, str]:
 
 
 def _compare(name: str, path: Path) -> None:
+    from rlplay.models.references import library_name, twin
     from rlplay.reports.model_comparison import PARITY, Parity, data_sets, five_fold, kind_of, parity, speeds
     from rlplay.reports.model_pictures import draw, shown_model
-    from rlplay.models.references import library_name, twin
 
     out, ours = console(), registry.model_class(name)()
     theirs, kind = twin(ours), kind_of(ours)

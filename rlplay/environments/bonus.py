@@ -26,9 +26,9 @@ from numpy.typing import NDArray
 from rlplay.approximation.estimators import seeded
 from rlplay.approximation.feature_encoder import new_encoder
 from rlplay.approximation.feature_map import OPTIONS, FeatureMap, as_feature_map
-from rlplay.models.names import parse
 from rlplay.approximation.packing import pack, unpack
 from rlplay.errors import HyperparameterError, UsageError, unknown
+from rlplay.models.names import parse
 from rlplay.seeding import generator
 from rlplay.spaces.finite import FiniteSpace, is_finite
 from rlplay.spaces.observations import VectorView

@@ -24,7 +24,7 @@ from rlplay.compiled.vector_loop import StepBuffer
 from rlplay.functional.distributions import Head
 from rlplay.functional.rollout import Rollout, first_rows, generalised_advantages
 from rlplay.functional.running_moments import RunningMoments, normalise, observe_batch, scale_rewards
-from rlplay.networks import Kernel
+from rlplay.networks.contract import Kernel
 from rlplay.networks.optimisers import Optimiser, improve
 
 Scalar = NDArray[np.float64]

@@ -195,8 +195,8 @@ class Regressor:
     def check(self, owner: str, name: str, value: Any) -> Any:
         """The unfitted regressor, or classifier."""
         from rlplay.approximation.estimators import require_regressor
-        from rlplay.models.names import parse
         from rlplay.approximation.packing import build
+        from rlplay.models.names import parse
 
         try:
             if isinstance(value, str):

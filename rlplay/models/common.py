@@ -1,4 +1,4 @@
-"""What the models share: the checks of what they are given, in scikit-learn's own words."""
+"""What the models share: checks of their input with scikit-learn's messages, linear predictions, class scores."""
 
 from __future__ import annotations
 
@@ -15,27 +15,46 @@ Floats = NDArray[np.float64]
 
 
 def training_points(model: Any, X: Any, **checks: Any) -> Floats:
-    """The points that a model is fitted on, float64 [N, D]; remembers D.
+    """The points that a model is fitted on, float64 [N, D]; stores D.
 
     Raises:
         ValueError: NaN, infinity, no rows, another shape, or no numbers.
+
+    Example:
+        >>> from rlplay.models.unsupervised import PCA
+        >>> model = PCA()
+        >>> training_points(model, [[1, 2], [3, 4]]).dtype, model.n_features_in_
+        (dtype('float64'), 2)
     """
     return validate_data(model, X, dtype=np.float64, order="C", **checks)
 
 
 def new_points(model: Any, X: Any) -> Floats:
-    """The points that a fitted model is asked about, float64 [N, D].
+    """The points that a fitted model predicts for, float64 [N, D].
 
     Raises:
         NotFittedError: the model has not been fitted.
         ValueError: NaN, infinity, or another number of columns than it was fitted on.
+
+    Example:
+        >>> from rlplay.models.unsupervised import PCA
+        >>> model = PCA().fit([[1, 2], [3, 4]])
+        >>> new_points(model, [[5, 6]]).tolist()
+        [[5.0, 6.0]]
     """
     check_is_fitted(model)
     return validate_data(model, X, dtype=np.float64, order="C", reset=False)
 
 
 def points_and_numbers(model: Any, X: Any, y: Any, *, several: bool = False, **checks: Any) -> tuple[Floats, Floats]:
-    """Points [N, D] and the numbers to learn, float64 [N], or [N, K] where the model takes several at once."""
+    """Points [N, D] and targets, float64 [N], or [N, K] where the model takes several outputs.
+
+    Example:
+        >>> from rlplay.models.supervised import Ridge
+        >>> x, y = points_and_numbers(Ridge(), [[1], [2]], [3, 4])
+        >>> y.tolist()
+        [3.0, 4.0]
+    """
     x, target = validate_data(
         model, X, y, dtype=np.float64, order="C", y_numeric=True, multi_output=several, **checks
     )  # fmt: skip
@@ -47,6 +66,13 @@ def points_and_classes(model: Any, X: Any, y: Any, **checks: Any) -> tuple[Float
 
     Raises:
         ValueError: numbers that are no classes, or one class only.
+
+    Example:
+        >>> from rlplay.models.supervised import GaussianNB
+        >>> model = GaussianNB()
+        >>> x, codes = points_and_classes(model, [[1], [2], [3]], ["b", "a", "b"])
+        >>> codes.tolist(), model.classes_.tolist()
+        ([1, 0, 1], ['a', 'b'])
     """
     x, target = validate_data(model, X, y, dtype=np.float64, order="C", **checks)
     check_classification_targets(target)
@@ -59,11 +85,49 @@ def points_and_classes(model: Any, X: Any, y: Any, **checks: Any) -> tuple[Float
     return x, codes.astype(np.int64)
 
 
+def known_codes(model: Any, X: Any, y: Any, classes: Any) -> tuple[Floats, NDArray[np.int64]]:
+    """Points [N, D] and class numbers, int64 [N], for ``partial_fit``, whose first call names the classes.
+
+    Raises:
+        ValueError: the first call has no classes, or y has a class that is not among them.
+
+    Example:
+        >>> from rlplay.models.supervised import GaussianNB
+        >>> known_codes(GaussianNB(), [[0.0], [1.0]], ["b", "a"], ["a", "b"])[1].tolist()
+        [1, 0]
+    """
+    first = not hasattr(model, "classes_")
+    if first:
+        if classes is None:
+            raise ValueError("classes must be passed on the first call to partial_fit.")
+        model.classes_ = np.unique(classes)
+    elif classes is not None and not np.array_equal(model.classes_, np.unique(classes)):
+        raise ValueError(
+            f"`classes={classes!r}` is not the same as on last call to partial_fit, was: {model.classes_!r}"
+        )
+    x = training_points(model, X, reset=first)
+    target = np.asarray(y)
+    if target.shape != (len(x),):
+        raise ValueError(f"Found input variables with inconsistent numbers of samples: {[len(x), *target.shape]}")
+    unknown = ~np.isin(target, model.classes_)
+    if unknown.any():
+        raise ValueError(f"The target label {target[unknown][0]!r} is not in the classes {model.classes_!r}.")
+    return x, np.searchsorted(model.classes_, target).astype(np.int64)
+
+
 def require(model: Any, **rules: tuple[Any, str]) -> None:
     """Refuse parameters outside their range: ``alpha=(alpha >= 0, "0 or more")``.
 
     Raises:
         ValueError: the parameter, its value and its range.
+
+    Example:
+        >>> from rlplay.models.supervised import Ridge
+        >>> try:
+        ...     require(Ridge(-1), alpha=(False, "0 or more"))
+        ... except ValueError as error:
+        ...     print(error)
+        The 'alpha' parameter of Ridge must be 0 or more. Got -1 instead.
     """
     for name, (holds, words) in rules.items():
         try:
@@ -79,7 +143,12 @@ def require(model: Any, **rules: tuple[Any, str]) -> None:
 
 @compiled
 def linear_row(codes: Any, x: Floats) -> float:
-    """The value w · x + b of one point: the row function of every linear regressor."""
+    """The value w · x + b of one point: the row function of every linear regressor.
+
+    Example:
+        >>> linear_row((np.array([2.0, 3.0]), np.array([1.0])), np.array([10.0, 100.0]))
+        321.0
+    """
     weights, intercept = codes
     total = intercept[0]
     for d in range(x.shape[0]):
@@ -88,7 +157,14 @@ def linear_row(codes: Any, x: Floats) -> float:
 
 
 def linear_codes(model: Any) -> tuple[Any, tuple[Floats, Floats]] | None:
-    """The row function of a fitted linear regressor with one output."""
+    """The row function of a fitted linear regressor with one output.
+
+    Example:
+        >>> from rlplay.models.supervised import LinearRegression
+        >>> function, (weights, intercept) = linear_codes(LinearRegression().fit([[0], [1]], [1, 3]))
+        >>> weights.round(6).tolist(), intercept.round(6).tolist()
+        ([2.0], [1.0])
+    """
     weights = np.ascontiguousarray(np.ravel(model.coef_), np.float64)
     if np.ndim(model.coef_) != 1:
         return None
@@ -96,7 +172,14 @@ def linear_codes(model: Any) -> tuple[Any, tuple[Floats, Floats]] | None:
 
 
 class LinearAnswers:
-    """The answers of a fitted linear regressor, with ``coef_`` and ``intercept_``; a mixin."""
+    """The predictions of a fitted linear regressor, with ``coef_`` and ``intercept_``; a mixin.
+
+    Example:
+        >>> from rlplay.models.supervised import LinearRegression
+        >>> model = LinearRegression().fit([[0], [1]], [1, 3])
+        >>> isinstance(model, LinearAnswers), model.predict([[2]]).round(6).tolist()
+        (True, [5.0])
+    """
 
     coef_: Floats
     intercept_: Any
@@ -110,13 +193,56 @@ class LinearAnswers:
         return linear_codes(self)
 
 
-def class_of(model: Any, scores: Floats) -> NDArray[Any]:
-    """The class for each row of scores: by their sign for two classes, [N], else the highest, [N, K]."""
-    return model.classes_[(scores > 0).astype(int) if scores.ndim == 1 else scores.argmax(axis=1)]
+class ScoreAnswers:
+    """Classification by `decision_function`; a mixin.
+
+    Example:
+        >>> from rlplay.models.supervised import LogisticRegression
+        >>> model = LogisticRegression().fit([[-1.0], [1.0]], ["no", "yes"])
+        >>> model.decision_function([[0.3]]).round(1).tolist(), model.predict([[0.3]]).tolist()
+        ([0.2], ['yes'])
+    """
+
+    classes_: NDArray[Any]
+
+    def decision_function(self, X: Any) -> Floats:
+        """A score above 0 for the second of two classes, float64 [N], else a score a class, float64 [N, K]."""
+        raise NotImplementedError
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """The class of each point, [N]: by the sign of the score for two classes, else by the highest score."""
+        scores = self.decision_function(X)
+        return self.classes_[(scores > 0).astype(int) if scores.ndim == 1 else scores.argmax(axis=1)]
+
+
+class LinearScores(ScoreAnswers):
+    """The scores of a fitted linear classifier, with ``coef_`` and ``intercept_``; a mixin.
+
+    Example:
+        >>> from rlplay.models.supervised import Perceptron
+        >>> model = Perceptron().fit([[-1.0], [1.0]], ["no", "yes"])
+        >>> isinstance(model, LinearScores), model.decision_function([[-3.0], [3.0]]).shape
+        (True, (2,))
+    """
+
+    coef_: Floats
+    intercept_: Floats
+
+    def decision_function(self, X: Any) -> Floats:
+        """X w + b: float64 [N] for two classes, else [N, K]."""
+        scores = new_points(self, X) @ self.coef_.T + self.intercept_
+        return scores[:, 0] if scores.shape[1] == 1 else scores
 
 
 def class_probabilities(scores: Floats) -> Floats:
-    """The probabilities [N, K] behind log-odds [N], for two classes, or scores [N, K]."""
+    """The probabilities [N, K] behind log-odds [N], for two classes, or scores [N, K].
+
+    Example:
+        >>> class_probabilities(np.array([0.0, 2.0])).round(2).tolist()
+        [[0.5, 0.5], [0.12, 0.88]]
+        >>> class_probabilities(np.zeros((1, 4))).tolist()
+        [[0.25, 0.25, 0.25, 0.25]]
+    """
     if scores.ndim == 1:
         one = 0.5 * (1.0 + np.tanh(0.5 * scores))  # 1 / (1 + e^-s), and no overflow
         return np.column_stack([1.0 - one, one])
@@ -124,12 +250,22 @@ def class_probabilities(scores: Floats) -> Floats:
 
 
 def softmax(scores: Floats) -> Floats:
-    """e^{s_k} / Σ_j e^{s_j} in each row, [N, K]; the largest is subtracted first, so that nothing overflows."""
+    """e^{s_k} / Σ_j e^{s_j} in each row, [N, K]; the largest is subtracted first, so that nothing overflows.
+
+    Example:
+        >>> softmax(np.array([[0.0, 0.0], [1000.0, 0.0]])).tolist()
+        [[0.5, 0.5], [1.0, 0.0]]
+    """
     exponentials = np.exp(scores - scores.max(axis=1, keepdims=True))
     return exponentials / exponentials.sum(axis=1, keepdims=True)
 
 
 def squared_distances(x: Floats, centres: Floats) -> Floats:
-    """‖x_i - c_k‖² = ‖x_i‖² - 2 x_i · c_k + ‖c_k‖², one matrix product; [N, K]. Rounding below 0 is cut."""
+    """‖x_i - c_k‖² = ‖x_i‖² - 2 x_i · c_k + ‖c_k‖², one matrix product; [N, K]. Rounding errors below 0 are clipped.
+
+    Example:
+        >>> squared_distances(np.array([[0.0, 0.0]]), np.array([[3.0, 4.0], [1.0, 0.0]])).tolist()
+        [[25.0, 1.0]]
+    """
     products = (x * x).sum(axis=1)[:, None] - 2.0 * (x @ centres.T) + (centres * centres).sum(axis=1)
     return np.maximum(products, 0.0, out=products)

@@ -1,8 +1,8 @@
-"""A k-d tree: nearest neighbours without looking at all points.
+"""A k-d tree: nearest neighbours without visiting all points.
 
 Points are halved again and again at the median of the column that spreads most, until few are left in a leaf. A search
-goes down to the leaf of the point asked about, and on the way back enters the other half only where its box is nearer
-than the worst neighbour so far.
+goes down to the leaf of the query point, and on the way back enters the other half only where its box is nearer than
+the worst neighbour so far.
 
 Source: Bentley 1975; Friedman, Bentley & Finkel 1977. The twin is `sklearn.neighbors.KDTree`.
 
@@ -28,6 +28,11 @@ class KDTree(NamedTuple):
         order: the number that each of them had, int64 [N].
         start, end: the points of each node, int64 [M].
         low, high: the box around them, float64 [M, D].
+
+    Example:
+        >>> tree = build(np.array([[2.0], [0.0], [1.0]]))
+        >>> tree.low.tolist(), tree.high.tolist(), tree.order.tolist()
+        ([[0.0]], [[2.0]], [0, 1, 2])
     """
 
     points: Floats
@@ -88,7 +93,14 @@ def _build(
 
 
 def build(x: Floats, leaf_size: int = 24) -> KDTree:
-    """The tree of points [N, D]."""
+    """The tree of points [N, D].
+
+    Example:
+        >>> x = np.random.default_rng(0).normal(size=(100, 2))
+        >>> tree = build(x)
+        >>> tree.start.shape, bool((x[tree.order] == tree.points).all())
+        ((15,), True)
+    """
     levels = max(int(np.ceil(np.log2(max(len(x), 1) / leaf_size))), 0)
     nodes = 2 ** (levels + 1) - 1
     order = np.arange(len(x))
@@ -114,7 +126,15 @@ def nearest(
 ) -> None:
     """The k nearest points of one point [D], nearest first: squared distances [k] and numbers [k].
 
-    ``nodes`` and ``bounds`` are room for the branches that wait, [64]. Of equal distances the lower number is first.
+    ``nodes`` and ``bounds`` are work space for the branches still to visit, [64]. Of equal distances the lower number
+    is first.
+
+    Example:
+        >>> tree = build(np.array([[0.0], [1.0], [5.0]]))
+        >>> distances, found = np.empty(2), np.empty(2, np.int64)
+        >>> nearest(tree, np.array([4.0]), distances, found, np.empty(64, np.int64), np.empty(64))
+        >>> distances.tolist(), found.tolist()
+        ([1.0, 9.0], [2, 1])
     """
     k = distances.shape[0]
     for i in range(k):
@@ -152,7 +172,13 @@ def nearest(
 
 @compiled
 def query(tree: KDTree, x: Floats, k: int) -> tuple[Floats, NDArray[np.int64]]:
-    """The k nearest points of each of many, [N, k]: distances and numbers."""
+    """The k nearest points of each of many, [N, k]: distances and numbers.
+
+    Example:
+        >>> distances, found = query(build(np.array([[0.0], [1.0], [5.0]])), np.array([[4.0], [0.4]]), 1)
+        >>> distances.tolist(), found.tolist()
+        ([[1.0], [0.4]], [[2], [0]])
+    """
     distances, found = np.empty((x.shape[0], k)), np.empty((x.shape[0], k), np.int64)
     nodes, bounds = np.empty(64, np.int64), np.empty(64)
     for i in range(x.shape[0]):
@@ -162,7 +188,15 @@ def query(tree: KDTree, x: Floats, k: int) -> tuple[Floats, NDArray[np.int64]]:
 
 @compiled
 def within(tree: KDTree, x: Floats, radius: float, nodes: NDArray[np.int64], found: NDArray[np.int64]) -> int:
-    """The numbers of the points within a radius of one point, into ``found`` [N]; returns how many."""
+    """The numbers of the points within a radius of one point, into ``found`` [N]; returns how many.
+
+    Example:
+        >>> tree = build(np.array([[0.0], [1.0], [5.0]]))
+        >>> found = np.empty(3, np.int64)
+        >>> count = within(tree, np.array([0.5]), 2.0, np.empty(64, np.int64), found)
+        >>> sorted(found[:count].tolist())
+        [0, 1]
+    """
     nodes[0], waiting, count = 0, 1, 0
     while waiting > 0:
         waiting -= 1

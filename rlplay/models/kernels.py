@@ -1,4 +1,4 @@
-"""Kernels: how alike two points are, as an inner product in a space that is never visited.
+"""Kernels: the similarity of two points, as an inner product in a feature space that is never computed.
 
     linear     k(x, z) = x · z
     rbf        k(x, z) = exp(-γ ‖x - z‖²)
@@ -19,7 +19,14 @@ KERNELS = ("linear", "rbf", "poly")
 
 
 def gamma_of(model: Any, x: Floats) -> float:
-    """γ: a number, or ``"scale"``, 1 / (D var(X)), or ``"auto"`` or None, 1 / D."""
+    """γ: a number, or ``"scale"``, 1 / (D var(X)), or ``"auto"`` or None, 1 / D.
+
+    Example:
+        >>> from rlplay.models.supervised import SVC
+        >>> x = np.array([[0.0, 2.0], [2.0, 0.0]])
+        >>> gamma_of(SVC(gamma="scale"), x), gamma_of(SVC(gamma="auto"), x), gamma_of(SVC(gamma=3), x)
+        (0.5, 0.5, 3.0)
+    """
     if model.gamma == "scale":
         variance = float(x.var())
         return 1.0 / (x.shape[1] * variance) if variance > 0 else 1.0
@@ -29,7 +36,12 @@ def gamma_of(model: Any, x: Floats) -> float:
 
 
 def check_kernel(model: Any) -> None:
-    """Refuse a kernel that is not known and a γ that is not above 0."""
+    """Refuse a kernel that is not known and a γ that is not above 0.
+
+    Example:
+        >>> from rlplay.models.supervised import SVC
+        >>> check_kernel(SVC(kernel="rbf"))
+    """
     named = model.gamma in (None, "scale", "auto")
     require(
         model,
@@ -39,7 +51,13 @@ def check_kernel(model: Any) -> None:
 
 
 def gram(kernel: str, x: Floats, z: Floats, gamma: float, degree: float = 3, coef0: float = 1.0) -> Floats:
-    """k(x_i, z_j) for all pairs, [N, M]."""
+    """k(x_i, z_j) for all pairs, [N, M].
+
+    Example:
+        >>> x, z = np.array([[1.0, 2.0]]), np.array([[3.0, 4.0], [1.0, 2.0]])
+        >>> gram("linear", x, z, 1.0).tolist(), gram("rbf", x, z, 1.0).round(4).tolist()
+        ([[11.0, 5.0]], [[0.0003, 1.0]])
+    """
     if kernel == "rbf":
         out = squared_distances(x, z)
         out *= -gamma

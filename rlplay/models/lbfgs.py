@@ -21,7 +21,13 @@ _ENOUGH, _FLATTER = 1e-4, 0.9  # Wolfe's two constants
 
 
 def direction(gradient: Floats, pairs: list[tuple[Floats, Floats]]) -> Floats:
-    """-H⁻¹ g by the two loops; the oldest pair is first."""
+    """-H⁻¹ g by the two loops; the oldest pair is first.
+
+    Example:
+        >>> step = np.array([1.0, 0.0])
+        >>> direction(np.array([4.0, 2.0]), [(step, 2 * step)]).tolist()
+        [-2.0, -1.0]
+    """
     q, alphas = gradient.copy(), []
     for s, y in reversed(pairs):
         alpha = (s @ q) / (s @ y)
@@ -38,7 +44,16 @@ def direction(gradient: Floats, pairs: list[tuple[Floats, Floats]]) -> Floats:
 def line_search(
     f: Objective, x: Floats, value: float, gradient: Floats, step: Floats, length: float
 ) -> tuple[float, float, Floats] | None:
-    """A length along the step that keeps Wolfe's conditions, with value and gradient there; None for none."""
+    """A length along the step that keeps Wolfe's conditions, with value and gradient there; None for none.
+
+    Example:
+        >>> def square(x):
+        ...     return float(x @ x), 2 * x
+        >>> x = np.array([1.0])
+        >>> length, value, gradient = line_search(square, x, 1.0, 2 * x, -2 * x, 0.5)
+        >>> length, value
+        (0.5, 0.0)
+    """
     slope = float(gradient @ step)
     low, high = 0.0, np.inf
     for _ in range(40):
@@ -66,6 +81,13 @@ def minimise(
         max_iter: most steps.
         tol: largest component of the gradient at which it stops.
         memory: m, how many pairs are kept.
+
+    Example:
+        >>> def bowl(x):
+        ...     return float(((x - 3) ** 2).sum()), 2 * (x - 3)
+        >>> x, steps = minimise(bowl, np.zeros(2))
+        >>> x.round(6).tolist()
+        [3.0, 3.0]
     """
     value, gradient = f(x)
     pairs: list[tuple[Floats, Floats]] = []

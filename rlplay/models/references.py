@@ -56,7 +56,9 @@ REFERENCES = {
     "extra-trees": Reference("sklearn.ensemble:ExtraTreesRegressor"),
     "extra-trees-classifier": Reference("sklearn.ensemble:ExtraTreesClassifier"),
     "gradient-boosting": Reference("sklearn.ensemble:HistGradientBoostingRegressor", {"early_stopping": False}),
-    "gradient-boosting-classifier": Reference("sklearn.ensemble:HistGradientBoostingClassifier", {"early_stopping": False}),
+    "gradient-boosting-classifier": Reference(
+        "sklearn.ensemble:HistGradientBoostingClassifier", {"early_stopping": False}
+    ),
     "svc": Reference("sklearn.svm:SVC"),
     "kernel-ridge": Reference("sklearn.kernel_ridge:KernelRidge"),
     "gaussian-process": Reference("sklearn.gaussian_process:GaussianProcessRegressor"),

@@ -1,4 +1,4 @@
-"""Activations y = f(x), number by number, and their slopes f'(x): fast enough that a network does not wait for them.
+"""Activations y = f(x), number by number, and their derivatives f'(x), as vector instructions.
 
     tanh        y = tanh x                          f' = 1 - y²
     relu        y = max(x, 0)                       f' = [x > 0]
@@ -64,7 +64,12 @@ def _exact(x: Any) -> Any:
 
 
 def tanh_of(x: Any) -> Any:
-    """The tanh of a number: in float32 a rational function, which becomes vector instructions; in float64 exact."""
+    """The tanh of a number: in float32 a rational function, which becomes vector instructions; in float64 exact.
+
+    Example:
+        >>> tanh_of(0.0), round(tanh_of(1.0), 4)
+        (0.0, 0.7616)
+    """
     return math.tanh(x)
 
 
@@ -78,6 +83,12 @@ def tanh(values: NDArray[np.float32]) -> None:
     """Take tanh of each number in place, [N].
 
     Measured over 8,192 numbers beside a loop over ``np.tanh``: tests/benchmarks/learning.py.
+
+    Example:
+        >>> values = np.array([-9.0, 0.0, 1.0], np.float32)
+        >>> tanh(values)
+        >>> [round(float(value), 4) for value in values]
+        [-1.0, 0.0, 0.7616]
     """
     for i in range(values.shape[0]):
         values[i] = tanh_of(values[i])
@@ -118,7 +129,12 @@ def _leaky_relu_slope(x: Any, y: Any) -> Any:
 
 @in_place
 def sigmoid_of(x: Any) -> Any:
-    """1 / (1 + e⁻ˣ)."""
+    """1 / (1 + e⁻ˣ).
+
+    Example:
+        >>> sigmoid_of(np.float32(0.0))
+        0.5
+    """
     half = type(x)(0.5)
     return half + half * tanh_of(half * x)
 
@@ -182,7 +198,14 @@ _tanh_slopes, _relu_slopes, _leaky_relu_slopes, _sigmoid_slopes, _silu_slopes, _
 
 @in_place
 def forward(kind: int, x: Floats, x_at: int, y: Floats, y_at: int, n: int) -> None:
-    """Y = f(x) for n numbers; x and y may be the same."""
+    """y = f(x) for n numbers; x and y may be the same.
+
+    Example:
+        >>> x, y = np.float32([-2.0, 3.0]), np.empty(2, np.float32)
+        >>> forward(RELU, x, 0, y, 0, 2)
+        >>> y.tolist()
+        [0.0, 3.0]
+    """
     if kind == TANH:
         _tanhs(x, x_at, y, y_at, n)
     elif kind == RELU:
@@ -199,7 +222,14 @@ def forward(kind: int, x: Floats, x_at: int, y: Floats, y_at: int, n: int) -> No
 
 @in_place
 def backward(kind: int, x: Floats, x_at: int, y: Floats, y_at: int, grad: Floats, grad_at: int, n: int) -> None:
-    """``grad`` ← grad ⊙ f'(x): from the gradient with respect to y to that with respect to x, in place."""
+    """``grad`` ← grad ⊙ f'(x): from the gradient with respect to y to that with respect to x, in place.
+
+    Example:
+        >>> x, y, grad = np.float32([-2.0, 3.0]), np.float32([0.0, 3.0]), np.float32([5.0, 7.0])
+        >>> backward(RELU, x, 0, y, 0, grad, 0, 2)
+        >>> grad.tolist()
+        [0.0, 7.0]
+    """
     if kind == TANH:
         _tanh_slopes(x, x_at, y, y_at, grad, grad_at, n)
     elif kind == RELU:

@@ -1,9 +1,9 @@
-"""Products with the Fisher matrix, for natural gradients, without ever writing the matrix down.
+"""Products with the Fisher matrix, for natural gradients, without computing the matrix.
 
     F = 1/N Σ_n J_nᵀ M_n J_n        F v = 1/N Σ_n J_nᵀ (M_n (J_n v))
 
-J_n is how the outputs for row n move with the parameters, M_n the Fisher matrix of the distribution that the outputs
-stand for: first the tangent along v, then M, then a backward pass.
+J_n is the Jacobian of the outputs for row n, M_n the Fisher matrix of the distribution with these outputs: first the
+tangent along v, then M, then a backward pass.
 
     categorical   M = diag(π) - π πᵀ,  π = softmax(y)
     Gaussian      M = diag(1 / σ²) for outputs that are means
@@ -27,14 +27,24 @@ Metric = Callable[[Floats, Floats], Floats]
 
 
 def categorical(outputs: Floats, moved: Floats) -> Floats:
-    """M u for logits [N, K] and their movement u [N, K]: π ⊙ (u - π · u)."""
+    """M u for logits [N, K] and their movement u [N, K]: π ⊙ (u - π · u).
+
+    Example:
+        >>> categorical(np.zeros((1, 2)), np.array([[1.0, 0.0]])).tolist()
+        [[0.25, -0.25]]
+    """
     exponentials = np.exp(outputs - outputs.max(axis=1, keepdims=True))
     p = exponentials / exponentials.sum(axis=1, keepdims=True)
     return p * (moved - (p * moved).sum(axis=1, keepdims=True))
 
 
 def gaussian(std: Any) -> Metric:
-    """M u for means: u / σ², with σ [K] or a number."""
+    """M u for means: u / σ², with σ [K] or a number.
+
+    Example:
+        >>> gaussian(0.5)(np.zeros((1, 1)), np.ones((1, 1))).tolist()
+        [[4.0]]
+    """
     return lambda outputs, moved: moved / np.asarray(std) ** 2
 
 
@@ -47,6 +57,12 @@ def product(network: Any, x: Floats, direction: Floats, metric: Metric = categor
         direction: v, [P].
         metric: ``metric(outputs, moved) -> M moved``, [N, K] each: `categorical`, or ``gaussian(std)``.
         damping: added to the diagonal.
+
+    Example:
+        >>> from rlplay.networks import Linear, Network
+        >>> network, x = Network([Linear(1, 2)], seed=0), np.array([[1.0]])
+        >>> product(network, x, np.array([1.0, 0.0, 0.0, 0.0]), gaussian(1.0)).tolist()
+        [1.0, 0.0, 1.0, 0.0]
     """
     outputs = network.forward(x).copy()
     moved = metric(outputs, network.tangent(direction)) / len(outputs)
@@ -57,7 +73,14 @@ def product(network: Any, x: Floats, direction: Floats, metric: Metric = categor
 def natural_gradient(
     network: Any, x: Floats, gradient: Floats, metric: Metric = categorical, damping: float = 1e-3, n_steps: int = 10
 ) -> Floats:
-    """(F + damping)⁻¹ g by at most ``n_steps`` steps of conjugate gradients, [P]."""
+    """(F + damping)⁻¹ g by at most ``n_steps`` steps of conjugate gradients, [P].
+
+    Example:
+        >>> from rlplay.networks import Linear, Network
+        >>> network, x = Network([Linear(1, 1)], seed=0), np.array([[1.0], [-1.0]])
+        >>> natural_gradient(network, x, np.array([2.0, 0.0]), gaussian(1.0), damping=0.0).round(4).tolist()
+        [2.0, 0.0]
+    """
     found = np.zeros(gradient.shape)
     residual = gradient.astype(np.float64)
     direction, size = residual.copy(), residual @ residual

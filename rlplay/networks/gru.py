@@ -46,20 +46,32 @@ from rlplay.networks.memory import (
 
 @in_place
 def forward(layer: Any, net: Net, x: Floats, x_at: int, y: Floats, y_at: int, rows: int) -> None:
-    """All steps of N sequences, from the initial state; the final one is kept."""
-    n_in, h, steps, room, wide = layer[IN], layer[OUT], net.sizes[STEPS], net.room, 3 * layer[OUT]
+    """All steps of N sequences, from the initial state; the final one is kept.
+
+    Example:
+        >>> import numpy as np
+        >>> from rlplay.networks.layers import GRU
+        >>> from rlplay.networks.state import new_net
+        >>> net = new_net([GRU(1, 1)], np.zeros(12, np.float32), 1, steps=2)
+        >>> net.sizes[1], net.state[INITIAL] = 2, 1.0
+        >>> y = np.empty(2, np.float32)
+        >>> forward(net.layers[0], net, np.zeros(2, np.float32), 0, y, 0, 2)
+        >>> y.tolist()
+        [0.5, 0.25]
+    """
+    n_in, h, steps, work, wide = layer[IN], layer[OUT], net.sizes[STEPS], net.work, 3 * layer[OUT]
     n, gates, candidates, at = rows // steps, layer[SAVED], layer[SAVED] + rows * 3 * layer[OUT], layer[PARAMETERS]
     recurrent, bias = at + n_in * wide, at + (n_in + h) * wide
     affine(net, at, bias, x, x_at, net.saved, gates, rows, n_in, wide)
     hidden, hidden_at = net.state[INITIAL], layer[STATE]
     for t in range(steps):
-        affine(net, recurrent, bias + wide, hidden, hidden_at, room, ROOM, n, h, wide)
+        affine(net, recurrent, bias + wide, hidden, hidden_at, work, ROOM, n, h, wide)
         y_t = y_at + t * n * h
         for row in range(n):
             g, q = gates + (t * n + row) * wide, candidates + (t * n + row) * h
             u, before, here = ROOM + row * wide, hidden_at + row * h, y_t + row * h
             if t < net.lengths[row]:
-                _step(net.saved, g, q, room, u, hidden, before, y, here, h)
+                _step(net.saved, g, q, work, u, hidden, before, y, here, h)
             else:
                 for j in range(h):
                     y[here + j] = hidden[before + j]
@@ -70,12 +82,12 @@ def forward(layer: Any, net: Net, x: Floats, x_at: int, y: Floats, y_at: int, ro
 
 @in_place
 def _step(
-    saved: Floats, g: int, q: int, room: Floats, u: int, hidden: Floats, before: int, y: Floats, here: int, h: int
+    saved: Floats, g: int, q: int, work: Floats, u: int, hidden: Floats, before: int, y: Floats, here: int, h: int
 ) -> None:
     """The gates and the new state of one row."""
     one = saved.dtype.type(1)
     gates, r, z, new = saved[g : g + 2 * h], saved[g : g + h], saved[g + h : g + 2 * h], saved[g + 2 * h : g + 3 * h]
-    from_h, kept, from_h_new = room[u : u + 2 * h], saved[q : q + h], room[u + 2 * h : u + 3 * h]
+    from_h, kept, from_h_new = work[u : u + 2 * h], saved[q : q + h], work[u + 2 * h : u + 3 * h]
     previous, shown = hidden[before : before + h], y[here : here + h]
     for j in range(2 * h):
         gates[j] = sigmoid_of(gates[j] + from_h[j])
@@ -118,8 +130,20 @@ def backward(
     layer: Any, net: Net, x: Floats, x_at: int, grad: Floats, grad_at: int, below: Floats, below_at: int, rows: int,
     to_input: bool,
 ) -> None:  # fmt: skip
-    """Back through time; takes the gradient of the final state in, and leaves that of the initial one."""
-    n_in, h, steps, room, p = layer[IN], layer[OUT], net.sizes[STEPS], net.room, net.parameters
+    """Back through time; takes the gradient of the final state in, and leaves that of the initial one.
+
+    Example:
+        >>> import numpy as np
+        >>> from rlplay.networks.layers import GRU
+        >>> from rlplay.networks.state import new_net
+        >>> net = new_net([GRU(1, 1)], np.zeros(12, np.float32), 1)
+        >>> x, grad, below = np.ones((3, 1), np.float32)
+        >>> forward(net.layers[0], net, x, 0, net.values, 0, 1)
+        >>> backward(net.layers[0], net, x, 0, grad, 0, below, 0, 1, True)
+        >>> net.gradient[:3].tolist(), net.state[GRAD_INITIAL].tolist()
+        ([0.0, 0.0, 0.5], [0.5])
+    """
+    n_in, h, steps, work, p = layer[IN], layer[OUT], net.sizes[STEPS], net.work, net.parameters
     wide, n, at, y_at = 3 * layer[OUT], rows // net.sizes[STEPS], layer[PARAMETERS], layer[VALUES]
     gates, candidates = layer[SAVED], layer[SAVED] + rows * wide
     deltas, deltas_q = candidates + rows * h, candidates + rows * h + rows * wide
@@ -127,7 +151,7 @@ def backward(
     dh, dh_at = net.state[GRAD_INITIAL], layer[STATE]
     for i in range(n * h):
         dh[dh_at + i] = net.state[GRAD_FINAL, dh_at + i]
-    transpose(p, recurrent, wide, room, ROOM, h, h, wide)  # Uᵀ, once for all steps
+    transpose(p, recurrent, wide, work, ROOM, h, h, wide)  # Uᵀ, once for all steps
     for t in range(steps - 1, -1, -1):
         hidden, hidden_at = net.values, y_at + (t - 1) * n * h
         if t == 0:
@@ -144,8 +168,8 @@ def backward(
                     net.saved[to_q + row * h + j] = net.saved.dtype.type(0)
                 for j in range(wide):
                     net.saved[to + row * wide + j] = net.saved.dtype.type(0)
-        product(net.saved, to, wide, 1, room, ROOM, h, 1, dh, dh_at, h, dh, dh_at, h, n, h, 2 * h, room)
-        product(net.saved, to_q, h, 1, room, ROOM + 2 * h * h, h, 1, dh, dh_at, h, dh, dh_at, h, n, h, h, room)
+        product(net.saved, to, wide, 1, work, ROOM, h, 1, dh, dh_at, h, dh, dh_at, h, n, h, 2 * h, work)
+        product(net.saved, to_q, h, 1, work, ROOM + 2 * h * h, h, 1, dh, dh_at, h, dh, dh_at, h, n, h, h, work)
     weight_gradient(net, at, x, x_at, net.saved, deltas, rows, n_in, wide)
     bias_gradient(net, bias, net.saved, deltas, rows, wide)
     _recurrent_gradient(layer, net, deltas, wide, 2 * h, recurrent, bias + wide, rows)
@@ -159,14 +183,14 @@ def _recurrent_gradient(
     layer: Any, net: Net, g: int, g_row: int, columns: int, place: int, bias: int, rows: int
 ) -> None:  # fmt: skip
     """∂U = Σ_t h_{t-1}ᵀ G'_t and ∂b' = Σ G'_t, for some of the columns of U."""
-    h, n, to, room = layer[OUT], rows // net.sizes[STEPS], net.gradient, net.room
+    h, n, to, work = layer[OUT], rows // net.sizes[STEPS], net.gradient, net.work
     product(
-        net.state[INITIAL], layer[STATE], 1, h, net.saved, g, g_row, 1, to, place, 3 * h, to, -1, 0, h, columns, n, room
+        net.state[INITIAL], layer[STATE], 1, h, net.saved, g, g_row, 1, to, place, 3 * h, to, -1, 0, h, columns, n, work
     )
     if rows > n:
         product(net.values, layer[VALUES], 1, h, net.saved, g + n * g_row, g_row, 1, to, place, 3 * h, to, place, 3 *
-                h, h, columns, rows - n, room)  # fmt: skip
-    product(net.one, 0, 0, 0, net.saved, g, g_row, 1, to, bias, 3 * h, to, -1, 0, 1, columns, rows, room)
+                h, h, columns, rows - n, work)  # fmt: skip
+    product(net.one, 0, 0, 0, net.saved, g, g_row, 1, to, bias, 3 * h, to, -1, 0, 1, columns, rows, work)
 
 
 @in_place
@@ -174,22 +198,34 @@ def tangent(
     layer: Any, net: Net, x: Floats, x_at: int, dot: Floats, dot_at: int, direction: Floats, out: Floats, out_at: int,
     rows: int,
 ) -> None:  # fmt: skip
-    """ẏ after `forward`, for directions of the parameters and, ẋ, of the inputs; the initial state is fixed."""
-    n_in, h, steps, room, one = layer[IN], layer[OUT], net.sizes[STEPS], net.room, net.saved.dtype.type(1)
+    """ẏ after `forward`, for directions of the parameters and, ẋ, of the inputs; the initial state is fixed.
+
+    Example:
+        >>> import numpy as np
+        >>> from rlplay.networks.layers import GRU
+        >>> from rlplay.networks.state import new_net
+        >>> net, out = new_net([GRU(1, 1)], np.zeros(12, np.float32), 1), np.zeros(1, np.float32)
+        >>> forward(net.layers[0], net, np.ones(1, np.float32), 0, net.values, 0, 1)
+        >>> direction = np.eye(12, dtype=np.float32)[2]
+        >>> tangent(net.layers[0], net, np.ones(1, np.float32), 0, np.zeros(1, np.float32), 0, direction, out, 0, 1)
+        >>> out.tolist()
+        [0.5]
+    """
+    n_in, h, steps, work, one = layer[IN], layer[OUT], net.sizes[STEPS], net.work, net.saved.dtype.type(1)
     wide, n, at, y_at = 3 * layer[OUT], rows // net.sizes[STEPS], layer[PARAMETERS], layer[VALUES]
     gates, candidates = layer[SAVED], layer[SAVED] + rows * wide
     recurrent, bias, of_x, of_h = at + n_in * wide, at + (n_in + h) * wide, ROOM, ROOM + n * wide
     for t in range(steps):
-        affine(net, at, -1, dot, dot_at + t * n * n_in, room, of_x, n, n_in, wide)
-        product(x, x_at + t * n * n_in, n_in, 1, direction, at, wide, 1, room, of_x, wide, room, of_x, wide, n, wide,
-                n_in, room)  # fmt: skip
+        affine(net, at, -1, dot, dot_at + t * n * n_in, work, of_x, n, n_in, wide)
+        product(x, x_at + t * n * n_in, n_in, 1, direction, at, wide, 1, work, of_x, wide, work, of_x, wide, n, wide,
+                n_in, work)  # fmt: skip
         hidden, hidden_at = net.values, y_at + (t - 1) * n * h
         if t == 0:
             hidden, hidden_at = net.state[INITIAL], layer[STATE]
-        product(hidden, hidden_at, h, 1, direction, recurrent, wide, 1, room, of_h, wide, room, -1, 0, n, wide, h, room)
+        product(hidden, hidden_at, h, 1, direction, recurrent, wide, 1, work, of_h, wide, work, -1, 0, n, wide, h, work)
         if t > 0:
-            product(out, out_at + (t - 1) * n * h, h, 1, net.parameters, recurrent, wide, 1, room, of_h, wide, room,
-                    of_h, wide, n, wide, h, room)  # fmt: skip
+            product(out, out_at + (t - 1) * n * h, h, 1, net.parameters, recurrent, wide, 1, work, of_h, wide, work,
+                    of_h, wide, n, wide, h, work)  # fmt: skip
         for row in range(n):
             g, q, here = gates + (t * n + row) * wide, candidates + (t * n + row) * h, out_at + (t * n + row) * h
             a, u = of_x + row * wide, of_h + row * wide
@@ -199,10 +235,10 @@ def tangent(
                     out[here + j] = before
                     continue
                 r, z, new = net.saved[g + j], net.saved[g + h + j], net.saved[g + 2 * h + j]
-                r_dot = r * (one - r) * (room[a + j] + direction[bias + j] + room[u + j] + direction[bias + wide + j])
-                z_dot = room[a + h + j] + direction[bias + h + j] + room[u + h + j] + direction[bias + wide + h + j]
+                r_dot = r * (one - r) * (work[a + j] + direction[bias + j] + work[u + j] + direction[bias + wide + j])
+                z_dot = work[a + h + j] + direction[bias + h + j] + work[u + h + j] + direction[bias + wide + h + j]
                 z_dot *= z * (one - z)
-                q_dot = room[u + 2 * h + j] + direction[bias + wide + 2 * h + j]
-                n_dot = room[a + 2 * h + j] + direction[bias + 2 * h + j] + r_dot * net.saved[q + j] + r * q_dot
+                q_dot = work[u + 2 * h + j] + direction[bias + wide + 2 * h + j]
+                n_dot = work[a + 2 * h + j] + direction[bias + 2 * h + j] + r_dot * net.saved[q + j] + r * q_dot
                 n_dot *= one - new * new
                 out[here + j] = (one - z) * n_dot - z_dot * new + z_dot * hidden[hidden_at + row * h + j] + z * before

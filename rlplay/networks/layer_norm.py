@@ -46,7 +46,16 @@ def _weighted_mean(g: Floats, g_at: int, x: Floats, x_at: int, mean: Any, scale:
 
 @in_place
 def forward(layer: Any, net: Net, x: Floats, x_at: int, y: Floats, y_at: int, rows: int) -> None:
-    """The normalised rows; each row's μ and 1/√(σ² + ε) are kept."""
+    """The normalised rows; each row's μ and 1/√(σ² + ε) are kept.
+
+    Example:
+        >>> from rlplay.networks.layers import LayerNorm
+        >>> from rlplay.networks.state import new_net
+        >>> net, y = new_net([LayerNorm(2)], np.float32([1, 1, 0, 0]), 1), np.empty(2, np.float32)
+        >>> forward(net.layers[0], net, np.float32([1, 5]), 0, y, 0, 1)
+        >>> y.astype(float).round(4).tolist()
+        [-1.0, 1.0]
+    """
     n, at, saved, p, kind = layer[OUT], layer[PARAMETERS], layer[SAVED], net.parameters, net.parameters.dtype.type
     for row in range(rows):
         here, there = x_at + row * n, y_at + row * n
@@ -63,7 +72,18 @@ def backward(
     layer: Any, net: Net, x: Floats, x_at: int, grad: Floats, grad_at: int, below: Floats, below_at: int, rows: int,
     to_input: bool,
 ) -> None:  # fmt: skip
-    """The gradients with respect to γ, β and x."""
+    """The gradients with respect to γ, β and x.
+
+    Example:
+        >>> from rlplay.networks.layers import LayerNorm
+        >>> from rlplay.networks.state import new_net
+        >>> net, (y, below) = new_net([LayerNorm(2)], np.float32([1, 1, 0, 0]), 1), np.empty((2, 2), np.float32)
+        >>> x, grad = np.float32([1, 5]), np.float32([1, 0])
+        >>> forward(net.layers[0], net, x, 0, y, 0, 1)
+        >>> backward(net.layers[0], net, x, 0, grad, 0, below, 0, 1, True)
+        >>> net.gradient.astype(float).round(4).tolist()
+        [-1.0, 0.0, 1.0, 0.0]
+    """
     n, at, saved, p, to = layer[OUT], layer[PARAMETERS], layer[SAVED], net.parameters, net.gradient
     to[at : at + 2 * n] = 0
     to_gamma, to_beta, gamma = to[at : at + n], to[at + n : at + 2 * n], p[at : at + n]
@@ -82,7 +102,7 @@ def backward(
 
 @in_place
 def _project(x: Floats, here: int, g: Floats, at: int, mean: Any, scale: Any, n: int) -> None:
-    """G ← (g - mean(g) - x̂ mean(g ⊙ x̂)) / √(σ² + ε), in place."""
+    """g ← (g - mean(g) - x̂ mean(g ⊙ x̂)) / √(σ² + ε), in place."""
     shift, tilt = _mean(g, at, n), _weighted_mean(g, at, x, here, mean, scale, n)
     row_x, row_g = x[here : here + n], g[at : at + n]
     for i in range(n):
@@ -94,7 +114,18 @@ def tangent(
     layer: Any, net: Net, x: Floats, x_at: int, dot: Floats, dot_at: int, direction: Floats, out: Floats, out_at: int,
     rows: int,
 ) -> None:  # fmt: skip
-    """ẏ for a direction of the parameters and a direction ẋ of the inputs."""
+    """ẏ for a direction of the parameters and a direction ẋ of the inputs.
+
+    Example:
+        >>> from rlplay.networks.layers import LayerNorm
+        >>> from rlplay.networks.state import new_net
+        >>> net, (y, out) = new_net([LayerNorm(2)], np.float32([1, 1, 0, 0]), 1), np.empty((2, 2), np.float32)
+        >>> x, direction = np.float32([1, 5]), np.float32([0, 0, 3, 0])
+        >>> forward(net.layers[0], net, x, 0, y, 0, 1)
+        >>> tangent(net.layers[0], net, x, 0, np.zeros(2, np.float32), 0, direction, out, 0, 1)
+        >>> out.tolist()
+        [3.0, 0.0]
+    """
     n, at, saved, p = layer[OUT], layer[PARAMETERS], layer[SAVED], net.parameters
     for row in range(rows):
         here, there = x_at + row * n, out_at + row * n

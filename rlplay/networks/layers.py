@@ -1,7 +1,7 @@
-"""The layers of a network, as one writes them down: ``[Linear(4, 64), Tanh(), Linear(64, 2)]``.
+"""The layers of a network: ``[Linear(4, 64), Tanh(), Linear(64, 2)]``.
 
-They are descriptions; `rlplay.networks.network` turns a list of them into a table over flat arrays, and the modules
-named after them hold the formulas.
+They are descriptions. `rlplay.networks.state` turns a list of them into a table over flat arrays, and the modules named
+after them have the formulas.
 """
 
 from __future__ import annotations
@@ -38,7 +38,13 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Layer:
-    """What every layer can say of itself; K numbers a row go in, and others come out."""
+    """The description of a layer: its sizes, its parameters and its initial weights.
+
+    Example:
+        >>> layer = Linear(3, 2)
+        >>> isinstance(layer, Layer), layer.size(), layer.shape_after((3,)), layer.shapes()
+        (True, 8, (2,), {'weight': (3, 2), 'bias': (2,)})
+    """
 
     kind: ClassVar[int]
 
@@ -62,7 +68,7 @@ class Layer:
         """Numbers of its state, for each sequence."""
         return 0
 
-    def room(self, shape: Shape, rows: int) -> int:
+    def work_size(self, shape: Shape, rows: int) -> int:
         """Numbers of working memory."""
         return 0
 
@@ -91,7 +97,12 @@ def _positive(layer: Layer, **numbers: int) -> None:
 
 @dataclass(frozen=True)
 class Linear(Layer):
-    """y = x W + b: see `rlplay.networks.linear`."""
+    """y = x W + b: see `rlplay.networks.linear`.
+
+    Example:
+        >>> str(Linear(4, 64)), Linear(4, 64).size()
+        ('Linear(4, 64)', 320)
+    """
 
     n_in: int
     n_out: int
@@ -112,7 +123,7 @@ class Linear(Layer):
     def size(self) -> int:
         return (self.n_in + 1) * self.n_out
 
-    def room(self, shape: Shape, rows: int) -> int:
+    def work_size(self, shape: Shape, rows: int) -> int:
         return self.n_in * self.n_out if self.n_out < NARROW else 0
 
     def shapes(self) -> dict[str, Shape]:
@@ -125,7 +136,12 @@ class Linear(Layer):
 
 @dataclass(frozen=True)
 class Conv2d(Layer):
-    """A convolution over images [height, width, channels]: see `rlplay.networks.conv2d`."""
+    """A convolution over images [height, width, channels]: see `rlplay.networks.conv2d`.
+
+    Example:
+        >>> Conv2d(3, 16, 3, stride=2, padding=1).shape_after((84, 84, 3))
+        (42, 42, 16)
+    """
 
     in_channels: int
     out_channels: int
@@ -157,7 +173,7 @@ class Conv2d(Layer):
     def size(self) -> int:
         return (self._deep() + 1) * self.out_channels
 
-    def room(self, shape: Shape, rows: int) -> int:
+    def work_size(self, shape: Shape, rows: int) -> int:
         after = self.shape_after(shape)
         return self._frame(shape) + self._deep() * (after[0] * after[1] + self.out_channels) + VECTOR
 
@@ -181,7 +197,12 @@ class Conv2d(Layer):
 
 @dataclass(frozen=True)
 class LayerNorm(Layer):
-    """Rows of mean 0 and variance 1, scaled and shifted by learned numbers: see `rlplay.networks.layer_norm`."""
+    """Rows of mean 0 and variance 1, scaled and shifted by learned numbers: see `rlplay.networks.layer_norm`.
+
+    Example:
+        >>> LayerNorm(64).size()
+        128
+    """
 
     n: int
     kind = LAYER_NORM
@@ -229,7 +250,7 @@ class _Recurrent(Layer):
     def size(self) -> int:
         return (self.n_in + self.n_hidden + 2) * self.gates * self.n_hidden
 
-    def room(self, shape: Shape, rows: int) -> int:
+    def work_size(self, shape: Shape, rows: int) -> int:
         return self.gates * self.n_hidden * (self.n_hidden + 2 * rows + 1)
 
     def shapes(self) -> dict[str, Shape]:
@@ -252,7 +273,12 @@ class _Recurrent(Layer):
 
 @dataclass(frozen=True)
 class LSTM(_Recurrent):
-    """Long short-term memory over sequences: see `rlplay.networks.lstm`."""
+    """Long short-term memory over sequences: see `rlplay.networks.lstm`.
+
+    Example:
+        >>> LSTM(4, 8).size(), LSTM(4, 8).state()
+        (448, 16)
+    """
 
     kind, gates = LSTM_KIND, 4
 
@@ -265,7 +291,12 @@ class LSTM(_Recurrent):
 
 @dataclass(frozen=True)
 class GRU(_Recurrent):
-    """A gated recurrent unit over sequences: see `rlplay.networks.gru`."""
+    """A gated recurrent unit over sequences: see `rlplay.networks.gru`.
+
+    Example:
+        >>> GRU(4, 8).size(), GRU(4, 8).state()
+        (336, 8)
+    """
 
     kind, gates = GRU_KIND, 3
 
@@ -278,7 +309,12 @@ class GRU(_Recurrent):
 
 @dataclass(frozen=True)
 class Last(Layer):
-    """Of each sequence the last step only: [T * N, D] becomes [N, D]."""
+    """Of each sequence the last step only: [T * N, D] becomes [N, D].
+
+    Example:
+        >>> str(Last()), Last().size()
+        ('Last()', 0)
+    """
 
     kind = LAST
 
@@ -288,7 +324,12 @@ class Last(Layer):
 
 @dataclass(frozen=True)
 class Repeat(Layer):
-    """Each row at every step of a sequence: [N, D] becomes [T * N, D]."""
+    """Each row at every step of a sequence: [N, D] becomes [T * N, D].
+
+    Example:
+        >>> str(Repeat()), Repeat().size()
+        ('Repeat()', 0)
+    """
 
     kind = REPEAT
 
@@ -298,7 +339,12 @@ class Repeat(Layer):
 
 @dataclass(frozen=True)
 class Activation(Layer):
-    """A function of each number by itself: see `rlplay.networks.activations`."""
+    """A function of each number by itself: see `rlplay.networks.activations`.
+
+    Example:
+        >>> isinstance(Tanh(), Activation), Tanh.name
+        (True, 'tanh')
+    """
 
     name: ClassVar[str]
 
@@ -307,8 +353,13 @@ class Activation(Layer):
 
 
 def _activation(class_name: str, name: str, kind: int) -> type[Activation]:
-    namespace = {"name": name, "kind": kind, "__module__": __name__, "__doc__": f"The activation {name}."}
-    return type(class_name, (Activation,), namespace)
+    doc = f"""The activation {name}: see `rlplay.networks.activations`.
+
+    Example:
+        >>> {class_name}().name, {class_name}().size()
+        ({name!r}, 0)
+    """
+    return type(class_name, (Activation,), {"name": name, "kind": kind, "__module__": __name__, "__doc__": doc})
 
 
 Tanh = _activation("Tanh", "tanh", TANH)
@@ -325,6 +376,10 @@ def activation_layer(name: str) -> Activation:
 
     Raises:
         ValueError: no such activation.
+
+    Example:
+        >>> str(activation_layer("relu"))
+        'ReLU()'
     """
     if name not in ACTIVATIONS:
         raise ValueError(f"activation={name!r} must be one of {', '.join(ACTIVATIONS)}")
@@ -336,6 +391,10 @@ def from_json(described: Any) -> Layer:
 
     Raises:
         ValueError: no such layer, or numbers that it does not take.
+
+    Example:
+        >>> from_json(Linear(4, 2).as_json())
+        Linear(n_in=4, n_out=2)
     """
     if isinstance(described, Layer):
         return described
@@ -351,7 +410,12 @@ def from_json(described: Any) -> Layer:
 
 
 def mlp(sizes: Sequence[int], activation: str = "tanh") -> list[Layer]:
-    """The layers of a multilayer perceptron: inputs, hidden layers, outputs; no activation behind the last."""
+    """The layers of a multilayer perceptron: inputs, hidden layers, outputs; no activation behind the last.
+
+    Example:
+        >>> [str(layer) for layer in mlp([4, 64, 2])]
+        ['Linear(4, 64)', 'Tanh()', 'Linear(64, 2)']
+    """
     layers: list[Layer] = []
     for n_in, n_out in itertools.pairwise(sizes):
         layers += [Linear(n_in, n_out), activation_layer(activation)]
@@ -363,6 +427,10 @@ def shapes_of(layers: Sequence[Layer], input_shape: Shape | None = None) -> list
 
     Raises:
         ValueError: layers that do not chain; both are named.
+
+    Example:
+        >>> shapes_of([Conv2d(1, 8, 3), ReLU(), Linear(288, 2)], (8, 8, 1))
+        [(8, 8, 1), (6, 6, 8), (6, 6, 8), (2,)]
     """
     if not layers:
         raise ValueError("a network needs at least one layer, for example Linear(4, 2)")

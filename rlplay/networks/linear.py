@@ -22,51 +22,111 @@ from rlplay.networks.memory import IN, NARROW, OUT, PARAMETERS, Floats, Net
 def affine(
     net: Net, weights: int, bias: int, x: Floats, x_at: int, y: Floats, y_at: int, rows: int, n_in: int, n_out: int
 ) -> None:
-    """Y = X W + b with W and b at two places of the parameters; ``bias=-1`` for none."""
+    """y = x W + b with W and b at two places of the parameters; ``bias=-1`` for none.
+
+    Example:
+        >>> import numpy as np
+        >>> from rlplay.networks.layers import Linear
+        >>> from rlplay.networks.state import new_net
+        >>> net, y = new_net([Linear(2, 1)], np.float32([1, 2, 3]), 1), np.empty(1, np.float32)
+        >>> affine(net, 0, 2, np.float32([10, 20]), 0, y, 0, 1, 2, 1)
+        >>> y.tolist()
+        [53.0]
+    """
     p = net.parameters
-    product(x, x_at, n_in, 1, p, weights, n_out, 1, y, y_at, n_out, p, bias, 0, rows, n_out, n_in, net.room)
+    product(x, x_at, n_in, 1, p, weights, n_out, 1, y, y_at, n_out, p, bias, 0, rows, n_out, n_in, net.work)
 
 
 @written_out
 def weight_gradient(
     net: Net, place: int, x: Floats, x_at: int, g: Floats, g_at: int, rows: int, n_in: int, n_out: int
 ) -> None:
-    """∂W = Xᵀ G into the gradient."""
+    """∂W = xᵀ g into the gradient.
+
+    Example:
+        >>> import numpy as np
+        >>> from rlplay.networks.layers import Linear
+        >>> from rlplay.networks.state import new_net
+        >>> net = new_net([Linear(2, 1)], np.zeros(3, np.float32), 1)
+        >>> weight_gradient(net, 0, np.float32([10, 20]), 0, np.float32([0.5]), 0, 1, 2, 1)
+        >>> net.gradient.tolist()
+        [5.0, 10.0, 0.0]
+    """
     to = net.gradient
-    product(x, x_at, 1, n_in, g, g_at, n_out, 1, to, place, n_out, to, -1, 0, n_in, n_out, rows, net.room)
+    product(x, x_at, 1, n_in, g, g_at, n_out, 1, to, place, n_out, to, -1, 0, n_in, n_out, rows, net.work)
 
 
 @in_place
 def narrow_weight_gradient(
     net: Net, place: int, x: Floats, x_at: int, g: Floats, g_at: int, rows: int, n_in: int, n_out: int
 ) -> None:
-    """The same for a few outputs, as (∂W)ᵀ = Gᵀ X by way of the room: rows of X are whole vectors."""
-    room, to = net.room, net.gradient
-    product(g, g_at, 1, n_out, x, x_at, n_in, 1, room, ROOM, n_in, room, -1, 0, n_out, n_in, rows, room)
+    """∂W for a few outputs, computed as (∂W)ᵀ = gᵀ x in the work space, so that rows of x are whole vectors.
+
+    Example:
+        >>> import numpy as np
+        >>> from rlplay.networks.layers import Linear
+        >>> from rlplay.networks.state import new_net
+        >>> net = new_net([Linear(2, 1)], np.zeros(3, np.float32), 1)
+        >>> narrow_weight_gradient(net, 0, np.float32([10, 20]), 0, np.float32([0.5]), 0, 1, 2, 1)
+        >>> net.gradient.tolist()
+        [5.0, 10.0, 0.0]
+    """
+    work, to = net.work, net.gradient
+    product(g, g_at, 1, n_out, x, x_at, n_in, 1, work, ROOM, n_in, work, -1, 0, n_out, n_in, rows, work)
     for i in range(n_in):
         for j in range(n_out):
-            to[place + i * n_out + j] = room[ROOM + j * n_in + i]
+            to[place + i * n_out + j] = work[ROOM + j * n_in + i]
 
 
 @written_out
 def bias_gradient(net: Net, place: int, g: Floats, g_at: int, rows: int, n_out: int) -> None:
-    """∂b = 1ᵀ G into the gradient."""
+    """∂b = 1ᵀ G into the gradient.
+
+    Example:
+        >>> import numpy as np
+        >>> from rlplay.networks.layers import Linear
+        >>> from rlplay.networks.state import new_net
+        >>> net = new_net([Linear(2, 1)], np.zeros(3, np.float32), 2)
+        >>> bias_gradient(net, 2, np.float32([0.5, 0.25]), 0, 2, 1)
+        >>> net.gradient.tolist()
+        [0.0, 0.0, 0.75]
+    """
     to = net.gradient
-    product(net.one, 0, 0, 0, g, g_at, n_out, 1, to, place, n_out, to, -1, 0, 1, n_out, rows, net.room)
+    product(net.one, 0, 0, 0, g, g_at, n_out, 1, to, place, n_out, to, -1, 0, 1, n_out, rows, net.work)
 
 
 @written_out
 def input_gradient(
     net: Net, weights: int, g: Floats, g_at: int, below: Floats, below_at: int, rows: int, n_in: int, n_out: int
 ) -> None:
-    """∂X = G Wᵀ."""
+    """∂X = G Wᵀ.
+
+    Example:
+        >>> import numpy as np
+        >>> from rlplay.networks.layers import Linear
+        >>> from rlplay.networks.state import new_net
+        >>> net, below = new_net([Linear(2, 1)], np.float32([1, 2, 3]), 1), np.empty(2, np.float32)
+        >>> input_gradient(net, 0, np.float32([0.5]), 0, below, 0, 1, 2, 1)
+        >>> below.tolist()
+        [0.5, 1.0]
+    """
     p = net.parameters
-    product(g, g_at, n_out, 1, p, weights, 1, n_out, below, below_at, n_in, p, -1, 0, rows, n_in, n_out, net.room)
+    product(g, g_at, n_out, 1, p, weights, 1, n_out, below, below_at, n_in, p, -1, 0, rows, n_in, n_out, net.work)
 
 
 @written_out
 def forward(layer: Any, net: Net, x: Floats, x_at: int, y: Floats, y_at: int, rows: int) -> None:
-    """The outputs of a batch."""
+    """The outputs of a batch.
+
+    Example:
+        >>> import numpy as np
+        >>> from rlplay.networks.layers import Linear
+        >>> from rlplay.networks.state import new_net
+        >>> net, y = new_net([Linear(2, 1)], np.float32([1, 2, 3]), 1), np.empty(1, np.float32)
+        >>> forward(net.layers[0], net, np.float32([10, 20]), 0, y, 0, 1)
+        >>> y.tolist()
+        [53.0]
+    """
     n_in, n_out, at = layer[IN], layer[OUT], layer[PARAMETERS]
     affine(net, at, at + n_in * n_out, x, x_at, y, y_at, rows, n_in, n_out)
 
@@ -76,7 +136,17 @@ def backward(
     layer: Any, net: Net, x: Floats, x_at: int, grad: Floats, grad_at: int, below: Floats, below_at: int, rows: int,
     to_input: bool,
 ) -> None:  # fmt: skip
-    """The gradients with respect to W, b and, where asked, x."""
+    """The gradients with respect to W, b and, with ``to_input``, x.
+
+    Example:
+        >>> import numpy as np
+        >>> from rlplay.networks.layers import Linear
+        >>> from rlplay.networks.state import new_net
+        >>> net, below = new_net([Linear(2, 1)], np.float32([1, 2, 3]), 1), np.empty(2, np.float32)
+        >>> backward(net.layers[0], net, np.float32([10, 20]), 0, np.float32([0.5]), 0, below, 0, 1, True)
+        >>> net.gradient.tolist(), below.tolist()
+        ([5.0, 10.0, 0.5], [0.5, 1.0])
+    """
     n_in, n_out, at = layer[IN], layer[OUT], layer[PARAMETERS]
     if n_out < NARROW:
         narrow_weight_gradient(net, at, x, x_at, grad, grad_at, rows, n_in, n_out)
@@ -92,11 +162,22 @@ def tangent(
     layer: Any, net: Net, x: Floats, x_at: int, dot: Floats, dot_at: int, direction: Floats, out: Floats, out_at: int,
     rows: int,
 ) -> None:  # fmt: skip
-    """ẏ for a direction of the parameters and a direction ẋ of the inputs."""
+    """ẏ for a direction of the parameters and a direction ẋ of the inputs.
+
+    Example:
+        >>> import numpy as np
+        >>> from rlplay.networks.layers import Linear
+        >>> from rlplay.networks.state import new_net
+        >>> net, out = new_net([Linear(2, 1)], np.float32([1, 2, 3]), 1), np.empty(1, np.float32)
+        >>> direction = np.float32([0, 1, 0])
+        >>> tangent(net.layers[0], net, np.float32([10, 20]), 0, np.zeros(2, np.float32), 0, direction, out, 0, 1)
+        >>> out.tolist()
+        [20.0]
+    """
     n_in, n_out, at = layer[IN], layer[OUT], layer[PARAMETERS]
     affine(net, at, -1, dot, dot_at, out, out_at, rows, n_in, n_out)
     product(
-        x, x_at, n_in, 1, direction, at, n_out, 1, out, out_at, n_out, out, out_at, n_out, rows, n_out, n_in, net.room
+        x, x_at, n_in, 1, direction, at, n_out, 1, out, out_at, n_out, out, out_at, n_out, rows, n_out, n_in, net.work
     )
     for row in range(rows):
         for j in range(n_out):

@@ -1,4 +1,4 @@
-"""Losses, and their gradients with respect to the outputs of a network: where every backward pass begins.
+"""Losses, and their gradients with respect to the outputs of a network, where every backward pass begins.
 
     squared error   L = 1/N Σ_n ½ Σ_k (y - t)²           ∂L/∂y = (y - t) / N
     huber           L = 1/N Σ ½ d² for |d| ≤ 1, else |d| - ½            ∂L/∂y = clip(d, -1, 1) / N,  d = y - t
@@ -40,7 +40,15 @@ def _softmax_row(y: Floats, target: int, gradient: Floats, factor: float) -> flo
 
 @in_place
 def loss(kind: int, outputs: Floats, targets: Floats, weights: Floats, gradient: Floats) -> float:
-    """The loss of a batch; its gradient with respect to the outputs is written into ``gradient`` [N, K]."""
+    """The loss of a batch; its gradient with respect to the outputs is written into ``gradient`` [N, K].
+
+    Example:
+        >>> import numpy as np
+        >>> gradient = np.empty((1, 2), np.float32)
+        >>> outputs, targets, weights = np.float32([[1, 2]]), np.float32([[0, 2]]), np.float32([1])
+        >>> loss(SQUARED, outputs, targets, weights, gradient), gradient.tolist()
+        (0.5, [[1.0, 0.0]])
+    """
     total, many = 0.0, 0.0
     for row in range(outputs.shape[0]):
         many += weights[row]
@@ -72,6 +80,10 @@ def loss_kind(name: str) -> int:
 
     Raises:
         ValueError: no such loss.
+
+    Example:
+        >>> loss_kind("huber") == HUBER
+        True
     """
     if name not in LOSSES:
         raise ValueError(f"loss={name!r} must be one of {', '.join(LOSSES)}")

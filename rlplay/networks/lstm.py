@@ -1,4 +1,4 @@
-"""Long short-term memory: a cell that gates decide what to write to, keep, and show.
+"""Long short-term memory: gates decide what a cell stores, keeps and outputs.
 
     forward    [i f g o] = x_t W + h_{t-1} U + b + b'        i, f, o ← σ(·)        g ← tanh(·)
                c_t = f ⊙ c_{t-1} + i ⊙ g                     h_t = o ⊙ tanh(c_t)
@@ -47,20 +47,31 @@ from rlplay.networks.memory import (
 
 @in_place
 def forward(layer: Any, net: Net, x: Floats, x_at: int, y: Floats, y_at: int, rows: int) -> None:
-    """All steps of N sequences, from the initial state; the final one is kept."""
-    n_in, h, steps, room, p = layer[IN], layer[OUT], net.sizes[STEPS], net.room, net.parameters
+    """All steps of N sequences, from the initial state; the final one is kept.
+
+    Example:
+        >>> import numpy as np
+        >>> from rlplay.networks.layers import LSTM
+        >>> from rlplay.networks.state import new_net
+        >>> net = new_net([LSTM(1, 1)], np.zeros(16, np.float32), 1, steps=2)
+        >>> net.sizes[1], net.state[INITIAL] = 2, 1.0
+        >>> forward(net.layers[0], net, np.zeros(2, np.float32), 0, net.values, 0, 2)
+        >>> net.values.astype(float).round(3).tolist(), net.state[FINAL].astype(float).round(3).tolist()
+        ([0.231, 0.122], [0.122, 0.25])
+    """
+    n_in, h, steps, work, p = layer[IN], layer[OUT], net.sizes[STEPS], net.work, net.parameters
     n, gates, cells = rows // steps, layer[SAVED], layer[SAVED] + rows * 4 * h
     recurrent, bias = layer[PARAMETERS] + n_in * 4 * h, layer[PARAMETERS] + (n_in + h) * 4 * h
     for j in range(4 * h):
-        room[ROOM + j] = p[bias + j] + p[bias + 4 * h + j]
-    product(x, x_at, n_in, 1, p, layer[PARAMETERS], 4 * h, 1, net.saved, gates, 4 * h, room, ROOM, 0, rows, 4 * h, n_in,
-            room)  # fmt: skip
+        work[ROOM + j] = p[bias + j] + p[bias + 4 * h + j]
+    product(x, x_at, n_in, 1, p, layer[PARAMETERS], 4 * h, 1, net.saved, gates, 4 * h, work, ROOM, 0, rows, 4 * h, n_in,
+            work)  # fmt: skip
     hidden, hidden_at = net.state[INITIAL], layer[STATE]
     cell, cell_at = net.state[INITIAL], layer[STATE] + net.sizes[ROWS] * h
     for t in range(steps):
         at = gates + t * n * 4 * h
         product(hidden, hidden_at, h, 1, p, recurrent, 4 * h, 1, net.saved, at, 4 * h, net.saved, at, 4 * h, n, 4 * h,
-                h, room)  # fmt: skip
+                h, work)  # fmt: skip
         y_t, cell_t = y_at + t * n * h, cells + t * n * h
         for row in range(n):
             g = at + row * 4 * h
@@ -134,8 +145,20 @@ def backward(
     layer: Any, net: Net, x: Floats, x_at: int, grad: Floats, grad_at: int, below: Floats, below_at: int, rows: int,
     to_input: bool,
 ) -> None:  # fmt: skip
-    """Back through time; takes the gradient of the final state in, and leaves that of the initial one."""
-    n_in, h, steps, room, p = layer[IN], layer[OUT], net.sizes[STEPS], net.room, net.parameters
+    """Back through time; takes the gradient of the final state in, and leaves that of the initial one.
+
+    Example:
+        >>> import numpy as np
+        >>> from rlplay.networks.layers import LSTM
+        >>> from rlplay.networks.state import new_net
+        >>> net = new_net([LSTM(1, 1)], np.zeros(16, np.float32), 1)
+        >>> x, grad, below = np.ones((3, 1), np.float32)
+        >>> forward(net.layers[0], net, x, 0, net.values, 0, 1)
+        >>> backward(net.layers[0], net, x, 0, grad, 0, below, 0, 1, True)
+        >>> net.gradient[:4].tolist()
+        [0.0, 0.0, 0.25, 0.0]
+    """
+    n_in, h, steps, work, p = layer[IN], layer[OUT], net.sizes[STEPS], net.work, net.parameters
     n, gates, cells, y_at = rows // steps, layer[SAVED], layer[SAVED] + rows * 4 * h, layer[VALUES]
     deltas, weights = cells + rows * h, layer[PARAMETERS]
     recurrent, bias = weights + n_in * 4 * h, weights + (n_in + h) * 4 * h
@@ -143,7 +166,7 @@ def backward(
     for i in range(n * h):
         dh[dh_at + i] = net.state[GRAD_FINAL, dh_at + i]
         dh[dc_at + i] = net.state[GRAD_FINAL, dc_at + i]
-    transpose(p, recurrent, 4 * h, room, ROOM, h, h, 4 * h)  # Uᵀ, once for all steps
+    transpose(p, recurrent, 4 * h, work, ROOM, h, h, 4 * h)  # Uᵀ, once for all steps
     for t in range(steps - 1, -1, -1):
         to = deltas + t * n * 4 * h
         cell, cell_at = net.saved, cells + (t - 1) * n * h
@@ -159,13 +182,13 @@ def backward(
                     dh[dh_at + row * h + j] += grad[here + j]
                 for j in range(4 * h):
                     net.saved[to + row * 4 * h + j] = net.saved.dtype.type(0)
-        product(net.saved, to, 4 * h, 1, room, ROOM, h, 1, dh, dh_at, h, dh, dh_at, h, n, h, 4 * h, room)  # += G_t Uᵀ
+        product(net.saved, to, 4 * h, 1, work, ROOM, h, 1, dh, dh_at, h, dh, dh_at, h, n, h, 4 * h, work)  # += G_t Uᵀ
     hidden, later = net.values, rows - n
     weight_gradient(net, weights, x, x_at, net.saved, deltas, rows, n_in, 4 * h)
     weight_gradient(net, recurrent, net.state[INITIAL], layer[STATE], net.saved, deltas, n, h, 4 * h)
     if later > 0:
         product(hidden, y_at, 1, h, net.saved, deltas + n * 4 * h, 4 * h, 1, net.gradient, recurrent, 4 * h,
-                net.gradient, recurrent, 4 * h, h, 4 * h, later, room)  # fmt: skip
+                net.gradient, recurrent, 4 * h, h, 4 * h, later, work)  # fmt: skip
     bias_gradient(net, bias, net.saved, deltas, rows, 4 * h)
     bias_gradient(net, bias + 4 * h, net.saved, deltas, rows, 4 * h)
     if to_input:
@@ -177,28 +200,40 @@ def tangent(
     layer: Any, net: Net, x: Floats, x_at: int, dot: Floats, dot_at: int, direction: Floats, out: Floats, out_at: int,
     rows: int,
 ) -> None:  # fmt: skip
-    """ẏ after `forward`, for directions of the parameters and, ẋ, of the inputs; the initial state is fixed."""
-    n_in, h, steps, room, one = layer[IN], layer[OUT], net.sizes[STEPS], net.room, net.saved.dtype.type(1)
+    """ẏ after `forward`, for directions of the parameters and, ẋ, of the inputs; the initial state is fixed.
+
+    Example:
+        >>> import numpy as np
+        >>> from rlplay.networks.layers import LSTM
+        >>> from rlplay.networks.state import new_net
+        >>> net, out = new_net([LSTM(1, 1)], np.zeros(16, np.float32), 1), np.zeros(1, np.float32)
+        >>> forward(net.layers[0], net, np.ones(1, np.float32), 0, net.values, 0, 1)
+        >>> direction = np.eye(16, dtype=np.float32)[2]
+        >>> tangent(net.layers[0], net, np.ones(1, np.float32), 0, np.zeros(1, np.float32), 0, direction, out, 0, 1)
+        >>> out.tolist()
+        [0.25]
+    """
+    n_in, h, steps, work, one = layer[IN], layer[OUT], net.sizes[STEPS], net.work, net.saved.dtype.type(1)
     n, gates, cells, y_at = rows // steps, layer[SAVED], layer[SAVED] + rows * 4 * h, layer[VALUES]
     weights, wide = layer[PARAMETERS], 4 * h
     recurrent, bias, pre, c_dot = weights + n_in * wide, weights + (n_in + h) * wide, ROOM, ROOM + n * wide
     for i in range(n * h):
-        room[c_dot + i] = net.saved.dtype.type(0)
+        work[c_dot + i] = net.saved.dtype.type(0)
     for t in range(steps):
-        affine(net, weights, -1, dot, dot_at + t * n * n_in, room, pre, n, n_in, wide)
-        product(x, x_at + t * n * n_in, n_in, 1, direction, weights, wide, 1, room, pre, wide, room, pre, wide, n, wide,
-                n_in, room)  # fmt: skip
+        affine(net, weights, -1, dot, dot_at + t * n * n_in, work, pre, n, n_in, wide)
+        product(x, x_at + t * n * n_in, n_in, 1, direction, weights, wide, 1, work, pre, wide, work, pre, wide, n, wide,
+                n_in, work)  # fmt: skip
         hidden, hidden_at = net.values, y_at + (t - 1) * n * h
         cell, cell_at = net.saved, cells + (t - 1) * n * h
         if t == 0:
             hidden, hidden_at = net.state[INITIAL], layer[STATE]
             cell, cell_at = net.state[INITIAL], layer[STATE] + net.sizes[ROWS] * h
         product(
-            hidden, hidden_at, h, 1, direction, recurrent, wide, 1, room, pre, wide, room, pre, wide, n, wide, h, room
+            hidden, hidden_at, h, 1, direction, recurrent, wide, 1, work, pre, wide, work, pre, wide, n, wide, h, work
         )
         if t > 0:
-            product(out, out_at + (t - 1) * n * h, h, 1, net.parameters, recurrent, wide, 1, room, pre, wide, room, pre,
-                    wide, n, wide, h, room)  # fmt: skip
+            product(out, out_at + (t - 1) * n * h, h, 1, net.parameters, recurrent, wide, 1, work, pre, wide, work, pre,
+                    wide, n, wide, h, work)  # fmt: skip
         for row in range(n):
             g, a, here = gates + (t * n + row) * wide, pre + row * wide, out_at + (t * n + row) * h
             for j in range(h):
@@ -212,14 +247,14 @@ def tangent(
                     net.saved[g + 3 * h + j],
                 )
                 b, b_2 = bias + j, bias + wide + j
-                i_dot = room[a + j] + direction[b] + direction[b_2]
-                f_dot = room[a + h + j] + direction[b + h] + direction[b_2 + h]
-                new_dot = room[a + 2 * h + j] + direction[b + 2 * h] + direction[b_2 + 2 * h]
-                o_dot = room[a + 3 * h + j] + direction[b + 3 * h] + direction[b_2 + 3 * h]
+                i_dot = work[a + j] + direction[b] + direction[b_2]
+                f_dot = work[a + h + j] + direction[b + h] + direction[b_2 + h]
+                new_dot = work[a + 2 * h + j] + direction[b + 2 * h] + direction[b_2 + 2 * h]
+                o_dot = work[a + 3 * h + j] + direction[b + 3 * h] + direction[b_2 + 3 * h]
                 previous, shown = cell[cell_at + row * h + j], tanh_of(net.saved[cells + (t * n + row) * h + j])
                 change = (
-                    f * room[c_dot + row * h + j] + previous * f * (one - f) * f_dot
+                    f * work[c_dot + row * h + j] + previous * f * (one - f) * f_dot
                     + new * i * (one - i) * i_dot + i * (one - new * new) * new_dot
                 )  # fmt: skip
-                room[c_dot + row * h + j] = change
+                work[c_dot + row * h + j] = change
                 out[here + j] = shown * o * (one - o) * o_dot + o * (one - shown * shown) * change

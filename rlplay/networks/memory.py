@@ -45,14 +45,21 @@ class Net(NamedTuple):
         parameters: all weights and biases, layer by layer, [P].
         gradient: of the loss with respect to them, [P].
         values: each layer's outputs.
-        gradients: with respect to the outputs of two neighbouring layers, [2, room for the widest].
+        gradients: with respect to the outputs of two neighbouring layers, [2, size of the widest].
         saved: what else `backward` needs of `forward`: gates, patches, means.
         state: of the recurrent layers: initial, final, and the gradients with respect to both, [4, S].
         lengths: steps of each sequence, int64 [N]; what comes after them is padding.
         sizes: N, and the steps T of the sequences at hand, int64 [2].
-        room: working memory of matrix products, and behind it of the layer at hand.
+        work: work space of the matrix products, and behind it of the current layer.
         one: the number 1, [1].
         optimiser: its kind, its settings and its running means.
+
+    Example:
+        >>> from rlplay.networks.layers import Linear
+        >>> from rlplay.networks.state import new_net
+        >>> net = new_net([Linear(2, 1)], np.float32([1, 2, 3]), 8)
+        >>> net.layers[0, [KIND, IN, OUT]].tolist(), net.parameters.shape, net.values.shape, net.sizes.tolist()
+        ([6, 2, 1], (3,), (8,), [8, 1])
     """
 
     layers: NDArray[np.int64]
@@ -64,6 +71,6 @@ class Net(NamedTuple):
     state: Floats
     lengths: NDArray[np.int64]
     sizes: NDArray[np.int64]
-    room: Floats
+    work: Floats
     one: Floats
     optimiser: Optimiser

@@ -1,360 +1,37 @@
-"""A network of layers with hand-written backward passes, run by one compiled function over flat arrays.
+"""A network of layers with hand-written backward passes, over flat arrays.
 
-    forward    h₀ = x        h_l = f_l(h_{l-1}; θ_l)
-    backward   G_L = ∂loss/∂h_L        ∂θ_l, G_{l-1} from G_l by the rule of each layer, the last layer first
-    tangent    ḣ₀ = 0        ḣ_l from ḣ_{l-1} and θ̇_l: how the outputs move when the parameters move along θ̇
-
-Source: Rumelhart, Hinton & Williams 1986; Goodfellow, Bengio & Courville 2016, section 6.5; the tangent is the
-R-operator of Pearlmutter 1994.
-
-The functions work on the memory `rlplay.networks.memory.Net`, in compiled loops and from Python; the class `Network`
-checks what it is given, makes the memory grow with the batch, and names things.
+`rlplay.networks.kernel` has the compiled functions and their formulas, `rlplay.networks.memory.Net` their arrays. The
+class `Network` checks its inputs, enlarges the memory with the batch, and names the parameters.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from functools import cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rlplay.compiled.cache import compiled, in_place
-from rlplay.networks import Kernel, activations, conv2d, gru, layer_norm, linear, lstm, optimisers
-from rlplay.networks.initialisers import gain_of
-from rlplay.networks.layers import Activation, Layer, shapes_of
-from rlplay.networks.matmul import ROOM
+from rlplay.networks.kernel import kernel
+from rlplay.networks.layers import Layer, shapes_of
 from rlplay.networks.memory import (
-    COLUMNS,
-    CONV_2D,
     FINAL,
-    GELU,
     GRAD_FINAL,
     GRAD_INITIAL,
     GRU,
     INITIAL,
-    KIND,
     LAST,
-    LAYER_NORM,
-    LINEAR,
     LSTM,
-    OUT,
     REPEAT,
     ROWS,
     STEPS,
-    VALUES,
     Floats,
     Net,
 )  # fmt: skip
-from rlplay.networks.optimisers import new_optimiser
+from rlplay.networks.state import arrays, initial_parameters, new_net, restore
 
 _AT_A_TIME = 256  # rows that `predict` takes at a time: their outputs stay in the second cache
-_RULES: dict[int, Any] = {LINEAR: linear, LAYER_NORM: layer_norm, CONV_2D: conv2d, LSTM: lstm, GRU: gru}
-
-
-@in_place
-def _no_forward(layer: Any, net: Net, x: Floats, x_at: int, y: Floats, y_at: int, rows: int) -> None:
-    """In place of a kind of layer that a network does not have."""
-
-
-@in_place
-def _no_backward(
-    layer: Any, net: Net, x: Floats, x_at: int, grad: Floats, grad_at: int, below: Floats, below_at: int, rows: int,
-    to_input: bool,
-) -> None:  # fmt: skip
-    """In place of a kind of layer that a network does not have."""
-
-
-@in_place
-def _no_tangent(
-    layer: Any, net: Net, x: Floats, x_at: int, dot: Floats, dot_at: int, direction: Floats, out: Floats, out_at: int,
-    rows: int,
-) -> None:  # fmt: skip
-    """In place of a kind of layer that a network does not have."""
-
-
-@in_place
-def _spread(layer: Any, net: Net, x: Floats, x_at: int, y: Floats, y_at: int, rows: int) -> int:
-    """`Last`, or `Repeat`; returns the rows of the output."""
-    steps, wide = net.sizes[STEPS], layer[OUT]
-    if layer[KIND] == LAST:
-        size = rows // steps * wide
-        for i in range(size):
-            y[y_at + i] = x[x_at + (steps - 1) * size + i]
-        return rows // steps
-    size = rows * wide
-    for t in range(steps):
-        for i in range(size):
-            y[y_at + t * size + i] = x[x_at + i]
-    return rows * steps
-
-
-@in_place
-def _spread_back(layer: Any, net: Net, grad: Floats, grad_at: int, below: Floats, below_at: int, rows: int) -> int:
-    """∂x of `Last` (zero but for the last step), or of `Repeat` (the sum over steps); returns the rows of the input."""
-    steps, wide = net.sizes[STEPS], layer[OUT]
-    if layer[KIND] == LAST:
-        size = rows * wide
-        below[below_at : below_at + (steps - 1) * size] = 0
-        for i in range(size):
-            below[below_at + (steps - 1) * size + i] = grad[grad_at + i]
-        return rows * steps
-    size = rows // steps * wide
-    below[below_at : below_at + size] = 0
-    for t in range(steps):
-        for i in range(size):
-            below[below_at + i] += grad[grad_at + t * size + i]
-    return rows // steps
-
-
-def kernel(layers: Sequence[Layer]) -> Kernel:
-    """The functions for networks of such layers, compiled with the rules of their kinds (and linear ones) only."""
-    return _kernel(frozenset(layer.kind for layer in layers) & frozenset(_RULES) | {LINEAR})
-
-
-@cache
-def _kernel(kinds: frozenset[int]) -> Kernel:
-    def rules(name: str, absent: Any) -> list[Any]:
-        return [getattr(module, name) if kind in kinds else absent for kind, module in _RULES.items()]
-
-    linear_forward, norm_forward, conv_forward, lstm_forward, gru_forward = rules("forward", _no_forward)
-    linear_backward, norm_backward, conv_backward, lstm_backward, gru_backward = rules("backward", _no_backward)
-    linear_tangent, norm_tangent, conv_tangent, lstm_tangent, gru_tangent = rules("tangent", _no_tangent)
-
-    @compiled
-    def forward(net: Net, x: Floats) -> Floats:
-        """The outputs for a batch [N, D], [N, K]; a view of the network's own memory, overwritten by the next call."""
-        rows, h, at = x.shape[0], x.reshape(-1), 0
-        for number in range(net.layers.shape[0]):
-            layer = net.layers[number]
-            kind, to = layer[KIND], layer[VALUES]
-            if kind <= GELU:
-                activations.forward(kind, h, at, net.values, to, rows * layer[OUT])
-            elif kind == LINEAR:
-                linear_forward(layer, net, h, at, net.values, to, rows)
-            elif kind == LAYER_NORM:
-                norm_forward(layer, net, h, at, net.values, to, rows)
-            elif kind == CONV_2D:
-                conv_forward(layer, net, h, at, net.values, to, rows)
-            elif kind == LSTM:
-                lstm_forward(layer, net, h, at, net.values, to, rows)
-            elif kind == GRU:
-                gru_forward(layer, net, h, at, net.values, to, rows)
-            else:
-                rows = _spread(layer, net, h, at, net.values, to, rows)
-            h, at = net.values, to
-        return net.values[at : at + rows * net.layers[-1, OUT]].reshape((rows, net.layers[-1, OUT]))
-
-    @compiled
-    def backward(net: Net, x: Floats, grad_output: Floats, to_input: bool = True) -> Floats:
-        """The gradients after `forward` of the same batch: ∂θ into ``net.gradient``, ∂x returned, [N, D].
-
-        With ``to_input=False`` the gradient with respect to x is not computed, and what is returned means nothing.
-        """
-        rows, grad, at = grad_output.shape[0], grad_output.reshape(-1), 0
-        flat_x, width, other = x.reshape(-1), net.gradients.shape[0] // 2, 0
-        for number in range(net.layers.shape[0] - 1, -1, -1):
-            layer = net.layers[number]
-            kind, y_at, wanted = layer[KIND], layer[VALUES], to_input or number > 0
-            h, h_at = flat_x, 0
-            if number > 0:
-                h, h_at = net.values, net.layers[number - 1, VALUES]
-            below, to = net.gradients, other * width
-            if kind <= GELU:
-                if number == net.layers.shape[0] - 1:  # what the caller gave stays as it is
-                    copied, given = below[to : to + rows * layer[OUT]], grad[at : at + rows * layer[OUT]]
-                    for i in range(rows * layer[OUT]):
-                        copied[i] = given[i]
-                    grad, at = below, to
-                    other = 1 - other
-                activations.backward(kind, h, h_at, net.values, y_at, grad, at, rows * layer[OUT])
-                continue
-            if kind == LINEAR:
-                linear_backward(layer, net, h, h_at, grad, at, below, to, rows, wanted)
-            elif kind == LAYER_NORM:
-                norm_backward(layer, net, h, h_at, grad, at, below, to, rows, wanted)
-            elif kind == CONV_2D:
-                conv_backward(layer, net, h, h_at, grad, at, below, to, rows, wanted)
-            elif kind == LSTM:
-                lstm_backward(layer, net, h, h_at, grad, at, below, to, rows, wanted)
-            elif kind == GRU:
-                gru_backward(layer, net, h, h_at, grad, at, below, to, rows, wanted)
-            else:
-                rows = _spread_back(layer, net, grad, at, below, to, rows)
-            grad, at = below, to
-            other = 1 - other
-        return grad[at : at + x.size].reshape(x.shape)
-
-    @compiled
-    def tangent(net: Net, x: Floats, direction: Floats) -> Floats:
-        """How the outputs move, [N, K], when the parameters move along a direction [P]; after `forward` of x.
-
-        A view of the network's own memory, overwritten by the next `tangent` or `backward`.
-        """
-        rows, h, at, width, other = x.shape[0], x.reshape(-1), 0, net.gradients.shape[0] // 2, 1
-        dot, dot_at = net.gradients, 0
-        net.gradients[: x.size] = 0
-        for number in range(net.layers.shape[0]):
-            layer = net.layers[number]
-            kind, y_at = layer[KIND], layer[VALUES]
-            out, to = net.gradients, other * width
-            if kind <= GELU:
-                activations.backward(kind, h, at, net.values, y_at, dot, dot_at, rows * layer[OUT])  # ẏ = f'(x) ⊙ ẋ
-                h, at = net.values, y_at
-                continue
-            if kind == LINEAR:
-                linear_tangent(layer, net, h, at, dot, dot_at, direction, out, to, rows)
-            elif kind == LAYER_NORM:
-                norm_tangent(layer, net, h, at, dot, dot_at, direction, out, to, rows)
-            elif kind == CONV_2D:
-                conv_tangent(layer, net, h, at, dot, dot_at, direction, out, to, rows)
-            elif kind == LSTM:
-                lstm_tangent(layer, net, h, at, dot, dot_at, direction, out, to, rows)
-            elif kind == GRU:
-                gru_tangent(layer, net, h, at, dot, dot_at, direction, out, to, rows)
-            else:
-                rows = _spread(layer, net, dot, dot_at, out, to, rows)
-            h, at, dot, dot_at = net.values, y_at, out, to
-            other = 1 - other
-        return dot[dot_at : dot_at + rows * net.layers[-1, OUT]].reshape((rows, net.layers[-1, OUT]))
-
-    @compiled
-    def forward_row(net: Net, x: Floats) -> Floats:
-        """The outputs for one row [D], [K]: the very numbers that the row has in a batch."""
-        return forward(net, x.reshape((1, x.shape[0])))[0]
-
-    @compiled
-    def improve(net: Net, learning_rate: float, max_grad_norm: float) -> None:
-        """One step of the optimiser against the gradient."""
-        optimisers.improve(net.parameters, net.gradient, net.optimiser, learning_rate, max_grad_norm)
-
-    @compiled
-    def squared_length(net: Net) -> float:
-        """Σ g² of the gradient."""
-        return optimisers.squared_length(net.gradient)
-
-    @compiled
-    def shrink(net: Net, factor: float) -> None:
-        """Scale the gradient."""
-        scale = net.gradient.dtype.type(factor)
-        for i in range(net.gradient.shape[0]):
-            net.gradient[i] *= scale
-
-    @compiled
-    def predict(net: Net, x: Floats) -> Floats:
-        """The outputs for a batch of any size, as a copy, [N, K]; for networks whose rows are examples."""
-        out, most = np.empty((x.shape[0], net.layers[-1, OUT]), net.parameters.dtype), net.sizes[ROWS]
-        for begin in range(0, x.shape[0], most):
-            part = x[begin : begin + most]
-            out[begin : begin + part.shape[0]] = forward(net, part)
-        return out
-
-    return Kernel(
-        forward, forward_row, backward, improve, squared_length, shrink, predict, tangent, arrays, restore
-    )  # fmt: skip
-
-
-def arrays(net: Net) -> dict[str, NDArray[Any]]:
-    """Architecture, parameters and optimiser, the network's own arrays."""
-    optimiser = net.optimiser
-    return {
-        "layers": architecture(net), "parameters": net.parameters, "m": optimiser.m, "v": optimiser.v, "t": optimiser.t,
-    }  # fmt: skip
-
-
-def architecture(net: Net) -> NDArray[np.int64]:
-    """What the layers are, without where their numbers lie: the same for networks of any number of rows."""
-    return np.delete(net.layers, [3, 4, 5, 6], axis=1)
-
-
-def restore(net: Net, values: Mapping[str, NDArray[Any]]) -> None:
-    """Take the values of such arrays.
-
-    Raises:
-        ValueError: they are those of another architecture.
-    """
-    own = arrays(net)
-    if "layers" in values and not np.array_equal(values["layers"], own["layers"]):
-        raise ValueError(
-            f"the weights are those of a network {described(values['layers'])}, and this one is "
-            f"{described(own['layers'])}: take the same layers, or train anew"
-        )
-    for name, array in own.items():
-        if values[name].shape != array.shape:
-            raise ValueError(f"{name} has shape {values[name].shape}, and this network has {array.shape}")
-        array[...] = values[name]
-
-
-_KINDS = ("tanh", "relu", "leaky relu", "sigmoid", "silu", "gelu", "linear", "layer norm", "conv2d", "lstm", "gru",
-          "last", "repeat")  # fmt: skip
-
-
-def described(layers: NDArray[np.int64]) -> str:
-    """The layers in words: ``4-linear-64-tanh-64-linear-2``."""
-    parts = [str(layers[0][1])]
-    for row in layers:
-        kind = _KINDS[row[0]] if 0 <= row[0] < len(_KINDS) else "?"
-        parts.append(kind if row[0] <= GELU else f"{kind}-{row[2]}")
-    return "-".join(parts)
-
-
-def initial_parameters(
-    layers: Sequence[Layer], rng: np.random.Generator, initialiser: str = "orthogonal", last_gain: float = 1.0
-) -> NDArray[np.float64]:
-    """All initial parameters, layer by layer, [P]; the last layer that has any is scaled by ``last_gain``."""
-    parts, last = [np.zeros(0)], max((i for i, one in enumerate(layers) if one.size()), default=-1)
-    for number, layer in enumerate(layers):
-        after = layers[number + 1] if number + 1 < len(layers) else None
-        gain = gain_of(after.name if isinstance(after, Activation) else None, initialiser)
-        parts.append(layer.initial(initialiser, last_gain if number == last else gain, rng))
-    return np.concatenate(parts)
-
-
-def new_net(
-    layers: Sequence[Layer],
-    parameters: Floats,
-    rows: int,
-    steps: int = 1,
-    input_shape: tuple[int, ...] | None = None,
-    optimiser: str = "adam",
-    **settings: float,
-) -> Net:
-    """The memory of a network from its parameters [P], with room for ``rows`` examples, or sequences of ``steps``.
-
-    Raises:
-        ValueError: layers that do not chain, or another number of parameters than they have.
-    """
-    shapes, many, dtype = shapes_of(layers, input_shape), rows * steps, parameters.dtype
-    table = np.zeros((len(layers), COLUMNS), np.int64)
-    at_parameters = at_values = at_saved = at_state = 0
-    for row, layer, before, after in zip(table, layers, shapes, shapes[1:], strict=False):
-        given = layer.geometry(before)
-        row[:7] = layer.kind, math.prod(before), math.prod(after), at_parameters, at_values, at_saved, at_state
-        row[7 : 7 + len(given)] = given
-        at_parameters += layer.size()
-        at_values += many * math.prod(after)
-        at_saved += many * layer.saved(before)
-        at_state += rows * layer.state()
-    if parameters.shape != (at_parameters,):
-        raise ValueError(f"these layers have {at_parameters} parameters, and {parameters.shape} were given")
-    widest = max(math.prod(shape) for shape in shapes)
-    room = max(layer.room(shape, rows) for layer, shape in zip(layers, shapes, strict=False))
-    return Net(
-        layers=table,
-        parameters=parameters.copy(),
-        gradient=np.zeros_like(parameters),
-        values=np.zeros(at_values, dtype),
-        gradients=np.zeros(2 * many * widest, dtype),
-        saved=np.zeros(max(at_saved, 1), dtype),
-        state=np.zeros((4, max(at_state, 1)), dtype),
-        lengths=np.full(rows, np.iinfo(np.int64).max),
-        sizes=np.array([rows, steps], np.int64),
-        room=np.zeros(ROOM + room, dtype),
-        one=np.ones(1, dtype),
-        optimiser=new_optimiser(at_parameters, optimiser, dtype, **settings),
-    )
 
 
 class Network:
@@ -364,7 +41,7 @@ class Network:
 
     Args:
         layers: what it is made of: ``[Linear(4, 64), Tanh(), Linear(64, 2)]``.
-        input_shape: of one example where the first layer does not say it: (height, width, channels) of images.
+        input_shape: of one example where the first layer does not determine it: (height, width, channels) of images.
         dtype: ``"float32"`` or ``"float64"``.
         initialiser: ``"orthogonal"``, ``"kaiming"``, ``"xavier"`` or ``"torch"`` (`rlplay.networks.initialisers`).
         last_gain: scale of the last layer's initial weights.
@@ -380,8 +57,8 @@ class Network:
         ...     error = network.forward(x) - [[0], [1], [1], [0]]
         ...     _ = network.backward(error)
         ...     network.improve(0.05)
-        >>> network.forward(x).round(1).ravel().tolist()
-        [0.0, 1.0, 1.0, 0.0]
+        >>> (network.forward(x) > 0.5).ravel().tolist()
+        [False, True, True, False]
     """
 
     def __init__(
@@ -403,11 +80,11 @@ class Network:
         parameters = initial_parameters(self.layers, np.random.default_rng(seed), initialiser, last_gain)
         self._optimiser = (optimiser, settings)
         self.kernel = kernel(self.layers)
-        self.net = self._with_room(parameters.astype(self.dtype), 1, 1)
+        self.net = self._allocate(parameters.astype(self.dtype), 1, 1)
         self._x: Floats = np.zeros((0, 0), self.dtype)
         self._is_sequence = any(layer.kind in (LSTM, GRU, LAST) for layer in self.layers[: _first_repeat(self.layers)])
 
-    def _with_room(self, parameters: Floats, rows: int, steps: int) -> Net:
+    def _allocate(self, parameters: Floats, rows: int, steps: int) -> Net:
         name, settings = self._optimiser
         return new_net(self.layers, parameters, rows, steps, self.shapes[0], name, **settings)
 
@@ -434,7 +111,7 @@ class Network:
     def forward(
         self, x: Any, state: Floats | None = None, lengths: Any = None, steps: int | None = None
     ) -> NDArray[Any]:
-        """The outputs for a batch, [N, K], or for sequences [T, N, ...], [T, N, K]; a view, soon overwritten.
+        """The outputs for a batch, [N, K], or for sequences, [T, N, K]; a view that the next call overwrites.
 
         Args:
             x: the batch; sequences have one axis more.
@@ -454,7 +131,7 @@ class Network:
             )
         t = given.shape[0] if self._is_sequence else (steps or 1)
         n = given.shape[lead - 1]
-        self._make_room(n, t)
+        self._reserve(n, t)
         net = self.net
         net.sizes[STEPS] = t
         net.lengths[:] = t
@@ -486,7 +163,7 @@ class Network:
         return below.reshape(-1, n, *self.shapes[0]) if self._is_sequence else below.reshape(-1, *self.shapes[0])
 
     def tangent(self, direction: Floats) -> NDArray[Any]:
-        """How the outputs move, [N, K], when the parameters move along a direction [P]; after `forward`."""
+        """The change of the outputs, [N, K], when the parameters move along a direction [P]; after `forward`."""
         return self.kernel.tangent(self.net, self._x, np.ascontiguousarray(direction, self.dtype)).copy()
 
     def improve(self, learning_rate: float, max_grad_norm: float = 0.0) -> None:
@@ -533,12 +210,12 @@ class Network:
             part[:n] = given[:, place : place + part.shape[1]]
             place += part.shape[1]
 
-    def _make_room(self, rows: int, steps: int) -> None:
-        """Have room for so many rows and steps; what has been learned stays."""
+    def _reserve(self, rows: int, steps: int) -> None:
+        """Enlarge the memory to so many rows and steps; parameters, gradient and optimiser stay."""
         if rows <= self.net.sizes[ROWS] and rows * steps <= self._most:
             return
         old = self.net
-        grown = self._with_room(old.parameters, max(rows, int(old.sizes[ROWS])), steps)
+        grown = self._allocate(old.parameters, max(rows, int(old.sizes[ROWS])), steps)
         self.net = grown._replace(parameters=old.parameters, gradient=old.gradient, optimiser=old.optimiser)
 
     @property
@@ -551,7 +228,7 @@ class Network:
     def predict(self, x: Any) -> NDArray[Any]:
         """The outputs for a batch of examples of any size, as a copy, [N, K]."""
         given = np.ascontiguousarray(np.asarray(x, self.dtype).reshape(len(x), -1))
-        self._make_room(min(len(given), _AT_A_TIME), 1)
+        self._reserve(min(len(given), _AT_A_TIME), 1)
         return self.kernel.predict(self.net, given)
 
     def arrays(self) -> dict[str, NDArray[Any]]:

@@ -43,6 +43,10 @@ class Optimiser(NamedTuple):
         m: running mean of the gradient, [P].
         v: running mean of its square, [P].
         t: steps done, int64 [1].
+
+    Example:
+        >>> new_optimiser(3).t.tolist(), new_optimiser(3).m.shape
+        ([0], (3,))
     """
 
     kind: NDArray[np.int64]
@@ -57,6 +61,11 @@ def new_optimiser(size: int, name: str = "adam", dtype: Any = np.float32, **sett
 
     Raises:
         ValueError: no such optimiser, or a setting that it does not have.
+
+    Example:
+        >>> state = new_optimiser(3, "momentum", momentum=0.5)
+        >>> bool(state.kind[0] == MOMENTUM), state.settings.tolist()
+        (True, [0.5, 0.0, 0.0])
     """
     if name not in OPTIMISERS:
         raise ValueError(f"optimiser={name!r} must be one of {', '.join(OPTIMISERS)}")
@@ -72,7 +81,12 @@ def new_optimiser(size: int, name: str = "adam", dtype: Any = np.float32, **sett
 
 @reordered
 def squared_length(values: Floats) -> float:
-    """Σ g²."""
+    """Σ g².
+
+    Example:
+        >>> squared_length(np.float32([3, 4]))
+        25.0
+    """
     total = values.dtype.type(0)
     for i in range(values.shape[0]):
         total += values[i] * values[i]
@@ -81,7 +95,13 @@ def squared_length(values: Floats) -> float:
 
 @in_place
 def clip(gradient: Floats, max_grad_norm: float) -> float:
-    """Scale the gradient to ``max_grad_norm`` where it is longer (0: never); returns its length before."""
+    """Scale the gradient to ``max_grad_norm`` where it is longer (0: never); returns its length before.
+
+    Example:
+        >>> gradient = np.float32([3, 4])
+        >>> clip(gradient, 1.0), bool(np.allclose(gradient, [0.6, 0.8]))
+        (5.0, True)
+    """
     length = math.sqrt(squared_length(gradient))
     if max_grad_norm > 0.0 and length > max_grad_norm:
         scale = gradient.dtype.type(max_grad_norm / (length + _CLIP_EPSILON))
@@ -107,7 +127,14 @@ def _adam(parameters: Floats, gradient: Floats, m: Floats, v: Floats, numbers: A
 def improve(
     parameters: Floats, gradient: Floats, optimiser: Optimiser, learning_rate: float, max_grad_norm: float
 ) -> None:
-    """One step, in place; the gradient is scaled to ``max_grad_norm`` first where it is longer (0: never)."""
+    """One step, in place; the gradient is scaled to ``max_grad_norm`` first where it is longer (0: never).
+
+    Example:
+        >>> parameters = np.float32([1])
+        >>> improve(parameters, np.float32([10]), new_optimiser(1, "adam", np.float32), 0.1, 0.0)
+        >>> round(float(parameters[0]), 4)
+        0.9
+    """
     optimiser.t[0] += 1
     if max_grad_norm > 0.0:
         clip(gradient, max_grad_norm)

@@ -1,8 +1,8 @@
-"""The same networks as torch modules, behind the same methods: torch's autograd and torch's optimisers, on any device.
+"""The same networks as torch modules with the same methods: torch's autograd and optimisers, on any device.
 
 A list of our layers becomes torch's own (`torch.nn.Linear`, `LSTM`, ...) with the same numbers; any other
-`torch.nn.Module` is taken as it is. Only arrays of the inputs' and outputs' size go to and fro; who uses a network does
-not notice which it has.
+`torch.nn.Module` is taken as it is. Only arrays of the inputs' and outputs' size are exchanged; the caller does not
+depend on which network it has.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ import torch
 from numpy.typing import NDArray
 
 from rlplay.errors import UsageError
-from rlplay.networks import Kernel
+from rlplay.networks.contract import Kernel
 from rlplay.networks.layers import GRU, LSTM, Activation, Conv2d, Last, Layer, LayerNorm, Linear, Repeat, shapes_of
-from rlplay.networks.network import Network, architecture, described
+from rlplay.networks.network import Network
 from rlplay.networks.optimisers import OPTIMISERS
+from rlplay.networks.state import architecture, described
 
 Floats = NDArray[Any]
 
@@ -39,6 +40,10 @@ def device_of(name: str) -> torch.device:
 
     Raises:
         UsageError: no such device, or a GPU that is not there.
+
+    Example:
+        >>> device_of("cpu")
+        device(type='cpu')
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -130,7 +135,7 @@ class TorchNetwork:
 
     Args:
         layers: our layers, or any `torch.nn.Module` from [N, ...] to [N, K].
-        input_shape: of one example where the first layer does not say it: (height, width, channels) of images.
+        input_shape: of one example where the first layer does not determine it: (height, width, channels) of images.
         parameters: [P] in our order; by default those that `Network` begins with from the same seed.
         device: ``"cpu"``, ``"cuda"``, ``"cuda:1"``, or ``"auto"`` for a GPU where there is one.
         dtype: ``"float32"`` or ``"float64"``.
@@ -139,7 +144,13 @@ class TorchNetwork:
             settings.
 
     Raises:
-        UsageError: a GPU is asked for, and there is none.
+        UsageError: ``device`` is a GPU, and there is none.
+
+    Example:
+        >>> from rlplay.networks import Linear, TorchNetwork
+        >>> network = TorchNetwork([Linear(2, 1)], seed=0)
+        >>> network.forward(np.zeros((5, 2))).shape, network.backward(np.ones((5, 1))).shape, network.gradient.shape
+        ((5, 1), (5, 2), (3,))
     """
 
     def __init__(

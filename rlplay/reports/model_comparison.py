@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlplay.approximation.estimators import row_function
-from rlplay.models.names import model_class
 from rlplay.errors import UsageError
+from rlplay.models.names import model_class
 from rlplay.models.references import twin
 
 Data = tuple[NDArray[Any], NDArray[Any]]

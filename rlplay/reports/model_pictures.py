@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from rlplay.errors import UsageError
-from rlplay.reports.model_comparison import kind_of
 from rlplay.models.references import REFERENCES, library_name, twin
+from rlplay.reports.model_comparison import kind_of
 
 _COLOURS = ["#3a6ec8", "#ecbe60", "#58b26e", "#c45c48", "#8a63b8", "#4fb0b8", "#9a7a58", "#c86aa0"]
 # Parameters under which a small picture shows what a model does.

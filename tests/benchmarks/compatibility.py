@@ -26,8 +26,8 @@ from sklearn.preprocessing import StandardScaler
 
 from agents import PPO, SB3, DAgger, FittedQ, LinearSarsa, NeuralFittedQ, QLearning
 from rlplay import FeatureMap, FeatureObservation, evaluate, make, random_play
-from rlplay.models.names import model_class, model_ids
 from rlplay.errors import RlplayError
+from rlplay.models.names import model_class, model_ids
 
 PAGE = Path(__file__).parents[2] / "docs/compatibility.md"
 WORKS = "yes"

@@ -27,8 +27,8 @@ from sklearn.utils.estimator_checks import check_estimator
 
 from rlplay import registry
 from rlplay.models.names import model_class
-from rlplay.reports.model_comparison import PARITY, Parity, data_sets, five_fold, kind_of, pair, parity, speeds
 from rlplay.models.references import REFERENCES, WITHOUT
+from rlplay.reports.model_comparison import PARITY, Parity, data_sets, five_fold, kind_of, pair, parity, speeds
 
 # Points, columns, and parameters of the timed fit.
 TIMED: dict[str, tuple[int, int, dict[str, Any]]] = {

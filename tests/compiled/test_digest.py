@@ -385,7 +385,7 @@ def everything_in(code):
             yield from everything_in(constant)
 
 
-@pytest.mark.parametrize("file", ["rlplay/compiled/digest.py", "rlplay/agent.py", "rlplay/compiled/matmul.py"])
+@pytest.mark.parametrize("file", ["rlplay/compiled/digest.py", "rlplay/agent/base.py", "rlplay/networks/matmul.py"])
 def test_instructions_are_read_as_pythons_own_disassembler_reads_them(file):
     """Names of globals, and the attributes that follow a global or a name of the closure."""
     path = Path(rlplay.__file__).parents[1] / file

@@ -19,11 +19,12 @@ from sklearn.utils.estimator_checks import check_estimator
 
 from rlplay import registry
 from rlplay.approximation.estimators import over_rows, row_function
-from rlplay.models.names import LIBRARY, model_class
 from rlplay.approximation.packing import pack, unpack
 from rlplay.cli import main
 from rlplay.errors import CheckpointError, UsageError
 from rlplay.models import twin
+from rlplay.models.names import LIBRARY, model_class
+from rlplay.models.references import REFERENCES, WITHOUT
 from rlplay.models.supervised import (
     SVC,
     GaussianProcessRegressor,
@@ -48,7 +49,6 @@ from rlplay.models.unsupervised import (
 )
 from rlplay.reports.model_comparison import CHANCE, PARITY, Parity, data_sets, five_fold, kind_of, pair, parity
 from rlplay.reports.model_pictures import draw
-from rlplay.models.references import REFERENCES, WITHOUT
 
 OURS = sorted({*REFERENCES, *WITHOUT})
 SMALL = {

@@ -26,13 +26,13 @@ from rlplay.networks import (
     fisher,
     mlp,
 )  # fmt: skip
-from rlplay.networks import network as networks
 from rlplay.networks.activations import tanh
 from rlplay.networks.initialisers import INITIALISERS
 from rlplay.networks.layers import ACTIVATIONS, activation_layer
 from rlplay.networks.losses import LOSSES, loss
 from rlplay.networks.matmul import ROOM, copy, product, transpose
 from rlplay.networks.optimisers import OPTIMISERS, clip, new_optimiser
+from rlplay.networks.state import new_net
 
 # Layers, the shape of a batch, and the shape of an example where the layers do not say it.
 NETWORKS = {
@@ -327,7 +327,7 @@ def test_bad_input_is_one_line():
         with pytest.raises(ValueError, match=words):
             Network(mlp([4, 2]), **wrong)
     with pytest.raises(ValueError, match="have 10 parameters"):
-        networks.new_net(mlp([4, 2]), np.zeros(9, np.float32), 1)
+        new_net(mlp([4, 2]), np.zeros(9, np.float32), 1)
     assert new_optimiser(3, "adam", beta_1=0.5).settings[0] == 0.5
 
 

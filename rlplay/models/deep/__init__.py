@@ -1,9 +1,9 @@
 """Deep models from scratch, with scikit-learn's estimator API; ``backend="torch"`` makes the twin of each.
 
-* ``training``: minibatches, early stopping, learning curves: what all of them share.
-* ``mlp``, ``cnn``: numbers and classes from columns and from images.
+* ``training``: what all of them share: arguments, minibatches, early stopping, learning curves. ``progress``: the bar.
+* ``mlp``, ``cnn``: regression and classification of points and of images.
 * ``autoencoder``, ``vae``: codes. ``distillation``: novelty.
-* ``sequence_autoencoder``, ``forecaster``, ``encoder_decoder``: sequences. ``sequences``: how those are given.
+* ``sequence_autoencoder``, ``forecaster``, ``encoder_decoder``: sequences. ``sequences``: their data.
 """
 
 from rlplay.models.deep.autoencoder import Autoencoder as Autoencoder

@@ -1,21 +1,23 @@
-"""An encoder and a decoder: from one sequence to another one, of another length and other numbers.
+"""An encoder and a decoder: they map a sequence to another one, of another length and with other numbers.
 
-    encoder   h_t = cell(x_t, h_{t-1})                       its last state is where the decoder begins
+    encoder   h_t = cell(x_t, h_{t-1})                       its last state is the decoder's initial state
     decoder   g_k = cell([y_{k-1}, u_k], g_{k-1})            ŷ_k = y_{k-1} + V g_k + d,   g_0 = h_T
     loss      ½ ‖ŷ_k - y_k‖² over all steps
 
-While it learns, y_{k-1} is the true previous number in a share ``teacher_forcing`` of the minibatches, else its own
-answer, as it will be when it is asked (Bengio et al. 2015). u_k are inputs known beforehand: an agent's actions. Where
-x and y have the same numbers a step, y_0 is the last x; otherwise 0, and ŷ_k = V g_k + d.
+In training, y_{k-1} is the true previous step in a share ``teacher_forcing`` of the minibatches; in the others it is
+the decoder's own prediction, as it is in `predict` (Bengio et al. 2015). u_k are inputs that are known beforehand, such
+as an agent's actions. Where x and y have the same numbers a step, y_0 is the last x; otherwise it is 0, and
+ŷ_k = V g_k + d.
 
 Source: Sutskever, Vinyals & Le 2014; Cho et al. 2014. The twin is a torch module (``backend="torch"``).
 
 Shapes: N sequences X (`rlplay.models.deep.sequences`); y [N, H, K], [N, H] for one number a step, or [N].
-In reinforcement learning: what the environment will do over many steps, given the actions.
+In reinforcement learning: the environment's response over many steps, given the actions.
 """
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -25,40 +27,28 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, check_consistent_length
 
 from rlplay.models.common import Floats, require
-from rlplay.models.deep.mlp import sizes_of
 from rlplay.models.deep.sequences import SequenceModel
-from rlplay.models.deep.training import loss_of
+from rlplay.models.deep.training import loss_of, sizes_of
 from rlplay.networks.layers import Linear
 
 Array = NDArray[Any]
 
 
+@dataclass(eq=False, repr=False)
 class EncoderDecoder(RegressorMixin, MultiOutputMixin, SequenceModel, BaseEstimator):  # type: ignore[misc]
-    """Sequence to sequence, by two recurrent networks.
+    """Sequence to sequence by two recurrent networks.
 
     Args:
         hidden_size: units of the recurrent layer of each, or of several.
         cell: lstm or gru.
-        teacher_forcing: share of the minibatches in which the decoder is told the true previous step.
-        step_size: numbers of a step, where X holds each sequence in a row.
-        solver: adam, rmsprop, momentum or sgd.
-        batch_size: sequences of a minibatch; ``"auto"`` for at most 64.
-        learning_rate_init: the step size.
-        max_iter: most epochs.
-        tol: the least fall of the loss that counts.
-        n_iter_no_change: epochs without one after which it stops.
-        early_stopping: watch sequences that are held out, and take the best weights back.
-        validation_fraction: the share of those.
-        max_grad_norm: longer gradients are scaled down; 0 for never.
-        predict_batch_size: sequences that are answered at a time.
-        backend: ``"numpy"``, ours, or ``"torch"``.
-        device: of torch: cpu, cuda, or auto.
-        verbose: a progress bar: True, False, or None for fits that take long at a terminal.
-        random_state: a seed, a RandomState, or None.
+        teacher_forcing: share of the minibatches in which the decoder receives the true previous step.
+        step_size: numbers of a step, where X holds one flattened sequence a row.
+
+    The other arguments are those of `rlplay.models.deep.training.TrainingParameters`.
 
     Attributes:
         loss_curve_: mean loss of each epoch.
-        target_shape_: (H, K), steps and numbers of an answer.
+        target_shape_: (H, K), steps of a target and numbers of a step.
 
     Example:
         >>> time = np.arange(30) / 3
@@ -69,15 +59,10 @@ class EncoderDecoder(RegressorMixin, MultiOutputMixin, SequenceModel, BaseEstima
         ((120, 10, 1), True)
     """
 
-    def __init__(
-        self, hidden_size: Any = 64, cell: str = "lstm", *, teacher_forcing: float = 0.5, step_size: int = 1,
-        solver: str = "adam", batch_size: int | str = "auto", learning_rate_init: float = 3e-3, max_iter: int = 100,
-        tol: float = 1e-6, n_iter_no_change: int = 10, early_stopping: bool = False, validation_fraction: float = 0.1,
-        max_grad_norm: float = 1.0, predict_batch_size: int = 256, backend: str = "numpy", device: str = "cpu",
-        verbose: bool | None = None, random_state: Any = None,
-    ) -> None:  # fmt: skip
-        self._take(locals())
-
+    hidden_size: Any = 64
+    cell: str = "lstm"
+    _: KW_ONLY
+    teacher_forcing: float = 0.5
     _most = 64
 
     def _layers(self) -> Any:
@@ -90,11 +75,11 @@ class EncoderDecoder(RegressorMixin, MultiOutputMixin, SequenceModel, BaseEstima
         require(self, teacher_forcing=(0 <= self.teacher_forcing <= 1, "a share between 0 and 1"))
 
     def fit(self, X: Any, y: Any, inputs: Any = None) -> Self:
-        """Learn from sequences X and what follows them, from new weights.
+        """Learn from sequences X and their targets, from new weights.
 
         Args:
             X: N sequences.
-            y: what follows, [N, H, K], [N, H] or [N].
+            y: the targets, [N, H, K], [N, H] or [N].
             inputs: known beforehand for each step of y, [N, H, A].
         """
         given = self._read(X, True)
@@ -106,19 +91,19 @@ class EncoderDecoder(RegressorMixin, MultiOutputMixin, SequenceModel, BaseEstima
         self.goes_on_ = bool(self.target_shape_[1] == self.step_size_)
         networks, rng = self._begin(True), check_random_state(self.random_state)
 
-        def step(rows: Array, learn: bool) -> float:
-            x, lengths, _ = given.part(rows)
-            goal, beside = target[rows].transpose(1, 0, 2), known[rows].transpose(1, 0, 2)
-            told = rng.uniform() < self.teacher_forcing if learn else False
+        def step(batch: Array, learn: bool) -> float:
+            x, lengths, _ = given.part(batch)
+            goal, beside = target[batch].transpose(1, 0, 2), known[batch].transpose(1, 0, 2)
+            is_forced = rng.uniform() < self.teacher_forcing if learn else False
             first = self._first(x, lengths)
-            if told:
+            if is_forced:
                 before = np.concatenate([first[None], goal[:-1]])
                 networks[0].forward(x, lengths=lengths)
             else:
-                before = np.concatenate([first[None], self._answers(networks, x, lengths, beside)[:-1]])
-            given_to = np.ascontiguousarray(np.concatenate([before, beside], axis=2))
-            answer = networks[1].forward(given_to, state=networks[0].state()) + (before if self.goes_on_ else 0)
-            value, gradient = loss_of("squared_error", answer, goal)
+                before = np.concatenate([first[None], self._predictions(networks, x, lengths, beside)[:-1]])
+            decoder_inputs = np.ascontiguousarray(np.concatenate([before, beside], axis=2))
+            change = networks[1].forward(decoder_inputs, state=networks[0].state())
+            value, gradient = loss_of("squared_error", change + (before if self.goes_on_ else 0), goal)
             if learn:
                 networks[1].backward(gradient, to_input=False)
                 nothing = np.zeros((len(x), len(lengths), sizes_of(self.hidden_size)[-1]), np.float32)
@@ -131,19 +116,19 @@ class EncoderDecoder(RegressorMixin, MultiOutputMixin, SequenceModel, BaseEstima
         return self
 
     def _first(self, x: Array, lengths: Array) -> Array:
-        """What the decoder sees as the step before the first, [n, K]."""
+        """The decoder's input for the step before the first, [n, K]."""
         if self.goes_on_:
             return x[lengths - 1, np.arange(len(lengths))]
         return np.zeros((len(lengths), self.target_shape_[1]), np.float32)
 
-    def _answers(self, networks: Any, x: Array, lengths: Array, beside: Array) -> Array:
-        """The decoder on its own answers, [H, n, K]; leaves the encoder as its forward pass does."""
+    def _predictions(self, networks: Any, x: Array, lengths: Array, beside: Array) -> Array:
+        """The decoder on its own predictions, [H, n, K]; leaves the encoder as its forward pass does."""
         encoder, decoder = networks
         encoder.forward(x, lengths=lengths)
         state, now, found = encoder.state(), self._first(x, lengths), []
         for inputs in beside:
-            seen = np.concatenate([now, inputs], axis=1)[None]
-            now = decoder.forward(seen, state=state)[0] + (now if self.goes_on_ else 0)
+            both = np.concatenate([now, inputs], axis=1)[None]
+            now = decoder.forward(both, state=state)[0] + (now if self.goes_on_ else 0)
             state = decoder.state()
             found.append(now)
         return np.stack(found)
@@ -161,23 +146,23 @@ class EncoderDecoder(RegressorMixin, MultiOutputMixin, SequenceModel, BaseEstima
         return known
 
     def predict(self, X: Any, inputs: Any = None) -> Floats:
-        """What follows each sequence, in the form in which y was given: [N, H, K], [N, H] or [N]."""
+        """The prediction for each sequence, in the form in which y was given: float64 [N, H, K], [N, H] or [N]."""
         given = self._read(X, False)
         networks, known = self.networks(), self._inputs(inputs, len(given.lengths), False)
 
-        def answers(rows: Any) -> Floats:
-            x, lengths, _ = given.part(rows)
-            return self._answers(networks, x, lengths, known[rows].transpose(1, 0, 2)).transpose(1, 0, 2)
+        def predictions(part: Any) -> Floats:
+            x, lengths, _ = given.part(part)
+            return self._predictions(networks, x, lengths, known[part].transpose(1, 0, 2)).transpose(1, 0, 2)
 
-        found = self._in_parts(answers, np.arange(len(given.lengths)))
+        found = self._in_parts(predictions, np.arange(len(given.lengths)))
         if self.target_form_ == 3:
             return found
         return found[:, :, 0] if self.target_form_ == 2 else found[:, 0, 0]
 
     def score(self, X: Any, y: Any, inputs: Any = None) -> float:
         """R² over all steps and numbers."""
-        answers, truth = self.predict(X, inputs), np.asarray(y, np.float64)
-        return float(1.0 - ((answers - truth) ** 2).sum() / ((truth - truth.mean(axis=0)) ** 2).sum())
+        predictions, truth = self.predict(X, inputs), np.asarray(y, np.float64)
+        return float(1.0 - ((predictions - truth) ** 2).sum() / ((truth - truth.mean(axis=0)) ** 2).sum())
 
 
 def _targets(y: Any) -> NDArray[np.float32]:

@@ -1,9 +1,9 @@
-"""Multilayer perceptrons: numbers and classes by layers of weighted sums with a bend between them.
+"""Multilayer perceptrons: regression and classification by layers of weighted sums, each followed by an activation.
 
     h_l = f(h_{l-1} W_l + b_l)        numbers: ŷ = h_L W + b        classes: p = softmax(h_L W + b)
 
-trained by backpropagation: `rlplay.networks.linear` has the rule, `rlplay.networks.losses` where it begins. The penalty
-½ α ‖W‖² / N pulls all weights, but no bias, towards 0.
+The networks learn by backpropagation: `rlplay.networks.losses` has the losses, `rlplay.networks.linear` the rule. The
+penalty ½ α ‖W‖² / N pulls all weights, but no bias, towards 0.
 
 Source: Rumelhart, Hinton & Williams 1986; Goodfellow, Bengio & Courville 2016, chapter 6. The twins are
 `sklearn.neural_network.MLPRegressor` and `MLPClassifier`, and with ``backend="torch"`` a torch module.
@@ -14,6 +14,8 @@ In reinforcement learning: value functions and policies (neural fitted Q, behavi
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import KW_ONLY, dataclass
 from functools import cache
 from typing import Any, Self
 
@@ -22,54 +24,70 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, MultiOutputMixin, RegressorMixin
 
 from rlplay.compiled.cache import compiled
-from rlplay.models.common import Floats, new_points, points_and_classes, points_and_numbers, require, softmax
-from rlplay.models.deep.training import DeepModel, loss_of, weights_only
-from rlplay.models.supervised.sgd import known_codes
+from rlplay.models.common import (
+    Floats,
+    known_codes,
+    new_points,
+    points_and_classes,
+    points_and_numbers,
+    require,
+    softmax,
+)
+from rlplay.models.deep.training import DeepModel, sizes_of, weights_only
+from rlplay.networks.kernel import kernel
 from rlplay.networks.layers import mlp
-from rlplay.networks.network import kernel
 
 
-def sizes_of(hidden: Any) -> list[int]:
-    """Hidden layers as a list: a number is one layer."""
-    return [int(size) for size in np.ravel(np.asarray(hidden, int))]
+class SoftmaxAnswers:
+    """The predictions of a network with one output a class; a mixin. The model has ``classes_`` and `_outputs`.
+
+    Example:
+        >>> issubclass(MLPClassifier, SoftmaxAnswers)
+        True
+    """
+
+    classes_: NDArray[Any]
+    _outputs: Callable[[Any], Floats]
+
+    def predict_proba(self, X: Any) -> Floats:
+        """The probability of each class, float64 [N, K]."""
+        return softmax(self._outputs(X))
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """The most probable class, [N]."""
+        best = self._outputs(X).argmax(axis=1)
+        return self.classes_[best]
 
 
-class _MLP(DeepModel):
-    """What both share."""
+@dataclass(eq=False, repr=False)
+class _MLPParameters(DeepModel):
+    """The arguments of both models."""
 
-    hidden_layer_sizes: Any
-    activation: str
-    alpha: float
+    hidden_layer_sizes: Any = (100,)
+    activation: str = "relu"
+    _: KW_ONLY
+    alpha: float = 1e-4
+
+
+class _MLP(_MLPParameters):
+    """The network of both models, and its training."""
+
     n_outputs_: int
-    _loss = "squared_error"
-
-    def __init__(
-        self, hidden_layer_sizes: Any = (100,), activation: str = "relu", *, solver: str = "adam", alpha: float = 1e-4,
-        batch_size: int | str = "auto", learning_rate_init: float = 1e-3, max_iter: int = 200, tol: float = 1e-4,
-        n_iter_no_change: int = 10, early_stopping: bool = False, validation_fraction: float = 0.1,
-        max_grad_norm: float = 0.0, predict_batch_size: int = 1024, backend: str = "numpy", device: str = "cpu",
-        verbose: bool | None = None, random_state: Any = None,
-    ) -> None:  # fmt: skip
-        self._take(locals())
 
     def _layers(self) -> Any:
         sizes = [self.n_features_in_, *sizes_of(self.hidden_layer_sizes), self.n_outputs_]
         return [(mlp(sizes, self.activation), None)]
 
-    def _learn(self, x: Floats, targets: NDArray[Any], whole: bool) -> Self:
+    def _learn(self, x: Floats, targets: NDArray[Any], whole: bool, loss: str) -> Self:
         require(self, alpha=(self.alpha >= 0, "a number of 0 or more"))
         (network,), weights = self._begin(whole), weights_only(self._layers()[0][0])
-        points, goals = x.astype(np.float32), targets.astype(np.float32)
 
-        def step(rows: NDArray[np.int64], learn: bool) -> float:
-            value, gradient = loss_of(self._loss, network.forward(points[rows]), goals[rows])
-            if learn:
-                network.backward(gradient, to_input=False)
-                self._descend(network, self.alpha / len(rows) * weights if self.alpha > 0 else None)
-            return value
+        def penalty(n: int) -> Floats | None:
+            return self.alpha / n * weights if self.alpha > 0 else None
 
-        self._run(len(x), step, whole)
-        return self
+        return self._regress(
+            network, x.astype(np.float32), targets.astype(np.float32), whole, loss=loss, penalty=penalty
+        )
 
     def _outputs(self, X: Any) -> Floats:
         x = new_points(self, X).astype(np.float32)
@@ -82,21 +100,9 @@ class MLPRegressor(RegressorMixin, MultiOutputMixin, _MLP, BaseEstimator):  # ty
     Args:
         hidden_layer_sizes: units of the hidden layers: ``(64, 64)``, or a number for one layer.
         activation: tanh, relu, leaky_relu, sigmoid, silu or gelu.
-        solver: adam, rmsprop, momentum or sgd.
         alpha: strength of the penalty ½ α ‖W‖² / N.
-        batch_size: points of a minibatch; ``"auto"`` for at most 200.
-        learning_rate_init: the step size.
-        max_iter: most epochs.
-        tol: the least fall of the loss that counts.
-        n_iter_no_change: epochs without one after which it stops.
-        early_stopping: watch points that are held out, and take the best weights back.
-        validation_fraction: the share of those.
-        max_grad_norm: longer gradients are scaled down; 0 for never.
-        predict_batch_size: points that are answered at a time.
-        backend: ``"numpy"``, ours, or ``"torch"``.
-        device: of torch: cpu, cuda, or auto.
-        verbose: a progress bar: True, False, or None for fits that take long at a terminal.
-        random_state: a seed, a RandomState, or None.
+
+    The other arguments are those of `rlplay.models.deep.training.TrainingParameters`.
 
     Attributes:
         loss_curve_: mean loss of each epoch.
@@ -105,8 +111,8 @@ class MLPRegressor(RegressorMixin, MultiOutputMixin, _MLP, BaseEstimator):  # ty
 
     Example:
         >>> x = np.linspace(-1, 1, 50)[:, None]
-        >>> model = MLPRegressor(32, learning_rate_init=0.01, max_iter=500, random_state=0).fit(x, x[:, 0] ** 2)
-        >>> bool(model.score(x, x[:, 0] ** 2) > 0.99)
+        >>> model = MLPRegressor(32, learning_rate_init=0.01, max_iter=400, tol=1e-6, random_state=0)
+        >>> bool(model.fit(x, x[:, 0] ** 2).score(x, x[:, 0] ** 2) > 0.99)
         True
     """
 
@@ -122,7 +128,7 @@ class MLPRegressor(RegressorMixin, MultiOutputMixin, _MLP, BaseEstimator):  # ty
         x, target = points_and_numbers(self, X, y, several=True, reset=first)
         if first:
             self.n_outputs_, self.is_flat_ = (1 if target.ndim == 1 else target.shape[1]), target.ndim == 1
-        return self._learn(x, target.reshape(len(x), -1), whole)
+        return self._learn(x, target.reshape(len(x), -1), whole, "squared_error")
 
     def predict(self, X: Any) -> Floats:
         """The numbers [N], or [N, K] for several targets."""
@@ -133,75 +139,86 @@ class MLPRegressor(RegressorMixin, MultiOutputMixin, _MLP, BaseEstimator):  # ty
         """The compiled function of one row for ``predict`` (`rlplay.approximation.estimators.RowFunction`)."""
         if self.backend == "torch" or not self.is_flat_:
             return None
-        room = np.zeros(self.n_features_in_, np.float32)
-        return value_of_row(kernel(self._layers()[0][0]).forward_row), (self.networks()[0].net, room)
+        work = np.zeros(self.n_features_in_, np.float32)
+        return value_of_row(kernel(self._layers()[0][0]).forward_row), (self.networks()[0].net, work)
 
 
-class MLPClassifier(ClassifierMixin, _MLP, BaseEstimator):  # type: ignore[misc]
-    """Classification by a multilayer perceptron; its parameters are those of `MLPRegressor`.
+class MLPClassifier(ClassifierMixin, SoftmaxAnswers, _MLP, BaseEstimator):  # type: ignore[misc]
+    """Classification by a multilayer perceptron.
 
     Args:
         hidden_layer_sizes: units of the hidden layers: ``(64, 64)``, or a number for one layer.
         activation: tanh, relu, leaky_relu, sigmoid, silu or gelu.
         alpha: strength of the penalty ½ α ‖W‖² / N.
-        learning_rate_init: the step size.
-        max_iter: most epochs.
-        backend: ``"numpy"``, ours, or ``"torch"``.
+
+    The other arguments are those of `rlplay.models.deep.training.TrainingParameters`.
 
     Attributes:
         classes_: the classes [K].
         loss_curve_: mean loss of each epoch.
         n_iter_: epochs made.
-    """
 
-    _loss = "cross_entropy"
+    Example:
+        >>> x, y = [[-1.0], [-0.5], [0.5], [1.0]], ["left", "left", "right", "right"]
+        >>> model = MLPClassifier(8, learning_rate_init=0.05, random_state=0).fit(x, y)
+        >>> model.predict([[-0.8], [0.8]]).tolist()
+        ['left', 'right']
+    """
 
     def fit(self, X: Any, y: Any) -> Self:
         """Learn from X [N, D] and the classes y [N], from new weights."""
         x, codes = points_and_classes(self, X, y)
         self.n_outputs_ = len(self.classes_)
-        return self._learn(x, codes[:, None], True)
+        return self._learn(x, codes[:, None], True, "cross_entropy")
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None) -> Self:
         """One more epoch over these points; the first call names all classes."""
         x, codes = known_codes(self, X, y, classes)
         self.n_outputs_ = len(self.classes_)
-        return self._learn(x, codes[:, None], False)
-
-    def predict_proba(self, X: Any) -> Floats:
-        """The probability of each class, [N, K]."""
-        return softmax(self._outputs(X))
-
-    def predict(self, X: Any) -> NDArray[Any]:
-        """The class of each point [N]."""
-        best = self._outputs(X).argmax(axis=1)
-        return self.classes_[best]
+        return self._learn(x, codes[:, None], False, "cross_entropy")
 
 
 @cache
 def value_of_row(forward_row: Any) -> Any:
-    """``(codes, x [D]) -> y`` over a network: the row function of a regressor."""
+    """``(codes, x [D]) -> y`` over a network: the row function of a regressor.
+
+    Example:
+        >>> model = MLPRegressor(2, max_iter=1, random_state=0).fit([[0.0], [1.0]], [0.0, 1.0])
+        >>> function, codes = model.row_function("predict")
+        >>> bool(function(codes, np.array([0.5])) == model.predict([[0.5]])[0])
+        True
+    """
 
     @compiled
     def predict_row(codes: Any, x: Any) -> float:
-        net, room = codes
-        for i in range(room.shape[0]):
-            room[i] = x[i]
-        return float(forward_row(net, room)[0])
+        net, work = codes
+        for i in range(work.shape[0]):
+            work[i] = x[i]
+        return float(forward_row(net, work)[0])
 
     return predict_row
 
 
 @cache
 def features_of_row(forward_row: Any) -> Any:
-    """``(codes, x [D], out [F])`` over a network: the row function of a transformer."""
+    """``(codes, x [D], out [F])`` over a network: the row function of a transformer.
+
+    Example:
+        >>> from rlplay.models.deep import Autoencoder
+        >>> model = Autoencoder(2, 2, max_iter=1, random_state=0).fit([[0.0], [1.0]])
+        >>> function, codes = model.row_function("transform")
+        >>> out = np.zeros(2, np.float32)
+        >>> function(codes, np.array([0.5]), out)
+        >>> np.allclose(out, model.transform([[0.5]])[0])
+        True
+    """
 
     @compiled
     def transform_row(codes: Any, x: Any, out: Any) -> None:
-        net, room = codes
-        for i in range(room.shape[0]):
-            room[i] = x[i]
-        found = forward_row(net, room)
+        net, work = codes
+        for i in range(work.shape[0]):
+            work[i] = x[i]
+        found = forward_row(net, work)
         for i in range(out.shape[0]):
             out[i] = found[i]
 

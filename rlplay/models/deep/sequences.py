@@ -1,15 +1,16 @@
-"""Sequences as the recurrent models take them, of equal or unequal length.
+"""The sequences that the recurrent models take, of equal or unequal length.
 
     a 3-D array [N, T, D]          N sequences of T steps of D numbers
-    a list of arrays [T_n, D]      of unequal length; 1-D arrays are sequences of single numbers
-    a 2-D array [N, T * D]         each sequence in a row, as scikit-learn has it; ``step_size`` says D
+    a list of arrays [T_n, D]      sequences of unequal length; 1-D arrays are sequences of single numbers
+    a 2-D array [N, T * D]         one flattened sequence a row, as scikit-learn has it; ``step_size`` is D
 
-Inside they are time-major, padded with zeros, and what comes after a sequence's own length counts nowhere.
+Internally they are time-major and padded with zeros. The padding has no effect on losses and outputs.
 """
 
 from __future__ import annotations
 
 import itertools
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,8 +18,7 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from rlplay.models.common import Floats, require, training_points
-from rlplay.models.deep.mlp import sizes_of
-from rlplay.models.deep.training import DeepModel
+from rlplay.models.deep.training import DeepModel, TrainingParameters, sizes_of
 from rlplay.networks.layers import GRU, LSTM, Layer
 
 CELLS = {"lstm": LSTM, "gru": GRU}
@@ -30,36 +30,66 @@ class Sequences(NamedTuple):
     Attributes:
         values: float32 [N, T, D], zeros after a sequence's own length.
         lengths: int64 [N].
-        form: how they were given: ``"rows"``, ``"array"`` or ``"list"``.
+        form: how they were given: ``"flat"``, ``"array"`` or ``"list"``.
+
+    Example:
+        >>> one = Sequences(np.zeros((2, 3, 1), np.float32), np.array([3, 2]), "list")
+        >>> [len(x) for x in one.like(one.values)]
+        [3, 2]
     """
 
     values: NDArray[np.float32]
     lengths: NDArray[np.int64]
     form: str
 
-    def part(self, rows: Any) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float32]]:
-        """Some of them, no longer than needed: time-major [T, n, D], lengths [n], and 1 for each real step [T, n]."""
-        lengths = self.lengths[rows]
-        values = np.ascontiguousarray(self.values[rows, : lengths.max()].transpose(1, 0, 2))
+    def part(self, chosen: Any) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float32]]:
+        """Sequences by number, as short as possible: time-major [T, n, D], lengths [n], 1 for each real step [T, n]."""
+        lengths = self.lengths[chosen]
+        values = np.ascontiguousarray(self.values[chosen, : lengths.max()].transpose(1, 0, 2))
         return values, lengths, (np.arange(len(values))[:, None] < lengths).astype(np.float32)
 
     def like(self, values: Floats) -> Any:
-        """Answers [N, T, K] in the form in which the sequences were given."""
+        """Outputs [N, T, K] in the form in which the sequences were given."""
         if self.form == "list":
             return [value[:length] for value, length in zip(values, self.lengths, strict=True)]
         return values if self.form == "array" else values.reshape(len(values), -1)
 
 
-class SequenceModel(DeepModel):
+@dataclass(eq=False, repr=False, kw_only=True)
+class SequenceParameters(TrainingParameters):
+    """The keyword arguments that every model of sequences takes beside those of `TrainingParameters`.
+
+    Args:
+        step_size: numbers of a step, where X holds one flattened sequence a row.
+
+    Example:
+        >>> SequenceParameters().step_size, SequenceParameters().max_grad_norm
+        (1, 1.0)
+    """
+
+    step_size: int = 1
+    learning_rate_init: float = 3e-3
+    max_iter: int = 100
+    tol: float = 1e-6
+    max_grad_norm: float = 1.0
+    predict_batch_size: int = 256
+
+
+class SequenceModel(SequenceParameters, DeepModel):
     """Recurrent networks over sequences; a mixin.
 
     Attributes:
         step_size_: numbers of a step, D.
+
+    Example:
+        >>> from rlplay.models.deep import SequenceForecaster
+        >>> model = SequenceForecaster(2, max_iter=1, random_state=0).fit(np.zeros((3, 4, 2)))
+        >>> isinstance(model, SequenceModel), model.step_size_
+        (True, 2)
     """
 
     hidden_size: Any
     cell: str
-    step_size: int
 
     def _check(self) -> None:
         super()._check()
@@ -69,9 +99,13 @@ class SequenceModel(DeepModel):
         )  # fmt: skip
 
     def _recurrent(self, n_in: int) -> list[Layer]:
-        """The recurrent layers, one on top of the other."""
+        """The recurrent layers, one after the other."""
         sizes = [n_in, *sizes_of(self.hidden_size)]
         return [CELLS[self.cell](before, after) for before, after in itertools.pairwise(sizes)]
+
+    def _training_data(self, X: Any, first: bool) -> Sequences:
+        """The sequences of `fit` or `partial_fit`."""
+        return self._read(X, first)
 
     def _read(self, X: Any, first: bool) -> Sequences:
         """The sequences of a fit (``first``), or new ones.
@@ -83,14 +117,14 @@ class SequenceModel(DeepModel):
             check_is_fitted(self, "weights_")
         parts = _parts(X)
         if parts is None:
-            rows = training_points(self, X, reset=first)
+            flat = training_points(self, X, reset=first)
             size = int(self.step_size)
-            if size < 1 or rows.shape[1] % size:
+            if size < 1 or flat.shape[1] % size:
                 raise ValueError(
-                    f"step_size={self.step_size!r} does not divide the {rows.shape[1]} numbers of a row of X"
+                    f"step_size={self.step_size!r} does not divide the {flat.shape[1]} numbers of a row of X"
                 )
-            values = rows.astype(np.float32).reshape(len(rows), -1, size)
-            found = Sequences(values, np.full(len(rows), values.shape[1]), "rows")
+            values = flat.astype(np.float32).reshape(len(flat), -1, size)
+            found = Sequences(values, np.full(len(flat), values.shape[1]), "flat")
         else:
             found = _padded(parts, "array" if getattr(X, "ndim", 0) == 3 else "list")
             if first:
@@ -106,7 +140,7 @@ class SequenceModel(DeepModel):
 
 
 def _parts(X: Any) -> list[Any] | None:
-    """The sequences of a 3-D array or a list of arrays; None for rows."""
+    """The sequences of a 3-D array or a list of arrays; None for flattened ones."""
     if getattr(X, "ndim", None) == 3:
         return list(X)
     if not isinstance(X, list | tuple) or not len(X):

@@ -1,29 +1,28 @@
-"""What all deep models share: networks from either backend, minibatches, early stopping, learning curves.
+"""What all deep models share: their training arguments, networks of either backend, minibatches, early stopping.
 
-An epoch shows every point once, in an order of its own, a minibatch at a time:
+An epoch shows every example once, in a new order, one minibatch at a time:
 
     g = ∂loss/∂θ over the minibatch        θ ← one step of the optimiser against g
 
-Epochs end when the loss has not fallen by ``tol`` for ``n_iter_no_change`` of them, or with ``early_stopping`` when
-that of points that were held out has not; then the best weights are taken back.
+Training ends when the loss has not fallen by ``tol`` for ``n_iter_no_change`` epochs. With ``early_stopping`` it ends
+when the loss of held-out examples has not, and the best weights are restored.
 
 Source: Goodfellow, Bengio & Courville 2016, sections 7.8 and 8.1.
 """
 
 from __future__ import annotations
 
-import sys
-import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from rlplay.models.common import Floats, require
+from rlplay.models.common import Floats, require, training_points
+from rlplay.models.deep.progress import Progress
 from rlplay.networks.initialisers import INITIALISERS
 from rlplay.networks.layers import ACTIVATIONS, Layer, Linear
 from rlplay.networks.losses import loss, loss_kind
@@ -31,48 +30,76 @@ from rlplay.networks.network import Network
 from rlplay.networks.optimisers import OPTIMISERS
 
 BACKENDS = ("numpy", "torch")
-_LONG = 3.0  # seconds after which a fit shows its progress
 Step = Callable[[NDArray[np.int64], bool], float]
 
 
-class DeepModel:
-    """Networks, and how they are trained; a mixin. A model says which networks it has by `_layers`.
+@dataclass(eq=False, repr=False, kw_only=True)
+class TrainingParameters:
+    """The keyword arguments that every deep model takes.
+
+    A model is a dataclass too: it adds its own arguments, and repeats a field here only to change its default.
+
+    Args:
+        solver: adam, rmsprop, momentum or sgd.
+        batch_size: examples of a minibatch; ``"auto"`` for at most 200 points, 32 images, or 32 or 64 sequences.
+        learning_rate_init: the step size.
+        max_iter: most epochs of `fit`.
+        tol: the smallest decrease of the loss that counts as progress.
+        n_iter_no_change: epochs without progress after which training stops.
+        early_stopping: watch held-out examples, and restore the best weights.
+        validation_fraction: the share of the held-out examples.
+        max_grad_norm: longer gradients are scaled down to it; 0 for never.
+        predict_batch_size: examples that are predicted at a time.
+        backend: ``"numpy"``, the networks of this package, or ``"torch"``.
+        device: torch's device: cpu, cuda, or auto.
+        verbose: whether to show a progress bar; None for fits that take long at a terminal.
+        random_state: a seed, a RandomState, or None.
+
+    Example:
+        >>> TrainingParameters(max_iter=5).max_iter, TrainingParameters().solver
+        (5, 'adam')
+    """
+
+    solver: str = "adam"
+    batch_size: int | str = "auto"
+    learning_rate_init: float = 1e-3
+    max_iter: int = 200
+    tol: float = 1e-4
+    n_iter_no_change: int = 10
+    early_stopping: bool = False
+    validation_fraction: float = 0.1
+    max_grad_norm: float = 0.0
+    predict_batch_size: int = 1024
+    backend: str = "numpy"
+    device: str = "cpu"
+    verbose: bool | None = None
+    random_state: Any = None
+
+
+class DeepModel(TrainingParameters):
+    """Networks and how they are trained; a mixin. A model names its networks in `_layers`.
 
     Attributes:
         weights_: the parameters of each network, a tuple of float32 [P].
         optimisers_: m, v and t of each network's optimiser.
         layers_: the architecture of each network.
         loss_curve_: mean loss of each epoch.
-        validation_losses_: with early stopping, the loss of the points held out after each epoch.
+        validation_losses_: with early stopping, the loss of the held-out examples after each epoch.
         n_iter_: epochs made.
+
+    Example:
+        >>> from rlplay.models.deep import MLPRegressor
+        >>> model = MLPRegressor(4, max_iter=2, random_state=0).fit([[0.0], [1.0]], [0.0, 1.0])
+        >>> isinstance(model, DeepModel), len(model.loss_curve_), model.weights_[0].shape
+        (True, 2, (13,))
     """
 
-    batch_size: int | str
-    predict_batch_size: int
-    learning_rate_init: float
-    max_iter: int
-    tol: float
-    n_iter_no_change: int
-    early_stopping: bool
-    validation_fraction: float
-    max_grad_norm: float
-    solver: str
-    backend: str
-    device: str
-    verbose: bool | None
-    random_state: Any
     n_features_in_: int
     initialiser = "xavier"
-    _most = 200  # points of a minibatch, where it is chosen here
-
-    def _take(self, given: Mapping[str, Any]) -> None:
-        """Keep what a constructor was given, unchanged, as scikit-learn asks."""
-        for name, value in given.items():
-            if name not in ("self", "__class__"):
-                setattr(self, name, value)
+    _most = 200  # examples of a minibatch with batch_size="auto"
 
     def _layers(self) -> list[tuple[Sequence[Layer], tuple[int, ...] | None]]:
-        """The layers and the input's shape of each network, from parameters and what `fit` has found out."""
+        """The layers and the input shape of each network, from the arguments and what `fit` has found."""
         raise NotImplementedError
 
     def _check(self) -> None:
@@ -135,7 +162,7 @@ class DeepModel:
         return found
 
     def _keep(self) -> None:
-        """What was learned, as arrays: all that a file needs."""
+        """Store what was learned as arrays: all that a file needs."""
         arrays = [network.arrays() for network in self._networks]
         self.weights_ = tuple(a["parameters"] for a in arrays)
         self.optimisers_ = tuple((a["m"], a["v"], a["t"]) for a in arrays)
@@ -159,8 +186,8 @@ class DeepModel:
 
     # Training.
 
-    def _batch(self, n: int) -> int:
-        """Points of a minibatch.
+    def _batch_size(self, n: int) -> int:
+        """The examples of a minibatch.
 
         Raises:
             ValueError: more than there are.
@@ -175,13 +202,13 @@ class DeepModel:
         return int(self.batch_size)
 
     def _descend(self, network: Any, penalty: Floats | None = None) -> None:
-        """One step of a network against its gradient, to which that of a penalty, times the parameters, is added."""
+        """One step of a network against its gradient; ``penalty * parameters`` is added to it first."""
         if penalty is not None:
             network.add_to_gradient(penalty * network.parameters)
         network.improve(self.learning_rate_init, self.max_grad_norm)
 
     def _begin(self, whole: bool) -> list[Any]:
-        """The networks to train: new ones for a whole fit, and for more of it those that are there."""
+        """The networks to train: new ones for `fit`, the fitted ones for `partial_fit`."""
         self._check()
         if whole or not hasattr(self, "weights_"):
             self._new_networks(check_random_state(self.random_state).randint(2**31 - 1))
@@ -190,7 +217,12 @@ class DeepModel:
         return self._networks
 
     def _run(self, n: int, step: Step, whole: bool = True) -> None:
-        """Epochs over n points (one, where it is not a whole fit); ``step(rows, learn)`` gives a mean loss, and learns.
+        """Run epochs over n examples, or one where it is not a whole fit.
+
+        Args:
+            n: how many examples there are.
+            step: ``step(batch, learn)`` returns the mean loss of examples by number, int64 [B], and learns from them.
+            whole: whether this is `fit`.
 
         Raises:
             ValueError: the loss is not finite; names the step. The weights of the last epoch are kept.
@@ -203,25 +235,26 @@ class DeepModel:
             if len(order) < 1:
                 raise ValueError(f"early_stopping needs 2 samples or more, and there are {n}")
             self.validation_losses_: list[float] = []
-        batch, done, worse, best, kept = self._batch(len(order)), 0, 0, np.inf, None
+        size, done, worse, best, kept = self._batch_size(len(order)), 0, 0, np.inf, None
         if whole or not hasattr(self, "loss_curve_"):
             self.loss_curve_: list[float] = []
         self._keep()
-        with _Progress(type(self).__name__, epochs, self.verbose) as progress:
+        with Progress(type(self).__name__, epochs, self.verbose) as progress:
             for _ in range(epochs):
                 order, total = rng.permutation(order), 0.0
-                for begin in range(0, len(order), batch):
-                    rows = order[begin : begin + batch]
-                    value, done = step(rows, True), done + 1
+                for begin in range(0, len(order), size):
+                    chosen = order[begin : begin + size]
+                    value, done = step(chosen, True), done + 1
                     if not np.isfinite(value):
-                        self._networks = self._give_back()
+                        del self._networks
+                        self._networks = self.networks()
                         raise ValueError(
                             f"{type(self).__name__}: the loss is {value} at step {done} (epoch "
                             f"{len(self.loss_curve_) + 1}). The weights of the last epoch are kept. Take a "
                             f"learning_rate_init below {self.learning_rate_init:g}, max_grad_norm=1, or columns of "
                             "deviation 1."
                         )
-                    total += value * len(rows)
+                    total += value * len(chosen)
                 self.loss_curve_.append(float(total / len(order)))
                 watched = self.loss_curve_[-1]
                 if len(held):
@@ -241,20 +274,82 @@ class DeepModel:
         self._keep()
         self.n_iter_ = len(self.loss_curve_)
 
-    def _give_back(self) -> list[Any]:
-        del self._networks
-        return self.networks()
+    def _regress(
+        self, network: Any, inputs: NDArray[Any], targets: NDArray[Any], whole: bool, *, loss: str = "squared_error",
+        penalty: Callable[[int], Floats | None] = lambda n: None,
+    ) -> Self:  # fmt: skip
+        """Train a network to answer inputs [N, ...] with targets [N, K].
+
+        Args:
+            network: the network.
+            inputs: float32 [N, ...].
+            targets: float32 [N, K]; the number of the class, [N, 1], for the cross entropy.
+            whole: whether this is `fit`.
+            loss: squared_error or cross_entropy.
+            penalty: ``penalty(n)``, the factors of the parameters [P] that are added to the gradient of n examples.
+        """
+
+        def step(batch: NDArray[np.int64], learn: bool) -> float:
+            value, gradient = loss_of(loss, network.forward(inputs[batch]), targets[batch])
+            if learn:
+                network.backward(gradient, to_input=False)
+                self._descend(network, penalty(len(batch)))
+            return value
+
+        self._run(len(inputs), step, whole)
+        return self
 
     def _in_parts(self, answer: Callable[[Any], Floats], *arrays: NDArray[Any]) -> Floats:
-        """Answers for many points, ``predict_batch_size`` at a time."""
+        """The outputs for many examples, ``predict_batch_size`` at a time."""
         most = int(self.predict_batch_size)
         return np.concatenate(
             [answer(*(a[k : k + most] for a in arrays)) for k in range(0, len(arrays[0]), most)]
         ).astype(np.float64)
 
 
+class SelfSupervised(DeepModel):
+    """Models whose targets come from X itself: `fit` and `partial_fit` without y; a mixin.
+
+    Example:
+        >>> from rlplay.models.deep import Autoencoder
+        >>> issubclass(Autoencoder, SelfSupervised)
+        True
+    """
+
+    def _training_data(self, X: Any, first: bool) -> Any:
+        """X, checked, and remembered where it comes ``first``."""
+        return training_points(self, X, reset=first)
+
+    def _learn(self, data: Any, whole: bool) -> Self:
+        """Train on the data: until it converges, or one epoch."""
+        raise NotImplementedError
+
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Learn from X, from new weights; y is ignored."""
+        return self._learn(self._training_data(X, True), True)
+
+    def partial_fit(self, X: Any, y: Any = None) -> Self:
+        """One more epoch over X."""
+        return self._learn(self._training_data(X, not hasattr(self, "weights_")), False)
+
+
+def sizes_of(hidden: Any) -> list[int]:
+    """The sizes of hidden layers as a list; a number is one layer.
+
+    Example:
+        >>> sizes_of(64), sizes_of((64, 32)), sizes_of(())
+        ([64], [64, 32], [])
+    """
+    return [int(size) for size in np.ravel(np.asarray(hidden, int))]
+
+
 def weights_only(layers: Sequence[Layer]) -> Floats:
-    """1 for each weight of a linear layer, 0 for all other parameters, [P]."""
+    """1 for each weight of a linear layer, 0 for all other parameters, float32 [P].
+
+    Example:
+        >>> weights_only([Linear(2, 1)]).tolist()
+        [1.0, 1.0, 0.0]
+    """
     parts = [np.zeros(layer.size(), np.float32) for layer in layers]
     for part, layer in zip(parts, layers, strict=True):
         if isinstance(layer, Linear):
@@ -263,42 +358,16 @@ def weights_only(layers: Sequence[Layer]) -> Floats:
 
 
 def loss_of(kind: str, outputs: NDArray[Any], targets: NDArray[Any], weights: Any = None) -> tuple[float, NDArray[Any]]:
-    """The mean loss of outputs [..., K], and its gradient of the same shape; weights [...] are 0 for padding."""
+    """The mean loss of outputs [..., K], and its gradient of the same shape; weights [...] are 0 for padding.
+
+    Example:
+        >>> value, gradient = loss_of("squared_error", np.array([[1.0, 2.0]]), np.array([[0.0, 2.0]]))
+        >>> value, gradient.tolist()
+        (0.5, [[1.0, 0.0]])
+    """
     flat = np.ascontiguousarray(outputs.reshape(-1, outputs.shape[-1]))
     goal = np.ascontiguousarray(targets.reshape(len(flat), -1), flat.dtype)
     share = np.ones(len(flat), flat.dtype) if weights is None else np.ascontiguousarray(np.ravel(weights), flat.dtype)
     gradient = np.empty_like(flat)
     value = loss(loss_kind(kind), flat, goal, share, gradient)
     return float(value), gradient.reshape(outputs.shape)
-
-
-class _Progress(AbstractContextManager["_Progress"]):
-    """A bar on the error stream for fits that take long: always, never, or (None) where somebody sees it."""
-
-    def __init__(self, name: str, epochs: int, verbose: bool | None) -> None:
-        self._name, self._epochs, self._start = name, epochs, time.perf_counter()
-        self._bar: Any = None
-        self._wanted = sys.stderr.isatty() if verbose is None else bool(verbose)
-        self._patience = 0.0 if verbose else _LONG
-
-    def __call__(self, epoch: int, value: float) -> None:
-        if not self._wanted or time.perf_counter() - self._start < self._patience:
-            return
-        if self._bar is None:
-            self._bar = self._new_bar()
-            self._task = self._bar.add_task(self._name, total=self._epochs, value=value)
-        self._bar.update(self._task, completed=epoch, value=value)
-
-    def _new_bar(self) -> Any:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        bar = Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("epochs"),
-                       TextColumn("loss {task.fields[value]:.4g}"), TimeRemainingColumn(),
-                       console=Console(stderr=True))  # fmt: skip
-        bar.start()
-        return bar
-
-    def __exit__(self, *_: object) -> None:
-        if self._bar is not None:
-            self._bar.stop()

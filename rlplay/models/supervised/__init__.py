@@ -4,8 +4,10 @@ from rlplay.models.supervised.decision_tree import DecisionTreeClassifier as Dec
 from rlplay.models.supervised.decision_tree import DecisionTreeRegressor as DecisionTreeRegressor
 from rlplay.models.supervised.elastic_net import ElasticNet as ElasticNet
 from rlplay.models.supervised.elastic_net import Lasso as Lasso
-from rlplay.models.supervised.extra_trees import ExtraTreesClassifier as ExtraTreesClassifier
-from rlplay.models.supervised.extra_trees import ExtraTreesRegressor as ExtraTreesRegressor
+from rlplay.models.supervised.forests import ExtraTreesClassifier as ExtraTreesClassifier
+from rlplay.models.supervised.forests import ExtraTreesRegressor as ExtraTreesRegressor
+from rlplay.models.supervised.forests import RandomForestClassifier as RandomForestClassifier
+from rlplay.models.supervised.forests import RandomForestRegressor as RandomForestRegressor
 from rlplay.models.supervised.gaussian_process import GaussianProcessRegressor as GaussianProcessRegressor
 from rlplay.models.supervised.gradient_boosting import HistGradientBoostingClassifier as HistGradientBoostingClassifier
 from rlplay.models.supervised.gradient_boosting import HistGradientBoostingRegressor as HistGradientBoostingRegressor
@@ -17,8 +19,6 @@ from rlplay.models.supervised.naive_bayes import GaussianNB as GaussianNB
 from rlplay.models.supervised.neighbors import KNeighborsClassifier as KNeighborsClassifier
 from rlplay.models.supervised.neighbors import KNeighborsRegressor as KNeighborsRegressor
 from rlplay.models.supervised.polynomial import PolynomialFeatures as PolynomialFeatures
-from rlplay.models.supervised.random_forest import RandomForestClassifier as RandomForestClassifier
-from rlplay.models.supervised.random_forest import RandomForestRegressor as RandomForestRegressor
 from rlplay.models.supervised.sgd import Perceptron as Perceptron
 from rlplay.models.supervised.sgd import SGDClassifier as SGDClassifier
 from rlplay.models.supervised.sgd import SGDRegressor as SGDRegressor

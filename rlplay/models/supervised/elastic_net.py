@@ -1,6 +1,6 @@
 """Lasso and elastic net: linear regression that sets weights to exactly zero.
 
-The absolute values in the penalty have a corner at 0, in which weights of useless columns come to rest:
+The absolute values in the penalty have a kink at 0, where the weights of useless columns stay:
 
     minimise  1/2N ‖y - X w - b‖² + α ρ ‖w‖₁ + α (1 - ρ)/2 ‖w‖²
 
@@ -21,6 +21,7 @@ In reinforcement learning: which of many features a value depends on.
 from __future__ import annotations
 
 import warnings
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -34,13 +35,24 @@ from rlplay.models.supervised.linear import centred
 
 @compiled
 def soft_threshold(z: float, t: float) -> float:
-    """S(z, t) = sign(z) max(|z| - t, 0)."""
+    """S(z, t) = sign(z) max(|z| - t, 0).
+
+    Example:
+        >>> soft_threshold(3.0, 1.0), soft_threshold(-0.5, 1.0) == 0.0
+        (2.0, True)
+    """
     return np.sign(z) * max(abs(z) - t, 0.0)
 
 
 @compiled
 def duality_gap(x: Floats, y: Floats, w: Floats, residual: Floats, l1: float, l2: float) -> float:
-    """How far the objective N/2 (...) at w can be from its minimum; ``x`` is [D, N], a row a column of X."""
+    """How far the objective N/2 (...) at w can be from its minimum; ``x`` is [D, N], a row a column of X.
+
+    Example:
+        >>> x, y, w = np.array([[1.0, -1.0]]), np.array([1.0, -1.0]), np.array([1.0])
+        >>> duality_gap(x, y, w, y - w @ x, 0.0, 0.0)
+        0.0
+    """
     largest = 0.0
     for j in range(w.shape[0]):
         largest = max(largest, abs(x[j] @ residual - l2 * w[j]))
@@ -54,7 +66,14 @@ def duality_gap(x: Floats, y: Floats, w: Floats, residual: Floats, l1: float, l2
 def coordinate_descent(
     x: Floats, y: Floats, w: Floats, l1: float, l2: float, max_iter: int, tol: float
 ) -> tuple[int, float]:
-    """Solve in place for w [D]; ``x`` is [D, N]. Returns passes over the weights and the duality gap at the end."""
+    """Solve in place for w [D]; ``x`` is [D, N]. Returns passes over the weights and the duality gap at the end.
+
+    Example:
+        >>> w = np.zeros(1)
+        >>> passes, gap = coordinate_descent(np.array([[1.0, -1.0]]), np.array([2.0, -2.0]), w, 1.0, 0.0, 100, 1e-6)
+        >>> w.round(6).tolist()
+        [1.5]
+    """
     residual = y - w @ x
     norms = np.empty(w.shape[0])
     for j in range(w.shape[0]):
@@ -78,7 +97,14 @@ def coordinate_descent(
 
 
 def solve(model: Any, X: Any, y: Any, l1_ratio: float) -> None:
-    """Fit a model with the parameters of the elastic net."""
+    """Fit a model with the parameters of the elastic net.
+
+    Example:
+        >>> model = Lasso(0.5)
+        >>> solve(model, [[1.0], [-1.0]], [2.0, -2.0], 1.0)
+        >>> model.coef_.round(6).tolist()
+        [1.5]
+    """
     require(
         model,
         alpha=(model.alpha >= 0, "a number of 0 or more"),
@@ -102,13 +128,14 @@ def solve(model: Any, X: Any, y: Any, l1_ratio: float) -> None:
     model.coef_, model.intercept_ = weights, float(y_mean - x_mean @ weights)
 
 
+@dataclass(eq=False, repr=False)
 class ElasticNet(LinearAnswers, RegressorMixin, BaseEstimator):  # type: ignore[misc]
     """Linear regression with a penalty on both the absolute and the squared weights.
 
     Args:
         alpha: strength of the penalty, 0 or more.
         l1_ratio: ρ, the share of the absolute values, from 0 to 1.
-        fit_intercept: whether the plane may miss the origin.
+        fit_intercept: whether there is an intercept b.
         max_iter: most passes over the weights.
         tol: duality gap at which it stops, as a share of ‖y‖².
 
@@ -117,17 +144,19 @@ class ElasticNet(LinearAnswers, RegressorMixin, BaseEstimator):  # type: ignore[
         intercept_: float.
         n_iter_: passes made.
         dual_gap_: the duality gap at the end, over N.
+
+    Example:
+        >>> model = ElasticNet(0.1).fit([[0.0, 1.0], [1.0, 1.0], [2.0, 0.0]], [0.0, 1.0, 2.0])
+        >>> model.coef_[0].round(2), (model.coef_ != 0).tolist()
+        (np.float64(0.86), [True, False])
     """
 
-    def __init__(
-        self, alpha: float = 1.0, *, l1_ratio: float = 0.5, fit_intercept: bool = True, max_iter: int = 1000,
-        tol: float = 1e-4,
-    ) -> None:  # fmt: skip
-        self.alpha = alpha
-        self.l1_ratio = l1_ratio
-        self.fit_intercept = fit_intercept
-        self.max_iter = max_iter
-        self.tol = tol
+    alpha: float = 1.0
+    _: KW_ONLY
+    l1_ratio: float = 0.5
+    fit_intercept: bool = True
+    max_iter: int = 1000
+    tol: float = 1e-4
 
     def fit(self, X: Any, y: Any) -> Self:
         """Find the weights."""
@@ -136,12 +165,13 @@ class ElasticNet(LinearAnswers, RegressorMixin, BaseEstimator):  # type: ignore[
         return self
 
 
+@dataclass(eq=False, repr=False)
 class Lasso(LinearAnswers, RegressorMixin, BaseEstimator):  # type: ignore[misc]
     """Linear regression with a penalty on the absolute weights: the elastic net with ρ = 1.
 
     Args:
         alpha: strength of the penalty, 0 or more.
-        fit_intercept: whether the plane may miss the origin.
+        fit_intercept: whether there is an intercept b.
         max_iter: most passes over the weights.
         tol: duality gap at which it stops, as a share of ‖y‖².
 
@@ -156,13 +186,11 @@ class Lasso(LinearAnswers, RegressorMixin, BaseEstimator):  # type: ignore[misc]
         [True, False]
     """
 
-    def __init__(
-        self, alpha: float = 1.0, *, fit_intercept: bool = True, max_iter: int = 1000, tol: float = 1e-4
-    ) -> None:
-        self.alpha = alpha
-        self.fit_intercept = fit_intercept
-        self.max_iter = max_iter
-        self.tol = tol
+    alpha: float = 1.0
+    _: KW_ONLY
+    fit_intercept: bool = True
+    max_iter: int = 1000
+    tol: float = 1e-4
 
     def fit(self, X: Any, y: Any) -> Self:
         """Find the weights."""

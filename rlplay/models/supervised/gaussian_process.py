@@ -1,7 +1,7 @@
-"""Gaussian process regression: a distribution over functions, which says how sure it is.
+"""Gaussian process regression: a distribution over functions, with the uncertainty of each prediction.
 
 Values at any points are taken to be jointly normal, with covariance k(x, z) = σ² exp(-‖x - z‖² / 2ℓ²) and noise of
-variance ν on what is seen. Given the points, the value at x* is normal with
+variance ν on the targets. Given the points, the value at x* is normal with
 
     mean = k*ᵀ (K + ν I)⁻¹ y,       variance = k(x*, x*) - k*ᵀ (K + ν I)⁻¹ k*
 
@@ -16,12 +16,13 @@ Source: Rasmussen & Williams 2006, algorithm 2.1 and equation 5.9. The twin is
 `sklearn.gaussian_process.GaussianProcessRegressor` with ``ConstantKernel() * RBF() + WhiteKernel()``.
 
 Shapes: X [N, D], K [N, N]; the cost grows with N³.
-In reinforcement learning: values and models that know where they have not been (GPSarsa, Engel 2005); exploration.
+In reinforcement learning: values and models with their uncertainty (GPSarsa, Engel 2005); exploration.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -36,7 +37,14 @@ _BOUNDS = (math.log(1e-5), math.log(1e5))
 
 
 def minus_log_likelihood(logs: Floats, squares: Floats, y: Floats) -> tuple[float, Floats]:
-    """-ln p(y) and its gradient in (ln ℓ, ln σ², ln ν); ``squares`` are ‖x_i - x_j‖² [N, N]."""
+    """-ln p(y) and its gradient in (ln ℓ, ln σ², ln ν); ``squares`` are ‖x_i - x_j‖² [N, N].
+
+    Example:
+        >>> squares = np.array([[0.0, 1.0], [1.0, 0.0]])
+        >>> value, gradient = minus_log_likelihood(np.zeros(3), squares, np.array([1.0, -1.0]))
+        >>> round(value, 4), gradient.shape
+        (3.2004, (3,))
+    """
     inside = np.clip(logs, *_BOUNDS)
     length, signal, noise = np.exp(inside)
     n = len(y)
@@ -56,6 +64,7 @@ def minus_log_likelihood(logs: Floats, squares: Floats, y: Floats) -> tuple[floa
     return float(value + 10.0 * (outside**2).sum()), np.where(outside == 0, gradient, 20.0 * outside)
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class GaussianProcessRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     """Gaussian process regression with a radial kernel.
 
@@ -74,18 +83,21 @@ class GaussianProcessRegressor(RegressorMixin, BaseEstimator):  # type: ignore[m
         length_scale_, signal_, noise_: what was found.
         n_iter_: steps of the search.
         log_marginal_likelihood_value_: ln p(y), of the normalised targets.
+
+    Example:
+        >>> x = np.linspace(0, 5, 25)[:, None]
+        >>> model = GaussianProcessRegressor(noise=1e-4).fit(x, np.sin(x[:, 0]))
+        >>> mean, deviation = model.predict([[2.5], [30.0]], return_std=True)
+        >>> mean.round(1).tolist(), bool(deviation[0] < 0.05 < 0.5 < deviation[1])
+        ([0.6, 0.0], True)
     """
 
-    def __init__(
-        self, *, length_scale: float = 1.0, signal: float = 1.0, noise: float = 1e-2, optimize: bool = True,
-        normalize_y: bool = False, max_iter: int = 100,
-    ) -> None:  # fmt: skip
-        self.length_scale = length_scale
-        self.signal = signal
-        self.noise = noise
-        self.optimize = optimize
-        self.normalize_y = normalize_y
-        self.max_iter = max_iter
+    length_scale: float = 1.0
+    signal: float = 1.0
+    noise: float = 1e-2
+    optimize: bool = True
+    normalize_y: bool = False
+    max_iter: int = 100
 
     def fit(self, X: Any, y: Any) -> Self:
         """Learn from X [N, D] and y [N]."""

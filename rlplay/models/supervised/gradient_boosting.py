@@ -19,6 +19,7 @@ In reinforcement learning: the value function of fitted Q iteration (Tosatto 201
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -28,7 +29,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from rlplay.compiled.cache import compiled
 from rlplay.models.common import (
     Floats,
-    class_of,
+    ScoreAnswers,
     class_probabilities,
     new_points,
     points_and_classes,
@@ -36,13 +37,19 @@ from rlplay.models.common import (
     require,
     softmax,
 )
-from rlplay.models.supervised.trees import LEAF, Trees, check, join, leaf_of
+from rlplay.models.supervised.trees import LEAF, Trees, check, empty_nodes, first_nodes, join, leaf_of
 
 _SAMPLE = 200_000  # points that the bins' edges are found in
 
 
 def bin_edges(x: Floats, max_bins: int) -> tuple[Floats, NDArray[np.int64]]:
-    """Upper edges of each feature's bins, [D, max_bins - 1], infinite beyond the last; and how many bins there are."""
+    """Upper edges of each feature's bins, [D, max_bins - 1], infinite beyond the last; and how many bins there are.
+
+    Example:
+        >>> edges, counts = bin_edges(np.array([[0.0], [1.0], [1.0], [4.0]]), 4)
+        >>> edges.tolist(), counts.tolist()
+        ([[0.5, 2.5, inf]], [3])
+    """
     edges, counts = np.full((x.shape[1], max_bins - 1), np.inf), np.ones(x.shape[1], np.int64)
     if len(x) > _SAMPLE:
         x = x[np.random.default_rng(0).choice(len(x), _SAMPLE, replace=False)]
@@ -59,7 +66,12 @@ def bin_edges(x: Floats, max_bins: int) -> tuple[Floats, NDArray[np.int64]]:
 
 @compiled
 def into_bins(x: Floats, edges: Floats) -> NDArray[np.uint8]:
-    """The bin of each value, uint8 [D, N]: how many edges lie below it."""
+    """The bin of each value, uint8 [D, N]: how many edges lie below it.
+
+    Example:
+        >>> into_bins(np.array([[0.2], [0.9]]), np.array([[0.5, np.inf]])).tolist()
+        [[0, 1]]
+    """
     bins = np.empty((x.shape[1], x.shape[0]), np.uint8)
     for i in range(x.shape[0]):
         for d in range(x.shape[1]):
@@ -77,27 +89,34 @@ def into_bins(x: Floats, edges: Floats) -> NDArray[np.uint8]:
 @compiled
 def histogram(
     bins: NDArray[np.uint8], points: NDArray[np.int32], g: Floats, h: Floats, constant: bool, out: Floats,
-    g_room: Floats, h_room: Floats,
+    g_work: Floats, h_work: Floats,
 ) -> None:  # fmt: skip
-    """Sums of g and h, and counts, of some points in each bin of each feature, into ``out`` [D, B, 3]."""
+    """Sums of g and h, and counts, of some points in each bin of each feature, into ``out`` [D, B, 3].
+
+    Example:
+        >>> bins, g, out = np.array([[0, 1, 1]], np.uint8), np.array([1.0, 2.0, 3.0]), np.zeros((1, 2, 3))
+        >>> histogram(bins, np.arange(3, dtype=np.int32), g, g, True, out, np.empty(3), np.empty(3))
+        >>> out.tolist()
+        [[[1.0, 1.0, 1.0], [5.0, 2.0, 2.0]]]
+    """
     out[:] = 0.0
     n = points.shape[0]
     for i in range(n):
-        g_room[i] = g[points[i]]
-        h_room[i] = 1.0 if constant else h[points[i]]
+        g_work[i] = g[points[i]]
+        h_work[i] = 1.0 if constant else h[points[i]]
     for d in range(bins.shape[0]):
         row, mine = bins[d], out[d]
         if n == row.shape[0]:
             for i in range(n):
                 b = row[i]
-                mine[b, 0] += g_room[i]
-                mine[b, 1] += h_room[i]
+                mine[b, 0] += g_work[i]
+                mine[b, 1] += h_work[i]
                 mine[b, 2] += 1.0
         else:
             for i in range(n):
                 b = row[points[i]]
-                mine[b, 0] += g_room[i]
-                mine[b, 1] += h_room[i]
+                mine[b, 0] += g_work[i]
+                mine[b, 1] += h_work[i]
                 mine[b, 2] += 1.0
 
 
@@ -105,7 +124,13 @@ def histogram(
 def best_split(
     sums: Floats, counts: NDArray[np.int64], total_g: float, total_h: float, total_n: float, l2: float, least: int
 ) -> tuple[float, int, int]:
-    """The split with the greatest gain: gain, feature, and the last bin that goes left; feature -1 for none."""
+    """The split with the greatest gain: gain, feature, and the last bin that goes left; feature -1 for none.
+
+    Example:
+        >>> sums = np.array([[[-2.0, 2.0, 2.0], [2.0, 2.0, 2.0]]])
+        >>> best_split(sums, np.array([2]), 0.0, 4.0, 4.0, 0.0, 1)
+        (4.0, 0, 0)
+    """
     best, feature, place = 0.0, -1, 0
     before = total_g * total_g / (total_h + l2)
     for d in range(sums.shape[0]):
@@ -132,22 +157,29 @@ def grow(
     bins: NDArray[np.uint8], counts: NDArray[np.int64], edges: Floats, g: Floats, h: Floats, constant: bool,
     max_leaves: int, max_depth: int, least: int, l2: float, rate: float, scores: Floats,
 ) -> tuple[NDArray[np.int64], Floats, NDArray[np.int64], NDArray[np.int64], Floats]:  # fmt: skip
-    """Grow one tree and add its answers to ``scores`` [N]; returns feature, threshold, left, right, value of the nodes.
+    """Grow one tree and add its predictions to ``scores`` [N]; returns the arrays of `Trees` without roots.
 
-    Leaves wait with their histograms and best splits; the one with the greatest gain is split, until there are enough.
+    Each leaf has its histogram and its best split; the leaf with the greatest gain is split, until there are enough.
+
+    Example:
+        >>> x = np.array([[0.0], [1.0], [2.0], [3.0]])
+        >>> edges, counts = bin_edges(x, 4)
+        >>> g, scores = np.array([1.0, 1.0, -1.0, -1.0]), np.zeros(4)
+        >>> nodes = grow(into_bins(x, edges), counts, edges, g, np.ones(4), True, 2, 9, 1, 0.0, 0.5, scores)
+        >>> scores.tolist()
+        [-0.5, -0.5, 0.5, 0.5]
     """
-    n, room = bins.shape[1], 2 * max_leaves
-    feature, threshold = np.full(room, LEAF), np.zeros(room)
-    left, right, value = np.zeros(room, np.int64), np.zeros(room, np.int64), np.zeros((room, 1))
-    start, end, depth = np.zeros(room, np.int64), np.zeros(room, np.int64), np.zeros(room, np.int64)
-    gain, split, place = np.zeros(room), np.full(room, -1), np.zeros(room, np.int64)
+    n, most = bins.shape[1], 2 * max_leaves
+    feature, threshold, left, right, value = empty_nodes(most, 1)
+    start, end, depth = np.zeros(most, np.int64), np.zeros(most, np.int64), np.zeros(most, np.int64)
+    gain, split, place = np.zeros(most), np.full(most, -1), np.zeros(most, np.int64)
     sums = np.empty((max_leaves + 1, bins.shape[0], edges.shape[1] + 1, 3))
-    slot = np.zeros(room, np.int64)
-    totals = np.zeros((room, 2))
+    slot = np.zeros(most, np.int64)
+    totals = np.zeros((most, 2))
     points, swap = np.arange(n).astype(np.int32), np.empty(n, np.int32)
-    g_room, h_room = np.empty(n), np.empty(n)
+    g_work, h_work = np.empty(n), np.empty(n)
     end[0] = n
-    histogram(bins, points, g, h, constant, sums[0], g_room, h_room)
+    histogram(bins, points, g, h, constant, sums[0], g_work, h_work)
     for b in range(sums.shape[2]):
         totals[0, 0] += sums[0, 0, b, 0]
         totals[0, 1] += sums[0, 0, b, 1]
@@ -181,7 +213,7 @@ def grow(
         slot[small], slot[large] = used, slot[node]
         used += 1
         mine = points[start[small] : end[small]]
-        histogram(bins, mine, g, h, constant, sums[slot[small]], g_room, h_room)
+        histogram(bins, mine, g, h, constant, sums[slot[small]], g_work, h_work)
         sums[slot[large]] -= sums[slot[small]]
         for k in range(sums.shape[2]):
             totals[small, 0] += sums[slot[small], 0, k, 0]
@@ -198,18 +230,18 @@ def grow(
             value[k, 0] = -rate * totals[k, 0] / (totals[k, 1] + l2 + 1e-300)
             for i in range(start[k], end[k]):
                 scores[points[i]] += value[k, 0]
-    return (
-        feature[:nodes].copy(),
-        threshold[:nodes].copy(),
-        left[:nodes].copy(),
-        right[:nodes].copy(),
-        value[:nodes].copy(),
-    )
+    return first_nodes(feature, threshold, left, right, value, nodes)
 
 
 @compiled
 def add_up(trees: Trees, x: Floats, columns: int, start: Floats) -> Floats:
-    """The sums of the trees for points [N, D], tree t to column t mod K; [N, K]."""
+    """The sums of the trees for points [N, D], tree t to column t mod K; [N, K].
+
+    Example:
+        >>> model = HistGradientBoostingRegressor(max_iter=1, min_samples_leaf=1).fit([[0.0], [1.0]], [0.0, 1.0])
+        >>> add_up(model.trees_, np.array([[0.0], [1.0]]), 1, model.baseline_).round(2).tolist()
+        [[0.45], [0.55]]
+    """
     out = np.empty((x.shape[0], columns))
     for i in range(x.shape[0]):
         for k in range(columns):
@@ -234,11 +266,18 @@ def boost(model: Any, x: Floats, scores: Floats, derivatives: Any, constant: boo
     """Add trees to the scores [N, K], which hold what the model begins with; sets ``trees_``.
 
     Args:
-        model: whose parameters say how.
+        model: has the arguments of `BoostedTrees`.
         x: the points [N, D].
         scores: changed in place.
         derivatives: ``derivatives(scores) -> (g, h)``, [N, K] each.
         constant: whether h is 1 everywhere.
+
+    Example:
+        >>> model = HistGradientBoostingRegressor(max_iter=100, min_samples_leaf=1)
+        >>> x, y, scores = np.array([[0.0], [1.0]]), np.array([[0.0], [1.0]]), np.zeros((2, 1))
+        >>> boost(model, x, scores, lambda f: (f - y, np.ones_like(f)), constant=True)
+        >>> scores.round(2).ravel().tolist()
+        [0.0, 1.0]
     """
     require(
         model,
@@ -269,34 +308,56 @@ def boost(model: Any, x: Floats, scores: Floats, derivatives: Any, constant: boo
     model.trees_, model.n_iter_ = join(trees), int(model.max_iter)
 
 
-class HistGradientBoostingRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
-    """Gradient boosting for numbers, with the squared error.
+@dataclass(eq=False, repr=False, kw_only=True)
+class BoostedTrees:
+    """The arguments of both models, and the check of a file; a mixin.
 
     Args:
-        learning_rate: how much of each tree is added.
-        max_iter: how many trees.
-        max_leaf_nodes: most leaves of a tree; None for any number.
-        max_depth: most questions on the way to a leaf; None for any number.
+        learning_rate: the factor of each tree's predictions.
+        max_iter: the number of rounds.
+        max_leaf_nodes: most leaves of a tree; None for no limit.
+        max_depth: most questions on the way to a leaf; None for no limit.
         min_samples_leaf: fewest points of a leaf.
-        l2_regularization: λ, which makes small leaves cautious.
+        l2_regularization: λ, which shrinks the values of small leaves.
         max_bins: bins a feature, at most 255.
 
-    Attributes:
-        trees_: the trees; their values are scaled by the learning rate.
-        baseline_: what the sum begins with, float64 [1].
+    Example:
+        >>> BoostedTrees(max_iter=5).max_iter, BoostedTrees().max_leaf_nodes
+        (5, 31)
     """
 
-    def __init__(
-        self, *, learning_rate: float = 0.1, max_iter: int = 100, max_leaf_nodes: int | None = 31,
-        max_depth: int | None = None, min_samples_leaf: int = 20, l2_regularization: float = 0.0, max_bins: int = 255,
-    ) -> None:  # fmt: skip
-        self.learning_rate = learning_rate
-        self.max_iter = max_iter
-        self.max_leaf_nodes = max_leaf_nodes
-        self.max_depth = max_depth
-        self.min_samples_leaf = min_samples_leaf
-        self.l2_regularization = l2_regularization
-        self.max_bins = max_bins
+    learning_rate: float = 0.1
+    max_iter: int = 100
+    max_leaf_nodes: int | None = 31
+    max_depth: int | None = None
+    min_samples_leaf: int = 20
+    l2_regularization: float = 0.0
+    max_bins: int = 255
+
+    def check_fitted(self: Any) -> None:
+        """Refuse trees, read from a file, whose nodes have children outside them.
+
+        Raises:
+            ValueError: such trees.
+        """
+        check(self.trees_, self.n_features_in_)
+
+
+class HistGradientBoostingRegressor(BoostedTrees, RegressorMixin, BaseEstimator):  # type: ignore[misc]
+    """Gradient boosting of regression trees, with the squared error.
+
+    The arguments are those of `BoostedTrees`.
+
+    Attributes:
+        trees_: the trees, one a round; their values are scaled by the learning rate.
+        baseline_: the initial prediction, float64 [1].
+
+    Example:
+        >>> x = np.linspace(0, 1, 100)[:, None]
+        >>> model = HistGradientBoostingRegressor(max_iter=50).fit(x, x[:, 0] > 0.5)
+        >>> model.predict([[0.1], [0.9]]).round(1).tolist()
+        [0.0, 1.0]
+    """
 
     def fit(self, X: Any, y: Any) -> Self:
         """Grow the trees on X [N, D] and y [N]."""
@@ -315,40 +376,23 @@ class HistGradientBoostingRegressor(RegressorMixin, BaseEstimator):  # type: ign
         """The compiled function of one row for ``predict`` (`rlplay.approximation.estimators.RowFunction`)."""
         return _row, (self.baseline_, *self.trees_)
 
-    def check_fitted(self) -> None:
-        """Refuse trees, read from a file, whose nodes lead outside them."""
-        check(self.trees_, self.n_features_in_)
 
+class HistGradientBoostingClassifier(BoostedTrees, ScoreAnswers, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """Gradient boosting of classes: logistic loss for two, softmax for more, then one tree a class in each round.
 
-class HistGradientBoostingClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """Gradient boosting for classes: logistic loss for two, softmax for more, then a tree a class in each round.
-
-    Args:
-        learning_rate: how much of each tree is added.
-        max_iter: how many rounds.
-        max_leaf_nodes: most leaves of a tree; None for any number.
-        max_depth: most questions on the way to a leaf; None for any number.
-        min_samples_leaf: fewest points of a leaf.
-        l2_regularization: λ, which makes small leaves cautious.
-        max_bins: bins a feature, at most 255.
+    The arguments are those of `BoostedTrees`.
 
     Attributes:
         classes_: the classes [K].
         trees_: the trees; their values are scaled by the learning rate.
-        baseline_: what the sums begin with, float64 [1] or [K].
-    """
+        baseline_: the initial scores, float64 [1] or [K].
 
-    def __init__(
-        self, *, learning_rate: float = 0.1, max_iter: int = 100, max_leaf_nodes: int | None = 31,
-        max_depth: int | None = None, min_samples_leaf: int = 20, l2_regularization: float = 0.0, max_bins: int = 255,
-    ) -> None:  # fmt: skip
-        self.learning_rate = learning_rate
-        self.max_iter = max_iter
-        self.max_leaf_nodes = max_leaf_nodes
-        self.max_depth = max_depth
-        self.min_samples_leaf = min_samples_leaf
-        self.l2_regularization = l2_regularization
-        self.max_bins = max_bins
+    Example:
+        >>> x = np.linspace(0, 1, 100)[:, None]
+        >>> model = HistGradientBoostingClassifier(max_iter=20).fit(x, np.where(x[:, 0] > 0.5, "high", "low"))
+        >>> model.predict([[0.1], [0.9]]).tolist()
+        ['low', 'high']
+    """
 
     def fit(self, X: Any, y: Any) -> Self:
         """Grow the trees on X [N, D] and the classes y [N]."""
@@ -378,11 +422,3 @@ class HistGradientBoostingClassifier(ClassifierMixin, BaseEstimator):  # type: i
     def predict_proba(self, X: Any) -> Floats:
         """The probability of each class, [N, K]."""
         return class_probabilities(self.decision_function(X))
-
-    def predict(self, X: Any) -> NDArray[Any]:
-        """The likeliest class of each point [N]."""
-        return class_of(self, self.decision_function(X))
-
-    def check_fitted(self) -> None:
-        """Refuse trees, read from a file, whose nodes lead outside them."""
-        check(self.trees_, self.n_features_in_)

@@ -12,6 +12,7 @@ In reinforcement learning: smooth values from few points.
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -22,6 +23,7 @@ from rlplay.models.common import Floats, new_points, points_and_numbers, require
 from rlplay.models.kernels import check_kernel, gamma_of, gram
 
 
+@dataclass(eq=False, repr=False)
 class KernelRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc]
     """Ridge regression with a kernel.
 
@@ -36,16 +38,20 @@ class KernelRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ign
         dual_coef_: a, float64 [N] or [N, K].
         X_fit_: the points, float64 [N, D].
         gamma_: γ as a number.
+
+    Example:
+        >>> x = np.linspace(0, 3, 30)[:, None]
+        >>> model = KernelRidge(0.01, kernel="rbf").fit(x, np.sin(x[:, 0]))
+        >>> model.predict([[1.5]]).round(1).tolist()
+        [1.0]
     """
 
-    def __init__(
-        self, alpha: float = 1.0, *, kernel: str = "linear", gamma: Any = None, degree: float = 3, coef0: float = 1.0
-    ) -> None:
-        self.alpha = alpha
-        self.kernel = kernel
-        self.gamma = gamma
-        self.degree = degree
-        self.coef0 = coef0
+    alpha: float = 1.0
+    _: KW_ONLY
+    kernel: str = "linear"
+    gamma: Any = None
+    degree: float = 3
+    coef0: float = 1.0
 
     def fit(self, X: Any, y: Any) -> Self:
         """Solve for a."""

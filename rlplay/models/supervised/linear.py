@@ -1,4 +1,4 @@
-"""Linear and ridge regression: the line, plane or hyperplane that is nearest to the targets.
+"""Linear and ridge regression: the hyperplane with the smallest squared error.
 
 Both have a closed form. With centred X and y (the intercept follows from the means), ridge regression adds α to the
 diagonal, which shrinks the weights and makes the system solvable where columns depend on each other:
@@ -16,6 +16,7 @@ In reinforcement learning: values that are linear in features (LSTD, LSPI, fitte
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -26,7 +27,13 @@ from rlplay.models.common import Floats, LinearAnswers, points_and_numbers, requ
 
 
 def centred(x: Floats, y: Floats, intercept: bool) -> tuple[Floats, Floats, Floats, Floats]:
-    """Points and targets around their means, and the means; around 0 without an intercept."""
+    """Points and targets around their means, and the means; around 0 without an intercept.
+
+    Example:
+        >>> x, y, x_mean, y_mean = centred(np.array([[1.0], [3.0]]), np.array([0.0, 4.0]), True)
+        >>> x.tolist(), y.tolist(), x_mean.tolist(), y_mean.tolist()
+        ([[-1.0], [1.0]], [-2.0, 2.0], [2.0], 2.0)
+    """
     if not intercept:
         return x, y, np.zeros(x.shape[1]), np.zeros(y.shape[1:])
     x_mean, y_mean = x.mean(axis=0), y.mean(axis=0)
@@ -34,7 +41,12 @@ def centred(x: Floats, y: Floats, intercept: bool) -> tuple[Floats, Floats, Floa
 
 
 def least_squares(x: Floats, y: Floats) -> Floats:
-    """The shortest w that minimises ‖y - X w‖², by singular value decomposition; [D] or [D, K]."""
+    """The shortest w that minimises ‖y - X w‖², by singular value decomposition; [D] or [D, K].
+
+    Example:
+        >>> least_squares(np.array([[1.0], [2.0]]), np.array([2.0, 4.0])).round(6).tolist()
+        [2.0]
+    """
     return scipy.linalg.lstsq(x, y, check_finite=False)[0]
 
 
@@ -42,6 +54,10 @@ def ridge(x: Floats, y: Floats, alpha: float) -> Floats:
     """The w that solves (Xᵀ X + α I) w = Xᵀ y, by Cholesky's factors; [D] or [D, K].
 
     With more columns than rows the same w is Xᵀ (X Xᵀ + α I)⁻¹ y, a smaller system.
+
+    Example:
+        >>> ridge(np.array([[1.0], [-1.0]]), np.array([1.0, -1.0]), 2.0).tolist()
+        [0.5]
     """
     n, d = x.shape
     if alpha == 0:
@@ -55,11 +71,12 @@ def ridge(x: Floats, y: Floats, alpha: float) -> Floats:
     return x.T @ scipy.linalg.solve(gram, y, assume_a="pos", check_finite=False)
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class LinearRegression(LinearAnswers, MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc]
     """Ordinary least squares.
 
     Args:
-        fit_intercept: whether the plane may miss the origin.
+        fit_intercept: whether there is an intercept.
 
     Attributes:
         coef_: weights, float64 [D], or [K, D] for several targets.
@@ -70,11 +87,10 @@ class LinearRegression(LinearAnswers, MultiOutputMixin, RegressorMixin, BaseEsti
         [2.0]
     """
 
-    def __init__(self, *, fit_intercept: bool = True) -> None:
-        self.fit_intercept = fit_intercept
+    fit_intercept: bool = True
 
     def fit(self, X: Any, y: Any) -> Self:
-        """Find the plane."""
+        """Find the weights."""
         x, target = points_and_numbers(self, X, y, several=True)
         x, target, x_mean, y_mean = centred(x, target, self.fit_intercept)
         weights = least_squares(x, target)
@@ -82,12 +98,13 @@ class LinearRegression(LinearAnswers, MultiOutputMixin, RegressorMixin, BaseEsti
         return self
 
 
+@dataclass(eq=False, repr=False)
 class Ridge(LinearAnswers, MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc]
     """Least squares with a penalty on the squared length of the weights.
 
     Args:
         alpha: strength of the penalty, 0 or more.
-        fit_intercept: whether the plane may miss the origin; the intercept is not penalised.
+        fit_intercept: whether there is an intercept; the intercept is not penalised.
 
     Attributes:
         coef_: weights, float64 [D], or [K, D] for several targets.
@@ -98,12 +115,12 @@ class Ridge(LinearAnswers, MultiOutputMixin, RegressorMixin, BaseEstimator):  # 
         [0.666667]
     """
 
-    def __init__(self, alpha: float = 1.0, *, fit_intercept: bool = True) -> None:
-        self.alpha = alpha
-        self.fit_intercept = fit_intercept
+    alpha: float = 1.0
+    _: KW_ONLY
+    fit_intercept: bool = True
 
     def fit(self, X: Any, y: Any) -> Self:
-        """Find the plane."""
+        """Find the weights."""
         require(self, alpha=(self.alpha >= 0, "a number of 0 or more"))
         x, target = points_and_numbers(self, X, y, several=True)
         x, target, x_mean, y_mean = centred(x, target, self.fit_intercept)

@@ -4,7 +4,7 @@ For two classes the log-odds are linear, for K classes each has a score s_k = w_
 
     two:   p(1 | x) = 1 / (1 + e^{-s})            K:   p(k | x) = e^{s_k} / Σ_j e^{s_j}
 
-The weights maximise the likelihood, held back by a penalty; the gradient is the same for both, "predicted minus true":
+The weights maximise the likelihood under a penalty; the gradient is the same for both, "predicted minus true":
 
     minimise  1/2 ‖W‖² - C Σ_i ln p(y_i | x_i)        ∂/∂w_k = w_k + C Σ_i (p(k | x_i) - [y_i = k]) x_i
 
@@ -20,19 +20,25 @@ In reinforcement learning: a policy over actions (softmax of preferences, Sutton
 from __future__ import annotations
 
 import warnings
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 
-from rlplay.models.common import Floats, class_of, class_probabilities, new_points, points_and_classes, require
+from rlplay.models.common import Floats, LinearScores, class_probabilities, points_and_classes, require
 from rlplay.models.lbfgs import minimise
 
 
 def binary_loss(theta: Floats, x: Floats, y: Floats, c: float) -> tuple[float, Floats]:
-    """Objective and gradient for two classes; theta is (w, b), y is 0 or 1."""
+    """Objective and gradient for two classes; theta is (w, b), y is 0 or 1.
+
+    Example:
+        >>> value, gradient = binary_loss(np.zeros(2), np.array([[-1.0], [1.0]]), np.array([0.0, 1.0]), 1.0)
+        >>> round(value, 4), gradient.tolist()
+        (1.3863, [-1.0, 0.0])
+    """
     w, b = theta[:-1], theta[-1]
     s = x @ w + b
     value = c * (np.logaddexp(0.0, s) - y * s).sum() + 0.5 * (w @ w)
@@ -41,7 +47,13 @@ def binary_loss(theta: Floats, x: Floats, y: Floats, c: float) -> tuple[float, F
 
 
 def softmax_loss(theta: Floats, x: Floats, y: Floats, c: float) -> tuple[float, Floats]:
-    """Objective and gradient for K classes; theta is (W, b) as [D + 1, K] laid flat, y [N, K] is 0 or 1."""
+    """Objective and gradient for K classes; theta is (W, b) as [D + 1, K] laid flat, y [N, K] is 0 or 1.
+
+    Example:
+        >>> value, gradient = softmax_loss(np.zeros(4), np.array([[-1.0], [1.0]]), np.eye(2), 1.0)
+        >>> round(value, 4), gradient.tolist()
+        (1.3863, [1.0, -1.0, 0.0, 0.0])
+    """
     weights = theta.reshape(x.shape[1] + 1, y.shape[1])
     w, b = weights[:-1], weights[-1]
     s = x @ w + b
@@ -52,11 +64,12 @@ def softmax_loss(theta: Floats, x: Floats, y: Floats, c: float) -> tuple[float, 
     return float(value), np.vstack([x.T @ error + w, error.sum(axis=0)]).ravel()
 
 
-class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+@dataclass(eq=False, repr=False)
+class LogisticRegression(LinearScores, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Logistic regression for two classes, softmax regression for more.
 
     Args:
-        C: how much the data weigh against the penalty.
+        C: weight of the data relative to the penalty.
         fit_intercept: whether there is a constant b, which is not penalised.
         max_iter: most steps of L-BFGS.
         tol: largest component of the gradient, as a share of C N, at which it stops.
@@ -72,11 +85,11 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         ['yes']
     """
 
-    def __init__(self, C: float = 1.0, *, fit_intercept: bool = True, max_iter: int = 1000, tol: float = 1e-6) -> None:
-        self.C = C
-        self.fit_intercept = fit_intercept
-        self.max_iter = max_iter
-        self.tol = tol
+    C: float = 1.0
+    _: KW_ONLY
+    fit_intercept: bool = True
+    max_iter: int = 1000
+    tol: float = 1e-6
 
     def fit(self, X: Any, y: Any) -> Self:
         """Learn from X [N, D] and the classes y [N]."""
@@ -107,11 +120,6 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.coef_, self.intercept_ = np.ascontiguousarray(weights[:-1].T), weights[-1].copy()
         return self
 
-    def decision_function(self, X: Any) -> Floats:
-        """The log-odds [N] for two classes, else the scores [N, K]."""
-        scores = new_points(self, X) @ self.coef_.T + self.intercept_
-        return scores[:, 0] if len(self.classes_) == 2 else scores
-
     def predict_proba(self, X: Any) -> Floats:
         """The probability of each class, [N, K]."""
         return class_probabilities(self.decision_function(X))
@@ -119,7 +127,3 @@ class LogisticRegression(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def predict_log_proba(self, X: Any) -> Floats:
         """Its logarithm, [N, K]."""
         return np.log(self.predict_proba(X))
-
-    def predict(self, X: Any) -> NDArray[Any]:
-        """The likeliest class of each point [N]."""
-        return class_of(self, self.decision_function(X))

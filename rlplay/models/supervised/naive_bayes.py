@@ -1,9 +1,9 @@
-"""Gaussian naive Bayes: each class a bell curve in each column, and the columns independent.
+"""Gaussian naive Bayes: each class is normally distributed in each column, and the columns are independent.
 
     p(k | x) ∝ p(k) Π_d N(x_d; μ_kd, σ²_kd)
 
-"Naive" is the product: given the class, columns are taken to know nothing of each other. Means and variances of more
-data are combined with those so far by Chan's formula, so it can be learned bit by bit:
+The product is "naive": it takes the columns as independent given the class. Means and variances of new data are
+combined with those so far by Chan's formula, so the model can learn in batches:
 
     μ = (n μ_1 + m μ_2) / (n + m),    (n + m) σ² = n σ²_1 + m σ²_2 + n m / (n + m) (μ_1 - μ_2)²
 
@@ -15,33 +15,38 @@ In reinforcement learning: imitation from few examples; a baseline for every cla
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 
-from rlplay.models.common import Floats, new_points, points_and_classes, require, softmax
-from rlplay.models.supervised.sgd import known_codes
+from rlplay.models.common import Floats, known_codes, new_points, points_and_classes, require, softmax
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class GaussianNB(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Gaussian naive Bayes.
 
     Args:
-        var_smoothing: share of the largest variance of a column that is added to all, so that none is 0.
+        var_smoothing: share of the largest column variance that is added to all variances, so that none is 0.
 
     Attributes:
         classes_: the classes [K].
-        class_count_: points seen of each, float64 [K].
+        class_count_: training points of each class, float64 [K].
         class_prior_: their shares, float64 [K].
         theta_: means, float64 [K, D].
         var_: variances, smoothed, float64 [K, D].
         epsilon_: what was added to the variances.
+
+    Example:
+        >>> model = GaussianNB().fit([[-2.0], [-1.0], [1.0], [2.0]], ["left", "left", "right", "right"])
+        >>> model.predict([[-0.5], [0.5]]).tolist()
+        ['left', 'right']
     """
 
-    def __init__(self, *, var_smoothing: float = 1e-9) -> None:
-        self.var_smoothing = var_smoothing
+    var_smoothing: float = 1e-9
 
     def fit(self, X: Any, y: Any) -> Self:
         """Learn from X [N, D] and the classes y [N]."""
@@ -92,6 +97,6 @@ class GaussianNB(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return softmax(self.joint_log_likelihood(new_points(self, X)))
 
     def predict(self, X: Any) -> NDArray[Any]:
-        """The likeliest class of each point [N]."""
+        """The most probable class of each point [N]."""
         likelihoods = self.joint_log_likelihood(new_points(self, X))
         return self.classes_[likelihoods.argmax(axis=1)]

@@ -1,10 +1,10 @@
-"""k nearest neighbours: answer as the k most similar points known.
+"""k nearest neighbours: predict what the k most similar training points have.
 
     regression: the mean of their targets;   classification: the class most of them have
 
-each neighbour counting the same, or by 1 / distance. Nothing is learned but the points themselves, kept in a k-d tree
-(`rlplay.models.kd_tree`); where there are many columns the tree prunes little and all distances are computed by one
-matrix product.
+Each neighbour counts the same, or by 1 / distance. Fitting only stores the points in a k-d tree
+(`rlplay.models.kd_tree`). With many columns the tree prunes little, and all distances are computed by one matrix
+product.
 
 Source: Fix & Hodges 1951; Cover & Hart 1967; Hastie, Tibshirani & Friedman 2009, section 2.3.2. The twins are
 `sklearn.neighbors.KNeighborsRegressor` and `sklearn.neighbors.KNeighborsClassifier`.
@@ -15,6 +15,7 @@ In reinforcement learning: values as averages that cannot diverge (Gordon 1995),
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -30,7 +31,13 @@ _BLOCK = 2**22  # distances at a time
 
 
 def neighbours(tree: KDTree, x: Floats, k: int) -> tuple[Floats, NDArray[np.int64]]:
-    """Distances [N, k] and numbers [N, k] of the k nearest points, nearest first."""
+    """Distances [N, k] and numbers [N, k] of the k nearest points, nearest first.
+
+    Example:
+        >>> distances, found = neighbours(build(np.array([[0.0], [1.0], [5.0]])), np.array([[4.5]]), 2)
+        >>> distances.tolist(), found.tolist()
+        ([[0.5, 3.5]], [[2, 1]])
+    """
     if x.shape[1] <= _MOST_COLUMNS:
         return query(tree, x, k)
     known = np.empty_like(tree.points)
@@ -45,7 +52,15 @@ def neighbours(tree: KDTree, x: Floats, k: int) -> tuple[Floats, NDArray[np.int6
 
 @compiled
 def smallest(squares: Floats, x: Floats, known: Floats, distances: Floats, found: NDArray[np.int64]) -> None:
-    """The k smallest of each row, in order; products round, so those that come close are computed again exactly."""
+    """The k smallest of each row, in order; products round, so those that come close are computed again exactly.
+
+    Example:
+        >>> x, known = np.array([[0.0]]), np.array([[3.0], [1.0], [2.0]])
+        >>> distances, found = np.empty((1, 2)), np.empty((1, 2), np.int64)
+        >>> smallest((x - known.T) ** 2, x, known, distances, found)
+        >>> distances.tolist(), found.tolist()
+        ([[1.0, 4.0]], [[1, 2]])
+    """
     k = distances.shape[1]
     for i in range(squares.shape[0]):
         for place in range(k):
@@ -65,7 +80,12 @@ def smallest(squares: Floats, x: Floats, known: Floats, distances: Floats, found
 
 
 def influence(distances: Floats, weights: str) -> Floats:
-    """How much each neighbour counts, [N, k]: the same, or 1 / distance; one at distance 0 leaves the others out."""
+    """The weight of each neighbour, float64 [N, k]: 1, or 1 / distance; beside one at distance 0 the others have 0.
+
+    Example:
+        >>> influence(np.array([[1.0, 2.0], [0.0, 2.0]]), "distance").tolist()
+        [[1.0, 0.5], [1.0, 0.0]]
+    """
     if weights == "uniform":
         return np.ones_like(distances)
     same = distances == 0
@@ -75,7 +95,11 @@ def influence(distances: Floats, weights: str) -> Floats:
 
 
 def check_settings(model: Any, n: int | None = None) -> None:
-    """Refuse parameters outside their range, and more neighbours than points."""
+    """Refuse parameters outside their range, and more neighbours than points.
+
+    Example:
+        >>> check_settings(KNeighborsRegressor(2), n=3)
+    """
     require(
         model,
         n_neighbors=(model.n_neighbors >= 1, "1 or more"),
@@ -86,6 +110,7 @@ def check_settings(model: Any, n: int | None = None) -> None:
                          f"n_samples_fit = {n}")  # fmt: skip
 
 
+@dataclass(eq=False, repr=False)
 class KNeighborsRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     """The mean of the nearest points' targets.
 
@@ -102,12 +127,12 @@ class KNeighborsRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         [0.5]
     """
 
-    def __init__(self, n_neighbors: int = 5, *, weights: str = "uniform") -> None:
-        self.n_neighbors = n_neighbors
-        self.weights = weights
+    n_neighbors: int = 5
+    _: KW_ONLY
+    weights: str = "uniform"
 
     def fit(self, X: Any, y: Any) -> Self:
-        """Remember X [N, D] and y [N]."""
+        """Store X [N, D] and y [N]."""
         check_settings(self)
         x, self.targets_ = points_and_numbers(self, X, y)
         self.tree_ = build(x)
@@ -126,6 +151,7 @@ class KNeighborsRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         return (self.targets_[found] * weights).sum(axis=1) / weights.sum(axis=1)
 
 
+@dataclass(eq=False, repr=False)
 class KNeighborsClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """The class that most of the nearest points have.
 
@@ -137,14 +163,19 @@ class KNeighborsClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         classes_: the classes [K].
         tree_: the points (`rlplay.models.kd_tree.KDTree`).
         codes_: the number of each one's class, int64 [N].
+
+    Example:
+        >>> model = KNeighborsClassifier(3).fit([[0.0], [1.0], [5.0], [6.0], [7.0]], ["a", "a", "b", "b", "b"])
+        >>> model.predict([[0.4], [6.5]]).tolist()
+        ['a', 'b']
     """
 
-    def __init__(self, n_neighbors: int = 5, *, weights: str = "uniform") -> None:
-        self.n_neighbors = n_neighbors
-        self.weights = weights
+    n_neighbors: int = 5
+    _: KW_ONLY
+    weights: str = "uniform"
 
     def fit(self, X: Any, y: Any) -> Self:
-        """Remember X [N, D] and the classes y [N]."""
+        """Store X [N, D] and the classes y [N]."""
         check_settings(self)
         x, self.codes_ = points_and_classes(self, X, y)
         self.tree_ = build(x)

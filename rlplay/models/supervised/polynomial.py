@@ -1,4 +1,4 @@
-"""Polynomial features: products of the columns, so that a linear model can bend.
+"""Polynomial features: products of the columns, with which a linear model fits curves.
 
 All monomials x_1^{p_1} ... x_D^{p_D} with p_1 + ... + p_D at most the degree: for two columns and degree 2
 
@@ -13,6 +13,7 @@ In reinforcement learning: the simplest features for linear values; they grow fa
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY, dataclass
 from itertools import chain, combinations, combinations_with_replacement
 from typing import Any, Self
 
@@ -36,6 +37,7 @@ def _row(codes: Any, x: Floats, out: NDArray[np.float32]) -> None:
         out[f] = product
 
 
+@dataclass(eq=False, repr=False)
 class PolynomialFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """All monomials of the columns up to a degree.
 
@@ -52,10 +54,10 @@ class PolynomialFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         [[1.0, 2.0, 3.0, 4.0, 6.0, 9.0]]
     """
 
-    def __init__(self, degree: int = 2, *, interaction_only: bool = False, include_bias: bool = True) -> None:
-        self.degree = degree
-        self.interaction_only = interaction_only
-        self.include_bias = include_bias
+    degree: int = 2
+    _: KW_ONLY
+    interaction_only: bool = False
+    include_bias: bool = True
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """List the monomials of X's columns."""

@@ -1,6 +1,6 @@
-"""Stochastic gradient descent: linear models learned from one point at a time, as they come.
+"""Stochastic gradient descent: linear models that learn from one point at a time.
 
-For each point the weights take a step against the gradient of its loss, and shrink a little (the penalty):
+Each point moves the weights one step against the gradient of its loss, and the penalty shrinks them:
 
     w ← (1 - η_t α) w - η_t ∂L(y, w · x + b)/∂s x,        b ← b - η_t ∂L/∂s
 
@@ -19,6 +19,7 @@ In reinforcement learning: semi-gradient values and policies (Sutton & Barto 2e,
 from __future__ import annotations
 
 import math
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -31,12 +32,11 @@ from rlplay.compiled.cache import compiled
 from rlplay.models.common import (
     Floats,
     LinearAnswers,
-    class_of,
-    new_points,
+    LinearScores,
+    known_codes,
     points_and_classes,
     points_and_numbers,
     require,
-    training_points,
 )
 
 REGRESSION = {"squared_error": 0, "huber": 1}
@@ -46,7 +46,14 @@ RATES = {"constant": 0, "invscaling": 1, "optimal": 2}
 
 @compiled
 def loss_and_slope(kind: int, s: float, y: float, epsilon: float) -> tuple[float, float]:
-    """L(y, s) and ∂L/∂s."""
+    """L(y, s) and ∂L/∂s.
+
+    Example:
+        >>> loss_and_slope(REGRESSION["squared_error"], 3.0, 1.0, 0.1)
+        (2.0, 2.0)
+        >>> loss_and_slope(CLASSIFICATION["hinge"], 0.5, 1.0, 0.1)
+        (0.5, -1.0)
+    """
     if kind == 0:  # squared error
         return 0.5 * (s - y) ** 2, s - y
     if kind == 1:  # Huber's
@@ -83,7 +90,16 @@ def one_epoch(
     optimal_start: float,
     fit_intercept: bool,
 ) -> tuple[float, float]:
-    """One pass over the points in an order; changes w [D] and b [1]; returns Σ (L + α ‖w‖²/2) and the step count."""
+    """One pass over the points in an order; changes w [D] and b [1]; returns Σ (L + α ‖w‖²/2) and the step count.
+
+    Example:
+        >>> w, b = np.zeros(1), np.zeros(1)
+        >>> x, y, order = np.array([[1.0]]), np.array([2.0]), np.array([0])
+        >>> one_epoch(x, y, order, w, b, 1.0, 0, 0.1, 0.0, RATES["constant"], 0.5, 0.5, 0.0, True)
+        (2.0, 2.0)
+        >>> w.tolist(), b.tolist()
+        ([1.0], [1.0])
+    """
     total = 0.0
     for i in order:
         s, length = b[0], 0.0
@@ -111,7 +127,15 @@ def one_epoch(
 def descend(
     model: Any, x: Floats, y: Floats, w: Floats, b: Floats, rng: Any, epochs: int, kind: int
 ) -> tuple[int, float]:
-    """Passes until the objective no longer falls, or as many as asked for; changes w and b; returns how many, and t."""
+    """Run passes until the objective no longer falls, at most ``epochs``; changes w and b; returns passes and t.
+
+    Example:
+        >>> x, w, b, model = np.array([[-1.0], [1.0]]), np.zeros(1), np.zeros(1), SGDRegressor(eta0=0.5, tol=None)
+        >>> model.t_ = 1.0
+        >>> passes, t = descend(model, x, 2 * x[:, 0], w, b, np.random.RandomState(0), 200, 0)
+        >>> passes, t, w.round(2).tolist()
+        (200, 401.0, [2.0])
+    """
     optimal_start = 0.0
     if model.learning_rate == "optimal":
         typical = math.sqrt(1.0 / math.sqrt(model.alpha))
@@ -140,7 +164,12 @@ def descend(
 
 
 def check_settings(model: Any, losses: dict[str, int]) -> int:
-    """Refuse parameters outside their range; returns the loss's number."""
+    """Refuse parameters outside their range; returns the loss's number.
+
+    Example:
+        >>> check_settings(SGDRegressor("huber"), REGRESSION)
+        1
+    """
     require(
         model,
         alpha=(model.alpha >= 0 and (model.alpha > 0 or model.learning_rate != "optimal"), "0 or more"),
@@ -157,47 +186,65 @@ def check_settings(model: Any, losses: dict[str, int]) -> int:
     return losses[loss]
 
 
-class SGDRegressor(LinearAnswers, RegressorMixin, BaseEstimator):  # type: ignore[misc]
+@dataclass(eq=False, repr=False, kw_only=True)
+class DescentParameters:
+    """The keyword arguments that all three models take.
+
+    Args:
+        fit_intercept: whether there is an intercept b.
+        max_iter: most passes over the points.
+        tol: passes end when the mean loss falls by less; None for never.
+        shuffle: whether each pass has a new order.
+        eta0: the first step size.
+        n_iter_no_change: passes without a better loss after which it stops.
+        random_state: a seed, a RandomState, or None.
+
+    Example:
+        >>> DescentParameters().eta0, Perceptron().eta0
+        (0.01, 1.0)
+    """
+
+    fit_intercept: bool = True
+    max_iter: int = 1000
+    tol: float | None = 1e-3
+    shuffle: bool = True
+    eta0: float = 0.01
+    n_iter_no_change: int = 5
+    random_state: Any = None
+
+
+@dataclass(eq=False, repr=False)
+class SGDRegressor(DescentParameters, LinearAnswers, RegressorMixin, BaseEstimator):  # type: ignore[misc]
     """Linear regression by stochastic gradient descent.
 
     Args:
         loss: ``"squared_error"`` or ``"huber"``.
         alpha: strength of the penalty α ‖w‖²/2.
-        fit_intercept: whether the plane may miss the origin.
-        max_iter: most passes over the points.
-        tol: passes end when the mean loss falls by less; None for never.
-        shuffle: whether each pass has an order of its own.
-        epsilon: where Huber's loss becomes straight.
+        epsilon: the error beyond which Huber's loss is linear.
         learning_rate: η_t: ``"constant"`` eta0, or ``"invscaling"`` eta0 / t^power_t.
-        eta0: the first step size.
-        power_t: how fast it falls.
-        n_iter_no_change: passes without a better loss after which it stops.
-        random_state: a seed, a RandomState, or None.
+        power_t: how fast the step size falls.
+
+    The other arguments are those of `DescentParameters`.
 
     Attributes:
         coef_: weights, float64 [D].
         intercept_: float64 [1].
         n_iter_: passes made.
-        t_: points seen, from 1.
+        t_: steps taken, plus 1.
+
+    Example:
+        >>> x = np.linspace(-1, 1, 50)[:, None]
+        >>> model = SGDRegressor(tol=1e-6, random_state=0).fit(x, 2 * x[:, 0] + 1)
+        >>> model.coef_.round(1).tolist(), model.intercept_.round(1).tolist()
+        ([2.0], [1.0])
     """
 
-    def __init__(
-        self, loss: str = "squared_error", *, alpha: float = 1e-4, fit_intercept: bool = True, max_iter: int = 1000,
-        tol: float | None = 1e-3, shuffle: bool = True, epsilon: float = 0.1, learning_rate: str = "invscaling",
-        eta0: float = 0.01, power_t: float = 0.25, n_iter_no_change: int = 5, random_state: Any = None,
-    ) -> None:  # fmt: skip
-        self.loss = loss
-        self.alpha = alpha
-        self.fit_intercept = fit_intercept
-        self.max_iter = max_iter
-        self.tol = tol
-        self.shuffle = shuffle
-        self.epsilon = epsilon
-        self.learning_rate = learning_rate
-        self.eta0 = eta0
-        self.power_t = power_t
-        self.n_iter_no_change = n_iter_no_change
-        self.random_state = random_state
+    loss: str = "squared_error"
+    _: KW_ONLY
+    alpha: float = 1e-4
+    epsilon: float = 0.1
+    learning_rate: str = "invscaling"
+    power_t: float = 0.25
 
     def fit(self, X: Any, y: Any) -> Self:
         """Learn from X [N, D] and y [N], from zero weights."""
@@ -223,7 +270,16 @@ class SGDRegressor(LinearAnswers, RegressorMixin, BaseEstimator):  # type: ignor
 
 
 def learn_classes(model: Any, x: Floats, codes: NDArray[np.int64], epochs: int, losses: dict[str, int]) -> None:
-    """Learn each class against the rest; two classes need one row of weights."""
+    """Learn each class against the rest; two classes need one row of weights.
+
+    Example:
+        >>> model = Perceptron()
+        >>> model.classes_ = np.array(["left", "right"])
+        >>> begin_classes(model, 1)
+        >>> learn_classes(model, np.array([[-1.0], [1.0]]), np.array([0, 1]), 10, CLASSIFICATION)
+        >>> bool(model.coef_[0, 0] > 0)
+        True
+    """
     kind, rng = check_settings(model, losses), check_random_state(model.random_state)
     rows = range(len(model.coef_))
     seeds = [rng.randint(2**31 - 1) for _ in rows]  # the rows see the points in orders of their own
@@ -238,42 +294,29 @@ def learn_classes(model: Any, x: Floats, codes: NDArray[np.int64], epochs: int, 
 
 
 def begin_classes(model: Any, width: int) -> None:
-    """Zero weights for the model's classes."""
+    """Zero weights for the model's classes.
+
+    Example:
+        >>> model = Perceptron()
+        >>> model.classes_ = np.array(["a", "b", "c"])
+        >>> begin_classes(model, 2)
+        >>> model.coef_.shape, model.intercept_.shape
+        ((3, 2), (3,))
+    """
     rows = 1 if len(model.classes_) == 2 else len(model.classes_)
     model.coef_, model.intercept_, model.t_ = np.zeros((rows, width)), np.zeros(rows), 1.0
 
 
-def known_codes(model: Any, X: Any, y: Any, classes: Any) -> tuple[Floats, NDArray[np.int64]]:
-    """Points and class numbers for ``partial_fit``, which is told the classes in its first call.
+class OneAgainstRest(LinearScores):
+    """Linear classes, each learned against the rest by stochastic gradient descent; a mixin.
 
-    Raises:
-        ValueError: no classes were given, or one that was not among them.
+    Example:
+        >>> model = SGDClassifier(random_state=0).fit([[-4.0], [0.0], [4.0]], ["a", "b", "c"])
+        >>> isinstance(model, OneAgainstRest), model.coef_.shape, model.decision_function([[0.0]]).shape
+        (True, (3, 1), (1, 3))
     """
-    first = not hasattr(model, "classes_")
-    if first:
-        if classes is None:
-            raise ValueError("classes must be passed on the first call to partial_fit.")
-        model.classes_ = np.unique(classes)
-    elif classes is not None and not np.array_equal(model.classes_, np.unique(classes)):
-        raise ValueError(
-            f"`classes={classes!r}` is not the same as on last call to partial_fit, was: {model.classes_!r}"
-        )
-    x = training_points(model, X, reset=first)
-    target = np.asarray(y)
-    if target.shape != (len(x),):
-        raise ValueError(f"Found input variables with inconsistent numbers of samples: {[len(x), *target.shape]}")
-    unknown = ~np.isin(target, model.classes_)
-    if unknown.any():
-        raise ValueError(f"The target label {target[unknown][0]!r} is not in the classes {model.classes_!r}.")
-    return x, np.searchsorted(model.classes_, target).astype(np.int64)
-
-
-class OneAgainstRest:
-    """Linear classes, each learned against the rest by stochastic gradient descent; a mixin."""
 
     max_iter: int
-    coef_: Floats
-    intercept_: Floats
 
     def fit(self, X: Any, y: Any) -> Self:
         """Learn from X [N, D] and the classes y [N], from zero weights."""
@@ -290,57 +333,39 @@ class OneAgainstRest:
         learn_classes(self, x, codes, 1, CLASSIFICATION)
         return self
 
-    def decision_function(self, X: Any) -> Floats:
-        """X w + b: [N] for two classes, else [N, K]."""
-        scores = new_points(self, X) @ self.coef_.T + self.intercept_
-        return scores[:, 0] if scores.shape[1] == 1 else scores
 
-    def predict(self, X: Any) -> NDArray[Any]:
-        """The class of each point [N]."""
-        return class_of(self, self.decision_function(X))
-
-
-class SGDClassifier(OneAgainstRest, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+@dataclass(eq=False, repr=False)
+class SGDClassifier(DescentParameters, OneAgainstRest, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Linear classification by stochastic gradient descent.
 
     Args:
         loss: ``"hinge"``, ``"log_loss"`` or ``"perceptron"``.
         alpha: strength of the penalty α ‖w‖²/2.
-        fit_intercept: whether the plane may miss the origin.
-        max_iter: most passes over the points.
-        tol: passes end when the mean loss falls by less; None for never.
-        shuffle: whether each pass has an order of its own.
         epsilon: unused by these losses.
         learning_rate: η_t: ``"optimal"`` 1 / α(t₀ + t) with t₀ after Bottou, ``"constant"``, or ``"invscaling"``.
         eta0: the first step size of the last two.
-        power_t: how fast it falls.
-        n_iter_no_change: passes without a better loss after which it stops.
-        random_state: a seed, a RandomState, or None.
+        power_t: how fast the step size falls.
+
+    The other arguments are those of `DescentParameters`.
 
     Attributes:
         classes_: the classes [K].
         coef_: weights, float64 [1, D] for two classes, else [K, D].
         intercept_: float64 [1] or [K].
         n_iter_: passes made.
+
+    Example:
+        >>> x, y = [[-2.0], [-1.0], [1.0], [2.0]], ["left", "left", "right", "right"]
+        >>> SGDClassifier(random_state=0).fit(x, y).predict([[-3.0], [3.0]]).tolist()
+        ['left', 'right']
     """
 
-    def __init__(
-        self, loss: str = "hinge", *, alpha: float = 1e-4, fit_intercept: bool = True, max_iter: int = 1000,
-        tol: float | None = 1e-3, shuffle: bool = True, epsilon: float = 0.1, learning_rate: str = "optimal",
-        eta0: float = 0.01, power_t: float = 0.5, n_iter_no_change: int = 5, random_state: Any = None,
-    ) -> None:  # fmt: skip
-        self.loss = loss
-        self.alpha = alpha
-        self.fit_intercept = fit_intercept
-        self.max_iter = max_iter
-        self.tol = tol
-        self.shuffle = shuffle
-        self.epsilon = epsilon
-        self.learning_rate = learning_rate
-        self.eta0 = eta0
-        self.power_t = power_t
-        self.n_iter_no_change = n_iter_no_change
-        self.random_state = random_state
+    loss: str = "hinge"
+    _: KW_ONLY
+    alpha: float = 1e-4
+    epsilon: float = 0.1
+    learning_rate: str = "optimal"
+    power_t: float = 0.5
 
     @available_if(lambda self: self.loss == "log_loss")  # type: ignore[untyped-decorator]
     def predict_proba(self, X: Any) -> Floats:
@@ -352,36 +377,28 @@ class SGDClassifier(OneAgainstRest, ClassifierMixin, BaseEstimator):  # type: ig
         return np.where(total > 0, each / np.where(total > 0, total, 1.0), 1.0 / each.shape[1])
 
 
-class Perceptron(OneAgainstRest, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+@dataclass(eq=False, repr=False, kw_only=True)
+class Perceptron(DescentParameters, OneAgainstRest, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Rosenblatt's perceptron: a step of constant length for each point on the wrong side.
 
     Args:
-        fit_intercept: whether the plane may miss the origin.
-        max_iter: most passes over the points.
-        tol: passes end when the mean loss falls by less; None for never.
-        shuffle: whether each pass has an order of its own.
         eta0: the step size.
-        n_iter_no_change: passes without a better loss after which it stops.
-        random_state: a seed, a RandomState, or None.
+
+    The other arguments are those of `DescentParameters`.
 
     Attributes:
         classes_: the classes [K].
         coef_: weights, float64 [1, D] for two classes, else [K, D].
         intercept_: float64 [1] or [K].
         n_iter_: passes made.
+
+    Example:
+        >>> x, y = [[-2.0], [-1.0], [1.0], [2.0]], ["left", "left", "right", "right"]
+        >>> Perceptron().fit(x, y).predict([[-3.0], [3.0]]).tolist()
+        ['left', 'right']
     """
 
-    # What the shared loop asks for and the perceptron does not have.
+    # Settings of the shared loop that the perceptron does not vary.
     alpha, epsilon, learning_rate, power_t = 0.0, 0.0, "constant", 0.5
-
-    def __init__(
-        self, *, fit_intercept: bool = True, max_iter: int = 1000, tol: float | None = 1e-3, shuffle: bool = True,
-        eta0: float = 1.0, n_iter_no_change: int = 5, random_state: Any = 0,
-    ) -> None:  # fmt: skip
-        self.fit_intercept = fit_intercept
-        self.max_iter = max_iter
-        self.tol = tol
-        self.shuffle = shuffle
-        self.eta0 = eta0
-        self.n_iter_no_change = n_iter_no_change
-        self.random_state = random_state
+    eta0: float = 1.0
+    random_state: Any = 0

@@ -18,6 +18,7 @@ In reinforcement learning: policies learned by imitation from few examples.
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY, dataclass
 from itertools import combinations
 from typing import Any, Self
 
@@ -43,6 +44,14 @@ def solve(
     ``k`` holds rows of the kernel matrix, row i at ``slot[i]``. v_i = -y_i ∂/∂α_i of the objective; ``up`` and ``low``
     mark where y_i α_i may still grow and shrink. At the optimum max v over ``up`` is min v over ``low``. Returns how
     many steps were taken, and the row that is missing to go on, -1 when done.
+
+    Example:
+        >>> y, alpha, slot = np.array([-1.0, 1.0]), np.zeros(2), np.arange(2)
+        >>> v, k = y.copy(), np.array([[1.0, -1.0], [-1.0, 1.0]], np.float32)  # the points -1 and 1, linear kernel
+        >>> solve(k, np.ones(2), y, alpha, v, y > 0, y < 0, 10.0, 1e-3, 100, slot)
+        (1, -1)
+        >>> alpha.tolist()
+        [0.5, 0.5]
     """
     n = y.shape[0]
     for step in range(most):
@@ -88,13 +97,25 @@ def solve(
 
 
 def constant(v: Floats, alpha: Floats, up: NDArray[np.bool_], c: float) -> float:
-    """b: the mean of v over the support vectors within their bounds, or the middle of what the others allow."""
+    """b: the mean of v over the support vectors within their bounds, or the middle of what the others allow.
+
+    Example:
+        >>> constant(np.array([0.3, 0.3]), np.array([0.5, 0.5]), np.array([True, False]), 1.0)
+        0.3
+    """
     free = (alpha > 0) & (alpha < c)
     return float(v[free].mean() if free.any() else (v[up].max() + v[~up].min()) / 2)
 
 
 def train_pair(model: Any, x: Floats, y: Floats, gamma: float) -> tuple[Floats, float, int]:
-    """α_i y_i [N], b, and steps, for two classes -1 and 1."""
+    """α_i y_i [N], b, and steps, for two classes -1 and 1.
+
+    Example:
+        >>> y = np.array([-1.0, 1.0])
+        >>> weights, b, steps = train_pair(SVC(C=10, kernel="linear"), y[:, None], y, 1.0)
+        >>> weights.tolist(), b
+        ([-0.5, 0.5], 0.0)
+    """
     n, c = len(x), float(model.C)
 
     def rows(numbers: Any) -> Floats:
@@ -122,6 +143,7 @@ def train_pair(model: Any, x: Floats, y: Floats, gamma: float) -> tuple[Floats, 
     return alpha * y, constant(v, alpha, up, c), steps
 
 
+@dataclass(eq=False, repr=False)
 class SVC(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Support vector classification.
 
@@ -142,19 +164,21 @@ class SVC(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         intercept_: b of each pair, float64.
         n_iter_: steps of each pair, int64.
         gamma_: γ as a number.
+
+    Example:
+        >>> x, y = [[0.0, 0.0], [1.0, 1.0], [0.0, 1.0], [1.0, 0.0]], ["same", "same", "other", "other"]
+        >>> SVC(C=10, gamma=1.0).fit(x, y).predict(x).tolist()
+        ['same', 'same', 'other', 'other']
     """
 
-    def __init__(
-        self, C: float = 1.0, *, kernel: str = "rbf", degree: int = 3, gamma: Any = "scale", coef0: float = 0.0,
-        tol: float = 1e-3, max_iter: int = -1,
-    ) -> None:  # fmt: skip
-        self.C = C
-        self.kernel = kernel
-        self.degree = degree
-        self.gamma = gamma
-        self.coef0 = coef0
-        self.tol = tol
-        self.max_iter = max_iter
+    C: float = 1.0
+    _: KW_ONLY
+    kernel: str = "rbf"
+    degree: int = 3
+    gamma: Any = "scale"
+    coef0: float = 0.0
+    tol: float = 1e-3
+    max_iter: int = -1
 
     def fit(self, X: Any, y: Any) -> Self:
         """Learn from X [N, D] and the classes y [N]."""
@@ -174,13 +198,13 @@ class SVC(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def _pairs(self, X: Any) -> Floats:
-        """F of each pair of classes, [N, K (K - 1) / 2]; above 0 for the second of the pair."""
+        """f(x) of each pair of classes, float64 [N, K (K - 1) / 2]; above 0 for the second of the pair."""
         x = new_points(self, X)
         kernel = gram(self.kernel, x, self.support_vectors_, self.gamma_, self.degree, self.coef0)
         return kernel @ self.dual_coef_.T + self.intercept_
 
     def decision_function(self, X: Any) -> Floats:
-        """F for two classes [N]; for more the votes of each class, ties broken by how sure they are, [N, K]."""
+        """f(x) for two classes [N]; for more the votes of each class, ties broken by the sums of f, [N, K]."""
         f = self._pairs(X)
         if len(self.classes_) == 2:
             return f[:, 0]

@@ -1,27 +1,25 @@
-"""What trees and forests share: their parameters, growing one tree or many, and their answers."""
+"""What trees and forests share: their arguments, growing one tree or many, and their predictions."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
-from rlplay.models.common import new_points, require
+from rlplay.models.common import new_points, points_and_classes, points_and_numbers, require
+from rlplay.models.supervised.tree_growth import Growth, grow_randomly, grow_sorted, repeated
 from rlplay.models.supervised.trees import (
     Floats,
-    Growth,
     Trees,
     check,
-    grow_randomly,
-    grow_sorted,
     join,
     leaf_row_of,
     leaves_of,
     predict_row_of,
     predict_rows,
-    repeated,
 )
 from rlplay.seeding import stream
 
@@ -29,8 +27,39 @@ _NO_LIMIT = 2**31
 Kind = Literal["best", "random"]
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
+class TreeParameters:
+    """The keyword arguments that every tree and forest takes.
+
+    Args:
+        max_depth: most questions on the way to a leaf; None for no limit.
+        min_samples_split: fewest points of a node that is split; more of them smooth.
+        min_samples_leaf: fewest points of a leaf.
+        max_features: features that a split considers: a number, a share, ``"sqrt"``, ``"log2"``, or None for all.
+        random_state: a seed, a RandomState, or None.
+
+    Example:
+        >>> TreeParameters(max_depth=3).max_depth, TreeParameters().min_samples_leaf
+        (3, 1)
+    """
+
+    max_depth: int | None = None
+    min_samples_split: int = 2
+    min_samples_leaf: int = 1
+    max_features: Any = None
+    random_state: Any = None
+
+
 def count_features(model: Any, n_features: int) -> int:
-    """How many features a split looks at, from a number, a share, ``"sqrt"``, ``"log2"`` or None for all."""
+    """The number of features that a split considers, from a number, a share, ``"sqrt"``, ``"log2"`` or None for all.
+
+    Raises:
+        ValueError: ``max_features`` is none of those.
+
+    Example:
+        >>> [count_features(TreeParameters(max_features=wanted), 9) for wanted in ("sqrt", 0.5, 2, None)]
+        [3, 4, 2, 9]
+    """
     wanted = model.max_features
     if wanted is None:
         return n_features
@@ -43,20 +72,27 @@ def count_features(model: Any, n_features: int) -> int:
     raise ValueError(f"max_features={wanted!r} is not in [1, {n_features}], a share, 'sqrt', 'log2' or None.")
 
 
-def grow_trees(model: Any, x: Floats, target: NDArray[Any], n_classes: int, count: int, kind: Kind) -> Trees:
-    """The trees of a model, each with random numbers of its own.
+def grow_trees(model: Any, x: Floats, target: NDArray[Any], n_classes: int = 0) -> Trees:
+    """The trees of a model, each with its own random stream.
 
     Args:
-        model: whose parameters are CART's.
-        x: the points [N, D].
+        model: ``n_estimators`` trees, or one. Splits are ``model.splits``: best or random. With ``model.bootstrap``
+            each tree learns from its own sample.
+        x: the points, float64 [N, D].
         target: numbers, float64 [N], or classes, int64 [N].
         n_classes: K; 0 for numbers.
-        count: how many trees.
-        kind: best or random splits. With ``model.bootstrap`` each tree learns from a sample of its own.
 
     Raises:
-        ValueError: a parameter outside its range.
+        ValueError: an argument outside its range.
+
+    Example:
+        >>> from rlplay.models.supervised import DecisionTreeRegressor
+        >>> x, y = np.array([[0.0], [1.0], [2.0]]), np.array([0.0, 0.0, 5.0])
+        >>> trees = grow_trees(DecisionTreeRegressor(), x, y)
+        >>> trees.threshold[0], trees.value.ravel().round(2).tolist()
+        (np.float64(1.5), [1.67, 0.0, 5.0])
     """
+    count = getattr(model, "n_estimators", 1)
     require(
         model,
         max_depth=(model.max_depth is None or model.max_depth >= 1, "1 or more, or None"),
@@ -73,7 +109,7 @@ def grow_trees(model: Any, x: Floats, target: NDArray[Any], n_classes: int, coun
     seed = check_random_state(model.random_state).randint(2**31 - 1)
     rngs = [stream(seed, f"tree {tree}") for tree in range(count)]
     outputs = max(n_classes, 1)
-    if kind == "random":
+    if model.splits == "random":
         return join(grow_randomly(x, y, codes, outputs, growth, rng) for rng in rngs)
     columns = np.ascontiguousarray(x.T)
     order = np.argsort(columns, axis=1).astype(np.int32)
@@ -87,9 +123,17 @@ def grow_trees(model: Any, x: Floats, target: NDArray[Any], n_classes: int, coun
     )
 
 
-class TreeAnswers:
-    """The answers of a fitted model with ``trees_``; a mixin."""
+class TreeAnswers(TreeParameters):
+    """The predictions of a fitted model with ``trees_``; a mixin.
 
+    Example:
+        >>> from rlplay.models.supervised import DecisionTreeRegressor
+        >>> model = DecisionTreeRegressor().fit([[0.0], [1.0], [2.0]], [0.0, 0.0, 5.0])
+        >>> isinstance(model, TreeAnswers), model.apply([[0.5], [2.0]]).tolist()
+        (True, [1, 2])
+    """
+
+    splits: ClassVar[Kind] = "best"
     trees_: Trees
     n_features_in_: int
 
@@ -105,15 +149,35 @@ class TreeAnswers:
         return leaves if hasattr(self, "n_estimators") else leaves[:, 0]
 
     def check_fitted(self) -> None:
-        """Refuse trees, read from a file, whose nodes lead outside them."""
+        """Refuse trees, read from a file, whose nodes have children outside them.
+
+        Raises:
+            ValueError: such trees.
+        """
         check(self.trees_, self.n_features_in_)
 
 
 class NumberTrees(TreeAnswers):
-    """Trees that answer with numbers; a mixin."""
+    """Regression by trees; a mixin.
+
+    Example:
+        >>> from rlplay.models.supervised import RandomForestRegressor
+        >>> issubclass(RandomForestRegressor, NumberTrees)
+        True
+    """
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Grow the trees on X [N, D] and y [N].
+
+        Raises:
+            ValueError: NaN, lengths that differ, or an argument outside its range.
+        """
+        x, target = points_and_numbers(self, X, y)
+        self.trees_ = grow_trees(self, x, target)
+        return self
 
     def predict(self, X: Any) -> Floats:
-        """The mean of the leaves that a point falls into, float64 [N]."""
+        """The mean of the leaves of each point, float64 [N]."""
         return self._means(X)[:, 0]
 
     def row_function(self, method: str) -> tuple[Any, tuple[Any, ...]]:
@@ -122,15 +186,31 @@ class NumberTrees(TreeAnswers):
 
 
 class ClassTrees(TreeAnswers):
-    """Trees that answer with classes; a mixin."""
+    """Classification by trees; a mixin.
+
+    Example:
+        >>> from rlplay.models.supervised import ExtraTreesClassifier
+        >>> issubclass(ExtraTreesClassifier, ClassTrees)
+        True
+    """
 
     classes_: NDArray[Any]
 
+    def fit(self, X: Any, y: Any) -> Self:
+        """Grow the trees on X [N, D] and the classes y [N].
+
+        Raises:
+            ValueError: NaN, lengths that differ, one class only, or an argument outside its range.
+        """
+        x, codes = points_and_classes(self, X, y)
+        self.trees_ = grow_trees(self, x, codes, len(self.classes_))
+        return self
+
     def predict_proba(self, X: Any) -> Floats:
-        """The share of each class in the leaves that a point falls into, float64 [N, K]."""
+        """The share of each class in the leaves of each point, float64 [N, K]."""
         return self._means(X)
 
     def predict(self, X: Any) -> NDArray[Any]:
-        """The class with the greatest share [N]."""
+        """The class with the greatest share, [N]."""
         shares = self._means(X)
         return self.classes_[shares.argmax(axis=1)]

@@ -1,19 +1,7 @@
-"""Trees as flat arrays: growing them, by the best or by a random split, and answering with one or many.
+"""Trees as flat arrays: predicting with one or many, and joining them.
 
-At each node the points are divided by one feature at one threshold. With sums S and counts n of the targets left and
-right, the squared error within the two halves is smallest where
-
-    S_l² / n_l + S_r² / n_r
-
-is largest, since the sum of squares of all targets stays the same. Classes are targets too, one indicator a class:
-summed over them the same score is smallest in Gini's impurity. A leaf answers with the mean of its targets, which for
-classes are their shares.
-
-The best split needs the points in the order of each feature. They are sorted once, at the root; a split divides each
-order stably, so that both halves are sorted again ("presorting").
-
-Source: Breiman, Friedman, Olshen & Stone 1984, chapters 4 and 8 (CART); Mehta, Agrawal & Rissanen 1996 (presorting);
-Geurts, Ernst & Wehenkel 2006, table 1 (random splits).
+The nodes of all trees lie one after the other, and a node names its children by their numbers. So a set of trees is a
+few arrays, which compiled code reads and a file holds. `rlplay.models.supervised.tree_growth` grows them.
 """
 
 from __future__ import annotations
@@ -25,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlplay.compiled.cache import compiled
-from rlplay.compiled.pcg64 import random
 
 LEAF = -1
 Floats = NDArray[np.float64]
@@ -42,6 +29,12 @@ class Trees(NamedTuple):
         left: left child, int64 [M].
         right: right child, int64 [M].
         value: mean target of the node's points, or share of each class, float64 [M, K].
+
+    Example:
+        >>> from rlplay.models.supervised import DecisionTreeRegressor
+        >>> trees = DecisionTreeRegressor().fit([[0.0], [1.0]], [3.0, 5.0]).trees_
+        >>> trees.feature.tolist(), trees.threshold.tolist(), trees.value.ravel().tolist()
+        ([0, -1, -1], [0.5, 0.0, 0.0], [4.0, 3.0, 5.0])
     """
 
     roots: NDArray[np.int64]
@@ -52,25 +45,16 @@ class Trees(NamedTuple):
     value: Floats
 
 
-class Growth(NamedTuple):
-    """When a tree stops, and what it looks at.
-
-    Attributes:
-        max_depth: most questions on the way to a leaf.
-        min_samples_split: fewest points of a node that is divided.
-        min_samples_leaf: fewest points of a leaf.
-        max_features: features that a split looks at.
-    """
-
-    max_depth: int
-    min_samples_split: int
-    min_samples_leaf: int
-    max_features: int
-
-
 @compiled
 def leaf_of(trees: Trees, tree: int, x: Floats) -> int:
-    """The leaf into which a point falls."""
+    """The leaf of a point, as the number of its node.
+
+    Example:
+        >>> from rlplay.models.supervised import DecisionTreeRegressor
+        >>> trees = DecisionTreeRegressor().fit([[0.0], [1.0]], [3.0, 5.0]).trees_
+        >>> leaf_of(trees, 0, np.array([0.2])), leaf_of(trees, 0, np.array([0.8]))
+        (1, 2)
+    """
     node = trees.roots[tree]
     while trees.feature[node] != LEAF:
         node = trees.left[node] if x[trees.feature[node]] <= trees.threshold[node] else trees.right[node]
@@ -79,7 +63,14 @@ def leaf_of(trees: Trees, tree: int, x: Floats) -> int:
 
 @compiled
 def predict_row(trees: Trees, x: Floats) -> float:
-    """The mean over the trees for one point [D]: the row function of a fitted regressor."""
+    """The mean over the trees for one point [D]: the row function of a fitted regressor.
+
+    Example:
+        >>> from rlplay.models.supervised import DecisionTreeRegressor
+        >>> trees = DecisionTreeRegressor().fit([[0.0], [1.0]], [3.0, 5.0]).trees_
+        >>> predict_row(trees, np.array([0.8]))
+        5.0
+    """
     total = 0.0
     for tree in range(trees.roots.shape[0]):
         total += trees.value[leaf_of(trees, tree, x), 0]
@@ -88,21 +79,42 @@ def predict_row(trees: Trees, x: Floats) -> float:
 
 @compiled
 def predict_row_of(codes: Any, x: Floats) -> float:
-    """`predict_row` as a row function takes its arrays."""
+    """`predict_row` as a row function takes its arrays.
+
+    Example:
+        >>> from rlplay.models.supervised import DecisionTreeRegressor
+        >>> trees = DecisionTreeRegressor().fit([[0.0], [1.0]], [3.0, 5.0]).trees_
+        >>> predict_row_of(tuple(trees), np.array([0.8]))
+        5.0
+    """
     roots, feature, threshold, left, right, value = codes
     return predict_row(Trees(roots, feature, threshold, left, right, value), x)
 
 
 @compiled
 def leaf_row_of(codes: Any, x: Floats) -> int:
-    """The leaf of the first tree as a row function takes its arrays."""
+    """The leaf of the first tree as a row function takes its arrays.
+
+    Example:
+        >>> from rlplay.models.supervised import DecisionTreeRegressor
+        >>> trees = DecisionTreeRegressor().fit([[0.0], [1.0]], [3.0, 5.0]).trees_
+        >>> leaf_row_of(tuple(trees), np.array([0.8]))
+        2
+    """
     roots, feature, threshold, left, right, value = codes
     return leaf_of(Trees(roots, feature, threshold, left, right, value), 0, x)
 
 
 @compiled
 def predict_rows(trees: Trees, x: Floats) -> Floats:
-    """The answers for points [N, D], tree by tree, so that a tree stays in the processor's cache; [N, K]."""
+    """The predictions for points [N, D], tree by tree, so that a tree stays in the processor's cache; float64 [N, K].
+
+    Example:
+        >>> from rlplay.models.supervised import DecisionTreeRegressor
+        >>> trees = DecisionTreeRegressor().fit([[0.0], [1.0]], [3.0, 5.0]).trees_
+        >>> predict_rows(trees, np.array([[0.2], [0.8]])).tolist()
+        [[3.0], [5.0]]
+    """
     out = np.zeros((x.shape[0], trees.value.shape[1]))
     for tree in range(trees.roots.shape[0]):
         for i in range(x.shape[0]):
@@ -114,7 +126,14 @@ def predict_rows(trees: Trees, x: Floats) -> Floats:
 
 @compiled
 def leaves_of(trees: Trees, x: Floats) -> NDArray[np.int64]:
-    """The leaf of each point [N, D] in each tree, numbered from the tree's root, int64 [N, T]."""
+    """The leaf of each point [N, D] in each tree, numbered from the tree's root, int64 [N, T].
+
+    Example:
+        >>> from rlplay.models.supervised import DecisionTreeRegressor
+        >>> trees = DecisionTreeRegressor().fit([[0.0], [1.0]], [3.0, 5.0]).trees_
+        >>> leaves_of(trees, np.array([[0.2], [0.8]])).tolist()
+        [[1], [2]]
+    """
     out = np.empty((x.shape[0], trees.roots.shape[0]), np.int64)
     for tree in range(trees.roots.shape[0]):
         for i in range(x.shape[0]):
@@ -122,273 +141,44 @@ def leaves_of(trees: Trees, x: Floats) -> NDArray[np.int64]:
     return out
 
 
-# The score of splits.
-
-
 @compiled
-def _best_for_numbers(
-    values: Floats, order: NDArray[np.int32], f: int, start: int, end: int, y: Floats, total: float, least: int,
-    inverse: Floats,
-) -> tuple[float, int]:  # fmt: skip
-    """The best split of a node by feature f, for numbers: score, and how many go left; -infinity where there is none.
+def empty_nodes(most: int, n_outputs: int) -> Grown:
+    """Arrays for the nodes of a tree that grows: feature, threshold, left, right [most] and value [most, K].
 
-    The node's points are ``order[f, start:end]``, sorted; ``inverse[n]`` is 1 / n.
+    Example:
+        >>> feature, threshold, left, right, value = empty_nodes(3, 2)
+        >>> feature.tolist(), value.shape
+        ([-1, -1, -1], (3, 2))
     """
-    n = end - start
-    best, place, left = -np.inf, 0, 0.0
-    after = values[f, start]
-    for i in range(start, end - 1):
-        left += y[order[f, i]]
-        here, after = after, values[f, i + 1]
-        if after > here:
-            n_left = i + 1 - start
-            right = total - left
-            score = left * left * inverse[n_left] + right * right * inverse[n - n_left]
-            if score > best and n_left >= least and n - n_left >= least:
-                best, place = score, n_left
-    return best, place
+    left, right = np.zeros(most, np.int64), np.zeros(most, np.int64)
+    return np.full(most, LEAF), np.zeros(most), left, right, np.zeros((most, n_outputs))
 
 
 @compiled
-def _best_for_classes(
-    values: Floats, order: NDArray[np.int32], f: int, start: int, end: int, codes: NDArray[np.int64], counts: Floats,
-    left: Floats, least: int, inverse: Floats,
-) -> tuple[float, int]:  # fmt: skip
-    """The same for classes, with the ``counts`` of all points; ``left`` is room, [K]. Σ_k n_k² is kept up to date."""
-    n = end - start
-    best, place = -np.inf, 0
-    squares_left, squares_right = 0.0, 0.0
-    for k in range(counts.shape[0]):
-        left[k] = 0.0
-        squares_right += counts[k] * counts[k]
-    after = values[f, start]
-    for i in range(start, end - 1):
-        k = codes[order[f, i]]
-        squares_left += 2.0 * left[k] + 1.0
-        squares_right -= 2.0 * (counts[k] - left[k]) - 1.0
-        left[k] += 1.0
-        here, after = after, values[f, i + 1]
-        if after > here:
-            n_left = i + 1 - start
-            score = squares_left * inverse[n_left] + squares_right * inverse[n - n_left]
-            if score > best and n_left >= least and n - n_left >= least:
-                best, place = score, n_left
-    return best, place
-
-
-@compiled
-def _random_split(
-    x: Floats, points: NDArray[np.int64], y: Floats, codes: NDArray[np.int64], feature: int, least: int,
-    sums: Floats, left: Floats, rng: NDArray[np.uint64],
-) -> tuple[float, float]:  # fmt: skip
-    """Score and threshold of a split drawn between the smallest and the largest value; ``sums`` [K] are of all points.
-
-    For numbers K is 1 and the sum of the targets, for classes their counts; ``left`` is room, [K].
-    """
-    low, high = np.inf, -np.inf
-    for i in points:
-        low, high = min(low, x[i, feature]), max(high, x[i, feature])
-    if high <= low:
-        return -np.inf, 0.0
-    threshold = low + (high - low) * random(rng)
-    n_left, classes = 0, codes.shape[0] > 0
-    for k in range(left.shape[0]):
-        left[k] = 0.0
-    for i in points:
-        if x[i, feature] <= threshold:
-            n_left += 1
-            if classes:
-                left[codes[i]] += 1.0
-            else:
-                left[0] += y[i]
-    n_right = points.shape[0] - n_left
-    if n_left < least or n_right < least:
-        return -np.inf, 0.0
-    score = 0.0
-    for k in range(left.shape[0]):
-        right = sums[k] - left[k]
-        score += left[k] * left[k] / n_left + right * right / n_right
-    return score, threshold
-
-
-@compiled
-def _summary(points: NDArray[Any], y: Floats, codes: NDArray[np.int64], sums: Floats, value: Floats) -> bool:
-    """Sums and means of a node's targets, into ``sums`` and ``value`` [K]; whether they are all the same."""
-    n = points.shape[0]
-    for k in range(sums.shape[0]):
-        sums[k] = 0.0
-    if codes.shape[0] > 0:
-        for i in points:
-            sums[codes[i]] += 1.0
-        same = False
-        for k in range(sums.shape[0]):
-            value[k] = sums[k] / n
-            same = same or sums[k] == n
-        return same
-    low, high = np.inf, -np.inf
-    for i in points:
-        sums[0] += y[i]
-        low, high = min(low, y[i]), max(high, y[i])
-    value[0] = sums[0] / n if high > low else low
-    return high <= low
-
-
-@compiled
-def _shuffled(features: NDArray[np.int64], k: int, rng: NDArray[np.uint64]) -> int:
-    """The k-th feature of a random order, which is drawn as far as it is needed."""
-    other = k + int(random(rng) * (features.shape[0] - k))
-    features[k], features[other] = features[other], features[k]
-    return features[k]
-
-
-@compiled
-def grow_sorted(
-    x: Floats, order: NDArray[np.int32], y: Floats, codes: NDArray[np.int64], n_classes: int, growth: Growth,
-    rng: NDArray[np.uint64],
+def first_nodes(
+    feature: NDArray[np.int64], threshold: Floats, left: NDArray[np.int64], right: NDArray[np.int64], value: Floats,
+    count: int,
 ) -> Grown:  # fmt: skip
-    """Grow one tree by the best splits.
+    """The nodes that a tree has, copied out of its arrays.
 
-    Args:
-        x: the points, float64 [D, N0], a row a feature.
-        order: the points to learn from in the order of each feature, int32 [D, N]; used up. A point may occur several
-            times.
-        y: their targets, float64 [N0]; empty for classes.
-        codes: their classes, int64 [N0]; empty for numbers.
-        n_classes: K, 1 for numbers.
-        growth: when it stops.
-        rng: draws the order in which features are looked at.
-
-    Returns:
-        Feature, threshold, left, right [M] and value [M, K] of the nodes.
+    Example:
+        >>> [array.shape for array in first_nodes(*empty_nodes(3, 2), 1)]
+        [(1,), (1,), (1,), (1,), (1, 2)]
     """
-    n_features, n = order.shape
-    room = 2 * n
-    feature, threshold = np.full(room, LEAF), np.zeros(room)
-    left, right, value = np.zeros(room, np.int64), np.zeros(room, np.int64), np.zeros((room, n_classes))
-    values = np.empty((n_features, n))
-    for f in range(n_features):
-        for i in range(n):
-            values[f, i] = x[f, order[f, i]]
-    goes_left, swap, swap_values = np.zeros(x.shape[1], np.int64), np.empty(n, np.int32), np.empty(n)
-    inverse = 1.0 / np.maximum(np.arange(n + 1), 1)
-    sums, room_left, features = np.zeros(n_classes), np.zeros(n_classes), np.arange(n_features)
-    todo = [(0, 0, n, 0)]  # node, its points, depth
-    nodes, least = 1, growth.min_samples_leaf
-    while len(todo) > 0:
-        node, start, end, depth = todo.pop()
-        same = _summary(order[0, start:end], y, codes, sums, value[node])
-        if same or depth >= growth.max_depth or end - start < growth.min_samples_split or end - start < 2 * least:
-            continue
-        best, best_feature, best_place, tried = -np.inf, LEAF, 0, 0
-        for k in range(n_features):
-            f = _shuffled(features, k, rng)  # of equal splits the first is taken: any of them, by chance
-            if values[f, end - 1] <= values[f, start]:
-                continue
-            if codes.shape[0] > 0:
-                score, place = _best_for_classes(values, order, f, start, end, codes, sums, room_left, least, inverse)
-            else:
-                score, place = _best_for_numbers(values, order, f, start, end, y, sums[0], least, inverse)
-            if score > best:
-                best, best_feature, best_place = score, f, place
-            if score > -np.inf:
-                tried += 1
-            if tried >= growth.max_features:
-                break
-        if best_feature == LEAF:
-            continue
-        here, after = values[best_feature, start + best_place - 1], values[best_feature, start + best_place]
-        middle = here + (after - here) / 2.0
-        feature[node], threshold[node] = best_feature, middle if middle < after else here
-        left[node], right[node] = nodes, nodes + 1
-        for i in range(start, end):
-            goes_left[order[best_feature, i]] = 1 if i < start + best_place else 0
-        for f in range(n_features):
-            if f == best_feature:
-                continue
-            n_left, n_right = start, 0
-            for i in range(start, end):  # both ways are written and one is kept: no branch to mispredict
-                point, at = order[f, i], values[f, i]
-                order[f, n_left], values[f, n_left] = point, at
-                swap[n_right], swap_values[n_right] = point, at
-                n_left += goes_left[point]
-                n_right += 1 - goes_left[point]
-            for i in range(n_right):
-                order[f, n_left + i], values[f, n_left + i] = swap[i], swap_values[i]
-        todo.append((nodes, start, start + best_place, depth + 1))
-        todo.append((nodes + 1, start + best_place, end, depth + 1))
-        nodes += 2
     return (
-        feature[:nodes].copy(), threshold[:nodes].copy(), left[:nodes].copy(), right[:nodes].copy(),
-        value[:nodes].copy(),
+        feature[:count].copy(), threshold[:count].copy(), left[:count].copy(), right[:count].copy(),
+        value[:count].copy(),
     )  # fmt: skip
-
-
-@compiled
-def grow_randomly(
-    x: Floats, y: Floats, codes: NDArray[np.int64], n_classes: int, growth: Growth, rng: NDArray[np.uint64]
-) -> Grown:  # fmt: skip
-    """Grow one tree by random splits on x [N, D]; the rest as `grow_sorted`."""
-    n, n_features = x.shape
-    room = 2 * n
-    feature, threshold = np.full(room, LEAF), np.zeros(room)
-    left, right, value = np.zeros(room, np.int64), np.zeros(room, np.int64), np.zeros((room, n_classes))
-    points, swap, features = np.arange(n), np.empty(n, np.int64), np.arange(n_features)
-    sums, room_left = np.zeros(n_classes), np.zeros(n_classes)
-    todo = [(0, 0, n, 0)]
-    nodes = 1
-    while len(todo) > 0:
-        node, start, end, depth = todo.pop()
-        mine = points[start:end]
-        same = _summary(mine, y, codes, sums, value[node])
-        if same or depth >= growth.max_depth or end - start < growth.min_samples_split:
-            continue
-        best, best_feature, best_threshold, tried = -np.inf, LEAF, 0.0, 0
-        for k in range(n_features):
-            f = _shuffled(features, k, rng)
-            score, at = _random_split(x, mine, y, codes, f, growth.min_samples_leaf, sums, room_left, rng)
-            if score > best:
-                best, best_feature, best_threshold = score, f, at
-            if score > -np.inf:
-                tried += 1
-            if tried >= growth.max_features:
-                break
-        if best_feature == LEAF:
-            continue
-        n_left, n_right = 0, 0
-        for i in mine:
-            if x[i, best_feature] <= best_threshold:
-                points[start + n_left] = i
-                n_left += 1
-            else:
-                swap[n_right] = i
-                n_right += 1
-        points[start + n_left : end] = swap[:n_right]
-        feature[node], threshold[node] = best_feature, best_threshold
-        left[node], right[node] = nodes, nodes + 1
-        todo.append((nodes, start, start + n_left, depth + 1))
-        todo.append((nodes + 1, start + n_left, end, depth + 1))
-        nodes += 2
-    return (
-        feature[:nodes].copy(), threshold[:nodes].copy(), left[:nodes].copy(), right[:nodes].copy(),
-        value[:nodes].copy(),
-    )  # fmt: skip
-
-
-@compiled
-def repeated(order: NDArray[np.int32], counts: NDArray[np.int64]) -> NDArray[np.int32]:
-    """An order [D, N] in which each point occurs as often as ``counts`` [N] says: a sorted bootstrap sample."""
-    out = np.empty((order.shape[0], counts.sum()), np.int32)
-    for f in range(order.shape[0]):
-        place = 0
-        for i in order[f]:
-            for _ in range(counts[i]):
-                out[f, place] = i
-                place += 1
-    return out
 
 
 def join(grown: Iterable[Grown]) -> Trees:
-    """Several trees as one set of arrays."""
+    """Several trees as one set of arrays.
+
+    Example:
+        >>> leaf = (np.array([LEAF]), np.zeros(1), np.zeros(1, np.int64), np.zeros(1, np.int64), np.ones((1, 1)))
+        >>> join([leaf, leaf]).roots.tolist()
+        [0, 1]
+    """
     grown = list(grown)
     sizes = [len(tree[0]) for tree in grown]
     roots = np.cumsum([0, *sizes[:-1]])
@@ -404,10 +194,14 @@ def join(grown: Iterable[Grown]) -> Trees:
 
 
 def check(trees: Trees, n_features: int) -> None:
-    """Refuse trees whose nodes lead outside them: what compiled code would follow blindly.
+    """Refuse trees whose nodes have children outside them; compiled code does not check.
 
     Raises:
         ValueError: lengths that differ, a child before its parent, or a feature that is not there.
+
+    Example:
+        >>> leaf = (np.array([LEAF]), np.zeros(1), np.zeros(1, np.int64), np.zeros(1, np.int64), np.ones((1, 1)))
+        >>> check(join([leaf, leaf]), n_features=1)
     """
     count, inner = len(trees.feature), trees.feature != LEAF
     here = np.arange(count)

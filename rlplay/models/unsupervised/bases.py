@@ -1,4 +1,4 @@
-"""Bases of reinforcement learning: tiles, waves and bumps laid over a box of states.
+"""Feature bases of reinforcement learning over a box of states: tiles, Fourier waves and radial basis functions.
 
 Tile coding: several grids over the box, each shifted by a part of a tile; of each grid the one tile that holds the
 point is 1. Points in the same tiles share what is learned. Grid t is shifted by t (1, 3, 5, ...) / T of a tile, odd
@@ -6,7 +6,7 @@ numbers a column, so that no direction is preferred.
 
 Fourier basis: cos(π c · x) for all whole c up to an order, with x scaled to 0..1.
 
-Radial bumps: exp(-‖x - μ_k‖² / 2σ²) around the crossings of a grid.
+Radial basis functions: exp(-‖x - μ_k‖² / 2σ²) around the points of a grid.
 
 The box is what the columns span when fitted, or is given.
 
@@ -20,6 +20,7 @@ In reinforcement learning: features for linear values; with tiles a step costs T
 from __future__ import annotations
 
 import math
+from dataclasses import KW_ONLY, dataclass
 from itertools import product
 from typing import Any, Self
 
@@ -39,8 +40,15 @@ def active_tiles(
 ) -> None:
     """The number of the tile of one point [D] in each grid, into ``out`` [T]; tiles run row by row, grid by grid.
 
-    ``tiles`` is how many a column has in each grid, one more than were asked for, which the shift needs; ``shifts``
-    are parts of a tile, [D, T].
+    ``tiles`` are the tiles of each column, one more than ``n_tiles`` because of the shift; ``shifts`` are parts of a
+    tile, [D, T].
+
+    Example:
+        >>> out = np.empty(2, np.int64)
+        >>> tiles, shifts = np.array([5]), shifts_of(1, 2)
+        >>> active_tiles(np.array([0.6]), np.zeros(1), np.full(1, 0.25), tiles, shifts, out)
+        >>> out.tolist()
+        [2, 7]
     """
     size, grids = 1, shifts.shape[1]
     for t in range(grids):
@@ -55,7 +63,12 @@ def active_tiles(
 
 
 def shifts_of(n_columns: int, n_tilings: int) -> Floats:
-    """By which part of a tile each grid is shifted in each column, [D, T]."""
+    """The shift of each grid in each column, as a part of a tile, float64 [D, T].
+
+    Example:
+        >>> shifts_of(2, 4).tolist()
+        [[0.0, 0.25, 0.5, 0.75], [0.0, 0.75, 0.5, 0.25]]
+    """
     odd = 2 * np.arange(n_columns)[:, None] + 1
     return np.ascontiguousarray((np.arange(n_tilings) * odd) % n_tilings / n_tilings)
 
@@ -101,7 +114,13 @@ def _tile_rows(
 
 
 def box(model: Any, x: Floats) -> tuple[Floats, Floats]:
-    """The lowest and the highest value of each column, from ``bounds`` or from the points."""
+    """The lowest and the highest value of each column, from ``bounds`` or from the points.
+
+    Example:
+        >>> low, high = box(TileCoding(), np.array([[0.0, 5.0], [2.0, 5.0]]))
+        >>> low.tolist(), high.tolist()
+        ([0.0, 5.0], [2.0, 6.0])
+    """
     if model.bounds is None:
         low, high = x.min(axis=0), x.max(axis=0)
     else:
@@ -119,6 +138,10 @@ def per_column(value: Any, width: int, name: str) -> NDArray[np.int64]:
 
     Raises:
         ValueError: not whole numbers of 1 or more, or not one a column.
+
+    Example:
+        >>> per_column(3, 2, "n_tiles").tolist(), per_column([3, 4], 2, "n_tiles").tolist()
+        ([3, 3], [3, 4])
     """
     try:
         counts = np.broadcast_to(np.asarray(value), (width,)).astype(np.int64)
@@ -129,6 +152,7 @@ def per_column(value: Any, width: int, name: str) -> NDArray[np.int64]:
     return counts
 
 
+@dataclass(eq=False, repr=False)
 class TileCoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Several shifted grids of tiles.
 
@@ -142,12 +166,17 @@ class TileCoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         width_: width of a tile, float64 [D].
         tiles_: tiles of a column with the one that the shift needs, int64 [D].
         n_features_: F = T times the product of them.
+
+    Example:
+        >>> tiles = TileCoding(2, 2, bounds=[[0.0], [1.0]]).fit([[0.0]])
+        >>> tiles.transform([[0.1], [0.4]]).tolist(), tiles.active([[0.4]]).tolist()
+        ([[1.0, 0.0, 0.0, 1.0, 0.0, 0.0], [1.0, 0.0, 0.0, 0.0, 1.0, 0.0]], [[0, 4]])
     """
 
-    def __init__(self, n_tiles: Any = 8, n_tilings: int = 8, *, bounds: Any = None) -> None:
-        self.n_tiles = n_tiles
-        self.n_tilings = n_tilings
-        self.bounds = bounds
+    n_tiles: Any = 8
+    n_tilings: int = 8
+    _: KW_ONLY
+    bounds: Any = None
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Lay the grids over X [N, D]."""
@@ -218,6 +247,7 @@ def _fourier_row(codes: Any, x: Floats, out: NDArray[np.float32]) -> None:
         out[f] = math.cos(math.pi * total)
 
 
+@dataclass(eq=False, repr=False)
 class FourierBasis(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Cosine waves over the box.
 
@@ -228,11 +258,15 @@ class FourierBasis(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
     Attributes:
         low_, high_: the box, float64 [D].
         waves_: c, int64 [F, D] with F = (order + 1)^D.
+
+    Example:
+        >>> FourierBasis(2).fit([[0.0], [1.0]]).transform([[0.0], [0.5]]).round(6).tolist()
+        [[1.0, 1.0, 1.0], [1.0, 0.0, -1.0]]
     """
 
-    def __init__(self, order: int = 3, *, bounds: Any = None) -> None:
-        self.order = order
-        self.bounds = bounds
+    order: int = 3
+    _: KW_ONLY
+    bounds: Any = None
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """List the waves over X [N, D]."""
@@ -270,27 +304,30 @@ def _bump_row(codes: Any, x: Floats, out: NDArray[np.float32]) -> None:
         out[f] = math.exp(-0.5 * total)
 
 
+@dataclass(eq=False, repr=False)
 class RBFGrid(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """Bumps around the crossings of a grid.
+    """Radial basis functions around the points of a grid.
 
     Args:
         n_centers: crossings of a column, a number or one a column.
-        overlap: the bumps' deviation, in distances between crossings.
+        overlap: their standard deviation, in distances between grid points.
         normalize: whether the features of a point sum to 1.
         bounds: lowest and highest values, [2, D]; None for those of the points.
 
     Attributes:
         centers_: float64 [F, D].
         width_: deviation in each column, float64 [D].
+
+    Example:
+        >>> RBFGrid(3).fit([[0.0], [1.0]]).transform([[0.5]]).round(4).tolist()
+        [[0.6065, 1.0, 0.6065]]
     """
 
-    def __init__(
-        self, n_centers: Any = 5, *, overlap: float = 1.0, normalize: bool = False, bounds: Any = None
-    ) -> None:
-        self.n_centers = n_centers
-        self.overlap = overlap
-        self.normalize = normalize
-        self.bounds = bounds
+    n_centers: Any = 5
+    _: KW_ONLY
+    overlap: float = 1.0
+    normalize: bool = False
+    bounds: Any = None
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Lay the grid over X [N, D]."""

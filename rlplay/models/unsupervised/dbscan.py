@@ -1,8 +1,8 @@
-"""DBSCAN: clusters are where points lie densely; what lies alone is noise.
+"""DBSCAN: clusters are dense regions; isolated points are noise.
 
 A point is a core point where at least ``min_samples`` points, itself included, lie within ``eps``. Core points within
 ``eps`` of each other belong together, and other points within ``eps`` of a core point belong to its cluster; the rest
-are noise, -1. Clusters may have any shape, and their number is not asked for.
+are noise, -1. Clusters may have any shape, and their number is not given.
 
 Source: Ester, Kriegel, Sander & Xu 1996. The twin is `sklearn.cluster.DBSCAN`.
 
@@ -12,6 +12,7 @@ In reinforcement learning: regions of the state space that are visited; new poin
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -49,6 +50,7 @@ def _grow(
         cluster += 1
 
 
+@dataclass(eq=False, repr=False)
 class DBSCAN(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     """Density-based clustering of the points it is fitted on.
 
@@ -60,11 +62,15 @@ class DBSCAN(ClusterMixin, BaseEstimator):  # type: ignore[misc]
         labels_: int64 [N], -1 for noise.
         core_sample_indices_: numbers of the core points, int64.
         components_: the core points, float64 [C, D].
+
+    Example:
+        >>> DBSCAN(1.5, min_samples=2).fit_predict([[0.0], [1.0], [10.0], [11.0], [50.0]]).tolist()
+        [0, 0, 1, 1, -1]
     """
 
-    def __init__(self, eps: float = 0.5, *, min_samples: int = 5) -> None:
-        self.eps = eps
-        self.min_samples = min_samples
+    eps: float = 0.5
+    _: KW_ONLY
+    min_samples: int = 5
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Find the clusters of X [N, D]."""

@@ -1,8 +1,8 @@
-"""Gaussian mixture: soft clusters, each a bell curve with a shape of its own.
+"""Gaussian mixture: soft clusters, each a normal distribution with its own covariance.
 
     p(x) = Σ_k π_k N(x; μ_k, Σ_k)
 
-Expectation and maximisation take turns; neither can lower the likelihood. With r_ik the probability that point i came
+Expectation and maximisation alternate; neither lowers the likelihood. With r_ik the probability that point i came
 from component k, N_k = Σ_i r_ik:
 
     E:  r_ik = π_k N(x_i; μ_k, Σ_k) / Σ_j π_j N(x_i; μ_j, Σ_j)
@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -36,6 +37,10 @@ def precision_factors(covariances: Floats) -> Floats:
 
     Raises:
         ValueError: a covariance that is not positive definite: a component that collapsed.
+
+    Example:
+        >>> precision_factors(np.array([[4.0, 0.25]])).tolist(), precision_factors(np.array([[[4.0]]])).tolist()
+        ([[0.5, 2.0]], [[[0.5]]])
     """
     if covariances.ndim == 2:
         if (covariances <= 0).any():
@@ -54,7 +59,12 @@ def precision_factors(covariances: Floats) -> Floats:
 
 
 def log_densities(x: Floats, means: Floats, factors: Floats) -> Floats:
-    """Ln N(x_i; μ_k, Σ_k), [N, K]."""
+    """ln N(x_i; μ_k, Σ_k), [N, K].
+
+    Example:
+        >>> log_densities(np.array([[0.0]]), np.array([[0.0], [1.0]]), np.ones((2, 1))).round(4).tolist()
+        [[-0.9189, -1.4189]]
+    """
     n, d = x.shape
     if factors.ndim == 2:
         precisions = factors**2
@@ -70,7 +80,13 @@ def log_densities(x: Floats, means: Floats, factors: Floats) -> Floats:
 
 
 def expectation(x: Floats, weights: Floats, means: Floats, factors: Floats) -> tuple[float, Floats]:
-    """The mean of ln p(x), and r [N, K]."""
+    """The mean of ln p(x), and r [N, K].
+
+    Example:
+        >>> mean, r = expectation(np.array([[0.0]]), np.array([0.5, 0.5]), np.array([[-1.0], [1.0]]), np.ones((2, 1)))
+        >>> r.tolist()
+        [[0.5, 0.5]]
+    """
     logs = log_densities(x, means, factors)
     with np.errstate(divide="ignore"):
         logs += np.log(weights)
@@ -82,7 +98,13 @@ def expectation(x: Floats, weights: Floats, means: Floats, factors: Floats) -> t
 
 
 def maximisation(x: Floats, r: Floats, diagonal: bool, floor: float) -> tuple[Floats, Floats, Floats]:
-    """π [K], μ [K, D] and Σ."""
+    """π [K], μ [K, D] and Σ.
+
+    Example:
+        >>> weights, means, covariances = maximisation(np.array([[0.0], [4.0]]), np.eye(2), True, 0.1)
+        >>> weights.round(6).tolist(), means.round(6).tolist(), covariances.round(6).tolist()
+        ([0.5, 0.5], [[0.0], [4.0]], [[0.1], [0.1]])
+    """
     counts = r.sum(axis=0) + 10 * np.finfo(np.float64).eps
     means = r.T @ x / counts[:, None]
     if diagonal:
@@ -96,6 +118,7 @@ def maximisation(x: Floats, r: Floats, diagonal: bool, floor: float) -> tuple[Fl
     return counts / len(x), means, covariances
 
 
+@dataclass(eq=False, repr=False)
 class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
     """A mixture of normal distributions, learned by expectation and maximisation.
 
@@ -105,7 +128,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         tol: gain of the mean log-likelihood at which it stops.
         reg_covar: ε, added to every variance.
         max_iter: most rounds.
-        n_init: starts, of which the likeliest is kept.
+        n_init: starts, of which the one with the highest likelihood is kept.
         means_init: the first means, [K, D]; by default k-means'.
         random_state: a seed, a RandomState, or None.
 
@@ -116,20 +139,23 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         precisions_cholesky_: factors of their inverses.
         converged_, n_iter_: whether and after how many rounds it stopped.
         lower_bound_: the mean log-likelihood of the points.
+
+    Example:
+        >>> x = np.concatenate([np.linspace(-6, -4, 20), np.linspace(4, 6, 20)])[:, None]
+        >>> model = GaussianMixture(2, random_state=0).fit(x)
+        >>> sorted(model.means_.round(2).ravel().tolist()), model.weights_.round(2).tolist()
+        ([-5.0, 5.0], [0.5, 0.5])
     """
 
-    def __init__(
-        self, n_components: int = 1, *, covariance_type: str = "full", tol: float = 1e-3, reg_covar: float = 1e-6,
-        max_iter: int = 100, n_init: int = 1, means_init: Any = None, random_state: Any = None,
-    ) -> None:  # fmt: skip
-        self.n_components = n_components
-        self.covariance_type = covariance_type
-        self.tol = tol
-        self.reg_covar = reg_covar
-        self.max_iter = max_iter
-        self.n_init = n_init
-        self.means_init = means_init
-        self.random_state = random_state
+    n_components: int = 1
+    _: KW_ONLY
+    covariance_type: str = "full"
+    tol: float = 1e-3
+    reg_covar: float = 1e-6
+    max_iter: int = 100
+    n_init: int = 1
+    means_init: Any = None
+    random_state: Any = None
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Learn the components of X [N, D]."""
@@ -189,7 +215,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         return expectation(x, self.weights_, self.means_, self.precisions_cholesky_)[1]
 
     def predict(self, X: Any) -> NDArray[np.int64]:
-        """The likeliest component of each point, int64 [N]."""
+        """The most probable component of each point, int64 [N]."""
         return self.predict_proba(X).argmax(axis=1)
 
     def fit_predict(self, X: Any, y: Any = None) -> NDArray[np.int64]:
@@ -197,7 +223,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         return self.fit(X).predict(X)
 
     def score_samples(self, X: Any) -> Floats:
-        """Ln p(x) of each point, [N]."""
+        """ln p(x) of each point, float64 [N]."""
         x = new_points(self, X)
         with np.errstate(divide="ignore"):
             logs = log_densities(x, self.means_, self.precisions_cholesky_) + np.log(self.weights_)

@@ -18,6 +18,7 @@ In reinforcement learning: sub-goals and pictures of a state space; new points t
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -44,6 +45,12 @@ def join_all(d: Floats, kind: int) -> tuple[NDArray[np.int64], Floats]:
     """Join until one cluster is left; ``d`` [N, N] is used up. Returns the pairs [N - 1, 2] and their distances.
 
     A pair holds a point of each cluster (its representative), in the order in which the chain finds them.
+
+    Example:
+        >>> d = np.array([[0.0, 1.0, 9.0], [1.0, 0.0, 8.0], [9.0, 8.0, 0.0]])
+        >>> pairs, heights = join_all(d, LINKAGES["single"])
+        >>> pairs.tolist(), heights.tolist()
+        ([[0, 1], [0, 2]], [1.0, 8.0])
     """
     n = d.shape[0]
     sizes, alive = np.ones(n), np.ones(n, np.bool_)
@@ -79,7 +86,12 @@ def join_all(d: Floats, kind: int) -> tuple[NDArray[np.int64], Floats]:
 
 
 def cut(pairs: NDArray[np.int64], heights: Floats, n_clusters: int) -> NDArray[np.int64]:
-    """The labels when the nearest pairs are joined until so many clusters are left; numbered by their first point."""
+    """The labels when the nearest pairs are joined until so many clusters are left; numbered by their first point.
+
+    Example:
+        >>> cut(np.array([[0, 1], [0, 2]]), np.array([1.0, 8.0]), 2).tolist()
+        [0, 0, 1]
+    """
     n = len(heights) + 1
     parent = np.arange(n)
 
@@ -96,6 +108,7 @@ def cut(pairs: NDArray[np.int64], heights: Floats, n_clusters: int) -> NDArray[n
     return np.unique(roots, return_inverse=True)[1].astype(np.int64)
 
 
+@dataclass(eq=False, repr=False)
 class AgglomerativeClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     """Hierarchical clustering of the points it is fitted on.
 
@@ -107,11 +120,15 @@ class AgglomerativeClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc
         labels_: int64 [N], numbered by each cluster's first point.
         pairs_: what was joined, a point of each cluster, int64 [N - 1, 2].
         distances_: how far apart they were, float64 [N - 1].
+
+    Example:
+        >>> AgglomerativeClustering(2).fit_predict([[0.0], [9.0], [1.0], [8.0]]).tolist()
+        [0, 1, 0, 1]
     """
 
-    def __init__(self, n_clusters: int = 2, *, linkage: str = "ward") -> None:
-        self.n_clusters = n_clusters
-        self.linkage = linkage
+    n_clusters: int = 2
+    _: KW_ONLY
+    linkage: str = "ward"
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Join the points of X [N, D]."""

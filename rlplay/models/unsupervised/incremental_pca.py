@@ -1,18 +1,19 @@
 """Incremental principal component analysis: the directions of most variance, learned batch by batch.
 
-What was found so far stands for all data so far: its directions, each as long as its singular value, are stacked on the
-new batch (centred) and on the step between the two means, and decomposed again:
+The directions so far, each scaled by its singular value, summarise all data so far. They are stacked on the centred new
+batch and on the difference of the two means, and decomposed again:
 
     [ S V ;  X_new - x̄_new ;  √(n m / (n + m)) (x̄_old - x̄_new) ] = U' S' V'
 
 Source: Ross, Lim, Lin & Yang 2008. The twin is `sklearn.decomposition.IncrementalPCA`.
 
 Shapes: X [N, D], components [K, D].
-In reinforcement learning: whitened features of observations that keep coming.
+In reinforcement learning: whitened features of a stream of observations.
 """
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -22,26 +23,35 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from rlplay.models.common import Floats, new_points, training_points
 
 
+@dataclass(eq=False, repr=False)
 class IncrementalPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Principal component analysis of data that come in batches.
 
     Args:
         n_components: how many directions, K; None for as many as the first batch allows.
         whiten: whether codes have unit variance.
-        batch_size: rows a batch in ``fit``; None for 5 D.
+        batch_size: points of a batch in ``fit``; None for 5 D.
 
     Attributes:
         components_: directions, the strongest first, float64 [K, D].
         singular_values_, explained_variance_, explained_variance_ratio_: float64 [K].
         mean_, var_: of the columns, float64 [D].
-        n_samples_seen_: rows so far.
+        n_samples_seen_: points so far.
         n_components_: K.
+
+    Example:
+        >>> x = np.random.default_rng(0).normal(size=(300, 3)) * [3.0, 2.0, 1.0]
+        >>> model = IncrementalPCA(1)
+        >>> for batch in np.split(x, 3):
+        ...     model = model.partial_fit(batch)
+        >>> np.abs(model.components_).round(0).tolist()
+        [[1.0, 0.0, 0.0]]
     """
 
-    def __init__(self, n_components: int | None = None, *, whiten: bool = False, batch_size: int | None = None) -> None:
-        self.n_components = n_components
-        self.whiten = whiten
-        self.batch_size = batch_size
+    n_components: int | None = None
+    _: KW_ONLY
+    whiten: bool = False
+    batch_size: int | None = None
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Learn X [N, D] in batches."""

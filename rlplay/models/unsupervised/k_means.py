@@ -17,6 +17,7 @@ In reinforcement learning: states for a table (state aggregation), distances as 
 from __future__ import annotations
 
 import math
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -33,7 +34,12 @@ _BLOCK = 256  # points whose products are computed at once
 
 @compiled
 def nearest(centres: NDArray[np.float64], x: NDArray[np.float64]) -> int:
-    """argmin_k ‖x - μ_k‖² of one point, the first among equals: the row function of a fitted model."""
+    """argmin_k ‖x - μ_k‖² of one point, the first among equals: the row function of a fitted model.
+
+    Example:
+        >>> nearest(np.array([[0.0], [10.0]]), np.array([7.0]))
+        1
+    """
     best, label = np.inf, 0
     for k in range(centres.shape[0]):
         distance = 0.0
@@ -47,7 +53,14 @@ def nearest(centres: NDArray[np.float64], x: NDArray[np.float64]) -> int:
 
 @compiled
 def distances_to(centres: NDArray[np.float64], x: NDArray[np.float64], out: NDArray[np.float32]) -> None:
-    """‖x - μ_k‖ of one point to each centre, into ``out`` [K]."""
+    """‖x - μ_k‖ of one point to each centre, into ``out`` [K].
+
+    Example:
+        >>> out = np.empty(2, np.float32)
+        >>> distances_to(np.array([[0.0], [10.0]]), np.array([7.0]), out)
+        >>> out.tolist()
+        [7.0, 3.0]
+    """
     for k in range(centres.shape[0]):
         distance = 0.0
         for d in range(x.shape[0]):
@@ -58,17 +71,22 @@ def distances_to(centres: NDArray[np.float64], x: NDArray[np.float64], out: NDAr
 
 @compiled
 def all_distances(x: NDArray[np.float64], centres: NDArray[np.float64]) -> NDArray[np.float64]:
-    """‖x_i - μ_k‖ by differences, [N, K]; the innermost loop runs over the centres, side by side."""
+    """‖x_i - μ_k‖ by differences, [N, K]; the innermost loop runs over the centres, side by side.
+
+    Example:
+        >>> all_distances(np.array([[7.0]]), np.array([[0.0], [10.0]])).tolist()
+        [[7.0, 3.0]]
+    """
     turned, out = np.ascontiguousarray(centres.T), np.empty((x.shape[0], centres.shape[0]))
-    room = np.empty(centres.shape[0])
+    work = np.empty(centres.shape[0])
     for i in range(x.shape[0]):
-        room[:] = 0.0
+        work[:] = 0.0
         for d in range(x.shape[1]):
             value, row = x[i, d], turned[d]
-            for k in range(room.shape[0]):
-                room[k] += (value - row[k]) * (value - row[k])
-        for k in range(room.shape[0]):
-            out[i, k] = math.sqrt(room[k])
+            for k in range(work.shape[0]):
+                work[k] += (value - row[k]) * (value - row[k])
+        for k in range(work.shape[0]):
+            out[i, k] = math.sqrt(work[k])
     return out
 
 
@@ -95,6 +113,12 @@ def assign(
     argmin_k ‖x - μ_k‖² is argmin_k (‖μ_k‖²/2 - x · μ_k), and the products of many points are one matrix product. It is
     made in float32, from ``rough``, the points so rounded; where rounding could matter, the differences in float64
     decide. Six times as fast as differences throughout. ``reach`` is the greatest ‖x‖.
+
+    Example:
+        >>> x, labels = np.array([[1.0], [9.0]]), np.zeros(2, np.int64)
+        >>> rough, reach = rounded(x)
+        >>> assign(x, rough, np.array([[0.0], [10.0]]), labels, reach), labels.tolist()
+        (1, [0, 1])
     """
     n_clusters, n_features = centres.shape
     half, longest = np.empty(n_clusters, np.float32), 0.0
@@ -104,10 +128,10 @@ def assign(
             length += centres[k, d] * centres[k, d]
         half[k], longest = 0.5 * length, max(longest, length)
     slack = np.float32(2.4e-7 * (n_features + 2) * (reach + math.sqrt(longest)) ** 2)
-    turned, room = np.ascontiguousarray(centres.T).astype(np.float32), np.empty((_BLOCK, n_clusters), np.float32)
+    turned, work = np.ascontiguousarray(centres.T).astype(np.float32), np.empty((_BLOCK, n_clusters), np.float32)
     changed = 0
     for start in range(0, x.shape[0], _BLOCK):
-        scores = room[: min(_BLOCK, x.shape[0] - start)]
+        scores = work[: min(_BLOCK, x.shape[0] - start)]
         np.dot(rough[start : start + _BLOCK], turned, scores)
         for i in range(scores.shape[0]):
             for k in range(n_clusters):
@@ -138,14 +162,25 @@ def assign(
 
 
 def rounded(x: NDArray[np.float64]) -> tuple[NDArray[np.float32], float]:
-    """The points in float32 and the greatest length of one; infinite where float32 cannot hold them."""
+    """The points in float32 and the greatest length of one; infinite where float32 cannot hold them.
+
+    Example:
+        >>> rough, reach = rounded(np.array([[3.0, 4.0]]))
+        >>> rough.dtype, reach
+        (dtype('float32'), 5.0)
+    """
     reach = math.sqrt(float((x * x).sum(axis=1).max()))
     with np.errstate(over="ignore"):
         return x.astype(np.float32), reach if reach < 1e15 else math.inf
 
 
 def nearest_labels(x: NDArray[np.float64], centres: NDArray[np.float64]) -> NDArray[np.int64]:
-    """The label of each point, int64 [N]."""
+    """The label of each point, int64 [N].
+
+    Example:
+        >>> nearest_labels(np.array([[1.0], [9.0]]), np.array([[0.0], [10.0]])).tolist()
+        [0, 1]
+    """
     labels = np.zeros(len(x), np.int64)
     rough, reach = rounded(x)
     assign(x, rough, centres, labels, reach)
@@ -156,7 +191,13 @@ def nearest_labels(x: NDArray[np.float64], centres: NDArray[np.float64]) -> NDAr
 def spread(
     x: NDArray[np.float64], centres: NDArray[np.float64], labels: NDArray[np.int64], out: NDArray[np.float64]
 ) -> float:
-    """‖x_i - μ_{ℓ_i}‖² of each point, into ``out`` [N]; returns the inertia, their sum."""
+    """‖x_i - μ_{ℓ_i}‖² of each point, into ``out`` [N]; returns the inertia, their sum.
+
+    Example:
+        >>> out = np.empty(2)
+        >>> spread(np.array([[1.0], [8.0]]), np.array([[0.0], [10.0]]), np.array([0, 1]), out), out.tolist()
+        (5.0, [1.0, 4.0])
+    """
     total = 0.0
     for i in range(x.shape[0]):
         distance = 0.0
@@ -173,6 +214,11 @@ def update(x: NDArray[np.float64], labels: NDArray[np.int64], centres: NDArray[n
     """The second step, in place; returns Σ_k ‖μ_k(new) - μ_k(old)‖².
 
     A cluster that lost all its members moves to the point that is farthest from its own centre.
+
+    Example:
+        >>> centres = np.array([[0.0], [10.0]])
+        >>> update(np.array([[1.0], [3.0], [8.0]]), np.array([0, 0, 1]), centres), centres.tolist()
+        (8.0, [[2.0], [8.0]])
     """
     n_clusters, n_features = centres.shape
     sums, counts = np.zeros((n_clusters, n_features)), np.zeros(n_clusters, np.int64)
@@ -204,7 +250,13 @@ def update(x: NDArray[np.float64], labels: NDArray[np.int64], centres: NDArray[n
 
 
 def spread_out(x: NDArray[np.float64], n_clusters: int, rng: np.random.RandomState) -> NDArray[np.float64]:
-    """First centres by k-means++, the best of 2 + ln k candidates each time, [K, D]."""
+    """First centres by k-means++, the best of 2 + ln k candidates each time, [K, D].
+
+    Example:
+        >>> x = np.array([[0.0], [0.1], [50.0], [50.1]])
+        >>> sorted(spread_out(x, 2, np.random.RandomState(0)).round().ravel().tolist())
+        [0.0, 50.0]
+    """
     candidates = 2 + int(math.log(n_clusters))
     centres = np.empty((n_clusters, x.shape[1]))
     centres[0] = x[rng.randint(len(x))]
@@ -225,7 +277,13 @@ def spread_out(x: NDArray[np.float64], n_clusters: int, rng: np.random.RandomSta
 
 
 class CentreAnswers:
-    """The answers of a fitted clusterer with ``cluster_centers_``; a mixin."""
+    """The predictions of a fitted clusterer with ``cluster_centers_``; a mixin.
+
+    Example:
+        >>> model = KMeans(2, random_state=0).fit([[0.0], [1.0], [9.0], [10.0]])
+        >>> isinstance(model, CentreAnswers), model.score([[0.0], [1.0]])
+        (True, -0.5)
+    """
 
     cluster_centers_: NDArray[np.float64]
 
@@ -254,6 +312,7 @@ class CentreAnswers:
         return int(self.cluster_centers_.shape[0])
 
 
+@dataclass(eq=False, repr=False)
 class KMeans(CentreAnswers, ClusterMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """k-means clustering.
 
@@ -277,22 +336,13 @@ class KMeans(CentreAnswers, ClusterMixin, TransformerMixin, BaseEstimator):  # t
         [[0.0, 0.5], [9.0, 8.5]]
     """
 
-    def __init__(
-        self,
-        n_clusters: int = 8,
-        *,
-        init: Any = "k-means++",
-        n_init: int = 1,
-        max_iter: int = 300,
-        tol: float = 1e-4,
-        random_state: Any = None,
-    ) -> None:
-        self.n_clusters = n_clusters
-        self.init = init
-        self.n_init = n_init
-        self.max_iter = max_iter
-        self.tol = tol
-        self.random_state = random_state
+    n_clusters: int = 8
+    _: KW_ONLY
+    init: Any = "k-means++"
+    n_init: int = 1
+    max_iter: int = 300
+    tol: float = 1e-4
+    random_state: Any = None
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Find the centres of X [N, D].

@@ -4,7 +4,7 @@ Random Fourier: the radial kernel is a mean over random waves (Bochner), so a fe
 
     exp(-γ ‖x - z‖²) ≈ φ(x) · φ(z),     φ_j(x) = √(2/F) cos(w_j · x + b_j),   w_j ~ N(0, 2γ I),  b_j ~ U(0, 2π)
 
-Nystroem: a few of the points stand for all, φ(x) = k(x, Z) k(Z, Z)^{-1/2}, which is exact at those points.
+Nystroem: a few landmark points represent all, φ(x) = k(x, Z) k(Z, Z)^{-1/2}, which is exact at those points.
 
 Source: Rahimi & Recht 2007; Williams & Seeger 2001. The twins are `sklearn.kernel_approximation.RBFSampler` and
 `sklearn.kernel_approximation.Nystroem`.
@@ -16,6 +16,7 @@ In reinforcement learning: features for linear values, learned online.
 from __future__ import annotations
 
 import math
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -40,6 +41,7 @@ def _wave_row(codes: Any, x: Floats, out: NDArray[np.float32]) -> None:
         out[f] = scale * math.cos(total)
 
 
+@dataclass(eq=False, repr=False)
 class RandomFourierFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Random waves that approximate the radial kernel.
 
@@ -51,12 +53,18 @@ class RandomFourierFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
     Attributes:
         random_weights_: w, float64 [D, F].
         random_offset_: b, float64 [F].
+
+    Example:
+        >>> waves = RandomFourierFeatures(1.0, n_components=2000, random_state=0).fit([[0.0]])
+        >>> a, b = waves.transform([[0.0], [1.0]])
+        >>> bool(abs(a @ b - np.exp(-1)) < 0.05)
+        True
     """
 
-    def __init__(self, gamma: Any = 1.0, *, n_components: int = 100, random_state: Any = None) -> None:
-        self.gamma = gamma
-        self.n_components = n_components
-        self.random_state = random_state
+    gamma: Any = 1.0
+    _: KW_ONLY
+    n_components: int = 100
+    random_state: Any = None
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Draw the waves for X's columns."""
@@ -86,34 +94,38 @@ class RandomFourierFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         return int(self.n_components)
 
 
+@dataclass(eq=False, repr=False)
 class Nystroem(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """A kernel through a few of the points.
+    """A kernel through a few landmark points.
 
     Args:
         kernel: ``"rbf"``, ``"linear"`` or ``"poly"``.
         gamma: γ of the kernel; None for 1 / D.
         degree: of the polynomial.
         coef0: c of the polynomial.
-        n_components: how many points stand for all, F.
+        n_components: the number of landmarks, F.
         random_state: a seed, a RandomState, or None.
 
     Attributes:
-        components_: those points Z, float64 [F, D].
+        components_: the landmarks Z, float64 [F, D].
         component_indices_: their numbers, int64 [F].
         normalization_: k(Z, Z)^{-1/2}, float64 [F, F].
         gamma_: γ as a number.
+
+    Example:
+        >>> x = np.linspace(0, 3, 20)[:, None]
+        >>> features = Nystroem(gamma=1.0, n_components=20, random_state=0).fit_transform(x)
+        >>> bool(abs(features[0] @ features[5] - np.exp(-((x[0, 0] - x[5, 0]) ** 2))) < 1e-3)
+        True
     """
 
-    def __init__(
-        self, kernel: str = "rbf", *, gamma: Any = None, degree: float = 3, coef0: float = 1.0, n_components: int = 100,
-        random_state: Any = None,
-    ) -> None:  # fmt: skip
-        self.kernel = kernel
-        self.gamma = gamma
-        self.degree = degree
-        self.coef0 = coef0
-        self.n_components = n_components
-        self.random_state = random_state
+    kernel: str = "rbf"
+    _: KW_ONLY
+    gamma: Any = None
+    degree: float = 3
+    coef0: float = 1.0
+    n_components: int = 100
+    random_state: Any = None
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Choose the points from X [N, D]."""

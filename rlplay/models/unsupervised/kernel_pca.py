@@ -12,6 +12,7 @@ In reinforcement learning: features along the curved shape of the states that oc
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -22,6 +23,7 @@ from rlplay.models.common import Floats, new_points, require, training_points
 from rlplay.models.kernels import check_kernel, gamma_of, gram
 
 
+@dataclass(eq=False, repr=False)
 class KernelPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Kernel principal component analysis.
 
@@ -37,17 +39,20 @@ class KernelPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         eigenvectors_: A, float64 [N, K].
         X_fit_: the points, float64 [N, D].
         gamma_: γ as a number.
+
+    Example:
+        >>> x = np.array([[0.0, 0.0], [1.0, 1.0], [2.0, 2.0]])
+        >>> codes = KernelPCA(1).fit(x).transform(x)
+        >>> np.abs(codes).round(4).ravel().tolist()
+        [1.4142, 0.0, 1.4142]
     """
 
-    def __init__(
-        self, n_components: int | None = None, *, kernel: str = "linear", gamma: Any = None, degree: float = 3,
-        coef0: float = 1.0,
-    ) -> None:  # fmt: skip
-        self.n_components = n_components
-        self.kernel = kernel
-        self.gamma = gamma
-        self.degree = degree
-        self.coef0 = coef0
+    n_components: int | None = None
+    _: KW_ONLY
+    kernel: str = "linear"
+    gamma: Any = None
+    degree: float = 3
+    coef0: float = 1.0
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Find the directions."""

@@ -1,10 +1,10 @@
-"""Mini-batch k-means: k-means of a few points at a time, for data that are many or keep coming.
+"""Mini-batch k-means: k-means on small batches, for large or streaming data.
 
-For each point of a batch its nearest centre takes a step towards it, shorter the more points it has seen:
+Each point of a batch moves its nearest centre towards it, less the more points the centre has:
 
     n_k ← n_k + 1,     μ_k ← μ_k + (x - μ_k) / n_k
 
-so that a centre is the mean of all points it has ever won. Centres that win hardly anything are moved to random points.
+So a centre is the mean of all points assigned to it so far. Centres with hardly any points are moved to random ones.
 
 Source: Sculley 2010; Bottou & Bengio 1995. The twin is `sklearn.cluster.MiniBatchKMeans`.
 
@@ -14,6 +14,7 @@ In reinforcement learning: states for a table, learned while the agent plays.
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -28,7 +29,14 @@ from rlplay.models.unsupervised.k_means import CentreAnswers, nearest_labels, sp
 
 @compiled
 def step(x: Floats, labels: NDArray[np.int64], centres: Floats, counts: Floats) -> None:
-    """Move the centres [K, D] by a batch [B, D] with its labels; ``counts`` [K] are what they have won."""
+    """Move the centres [K, D] by a batch [B, D] with its labels; ``counts`` [K] are the points assigned to each so far.
+
+    Example:
+        >>> centres, counts = np.array([[0.0]]), np.zeros(1)
+        >>> step(np.array([[2.0], [4.0]]), np.array([0, 0]), centres, counts)
+        >>> centres.tolist(), counts.tolist()
+        ([[3.0]], [2.0])
+    """
     for i in range(x.shape[0]):
         k = labels[i]
         counts[k] += 1.0
@@ -36,6 +44,7 @@ def step(x: Floats, labels: NDArray[np.int64], centres: Floats, counts: Floats) 
             centres[k, d] += (x[i, d] - centres[k, d]) / counts[k]
 
 
+@dataclass(eq=False, repr=False)
 class MiniBatchKMeans(CentreAnswers, ClusterMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """k-means by mini-batches.
 
@@ -45,28 +54,31 @@ class MiniBatchKMeans(CentreAnswers, ClusterMixin, TransformerMixin, BaseEstimat
         max_iter: most passes over the points in ``fit``.
         batch_size: points a batch.
         max_no_improvement: batches without a lower smoothed inertia after which ``fit`` stops; None for never.
-        reassignment_ratio: centres that have won less than this share of the winner's are moved.
+        reassignment_ratio: centres with less than this share of the largest count are moved.
         random_state: a seed, a RandomState, or None.
 
     Attributes:
         cluster_centers_: float64 [K, D].
-        counts_: points won by each, float64 [K].
+        counts_: points assigned to each so far, float64 [K].
         labels_: of the points of ``fit``, int64 [N].
         inertia_: sum of squared distances to the nearest centre.
-        n_steps_: batches seen.
+        n_steps_: batches so far.
+
+    Example:
+        >>> x = np.concatenate([np.zeros((50, 1)), np.full((50, 1), 9.0)])
+        >>> model = MiniBatchKMeans(2, batch_size=20, random_state=0).fit(x)
+        >>> sorted(model.cluster_centers_.round(6).ravel().tolist())
+        [0.0, 9.0]
     """
 
-    def __init__(
-        self, n_clusters: int = 8, *, init: Any = "k-means++", max_iter: int = 100, batch_size: int = 1024,
-        max_no_improvement: int | None = 10, reassignment_ratio: float = 0.01, random_state: Any = None,
-    ) -> None:  # fmt: skip
-        self.n_clusters = n_clusters
-        self.init = init
-        self.max_iter = max_iter
-        self.batch_size = batch_size
-        self.max_no_improvement = max_no_improvement
-        self.reassignment_ratio = reassignment_ratio
-        self.random_state = random_state
+    n_clusters: int = 8
+    _: KW_ONLY
+    init: Any = "k-means++"
+    max_iter: int = 100
+    batch_size: int = 1024
+    max_no_improvement: int | None = 10
+    reassignment_ratio: float = 0.01
+    random_state: Any = None
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Find the centres of X [N, D], batch by batch."""

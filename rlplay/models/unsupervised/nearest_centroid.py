@@ -1,6 +1,6 @@
-"""An adapter: clusterings of fixed points (hierarchical, DBSCAN) answer for new ones by the nearest centroid.
+"""An adapter: clusterings of fixed points (hierarchical, DBSCAN) label new points by the nearest centroid.
 
-Some clusterings say nothing of points that they were not fitted on. Here each cluster is represented by the mean of its
+Some clusterings cannot label points that they were not fitted on. Here each cluster is represented by the mean of its
 members, and a new point belongs to the nearest; noise is left out.
 
 Source: Tibshirani, Hastie, Narasimhan & Chu 2002 (nearest centroids).
@@ -11,6 +11,7 @@ In reinforcement learning: any clustering as states of a table.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -21,8 +22,9 @@ from rlplay.models.unsupervised.hierarchical import AgglomerativeClustering
 from rlplay.models.unsupervised.k_means import CentreAnswers
 
 
+@dataclass(eq=False, repr=False)
 class NearestCentroidClusterer(CentreAnswers, ClusterMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """Any clusterer with ``fit_predict``, made to answer for new points.
+    """Any clusterer with ``fit_predict``, extended to new points.
 
     Args:
         clusterer: the clustering, ours or the library's; None for `AgglomerativeClustering(8)`.
@@ -31,10 +33,14 @@ class NearestCentroidClusterer(CentreAnswers, ClusterMixin, TransformerMixin, Ba
         clusterer_: the fitted clustering.
         cluster_centers_: centroids, float64 [K, D].
         labels_: of the training points, as the clustering gave them, int64 [N].
+
+    Example:
+        >>> model = NearestCentroidClusterer(AgglomerativeClustering(2)).fit([[0.0], [1.0], [8.0], [9.0]])
+        >>> model.predict([[2.0], [7.0]]).tolist(), model.cluster_centers_.tolist()
+        ([0, 1], [[0.5], [8.5]])
     """
 
-    def __init__(self, clusterer: Any = None) -> None:
-        self.clusterer = clusterer
+    clusterer: Any = None
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Cluster X [N, D] and find the centroids.

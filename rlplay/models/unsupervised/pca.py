@@ -15,6 +15,7 @@ In reinforcement learning: whitened features, and a picture of a state space in 
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -30,7 +31,14 @@ from rlplay.compiled.cache import compiled
 def project(
     mean: NDArray[np.float64], directions: NDArray[np.float64], x: NDArray[np.float64], out: NDArray[np.float32]
 ) -> None:
-    """Z = (x - x̄) V of one point, into ``out`` [K]; whitened where the directions are: the row function."""
+    """z = (x - x̄) V of one point, into ``out`` [K]; whitened where the directions are: the row function.
+
+    Example:
+        >>> out = np.empty(1, np.float32)
+        >>> project(np.array([1.0, 1.0]), np.array([[1.0, 0.0]]), np.array([3.0, 5.0]), out)
+        >>> out.tolist()
+        [2.0]
+    """
     for k in range(directions.shape[0]):
         total = 0.0
         for d in range(x.shape[0]):
@@ -47,6 +55,12 @@ def principal(x: NDArray[np.float64], mean: NDArray[np.float64]) -> tuple[NDArra
     """Singular values and directions of X - x̄, the strongest first.
 
     With many more points than columns they come from the eigenvectors of (X - x̄)ᵀ(X - x̄), which is much smaller.
+
+    Example:
+        >>> x = np.array([[-1.0, 0.0], [1.0, 0.0]])
+        >>> strengths, directions = principal(x, x.mean(axis=0))
+        >>> strengths.round(4).tolist(), np.abs(directions[0]).tolist()
+        ([1.4142, 0.0], [1.0, 0.0])
     """
     n, d = x.shape
     if d > 1000 or n < 10 * d:
@@ -57,6 +71,7 @@ def principal(x: NDArray[np.float64], mean: NDArray[np.float64]) -> tuple[NDArra
     return np.sqrt(np.maximum(squares[::-1], 0.0)), vectors.T[::-1].copy()
 
 
+@dataclass(eq=False, repr=False)
 class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Principal component analysis.
 
@@ -79,9 +94,9 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # 
         [1.0]
     """
 
-    def __init__(self, n_components: int | float | None = None, *, whiten: bool = False) -> None:
-        self.n_components = n_components
-        self.whiten = whiten
+    n_components: int | float | None = None
+    _: KW_ONLY
+    whiten: bool = False
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Find the directions of X [N, D].

@@ -1,4 +1,4 @@
-"""Scalers: columns brought to the same size, so that none outweighs the others by its unit.
+"""Scalers: they bring columns to the same scale, so that no unit outweighs another.
 
     standard  (x - mean) / deviation        min-max  (x - min) / (max - min)        robust  (x - median) / (q75 - q25)
 
@@ -8,11 +8,12 @@ Source: Chan, Golub & LeVeque 1979; Hastie, Tibshirani & Friedman 2009, section 
 `sklearn.preprocessing.StandardScaler`, `sklearn.preprocessing.MinMaxScaler` and `sklearn.preprocessing.RobustScaler`.
 
 Shapes: X [N, D]; a column that is constant is only shifted.
-In reinforcement learning: observations in one size, before networks, distances and penalties.
+In reinforcement learning: observations of one scale, for networks, distances and penalties.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -32,13 +33,24 @@ def _row(codes: Any, x: Floats, out: NDArray[np.float32]) -> None:
 
 
 def sizes(spread: Floats, middle: Floats) -> Floats:
-    """What columns are divided by: 1 where a column is constant but for rounding."""
+    """The divisor of each column: 1 where a column is constant up to rounding.
+
+    Example:
+        >>> sizes(np.array([0.0, 4.0]), np.array([5.0, 5.0])).tolist()
+        [1.0, 4.0]
+    """
     constant = spread <= 10 * np.finfo(np.float64).eps * np.maximum(np.abs(middle), 1e-300)
     return np.where(constant | (spread == 0), 1.0, spread)
 
 
 class Scaler:
-    """What scalers do once ``shift_`` and ``scale_`` are known; a mixin."""
+    """The transforms of a fitted scaler, with ``shift_`` and ``scale_``; a mixin.
+
+    Example:
+        >>> scaler = StandardScaler().fit([[1.0], [3.0]])
+        >>> isinstance(scaler, Scaler), scaler.inverse_transform([[1.0]]).tolist()
+        (True, [[3.0]])
+    """
 
     shift_: Floats
     scale_: Floats
@@ -58,26 +70,26 @@ class Scaler:
         return _row, (self.shift_, self.scale_)
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class StandardScaler(Scaler, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Columns with mean 0 and deviation 1.
 
     Args:
-        with_mean: whether the mean is taken away.
+        with_mean: whether the mean is subtracted.
         with_std: whether columns are divided by their deviation.
 
     Attributes:
         mean_, var_: of the columns, float64 [D].
-        n_samples_seen_: rows so far.
-        shift_, scale_: what is taken away, and by what is divided, float64 [D].
+        n_samples_seen_: points so far.
+        shift_, scale_: the numbers subtracted and divided by, float64 [D].
 
     Example:
         >>> StandardScaler().fit_transform([[1.0], [3.0]]).tolist()
         [[-1.0], [1.0]]
     """
 
-    def __init__(self, *, with_mean: bool = True, with_std: bool = True) -> None:
-        self.with_mean = with_mean
-        self.with_std = with_std
+    with_mean: bool = True
+    with_std: bool = True
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Learn means and deviations."""
@@ -85,7 +97,7 @@ class StandardScaler(Scaler, OneToOneFeatureMixin, TransformerMixin, BaseEstimat
         return self._add(training_points(self, X))
 
     def partial_fit(self, X: Any, y: Any = None) -> Self:
-        """Learn from more rows."""
+        """Learn from more points."""
         first = not hasattr(self, "mean_")
         if first:
             self.n_samples_seen_ = 0
@@ -109,6 +121,7 @@ class StandardScaler(Scaler, OneToOneFeatureMixin, TransformerMixin, BaseEstimat
         return self
 
 
+@dataclass(eq=False, repr=False)
 class MinMaxScaler(Scaler, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Columns from 0 to 1, or over another range.
 
@@ -117,18 +130,21 @@ class MinMaxScaler(Scaler, OneToOneFeatureMixin, TransformerMixin, BaseEstimator
 
     Attributes:
         data_min_, data_max_: of the columns, float64 [D].
-        shift_, scale_: what is taken away, and by what is divided, float64 [D].
+        shift_, scale_: the numbers subtracted and divided by, float64 [D].
+
+    Example:
+        >>> MinMaxScaler().fit_transform([[2.0], [3.0], [6.0]]).tolist()
+        [[0.0], [0.25], [1.0]]
     """
 
-    def __init__(self, feature_range: tuple[float, float] = (0, 1)) -> None:
-        self.feature_range = feature_range
+    feature_range: tuple[float, float] = (0, 1)
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Learn the columns' ranges."""
         return self._add(training_points(self, X), first=True)
 
     def partial_fit(self, X: Any, y: Any = None) -> Self:
-        """Learn from more rows."""
+        """Learn from more points."""
         first = not hasattr(self, "data_min_")
         return self._add(training_points(self, X, reset=first), first=first)
 
@@ -142,19 +158,23 @@ class MinMaxScaler(Scaler, OneToOneFeatureMixin, TransformerMixin, BaseEstimator
         return self
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class RobustScaler(Scaler, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """Columns by median and quartiles, which a few wild values do not move.
+    """Columns scaled by median and quartiles, which outliers hardly change.
 
     Args:
-        quantile_range: the two percentiles whose distance is the size.
+        quantile_range: the two percentiles whose distance is the scale.
 
     Attributes:
         center_: medians, float64 [D].
-        shift_, scale_: what is taken away, and by what is divided, float64 [D].
+        shift_, scale_: the numbers subtracted and divided by, float64 [D].
+
+    Example:
+        >>> RobustScaler().fit_transform([[1.0], [2.0], [3.0], [4.0], [1000.0]]).tolist()
+        [[-1.0], [-0.5], [0.0], [0.5], [498.5]]
     """
 
-    def __init__(self, *, quantile_range: tuple[float, float] = (25.0, 75.0)) -> None:
-        self.quantile_range = quantile_range
+    quantile_range: tuple[float, float] = (25.0, 75.0)
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Learn medians and quartiles."""

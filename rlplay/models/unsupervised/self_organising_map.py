@@ -16,6 +16,7 @@ In reinforcement learning: states for a table that keep their neighbourhood (Smi
 from __future__ import annotations
 
 import math
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -30,7 +31,14 @@ from rlplay.models.unsupervised.k_means import CentreAnswers, nearest, nearest_l
 
 @compiled
 def adapt(x: Floats, order: NDArray[np.int64], units: Floats, columns: int, rate: float, reach: float) -> None:
-    """One pass over the points in an order, with one step size and one reach; changes the units [K, D]."""
+    """One pass over the points in an order, with one step size and one reach; changes the units [K, D].
+
+    Example:
+        >>> units = np.array([[0.0], [10.0]])
+        >>> adapt(np.array([[4.0]]), np.array([0]), units, 2, 0.5, 0.1)
+        >>> units.tolist()
+        [[2.0], [10.0]]
+    """
     far = 3.0 * reach
     for i in order:
         best = nearest(units, x[i])
@@ -43,6 +51,7 @@ def adapt(x: Floats, order: NDArray[np.int64], units: Floats, columns: int, rate
                     units[k, d] += share * (x[i, d] - units[k, d])
 
 
+@dataclass(eq=False, repr=False)
 class SelfOrganisingMap(CentreAnswers, ClusterMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Kohonen's map on a rectangular grid.
 
@@ -58,19 +67,22 @@ class SelfOrganisingMap(CentreAnswers, ClusterMixin, TransformerMixin, BaseEstim
         cluster_centers_: the units, float64 [K, D].
         labels_: of the training points, int64 [N]; label k lies at row k // columns, column k mod columns.
         quantization_error_: mean distance of the points to their unit.
+
+    Example:
+        >>> x = np.linspace(0, 1, 100)[:, None]
+        >>> model = SelfOrganisingMap(1, 4, random_state=0).fit(x)
+        >>> steps = np.diff(model.cluster_centers_.ravel())
+        >>> bool((steps > 0).all() or (steps < 0).all())
+        True
     """
 
-    def __init__(
-        self, rows: int = 8, columns: int = 8, *, n_epochs: int = 20,
-        learning_rate: tuple[float, float] = (0.5, 0.02), radius: tuple[float | None, float] = (None, 0.5),
-        random_state: Any = None,
-    ) -> None:  # fmt: skip
-        self.rows = rows
-        self.columns = columns
-        self.n_epochs = n_epochs
-        self.learning_rate = learning_rate
-        self.radius = radius
-        self.random_state = random_state
+    rows: int = 8
+    columns: int = 8
+    _: KW_ONLY
+    n_epochs: int = 20
+    learning_rate: tuple[float, float] = (0.5, 0.02)
+    radius: tuple[float | None, float] = (None, 0.5)
+    random_state: Any = None
 
     def n_cells(self, n_columns: int) -> int:
         """How many units the map has, whatever the columns."""
