@@ -13,7 +13,7 @@ from rlplay import Callback, CheckpointCallback, EvalCallback, make
 from rlplay.compiled.training_loop import LOG_ROWS
 from rlplay.errors import EnvironmentFault, UsageError
 from rlplay.testing import differences
-from rlplay.training.statistics import is_kept
+from rlplay.compiled.training_loop import is_logged
 
 
 @pytest.mark.parametrize("bad", [0, -5, 1.5, "many", None, float("nan"), True])
@@ -96,7 +96,7 @@ def test_statistics_are_the_same_in_both_drivers_and_thinned_the_same_way():
 
 
 def test_thinning_keeps_all_then_a_tenth():
-    kept = [n for n in range(200_000) if is_kept(n)]
+    kept = [n for n in range(200_000) if is_logged(n)]
     assert kept[:10_000] == list(range(10_000))
     assert kept[10_000:10_003] == [10_000, 10_010, 10_020]
     assert len([n for n in kept if n >= 100_000]) == 1000
@@ -114,7 +114,7 @@ def test_a_full_log_only_ends_the_chunk():
     env = make("FrozenLake-v1", max_episode_steps=1)
     agent = QLearning(env, seed=0).learn(200_000, short)
     assert agent.statistics.episodes == 200_000
-    assert short.rows == sum(is_kept(n) for n in range(200_000))
+    assert short.rows == sum(is_logged(n) for n in range(200_000))
 
 
 def test_log_interval_counts_episodes():
