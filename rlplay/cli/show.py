@@ -44,7 +44,7 @@ def _agent(name: str, *, whole: bool) -> None:
     for column in ("name", "default", "range", "meaning"):
         table.add_column(column, style="cyan" if column == "name" else "")
     for parameter in declared(cls).values():
-        table.add_row(parameter.name, str(parameter.default), str(parameter.rule), parameter.rule.meaning)
+        table.add_row(parameter.name, str(parameter.default), str(parameter.domain), parameter.domain.meaning)
     out.print(table)
     out.print(f"\n[bold]file[/] {path}   (rlplay show {name} --source)")
 

@@ -104,7 +104,7 @@ def check_documented(agent_id: str, env_id: str, steps: int = 3000, **settings: 
     assert inspect.getdoc(cls), f"{cls.__name__} has no docstring"
     parameters = [p for p in inspect.signature(cls).parameters if p not in ("env", "seed")]
     assert set(parameters) == set(declared(cls)), f"{cls.__name__} has parameters without a declared range"
-    assert all(p.rule.meaning for p in declared(cls).values()), f"{cls.__name__} has parameters without a meaning"
+    assert all(p.domain.meaning for p in declared(cls).values()), f"{cls.__name__} has parameters without a meaning"
 
 
 def check_bad_hyperparameters(agent_id: str, env_id: str, steps: int = 3000, **settings: Any) -> None:
@@ -118,12 +118,12 @@ def check_bad_hyperparameters(agent_id: str, env_id: str, steps: int = 3000, **s
             float("nan"),
             "nonsense",
             {"nonsense": 1},
-            *([] if isinstance(parameter.rule, Sizes) else [[]]),
+            *([] if isinstance(parameter.domain, Sizes) else [[]]),
         ]
         if parameter.default is not None:
             bad.append(None)
-        if isinstance(parameter.rule, Range):
-            bad += [value for value in (parameter.rule.low - 1, parameter.rule.high + 1) if np.isfinite(value)]
+        if isinstance(parameter.domain, Range):
+            bad += [value for value in (parameter.domain.low - 1, parameter.domain.high + 1) if np.isfinite(value)]
         for value in bad:
             try:
                 cls(env_id, seed=0, **{**given, name: value})
