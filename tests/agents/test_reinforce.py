@@ -19,7 +19,7 @@ from rlplay.seeding import stream
 def test_returns_by_hand():
     rollout = new_rollout(4, 1, 1, 1, False)
     rollout.rewards[:], rollout.ends[:] = [1.0, 2.0, 3.0, 10.0], [False, False, True, True]
-    rollout.beyond[3] = 100.0  # a time limit; the other episode terminated
+    rollout.bootstrap_values[3] = 100.0  # a time limit; the other episode terminated
     rollout.values[:] = [5.0, -3.0, 2.0, 7.0]
     generalised_advantages(rollout, 1, 0.5, 1.0)
     returns = [1 + 0.5 * (2 + 0.5 * 3), 2 + 0.5 * 3, 3.0, 10 + 0.5 * 100]
@@ -121,10 +121,10 @@ def test_a_time_limit_is_no_terminal_state_and_masks_are_kept(terminates):
     agent = Reinforce(Line(terminates), batch_size=1000, gamma=1.0, normalize={"norm_obs": False}, network="torch",
                       seed=0).learn(25, engine="python")  # fmt: skip
     rollout = agent.memory.rollout
-    assert rollout.counters[0] == 25
+    assert rollout.filled[0] == 25
     assert np.flatnonzero(rollout.ends[:25]).tolist() == [9, 19]
     value = agent.probe(np.zeros(2, np.float32)).value[0]
-    assert rollout.beyond[9] == pytest.approx(0.0 if terminates else value)
+    assert rollout.bootstrap_values[9] == pytest.approx(0.0 if terminates else value)
     assert (rollout.actions[:25] > 0).all()
     assert rollout.rewards[9] < 1.0  # normalised
 
