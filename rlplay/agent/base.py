@@ -22,6 +22,7 @@ from rlplay.agent import saving
 from rlplay.approximation.encoder import Encoder, Kind, PlainObservations
 from rlplay.approximation.feature_encoder import FeatureEncoder, new_encoder
 from rlplay.compiled.pcg64 import random
+from rlplay.compiled.stepwise import StepwiseRule, stepwise
 from rlplay.compiled.training_loop import LearningRule, new_episode_log, nothing
 from rlplay.environments.interact import Position, RunningEnv
 from rlplay.environments.make import EnvLike, make, reference, remake
@@ -93,6 +94,7 @@ class Agent(Configured, ABC):
         self.episode_log = new_episode_log()
         self.rule: LearningRule | None = getattr(type(self), "rule", None)
         self.memory: Any = ()
+        self._stepwise: tuple[Any, StepwiseRule] | None = None  # the memory it is for, and the rule over it
         self.next_action = -1
         self.numbering: FiniteSpace | None = None
         self._prediction = generator(self.seed, "prediction")
@@ -285,36 +287,45 @@ class Agent(Configured, ABC):
 
     def act(self, observation: Any) -> Any:
         """The next action while learning (the stepwise driver)."""
-        assert self.rule is not None
         if not self.encoder.ready:
             return self.random_action(self.encoder.rng)
         if self.numbering is None:
-            return self.bounded(self.rule.act(self.memory, self.encoder.encode(observation), self.progress))
+            rule = self._stepwise_rule()
+            return self.bounded(rule.act(rule.memory, self.encoder.encode(observation), self.progress))
         if self.next_action < 0:
-            self.next_action = self.rule.act(self.memory, self.encoder.encode(observation), self.progress)
+            rule = self._stepwise_rule()
+            self.next_action = rule.act(rule.memory, self.encoder.encode(observation), self.progress)
         return self.numbering.value(self.next_action)
 
     def update(self, transition: Transition) -> float:
         """Learn from one step (the stepwise driver); returns the TD error."""
-        rule, encoder, memory, progress = self.rule, self.encoder, self.memory, self.progress
-        assert rule is not None
+        encoder, progress = self.encoder, self.progress
         obs, action, reward, next_obs, terminated, truncated, _ = transition
         self.num_timesteps += 1
         if not encoder.ready:
             if encoder.remember(next_obs):
                 self.refit()
             return float("nan")
+        (act, learn, memory), rule = self._stepwise_rule(), self.rule
+        assert rule is not None
         a = self.numbering.index(action) if self.numbering is not None else 0
         s, s_next = encoder.encode(obs), encoder.encode(next_obs)
-        self.next_action = rule.act(memory, s_next, progress) if rule.on_policy and not terminated else -1
-        td_error = rule.learn(memory, s, a, reward, s_next, self.next_action, terminated, truncated, progress)
+        self.next_action = act(memory, s_next, progress) if rule.on_policy and not terminated else -1
+        td_error = learn(memory, s, a, reward, s_next, self.next_action, terminated, truncated, progress)
         if terminated or truncated:
             self.next_action = -1
             if rule.begin is not nothing:  # a call into compiled code costs more than this question
-                rule.begin(memory)
+                rule.begin(self.memory)
         if encoder.remember(next_obs):
             self.refit()
         return td_error
+
+    def _stepwise_rule(self) -> StepwiseRule:
+        """The rule over the memory as it is now, for calls from Python."""
+        if self._stepwise is None or self._stepwise[0] is not self.memory:
+            assert self.rule is not None
+            self._stepwise = self.memory, stepwise(self.rule, self.memory)
+        return self._stepwise[1]
 
     def refit(self) -> None:
         """Fit the feature map; what was learned is carried along where it was fitted before."""
