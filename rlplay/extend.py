@@ -194,6 +194,14 @@ if TYPE_CHECKING:
     from rlplay.training.drivers import advance_compiled as advance_compiled
     from rlplay.training.statistics import FinishedEpisode as FinishedEpisode
 
+    # A panel of the window.
+    from rlplay.viewer.drawing import bars as draw_bars
+    from rlplay.viewer.drawing import curve as draw_curve
+    from rlplay.viewer.drawing import heat as draw_heat
+    from rlplay.viewer.drawing import text as draw_text
+    from rlplay.viewer.panel import WindowPanel as WindowPanel
+    from rlplay.viewer.panel import register_panel as register_panel
+
     # An environment.
     from rlplay.compiled.native import NativeDynamics as NativeDynamics
     from rlplay.compiled.native import NativeEnv as NativeEnv

@@ -29,7 +29,7 @@ def intent_of(event: pygame.event.Event) -> str | None:
         return "next" if shift else "reset"
     by_character = {
         " ": "pause", "+": "faster", "=": "faster", "-": "slower", "0": "normal", "e": "explore", "s": "screenshot",
-        "v": "record", "?": "help", "q": "quit", "[": "slice back", "]": "slice", "l": "layer",
+        "v": "record", "?": "help", "q": "quit", "[": "slice back", "]": "slice", "l": "layer", "p": "panel",
     }  # fmt: skip
     return by_character.get(typed)
 

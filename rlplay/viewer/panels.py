@@ -17,6 +17,7 @@ from rlplay.viewer import drawing as d
 from rlplay.viewer.keys import action_keys
 from rlplay.viewer.layout import Rect, layout
 from rlplay.viewer.maps import ValueMap, value_map
+from rlplay.viewer.panel import registered_panels
 from rlplay.viewer.session import Session
 from rlplay.viewer.slices import LAYERS, Slicer, can_be_sliced
 from rlplay.viewer.state import HELP, ViewState, speed_text
@@ -37,7 +38,7 @@ def draw(surface: pygame.Surface, session: Session, state: ViewState, notice: st
     _returns(surface, places["returns"], session)
     _actions(surface, places["actions"], session, probe)
     _step(surface, places["step"], session, probe)
-    _map(surface, places["map"], session, state)
+    _map_or_panel(surface, places["map"], session, state, probe)
     _bottom(surface, places["bottom"], session, state, notice)
     if state.help:
         _help(surface, session)
@@ -215,6 +216,22 @@ def _brief(value: object) -> str:
     if isinstance(value, np.ndarray):
         return np.array2string(value, precision=2, separator=" ", threshold=6, suppress_small=True)
     return str(value)
+
+
+def _map_or_panel(surface: pygame.Surface, rect: Rect, session: Session, state: ViewState, probe: Probe | None) -> None:
+    """The map, or the panel of a plug-in that is chosen in its place."""
+    others = [panel for panel in registered_panels().values() if panel.fits(session)]
+    chosen = state.panel % (len(others) + 1)
+    if chosen == 0:
+        _map(surface, rect, session, state)
+        return
+    panel = others[chosen - 1]
+    box = d.panel(surface, rect, panel.title)
+    surface.set_clip(box)
+    try:
+        panel.draw(surface, box, session, probe)
+    finally:
+        surface.set_clip(None)
 
 
 def _map(surface: pygame.Surface, rect: Rect, session: Session, state: ViewState) -> None:

@@ -20,6 +20,7 @@ HELP = {
     "explore": ("e", "greedy, or as it explores"),
     "slice": ("[ ]", "other dimensions of the map"),
     "layer": ("l", "values, receptive field, visits"),
+    "panel": ("p", "the map, or a plug-in's panel"),
     "screenshot": ("s", "save a screenshot"),
     "record": ("v", "record on, off"),
     "help": ("?", "help"),
@@ -38,6 +39,7 @@ class ViewState:
         recording: whether frames are recorded.
         slice: which pair of dimensions the map of a vector state space shows, counted on and on.
         layer: which layer the map shows, counted on and on.
+        panel: the map or which plug-in's panel stands in its place, counted on and on.
         help: whether the help is shown.
         quit: whether the window closes.
         touched: whether the speed was chosen by hand.
@@ -50,6 +52,7 @@ class ViewState:
     recording: bool = False
     slice: int = 0
     layer: int = 0
+    panel: int = 0
     help: bool = False
     quit: bool = False
     touched: bool = False
@@ -79,6 +82,8 @@ def reduce(state: ViewState, intent: str) -> ViewState:
         return replace(state, slice=state.slice + (1 if intent == "slice" else -1))
     if intent == "layer":
         return replace(state, layer=state.layer + 1)
+    if intent == "panel":
+        return replace(state, panel=state.panel + 1)
     if intent == "explore":
         return replace(state, deterministic=not state.deterministic)
     if intent == "record":

@@ -14,7 +14,7 @@ from agents import MCTS, PolicyIteration, QLearning, ValueIteration
 from rlplay import load_episode, make
 from rlplay.errors import CheckpointError, UsageError
 from rlplay.testing import differences
-from rlplay.viewer import drawing, panels
+from rlplay.viewer import drawing, panel, panels
 from rlplay.viewer.keys import action_keys, action_of, intent_of
 from rlplay.viewer.layout import SMALLEST, Rect, layout
 from rlplay.viewer.maps import action_names, state_grid, value_map
@@ -432,3 +432,30 @@ def test_choices_of_continuous_actions():
     session.pending = session.choices[2][1]
     assert session.step()
     assert session.recorded[0].actions[0].tolist() == [2.0]
+
+
+def test_a_plug_ins_panel_stands_in_the_place_of_the_map(monkeypatch):
+    monkeypatch.setattr(panel, "_registered", {})
+    drawn = []
+
+    def draw(surface, box, session, probe):
+        drawn.append((session.agent.id, probe.action_values.shape))
+        surface.fill((250, 0, 250), box.inflate(400, 400))  # what lies outside the box is cut off
+
+    mine = panel.WindowPanel("mine", draw, lambda session: session.agent is not None)
+    panel.register_panel("mine", mine)
+    with pytest.raises(UsageError, match="'mine' is taken"):
+        panel.register_panel("mine", panel.WindowPanel("other", draw))
+    agent = QLearning(GRID, seed=0).learn(100)
+    session = Session(make(GRID, render_mode="rgb_array"), agent, "watch")
+    surface = pygame.Surface((900, 600))
+    panels.draw(surface, session, ViewState())
+    assert not drawn
+    state = reduce(ViewState(), "panel")
+    panels.draw(surface, session, state)
+    assert drawn == [("q-learning", (1, 4))]
+    place = layout(900, 600)["map"]
+    assert surface.get_at((place.x + place.width // 2, place.y + place.height // 2))[:3] == (250, 0, 250)
+    assert surface.get_at((place.x - 20, place.y + 20))[:3] != (250, 0, 250)
+    panels.draw(surface, session, reduce(state, "panel"))
+    assert len(drawn) == 1  # the map again
