@@ -17,7 +17,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from rlplay.approximation.estimators import RowFunction, over_rows, row_function, seeded
+from rlplay.approximation.estimators import SampleFunction, over_batch, sample_function, seeded
 from rlplay.errors import HyperparameterError, UsageError
 
 LAYOUTS = ("model an action", "action as input", "multi-output")
@@ -54,7 +54,7 @@ class ActionValues:
 
     def __init__(self, models: list[Any], layout: str, choices: Floats, lowest: float = 0.0) -> None:
         self.models, self.layout, self.choices, self.lowest = models, layout, choices, lowest
-        self._compiled = [row_function(model, "predict") if model is not None else None for model in models]
+        self._compiled = [sample_function(model, "predict") if model is not None else None for model in models]
 
     def __call__(self, obs: NDArray[Any]) -> Floats:
         """Values of a batch [B, D], float64 [B, A]."""
@@ -84,11 +84,11 @@ def values_by_name(models: dict[str, Any], name: str, layout: str, choices: Floa
     return ActionValues(found, layout, choices) if any(model is not None for model in found) else None
 
 
-def _predict(model: Any, compiled: RowFunction | None, x: Floats) -> Floats:
+def _predict(model: Any, compiled: SampleFunction | None, x: Floats) -> Floats:
     """What a model predicts for a batch [B, D], by its compiled function where it offers one, float64 [B]."""
     if compiled is None:
         return np.asarray(model.predict(x), np.float64).ravel()
-    return over_rows(compiled.function)(compiled.codes, x)
+    return over_batch(compiled.function)(compiled.codes, x)
 
 
 def action_inputs(obs: Floats, actions: NDArray[Any], choices: Floats) -> Floats:

@@ -13,7 +13,7 @@ from rlplay.compiled.cache import compiled, in_place
 from rlplay.errors import HyperparameterError
 
 
-class RowFunction(NamedTuple):
+class SampleFunction(NamedTuple):
     """A fitted model as a compiled function of one row, without validation.
 
     Attributes:
@@ -27,26 +27,26 @@ class RowFunction(NamedTuple):
 
 @in_place
 def _identity(codes: Any, x: NDArray[np.float64], out: NDArray[Any]) -> None:
-    """The row function of a transformer that gives what it gets."""
+    """The sample function of a transformer that gives what it gets."""
     for d in range(x.shape[0]):
         out[d] = x[d]
 
 
-def row_function(estimator: Any, method: str) -> RowFunction | None:
-    """The compiled row function of a fitted estimator's ``predict`` or ``transform``, if it offers one.
+def sample_function(estimator: Any, method: str) -> SampleFunction | None:
+    """The compiled sample function of a fitted estimator's ``predict`` or ``transform``, if it offers one.
 
-    An estimator offers it by ``row_function(method)``, returning function and codes, or None.
+    An estimator offers it by ``sample_function(method)``, returning function and codes, or None.
     """
     if method == "transform" and type(estimator).__name__ == "FunctionTransformer" and estimator.func is None:
-        return RowFunction(_identity, ())
-    export = getattr(estimator, "row_function", None)
+        return SampleFunction(_identity, ())
+    export = getattr(estimator, "sample_function", None)
     found = export(method) if export is not None else None
-    return None if found is None else RowFunction(*found)
+    return None if found is None else SampleFunction(*found)
 
 
 @cache
-def over_rows(function: Callable[..., Any]) -> Callable[..., NDArray[np.float64]]:
-    """A compiled row function of ``predict`` over a batch: ``(codes, x [B, D]) -> float64 [B]``."""
+def over_batch(function: Callable[..., Any]) -> Callable[..., NDArray[np.float64]]:
+    """A compiled sample function of ``predict`` over a batch: ``(codes, x [B, D]) -> float64 [B]``."""
 
     @compiled
     def rows(codes: Any, x: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from rlplay.approximation.encoder import NEVER, ActiveStates, Encoder, Kind, ObservationVectors, StateNumbers
 from rlplay.approximation.encodings import Active, active_label, active_vector, one_hot, over_points, triangle
-from rlplay.approximation.estimators import RowFunction, final_step, is_fitted, row_function, seeded
+from rlplay.approximation.estimators import SampleFunction, final_step, is_fitted, sample_function, seeded
 from rlplay.approximation.feature_map import FeatureMap, is_tree, one_line
 from rlplay.errors import HyperparameterError, UsageError, warn
 from rlplay.seeding import generator, stream
@@ -249,18 +249,18 @@ class FeatureEncoder(Encoder):
         self.estimator = estimator
         self.row, self.codes = self._compiled_row(estimator) or (None, ())
 
-    def _compiled_row(self, estimator: Any) -> RowFunction | None:
+    def _compiled_row(self, estimator: Any) -> SampleFunction | None:
         """The compiled function of one observation, or None."""
         raise NotImplementedError
 
-    def _labels_row(self, estimator: Any) -> RowFunction | None:
-        return row_function(estimator, "apply" if is_tree(estimator) else "predict")
+    def _labels_row(self, estimator: Any) -> SampleFunction | None:
+        return sample_function(estimator, "apply" if is_tree(estimator) else "predict")
 
     @property
     def why_not_compiled(self) -> str:
         """Why it cannot stand in the native loop: its estimator offers no compiled function."""
-        compiles = self.row is not None if self.ready else hasattr(self.estimator, "row_function")
-        return "" if compiles else f"{type(self.estimator).__name__} has no compiled row function"
+        compiles = self.row is not None if self.ready else hasattr(self.estimator, "sample_function")
+        return "" if compiles else f"{type(self.estimator).__name__} has no compiled sample function"
 
     def _label(self, estimator: Any, x: NDArray[np.float64]) -> NDArray[np.int64]:
         """The numbers of the clusters, leaves or cells of points [B, D]."""
@@ -412,7 +412,7 @@ class IndexFeatures(FeatureEncoder):
     def _nothing(self, count: int) -> NDArray[np.int64]:
         return np.zeros(count, np.int64)
 
-    def _compiled_row(self, estimator: Any) -> RowFunction | None:
+    def _compiled_row(self, estimator: Any) -> SampleFunction | None:
         return self._labels_row(estimator)
 
     def describe(self, obs: Any) -> str:
@@ -455,13 +455,13 @@ class VectorFeatures(FeatureEncoder):
     def _nothing(self, count: int) -> NDArray[np.float32]:
         return np.zeros((count, self.size), np.float32)
 
-    def _compiled_row(self, estimator: Any) -> RowFunction | None:
+    def _compiled_row(self, estimator: Any) -> SampleFunction | None:
         if self.gives_labels:
             found = self._labels_row(estimator)
-            return None if found is None else RowFunction(one_hot(found.function), found.codes)
-        found = row_function(estimator, "transform")
+            return None if found is None else SampleFunction(one_hot(found.function), found.codes)
+        found = sample_function(estimator, "transform")
         if found is not None and self.encoding == "triangle":
-            found = RowFunction(triangle(found.function), found.codes)
+            found = SampleFunction(triangle(found.function), found.codes)
         return found
 
     def describe(self, obs: Any) -> str:
@@ -541,16 +541,16 @@ class ActiveFeatures(FeatureEncoder):
         else:
             value[:, : self.width - self.intercept] = self._features(self.estimator, points)
 
-    def _compiled_row(self, estimator: Any) -> RowFunction | None:
+    def _compiled_row(self, estimator: Any) -> SampleFunction | None:
         if self.gives_labels:
             found = self._labels_row(estimator)
-            return None if found is None else RowFunction(active_label(found.function), found.codes)
+            return None if found is None else SampleFunction(active_label(found.function), found.codes)
         if hasattr(estimator, "n_tilings") and self.encoding != "triangle":
-            return row_function(estimator, "active")
-        found = row_function(estimator, "transform")
+            return sample_function(estimator, "active")
+        found = sample_function(estimator, "transform")
         if found is not None and self.encoding == "triangle":
-            found = RowFunction(triangle(found.function), found.codes)
-        return None if found is None else RowFunction(active_vector(found.function, self.intercept), found.codes)
+            found = SampleFunction(triangle(found.function), found.codes)
+        return None if found is None else SampleFunction(active_vector(found.function, self.intercept), found.codes)
 
     def describe(self, obs: Any) -> str:
         """How many features are active, and which where they are few."""

@@ -24,7 +24,7 @@ class NativeFeatures(NamedTuple):
 
     Attributes:
         world: the environment.
-        codes: the fitted map, as its row function takes it.
+        codes: the fitted map, as its sample function takes it.
         samples: the newest observations, a ring, float32 [W, O].
         counts: observations seen first, int64.
         shift: what is subtracted from an observation, float64 [O].

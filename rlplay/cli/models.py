@@ -79,7 +79,7 @@ def _show(name: str) -> None:
     if ".deep." in cls.__module__:
         theirs = 'itself over torch, backend="torch"' + ("" if theirs == "torch" else f", and {theirs}")
     out.print(f"[bold]twin[/]  {theirs}", markup=True)
-    compiled = "yes" if hasattr(cls, "row_function") else "no: an agent that uses it takes the Python engine"
+    compiled = "yes" if hasattr(cls, "sample_function") else "no: an agent that uses it takes the Python engine"
     out.print(f"[bold]plays in native code[/]  {compiled}")
 
 

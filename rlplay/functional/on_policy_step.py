@@ -61,7 +61,7 @@ class FeatureState(NamedTuple):
     """A feature map between the observations and the networks, see `rlplay.approximation.feature_encoder`.
 
     Attributes:
-        codes: the fitted map, as its row function takes it.
+        codes: the fitted map, as its sample function takes it.
         samples: the newest observations, a ring, float32 [W, D].
         counts: observations seen first, int64.
         due: how many will have been seen when the map is fitted again, int64 [1].

@@ -143,7 +143,7 @@ def require(model: Any, **rules: tuple[Any, str]) -> None:
 
 @compiled
 def linear_row(codes: Any, x: Floats) -> float:
-    """The value w · x + b of one point: the row function of every linear regressor.
+    """The value w · x + b of one point: the sample function of every linear regressor.
 
     Example:
         >>> linear_row((np.array([2.0, 3.0]), np.array([1.0])), np.array([10.0, 100.0]))
@@ -157,7 +157,7 @@ def linear_row(codes: Any, x: Floats) -> float:
 
 
 def linear_codes(model: Any) -> tuple[Any, tuple[Floats, Floats]] | None:
-    """The row function of a fitted linear regressor with one output.
+    """The sample function of a fitted linear regressor with one output.
 
     Example:
         >>> from rlplay.models.supervised import LinearRegression
@@ -188,8 +188,8 @@ class LinearAnswers:
         """X w + b, [N], or [N, K] for several targets."""
         return new_points(self, X) @ self.coef_.T + self.intercept_
 
-    def row_function(self, method: str) -> Any:
-        """The compiled function of one row for ``predict`` (`rlplay.approximation.estimators.RowFunction`)."""
+    def sample_function(self, method: str) -> Any:
+        """The compiled function of one sample for ``predict`` (a `SampleFunction`)."""
         return linear_codes(self)
 
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rlplay.approximation.estimators import row_function
+from rlplay.approximation.estimators import sample_function
 from rlplay.errors import UsageError
 from rlplay.models.names import model_class
 from rlplay.models.references import twin
@@ -241,7 +241,7 @@ def in_turns(ours: Callable[[], Any], theirs: Callable[[], Any], rounds: int = 3
 
 
 def speeds(ours: Any, theirs: Any, x: NDArray[Any], y: NDArray[Any], rounds: int = 3) -> dict[str, Speed]:
-    """Fit, answer all points, and, where ours has a row function, answer one point; in turns, compiled before."""
+    """Fit, answer all points, and, where ours has a sample function, answer one point; in turns, compiled before."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         ours.fit(x, y)
@@ -252,7 +252,7 @@ def speeds(ours: Any, theirs: Any, x: NDArray[Any], y: NDArray[Any], rounds: int
     call, other = getattr(ours, method), getattr(theirs, method)
     call(x)
     found[method] = in_turns(lambda: call(x), lambda: other(x), rounds)
-    row = row_function(ours, method)
+    row = sample_function(ours, method)
     if row is not None:
         point, one = np.ascontiguousarray(x[0], np.float64), x[:1]
         room = () if method == "predict" else (np.zeros(call(one).shape[1], np.float32),)

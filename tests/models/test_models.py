@@ -1,4 +1,4 @@
-"""Models from scratch: scikit-learn's contract, the same answers as the library twin, and row functions."""
+"""Models from scratch: scikit-learn's contract, the same answers as the library twin, and sample functions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from rlplay.approximation.estimators import over_rows, row_function
+from rlplay.approximation.estimators import over_batch, sample_function
 from rlplay.approximation.packing import pack, unpack
 from rlplay.errors import CheckpointError
 from rlplay.models.supervised import DecisionTreeRegressor, ExtraTreesRegressor
@@ -104,18 +104,18 @@ def test_ours_and_theirs_mix_in_pipelines_and_searches():
 
 
 @pytest.mark.parametrize("model", [DecisionTreeRegressor(max_depth=6), ExtraTreesRegressor(7, random_state=0)])
-def test_row_functions_of_regressors_equal_predict(points, model):
+def test_sample_functions_of_regressors_equal_predict(points, model):
     model = clone(model).fit(points, points[:, 1] - points[:, 2])
-    function, codes = row_function(model, "predict")
-    assert np.allclose(over_rows(function)(codes, points), model.predict(points), atol=1e-12)
+    function, codes = sample_function(model, "predict")
+    assert np.allclose(over_batch(function)(codes, points), model.predict(points), atol=1e-12)
 
 
-def test_row_functions_of_features_equal_predict_and_transform(points):
+def test_sample_functions_of_features_equal_predict_and_transform(points):
     clusters = KMeans(9, random_state=0).fit(points)
-    function, codes = row_function(clusters, "predict")
+    function, codes = sample_function(clusters, "predict")
     assert [function(codes, x) for x in points] == clusters.predict(points).tolist()
     for model, width in ((clusters, 9), (PCA(3, whiten=True).fit(points), 3)):
-        function, codes = row_function(model, "transform")
+        function, codes = sample_function(model, "transform")
         out = np.zeros(width, np.float32)
         function(codes, points[5], out)
         assert np.allclose(out, model.transform(points[5:6])[0], rtol=1e-5)

@@ -18,7 +18,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.utils.estimator_checks import check_estimator
 
 from rlplay import registry
-from rlplay.approximation.estimators import over_rows, row_function
+from rlplay.approximation.estimators import over_batch, sample_function
 from rlplay.approximation.packing import pack, unpack
 from rlplay.cli import main
 from rlplay.errors import CheckpointError, UsageError
@@ -192,7 +192,7 @@ def test_what_a_twin_cannot_do_is_said():
         twin(sklearn.linear_model.HuberRegressor())
 
 
-@pytest.mark.parametrize("model_id", [i for i in OURS if hasattr(model_class(i), "row_function")])
+@pytest.mark.parametrize("model_id", [i for i in OURS if hasattr(model_class(i), "sample_function")])
 def test_rows_like_batches(model_id):
     rng = np.random.default_rng(0)
     x = rng.normal(size=(200, 3))
@@ -202,10 +202,10 @@ def test_rows_like_batches(model_id):
     methods = [m for m in ("predict", "transform") if hasattr(model, m)]
     assert methods
     for method in methods:
-        row = row_function(model, method)
+        row = sample_function(model, method)
         whole = getattr(model, method)(x)
         if method == "predict":
-            assert np.allclose(over_rows(row.function)(row.codes, x), whole, atol=1e-10)
+            assert np.allclose(over_batch(row.function)(row.codes, x), whole, atol=1e-10)
         else:
             out = np.zeros(whole.shape[1], np.float32)
             for i in range(20):

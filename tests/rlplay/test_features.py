@@ -96,7 +96,7 @@ def test_features_survive_in_the_file(tmp_path):
 
 def test_a_pipeline_of_scikit_learns_plays_step_by_step_and_says_so():
     agent = Sarsa("CartPole-v1", features=make_pipeline(StandardScaler(), sklearn.cluster.KMeans(8)), seed=0)
-    assert "no compiled row function" in agent.why_not_compiled()
+    assert "no compiled sample function" in agent.why_not_compiled()
     agent.learn(2300)
     assert agent.features.version == 1
     assert np.abs(agent.q).max() > 0

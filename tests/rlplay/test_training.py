@@ -10,10 +10,9 @@ import pytest
 
 from agents import LinearActorCritic, QLearning, ValueIteration
 from rlplay import Callback, CheckpointCallback, EvalCallback, make
-from rlplay.compiled.training_loop import LOG_ROWS
+from rlplay.compiled.training_loop import LOG_ROWS, is_logged
 from rlplay.errors import EnvironmentFault, UsageError
 from rlplay.testing import differences
-from rlplay.compiled.training_loop import is_logged
 
 
 @pytest.mark.parametrize("bad", [0, -5, 1.5, "many", None, float("nan"), True])

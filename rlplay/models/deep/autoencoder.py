@@ -109,8 +109,8 @@ class PointCoder(Coder):
         x = new_points(self, X)
         return ((self.inverse_transform(self.transform(x)) - x) ** 2).mean(axis=1)
 
-    def row_function(self, method: str) -> Any:
-        """The compiled function of one row for ``transform`` (`rlplay.approximation.estimators.RowFunction`)."""
+    def sample_function(self, method: str) -> Any:
+        """The compiled function of one row for ``transform`` (`rlplay.approximation.estimators.SampleFunction`)."""
         if self.backend == "torch":
             return None
         work = np.zeros(self.n_features_in_, np.float32)

@@ -135,8 +135,8 @@ class MLPRegressor(RegressorMixin, MultiOutputMixin, _MLP, BaseEstimator):  # ty
         out = self._outputs(X)
         return out[:, 0] if self.is_flat_ else out
 
-    def row_function(self, method: str) -> Any:
-        """The compiled function of one row for ``predict`` (`rlplay.approximation.estimators.RowFunction`)."""
+    def sample_function(self, method: str) -> Any:
+        """The compiled function of one sample for ``predict`` (a `SampleFunction`)."""
         if self.backend == "torch" or not self.is_flat_:
             return None
         work = np.zeros(self.n_features_in_, np.float32)
@@ -180,11 +180,11 @@ class MLPClassifier(ClassifierMixin, SoftmaxAnswers, _MLP, BaseEstimator):  # ty
 
 @cache
 def value_of_row(forward_row: Any) -> Any:
-    """``(codes, x [D]) -> y`` over a network: the row function of a regressor.
+    """``(codes, x [D]) -> y`` over a network: the sample function of a regressor.
 
     Example:
         >>> model = MLPRegressor(2, max_iter=1, random_state=0).fit([[0.0], [1.0]], [0.0, 1.0])
-        >>> function, codes = model.row_function("predict")
+        >>> function, codes = model.sample_function("predict")
         >>> bool(function(codes, np.array([0.5])) == model.predict([[0.5]])[0])
         True
     """
@@ -201,12 +201,12 @@ def value_of_row(forward_row: Any) -> Any:
 
 @cache
 def features_of_row(forward_row: Any) -> Any:
-    """``(codes, x [D], out [F])`` over a network: the row function of a transformer.
+    """``(codes, x [D], out [F])`` over a network: the sample function of a transformer.
 
     Example:
         >>> from rlplay.models.deep import Autoencoder
         >>> model = Autoencoder(2, 2, max_iter=1, random_state=0).fit([[0.0], [1.0]])
-        >>> function, codes = model.row_function("transform")
+        >>> function, codes = model.sample_function("transform")
         >>> out = np.zeros(2, np.float32)
         >>> function(codes, np.array([0.5]), out)
         >>> np.allclose(out, model.transform([[0.5]])[0])

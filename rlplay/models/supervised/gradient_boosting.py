@@ -372,8 +372,8 @@ class HistGradientBoostingRegressor(BoostedTrees, RegressorMixin, BaseEstimator)
         x = new_points(self, X)
         return add_up(self.trees_, x, 1, self.baseline_)[:, 0]
 
-    def row_function(self, method: str) -> Any:
-        """The compiled function of one row for ``predict`` (`rlplay.approximation.estimators.RowFunction`)."""
+    def sample_function(self, method: str) -> Any:
+        """The compiled function of one row for ``predict`` (`rlplay.approximation.estimators.SampleFunction`)."""
         return _row, (self.baseline_, *self.trees_)
 
 

@@ -90,6 +90,6 @@ class PolynomialFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             words.append(" ".join(parts) or "1")
         return np.array(words, dtype=object)
 
-    def row_function(self, method: str) -> Any:
-        """The compiled function of one row for ``transform`` (`rlplay.approximation.estimators.RowFunction`)."""
+    def sample_function(self, method: str) -> Any:
+        """The compiled function of one row for ``transform`` (`rlplay.approximation.estimators.SampleFunction`)."""
         return _row, (self.powers_,)

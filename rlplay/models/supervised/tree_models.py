@@ -180,8 +180,8 @@ class NumberTrees(TreeAnswers):
         """The mean of the leaves of each point, float64 [N]."""
         return self._means(X)[:, 0]
 
-    def row_function(self, method: str) -> tuple[Any, tuple[Any, ...]]:
-        """The compiled function of one row for ``predict`` or ``apply`` (`rlplay.approximation.estimators.RowFunction`)."""
+    def sample_function(self, method: str) -> tuple[Any, tuple[Any, ...]]:
+        """The compiled function of one sample for ``predict`` or ``apply`` (a `SampleFunction`)."""
         return (leaf_row_of if method == "apply" else predict_row_of), tuple(self.trees_)
 
 

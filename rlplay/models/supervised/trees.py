@@ -63,7 +63,7 @@ def leaf_of(trees: Trees, tree: int, x: Floats) -> int:
 
 @compiled
 def predict_row(trees: Trees, x: Floats) -> float:
-    """The mean over the trees for one point [D]: the row function of a fitted regressor.
+    """The mean over the trees for one point [D]: the sample function of a fitted regressor.
 
     Example:
         >>> from rlplay.models.supervised import DecisionTreeRegressor
@@ -79,7 +79,7 @@ def predict_row(trees: Trees, x: Floats) -> float:
 
 @compiled
 def predict_row_of(codes: Any, x: Floats) -> float:
-    """`predict_row` as a row function takes its arrays.
+    """`predict_row` as a sample function takes its arrays.
 
     Example:
         >>> from rlplay.models.supervised import DecisionTreeRegressor
@@ -93,7 +93,7 @@ def predict_row_of(codes: Any, x: Floats) -> float:
 
 @compiled
 def leaf_row_of(codes: Any, x: Floats) -> int:
-    """The leaf of the first tree as a row function takes its arrays.
+    """The leaf of the first tree as a sample function takes its arrays.
 
     Example:
         >>> from rlplay.models.supervised import DecisionTreeRegressor

@@ -218,13 +218,13 @@ class TileCoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         Shifted by parts of 1 / T, the grids cut each tile into T. So a single grid numbers its tiles.
         """
         points = new_points(self, X)
-        row, codes = self.row_function("predict")
+        row, codes = self.sample_function("predict")
         return np.array([row(codes, x) for x in points], np.int64)
 
-    def row_function(self, method: str) -> Any:
-        """The compiled function of one row for ``transform``, ``predict`` or ``active``.
+    def sample_function(self, method: str) -> Any:
+        """The compiled function of one sample for ``transform``, ``predict`` or ``active``.
 
-        See `rlplay.approximation.estimators.RowFunction`; ``active`` fills numbers and strengths, `rlplay.approximation.encodings.Active`.
+        See a `SampleFunction`; ``active`` fills numbers and strengths, an `Active`.
         """
         if method == "predict":
             counts = per_column(self.n_tiles, len(self.low_), "n_tiles") * int(self.n_tilings)
@@ -284,8 +284,8 @@ class FourierBasis(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstima
         inside = np.clip((x - self.low_) / (self.high_ - self.low_), 0.0, 1.0)
         return np.cos(math.pi * (inside @ self.waves_.T))
 
-    def row_function(self, method: str) -> Any:
-        """The compiled function of one row for ``transform`` (`rlplay.approximation.estimators.RowFunction`)."""
+    def sample_function(self, method: str) -> Any:
+        """The compiled function of one sample for ``transform`` (a `SampleFunction`)."""
         return _fourier_row, (self.low_, self.high_, self.waves_)
 
     @property
@@ -352,8 +352,8 @@ class RBFGrid(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         bumps = np.exp(-0.5 * gaps.sum(axis=2))
         return bumps / np.maximum(bumps.sum(axis=1, keepdims=True), 1e-300) if self.normalize else bumps
 
-    def row_function(self, method: str) -> Any:
-        """The compiled function of one row for ``transform`` (`rlplay.approximation.estimators.RowFunction`), not normalised."""
+    def sample_function(self, method: str) -> Any:
+        """The compiled function of one sample for ``transform`` (a `SampleFunction`), not normalised."""
         return None if self.normalize else (_bump_row, (self.centers_, self.width_))
 
     @property

@@ -34,7 +34,7 @@ _BLOCK = 256  # points whose products are computed at once
 
 @compiled
 def nearest(centres: NDArray[np.float64], x: NDArray[np.float64]) -> int:
-    """argmin_k ‖x - μ_k‖² of one point, the first among equals: the row function of a fitted model.
+    """argmin_k ‖x - μ_k‖² of one point, the first among equals: the sample function of a fitted model.
 
     Example:
         >>> nearest(np.array([[0.0], [10.0]]), np.array([7.0]))
@@ -100,7 +100,7 @@ def _distance_row(codes: Any, x: NDArray[np.float64], out: NDArray[np.float32]) 
     distances_to(codes[0], x, out)
 
 
-row_functions = {"predict": _label_row, "transform": _distance_row}
+sample_functions = {"predict": _label_row, "transform": _distance_row}
 
 
 @compiled
@@ -303,9 +303,9 @@ class CentreAnswers:
         labels = nearest_labels(x, self.cluster_centers_)
         return -float(spread(x, self.cluster_centers_, labels, np.empty(len(x))))
 
-    def row_function(self, method: str) -> tuple[Any, tuple[Any, ...]]:
-        """The compiled function of one row for ``predict`` or ``transform`` (`rlplay.approximation.estimators.RowFunction`)."""
-        return row_functions[method], (self.cluster_centers_,)
+    def sample_function(self, method: str) -> tuple[Any, tuple[Any, ...]]:
+        """The compiled function of one sample for ``predict`` or ``transform`` (a `SampleFunction`)."""
+        return sample_functions[method], (self.cluster_centers_,)
 
     @property
     def _n_features_out(self) -> int:

@@ -85,8 +85,8 @@ class RandomFourierFeatures(ClassNamePrefixFeaturesOutMixin, TransformerMixin, B
         waves *= math.sqrt(2.0 / self.n_components)
         return waves
 
-    def row_function(self, method: str) -> Any:
-        """The compiled function of one row for ``transform`` (`rlplay.approximation.estimators.RowFunction`)."""
+    def sample_function(self, method: str) -> Any:
+        """The compiled function of one row for ``transform`` (`rlplay.approximation.estimators.SampleFunction`)."""
         return _wave_row, (self.random_weights_, self.random_offset_)
 
     @property

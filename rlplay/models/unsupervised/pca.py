@@ -31,7 +31,7 @@ from rlplay.compiled.cache import compiled
 def project(
     mean: NDArray[np.float64], directions: NDArray[np.float64], x: NDArray[np.float64], out: NDArray[np.float32]
 ) -> None:
-    """z = (x - x̄) V of one point, into ``out`` [K]; whitened where the directions are: the row function.
+    """z = (x - x̄) V of one point, into ``out`` [K]; whitened where the directions are: the sample function.
 
     Example:
         >>> out = np.empty(1, np.float32)
@@ -137,8 +137,8 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # 
         deviation = np.sqrt(self.explained_variance_)
         return self.components_ / np.maximum(deviation, np.finfo(np.float64).eps)[:, None]
 
-    def row_function(self, method: str) -> tuple[Any, tuple[Any, ...]]:
-        """The compiled function of one row for ``transform`` (`rlplay.approximation.estimators.RowFunction`)."""
+    def sample_function(self, method: str) -> tuple[Any, tuple[Any, ...]]:
+        """The compiled function of one row for ``transform`` (`rlplay.approximation.estimators.SampleFunction`)."""
         return _project_row, (self.mean_, np.ascontiguousarray(self.directions()))
 
     @property

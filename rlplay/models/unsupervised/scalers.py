@@ -65,8 +65,8 @@ class Scaler:
         check_is_fitted(self)
         return np.asarray(X, np.float64) * self.scale_ + self.shift_
 
-    def row_function(self, method: str) -> Any:
-        """The compiled function of one row for ``transform`` (`rlplay.approximation.estimators.RowFunction`)."""
+    def sample_function(self, method: str) -> Any:
+        """The compiled function of one row for ``transform`` (`rlplay.approximation.estimators.SampleFunction`)."""
         return _row, (self.shift_, self.scale_)
 
 
