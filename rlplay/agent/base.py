@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from rlplay.agent import saving
 from rlplay.approximation.encoder import Encoder, Kind, PlainObservations
-from rlplay.approximation.feature_encoder import FeatureEncoder, new_encoder
+from rlplay.approximation.encoders import new_encoder
+from rlplay.approximation.feature_encoder import FeatureEncoder
 from rlplay.compiled.pcg64 import random
 from rlplay.compiled.stepwise import StepwiseRule, stepwise
 from rlplay.compiled.training_loop import LearningRule, new_episode_log, nothing

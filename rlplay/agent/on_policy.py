@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from rlplay.agent.base import Agent, StateArrays
 from rlplay.agent.policy_networks import new_networks, options
 from rlplay.approximation.encoder import Encoder
-from rlplay.approximation.feature_encoder import VectorFeatures
+from rlplay.approximation.encoders import VectorFeatures
 from rlplay.compiled.cache import compiled
 from rlplay.compiled.native import NativeEnv
 from rlplay.compiled.pcg64 import random_seed

@@ -23,8 +23,8 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
+from rlplay.approximation.encoders import new_encoder
 from rlplay.approximation.estimators import seeded
-from rlplay.approximation.feature_encoder import new_encoder
 from rlplay.approximation.feature_map import OPTIONS, FeatureMap, as_feature_map
 from rlplay.approximation.packing import pack, unpack
 from rlplay.errors import HyperparameterError, UsageError, unknown

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlplay.approximation.encoder import Encoder
-from rlplay.approximation.feature_encoder import new_encoder
+from rlplay.approximation.encoders import new_encoder
 from rlplay.approximation.feature_map import as_feature_map
 from rlplay.environments.make import make
 from rlplay.errors import UsageError

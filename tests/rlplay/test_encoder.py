@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from rlplay.approximation.encoder import NEVER, ActiveStates, ObservationVectors, PlainObservations, StateNumbers
-from rlplay.approximation.feature_encoder import ActiveFeatures, IndexFeatures, VectorFeatures, new_encoder
+from rlplay.approximation.encoders import ActiveFeatures, IndexFeatures, VectorFeatures, new_encoder
 from rlplay.approximation.feature_map import FeatureMap, as_feature_map
 from rlplay.errors import HyperparameterError, SpaceError
 from rlplay.models.unsupervised import PCA, KMeans, TileCoding

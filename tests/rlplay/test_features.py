@@ -12,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 
 from agents import QLearning, Reinforce, Sarsa
 from rlplay import evaluate, load
-from rlplay.approximation.feature_encoder import new_encoder
+from rlplay.approximation.encoders import new_encoder
 from rlplay.approximation.feature_map import FeatureMap, as_feature_map
 from rlplay.environments.make import make
 from rlplay.errors import CheckpointError, HyperparameterError, UnknownNameError, UsageError
