@@ -36,6 +36,12 @@ class Encoder(ABC):
         width: how many features are active at a time.
         view: observations as vectors, where they can be.
         rng: draws actions while the encoder is not ready, uint64 [4].
+
+    Example:
+        >>> from agents import QLearning
+        >>> encoder = QLearning("FrozenLake-v1", seed=0).encoder  # a subclass: numbers of states
+        >>> encoder.kind, encoder.size, encoder.encode_batch([3, 1]).tolist()
+        ('index', 16, [3, 1])
     """
 
     kind: Kind
