@@ -238,7 +238,12 @@ class ObservationVectors(Encoder):
 
 
 class PlainObservations(Encoder):
-    """Observations as the environment gives them, for agents that read them themselves."""
+    """Observations as the environment gives them, for agents that read them themselves.
+
+    Example:
+        >>> PlainObservations(gym.spaces.Discrete(3), "SB3").encode(2)
+        2
+    """
 
     kind: Kind = "vector"
 

@@ -125,6 +125,12 @@ def twin(estimator: Any) -> Any:
 
     Raises:
         UsageError: the estimator has no twin, or parameters that its twin does not know; names them.
+
+    Example:
+        >>> from rlplay.models.supervised import Ridge
+        >>> other = twin(Ridge(alpha=0.5))
+        >>> other.__module__.split(".")[0], other.alpha
+        ('sklearn', 0.5)
     """
     name = model_id(estimator)
     if name in REFERENCES or name in WITHOUT:
