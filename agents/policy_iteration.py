@@ -39,7 +39,7 @@ class PolicyIteration(Planner):
     Example:
         >>> agent = PolicyIteration("FrozenLake-v1", gamma=0.99).learn(10_000)
         >>> print(f"{agent.v[0]:.5f} after {agent.counts[1]} improvements")
-        0.54203 after 6 improvements
+        0.54203 after 3 improvements
     """
 
     id = "policy-iteration"

@@ -225,7 +225,7 @@ class PrioritizedSweeping(ControlAgent):
 
     Example:
         >>> from rlplay import evaluate, make
-        >>> agent = PrioritizedSweeping(make("rlplay/GridWorld-v0", map="dyna-maze"), gamma=0.95, seed=0).learn(2000)
+        >>> agent = PrioritizedSweeping(make("rlplay/GridWorld-v0", map="dyna-maze"), gamma=0.95, seed=0).learn(10_000)
         >>> evaluate(agent, n_eval_episodes=1).lengths.tolist()
         [14]
     """

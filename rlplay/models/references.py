@@ -27,6 +27,10 @@ class Reference(NamedTuple):
     Attributes:
         place: its class as ``module:Class``.
         fixed: parameters of the library that make it do what ours does.
+
+    Example:
+        >>> REFERENCES["fast-ica"].place
+        'sklearn.decomposition:FastICA'
     """
 
     place: str
@@ -103,6 +107,10 @@ def library_class(model_id: str) -> type:
 
     Raises:
         UsageError: it has none; says why.
+
+    Example:
+        >>> library_class("ridge").__module__.split(".")[0]
+        'sklearn'
     """
     found = REFERENCES.get(model_id)
     if found is None:
@@ -114,7 +122,12 @@ def library_class(model_id: str) -> type:
 
 
 def library_name(model_id: str) -> str:
-    """Whose the twin is."""
+    """Whose the twin is.
+
+    Example:
+        >>> library_name("ridge"), library_name("vae")
+        ('scikit-learn', 'torch')
+    """
     return "torch" if REFERENCES[model_id] is TORCH else "scikit-learn"
 
 
