@@ -86,7 +86,16 @@ def policy_loss(log_probs: Array, advantages: Array) -> float:
 
 
 def make_update(kernel: Kernel, head: Head, decorator: Callable[..., Any]) -> Callable[..., None]:
-    """The update over networks and a policy head: compiled, or with ``decorator=plain`` as Python."""
+    """The update over networks and a policy head: compiled, or with ``decorator=plain`` as Python.
+
+    Example:
+        >>> from rlplay.functional.distributions import CATEGORICAL
+        >>> from rlplay.functional.on_policy_step import plain
+        >>> agent = A2C("CartPole-v1", n_envs=1, n_steps=4, seed=0)
+        >>> make_update(agent.kernel, CATEGORICAL, plain)(agent.memory, agent.memory.rollout, 0.0)
+        >>> agent.memory.metrics.n_updates.tolist()
+        [1.0]
+    """
     forward, backward, descend = kernel.forward, kernel.backward, descent(kernel, decorator)
     log_probs_of, policy_gradient = head.log_probs, head.gradient
 

@@ -82,7 +82,15 @@ class Episode(NamedTuple):
 
 @compiled
 def estimate(points: NDArray[np.float32], values: Floats, n: int, x: NDArray[np.float32], k: int) -> tuple[float, int]:
-    """Q̂ at x [D] from the first n points [N, D] and their values [N]; and which point is x itself, or -1."""
+    """Q̂ at x [D] from the first n points [N, D] and their values [N]; and which point is x itself, or -1.
+
+    Example:
+        >>> points, values = np.array([[0.0], [1.0], [9.0]], np.float32), np.array([2.0, 4.0, 0.0])
+        >>> estimate(points, values, 3, np.array([0.4], np.float32), 2)  # the mean of the two nearest
+        (3.0, -1)
+        >>> estimate(points, values, 3, np.array([1.0], np.float32), 2)  # a point itself
+        (4.0, 1)
+    """
     if n == 0:
         return np.inf, -1  # an action that was never tried: it is tried
     k = min(k, n)

@@ -52,7 +52,13 @@ from rlplay.extend import (
 def targets(
     rewards: NDArray[np.float64], next_values: NDArray[np.float64], terminated: NDArray[np.bool_], gamma: float
 ) -> NDArray[np.float64]:
-    """The targets y = R + γ max_a Q(S', a), and R alone where S' is terminal; next_values [N, A], the result [N]."""
+    """The targets y = R + γ max_a Q(S', a), and R alone where S' is terminal; next_values [N, A], the result [N].
+
+    Example:
+        >>> next_values = np.array([[1.0, 3.0], [5.0, 5.0]])
+        >>> targets(np.array([1.0, 2.0]), next_values, np.array([False, True]), 0.5).tolist()  # 1 + 0.5 · 3, and 2
+        [2.5, 2.0]
+    """
     return rewards + gamma * np.where(terminated, 0.0, next_values.max(axis=1))
 
 

@@ -48,7 +48,15 @@ def lstdq(
     now: Active, after: Active, actions: NDArray[np.int64], chosen: NDArray[np.int64], rewards: Floats,
     terminated: NDArray[np.bool_], gamma: float, n_features: int, matrix: Floats, sums: Floats,
 ) -> None:  # fmt: skip
-    """Adds to A [FA, FA] and b [FA]; features of S and S' [N, T], the actions taken and those that π would take [N]."""
+    """Adds to A [FA, FA] and b [FA]; features of S and S' [N, T], the actions taken and those that π would take [N].
+
+    Example:
+        >>> now, after = (Active(np.array([[0]]), np.array([[strength]])) for strength in (1.0, 2.0))
+        >>> matrix, sums, action = np.zeros((1, 1)), np.zeros(1), np.array([0])
+        >>> lstdq(now, after, action, action, np.array([3.0]), np.array([False]), 0.25, 1, matrix, sums)
+        >>> matrix.tolist(), sums.tolist()  # 1 · (1 - 0.25 · 2), and 3 · 1
+        ([[0.5]], [3.0])
+    """
     for i in range(rewards.shape[0]):
         for k in range(now.number.shape[1]):
             row, strength = actions[i] * n_features + now.number[i, k], now.value[i, k]

@@ -131,7 +131,7 @@ class MonteCarlo(TableAgent):
         policy: π(a|s) of the policy that was given, float64 [S, A], or None.
 
     Example:
-        >>> agent = MonteCarlo("Blackjack-v1", gamma=1.0, epsilon=0.1, seed=0).learn(50_000)
+        >>> agent = MonteCarlo("Blackjack-v1", gamma=1.0, epsilon=0.1, seed=0).learn(500)
         >>> MonteCarlo("Blackjack-v1", policy="stick-on-20", gamma=1.0, seed=0).learn(1000).v.shape
         (704,)
     """

@@ -159,8 +159,8 @@ class OffPolicyMonteCarlo(TableAgent):
         behaviour: b(a|s), float64 [S, A].
 
     Example:
-        >>> agent = OffPolicyMonteCarlo("Blackjack-v1", policy="stick-on-20", gamma=1.0, seed=0).learn(50_000)
-        >>> control = OffPolicyMonteCarlo("Blackjack-v1", epsilon=0.5, gamma=1.0, seed=0).learn(50_000)
+        >>> agent = OffPolicyMonteCarlo("Blackjack-v1", policy="stick-on-20", gamma=1.0, seed=0).learn(500)
+        >>> control = OffPolicyMonteCarlo("Blackjack-v1", epsilon=0.5, gamma=1.0, seed=0).learn(500)
     """
 
     id = "off-policy-monte-carlo"

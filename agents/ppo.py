@@ -119,7 +119,16 @@ def value_gradient(values: Any, old_values: Array, returns: Array, weight: float
 
 
 def make_update(kernel: Kernel, head: Head, decorator: Callable[..., Any]) -> Callable[..., None]:
-    """The update over networks and a policy head: compiled, or with ``decorator=plain`` as Python."""
+    """The update over networks and a policy head: compiled, or with ``decorator=plain`` as Python.
+
+    Example:
+        >>> from rlplay.functional.distributions import CATEGORICAL
+        >>> from rlplay.functional.on_policy_step import plain
+        >>> agent = PPO("CartPole-v1", n_steps=4, batch_size=4, n_epochs=2, seed=0)
+        >>> make_update(agent.kernel, CATEGORICAL, plain)(agent.memory, agent.memory.rollout, 0.0)
+        >>> agent.memory.metrics.n_updates.tolist()
+        [2.0]
+    """
     forward, backward, descend = kernel.forward, kernel.backward, descent(kernel, decorator)
     log_probs_of, policy_gradient = head.log_probs, head.gradient
 

@@ -79,7 +79,16 @@ def baseline_gradient(values: Any, returns: NDArray[np.float64], gradient: Any) 
 
 
 def make_update(kernel: Kernel, head: Head, decorator: Callable[..., Any]) -> Callable[..., None]:
-    """The update over networks and a policy head: compiled, or with ``decorator=plain`` as Python."""
+    """The update over networks and a policy head: compiled, or with ``decorator=plain`` as Python.
+
+    Example:
+        >>> from rlplay.functional.distributions import CATEGORICAL
+        >>> from rlplay.functional.on_policy_step import plain
+        >>> agent = Reinforce("CartPole-v1", seed=0)
+        >>> make_update(agent.kernel, CATEGORICAL, plain)(agent.memory, agent.memory.rollout, 0.0)
+        >>> agent.memory.metrics.n_updates.tolist()
+        [1.0]
+    """
     forward, backward, improve_network = kernel.forward, kernel.backward, kernel.improve
     squared_length, log_probs_of, policy_gradient = kernel.squared_length, head.log_probs, head.gradient
 

@@ -43,6 +43,11 @@ class AccessControlEnv(TableWorld):
 
     ## Version History
     * v0: first version.
+
+    ## Example
+        >>> env = AccessControlEnv(n_servers=2)
+        >>> env.reset(seed=0)[0] // 4, env.step(1)[1] in (1.0, 2.0, 4.0, 8.0)  # both servers are free
+        (2, True)
     """
 
     def __init__(

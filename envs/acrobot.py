@@ -144,6 +144,11 @@ class AcrobotEnv(ControlEnv):
 
     ## Version History
     * v1: as Gymnasium's v1.
+
+    ## Example
+        >>> env = AcrobotEnv()
+        >>> env.reset(seed=0)[0].shape, env.step(1)[1:3]
+        ((6,), (-1.0, False))
     """
 
     metadata: dict[str, Any] = {"render_modes": ["rgb_array", "human"], "render_fps": 15}  # noqa: RUF012

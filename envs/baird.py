@@ -81,6 +81,12 @@ class BairdEnv(ControlEnv):
 
     ## Version History
     * v0: first version.
+
+    ## Example
+        >>> env = BairdEnv()
+        >>> _ = env.reset(seed=0)
+        >>> env.step(1)[0].tolist()  # the solid action leads to the lower state
+        [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 2.0]
     """
 
     metadata: dict[str, Any] = {"render_modes": ["rgb_array", "human"], "render_fps": 4}  # noqa: RUF012

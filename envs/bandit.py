@@ -43,6 +43,12 @@ class BanditEnv(Pictured):
 
     ## Version History
     * v0: first version.
+
+    ## Example
+        >>> env = BanditEnv()
+        >>> _ = env.reset(seed=0)
+        >>> env.action_space, env.step(3)[2]
+        (Discrete(10), False)
     """
 
     def __init__(

@@ -111,6 +111,11 @@ class CarOnTheHillEnv(ControlEnv):
 
     ## Version History
     * v0: first version.
+
+    ## Example
+        >>> env = CarOnTheHillEnv()
+        >>> env.reset(seed=0)[0].tolist(), env.step(1)[1:3]
+        ([-0.5, 0.0], (0.0, False))
     """
 
     metadata: dict[str, Any] = {"render_modes": ["rgb_array", "human"], "render_fps": 10}  # noqa: RUF012

@@ -48,6 +48,11 @@ class CarRentalEnv(TableWorld):
 
     ## Version History
     * v0: first version.
+
+    ## Example
+        >>> env = CarRentalEnv(max_cars=2)
+        >>> env.observation_space, env.action_space
+        (Discrete(9), Discrete(11))
     """
 
     def __init__(

@@ -95,6 +95,11 @@ class CartPoleEnv(ControlEnv):
 
     ## Version History
     * v1: as Gymnasium's v1.
+
+    ## Example
+        >>> env = CartPoleEnv()
+        >>> env.reset(seed=0)[0].shape, env.step(1)[1:3]
+        ((4,), (1.0, False))
     """
 
     metadata: dict[str, Any] = {"render_modes": ["rgb_array", "human"], "render_fps": 50}  # noqa: RUF012

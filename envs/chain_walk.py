@@ -43,6 +43,12 @@ class ChainWalkEnv(TableWorld):
 
     ## Version History
     * v0: first version.
+
+    ## Example
+        >>> env = ChainWalkEnv(success=1.0)
+        >>> start, _ = env.reset(seed=0)
+        >>> env.step(1)[0] == min(start + 1, 3)
+        True
     """
 
     def __init__(

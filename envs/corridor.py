@@ -42,6 +42,11 @@ class CorridorEnv(TableWorld):
 
     ## Version History
     * v0: first version.
+
+    ## Example
+        >>> env = CorridorEnv()
+        >>> env.reset(seed=0)[0], [env.step(action)[0] for action in (1, 0, 1)]  # in state 1 left leads right
+        (0, [1, 2, 3])
     """
 
     def __init__(self, aliased: bool = False, render_mode: str | None = None, **size: int | None) -> None:

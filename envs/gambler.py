@@ -40,6 +40,12 @@ class GamblerEnv(TableWorld):
 
     ## Version History
     * v0: first version.
+
+    ## Example
+        >>> env = GamblerEnv(goal=4)
+        >>> capital, info = env.reset(seed=0)
+        >>> int(info["action_mask"].sum()) == min(capital, 4 - capital)  # the stakes that may be taken
+        True
     """
 
     def __init__(

@@ -48,6 +48,11 @@ class GridWorldEnv(TableWorld):
 
     ## Version History
     * v0: first version.
+
+    ## Example
+        >>> env = GridWorldEnv("cliff")
+        >>> env.reset(seed=0)[0], env.step(0)[:3]  # up from the lower left corner of 4 · 12 cells
+        (36, (24, -1.0, False))
     """
 
     metadata: dict[str, Any] = {"render_modes": ["rgb_array", "human", "ansi"], "render_fps": 8}  # noqa: RUF012

@@ -108,6 +108,11 @@ class InvertedPendulumEnv(ControlEnv):
 
     ## Version History
     * v0: first version.
+
+    ## Example
+        >>> env = InvertedPendulumEnv()
+        >>> env.reset(seed=0)[0].shape, env.step(1)[1:3]
+        ((2,), (0.0, False))
     """
 
     metadata: dict[str, Any] = {"render_modes": ["rgb_array", "human"], "render_fps": 10}  # noqa: RUF012

@@ -46,6 +46,11 @@ class MaximizationBiasEnv(Pictured):
 
     ## Version History
     * v0: first version.
+
+    ## Example
+        >>> env = MaximizationBiasEnv()
+        >>> env.reset(seed=0)[0], env.step(1)[:3]  # right: the end
+        (0, (2, 0.0, True))
     """
 
     def __init__(

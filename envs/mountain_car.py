@@ -89,6 +89,11 @@ class MountainCarEnv(ControlEnv):
 
     ## Version History
     * v0: as Gymnasium's v0.
+
+    ## Example
+        >>> env = MountainCarEnv()
+        >>> env.reset(seed=0)[0].shape, env.step(2)[1:3]
+        ((2,), (-1.0, False))
     """
 
     dynamics = NativeDynamics(reset, step, observe)

@@ -107,6 +107,12 @@ class MountainCarContinuousEnv(ControlEnv):
 
     ## Version History
     * v0: as Gymnasium's v0.
+
+    ## Example
+        >>> env = MountainCarContinuousEnv()
+        >>> _ = env.reset(seed=0)
+        >>> round(env.step([0.5])[1], 6)  # costs 0.1 · 0.5²
+        -0.025
     """
 
     dynamics = NativeDynamics(reset, step, observe, continuous=True)

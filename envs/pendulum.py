@@ -115,6 +115,12 @@ class PendulumEnv(ControlEnv):
 
     ## Version History
     * v1: as Gymnasium's v1.
+
+    ## Example
+        >>> env = PendulumEnv()
+        >>> obs, _ = env.reset(seed=0)
+        >>> round(float(obs[0] ** 2 + obs[1] ** 2), 5)  # cosine and sine of the angle
+        1.0
     """
 
     dynamics = NativeDynamics(reset, step, observe, continuous=True)

@@ -50,6 +50,12 @@ class RacetrackEnv(TableWorld):
 
     ## Version History
     * v0: first version.
+
+    ## Example
+        >>> env = RacetrackEnv("right-turn")
+        >>> state, _ = env.reset(seed=0)
+        >>> state % 25, env.step(4)[1]  # at rest
+        (0, -1.0)
     """
 
     def __init__(

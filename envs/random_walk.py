@@ -42,6 +42,11 @@ class RandomWalkEnv(TableWorld):
 
     ## Version History
     * v0: first version.
+
+    ## Example
+        >>> env = RandomWalkEnv()
+        >>> env.reset(seed=0)[0], [env.step(1)[:2] for _ in range(3)]  # to the right end
+        (3, [(4, 0.0), (5, 0.0), (6, 1.0)])
     """
 
     def __init__(

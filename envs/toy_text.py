@@ -119,6 +119,11 @@ class FrozenLakeEnv(ToyTextEnv):
 
     ## Version History
     * v1: as Gymnasium's v1.
+
+    ## Example
+        >>> env = FrozenLakeEnv(is_slippery=False)
+        >>> env.reset(seed=0)[0], env.step(2)[:3]
+        (0, (1, 0.0, False))
     """
 
     original_id = "FrozenLake-v1"
@@ -162,6 +167,11 @@ class CliffWalkingEnv(ToyTextEnv):
 
     ## Version History
     * v1: as Gymnasium's v1.
+
+    ## Example
+        >>> env = CliffWalkingEnv()
+        >>> env.reset(seed=0)[0], env.step(1)[:3]  # over the cliff, and back to the start
+        (36, (36, -100.0, False))
     """
 
     original_id = "CliffWalking-v1"
@@ -206,6 +216,12 @@ class TaxiEnv(ToyTextEnv):
 
     ## Version History
     * v4: as Gymnasium's v4.
+
+    ## Example
+        >>> env = TaxiEnv()
+        >>> _ = env.reset(seed=0)
+        >>> env.observation_space, env.step(4)[1]  # nobody to be taken in here
+        (Discrete(500), -10.0)
     """
 
     original_id = "Taxi-v4"
@@ -254,6 +270,11 @@ class BlackjackEnv(ToyTextEnv):
 
     ## Version History
     * v1: as Gymnasium's v1.
+
+    ## Example
+        >>> env = BlackjackEnv()
+        >>> env.reset(seed=0)[0] in env.observation_space, env.action_space
+        (True, Discrete(2))
     """
 
     original_id = "Blackjack-v1"

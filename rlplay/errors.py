@@ -17,6 +17,11 @@ class RlplayError(Exception):
     Attributes:
         cause: one line that names what is wrong and where.
         remedy: one line that says what to do, or an empty string.
+
+    Example:
+        >>> error = RlplayError("the run stopped", "Resume it")
+        >>> error.cause, error.remedy, str(error)
+        ('the run stopped', 'Resume it', 'the run stopped. Resume it')
     """
 
     exit_code = 1
@@ -28,7 +33,12 @@ class RlplayError(Exception):
 
 
 class UsageError(RlplayError, ValueError):
-    """A flag, argument or combination of them that cannot be taken."""
+    """A flag, argument or combination of them that cannot be taken.
+
+    Example:
+        >>> issubclass(UsageError, ValueError), UsageError.exit_code
+        (True, 2)
+    """
 
     exit_code = 2
 
@@ -38,15 +48,36 @@ class UnknownNameError(UsageError):
 
 
 class HyperparameterError(UsageError):
-    """A hyperparameter of the wrong type or outside its range."""
+    """A hyperparameter of the wrong type or outside its range.
+
+    Example:
+        >>> from agents import QLearning
+        >>> QLearning("FrozenLake-v1", alpha=2.0)
+        Traceback (most recent call last):
+            ...
+        rlplay.errors.HyperparameterError: QLearning: alpha=2.0 is not a number in (0, 1]. Small steps ...
+    """
 
 
 class SpaceError(UsageError):
-    """A space that an agent cannot take, or a value outside its space."""
+    """A space that an agent cannot take, or a value outside its space.
+
+    Example:
+        >>> from agents import QLearning
+        >>> QLearning("CartPole-v1")
+        Traceback (most recent call last):
+            ...
+        rlplay.errors.SpaceError: QLearning needs finite observations and Box(...) is not. Take ...
+    """
 
 
 class CheckpointError(RlplayError, ValueError):
-    """A file that is damaged, refused, of another agent or too new."""
+    """A file that is damaged, refused, of another agent or too new.
+
+    Example:
+        >>> issubclass(CheckpointError, ValueError), CheckpointError("the file is damaged").exit_code
+        (True, 1)
+    """
 
 
 class BusyError(RlplayError, OSError):
@@ -54,7 +85,15 @@ class BusyError(RlplayError, OSError):
 
 
 class EnvironmentFault(RlplayError, RuntimeError):  # noqa: N818 - the environment's fault, not ours
-    """An environment that broke its contract while it ran: NaN rewards, wrong shapes, an exception."""
+    """An environment that broke its contract while it ran: NaN rewards, wrong shapes, an exception.
+
+    Example:
+        >>> import rlplay
+        >>> rlplay.make("FrozenLake-v1").step(0)
+        Traceback (most recent call last):
+            ...
+        rlplay.errors.EnvironmentFault: step() was called before reset(). Call env.reset() first
+    """
 
 
 class MissingPackageError(RlplayError, ImportError):
@@ -75,6 +114,10 @@ def unknown(kind: str, name: str, known: Iterable[str], otherwise: str = "") -> 
         name: the name that was given.
         known: the names that exist.
         otherwise: the remedy when nothing is near; by default all known names are listed.
+
+    Example:
+        >>> unknown("agent", "q-lerning", ["q-learning", "sarsa"]).remedy
+        'Did you mean q-learning?'
     """
     known = sorted(known)
     folded = {k.casefold(): k for k in known}
@@ -94,5 +137,13 @@ class RlplayWarning(UserWarning):
 
 
 def warn(message: str) -> None:
-    """Give an `RlplayWarning`."""
+    """Give an `RlplayWarning`.
+
+    Example:
+        >>> with warnings.catch_warnings(record=True) as said:
+        ...     warnings.simplefilter("always")
+        ...     warn("the run is long")
+        >>> said[0].category.__name__, str(said[0].message)
+        ('RlplayWarning', 'the run is long')
+    """
     warnings.warn(message, RlplayWarning, stacklevel=3)

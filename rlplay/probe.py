@@ -19,6 +19,11 @@ class Probe:
         action_std: standard deviation of a continuous policy, shape [B, D], float64.
         value: V(s), shape [B], float64.
         features: what the agent sees in place of the observation, shape [B, F], float64.
+
+    Example:
+        >>> probe = Probe(value=np.array([0.5]))
+        >>> probe.value.tolist(), probe.action_values
+        ([0.5], None)
     """
 
     action_values: NDArray[np.float64] | None = None

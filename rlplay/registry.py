@@ -33,6 +33,13 @@ def register(agent_id: str, agent: type | str) -> None:
 
     Raises:
         UsageError: the id is taken by another agent.
+
+    Example:
+        >>> register("q-learning", "agents.q_learning:QLearning")  # as it is already
+        >>> register("q-learning", "my_package:MyAgent")
+        Traceback (most recent call last):
+            ...
+        rlplay.errors.UsageError: the agent id 'q-learning' is taken by agents.q_learning:QLearning. Choose ...
     """
     _add(_registered, AGENTS, agent_id, agent)
 
@@ -42,6 +49,13 @@ def register_model(model_id: str, model: type | str) -> None:
 
     Raises:
         UsageError: the id is taken by another model.
+
+    Example:
+        >>> register_model("pca", "rlplay.models.unsupervised.pca:PCA")  # as it is already
+        >>> register_model("pca", "my_package:PCA")
+        Traceback (most recent call last):
+            ...
+        rlplay.errors.UsageError: the model id 'pca' is taken by rlplay.models.unsupervised.pca:PCA. Choose ...
     """
     _add(_registered_models, MODELS, model_id, model)
 

@@ -29,10 +29,24 @@ def check_seed(seed: int | None) -> int:
 
 
 def generator(seed: int, purpose: str) -> np.random.Generator:
-    """NumPy's generator of a purpose, for example ``generator(0, "weights")``."""
+    """NumPy's generator of a purpose, for example ``generator(0, "weights")``.
+
+    Example:
+        >>> float(generator(0, "weights").random()) == float(generator(0, "weights").random())
+        True
+        >>> float(generator(0, "weights").random()) == float(generator(0, "exploration").random())
+        False
+    """
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(zlib.crc32(purpose.encode()),)))
 
 
 def stream(seed: int, purpose: str) -> NDArray[np.uint64]:
-    """The same generator for compiled code: shape [4], uint64 (see `rlplay.compiled.pcg64`)."""
+    """The same generator for compiled code: shape [4], uint64 (see `rlplay.compiled.pcg64`).
+
+    Example:
+        >>> from rlplay.extend import random
+        >>> rng = stream(0, "exploration")
+        >>> random(rng) == generator(0, "exploration").random()
+        True
+    """
     return from_generator(generator(seed, purpose))

@@ -19,6 +19,11 @@ class Transition(NamedTuple):
         terminated: the environment reached a terminal state.
         truncated: a limit from outside cut the episode.
         info: the environment's info; its ``action_mask`` belongs to ``next_obs``.
+
+    Example:
+        >>> step = Transition(obs=0, action=1, reward=0.0, next_obs=4, terminated=False, truncated=False, info={})
+        >>> step.next_obs, step.terminated
+        (4, False)
     """
 
     obs: Any

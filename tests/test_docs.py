@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
-import importlib
 import os
 import re
 import shlex
@@ -114,34 +112,3 @@ def test_links_lead_somewhere():
     for page in PAGES:
         for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
             assert target.startswith("http") or (page.parent / target).exists(), f"{page.name}: {target}"
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "agents.q_learning",
-        "agents.sarsa",
-        "agents.expected_sarsa",
-        "agents.value_iteration",
-        "agents.fitted_q",
-        "agents.reinforce",
-        "agents.sb3",
-        "rlplay.models.supervised.decision_tree",
-        "rlplay.models.supervised.elastic_net",
-        "rlplay.models.supervised.forests",
-        "rlplay.models.supervised.linear",
-        "rlplay.models.supervised.logistic",
-        "rlplay.models.supervised.neighbors",
-        "rlplay.models.supervised.polynomial",
-        "rlplay.models.references",
-        "rlplay.models.unsupervised.scalers",
-        "rlplay.models.unsupervised.k_means",
-        "rlplay.models.unsupervised.pca",
-        "rlplay",
-        "rlplay.testing",
-    ],
-)
-def test_docstring_examples(name):
-    result = doctest.testmod(importlib.import_module(name), optionflags=doctest.ELLIPSIS)
-    assert result.attempted > 0
-    assert result.failed == 0

@@ -28,37 +28,72 @@ __all__ = ["A2C", "DDPG", "DQN", "PPO", "SAC", "SB3", "TD3", "SB3Agent"]
 
 
 class PPO(SB3Agent, init=False):
-    """Stable-Baselines3's PPO."""
+    """Stable-Baselines3's PPO.
+
+    Example:
+        >>> PPO("CartPole-v1", n_steps=64, seed=0).settings["n_steps"]
+        64
+    """
 
     id, algorithm = "sb3/ppo", stable_baselines3.PPO
 
 
 class A2C(SB3Agent, init=False):
-    """Stable-Baselines3's A2C."""
+    """Stable-Baselines3's A2C.
+
+    Example:
+        >>> agent = A2C("CartPole-v1", seed=0)
+        >>> agent.settings["n_steps"], agent.settings["gamma"]
+        (5, 0.99)
+    """
 
     id, algorithm = "sb3/a2c", stable_baselines3.A2C
 
 
 class DQN(SB3Agent, init=False):
-    """Stable-Baselines3's DQN."""
+    """Stable-Baselines3's DQN.
+
+    Example:
+        >>> agent = DQN("CartPole-v1", buffer_size=1000, seed=0)
+        >>> agent.settings["buffer_size"], agent.settings["learning_starts"]
+        (1000, 100)
+    """
 
     id, algorithm = "sb3/dqn", stable_baselines3.DQN
 
 
 class SAC(SB3Agent, init=False):
-    """Stable-Baselines3's SAC."""
+    """Stable-Baselines3's SAC.
+
+    Example:
+        >>> agent = SAC("Pendulum-v1", buffer_size=1000, seed=0)
+        >>> agent.settings["buffer_size"], agent.settings["ent_coef"]
+        (1000, 'auto')
+    """
 
     id, algorithm = "sb3/sac", stable_baselines3.SAC
 
 
 class TD3(SB3Agent, init=False):
-    """Stable-Baselines3's TD3."""
+    """Stable-Baselines3's TD3.
+
+    Example:
+        >>> agent = TD3("Pendulum-v1", buffer_size=1000, seed=0)
+        >>> agent.settings["policy_delay"]
+        2
+    """
 
     id, algorithm = "sb3/td3", stable_baselines3.TD3
 
 
 class DDPG(SB3Agent, init=False):
-    """Stable-Baselines3's DDPG."""
+    """Stable-Baselines3's DDPG.
+
+    Example:
+        >>> agent = DDPG("Pendulum-v1", buffer_size=1000, seed=0)
+        >>> agent.settings["buffer_size"], agent.settings["tau"]
+        (1000, 0.005)
+    """
 
     id, algorithm = "sb3/ddpg", stable_baselines3.DDPG
 

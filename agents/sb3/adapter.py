@@ -116,6 +116,12 @@ class SB3Agent(Agent, init=False):
         settings: all hyperparameters: those given, and the defaults of the others.
         model: the Stable-Baselines3 model; None until the features are fitted, where there are some.
         vec_env: the environments as it sees them.
+
+    Example:
+        >>> from agents.sb3 import A2C  # a subclass
+        >>> agent = A2C("CartPole-v1", n_envs=2, seed=0)
+        >>> agent.vec_env.num_envs, agent.hyperparameters
+        (2, {'n_envs': 2})
     """
 
     policy: Annotated[str, Choice("kind of policy; auto: by the observations",

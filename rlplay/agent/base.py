@@ -75,6 +75,19 @@ class Agent(Configured, ABC):
     Raises:
         HyperparameterError: a value outside its range.
         SpaceError: spaces that the agent does not take; says what fits.
+
+    Example:
+        >>> class Still(Agent):
+        ...     def setup(self):
+        ...         self.number_actions()
+        ...     def probe(self, observation):
+        ...         batch, _ = batch_of(self.observation_space, observation, "Still")
+        ...         return Probe(action_values=np.tile([0.0, 1.0], (len(batch), 1)))
+        ...     def arrays(self):
+        ...         return {}
+        >>> agent = Still("CartPole-v1", seed=0)
+        >>> agent.predict(np.zeros(4, np.float32), deterministic=True)[0]
+        1
     """
 
     id: ClassVar[str] = ""

@@ -83,6 +83,12 @@ class BatchAgent(Agent):
         finite_actions: whether a Box of actions is refused.
         exploration: ε by training progress, float64 [K].
         rng: the state of the exploration's generator, uint64 [4].
+
+    Example:
+        >>> from agents import FittedQ  # a subclass
+        >>> agent = FittedQ("CartPole-v1", train_freq=1000, seed=0).learn(50)
+        >>> agent.transitions().obs.shape, agent.busy
+        ((50, 4), False)
     """
 
     gamma: Discount = 0.99
@@ -284,6 +290,12 @@ class GreedyEvaluator:
 
     Raises:
         UsageError: the environment has no id and cannot be made again.
+
+    Example:
+        >>> from agents import FittedQ
+        >>> evaluator = GreedyEvaluator(FittedQ("CartPole-v1", seed=0), 2)
+        >>> 8.0 <= evaluator.score(lambda obs: np.tile([1.0, 0.0], (len(obs), 1))) <= 11.0  # always to the left
+        True
     """
 
     def __init__(self, agent: BatchAgent, count: int) -> None:

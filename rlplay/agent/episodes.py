@@ -12,7 +12,12 @@ LONGEST_EPISODE = 2**14  # steps that are kept of an episode where the environme
 
 
 def longest_episode(env: gym.Env[object, object]) -> int:
-    """The steps that an episode of an environment can have: its time limit, or `LONGEST_EPISODE`."""
+    """The steps that an episode of an environment can have: its time limit, or `LONGEST_EPISODE`.
+
+    Example:
+        >>> longest_episode(gym.make("CartPole-v1"))
+        500
+    """
     return (env.spec.max_episode_steps if env.spec else None) or LONGEST_EPISODE
 
 
@@ -21,6 +26,16 @@ def require_end(steps: EpisodeBuffer, env: gym.Env[object, object], owner: str) 
 
     Raises:
         EnvironmentFault: names environment, steps and the way out.
+
+    Example:
+        >>> from rlplay.extend import keep_whole_step, new_episode_buffer
+        >>> steps = new_episode_buffer(1)
+        >>> [keep_whole_step(steps, 0, 0, 0.0) for _ in range(2)]
+        [0, -1]
+        >>> require_end(steps, gym.make("FrozenLake-v1"), "MyAgent")
+        Traceback (most recent call last):
+            ...
+        rlplay.errors.EnvironmentFault: an episode of FrozenLake-v1 (map_name='4x4') has not ended after 1 ...
     """
     if steps.overflow[0]:
         raise EnvironmentFault(

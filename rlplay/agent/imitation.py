@@ -81,6 +81,14 @@ class ImitationAgent(Agent):
         teacher: a function from one observation to its action, or None.
         counts: how many steps and fits there were.
         rng: draws who acts, uint64 [4].
+
+    Example:
+        >>> class Apprentice(ImitationAgent):
+        ...     def share(self):
+        ...         return 0.5  # the teacher acts in half of the steps
+        >>> agent = Apprentice("CartPole-v1", teacher=lambda obs: int(obs[2] > 0), train_freq=100, seed=0).learn(200)
+        >>> int(agent.counts.fits[0]), agent.predict(np.array([0.0, 0.0, 0.1, 0.0], np.float32))[0]
+        (2, 1)
     """
 
     teacher: Annotated[Any, Teacher("who is imitated; None: one is set later, by agent.teacher")] = None

@@ -43,6 +43,12 @@ class LinearAgent(Agent):
         w: weights, float64 [F, A], or [F, 1] for state values.
         finite_actions: whether a Box of actions is refused.
         rng: the state of the exploration's generator, uint64 [4].
+
+    Example:
+        >>> from agents import LinearSarsa  # a subclass
+        >>> agent = LinearSarsa("CartPole-v1", seed=0)
+        >>> agent.encoder.size, agent.w.shape
+        (52488, (52488, 2))
     """
 
     gamma: Discount = 0.99
@@ -122,6 +128,14 @@ class LinearMemory(NamedTuple):
         q: takes the action values of the state where an action is chosen, float64 [1, A].
         steps: the last steps, for n-step returns.
         n_steps: rewards in a return, n.
+
+    Example:
+        >>> memory = LinearMemory(
+        ...     w=np.zeros((8, 2)), alpha=np.array([0.1]), gamma=0.9, epsilon=np.array([0.1]),
+        ...     rng=stream(0, "exploration"), q=np.zeros((1, 2)), steps=new_last_steps(1, 1), n_steps=1,
+        ... )
+        >>> memory.w.shape, memory.gamma
+        ((8, 2), 0.9)
     """
 
     w: Weights
@@ -135,7 +149,17 @@ class LinearMemory(NamedTuple):
 
 
 class LinearControl(LinearAgent):
-    """An agent that learns linear action values while it acts ε-greedily, from the next step or from ``n_steps``."""
+    """An agent that learns linear action values while it acts ε-greedily, from the next step or from ``n_steps``.
+
+    Example:
+        >>> from rlplay.extend import LearningRule, act_linear_epsilon_greedy
+        >>> from agents.linear_q_learning import learn
+        >>> class MyLinearQLearning(LinearControl):
+        ...     rule = LearningRule(act_linear_epsilon_greedy, learn)
+        >>> agent = MyLinearQLearning("MountainCar-v0", alpha=0.05, seed=0)
+        >>> agent.action_values(np.zeros(2, np.float32)).tolist()
+        [[0.0, 0.0, 0.0]]
+    """
 
     alpha: LinearStep = 0.0625
     epsilon: Exploration = 0.1
@@ -173,6 +197,12 @@ class PredictionMemory(NamedTuple):
         target: the policy that is evaluated, π(a|s), float64 [S, A] or [1, A].
         behaviour: the policy that acts, b(a|s), float64 [S, A] or [1, A].
         rng: the state of the exploration's generator, uint64 [4].
+
+    Example:
+        >>> policy = np.array([[0.5, 0.5]])  # in every state
+        >>> memory = PredictionMemory(np.zeros((8, 1)), 0.9, policy, policy, stream(0, "exploration"))
+        >>> memory.target.tolist()
+        [[0.5, 0.5]]
     """
 
     w: Weights
@@ -183,7 +213,14 @@ class PredictionMemory(NamedTuple):
 
 
 class LinearPrediction(LinearAgent):
-    """An agent that learns the linear value of a given policy, following it or another one."""
+    """An agent that learns the linear value of a given policy, following it or another one.
+
+    Example:
+        >>> from agents import GradientTD  # a subclass
+        >>> agent = GradientTD("rlplay/RandomWalk-v0", policy="random", seed=0)
+        >>> agent.probe(3).action_probabilities.tolist()
+        [[0.5, 0.5]]
+    """
 
     policy: PolicyLike = "random"
     behaviour: Annotated[Any, Either((None,), Policy("the policy that acts; None: the one evaluated"))] = None

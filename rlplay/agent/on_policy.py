@@ -60,6 +60,12 @@ class OnPolicyAgent(Agent):
         make_update: ``make_update(kernel, head, decorator) -> update(memory, rollout, progress)``, over a full rollout.
         settings: a NamedTuple class: the hyperparameters that the update reads, each a ``Schedule``, ``float``,
             ``int`` or ``bool``.
+
+    Example:
+        >>> from agents import PPO  # a subclass
+        >>> agent = PPO("CartPole-v1", n_envs=2, net_arch=[16], seed=0)
+        >>> agent.memory.obs.shape, agent.predict(np.zeros(4, np.float32), deterministic=True)[0] in (0, 1)
+        ((2, 4), True)
     """
 
     make_update: ClassVar[Any]

@@ -41,6 +41,15 @@ class Planner(Agent):
         v: state values, float64 [S].
         delta: the largest change of the last sweep (average reward: how far the gain is still open), float64 [1].
         gain: average reward a step, float64 [1]; 0 where values are discounted.
+
+    Example:
+        >>> from rlplay.extend import optimality_sweep
+        >>> class MyValueIteration(Planner):
+        ...     def sweep(self, model):
+        ...         self.update_values(optimality_sweep, model)
+        >>> agent = MyValueIteration("FrozenLake-v1", gamma=1.0, seed=0).learn(1000)
+        >>> agent.converged, round(float(agent.v[0]), 4)
+        (True, 0.8235)
     """
 
     timestep = "sweep"

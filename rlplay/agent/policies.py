@@ -27,6 +27,14 @@ def policy_table(policy: Any, env: gym.Env[Any, Any], allowed: NDArray[np.bool_]
 
     Raises:
         HyperparameterError: no such name, another shape, no probabilities, or an action that may not be taken.
+
+    Example:
+        >>> env = gym.make("FrozenLake-v1")
+        >>> allowed = np.ones((16, 4), bool)
+        >>> policy_table("random", env, allowed, "MyAgent")[0].tolist()
+        [0.25, 0.25, 0.25, 0.25]
+        >>> policy_table([2] * 16, env, allowed, "MyAgent")[0].tolist()  # one action for each state
+        [0.0, 0.0, 1.0, 0.0]
     """
     states, actions = allowed.shape
     if isinstance(env, NoEnvironment):

@@ -18,7 +18,12 @@ from rlplay.spaces.observations import is_picture
 
 
 class Options(NamedTuple):
-    """What RL Zoo's ``policy_kwargs`` and the hyperparameters say of the networks."""
+    """What RL Zoo's ``policy_kwargs`` and the hyperparameters say of the networks.
+
+    Example:
+        >>> Options([64], [32], "tanh", "orthogonal", 0.0).vf
+        [32]
+    """
 
     pi: list[int]
     vf: list[int]
@@ -32,6 +37,12 @@ def options(given: dict[str, Any], owner: str) -> Options:
 
     Raises:
         HyperparameterError: a setting that does not exist; names those that do.
+
+    Example:
+        >>> given = {"net_arch": [64], "activation": "tanh", "policy_kwargs": {"net_arch": {"pi": [16], "vf": [8]}}}
+        >>> chosen = options(given, "PPO")
+        >>> chosen.pi, chosen.vf, chosen.activation
+        ([16], [8], 'tanh')
     """
     kwargs = dict(given.get("policy_kwargs") or {})
     activation = str(kwargs.pop("activation_fn", given["activation"])).removeprefix("nn.").casefold()
@@ -55,7 +66,15 @@ def options(given: dict[str, Any], owner: str) -> Options:
 
 
 class Networks(NamedTuple):
-    """A policy's network, a value's, and the functions that work on both."""
+    """A policy's network, a value's, and the functions that work on both.
+
+    Example:
+        >>> given = {"net_arch": [8], "activation": "tanh", "network": "numpy"}
+        >>> space, rng = gym.spaces.Box(-1.0, 1.0, (3,)), np.random.default_rng(0)
+        >>> networks = new_networks(given, space, 3, 2, ("adam", {}), rng, 4, "PPO")
+        >>> networks.kernel.forward(networks.policy, np.zeros((4, 3), np.float32)).shape
+        (4, 2)
+    """
 
     policy: Any
     value: Any
@@ -81,6 +100,13 @@ def new_networks(
     Raises:
         HyperparameterError: a network of the user's that does not take ``size`` numbers.
         UsageError: a GPU for networks that run on the CPU.
+
+    Example:
+        >>> given = {"net_arch": [8], "activation": "tanh", "network": "numpy"}
+        >>> space, rng = gym.spaces.Box(-1.0, 1.0, (3,)), np.random.default_rng(0)
+        >>> networks = new_networks(given, space, 3, 2, ("adam", {}), rng, 4, "PPO")
+        >>> networks.kernel.forward(networks.value, np.zeros((4, 3), np.float32)).shape
+        (4, 1)
     """
     network, device, shaped = given["network"], given.get("device", "auto"), is_picture(space)
     settings, name = optimiser[1], optimiser[0]

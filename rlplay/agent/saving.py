@@ -147,6 +147,15 @@ def load(path: str | Path, env: EnvLike | None = None, *, allow_nan: bool = Fals
 
     Raises:
         CheckpointError: damaged, refused, or written by an agent that is not registered here.
+
+    Example:
+        >>> import tempfile
+        >>> from agents import QLearning
+        >>> agent = QLearning("FrozenLake-v1", seed=0).learn(100)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     loaded = load(agent.save(Path(folder) / "agent"))
+        >>> loaded.num_timesteps, bool((loaded.q == agent.q).all())
+        (100, True)
     """
     agent_id = str(checkpoint.read(path, allow_nan=allow_nan).manifest.get("agent"))
     try:

@@ -41,6 +41,12 @@ class TableAgent(Agent):
         others: further arrays that are saved.
         allowed: whether each action may be taken in each state, bool [S, A].
         rng: the state of the exploration's generator.
+
+    Example:
+        >>> from agents import MonteCarlo  # a subclass
+        >>> agent = MonteCarlo("FrozenLake-v1", seed=0)
+        >>> agent.size, agent.q.shape
+        ((16, 4), (16, 4))
     """
 
     def make_encoder(self) -> Encoder:
@@ -206,6 +212,12 @@ class ControlMemory(NamedTuple):
         gamma: discount.
         epsilon: probability of a random action, by training progress or by the visits of each state.
         rng: the state of the exploration's generator, uint64 [4].
+
+    Example:
+        >>> alpha, epsilon = new_rate(0.1, (16, 4)), new_rate(0.1, (16, 1))
+        >>> memory = ControlMemory(np.zeros((16, 4)), alpha, 0.9, epsilon, stream(0, "exploration"))
+        >>> memory.q.shape, memory.gamma
+        ((16, 4), 0.9)
     """
 
     q: NDArray[np.float64]
@@ -216,7 +228,17 @@ class ControlMemory(NamedTuple):
 
 
 class ControlAgent(TableAgent):
-    """An agent that learns action values while it acts ε-greedily."""
+    """An agent that learns action values while it acts ε-greedily.
+
+    Example:
+        >>> from rlplay.extend import LearningRule, act_epsilon_greedy
+        >>> from agents.q_learning import learn
+        >>> class MyQLearning(ControlAgent):
+        ...     rule = LearningRule(act_epsilon_greedy, learn)
+        >>> agent = MyQLearning("rlplay/Corridor-v0", alpha=0.5, seed=0).learn(200)
+        >>> agent.num_timesteps, bool(agent.q.any())
+        (200, True)
+    """
 
     alpha: StepSize = 0.1
     gamma: Discount = 0.99

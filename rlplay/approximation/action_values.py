@@ -50,6 +50,12 @@ class ActionValues:
         layout: one of `LAYOUTS`.
         choices: how each action looks as an input, float64 [A, W].
         lowest: the value of actions that never occurred.
+
+    Example:
+        >>> from rlplay.models.supervised import LinearRegression
+        >>> model = LinearRegression().fit(np.array([[0.0, 1.0], [1.0, 0.0]]), [2.0, 1.0])
+        >>> ActionValues([model, None], LAYOUTS[0], np.eye(2), -1.0)(np.array([[1.0, 0.0]])).round(6).tolist()
+        [[1.0, -1.0]]
     """
 
     def __init__(self, models: list[Any], layout: str, choices: Floats, lowest: float = 0.0) -> None:
@@ -72,13 +78,28 @@ class ActionValues:
 
 
 def models_by_name(values: ActionValues | None, name: str) -> dict[str, Any]:
-    """The fitted regressors of action values for a file: those of ``acting`` are ``acting/0``, ``acting/1``, ..."""
+    """The fitted regressors of action values for a file: those of ``acting`` are ``acting/0``, ``acting/1``, ...
+
+    Example:
+        >>> from rlplay.models.supervised import LinearRegression
+        >>> model = LinearRegression().fit(np.eye(3), [0.0, 1.0, 2.0])
+        >>> list(models_by_name(ActionValues([model], "action as input", np.eye(2)), "acting"))
+        ['acting/0']
+    """
     models = [] if values is None else values.models
     return {f"{name}/{i}": model for i, model in enumerate(models) if model is not None}
 
 
 def values_by_name(models: dict[str, Any], name: str, layout: str, choices: Floats) -> ActionValues | None:
-    """The action values whose regressors `models_by_name` gave; None where there are none of that name."""
+    """The action values whose regressors `models_by_name` gave; None where there are none of that name.
+
+    Example:
+        >>> from rlplay.models.supervised import LinearRegression
+        >>> model = LinearRegression().fit(np.eye(3), [0.0, 1.0, 2.0])
+        >>> values = values_by_name({"acting/0": model}, "acting", "action as input", np.eye(2))
+        >>> len(values.models), values_by_name({}, "acting", "action as input", np.eye(2))
+        (1, None)
+    """
     count = len(choices) if layout == "model an action" else 1
     found = [models.get(f"{name}/{i}") for i in range(count)]
     return ActionValues(found, layout, choices) if any(model is not None for model in found) else None
@@ -92,7 +113,12 @@ def _predict(model: Any, compiled: SampleFunction | None, x: Floats) -> Floats:
 
 
 def action_inputs(obs: Floats, actions: NDArray[Any], choices: Floats) -> Floats:
-    """Observations [N, D] with their actions as inputs, float64 [N, D + W]; numbers int64 [N] as their ``choices``."""
+    """Observations [N, D] with their actions as inputs, float64 [N, D + W]; numbers int64 [N] as their ``choices``.
+
+    Example:
+        >>> action_inputs(np.array([[0.5], [0.7]]), np.array([1, 0]), np.eye(2)).tolist()
+        [[0.5, 0.0, 1.0], [0.7, 1.0, 0.0]]
+    """
     return np.column_stack([obs, choices[actions] if actions.ndim == 1 else actions])
 
 
@@ -114,6 +140,14 @@ def fit_values(
 
     Raises:
         UsageError: the regressor failed; says on what.
+
+    Example:
+        >>> from rlplay.models.supervised import LinearRegression
+        >>> obs, actions, y = np.array([[0.0], [1.0], [0.0]]), np.array([0, 0, 1]), np.array([1.0, 3.0, 5.0])
+        >>> rng = np.random.default_rng(0)
+        >>> q = fit_values(LinearRegression(), "model an action", np.eye(2), obs, actions, y, None, rng)
+        >>> q(np.array([[2.0]])).round(6).tolist()  # 1 + 2 · 2, and the only value of action 1
+        [[5.0, 5.0]]
     """
     try:
         if layout == "action as input":

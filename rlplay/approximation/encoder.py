@@ -36,6 +36,12 @@ class Encoder(ABC):
         width: how many features are active at a time.
         view: observations as vectors, where they can be.
         rng: draws actions while the encoder is not ready, uint64 [4].
+
+    Example:
+        >>> from agents import QLearning
+        >>> encoder = QLearning("FrozenLake-v1", seed=0).encoder  # a subclass: numbers of states
+        >>> encoder.kind, encoder.size, encoder.encode_batch([3, 1]).tolist()
+        ('index', 16, [3, 1])
     """
 
     kind: Kind
@@ -232,7 +238,12 @@ class ObservationVectors(Encoder):
 
 
 class PlainObservations(Encoder):
-    """Observations as the environment gives them, for agents that read them themselves."""
+    """Observations as the environment gives them, for agents that read them themselves.
+
+    Example:
+        >>> PlainObservations(gym.spaces.Discrete(3), "SB3").encode(2)
+        2
+    """
 
     kind: Kind = "vector"
 

@@ -29,6 +29,11 @@ class Active(NamedTuple):
     Attributes:
         number: which, int64 [T].
         value: how strong, float64 [T].
+
+    Example:
+        >>> x = Active(np.array([2, 5]), np.array([1.0, 0.5]))
+        >>> x.number.tolist(), x.value.tolist()
+        ([2, 5], [1.0, 0.5])
     """
 
     number: NDArray[np.int64]

@@ -59,7 +59,14 @@ def over_batch(function: Callable[..., Any]) -> Callable[..., NDArray[np.float64
 
 
 def seeded(estimator: Any, rng: np.random.Generator) -> Any:
-    """An unfitted clone that draws from a seed of its own wherever the user set none."""
+    """An unfitted clone that draws from a seed of its own wherever the user set none.
+
+    Example:
+        >>> from rlplay.models.unsupervised import KMeans
+        >>> rng = np.random.default_rng(0)
+        >>> seeded(KMeans(4), rng).random_state is None, seeded(KMeans(4, random_state=3), rng).random_state
+        (False, 3)
+    """
     from sklearn.base import clone
 
     new = clone(estimator)
@@ -84,7 +91,14 @@ def is_fitted(estimator: Any) -> bool:
 
 
 def final_step(estimator: Any) -> Any:
-    """The last step of a pipeline; any other estimator itself."""
+    """The last step of a pipeline; any other estimator itself.
+
+    Example:
+        >>> from sklearn.pipeline import make_pipeline
+        >>> from rlplay.models.unsupervised import KMeans, StandardScaler
+        >>> type(final_step(make_pipeline(StandardScaler(), KMeans(4)))).__name__
+        'KMeans'
+    """
     steps = getattr(estimator, "steps", None)
     return steps[-1][1] if isinstance(steps, list) else estimator
 

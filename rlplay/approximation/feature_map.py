@@ -45,6 +45,12 @@ class FeatureMap:
     A basis (TileCoding, FourierBasis, RBFGrid) with ``bounds``, or without over an observation space that has bounds,
     is laid over them as they are and is ready at once; so is what has nothing to fit (``"identity"``: observations as
     they are).
+
+    Example:
+        >>> from rlplay.models.unsupervised import KMeans
+        >>> plan = FeatureMap(KMeans(4), warm_up=100, refit_every=1000)
+        >>> plan.warm_up, plan.refit_every, plan.describe()["model"]
+        (100, 1000, 'k-means')
     """
 
     def __init__(
@@ -122,6 +128,11 @@ def as_feature_map(value: Any) -> FeatureMap | None:
     Raises:
         HyperparameterError: nothing that can be taken for one.
         UnknownNameError: text that names no known model.
+
+    Example:
+        >>> plan = as_feature_map("k-means:4,warm_up=100")
+        >>> plan.estimator.n_clusters, plan.warm_up, as_feature_map(None)
+        (4, 100, None)
     """
     from rlplay.approximation.packing import build
     from rlplay.models.names import parse

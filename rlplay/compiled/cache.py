@@ -190,6 +190,13 @@ def compiled(function: F) -> F:
     """Compile a function of arrays and scalars when it is first called; keep the machine code on disk.
 
     The uncompiled function stays readable and callable as ``function.py_func``.
+
+    Example:
+        >>> @compiled
+        ... def halves(x):
+        ...     return x / 2.0
+        >>> halves(np.array([2.0, 4.0])).tolist(), halves.py_func(3.0)
+        ([1.0, 2.0], 1.5)
     """
     return _compiled(function)
 
@@ -201,6 +208,16 @@ def in_place(function: F) -> F:
     unpacked from a memory otherwise costs two atomic operations a step. A function that does allocate is refused by
     numba ("NRT required but not enabled"): take `compiled` for it. What such a function calls must be in place too:
     numba compiles a callee that it meets first there in the same way.
+
+    Example:
+        >>> @in_place
+        ... def halve(x):
+        ...     for i in range(x.shape[0]):
+        ...         x[i] /= 2.0
+        >>> x = np.array([2.0, 4.0])
+        >>> halve(x)
+        >>> x.tolist()
+        [1.0, 2.0]
     """
     return _compiled(function, _nrt=False)
 

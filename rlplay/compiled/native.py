@@ -30,6 +30,11 @@ class NativeDynamics(NamedTuple):
         step: ``step(parameters, state, action, rng) -> (reward, terminated)`` moves the state in place.
         observe: ``observe(parameters, state, obs)`` fills the observation, float32 [O].
         continuous: whether actions are float32 [A] within the bounds of the action space; else they are numbers.
+
+    Example:
+        >>> from envs.cart_pole import CartPoleEnv
+        >>> CartPoleEnv.dynamics._fields, CartPoleEnv.dynamics.continuous
+        (('reset', 'step', 'observe', 'continuous'), False)
     """
 
     reset: Callable[..., None]
@@ -138,6 +143,13 @@ class NativeEnv(gym.Env[Any, Any]):
     Raises:
         UsageError: a constant that does not exist, or is no finite number.
         SpaceError: an action space that the dynamics do not take.
+
+    Example:
+        >>> from envs.cart_pole import CartPoleEnv
+        >>> env = CartPoleEnv()  # a subclass
+        >>> obs, _ = env.reset(seed=0)
+        >>> obs.shape, env.step(1)[1:4]
+        ((4,), (1.0, False, False))
     """
 
     metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012 - Gymnasium's own convention

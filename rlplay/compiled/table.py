@@ -32,6 +32,12 @@ class TableArrays(NamedTuple):
         reward: shape [S, A, K], float64.
         terminated: shape [S, A, K], bool.
         start_cumulative: the same sum for the first state of an episode, shape [S], float64.
+
+    Example:
+        >>> world = {0: {0: [(0.25, 0, 0.0, False), (0.75, 1, 1.0, True)]}, 1: {0: [(1.0, 1, 0.0, True)]}}
+        >>> arrays = table_from(world, np.array([1.0, 0.0]), 2, 1, "two rooms").arrays
+        >>> arrays.cumulative[0, 0].tolist(), arrays.reward[0, 0].tolist()
+        ([0.25, 1.0], [0.0, 1.0])
     """
 
     cumulative: NDArray[np.float64]
@@ -58,7 +64,14 @@ def reset_table(table: TableArrays, rng: NDArray[np.uint64]) -> int:
 
 @in_place
 def step_table(table: TableArrays, state: int, action: int, rng: NDArray[np.uint64]) -> tuple[int, float, bool]:
-    """One step: next state, reward and whether the episode terminated."""
+    """One step: next state, reward and whether the episode terminated.
+
+    Example:
+        >>> world = {0: {0: [(1.0, 1, 5.0, True)]}, 1: {0: [(1.0, 1, 0.0, True)]}}
+        >>> table = table_from(world, np.array([1.0, 0.0]), 2, 1, "two rooms")
+        >>> step_table(table.arrays, 0, 0, np.arange(1, 5, dtype=np.uint64))
+        (1, 5.0, True)
+    """
     u, outcome = random(rng), 0
     for k in range(table.cumulative.shape[2]):  # not sample(row): a view would cost more than the loop
         if table.cumulative[state, action, k] > u:
@@ -83,6 +96,12 @@ class TransitionTable:
         start: probability of each first state, shape [S], float64.
         arrays: the same for compiled code.
         masks: whether each action may be taken in each state, bool [S, A]; None where all may.
+
+    Example:
+        >>> world = {0: {0: [(1.0, 1, 5.0, True)]}, 1: {0: [(1.0, 1, 0.0, True)]}}
+        >>> table = table_from(world, np.array([1.0, 0.0]), 2, 1, "two rooms")
+        >>> table.n_states, table.n_actions, table.final().tolist()
+        (2, 1, [False, True])
     """
 
     probability: NDArray[np.float64]
@@ -152,6 +171,12 @@ def table_of(env: gym.Env[Any, Any]) -> TransitionTable:
 
     Raises:
         SpaceError: the environment has no table, or the table does not fit its spaces.
+
+    Example:
+        >>> import rlplay
+        >>> table = table_of(rlplay.make("FrozenLake-v1"))
+        >>> table.n_states, table.n_actions, int(table.start.argmax())
+        (16, 4, 0)
     """
     plain = env.unwrapped
     if isinstance(plain, TableEnv):
@@ -188,6 +213,12 @@ def table_from(
 
     Raises:
         SpaceError: it is not such a list, or its probabilities do not sum to 1; names the world.
+
+    Example:
+        >>> world = {0: {0: [(0.5, 0, 0.0, False), (0.5, 1, 1.0, True)]}, 1: {0: [(1.0, 1, 0.0, True)]}}
+        >>> table = table_from(world, np.array([1.0, 0.0]), 2, 1, "two rooms")
+        >>> table.probability[0, 0].tolist(), table.outcomes() == world
+        ([0.5, 0.5], True)
     """
     try:
         width = max(len(outcomes[s][a]) for s in range(n_states) for a in range(n_actions))
@@ -292,6 +323,13 @@ class TableEnv(gym.Env[Any, Any]):
         rng: the state of the environment's generator, shape [4], uint64.
         max_episode_steps: time limit in steps, 0 for none.
         elapsed: steps of this episode so far.
+
+    Example:
+        >>> world = {0: {0: [(1.0, 1, 5.0, True)]}, 1: {0: [(1.0, 1, 0.0, True)]}}
+        >>> table = table_from(world, np.array([1.0, 0.0]), 2, 1, "two rooms")
+        >>> env = TableEnv(table, gym.spaces.Discrete(2), gym.spaces.Discrete(1))
+        >>> env.reset(seed=0)[0], env.step(0)[:3]
+        (0, (1, 5.0, True))
     """
 
     metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012 - Gymnasium's own convention

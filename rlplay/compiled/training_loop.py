@@ -36,6 +36,12 @@ class LearningRule:
             -1 where there is none.
         begin: ``begin(memory)``, between two episodes (clears traces).
         on_policy: whether the next action is chosen before the update (Sarsa) and then taken.
+
+    Example:
+        >>> from rlplay.extend import act_epsilon_greedy
+        >>> from agents.q_learning import learn
+        >>> LearningRule(act_epsilon_greedy, learn).on_policy
+        False
     """
 
     act: Callable[..., Any]
@@ -86,6 +92,12 @@ class EpisodeLog(NamedTuple):
         length: its steps, int64 [N].
         timestep: the one at which it ended, int64 [N].
         rows: how many there are, int64 [1].
+
+    Example:
+        >>> log = new_episode_log()
+        >>> log_episode(log, 0, 1.0, 12, 12)
+        >>> int(log.rows[0]), float(log.returns[0]), int(log.length[0])
+        (1, 1.0, 12)
     """
 
     episode: NDArray[np.int64]

@@ -289,6 +289,14 @@ class Novelty(gym.Wrapper[Any, Any, Any, Any]):
         env: any environment.
         bonus: a `Bonus`, or text for `as_bonus`.
         seed: of what the bonus draws.
+
+    Example:
+        >>> import rlplay
+        >>> env = Novelty(rlplay.make("CliffWalking-v1"), "count,weight=0.5")
+        >>> _ = env.reset(seed=0)
+        >>> obs, reward, _, _, info = env.step(0)  # costs 1, and leads to a new cell
+        >>> reward, info["extrinsic_reward"], info["bonus"]
+        (-0.5, -1.0, 0.5)
     """
 
     def __init__(self, env: gym.Env[Any, Any], bonus: Any, *, seed: int = 0) -> None:

@@ -40,6 +40,14 @@ class Episode:
         episode_return: undiscounted return.
         digest: sha256 over all observations, rewards and endings; empty while recording.
         player: who acted, in words ("q-learning", "you").
+
+    Example:
+        >>> import rlplay
+        >>> from rlplay.extend import reference
+        >>> env = rlplay.make("CliffWalking-v1")
+        >>> episode = Episode(reference(env), seed=0, actions=[0, 1])
+        >>> [step.next_obs for step in episode.replay(env)]
+        [24, 25]
     """
 
     env: EnvReference
@@ -97,6 +105,17 @@ def load_episode(path: str | Path, env: gym.Env[Any, Any] | None = None) -> Epis
 
     Raises:
         CheckpointError: not an episode, damaged, or of a newer version.
+
+    Example:
+        >>> import tempfile
+        >>> import rlplay
+        >>> from rlplay.extend import reference
+        >>> env = rlplay.make("CliffWalking-v1")
+        >>> episode = Episode(reference(env), seed=0, actions=[0, 1])
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     loaded = load_episode(episode.save(Path(folder) / "episode.json", env.action_space), env)
+        >>> loaded.env.id, loaded.seed, [int(action) for action in loaded.actions]
+        ('CliffWalking-v1', 0, [0, 1])
     """
     path = Path(path)
     if not path.is_file():
@@ -150,6 +169,11 @@ def replays_exactly(env: gym.Env[Any, Any], steps: int = 30, seconds: float = 0.
         env: the environment; it is reset.
         steps: steps to compare.
         seconds: stop comparing after this time, for slow environments.
+
+    Example:
+        >>> import rlplay
+        >>> replays_exactly(rlplay.make("FrozenLake-v1"))
+        True
     """
     seed, end = 1, time.monotonic() + seconds
 

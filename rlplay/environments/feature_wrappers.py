@@ -33,6 +33,11 @@ def random_play(
 
     Returns:
         The observations from which steps were taken, [N, ...], and their discounted returns, [N].
+
+    Example:
+        >>> obs, returns = random_play("CartPole-v1", 20)
+        >>> obs.shape, float(returns[-1])
+        ((20, 4), 1.0)
     """
     env = make(env)
     env.action_space.seed(seed)
@@ -76,6 +81,11 @@ class FeatureObservation(gym.ObservationWrapper[Any, Any, Any]):
         env: any environment with observations that are vectors or finite.
         features: as in the agents: an estimator, a `rlplay.FeatureMap`, or text; clusterers are one-hot.
         seed: of the random play, and of what the estimator draws.
+
+    Example:
+        >>> env = FeatureObservation(make("CartPole-v1"), "k-means:4,warm_up=100")
+        >>> env.reset(seed=0)[0].shape  # the distances to four centres
+        (4,)
     """
 
     def __init__(self, env: gym.Env[Any, Any], features: Any, *, seed: int = 0) -> None:
@@ -99,6 +109,12 @@ class FeatureVectorObservation(gym.vector.VectorWrapper):
         features: as in the agents; an unfitted one is fitted on random play of ``sample_env``.
         sample_env: an environment of the same kind, or its id; by default the vector environment's own id.
         seed: of the random play, and of what the estimator draws.
+
+    Example:
+        >>> import rlplay
+        >>> env = FeatureVectorObservation(rlplay.make_vec("CartPole-v1", 3), "k-means:4,warm_up=100")
+        >>> env.reset(seed=0)[0].shape
+        (3, 4)
     """
 
     def __init__(

@@ -39,6 +39,10 @@ class Position:
         length: its steps so far.
         episode_return: its undiscounted return so far.
         actions: its actions so far; None where they were not recorded (compiled driver, very long episodes).
+
+    Example:
+        >>> Position().obs, Position(seed=3).seed
+        (None, 3)
     """
 
     obs: Any = None
@@ -54,7 +58,14 @@ class Position:
 
 
 class RunningEnv(NamedTuple):
-    """One environment of a run, where the run stands in it, and the stream of its episodes' seeds."""
+    """One environment of a run, where the run stands in it, and the stream of its episodes' seeds.
+
+    Example:
+        >>> from agents import QLearning
+        >>> running = QLearning("FrozenLake-v1", seed=0).running_envs()[0]
+        >>> running.position.length, running.seeds.shape
+        (0, (4,))
+    """
 
     env: gym.Env[Any, Any]
     position: Position
@@ -77,6 +88,13 @@ def interact(
 
     Raises:
         EnvironmentFault: the environment raised, or returned a reward or observation that cannot be.
+
+    Example:
+        >>> from itertools import islice
+        >>> import rlplay
+        >>> env = rlplay.make("CliffWalking-v1")
+        >>> [(step.obs, step.next_obs) for step in islice(interact(env, lambda obs: 0, lambda: 0), 3)]  # always up
+        [(36, 24), (24, 12), (12, 0)]
     """
     position = Position() if position is None else position
     check = ObservationCheck(env)
@@ -91,6 +109,14 @@ def take_step(env: gym.Env[Any, Any], position: Position, action: Any, check: Ob
 
     Raises:
         EnvironmentFault: the environment raised, or returned a reward or observation that cannot be.
+
+    Example:
+        >>> import rlplay
+        >>> env, position = rlplay.make("CliffWalking-v1"), Position()
+        >>> check = ObservationCheck(env)
+        >>> begin_episode(env, position, 0, check)
+        >>> take_step(env, position, 0, check).reward, position.obs, position.length
+        (-1.0, 24, 1)
     """
     obs = position.obs
     try:
@@ -125,7 +151,15 @@ def begin_episode(
     env: gym.Env[Any, Any], position: Position, seed: int | None, check: ObservationCheck,
     options: dict[str, Any] | None = None,
 ) -> None:  # fmt: skip
-    """Reset the environment with a seed, or with none, and stand at its first observation."""
+    """Reset the environment with a seed, or with none, and stand at its first observation.
+
+    Example:
+        >>> import rlplay
+        >>> env, position = rlplay.make("FrozenLake-v1"), Position()
+        >>> begin_episode(env, position, 5, ObservationCheck(env))
+        >>> position.obs, position.seed
+        (0, 5)
+    """
     position.length, position.episode_return, position.actions = 0, 0.0, []
     position.seed = -1 if seed is None else seed
     try:
@@ -148,7 +182,18 @@ def _where_it_lies(obs: NDArray[Any], low: NDArray[Any], high: NDArray[Any]) -> 
 
 
 class ObservationCheck:
-    """Checks an observation against its space and returns a copy that the environment cannot change any more."""
+    """Checks an observation against its space and returns a copy that the environment cannot change any more.
+
+    Example:
+        >>> import rlplay
+        >>> check = ObservationCheck(rlplay.make("FrozenLake-v1"))
+        >>> check(3, Position())
+        3
+        >>> check(16, Position(seed=0))
+        Traceback (most recent call last):
+            ...
+        rlplay.errors.EnvironmentFault: FrozenLake-v1 gave observation 16, which is not in Discrete(16), ...
+    """
 
     def __init__(self, env: gym.Env[Any, Any]) -> None:
         self._env, self._space = env, env.observation_space

@@ -57,7 +57,13 @@ _references: WeakKeyDictionary[gym.Env[Any, Any], EnvReference] = WeakKeyDiction
 
 
 def reference(env: gym.Env[Any, Any]) -> EnvReference:
-    """The reference of an environment made here, or of any instance from its ``spec``."""
+    """The reference of an environment made here, or of any instance from its ``spec``.
+
+    Example:
+        >>> ref = reference(make("FrozenLake-v1", is_slippery=False))
+        >>> ref.id, ref.kwargs
+        ('FrozenLake-v1', {'is_slippery': False})
+    """
     found = _references.get(env)
     if found is None:
         spec = env.spec
@@ -85,6 +91,14 @@ def make(
         UnknownNameError: no such environment; names the nearest.
         UsageError: the environment cannot be made with these arguments.
         SpaceError: native dynamics were asked for and the environment has no table.
+
+    Example:
+        >>> make("FrozenLake-v1").reset(seed=0)[0]
+        0
+        >>> make("FrozenLake-v2")
+        Traceback (most recent call last):
+            ...
+        rlplay.errors.UnknownNameError: unknown environment 'FrozenLake-v2'. Did you mean FrozenLake-v1 or ...
     """
     if bonus is not None:
         from rlplay.environments.bonus import Novelty
@@ -122,7 +136,13 @@ def make(
 
 
 def remake(ref: EnvReference, **kwargs: Any) -> gym.Env[Any, Any]:
-    """Make an environment again, for example with ``render_mode="rgb_array"``."""
+    """Make an environment again, for example with ``render_mode="rgb_array"``.
+
+    Example:
+        >>> again = remake(reference(make("FrozenLake-v1", is_slippery=False)), map_name="8x8")
+        >>> again.observation_space
+        Discrete(64)
+    """
     return make(ref.id, **{**ref.kwargs, **kwargs})
 
 
@@ -131,6 +151,11 @@ def with_first_states(env: gym.Env[Any, Any], start: NDArray[np.float64]) -> Tab
 
     Raises:
         SpaceError: the environment has no table.
+
+    Example:
+        >>> env = with_first_states(make("FrozenLake-v1"), np.eye(16)[14])
+        >>> env.reset(seed=0)[0]
+        14
     """
     ref, table = reference(env), table_of(env)
     limit = (env.spec.max_episode_steps if env.spec else None) or 0

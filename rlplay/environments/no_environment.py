@@ -10,7 +10,15 @@ from rlplay.errors import EnvironmentFault
 
 
 class NoEnvironment(gym.Env[Any, Any]):
-    """Stands where a loaded agent has no environment: it has spaces and cannot be stepped."""
+    """Stands where a loaded agent has no environment: it has spaces and cannot be stepped.
+
+    Example:
+        >>> env = NoEnvironment(gym.spaces.Discrete(3), gym.spaces.Discrete(2), "my_package:MyEnv")
+        >>> env.reset()
+        Traceback (most recent call last):
+            ...
+        rlplay.errors.EnvironmentFault: this agent was loaded without its environment (my_package:MyEnv). ...
+    """
 
     def __init__(self, observation_space: gym.Space[Any], action_space: gym.Space[Any], wanted: str) -> None:
         self.observation_space, self.action_space, self.wanted = observation_space, action_space, wanted

@@ -40,6 +40,13 @@ class Head(NamedTuple):
             fills the last three; ``grad`` with what `gradient` needs.
         gradient: ``gradient(outputs [N, K], spread, actions [N, A], weights [N], entropy_coef, grad [N, K],
             grad_spread)`` fills the gradients of the loss above; after `log_probs` of the same batch.
+
+    Example:
+        >>> logits, choices = np.array([0.0, 40.0], np.float32), np.array([2.0], np.float32)
+        >>> action, rng = np.zeros(1, np.float32), np.arange(1, 5, dtype=np.uint64)
+        >>> CATEGORICAL.sample(logits, choices, rng, action)
+        >>> CATEGORICAL.native(action)
+        1
     """
 
     sample: Callable[..., None]

@@ -20,6 +20,11 @@ class EpisodeBuffer(NamedTuple):
         behaviour: b(A|S), the probability with which A was chosen, float64 [N].
         length: steps of the episode so far, int64 [1].
         overflow: 1 once an episode had more steps than N, int64 [1].
+
+    Example:
+        >>> steps = new_episode_buffer(4)
+        >>> steps.reward.tolist(), steps.length.tolist()
+        ([0.0, 0.0, 0.0, 0.0], [0])
     """
 
     state: NDArray[np.int64]
@@ -31,7 +36,12 @@ class EpisodeBuffer(NamedTuple):
 
 
 def new_episode_buffer(size: int) -> EpisodeBuffer:
-    """No steps yet; N is at least so many."""
+    """No steps yet; N is at least so many.
+
+    Example:
+        >>> len(new_episode_buffer(5).state)  # the next power of two
+        8
+    """
     size = 1 << (size - 1).bit_length()
     whole = np.zeros(size, np.int64)
     return EpisodeBuffer(whole, whole.copy(), np.zeros(size), np.ones(size), *np.zeros((2, 1), np.int64))
@@ -39,7 +49,15 @@ def new_episode_buffer(size: int) -> EpisodeBuffer:
 
 @in_place
 def keep_step(steps: EpisodeBuffer, s: int, a: int, r: float) -> int:
-    """Keep a step in the ring; returns its number t."""
+    """Keep a step in the ring; returns its number t.
+
+    Example:
+        >>> steps = new_episode_buffer(2)
+        >>> [keep_step(steps, s, 0, 1.0) for s in (7, 8, 9)]
+        [0, 1, 2]
+        >>> steps.state.tolist()  # step 2 took the place of step 0
+        [9, 8]
+    """
     t = steps.length[0]
     place = t & (steps.state.shape[0] - 1)
     steps.state[place], steps.action[place], steps.reward[place] = s, a, r
@@ -49,7 +67,15 @@ def keep_step(steps: EpisodeBuffer, s: int, a: int, r: float) -> int:
 
 @in_place
 def keep_whole_step(steps: EpisodeBuffer, s: int, a: int, r: float) -> int:
-    """Keep a step where the whole episode is kept; its number t, or -1 where the buffer is full."""
+    """Keep a step where the whole episode is kept; its number t, or -1 where the buffer is full.
+
+    Example:
+        >>> steps = new_episode_buffer(2)
+        >>> [keep_whole_step(steps, s, 0, 1.0) for s in (7, 8, 9)]
+        [0, 1, -1]
+        >>> steps.overflow.tolist()
+        [1]
+    """
     t = keep_step(steps, s, a, r)
     if t < steps.state.shape[0]:
         return t
@@ -62,6 +88,10 @@ def steps_due(t: int, n: int, ended: bool) -> tuple[int, int]:
     """The steps ``range(first, stop)`` that learn after step t: the one whose n rewards are there, at an end all left.
 
     A step has its n rewards n - 1 steps later; before the first one has them, the range is empty.
+
+    Example:
+        >>> steps_due(4, 3, False), steps_due(1, 3, False), steps_due(4, 3, True)
+        ((2, 3), (0, 0), (2, 5))
     """
     first = max(t - n + 1, 0)
     if ended:
@@ -79,6 +109,10 @@ def discounted_return(rewards: NDArray[np.float64], first: int, last: int, follo
         last: the last step that counts.
         following: the value of what comes after it.
         gamma: discount.
+
+    Example:
+        >>> discounted_return(np.array([1.0, 2.0]), 0, 1, 4.0, 0.5)  # 1 + 0.5 · 2 + 0.25 · 4
+        3.0
     """
     g, ring = following, rewards.shape[0] - 1
     for t in range(last, first - 1, -1):

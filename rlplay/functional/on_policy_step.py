@@ -101,6 +101,12 @@ class OnPolicyMemory(NamedTuple):
         settings: the agent's own hyperparameters, a NamedTuple.
         action_rng, minibatch_rng: streams of random numbers, uint64 [4].
         metrics: numbers of the last update.
+
+    Example:
+        >>> from agents import A2C
+        >>> memory = A2C("CartPole-v1", n_envs=2, seed=0).memory
+        >>> memory.obs.shape, memory.gamma
+        ((2, 4), 0.99)
     """
 
     policy: Any
@@ -268,6 +274,13 @@ def descent(kernel: Kernel, decorator: Decorator) -> Callable[..., float]:
     """``descend(memory, learning_rate)``: a step of both networks and of log σ down their gradients.
 
     The gradient of all together is cut to ``max_grad_norm``; returns its length before that.
+
+    Example:
+        >>> from agents import A2C
+        >>> agent = A2C("CartPole-v1", seed=0)
+        >>> descend = descent(agent.kernel, plain)
+        >>> descend(agent.memory, 0.01)  # there is no gradient yet
+        0.0
     """
     squared_length, shrink, improve_network = kernel.squared_length, kernel.shrink, kernel.improve
 

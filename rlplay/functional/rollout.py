@@ -29,6 +29,11 @@ class Rollout(NamedTuple):
         values: v of the observations, float64 [M].
         advantages, returns: float64 [M].
         filled: rows so far, int64 [1].
+
+    Example:
+        >>> rollout = new_rollout(4, 3, 1, 2, False)  # 4 steps, 3 numbers an observation, 1 an action, 2 outputs
+        >>> rollout.obs.shape, rollout.masks.shape
+        ((4, 3), (0, 2))
     """
 
     obs: NDArray[np.float32]
@@ -80,6 +85,13 @@ def generalised_advantages(rollout: Rollout, n_envs: int, gamma: float, lambda_:
     with A_{t+1} = 0 at an episode's end, and v(S_{t+1}) = 0 in a terminal state only: a time limit is none.
 
     Source: Schulman et al. 2016, equations 11 to 16.
+
+    Example:
+        >>> rollout = new_rollout(2, 1, 1, 2, False)
+        >>> rollout.rewards[:], rollout.ends[:], rollout.values[:] = 1.0, [False, True], [0.5, 0.5]
+        >>> generalised_advantages(rollout, 1, 1.0, 0.5)
+        >>> rollout.advantages.tolist()  # 1 + 0.5 - 0.5 + 0.5 · 0.5, and 1 - 0.5
+        [1.25, 0.5]
     """
     rows = rollout.rewards.shape[0]
     for row in range(rows - 1, -1, -1):
@@ -106,6 +118,10 @@ class Minibatch(NamedTuple):
         weights: of the gradients of the log-probabilities, float64 [B].
         output_gradient: of the loss at the policy's outputs, float32 [B, K].
         value_gradient: of the loss at the value's output, float32 [B, 1].
+
+    Example:
+        >>> new_minibatch(new_rollout(4, 3, 1, 2, False), 2, 2).output_gradient.shape
+        (2, 2)
     """
 
     obs: NDArray[np.float32]
@@ -124,7 +140,13 @@ class Minibatch(NamedTuple):
 
 @compiled
 def new_minibatch(rollout: Rollout, size: int, outputs: int) -> Minibatch:
-    """A minibatch of B rows, not filled."""
+    """A minibatch of B rows, not filled.
+
+    Example:
+        >>> batch = new_minibatch(new_rollout(4, 3, 1, 2, False), 2, 2)
+        >>> batch.obs.shape, batch.advantages.shape
+        ((2, 3), (2,))
+    """
     return Minibatch(
         np.empty((size, rollout.obs.shape[1]), np.float32), np.empty((size, rollout.actions.shape[1]), np.float32),
         np.empty((size if rollout.masks.shape[0] > 0 else 0, outputs), np.float32),
@@ -135,7 +157,14 @@ def new_minibatch(rollout: Rollout, size: int, outputs: int) -> Minibatch:
 
 @compiled
 def gather(rollout: Rollout, rows: NDArray[np.int64], batch: Minibatch) -> Minibatch:
-    """The rows of a rollout [n] in a minibatch of room for at least n; returns its first n rows."""
+    """The rows of a rollout [n] in a minibatch of room for at least n; returns its first n rows.
+
+    Example:
+        >>> rollout = new_rollout(4, 3, 1, 2, False)
+        >>> rollout.returns[:] = [1.0, 2.0, 3.0, 4.0]
+        >>> gather(rollout, np.array([3, 0]), new_minibatch(rollout, 3, 2)).returns.tolist()
+        [4.0, 1.0]
+    """
     n, masked = rows.shape[0], rollout.masks.shape[0] > 0
     for i in range(n):
         row = rows[i]
@@ -153,7 +182,14 @@ def gather(rollout: Rollout, rows: NDArray[np.int64], batch: Minibatch) -> Minib
 
 @in_place
 def shuffle(order: NDArray[np.int64], rng: NDArray[np.uint64]) -> None:
-    """A random order of the rows, in place (Fisher and Yates)."""
+    """A random order of the rows, in place (Fisher and Yates).
+
+    Example:
+        >>> order = np.arange(4)
+        >>> shuffle(order, np.arange(1, 5, dtype=np.uint64))
+        >>> sorted(order.tolist())
+        [0, 1, 2, 3]
+    """
     for i in range(order.shape[0] - 1, 0, -1):
         j = int(random(rng) * (i + 1))
         order[i], order[j] = order[j], order[i]
@@ -161,7 +197,14 @@ def shuffle(order: NDArray[np.int64], rng: NDArray[np.uint64]) -> None:
 
 @in_place
 def standardise(weights: NDArray[np.float64]) -> None:
-    """Subtract the mean and divide by the deviation of a sample (N - 1), in place; [N]. One number stays as it is."""
+    """Subtract the mean and divide by the deviation of a sample (N - 1), in place; [N]. One number stays as it is.
+
+    Example:
+        >>> weights = np.array([1.0, 2.0, 3.0])
+        >>> standardise(weights)
+        >>> weights.round(3).tolist()
+        [-1.0, 0.0, 1.0]
+    """
     n, mean, total = weights.shape[0], 0.0, 0.0
     if n < 2:
         return
@@ -176,7 +219,13 @@ def standardise(weights: NDArray[np.float64]) -> None:
 
 @in_place
 def explained_variance(values: NDArray[np.float64], returns: NDArray[np.float64]) -> float:
-    """1 - Var(G - v) / Var(G): 1 for perfect values, 0 for none; NaN where returns do not vary."""
+    """1 - Var(G - v) / Var(G): 1 for perfect values, 0 for none; NaN where returns do not vary.
+
+    Example:
+        >>> returns = np.array([1.0, 2.0, 3.0])
+        >>> explained_variance(returns, returns), explained_variance(np.zeros(3), returns)
+        (1.0, 0.0)
+    """
     n, mean, gap = returns.shape[0], 0.0, 0.0
     for i in range(n):
         mean += returns[i] / n

@@ -29,7 +29,12 @@ _BY_VISITS = "1/n"
 
 @in_place
 def scheduled(values: NDArray[np.float64], progress: float) -> float:
-    """The value of a schedule at a training progress in [0, 1]; the last value beyond."""
+    """The value of a schedule at a training progress in [0, 1]; the last value beyond.
+
+    Example:
+        >>> scheduled(np.array([1.0, 0.0]), 0.25)
+        0.75
+    """
     last = values.shape[0] - 1
     if last == 0 or progress >= 1.0:
         return values[last]
@@ -49,7 +54,13 @@ Rate = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 @in_place
 def visited(rate: Rate, s: int, a: int, progress: float) -> float:
-    """The rate at an entry that is visited now: the visit counts."""
+    """The rate at an entry that is visited now: the visit counts.
+
+    Example:
+        >>> rate = new_rate("1/n", (1, 1))
+        >>> [visited(rate, 0, 0, 0.0) for _ in range(4)]
+        [1.0, 0.5, 0.3333333333333333, 0.25]
+    """
     values, visits = rate
     if visits.shape[0] == 0:
         return scheduled(values, progress)
@@ -59,7 +70,13 @@ def visited(rate: Rate, s: int, a: int, progress: float) -> float:
 
 @in_place
 def ahead(rate: Rate, s: int, a: int, progress: float) -> float:
-    """The rate that the next visit of an entry will have; counts nothing."""
+    """The rate that the next visit of an entry will have; counts nothing.
+
+    Example:
+        >>> rate = new_rate("1/n", (1, 1))
+        >>> visited(rate, 0, 0, 0.0), ahead(rate, 0, 0, 0.0)
+        (1.0, 0.5)
+    """
     values, visits = rate
     if visits.shape[0] == 0:
         return scheduled(values, progress)
@@ -68,7 +85,13 @@ def ahead(rate: Rate, s: int, a: int, progress: float) -> float:
 
 @in_place
 def latest(rate: Rate, s: int, a: int, progress: float) -> float:
-    """The rate that the last visit of an entry had; counts nothing."""
+    """The rate that the last visit of an entry had; counts nothing.
+
+    Example:
+        >>> rate = new_rate("1/n", (1, 1))
+        >>> [visited(rate, 0, 0, 0.0) for _ in range(2)], latest(rate, 0, 0, 0.0)
+        ([1.0, 0.5], 0.5)
+    """
     values, visits = rate
     if visits.shape[0] == 0:
         return scheduled(values, progress)
@@ -76,7 +99,15 @@ def latest(rate: Rate, s: int, a: int, progress: float) -> float:
 
 
 def new_rate(value: ScheduleLike, shape: tuple[int, int]) -> Rate:
-    """A rate from what a user gives, for a table of that shape; see `tabulate`, and ``"1/n"``."""
+    """A rate from what a user gives, for a table of that shape; see `tabulate`, and ``"1/n"``.
+
+    Example:
+        >>> values, visits = new_rate(0.1, (3, 2))
+        >>> values.tolist(), visits.shape
+        ([0.1], (0, 0))
+        >>> new_rate("1/n", (3, 2))[1].shape  # it counts visits
+        (3, 2)
+    """
     if falls_with_visits(value):
         return np.array([visit_power(str(value))]), np.zeros(shape)
     return tabulate(value), np.zeros((0, 0))
@@ -112,6 +143,12 @@ def tabulate(schedule: ScheduleLike) -> NDArray[np.float64]:
 
     Raises:
         HyperparameterError: the text is none of these, or a value is not finite.
+
+    Example:
+        >>> tabulate("lin_1_0.05").tolist(), tabulate(0.3).tolist()
+        ([1.0, 0.05], [0.3])
+        >>> round(scheduled(tabulate("exp_1_0.01"), 0.5), 6)  # geometric: halfway from 1 to 0.01
+        0.1
     """
     if isinstance(schedule, str):
         values = _parse(schedule)

@@ -30,6 +30,11 @@ class Traces(NamedTuple):
         strength: their traces, float64 [N].
         place: where an entry stands in that list, -1 for nowhere, int64 [N].
         length: how many there are, int64 [1].
+
+    Example:
+        >>> traces = new_traces(3)
+        >>> traces.place.tolist(), traces.length.tolist()
+        ([-1, -1, -1], [0])
     """
 
     entry: NDArray[np.int64]
@@ -39,7 +44,12 @@ class Traces(NamedTuple):
 
 
 def new_traces(size: int) -> Traces:
-    """No traces yet, for a table with so many entries."""
+    """No traces yet, for a table with so many entries.
+
+    Example:
+        >>> new_traces(3).strength.tolist()
+        [0.0, 0.0, 0.0]
+    """
     return Traces(np.zeros(size, np.int64), np.zeros(size), np.full(size, -1), np.zeros(1, np.int64))
 
 
@@ -84,6 +94,15 @@ def td_lambda_update(
     """The step of TD(λ) and Sarsa(λ), boxes on pages 293 and 305, for a flat table [N]; returns the TD error δ.
 
     δ = target - w(i);  mark i;  w ← w + α δ z for all entries;  z ← decay z, with decay = γ λ.
+
+    Example:
+        >>> table, traces = np.zeros(2), new_traces(2)
+        >>> td_lambda_update(table, 0, 1.0, traces, ACCUMULATING, 0.5, 0.5)
+        1.0
+        >>> td_lambda_update(table, 1, 1.0, traces, ACCUMULATING, 0.5, 0.5)
+        1.0
+        >>> table.tolist()  # entry 0 learns again, by half
+        [0.75, 0.5]
     """
     td_error = target - table[i]
     mark_trace(traces, i, kind, alpha)
@@ -98,6 +117,13 @@ def true_online_update(
     """The step of true online TD(λ) and Sarsa(λ), boxes on pages 300 and 307, for a flat table [N]; returns δ.
 
     w ← w + α (δ + w(i) - old) z;  w(i) ← w(i) - α (w(i) - old), where ``old`` is w(i) as it was a step ago.
+
+    Example:
+        >>> table, traces = np.zeros(2), new_traces(2)
+        >>> true_online_update(table, 0, 1.0, 0.0, traces, 0.5, 0.5)
+        1.0
+        >>> table.tolist()
+        [0.5, 0.0]
     """
     value = table[i]
     td_error = target - value
@@ -109,7 +135,15 @@ def true_online_update(
 
 @in_place
 def clear_traces(traces: Traces) -> None:
-    """Forget all traces."""
+    """Forget all traces.
+
+    Example:
+        >>> table, traces = np.zeros(2), new_traces(2)
+        >>> error = td_lambda_update(table, 0, 1.0, traces, REPLACING, 0.5, 0.9)
+        >>> clear_traces(traces)
+        >>> traces.length.tolist(), traces.place.tolist()
+        ([0], [-1, -1])
+    """
     for k in range(traces.length[0]):
         traces.place[traces.entry[k]] = -1
     traces.length[0] = 0
@@ -117,5 +151,15 @@ def clear_traces(traces: Traces) -> None:
 
 @in_place
 def forget_traces(memory: Any) -> None:
-    """No traces yet, for a memory with ``traces``."""
+    """No traces yet, for a memory with ``traces``.
+
+    Example:
+        >>> class Memory(NamedTuple):
+        ...     traces: Traces
+        >>> traces = new_traces(2)
+        >>> error = td_lambda_update(np.zeros(2), 0, 1.0, traces, REPLACING, 0.5, 0.9)
+        >>> forget_traces.py_func(Memory(traces))
+        >>> traces.length.tolist()
+        [0]
+    """
     clear_traces(memory.traces)

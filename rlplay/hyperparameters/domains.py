@@ -29,6 +29,15 @@ class Range:
         schedule: whether a schedule may stand in place of a number.
         visits: whether it may fall with visits (``"1/n"``).
         remedy: what to do when a value is outside, in one sentence.
+
+    Example:
+        >>> steps = Range("steps between fits", 1, 100, integer=True)
+        >>> str(steps), steps.check("MyAgent", "train_freq", 5.0)
+        ('whole number in [1, 100]', 5)
+        >>> steps.check("MyAgent", "train_freq", 0)
+        Traceback (most recent call last):
+            ...
+        rlplay.errors.HyperparameterError: MyAgent: train_freq=0 is not a whole number in [1, 100]
     """
 
     meaning: str
@@ -77,7 +86,13 @@ class Range:
 
 @dataclass(frozen=True)
 class Choice:
-    """A hyperparameter that takes one of a few values (names, or yes and no)."""
+    """A hyperparameter that takes one of a few values (names, or yes and no).
+
+    Example:
+        >>> kind = Choice("what traces do", ("accumulating", "replacing"))
+        >>> str(kind), kind.check("MyAgent", "traces", "replacing")
+        ('accumulating | replacing', 'replacing')
+    """
 
     meaning: str
     values: tuple[Any, ...]
@@ -95,7 +110,12 @@ class Choice:
 
 @dataclass(frozen=True)
 class Sizes:
-    """A hyperparameter that is a list of whole numbers of 1 or more, also written ``"64,64"``."""
+    """A hyperparameter that is a list of whole numbers of 1 or more, also written ``"64,64"``.
+
+    Example:
+        >>> Sizes("units of the hidden layers").check("MyAgent", "net_arch", "64,32")
+        [64, 32]
+    """
 
     meaning: str
 
@@ -117,7 +137,12 @@ class Sizes:
 
 @dataclass(frozen=True)
 class Settings:
-    """A hyperparameter that is a dictionary of plain values, such as ``{"net_arch": [64, 64]}``."""
+    """A hyperparameter that is a dictionary of plain values, such as ``{"net_arch": [64, 64]}``.
+
+    Example:
+        >>> Settings("settings of the networks").check("MyAgent", "policy_kwargs", {"net_arch": [64, 64]})
+        {'net_arch': [64, 64]}
+    """
 
     meaning: str
 
@@ -133,7 +158,13 @@ class Settings:
 
 @dataclass(frozen=True)
 class Either:
-    """A hyperparameter that takes one of a few values or what another domain takes; with ``pairs`` also [n, unit]."""
+    """A hyperparameter that takes one of a few values or what another domain takes; with ``pairs`` also [n, unit].
+
+    Example:
+        >>> clip = Either((None,), Range("clip range", 0, 1))
+        >>> str(clip), clip.check("MyAgent", "clip", None), clip.check("MyAgent", "clip", 0.2)
+        ('None | [0, 1]', None, 0.2)
+    """
 
     values: tuple[Any, ...]
     domain: Range | Settings
@@ -182,6 +213,11 @@ class Regressor:
     Attributes:
         meaning: a few words for help texts.
         classifiers: whether classifiers are taken too.
+
+    Example:
+        >>> model = Regressor("what learns the values").check("MyAgent", "model", "ridge:alpha=0.5")
+        >>> type(model).__name__, model.alpha
+        ('Ridge', 0.5)
     """
 
     meaning: str
@@ -226,7 +262,12 @@ class Teacher:
 
 @dataclass(frozen=True)
 class Policy:
-    """A hyperparameter that is a policy: a name, one action for each state, or probabilities."""
+    """A hyperparameter that is a policy: a name, one action for each state, or probabilities.
+
+    Example:
+        >>> Policy("the policy that is evaluated").check("MyAgent", "policy", [1, 0, 1])
+        [1, 0, 1]
+    """
 
     meaning: str
     optional: bool = False

@@ -24,7 +24,14 @@ _NONE: Any = inspect.Parameter.empty
 
 @dataclass(frozen=True)
 class Hyperparameter:
-    """One hyperparameter: its name, its default and its domain."""
+    """One hyperparameter: its name, its default and its domain.
+
+    Example:
+        >>> from agents import QLearning
+        >>> gamma = declared(QLearning)["gamma"]
+        >>> gamma.name, gamma.default, gamma.domain.meaning
+        ('gamma', 0.99, 'discount γ of future rewards, a step')
+    """
 
     name: str
     default: Any
@@ -151,7 +158,13 @@ def _signature(fields: Any) -> inspect.Signature:
 
 
 def declared(agent_class: type) -> dict[str, Hyperparameter]:
-    """The hyperparameters of a class by name: its own in the order of its body, then those of its bases."""
+    """The hyperparameters of a class by name: its own in the order of its body, then those of its bases.
+
+    Example:
+        >>> from agents import QLearning
+        >>> list(declared(QLearning))
+        ['alpha', 'gamma', 'epsilon', 'initial_value', 'features']
+    """
     fields = getattr(agent_class, "_fields", {})
     return {name: field for name, field in fields.items() if isinstance(field, Hyperparameter)}
 
@@ -162,6 +175,11 @@ def checked(agent_class: type, values: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         HyperparameterError: a value outside its domain, or of the wrong type.
         UnknownNameError: a name that the agent does not have.
+
+    Example:
+        >>> from agents import QLearning
+        >>> checked(QLearning, {"alpha": 1, "epsilon": "lin_1_0.05"})
+        {'alpha': 1.0, 'epsilon': 'lin_1_0.05'}
     """
     known = declared(agent_class)
     for name in values:

@@ -57,7 +57,12 @@ LIBRARY = {
 
 
 def model_ids() -> list[str]:
-    """The ids of all models that can be named."""
+    """The ids of all models that can be named.
+
+    Example:
+        >>> "k-means" in model_ids(), "sklearn/k-means" in model_ids()
+        (True, True)
+    """
     return sorted({*registry.model_ids(), *LIBRARY})
 
 
@@ -66,6 +71,10 @@ def model_class(model_id: str) -> type:
 
     Raises:
         UnknownNameError: no such model; names the nearest.
+
+    Example:
+        >>> model_class("k-means").__module__, model_class("sklearn/pca").__name__
+        ('rlplay.models.unsupervised.k_means', 'PCA')
     """
     if model_id in LIBRARY:
         module, _, name = LIBRARY[model_id].partition(":")
@@ -76,7 +85,13 @@ def model_class(model_id: str) -> type:
 
 
 def model_id(estimator: Any) -> str:
-    """The id of an estimator's class; ``module:Class`` where it has none."""
+    """The id of an estimator's class; ``module:Class`` where it has none.
+
+    Example:
+        >>> from rlplay.models.unsupervised import KMeans
+        >>> model_id(KMeans(4)), model_id(object())
+        ('k-means', 'builtins:object')
+    """
     cls = type(estimator)
     place = f"{cls.__module__}:{cls.__qualname__}"
     for known in registry.model_ids():
@@ -93,6 +108,11 @@ def parse(text: str, options: tuple[str, ...] = ()) -> tuple[Any, dict[str, Any]
 
     Raises:
         UsageError: no such model, or a parameter that it does not have.
+
+    Example:
+        >>> model, options = parse("k-means:4,random_state=1,warm_up=100", ("warm_up",))
+        >>> model.n_clusters, model.random_state, options
+        (4, 1, {'warm_up': 100})
     """
     name = re.split("[:,]", text, maxsplit=1)[0]
     rest, has_first = text[len(name) + 1 :], text[len(name) :].startswith(":")

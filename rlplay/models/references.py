@@ -27,6 +27,10 @@ class Reference(NamedTuple):
     Attributes:
         place: its class as ``module:Class``.
         fixed: parameters of the library that make it do what ours does.
+
+    Example:
+        >>> REFERENCES["fast-ica"].place
+        'sklearn.decomposition:FastICA'
     """
 
     place: str
@@ -103,6 +107,10 @@ def library_class(model_id: str) -> type:
 
     Raises:
         UsageError: it has none; says why.
+
+    Example:
+        >>> library_class("ridge").__module__.split(".")[0]
+        'sklearn'
     """
     found = REFERENCES.get(model_id)
     if found is None:
@@ -114,7 +122,12 @@ def library_class(model_id: str) -> type:
 
 
 def library_name(model_id: str) -> str:
-    """Whose the twin is."""
+    """Whose the twin is.
+
+    Example:
+        >>> library_name("ridge"), library_name("vae")
+        ('scikit-learn', 'torch')
+    """
     return "torch" if REFERENCES[model_id] is TORCH else "scikit-learn"
 
 
@@ -125,6 +138,12 @@ def twin(estimator: Any) -> Any:
 
     Raises:
         UsageError: the estimator has no twin, or parameters that its twin does not know; names them.
+
+    Example:
+        >>> from rlplay.models.supervised import Ridge
+        >>> other = twin(Ridge(alpha=0.5))
+        >>> other.__module__.split(".")[0], other.alpha
+        ('sklearn', 0.5)
     """
     name = model_id(estimator)
     if name in REFERENCES or name in WITHOUT:

@@ -18,7 +18,12 @@ Arrays = dict[str, NDArray[Any]]
 
 
 def pack_module(module: torch.nn.Module) -> Arrays:
-    """Parameters and buffers by their names."""
+    """Parameters and buffers by their names.
+
+    Example:
+        >>> {name: array.shape for name, array in pack_module(torch.nn.Linear(3, 2)).items()}
+        {'weight': (2, 3), 'bias': (2,)}
+    """
     return {name: _array(tensor) for name, tensor in module.state_dict().items()}
 
 
@@ -27,6 +32,12 @@ def unpack_module(module: torch.nn.Module, arrays: Mapping[str, NDArray[Any]]) -
 
     Raises:
         CheckpointError: a name or shape that the module does not have.
+
+    Example:
+        >>> layer = torch.nn.Linear(1, 1)
+        >>> unpack_module(layer, {"weight": np.array([[2.0]]), "bias": np.array([1.0])})
+        >>> layer(torch.tensor([[3.0]])).item()  # 2 · 3 + 1
+        7.0
     """
     for name, target in module.state_dict().items():
         found = arrays.get(name)
@@ -41,7 +52,16 @@ def unpack_module(module: torch.nn.Module, arrays: Mapping[str, NDArray[Any]]) -
 
 
 def pack_optimizer(optimizer: torch.optim.Optimizer) -> Arrays:
-    """The state of each parameter by its number: ``"3/exp_avg"``."""
+    """The state of each parameter by its number: ``"3/exp_avg"``.
+
+    Example:
+        >>> layer = torch.nn.Linear(1, 1)
+        >>> adam = torch.optim.Adam(layer.parameters())
+        >>> layer(torch.ones(1, 1)).sum().backward()
+        >>> adam.step()
+        >>> sorted(pack_optimizer(adam))
+        ['0/exp_avg', '0/exp_avg_sq', '0/step', '1/exp_avg', '1/exp_avg_sq', '1/step']
+    """
     found: Arrays = {}
     for number, parameter in enumerate(_parameters(optimizer)):
         for name, value in optimizer.state.get(parameter, {}).items():
@@ -55,6 +75,13 @@ def unpack_optimizer(optimizer: torch.optim.Optimizer, arrays: Mapping[str, NDAr
 
     Raises:
         CheckpointError: the state of a parameter that is not there, or of another shape.
+
+    Example:
+        >>> layer = torch.nn.Linear(1, 1)
+        >>> adam = torch.optim.Adam(layer.parameters())
+        >>> unpack_optimizer(adam, {"0/exp_avg": np.array([[0.5]])})
+        >>> adam.state[layer.weight]["exp_avg"].item()
+        0.5
     """
     parameters = _parameters(optimizer)
     optimizer.state.clear()
@@ -79,6 +106,15 @@ class RandomStates:
 
     Attributes:
         arrays: the states, as a file keeps them: torch uint8, NumPy's MT19937 key uint32 [624] and its places [3].
+
+    Example:
+        >>> own = RandomStates(seed=0)
+        >>> with own():
+        ...     first = torch.rand(1).item()
+        >>> with RandomStates(seed=0)():
+        ...     again = torch.rand(1).item()
+        >>> first == again, sorted(own.arrays)[:2]
+        (True, ['numpy_key', 'numpy_place'])
     """
 
     def __init__(self, seed: int | None = None) -> None:

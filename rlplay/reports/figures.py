@@ -27,7 +27,12 @@ Track = Callable[[Iterable[T]], Iterable[T]]
 
 @dataclass(frozen=True)
 class Line:
-    """One curve: its name, x [N], y [N]; ``style`` is matplotlib's (``"-"``, ``"--"``, ``"o"``)."""
+    """One curve: its name, x [N], y [N]; ``style`` is matplotlib's (``"-"``, ``"--"``, ``"o"``).
+
+    Example:
+        >>> Line("Q-learning", [0, 1], [0.0, 0.5]).style
+        '-'
+    """
 
     name: str
     x: Sequence[float] | NDArray[Any]
@@ -48,6 +53,11 @@ class Panel:
         y_range: least and greatest y shown.
         numbers: whether the numbers of a map are written into it.
         extent: x and y of a map's edges: left, right, bottom, top.
+
+    Example:
+        >>> panel = Panel("Return", [Line("Q-learning", [0, 1], [0.0, 0.5])], x_label="episode", log_x=True)
+        >>> len(panel.lines), panel.map
+        (1, None)
     """
 
     title: str
@@ -75,6 +85,12 @@ class Figure:
         note: what to see in it, in a sentence.
         columns_of_panels: panels in a row; 0 for all.
         size: of a panel, in inches.
+
+    Example:
+        >>> panel = Panel("Return", [Line("Q-learning", [0, 1], [0.0, 0.5])])
+        >>> figure = Figure("Cliff walking", "example 6.6", [panel], ["agent", "return"], [["Q-learning", 0.5]])
+        >>> figure.panels[0].title, figure.rows
+        ('Return', [['Q-learning', 0.5]])
     """
 
     title: str

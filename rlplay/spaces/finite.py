@@ -23,6 +23,11 @@ class FiniteSpace:
         space: the space that is numbered.
         n: how many values it has.
         plain: True where value and number are the same.
+
+    Example:
+        >>> cards = FiniteSpace(spaces.Tuple([spaces.Discrete(3), spaces.Discrete(2)]))
+        >>> cards.n, cards.index((2, 1)), cards.value(5)
+        (6, 5, (2, 1))
     """
 
     def __init__(self, space: Space[Any]) -> None:
@@ -108,7 +113,12 @@ class FiniteSpace:
 
 
 def is_finite(space: Space[Any]) -> bool:
-    """Whether the values of a space can be numbered."""
+    """Whether the values of a space can be numbered.
+
+    Example:
+        >>> is_finite(spaces.Discrete(4)), is_finite(spaces.Box(-1.0, 1.0))
+        (True, False)
+    """
     if isinstance(space, spaces.Tuple | spaces.Dict):
         return all(is_finite(part) for _, part in _parts(space))
     return isinstance(space, spaces.Discrete | spaces.MultiDiscrete | spaces.MultiBinary)
@@ -124,6 +134,10 @@ def finite(space: Space[Any], owner: str, role: str) -> FiniteSpace:
 
     Raises:
         SpaceError: the space is not finite or too large; names the space and what fits.
+
+    Example:
+        >>> finite(spaces.MultiDiscrete([3, 2]), "MyAgent", "actions").n
+        6
     """
     if not is_finite(space):
         raise SpaceError(

@@ -28,6 +28,12 @@ def batch_of(space: gym.Space[Any], observation: Any, owner: str) -> tuple[Any, 
 
     Raises:
         SpaceError: wrong shape or type, or NaN.
+
+    Example:
+        >>> batch_of(spaces.Box(-1.0, 1.0, (2,)), [0.5, 0.5], "MyAgent")[0].shape
+        (1, 2)
+        >>> batch_of(spaces.Discrete(4), 3, "MyAgent"), batch_of(spaces.Discrete(4), [3, 1], "MyAgent")
+        (([3], True), ([3, 1], False))
     """
     if isinstance(space, spaces.Tuple | spaces.Dict):
         return _parts(space, observation, owner)
@@ -81,7 +87,12 @@ def observation_bytes(obs: Any) -> bytes:
 
 
 def observation_digest(obs: Any) -> str:
-    """sha256 of an observation, to compare a replay with what was seen."""
+    """sha256 of an observation, to compare a replay with what was seen.
+
+    Example:
+        >>> observation_digest(3) == observation_digest(np.int32(3)), observation_digest(3) == observation_digest(4)
+        (True, False)
+    """
     return hashlib.sha256(observation_bytes(obs)).hexdigest()
 
 

@@ -245,7 +245,18 @@ def _digest_of_all(file: IO[bytes]) -> str:
 
 
 def copy_into(name: str, arrays: dict[str, NDArray[Any]], target: NDArray[Any]) -> None:
-    """Copy a named array of a file into its place; a CheckpointError where it is missing or of another kind."""
+    """Copy a named array of a file into its place; a CheckpointError where it is missing or of another kind.
+
+    Example:
+        >>> q = np.zeros(2)
+        >>> copy_into("q", {"q": np.array([1.0, 2.0])}, q)
+        >>> q.tolist()
+        [1.0, 2.0]
+        >>> copy_into("w", {}, q)
+        Traceback (most recent call last):
+            ...
+        rlplay.errors.CheckpointError: the file lacks the array w
+    """
     found = arrays.get(name)
     if found is None:
         raise CheckpointError(f"the file lacks the array {name}")

@@ -31,11 +31,23 @@ Check = Callable[..., None]
 
 
 class NotApplicable(Exception):  # noqa: N818 - no error: a runner shows the check as skipped, with these words
-    """A check does not apply to an agent in an environment; says why."""
+    """A check does not apply to an agent in an environment; says why.
+
+    Example:
+        >>> check_both_drivers("fitted-q", "CartPole-v1")
+        Traceback (most recent call last):
+            ...
+        rlplay.testing.agent_checks.NotApplicable: fitted-q has no compiled driver: FittedQ collects in Python
+    """
 
 
 def agent_checks() -> list[Check]:
-    """All checks, in the order in which failures are easiest to read."""
+    """All checks, in the order in which failures are easiest to read.
+
+    Example:
+        >>> [check.__name__ for check in agent_checks()][:2]
+        ['check_documented', 'check_bad_hyperparameters']
+    """
     return [
         check_documented,
         check_bad_hyperparameters,
@@ -67,7 +79,11 @@ def _equal(first: Agent, second: Agent, what: str) -> None:
 
 
 def check_documented(agent_id: str, env_id: str, steps: int = 3000, **settings: Any) -> None:
-    """The module says idea and source, the class is documented, every hyperparameter has a range and a meaning."""
+    """The module says idea and source, the class is documented, every hyperparameter has a range and a meaning.
+
+    Example:
+        >>> check_documented("q-learning", "FrozenLake-v1")  # silent where it holds
+    """
     cls = registry.agent_class(agent_id)
     module = inspect.getdoc(sys.modules[cls.__module__]) or ""
     assert cls.id == agent_id, f"{cls.__name__}.id is {cls.id!r}, registered as {agent_id!r}"
@@ -79,7 +95,11 @@ def check_documented(agent_id: str, env_id: str, steps: int = 3000, **settings: 
 
 
 def check_bad_hyperparameters(agent_id: str, env_id: str, steps: int = 3000, **settings: Any) -> None:
-    """NaN, text, values outside the range and unknown names are refused with the name, the value and the range."""
+    """NaN, text, values outside the range and unknown names are refused with the name, the value and the range.
+
+    Example:
+        >>> check_bad_hyperparameters("q-learning", "FrozenLake-v1")
+    """
     cls, given = registry.agent_class(agent_id), settings
     with contextlib.suppress(RlplayError):  # where the defaults fit, they are the stricter test: everything is made
         cls(env_id, seed=0)
@@ -109,7 +129,11 @@ def check_bad_hyperparameters(agent_id: str, env_id: str, steps: int = 3000, **s
 
 
 def check_same_seed_same_bits(agent_id: str, env_id: str, steps: int = 3000, **settings: Any) -> None:
-    """Two runs from one seed end in the same bits; another seed explores otherwise."""
+    """Two runs from one seed end in the same bits; another seed explores otherwise.
+
+    Example:
+        >>> check_same_seed_same_bits("q-learning", "FrozenLake-v1", steps=300)
+    """
     first = _new(agent_id, env_id, **settings).learn(steps)
     _equal(first, _new(agent_id, env_id, **settings).learn(steps), "two runs from one seed")
     if first.rule is not None:
@@ -118,7 +142,11 @@ def check_same_seed_same_bits(agent_id: str, env_id: str, steps: int = 3000, **s
 
 
 def check_both_drivers(agent_id: str, env_id: str, steps: int = 3000, **settings: Any) -> None:
-    """The compiled and the stepwise driver end in the same bits."""
+    """The compiled and the stepwise driver end in the same bits.
+
+    Example:
+        >>> check_both_drivers("q-learning", "FrozenLake-v1", steps=300)
+    """
     first, second = _new(agent_id, env_id, **settings), _new(agent_id, env_id, **settings)
     if why := first.why_not_compiled():
         raise NotApplicable(f"{agent_id} has no compiled driver: {why}")
@@ -126,7 +154,11 @@ def check_both_drivers(agent_id: str, env_id: str, steps: int = 3000, **settings
 
 
 def check_chunks(agent_id: str, env_id: str, steps: int = 3000, **settings: Any) -> None:
-    """A callback that interrupts at odd steps changes nothing."""
+    """A callback that interrupts at odd steps changes nothing.
+
+    Example:
+        >>> check_chunks("q-learning", "FrozenLake-v1", steps=300)
+    """
 
     class Odd(Callback):
         def next_due(self, timestep: int) -> int:
@@ -137,7 +169,11 @@ def check_chunks(agent_id: str, env_id: str, steps: int = 3000, **settings: Any)
 
 
 def check_own_and_native_dynamics(agent_id: str, env_id: str, steps: int = 3000, **settings: Any) -> None:
-    """Native dynamics that are said to be the same numbers as Gymnasium's end in the same bits."""
+    """Native dynamics that are said to be the same numbers as Gymnasium's end in the same bits.
+
+    Example:
+        >>> check_own_and_native_dynamics("q-learning", "FrozenLake-v1", steps=300)
+    """
     native = _new(agent_id, make(env_id), **settings)
     ref = reference(native.env)
     if not (ref.dynamics.startswith("native") and ref.exact):
@@ -147,7 +183,11 @@ def check_own_and_native_dynamics(agent_id: str, env_id: str, steps: int = 3000,
 
 
 def check_predict(agent_id: str, env_id: str, steps: int = 3000, **settings: Any) -> None:
-    """Actions are in the space; single and batched predictions agree; predicting greedily is repeatable."""
+    """Actions are in the space; single and batched predictions agree; predicting greedily is repeatable.
+
+    Example:
+        >>> check_predict("q-learning", "FrozenLake-v1", steps=300)
+    """
     agent = _new(agent_id, env_id, **settings).learn(steps)
     env = agent.get_env()
     obs, _ = env.reset(seed=0)
@@ -170,7 +210,11 @@ def check_predict(agent_id: str, env_id: str, steps: int = 3000, **settings: Any
 
 
 def check_probe_does_not_disturb(agent_id: str, env_id: str, steps: int = 3000, **settings: Any) -> None:
-    """Probing, predicting and evaluating in the middle of a run change nothing in it."""
+    """Probing, predicting and evaluating in the middle of a run change nothing in it.
+
+    Example:
+        >>> check_probe_does_not_disturb("q-learning", "FrozenLake-v1", steps=300)
+    """
     other = make(env_id)
 
     class Nosy(Callback):
@@ -195,7 +239,11 @@ def check_probe_does_not_disturb(agent_id: str, env_id: str, steps: int = 3000, 
 
 
 def check_save_and_load(agent_id: str, env_id: str, steps: int = 3000, **settings: Any) -> None:
-    """A loaded agent is the saved one, through its class and through `rlplay.load`, with and without an environment."""
+    """A loaded agent is the saved one, through its class and through `rlplay.load`, with and without an environment.
+
+    Example:
+        >>> check_save_and_load("q-learning", "FrozenLake-v1", steps=300)
+    """
     agent = _new(agent_id, env_id, **settings).learn(steps)
     with tempfile.TemporaryDirectory() as folder:
         path = agent.save(Path(folder) / "a file with spaces and ünïcode")
@@ -210,7 +258,11 @@ def check_save_and_load(agent_id: str, env_id: str, steps: int = 3000, **setting
 
 
 def check_learn_in_parts(agent_id: str, env_id: str, steps: int = 3000, **settings: Any) -> None:
-    """learn(n) and learn(n, reset_num_timesteps=False) equal learn(2n) with the same horizon."""
+    """learn(n) and learn(n, reset_num_timesteps=False) equal learn(2n) with the same horizon.
+
+    Example:
+        >>> check_learn_in_parts("q-learning", "FrozenLake-v1", steps=300)
+    """
     whole = _new(agent_id, env_id, **settings).learn(2 * _few(steps), schedule_timesteps=_few(steps))
     parts = _new(agent_id, env_id, **settings).learn(_few(steps)).learn(_few(steps), reset_num_timesteps=False)
     _equal(whole, parts, "a run in one and in two parts")
@@ -227,7 +279,11 @@ for path, engine in zip(sys.argv[2::2], sys.argv[3::2]):
 
 
 def check_resume_in_new_process(agent_id: str, env_id: str, steps: int = 3000, **settings: Any) -> None:
-    """Saved in the middle of an episode and resumed in a new process, a run ends in the same bits, in both drivers."""
+    """Saved in the middle of an episode and resumed in a new process, a run ends in the same bits, in both drivers.
+
+    Example:
+        >>> check_resume_in_new_process("q-learning", "FrozenLake-v1", steps=300)
+    """
     ways = [("auto", "auto"), ("python", "gymnasium")]
     if _new(agent_id, env_id, **settings).why_not_compiled():
         ways = ways[:1]
@@ -247,7 +303,11 @@ def check_resume_in_new_process(agent_id: str, env_id: str, steps: int = 3000, *
 
 
 def check_files_of_other_agents(agent_id: str, env_id: str, steps: int = 3000, **settings: Any) -> None:
-    """Another agent's file is refused with both names."""
+    """Another agent's file is refused with both names.
+
+    Example:
+        >>> check_files_of_other_agents("q-learning", "FrozenLake-v1")
+    """
     others = [other for other in registry.agent_ids() if other != agent_id]
     agent = _new(agent_id, env_id, **settings)
     with tempfile.TemporaryDirectory() as folder:
@@ -263,7 +323,11 @@ def check_files_of_other_agents(agent_id: str, env_id: str, steps: int = 3000, *
 
 
 def check_sb3_evaluate_policy(agent_id: str, env_id: str, steps: int = 3000, **settings: Any) -> None:
-    """Stable-Baselines3's own evaluate_policy takes the agent as it is."""
+    """Stable-Baselines3's own evaluate_policy takes the agent as it is.
+
+    Example:
+        >>> check_sb3_evaluate_policy("q-learning", "FrozenLake-v1", steps=300)
+    """
     from stable_baselines3.common.evaluation import evaluate_policy
     from stable_baselines3.common.monitor import Monitor
 

@@ -21,6 +21,11 @@ def check_env(env: Any, *, steps: int = 2000, seed: int = 0, **kwargs: Any) -> l
 
     Raises:
         AssertionError: with what breaks the contract.
+
+    Example:
+        >>> findings = check_env("FrozenLake-v1", steps=100)
+        >>> sorted({finding.verdict for finding in findings})
+        ['ok', 'skipped']
     """
     findings = list(examine_env(env, steps=steps, seed=seed, **kwargs))
     failed = [f"{finding.check}: {finding.words}" for finding in findings if finding.verdict == "failed"]

@@ -54,6 +54,16 @@ class Callback:
         every_step: ask for a call after every step (stepwise driver).
         agent: the agent that learns; set before `on_training_start`.
         run: the running training; set before `on_training_start`.
+
+    Example:
+        >>> from agents import QLearning
+        >>> class StopAt100(Callback):
+        ...     def next_due(self, timestep):
+        ...         return 100
+        ...     def on_step(self):
+        ...         return self.agent.num_timesteps < 100
+        >>> QLearning("FrozenLake-v1", seed=0).learn(1000, StopAt100()).num_timesteps
+        100
     """
 
     every_step = False
@@ -135,6 +145,13 @@ class EvalCallback(Callback):
         log_path: folder for ``evaluations.npz`` (timesteps [N], results [N, E], ep_lengths [N, E]).
         deterministic: whether the agent acts greedily.
         stop_at: stop once the mean return reaches this.
+
+    Example:
+        >>> from agents import QLearning
+        >>> callback = EvalCallback(eval_freq=100, n_eval_episodes=3)
+        >>> agent = QLearning("FrozenLake-v1", seed=0).learn(200, callback)
+        >>> callback.timesteps, callback.evaluations[0].returns.shape
+        ([100, 200], (3,))
     """
 
     def __init__(
@@ -212,6 +229,14 @@ class CheckpointCallback(Callback):
         keep: how many numbered checkpoints stay; None for all.
         rolling: a file that is rewritten every ``rolling_seconds`` and at the end, for resuming after a kill.
         rolling_seconds: seconds between two rewrites.
+
+    Example:
+        >>> import tempfile
+        >>> from agents import QLearning
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     agent = QLearning("FrozenLake-v1", seed=0).learn(200, CheckpointCallback(100, folder))
+        ...     sorted(path.name for path in Path(folder).iterdir())
+        ['rl_model_100_steps.rlp', 'rl_model_200_steps.rlp']
     """
 
     def __init__(

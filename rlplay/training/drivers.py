@@ -46,7 +46,14 @@ def advance_stepwise(agent: RuleLearner, timesteps: int) -> int:
 
 
 def advance_compiled(agent: RuleLearner, timesteps: int) -> int:
-    """The compiled driver: the same steps in one native call."""
+    """The compiled driver: the same steps in one native call.
+
+    Example:
+        >>> from agents import QLearning
+        >>> agent = QLearning("FrozenLake-v1", seed=0)
+        >>> advance_compiled(agent, 100), agent.num_timesteps
+        (100, 100)
+    """
     env, rule, position, log, statistics = agent.env, agent.rule, agent.position, agent.episode_log, agent.statistics
     assert isinstance(env, TableEnv | NativeEnv)
     assert rule is not None

@@ -31,6 +31,11 @@ class Evaluation:
     Attributes:
         returns: undiscounted return of each, shape [E], float64.
         lengths: steps of each, shape [E], int64.
+
+    Example:
+        >>> result = Evaluation(np.array([0.0, 1.0]), np.array([5, 7]))
+        >>> result.mean, result.std
+        (0.5, 0.5)
     """
 
     returns: NDArray[np.float64]
@@ -74,6 +79,13 @@ def evaluate(
 
     Raises:
         UsageError: fewer than one episode.
+
+    Example:
+        >>> from agents import ValueIteration
+        >>> agent = ValueIteration("FrozenLake-v1", gamma=1.0, seed=0).learn(1000)
+        >>> result = evaluate(agent, n_eval_episodes=20)
+        >>> result.returns.shape, result.mean > 0.5
+        ((20,), True)
     """
     if n_eval_episodes < 1:
         raise UsageError(f"n_eval_episodes={n_eval_episodes} is not 1 or more")

@@ -12,7 +12,12 @@ from rlplay.compiled.training_loop import EpisodeLog, is_logged
 
 
 class FinishedEpisode(NamedTuple):
-    """One finished episode: its number from 0, undiscounted return, length in steps, and the step it ended at."""
+    """One finished episode: its number from 0, undiscounted return, length in steps, and the step it ended at.
+
+    Example:
+        >>> FinishedEpisode(episode=0, episode_return=1.0, length=12, timestep=40).length
+        12
+    """
 
     episode: int
     episode_return: float

@@ -42,6 +42,12 @@ def make_vec(
     Raises:
         UnknownNameError, UsageError, SpaceError: as `rlplay.make`; ``num_envs`` below 1.
         EnvironmentFault: an environment that cannot be made; names it.
+
+    Example:
+        >>> envs = make_vec("CartPole-v1", 3)
+        >>> obs, _ = envs.reset(seed=0)
+        >>> obs.shape, envs.step([0, 1, 0])[1].tolist()
+        ((3, 4), [1.0, 1.0, 1.0])
     """
     check_number(num_envs)
     mode = autoreset(autoreset_mode)

@@ -53,6 +53,12 @@ class NativeVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
     Raises:
         UsageError: num_envs below 1, an unknown autoreset mode.
         SpaceError: the environment has neither native dynamics nor a table, or its actions are not numbered 0 to n - 1.
+
+    Example:
+        >>> from envs.cart_pole import CartPoleEnv
+        >>> envs = NativeVectorEnv(CartPoleEnv, 3)
+        >>> envs.reset(seed=0)[0].shape, envs.state.shape
+        ((3, 4), (3, 4))
     """
 
     def __init__(
