@@ -176,6 +176,7 @@ if TYPE_CHECKING:
     from rlplay.approximation.encodings import Active as Active
     from rlplay.approximation.estimators import final_step as final_step
     from rlplay.approximation.estimators import seeded as seeded
+    from rlplay.approximation.encoders import VectorFeatures as VectorFeatures
     from rlplay.approximation.encoders import new_encoder as new_encoder
     from rlplay.approximation.feature_map import FeatureMap as FeatureMap
     from rlplay.approximation.feature_map import as_feature_map as as_feature_map

@@ -41,6 +41,7 @@ from rlplay.extend import (
     Settings,
     SpaceError,
     StateArrays,
+    VectorFeatures,
     batch_of,
     begin_episode,
     checked,
@@ -229,7 +230,7 @@ class SB3Agent(Agent, init=False):
         """Make the model; its constructor seeds the random states that are in use."""
         arguments = constructor_arguments(self.settings)
         of_policy = arguments["policy_kwargs"]
-        if self.features is not None:
+        if isinstance(self.encoder, VectorFeatures):
             of_policy.update(
                 features_extractor_class=MappedFeatures, features_extractor_kwargs={"encoder": self.encoder}
             )
@@ -418,7 +419,7 @@ class SB3Agent(Agent, init=False):
             obs, _ = policy.obs_to_tensor(self._normalized(batch if not isinstance(batch, list) else np.array(batch)))
             ask = self._probe_policy if self._on_policy else self._probe_q if self._name == "DQN" else self._probe_actor
             found = ask(obs)
-        if self.features is None:
+        if not isinstance(self.encoder, VectorFeatures):
             return found
         return replace(found, features=self.encoder.encode_batch(observation).astype(np.float64))
 
