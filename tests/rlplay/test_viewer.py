@@ -358,7 +358,8 @@ def test_the_receptive_field_and_the_visits_are_layers():
     assert 1000 < np.expm1(visits.values).sum() <= len(agent.seen())
     assert field.regions_are == "tiles of TileCoding"
     before = agent.action_values(obs)[0, 1]
-    agent.rule.learn(agent.memory, agent.active(obs), 1, 1.0, agent.active(obs), 1, True, False, 0.0)
+    active = agent.encoder.encode(obs)
+    agent.rule.learn(agent.memory, active, 1, 1.0, active, 1, True, False, 0.0)
     gained = agent.action_values(obs)[0, 1] - before  # what is learned here
     near = np.array([-0.45, 0.01], np.float32)
     share = agent.similarity(near[None], obs)[0]
