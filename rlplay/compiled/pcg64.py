@@ -42,7 +42,7 @@ def _multiply_high(typing_context: Any, a: Any, b: Any) -> Any:
 
 @in_place
 def _advance(rng: NDArray[np.uint64]) -> None:
-    """State <- state * multiplier + increment, modulo 2^128."""
+    """state <- state * multiplier + increment, modulo 2^128."""
     high, low = rng[0], rng[1]
     product_low = low * _MULTIPLIER_LOW
     product_high = high * _MULTIPLIER_LOW + low * _MULTIPLIER_HIGH + _multiply_high(low, _MULTIPLIER_LOW)

@@ -86,7 +86,7 @@ def native_categorical(action: Floats) -> int:
 def log_probs_categorical(
     logits: Floats, choices: Floats, actions: Floats, grad: Floats, log_probs: Any, entropies: Any
 ) -> None:
-    """Log π(a) = Σ_parts z_a - log Σ_b e^{z_b},  H = Σ_parts [log Σ_b e^{z_b} - Σ_b π(b) z_b]; grad gets π."""
+    """log π(a) = Σ_parts z_a - log Σ_b e^{z_b},  H = Σ_parts [log Σ_b e^{z_b} - Σ_b π(b) z_b]; grad gets π."""
     for row in range(logits.shape[0]):
         at, log_prob, entropy = 0, 0.0, 0.0
         for part in range(choices.shape[0]):
@@ -134,7 +134,7 @@ def gradient_categorical(
 
 @in_place
 def sample_gaussian(mean: Floats, log_std: Floats, rng: NDArray[np.uint64], action: Floats) -> None:
-    """A = μ + σ ε with ε standard normal, each dimension by itself."""
+    """a = μ + σ ε with ε standard normal, each dimension by itself."""
     for i in range(mean.shape[0]):
         action[i] = mean[i] + math.exp(log_std[i]) * normal(rng)
 
@@ -149,7 +149,7 @@ def native_gaussian(action: Floats) -> Floats:
 def log_probs_gaussian(
     mean: Floats, log_std: Floats, actions: Floats, grad: Floats, log_probs: Any, entropies: Any
 ) -> None:
-    """Log π(a) = - Σ_i [½ z_i² + log σ_i + ½ log 2π], z = (a - μ)/σ;  H = Σ_i [log σ_i + ½ + ½ log 2π]; grad gets z."""
+    """log π(a) = - Σ_i [½ z_i² + log σ_i + ½ log 2π], z = (a - μ)/σ;  H = Σ_i [log σ_i + ½ + ½ log 2π]; grad gets z."""
     entropy = 0.0
     for i in range(log_std.shape[0]):
         entropy += log_std[i] + 0.5 + _HALF_LOG_2_PI

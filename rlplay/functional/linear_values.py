@@ -192,7 +192,7 @@ def forget_steps(memory: Any) -> None:
 
 @in_place
 def decay_traces(traces: Traces, decay: float) -> None:
-    """Z ← decay z; what falls below 1e-8 is forgotten.
+    """z ← decay z; what falls below 1e-8 is forgotten.
 
     Example:
         >>> from rlplay.extend import new_traces
@@ -237,7 +237,7 @@ def trace_product(traces: Traces, x: Active, a: int, columns: int) -> float:
 
 @in_place
 def mark_features(traces: Traces, x: Active, a: int, columns: int, amount: float) -> None:
-    """Z ← z + amount x(s, a).
+    """z ← z + amount x(s, a).
 
     Example:
         >>> from rlplay.extend import new_traces
@@ -259,7 +259,7 @@ def mark_features(traces: Traces, x: Active, a: int, columns: int, amount: float
 
 @in_place
 def learn_by_traces(w: Weights, traces: Traces, change: float) -> None:
-    """W ← w + change z.
+    """w ← w + change z.
 
     Example:
         >>> from rlplay.extend import new_traces
