@@ -32,7 +32,7 @@ def register(agent_id: str, agent: type | str) -> None:
     """Register an agent in this process: a class, or ``"module:Class"`` to import when it is used.
 
     Raises:
-        UsageError: the id is taken by another agent.
+        UsageError: the id is taken by another agent, or the class has no ``id``, by which its files are loaded.
 
     Example:
         >>> register("q-learning", "agents.q_learning:QLearning")  # as it is already
@@ -41,6 +41,8 @@ def register(agent_id: str, agent: type | str) -> None:
             ...
         rlplay.errors.UsageError: the agent id 'q-learning' is taken by agents.q_learning:QLearning. Choose ...
     """
+    if getattr(agent, "id", agent_id) == "":
+        raise UsageError(f"{_place(agent)} has no id, by which its files are loaded", f"Give it id = {agent_id!r}")
     _add(_registered, AGENTS, agent_id, agent)
 
 

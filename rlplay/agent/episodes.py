@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gymnasium as gym
 
-from rlplay.environments.make import reference
+from rlplay.environments.make import reference, time_limit
 from rlplay.errors import EnvironmentFault
 from rlplay.functional.episode_buffer import EpisodeBuffer
 
@@ -18,7 +18,7 @@ def longest_episode(env: gym.Env[object, object]) -> int:
         >>> longest_episode(gym.make("CartPole-v1"))
         500
     """
-    return (env.spec.max_episode_steps if env.spec else None) or LONGEST_EPISODE
+    return time_limit(env) or LONGEST_EPISODE
 
 
 def require_end(steps: EpisodeBuffer, env: gym.Env[object, object], owner: str) -> None:

@@ -16,7 +16,7 @@ from rlplay.approximation.encoder import Encoder, StateNumbers
 from rlplay.compiled.table import action_masks
 from rlplay.compiled.training_loop import nothing
 from rlplay.environments.make import EnvLike, reference
-from rlplay.errors import EnvironmentFault
+from rlplay.errors import EnvironmentFault, unknown
 from rlplay.functional.episode_buffer import EpisodeBuffer, new_episode_buffer
 from rlplay.functional.epsilon_greedy import epsilon_greedy_probabilities
 from rlplay.functional.schedules import Rate, new_rate, scheduled
@@ -63,6 +63,7 @@ class TableAgent(Agent):
         self.exploration: Rate = new_rate(0.0, self.size)
         self.tables: dict[str, NDArray[Any]] = {}
         self._action_tables: list[NDArray[np.float64]] = []
+        self._rates: dict[str, Rate] = {}
         self._episode: EpisodeBuffer | None = None
         self.others: StateArrays = {"exploration": self.rng}
         self.allowed = np.ones(self.size, np.bool_)
@@ -102,12 +103,22 @@ class TableAgent(Agent):
         return self._episode
 
     def rate(self, name: str, *, by_state: bool = False) -> Rate:
-        """A hyperparameter that is a schedule, or falls with the visits of each state and action (or state)."""
-        rate = new_rate(self.hyperparameters[name], (self.size[0], 1 if by_state else self.size[1]))
-        _, visits = rate
-        if visits.size:
-            self.tables[f"{name}_visits"] = visits
-        return rate
+        """A hyperparameter that is a schedule, or falls with the visits of each state and action (or state).
+
+        It is made once: a second call returns the same.
+
+        Raises:
+            UnknownNameError: no such hyperparameter; names the nearest.
+        """
+        if name not in self.hyperparameters:
+            raise unknown(f"hyperparameter of {type(self).__name__}", name, self.hyperparameters)
+        if name not in self._rates:
+            rate = new_rate(self.hyperparameters[name], (self.size[0], 1 if by_state else self.size[1]))
+            _, visits = rate
+            if visits.size:
+                self.tables[f"{name}_visits"] = visits
+            self._rates[name] = rate
+        return self._rates[name]
 
     # Action masks.
 

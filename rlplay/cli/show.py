@@ -51,7 +51,7 @@ def _agent(name: str, *, whole: bool) -> None:
 
 
 def _environment(name: str, *, whole: bool) -> None:
-    from rlplay.environments.make import make, reference
+    from rlplay.environments.make import make, reference, time_limit
 
     env, native, out = make(name, dynamics="gymnasium"), make(name), console()
     cls = type(env.unwrapped)
@@ -59,7 +59,7 @@ def _environment(name: str, *, whole: bool) -> None:
     if whole:
         out.print(Path(path).read_text(encoding="utf-8"), markup=False)
         return
-    limit = env.spec.max_episode_steps if env.spec else None
+    limit = time_limit(env.unwrapped if env.spec is None else env)
     out.print(f"[bold]{name}[/]\n")
     for label, value in (
         ("observations", env.observation_space),

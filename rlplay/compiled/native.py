@@ -137,7 +137,7 @@ class NativeEnv(gym.Env[Any, Any]):
         exact: for the native version of another environment, whether every number is that one's to the bit.
         world: parameters, state and observations, shared with the native loop.
         rng: the state of the environment's generator, shape [4], uint64.
-        max_episode_steps: time limit in steps, 0 for none (Gymnasium's wrapper has it then).
+        max_episode_steps: time limit in steps, 0 for none; an id's own limit stands above it.
         elapsed: steps of this episode so far; -1 before the first reset.
 
     Raises:
@@ -169,7 +169,7 @@ class NativeEnv(gym.Env[Any, Any]):
         self.render_mode = render_mode
         self.constants = {key: float(constants.get(key, value)) for key, value in self.constants.items()}
         self.observation_space, self.action_space = self.spaces()
-        self.rng, self.elapsed, self.max_episode_steps, self._over = np.zeros(4, np.uint64), -1, 0, False
+        self.rng, self.elapsed, self._over = np.zeros(4, np.uint64), -1, False
         shape = self.observation_space.shape
         if shape is None or len(shape) != 1 or self.observation_space.dtype != np.float32:
             raise SpaceError(f"{name} has observations {self.observation_space}; native ones are float32 vectors")

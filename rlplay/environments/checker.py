@@ -26,7 +26,7 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
-from rlplay.environments.make import make, reference
+from rlplay.environments.make import make, reference, time_limit
 from rlplay.errors import RlplayError
 from rlplay.spaces.finite import is_finite
 
@@ -261,7 +261,7 @@ def _endings(env: gym.Env[Any, Any], played: list[Step]) -> Iterator[Finding]:
     terminated = sum(step.terminated for step in played)
     truncated = sum(step.truncated and not step.terminated for step in played)
     words = f"{terminated} terminated, {truncated} truncated of {len(played)} random steps"
-    limit = env.spec.max_episode_steps if env.spec else None
+    limit = time_limit(env)
     if terminated or truncated or limit:
         yield Finding("endings", "ok", words + (f"; time limit {limit:,} steps" if limit else ""))
     else:

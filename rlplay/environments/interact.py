@@ -18,7 +18,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from rlplay.compiled.cache import compiled
-from rlplay.environments.make import reference
+from rlplay.environments.make import reference, time_limit
 from rlplay.errors import EnvironmentFault, RlplayError, SpaceError, warn
 from rlplay.spaces.finite import FiniteSpace, is_finite
 from rlplay.transition import Transition
@@ -278,4 +278,4 @@ def _name(error: BaseException) -> str:
 
 
 def _has_limit(env: gym.Env[Any, Any]) -> bool:
-    return bool(env.spec and env.spec.max_episode_steps)
+    return time_limit(env) > 0

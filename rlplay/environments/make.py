@@ -56,6 +56,17 @@ _same: dict[tuple[type, str, str], bool] = {}  # whether a native version gave a
 _references: WeakKeyDictionary[gym.Env[Any, Any], EnvReference] = WeakKeyDictionary()
 
 
+def time_limit(env: gym.Env[Any, Any]) -> int:
+    """The steps after which an episode is cut, 0 for never: the limit of its id, or a native environment's own.
+
+    Example:
+        >>> time_limit(make("CartPole-v1")), time_limit(make("rlplay/GridWorld-v0"))
+        (500, 0)
+    """
+    of_spec = env.spec.max_episode_steps if env.spec else None
+    return of_spec or (env.max_episode_steps if isinstance(env, NativeEnv | TableEnv) else 0)
+
+
 def reference(env: gym.Env[Any, Any]) -> EnvReference:
     """The reference of an environment made here, or of any instance from its ``spec``.
 
@@ -158,7 +169,7 @@ def with_first_states(env: gym.Env[Any, Any], start: NDArray[np.float64]) -> Tab
         14
     """
     ref, table = reference(env), table_of(env)
-    limit = (env.spec.max_episode_steps if env.spec else None) or 0
+    limit = time_limit(env)
     made = TableEnv(table.starting(start), env.observation_space, env.action_space, limit, env.spec)
     _references[made] = replace(ref, dynamics="native, with first states of its own", exact=False)
     return made

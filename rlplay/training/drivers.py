@@ -26,6 +26,8 @@ def why_not_compiled(agent: RuleLearner) -> str:
     """Why a rule cannot run in the native loop; empty where it can."""
     if agent.rule is None:
         return f"{type(agent).__name__} has no compiled rule"
+    if not all(hasattr(function, "py_func") for function in (agent.rule.act, agent.rule.learn, agent.rule.begin)):
+        return f"the rule of {type(agent).__name__} is not compiled: decorate its functions with @in_place"
     name = reference(agent.env).id or "an environment given as an instance"
     return why_not_native(agent.env, agent.encoder, type(agent).__name__, name)
 

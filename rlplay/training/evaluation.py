@@ -14,7 +14,7 @@ from rlplay.compiled.pcg64 import random_seed
 from rlplay.compiled.table import TABLE_DYNAMICS, TableEnv
 from rlplay.compiled.training_loop import evaluation_loop
 from rlplay.environments.interact import Position, interact
-from rlplay.environments.make import EnvLike, make, reference, remake
+from rlplay.environments.make import EnvLike, make, reference, remake, time_limit
 from rlplay.environments.vector.native import NativeVectorEnv
 from rlplay.errors import UsageError, warn
 from rlplay.seeding import stream
@@ -91,7 +91,7 @@ def evaluate(
         raise UsageError(f"n_eval_episodes={n_eval_episodes} is not 1 or more")
     own = _own_env(agent) if env is None else make(env)
     seeds = stream(agent.seed if seed is None else seed, "evaluation")
-    limit = own.spec.max_episode_steps if own.spec else None
+    limit = time_limit(own)
     policy = _fixed_policy(agent, own) if deterministic else None
     if policy is not None and isinstance(own, TableEnv):
         returns, lengths = np.zeros(n_eval_episodes), np.zeros(n_eval_episodes, np.int64)
