@@ -76,7 +76,7 @@ def _expression(shape: Any, text: str, classes: dict[str, type]) -> str:
 @cache
 def _over_plain_tuples(act: Any, learn: Any, shape: Any) -> tuple[Callable[..., Any], Callable[..., float]]:
     """The functions of a rule over the plain tuples of a memory of that shape."""
-    names: dict[str, Any] = {}
+    names: dict[str, Any] = {"__name__": __name__}
     memory = _expression(shape, "plain", names)
     names.update(act_of_rule=act, learn_of_rule=learn)
     step = "s, a, r, s_next, a_next, terminated, truncated, progress"

@@ -168,7 +168,7 @@ def test_the_tree_can_be_copied_and_edited_where_no_loop_looks(tmp_path):
     edit("agents/q_learning.py", '"""', '"""An edited docstring. ')
     edit("agents/q_learning.py", "\nclass QLearning", "\n# a comment\n\nclass QLearning")
     edit("agents/q_learning.py", "\nclass QLearning", "\nUNREAD = 1\n\n\nclass QLearning")
-    edit("rlplay/agent.py", "\nclass Agent", "\nUNREAD = 1\n\n\nclass Agent")
+    edit("rlplay/agent/base.py", "\nclass Agent", "\nUNREAD = 1\n\n\nclass Agent")
     assert run(copies[1], tmp_path / "cache", LEARN) == (result, 0)
 
     edit("rlplay/compiled/pcg64.py", "_TWO_TO_MINUS_53 = 1.0", "_TWO_TO_MINUS_53 = 0.5")
