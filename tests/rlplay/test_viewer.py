@@ -324,7 +324,7 @@ def test_a_slice_of_a_vector_state_space_shows_values_regions_and_the_state():
         x, y = seen.place(obs)
         cell = round(y * 39), round(x * 39)
         around = seen.regions[cell[0] - 1 : cell[0] + 2, cell[1] - 1 : cell[1] + 2]  # a cell is not quite its state
-        assert agent.features.index(obs) in around
+        assert agent.features.encode(obs) in around
         by_region = {int(r): set(seen.values[seen.regions == r].tolist()) for r in np.unique(seen.regions)}
         assert all(len(values) == 1 for values in by_region.values())  # a cluster has one value
         assert seen.regions_are == "clusters of KMeans"
