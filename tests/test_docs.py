@@ -14,13 +14,16 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BIN = Path(sys.executable).parent
+# Blocks that compile for half a minute and more: `pytest -m slow`.
+LONG = ("docs/learn/directions.md-1", "docs/learn/linear.md-1", "docs/models-in-agents.md-2")
 
 
 def blocks(language: str) -> list[pytest.param]:
     found = []
     for page in PAGES:
         for number, block in enumerate(re.findall(rf"```{language}\n(.*?)```", page.read_text(encoding="utf-8"), re.S)):
-            found.append(pytest.param(block, id=f"{page.relative_to(ROOT)}-{number}"))
+            name = f"{page.relative_to(ROOT)}-{number}"
+            found.append(pytest.param(block, id=name, marks=[pytest.mark.slow] if name in LONG else []))
     return found
 
 

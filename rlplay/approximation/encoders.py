@@ -91,7 +91,17 @@ class IndexFeatures(FeatureEncoder):
 
 
 class VectorFeatures(FeatureEncoder):
-    """A model's features as a vector, float32 [F]."""
+    """A model's features as a vector, float32 [F].
+
+    Example:
+        >>> from rlplay.models.unsupervised import PCA
+        >>> encoder = VectorFeatures(FeatureMap(PCA(1), warm_up=3), gym.spaces.Box(-9, 9, (2,)), "PPO", 0)
+        >>> [encoder.remember(np.array([x, 2 * x], np.float32)) for x in (1, 2, 3)]
+        [False, False, True]
+        >>> encoder.fit()
+        >>> encoder.encode(np.array([2, 4], np.float32)).round(6)
+        array([0.], dtype=float32)
+    """
 
     kind: Kind = "vector"
 

@@ -53,7 +53,14 @@ def text(
     anchor: str = "topleft",
     width: float = math.inf,
 ) -> pygame.Rect:
-    """Draw one line of text, shortened to a width; returns its rectangle."""
+    """Draw one line of text, shortened to a width; returns its rectangle.
+
+    Example:
+        >>> pygame.font.init()
+        >>> surface = pygame.Surface((200, 60))
+        >>> text(surface, "42", (10, 5)).topleft
+        (10, 5)
+    """
     glyphs = font(size)
     if glyphs.size(words)[0] > width:
         while words and glyphs.size(words + "...")[0] > width:
@@ -110,7 +117,15 @@ def bars(
     best: set[int],
     taken: int | None,
 ) -> None:
-    """A row an action: name, bar from zero, number, probability; the best in green, the one taken marked."""
+    """A row an action: name, bar from zero, number, probability; the best in green, the one taken marked.
+
+    Example:
+        >>> pygame.font.init()
+        >>> surface = pygame.Surface((200, 60))
+        >>> bars(surface, surface.get_rect(), ["left", "right"], [0.0, 2.0], None, {1}, None)
+        >>> surface.get_bounding_rect().width > 100
+        True
+    """
     row = min(box.height / max(len(values), 1), 34.0)
     size = 20 if row >= 20 else max(int(row), 10)
     label = min(max(font(size).size(name)[0] for name in names) + 22, box.width * 0.34)
@@ -137,7 +152,15 @@ def bars(
 
 
 def curve(surface: pygame.Surface, box: pygame.Rect, values: Sequence[float], numbers: Sequence[int]) -> None:
-    """Values of numbered episodes as dots, their running mean as a line, with the range at the left."""
+    """Values of numbered episodes as dots, their running mean as a line, with the range at the left.
+
+    Example:
+        >>> pygame.font.init()
+        >>> surface = pygame.Surface((200, 60))
+        >>> curve(surface, surface.get_rect(), [1.0, 3.0, 2.0], [0, 1, 2])
+        >>> surface.get_bounding_rect().width > 100
+        True
+    """
     if not values:
         text(surface, "no episode has ended yet", box.center, 18, DIM, "center")
         return
@@ -197,7 +220,15 @@ def heat(
     regions: NDArray[np.int64],
     best: NDArray[np.int64],
 ) -> None:
-    """Values as colours, rows upwards; dark lines between regions, light ones where the best action changes; [R, C]."""
+    """Values as colours, rows upwards; dark lines between regions, light ones where the best action changes; [R, C].
+
+    Example:
+        >>> surface = pygame.Surface((20, 20))
+        >>> nothing = np.zeros((2, 2), np.int64)
+        >>> heat(surface, surface.get_rect(), np.array([[0.0, 1.0], [2.0, 3.0]]), nothing, nothing)
+        >>> surface.get_at((2, 2)) != surface.get_at((18, 18))
+        True
+    """
     low, high = values.min(), values.max()
     shares = (values - low) / (high - low) if high > low else np.zeros_like(values)
     table = np.array([scale_color(i / 255) for i in range(256)], np.uint8)

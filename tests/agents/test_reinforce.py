@@ -82,7 +82,8 @@ def test_samples_follow_their_distribution():
 
 
 @pytest.mark.parametrize(
-    ("env", "steps"), [("CartPole-v1", 5000), pytest.param("Pendulum-v1", 1000, marks=pytest.mark.slow)]
+    ("env", "steps"),
+    [pytest.param(*case, marks=pytest.mark.slow) for case in (("CartPole-v1", 5000), ("Pendulum-v1", 1000))],
 )
 def test_both_executions_end_in_the_same_weights(env, steps):
     ours = Reinforce(env, batch_size=400, seed=1).learn(steps)
@@ -129,6 +130,7 @@ def test_a_time_limit_is_no_terminal_state_and_masks_are_kept(terminates):
     assert rollout.rewards[9] < 1.0  # normalised
 
 
+@pytest.mark.slow  # compiles networks of its own
 def test_layers_of_ones_own():
     own = [Linear(4, 8), ReLU(), Linear(8, 8), SiLU()]
     agent = Reinforce("CartPole-v1", network=own, batch_size=100, seed=0).learn(300)
