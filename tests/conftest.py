@@ -18,10 +18,10 @@ HERE = Path(__file__).parent
 # Numbers, rules, spaces, files, the window's state: files of which every test takes about a second at most once the
 # compile cache is warm. `pytest -m quick` runs them; a test may leave them by `pytest.mark.slow`.
 QUICK = (
-    "agents/test_rules.py", "compiled/test_digest.py", "compiled/test_numba_internals.py", "numbers/test_bandits.py", "numbers/test_planning.py",
-    "rlplay/test_checkpoint.py", "rlplay/test_encoder.py", "rlplay/test_hyperparameters.py", "rlplay/test_pcg64.py",
-    "rlplay/test_schedules.py", "rlplay/test_spaces.py", "rlplay/test_loop.py", "test_glossary.py", "test_layers.py",
-    "test_layers_picture.py",
+    "agents/test_rules.py", "compiled/test_digest.py", "compiled/test_numba_internals.py", "numbers/test_bandits.py",
+    "numbers/test_planning.py", "rlplay/test_checkpoint.py", "rlplay/test_encoder.py",
+    "rlplay/test_hyperparameters.py", "rlplay/test_pcg64.py", "rlplay/test_schedules.py", "rlplay/test_spaces.py",
+    "rlplay/test_loop.py", "test_glossary.py", "test_layers.py", "test_layers_picture.py",
 )  # fmt: skip
 
 
