@@ -24,6 +24,9 @@ QUICK = (
     "rlplay/test_loop.py", "test_glossary.py", "test_layers.py", "test_layers_picture.py",
 )  # fmt: skip
 
+# Files whose tests compile the same functions: one worker runs them, so that nothing compiles twice at a time.
+COMPILES_TOGETHER = ("agents", "contract", "models", "compiled", "rlplay/test_networks.py", "rlplay/test_features.py")
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the quick tests, and have one worker run what compiles the same functions."""
@@ -31,12 +34,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         place = item.path.relative_to(HERE).as_posix()
         if place.startswith(QUICK) and item.get_closest_marker("slow") is None:
             item.add_marker(pytest.mark.quick)
-        if item.get_closest_marker("xdist_group") is None:
+        if place.startswith(COMPILES_TOGETHER):
             item.add_marker(pytest.mark.xdist_group(_group(item, place)))
 
 
 def _group(item: pytest.Item, place: str) -> str:
-    """The file; for the contract the agent, so that nothing is compiled by two workers at a time."""
+    """The file; for the contract the agent."""
     callspec = getattr(item, "callspec", None)
     if place == "contract/test_agents.py" and callspec is not None and "case" in callspec.params:
         return f"contract {callspec.params['case'][0]}"
