@@ -73,11 +73,6 @@ class Encoder(ABC):
         """Whether it can encode; before that an agent plays at random."""
         return True
 
-    @property
-    def can_be_refitted(self) -> bool:
-        """Whether a later fit may come."""
-        return False
-
     def steps_to_fit(self) -> int:
         """Observations until the next fit; `NEVER` where none will come."""
         return NEVER

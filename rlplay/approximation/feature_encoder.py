@@ -102,11 +102,6 @@ class FeatureEncoder(Encoder):
         return bool(self.counts[VERSION] > 0)
 
     @property
-    def can_be_refitted(self) -> bool:
-        """Whether a later fit may come."""
-        return self.refit_every is not None
-
-    @property
     def version(self) -> int:
         """How often the map was fitted; features of different versions are not the same."""
         return int(self.counts[VERSION])

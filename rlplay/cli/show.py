@@ -59,7 +59,7 @@ def _environment(name: str, *, whole: bool) -> None:
     if whole:
         out.print(Path(path).read_text(encoding="utf-8"), markup=False)
         return
-    limit = time_limit(env.unwrapped if env.spec is None else env)
+    limit = time_limit(env)
     out.print(f"[bold]{name}[/]\n")
     for label, value in (
         ("observations", env.observation_space),

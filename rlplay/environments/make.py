@@ -64,7 +64,8 @@ def time_limit(env: gym.Env[Any, Any]) -> int:
         (500, 0)
     """
     of_spec = env.spec.max_episode_steps if env.spec else None
-    return of_spec or (env.max_episode_steps if isinstance(env, NativeEnv | TableEnv) else 0)
+    own = env.unwrapped
+    return of_spec or (own.max_episode_steps if isinstance(own, NativeEnv | TableEnv) else 0)
 
 
 def reference(env: gym.Env[Any, Any]) -> EnvReference:
