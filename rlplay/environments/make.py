@@ -60,7 +60,7 @@ def time_limit(env: gym.Env[Any, Any]) -> int:
     """The steps after which an episode is cut, 0 for never: the limit of its id, or a native environment's own.
 
     Example:
-        >>> time_limit(make("CartPole-v1")), time_limit(make("rlplay/GridWorld-v0"))
+        >>> time_limit(make("CartPole-v1")), time_limit(make("rlplay/RandomWalk-v0"))
         (500, 0)
     """
     of_spec = env.spec.max_episode_steps if env.spec else None
