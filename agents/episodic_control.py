@@ -198,6 +198,8 @@ class EpisodicControl(Agent):
             return self.random_action(self.rng)
         assert self.numbering is not None
         q = self.action_values(self._keys(self.encoder.encode(observation)[None]))[0]
+        if self.mask is not None:
+            q[~self.mask] = -np.inf
         best = np.flatnonzero(q == q.max())
         return self.numbering.value(int(best[int(random(self.rng) * len(best))]))
 

@@ -115,7 +115,9 @@ class FittedQ(BatchAgent):
             UsageError: the regressor failed and there is no iterate to go on with; says on what.
         """
         data, encode, iteration = self.transitions(), self.encoder.encode_vectors, self.iteration
-        next_values = np.zeros((len(data.rewards), 1)) if self.latest is None else self.latest(encode(data.next_obs))
+        next_values = np.zeros((len(data.rewards), 1))
+        if self.latest is not None:
+            next_values = self.may_be_next(self.latest(encode(data.next_obs)))
         y = targets(data.rewards, next_values, data.terminated, self.gamma)
         self._say_absent(data.actions, iteration)
         rng, x = generator(self.seed, f"fit {self.counts.fits[0]}.{iteration}"), encode(data.obs).astype(np.float64)

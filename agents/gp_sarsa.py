@@ -181,9 +181,12 @@ class GPSarsa(Agent):
 
     def _choose(self, vector: NDArray[Any]) -> int:
         """An ε-greedy action in the scores, by its number."""
+        allowed = np.arange(self.n_actions) if self.mask is None else np.flatnonzero(self.mask)
         if random(self.rng) < scheduled(self.exploration, self.progress):
-            return int(random(self.rng) * self.n_actions)
+            return int(allowed[int(random(self.rng) * len(allowed))])
         scores = self._scores(*moments(self.memory, vector[None], self.n_actions))[0]
+        if self.mask is not None:
+            scores[~self.mask] = -np.inf
         best = np.flatnonzero(scores == scores.max())
         return int(best[int(random(self.rng) * len(best))])
 

@@ -70,6 +70,8 @@ class Memory(NamedTuple):
         average_reward: whether the mean reward is learned and subtracted.
         rng: the state of the exploration's generator, uint64 [4].
         mean_reward: R̄, float64 [1].
+        preferences: θ_aᵀ x(s), -∞ for what may not be done at the newest observation, float64 [1, A].
+        before: likewise, at the observation before.
         pi: takes the probabilities of the actions, float64 [1, A].
         traces, actor_traces: z_w and z_θ.
         action: the action of a normal policy that was drawn last, float32 [A].
@@ -85,6 +87,8 @@ class Memory(NamedTuple):
     average_reward: bool
     rng: NDArray[np.uint64]
     mean_reward: NDArray[np.float64]
+    preferences: NDArray[np.float64]
+    before: NDArray[np.float64]
     pi: NDArray[np.float64]
     traces: Traces
     actor_traces: Traces
@@ -92,14 +96,16 @@ class Memory(NamedTuple):
 
 
 @in_place
-def softmax(theta: NDArray[np.float64], x: Active, pi: NDArray[np.float64]) -> None:
+def softmax(
+    theta: NDArray[np.float64], x: Active, preferences: NDArray[np.float64], pi: NDArray[np.float64]
+) -> None:  # fmt: skip
     """π(·|s) into ``pi`` [1, A]; the largest preference is subtracted first."""
-    values_of(theta, x, pi)
-    largest, total = pi[0, 0], 0.0
+    values_of(theta, x, preferences)
+    largest, total = preferences[0, 0], 0.0
     for b in range(1, pi.shape[1]):
-        largest = max(largest, pi[0, b])
+        largest = max(largest, preferences[0, b])
     for b in range(pi.shape[1]):
-        pi[0, b] = math.exp(pi[0, b] - largest)
+        pi[0, b] = math.exp(preferences[0, b] - largest)
         total += pi[0, b]
     for b in range(pi.shape[1]):
         pi[0, b] /= total
@@ -109,19 +115,22 @@ def softmax(theta: NDArray[np.float64], x: Active, pi: NDArray[np.float64]) -> N
 def act_softmax(memory: Memory, x: Active, progress: float) -> int:
     """Draw an action of the softmax policy."""
     pi, u = memory.pi, random(memory.rng)
-    softmax(memory.theta, x, pi)
+    softmax(memory.theta, x, memory.preferences, pi)
+    last = pi.shape[1] - 1
     for b in range(pi.shape[1] - 1):
         u -= pi[0, b]
         if u < 0.0:
             return b
-    return pi.shape[1] - 1
+    while last > 0 and pi[0, last] == 0.0:
+        last -= 1
+    return last
 
 
 @in_place
 def mark_softmax(memory: Memory, x: Active, a: int) -> None:
     """z_θ ← z_θ + ∇ln π(a|s)."""
     theta, pi = memory.theta, memory.pi
-    softmax(theta, x, pi)
+    softmax(theta, x, memory.before, pi)
     for b in range(pi.shape[1]):
         mark_features(memory.actor_traces, x, b, theta.shape[1], (1.0 if b == a else 0.0) - pi[0, b])
 
@@ -216,9 +225,20 @@ class LinearActorCritic(LinearAgent):
         self.memory = Memory(
             self.w, self.theta, tabulate(self.alpha), tabulate(self.actor_alpha), tabulate(self.reward_alpha), gamma,
             gamma * self.lambda_, self.average_reward, self.rng, self.kept("mean_reward", np.zeros(1)),
-            np.zeros((1, n)), self.kept_record("traces", new_traces(self.w.size)),
+            np.zeros((1, n)), np.zeros((1, n)), np.zeros((1, n)), self.kept_record("traces", new_traces(self.w.size)),
             self.kept_record("actor_traces", new_traces(self.theta.size)), np.zeros(n, np.float32),
         )  # fmt: skip
+
+    @property
+    def takes_masks(self) -> bool:
+        """The policy gives nothing to what may not be done."""
+        return True
+
+    def take_mask(self, mask: NDArray[np.bool_] | None, observation: Any) -> None:
+        """The update is about the observation before, and acting about the newest."""
+        super().take_mask(mask, observation)
+        self.memory.before[:] = np.where(self.memory.preferences > -np.inf, 0.0, -np.inf)
+        self.memory.preferences[:] = 0.0 if mask is None else np.where(mask, 0.0, -np.inf)
 
     def probe(self, observation: Any) -> Probe:
         """Probabilities, or mean and deviation, of the actions, and the value."""

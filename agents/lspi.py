@@ -122,7 +122,7 @@ class LSPI(BatchAgent):
         """
         data, (n_features, n_actions) = self.transitions(), self.w.shape
         now, after = self.encoder.encode_vectors(data.obs), self.encoder.encode_vectors(data.next_obs)
-        chosen = batch_values(self.w, after).argmax(axis=1)
+        chosen = self.may_be_next(batch_values(self.w, after)).argmax(axis=1)
         matrix, sums = np.eye(self.w.size) * self.ridge, np.zeros(self.w.size)
         lstdq(
             now, after, data.actions, chosen, data.rewards, data.terminated, self.gamma, n_features, matrix, sums

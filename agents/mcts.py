@@ -39,6 +39,7 @@ from rlplay.extend import (
     Encoder,
     EnvLike,
     FiniteSpace,
+    MaskSource,
     NativeEnv,
     NoEnvironment,
     Position,
@@ -195,6 +196,7 @@ class ReplayedWorld:
         self.env, self.actions, self.n_actions = env, actions, actions.n
         self.seed = 0
         self.obs: Any = None
+        self.masks = MaskSource(env)
         self.mask: Any = None  # the actions that may be taken now, where the environment names them
         self.past: list[Any] = []
         self.root_state: dict[str, NDArray[Any]] = {}
@@ -208,9 +210,11 @@ class ReplayedWorld:
 
     def _replay(self) -> Any:
         obs, info = self.env.reset(seed=self.seed)
+        ended = False
         for action in self.past:
-            obs, _, _, _, info = self.env.step(action)
-        self.mask = info.get("action_mask")
+            obs, _, terminated, truncated, info = self.env.step(action)
+            ended = bool(terminated or truncated)
+        self.mask = self.masks.joint_of(info, ended)
         return obs
 
     def begin(self, rng: NDArray[np.uint64]) -> str:
@@ -231,8 +235,9 @@ class ReplayedWorld:
     def step(self, a: int) -> tuple[str, float, bool]:
         """One step: a digest of the observation, the reward, and whether it ended."""
         self.obs, r, terminated, truncated, info = self.env.step(self.actions.value(a))
-        self.mask = info.get("action_mask")
-        return observation_digest(self.obs), float(r), bool(terminated or truncated)
+        ended = bool(terminated or truncated)
+        self.mask = self.masks.joint_of(info, ended)
+        return observation_digest(self.obs), float(r), ended
 
     def rollout(self, depth: int, gamma: float, rng: NDArray[np.uint64]) -> float:
         """The return of random actions from here."""
@@ -351,15 +356,16 @@ class MCTS(Agent):
         return float("nan")
 
     def predict(
-        self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False
-    ) -> tuple[Any, Any]:
-        """Plan from an observation; a batch one after the other.
+        self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False,
+        action_masks: Any = None,
+    ) -> tuple[Any, Any]:  # fmt: skip
+        """Plan from an observation, in a world that has the masks itself; a batch one after the other.
 
         Raises:
             UsageError: an observation does not determine the state, and where the episode stands is not known.
         """
         batch, single = batch_of(self.observation_space, observation, type(self).__name__)
-        actions = []
+        actions: list[Any] = []
         for one in batch:
             node = self.tree(one)
             if node is None:
@@ -368,7 +374,12 @@ class MCTS(Agent):
                     "Play it with rlplay.evaluate or rlplay watch, or tell it with agent.observe_position(position)",
                 )
             assert self.numbering is not None
-            actions.append(self.numbering.value(node.best))
+            best = node.best
+            if action_masks is not None:
+                masks = self.prediction_masks(observation, len(batch), action_masks)
+                assert masks is not None
+                best = int(np.where(masks[len(actions)], node.visits, -1).argmax())
+            actions.append(self.numbering.value(best))
         return (actions[0] if single else np.asarray(actions)), state
 
     def probe(self, observation: Any) -> Probe:

@@ -95,7 +95,8 @@ class NeuralFittedQ(BatchAgent):
             self.scaling[:] = seen.mean(axis=0), np.where(spread > 0, spread, 1.0)
         following = np.zeros(len(data.rewards))
         if self.values is not None:
-            following = np.where(data.terminated, 0.0, self.values(self._scaled(data.next_obs)).max(axis=1))
+            next_values = self.may_be_next(self.values(self._scaled(data.next_obs)))
+            following = np.where(data.terminated, 0.0, next_values.max(axis=1))
         x, y = action_inputs(self._scaled(data.obs), data.actions, self.choices), data.rewards + self.gamma * following
         network = self._network(generator(self.seed, f"{fits}.{self.iteration}"))
         try:

@@ -231,6 +231,11 @@ class TDPrediction(TableAgent):
                 v_old=self.kept("v_old", np.zeros(1)),
             )  # fmt: skip
 
+    @property
+    def takes_masks(self) -> bool:
+        """The policy is given: it keeps to the masks that the environment's table says, and to no others."""
+        return super().takes_masks and bool((~self.allowed).any())
+
     def probe(self, observation: Any) -> Probe:
         """The policy and the value of the state under it."""
         states = self.encoder.encode_batch(observation)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,3 +32,23 @@ class Probe:
     action_std: NDArray[np.float64] | None = None
     value: NDArray[np.float64] | None = None
     features: NDArray[np.float64] | None = None
+
+
+def masked(probe: Probe, masks: NDArray[np.bool_]) -> Probe:
+    """A probe in which only the actions of the masks [B, A] count: the others have value -∞ and probability 0.
+
+    Where the policy gives no probability to what may be done, all of that is equally likely.
+
+    Example:
+        >>> probe = Probe(action_probabilities=np.array([[0.5, 0.25, 0.25]]))
+        >>> masked(probe, np.array([[False, True, True]])).action_probabilities.tolist()
+        [[0.0, 0.5, 0.5]]
+    """
+    values, chances = probe.action_values, probe.action_probabilities
+    if values is not None:
+        values = np.where(masks, values, -np.inf)
+    if chances is not None:
+        kept = np.where(masks, chances, 0.0)
+        total = kept.sum(axis=1, keepdims=True)
+        chances = np.where(total > 0, kept / np.where(total > 0, total, 1.0), masks / masks.sum(axis=1, keepdims=True))
+    return replace(probe, action_values=values, action_probabilities=chances)

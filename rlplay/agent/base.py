@@ -27,10 +27,11 @@ from rlplay.compiled.stepwise import StepwiseRule, stepwise
 from rlplay.compiled.training_loop import LearningRule, new_episode_log, nothing
 from rlplay.environments.interact import Position, RunningEnv
 from rlplay.environments.make import EnvLike, make, make_anew, reference
+from rlplay.environments.masks import Mask, MaskSource
 from rlplay.environments.no_environment import NoEnvironment
-from rlplay.errors import SpaceError
+from rlplay.errors import SpaceError, UsageError, warn
 from rlplay.hyperparameters.fields import Configured, argument
-from rlplay.probe import Probe
+from rlplay.probe import Probe, masked
 from rlplay.seeding import check_seed, generator, stream
 from rlplay.spaces.finite import FiniteSpace, finite
 from rlplay.spaces.observations import batch_of
@@ -71,6 +72,8 @@ class Agent(Configured, ABC):
         statistics: the finished episodes.
         position: where the run stands in its environment.
         next_action: the action that an on-policy rule has chosen already, -1 for none.
+        mask_source: where the environment says which actions may be taken.
+        mask: the actions that may be taken at the newest observation, bool [A]; None for all.
 
     Raises:
         HyperparameterError: a value outside its range.
@@ -119,9 +122,15 @@ class Agent(Configured, ABC):
             )
         self.env = self.make_env(env)
         self.observation_space, self.action_space = self.env.observation_space, self.env.action_space
+        self.mask_source = MaskSource(self.env)
+        self.mask: Mask | None = None
+        self._masks_seen = self.mask_source.method is not None
+        self._masks_said = self._told_live = False
         self.encoder = self.make_encoder()
         self.features = self.encoder if isinstance(self.encoder, FeatureEncoder) else None
         self.setup()
+        if self._masks_seen:
+            self._say_masks()
 
     # What an agent supplies.
 
@@ -222,6 +231,9 @@ class Agent(Configured, ABC):
     def random_action(self, rng: NDArray[np.uint64]) -> Any:
         """An action for the warm-up of a feature map, uniform over the space."""
         if self.numbering is not None:
+            if self.mask is not None:
+                allowed = np.flatnonzero(self.mask)
+                return self.numbering.value(int(allowed[int(random(rng) * len(allowed))]))
             return self.numbering.value(int(random(rng) * self.numbering.n))
         space = self.action_space
         assert isinstance(space, gym.spaces.Box)
@@ -334,6 +346,73 @@ class Agent(Configured, ABC):
             self.refit()
         return td_error
 
+    # Action masks.
+
+    @property
+    def takes_masks(self) -> bool:
+        """Whether it learns with action masks; where not, that is said once in an environment that has them."""
+        return True
+
+    def see_mask(self, observation: Any, info: dict[str, Any], terminated: bool = False) -> None:
+        """Told while learning what may be done at the newest observation, before `act` and `update` (both drivers)."""
+        found = None if terminated else self.mask_source.of(info)
+        if found is None and not self._masks_seen:
+            return
+        if not self._masks_seen:
+            self._masks_seen = True
+            self._say_masks()
+        self.take_mask(None if found is None else self.mask_source.joint(found), observation)
+
+    def take_mask(self, mask: Mask | None, observation: Any) -> None:
+        """The actions that may be taken at the newest observation, bool [A]; None for all."""
+        self.mask = mask
+
+    def _say_masks(self) -> None:
+        if not self.takes_masks and not self._masks_said:
+            self._masks_said = True
+            warn(
+                f"{type(self).__name__} does not learn with action masks, and {reference(self.env)} has them: while it "
+                "learns it may take actions that are forbidden"
+            )
+
+    def prediction_masks(self, observation: Any, rows: int, given: Any, joint: bool = True) -> Mask | None:
+        """The masks for a prediction of a batch: those given, those of the states, or that of the own environment.
+
+        Args:
+            observation: one or a batch.
+            rows: B.
+            given: what the caller says, [A] or [B, A]; None for nothing.
+            joint: whether a mask has an entry for each combination of the parts of an action.
+
+        Returns:
+            bool [B, A]; None where all may be taken.
+
+        Raises:
+            UsageError: the environment masks its actions, and nothing says which may be taken now.
+        """
+        listed = self.mask_source.joint if joint else (lambda mask: mask)
+        if given is not None:
+            return np.array([listed(self.mask_source.checked(mask)) for mask in np.asarray(given).reshape(rows, -1)])
+        if not self._masks_seen:
+            return None
+        by_state = None if self.mask_source.method is not None else self.mask_source.by_state(observation)
+        if by_state is not None:
+            return by_state
+        if self.mask_source.method is not None and rows == 1 and not isinstance(self.env, NoEnvironment):
+            mask = self.mask_source.of({})
+            assert mask is not None
+            if not mask.all() and not self._told_live:
+                self._told_live = True
+                warn(
+                    f"{type(self).__name__}.predict takes the action mask of the agent's own environment; when you "
+                    "play in another one, give predict(..., action_masks=...)"
+                )
+            return listed(mask)[None]
+        raise UsageError(
+            f"{reference(self.env)} masks its actions, and predict was not told which may be taken now",
+            "Give predict(..., action_masks=info['action_mask']), a row an observation",
+        )
+
     def _stepwise_rule(self) -> StepwiseRule:
         """The rule over the memory as it is now, for calls from Python."""
         if self._stepwise is None or self._stepwise[0] is not self.memory:
@@ -356,6 +435,7 @@ class Agent(Configured, ABC):
         state: tuple[NDArray[Any], ...] | None = None,
         episode_start: NDArray[np.bool_] | None = None,
         deterministic: bool = False,
+        action_masks: Any = None,
     ) -> tuple[Any, tuple[NDArray[Any], ...] | None]:
         """The agent's action, as in Stable-Baselines3.
 
@@ -365,15 +445,21 @@ class Agent(Configured, ABC):
             episode_start: whether an episode begins, a batch entry each; unused without recurrence.
             deterministic: the best action (the first among equals); otherwise one drawn from the agent's own policy
                 with a private generator, so that predicting never changes training.
+            action_masks: which actions may be taken, bool [A] or [B, A]; by default, in an environment with a method
+                ``action_masks``, what the agent's own environment says.
 
         Returns:
             The action, or an array of them for a batch, and the state.
 
         Raises:
             SpaceError: an observation of the wrong shape or type, or with NaN.
+            UsageError: the environment masks its actions, and nothing says which may be taken now.
         """
-        _, single = batch_of(self.observation_space, observation, type(self).__name__)
+        batch, single = batch_of(self.observation_space, observation, type(self).__name__)
         probe = self.probe(observation)
+        masks = self.prediction_masks(observation, len(batch), action_masks) if self.numbering is not None else None
+        if masks is not None:
+            probe = masked(probe, masks)
         if probe.action_mean is not None:
             actions: Any = self.continuous_actions(probe, deterministic)
         else:
@@ -444,6 +530,8 @@ class Agent(Configured, ABC):
                     "Take an environment with the same spaces, or train a new agent",
                 )
         self.env = env
+        self.mask_source, self.mask = MaskSource(env), None
+        self._masks_seen = self._masks_seen or self.mask_source.method is not None
         self.give_up_episode()
 
     def give_up_episode(self) -> None:

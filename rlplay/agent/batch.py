@@ -19,6 +19,7 @@ from rlplay.approximation.action_values import candidates
 from rlplay.approximation.encoder import Encoder
 from rlplay.compiled.pcg64 import random, random_seed
 from rlplay.environments.make import make_anew
+from rlplay.environments.masks import Mask, MaskSource
 from rlplay.functional.epsilon_greedy import epsilon_greedy_probabilities
 from rlplay.functional.schedules import scheduled, tabulate
 from rlplay.hyperparameters.domains import Range
@@ -134,6 +135,19 @@ class BatchAgent(Agent):
         self.exploration, self.rng = tabulate(self.epsilon), stream(self.seed, "exploration")
         self._counts = np.zeros(5, np.int64)
         self.counts = BatchCounts(*np.split(self._counts, 5))
+        self.next_allowed: NDArray[np.bool_] | None = None  # [N, A], made when the first mask is seen
+
+    # Action masks.
+
+    def take_mask(self, mask: Mask | None, observation: Any) -> None:
+        """The actions that may be taken at the newest observation; each transition keeps those of its next one."""
+        super().take_mask(mask, observation)
+        if self.next_allowed is None:
+            self.next_allowed = np.ones((self.buffer_size, self.n_actions), np.bool_)
+
+    def may_be_next(self, q: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Values at the next observations of `transitions` [N, A], with -∞ for what may not be done there."""
+        return q if self.next_allowed is None else np.where(self.next_allowed[: len(q)], q, -np.inf)
 
     # Data.
 
@@ -162,6 +176,8 @@ class BatchAgent(Agent):
         buffer.obs[place], buffer.next_obs[place] = vector, next_vector
         buffer.actions[place] = np.ravel(action) if self.numbering is None else self.numbering.index(action)
         buffer.rewards[place], buffer.terminated[place] = reward, terminated
+        if self.next_allowed is not None:
+            self.next_allowed[place] = True if self.mask is None or terminated else self.mask
         self.counts.seen[0] += 1
         self.encoder.remember_vector(vector)
 
@@ -182,14 +198,17 @@ class BatchAgent(Agent):
 
     def act(self, observation: Any) -> Any:
         """Random before the first fit, then ε-greedy."""
-        counts = self.counts
+        counts, mask = self.counts, self.mask
+        if mask is not None and counts.hold_left[0] and not mask[counts.held_action[0]]:
+            counts.hold_left[0] = 0
         if counts.hold_left[0] == 0:
             q = None
             if counts.fits[0] and random(self.rng) >= scheduled(self.exploration, self.progress):
                 q = self.action_values(self.encoder.view.vector(observation)[None])
             if q is not None:
-                return self.action_of(int(q[0].argmax()))
-            counts.held_action[0] = int(random(self.rng) * self.n_actions)
+                return self.action_of(int((q[0] if mask is None else np.where(mask, q[0], -np.inf)).argmax()))
+            allowed = np.arange(self.n_actions) if mask is None else np.flatnonzero(mask)
+            counts.held_action[0] = allowed[int(random(self.rng) * len(allowed))]
             counts.hold_left[0] = 1 + int(random(self.rng) * self.hold) if self.hold > 1 else 1
         counts.hold_left[0] -= 1
         return self.action_of(int(counts.held_action[0]))
@@ -272,11 +291,16 @@ class BatchAgent(Agent):
     def arrays(self) -> StateArrays:
         """The transitions so far, the counts, the random state, and what the encoder keeps."""
         data: StateArrays = self.transitions()._asdict()
+        if self.next_allowed is not None:
+            data["next_allowed"] = self.next_allowed[: len(data["rewards"])]
         return {**data, "counts": self._counts, "exploration": self.rng, **self.encoder.arrays()}
 
     def load_arrays(self, arrays: StateArrays) -> None:
         """Take the arrays of a file."""
         copy_into("counts", arrays, self._counts)  # they say how many transitions there are
+        if "next_allowed" in arrays:
+            self._masks_seen = True
+            self.next_allowed = np.ones((self.buffer_size, self.n_actions), np.bool_)
         super().load_arrays(arrays)
 
 
@@ -300,17 +324,25 @@ class GreedyEvaluator:
     def __init__(self, agent: BatchAgent, count: int) -> None:
         why = f"{type(agent).__name__} scores its iterates in environments made anew (n_eval_episodes=0 keeps the last)"
         self._agent, self._envs = agent, [make_anew(agent.env, why) for _ in range(count)]
+        self._masks = [MaskSource(env) for env in self._envs]
 
     def score(self, values: Callable[[NDArray[np.float32]], NDArray[np.float64]]) -> float:
         """Mean return of the greedy policy, all episodes played at once."""
         agent, envs = self._agent, self._envs
         seeds, returns = stream(agent.seed, "score"), np.zeros(len(envs))
-        running = {i: agent.encoder.view.vector(env.reset(seed=random_seed(seeds))[0]) for i, env in enumerate(envs)}
+        begun = [env.reset(seed=random_seed(seeds)) for env in envs]
+        infos = [info for _, info in begun]
+        running = {i: agent.encoder.view.vector(obs) for i, (obs, _) in enumerate(begun)}
         for _ in range(_LONGEST_SCORE):
-            chosen = values(np.stack(list(running.values()))).argmax(axis=1)
+            q = values(np.stack(list(running.values())))
+            for row, i in enumerate(running):
+                mask = self._masks[i].of(infos[i])
+                if mask is not None:
+                    q[row, ~self._masks[i].joint(mask)] = -np.inf
+            chosen = q.argmax(axis=1)
             for i, action in zip(list(running), chosen, strict=True):
-                obs, reward, terminated, truncated, info = envs[i].step(agent.action_of(int(action)))
-                returns[i] += float(info.get("extrinsic_reward", reward))
+                obs, reward, terminated, truncated, infos[i] = envs[i].step(agent.action_of(int(action)))
+                returns[i] += float(infos[i].get("extrinsic_reward", reward))
                 if terminated or truncated:
                     del running[i]
                 else:

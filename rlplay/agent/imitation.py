@@ -22,7 +22,7 @@ from rlplay.environments.no_environment import NoEnvironment
 from rlplay.errors import HyperparameterError, UsageError
 from rlplay.hyperparameters.domains import Range, Regressor, Teacher
 from rlplay.hyperparameters.types import FeaturesLike
-from rlplay.probe import Probe
+from rlplay.probe import Probe, masked
 from rlplay.seeding import generator, stream
 from rlplay.storage.checkpoint import copy_into
 from rlplay.training.drivers import advance_stepwise
@@ -164,6 +164,8 @@ class ImitationAgent(Agent):
         probe = self.probe(observation)
         if probe.action_mean is not None:
             return self.continuous_actions(probe, True)[0]
+        if self.mask is not None:
+            probe = masked(probe, self.mask[None])
         assert self.numbering is not None
         assert probe.action_probabilities is not None
         return self.numbering.value(int(probe.action_probabilities[0].argmax()))

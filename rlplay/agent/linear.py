@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from rlplay.agent.base import Agent, StateArrays
 from rlplay.agent.policies import policy_table
 from rlplay.approximation.encoder import ActiveStates, Encoder
+from rlplay.compiled.table import action_masks
+from rlplay.environments.masks import Mask
 from rlplay.errors import HyperparameterError, UsageError
 from rlplay.functional.epsilon_greedy import epsilon_greedy_probabilities
 from rlplay.functional.linear_values import LastSteps, Weights, batch_values, new_last_steps
@@ -42,6 +44,7 @@ class LinearAgent(Agent):
     Attributes:
         w: weights, float64 [F, A], or [F, 1] for state values.
         finite_actions: whether a Box of actions is refused.
+        masked_values: where the rule reads masks: -∞ for what may not be done, float64 [1, A]; None where it does not.
         rng: the state of the exploration's generator, uint64 [4].
 
     Example:
@@ -66,6 +69,7 @@ class LinearAgent(Agent):
         super().setup()
         self.w: Weights
         self.rng = stream(self.seed, "exploration")
+        self.masked_values: Weights | None = None
         self._kept: StateArrays = {"exploration": self.rng}
 
     def weights(self, name: str, columns: int, value: float = 0.0) -> Weights:
@@ -101,6 +105,22 @@ class LinearAgent(Agent):
                     "What was saved before is unharmed. Take a smaller alpha, or features that are standardised",
                 )
         return done
+
+    @property
+    def takes_masks(self) -> bool:
+        """Whether the rule reads masks; one that follows a policy it was given does not."""
+        return self.masked_values is not None
+
+    def take_mask(self, mask: Mask | None, observation: Any) -> None:
+        """Mark what may not be done in the values of the state, where the rule reads masks."""
+        super().take_mask(mask, observation)
+        if self.masked_values is not None:
+            self.masked_values[:] = 0.0 if mask is None else np.where(mask, 0.0, -np.inf)
+
+    def why_not_compiled(self) -> str:
+        """Why there is no native loop; empty where there is one."""
+        known = self.numbering is not None and action_masks(self.env) is not None
+        return "its environment masks actions" if known else super().why_not_compiled()
 
     def remap_states(self, nearest: NDArray[np.int64] | None) -> None:
         """Each cluster of a new fit takes the weights of the nearest old one; traces and steps, of old ones, go."""
@@ -176,6 +196,7 @@ class LinearControl(LinearAgent):
             self.w, tabulate(self.alpha), self.gamma, tabulate(self.epsilon), self.rng, np.zeros((1, n_actions)), steps,
             n_steps,
         )  # fmt: skip
+        self.masked_values = self.memory.q
 
     def action_values(self, observation: Any) -> Weights:
         """Q(s, ·) of an observation or a batch, float64 [B, A]."""

@@ -22,9 +22,9 @@ from rlplay.compiled.cache import compiled
 from rlplay.compiled.native import NativeEnv
 from rlplay.compiled.pcg64 import random_seed
 from rlplay.compiled.vector_loop import VectorRun, VectorState, new_step_buffer, vector_training_loop
-from rlplay.environments.interact import ObservationCheck, Position, RunningEnv, begin_episode, take_step
+from rlplay.environments.interact import ObservationCheck, RunningEnv, begin_episode, take_step
 from rlplay.environments.make import EnvLike, reference
-from rlplay.environments.no_environment import NoEnvironment
+from rlplay.environments.masks import MaskSource
 from rlplay.errors import EnvironmentFault, HyperparameterError, SpaceError, UsageError
 from rlplay.functional.distributions import CATEGORICAL, GAUSSIAN, Head
 from rlplay.functional.on_policy_step import FeatureState, Metrics, OnPolicyMemory, iteration, plain
@@ -95,7 +95,7 @@ class OnPolicyAgent(Agent):
         self._running_envs = self.make_running_envs(given.get("n_envs", 1))
         self._checks = [ObservationCheck(one.env) for one in self._running_envs]
         self._sees_now = False  # whether what the networks see is what the environments show
-        self._info: dict[str, Any] = {}
+        self._mask_sources = [MaskSource(one.env) for one in self._running_envs]
         self._head, action_size, outputs, spread = self._policy()
         self._masked = self._has_masks()
         n, raw, size = len(self._running_envs), self.encoder.view.size, self.encoder.size
@@ -193,24 +193,30 @@ class OnPolicyAgent(Agent):
         return self._running_envs
 
     def _has_masks(self) -> bool:
-        if not self._discrete or isinstance(self.env, NoEnvironment | NativeEnv):
-            return False
-        plain_env = self.env.unwrapped
-        return hasattr(plain_env, "action_masks") or hasattr(plain_env, "action_mask")
+        """Whether the environment is known to mask its actions; one that says so only in info is known at its reset."""
+        return self._discrete and (self._masks_seen or hasattr(self.env.unwrapped, "action_mask"))
 
     def _mask(self, i: int, info: dict[str, Any]) -> None:
-        """Take the mask that came with an observation."""
-        if not self._masked:
-            return
-        env = self._running_envs[i].env.unwrapped
-        mask = info.get("action_mask")
-        if mask is None and hasattr(env, "action_masks"):
-            mask = env.action_masks()
-        self.memory.masks[i] = 0.0 if mask is None else np.where(np.ravel(mask), 0.0, FORBIDDEN)
+        """Take the mask that goes with the newest observation of an environment."""
+        mask = self._mask_sources[i].of(info) if self._discrete else None
+        if mask is not None and not self._masked:
+            self._masked = self._masks_seen = True
+            self._make_masks()
+        if self._masked:
+            if mask is not None and mask.size != self.memory.masks.shape[1]:
+                raise EnvironmentFault(
+                    f"{reference(self.env)} gave a mask of all {mask.size:,} combinations of the parts of an action",
+                    f"{type(self).__name__} takes one entry a choice of each part, {self.memory.masks.shape[1]}",
+                )
+            self.memory.masks[i] = 0.0 if mask is None else np.where(mask, 0.0, FORBIDDEN)
 
-    def observe_position(self, position: Position) -> None:
-        """Told before each `predict` where an episode stands: with the mask of its actions."""
-        self._info = position.info
+    def _make_masks(self) -> None:
+        """Room for masks; none so far."""
+        rollout, (n, outputs) = self.memory.rollout, (len(self._running_envs), self.memory.masks.shape[1])
+        rows = np.zeros((len(rollout.rewards), outputs), np.float32)
+        self.memory = self.memory._replace(
+            rollout=rollout._replace(masks=rows), masks=np.zeros((n, outputs), np.float32)
+        )
 
     def why_not_compiled(self) -> str:
         """The native loop needs native dynamics and our own networks."""
@@ -386,6 +392,7 @@ class OnPolicyAgent(Agent):
         super().set_env(env)
         self._running_envs[:] = self.make_running_envs(len(self._running_envs))
         self._checks = [ObservationCheck(one.env) for one in self._running_envs]
+        self._mask_sources = [MaskSource(one.env) for one in self._running_envs]
 
     def metrics(self) -> dict[str, float]:
         """Losses, entropy, divergence and so on of the last update."""
@@ -424,10 +431,7 @@ class OnPolicyAgent(Agent):
         return Probe(action_probabilities=joint, value=value, features=features)
 
     def _probabilities(self, outputs: NDArray[np.float64]) -> list[NDArray[np.float64]]:
-        """The probabilities of the choices of each part of an action; what is masked has 0."""
-        mask = self._info.get("action_mask") if self._masked and len(outputs) == 1 else None
-        if mask is not None and np.size(mask) == outputs.shape[1]:
-            outputs = outputs + np.where(np.ravel(mask), 0.0, FORBIDDEN)
+        """The probabilities of the choices of each part of an action."""
         parts, at = [], 0
         for n in self._parts:
             z = outputs[:, at : at + n]
@@ -443,13 +447,16 @@ class OnPolicyAgent(Agent):
         raise SpaceError(f"{self.action_space} has too many combinations to number")  # predict does without
 
     def predict(
-        self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False
-    ) -> tuple[Any, Any]:
+        self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False,
+        action_masks: Any = None,
+    ) -> tuple[Any, Any]:  # fmt: skip
         """The agent's action, as in Stable-Baselines3; see `Agent.predict`."""
         if not self._discrete or self._combinations <= _JOINT or len(self._parts) == 1:
-            return super().predict(observation, state, episode_start, deterministic)
+            return super().predict(observation, state, episode_start, deterministic, action_masks)
         x = self._network_inputs(observation)
-        parts = self._probabilities(self.kernel.predict(self.memory.policy, x).astype(np.float64))
+        outputs = self.kernel.predict(self.memory.policy, x).astype(np.float64)
+        masks = self.prediction_masks(observation, len(x), action_masks, joint=False)
+        parts = self._probabilities(outputs if masks is None else outputs + np.where(masks, 0.0, FORBIDDEN))
         columns = []
         for part in parts:
             draws = self._prediction.random((len(x), 1))
@@ -483,11 +490,11 @@ class OnPolicyAgent(Agent):
 
     def load_arrays(self, arrays: StateArrays) -> None:
         """Take the arrays of a file, into torch modules too."""
-        rollout, n = self.memory.rollout, len(self._running_envs)
+        rollout = self.memory.rollout
         copy_into("counters", arrays, rollout.filled)  # it says how many rows there are
-        if np.size(arrays.get("rollout/masks", ())) and not self._masked:  # loaded without the environment that masks
-            masks = np.zeros((len(rollout.rewards), rollout.masks.shape[1]), np.float32)
-            self.memory = self.memory._replace(rollout=rollout._replace(masks=masks), masks=masks[:n])
+        if np.size(arrays.get("rollout/masks", ())) and not self._masked:  # its environment has not said so yet
+            self._masked = self._masks_seen = True
+            self._make_masks()
         super().load_arrays(arrays)
         for name, net in (("policy", self.memory.policy), ("value", self.memory.value)):
             own = {part.removeprefix(f"{name}/"): array for part, array in arrays.items() if part.startswith(name)}

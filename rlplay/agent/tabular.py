@@ -15,7 +15,8 @@ from rlplay.agent.episodes import require_end
 from rlplay.approximation.encoder import Encoder, StateNumbers
 from rlplay.compiled.table import action_masks
 from rlplay.compiled.training_loop import nothing
-from rlplay.environments.make import EnvLike, reference
+from rlplay.environments.make import reference
+from rlplay.environments.masks import Mask
 from rlplay.errors import EnvironmentFault, unknown
 from rlplay.functional.episode_buffer import EpisodeBuffer, new_episode_buffer
 from rlplay.functional.epsilon_greedy import epsilon_greedy_probabilities
@@ -25,7 +26,6 @@ from rlplay.probe import Probe
 from rlplay.seeding import stream
 from rlplay.storage.checkpoint import copy_into
 from rlplay.training.learner import Engine
-from rlplay.transition import Transition
 
 Record = TypeVar("Record", bound=tuple[Any, ...])
 
@@ -67,12 +67,15 @@ class TableAgent(Agent):
         self._episode: EpisodeBuffer | None = None
         self.others: StateArrays = {"exploration": self.rng}
         self.allowed = np.ones(self.size, np.bool_)
-        states_are_observations = isinstance(self.encoder, StateNumbers)
-        masks = action_masks(self.env) if states_are_observations else None
-        if masks is not None:
-            self.allowed[:] = masks
-        self._may_be_masked = masks is None and states_are_observations
-        self._env_masks = getattr(self.env.unwrapped, "action_masks", None)
+        self._table_masks = action_masks(self.env) if self.takes_masks and self._masks_of_env_itself() else None
+        if self._table_masks is not None:
+            self.allowed[:] = self._table_masks
+        self._mask_known = np.zeros(self.size[0], np.bool_)
+
+    def _masks_of_env_itself(self) -> bool:
+        """Whether no wrapper says otherwise what may be done."""
+        method = self.mask_source.method
+        return method is None or getattr(method, "__self__", None) is self.env.unwrapped
 
     def table(self, name: str, value: float = 0.0) -> NDArray[np.float64]:
         """A new table of action values [S, A], filled with a value, -∞ for actions that may not be taken."""
@@ -122,45 +125,39 @@ class TableAgent(Agent):
 
     # Action masks.
 
-    def act(self, observation: Any) -> Any:
-        """The next action while learning (the stepwise driver)."""
-        if self._may_be_masked:
-            self._mask(observation, self.position.info)
-        return super().act(observation)
+    @property
+    def takes_masks(self) -> bool:
+        """A cluster of states has no mask of its own."""
+        return isinstance(self.encoder, StateNumbers)
 
-    def update(self, transition: Transition) -> float:
-        """Learn from one step (the stepwise driver); returns the TD error."""
-        if self._may_be_masked and not transition.terminated:
-            self._mask(transition.next_obs, transition.info)
-        return super().update(transition)
-
-    def _mask(self, observation: Any, info: dict[str, Any]) -> None:
-        """Take the mask that came with an observation: ``info["action_mask"]`` or the environment's action_masks()."""
-        mask = info.get("action_mask")
-        if mask is None and self._env_masks is not None:
-            mask = self._env_masks()
-        if mask is None:
+    def take_mask(self, mask: Mask | None, observation: Any) -> None:
+        """Take the mask that goes with an observation into the tables."""
+        super().take_mask(mask, observation)
+        if mask is None or self._table_masks is not None or not self.takes_masks:
             return
-        state, mask = self.encoder.encode(observation), np.asarray(mask, bool)
-        if mask.shape != (self.size[1],) or not mask.any():
-            raise EnvironmentFault(
-                f"{reference(self.env)} gave the action mask {mask.astype(int).tolist()} for {self.size[1]} actions",
-                "A mask has one entry an action, and at least one that may be taken",
-            )
+        state = self.encoder.encode(observation)
         if (mask != self.allowed[state]).any():
+            if self._mask_known[state]:
+                raise EnvironmentFault(
+                    f"{reference(self.env)} changed the action mask of observation {observation} from "
+                    f"{self.allowed[state].astype(int).tolist()} to {mask.astype(int).tolist()}, and a table has one a state",
+                    "Let the observation show what the mask depends on, or take an agent without tables, such as PPO",
+                )
             self._allow(state, mask)
+        self._mask_known[state] = True
 
-    def _allow(self, state: int, mask: NDArray[np.bool_]) -> None:
+    def _allow(self, state: int, mask: Mask) -> None:
         self.allowed[state] = mask
         for table in self._action_tables:
-            row = table[state]
-            row[mask & (row == -np.inf)] = self.hyperparameters.get("initial_value", 0.0)
-            row[~mask] = -np.inf
+            table[state, ~mask] = -np.inf
 
-    def set_env(self, env: EnvLike) -> None:
-        """Go on in another environment with the same spaces; a running episode is given up."""
-        super().set_env(env)
-        self._env_masks = getattr(self.env.unwrapped, "action_masks", None)
+    def prediction_masks(self, observation: Any, rows: int, given: Any, joint: bool = True) -> Mask | None:
+        """The masks for a prediction; those that were seen stand in the tables already."""
+        if given is None and self.takes_masks:
+            asks = self.mask_source.method is not None and rows == 1
+            if not asks or not self.allowed[self.encoder.encode_batch(observation)].all():
+                return None
+        return super().prediction_masks(observation, rows, given, joint)
 
     # What is learned.
 
@@ -212,6 +209,7 @@ class TableAgent(Agent):
             copy_into(name, arrays, target)
         for state in np.flatnonzero(~self.allowed.all(axis=1)):
             self._allow(int(state), self.allowed[state].copy())
+            self._mask_known[state] = True
 
 
 class ControlMemory(NamedTuple):

@@ -27,7 +27,8 @@ import numpy as np
 from gymnasium import spaces
 
 from rlplay.environments.make import make, reference, time_limit
-from rlplay.errors import RlplayError
+from rlplay.environments.masks import MaskSource
+from rlplay.errors import EnvironmentFault, RlplayError
 from rlplay.spaces.finite import is_finite
 
 Verdict = Literal["ok", "warning", "failed", "skipped"]
@@ -194,13 +195,12 @@ def _look(env: gym.Env[Any, Any], obs: Any, info: Any, where: str) -> str:
     space = env.observation_space
     if not isinstance(info, dict):
         raise Fault(f"info is {_brief(info)} in {where}, not a dict")
-    mask = info.get("action_mask")
-    if mask is not None and isinstance(env.action_space, spaces.Discrete):
-        mask = np.asarray(mask)
-        if mask.shape != (int(env.action_space.n),) or not mask.any():
-            raise Fault(
-                f"info['action_mask'] is {_brief(mask)} in {where}: one entry an action, at least one of them 1"
-            )
+    try:
+        MaskSource(env).of(info)
+    except EnvironmentFault as error:
+        raise Fault(
+            f"the action mask {_brief(info.get('action_mask'))} in {where}: one entry an action, at least one of them 1"
+        ) from error
     for path, part, value in _leaves(space, obs, "observation", where):
         if isinstance(part, spaces.Box):
             if not isinstance(value, np.ndarray) or value.shape != part.shape:
@@ -251,10 +251,7 @@ def _look_at_reward(reward: Any, where: str) -> None:
 
 def _choose(env: gym.Env[Any, Any], info: dict[str, Any]) -> Any:
     """A random action that may be taken."""
-    mask = info.get("action_mask")
-    if mask is None or not isinstance(env.action_space, spaces.Discrete):
-        return env.action_space.sample()
-    return env.action_space.sample(mask=np.asarray(mask, np.int8))
+    return MaskSource(env).sample(info)
 
 
 def _endings(env: gym.Env[Any, Any], played: list[Step]) -> Iterator[Finding]:

@@ -20,6 +20,7 @@ import numpy as np
 
 from rlplay.environments.interact import Position, interact
 from rlplay.environments.make import EnvReference
+from rlplay.environments.masks import MaskSource
 from rlplay.errors import CheckpointError
 from rlplay.spaces.observations import observation_bytes
 from rlplay.storage.files import explain_missing, write_atomically
@@ -179,11 +180,10 @@ def replays_exactly(env: gym.Env[Any, Any], steps: int = 30, seconds: float = 0.
 
     def play() -> list[str]:
         env.action_space.seed(0)
-        digests, position = [], Position()
+        digests, position, masks = [], Position(), MaskSource(env)
 
         def act(obs: Any) -> Any:
-            mask = position.info.get("action_mask")
-            return env.action_space.sample() if mask is None else env.action_space.sample(np.asarray(mask, np.int8))
+            return masks.sample(position.info)
 
         for transition in islice(interact(env, act, lambda: seed, position), steps):
             digest = EpisodeDigest()

@@ -7,6 +7,7 @@ as many additions as there are active features, however many weights there are.
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -39,7 +40,7 @@ def value_of(w: Weights, x: Active, a: int) -> float:
 
 @in_place
 def values_of(w: Weights, x: Active, q: Weights) -> None:
-    """Q(s, ·) into ``q`` [1, A].
+    """Q(s, ·) into ``q`` [1, A]; an action with -∞ there may not be taken, and keeps it.
 
     Example:
         >>> x, q = Active(np.array([1]), np.array([2.0])), np.zeros((1, 2))
@@ -48,7 +49,8 @@ def values_of(w: Weights, x: Active, q: Weights) -> None:
         [[6.0, 8.0]]
     """
     for a in range(q.shape[1]):
-        q[0, a] = value_of(w, x, a)
+        if q[0, a] > -math.inf:
+            q[0, a] = value_of(w, x, a)
 
 
 def batch_values(w: Weights, x: Active) -> Weights:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice
+from typing import Any
 
 import numpy as np
 
@@ -34,8 +35,17 @@ def why_not_compiled(agent: RuleLearner) -> str:
 
 def learn_stepwise(agent: RuleLearner) -> Iterator[tuple[Transition, float]]:
     """The stepwise driver: Transitions from `interact`, each handed to the agent's rule; yields it and its TD error."""
-    position = agent.position
-    for transition in interact(agent.env, agent.act, lambda: random_seed(agent.seeds), position):
+    position, started = agent.position, False
+
+    def act(observation: Any) -> Any:
+        nonlocal started
+        if not started or position.length == 0:  # later ones are seen before the update
+            agent.see_mask(observation, position.info)
+            started = True
+        return agent.act(observation)
+
+    for transition in interact(agent.env, act, lambda: random_seed(agent.seeds), position):
+        agent.see_mask(transition.next_obs, transition.info, transition.terminated)
         td_error = agent.update(transition)
         if transition.terminated or transition.truncated:
             agent.statistics.finish(position.episode_return, position.length, agent.num_timesteps)

@@ -15,6 +15,7 @@ from rlplay.compiled.table import TABLE_DYNAMICS, TableEnv
 from rlplay.compiled.training_loop import evaluation_loop
 from rlplay.environments.interact import Position, interact
 from rlplay.environments.make import EnvLike, make, make_anew, reference, time_limit
+from rlplay.environments.masks import MaskSource
 from rlplay.environments.vector.native import NativeVectorEnv
 from rlplay.errors import UsageError, warn
 from rlplay.seeding import stream
@@ -120,7 +121,8 @@ def _fixed_policy(agent: Learner, env: gym.Env[Any, Any]) -> NDArray[np.int64] |
         return None
     if agent.follows_position:  # it plans anew at each step
         return None
-    actions, state = agent.predict(np.arange(env.observations.n), deterministic=True)
+    masks = {} if env.table.masks is None else {"action_masks": env.table.masks}
+    actions, state = agent.predict(np.arange(env.observations.n), deterministic=True, **masks)
     return np.asarray(actions, dtype=np.int64) if state is None else None
 
 
@@ -149,12 +151,14 @@ def _play(
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Play step by step: returns and lengths of the episodes."""
     state: Any = None
-    starts = np.ones(1, bool)
+    starts, masks = np.ones(1, bool), MaskSource(env)
 
     def act(obs: Any) -> Any:
         nonlocal state
         agent.observe_position(position)
-        action, state = agent.predict(obs, state, starts, deterministic)
+        mask = masks.of(position.info)
+        told = {} if mask is None else {"action_masks": mask}
+        action, state = agent.predict(obs, state, starts, deterministic, **told)
         starts[0] = False
         return action
 

@@ -66,7 +66,12 @@ class Learner(Protocol):
         """Told before each `predict` where an episode stands."""
 
     def predict(
-        self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False
+        self,
+        observation: Any,
+        state: Any = None,
+        episode_start: Any = None,
+        deterministic: bool = False,
+        action_masks: Any = None,
     ) -> tuple[Any, Any]:
         """The action, and the state of a recurrent agent."""
 
@@ -99,6 +104,9 @@ class RuleLearner(Learner, Protocol):
     @property
     def progress(self) -> float:
         """Training progress for schedules: 0 at the start, 1 at the horizon and beyond."""
+
+    def see_mask(self, observation: Any, info: dict[str, Any], terminated: bool = False) -> None:
+        """Told which actions may be taken at the newest observation, before `act` and `update`."""
 
     def act(self, observation: Any) -> Any:
         """The next action while learning."""

@@ -21,6 +21,7 @@ from rlplay.compiled.pcg64 import random_seed
 from rlplay.environments.episode import Episode, EpisodeDigest
 from rlplay.environments.interact import ObservationCheck, Position, begin_episode, interact
 from rlplay.environments.make import reference
+from rlplay.environments.masks import MaskSource
 from rlplay.environments.no_environment import NoEnvironment
 from rlplay.errors import EnvironmentFault, SpaceError, UsageError
 from rlplay.seeding import stream
@@ -72,6 +73,7 @@ class Session:
             )
         self.env, self.agent, self.mode, self.target = env, agent, mode, target
         self.position = agent.position if agent and mode == "learn" else Position()
+        self.masks = MaskSource(env)
         self.last: Transition | None = None
         self.td_error: float | None = None
         self.first, self.gained = None, 0.0
@@ -186,7 +188,9 @@ class Session:
         if self.mode == "play" or self.agent is None:
             return self.pending
         self.agent.observe_position(self.position)
-        action, _ = self.agent.predict(obs, deterministic=self.deterministic)
+        mask = self.masks.of(self.position.info)
+        told: dict[str, Any] = {} if mask is None else {"action_masks": mask}
+        action, _ = self.agent.predict(obs, deterministic=self.deterministic, **told)
         return action
 
     def _record(self, transition: Transition) -> None:

@@ -1,0 +1,134 @@
+"""Action masks: which actions of a finite space may be taken now; one notion for every agent.
+
+An environment says it by a method ``action_masks()`` (Stable-Baselines3-contrib's convention; the outermost wrapper
+that has one speaks) or by ``info["action_mask"]`` (Gymnasium's). A mask has one entry an action, or for an action of
+several parts one entry a choice of each part, one part after the other.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+
+from rlplay.compiled.table import action_masks
+from rlplay.environments.make import reference
+from rlplay.errors import EnvironmentFault
+from rlplay.spaces.finite import FiniteSpace, is_finite
+from rlplay.spaces.observations import batch_of
+
+Mask = NDArray[np.bool_]
+
+_LARGEST = 1 << 20  # combinations of the parts of an action that are listed
+
+
+class MaskSource:
+    """Where one environment says which actions may be taken.
+
+    Attributes:
+        method: its ``action_masks``, None where it has none.
+
+    Example:
+        >>> from rlplay.environments.make import make
+        >>> env = make("Taxi-v4", dynamics="gymnasium")
+        >>> obs, info = env.reset(seed=0)
+        >>> MaskSource(env).of(info).astype(int).tolist()
+        [1, 1, 0, 1, 0, 0]
+    """
+
+    def __init__(self, env: gym.Env[Any, Any]) -> None:
+        self._env, space = env, env.action_space
+        self._sizes = FiniteSpace(space).sizes if is_finite(space) else ()
+        self._states: tuple[FiniteSpace, Mask | None] | None = None
+        self.method: Callable[[], Any] | None = None
+        if self._sizes and env.has_wrapper_attr("action_masks"):
+            found = env.get_wrapper_attr("action_masks")
+            self.method = found if callable(found) else None
+
+    def of(self, info: dict[str, Any]) -> Mask | None:
+        """The mask that goes with the environment's newest observation, bool [M]; None where all may be taken.
+
+        Raises:
+            EnvironmentFault: a mask of another length, or one that allows nothing.
+        """
+        if not self._sizes:
+            return None
+        mask = self.method() if self.method is not None else info.get("action_mask")
+        return None if mask is None else self.checked(mask)
+
+    def joint_of(self, info: dict[str, Any], ended: bool = False) -> Mask | None:
+        """`of`, with one entry a combination of the parts; None after an episode's end."""
+        mask = None if ended else self.of(info)
+        return None if mask is None else self.joint(mask)
+
+    def by_state(self, observation: Any) -> Mask | None:
+        """The masks of finite observations, bool [B, A], where the environment says them for every state; or None.
+
+        Example:
+            >>> from rlplay.environments.make import make
+            >>> MaskSource(make("Taxi-v4")).by_state([0, 1]).astype(int).tolist()
+            [[1, 0, 1, 0, 1, 0], [1, 0, 1, 0, 1, 0]]
+        """
+        space = self._env.observation_space
+        if not self._sizes or space != self._env.unwrapped.observation_space or not is_finite(space):
+            return None
+        if self._states is None:
+            self._states = FiniteSpace(space), action_masks(self._env)
+        numbering, masks = self._states
+        if masks is None:
+            return None
+        batch, _ = batch_of(space, observation, "the mask")
+        return masks[[numbering.index(one) for one in batch]]
+
+    def checked(self, mask: Any) -> Mask:
+        """A mask as a flat array, bool [M].
+
+        Raises:
+            EnvironmentFault: another length, or one that allows nothing.
+        """
+        try:
+            found = np.asarray(mask, dtype=np.float64).ravel() != 0
+        except (TypeError, ValueError):
+            found = np.zeros(0, np.bool_)
+        parts, joint = sum(self._sizes), math.prod(self._sizes)
+        if found.size not in (parts, joint):
+            raise EnvironmentFault(
+                f"{reference(self._env)} gave an action mask of {np.size(mask)} entries for {joint:,} actions",
+                "A mask has one entry an action, and at least one that may be taken",
+            )
+        split = _split(found, self._sizes) if found.size == parts else [found]
+        if not all(part.any() for part in split):
+            raise EnvironmentFault(
+                f"{reference(self._env)} gave an action mask that allows no action",
+                "A mask has one entry an action, and at least one that may be taken",
+            )
+        return found
+
+    def sample(self, info: dict[str, Any]) -> Any:
+        """A random action of the space that may be taken."""
+        space, mask = self._env.action_space, self.joint_of(info)
+        if mask is None:
+            return space.sample()
+        numbering = FiniteSpace(space)
+        if not isinstance(space, gym.spaces.Discrete):
+            return numbering.value(int(space.np_random.choice(np.flatnonzero(mask))))
+        return space.sample(mask=mask.astype(np.int8))
+
+    def joint(self, mask: Mask) -> Mask:
+        """The mask with one entry a combination of the parts, bool [A]."""
+        if len(self._sizes) == 1 or mask.size != sum(self._sizes):
+            return mask
+        if math.prod(self._sizes) > _LARGEST:
+            raise EnvironmentFault(f"the mask of {reference(self._env)} has too many combinations to list")
+        found = np.ones(1, np.bool_)
+        for part in _split(mask, self._sizes):
+            found = (found[:, None] & part[None, :]).ravel()
+        return found
+
+
+def _split(mask: Mask, sizes: tuple[int, ...]) -> list[Mask]:
+    return np.split(mask, np.cumsum(sizes)[:-1].tolist())
