@@ -10,16 +10,24 @@ from typing import Annotated, Any, ClassVar
 
 import gymnasium as gym
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
-from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize, VecTransposeImage
 
 from agents.sb3.collecting import Silent, Window, collect_on_policy
 from agents.sb3.environments import make_vec_env, warn_of_masks
-from agents.sb3.files import below, flat, pack_model, pack_normalizer, unflat, unpack_model, unpack_normalizer
+from agents.sb3.features import MappedFeatures
+from agents.sb3.files import (
+    below,
+    flat,
+    in_memory,
+    pack_model,
+    pack_normalizer,
+    unflat,
+    unpack_model,
+    unpack_normalizer,
+)
 from agents.sb3.parameters import (
     NORMALIZE,
     action_noise,
@@ -27,6 +35,7 @@ from agents.sb3.parameters import (
     parameters_of,
     plain_settings,
     require_settings,
+    warn_of_no_update,
 )
 from agents.sb3.probes import probe_model
 from agents.sb3.spaces import has_action_masks, policy_for, require_spaces
@@ -55,19 +64,6 @@ from rlplay.extend import (
 )
 
 _COUNTERS = ("_n_updates", "_episode_num", "_n_calls", "exploration_rate", "_current_progress_remaining")
-
-
-class MappedFeatures(BaseFeaturesExtractor):  # type: ignore[misc]
-    """A feature map as the first layer of a policy; buffers keep raw observations, and no refit makes them stale."""
-
-    def __init__(self, observation_space: gym.Space[Any], encoder: Encoder) -> None:
-        super().__init__(observation_space, encoder.size)
-        self._encoder = [encoder]  # in a list, since it is no module
-
-    def forward(self, observations: torch.Tensor) -> torch.Tensor:
-        """The features of a batch of vectors [B, D], float32 [B, F]."""
-        vectors = observations.detach().cpu().numpy()
-        return torch.from_numpy(self._encoder[0].encode_vectors(vectors)).to(observations.device)
 
 
 class SB3Agent(Agent, init=False):
@@ -211,10 +207,14 @@ class SB3Agent(Agent, init=False):
     def advance(self, timesteps: int, engine: Engine) -> int:
         """Collect and train as Stable-Baselines3 does, so many steps at most, rounded up to all environments once."""
         before, count = self.num_timesteps, len(self._running_envs)
+        if not before:
+            warn_of_no_update(self._name, self.settings, self.horizon)
         try:
             with self._random():
                 if not self._has_begun() or (self.model is not None and self.model._last_obs is None):
                     self._set_last_obs(self.vec_env.reset(), np.ones(count, bool))
+                    if "action_mask" in self._running_envs[0].position.info:
+                        self._ignore_masks()
                 while self.num_timesteps - before < timesteps:
                     rounds = -(-(timesteps - (self.num_timesteps - before)) // count)
                     if self.model is None:
@@ -361,7 +361,7 @@ class SB3Agent(Agent, init=False):
             obs = unflat(arrays, "last_obs")
             self._obs, self._starts = obs, arrays["last_starts"].astype(bool)
             if self.model is not None:
-                self.model._last_obs, self.model._last_episode_starts = obs, self._starts
+                self.model._last_obs, self.model._last_episode_starts = in_memory(self.model.env, obs), self._starts
                 if isinstance(self.vec_env, VecNormalize):
                     self.model._last_original_obs = self.vec_env.get_original_obs()
 

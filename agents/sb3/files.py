@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from stable_baselines3.common.vec_env import VecTransposeImage
 
 from rlplay.extend import (
     CheckpointError,
@@ -155,6 +157,23 @@ def flat(name: str, value: Any) -> StateArrays:
 def unflat(arrays: StateArrays, name: str) -> Any:
     """What `flat` was given."""
     return arrays[name] if name in arrays else below(arrays, f"{name}/")
+
+
+def in_memory(env: Any, obs: Any) -> Any:
+    """Observations of a file, laid out as a run has them: a picture that was transposed is a view of one that was not.
+
+    torch's convolutions give other last digits where the same numbers lie in another order.
+    """
+    if not isinstance(env, VecTransposeImage):
+        return obs
+    if isinstance(obs, dict):
+        return {key: _as_view(one) if key in env.image_space_keys else one for key, one in obs.items()}
+    return _as_view(obs)
+
+
+def _as_view(pictures: NDArray[Any]) -> NDArray[Any]:
+    """Pictures [N, C, H, W] as a view of [N, H, W, C]."""
+    return np.ascontiguousarray(pictures.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
 
 
 def _attribute(model: Any, path: str) -> Any:

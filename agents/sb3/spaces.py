@@ -32,31 +32,39 @@ def require_spaces(algorithm: str, observations: gym.Space[Any], actions: gym.Sp
     if not isinstance(observations, spaces.Dict):
         why = _unfit(observations)
         if why:
-            raise SpaceError(f"Stable-Baselines3 takes no {observations} as observations{why[0]}", why[1])
+            raise SpaceError(f"Stable-Baselines3 takes no {_shown(observations)} as observations{why[0]}", why[1])
         return
     found = {key: _unfit(part) or _too_small(part) for key, part in observations.spaces.items()}
     fit = [key for key, why in found.items() if not why]
     for key, why in found.items():
         if why:
             leave = f"Leave it out: gymnasium.wrappers.FilterObservation(env, {fit})" if fit else why[1]
-            raise SpaceError(f"Stable-Baselines3 takes no {observations[key]} as observation[{key!r}]{why[0]}", leave)
+            raise SpaceError(
+                f"Stable-Baselines3 takes no {_shown(observations[key])} as observation[{key!r}]{why[0]}", leave
+            )
+
+
+def _shown(space: gym.Space[Any]) -> str:
+    """A space in one line."""
+    return " ".join(str(space).split())
 
 
 def _require_actions(name: str, actions: gym.Space[Any]) -> None:
+    shown = _shown(actions)
     if name in DISCRETE and not isinstance(actions, spaces.Discrete):
-        raise SpaceError(f"{name} needs Discrete actions and {actions} is not", "Take SAC, TD3, PPO or A2C")
+        raise SpaceError(f"{name} needs Discrete actions and {shown} is not", "Take SAC, TD3, PPO or A2C")
     if name in CONTINUOUS and not isinstance(actions, spaces.Box):
-        raise SpaceError(f"{name} needs Box actions and {actions} is not", "Take DQN, PPO or A2C")
+        raise SpaceError(f"{name} needs Box actions and {shown} is not", "Take DQN, PPO or A2C")
     if not isinstance(actions, spaces.Box | spaces.Discrete | spaces.MultiDiscrete | spaces.MultiBinary):
-        raise SpaceError(f"Stable-Baselines3 takes no {actions} as actions", "Flatten it: one Discrete or Box")
+        raise SpaceError(f"Stable-Baselines3 takes no {shown} as actions", "Flatten it: one Discrete or Box")
     if isinstance(actions, spaces.Discrete | spaces.MultiDiscrete) and np.any(actions.start != 0):
-        raise SpaceError(f"Stable-Baselines3 counts actions from 0 and {actions} does not", "Wrap it so that it does")
+        raise SpaceError(f"Stable-Baselines3 counts actions from 0 and {shown} does not", "Wrap it so that it does")
     if isinstance(actions, spaces.MultiDiscrete | spaces.MultiBinary) and len(actions.shape) != 1:
-        raise SpaceError(f"Stable-Baselines3 takes no {actions} as actions: it has several axes", "Wrap it: one axis")
+        raise SpaceError(f"Stable-Baselines3 takes no {shown} as actions: it has several axes", "Wrap it: one axis")
     if isinstance(actions, spaces.Box) and not (np.isfinite(actions.low).all() and np.isfinite(actions.high).all()):
-        raise SpaceError(f"{name} needs bounded actions and {actions} is not", "Wrap it: RescaleAction")
+        raise SpaceError(f"{name} needs bounded actions and {shown} is not", "Wrap it: RescaleAction")
     if name in ("TD3", "DDPG") and actions.dtype is not None and actions.dtype.kind != "f":
-        raise SpaceError(f"{name} needs actions that are floats and {actions} is not", "Take SAC, PPO or A2C")
+        raise SpaceError(f"{name} needs actions that are floats and {shown} is not", "Take SAC, PPO or A2C")
 
 
 def _unfit(space: gym.Space[Any]) -> tuple[str, str] | None:
