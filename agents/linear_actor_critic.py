@@ -18,10 +18,10 @@ Symbols:
     α_w  alpha    α_θ  actor_alpha    α_R  reward_alpha  float or schedule    γ  gamma
 
 Deviations from the boxes: the factor γᵗ is left out, as is common; steps of a normal policy are scaled by σ² (Williams
-1992, section 6), without which they grow beyond all bounds as σ falls; μ is held within the bounds of the actions and
-log σ between -5 and 2, by the shortest step of θ that does so (a μ far outside gets one and the same action at the
-bound, whatever is drawn, and nothing to learn from); a trace below 1e-8 is forgotten; an episode that is only
-truncated bootstraps.
+1992, section 6), without which they grow beyond all bounds as σ falls, those of log σ by 1 at most; μ is held within the
+bounds of the actions and log σ between -5 and 2, by the shortest step of θ that does so (a μ far outside gets one and
+the same action at the bound, whatever is drawn, and nothing to learn from); a trace below 1e-8 is forgotten; an episode
+that is only truncated bootstraps.
 """
 
 from __future__ import annotations
@@ -144,13 +144,13 @@ def act_gaussian(memory: Memory, x: Active, progress: float) -> NDArray[np.float
 
 @in_place
 def mark_gaussian(memory: Memory, x: Active, a: Any) -> None:
-    """z_θ ← z_θ + σ² ∇ln π(a|s), for the action drawn last."""
+    """z_θ ← z_θ + σ² ∇ln π(a|s), of log σ by min(σ², 1), for the action drawn last."""
     theta, actor_traces, action = memory.theta, memory.actor_traces, memory.action
     for i in range(action.shape[0]):
         std = math.exp(held(memory, x, action.shape[0] + i))
         z = (action[i] - held(memory, x, i)) / std
         mark_features(actor_traces, x, i, theta.shape[1], z * std)
-        mark_features(actor_traces, x, action.shape[0] + i, theta.shape[1], (z * z - 1.0) * std * std)
+        mark_features(actor_traces, x, action.shape[0] + i, theta.shape[1], (z * z - 1.0) * min(std * std, 1.0))
 
 
 @in_place
