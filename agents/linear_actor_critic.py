@@ -18,7 +18,7 @@ Symbols:
     α_w  alpha    α_θ  actor_alpha    α_R  reward_alpha  float or schedule    γ  gamma
 
 Deviations from the boxes: the factor γᵗ is left out, as is common; steps of a normal policy are scaled by σ² (Williams
-1992, section 6), without which they grow beyond all bounds as σ falls, those of log σ by 1 at most; μ is held within the
+1992, section 6), without which they grow beyond all bounds as σ falls, those of log σ by 1 at most; μ is held in the
 bounds of the actions and log σ between -5 and 2, by the shortest step of θ that does so (a μ far outside gets one and
 the same action at the bound, whatever is drawn, and nothing to learn from); a trace below 1e-8 is forgotten; an episode
 that is only truncated bootstraps.
