@@ -18,8 +18,10 @@ Symbols:
     α_w  alpha    α_θ  actor_alpha    α_R  reward_alpha  float or schedule    γ  gamma
 
 Deviations from the boxes: the factor γᵗ is left out, as is common; steps of a normal policy are scaled by σ² (Williams
-1992, section 6), without which they grow beyond all bounds as σ falls; log σ is held between -5 and 2; a trace below
-1e-8 is forgotten; an episode that is only truncated bootstraps.
+1992, section 6), without which they grow beyond all bounds as σ falls, those of log σ by 1 at most; μ is held in the
+bounds of the actions and log σ between -5 and 2, by the shortest step of θ that does so (a μ far outside gets one and
+the same action at the bound, whatever is drawn, and nothing to learn from); a trace below 1e-8 is forgotten; an episode
+that is only truncated bootstraps.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from __future__ import annotations
 import math
 from typing import Annotated, Any, NamedTuple
 
+import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
@@ -75,6 +78,7 @@ class Memory(NamedTuple):
         pi: takes the probabilities of the actions, float64 [1, A].
         traces, actor_traces: z_w and z_θ.
         action: the action of a normal policy that was drawn last, float32 [A].
+        low, high: what means and log σ of a normal policy are held between, float64 [2A].
     """
 
     w: NDArray[np.float64]
@@ -93,6 +97,8 @@ class Memory(NamedTuple):
     traces: Traces
     actor_traces: Traces
     action: NDArray[np.float32]
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
 
 
 @in_place
@@ -138,25 +144,41 @@ def mark_softmax(memory: Memory, x: Active, a: int) -> None:
 @compiled  # it returns an array
 def act_gaussian(memory: Memory, x: Active, progress: float) -> NDArray[np.float32]:
     """Draw an action; it is kept for the update, since the environment may cut it to its bounds."""
-    theta, action = memory.theta, memory.action
+    action = memory.action
     for i in range(action.shape[0]):
-        log_std = min(max(value_of(theta, x, action.shape[0] + i), -5.0), 2.0)
-        action[i] = value_of(theta, x, i) + math.exp(log_std) * normal(memory.rng)
+        log_std = held(memory, x, action.shape[0] + i)
+        action[i] = held(memory, x, i) + math.exp(log_std) * normal(memory.rng)
     return action
 
 
 @in_place
 def mark_gaussian(memory: Memory, x: Active, a: Any) -> None:
-    """z_θ ← z_θ + σ² ∇ln π(a|s), for the action drawn last."""
+    """z_θ ← z_θ + σ² ∇ln π(a|s), of log σ by min(σ², 1), for the action drawn last."""
     theta, actor_traces, action = memory.theta, memory.actor_traces, memory.action
     for i in range(action.shape[0]):
-        mean, log_std = value_of(theta, x, i), value_of(theta, x, action.shape[0] + i)
-        inside = -5.0 < log_std < 2.0
-        std = math.exp(min(max(log_std, -5.0), 2.0))
-        z = (action[i] - mean) / std
+        std = math.exp(held(memory, x, action.shape[0] + i))
+        z = (action[i] - held(memory, x, i)) / std
         mark_features(actor_traces, x, i, theta.shape[1], z * std)
-        if inside:
-            mark_features(actor_traces, x, action.shape[0] + i, theta.shape[1], (z * z - 1.0) * std * std)
+        mark_features(actor_traces, x, action.shape[0] + i, theta.shape[1], (z * z - 1.0) * min(std * std, 1.0))
+
+
+@in_place
+def held(memory: Memory, x: Active, column: int) -> float:
+    """A mean or log σ, within what it is held between."""
+    return min(max(value_of(memory.theta, x, column), memory.low[column]), memory.high[column])
+
+
+@in_place
+def hold(memory: Memory, x: Active) -> None:
+    """θ ← θ - (θ · x - held) x / (x · x), of each column: the nearest θ whose mean and log σ are within bounds."""
+    theta, square = memory.theta, 0.0
+    for k in range(x.number.shape[0]):
+        square += x.value[k] * x.value[k]
+    for column in range(memory.low.shape[0]):
+        beyond = value_of(theta, x, column) - held(memory, x, column)
+        if beyond != 0.0 and square > 0.0:
+            for k in range(x.number.shape[0]):
+                theta[x.number[k], column] -= beyond * x.value[k] / square
 
 
 def make_rule(act: Any, mark: Any) -> LearningRule:
@@ -179,6 +201,7 @@ def make_rule(act: Any, mark: Any) -> LearningRule:
         mark(memory, x, a)
         learn_by_traces(w, memory.traces, scheduled(memory.alpha, progress) * td_error)
         learn_by_traces(memory.theta, memory.actor_traces, scheduled(memory.actor_alpha, progress) * td_error)
+        hold(memory, x)
         return td_error
 
     return LearningRule(act, learn, begin)
@@ -221,12 +244,18 @@ class LinearActorCritic(LinearAgent):
         self.w, self.theta = self.weights("w", 1), self.weights("theta", 2 * n if continuous else n)
         if continuous:
             self.theta[:, n:] = self.log_std_init / self.encoder.width
+        low, high = np.zeros(0), np.zeros(0)  # preferences are not held
+        if isinstance(self.action_space, gym.spaces.Box):
+            space = self.action_space
+            low, high = np.append(space.low, np.full(n, LOW)), np.append(space.high, np.full(n, HIGH))
+        self._low, self._high = low.astype(np.float64), high.astype(np.float64)
         gamma = 1.0 if self.average_reward else self.gamma
         self.memory = Memory(
             self.w, self.theta, tabulate(self.alpha), tabulate(self.actor_alpha), tabulate(self.reward_alpha), gamma,
             gamma * self.lambda_, self.average_reward, self.rng, self.kept("mean_reward", np.zeros(1)),
             np.zeros((1, n)), np.zeros((1, n)), np.zeros((1, n)), self.kept_record("traces", new_traces(self.w.size)),
             self.kept_record("actor_traces", new_traces(self.theta.size)), np.zeros(n, np.float32),
+            self._low, self._high,
         )  # fmt: skip
 
     @property
@@ -245,7 +274,8 @@ class LinearActorCritic(LinearAgent):
         value, outputs = self.linear(self.w, observation)[:, 0], self.linear(self.theta, observation)
         if self.numbering is None:
             n = outputs.shape[1] // 2
-            return Probe(action_mean=outputs[:, :n], action_std=np.exp(np.clip(outputs[:, n:], LOW, HIGH)), value=value)
+            outputs = np.clip(outputs, self._low, self._high)
+            return Probe(action_mean=outputs[:, :n], action_std=np.exp(outputs[:, n:]), value=value)
         exponentials = np.exp(outputs - outputs.max(axis=1, keepdims=True))
         return Probe(action_probabilities=exponentials / exponentials.sum(axis=1, keepdims=True), value=value)
 

@@ -12,7 +12,12 @@ TD3 (Fujimoto et al. 2018), DDPG (Lillicrap et al. 2016).
 Deviations from Stable-Baselines3: a run stops at the timestep asked for, also in the middle of a rollout, and goes on
 there; each episode has a seed of its own; schedules run over the first total and stay at their last value beyond it.
 
-* ``adapter``: `SB3Agent`, the agent around a model. ``parameters``: what its parameters mean. ``files``: its arrays.
+Pictures may have their channels first or last, as in Stable-Baselines3; those below 36 x 36, for which its
+convolutions are too large, are read as vectors. Action masks are not respected, which is said once.
+
+* ``adapter``: `SB3Agent`, the agent around a model. ``spaces`` and ``parameters``: what it takes.
+* ``environments``: as it sees them. ``features``: a map in front. ``collecting``: rollouts in parts.
+* ``probes``: what it thinks. ``files``: its arrays.
 """
 
 from __future__ import annotations

@@ -5,7 +5,8 @@ Names in a file: each network and optimiser by Stable-Baselines3's own name of i
 * ``variable/NAME``: a torch variable, such as the logarithm of SAC's entropy coefficient;
 * ``buffer/NAME``: the filled part of a column of the rollout or replay buffer, and ``buffer/place``: the next row, and
   1 where the buffer is full, int64 [2];
-* ``noise/N``: the state of the N-th environment's action noise.
+* ``noise/N``: the state of the N-th environment's action noise;
+* ``sde/NAME``: the noise of state-dependent exploration, which lasts over a rollout.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from stable_baselines3.common.vec_env import VecTransposeImage
 
 from rlplay.extend import (
     CheckpointError,
@@ -23,6 +26,8 @@ from rlplay.extend import (
     unpack_module,
     unpack_optimizer,
 )
+
+_MATRICES = ("exploration_mat", "exploration_matrices")  # of the noise: one [F, A], and one an environment [N, F, A]
 
 
 def pack_model(model: Any, buffer: Any) -> StateArrays:
@@ -39,6 +44,9 @@ def pack_model(model: Any, buffer: Any) -> StateArrays:
     for i, noise in enumerate(_noises(model)):
         if hasattr(noise, "noise_prev"):
             found[f"noise/{i}"] = np.array(noise.noise_prev)
+    if model.use_sde:
+        drawn = _exploration(model)
+        found.update({f"sde/{name}": getattr(drawn, name).detach().cpu().numpy() for name in _MATRICES})
     return found
 
 
@@ -63,6 +71,17 @@ def unpack_model(model: Any, buffer: Any, arrays: StateArrays) -> None:
     for i, noise in enumerate(_noises(model)):
         if f"noise/{i}" in arrays:
             noise.noise_prev = arrays[f"noise/{i}"]
+    for name, matrix in below(arrays, "sde/").items():
+        if name in _MATRICES and model.use_sde:
+            shape = tuple(getattr(_exploration(model), name).shape)
+            if matrix.shape[-2:] != shape[-2:]:
+                raise CheckpointError(f"the noise {name} has shape {matrix.shape} in the file, {shape} here")
+            setattr(_exploration(model), name, torch.from_numpy(np.array(matrix)).to(model.device))
+
+
+def _exploration(model: Any) -> Any:
+    """The distribution that holds the noise of state-dependent exploration."""
+    return (model.policy if hasattr(model.policy, "action_dist") else model.actor).action_dist
 
 
 def _noises(model: Any) -> list[Any]:
@@ -118,7 +137,8 @@ def unpack_normalizer(env: Any, arrays: StateArrays) -> None:
 
 def _moments(env: Any) -> dict[str, Any]:
     """The running means and variances of a VecNormalize: of observations, or of each part of them, and of returns."""
-    observed = env.obs_rms if isinstance(env.obs_rms, dict) else {"": env.obs_rms} if env.norm_obs else {}
+    found = env.obs_rms if env.norm_obs else {}
+    observed = found if isinstance(found, dict) else {"": found}
     return {**{f"obs/{key}": rms for key, rms in observed.items()}, "ret/": env.ret_rms}
 
 
@@ -137,6 +157,23 @@ def flat(name: str, value: Any) -> StateArrays:
 def unflat(arrays: StateArrays, name: str) -> Any:
     """What `flat` was given."""
     return arrays[name] if name in arrays else below(arrays, f"{name}/")
+
+
+def in_memory(env: Any, obs: Any) -> Any:
+    """Observations of a file, laid out as a run has them: a picture that was transposed is a view of one that was not.
+
+    torch's convolutions give other last digits where the same numbers lie in another order.
+    """
+    if not isinstance(env, VecTransposeImage):
+        return obs
+    if isinstance(obs, dict):
+        return {key: _as_view(one) if key in env.image_space_keys else one for key, one in obs.items()}
+    return _as_view(obs)
+
+
+def _as_view(pictures: NDArray[Any]) -> NDArray[Any]:
+    """Pictures [N, C, H, W] as a view of [N, H, W, C]."""
+    return np.ascontiguousarray(pictures.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)
 
 
 def _attribute(model: Any, path: str) -> Any:

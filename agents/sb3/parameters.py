@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import copy
 import inspect
+from collections.abc import Mapping
 from typing import Any, get_args
 
+import gymnasium as gym
 import numpy as np
 import torch
 from stable_baselines3.common.noise import NormalActionNoise, OrnsteinUhlenbeckActionNoise, VectorizedActionNoise
+from stable_baselines3.common.preprocessing import is_image_space
 
 from rlplay.extend import (
     Choice,
@@ -16,11 +19,14 @@ from rlplay.extend import (
     Domain,
     Either,
     Hyperparameter,
+    HyperparameterError,
     LearningRate,
     Range,
     Settings,
     scheduled,
     tabulate,
+    unknown,
+    warn,
 )
 
 # Of Stable-Baselines3's own parameters; those that stand in an algorithm's signature are its hyperparameters.
@@ -69,7 +75,41 @@ NOISE = (
 )
 _NOISE_CLASSES = {"normal": NormalActionNoise, "ornstein-uhlenbeck": OrnsteinUhlenbeckActionNoise}
 _SCHEDULES = ("learning_rate", "clip_range", "clip_range_vf")
-_ACTIVATIONS = {f"nn.{cls.__name__}": cls for cls in (torch.nn.ReLU, torch.nn.Tanh, torch.nn.ELU, torch.nn.LeakyReLU)}
+# What policy_kwargs may name, as in RL Zoo's files; a file holds the name.
+_CLASSES: dict[str, dict[str, Any]] = {
+    "activation_fn": {
+        f"nn.{name}": getattr(torch.nn, name)
+        for name in ("ReLU", "Tanh", "ELU", "LeakyReLU", "SiLU", "GELU", "Mish", "Sigmoid", "Softplus", "Identity")
+    },
+    "optimizer_class": {
+        f"optim.{name}": getattr(torch.optim, name) for name in ("Adam", "AdamW", "RMSprop", "SGD", "Adamax", "NAdam")
+    },
+}
+# Of Stable-Baselines3's constructors, and what to do in their place.
+_INSTEAD = {
+    "action_noise": "Give noise_type='normal' or 'ornstein-uhlenbeck', and noise_std=0.1",
+    "replay_buffer_class": "It has its own buffers, whose arrays a file can hold; n_steps=3 takes returns of 3 steps",
+    "replay_buffer_kwargs": "It has its own buffers, whose arrays a file can hold",
+    "rollout_buffer_class": "It has its own buffers, whose arrays a file can hold",
+    "rollout_buffer_kwargs": "It has its own buffers, whose arrays a file can hold",
+    "verbose": "Take learn(..., progress_bar=True)",
+    "tensorboard_log": "Take rlplay train -tb DIR, or a callback",
+    "stats_window_size": "Episodes are counted in agent.statistics",
+    "monitor_wrapper": "Episodes are counted in agent.statistics",
+    "_init_setup_model": "The model is made at once, or with its features",
+}
+
+
+NORMALIZE = Either((True, False), Settings("VecNormalize, or its arguments: norm_obs, norm_reward, ..."))
+_OF_NORMALIZE: dict[str, Domain] = {
+    "training": Choice("whether its means and variances move", (True, False)),
+    "norm_obs": Choice("observations", (True, False)),
+    "norm_reward": Choice("rewards", (True, False)),
+    "clip_obs": Range("largest normalised observation", 0, open_low=True),
+    "clip_reward": Range("largest normalised reward", 0, open_low=True),
+    "gamma": Range("discount of its returns", 0, 1),
+    "epsilon": Range("added to variances", 0, open_low=True),
+}
 
 
 def parameters_of(algorithm: type[Any]) -> list[Hyperparameter]:
@@ -77,6 +117,96 @@ def parameters_of(algorithm: type[Any]) -> list[Hyperparameter]:
     signature = inspect.signature(algorithm).parameters
     found = [Hyperparameter(name, signature[name].default, DOMAINS[name]) for name in signature if name in DOMAINS]
     return [*found, *(NOISE if "action_noise" in signature else ())]
+
+
+def plain_settings(owner: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """What a user gives, with names in place of torch's classes, so that a file can hold it.
+
+    Raises:
+        HyperparameterError: a class that no name stands for, or an argument of VecNormalize that it does not take.
+        UnknownNameError: a parameter of Stable-Baselines3 that is none here; says what stands in its place.
+    """
+    for name in given:
+        if name in _INSTEAD:
+            raise unknown(f"hyperparameter of {owner}", name, (), _INSTEAD[name])
+    found = dict(given)
+    options = found.get("normalize")
+    if isinstance(options, dict):
+        for name, value in options.items():
+            if name == "norm_obs_keys":
+                continue  # VecNormalize compares them with the observations
+            if name not in _OF_NORMALIZE:
+                raise HyperparameterError(
+                    f"{owner}: normalize has {name!r}, which VecNormalize does not know",
+                    f"It knows {', '.join(_OF_NORMALIZE)} and norm_obs_keys",
+                )
+            _OF_NORMALIZE[name].check(owner, f"{name} of normalize", value)
+    of_policy = found.get("policy_kwargs")
+    if isinstance(of_policy, dict):
+        found["policy_kwargs"] = {name: _named(owner, name, value) for name, value in of_policy.items()}
+    return found
+
+
+def _named(owner: str, name: str, value: Any) -> Any:
+    """A value of ``policy_kwargs``; of a class its name."""
+    known = _CLASSES.get(name, {})
+    found = next((key for key, cls in known.items() if value is cls), value)
+    if isinstance(found, type):
+        raise HyperparameterError(
+            f"{owner}: policy_kwargs has {name}={found.__name__}, whose code a file cannot hold",
+            f"Take one of {', '.join(known)}" if known else "Give plain values; features= takes a map of observations",
+        )
+    if known and found not in known:
+        raise unknown(f"{name} in policy_kwargs of {owner}", str(found), known)
+    return found
+
+
+def require_settings(owner: str, settings: Mapping[str, Any], observations: gym.Space[Any]) -> None:
+    """Stop where hyperparameters do not go together.
+
+    Raises:
+        HyperparameterError: says which, and the way out.
+    """
+    options, n_envs, train_freq = settings["normalize"], settings["n_envs"], settings.get("train_freq")
+    norm_obs = options is not False and (options is True or options.get("norm_obs", True))
+    if settings["features"] is not None and norm_obs:
+        raise HyperparameterError(
+            "features and normalize both scale observations",
+            'Take one of them, or normalize={"norm_obs": False}, for rewards alone',
+        )
+    if settings["policy"] == "auto" and norm_obs and is_image_space(observations):
+        raise HyperparameterError(
+            f"{owner}: normalize scales pictures, which its convolutions take as they are",
+            'Take normalize={"norm_obs": False}, for rewards alone, or policy="MlpPolicy"',
+        )
+    if n_envs > 1 and isinstance(train_freq, list) and train_freq[1] == "episode":
+        raise HyperparameterError(
+            f"{owner}: train_freq={train_freq} waits for the end of an episode, and {n_envs} are played at once",
+            "Take n_envs=1, or a number of steps",
+        )
+    if settings["device"] == "cuda" and not torch.cuda.is_available():
+        warn("device='cuda' asks for a GPU and torch finds none: the networks run on the CPU")
+    most, batch = settings.get("buffer_size"), settings.get("batch_size")
+    if most is None:
+        most = settings["n_steps"] * n_envs
+    if batch is not None and batch > most:
+        raise HyperparameterError(
+            f"{owner}: batch_size={batch} is more than the {most} transitions there are",
+            "Raise n_steps, n_envs or buffer_size, or lower batch_size",
+        )
+
+
+def warn_of_no_update(owner: str, settings: Mapping[str, Any], horizon: int) -> None:
+    """Say where a run ends before anything is learned."""
+    if "learning_starts" in settings:
+        first, words = settings["learning_starts"] + 1, "learning_starts"
+    else:
+        first, words = settings["n_steps"] * settings["n_envs"], "n_steps times n_envs"
+    if 0 < horizon < first:
+        warn(
+            f"{owner} learns for the first time after {first:,} timesteps ({words}), and this run has {horizon:,}: "
+            "what it gathers is learned from when it goes on"
+        )
 
 
 class Schedule:
@@ -99,8 +229,9 @@ def constructor_arguments(settings: dict[str, Any]) -> dict[str, Any]:
     if isinstance(found.get("train_freq"), list):
         found["train_freq"] = tuple(found["train_freq"])
     of_policy = copy.deepcopy(found.get("policy_kwargs") or {})
-    for name, value in of_policy.items():
-        of_policy[name] = _ACTIVATIONS.get(value, value) if isinstance(value, str) else value
+    for name, classes in _CLASSES.items():
+        if name in of_policy:
+            of_policy[name] = classes[of_policy[name]]
     return {**found, "policy_kwargs": of_policy}
 
 

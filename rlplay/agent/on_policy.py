@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from rlplay.agent.base import Agent, StateArrays
 from rlplay.agent.policy_networks import new_networks, options
-from rlplay.approximation.encoder import Encoder
+from rlplay.approximation.encoder import Encoder, ObservationVectors
 from rlplay.approximation.encoders import VectorFeatures
 from rlplay.compiled.cache import compiled
 from rlplay.compiled.native import NativeEnv
@@ -86,7 +86,9 @@ class OnPolicyAgent(Agent):
     features: FeaturesLike = None
 
     def make_encoder(self) -> Encoder:
-        """Vectors; of a feature map, its features."""
+        """Vectors, for our layers of pictures with channels last; of a feature map, its features."""
+        if self.hyperparameters["features"] is None and isinstance(self.network, str | list):
+            return ObservationVectors(self.observation_space, type(self).__name__, channels_last=True)
         return self.encoder_of("vector")
 
     def setup(self) -> None:
@@ -103,7 +105,7 @@ class OnPolicyAgent(Agent):
         self._step_buffer = new_step_buffer(n, raw)
         optimiser, settings = self.optimiser()
         policy, value, self.kernel = new_networks(
-            given, self.observation_space, size, outputs, (optimiser, settings), generator(self.seed, "weights"),
+            given, self.encoder.view.picture, size, outputs, (optimiser, settings), generator(self.seed, "weights"),
             self.network_rows(rows), name,
         )  # fmt: skip
         moments, self._moment_arrays = new_running_moments(given.get("normalize", False), raw, n, given["gamma"], name)

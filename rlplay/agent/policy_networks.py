@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import gymnasium as gym
 import numpy as np
 
 from rlplay.errors import HyperparameterError, UsageError
@@ -14,7 +13,6 @@ from rlplay.networks.contract import Kernel
 from rlplay.networks.kernel import kernel
 from rlplay.networks.layers import ACTIVATIONS, Conv2d, Layer, Linear, activation_layer, mlp, shapes_of
 from rlplay.networks.state import initial_parameters, new_net
-from rlplay.spaces.observations import is_picture
 
 
 class Options(NamedTuple):
@@ -70,8 +68,8 @@ class Networks(NamedTuple):
 
     Example:
         >>> given = {"net_arch": [8], "activation": "tanh", "network": "numpy"}
-        >>> space, rng = gym.spaces.Box(-1.0, 1.0, (3,)), np.random.default_rng(0)
-        >>> networks = new_networks(given, space, 3, 2, ("adam", {}), rng, 4, "PPO")
+        >>> rng = np.random.default_rng(0)
+        >>> networks = new_networks(given, None, 3, 2, ("adam", {}), rng, 4, "PPO")
         >>> networks.kernel.forward(networks.policy, np.zeros((4, 3), np.float32)).shape
         (4, 2)
     """
@@ -82,14 +80,14 @@ class Networks(NamedTuple):
 
 
 def new_networks(
-    given: dict[str, Any], space: gym.Space[Any], size: int, outputs: int, optimiser: tuple[str, dict[str, Any]],
-    rng: np.random.Generator, rows: int, owner: str,
+    given: dict[str, Any], picture: tuple[int, ...] | None, size: int, outputs: int,
+    optimiser: tuple[str, dict[str, Any]], rng: np.random.Generator, rows: int, owner: str,
 ) -> Networks:  # fmt: skip
     """Both networks.
 
     Args:
         given: hyperparameters, with ``network`` and ``device``.
-        space: the observations; pictures get convolutions in front.
+        picture: height, width and channels where the networks see pictures, which get convolutions in front, or None.
         size: numbers that the networks see of each.
         outputs: of the policy's network; the value's has one.
         optimiser: its name and settings.
@@ -103,14 +101,14 @@ def new_networks(
 
     Example:
         >>> given = {"net_arch": [8], "activation": "tanh", "network": "numpy"}
-        >>> space, rng = gym.spaces.Box(-1.0, 1.0, (3,)), np.random.default_rng(0)
-        >>> networks = new_networks(given, space, 3, 2, ("adam", {}), rng, 4, "PPO")
+        >>> rng = np.random.default_rng(0)
+        >>> networks = new_networks(given, None, 3, 2, ("adam", {}), rng, 4, "PPO")
         >>> networks.kernel.forward(networks.value, np.zeros((4, 3), np.float32)).shape
         (4, 1)
     """
-    network, device, shaped = given["network"], given.get("device", "auto"), is_picture(space)
+    network, device = given["network"], given.get("device", "auto")
     settings, name = optimiser[1], optimiser[0]
-    shape: Any = space.shape if shaped and size == math.prod(space.shape or ()) else None
+    shape = picture if picture is not None and size == math.prod(picture) else None
     chosen = options(given, owner)
     ours = network == "numpy" or isinstance(network, list)
     if ours and device == "cuda":

@@ -208,6 +208,7 @@ class ObservationVectors(Encoder):
     Args:
         space: the observations.
         owner: who asks, for errors.
+        channels_last: turn pictures whose channels come first.
 
     Raises:
         SpaceError: the space is neither a vector nor finite; says what fits.
@@ -219,8 +220,8 @@ class ObservationVectors(Encoder):
 
     kind: Kind = "vector"
 
-    def __init__(self, space: gym.Space[Any], owner: str) -> None:
-        self.view = VectorView(space, owner)
+    def __init__(self, space: gym.Space[Any], owner: str, *, channels_last: bool = False) -> None:
+        self.view = VectorView(space, owner, channels_last=channels_last)
         self.size = self.view.size
 
     def encode(self, obs: Any) -> NDArray[np.float32]:

@@ -14,7 +14,11 @@ from rlplay.approximation.encodings import Active, active_label, active_vector, 
 from rlplay.approximation.estimators import SampleFunction, sample_function
 from rlplay.approximation.feature_encoder import FeatureEncoder
 from rlplay.approximation.feature_map import FeatureMap
+from rlplay.errors import SpaceError
 from rlplay.spaces.finite import is_finite
+from rlplay.spaces.observations import VectorView
+
+_MOST_TILED = 5  # numbers of an observation up to which its tiles are less than a million
 
 
 def new_encoder(
@@ -42,7 +46,12 @@ def new_encoder(
     if plan is None and kind == "active" and not is_finite(space):
         from rlplay.models.unsupervised.bases import TileCoding  # scikit-learn is loaded only where it is used
 
-        plan = FeatureMap(TileCoding())
+        plan, numbers = FeatureMap(TileCoding()), VectorView(space, owner).size
+        if numbers > _MOST_TILED:
+            raise SpaceError(
+                f"{owner} lays tiles over observations, and {space} has {numbers:,} numbers, too many for a grid",
+                "Give features=, such as pca:4 or k-means:64, or take an agent with networks, such as PPO",
+            )
     if plan is None:
         fixed: dict[Kind, Callable[[gym.Space[Any], str], Encoder]] = {
             "index": StateNumbers, "vector": ObservationVectors, "active": ActiveStates,

@@ -63,10 +63,11 @@ class Range:
             visit_power(value)
             return value
         if self.schedule and (isinstance(value, str) or callable(value) or np.ndim(value) == 1):
-            for number in tabulate(value):
+            values = tabulate(value)
+            for number in values:
                 if not self.low <= number <= self.high:  # a schedule may end at an excluded bound: lin_0.1 ends at 0
                     raise self._refusal(owner, name, value)
-            return value if isinstance(value, str) or callable(value) else [float(v) for v in value]
+            return value if isinstance(value, str) else values.tolist()  # a file can hold values, and no function
         number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
         inside = number and math.isfinite(value) and self.low <= value <= self.high
         if inside and not (self.open_low and value == self.low):

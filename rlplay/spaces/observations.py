@@ -97,8 +97,22 @@ def observation_digest(obs: Any) -> str:
 
 
 def is_picture(space: spaces.Space[Any]) -> bool:
-    """Whether observations are pictures: bytes with height, width and channels."""
+    """Whether observations are pictures: bytes with height, width and channels, in this order or channels first."""
     return isinstance(space, spaces.Box) and space.dtype == np.uint8 and len(space.shape) == 3
+
+
+def channels_first(space: spaces.Space[Any]) -> bool:
+    """Whether observations are pictures whose channels come first: that axis is the shortest.
+
+    As Stable-Baselines3's ``is_image_space_channels_first``, but that a first axis as long as the last is a height.
+
+    Example:
+        >>> channels_first(spaces.Box(0, 255, (3, 36, 36), np.uint8)), channels_first(
+        ...     spaces.Box(0, 255, (36, 36, 3), np.uint8))
+        (True, False)
+    """
+    shape = space.shape or ()
+    return is_picture(space) and shape[0] <= shape[1] and shape[0] < shape[2]
 
 
 class VectorView:
@@ -109,17 +123,25 @@ class VectorView:
     Args:
         space: the observations.
         owner: who asks, for errors.
+        channels_last: turn pictures whose channels come first, so that their vectors are those of the same pictures
+            with channels last.
 
     Attributes:
         size: length of a vector.
+        picture: height, width and channels where a vector is a picture with channels last, else None.
 
     Raises:
         SpaceError: the space is neither; names it and what fits.
     """
 
-    def __init__(self, space: spaces.Space[Any], owner: str) -> None:
+    def __init__(self, space: spaces.Space[Any], owner: str, *, channels_last: bool = False) -> None:
         self.space, self.owner = space, owner
         self.size: int
+        self._turned = channels_last and channels_first(space)
+        self.picture: tuple[int, ...] | None = None
+        if is_picture(space) and (self._turned or not channels_first(space)):
+            shape: Any = space.shape
+            self.picture = (*shape[1:], shape[0]) if self._turned else shape
         joined = isinstance(space, spaces.Dict) or (isinstance(space, spaces.Tuple) and not is_finite(space))
         self._parts: list[tuple[Any, VectorView]] = []
         self._numbering = FiniteSpace(space) if is_finite(space) and not joined else None
@@ -148,7 +170,8 @@ class VectorView:
         if self._parts:
             return np.concatenate([part.vector(obs[key]) for key, part in self._parts])
         if self._numbering is None:
-            return np.asarray(obs, np.float32).ravel() * self._scale
+            array = np.asarray(obs, np.float32)
+            return (np.moveaxis(array, 0, -1) if self._turned else array).ravel() * self._scale
         out = np.zeros(self.size, np.float32)
         out[self._numbering.index(obs)] = 1.0
         return out
@@ -160,8 +183,7 @@ class VectorView:
             SpaceError: not in the space.
         """
         batch, _ = batch_of(self.space, observations, self.owner)
-        return (
-            np.stack([self.vector(obs) for obs in batch])
-            if self._numbering is not None or self._parts
-            else np.asarray(batch, np.float32).reshape(-1, self.size) * self._scale
-        )
+        if self._numbering is not None or self._parts:
+            return np.stack([self.vector(obs) for obs in batch])
+        array = np.asarray(batch, np.float32)
+        return (np.moveaxis(array, 1, -1) if self._turned else array).reshape(-1, self.size) * self._scale

@@ -289,3 +289,27 @@ def test_the_actor_moves_along_the_gradient_of_the_log_probability():
     pi = start / start.sum()
     expected = 1e-3 * error * np.outer(x, np.array([0.0, 1.0]) - pi)
     assert np.allclose(agent.theta - before, expected, atol=1e-7)
+
+
+class Target(gym.Env):
+    """In each of two contexts an action of two numbers is wanted, -.5 or .5 each; one step."""
+
+    observation_space, action_space = gym.spaces.Discrete(2), gym.spaces.Box(-2.0, 2.0, (2,))
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.context = int(self.np_random.integers(2))
+        return self.context, {}
+
+    def step(self, action):
+        return self.context, -float(np.sum((action - (self.context - 0.5)) ** 2)), True, False, {}
+
+
+def test_a_normal_policy_finds_its_target_and_never_leaves_the_bounds():
+    """A mean beyond them drew one and the same action for ever: 2.0 for .5."""
+    for alpha, seed in ((0.05, 0), (0.05, 1), (0.1, 4), (0.1, 5)):  # 1 to 30 away in the last two, before
+        agent = LinearActorCritic(Target(), actor_alpha=alpha, alpha=0.1, seed=seed).learn(10_000)
+        assert np.abs(agent.probe([0, 1]).action_mean - [[-0.5], [0.5]]).max() < 0.05
+    wild = LinearActorCritic(Target(), actor_alpha=1.0, alpha=0.5, seed=0).learn(2_000)
+    assert np.abs(wild.theta[:, :2]).max() <= 2.0 + 1e-9
+    assert -5.0 <= wild.theta[:, 2:].min() <= wild.theta[:, 2:].max() <= 2.0

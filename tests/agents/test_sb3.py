@@ -16,7 +16,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 
 from agents import SB3
 from agents.sb3 import SB3Agent
-from agents.sb3.adapter import SeededEpisodes
+from agents.sb3.environments import SeededEpisodes
 from rlplay import load
 from rlplay.errors import CheckpointError, HyperparameterError, SpaceError, UnknownNameError
 from rlplay.hyperparameters.settings import read_zoo_file
@@ -39,7 +39,7 @@ REPLAY = {**SMALL, "buffer_size": 500, "learning_starts": 50, "batch_size": 16}
 def test_the_weights_are_those_of_stable_baselines3(name, env, steps, settings):
     ours = SB3(name, env, seed=3, **settings).learn(steps)
     wrapped = SB3(name, env, seed=3, **settings)  # the same environments, with Stable-Baselines3's own learn
-    vec_env = DummyVecEnv([lambda: SeededEpisodes(wrapped, wrapped.running_envs()[0])])
+    vec_env = DummyVecEnv([lambda: SeededEpisodes(wrapped.running_envs()[0], wrapped.encoder, wrapped.count_step)])
     direct = getattr(stable_baselines3, name)("MlpPolicy", vec_env, seed=3, **copy.deepcopy(settings))
     direct.set_logger(Logger(None, []))
     direct.learn(steps, log_interval=None)

@@ -182,10 +182,14 @@ def test_other_agents_and_spaces_are_shown(saved):
         load(saved, "CliffWalking-v1")
 
 
-def test_functions_are_named_when_they_cannot_be_saved(tmp_path):
-    agent = QLearning("FrozenLake-v1", epsilon=lambda remaining: remaining, seed=0)
-    with pytest.raises(CheckpointError, match=r"epsilon=.*lin_1"):
-        agent.save(tmp_path / "a")
+def test_a_schedule_that_is_a_function_is_saved_as_its_values(tmp_path):
+    agent = QLearning("FrozenLake-v1", epsilon=lambda remaining: remaining**2, seed=0).learn(
+        100, schedule_timesteps=200
+    )
+    again = load(agent.save(tmp_path / "a"))
+    for one in (agent, again):
+        one.learn(100, reset_num_timesteps=False)
+    assert np.array_equal(agent.q, again.q)
 
 
 def test_a_failing_save_keeps_the_old_file(saved, monkeypatch):

@@ -186,7 +186,11 @@ class TileCoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
         counts = per_column(self.n_tiles, x.shape[1], "n_tiles")
         self.width_, self.tiles_ = (self.high_ - self.low_) / counts, counts + (self.n_tilings > 1)
         if self.n_tilings * math.prod(self.tiles_.tolist()) > _MOST:
-            grids = f"{self.n_tilings} grids of {' x '.join(map(str, self.tiles_))} tiles"
+            sides = [
+                *map(str, self.tiles_[:6]),
+                *([f"... ({len(self.tiles_)} columns)"] if len(self.tiles_) > 6 else []),
+            ]
+            grids = f"{self.n_tilings} grids of {' x '.join(sides)} tiles"
             raise ValueError(f"{grids} are more than {_MOST:,} features: take fewer tiles or columns.")
         self.n_features_ = int(self.n_tilings * math.prod(self.tiles_.tolist()))
         return self

@@ -1,0 +1,107 @@
+"""Rollouts of Stable-Baselines3 in parts, so that a run can stop, be saved and go on at any step with the same bits."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.type_aliases import TrainFreq, TrainFrequencyUnit
+
+
+class Silent(BaseCallback):  # type: ignore[misc]
+    """The callback that Stable-Baselines3's loops ask for."""
+
+    def _on_step(self) -> bool:
+        return True
+
+
+def collect_on_policy(model: Any, callback: BaseCallback, rounds: int) -> bool:
+    """At most so many steps of each environment; trains where the rollout is whole, and returns whether it did."""
+    buffer = model.rollout_buffer
+    whole = model.n_steps - buffer.pos
+    part = min(rounds, whole)
+    # A part of a rollout: what came before is not forgotten, and advantages wait until it is whole.
+    buffer.reset = lambda: None
+    if part < whole:
+        buffer.compute_returns_and_advantage = lambda **_: None
+    try:
+        with _one_noise(model, model.policy, buffer.pos):
+            model.collect_rollouts(model.env, callback, buffer, n_rollout_steps=part)
+    finally:
+        vars(buffer).pop("compute_returns_and_advantage", None)
+        del buffer.reset
+    if not buffer.full:
+        return False
+    model._update_current_progress_remaining(model.num_timesteps, model._total_timesteps)
+    model.train()
+    buffer.reset()
+    return True
+
+
+class Window:
+    """Steps between two updates of an off-policy algorithm.
+
+    Attributes:
+        done: steps, or episodes, since the last update.
+        collected: steps of all environments since then.
+    """
+
+    def __init__(self) -> None:
+        self.done = self.collected = 0
+
+    def collect(self, model: Any, callback: BaseCallback, rounds: int) -> bool:
+        """At most so many steps of each environment; trains where an update is due, and returns whether it was."""
+        frequency, unit = model.train_freq
+        by_step, episodes = unit == TrainFrequencyUnit.STEP, model._episode_num
+        part = min(rounds, frequency - self.done) if by_step else 1
+        with _one_noise(model, getattr(model, "actor", None), self.collected // model.n_envs):
+            rollout = model.collect_rollouts(
+                model.env,
+                callback,
+                TrainFreq(part, TrainFrequencyUnit.STEP),
+                model.replay_buffer,
+                action_noise=model.action_noise,
+                learning_starts=model.learning_starts,
+            )
+        self.done += part if by_step else model._episode_num - episodes
+        self.collected += rollout.episode_timesteps
+        if self.done < frequency:
+            return False
+        if model.num_timesteps > model.learning_starts:
+            steps = model.gradient_steps if model.gradient_steps >= 0 else self.collected
+            if steps > 0:
+                model.train(batch_size=model.batch_size, gradient_steps=steps)
+        self.done = self.collected = 0
+        return True
+
+
+@contextmanager
+def _one_noise(model: Any, owner: Any, done: int) -> Iterator[None]:
+    """State-dependent exploration over parts of a rollout: noise is drawn where the whole one would draw it.
+
+    Stable-Baselines3 draws as a rollout begins, and then before every ``sde_sample_freq``-th step from its first.
+
+    Args:
+        model: the model.
+        owner: the module that draws the noise.
+        done: steps of the rollout so far.
+    """
+    if not model.use_sde:
+        yield
+        return
+    draw, frequency, calls = owner.reset_noise, model.sde_sample_freq, itertools.count()
+
+    def reset_noise(n_envs: int) -> None:
+        call = next(calls)  # 0 as the part begins, then one before each step
+        if (done == 0) if call == 0 else ((done + call - 1) % frequency == 0):
+            draw(n_envs)
+
+    owner.reset_noise, model.sde_sample_freq = reset_noise, min(frequency, 1)
+    try:
+        yield
+    finally:
+        del owner.reset_noise
+        model.sde_sample_freq = frequency

@@ -1,0 +1,104 @@
+"""The environments of a run as Stable-Baselines3 sees them: seeded from the run, counted, side by side, normalised."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
+
+from rlplay.extend import (
+    Encoder,
+    HyperparameterError,
+    ObservationCheck,
+    Position,
+    RunningEnv,
+    VectorFeatures,
+    begin_episode,
+    random_seed,
+    take_step,
+    warn,
+)
+
+Count = Callable[[Position, Any, bool], None]
+
+
+class SeededEpisodes(gym.Env[Any, Any]):
+    """One environment as Stable-Baselines3 steps it: episodes seeded from the run, every step checked and counted.
+
+    Args:
+        running_env: the environment, where the run stands in it, and its seeds.
+        encoder: the agent's; with a feature map observations are given as its vectors.
+        count: called after each step, with the position, the observation, and whether the episode ended.
+    """
+
+    def __init__(self, running_env: RunningEnv, encoder: Encoder, count: Count) -> None:
+        self._count = count
+        self._view = encoder.view if isinstance(encoder, VectorFeatures) else None
+        self.follow(running_env)
+        env = running_env.env
+        self.observation_space, self.metadata = env.observation_space, env.metadata
+        if self._view is not None:
+            self.observation_space = gym.spaces.Box(-np.inf, np.inf, (self._view.size,), np.float32)
+        self.action_space = copy.deepcopy(env.action_space)  # it is sampled from in training
+        self._scalar = isinstance(self.action_space, gym.spaces.Discrete)
+
+    def follow(self, running_env: RunningEnv) -> None:
+        """Step this environment from now on."""
+        self._running_env, self._check = running_env, ObservationCheck(running_env.env)
+
+    def _seen(self, obs: Any) -> Any:
+        return obs if self._view is None else self._view.vector(obs)
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Any, dict[str, Any]]:
+        """Begin an episode with a seed of the run's own."""
+        env, position, seeds = self._running_env
+        begin_episode(env, position, random_seed(seeds), self._check)
+        return self._seen(position.obs), position.info
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        """One step."""
+        env, position, _ = self._running_env
+        taken = take_step(env, position, action.item() if self._scalar else action, self._check)
+        self._count(position, taken.next_obs, taken.terminated or taken.truncated)
+        return self._seen(taken.next_obs), taken.reward, taken.terminated, taken.truncated, taken.info
+
+
+def make_vec_env(
+    running_envs: Sequence[RunningEnv], encoder: Encoder, count: Count, normalize: Any, gamma: float, owner: str
+) -> Any:
+    """All environments side by side, and around them what normalises observations and rewards.
+
+    Args:
+        running_envs: the environments of the run.
+        encoder: the agent's.
+        count: called after each step of each of them.
+        normalize: False, True, or arguments of Stable-Baselines3's VecNormalize.
+        gamma: the agent's, for its running returns.
+        owner: who asks, for errors.
+
+    Raises:
+        HyperparameterError: observations that cannot be normalised.
+    """
+    vec_env = DummyVecEnv([lambda one=one: SeededEpisodes(one, encoder, count) for one in running_envs])
+    if normalize is False:
+        return vec_env
+    options = {} if normalize is True else normalize
+    try:
+        return VecNormalize(vec_env, **{"gamma": gamma, **options})
+    except (TypeError, ValueError, KeyError) as error:
+        raise HyperparameterError(
+            f"{owner}: normalize={options!r} cannot be: {' '.join(str(error).split())}",
+            'Rewards alone: normalize={"norm_obs": False}',
+        ) from error
+
+
+def warn_of_masks(agent: str) -> None:
+    """Say that masks are not respected."""
+    warn(
+        f"the environment masks actions, and Stable-Baselines3's {agent} takes any of them: what is forbidden is "
+        "learned from rewards alone. PPO and A2C of agents respect masks"
+    )
