@@ -202,14 +202,11 @@ def _mixture_parity(x: NDArray[Any], given: dict[str, Any]) -> float:
     from rlplay.models.unsupervised.gaussian_mixture import maximisation
 
     x = x[:, x.std(axis=0) > 0][:, :8]
-    means = x[: given["n_components"]].copy()
-    ours = Ours(**given, means_init=means, reg_covar=1e-2)
+    k = given["n_components"]
+    start = {"weights_init": np.full(k, 1 / k), "means_init": x[:k].copy(), "precisions_init": np.ones((k, x.shape[1]))}
+    ours, theirs = pair("gaussian-mixture", **given, **start, reg_covar=1e-2)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        weights, first, covariances = maximisation(x, ours._first(x, np.random.RandomState(0)), True, 1e-2)
-        theirs = GaussianMixture(
-            **given, reg_covar=1e-2, weights_init=weights, means_init=first, precisions_init=1.0 / covariances
-        )
         mine, other = ours.fit(x).score_samples(x), theirs.fit(x).score_samples(x)
     return float(np.abs(mine - other).max() / np.abs(other).max())
 

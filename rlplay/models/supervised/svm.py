@@ -149,10 +149,10 @@ class SVC(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     Args:
         C: the most that a point may weigh: how much the data count against a wide margin.
-        kernel: ``"rbf"``, ``"linear"`` or ``"poly"``.
-        degree: of the polynomial.
+        kernel: one of `rlplay.models.kernels.KERNELS`.
+        degree: of the polynomial kernel.
         gamma: γ of the kernel: a number, ``"scale"`` or ``"auto"``.
-        coef0: c of the polynomial.
+        coef0: c of the polynomial and the sigmoid kernel.
         tol: violation at which it stops.
         max_iter: most steps a pair of classes; -1 for as many as it takes.
 
