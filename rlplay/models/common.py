@@ -134,7 +134,9 @@ def known_codes(model: Any, X: Any, y: Any, classes: Any) -> tuple[Floats, NDArr
     return x, np.searchsorted(model.classes_, target).astype(np.int64)
 
 
-def point_weights(model: Any, x: Floats, sample_weight: Any, codes: NDArray[np.int64] | None = None) -> Floats | None:
+def point_weights(
+    model: Any, x: Floats, sample_weight: Any, codes: NDArray[np.int64] | None = None, *, by_weight: bool = False
+) -> Floats | None:
     """How much each point counts, float64 [N]: ``sample_weight`` times its class's ``class_weight``; None for all alike.
 
     Args:
@@ -142,6 +144,7 @@ def point_weights(model: Any, x: Floats, sample_weight: Any, codes: NDArray[np.i
         x: the points [N, D].
         sample_weight: a number of 0 or more for each point, or None.
         codes: the number of each point's class, int64 [N].
+        by_weight: whether ``"balanced"`` counts the points of a class by their weights, as some of the twins do.
 
     Raises:
         ValueError: another number of weights than points, NaN, or a weight below 0.
@@ -159,7 +162,11 @@ def point_weights(model: Any, x: Floats, sample_weight: Any, codes: NDArray[np.i
         if not weights.any():
             raise ValueError("sample_weight is 0 for all points: at least one has to count.")
     if codes is not None and model.class_weight is not None:
-        by_class = compute_sample_weight(model.class_weight, model.classes_[codes])
+        if model.class_weight == "balanced" and weights is not None and by_weight:
+            totals = np.bincount(codes, weights)
+            by_class = (totals.sum() / (len(totals) * np.maximum(totals, 1e-300)))[codes]
+        else:
+            by_class = compute_sample_weight(model.class_weight, model.classes_[codes])
         weights = by_class if weights is None else weights * by_class
     return weights
 
@@ -283,6 +290,16 @@ class LinearScores(ScoreAnswers):
         return scores[:, 0] if scores.shape[1] == 1 else scores
 
 
+def logistic(scores: Floats) -> Floats:
+    """1 / (1 + e^{-s}) of each score, without overflow.
+
+    Example:
+        >>> logistic(np.array([-1000.0, 0.0])).tolist()
+        [0.0, 0.5]
+    """
+    return 0.5 * (1.0 + np.tanh(0.5 * scores))
+
+
 def class_probabilities(scores: Floats) -> Floats:
     """The probabilities [N, K] behind log-odds [N], for two classes, or scores [N, K].
 
@@ -293,7 +310,7 @@ def class_probabilities(scores: Floats) -> Floats:
         [[0.25, 0.25, 0.25, 0.25]]
     """
     if scores.ndim == 1:
-        one = 0.5 * (1.0 + np.tanh(0.5 * scores))  # 1 / (1 + e^-s), and no overflow
+        one = logistic(scores)
         return np.column_stack([1.0 - one, one])
     return softmax(scores)
 

@@ -17,6 +17,8 @@ import inspect
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from rlplay.errors import UsageError
 from rlplay.models.names import model_class, model_id
 
@@ -153,6 +155,8 @@ def twin(estimator: Any) -> Any:
             return cls(**{**estimator.get_params(deep=False), "backend": other})
         if name == "gaussian-process":
             return _library_process(estimator)
+        if name == "logistic-regression":
+            return _library_logistic(estimator, cls)
         known = inspect.signature(cls).parameters
         given = {key: value for key, value in estimator.get_params(deep=False).items() if key in known}
         return cls(**{**given, **REFERENCES[name].fixed})
@@ -170,7 +174,7 @@ def _ours(cls: type, estimator: Any, found: Reference) -> Any:
     defaults = type(estimator)().get_params(deep=False)
     given, lost = {}, []
     for key, value in estimator.get_params(deep=False).items():
-        if key in found.fixed and value == found.fixed[key]:
+        if value == "deprecated" or (key in found.fixed and value == found.fixed[key]):
             continue
         if key in known:
             given[key] = value
@@ -181,6 +185,20 @@ def _ours(cls: type, estimator: Any, found: Reference) -> Any:
             f"our {cls.__name__} cannot do what this one does: it has no {', '.join(lost) or 'kernel objects'}",
             "Leave them at their defaults, or take the library's estimator as it is: agents accept both",
         )
+    return cls(**given)
+
+
+def _library_logistic(model: Any, cls: type) -> Any:
+    """Logistic regression with the same penalty: as a share of ‖W‖₁, or by its name before scikit-learn 1.8."""
+    known = inspect.signature(cls).parameters
+    given = {k: v for k, v in model.get_params(deep=False).items() if k in known and k not in ("penalty", "l1_ratio")}
+    square, absolute = model.penalty_shares()
+    if square == absolute == 0:
+        given["C"] = np.inf
+    if absolute > 0:
+        given |= {"solver": "saga", "l1_ratio": absolute}
+    if known["penalty"].default != "deprecated":
+        given["penalty"] = "elasticnet" if absolute > 0 else "l2"
     return cls(**given)
 
 
