@@ -254,8 +254,8 @@ def add_up(trees: Trees, x: Floats, columns: int, start: Floats) -> Floats:
 
 @compiled
 def _row(codes: Any, x: Floats) -> float:
-    start, roots, feature, threshold, left, right, value = codes
-    trees = Trees(roots, feature, threshold, left, right, value)
+    start, roots, feature, threshold, left, right, value, missing_left = codes
+    trees = Trees(roots, feature, threshold, left, right, value, missing_left)
     total = start[0]
     for tree in range(roots.shape[0]):
         total += value[leaf_of(trees, tree, x), 0]
