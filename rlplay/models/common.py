@@ -137,7 +137,7 @@ def known_codes(model: Any, X: Any, y: Any, classes: Any) -> tuple[Floats, NDArr
 def point_weights(
     model: Any, x: Floats, sample_weight: Any, codes: NDArray[np.int64] | None = None, *, by_weight: bool = False
 ) -> Floats | None:
-    """How much each point counts, float64 [N]: ``sample_weight`` times its class's ``class_weight``; None for all alike.
+    """How much each point counts, float64 [N]: ``sample_weight`` times its ``class_weight``; None for all alike.
 
     Args:
         model: has ``class_weight`` where ``codes`` are given: a weight by class, ``"balanced"``, or None.
@@ -313,6 +313,22 @@ def class_probabilities(scores: Floats) -> Floats:
         one = logistic(scores)
         return np.column_stack([1.0 - one, one])
     return softmax(scores)
+
+
+class LogProbabilities:
+    """The logarithms of `predict_proba`; a mixin.
+
+    Example:
+        >>> from rlplay.models.supervised import GaussianNB
+        >>> model = GaussianNB().fit([[0.0], [1.0]], ["a", "b"])
+        >>> bool(np.allclose(np.exp(model.predict_log_proba([[0.2]])), model.predict_proba([[0.2]])))
+        True
+    """
+
+    def predict_log_proba(self: Any, X: Any) -> Floats:
+        """The logarithm of the probability of each class, [N, K]; minus infinity for 0."""
+        with np.errstate(divide="ignore"):
+            return np.log(self.predict_proba(X))
 
 
 def softmax(scores: Floats) -> Floats:

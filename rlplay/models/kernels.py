@@ -15,7 +15,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-
 from sklearn.metrics.pairwise import manhattan_distances
 
 from rlplay.models.common import Floats, require, squared_distances

@@ -8,7 +8,8 @@ algorithms 3.5 and 3.6).
 A price λ_i |x_i| has a kink at 0. Between two kinks it is linear, so each step stays among the signs that it begins
 with: what would change its sign becomes 0, and leaves it again only where the slope is steeper than the price (OWL-QN).
 
-Source: Liu & Nocedal 1989; Nocedal & Wright 2006, sections 3.5 and 7.2; Andrew & Gao 2007. The twin is `scipy.optimize.minimize`.
+Source: Liu & Nocedal 1989; Nocedal & Wright 2006, sections 3.5 and 7.2; Andrew & Gao 2007. The twin
+is `scipy.optimize.minimize`.
 """
 
 from __future__ import annotations

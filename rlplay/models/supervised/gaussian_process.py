@@ -127,8 +127,10 @@ class GaussianProcessRegressor(RegressorMixin, BaseEstimator):  # type: ignore[m
         try:
             self.X_train_, self.L_ = x, scipy.linalg.cholesky(k, lower=True, check_finite=False)
         except scipy.linalg.LinAlgError as error:
-            raise ValueError(f"The covariance of the {len(x)} points is singular to rounding with noise="
-                             f"{self.noise_:g}. Take a larger noise, or leave out points that occur twice.") from error  # fmt: skip
+            raise ValueError(
+                f"The covariance of the {len(x)} points is singular to rounding with noise={self.noise_:g}. Take a "
+                "larger noise, or leave out points that occur twice."
+            ) from error
         self.alpha_ = scipy.linalg.cho_solve((self.L_, True), target, check_finite=False)
         self.log_marginal_likelihood_value_ = float(
             -0.5 * target @ self.alpha_ - np.log(np.diagonal(self.L_)).sum() - 0.5 * len(x) * math.log(2 * math.pi)

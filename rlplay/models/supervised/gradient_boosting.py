@@ -214,8 +214,8 @@ def best_split(
 
 @compiled
 def grow(
-    bins: NDArray[np.uint8], counts: NDArray[np.int64], missing: Flags, edges: Floats, g: Floats, h: Floats, constant: bool,
-    max_leaves: int, max_depth: int, least: int, l2: float, rate: float, scores: Floats,
+    bins: NDArray[np.uint8], counts: NDArray[np.int64], missing: Flags, edges: Floats, g: Floats, h: Floats,
+    constant: bool, max_leaves: int, max_depth: int, least: int, l2: float, rate: float, scores: Floats,
 ) -> Grown:  # fmt: skip
     """Grow one tree and add its predictions to ``scores`` [N]; returns the arrays of `Trees` without roots.
 
@@ -510,10 +510,5 @@ class HistGradientBoostingClassifier(BoostedTrees, ScoreAnswers, ClassifierMixin
 
     def predict_proba(self, X: Any) -> Floats:
         """The probability of each class, [N, K]."""
-        if len(self.classes_) == 1:
-            return np.ones((len(self.decision_function(X)), 1))
-        return class_probabilities(self.decision_function(X))
-
-    def predict(self, X: Any) -> NDArray[Any]:
-        """The most probable class of each point [N]."""
-        return self.classes_[np.zeros(len(X), int)] if len(self.classes_) == 1 else super().predict(X)
+        scores = self.decision_function(X)
+        return class_probabilities(scores) if len(self.classes_) > 1 else np.ones((len(scores), 1))

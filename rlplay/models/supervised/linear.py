@@ -52,11 +52,13 @@ def centred(
 def least_squares(x: Floats, y: Floats) -> Floats:
     """The shortest w that minimises ‖y - X w‖², by singular value decomposition; [D] or [D, K].
 
+    Singular values that rounding alone explains count as 0.
+
     Example:
         >>> least_squares(np.array([[1.0], [2.0]]), np.array([2.0, 4.0])).round(6).tolist()
         [2.0]
     """
-    return scipy.linalg.lstsq(x, y, check_finite=False)[0]
+    return scipy.linalg.lstsq(x, y, cond=max(x.shape) * np.finfo(np.float64).eps, check_finite=False)[0]
 
 
 def ridge(x: Floats, y: Floats, alpha: float) -> Floats:
@@ -101,9 +103,7 @@ class LinearRegression(LinearAnswers, MultiOutputMixin, RegressorMixin, BaseEsti
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Find the weights; each squared error counts by its point's ``sample_weight`` [N]."""
         x, target = points_and_numbers(self, X, y, several=True)
-        x, target, x_mean, y_mean = centred(
-            x, target, self.fit_intercept, point_weights(self, x, sample_weight)
-        )
+        x, target, x_mean, y_mean = centred(x, target, self.fit_intercept, point_weights(self, x, sample_weight))
         weights = least_squares(x, target)
         self.coef_, self.intercept_ = weights.T, y_mean - x_mean @ weights
         return self
@@ -134,9 +134,7 @@ class Ridge(LinearAnswers, MultiOutputMixin, RegressorMixin, BaseEstimator):  # 
         """Find the weights; each squared error counts by its point's ``sample_weight`` [N]."""
         require(self, alpha=(self.alpha >= 0, "a number of 0 or more"))
         x, target = points_and_numbers(self, X, y, several=True)
-        x, target, x_mean, y_mean = centred(
-            x, target, self.fit_intercept, point_weights(self, x, sample_weight)
-        )
+        x, target, x_mean, y_mean = centred(x, target, self.fit_intercept, point_weights(self, x, sample_weight))
         weights = ridge(x, target, self.alpha)
         self.coef_, self.intercept_ = weights.T, y_mean - x_mean @ weights
         return self

@@ -28,7 +28,15 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 
-from rlplay.models.common import Floats, LinearScores, class_probabilities, point_weights, points_and_classes, require
+from rlplay.models.common import (
+    Floats,
+    LinearScores,
+    LogProbabilities,
+    class_probabilities,
+    point_weights,
+    points_and_classes,
+    require,
+)
 from rlplay.models.lbfgs import minimise, minimise_with_l1
 
 
@@ -74,7 +82,7 @@ def softmax_loss(theta: Floats, x: Floats, y: Floats, c: Any, square: float = 1.
 
 
 @dataclass(eq=False, repr=False)
-class LogisticRegression(LinearScores, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class LogisticRegression(LogProbabilities, LinearScores, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Logistic regression for two classes, softmax regression for more.
 
     Args:
@@ -108,7 +116,7 @@ class LogisticRegression(LinearScores, ClassifierMixin, BaseEstimator):  # type:
 
     def penalty_shares(self) -> tuple[float, float]:
         """The factors of ‖W‖²/2 and ‖W‖₁."""
-        if self.penalty is None or self.C == np.inf:
+        if self.penalty is None or np.inf == self.C:
             return 0.0, 0.0
         rho = {"l2": 0.0, "l1": 1.0}.get(self.penalty, float(self.l1_ratio))
         return 1.0 - rho, rho
@@ -125,7 +133,10 @@ class LogisticRegression(LinearScores, ClassifierMixin, BaseEstimator):  # type:
         target = codes.astype(float) if k == 2 else np.eye(k)[codes]
         loss = binary_loss if k == 2 else softmax_loss
         columns = 1 if k == 2 else k
-        weights, (square, absolute) = point_weights(self, x, sample_weight, codes, by_weight=True), self.penalty_shares()
+        weights, (square, absolute) = (
+            point_weights(self, x, sample_weight, codes, by_weight=True),
+            self.penalty_shares(),
+        )
         strength = 1.0 if square == absolute == 0 else self.C
         c = strength if weights is None else strength * weights
         # Scaled so that the gradient's size does not depend on how many points there are.
@@ -156,7 +167,3 @@ class LogisticRegression(LinearScores, ClassifierMixin, BaseEstimator):  # type:
     def predict_proba(self, X: Any) -> Floats:
         """The probability of each class, [N, K]."""
         return class_probabilities(self.decision_function(X))
-
-    def predict_log_proba(self, X: Any) -> Floats:
-        """Its logarithm, [N, K]."""
-        return np.log(self.predict_proba(X))

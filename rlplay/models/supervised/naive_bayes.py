@@ -24,6 +24,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 
 from rlplay.models.common import (
     Floats,
+    LogProbabilities,
     known_codes,
     new_points,
     point_weights,
@@ -34,7 +35,7 @@ from rlplay.models.common import (
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
-class GaussianNB(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class GaussianNB(LogProbabilities, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Gaussian naive Bayes.
 
     Args:

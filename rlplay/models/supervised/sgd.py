@@ -365,8 +365,10 @@ class OneAgainstRest(LinearScores):
         """One more pass over these points; the first call names all classes."""
         x, codes = known_codes(self, X, y, classes)
         if self.class_weight == "balanced":
-            raise ValueError("class_weight='balanced' needs all points at once, which partial_fit does not see. Give the "
-                             "weight of each class: class_weight={class: weight}.")  # fmt: skip
+            raise ValueError(
+                "class_weight='balanced' needs all points at once, which partial_fit does not see. Give the weight of "
+                "each class: class_weight={class: weight}."
+            )
         if not hasattr(self, "coef_"):
             begin_classes(self, x.shape[1])
         learn_classes(self, x, codes, sample_weight, 1, CLASSIFICATION)

@@ -13,7 +13,8 @@ lowers the objective most by a second-order estimate. It stops when no pair viol
 A point's weight is a factor of its C. Probabilities are a logistic function of f, p = 1 / (1 + e^{-(a f + c)}), fitted
 to values of f from five folds, so that no point judges itself; those of pairs are coupled to those of all classes.
 
-Source: Cortes & Vapnik 1995; Platt 1998 and 1999; Fan, Chen & Lin 2005; Wu, Lin & Weng 2004, section 4. The twin is `sklearn.svm.SVC`.
+Source: Cortes & Vapnik 1995; Platt 1998 and 1999; Fan, Chen & Lin 2005; Wu, Lin & Weng 2004, section 4. The twin is
+`sklearn.svm.SVC`.
 
 Shapes: X [N, D], α [N], support vectors [S, D].
 In reinforcement learning: policies learned by imitation from few examples.
@@ -48,9 +49,10 @@ def solve(
 ) -> tuple[int, int]:  # fmt: skip
     """Take pairs until no pair violates the conditions by ``tol``; α, v, up and low in place.
 
-    ``c`` [N] is the most that each point may weigh. ``k`` holds rows of the kernel matrix, row i at ``slot[i]``. v_i = -y_i ∂/∂α_i of the objective; ``up`` and ``low``
-    mark where y_i α_i may still grow and shrink. At the optimum max v over ``up`` is min v over ``low``. Returns how
-    many steps were taken, and the row that is missing to go on, -1 when done.
+    ``c`` [N] is the most that each point may weigh. ``k`` holds rows of the kernel matrix, row i at ``slot[i]``. v_i is
+    -y_i ∂/∂α_i of the objective; ``up`` and ``low`` mark where y_i α_i may still grow and shrink. At the optimum max v
+    over ``up`` is min v over ``low``. Returns how many steps were taken, and the row that is missing to go on, -1 when
+    done.
 
     Example:
         >>> y, alpha, slot = np.array([-1.0, 1.0]), np.zeros(2), np.arange(2)
@@ -202,7 +204,9 @@ class SVC(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.gamma_, weight = gamma_of(self, x), point_weights(self, x, sample_weight, codes)
         most = np.full(len(x), float(self.C)) if weight is None else self.C * weight
         if len(np.unique(codes[most > 0])) < len(self.classes_):
-            raise ValueError("SVC: the weights of all samples of a class are 0. Leave the class out, or give it weight.")
+            raise ValueError(
+                "SVC: the weights of all samples of a class are 0. Leave the class out, or give it weight."
+            )
         # A linear kernel around the mean rounds less, and w is the same: only b moves.
         middle = x.mean(axis=0) if self.kernel == "linear" else np.zeros(x.shape[1])
         apart, rng = x - middle, check_random_state(self.random_state)
@@ -254,7 +258,7 @@ class SVC(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def predict_proba(self, X: Any) -> Floats:
         """With ``probability``: that of each class, float64 [N, K].
 
-        From r_ij, the probability of i in the pair i, j, they minimise Σ_i Σ_j (r_ji p_i - r_ij p_j)², with Σ_i p_i = 1.
+        With r_ij, the probability of i in the pair i, j, they minimise Σ_i Σ_j (r_ji p_i - r_ij p_j)² and sum to 1.
         """
         f, k = self._pairs(X), len(self.classes_)
         second = np.clip(logistic(f * self.sigmoid_[:, 0] + self.sigmoid_[:, 1]), 1e-7, 1 - 1e-7)

@@ -40,6 +40,7 @@ class Growth(NamedTuple):
         min_samples_split: fewest points of a node that is divided.
         min_samples_leaf: fewest points of a leaf.
         max_features: features that a split considers.
+        min_weight_leaf: least weight of a leaf.
 
     Example:
         >>> Growth(max_depth=3, min_samples_split=2, min_samples_leaf=1, max_features=4).max_depth
@@ -50,6 +51,7 @@ class Growth(NamedTuple):
     min_samples_split: int
     min_samples_leaf: int
     max_features: int
+    min_weight_leaf: float = 0.0
 
 
 # The score of splits.
@@ -133,14 +135,14 @@ def _score(sums: Floats, left: Floats, n_left: float, n_right: float) -> float:
 @compiled
 def _best_of_all(
     values: Floats, order: NDArray[np.int32], f: int, start: int, end: int, missing: int, y: Floats,
-    codes: NDArray[np.int64], weights: Floats, sums: Floats, total: float, left: Floats, least: int,
+    codes: NDArray[np.int64], weights: Floats, sums: Floats, total: float, left: Floats, growth: Growth,
 ) -> tuple[float, int, bool]:  # fmt: skip
     """The best split by feature f of weighted points of which ``missing`` have no value: they are sorted last.
 
     Returns the score, how many with a value go left, and whether the missing ones do. ``left`` is work space, [K].
     """
     best, place, to_left = -np.inf, 0, False
-    known = end - missing
+    known, least, lightest = end - missing, growth.min_samples_leaf, growth.min_weight_leaf
     for side in range(2 if missing > 0 else 1):
         n_left, weight_left = 0, 0.0
         for k in range(left.shape[0]):
@@ -155,6 +157,8 @@ def _best_of_all(
             last = i + 1 == known
             if n_left < least or end - start - n_left < least or (last and (side == 1 or missing == 0)):
                 continue
+            if weight_left < lightest or total - weight_left < lightest:
+                continue
             if last or values[f, i + 1] > values[f, i]:
                 score = _score(sums, left, weight_left, total - weight_left)
                 if score > best:
@@ -165,7 +169,7 @@ def _best_of_all(
 @compiled
 def _random_split(
     x: Floats, points: NDArray[np.int64], y: Floats, codes: NDArray[np.int64], weights: Floats, feature: int,
-    least: int, sums: Floats, total: float, left: Floats, rng: NDArray[np.uint64],
+    growth: Growth, sums: Floats, total: float, left: Floats, rng: NDArray[np.uint64],
 ) -> tuple[float, float, bool]:  # fmt: skip
     """Score and threshold of a split drawn between the smallest and the largest value; ``sums`` [K] are of all points.
 
@@ -190,7 +194,7 @@ def _random_split(
             n_left += 1
             weight_left += _add(i, y, codes, weights, left)
     n_right = points.shape[0] - n_left
-    if n_left < least or n_right < least:
+    if min(n_left, n_right) < growth.min_samples_leaf or min(weight_left, total - weight_left) < growth.min_weight_leaf:
         return -np.inf, 0.0, False
     return _score(sums, left, weight_left, total - weight_left), threshold, to_left if missing > 0 else n_left > n_right
 
@@ -283,7 +287,7 @@ def grow_sorted(
                 continue
             if missing > 0 or weights.shape[0] > 0:
                 score, place, side = _best_of_all(
-                    values, order, f, start, end, missing, y, codes, weights, sums, total, left_counts, least
+                    values, order, f, start, end, missing, y, codes, weights, sums, total, left_counts, growth
                 )
             elif codes.shape[0] > 0:
                 score, place = _best_for_classes(values, order, f, start, end, codes, sums, left_counts, least, inverse)
@@ -356,9 +360,7 @@ def grow_randomly(
         best, best_feature, best_threshold, to_left, tried = -np.inf, LEAF, 0.0, False, 0
         for k in range(n_features):
             f = _shuffled(features, k, rng)
-            score, at, side = _random_split(
-                x, mine, y, codes, weights, f, growth.min_samples_leaf, sums, total, left_counts, rng
-            )
+            score, at, side = _random_split(x, mine, y, codes, weights, f, growth, sums, total, left_counts, rng)
             if score > best:
                 best, best_feature, best_threshold, to_left = score, f, at, side
             if score > -np.inf:

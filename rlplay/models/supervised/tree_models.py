@@ -9,7 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
-from rlplay.models.common import new_points, point_weights, points_and_classes, points_and_numbers, require
+from rlplay.models.common import (
+    LogProbabilities,
+    new_points,
+    point_weights,
+    points_and_classes,
+    points_and_numbers,
+    require,
+)
 from rlplay.models.supervised.tree_growth import Growth, grow_randomly, grow_sorted, repeated
 from rlplay.models.supervised.trees import (
     Floats,
@@ -35,6 +42,7 @@ class TreeParameters:
         max_depth: most questions on the way to a leaf; None for no limit.
         min_samples_split: fewest points of a node that is split; more of them smooth.
         min_samples_leaf: fewest points of a leaf.
+        min_weight_fraction_leaf: least share of all weights in a leaf, from 0 to 0.5.
         max_features: features that a split considers: a number, a share, ``"sqrt"``, ``"log2"``, or None for all.
         random_state: a seed, a RandomState, or None.
 
@@ -46,6 +54,7 @@ class TreeParameters:
     max_depth: int | None = None
     min_samples_split: int = 2
     min_samples_leaf: int = 1
+    min_weight_fraction_leaf: float = 0.0
     max_features: Any = None
     random_state: Any = None
 
@@ -72,9 +81,7 @@ def count_features(model: Any, n_features: int) -> int:
     raise ValueError(f"max_features={wanted!r} is not in [1, {n_features}], a share, 'sqrt', 'log2' or None.")
 
 
-def grow_trees(
-    model: Any, x: Floats, target: NDArray[Any], n_classes: int = 0, weights: Floats | None = None
-) -> Trees:
+def grow_trees(model: Any, x: Floats, target: NDArray[Any], n_classes: int = 0, weights: Floats | None = None) -> Trees:
     """The trees of a model, each with its own random stream.
 
     Args:
@@ -101,16 +108,18 @@ def grow_trees(
         max_depth=(model.max_depth is None or model.max_depth >= 1, "1 or more, or None"),
         min_samples_split=(model.min_samples_split >= 2, "2 or more"),
         min_samples_leaf=(model.min_samples_leaf >= 1, "1 or more"),
+        min_weight_fraction_leaf=(0 <= model.min_weight_fraction_leaf <= 0.5, "a share from 0 to 0.5"),
         **({"n_estimators": (count >= 1, "1 or more")} if hasattr(model, "n_estimators") else {}),
     )
-    depth = _NO_LIMIT if model.max_depth is None else int(model.max_depth)
-    growth = Growth(
-        depth, int(model.min_samples_split), int(model.min_samples_leaf), count_features(model, x.shape[1])
-    )  # fmt: skip
     bootstrap = getattr(model, "bootstrap", False)
     if weights is not None and not bootstrap and (weights == 0).any():
         x, target, weights = x[weights > 0], target[weights > 0], weights[weights > 0]
     factors = np.zeros(0) if weights is None or bootstrap else weights
+    lightest, least = model.min_weight_fraction_leaf * (factors.sum() or len(x)), int(model.min_samples_leaf)
+    if len(factors) == 0:
+        least = max(least, int(np.ceil(lightest)))
+    depth = _NO_LIMIT if model.max_depth is None else int(model.max_depth)
+    growth = Growth(depth, int(model.min_samples_split), least, count_features(model, x.shape[1]), float(lightest))
     y = np.zeros(0) if n_classes else np.ascontiguousarray(target, np.float64)
     codes = np.ascontiguousarray(target, np.int64) if n_classes else np.zeros(0, np.int64)
     seed = check_random_state(model.random_state).randint(2**31 - 1)
@@ -215,7 +224,7 @@ class ClassTreeParameters(TreeParameters):
     class_weight: Any = None
 
 
-class ClassTrees(ClassTreeParameters, TreeAnswers):
+class ClassTrees(LogProbabilities, ClassTreeParameters, TreeAnswers):
     """Classification by trees; a mixin.
 
     Example:

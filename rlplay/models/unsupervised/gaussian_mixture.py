@@ -137,9 +137,9 @@ def maximisation(x: Floats, r: Floats, kind: str, floor: float) -> tuple[Floats,
 class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
     """A mixture of normal distributions, learned by expectation and maximisation.
 
-    It begins with the first step M of k-means' clusters, or of the points nearest to ``means_init``; of what this gives,
-    the weights, means and precisions that are given take the place. With all three it begins exactly there. (The twin
-    takes k-means' clusters for the covariances even beside ``means_init``; with all three both begin alike.)
+    It begins with a step M from k-means' clusters, or from the points nearest to each of ``means_init``; the weights,
+    means and precisions that are given replace what this finds. (The twin takes k-means' clusters even beside
+    ``means_init``, whatever their order, so its first covariances are others; with all three both begin alike.)
 
     Args:
         n_components: how many, K.
