@@ -192,7 +192,12 @@ def twin(estimator: Any) -> Any:
         if name == "logistic-regression":
             return _library_logistic(estimator, cls)
         known = inspect.signature(cls).parameters
-        given = {key: value for key, value in estimator.get_params(deep=False).items() if key in known}
+        usual = type(estimator)().get_params(deep=False)
+        given = {
+            key: value
+            for key, value in estimator.get_params(deep=False).items()
+            if key in known and not (known[key].default == "deprecated" and value == usual[key])
+        }
         return cls(**{**given, **REFERENCES[name].fixed})
     for ours, found in REFERENCES.items():
         if found.place.partition(":")[2] == type(estimator).__name__ and type(estimator).__module__.startswith(

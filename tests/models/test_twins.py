@@ -9,10 +9,10 @@ import warnings
 import numpy as np
 import pytest
 import scipy.sparse
+import sklearn.svm
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture as LibraryMixture
-from sklearn.svm import SVC as LibrarySVC
 from sklearn.utils import get_tags
 from sklearn.utils.validation import has_fit_parameter
 
@@ -161,14 +161,18 @@ def test_weighted_points_as_the_twin(model_id, how):
 def test_a_weight_counts_as_so_many_points(model_id):
     x, y, codes, weights = data()
     given = {**FEW.get(model_id, {}), **ALIKE.get(model_id, {})}
-    if model_id.startswith("extra-trees"):
-        given["max_features"] = None
+    if model_id.startswith("extra-trees"):  # deeper trees have splits that are tied but for rounding
+        given |= {"max_features": None, "max_depth": 3}
+    if model_id.startswith("gradient"):
+        given["min_samples_leaf"] = 1  # which counts points, whatever they weigh
+    if model_id == "dbscan":
+        weights = weights + 1  # points without weight still connect others, as with the twin
     model, many = model_class(model_id)(**given), weights.astype(int)
     goal = target(model_id, y, codes)
     weighted = clone(model).fit(x, goal, sample_weight=weights)
     repeated = clone(model).fit(np.repeat(x, many, axis=0), np.repeat(goal, many))
     if model_id == "dbscan":
-        assert np.array_equal(np.repeat(weighted.labels_, many), repeated.labels_)
+        assert _same_clusters(np.repeat(weighted.labels_, many), repeated.labels_)
     else:
         scale = np.abs(said(repeated, x)).max()
         assert np.abs(said(weighted, x) - said(repeated, x)).max() <= 1e-5 * scale
@@ -190,8 +194,15 @@ def test_points_without_weight_have_no_say(model_id):
 
 
 @pytest.mark.parametrize("model_id", WEIGHTED)
-@pytest.mark.parametrize(("weights", "words"), [(np.ones(9), "sample_weight|inconsistent"), (np.full(60, -1.0), "[Nn]egative"),
-                                                (np.full(60, np.nan), "NaN"), (np.zeros(60), "0 for all|zero")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("weights", "words"),
+    [
+        (np.ones(9), "sample_weight|inconsistent"),
+        (np.full(60, -1.0), "[Nn]egative"),
+        (np.full(60, np.nan), "NaN"),
+        (np.zeros(60), "0 for all|zero"),
+    ],
+)
 def test_bad_weights_are_said(model_id, weights, words):
     x, y, codes, _ = data(60)
     with pytest.raises(ValueError, match=words):
@@ -231,7 +242,7 @@ def test_probabilities_of_a_support_vector_machine(settings, classes):
     ours = SVC(probability=True, random_state=0, **settings).fit(x, codes)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # scikit-learn takes them away in 1.11
-        theirs = LibrarySVC(probability=True, random_state=0, **settings).fit(x, codes)
+        theirs = sklearn.svm.SVC(probability=True, random_state=0, **settings).fit(x, codes)
     assert np.abs(ours.predict_proba(x) - theirs.predict_proba(x)).max() < 0.1
     assert np.allclose(ours.predict_proba(x).sum(axis=1), 1.0)
     assert not hasattr(SVC(), "predict_proba")
@@ -312,8 +323,9 @@ OF_PLACE = {
 FAR = {
     "kernel-ridge": {"kernel": "rbf"}, "kernel-pca": {"n_components": 3}, "gaussian-process": {"normalize_y": True},
     "gaussian-mixture": {"n_components": 2, "random_state": 0}, "dbscan": {"eps": 0.6},
-    "fast-ica": {"random_state": 0, "tol": 1e-8, "max_iter": 2000}, "mini-batch-k-means": {"n_clusters": 3, "random_state": 0},
-    "svc": {"kernel": "linear"}, "gradient-boosting": {"max_iter": 5}, "decision-tree": {"max_depth": 3, "random_state": 0},
+    "fast-ica": {"random_state": 0, "tol": 1e-8, "max_iter": 2000},
+    "mini-batch-k-means": {"n_clusters": 3, "random_state": 0}, "svc": {"kernel": "linear"},
+    "gradient-boosting": {"max_iter": 5}, "decision-tree": {"max_depth": 3, "random_state": 0},
     "decision-tree-classifier": {"max_depth": 3, "random_state": 0}, "logistic-regression": {},
     "lasso": {"alpha": 0.05}, "elastic-net": {"alpha": 0.05},
 }  # fmt: skip
@@ -322,14 +334,14 @@ FAR = {
 @pytest.mark.parametrize("offset", [1e6, 1e8])
 @pytest.mark.parametrize("model_id", [i for i in TWINS if i not in OF_PLACE])
 def test_far_from_0(model_id, offset):
-    """Points moved by 1e6 or 1e8 get the answers that they get around 0, as far as the points themselves are the same."""
+    """Points moved by 1e6 or 1e8 get the answers that they get around 0."""
     x, y, codes, _ = data(200)
     there = x + offset
     x = there - offset  # what rounding leaves of the points
     goal = target(model_id, y, codes)
     model = model_class(model_id)(**{**FEW.get(model_id, {}), **FAR.get(model_id, {})})
     near, far = said(clone(model).fit(x, goal), x), said(clone(model).fit(there, goal), there)
-    if kind_of(model) == "clusterer":
+    if kind_of(model) == "clusterer" and near.ndim == 1:
         assert _same_clusters(near, far)
     elif model_id == "fast-ica":
         assert np.allclose(np.abs(near), np.abs(far), atol=1e-3)
@@ -435,11 +447,15 @@ def test_kernels_as_the_twins(kernel):
     ):
         ours = model_class(model_id)(**{**given, "kernel": kernel})
         try:
-            theirs = twin(ours).fit(x, target(model_id, y, codes))
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)  # the sigmoid is no inner product
+                theirs = twin(ours).fit(x, target(model_id, y, codes))
         except ValueError:  # kernels that only ours takes by name
             assert np.isfinite(said(ours.fit(x, target(model_id, y, codes)), x)).all()
             continue
-        mine, other = said(ours.fit(x, target(model_id, y, codes)), x), said(theirs, x)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            mine, other = said(ours.fit(x, target(model_id, y, codes)), x), said(theirs, x)
         if kernel == "sigmoid" and model_id == "svc":  # no inner product: there are several minima
             assert (ours.predict(x) == theirs.predict(x)).mean() > 0.8
         else:
@@ -561,7 +577,7 @@ def test_sequences_that_are_none_are_said():
 
 def test_what_fails_is_declared_for_models_of_ours_only():
     assert set(EXPECTED_FAILED_CHECKS) <= {*REFERENCES, *WITHOUT}
-    assert expected_failed_checks(LibrarySVC()) == {}
+    assert expected_failed_checks(sklearn.svm.SVC()) == {}
 
 
 def test_compare_says_what_is_the_same(tmp_path, capsys):
