@@ -358,7 +358,7 @@ def boost(
         max_bins=(2 <= model.max_bins <= 255, "from 2 to 255"),
     )
     edges, counts = bin_edges(x, int(model.max_bins), weights)
-    missing = np.isnan(x).any(axis=0)
+    missing: Flags = np.asarray(np.isnan(x).any(axis=0))
     bins = into_bins(x, edges)
     leaves = min(model.max_leaf_nodes or len(x), len(x))
     depth = model.max_depth or len(x)

@@ -148,12 +148,13 @@ class LogisticRegression(LogProbabilities, LinearScores, ClassifierMixin, BaseEs
                 gradient[-columns:] = 0.0
             return value * scale, gradient * scale
 
-        start, given = np.zeros((d + 1) * columns), {"max_iter": self.max_iter, "tol": self.tol}
+        start = np.zeros((d + 1) * columns)
         if absolute == 0:
-            theta, self.n_iter_ = minimise(objective, start, **given)
+            theta, self.n_iter_ = minimise(objective, start, max_iter=self.max_iter, tol=self.tol)
         else:
             price = np.repeat([absolute * scale, 0.0], [d * columns, columns])  # the constants cost nothing
-            theta, self.n_iter_ = minimise_with_l1(objective, start, price, **given)
+            most, tol = self.max_iter, self.tol
+            theta, self.n_iter_ = minimise_with_l1(objective, start, price, max_iter=most, tol=tol)
         if self.n_iter_ >= self.max_iter:
             warnings.warn(
                 f"LogisticRegression did not converge in {self.max_iter} iterations. Give more, or scale the columns.",

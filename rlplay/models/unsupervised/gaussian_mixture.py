@@ -235,7 +235,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         if self.precisions_init is None:
             covariances = start[2]
         else:
-            precisions = self._each(self._given("precisions_init", KINDS[self.covariance_type]))
+            precisions: Any = self._each(self._given("precisions_init", KINDS[self.covariance_type]))
             covariances = 1.0 / precisions if precisions.ndim == 2 else np.linalg.inv(precisions)
         return weights / weights.sum(), start[1] if means is None else means, covariances
 

@@ -400,10 +400,10 @@ class KMeans(CentreAnswers, ClusterMixin, TransformerMixin, BaseEstimator):  # t
         if isinstance(self.init, str):
             if self.init == "k-means++":
                 return spread_out(x, self.n_clusters, rng, weights)
-            if self.init == "random" and weights is None:
-                return x[rng.permutation(len(x))[: self.n_clusters]].copy()
             if self.init == "random":
-                return x[rng.choice(len(x), self.n_clusters, replace=False, p=weights / np.sum(weights))]
+                if weights is None:
+                    return x[rng.permutation(len(x))[: self.n_clusters]].copy()
+                return x[rng.choice(len(x), self.n_clusters, replace=False, p=weights / weights.sum())]
             raise ValueError(f"init={self.init!r} is not 'k-means++', 'random' or an array of centres.")
         centres = np.array(self.init, dtype=np.float64, order="C")
         if centres.shape != (self.n_clusters, x.shape[1]):

@@ -105,7 +105,7 @@ class StandardScaler(Scaler, OneToOneFeatureMixin, TransformerMixin, BaseEstimat
 
     def _add(self, x: Floats, sample_weight: Any) -> Self:
         weights = point_weights(self, x, sample_weight)
-        n, m = self.n_samples_seen_, len(x) if weights is None else float(weights.sum())
+        n, m = self.n_samples_seen_, len(x) if weights is None else weights.sum()
         mean = np.average(x, axis=0, weights=weights)
         variance = x.var(axis=0) if weights is None else np.average((x - mean) ** 2, axis=0, weights=weights)
         if n == 0:
