@@ -31,7 +31,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils import check_random_state, compute_class_weight
 from sklearn.utils.metaestimators import available_if
 
-from rlplay.compiled.cache import compiled
+from rlplay.compiled.cache import in_place
 from rlplay.models.common import (
     Floats,
     LinearAnswers,
@@ -48,7 +48,7 @@ CLASSIFICATION = {"hinge": 2, "log_loss": 3, "perceptron": 4, "squared_hinge": 7
 RATES = {"constant": 0, "invscaling": 1, "optimal": 2, "adaptive": 3}
 
 
-@compiled
+@in_place
 def loss_and_slope(kind: int, s: float, y: float, epsilon: float) -> tuple[float, float]:
     """L(y, s) and ∂L/∂s.
 
@@ -65,21 +65,7 @@ def loss_and_slope(kind: int, s: float, y: float, epsilon: float) -> tuple[float
         if abs(gap) <= epsilon:
             return 0.5 * gap * gap, gap
         return epsilon * abs(gap) - 0.5 * epsilon * epsilon, epsilon * np.sign(gap)
-    if kind in (5, 6):  # beyond epsilon
-        gap = s - y
-        over = max(abs(gap) - epsilon, 0.0)
-        if kind == 5:
-            return over, np.sign(gap) if over > 0.0 else 0.0
-        return over * over, 2.0 * over * np.sign(gap)
     z = y * s
-    if kind == 7:  # squared hinge
-        over = max(1.0 - z, 0.0)
-        return over * over, -2.0 * over * y
-    if kind == 8:  # Huber's for classes
-        if z >= -1.0:
-            over = max(1.0 - z, 0.0)
-            return over * over, -2.0 * over * y
-        return -4.0 * z, -4.0 * y
     if kind == 2:  # hinge
         return (1.0 - z, -y) if z <= 1.0 else (0.0, 0.0)
     if kind == 3:  # logistic
@@ -88,10 +74,24 @@ def loss_and_slope(kind: int, s: float, y: float, epsilon: float) -> tuple[float
         if z < -18.0:
             return -z, -y
         return math.log(1.0 + math.exp(-z)), -y / (math.exp(z) + 1.0)
-    return (-z, -y) if z <= 0.0 else (0.0, 0.0)  # perceptron
+    if kind == 4:  # perceptron
+        return (-z, -y) if z <= 0.0 else (0.0, 0.0)
+    if kind in (5, 6):  # beyond epsilon
+        gap = s - y
+        over = max(abs(gap) - epsilon, 0.0)
+        if kind == 5:
+            return over, np.sign(gap) if over > 0.0 else 0.0
+        return over * over, 2.0 * over * np.sign(gap)
+    if kind == 7:  # squared hinge
+        over = max(1.0 - z, 0.0)
+        return over * over, -2.0 * over * y
+    if z >= -1.0:  # Huber's for classes
+        over = max(1.0 - z, 0.0)
+        return over * over, -2.0 * over * y
+    return -4.0 * z, -4.0 * y
 
 
-@compiled
+@in_place
 def one_epoch(
     x: Floats,
     y: Floats,
@@ -111,7 +111,7 @@ def one_epoch(
 ) -> tuple[float, float]:
     """One pass over the points in an order; changes w [D] and b [1]; returns Σ (L + α ‖w‖²/2) and the step count.
 
-    ``weights`` [N] are factors of the points' steps.
+    ``weights`` [N] are factors of the points' steps; empty for 1.
 
     Example:
         >>> w, b = np.zeros(1), np.zeros(1)
@@ -136,7 +136,9 @@ def one_epoch(
         loss, slope = loss_and_slope(kind, s, y[i], epsilon)
         total += loss + 0.5 * alpha * length
         slope = min(max(slope, -1e12), 1e12)
-        shrink, step = max(0.0, 1.0 - eta * alpha), -eta * slope * weights[i]
+        shrink, step = max(0.0, 1.0 - eta * alpha), -eta * slope
+        if weights.shape[0] > 0:
+            step *= weights[i]
         for d in range(w.shape[0]):
             w[d] = shrink * w[d] + step * x[i, d]
         if fit_intercept:
@@ -291,7 +293,7 @@ class SGDRegressor(DescentParameters, LinearAnswers, RegressorMixin, BaseEstimat
     def _learn(self, x: Floats, y: Floats, sample_weight: Any, epochs: int) -> Self:
         kind, rng = check_settings(self, REGRESSION), check_random_state(self.random_state)
         weights = point_weights(self, x, sample_weight)
-        weights = np.ones(len(x)) if weights is None else weights
+        weights = np.zeros(0) if weights is None else weights
         self.n_iter_, self.t_ = descend(self, x, y, weights, self.coef_, self.intercept_, rng, epochs, kind)
         return self
 
@@ -315,13 +317,15 @@ def learn_classes(
     rows = range(len(model.coef_))
     seeds = [rng.randint(2**31 - 1) for _ in rows]  # the rows see the points in orders of their own
     weights = point_weights(model, x, sample_weight)
-    weights = np.ones(len(x)) if weights is None else weights
     by_class = compute_class_weight(model.class_weight, classes=model.classes_, y=model.classes_[codes])
     model.n_iter_, t = 0, model.t_
     for row, seed in zip(rows, seeds, strict=True):
         positive = 1 if len(rows) == 1 else row
         target = np.where(codes == positive, 1.0, -1.0)
-        share = weights * np.where(codes == positive, by_class[positive], by_class[0] if len(rows) == 1 else 1.0)
+        share = np.zeros(0)
+        if weights is not None or model.class_weight is not None:
+            share = np.where(codes == positive, by_class[positive], by_class[0] if len(rows) == 1 else 1.0)
+            share = share if weights is None else share * weights
         coef, intercept = model.coef_[row], model.intercept_[row : row + 1]
         passes, t = descend(model, x, target, share, coef, intercept, np.random.RandomState(seed), epochs, kind)
         model.n_iter_ = max(model.n_iter_, passes)

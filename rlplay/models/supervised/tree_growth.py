@@ -189,10 +189,20 @@ def _random_split(
     n_left, weight_left = 0, 0.0
     for k in range(left.shape[0]):
         left[k] = 0.0
-    for i in points:
-        if x[i, feature] <= threshold or (to_left and np.isnan(x[i, feature])):
-            n_left += 1
-            weight_left += _add(i, y, codes, weights, left)
+    if weights.shape[0] > 0 or to_left:
+        for i in points:
+            if x[i, feature] <= threshold or (to_left and np.isnan(x[i, feature])):
+                n_left += 1
+                weight_left += _add(i, y, codes, weights, left)
+    else:  # the usual case
+        for i in points:
+            if x[i, feature] <= threshold:
+                n_left += 1
+                if codes.shape[0] > 0:
+                    left[codes[i]] += 1.0
+                else:
+                    left[0] += y[i]
+        weight_left = float(n_left)
     n_right = points.shape[0] - n_left
     if min(n_left, n_right) < growth.min_samples_leaf or min(weight_left, total - weight_left) < growth.min_weight_leaf:
         return -np.inf, 0.0, False
