@@ -117,7 +117,7 @@ class SequenceModel(SequenceParameters, DeepModel):
             check_is_fitted(self, "weights_")
         parts = parts_of(X)
         if parts is None:
-            if np.ndim(X) == 1 and len(X):
+            if (np.ndim(X) if isinstance(X, list | tuple) else getattr(X, "ndim", 0)) == 1 and len(X):
                 raise ValueError(
                     f"Expected 2D array, got one series of {len(X)} numbers instead. Reshape your data: "
                     "X[None, :, None] is one sequence, and numpy's sliding_window_view(X, 20) are many, of 20 steps."
