@@ -6,6 +6,7 @@ import inspect
 import re
 import sys
 from argparse import Namespace
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -96,13 +97,13 @@ def _described(text: str) -> dict[str, str]:
 
 def _compare(name: str, path: Path) -> None:
     from rlplay.models.references import library_name, twin
-    from rlplay.reports.model_comparison import PARITY, Parity, data_sets, five_fold, kind_of, parity, speeds
+    from rlplay.reports.model_comparison import CHANCE, PARITY, Parity, data_sets, five_fold, kind_of, parity, speeds
     from rlplay.reports.model_pictures import draw, shown_model
 
     out, ours = console(), registry.model_class(name)()
     theirs, kind = twin(ours), kind_of(ours)
     library = f"{library_name(name)}'s"
-    table = Table(title=f"{name}: ours and {library} {type(theirs).__name__}", title_justify="left",
+    table = Table(title=f"{name}: ours and {library} {type(theirs).__name__}, default arguments", title_justify="left",
                   title_style="bold", box=None, padding=(0, 2))  # fmt: skip
     for column in ("", "ours", library, "ratio"):
         table.add_column(column, justify="right" if column else "left")
@@ -117,12 +118,21 @@ def _compare(name: str, path: Path) -> None:
                       _time(speed.theirs), f"{speed.ratio:.2f} x")  # fmt: skip
     out.print(table)
     rules, gap = PARITY.get(name, Parity()), parity(name)
-    out.print(f"[bold]the same answers[/]  {rules.what}" + (
-        "" if gap is None else f": greatest difference {gap:.1e}, relative to their size (at most {rules.tolerance:g})"
-    ))  # fmt: skip
+    if gap is None:
+        out.print(f"[bold]other random numbers[/]  {CHANCE}")
+    else:
+        same = "the same answers" if gap <= (rules.tolerance or 0.0) else "other answers"
+        out.print(f"[bold]{same}[/]  {rules.what}: greatest difference {gap:.1e}, relative to their size "
+                  f"(the same up to {rules.tolerance:g}), with {_given(rules.ours)}")  # fmt: skip
     path.parent.mkdir(parents=True, exist_ok=True)
     draw(name, path)
     out.print(f"[bold]picture[/]  {path}   ({_settings(shown_model(name))})")
+
+
+def _given(parameters: Mapping[str, Any]) -> str:
+    """Parameters in one line; of arrays only that they are given."""
+    shown = (f"{k}={v!r}" if not hasattr(v, "shape") else f"{k} given" for k, v in parameters.items())
+    return ", ".join(shown) or "the defaults"
 
 
 def _settings(model: Any) -> str:

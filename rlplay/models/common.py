@@ -6,12 +6,31 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import issparse
+from sklearn.utils import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from rlplay.compiled.cache import compiled
 
 Floats = NDArray[np.float64]
+
+
+def checked(model: Any, X: Any, *y: Any, **checks: Any) -> Any:
+    """scikit-learn's check of X, and of y where it is given; float64 [N, D].
+
+    Raises:
+        TypeError: a sparse matrix, which no model of ours takes.
+        ValueError: NaN or infinity where the model takes none, another shape, or no numbers.
+
+    Example:
+        >>> from rlplay.models.unsupervised import PCA
+        >>> checked(PCA(), [[1, 2], [3, 4]]).tolist()
+        [[1.0, 2.0], [3.0, 4.0]]
+    """
+    if issparse(X):
+        raise TypeError(f"{type(model).__name__} takes no sparse matrix: give it X.toarray(), which is dense.")
+    return validate_data(model, X, *y, dtype=np.float64, order="C", **checks)
 
 
 def training_points(model: Any, X: Any, **checks: Any) -> Floats:
@@ -26,10 +45,10 @@ def training_points(model: Any, X: Any, **checks: Any) -> Floats:
         >>> training_points(model, [[1, 2], [3, 4]]).dtype, model.n_features_in_
         (dtype('float64'), 2)
     """
-    return validate_data(model, X, dtype=np.float64, order="C", **checks)
+    return checked(model, X, **checks)
 
 
-def new_points(model: Any, X: Any) -> Floats:
+def new_points(model: Any, X: Any, **checks: Any) -> Floats:
     """The points that a fitted model predicts for, float64 [N, D].
 
     Raises:
@@ -43,7 +62,7 @@ def new_points(model: Any, X: Any) -> Floats:
         [[5.0, 6.0]]
     """
     check_is_fitted(model)
-    return validate_data(model, X, dtype=np.float64, order="C", reset=False)
+    return checked(model, X, reset=False, **checks)
 
 
 def points_and_numbers(model: Any, X: Any, y: Any, *, several: bool = False, **checks: Any) -> tuple[Floats, Floats]:
@@ -55,17 +74,17 @@ def points_and_numbers(model: Any, X: Any, y: Any, *, several: bool = False, **c
         >>> y.tolist()
         [3.0, 4.0]
     """
-    x, target = validate_data(
-        model, X, y, dtype=np.float64, order="C", y_numeric=True, multi_output=several, **checks
-    )  # fmt: skip
+    x, target = checked(model, X, y, y_numeric=True, multi_output=several, **checks)
     return x, np.ascontiguousarray(target, np.float64)
 
 
-def points_and_classes(model: Any, X: Any, y: Any, **checks: Any) -> tuple[Floats, NDArray[np.int64]]:
+def points_and_classes(
+    model: Any, X: Any, y: Any, *, fewest: int = 2, **checks: Any
+) -> tuple[Floats, NDArray[np.int64]]:
     """Points [N, D] and the number of each one's class, int64 [N]; the model's ``classes_`` are set.
 
     Raises:
-        ValueError: numbers that are no classes, or one class only.
+        ValueError: numbers that are no classes, or fewer classes than ``fewest``.
 
     Example:
         >>> from rlplay.models.supervised import GaussianNB
@@ -74,10 +93,10 @@ def points_and_classes(model: Any, X: Any, y: Any, **checks: Any) -> tuple[Float
         >>> codes.tolist(), model.classes_.tolist()
         ([1, 0, 1], ['a', 'b'])
     """
-    x, target = validate_data(model, X, y, dtype=np.float64, order="C", **checks)
+    x, target = checked(model, X, y, **checks)
     check_classification_targets(target)
     model.classes_, codes = np.unique(target, return_inverse=True)
-    if len(model.classes_) < 2:
+    if len(model.classes_) < fewest:
         raise ValueError(
             f"{type(model).__name__} needs samples of at least 2 classes, but the data contains one class only: "
             f"{model.classes_[0]!r}."
@@ -113,6 +132,43 @@ def known_codes(model: Any, X: Any, y: Any, classes: Any) -> tuple[Floats, NDArr
     if unknown.any():
         raise ValueError(f"The target label {target[unknown][0]!r} is not in the classes {model.classes_!r}.")
     return x, np.searchsorted(model.classes_, target).astype(np.int64)
+
+
+def point_weights(
+    model: Any, x: Floats, sample_weight: Any, codes: NDArray[np.int64] | None = None, *, by_weight: bool = False
+) -> Floats | None:
+    """How much each point counts, float64 [N]: ``sample_weight`` times its ``class_weight``; None for all alike.
+
+    Args:
+        model: has ``class_weight`` where ``codes`` are given: a weight by class, ``"balanced"``, or None.
+        x: the points [N, D].
+        sample_weight: a number of 0 or more for each point, or None.
+        codes: the number of each point's class, int64 [N].
+        by_weight: whether ``"balanced"`` counts the points of a class by their weights, as some of the twins do.
+
+    Raises:
+        ValueError: another number of weights than points, NaN, or a weight below 0.
+
+    Example:
+        >>> from rlplay.models.supervised import LogisticRegression
+        >>> model, x, codes = LogisticRegression(class_weight="balanced"), np.zeros((3, 1)), np.array([0, 0, 1])
+        >>> model.classes_ = np.array(["a", "b"])
+        >>> point_weights(model, x, None, codes).tolist(), point_weights(model, x, None) is None
+        ([0.75, 0.75, 1.5], True)
+    """
+    weights = None
+    if sample_weight is not None:
+        weights = _check_sample_weight(sample_weight, x, dtype=np.float64, ensure_non_negative=True)
+        if not weights.any():
+            raise ValueError("sample_weight is 0 for all points: at least one has to count.")
+    if codes is not None and model.class_weight is not None:
+        if model.class_weight == "balanced" and weights is not None and by_weight:
+            totals = np.bincount(codes, weights)
+            by_class = (totals.sum() / (len(totals) * np.maximum(totals, 1e-300)))[codes]
+        else:
+            by_class = compute_sample_weight(model.class_weight, model.classes_[codes])
+        weights = by_class if weights is None else weights * by_class
+    return weights
 
 
 def require(model: Any, **rules: tuple[Any, str]) -> None:
@@ -234,6 +290,16 @@ class LinearScores(ScoreAnswers):
         return scores[:, 0] if scores.shape[1] == 1 else scores
 
 
+def logistic(scores: Floats) -> Floats:
+    """1 / (1 + e^{-s}) of each score, without overflow.
+
+    Example:
+        >>> logistic(np.array([-1000.0, 0.0])).tolist()
+        [0.0, 0.5]
+    """
+    return 0.5 * (1.0 + np.tanh(0.5 * scores))
+
+
 def class_probabilities(scores: Floats) -> Floats:
     """The probabilities [N, K] behind log-odds [N], for two classes, or scores [N, K].
 
@@ -244,9 +310,25 @@ def class_probabilities(scores: Floats) -> Floats:
         [[0.25, 0.25, 0.25, 0.25]]
     """
     if scores.ndim == 1:
-        one = 0.5 * (1.0 + np.tanh(0.5 * scores))  # 1 / (1 + e^-s), and no overflow
+        one = logistic(scores)
         return np.column_stack([1.0 - one, one])
     return softmax(scores)
+
+
+class LogProbabilities:
+    """The logarithms of `predict_proba`; a mixin.
+
+    Example:
+        >>> from rlplay.models.supervised import GaussianNB
+        >>> model = GaussianNB().fit([[0.0], [1.0]], ["a", "b"])
+        >>> bool(np.allclose(np.exp(model.predict_log_proba([[0.2]])), model.predict_proba([[0.2]])))
+        True
+    """
+
+    def predict_log_proba(self: Any, X: Any) -> Floats:
+        """The logarithm of the probability of each class, [N, K]; minus infinity for 0."""
+        with np.errstate(divide="ignore"):
+            return np.log(self.predict_proba(X))
 
 
 def softmax(scores: Floats) -> Floats:
@@ -263,9 +345,14 @@ def softmax(scores: Floats) -> Floats:
 def squared_distances(x: Floats, centres: Floats) -> Floats:
     """‖x_i - c_k‖² = ‖x_i‖² - 2 x_i · c_k + ‖c_k‖², one matrix product; [N, K]. Rounding errors below 0 are clipped.
 
+    Far from 0 the three terms are large and their sum is lost in rounding: both are first moved to where the centres
+    lie around 0.
+
     Example:
         >>> squared_distances(np.array([[0.0, 0.0]]), np.array([[3.0, 4.0], [1.0, 0.0]])).tolist()
         [[25.0, 1.0]]
     """
+    middle = centres.mean(axis=0)
+    x, centres = x - middle, centres - middle
     products = (x * x).sum(axis=1)[:, None] - 2.0 * (x @ centres.T) + (centres * centres).sum(axis=1)
     return np.maximum(products, 0.0, out=products)

@@ -2,7 +2,10 @@
 
     linear     k(x, z) = x · z
     rbf        k(x, z) = exp(-γ ‖x - z‖²)
-    poly       k(x, z) = (γ x · z + c)^degree
+    poly       k(x, z) = (γ x · z + c)^degree             (also named polynomial)
+    sigmoid    k(x, z) = tanh(γ x · z + c)                (no inner product for all γ and c)
+    laplacian  k(x, z) = exp(-γ ‖x - z‖₁)
+    cosine     k(x, z) = x · z / (‖x‖ ‖z‖)
 
 Source: Aizerman 1964; Schölkopf & Smola 2002. The twin is `sklearn.metrics.pairwise.pairwise_kernels`.
 """
@@ -12,10 +15,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from sklearn.metrics.pairwise import manhattan_distances
 
 from rlplay.models.common import Floats, require, squared_distances
 
-KERNELS = ("linear", "rbf", "poly")
+KERNELS = ("linear", "rbf", "poly", "polynomial", "sigmoid", "laplacian", "cosine")
 
 
 def gamma_of(model: Any, x: Floats) -> float:
@@ -62,9 +66,25 @@ def gram(kernel: str, x: Floats, z: Floats, gamma: float, degree: float = 3, coe
         out = squared_distances(x, z)
         out *= -gamma
         return np.exp(out, out=out)
+    if kernel == "laplacian":
+        return np.exp(-gamma * manhattan_distances(x, z))
+    if kernel == "cosine":
+        x, z = unit_rows(x), unit_rows(z)
     out = x @ z.T
-    if kernel == "poly":
+    if kernel in ("poly", "polynomial", "sigmoid"):
         out *= gamma
         out += coef0
+    if kernel in ("poly", "polynomial"):
         np.power(out, degree, out=out)
-    return out
+    return np.tanh(out, out=out) if kernel == "sigmoid" else out
+
+
+def unit_rows(x: Floats) -> Floats:
+    """Rows of length 1, [N, D]; a row of zeros stays as it is.
+
+    Example:
+        >>> unit_rows(np.array([[3.0, 4.0], [0.0, 0.0]])).tolist()
+        [[0.6, 0.8], [0.0, 0.0]]
+    """
+    length = np.sqrt((x * x).sum(axis=1, keepdims=True))
+    return x / np.where(length > 0, length, 1.0)

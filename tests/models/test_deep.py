@@ -258,8 +258,10 @@ def test_a_loss_that_is_not_a_number_stops_at_its_step_and_keeps_the_last_weight
 
 
 def test_a_batch_larger_than_the_data():
-    with pytest.raises(ValueError, match="batch_size=64 is larger than the data: MLPRegressor has 10 samples"):
-        MLPRegressor(batch_size=64).fit(np.zeros((10, 2)), np.zeros(10))
+    x, y = np.random.default_rng(0).normal(size=(10, 2)), np.arange(10.0)
+    with pytest.warns(UserWarning, match="batch_size=64 is larger than the data: MLPRegressor has 10 samples"):
+        model = MLPRegressor(4, batch_size=64, max_iter=3, random_state=0).fit(x, y)
+    assert np.array_equal(model.predict(x), model.set_params(batch_size=10).fit(x, y).predict(x))
 
 
 def test_a_gpu_that_is_not_there():

@@ -11,7 +11,8 @@ as an agent's actions. Where x and y have the same numbers a step, y_0 is the la
 
 Source: Sutskever, Vinyals & Le 2014; Cho et al. 2014. The twin is a torch module (``backend="torch"``).
 
-Shapes: N sequences X (`rlplay.models.deep.sequences`); y [N, H, K], [N, H] for one number a step, or [N].
+Shapes: N sequences X (`rlplay.models.deep.sequences`); y [N, H, K], [N, H] for one number a step, or [N], or a list of
+targets of unequal length, [H_n, K] or [H_n]; H is then the longest.
 In reinforcement learning: the environment's response over many steps, given the actions.
 """
 
@@ -27,7 +28,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, check_consistent_length
 
 from rlplay.models.common import Floats, require
-from rlplay.models.deep.sequences import SequenceModel
+from rlplay.models.deep.sequences import SequenceModel, padded, parts_of
 from rlplay.models.deep.training import loss_of, sizes_of
 from rlplay.networks.layers import Linear
 
@@ -79,13 +80,12 @@ class EncoderDecoder(RegressorMixin, MultiOutputMixin, SequenceModel, BaseEstima
 
         Args:
             X: N sequences.
-            y: the targets, [N, H, K], [N, H] or [N].
-            inputs: known beforehand for each step of y, [N, H, A].
+            y: the targets, [N, H, K], [N, H] or [N], or a list of targets of unequal length.
+            inputs: known beforehand for each step of y, [N, H, A]; a list of [H_n, A] beside such a list.
         """
         given = self._read(X, True)
-        target = _targets(y)
+        target, ends, self.target_form_ = _targets(y)
         check_consistent_length(given.lengths, target)
-        self.target_form_ = int(np.asarray(y).ndim)
         self.target_shape_ = (int(target.shape[1]), int(target.shape[2]))
         known = self._inputs(inputs, len(target), True)
         self.goes_on_ = bool(self.target_shape_[1] == self.step_size_)
@@ -103,7 +103,8 @@ class EncoderDecoder(RegressorMixin, MultiOutputMixin, SequenceModel, BaseEstima
                 before = np.concatenate([first[None], self._predictions(networks, x, lengths, beside)[:-1]])
             decoder_inputs = np.ascontiguousarray(np.concatenate([before, beside], axis=2))
             change = networks[1].forward(decoder_inputs, state=networks[0].state())
-            value, gradient = loss_of("squared_error", change + (before if self.goes_on_ else 0), goal)
+            real = None if ends is None else (np.arange(len(goal))[:, None] < ends[batch]).astype(np.float32)
+            value, gradient = loss_of("squared_error", change + (before if self.goes_on_ else 0), goal, real)
             if learn:
                 networks[1].backward(gradient, to_input=False)
                 nothing = np.zeros((len(x), len(lengths), sizes_of(self.hidden_size)[-1]), np.float32)
@@ -136,7 +137,14 @@ class EncoderDecoder(RegressorMixin, MultiOutputMixin, SequenceModel, BaseEstima
     def _inputs(self, inputs: Any, n: int, first: bool) -> Array:
         """The known inputs, [N, H, A]; A = 0 where there are none."""
         steps = self.target_shape_[0]
-        known = np.zeros((n, steps, 0), np.float32) if inputs is None else np.asarray(inputs, np.float32)
+        parts = parts_of(inputs) if isinstance(inputs, list | tuple) else None
+        if inputs is None:
+            known = np.zeros((n, steps, 0), np.float32)
+        elif parts is not None:
+            found = padded(parts, "list").values
+            known = np.pad(found, ((0, 0), (0, max(steps - found.shape[1], 0)), (0, 0)))
+        else:
+            known = np.asarray(inputs, np.float32)
         if known.ndim != 3 or known.shape[:2] != (n, steps):
             raise ValueError(f"inputs have shape [{n}, {steps}, A], and {list(known.shape)} was given")
         if first:
@@ -146,7 +154,10 @@ class EncoderDecoder(RegressorMixin, MultiOutputMixin, SequenceModel, BaseEstima
         return known
 
     def predict(self, X: Any, inputs: Any = None) -> Floats:
-        """The prediction for each sequence, in the form in which y was given: float64 [N, H, K], [N, H] or [N]."""
+        """The prediction for each sequence, in the form in which y was given: float64 [N, H, K], [N, H] or [N].
+
+        After targets of unequal length, H steps are predicted for each.
+        """
         given = self._read(X, False)
         networks, known = self.networks(), self._inputs(inputs, len(given.lengths), False)
 
@@ -161,15 +172,24 @@ class EncoderDecoder(RegressorMixin, MultiOutputMixin, SequenceModel, BaseEstima
 
     def score(self, X: Any, y: Any, inputs: Any = None) -> float:
         """R² over all steps and numbers."""
-        predictions, truth = self.predict(X, inputs), np.asarray(y, np.float64)
+        predictions, (target, ends, form) = self.predict(X, inputs), _targets(y)
+        truth = target[:, :, 0] if form == 2 else target[:, 0, 0] if form == 1 else target
+        truth = truth.astype(np.float64) if ends is not None else np.asarray(y, np.float64)
+        if ends is not None:
+            real = np.arange(truth.shape[1]) < ends[:, None]
+            predictions, truth = predictions[:, : truth.shape[1]][real], truth[real]
         return float(1.0 - ((predictions - truth) ** 2).sum() / ((truth - truth.mean(axis=0)) ** 2).sum())
 
 
-def _targets(y: Any) -> NDArray[np.float32]:
-    """The targets [N, H, K]."""
+def _targets(y: Any) -> tuple[NDArray[np.float32], NDArray[np.int64] | None, int]:
+    """The targets [N, H, K], their lengths [N] where they are unequal, and the dimensions in which they were given."""
     if y is None:
         raise ValueError("requires y to be passed, but the target y is None")
+    parts = parts_of(y) if isinstance(y, list | tuple) and np.ndim(y[0]) else None
+    if parts is not None and len({len(one) for one in parts}) > 1:
+        found = padded(parts, "list")
+        return found.values, found.lengths, 1 + np.ndim(y[0])
     target = check_array(y, dtype=np.float32, ensure_2d=False, allow_nd=True, input_name="y")
     if target.ndim not in (1, 2, 3):
         raise ValueError(f"y has shape [N, H, K], [N, H] or [N], and {list(target.shape)} was given")
-    return target.reshape(len(target), target.shape[1] if target.ndim > 1 else 1, -1)
+    return target.reshape(len(target), target.shape[1] if target.ndim > 1 else 1, -1), None, target.ndim

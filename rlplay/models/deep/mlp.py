@@ -26,8 +26,10 @@ from sklearn.base import BaseEstimator, ClassifierMixin, MultiOutputMixin, Regre
 from rlplay.compiled.cache import compiled
 from rlplay.models.common import (
     Floats,
+    LogProbabilities,
     known_codes,
     new_points,
+    point_weights,
     points_and_classes,
     points_and_numbers,
     require,
@@ -78,15 +80,24 @@ class _MLP(_MLPParameters):
         sizes = [self.n_features_in_, *sizes_of(self.hidden_layer_sizes), self.n_outputs_]
         return [(mlp(sizes, self.activation), None)]
 
-    def _learn(self, x: Floats, targets: NDArray[Any], whole: bool, loss: str) -> Self:
+    def _learn(self, x: Floats, targets: NDArray[Any], sample_weight: Any, whole: bool, loss: str) -> Self:
+        weights = point_weights(self, x, sample_weight)
+        if weights is not None and (weights == 0).any():
+            x, targets, weights = x[weights > 0], targets[weights > 0], weights[weights > 0]
         require(self, alpha=(self.alpha >= 0, "a number of 0 or more"))
-        (network,), weights = self._begin(whole), weights_only(self._layers()[0][0])
+        (network,), pulled = self._begin(whole), weights_only(self._layers()[0][0])
 
         def penalty(n: int) -> Floats | None:
-            return self.alpha / n * weights if self.alpha > 0 else None
+            return self.alpha / n * pulled if self.alpha > 0 else None
 
         return self._regress(
-            network, x.astype(np.float32), targets.astype(np.float32), whole, loss=loss, penalty=penalty
+            network,
+            x.astype(np.float32),
+            targets.astype(np.float32),
+            whole,
+            loss=loss,
+            penalty=penalty,
+            weights=weights,
         )
 
     def _outputs(self, X: Any) -> Floats:
@@ -116,19 +127,22 @@ class MLPRegressor(RegressorMixin, MultiOutputMixin, _MLP, BaseEstimator):  # ty
         True
     """
 
-    def fit(self, X: Any, y: Any) -> Self:
-        """Learn from X [N, D] and the numbers y [N] or [N, K], from new weights."""
-        return self._fit(X, y, True)
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Learn from X [N, D] and the numbers y [N] or [N, K], from new weights.
 
-    def partial_fit(self, X: Any, y: Any) -> Self:
+        Each example's loss counts by its ``sample_weight`` [N].
+        """
+        return self._fit(X, y, sample_weight, True)
+
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """One more epoch over these points."""
-        return self._fit(X, y, not hasattr(self, "weights_"), False)
+        return self._fit(X, y, sample_weight, not hasattr(self, "weights_"), False)
 
-    def _fit(self, X: Any, y: Any, first: bool, whole: bool = True) -> Self:
+    def _fit(self, X: Any, y: Any, sample_weight: Any, first: bool, whole: bool = True) -> Self:
         x, target = points_and_numbers(self, X, y, several=True, reset=first)
         if first:
             self.n_outputs_, self.is_flat_ = (1 if target.ndim == 1 else target.shape[1]), target.ndim == 1
-        return self._learn(x, target.reshape(len(x), -1), whole, "squared_error")
+        return self._learn(x, target.reshape(len(x), -1), sample_weight, whole, "squared_error")
 
     def predict(self, X: Any) -> Floats:
         """The numbers [N], or [N, K] for several targets."""
@@ -143,7 +157,7 @@ class MLPRegressor(RegressorMixin, MultiOutputMixin, _MLP, BaseEstimator):  # ty
         return value_of_row(kernel(self._layers()[0][0]).forward_row), (self.networks()[0].net, work)
 
 
-class MLPClassifier(ClassifierMixin, SoftmaxAnswers, _MLP, BaseEstimator):  # type: ignore[misc]
+class MLPClassifier(LogProbabilities, ClassifierMixin, SoftmaxAnswers, _MLP, BaseEstimator):  # type: ignore[misc]
     """Classification by a multilayer perceptron.
 
     Args:
@@ -165,17 +179,20 @@ class MLPClassifier(ClassifierMixin, SoftmaxAnswers, _MLP, BaseEstimator):  # ty
         ['left', 'right']
     """
 
-    def fit(self, X: Any, y: Any) -> Self:
-        """Learn from X [N, D] and the classes y [N], from new weights."""
-        x, codes = points_and_classes(self, X, y)
-        self.n_outputs_ = len(self.classes_)
-        return self._learn(x, codes[:, None], True, "cross_entropy")
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Learn from X [N, D] and the classes y [N], from new weights.
 
-    def partial_fit(self, X: Any, y: Any, classes: Any = None) -> Self:
+        Each example's loss counts by its ``sample_weight`` [N].
+        """
+        x, codes = points_and_classes(self, X, y, fewest=1)
+        self.n_outputs_ = len(self.classes_)
+        return self._learn(x, codes[:, None], sample_weight, True, "cross_entropy")
+
+    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
         """One more epoch over these points; the first call names all classes."""
         x, codes = known_codes(self, X, y, classes)
         self.n_outputs_ = len(self.classes_)
-        return self._learn(x, codes[:, None], False, "cross_entropy")
+        return self._learn(x, codes[:, None], sample_weight, False, "cross_entropy")
 
 
 @cache

@@ -111,12 +111,17 @@ class SequenceModel(SequenceParameters, DeepModel):
         """The sequences of a fit (``first``), or new ones.
 
         Raises:
-            ValueError: NaN, no sequences, steps of another size than it was fitted on.
+            ValueError: NaN, no sequences, a single series, steps of another size than it was fitted on.
         """
         if not first:
             check_is_fitted(self, "weights_")
-        parts = _parts(X)
+        parts = parts_of(X)
         if parts is None:
+            if (np.ndim(X) if isinstance(X, list | tuple) else getattr(X, "ndim", 0)) == 1 and len(X):
+                raise ValueError(
+                    f"Expected 2D array, got one series of {len(X)} numbers instead. Reshape your data: "
+                    "X[None, :, None] is one sequence, and numpy's sliding_window_view(X, 20) are many, of 20 steps."
+                )
             flat = training_points(self, X, reset=first)
             size = int(self.step_size)
             if size < 1 or flat.shape[1] % size:
@@ -126,7 +131,7 @@ class SequenceModel(SequenceParameters, DeepModel):
             values = flat.astype(np.float32).reshape(len(flat), -1, size)
             found = Sequences(values, np.full(len(flat), values.shape[1]), "flat")
         else:
-            found = _padded(parts, "array" if getattr(X, "ndim", 0) == 3 else "list")
+            found = padded(parts, "array" if getattr(X, "ndim", 0) == 3 else "list")
             if first:
                 self.n_features_in_ = found.values.shape[2]
         size = found.values.shape[2]
@@ -139,13 +144,26 @@ class SequenceModel(SequenceParameters, DeepModel):
         return found
 
 
-def _parts(X: Any) -> list[Any] | None:
-    """The sequences of a 3-D array or a list of arrays; None for flattened ones."""
+def parts_of(X: Any) -> list[Any] | None:
+    """The sequences of a 3-D array or a list of arrays; None for flattened ones.
+
+    Raises:
+        ValueError: a list that mixes sequences of numbers with sequences of steps.
+
+    Example:
+        >>> [len(one) for one in parts_of([[1.0, 2.0], [1.0]])], parts_of(np.zeros((3, 4)))
+        ([2, 1], None)
+    """
     if getattr(X, "ndim", None) == 3:
         return list(X)
     if not isinstance(X, list | tuple) or not len(X):
         return None
-    shapes = [np.shape(one) for one in X]
+    try:
+        shapes = [np.shape(one) for one in X]
+    except ValueError as error:
+        raise ValueError("each sequence needs steps of one size: an array [T, D], or [T] for single numbers") from error
+    if len({len(shape) for shape in shapes}) > 1:
+        raise ValueError(f"sequences are arrays [T, D], or all [T], and there are shapes {sorted(set(shapes))[:3]}")
     if all(len(shape) == 2 for shape in shapes):
         return list(X)
     if all(len(shape) == 1 for shape in shapes) and len(set(shapes)) > 1:
@@ -153,7 +171,16 @@ def _parts(X: Any) -> list[Any] | None:
     return None
 
 
-def _padded(parts: list[Any], form: str) -> Sequences:
+def padded(parts: list[Any], form: str) -> Sequences:
+    """Sequences of unequal length in one array, with zeros after their ends.
+
+    Raises:
+        ValueError: no sequences, NaN, or steps of different sizes.
+
+    Example:
+        >>> padded([np.ones((2, 1)), np.ones((1, 1))], "list").values[:, :, 0].tolist()
+        [[1.0, 1.0], [1.0, 0.0]]
+    """
     if not parts:
         raise ValueError("Found array with 0 sample(s) while a minimum of 1 is required.")
     checked = [check_array(one, dtype=np.float32, input_name=f"sequence {i}") for i, one in enumerate(parts)]

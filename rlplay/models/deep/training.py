@@ -12,6 +12,7 @@ Source: Goodfellow, Bengio & Courville 2016, sections 7.8 and 8.1.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
@@ -41,7 +42,8 @@ class TrainingParameters:
 
     Args:
         solver: adam, rmsprop, momentum or sgd.
-        batch_size: examples of a minibatch; ``"auto"`` for at most 200 points, 32 images, or 32 or 64 sequences.
+        batch_size: examples of a minibatch, at most all; ``"auto"`` for at most 200 points, 32 images, or 32 or 64
+            sequences.
         learning_rate_init: the step size.
         max_iter: most epochs of `fit`.
         tol: the smallest decrease of the loss that counts as progress.
@@ -187,19 +189,16 @@ class DeepModel(TrainingParameters):
     # Training.
 
     def _batch_size(self, n: int) -> int:
-        """The examples of a minibatch.
-
-        Raises:
-            ValueError: more than there are.
-        """
+        """The examples of a minibatch: at most as many as there are, with a warning."""
         if self.batch_size == "auto":
             return min(self._most, n)
         if int(self.batch_size) > n:
-            raise ValueError(
+            warnings.warn(
                 f"batch_size={self.batch_size} is larger than the data: {type(self).__name__} has {n} samples to learn "
-                'from. Take batch_size="auto", or a smaller one.'
+                f"from, and takes them all at once.",
+                stacklevel=2,
             )
-        return int(self.batch_size)
+        return min(int(self.batch_size), n)
 
     def _descend(self, network: Any, penalty: Floats | None = None) -> None:
         """One step of a network against its gradient; ``penalty * parameters`` is added to it first."""
@@ -216,13 +215,14 @@ class DeepModel(TrainingParameters):
         self._networks = self.networks()
         return self._networks
 
-    def _run(self, n: int, step: Step, whole: bool = True) -> None:
+    def _run(self, n: int, step: Step, whole: bool = True, weights: Floats | None = None) -> None:
         """Run epochs over n examples, or one where it is not a whole fit.
 
         Args:
             n: how many examples there are.
             step: ``step(batch, learn)`` returns the mean loss of examples by number, int64 [B], and learns from them.
             whole: whether this is `fit`.
+            weights: how much each example counts in the mean loss of an epoch, [N].
 
         Raises:
             ValueError: the loss is not finite; names the step. The weights of the last epoch are kept.
@@ -239,6 +239,7 @@ class DeepModel(TrainingParameters):
         if whole or not hasattr(self, "loss_curve_"):
             self.loss_curve_: list[float] = []
         self._keep()
+        counts = np.ones(n) if weights is None else weights
         with Progress(type(self).__name__, epochs, self.verbose) as progress:
             for _ in range(epochs):
                 order, total = rng.permutation(order), 0.0
@@ -254,8 +255,8 @@ class DeepModel(TrainingParameters):
                             f"learning_rate_init below {self.learning_rate_init:g}, max_grad_norm=1, or columns of "
                             "deviation 1."
                         )
-                    total += value * len(chosen)
-                self.loss_curve_.append(float(total / len(order)))
+                    total += value * counts[chosen].sum()
+                self.loss_curve_.append(float(total / counts[order].sum()))
                 watched = self.loss_curve_[-1]
                 if len(held):
                     watched = float(step(held, False))
@@ -269,14 +270,14 @@ class DeepModel(TrainingParameters):
                 if whole and worse >= self.n_iter_no_change:
                     break
         if kept is not None:
-            for network, weights in zip(self._networks, kept, strict=True):
-                network.restore({**network.arrays(), "parameters": weights})
+            for network, parameters in zip(self._networks, kept, strict=True):
+                network.restore({**network.arrays(), "parameters": parameters})
         self._keep()
         self.n_iter_ = len(self.loss_curve_)
 
     def _regress(
         self, network: Any, inputs: NDArray[Any], targets: NDArray[Any], whole: bool, *, loss: str = "squared_error",
-        penalty: Callable[[int], Floats | None] = lambda n: None,
+        penalty: Callable[[int], Floats | None] = lambda n: None, weights: Floats | None = None,
     ) -> Self:  # fmt: skip
         """Train a network to answer inputs [N, ...] with targets [N, K].
 
@@ -287,16 +288,18 @@ class DeepModel(TrainingParameters):
             whole: whether this is `fit`.
             loss: squared_error or cross_entropy.
             penalty: ``penalty(n)``, the factors of the parameters [P] that are added to the gradient of n examples.
+            weights: how much each example counts, above 0, [N].
         """
 
         def step(batch: NDArray[np.int64], learn: bool) -> float:
-            value, gradient = loss_of(loss, network.forward(inputs[batch]), targets[batch])
+            share = None if weights is None else weights[batch]
+            value, gradient = loss_of(loss, network.forward(inputs[batch]), targets[batch], share)
             if learn:
                 network.backward(gradient, to_input=False)
                 self._descend(network, penalty(len(batch)))
             return value
 
-        self._run(len(inputs), step, whole)
+        self._run(len(inputs), step, whole, weights)
         return self
 
     def _in_parts(self, answer: Callable[[Any], Floats], *arrays: NDArray[Any]) -> Floats:
@@ -358,7 +361,7 @@ def weights_only(layers: Sequence[Layer]) -> Floats:
 
 
 def loss_of(kind: str, outputs: NDArray[Any], targets: NDArray[Any], weights: Any = None) -> tuple[float, NDArray[Any]]:
-    """The mean loss of outputs [..., K], and its gradient of the same shape; weights [...] are 0 for padding.
+    """The mean loss of outputs [..., K], and its gradient of the same shape, by weights [...], which are 0 for padding.
 
     Example:
         >>> value, gradient = loss_of("squared_error", np.array([[1.0, 2.0]]), np.array([[0.0, 2.0]]))

@@ -53,7 +53,7 @@ class DecisionTreeClassifier(ClassTrees, ClassifierMixin, BaseEstimator):  # typ
         random_state: a seed, a RandomState, or None: it decides among equally good splits, and which features are
             considered.
 
-    The other arguments are those of `rlplay.models.supervised.tree_models.TreeParameters`.
+    The other arguments are those of `rlplay.models.supervised.tree_models.ClassTreeParameters`.
 
     Attributes:
         classes_: the classes [K].

@@ -29,7 +29,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.exceptions import ConvergenceWarning
 
 from rlplay.compiled.cache import compiled
-from rlplay.models.common import Floats, LinearAnswers, points_and_numbers, require
+from rlplay.models.common import Floats, LinearAnswers, point_weights, points_and_numbers, require
 from rlplay.models.supervised.linear import centred
 
 
@@ -96,7 +96,7 @@ def coordinate_descent(
     return max_iter, gap
 
 
-def solve(model: Any, X: Any, y: Any, l1_ratio: float) -> None:
+def solve(model: Any, X: Any, y: Any, l1_ratio: float, sample_weight: Any = None) -> None:
     """Fit a model with the parameters of the elastic net.
 
     Example:
@@ -112,7 +112,10 @@ def solve(model: Any, X: Any, y: Any, l1_ratio: float) -> None:
         tol=(model.tol >= 0, "0 or more"),
     )
     x, target = points_and_numbers(model, X, y)
-    x, target, x_mean, y_mean = centred(x, target, model.fit_intercept)
+    weight = point_weights(model, x, sample_weight)
+    if weight is not None:
+        weight = weight * (len(x) / weight.sum())  # they sum to N, and only their ratios count
+    x, target, x_mean, y_mean = centred(x, target, model.fit_intercept, weight)
     n, weights = len(x), np.zeros(x.shape[1])
     l1, l2 = model.alpha * l1_ratio * n, model.alpha * (1.0 - l1_ratio) * n
     columns = np.ascontiguousarray(x.T)
@@ -158,10 +161,10 @@ class ElasticNet(LinearAnswers, RegressorMixin, BaseEstimator):  # type: ignore[
     max_iter: int = 1000
     tol: float = 1e-4
 
-    def fit(self, X: Any, y: Any) -> Self:
-        """Find the weights."""
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Find the weights; each squared error counts by its point's ``sample_weight`` [N], relative to the others."""
         require(self, l1_ratio=(0 <= self.l1_ratio <= 1, "a number from 0 to 1"))
-        solve(self, X, y, self.l1_ratio)
+        solve(self, X, y, self.l1_ratio, sample_weight)
         return self
 
 
@@ -192,7 +195,7 @@ class Lasso(LinearAnswers, RegressorMixin, BaseEstimator):  # type: ignore[misc]
     max_iter: int = 1000
     tol: float = 1e-4
 
-    def fit(self, X: Any, y: Any) -> Self:
-        """Find the weights."""
-        solve(self, X, y, 1.0)
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Find the weights; each squared error counts by its point's ``sample_weight`` [N], relative to the others."""
+        solve(self, X, y, 1.0, sample_weight)
         return self

@@ -62,7 +62,7 @@ class RandomForestClassifier(ClassTrees, ClassifierMixin, BaseEstimator):  # typ
         n_estimators: the number of trees.
         bootstrap: whether each tree learns from a sample drawn with replacement.
 
-    The other arguments are those of `rlplay.models.supervised.tree_models.TreeParameters`.
+    The other arguments are those of `rlplay.models.supervised.tree_models.ClassTreeParameters`.
 
     Attributes:
         classes_: the classes [K].
@@ -109,7 +109,7 @@ class ExtraTreesClassifier(ClassTrees, ClassifierMixin, BaseEstimator):  # type:
     Args:
         n_estimators: the number of trees.
 
-    The other arguments are those of `rlplay.models.supervised.tree_models.TreeParameters`.
+    The other arguments are those of `rlplay.models.supervised.tree_models.ClassTreeParameters`.
 
     Attributes:
         classes_: the classes [K].

@@ -100,7 +100,11 @@ class GaussianProcessRegressor(RegressorMixin, BaseEstimator):  # type: ignore[m
     max_iter: int = 100
 
     def fit(self, X: Any, y: Any) -> Self:
-        """Learn from X [N, D] and y [N]."""
+        """Learn from X [N, D] and y [N].
+
+        Raises:
+            ValueError: points so close to each other that their covariance is singular to rounding.
+        """
         for name in ("length_scale", "signal", "noise"):
             require(self, **{name: (getattr(self, name) > 0, "above 0")})
         x, target = points_and_numbers(self, X, y)
@@ -120,7 +124,13 @@ class GaussianProcessRegressor(RegressorMixin, BaseEstimator):  # type: ignore[m
         self.length_scale_, self.signal_, self.noise_ = (float(v) for v in np.exp(logs))
         k = self.signal_ * np.exp(-0.5 * squares / self.length_scale_**2)
         k[np.diag_indices(len(k))] += self.noise_
-        self.X_train_, self.L_ = x, scipy.linalg.cholesky(k, lower=True, check_finite=False)
+        try:
+            self.X_train_, self.L_ = x, scipy.linalg.cholesky(k, lower=True, check_finite=False)
+        except scipy.linalg.LinAlgError as error:
+            raise ValueError(
+                f"The covariance of the {len(x)} points is singular to rounding with noise={self.noise_:g}. Take a "
+                "larger noise, or leave out points that occur twice."
+            ) from error
         self.alpha_ = scipy.linalg.cho_solve((self.L_, True), target, check_finite=False)
         self.log_marginal_likelihood_value_ = float(
             -0.5 * target @ self.alpha_ - np.log(np.diagonal(self.L_)).sum() - 0.5 * len(x) * math.log(2 * math.pi)

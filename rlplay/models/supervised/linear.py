@@ -23,31 +23,42 @@ import numpy as np
 import scipy.linalg
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 
-from rlplay.models.common import Floats, LinearAnswers, points_and_numbers, require
+from rlplay.models.common import Floats, LinearAnswers, point_weights, points_and_numbers, require
 
 
-def centred(x: Floats, y: Floats, intercept: bool) -> tuple[Floats, Floats, Floats, Floats]:
+def centred(
+    x: Floats, y: Floats, intercept: bool, weights: Floats | None = None
+) -> tuple[Floats, Floats, Floats, Floats]:
     """Points and targets around their means, and the means; around 0 without an intercept.
+
+    With weights [N] the means are weighted, and each row is multiplied by the root of its weight: its squared error
+    then counts by the weight.
 
     Example:
         >>> x, y, x_mean, y_mean = centred(np.array([[1.0], [3.0]]), np.array([0.0, 4.0]), True)
         >>> x.tolist(), y.tolist(), x_mean.tolist(), y_mean.tolist()
         ([[-1.0], [1.0]], [-2.0, 2.0], [2.0], 2.0)
     """
-    if not intercept:
-        return x, y, np.zeros(x.shape[1]), np.zeros(y.shape[1:])
-    x_mean, y_mean = x.mean(axis=0), y.mean(axis=0)
-    return x - x_mean, y - y_mean, x_mean, y_mean
+    x_mean, y_mean = np.zeros(x.shape[1]), np.zeros(y.shape[1:])
+    if intercept:
+        x_mean, y_mean = np.average(x, axis=0, weights=weights), np.average(y, axis=0, weights=weights)
+        x, y = x - x_mean, y - y_mean
+    if weights is not None:
+        root = np.sqrt(weights)
+        x, y = x * root[:, None], y * (root if y.ndim == 1 else root[:, None])
+    return x, y, x_mean, y_mean
 
 
 def least_squares(x: Floats, y: Floats) -> Floats:
     """The shortest w that minimises ‖y - X w‖², by singular value decomposition; [D] or [D, K].
 
+    Singular values that rounding alone explains count as 0.
+
     Example:
         >>> least_squares(np.array([[1.0], [2.0]]), np.array([2.0, 4.0])).round(6).tolist()
         [2.0]
     """
-    return scipy.linalg.lstsq(x, y, check_finite=False)[0]
+    return scipy.linalg.lstsq(x, y, cond=max(x.shape) * np.finfo(np.float64).eps, check_finite=False)[0]
 
 
 def ridge(x: Floats, y: Floats, alpha: float) -> Floats:
@@ -89,10 +100,10 @@ class LinearRegression(LinearAnswers, MultiOutputMixin, RegressorMixin, BaseEsti
 
     fit_intercept: bool = True
 
-    def fit(self, X: Any, y: Any) -> Self:
-        """Find the weights."""
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Find the weights; each squared error counts by its point's ``sample_weight`` [N]."""
         x, target = points_and_numbers(self, X, y, several=True)
-        x, target, x_mean, y_mean = centred(x, target, self.fit_intercept)
+        x, target, x_mean, y_mean = centred(x, target, self.fit_intercept, point_weights(self, x, sample_weight))
         weights = least_squares(x, target)
         self.coef_, self.intercept_ = weights.T, y_mean - x_mean @ weights
         return self
@@ -119,11 +130,11 @@ class Ridge(LinearAnswers, MultiOutputMixin, RegressorMixin, BaseEstimator):  # 
     _: KW_ONLY
     fit_intercept: bool = True
 
-    def fit(self, X: Any, y: Any) -> Self:
-        """Find the weights."""
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Find the weights; each squared error counts by its point's ``sample_weight`` [N]."""
         require(self, alpha=(self.alpha >= 0, "a number of 0 or more"))
         x, target = points_and_numbers(self, X, y, several=True)
-        x, target, x_mean, y_mean = centred(x, target, self.fit_intercept)
+        x, target, x_mean, y_mean = centred(x, target, self.fit_intercept, point_weights(self, x, sample_weight))
         weights = ridge(x, target, self.alpha)
         self.coef_, self.intercept_ = weights.T, y_mean - x_mean @ weights
         return self

@@ -8,7 +8,8 @@ The weights maximise the likelihood under a penalty; the gradient is the same fo
 
     minimise  1/2 ‖W‖² - C Σ_i ln p(y_i | x_i)        ∂/∂w_k = w_k + C Σ_i (p(k | x_i) - [y_i = k]) x_i
 
-which is smooth and convex, and is minimised by L-BFGS (`rlplay.models.lbfgs`).
+which is smooth and convex, and is minimised by L-BFGS (`rlplay.models.lbfgs`). Other penalties are ‖W‖₁, which sets
+weights to 0, and a mixture, (1 - ρ)/2 ‖W‖² + ρ ‖W‖₁. A point's weight is a factor of its logarithm.
 
 Source: Cox 1958; Bishop 2006, section 4.3; Hastie, Tibshirani & Friedman 2009, section 4.4. The twin is
 `sklearn.linear_model.LogisticRegression`.
@@ -27,12 +28,22 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 
-from rlplay.models.common import Floats, LinearScores, class_probabilities, points_and_classes, require
-from rlplay.models.lbfgs import minimise
+from rlplay.models.common import (
+    Floats,
+    LinearScores,
+    LogProbabilities,
+    class_probabilities,
+    point_weights,
+    points_and_classes,
+    require,
+)
+from rlplay.models.lbfgs import minimise, minimise_with_l1
 
 
-def binary_loss(theta: Floats, x: Floats, y: Floats, c: float) -> tuple[float, Floats]:
+def binary_loss(theta: Floats, x: Floats, y: Floats, c: Any, square: float = 1.0) -> tuple[float, Floats]:
     """Objective and gradient for two classes; theta is (w, b), y is 0 or 1.
+
+    ``c`` is C, or C times each point's weight [N]; ``square`` is the factor of ‖w‖²/2.
 
     Example:
         >>> value, gradient = binary_loss(np.zeros(2), np.array([[-1.0], [1.0]]), np.array([0.0, 1.0]), 1.0)
@@ -41,13 +52,19 @@ def binary_loss(theta: Floats, x: Floats, y: Floats, c: float) -> tuple[float, F
     """
     w, b = theta[:-1], theta[-1]
     s = x @ w + b
-    value = c * (np.logaddexp(0.0, s) - y * s).sum() + 0.5 * (w @ w)
+    value = _weighted(c, np.logaddexp(0.0, s) - y * s) + 0.5 * square * (w @ w)
     error = c * (0.5 * (1.0 + np.tanh(0.5 * s)) - y)  # p - y, and no overflow
-    return float(value), np.append(x.T @ error + w, error.sum())
+    return float(value), np.append(x.T @ error + square * w, error.sum())
 
 
-def softmax_loss(theta: Floats, x: Floats, y: Floats, c: float) -> tuple[float, Floats]:
+def _weighted(c: Any, losses: Floats) -> Any:
+    return c * losses.sum() if np.ndim(c) == 0 else c @ losses
+
+
+def softmax_loss(theta: Floats, x: Floats, y: Floats, c: Any, square: float = 1.0) -> tuple[float, Floats]:
     """Objective and gradient for K classes; theta is (W, b) as [D + 1, K] laid flat, y [N, K] is 0 or 1.
+
+    ``c`` and ``square`` are those of `binary_loss`.
 
     Example:
         >>> value, gradient = softmax_loss(np.zeros(4), np.array([[-1.0], [1.0]]), np.eye(2), 1.0)
@@ -59,17 +76,20 @@ def softmax_loss(theta: Floats, x: Floats, y: Floats, c: float) -> tuple[float, 
     s = x @ w + b
     highest = s.max(axis=1, keepdims=True)
     log_total = np.log(np.exp(s - highest).sum(axis=1, keepdims=True)) + highest
-    value = c * ((log_total[:, 0]) - (s * y).sum(axis=1)).sum() + 0.5 * (w * w).sum()
-    error = c * (np.exp(s - log_total) - y)
-    return float(value), np.vstack([x.T @ error + w, error.sum(axis=0)]).ravel()
+    value = _weighted(c, log_total[:, 0] - (s * y).sum(axis=1)) + 0.5 * square * (w * w).sum()
+    error = (c if np.ndim(c) == 0 else c[:, None]) * (np.exp(s - log_total) - y)
+    return float(value), np.vstack([x.T @ error + square * w, error.sum(axis=0)]).ravel()
 
 
 @dataclass(eq=False, repr=False)
-class LogisticRegression(LinearScores, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class LogisticRegression(LogProbabilities, LinearScores, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Logistic regression for two classes, softmax regression for more.
 
     Args:
-        C: weight of the data relative to the penalty.
+        C: weight of the data relative to the penalty; infinite for none.
+        penalty: ``"l2"``, ``"l1"``, None, or ``"elasticnet"``, the mixture by ``l1_ratio``: with its default the first.
+        l1_ratio: ρ, the share of ‖W‖₁ in the mixture.
+        class_weight: a weight by class, ``"balanced"`` for N / (K N_k), or None.
         fit_intercept: whether there is a constant b, which is not penalised.
         max_iter: most steps of L-BFGS.
         tol: largest component of the gradient, as a share of C N, at which it stops.
@@ -87,43 +107,64 @@ class LogisticRegression(LinearScores, ClassifierMixin, BaseEstimator):  # type:
 
     C: float = 1.0
     _: KW_ONLY
+    penalty: str | None = "elasticnet"
+    l1_ratio: float = 0.0
+    class_weight: Any = None
     fit_intercept: bool = True
     max_iter: int = 1000
     tol: float = 1e-6
 
-    def fit(self, X: Any, y: Any) -> Self:
-        """Learn from X [N, D] and the classes y [N]."""
-        require(self, C=(self.C > 0, "a number above 0"), max_iter=(self.max_iter >= 1, "1 or more"),
+    def penalty_shares(self) -> tuple[float, float]:
+        """The factors of ‖W‖²/2 and ‖W‖₁."""
+        if self.penalty is None or np.inf == self.C:
+            return 0.0, 0.0
+        rho = {"l2": 0.0, "l1": 1.0}.get(self.penalty, float(self.l1_ratio))
+        return 1.0 - rho, rho
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Learn from X [N, D] and the classes y [N], each point counted by its ``sample_weight`` [N]."""
+        known = (None, "l2", "l1", "elasticnet")
+        require(self, penalty=(self.penalty in known, "'l2', 'l1', 'elasticnet' or None"),
+                l1_ratio=(0 <= self.l1_ratio <= 1, "a number from 0 to 1"),
+                C=(self.C > 0, "a number above 0"), max_iter=(self.max_iter >= 1, "1 or more"),
                 tol=(self.tol > 0, "above 0"))  # fmt: skip
         x, codes = points_and_classes(self, X, y)
         n, d, k = *x.shape, len(self.classes_)
         target = codes.astype(float) if k == 2 else np.eye(k)[codes]
         loss = binary_loss if k == 2 else softmax_loss
         columns = 1 if k == 2 else k
+        weights, (square, absolute) = (
+            point_weights(self, x, sample_weight, codes, by_weight=True),
+            self.penalty_shares(),
+        )
+        strength = 1.0 if square == absolute == 0 else self.C
+        c = strength if weights is None else strength * weights
         # Scaled so that the gradient's size does not depend on how many points there are.
-        scale = 1.0 / (self.C * n)
+        scale = 1.0 / (strength * (n if weights is None else weights.sum()))
 
         def objective(theta: Floats) -> tuple[float, Floats]:
-            value, gradient = loss(theta, x, target, self.C)
+            value, gradient = loss(theta, x, target, c, square)
             if not self.fit_intercept:
                 gradient[-columns:] = 0.0
             return value * scale, gradient * scale
 
-        theta, self.n_iter_ = minimise(objective, np.zeros((d + 1) * columns), max_iter=self.max_iter, tol=self.tol)
+        start = np.zeros((d + 1) * columns)
+        if absolute == 0:
+            theta, self.n_iter_ = minimise(objective, start, max_iter=self.max_iter, tol=self.tol)
+        else:
+            price = np.repeat([absolute * scale, 0.0], [d * columns, columns])  # the constants cost nothing
+            most, tol = self.max_iter, self.tol
+            theta, self.n_iter_ = minimise_with_l1(objective, start, price, max_iter=most, tol=tol)
         if self.n_iter_ >= self.max_iter:
             warnings.warn(
                 f"LogisticRegression did not converge in {self.max_iter} iterations. Give more, or scale the columns.",
                 ConvergenceWarning,
                 stacklevel=2,
             )
-        weights = theta.reshape(d + 1, columns)
-        self.coef_, self.intercept_ = np.ascontiguousarray(weights[:-1].T), weights[-1].copy()
+        found = theta.reshape(d + 1, columns)
+        self.coef_, self.intercept_ = np.ascontiguousarray(found[:-1].T), found[-1].copy()
         return self
 
     def predict_proba(self, X: Any) -> Floats:
         """The probability of each class, [N, K]."""
         return class_probabilities(self.decision_function(X))
-
-    def predict_log_proba(self, X: Any) -> Floats:
-        """Its logarithm, [N, K]."""
-        return np.log(self.predict_proba(X))

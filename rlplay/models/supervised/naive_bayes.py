@@ -22,11 +22,20 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 
-from rlplay.models.common import Floats, known_codes, new_points, points_and_classes, require, softmax
+from rlplay.models.common import (
+    Floats,
+    LogProbabilities,
+    known_codes,
+    new_points,
+    point_weights,
+    points_and_classes,
+    require,
+    softmax,
+)
 
 
 @dataclass(eq=False, repr=False, kw_only=True)
-class GaussianNB(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class GaussianNB(LogProbabilities, ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Gaussian naive Bayes.
 
     Args:
@@ -48,18 +57,19 @@ class GaussianNB(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     var_smoothing: float = 1e-9
 
-    def fit(self, X: Any, y: Any) -> Self:
-        """Learn from X [N, D] and the classes y [N]."""
-        x, codes = points_and_classes(self, X, y)
-        return self._begin(x)._add(x, codes)
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Learn from X [N, D] and the classes y [N], each point counted by its weight [N]."""
+        x, codes = points_and_classes(self, X, y, fewest=1)
+        return self._begin(x)._add(x, codes, point_weights(self, x, sample_weight))
 
-    def partial_fit(self, X: Any, y: Any, classes: Any = None) -> Self:
-        """Learn from more points; the first call names all classes."""
+    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
+        """Learn from more points; the first call names all classes. One without points has probability 0."""
         x, codes = known_codes(self, X, y, classes)
-        if not hasattr(self, "theta_"):
+        if hasattr(self, "theta_"):
+            self.var_ -= self.epsilon_
+        else:
             self._begin(x)
-        self.var_ -= self.epsilon_
-        return self._add(x, codes)
+        return self._add(x, codes, point_weights(self, x, sample_weight))
 
     def _begin(self, x: Floats) -> Self:
         require(self, var_smoothing=(self.var_smoothing >= 0, "0 or more"))
@@ -68,13 +78,14 @@ class GaussianNB(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.theta_, self.var_, self.class_count_ = np.zeros(shape), np.zeros(shape), np.zeros(shape[0])
         return self
 
-    def _add(self, x: Floats, codes: NDArray[np.int64]) -> Self:
+    def _add(self, x: Floats, codes: NDArray[np.int64], weights: Floats | None) -> Self:
         for k in range(len(self.classes_)):
-            mine = x[codes == k]
-            n, m = self.class_count_[k], len(mine)
+            mine, share = x[codes == k], None if weights is None else weights[codes == k]
+            n, m = self.class_count_[k], len(mine) if share is None else share.sum()
             if m == 0:
                 continue
-            mean, variance = mine.mean(axis=0), mine.var(axis=0)
+            mean = np.average(mine, axis=0, weights=share)
+            variance = mine.var(axis=0) if share is None else np.average((mine - mean) ** 2, axis=0, weights=share)
             apart = (self.theta_[k] - mean) ** 2 * n * m / (n + m) ** 2
             self.var_[k] = (n * self.var_[k] + m * variance) / (n + m) + apart
             self.theta_[k] = (n * self.theta_[k] + m * mean) / (n + m)
@@ -85,12 +96,12 @@ class GaussianNB(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def joint_log_likelihood(self, x: Floats) -> Floats:
         """The logarithms ln p(k) + Σ_d ln N(x_d; μ_kd, σ²_kd), [N, K]."""
-        out = np.empty((len(x), len(self.classes_)))
-        for k in range(len(self.classes_)):
+        out = np.full((len(x), len(self.classes_)), -np.inf)
+        for k in np.flatnonzero(self.class_prior_ > 0):
             spread = np.log(2 * np.pi * self.var_[k]).sum()
             out[:, k] = -0.5 * (spread + ((x - self.theta_[k]) ** 2 / self.var_[k]).sum(axis=1))
-        with np.errstate(divide="ignore"):
-            return out + np.log(self.class_prior_)
+            out[:, k] += np.log(self.class_prior_[k])
+        return out
 
     def predict_proba(self, X: Any) -> Floats:
         """The probability of each class, [N, K]."""

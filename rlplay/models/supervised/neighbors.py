@@ -4,7 +4,8 @@
 
 Each neighbour counts the same, or by 1 / distance. Fitting only stores the points in a k-d tree
 (`rlplay.models.kd_tree`). With many columns the tree prunes little, and all distances are computed by one matrix
-product.
+product. Of points at equal distances the first in the training data is taken (the twin's choice among them depends on
+how its tree was divided), and of classes with equal shares the first.
 
 Source: Fix & Hodges 1951; Cover & Hart 1967; Hastie, Tibshirani & Friedman 2009, section 2.3.2. The twins are
 `sklearn.neighbors.KNeighborsRegressor` and `sklearn.neighbors.KNeighborsClassifier`.
@@ -177,7 +178,7 @@ class KNeighborsClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
     def fit(self, X: Any, y: Any) -> Self:
         """Store X [N, D] and the classes y [N]."""
         check_settings(self)
-        x, self.codes_ = points_and_classes(self, X, y)
+        x, self.codes_ = points_and_classes(self, X, y, fewest=1)
         self.tree_ = build(x)
         return self
 

@@ -4,13 +4,16 @@ Each point moves the weights one step against the gradient of its loss, and the 
 
     w ← (1 - η_t α) w - η_t ∂L(y, w · x + b)/∂s x,        b ← b - η_t ∂L/∂s
 
-with s = w · x + b. Losses: squared error (y - s)²/2; Huber's, whose slope is cut at ε; hinge max(0, 1 - y s), the
-support vector machine's; logistic ln(1 + e^{-y s}); perceptron max(0, -y s), whose steps of constant length are
-Rosenblatt's rule. Classes are -1 and 1; several classes are each learned against the rest.
+with s = w · x + b. Losses: squared error (y - s)²/2; Huber's, whose slope is cut at ε; errors beyond ε only, max(0,
+|y - s| - ε), or their squares; hinge max(0, 1 - y s), the support vector machine's, or its square; Huber's for classes,
+a squared hinge that is linear below -1; logistic ln(1 + e^{-y s}); perceptron max(0, -y s), whose steps of constant
+length are Rosenblatt's rule. Classes are -1 and 1; several classes are each learned against the rest. A point's weight
+is a factor of its step.
 
 Source: Robbins & Monro 1951; Rosenblatt 1958; Bottou 2012. The twins are `sklearn.linear_model.SGDRegressor`,
-`sklearn.linear_model.SGDClassifier` and `sklearn.linear_model.Perceptron`; points in the same order give the same
-weights.
+`sklearn.linear_model.SGDClassifier` and `sklearn.linear_model.Perceptron`; points in the same order
+(``shuffle=False``) give the same weights. Shuffled, the two see other orders, and differ as the twin does between two
+seeds: little where the loss has a clear minimum, by more than half where many weights separate the classes.
 
 Shapes: X [N, D], w [D] (a row a class where there are several).
 In reinforcement learning: semi-gradient values and policies (Sutton & Barto 2e, chapters 9 and 13), learned online.
@@ -25,26 +28,27 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
-from sklearn.utils import check_random_state
+from sklearn.utils import check_random_state, compute_class_weight
 from sklearn.utils.metaestimators import available_if
 
-from rlplay.compiled.cache import compiled
+from rlplay.compiled.cache import in_place
 from rlplay.models.common import (
     Floats,
     LinearAnswers,
     LinearScores,
     known_codes,
+    point_weights,
     points_and_classes,
     points_and_numbers,
     require,
 )
 
-REGRESSION = {"squared_error": 0, "huber": 1}
-CLASSIFICATION = {"hinge": 2, "log_loss": 3, "perceptron": 4}
-RATES = {"constant": 0, "invscaling": 1, "optimal": 2}
+REGRESSION = {"squared_error": 0, "huber": 1, "epsilon_insensitive": 5, "squared_epsilon_insensitive": 6}
+CLASSIFICATION = {"hinge": 2, "log_loss": 3, "perceptron": 4, "squared_hinge": 7, "modified_huber": 8, **REGRESSION}
+RATES = {"constant": 0, "invscaling": 1, "optimal": 2, "adaptive": 3}
 
 
-@compiled
+@in_place
 def loss_and_slope(kind: int, s: float, y: float, epsilon: float) -> tuple[float, float]:
     """L(y, s) and ∂L/∂s.
 
@@ -70,13 +74,28 @@ def loss_and_slope(kind: int, s: float, y: float, epsilon: float) -> tuple[float
         if z < -18.0:
             return -z, -y
         return math.log(1.0 + math.exp(-z)), -y / (math.exp(z) + 1.0)
-    return (-z, -y) if z <= 0.0 else (0.0, 0.0)  # perceptron
+    if kind == 4:  # perceptron
+        return (-z, -y) if z <= 0.0 else (0.0, 0.0)
+    if kind in (5, 6):  # beyond epsilon
+        gap = s - y
+        over = max(abs(gap) - epsilon, 0.0)
+        if kind == 5:
+            return over, np.sign(gap) if over > 0.0 else 0.0
+        return over * over, 2.0 * over * np.sign(gap)
+    if kind == 7:  # squared hinge
+        over = max(1.0 - z, 0.0)
+        return over * over, -2.0 * over * y
+    if z >= -1.0:  # Huber's for classes
+        over = max(1.0 - z, 0.0)
+        return over * over, -2.0 * over * y
+    return -4.0 * z, -4.0 * y
 
 
-@compiled
+@in_place
 def one_epoch(
     x: Floats,
     y: Floats,
+    weights: Floats,
     order: NDArray[np.int64],
     w: Floats,
     b: Floats,
@@ -92,10 +111,12 @@ def one_epoch(
 ) -> tuple[float, float]:
     """One pass over the points in an order; changes w [D] and b [1]; returns Σ (L + α ‖w‖²/2) and the step count.
 
+    ``weights`` [N] are factors of the points' steps; empty for 1.
+
     Example:
         >>> w, b = np.zeros(1), np.zeros(1)
         >>> x, y, order = np.array([[1.0]]), np.array([2.0]), np.array([0])
-        >>> one_epoch(x, y, order, w, b, 1.0, 0, 0.1, 0.0, RATES["constant"], 0.5, 0.5, 0.0, True)
+        >>> one_epoch(x, y, np.ones(1), order, w, b, 1.0, 0, 0.1, 0.0, RATES["constant"], 0.5, 0.5, 0.0, True)
         (2.0, 2.0)
         >>> w.tolist(), b.tolist()
         ([1.0], [1.0])
@@ -116,6 +137,8 @@ def one_epoch(
         total += loss + 0.5 * alpha * length
         slope = min(max(slope, -1e12), 1e12)
         shrink, step = max(0.0, 1.0 - eta * alpha), -eta * slope
+        if weights.shape[0] > 0:
+            step *= weights[i]
         for d in range(w.shape[0]):
             w[d] = shrink * w[d] + step * x[i, d]
         if fit_intercept:
@@ -125,31 +148,32 @@ def one_epoch(
 
 
 def descend(
-    model: Any, x: Floats, y: Floats, w: Floats, b: Floats, rng: Any, epochs: int, kind: int
+    model: Any, x: Floats, y: Floats, weights: Floats, w: Floats, b: Floats, rng: Any, epochs: int, kind: int
 ) -> tuple[int, float]:
     """Run passes until the objective no longer falls, at most ``epochs``; changes w and b; returns passes and t.
+
+    With the rate ``"adaptive"`` the step size is then divided by 5, until it is 1e-6.
 
     Example:
         >>> x, w, b, model = np.array([[-1.0], [1.0]]), np.zeros(1), np.zeros(1), SGDRegressor(eta0=0.5, tol=None)
         >>> model.t_ = 1.0
-        >>> passes, t = descend(model, x, 2 * x[:, 0], w, b, np.random.RandomState(0), 200, 0)
+        >>> passes, t = descend(model, x, 2 * x[:, 0], np.ones(2), w, b, np.random.RandomState(0), 200, 0)
         >>> passes, t, w.round(2).tolist()
         (200, 401.0, [2.0])
     """
     optimal_start = 0.0
     if model.learning_rate == "optimal":
         typical = math.sqrt(1.0 / math.sqrt(model.alpha))
-        first = typical / max(1.0, -loss_and_slope(kind, -typical, 1.0, model.epsilon)[1])
-        optimal_start = 1.0 / (first * model.alpha)
-    best, waiting, t = math.inf, 0, model.t_
+        optimal_start = 1.0 / (typical * model.alpha)
+    best, waiting, t, eta = math.inf, 0, model.t_, float(model.eta0)
     order = np.arange(len(x))
     epoch = 0
     for epoch in range(1, epochs + 1):
         if model.shuffle:
             rng.shuffle(order)
         total, t = one_epoch(
-            x, y, order, w, b, t, kind, float(model.epsilon), float(model.alpha), RATES[model.learning_rate],
-            float(model.eta0), float(model.power_t), optimal_start, bool(model.fit_intercept),
+            x, y, weights, order, w, b, t, kind, float(model.epsilon), float(model.alpha), RATES[model.learning_rate],
+            eta, float(model.power_t), optimal_start, bool(model.fit_intercept),
         )  # fmt: skip
         if not np.isfinite(w).all() or not np.isfinite(b).all():
             raise ValueError(
@@ -159,7 +183,9 @@ def descend(
         waiting = waiting + 1 if model.tol is not None and total > best - model.tol * len(x) else 0
         best = min(best, total)
         if waiting >= model.n_iter_no_change and epochs > 1:
-            break
+            if model.learning_rate != "adaptive" or eta <= 1e-6:
+                break
+            eta, waiting = eta / 5.0, 0
     return epoch, t
 
 
@@ -218,10 +244,11 @@ class SGDRegressor(DescentParameters, LinearAnswers, RegressorMixin, BaseEstimat
     """Linear regression by stochastic gradient descent.
 
     Args:
-        loss: ``"squared_error"`` or ``"huber"``.
+        loss: ``"squared_error"``, ``"huber"``, ``"epsilon_insensitive"`` or ``"squared_epsilon_insensitive"``.
         alpha: strength of the penalty α ‖w‖²/2.
-        epsilon: the error beyond which Huber's loss is linear.
-        learning_rate: η_t: ``"constant"`` eta0, or ``"invscaling"`` eta0 / t^power_t.
+        epsilon: the error beyond which Huber's loss is linear, and up to which the insensitive ones are 0.
+        learning_rate: η_t: ``"constant"`` eta0, ``"invscaling"`` eta0 / t^power_t, ``"optimal"`` 1 / α(t₀ + t) with t₀
+            after Bottou, or ``"adaptive"``, eta0 divided by 5 whenever the loss no longer falls.
         power_t: how fast the step size falls.
 
     The other arguments are those of `DescentParameters`.
@@ -246,49 +273,61 @@ class SGDRegressor(DescentParameters, LinearAnswers, RegressorMixin, BaseEstimat
     learning_rate: str = "invscaling"
     power_t: float = 0.25
 
-    def fit(self, X: Any, y: Any) -> Self:
-        """Learn from X [N, D] and y [N], from zero weights."""
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Learn from X [N, D] and y [N], from zero weights; ``sample_weight`` [N] are factors of the steps."""
         x, target = points_and_numbers(self, X, y)
         self._begin(x.shape[1])
-        return self._learn(x, target, int(self.max_iter))
+        return self._learn(x, target, sample_weight, int(self.max_iter))
 
-    def partial_fit(self, X: Any, y: Any) -> Self:
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """One more pass over these points, from the weights so far."""
         first = not hasattr(self, "coef_")
         x, target = points_and_numbers(self, X, y, reset=first)
         if first:
             self._begin(x.shape[1])
-        return self._learn(x, target, 1)
+        return self._learn(x, target, sample_weight, 1)
 
     def _begin(self, width: int) -> None:
         self.coef_, self.intercept_, self.t_ = np.zeros(width), np.zeros(1), 1.0
 
-    def _learn(self, x: Floats, y: Floats, epochs: int) -> Self:
+    def _learn(self, x: Floats, y: Floats, sample_weight: Any, epochs: int) -> Self:
         kind, rng = check_settings(self, REGRESSION), check_random_state(self.random_state)
-        self.n_iter_, self.t_ = descend(self, x, y, self.coef_, self.intercept_, rng, epochs, kind)
+        weights = point_weights(self, x, sample_weight)
+        weights = np.zeros(0) if weights is None else weights
+        self.n_iter_, self.t_ = descend(self, x, y, weights, self.coef_, self.intercept_, rng, epochs, kind)
         return self
 
 
-def learn_classes(model: Any, x: Floats, codes: NDArray[np.int64], epochs: int, losses: dict[str, int]) -> None:
+def learn_classes(
+    model: Any, x: Floats, codes: NDArray[np.int64], sample_weight: Any, epochs: int, losses: dict[str, int]
+) -> None:
     """Learn each class against the rest; two classes need one row of weights.
+
+    Of several classes each counts by its ``class_weight`` where it is learned, and the rest by 1, as with the twin.
 
     Example:
         >>> model = Perceptron()
         >>> model.classes_ = np.array(["left", "right"])
         >>> begin_classes(model, 1)
-        >>> learn_classes(model, np.array([[-1.0], [1.0]]), np.array([0, 1]), 10, CLASSIFICATION)
+        >>> learn_classes(model, np.array([[-1.0], [1.0]]), np.array([0, 1]), None, 10, CLASSIFICATION)
         >>> bool(model.coef_[0, 0] > 0)
         True
     """
     kind, rng = check_settings(model, losses), check_random_state(model.random_state)
     rows = range(len(model.coef_))
     seeds = [rng.randint(2**31 - 1) for _ in rows]  # the rows see the points in orders of their own
+    weights = point_weights(model, x, sample_weight)
+    by_class = compute_class_weight(model.class_weight, classes=model.classes_, y=model.classes_[codes])
     model.n_iter_, t = 0, model.t_
     for row, seed in zip(rows, seeds, strict=True):
         positive = 1 if len(rows) == 1 else row
         target = np.where(codes == positive, 1.0, -1.0)
-        intercept = model.intercept_[row : row + 1]
-        passes, t = descend(model, x, target, model.coef_[row], intercept, np.random.RandomState(seed), epochs, kind)
+        share = np.zeros(0)
+        if weights is not None or model.class_weight is not None:
+            share = np.where(codes == positive, by_class[positive], by_class[0] if len(rows) == 1 else 1.0)
+            share = share if weights is None else share * weights
+        coef, intercept = model.coef_[row], model.intercept_[row : row + 1]
+        passes, t = descend(model, x, target, share, coef, intercept, np.random.RandomState(seed), epochs, kind)
         model.n_iter_ = max(model.n_iter_, passes)
     model.t_ = t
 
@@ -317,20 +356,26 @@ class OneAgainstRest(LinearScores):
     """
 
     max_iter: int
+    class_weight: Any
 
-    def fit(self, X: Any, y: Any) -> Self:
-        """Learn from X [N, D] and the classes y [N], from zero weights."""
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Learn from X [N, D] and the classes y [N], from zero weights; ``sample_weight`` [N] are factors of steps."""
         x, codes = points_and_classes(self, X, y)
         begin_classes(self, x.shape[1])
-        learn_classes(self, x, codes, int(self.max_iter), CLASSIFICATION)
+        learn_classes(self, x, codes, sample_weight, int(self.max_iter), CLASSIFICATION)
         return self
 
-    def partial_fit(self, X: Any, y: Any, classes: Any = None) -> Self:
+    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
         """One more pass over these points; the first call names all classes."""
         x, codes = known_codes(self, X, y, classes)
+        if self.class_weight == "balanced":
+            raise ValueError(
+                "class_weight='balanced' needs all points at once, which partial_fit does not see. Give the weight of "
+                "each class: class_weight={class: weight}."
+            )
         if not hasattr(self, "coef_"):
             begin_classes(self, x.shape[1])
-        learn_classes(self, x, codes, 1, CLASSIFICATION)
+        learn_classes(self, x, codes, sample_weight, 1, CLASSIFICATION)
         return self
 
 
@@ -339,12 +384,14 @@ class SGDClassifier(DescentParameters, OneAgainstRest, ClassifierMixin, BaseEsti
     """Linear classification by stochastic gradient descent.
 
     Args:
-        loss: ``"hinge"``, ``"log_loss"`` or ``"perceptron"``.
+        loss: ``"hinge"``, ``"log_loss"``, ``"perceptron"``, ``"squared_hinge"``, ``"modified_huber"``, or one of
+            `SGDRegressor`'s for -1 and 1.
         alpha: strength of the penalty α ‖w‖²/2.
-        epsilon: unused by these losses.
-        learning_rate: η_t: ``"optimal"`` 1 / α(t₀ + t) with t₀ after Bottou, ``"constant"``, or ``"invscaling"``.
-        eta0: the first step size of the last two.
-        power_t: how fast the step size falls.
+        epsilon: of the losses of `SGDRegressor`.
+        learning_rate: η_t, as for `SGDRegressor`.
+        eta0: the first step size, but for ``"optimal"``.
+        power_t: how fast the step size falls with ``"invscaling"``.
+        class_weight: a weight by class, ``"balanced"`` for N / (K N_k), or None.
 
     The other arguments are those of `DescentParameters`.
 
@@ -366,11 +413,13 @@ class SGDClassifier(DescentParameters, OneAgainstRest, ClassifierMixin, BaseEsti
     epsilon: float = 0.1
     learning_rate: str = "optimal"
     power_t: float = 0.5
+    class_weight: Any = None
 
-    @available_if(lambda self: self.loss == "log_loss")  # type: ignore[untyped-decorator]
+    @available_if(lambda self: self.loss in ("log_loss", "modified_huber"))  # type: ignore[untyped-decorator]
     def predict_proba(self, X: Any) -> Floats:
-        """With the logistic loss: the probability of each class, [N, K]; several classes are normalised."""
-        each = 1.0 / (1.0 + np.exp(-self.decision_function(X)))
+        """With the logistic loss or Huber's: the probability of each class, [N, K]; several classes are normalised."""
+        scores = self.decision_function(X)
+        each = 1.0 / (1.0 + np.exp(-scores)) if self.loss == "log_loss" else (np.clip(scores, -1.0, 1.0) + 1.0) / 2.0
         if each.ndim == 1:
             return np.column_stack([1.0 - each, each])
         total = each.sum(axis=1, keepdims=True)
@@ -383,6 +432,7 @@ class Perceptron(DescentParameters, OneAgainstRest, ClassifierMixin, BaseEstimat
 
     Args:
         eta0: the step size.
+        class_weight: a weight by class, ``"balanced"`` for N / (K N_k), or None.
 
     The other arguments are those of `DescentParameters`.
 
@@ -402,3 +452,4 @@ class Perceptron(DescentParameters, OneAgainstRest, ClassifierMixin, BaseEstimat
     alpha, epsilon, learning_rate, power_t = 0.0, 0.0, "constant", 0.5
     eta0: float = 1.0
     random_state: Any = 0
+    class_weight: Any = None

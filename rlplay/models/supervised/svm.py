@@ -10,7 +10,11 @@ lowers the objective most by a second-order estimate. It stops when no pair viol
 
     f(x) = Σ_i α_i y_i k(x_i, x) + b,      the class is its sign; several classes vote in pairs
 
-Source: Cortes & Vapnik 1995; Platt 1998; Fan, Chen & Lin 2005. The twin is `sklearn.svm.SVC`.
+A point's weight is a factor of its C. Probabilities are a logistic function of f, p = 1 / (1 + e^{-(a f + c)}), fitted
+to values of f from five folds, so that no point judges itself; those of pairs are coupled to those of all classes.
+
+Source: Cortes & Vapnik 1995; Platt 1998 and 1999; Fan, Chen & Lin 2005; Wu, Lin & Weng 2004, section 4. The twin is
+`sklearn.svm.SVC`.
 
 Shapes: X [N, D], α [N], support vectors [S, D].
 In reinforcement learning: policies learned by imitation from few examples.
@@ -25,10 +29,14 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.metaestimators import available_if
 
 from rlplay.compiled.cache import compiled
-from rlplay.models.common import Floats, new_points, points_and_classes, require
+from rlplay.models.common import Floats, logistic, new_points, point_weights, points_and_classes, require
 from rlplay.models.kernels import check_kernel, gamma_of, gram
+from rlplay.models.lbfgs import minimise
+from rlplay.models.supervised.logistic import binary_loss
 
 _WHOLE = 6000  # points up to which the whole kernel matrix is kept, 288 MB; beyond it rows are computed as needed
 _ROWS = 2000  # rows that are then kept
@@ -37,18 +45,19 @@ _ROWS = 2000  # rows that are then kept
 @compiled
 def solve(
     k: NDArray[np.float32], diagonal: Floats, y: Floats, alpha: Floats, v: Floats, up: NDArray[np.bool_],
-    low: NDArray[np.bool_], c: float, tol: float, most: int, slot: NDArray[np.int64],
+    low: NDArray[np.bool_], c: Floats, tol: float, most: int, slot: NDArray[np.int64],
 ) -> tuple[int, int]:  # fmt: skip
     """Take pairs until no pair violates the conditions by ``tol``; α, v, up and low in place.
 
-    ``k`` holds rows of the kernel matrix, row i at ``slot[i]``. v_i = -y_i ∂/∂α_i of the objective; ``up`` and ``low``
-    mark where y_i α_i may still grow and shrink. At the optimum max v over ``up`` is min v over ``low``. Returns how
-    many steps were taken, and the row that is missing to go on, -1 when done.
+    ``c`` [N] is the most that each point may weigh. ``k`` holds rows of the kernel matrix, row i at ``slot[i]``. v_i is
+    -y_i ∂/∂α_i of the objective; ``up`` and ``low`` mark where y_i α_i may still grow and shrink. At the optimum max v
+    over ``up`` is min v over ``low``. Returns how many steps were taken, and the row that is missing to go on, -1 when
+    done.
 
     Example:
         >>> y, alpha, slot = np.array([-1.0, 1.0]), np.zeros(2), np.arange(2)
         >>> v, k = y.copy(), np.array([[1.0, -1.0], [-1.0, 1.0]], np.float32)  # the points -1 and 1, linear kernel
-        >>> solve(k, np.ones(2), y, alpha, v, y > 0, y < 0, 10.0, 1e-3, 100, slot)
+        >>> solve(k, np.ones(2), y, alpha, v, y > 0, y < 0, np.full(2, 10.0), 1e-3, 100, slot)
         (1, -1)
         >>> alpha.tolist()
         [0.5, 0.5]
@@ -81,42 +90,42 @@ def solve(
         a = max(diagonal[i] + diagonal[j] - 2.0 * row[j], 1e-12)
         # y_i α_i grows and y_j α_j shrinks by the same, as far as both may.
         grow = (v[i] - v[j]) / a
-        grow = min(grow, c - alpha[i] if y[i] > 0 else alpha[i])
-        grow = min(grow, alpha[j] if y[j] > 0 else c - alpha[j])
+        grow = min(grow, c[i] - alpha[i] if y[i] > 0 else alpha[i])
+        grow = min(grow, alpha[j] if y[j] > 0 else c[j] - alpha[j])
         for at, change in ((i, y[i] * grow), (j, -y[j] * grow)):
-            alpha[at] = min(max(alpha[at] + change, 0.0), c)
-            if alpha[at] < 1e-12 * c:
+            alpha[at] = min(max(alpha[at] + change, 0.0), c[at])
+            if alpha[at] < 1e-12 * c[at]:
                 alpha[at] = 0.0
-            elif alpha[at] > c * (1.0 - 1e-12):
-                alpha[at] = c
-            up[at] = alpha[at] < c if y[at] > 0 else alpha[at] > 0.0
-            low[at] = alpha[at] > 0.0 if y[at] > 0 else alpha[at] < c
+            elif alpha[at] > c[at] * (1.0 - 1e-12):
+                alpha[at] = c[at]
+            up[at] = alpha[at] < c[at] if y[at] > 0 else alpha[at] > 0.0
+            low[at] = alpha[at] > 0.0 if y[at] > 0 else alpha[at] < c[at]
         for t in range(n):
             v[t] -= grow * (row[t] - other[t])
     return most, -1
 
 
-def constant(v: Floats, alpha: Floats, up: NDArray[np.bool_], c: float) -> float:
+def constant(v: Floats, alpha: Floats, up: NDArray[np.bool_], c: Floats) -> float:
     """b: the mean of v over the support vectors within their bounds, or the middle of what the others allow.
 
     Example:
-        >>> constant(np.array([0.3, 0.3]), np.array([0.5, 0.5]), np.array([True, False]), 1.0)
+        >>> constant(np.array([0.3, 0.3]), np.array([0.5, 0.5]), np.array([True, False]), np.ones(2))
         0.3
     """
     free = (alpha > 0) & (alpha < c)
     return float(v[free].mean() if free.any() else (v[up].max() + v[~up].min()) / 2)
 
 
-def train_pair(model: Any, x: Floats, y: Floats, gamma: float) -> tuple[Floats, float, int]:
-    """α_i y_i [N], b, and steps, for two classes -1 and 1.
+def train_pair(model: Any, x: Floats, y: Floats, c: Floats, gamma: float) -> tuple[Floats, float, int]:
+    """α_i y_i [N], b, and steps, for two classes -1 and 1; ``c`` [N] is the most that each point may weigh.
 
     Example:
         >>> y = np.array([-1.0, 1.0])
-        >>> weights, b, steps = train_pair(SVC(C=10, kernel="linear"), y[:, None], y, 1.0)
+        >>> weights, b, steps = train_pair(SVC(C=10, kernel="linear"), y[:, None], y, np.full(2, 10.0), 1.0)
         >>> weights.tolist(), b
         ([-0.5, 0.5], 0.0)
     """
-    n, c = len(x), float(model.C)
+    n = len(x)
 
     def rows(numbers: Any) -> Floats:
         return gram(model.kernel, x[numbers], x, gamma, model.degree, model.coef0)
@@ -149,12 +158,15 @@ class SVC(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     Args:
         C: the most that a point may weigh: how much the data count against a wide margin.
-        kernel: ``"rbf"``, ``"linear"`` or ``"poly"``.
-        degree: of the polynomial.
+        kernel: one of `rlplay.models.kernels.KERNELS`.
+        degree: of the polynomial kernel.
         gamma: γ of the kernel: a number, ``"scale"`` or ``"auto"``.
-        coef0: c of the polynomial.
+        coef0: c of the polynomial and the sigmoid kernel.
+        probability: whether `predict_proba` is there, which costs five more fits.
+        class_weight: factors of C by class, ``"balanced"`` for N / (K N_k), or None.
         tol: violation at which it stops.
         max_iter: most steps a pair of classes; -1 for as many as it takes.
+        random_state: divides the points into the five folds: a seed, a RandomState, or None.
 
     Attributes:
         classes_: the classes [K].
@@ -164,6 +176,7 @@ class SVC(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         intercept_: b of each pair, float64.
         n_iter_: steps of each pair, int64.
         gamma_: γ as a number.
+        sigmoid_: a and c of each pair, with ``probability``, float64 [K (K - 1) / 2, 2].
 
     Example:
         >>> x, y = [[0.0, 0.0], [1.0, 1.0], [0.0, 1.0], [1.0, 0.0]], ["same", "same", "other", "other"]
@@ -177,31 +190,91 @@ class SVC(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     degree: int = 3
     gamma: Any = "scale"
     coef0: float = 0.0
+    probability: bool = False
+    class_weight: Any = None
     tol: float = 1e-3
     max_iter: int = -1
+    random_state: Any = None
 
-    def fit(self, X: Any, y: Any) -> Self:
-        """Learn from X [N, D] and the classes y [N]."""
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Learn from X [N, D] and the classes y [N]; ``sample_weight`` [N] are factors of C."""
         require(self, C=(self.C > 0, "above 0"), tol=(self.tol > 0, "above 0"))
         check_kernel(self)
         x, codes = points_and_classes(self, X, y)
-        self.gamma_ = gamma_of(self, x)
+        self.gamma_, weight = gamma_of(self, x), point_weights(self, x, sample_weight, codes)
+        most = np.full(len(x), float(self.C)) if weight is None else self.C * weight
+        if len(np.unique(codes[most > 0])) < len(self.classes_):
+            raise ValueError(
+                "SVC: the weights of all samples of a class are 0. Leave the class out, or give it weight."
+            )
+        # A linear kernel around the mean rounds less, and w is the same: only b moves.
+        middle = x.mean(axis=0) if self.kernel == "linear" else np.zeros(x.shape[1])
+        apart, rng = x - middle, check_random_state(self.random_state)
         pairs = list(combinations(range(len(self.classes_)), 2))
+        sigmoids = np.zeros((len(pairs), 2))
         weights, constants, steps = np.zeros((len(pairs), len(x))), np.zeros(len(pairs)), np.zeros(len(pairs), np.int64)
         for p, (first, second) in enumerate(pairs):
-            mine = np.flatnonzero((codes == first) | (codes == second))
-            target = np.where(codes[mine] == second, 1.0, -1.0)
-            weights[p, mine], constants[p], steps[p] = train_pair(self, x[mine], target, self.gamma_)
+            mine = np.flatnonzero(((codes == first) | (codes == second)) & (most > 0))
+            target, c = np.where(codes[mine] == second, 1.0, -1.0), most[mine]
+            weights[p, mine], constants[p], steps[p] = train_pair(self, apart[mine], target, c, self.gamma_)
+            constants[p] -= (weights[p] @ apart) @ middle
+            if self.probability:
+                sigmoids[p] = self._sigmoid(apart[mine], target, c, rng)
+        if self.probability:
+            self.sigmoid_ = sigmoids
         self.support_ = np.flatnonzero((weights != 0).any(axis=0))
         self.support_vectors_, self.dual_coef_ = x[self.support_], weights[:, self.support_]
         self.intercept_, self.n_iter_ = constants, steps
         return self
 
+    def _sigmoid(self, x: Floats, y: Floats, c: Floats, rng: np.random.RandomState) -> Floats:
+        """a and c of the probability of class 1, from values f of five folds, each by a machine of the other four."""
+        f, order = np.empty(len(x)), rng.permutation(len(x))
+        for fold in range(5):
+            held, used = order[fold::5], np.setdiff1d(order, order[fold::5])
+            if len(np.unique(y[used])) < 2:
+                f[held] = y[used[0]] if len(used) else 0.0
+                continue
+            weights, b, _ = train_pair(self, x[used], y[used], c[used], self.gamma_)
+            f[held] = gram(self.kernel, x[held], x[used], self.gamma_, self.degree, self.coef0) @ weights + b
+        high, low = (y > 0).sum(), (y < 0).sum()
+        target = np.where(y > 0, (high + 1) / (high + 2), 1 / (low + 2))  # Platt's, never quite 0 or 1
+
+        def loss(theta: Floats) -> tuple[float, Floats]:
+            return binary_loss(theta, f[:, None], target, 1.0 / len(f), 0.0)
+
+        return minimise(loss, np.array([0.0, np.log((high + 1) / (low + 1))]), max_iter=100, tol=1e-8)[0]
+
     def _pairs(self, X: Any) -> Floats:
         """f(x) of each pair of classes, float64 [N, K (K - 1) / 2]; above 0 for the second of the pair."""
-        x = new_points(self, X)
-        kernel = gram(self.kernel, x, self.support_vectors_, self.gamma_, self.degree, self.coef0)
-        return kernel @ self.dual_coef_.T + self.intercept_
+        x, known, constants = new_points(self, X), self.support_vectors_, self.intercept_
+        if self.kernel == "linear":
+            middle = known.mean(axis=0)
+            x, known = x - middle, known - middle
+            constants = constants + (self.dual_coef_ @ known) @ middle
+        return gram(self.kernel, x, known, self.gamma_, self.degree, self.coef0) @ self.dual_coef_.T + constants
+
+    @available_if(lambda self: self.probability)  # type: ignore[untyped-decorator]
+    def predict_proba(self, X: Any) -> Floats:
+        """With ``probability``: that of each class, float64 [N, K].
+
+        With r_ij, the probability of i in the pair i, j, they minimise Σ_i Σ_j (r_ji p_i - r_ij p_j)² and sum to 1.
+        """
+        f, k = self._pairs(X), len(self.classes_)
+        second = np.clip(logistic(f * self.sigmoid_[:, 0] + self.sigmoid_[:, 1]), 1e-7, 1 - 1e-7)
+        if k == 2:
+            return np.column_stack([1.0 - second[:, 0], second[:, 0]])
+        r = np.zeros((len(f), k, k))
+        for p, (i, j) in enumerate(combinations(range(k), 2)):
+            r[:, j, i], r[:, i, j] = second[:, p], 1.0 - second[:, p]
+        system = np.zeros((len(f), k + 1, k + 1))  # the conditions of the minimum, and of the sum
+        system[:, :k, :k] = -r * r.transpose(0, 2, 1)
+        system[:, np.arange(k), np.arange(k)] = (r**2).sum(axis=1)
+        system[:, k, :k] = system[:, :k, k] = 1.0
+        right = np.zeros((len(f), k + 1, 1))
+        right[:, k] = 1.0
+        found = np.maximum(np.linalg.solve(system, right)[:, :k, 0], 0.0)
+        return found / found.sum(axis=1, keepdims=True)
 
     def decision_function(self, X: Any) -> Floats:
         """f(x) for two classes [N]; for more the votes of each class, ties broken by the sums of f, [N, K]."""

@@ -16,7 +16,9 @@ from rlplay.compiled.cache import compiled
 
 LEAF = -1
 Floats = NDArray[np.float64]
-Grown = tuple[NDArray[np.int64], Floats, NDArray[np.int64], NDArray[np.int64], Floats]
+Flags = NDArray[np.bool_]
+Grown = tuple[NDArray[np.int64], Floats, NDArray[np.int64], NDArray[np.int64], Floats, Flags]
+_NOWHERE = np.zeros(0, np.bool_)
 
 
 class Trees(NamedTuple):
@@ -25,10 +27,11 @@ class Trees(NamedTuple):
     Attributes:
         roots: first node of each tree, int64 [T].
         feature: the feature that divides, `LEAF` in a leaf, int64 [M].
-        threshold: values up to it go left, float64 [M].
+        threshold: values up to it go left, infinity where only missing values (NaN) go right, float64 [M].
         left: left child, int64 [M].
         right: right child, int64 [M].
         value: mean target of the node's points, or share of each class, float64 [M, K].
+        missing_left: whether a missing value goes left, bool [M]; empty for never.
 
     Example:
         >>> from rlplay.models.supervised import DecisionTreeRegressor
@@ -43,6 +46,7 @@ class Trees(NamedTuple):
     left: NDArray[np.int64]
     right: NDArray[np.int64]
     value: Floats
+    missing_left: Flags = _NOWHERE
 
 
 @compiled
@@ -57,7 +61,13 @@ def leaf_of(trees: Trees, tree: int, x: Floats) -> int:
     """
     node = trees.roots[tree]
     while trees.feature[node] != LEAF:
-        node = trees.left[node] if x[trees.feature[node]] <= trees.threshold[node] else trees.right[node]
+        value, threshold = x[trees.feature[node]], trees.threshold[node]
+        if value <= threshold:
+            node = trees.left[node]
+        elif value > threshold or trees.missing_left.shape[0] == 0 or not trees.missing_left[node]:
+            node = trees.right[node]
+        else:
+            node = trees.left[node]
     return node
 
 
@@ -87,8 +97,8 @@ def predict_row_of(codes: Any, x: Floats) -> float:
         >>> predict_row_of(tuple(trees), np.array([0.8]))
         5.0
     """
-    roots, feature, threshold, left, right, value = codes
-    return predict_row(Trees(roots, feature, threshold, left, right, value), x)
+    roots, feature, threshold, left, right, value, missing_left = codes
+    return predict_row(Trees(roots, feature, threshold, left, right, value, missing_left), x)
 
 
 @compiled
@@ -101,8 +111,8 @@ def leaf_row_of(codes: Any, x: Floats) -> int:
         >>> leaf_row_of(tuple(trees), np.array([0.8]))
         2
     """
-    roots, feature, threshold, left, right, value = codes
-    return leaf_of(Trees(roots, feature, threshold, left, right, value), 0, x)
+    roots, feature, threshold, left, right, value, missing_left = codes
+    return leaf_of(Trees(roots, feature, threshold, left, right, value, missing_left), 0, x)
 
 
 @compiled
@@ -143,31 +153,31 @@ def leaves_of(trees: Trees, x: Floats) -> NDArray[np.int64]:
 
 @compiled
 def empty_nodes(most: int, n_outputs: int) -> Grown:
-    """Arrays for the nodes of a tree that grows: feature, threshold, left, right [most] and value [most, K].
+    """Arrays for the nodes of a tree that grows: feature, threshold, left, right, value [most, K], missing_left.
 
     Example:
-        >>> feature, threshold, left, right, value = empty_nodes(3, 2)
+        >>> feature, threshold, left, right, value, missing_left = empty_nodes(3, 2)
         >>> feature.tolist(), value.shape
         ([-1, -1, -1], (3, 2))
     """
     left, right = np.zeros(most, np.int64), np.zeros(most, np.int64)
-    return np.full(most, LEAF), np.zeros(most), left, right, np.zeros((most, n_outputs))
+    return np.full(most, LEAF), np.zeros(most), left, right, np.zeros((most, n_outputs)), np.zeros(most, np.bool_)
 
 
 @compiled
 def first_nodes(
     feature: NDArray[np.int64], threshold: Floats, left: NDArray[np.int64], right: NDArray[np.int64], value: Floats,
-    count: int,
+    missing_left: Flags, count: int,
 ) -> Grown:  # fmt: skip
     """The nodes that a tree has, copied out of its arrays.
 
     Example:
         >>> [array.shape for array in first_nodes(*empty_nodes(3, 2), 1)]
-        [(1,), (1,), (1,), (1,), (1, 2)]
+        [(1,), (1,), (1,), (1,), (1, 2), (1,)]
     """
     return (
         feature[:count].copy(), threshold[:count].copy(), left[:count].copy(), right[:count].copy(),
-        value[:count].copy(),
+        value[:count].copy(), missing_left[:count].copy(),
     )  # fmt: skip
 
 
@@ -175,14 +185,15 @@ def join(grown: Iterable[Grown]) -> Trees:
     """Several trees as one set of arrays.
 
     Example:
-        >>> leaf = (np.array([LEAF]), np.zeros(1), np.zeros(1, np.int64), np.zeros(1, np.int64), np.ones((1, 1)))
+        >>> none = np.zeros(1, np.int64)
+        >>> leaf = (np.array([LEAF]), np.zeros(1), none, none, np.ones((1, 1)), np.zeros(1, bool))
         >>> join([leaf, leaf]).roots.tolist()
         [0, 1]
     """
     grown = list(grown)
     sizes = [len(tree[0]) for tree in grown]
     roots = np.cumsum([0, *sizes[:-1]])
-    feature, threshold, left, right, value = zip(*grown, strict=True)
+    feature, threshold, left, right, value, missing_left = zip(*grown, strict=True)
     return Trees(
         roots,
         np.concatenate(feature),
@@ -190,6 +201,7 @@ def join(grown: Iterable[Grown]) -> Trees:
         np.concatenate([one + root for one, root in zip(left, roots, strict=True)]),
         np.concatenate([one + root for one, root in zip(right, roots, strict=True)]),
         np.concatenate(value),
+        np.concatenate(missing_left),
     )
 
 
@@ -200,15 +212,18 @@ def check(trees: Trees, n_features: int) -> None:
         ValueError: lengths that differ, a child before its parent, or a feature that is not there.
 
     Example:
-        >>> leaf = (np.array([LEAF]), np.zeros(1), np.zeros(1, np.int64), np.zeros(1, np.int64), np.ones((1, 1)))
+        >>> none = np.zeros(1, np.int64)
+        >>> leaf = (np.array([LEAF]), np.zeros(1), none, none, np.ones((1, 1)), np.zeros(1, bool))
         >>> check(join([leaf, leaf]), n_features=1)
     """
     count, inner = len(trees.feature), trees.feature != LEAF
     here = np.arange(count)
     good = (
-        all(array.ndim == 1 for array in trees[:-1])
+        all(array.ndim == 1 for array in trees[:5])
         and trees.value.ndim == 2
-        and all(len(array) == count for array in trees[1:])
+        and all(len(array) == count for array in trees[1:6])
+        and trees.missing_left.shape in ((0,), (count,))
+        and trees.missing_left.dtype == np.bool_
         and len(trees.roots) > 0
         and ((trees.roots >= 0) & (trees.roots < count)).all()
         and ((trees.feature >= LEAF) & (trees.feature < n_features)).all()

@@ -20,18 +20,22 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClusterMixin
 
 from rlplay.compiled.cache import compiled
-from rlplay.models.common import Floats, require, training_points
+from rlplay.models.common import Floats, point_weights, require, training_points
 from rlplay.models.kd_tree import KDTree, build, within
 
 
 @compiled
 def _grow(
-    tree: KDTree, x: Floats, eps: float, min_samples: int, labels: NDArray[np.int64], core: NDArray[np.bool_]
-) -> None:
+    tree: KDTree, x: Floats, eps: float, min_samples: float, weights: Floats, labels: NDArray[np.int64],
+    core: NDArray[np.bool_],
+) -> None:  # fmt: skip
     n = x.shape[0]
     found, nodes, todo = np.empty(n, np.int64), np.empty(128, np.int64), np.empty(n, np.int64)
     for i in range(n):
-        core[i] = within(tree, x[i], eps, nodes, found) >= min_samples
+        total = 0.0
+        for k in range(within(tree, x[i], eps, nodes, found)):
+            total += weights[found[k]]
+        core[i] = total >= min_samples
     cluster = 0
     for i in range(n):
         if labels[i] != -1 or not core[i]:
@@ -56,7 +60,7 @@ class DBSCAN(ClusterMixin, BaseEstimator):  # type: ignore[misc]
 
     Args:
         eps: how far neighbours may be apart.
-        min_samples: neighbours, itself included, that make a core point.
+        min_samples: neighbours, itself included, that make a core point; with weights, their sum.
 
     Attributes:
         labels_: int64 [N], -1 for noise.
@@ -72,12 +76,14 @@ class DBSCAN(ClusterMixin, BaseEstimator):  # type: ignore[misc]
     _: KW_ONLY
     min_samples: int = 5
 
-    def fit(self, X: Any, y: Any = None) -> Self:
-        """Find the clusters of X [N, D]."""
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+        """Find the clusters of X [N, D]; a point's ``sample_weight`` [N] counts as so many neighbours."""
         require(self, eps=(self.eps > 0, "above 0"), min_samples=(self.min_samples >= 1, "1 or more"))
         x = training_points(self, X)
         self.labels_, core = np.full(len(x), -1), np.zeros(len(x), np.bool_)
-        _grow(build(x), x, float(self.eps), int(self.min_samples), self.labels_, core)
+        weights = point_weights(self, x, sample_weight)
+        weights = np.ones(len(x)) if weights is None else weights
+        _grow(build(x), x, float(self.eps), float(self.min_samples), weights, self.labels_, core)
         self.core_sample_indices_ = np.flatnonzero(core)
         self.components_ = x[core]
         return self

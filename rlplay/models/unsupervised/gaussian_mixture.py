@@ -8,9 +8,14 @@ from component k, N_k = Σ_i r_ik:
     E:  r_ik = π_k N(x_i; μ_k, Σ_k) / Σ_j π_j N(x_i; μ_j, Σ_j)
     M:  π_k = N_k / N,   μ_k = Σ_i r_ik x_i / N_k,   Σ_k = Σ_i r_ik (x_i - μ_k)(x_i - μ_k)ᵀ / N_k + ε I
 
+Σ_k is the component's own (``"full"``), the same for all (``"tied"``: Σ_k N_k Σ_k / N), diagonal (``"diag"``), or one
+variance for all columns (``"spherical"``: the mean of the diagonal). Far from 0 squares lose their differences to
+rounding, so all is computed around the points' mean.
+
 Source: Dempster, Laird & Rubin 1977; Bishop 2006, section 9.2. The twin is `sklearn.mixture.GaussianMixture`.
 
-Shapes: X [N, D], means [K, D], covariances [K, D, D] (``"full"``) or [K, D] (``"diag"``), r [N, K].
+Shapes: X [N, D], means [K, D], r [N, K], covariances [K, D, D] (``"full"``), [D, D] (``"tied"``), [K, D] (``"diag"``)
+or [K] (``"spherical"``).
 In reinforcement learning: soft aggregation of states, memberships as features (Agostini & Celaya 2010).
 """
 
@@ -29,7 +34,9 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
 from rlplay.models.common import Floats, new_points, require, training_points
-from rlplay.models.unsupervised.k_means import KMeans
+from rlplay.models.unsupervised.k_means import KMeans, nearest_labels
+
+KINDS = {"full": 3, "tied": 2, "diag": 2, "spherical": 1}  # dimensions of the covariances
 
 
 def precision_factors(covariances: Floats) -> Floats:
@@ -66,6 +73,8 @@ def log_densities(x: Floats, means: Floats, factors: Floats) -> Floats:
         [[-0.9189, -1.4189]]
     """
     n, d = x.shape
+    middle = means.mean(axis=0)
+    x, means = x - middle, means - middle
     if factors.ndim == 2:
         precisions = factors**2
         squares = (x * x) @ precisions.T - 2.0 * (x @ (means * precisions).T) + (means**2 * precisions).sum(axis=1)
@@ -97,24 +106,30 @@ def expectation(x: Floats, weights: Floats, means: Floats, factors: Floats) -> t
     return float((np.log(total) + highest).mean()), shares
 
 
-def maximisation(x: Floats, r: Floats, diagonal: bool, floor: float) -> tuple[Floats, Floats, Floats]:
-    """π [K], μ [K, D] and Σ.
+def maximisation(x: Floats, r: Floats, kind: str, floor: float) -> tuple[Floats, Floats, Floats]:
+    """π [K], μ [K, D] and Σ, one for each component whatever the kind: [K, D, D], or diagonals [K, D].
+
+    The points are those around their mean.
 
     Example:
-        >>> weights, means, covariances = maximisation(np.array([[0.0], [4.0]]), np.eye(2), True, 0.1)
+        >>> weights, means, covariances = maximisation(np.array([[0.0], [4.0]]), np.eye(2), "diag", 0.1)
         >>> weights.round(6).tolist(), means.round(6).tolist(), covariances.round(6).tolist()
         ([0.5, 0.5], [[0.0], [4.0]], [[0.1], [0.1]])
     """
     counts = r.sum(axis=0) + 10 * np.finfo(np.float64).eps
     means = r.T @ x / counts[:, None]
-    if diagonal:
-        covariances = r.T @ (x * x) / counts[:, None] - means**2
-        return counts / len(x), means, np.maximum(covariances, 0.0) + floor
+    if kind in ("diag", "spherical"):
+        covariances = np.maximum(r.T @ (x * x) / counts[:, None] - means**2, 0.0) + floor
+        if kind == "spherical":
+            covariances[:] = covariances.mean(axis=1, keepdims=True)
+        return counts / len(x), means, covariances
     covariances = np.empty((len(means), x.shape[1], x.shape[1]))
     for k in range(len(means)):
         apart = x - means[k]
         covariances[k] = (r[:, k, None] * apart).T @ apart / counts[k]
         covariances[k].flat[:: x.shape[1] + 1] += floor
+    if kind == "tied":
+        covariances[:] = np.tensordot(counts / counts.sum(), covariances, 1)
     return counts / len(x), means, covariances
 
 
@@ -122,20 +137,26 @@ def maximisation(x: Floats, r: Floats, diagonal: bool, floor: float) -> tuple[Fl
 class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
     """A mixture of normal distributions, learned by expectation and maximisation.
 
+    It begins with a step M from k-means' clusters, or from the points nearest to each of ``means_init``; the weights,
+    means and precisions that are given replace what this finds. (The twin takes k-means' clusters even beside
+    ``means_init``, whatever their order, so its first covariances are others; with all three both begin alike.)
+
     Args:
         n_components: how many, K.
-        covariance_type: ``"full"`` or ``"diag"``.
+        covariance_type: ``"full"``, ``"tied"``, ``"diag"`` or ``"spherical"``.
         tol: gain of the mean log-likelihood at which it stops.
         reg_covar: ε, added to every variance.
         max_iter: most rounds.
         n_init: starts, of which the one with the highest likelihood is kept.
-        means_init: the first means, [K, D]; by default k-means'.
+        weights_init: π to begin with, [K].
+        means_init: μ to begin with, [K, D].
+        precisions_init: Σ⁻¹ to begin with, in the shape of ``covariances_``.
         random_state: a seed, a RandomState, or None.
 
     Attributes:
         weights_: π, float64 [K].
         means_: μ, float64 [K, D].
-        covariances_: Σ, float64 [K, D, D] or [K, D].
+        covariances_: Σ, float64 [K, D, D], [D, D], [K, D] or [K].
         precisions_cholesky_: factors of their inverses.
         converged_, n_iter_: whether and after how many rounds it stopped.
         lower_bound_: the mean log-likelihood of the points.
@@ -154,7 +175,9 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
     reg_covar: float = 1e-6
     max_iter: int = 100
     n_init: int = 1
+    weights_init: Any = None
     means_init: Any = None
+    precisions_init: Any = None
     random_state: Any = None
 
     def fit(self, X: Any, y: Any = None) -> Self:
@@ -162,7 +185,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         require(
             self,
             n_components=(self.n_components >= 1, "1 or more"),
-            covariance_type=(self.covariance_type in ("full", "diag"), "'full' or 'diag'"),
+            covariance_type=(self.covariance_type in KINDS, f"one of {', '.join(KINDS)}"),
             tol=(self.tol >= 0, "0 or more"),
             reg_covar=(self.reg_covar >= 0, "0 or more"),
             max_iter=(self.max_iter >= 1, "1 or more"),
@@ -172,38 +195,67 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         if len(x) < self.n_components:
             raise ValueError(f"Expected n_samples >= n_components but got n_components = {self.n_components}, "
                              f"n_samples = {len(x)}")  # fmt: skip
-        rng, diagonal, best = check_random_state(self.random_state), self.covariance_type == "diag", None
+        middle = x.mean(axis=0)
+        x, rng, best = x - middle, check_random_state(self.random_state), None
         for _ in range(self.n_init):
-            found = self._climb(x, self._first(x, rng), diagonal)
+            found = self._climb(x, *self._first(x, middle, rng))
             if best is None or found[0] > best[0]:
                 best = found
         assert best is not None
-        self.lower_bound_, self.weights_, self.means_, self.covariances_, self.converged_, self.n_iter_ = best
-        self.precisions_cholesky_ = precision_factors(self.covariances_)
+        self.lower_bound_, self.weights_, means, covariances, self.converged_, self.n_iter_ = best
+        self.means_, self.covariances_ = means + middle, self._own(covariances)
+        self.precisions_cholesky_ = self._own(precision_factors(covariances))
         if not self.converged_:
             warnings.warn("GaussianMixture did not converge. Try different init parameters, or increase max_iter, tol, "
                           "or check for degenerate data.", ConvergenceWarning, stacklevel=2)  # fmt: skip
         return self
 
-    def _first(self, x: Floats, rng: np.random.RandomState) -> Floats:
-        """First memberships: those of the nearest means given, or of k-means' clusters."""
-        if self.means_init is not None:
-            means = np.asarray(self.means_init, np.float64)
-            if means.shape != (self.n_components, x.shape[1]):
-                raise ValueError(f"means_init has shape {means.shape} and should have "
-                                 f"{(self.n_components, x.shape[1])}.")  # fmt: skip
-            clusters = KMeans(self.n_components, init=means, max_iter=1).fit(x)
-        else:
-            clusters = KMeans(self.n_components, random_state=rng).fit(x)
-        return np.eye(self.n_components)[clusters.labels_]
+    def _own(self, each: Floats) -> Floats:
+        """Arrays of all components in the shape of the covariance type: [D, D] where tied, [K] where spherical."""
+        return {"tied": each[0], "spherical": each[..., 0]}.get(self.covariance_type, each)
 
-    def _climb(self, x: Floats, r: Floats, diagonal: bool) -> tuple[float, Floats, Floats, Floats, bool, int]:
-        weights, means, covariances = maximisation(x, r, diagonal, self.reg_covar)
+    def _each(self, own: Floats) -> Floats:
+        """The other way: [K, D, D], or diagonals [K, D]."""
+        shape = (self.n_components, self.n_features_in_)
+        if self.covariance_type == "spherical":
+            return np.ascontiguousarray(np.broadcast_to(own[:, None], shape))
+        return np.ascontiguousarray(np.broadcast_to(own, (*shape, shape[1]))) if self.covariance_type == "tied" else own
+
+    def _first(self, x: Floats, middle: Floats, rng: np.random.RandomState) -> tuple[Floats, Floats, Floats]:
+        """π, μ and Σ to begin with, for points around their mean."""
+        means = self._given("means_init", 2) - middle if self.means_init is not None else None
+        if means is None or self.weights_init is None or self.precisions_init is None:
+            clusters = nearest_labels(x, means) if means is not None else KMeans(
+                self.n_components, random_state=rng
+            ).fit(x).labels_  # fmt: skip
+            start = maximisation(x, np.eye(self.n_components)[clusters], self.covariance_type, self.reg_covar)
+        else:
+            start = (np.zeros(0),) * 3
+        weights = start[0] if self.weights_init is None else self._given("weights_init", 1)
+        if self.precisions_init is None:
+            covariances = start[2]
+        else:
+            precisions: Any = self._each(self._given("precisions_init", KINDS[self.covariance_type]))
+            covariances = 1.0 / precisions if precisions.ndim == 2 else np.linalg.inv(precisions)
+        return weights / weights.sum(), start[1] if means is None else means, covariances
+
+    def _given(self, name: str, dimensions: int) -> Floats:
+        """An argument as an array of the shape that it needs, [K] and [D] in turns."""
+        k, d = self.n_components, self.n_features_in_
+        shape = (d, d) if name == "precisions_init" and self.covariance_type == "tied" else (k, d, d)[:dimensions]
+        value = np.asarray(getattr(self, name), np.float64)
+        if value.shape != shape:
+            raise ValueError(f"{name} has shape {value.shape} and should have {shape}.")
+        return value
+
+    def _climb(
+        self, x: Floats, weights: Floats, means: Floats, covariances: Floats
+    ) -> tuple[float, Floats, Floats, Floats, bool, int]:
         bound, converged, iteration = -np.inf, False, 0
         for iteration in range(1, self.max_iter + 1):  # noqa: B007 - the number of rounds is reported
             before = bound
             bound, r = expectation(x, weights, means, precision_factors(covariances))
-            weights, means, covariances = maximisation(x, r, diagonal, self.reg_covar)
+            weights, means, covariances = maximisation(x, r, self.covariance_type, self.reg_covar)
             if abs(bound - before) < self.tol:
                 converged = True
                 break
@@ -212,7 +264,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
     def predict_proba(self, X: Any) -> Floats:
         """r, the probability of each component, [N, K]."""
         x = new_points(self, X)
-        return expectation(x, self.weights_, self.means_, self.precisions_cholesky_)[1]
+        return expectation(x, self.weights_, self.means_, self._each(self.precisions_cholesky_))[1]
 
     def predict(self, X: Any) -> NDArray[np.int64]:
         """The most probable component of each point, int64 [N]."""
@@ -226,7 +278,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         """ln p(x) of each point, float64 [N]."""
         x = new_points(self, X)
         with np.errstate(divide="ignore"):
-            logs = log_densities(x, self.means_, self.precisions_cholesky_) + np.log(self.weights_)
+            logs = log_densities(x, self.means_, self._each(self.precisions_cholesky_)) + np.log(self.weights_)
         highest = logs.max(axis=1)
         return np.log(np.exp(logs - highest[:, None]).sum(axis=1)) + highest
 
@@ -241,7 +293,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         noise = rng.normal(size=(n_samples, self.means_.shape[1]))
         for k in range(self.n_components):
             mine = labels == k
-            spread = self.covariances_[k]
+            spread = self._each(self.covariances_)[k]
             noise[mine] = (
                 noise[mine] * np.sqrt(spread) if spread.ndim == 1 else noise[mine] @ np.linalg.cholesky(spread).T
             )

@@ -8,7 +8,10 @@ from the three old ones (Lance & Williams 1967):
     complete  d = max(d_ac, d_bc)                 single    d = min(d_ac, d_bc)
 
 Each cluster's nearest neighbour is followed until two are each other's, which may be joined at once: N² steps in all
-(the nearest-neighbour chain, Murtagh 1983).
+(the nearest-neighbour chain, Murtagh 1983). With the single linkage the joins are the edges of the shortest tree that
+spans the points, the shortest first (Prim 1957). Of equal distances the twin's is taken: the chain begins at the
+cluster with the lowest number and goes to the lowest-numbered of the nearest, and two clusters go on under the higher
+of their numbers.
 
 Source: Ward 1963; Lance & Williams 1967; Müllner 2011. The twin is `sklearn.cluster.AgglomerativeClustering`.
 
@@ -18,26 +21,29 @@ In reinforcement learning: sub-goals and pictures of a state space; new points t
 
 from __future__ import annotations
 
+import math
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial.distance import pdist, squareform
 from sklearn.base import BaseEstimator, ClusterMixin
 
 from rlplay.compiled.cache import compiled
-from rlplay.models.common import Floats, require, squared_distances, training_points
+from rlplay.models.common import Floats, require, training_points
 
-LINKAGES = {"ward": 0, "average": 1, "complete": 2, "single": 3}
+LINKAGES = {"ward": 0, "average": 1, "complete": 2, "single": 3}  # the last by `spanning_tree`
 
 
 @compiled
 def _joined(kind: int, ac: float, bc: float, ab: float, a: float, b: float, c: float) -> float:
-    if kind == 0:
-        return ((a + c) * ac + (b + c) * bc - c * ab) / (a + b + c)
+    if kind == 0:  # in the twin's order of operations, so that ties stay ties
+        share = 1.0 / (a + b + c)
+        return math.sqrt((c + a) * share * ac * ac + (c + b) * share * bc * bc - c * share * ab * ab)
     if kind == 1:
         return (a * ac + b * bc) / (a + b)
-    return max(ac, bc) if kind == 2 else min(ac, bc)
+    return max(ac, bc)
 
 
 @compiled
@@ -48,9 +54,9 @@ def join_all(d: Floats, kind: int) -> tuple[NDArray[np.int64], Floats]:
 
     Example:
         >>> d = np.array([[0.0, 1.0, 9.0], [1.0, 0.0, 8.0], [9.0, 8.0, 0.0]])
-        >>> pairs, heights = join_all(d, LINKAGES["single"])
+        >>> pairs, heights = join_all(d, LINKAGES["complete"])
         >>> pairs.tolist(), heights.tolist()
-        ([[0, 1], [0, 2]], [1.0, 8.0])
+        ([[0, 1], [1, 2]], [1.0, 9.0])
     """
     n = d.shape[0]
     sizes, alive = np.ones(n), np.ones(n, np.bool_)
@@ -79,9 +85,38 @@ def join_all(d: Floats, kind: int) -> tuple[NDArray[np.int64], Floats]:
         for c in range(n):
             if alive[c] and c not in (a, b):
                 value = _joined(kind, d[low, c], d[high, c], best, sizes[low], sizes[high], sizes[c])
-                d[low, c] = d[c, low] = value
-        sizes[low] += sizes[high]
-        alive[high] = False
+                d[high, c] = d[c, high] = value
+        sizes[high] += sizes[low]
+        alive[low] = False
+    return pairs, heights
+
+
+@compiled
+def spanning_tree(d: Floats) -> tuple[NDArray[np.int64], Floats]:
+    """The edges [N - 1, 2] of the shortest tree over points with distances ``d`` [N, N], and their lengths.
+
+    Example:
+        >>> d = np.array([[0.0, 1.0, 9.0], [1.0, 0.0, 8.0], [9.0, 8.0, 0.0]])
+        >>> pairs, heights = spanning_tree(d)
+        >>> pairs.tolist(), heights.tolist()
+        ([[0, 1], [1, 2]], [1.0, 8.0])
+    """
+    n = d.shape[0]
+    reached, source, inside = np.full(n, np.inf), np.zeros(n, np.int64), np.zeros(n, np.bool_)
+    pairs, heights = np.empty((n - 1, 2), np.int64), np.empty(n - 1)
+    here = 0
+    for step in range(n - 1):
+        inside[here] = True
+        shortest, after = np.inf, 0
+        for j in range(n):
+            if inside[j]:
+                continue
+            if d[here, j] < reached[j]:
+                reached[j], source[j] = d[here, j], here
+            if reached[j] < shortest:
+                shortest, after = reached[j], j
+        pairs[step, 0], pairs[step, 1], heights[step] = source[after], after, shortest
+        here = after
     return pairs, heights
 
 
@@ -138,11 +173,8 @@ class AgglomerativeClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc
         if self.n_clusters > len(x):
             raise ValueError(f"Cannot extract more clusters than samples: {self.n_clusters} clusters were given for a "
                              f"tree with {len(x)} leaves.")  # fmt: skip
-        d = squared_distances(x, x)
-        np.fill_diagonal(d, 0.0)
-        if self.linkage != "ward":
-            np.sqrt(d, out=d)
-        self.pairs_, heights = join_all(d, LINKAGES[self.linkage])
-        self.labels_ = cut(self.pairs_, heights, int(self.n_clusters))
-        self.distances_ = np.sqrt(np.maximum(heights, 0.0)) if self.linkage == "ward" else heights
+        d = squareform(pdist(x))
+        joined = spanning_tree(d) if self.linkage == "single" else join_all(d, LINKAGES[self.linkage])
+        self.pairs_, self.distances_ = joined
+        self.labels_ = cut(self.pairs_, self.distances_, int(self.n_clusters))
         return self

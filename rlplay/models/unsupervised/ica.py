@@ -70,12 +70,18 @@ class FastICA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     random_state: Any = None
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Find the signals."""
+        """Find the signals.
+
+        Raises:
+            ValueError: all points are equal.
+        """
         require(self, max_iter=(self.max_iter >= 1, "1 or more"), tol=(self.tol > 0, "above 0"))
         x = training_points(self, X, ensure_min_samples=2)
         n, most = len(x), min(x.shape)
         k = min(self.n_components or most, most)
         self.mean_ = x.mean(axis=0)
+        if (x == x[0]).all():
+            raise ValueError(f"FastICA: all {n} samples are equal, so there are no signals to separate.")
         u, s, _ = scipy.linalg.svd((x - self.mean_).T, full_matrices=False, check_finite=False)
         u *= np.sign(u[0])
         s = np.maximum(s, np.finfo(np.float64).eps * s[0] if s[0] > 0 else 1.0)

@@ -19,6 +19,7 @@ from typing import Any, Self
 import numpy as np
 import scipy.linalg
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
 
 from rlplay.models.common import Floats, new_points, training_points
 
@@ -108,6 +109,12 @@ class IncrementalPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         """The codes of X, [N, K]."""
         codes = (new_points(self, X) - self.mean_) @ self.components_.T
         return codes / np.sqrt(np.maximum(self.explained_variance_, 1e-300)) if self.whiten else codes
+
+    def inverse_transform(self, Z: Any) -> Floats:
+        """The points of codes Z [N, K], [N, D]; exact where all directions were kept."""
+        check_is_fitted(self)
+        scale = np.sqrt(self.explained_variance_) if self.whiten else 1.0
+        return (np.asarray(Z, np.float64) * scale) @ self.components_ + self.mean_
 
     @property
     def _n_features_out(self) -> int:

@@ -17,17 +17,18 @@ In reinforcement learning: states for a table (state aggregation), distances as 
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, ClusterMixin, TransformerMixin
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import validate_data
 
 from rlplay.compiled.cache import compiled
-from rlplay.models.common import new_points
+from rlplay.models.common import new_points, point_weights, training_points
 
 _BLOCK = 256  # points whose products are computed at once
 
@@ -189,13 +190,14 @@ def nearest_labels(x: NDArray[np.float64], centres: NDArray[np.float64]) -> NDAr
 
 @compiled
 def spread(
-    x: NDArray[np.float64], centres: NDArray[np.float64], labels: NDArray[np.int64], out: NDArray[np.float64]
-) -> float:
-    """‖x_i - μ_{ℓ_i}‖² of each point, into ``out`` [N]; returns the inertia, their sum.
+    x: NDArray[np.float64], centres: NDArray[np.float64], labels: NDArray[np.int64], out: NDArray[np.float64],
+    weights: NDArray[np.float64],
+) -> float:  # fmt: skip
+    """‖x_i - μ_{ℓ_i}‖² of each point, into ``out`` [N]; returns the inertia, their weighted sum.
 
     Example:
-        >>> out = np.empty(2)
-        >>> spread(np.array([[1.0], [8.0]]), np.array([[0.0], [10.0]]), np.array([0, 1]), out), out.tolist()
+        >>> x, centres, out = np.array([[1.0], [8.0]]), np.array([[0.0], [10.0]]), np.empty(2)
+        >>> spread(x, centres, np.array([0, 1]), out, np.ones(2)), out.tolist()
         (5.0, [1.0, 4.0])
     """
     total = 0.0
@@ -205,40 +207,43 @@ def spread(
             difference = x[i, d] - centres[labels[i], d]
             distance += difference * difference
         out[i] = distance
-        total += distance
+        total += weights[i] * distance
     return total
 
 
 @compiled
-def update(x: NDArray[np.float64], labels: NDArray[np.int64], centres: NDArray[np.float64]) -> float:
-    """The second step, in place; returns Σ_k ‖μ_k(new) - μ_k(old)‖².
+def update(
+    x: NDArray[np.float64], labels: NDArray[np.int64], centres: NDArray[np.float64], weights: NDArray[np.float64]
+) -> float:
+    """The second step, in place, with points that count by their weights [N]; returns Σ_k ‖μ_k(new) - μ_k(old)‖².
 
     A cluster that lost all its members moves to the point that is farthest from its own centre.
 
     Example:
         >>> centres = np.array([[0.0], [10.0]])
-        >>> update(np.array([[1.0], [3.0], [8.0]]), np.array([0, 0, 1]), centres), centres.tolist()
+        >>> update(np.array([[1.0], [3.0], [8.0]]), np.array([0, 0, 1]), centres, np.ones(3)), centres.tolist()
         (8.0, [[2.0], [8.0]])
     """
     n_clusters, n_features = centres.shape
-    sums, counts = np.zeros((n_clusters, n_features)), np.zeros(n_clusters, np.int64)
+    sums, counts = np.zeros((n_clusters, n_features)), np.zeros(n_clusters)
     for i in range(x.shape[0]):
-        counts[labels[i]] += 1
+        counts[labels[i]] += weights[i]
         for d in range(n_features):
-            sums[labels[i], d] += x[i, d]
+            sums[labels[i], d] += weights[i] * x[i, d]
     distances = np.empty(0)
     for k in range(n_clusters):
         if counts[k] == 0:
             if distances.shape[0] == 0:
                 distances = np.empty(x.shape[0])
-                spread(x, centres, labels, distances)
+                spread(x, centres, labels, distances, weights)
+                distances[weights == 0.0] = -1.0
             i = int(np.argmax(distances))
             distances[i] = 0.0
-            counts[labels[i]] -= 1
+            counts[labels[i]] -= weights[i]
             for d in range(n_features):
-                sums[labels[i], d] -= x[i, d]
-                sums[k, d] = x[i, d]
-            counts[k], labels[i] = 1, k
+                sums[labels[i], d] -= weights[i] * x[i, d]
+                sums[k, d] = weights[i] * x[i, d]
+            counts[k], labels[i] = weights[i], k
     shift = 0.0
     for k in range(n_clusters):
         for d in range(n_features):
@@ -249,8 +254,12 @@ def update(x: NDArray[np.float64], labels: NDArray[np.int64], centres: NDArray[n
     return shift
 
 
-def spread_out(x: NDArray[np.float64], n_clusters: int, rng: np.random.RandomState) -> NDArray[np.float64]:
+def spread_out(
+    x: NDArray[np.float64], n_clusters: int, rng: np.random.RandomState, weights: NDArray[np.float64] | None = None
+) -> NDArray[np.float64]:
     """First centres by k-means++, the best of 2 + ln k candidates each time, [K, D].
+
+    A point's weight [N] counts as so many points.
 
     Example:
         >>> x = np.array([[0.0], [0.1], [50.0], [50.1]])
@@ -259,24 +268,39 @@ def spread_out(x: NDArray[np.float64], n_clusters: int, rng: np.random.RandomSta
     """
     candidates = 2 + int(math.log(n_clusters))
     centres = np.empty((n_clusters, x.shape[1]))
-    centres[0] = x[rng.randint(len(x))]
-    lengths = (x * x).sum(axis=1)
+    first = rng.randint(len(x)) if weights is None else rng.choice(len(x), p=weights / weights.sum())
+    share = 1.0 if weights is None else weights
+    centres[0], middle = x[first], x.mean(axis=0)
+    apart = x - middle  # far from 0 the products below would lose the differences to rounding
+    lengths = (apart * apart).sum(axis=1)
 
     def squares(some: NDArray[np.float64]) -> NDArray[np.float64]:
-        """‖x - c‖² for a few centres, [few, N]."""
-        return np.maximum(lengths - 2.0 * (some @ x.T) + (some * some).sum(axis=1)[:, None], 0.0)
+        """‖x - c‖² for a few centres, [few, N], by the points' weights."""
+        products = lengths - 2.0 * (some @ apart.T) + (some * some).sum(axis=1)[:, None]
+        return np.maximum(products, 0.0) * share
 
-    closest = squares(centres[:1])[0]  # [N]
+    closest = squares(centres[:1] - middle)[0]  # [N]
     for k in range(1, n_clusters):
         draws = rng.uniform(size=candidates) * closest.sum()
         chosen = np.minimum(np.searchsorted(closest.cumsum(), draws), len(x) - 1)
-        tried = np.minimum(closest, squares(x[chosen]))  # [candidates, N]
+        tried = np.minimum(closest, squares(apart[chosen]))  # [candidates, N]
         best = tried.sum(axis=1).argmin()
         centres[k], closest = x[chosen[best]], tried[best]
     return centres
 
 
-class CentreAnswers:
+def weights_or_ones(model: Any, x: NDArray[np.float64], sample_weight: Any) -> NDArray[np.float64]:
+    """The points' weights, float64 [N]; 1 where none are given.
+
+    Example:
+        >>> weights_or_ones(KMeans(), np.zeros((2, 1)), None).tolist()
+        [1.0, 1.0]
+    """
+    weights = point_weights(model, x, sample_weight)
+    return np.ones(len(x)) if weights is None else weights
+
+
+class CentreAnswers(ClassNamePrefixFeaturesOutMixin):  # type: ignore[misc]
     """The predictions of a fitted clusterer with ``cluster_centers_``; a mixin.
 
     Example:
@@ -297,11 +321,11 @@ class CentreAnswers:
         x = new_points(self, X)
         return all_distances(x, self.cluster_centers_)
 
-    def score(self, X: Any, y: Any = None) -> float:
-        """Minus the inertia of X: the sum of squared distances to the nearest centre."""
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """Minus the inertia of X: the weighted sum of squared distances to the nearest centre."""
         x = new_points(self, X)
-        labels = nearest_labels(x, self.cluster_centers_)
-        return -float(spread(x, self.cluster_centers_, labels, np.empty(len(x))))
+        labels, weights = nearest_labels(x, self.cluster_centers_), weights_or_ones(self, x, sample_weight)
+        return -float(spread(x, self.cluster_centers_, labels, np.empty(len(x)), weights))
 
     def sample_function(self, method: str) -> tuple[Any, tuple[Any, ...]]:
         """The compiled function of one sample for ``predict`` or ``transform`` (a `SampleFunction`)."""
@@ -344,32 +368,42 @@ class KMeans(CentreAnswers, ClusterMixin, TransformerMixin, BaseEstimator):  # t
     tol: float = 1e-4
     random_state: Any = None
 
-    def fit(self, X: Any, y: Any = None) -> Self:
-        """Find the centres of X [N, D].
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+        """Find the centres of X [N, D]; a point's ``sample_weight`` [N] counts as so many points.
 
         Raises:
             ValueError: fewer points than clusters, NaN, or first centres of another shape.
         """
-        x = validate_data(self, X, dtype=np.float64, order="C", ensure_min_samples=1)
+        x = training_points(self, X)
         if not 1 <= self.n_clusters <= len(x):
             raise ValueError(f"n_samples={len(x)} should be >= n_clusters={self.n_clusters}, which should be >= 1.")
         rng, tolerance = check_random_state(self.random_state), self.tol * x.var(axis=0).mean()
-        starts = self.n_init if isinstance(self.init, str) else 1
+        starts, weights = self.n_init if isinstance(self.init, str) else 1, point_weights(self, x, sample_weight)
         best = None
         for _ in range(max(starts, 1)):
-            found = self._lloyd(x, self._first(x, rng), tolerance)
+            first = self._first(x, rng, weights)
+            found = self._lloyd(x, first, tolerance, np.ones(len(x)) if weights is None else weights)
             if best is None or found[2] < best[2]:
                 best = found
         assert best is not None
         self.cluster_centers_, self.labels_, self.inertia_, self.n_iter_ = best
+        distinct = len(np.unique(self.labels_))
+        if distinct < self.n_clusters:
+            warnings.warn(f"Number of distinct clusters ({distinct}) found smaller than n_clusters "
+                          f"({self.n_clusters}). Possibly due to duplicate points in X.", ConvergenceWarning,
+                          stacklevel=2)  # fmt: skip
         return self
 
-    def _first(self, x: NDArray[np.float64], rng: np.random.RandomState) -> NDArray[np.float64]:
+    def _first(
+        self, x: NDArray[np.float64], rng: np.random.RandomState, weights: NDArray[np.float64] | None
+    ) -> NDArray[np.float64]:
         if isinstance(self.init, str):
             if self.init == "k-means++":
-                return spread_out(x, self.n_clusters, rng)
+                return spread_out(x, self.n_clusters, rng, weights)
             if self.init == "random":
-                return x[rng.permutation(len(x))[: self.n_clusters]].copy()
+                if weights is None:
+                    return x[rng.permutation(len(x))[: self.n_clusters]].copy()
+                return x[rng.choice(len(x), self.n_clusters, replace=False, p=weights / weights.sum())]
             raise ValueError(f"init={self.init!r} is not 'k-means++', 'random' or an array of centres.")
         centres = np.array(self.init, dtype=np.float64, order="C")
         if centres.shape != (self.n_clusters, x.shape[1]):
@@ -377,14 +411,14 @@ class KMeans(CentreAnswers, ClusterMixin, TransformerMixin, BaseEstimator):  # t
         return centres
 
     def _lloyd(
-        self, x: NDArray[np.float64], centres: NDArray[np.float64], tolerance: float
+        self, x: NDArray[np.float64], centres: NDArray[np.float64], tolerance: float, weights: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.int64], float, int]:
         labels, iteration = np.full(len(x), -1), 0
         rough, reach = rounded(x)
         for iteration in range(1, self.max_iter + 1):  # noqa: B007 - the number of iterations is reported
             if assign(x, rough, centres, labels, reach) == 0:
                 break
-            if update(x, labels, centres) <= tolerance:
+            if update(x, labels, centres, weights) <= tolerance:
                 break
         assign(x, rough, centres, labels, reach)
-        return centres, labels, float(spread(x, centres, labels, np.empty(len(x)))), iteration
+        return centres, labels, float(spread(x, centres, labels, np.empty(len(x)), weights)), iteration

@@ -99,10 +99,10 @@ class Nystroem(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator)
     """A kernel through a few landmark points.
 
     Args:
-        kernel: ``"rbf"``, ``"linear"`` or ``"poly"``.
+        kernel: one of `rlplay.models.kernels.KERNELS`.
         gamma: γ of the kernel; None for 1 / D.
-        degree: of the polynomial.
-        coef0: c of the polynomial.
+        degree: of the polynomial kernel.
+        coef0: c of the polynomial and the sigmoid kernel.
         n_components: the number of landmarks, F.
         random_state: a seed, a RandomState, or None.
 

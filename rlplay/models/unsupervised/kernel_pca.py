@@ -29,10 +29,10 @@ class KernelPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
 
     Args:
         n_components: how many directions, K; None for all with an eigenvalue above 0.
-        kernel: ``"linear"``, ``"rbf"`` or ``"poly"``.
+        kernel: one of `rlplay.models.kernels.KERNELS`.
         gamma: γ of the kernel; None for 1 / D.
-        degree: of the polynomial.
-        coef0: c of the polynomial.
+        degree: of the polynomial kernel.
+        coef0: c of the polynomial and the sigmoid kernel.
 
     Attributes:
         eigenvalues_: λ, float64 [K].
@@ -60,7 +60,7 @@ class KernelPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         check_kernel(self)
         self.X_fit_ = training_points(self, X)
         self.gamma_ = gamma_of(self, self.X_fit_)
-        kernel = gram(self.kernel, self.X_fit_, self.X_fit_, self.gamma_, self.degree, self.coef0)
+        kernel = self._gram(self.X_fit_)
         n = len(kernel)
         self.kernel_means_, self.kernel_mean_ = kernel.mean(axis=0), float(kernel.mean())
         kernel = kernel - self.kernel_means_ - self.kernel_means_[:, None] + self.kernel_mean_
@@ -78,10 +78,18 @@ class KernelPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
     def transform(self, X: Any) -> Floats:
         """The codes of X, [N, K]."""
         x = new_points(self, X)
-        kernel = gram(self.kernel, x, self.X_fit_, self.gamma_, self.degree, self.coef0)
+        kernel = self._gram(x)
         kernel = kernel - self.kernel_means_ - kernel.mean(axis=1, keepdims=True) + self.kernel_mean_
         scale = np.sqrt(self.eigenvalues_)
         return kernel @ (self.eigenvectors_ * np.where(scale > 0, 1.0 / np.where(scale > 0, scale, 1.0), 0.0))
+
+    def _gram(self, x: Floats) -> Floats:
+        """k(x_i, x_j) with the training points; a centred linear kernel is that of centred points, and rounds less."""
+        known = self.X_fit_
+        if self.kernel == "linear":
+            middle = known.mean(axis=0)
+            x, known = x - middle, known - middle
+        return gram(self.kernel, x, known, self.gamma_, self.degree, self.coef0)
 
     @property
     def _n_features_out(self) -> int:

@@ -24,24 +24,28 @@ from sklearn.utils import check_random_state
 
 from rlplay.compiled.cache import compiled
 from rlplay.models.common import Floats, require, training_points
-from rlplay.models.unsupervised.k_means import CentreAnswers, nearest_labels, spread, spread_out
+from rlplay.models.unsupervised.k_means import CentreAnswers, nearest_labels, spread, spread_out, weights_or_ones
 
 
 @compiled
-def step(x: Floats, labels: NDArray[np.int64], centres: Floats, counts: Floats) -> None:
-    """Move the centres [K, D] by a batch [B, D] with its labels; ``counts`` [K] are the points assigned to each so far.
+def step(x: Floats, labels: NDArray[np.int64], centres: Floats, counts: Floats, weights: Floats) -> None:
+    """Move the centres [K, D] by a batch [B, D] with its labels and weights [B].
+
+    ``counts`` [K] are the points assigned to each centre so far, by their weights.
 
     Example:
         >>> centres, counts = np.array([[0.0]]), np.zeros(1)
-        >>> step(np.array([[2.0], [4.0]]), np.array([0, 0]), centres, counts)
+        >>> step(np.array([[2.0], [4.0]]), np.array([0, 0]), centres, counts, np.ones(2))
         >>> centres.tolist(), counts.tolist()
         ([[3.0]], [2.0])
     """
     for i in range(x.shape[0]):
         k = labels[i]
-        counts[k] += 1.0
+        if weights[i] == 0.0:
+            continue
+        counts[k] += weights[i]
         for d in range(x.shape[1]):
-            centres[k, d] += (x[i, d] - centres[k, d]) / counts[k]
+            centres[k, d] += weights[i] * (x[i, d] - centres[k, d]) / counts[k]
 
 
 @dataclass(eq=False, repr=False)
@@ -80,15 +84,16 @@ class MiniBatchKMeans(CentreAnswers, ClusterMixin, TransformerMixin, BaseEstimat
     reassignment_ratio: float = 0.01
     random_state: Any = None
 
-    def fit(self, X: Any, y: Any = None) -> Self:
-        """Find the centres of X [N, D], batch by batch."""
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+        """Find the centres of X [N, D], batch by batch; a point's ``sample_weight`` [N] counts as so many points."""
         x = training_points(self, X)
-        rng = self._begin(x)
+        weights = weights_or_ones(self, x, sample_weight)
+        rng = self._begin(x, weights if sample_weight is not None else None)
         size = min(int(self.batch_size), len(x))
         smooth, best, waiting = None, np.inf, 0
         for _ in range(max(self.max_iter * len(x) // size, 1)):
-            batch = x[rng.randint(len(x), size=size)]
-            inertia = self._step(batch, rng) / size
+            chosen = rng.randint(len(x), size=size)
+            inertia = self._step(x[chosen], weights[chosen], rng) / size
             share = min(2.0 * size / (len(x) + 1), 1.0)
             smooth = inertia if smooth is None else smooth * (1.0 - share) + inertia * share
             waiting = 0 if smooth < best else waiting + 1
@@ -97,20 +102,21 @@ class MiniBatchKMeans(CentreAnswers, ClusterMixin, TransformerMixin, BaseEstimat
                 break
         self.n_iter_ = max(self.n_steps_ * size // len(x), 1)
         self.labels_ = nearest_labels(x, self.cluster_centers_)
-        self.inertia_ = float(spread(x, self.cluster_centers_, self.labels_, np.empty(len(x))))
+        self.inertia_ = float(spread(x, self.cluster_centers_, self.labels_, np.empty(len(x)), weights))
         return self
 
-    def partial_fit(self, X: Any, y: Any = None) -> Self:
+    def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Move the centres by one batch."""
         first = not hasattr(self, "cluster_centers_")
         x = training_points(self, X, reset=first)
-        rng = self._begin(x) if first else np.random.RandomState(self.n_steps_)
-        self._step(x, rng)
+        weights, given = weights_or_ones(self, x, sample_weight), sample_weight is not None
+        rng = self._begin(x, weights if given else None) if first else np.random.RandomState(self.n_steps_)
+        self._step(x, weights, rng)
         self.labels_ = nearest_labels(x, self.cluster_centers_)
-        self.inertia_ = float(spread(x, self.cluster_centers_, self.labels_, np.empty(len(x))))
+        self.inertia_ = float(spread(x, self.cluster_centers_, self.labels_, np.empty(len(x)), weights))
         return self
 
-    def _begin(self, x: Floats) -> np.random.RandomState:
+    def _begin(self, x: Floats, weights: Floats | None) -> np.random.RandomState:
         require(
             self,
             n_clusters=(self.n_clusters >= 1, "1 or more"),
@@ -124,10 +130,14 @@ class MiniBatchKMeans(CentreAnswers, ClusterMixin, TransformerMixin, BaseEstimat
         if isinstance(self.init, str):
             if self.init not in ("k-means++", "random"):
                 raise ValueError(f"init={self.init!r} is not 'k-means++', 'random' or an array of centres.")
-            sample = x[rng.permutation(len(x))[: max(3 * self.batch_size, 3 * self.n_clusters)]]
-            centres = (
-                spread_out(sample, self.n_clusters, rng) if self.init == "k-means++" else sample[: self.n_clusters]
-            )
+            chosen = rng.permutation(len(x))[: max(3 * self.batch_size, 3 * self.n_clusters)]
+            if weights is not None and weights[chosen].any():
+                chosen = chosen[weights[chosen] > 0]
+            sample, share = x[chosen], None if weights is None else weights[chosen]
+            if self.init == "k-means++":
+                centres = spread_out(sample, self.n_clusters, rng, share)
+            else:
+                centres = sample[np.arange(self.n_clusters) % len(sample)]
         else:
             centres = np.array(self.init, np.float64)
             if centres.shape != (self.n_clusters, x.shape[1]):
@@ -136,11 +146,11 @@ class MiniBatchKMeans(CentreAnswers, ClusterMixin, TransformerMixin, BaseEstimat
         self.counts_, self.n_steps_ = np.zeros(self.n_clusters), 0
         return rng
 
-    def _step(self, batch: Floats, rng: np.random.RandomState) -> float:
+    def _step(self, batch: Floats, weights: Floats, rng: np.random.RandomState) -> float:
         """One batch; returns its inertia before the step."""
         labels = nearest_labels(batch, self.cluster_centers_)
-        inertia = float(spread(batch, self.cluster_centers_, labels, np.empty(len(batch))))
-        step(batch, labels, self.cluster_centers_, self.counts_)
+        inertia = float(spread(batch, self.cluster_centers_, labels, np.empty(len(batch)), weights))
+        step(batch, labels, self.cluster_centers_, self.counts_, weights)
         self.n_steps_ += 1
         rare = self.counts_ < self.reassignment_ratio * self.counts_.max()
         if self.n_steps_ % 10 == 0 and rare.any() and rare.sum() <= len(batch) // 2:

@@ -22,9 +22,10 @@ import numpy as np
 import scipy.linalg
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from rlplay.compiled.cache import compiled
+from rlplay.models.common import new_points, training_points
 
 
 @compiled
@@ -54,7 +55,8 @@ def _project_row(codes: Any, x: NDArray[np.float64], out: NDArray[np.float32]) -
 def principal(x: NDArray[np.float64], mean: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Singular values and directions of X - x̄, the strongest first.
 
-    With many more points than columns they come from the eigenvectors of (X - x̄)ᵀ(X - x̄), which is much smaller.
+    With many more points than columns they come from the eigenvectors of (X - x̄)ᵀ(X - x̄), which is much smaller. The
+    mean is subtracted first: far from 0, XᵀX - N x̄ x̄ᵀ would be lost in rounding.
 
     Example:
         >>> x = np.array([[-1.0, 0.0], [1.0, 0.0]])
@@ -63,11 +65,11 @@ def principal(x: NDArray[np.float64], mean: NDArray[np.float64]) -> tuple[NDArra
         ([1.4142, 0.0], [1.0, 0.0])
     """
     n, d = x.shape
+    apart = x - mean
     if d > 1000 or n < 10 * d:
-        _, s, directions = scipy.linalg.svd(x - mean, full_matrices=False, check_finite=False)
+        _, s, directions = scipy.linalg.svd(apart, full_matrices=False, check_finite=False)
         return s, directions
-    scatter = x.T @ x - n * np.outer(mean, mean)
-    squares, vectors = scipy.linalg.eigh(scatter, check_finite=False)
+    squares, vectors = scipy.linalg.eigh(apart.T @ apart, check_finite=False)
     return np.sqrt(np.maximum(squares[::-1], 0.0)), vectors.T[::-1].copy()
 
 
@@ -104,7 +106,7 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # 
         Raises:
             ValueError: one point only, NaN, or more components than the points or columns allow.
         """
-        x = validate_data(self, X, dtype=np.float64, ensure_min_samples=2)
+        x = training_points(self, X, ensure_min_samples=2)
         self.mean_ = x.mean(axis=0)
         s, directions = principal(x, self.mean_)
         largest = np.abs(directions).argmax(axis=1)
@@ -120,8 +122,7 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # 
 
     def transform(self, X: Any) -> NDArray[np.float64]:
         """The codes of X, float64 [N, K]."""
-        check_is_fitted(self)
-        x = validate_data(self, X, dtype=np.float64, reset=False)
+        x = new_points(self, X)
         return (x - self.mean_) @ self.directions().T
 
     def inverse_transform(self, Z: Any) -> NDArray[np.float64]:

@@ -22,7 +22,7 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from rlplay.compiled.cache import compiled
-from rlplay.models.common import Floats, new_points, require, training_points
+from rlplay.models.common import Floats, new_points, point_weights, require, training_points
 
 
 @compiled
@@ -80,7 +80,7 @@ class StandardScaler(Scaler, OneToOneFeatureMixin, TransformerMixin, BaseEstimat
 
     Attributes:
         mean_, var_: of the columns, float64 [D].
-        n_samples_seen_: points so far.
+        n_samples_seen_: points so far, or the sum of their weights.
         shift_, scale_: the numbers subtracted and divided by, float64 [D].
 
     Example:
@@ -91,21 +91,23 @@ class StandardScaler(Scaler, OneToOneFeatureMixin, TransformerMixin, BaseEstimat
     with_mean: bool = True
     with_std: bool = True
 
-    def fit(self, X: Any, y: Any = None) -> Self:
-        """Learn means and deviations."""
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+        """Learn means and deviations, each point counted by its ``sample_weight`` [N]."""
         self.n_samples_seen_ = 0
-        return self._add(training_points(self, X))
+        return self._add(training_points(self, X), sample_weight)
 
-    def partial_fit(self, X: Any, y: Any = None) -> Self:
+    def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Learn from more points."""
         first = not hasattr(self, "mean_")
         if first:
             self.n_samples_seen_ = 0
-        return self._add(training_points(self, X, reset=first))
+        return self._add(training_points(self, X, reset=first), sample_weight)
 
-    def _add(self, x: Floats) -> Self:
-        n, m = self.n_samples_seen_, len(x)
-        mean, variance = x.mean(axis=0), x.var(axis=0)
+    def _add(self, x: Floats, sample_weight: Any) -> Self:
+        weights = point_weights(self, x, sample_weight)
+        n, m = self.n_samples_seen_, len(x) if weights is None else weights.sum()
+        mean = np.average(x, axis=0, weights=weights)
+        variance = x.var(axis=0) if weights is None else np.average((x - mean) ** 2, axis=0, weights=weights)
         if n == 0:
             self.mean_, self.var_ = mean, variance
         else:
