@@ -84,6 +84,7 @@ if TYPE_CHECKING:
     from rlplay.networks.torch_state import unpack_module as unpack_module
     from rlplay.networks.torch_state import unpack_optimizer as unpack_optimizer
     from rlplay.probe import Probe as Probe
+    from rlplay.probe import masked as masked
     from rlplay.registry import register as register
     from rlplay.registry import register_model as register_model
     from rlplay.seeding import generator as generator

@@ -16,7 +16,7 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize, VecTransposeImage
 
 from agents.sb3.collecting import Silent, Window, collect_on_policy
-from agents.sb3.environments import make_vec_env, warn_of_masks
+from agents.sb3.environments import make_vec_env
 from agents.sb3.features import MappedFeatures
 from agents.sb3.files import (
     below,
@@ -38,7 +38,7 @@ from agents.sb3.parameters import (
     warn_of_no_update,
 )
 from agents.sb3.probes import probe_model
-from agents.sb3.spaces import has_action_masks, policy_for, require_spaces
+from agents.sb3.spaces import policy_for, require_spaces
 from rlplay.extend import (
     Agent,
     Choice,
@@ -61,6 +61,7 @@ from rlplay.extend import (
     copy_into,
     declared,
     is_finite,
+    masked,
 )
 
 _COUNTERS = ("_n_updates", "_episode_num", "_n_calls", "exploration_rate", "_current_progress_remaining")
@@ -137,18 +138,12 @@ class SB3Agent(Agent, init=False):
         self.vec_env = make_vec_env(
             self._running_envs, self.encoder, self.count_step, self.normalize, self.settings["gamma"], self._name
         )
-        self._ignores_masks = False
-        if has_action_masks(self.env):
-            self._ignore_masks()
         self._build_when_ready()
 
-    def _ignore_masks(self) -> None:
-        """Say once that the environment's masks are not respected."""
-        if not self._ignores_masks:
-            self._ignores_masks = True
-            warn_of_masks(self._name)
-
-    # The environments.
+    @property
+    def takes_masks(self) -> bool:
+        """Stable-Baselines3's algorithms have no masks."""
+        return False
 
     def running_envs(self) -> list[RunningEnv]:
         """All environments that are played."""
@@ -213,8 +208,7 @@ class SB3Agent(Agent, init=False):
             with self._random():
                 if not self._has_begun() or (self.model is not None and self.model._last_obs is None):
                     self._set_last_obs(self.vec_env.reset(), np.ones(count, bool))
-                    if "action_mask" in self._running_envs[0].position.info:
-                        self._ignore_masks()
+                    self.see_mask(self._running_envs[0].position.obs, self._running_envs[0].position.info)
                 while self.num_timesteps - before < timesteps:
                     rounds = -(-(timesteps - (self.num_timesteps - before)) // count)
                     if self.model is None:
@@ -288,10 +282,20 @@ class SB3Agent(Agent, init=False):
     # Acting.
 
     def predict(
-        self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False
-    ) -> tuple[Any, Any]:
-        """Stable-Baselines3's own predict, with random numbers of its own; random actions before there is a model."""
-        _, single = batch_of(self.observation_space, observation, self._name)
+        self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False,
+        action_masks: Any = None,
+    ) -> tuple[Any, Any]:  # fmt: skip
+        """Stable-Baselines3's own predict, with random numbers of its own; random actions before there is a model.
+
+        With masks the action is chosen from the values or probabilities that the algorithm has (`probe`).
+        """
+        batch, single = batch_of(self.observation_space, observation, self._name)
+        if self.numbering is not None and self.model is not None:
+            masks = self.prediction_masks(observation, len(batch), action_masks)
+            if masks is not None:
+                chosen = self.choose_actions(masked(self.probe(observation), masks), deterministic)
+                actions = np.array([self.numbering.value(index) for index in chosen])
+                return (actions[0] if single else actions), state
         if self.model is None:
             count = 1 if single else len(observation)
             with self._private():

@@ -20,7 +20,6 @@ from rlplay.extend import (
     begin_episode,
     random_seed,
     take_step,
-    warn,
 )
 
 Count = Callable[[Position, Any, bool], None]
@@ -94,11 +93,3 @@ def make_vec_env(
             f"{owner}: normalize={options!r} cannot be: {' '.join(str(error).split())}",
             'Rewards alone: normalize={"norm_obs": False}',
         ) from error
-
-
-def warn_of_masks(agent: str) -> None:
-    """Say that masks are not respected."""
-    warn(
-        f"the environment masks actions, and Stable-Baselines3's {agent} takes any of them: what is forbidden is "
-        "learned from rewards alone. PPO and A2C of agents respect masks"
-    )

@@ -116,8 +116,3 @@ def policy_for(observations: gym.Space[Any]) -> str:
     if isinstance(observations, spaces.Dict):
         return "MultiInputPolicy"
     return "CnnPolicy" if is_image_space(observations) and not _too_small(observations) else "MlpPolicy"
-
-
-def has_action_masks(env: gym.Env[Any, Any]) -> bool:
-    """Whether an environment or a wrapper of it says which actions may be taken."""
-    return any(env.has_wrapper_attr(name) for name in ("action_masks", "action_mask"))

@@ -140,7 +140,7 @@ class TableAgent(Agent):
             if self._mask_known[state]:
                 raise EnvironmentFault(
                     f"{reference(self.env)} changed the action mask of observation {observation} from "
-                    f"{self.allowed[state].astype(int).tolist()} to {mask.astype(int).tolist()}, and a table has one a state",
+                    f"{self.allowed[state].astype(int).tolist()} to {mask.astype(int).tolist()}, and a table has one",
                     "Let the observation show what the mask depends on, or take an agent without tables, such as PPO",
                 )
             self._allow(state, mask)

@@ -78,7 +78,7 @@ def step_50(**changes):
         (step_50(reward=np.ones(1)), "not a number"),
         (step_50(terminated=1), "terminated is 1 in step 50 .* not a bool"),
         (step_50(info=None), "info is None"),
-        (step_50(info={"action_mask": np.zeros(2)}), "action_mask"),
+        (step_50(info={"action_mask": np.zeros(2)}), "the action mask array"),
         ({"reset": lambda self, seed=None, options=None: np.zeros(3, np.float32)}, "not an observation and an info"),
         ({"step": lambda self, action: (np.zeros(3, np.float32), 0.0, False, {})}, "terminated, truncated, info"),
         ({"step": lambda self, action: {}[action]}, "raised KeyError"),

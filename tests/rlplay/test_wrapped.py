@@ -186,7 +186,7 @@ def test_a_file_with_gymnasiums_wrappers_loads_whole(tmp_path):
     env = gym.wrappers.TimeAwareObservation(gym.make("CartPole-v1", max_episode_steps=30))
     agent = PPO(env, n_steps=16, batch_size=16, n_epochs=1, seed=0).learn(40)
     again = load(agent.save(tmp_path / "a"))
-    assert str(again.env) == str(make_anew(env, "a test"))
+    assert reference(again.env) == reference(env)
     assert time_limit(again.env) == 30
     assert (evaluate(again).returns == evaluate(agent).returns).all()
 
