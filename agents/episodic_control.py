@@ -231,6 +231,11 @@ class EpisodicControl(Agent):
         """The features moved: what was remembered lies elsewhere now, and is forgotten."""
         self.memory.filled[:], self.episode.length[0] = 0, 0
 
+    @property
+    def learns_after(self) -> int | None:
+        """An episode is remembered at its end."""
+        return None
+
     def why_not_compiled(self) -> str:
         """It remembers in Python; the search for neighbours is compiled."""
         return "EpisodicControl remembers in Python"

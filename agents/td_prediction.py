@@ -231,6 +231,11 @@ class TDPrediction(TableAgent):
                 v_old=self.kept("v_old", np.zeros(1)),
             )  # fmt: skip
 
+    @property
+    def learns_after(self) -> int | None:
+        """Steps after which the first one is learned from; None for the offline λ-return."""
+        return None if self.lambda_ is not None and self.traces == "offline" else super().learns_after
+
     def probe(self, observation: Any) -> Probe:
         """The policy and the value of the state under it."""
         states = self.encoder.encode_batch(observation)

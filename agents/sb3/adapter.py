@@ -352,6 +352,24 @@ class SB3Agent(Agent, init=False):
             self._window = self._collected = 0
         self._refit_if_due()
 
+    @property
+    def lessons(self) -> int:
+        """Stable-Baselines3's updates so far."""
+        return 0 if self.model is None else int(self.model._n_updates)
+
+    def waits_for(self) -> str:
+        """The rollout, which is not whole, or the steps before learning starts."""
+        if not self.encoder.in_use:
+            return super().waits_for()
+        if self._on_policy:
+            rows = self.model.n_steps * self.n_envs
+            return f"an update takes a rollout of {rows:,} steps (n_steps * n_envs). Lower n_steps, or learn longer"
+        frequency, unit = self.model.train_freq
+        return (
+            f"it learns every {frequency:,} {unit.value}s (train_freq), after {self.model.learning_starts:,} steps "
+            "(learning_starts). Lower them, or learn longer"
+        )
+
     def _refit_if_due(self) -> None:
         if self.encoder.due():
             self.refit()

@@ -170,6 +170,30 @@ class Agent(Configured, ABC):
         return False
 
     @property
+    def learns_after(self) -> int | None:
+        """Steps after which the first one is learned from; None where it waits for the end of an episode."""
+        return 1
+
+    @property
+    def lessons(self) -> int:
+        """How often it has learned; a run in which this stays the same has taught it nothing."""
+        if not self.encoder.in_use:
+            return 0
+        steps = 0 if self.learns_after is None else max(self.num_timesteps + 1 - self.learns_after, 0)
+        return self.statistics.episodes + steps
+
+    def waits_for(self) -> str:
+        """What it waits for before it learns, and what to set."""
+        if not self.encoder.in_use:
+            return f"its features are fitted after {self.encoder.warm_up:,} steps. Lower warm_up, or learn longer"
+        if self.learns_after is None:
+            return "it learns at the end of an episode, and none ended. Learn longer, or lower max_episode_steps"
+        return f"a step is learned from {self.learns_after:,} steps later. Lower n_steps, or learn longer"
+
+    def conclude(self) -> None:
+        """The run has all its timesteps: begin what is left to do with them; see `busy`."""
+
+    @property
     def activity(self) -> str:
         """What it is busy with, in a few words for the progress bar."""
         return ""
@@ -255,8 +279,8 @@ class Agent(Configured, ABC):
             log_interval: episodes between two calls of the callbacks' ``on_log``; by default 100 calls a run.
             progress_bar: show steps, steps/s and the time left.
             reset_num_timesteps: start counting, schedules and a new episode; False goes on where the last stopped,
-                so that ``learn(n)`` and ``learn(n, reset_num_timesteps=False)`` equal ``learn(2 * n)`` with the same
-                ``schedule_timesteps``.
+                so that ``learn(n, schedule_timesteps=2 * n)`` and ``learn(n, reset_num_timesteps=False)`` equal
+                ``learn(2 * n)``.
             engine: ``compiled`` runs in native code, ``python`` step by step, with the same bits; ``auto`` chooses.
             schedule_timesteps: horizon of the schedules; by default the total of the first learn.
 

@@ -1,4 +1,4 @@
-"""What batch agents share: steps are collected, at first at random, and every so often all of them are learned from.
+"""What batch agents share: steps are collected, at first at random; every so often, and at the end, all are learned from.
 
 A fit is a number of iterations; each is one call of `Agent.advance`, so that a run can be saved and resumed between
 them. Transitions from elsewhere are taken by `BatchAgent.add`.
@@ -86,9 +86,9 @@ class BatchAgent(Agent):
 
     Example:
         >>> from agents import FittedQ  # a subclass
-        >>> agent = FittedQ("CartPole-v1", train_freq=1000, seed=0).learn(50)
-        >>> agent.transitions().obs.shape, agent.busy
-        ((50, 4), False)
+        >>> agent = FittedQ("CartPole-v1", train_freq=100, n_iterations=2, seed=0).learn(150)  # at 100, and at the end
+        >>> agent.transitions().obs.shape, int(agent.counts.fits[0]), agent.busy
+        ((150, 4), 2, False)
     """
 
     gamma: Discount = 0.99
@@ -135,6 +135,7 @@ class BatchAgent(Agent):
         self.exploration, self.rng = tabulate(self.epsilon), stream(self.seed, "exploration")
         self._counts = np.zeros(5, np.int64)
         self.counts = BatchCounts(*np.split(self._counts, 5))
+        self._fitted_at = 0  # transitions at the last fit
 
     # Data.
 
@@ -223,11 +224,22 @@ class BatchAgent(Agent):
         return done
 
     def _begin_fit(self) -> None:
+        self._fitted_at = int(self.counts.seen[0])
         self.counts.fits[0] += 1
         self.counts.iterations_left[0] = self.n_iterations
         if not self.encoder.ready or self.encoder.due():
             self.encoder.fit()
         self.begin_fit()
+
+    def conclude(self) -> None:
+        """Learn from what came after the last fit."""
+        if self.counts.seen[0] > self._fitted_at:
+            self._begin_fit()
+
+    @property
+    def lessons(self) -> int:
+        """The fits so far."""
+        return int(self.counts.fits[0])
 
     @property
     def busy(self) -> bool:
@@ -279,6 +291,15 @@ class BatchAgent(Agent):
         """Take the arrays of a file."""
         copy_into("counts", arrays, self._counts)  # they say how many transitions there are
         super().load_arrays(arrays)
+        self._fitted_at = int(self.counts.seen[0]) // self.train_freq * self.train_freq  # of files that do not say it
+
+    def extra_state(self) -> dict[str, Any]:
+        """How many transitions there were at the last fit."""
+        return {"fitted_at": self._fitted_at}
+
+    def restore_extra(self, state: dict[str, Any]) -> None:
+        """Put back what `extra_state` gave."""
+        self._fitted_at = int(state.get("fitted_at", self._fitted_at))
 
 
 class GreedyEvaluator:

@@ -177,6 +177,11 @@ class LinearControl(LinearAgent):
             n_steps,
         )  # fmt: skip
 
+    @property
+    def learns_after(self) -> int | None:
+        """Steps after which the first one is learned from."""
+        return self.memory.n_steps if isinstance(self.memory, LinearMemory) else 1
+
     def action_values(self, observation: Any) -> Weights:
         """Q(s, ·) of an observation or a batch, float64 [B, A]."""
         return self.linear(self.w, observation)

@@ -186,6 +186,23 @@ class OnPolicyAgent(Agent):
         size = math.prod(space.shape)
         return GAUSSIAN, size, size, np.full(size, options(self.hyperparameters, name).log_std_init, np.float32)
 
+    @property
+    def lessons(self) -> int:
+        """The updates so far."""
+        return int(self.memory.metrics.n_updates[0])
+
+    def waits_for(self) -> str:
+        """The rollout, which is not whole."""
+        if not self.encoder.in_use:
+            return super().waits_for()
+        rows = len(self.memory.rollout.rewards)
+        if self.memory.least_rows < rows:
+            return (
+                f"an update takes whole episodes, of {self.memory.least_rows:,} steps or more together (batch_size). "
+                "Lower batch_size, or learn longer"
+            )
+        return f"an update takes a rollout of {rows:,} steps (n_steps * n_envs). Lower n_steps, or learn longer"
+
     # The environments.
 
     def running_envs(self) -> list[RunningEnv]:

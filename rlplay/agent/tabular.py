@@ -164,6 +164,11 @@ class TableAgent(Agent):
 
     # What is learned.
 
+    @property
+    def learns_after(self) -> int | None:
+        """Steps after which the first one is learned from; None where it keeps whole episodes."""
+        return 1 if self._episode is None else self.hyperparameters.get("n_steps")
+
     def advance(self, timesteps: int, engine: Engine) -> int:
         """Do at most this many timesteps; returns how many were done.
 

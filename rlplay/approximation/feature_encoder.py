@@ -102,6 +102,11 @@ class FeatureEncoder(Encoder):
         return bool(self.counts[VERSION] > 0)
 
     @property
+    def in_use(self) -> bool:
+        """Whether the map was fitted before the last observation."""
+        return self.ready and int(self.counts[SEEN]) > self.warm_up
+
+    @property
     def version(self) -> int:
         """How often the map was fitted; features of different versions are not the same."""
         return int(self.counts[VERSION])

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from rlplay.compiled.cache import compile_report
-from rlplay.errors import UsageError
+from rlplay.errors import UsageError, warn
 from rlplay.training.callbacks import NEVER, Callback, ProgressBar, as_callbacks
 from rlplay.training.learner import Engine, Learner
 
@@ -77,7 +77,7 @@ class Run:
         self, agent: Learner, target: int, callbacks: list[Callback], engine: Engine, log_interval: int | None
     ) -> None:
         self.agent, self.target, self.callbacks, self.engine = agent, target, callbacks, engine
-        self.first_timestep = agent.num_timesteps
+        self.first_timestep, self._lessons = agent.num_timesteps, agent.lessons
         self.compile_seconds, self.learn_seconds = 0.0, 0.0
         self.compiled, self.timed_timesteps = 0, 0
         self._report = compile_report()
@@ -110,6 +110,7 @@ class Run:
                     callback.on_training_end()
             if interrupted:
                 raise KeyboardInterrupt
+            self._say_nothing_learned()
 
     def _chunk(self, size: int) -> tuple[int, bool]:
         now = self.agent.num_timesteps
@@ -119,6 +120,8 @@ class Run:
         wanted = 1 if self._every_step else max(min(size, due - now), 1)
         start, was_busy = time.perf_counter(), self.agent.busy
         done = self.agent.advance(wanted, self.engine)
+        if self._is_over():
+            self.agent.conclude()
         seconds = time.perf_counter() - start
         report = compile_report()
         if report == self._report:
@@ -143,6 +146,18 @@ class Run:
             self._next_log = self._after_log()
         growth = min(max(self.agent.chunk_seconds / max(seconds, 1e-9), 0.25), 4.0)
         return (max(int(size * growth), 1) if done >= size or growth < 1 else size), going
+
+    def _is_over(self) -> bool:
+        """Whether all timesteps are done, of this call and of the longer run that it may be a part of."""
+        return self.agent.num_timesteps >= max(self.target, self.agent.horizon)
+
+    def _say_nothing_learned(self) -> None:
+        done = self.agent.num_timesteps - self.first_timestep
+        if done and self._is_over() and self.agent.lessons == self._lessons:
+            warn(
+                f"{type(self.agent).__name__} learned nothing in these {done:,} {self.agent.timestep}s: "
+                f"{self.agent.waits_for()}"
+            )
 
     def _log_is_due(self) -> bool:
         if self._log_episodes is not None:
