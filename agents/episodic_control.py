@@ -40,6 +40,8 @@ from rlplay.extend import (
     generator,
     longest_episode,
     random,
+    require_memory,
+    require_steps_memory,
     scheduled,
     stream,
     tabulate,
@@ -167,6 +169,11 @@ class EpisodicControl(Agent):
         assert self.numbering is not None
         size, n, a, longest = self.encoder.size, self.memory_size, self.numbering.n, longest_episode(self.env)
         width, self.n_actions = self.projection or size, a
+        require_memory(
+            f"EpisodicControl: a memory of {n:,} states of {width:,} numbers for each of {a:,} actions", a * n * width,
+            "Lower memory_size, or take projection=32", itemsize=4,
+        )  # fmt: skip
+        require_steps_memory("EpisodicControl", longest, width)
         projection = generator(self.seed, "projection")
         self.matrix = projection.normal(size=(size, self.projection)) if self.projection else None
         self.memory = Memory(

@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar
 import gymnasium as gym
 import numpy as np
 import torch
+from gymnasium.spaces.utils import flatdim
 from numpy.typing import NDArray
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Logger
@@ -49,6 +50,7 @@ from rlplay.extend import (
     declared,
     is_finite,
     random_seed,
+    require_memory,
     take_step,
 )
 
@@ -198,6 +200,7 @@ class SB3Agent(Agent, init=False):
     def _require_settings(self) -> None:
         if self.settings["features"] is not None and self.normalize:
             raise HyperparameterError("features and normalize both scale observations", "Take one of them")
+        self._require_memory()
         most, batch = self.settings.get("buffer_size"), self.settings.get("batch_size")
         rollout = self.settings["n_steps"] * self.n_envs
         most = rollout if most is None and "n_steps" in self.settings else most
@@ -206,6 +209,21 @@ class SB3Agent(Agent, init=False):
                 f"{self._name}: batch_size={batch} is more than the {most} transitions there are",
                 "Raise n_steps, n_envs or buffer_size, or lower batch_size",
             )
+
+    def _require_memory(self) -> None:
+        """Refuse buffers and one-hot inputs that this machine cannot hold."""
+        numbers, size = flatdim(self.observation_space), float(np.dtype(self.observation_space.dtype or "f4").itemsize)
+        outputs = self.action_space.n if isinstance(self.action_space, gym.spaces.Discrete) else 1
+        rows = self.settings.get("buffer_size") or self.settings.get("n_steps", 0) * self.n_envs
+        stored = int(np.prod(self.observation_space.shape or (1,)))
+        require_memory(
+            f"{self._name}: a buffer of {rows:,} transitions of {stored:,} numbers", 2 * rows * stored,
+            "Lower buffer_size, n_steps or n_envs, or take smaller observations", itemsize=int(size),
+        )  # fmt: skip
+        require_memory(
+            f"{self._name}: networks from {numbers:,} numbers to {outputs:,} outputs", 4 * 64 * (numbers + int(outputs)),
+            "Take an environment with smaller spaces", itemsize=4,
+        )  # fmt: skip
 
     def running_envs(self) -> list[RunningEnv]:
         """All environments that are played."""

@@ -29,7 +29,8 @@ from rlplay.environments.interact import Position, RunningEnv
 from rlplay.environments.make import EnvLike, make, reference, remake
 from rlplay.environments.no_environment import NoEnvironment
 from rlplay.errors import SpaceError, UsageError
-from rlplay.hyperparameters.fields import Configured, argument
+from rlplay.hyperparameters.domains import Choice
+from rlplay.hyperparameters.fields import Configured, argument, declared
 from rlplay.probe import Probe
 from rlplay.seeding import check_seed, generator, stream
 from rlplay.spaces.finite import FiniteSpace, finite
@@ -98,10 +99,17 @@ class Agent(Configured, ABC):
     _env_given: EnvLike = argument(alias="env", kw_only=False)
     _seed_given: int | None = argument(alias="seed", default=None)
 
-    def __init__(self, env: EnvLike, *, seed: int | None = None, **hyperparameters: Any) -> None:
+    def __init__(
+        self, env: EnvLike | None = None, *more: Any, seed: int | None = None, **hyperparameters: Any
+    ) -> None:
         self.seed = check_seed(seed)
         self.features: Any = None
+        if more:
+            hyperparameters["policy"], env = _policy_first(type(self), env, more)
         self.configure(hyperparameters)
+        if env is None:
+            name = type(self).__name__
+            raise UsageError(f"{name} needs an environment to learn in", f'For example {name}("CartPole-v1")')
         self.num_timesteps, self.horizon = 0, 0
         self.statistics, self.position = EpisodeStatistics(), Position()
         self.seeds = stream(self.seed, "environment")
@@ -119,9 +127,16 @@ class Agent(Configured, ABC):
             )
         self.env = self.make_env(env)
         self.observation_space, self.action_space = self.env.observation_space, self.env.action_space
-        self.encoder = self.make_encoder()
-        self.features = self.encoder if isinstance(self.encoder, FeatureEncoder) else None
-        self.setup()
+        try:
+            self.encoder = self.make_encoder()
+            self.features = self.encoder if isinstance(self.encoder, FeatureEncoder) else None
+            self.setup()
+        except MemoryError as error:
+            raise UsageError(
+                f"{type(self).__name__} needs more memory than there is, with {self.observation_space} and "
+                f"{self.action_space}: {error or 'it could not be allocated'}",
+                "Take smaller spaces, or lower the sizes in its hyperparameters",
+            ) from error
 
     # What an agent supplies.
 
@@ -511,3 +526,14 @@ class Agent(Configured, ABC):
     def __repr__(self) -> str:
         shown = ", ".join(f"{key}={value!r}" for key, value in self.hyperparameters.items())
         return f"{type(self).__name__}({reference(self.env)}, {shown}, seed={self.seed})"
+
+
+def _policy_first(cls: type, policy: Any, more: tuple[Any, ...]) -> tuple[str, Any]:
+    """Stable-Baselines3's order of arguments, ``PPO("MlpPolicy", env)``: the policy and the environment."""
+    known = declared(cls).get("policy")
+    if len(more) == 1 and isinstance(policy, str) and isinstance(getattr(known, "domain", None), Choice):
+        return policy, more[0]
+    raise UsageError(
+        f"{cls.__name__} takes one argument without a name, the environment, and was given {1 + len(more)}",
+        f"Write {cls.__name__}(env, seed=0), and hyperparameters by name",
+    )

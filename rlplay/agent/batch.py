@@ -19,7 +19,7 @@ from rlplay.approximation.action_values import candidates
 from rlplay.approximation.encoder import Encoder
 from rlplay.compiled.pcg64 import random, random_seed
 from rlplay.environments.make import reference, remake
-from rlplay.errors import UsageError
+from rlplay.errors import UsageError, require_memory
 from rlplay.functional.epsilon_greedy import epsilon_greedy_probabilities
 from rlplay.functional.schedules import scheduled, tabulate
 from rlplay.hyperparameters.domains import Range
@@ -122,7 +122,13 @@ class BatchAgent(Agent):
         """No transitions yet."""
         super().setup()
         n, size, space = self.buffer_size, self.encoder.view.size, self.action_space
+        require_memory(
+            f"{type(self).__name__}: a buffer of {n:,} transitions of {size:,} numbers", 2 * n * size,
+            "Lower buffer_size, or take smaller observations", itemsize=4,
+        )  # fmt: skip
         if self.numbering is not None:
+            actions_are = f"{type(self).__name__}: one-hot inputs of {self.numbering.n:,} actions"
+            require_memory(actions_are, self.numbering.n**2, "Take an environment with fewer actions")
             self.choices = np.eye(self.numbering.n)
             actions: NDArray[Any] = np.zeros(n, np.int64)
         else:

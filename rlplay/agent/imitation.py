@@ -19,7 +19,7 @@ from rlplay.approximation.estimators import seeded
 from rlplay.compiled.pcg64 import random
 from rlplay.environments.make import reference
 from rlplay.environments.no_environment import NoEnvironment
-from rlplay.errors import HyperparameterError, UsageError
+from rlplay.errors import HyperparameterError, UsageError, require_memory
 from rlplay.hyperparameters.domains import Range, Regressor, Teacher
 from rlplay.hyperparameters.types import FeaturesLike
 from rlplay.probe import Probe
@@ -116,6 +116,10 @@ class ImitationAgent(Agent):
         """
         super().setup()
         self._require_kind()
+        require_memory(
+            f"{type(self).__name__}: a buffer of {self.buffer_size:,} observations of {self.encoder.view.size:,} numbers",
+            self.buffer_size * self.encoder.view.size, "Lower buffer_size, or take smaller observations", itemsize=4,
+        )  # fmt: skip
         self.obs = np.zeros((self.buffer_size, self.encoder.view.size), np.float32)
         if self.numbering is not None:
             self.labels: NDArray[Any] = np.zeros(self.buffer_size, np.int64)

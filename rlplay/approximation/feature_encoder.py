@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from rlplay.approximation.encoder import NEVER, Encoder
 from rlplay.approximation.estimators import SampleFunction, final_step, is_fitted, sample_function, seeded
 from rlplay.approximation.feature_map import FeatureMap, is_tree, one_line
-from rlplay.errors import HyperparameterError, UsageError, warn
+from rlplay.errors import HyperparameterError, UsageError, require_memory, warn
 from rlplay.seeding import generator, stream
 from rlplay.spaces.observations import VectorView
 
@@ -57,6 +57,10 @@ class FeatureEncoder(Encoder):
         self.standardize, self.n_states = plan.standardize and not laid, plan.n_states
         self.row: Any = None
         self.codes: tuple[Any, ...] = ()
+        require_memory(
+            f"{owner}: a sample of {plan.sample_size:,} observations of {self.view.size:,} numbers",
+            plan.sample_size * self.view.size, "Lower sample_size of the features", itemsize=4,
+        )  # fmt: skip
         self.samples = np.zeros((plan.sample_size, self.view.size), np.float32)
         self.counts, self.rng = np.zeros(2, np.int64), stream(seed, "warm-up")
         self.shift, self.scale = np.zeros(self.view.size), np.ones(self.view.size)

@@ -6,7 +6,6 @@ Ctrl-C ends the run after the chunk, at a whole step, so that what is saved then
 
 from __future__ import annotations
 
-import math
 import signal
 import threading
 import time
@@ -14,11 +13,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
-
 from rlplay.compiled.cache import compile_report
 from rlplay.errors import UsageError, warn
-from rlplay.training.callbacks import NEVER, Callback, ProgressBar, as_callbacks
+from rlplay.training.callbacks import NEVER, Callback, ProgressBar, as_callbacks, stops
+from rlplay.training.checks import whole_number
 from rlplay.training.learner import Engine, Learner
 
 _ROWS_A_RUN = 100  # log rows of a run by default
@@ -36,15 +34,15 @@ def train(
     schedule_timesteps: int | None = None,
 ) -> None:
     """Train an agent; see `rlplay.Agent.learn`."""
-    total = 0 if total_timesteps == 0 and agent.busy else _positive("total_timesteps", total_timesteps)
+    total = 0 if total_timesteps == 0 and agent.busy else whole_number("total_timesteps", total_timesteps)
     if log_interval is not None:
-        log_interval = _positive("log_interval", log_interval)
+        log_interval = whole_number("log_interval", log_interval)
     if reset_num_timesteps:
         agent.num_timesteps = 0
         agent.horizon = 0
         agent.give_up_episode()
     if schedule_timesteps is not None:
-        agent.horizon = _positive("schedule_timesteps", schedule_timesteps)
+        agent.horizon = whole_number("schedule_timesteps", schedule_timesteps)
     elif not agent.horizon:
         agent.horizon = total
     callbacks = as_callbacks(callback)
@@ -100,7 +98,7 @@ class Run:
             going = True
             for callback in self.callbacks:
                 callback.run, callback.agent = self, self.agent
-                going = callback.on_training_start() is not False and going
+                going = not stops(callback.on_training_start()) and going
             try:
                 size = 1
                 while going and (self.agent.num_timesteps < self.target or self.agent.busy) and not interrupted:
@@ -139,7 +137,7 @@ class Run:
         log_is_due = self._log_is_due() or not going or self.agent.num_timesteps >= self.target
         log_is_due = log_is_due and not self.agent.busy
         for callback in self.callbacks:
-            going = callback.on_step() is not False and going
+            going = not stops(callback.on_step()) and going
             if log_is_due or not going:
                 callback.on_log()
         if log_is_due:
@@ -189,10 +187,3 @@ def interruptible() -> Iterator[list[int]]:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
-
-
-def _positive(name: str, value: Any) -> int:
-    whole = isinstance(value, int | float | np.integer) and not isinstance(value, bool)
-    if not whole or not math.isfinite(value) or value < 1 or value != int(value):
-        raise UsageError(f"{name}={value!r} is not a whole number of 1 or more")
-    return int(value)
