@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from rlplay.compiled.cache import compile_report
+from rlplay.compiled.numba_internals import CompileErrors, why_not_compiled
 from rlplay.errors import UsageError, warn
 from rlplay.training.callbacks import NEVER, Callback, ProgressBar, as_callbacks, stops
 from rlplay.training.checks import whole_number
@@ -117,7 +118,13 @@ class Run:
             due = min(due, self._next_log)
         wanted = 1 if self._every_step else max(min(size, due - now), 1)
         start, was_busy = time.perf_counter(), self.agent.busy
-        done = self.agent.advance(wanted, self.engine)
+        try:
+            done = self.agent.advance(wanted, self.engine)
+        except CompileErrors as error:
+            raise UsageError(
+                why_not_compiled(error),
+                "Write it in arrays and numbers, or take its decorator (@in_place, @compiled) away: then it runs in Python",
+            ) from None
         if self._is_over():
             self.agent.conclude()
         seconds = time.perf_counter() - start
