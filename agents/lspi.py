@@ -107,7 +107,7 @@ class LSPI(BatchAgent):
         if n_weights > _MOST:
             raise HyperparameterError(
                 f"LSPI keeps a matrix of the square of {n_weights:,} weights, more than {_MOST:,}",
-                "Take fewer features: features=tile-coding:4, or features=rbf-grid:3",
+                "Take fewer features: features=rbf-grid:3",
             )
         self.w = np.zeros((self.encoder.size, self.n_actions))
 

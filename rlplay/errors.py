@@ -162,7 +162,8 @@ def require_memory(what: str, count: int, remedy: str, *, itemsize: int = 8) -> 
     """
     if count * itemsize > (most := machine_memory()):
         raise UsageError(
-            f"{what} would need {count * itemsize / 2**30:,.0f} GiB of memory, and there are {most / 2**30:,.0f} here", remedy
+            f"{what} would need {count * itemsize / 2**30:,.0f} GiB of memory, and there are {most / 2**30:,.0f} here",
+            remedy,
         )
 
 

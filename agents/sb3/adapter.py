@@ -190,7 +190,10 @@ class SB3Agent(Agent, init=False):
                 f"Stable-Baselines3 counts actions from 0 and {action} does not", "Wrap it so that it does"
             )
         if isinstance(action, spaces.Box) and not (np.isfinite(action.low).all() and np.isfinite(action.high).all()):
-            raise SpaceError(f"{self._name} needs bounded actions and {action} is not", "Wrap it: RescaleAction")
+            raise SpaceError(
+                f"{self._name} needs bounded actions and {action} is not",
+                "Wrap it: gymnasium.wrappers.TransformAction(env, lambda action: action, gymnasium.spaces.Box(-1, 1, shape))",
+            )
         if isinstance(observation, spaces.Tuple):
             raise SpaceError(
                 f"Stable-Baselines3 takes no {observation} as observations",

@@ -99,9 +99,7 @@ class Agent(Configured, ABC):
     _env_given: EnvLike = argument(alias="env", kw_only=False)
     _seed_given: int | None = argument(alias="seed", default=None)
 
-    def __init__(
-        self, env: EnvLike | None = None, *more: Any, seed: int | None = None, **hyperparameters: Any
-    ) -> None:
+    def __init__(self, env: EnvLike | None = None, *more: Any, seed: int | None = None, **hyperparameters: Any) -> None:
         self.seed = check_seed(seed)
         self.features: Any = None
         if more:
@@ -247,7 +245,14 @@ class Agent(Configured, ABC):
         """An encoder of a kind, over the agent's feature map where it has one; see `new_encoder`."""
         given, name = self.hyperparameters, type(self).__name__
         intercept = bool(given.get("intercept", False))
-        return new_encoder(kind, self.observation_space, given.get("features"), name, self.seed, intercept=intercept)
+        plan, space = given.get("features"), self.observation_space
+        if kind == "index" and plan is None and "features" in given and isinstance(space, gym.spaces.Box):
+            raise SpaceError(
+                f"{name} needs finite observations and {space} is not",
+                'Give features="k-means:64" or features="tile-coding:1" (--features k-means:64), whose cells number '
+                "states, or take an agent that works on vectors (linear-q-learning, ppo)",
+            )
+        return new_encoder(kind, space, plan, name, self.seed, intercept=intercept)
 
     def number_actions(self, *, boxes: bool = False) -> None:
         """Number the actions; with ``boxes`` those of a Box are taken as they are.

@@ -60,7 +60,9 @@ class TableAgent(Agent):
         self.size = self.encoder.size, self.numbering.n
         require_memory(
             f"{type(self).__name__}: its tables of {self.size[0]:,} states and {self.size[1]:,} actions",
-            4 * self.size[0] * self.size[1],  # the table, what is remembered beside it, and one of a few as working space
+            4
+            * self.size[0]
+            * self.size[1],  # the table, what is remembered beside it, and one of a few as working space
             "Take a coarser environment, fewer clusters, or an agent with function approximation (linear-q-learning)",
         )
         self.rng = stream(self.seed, "exploration")

@@ -268,7 +268,8 @@ class FeatureEncoder(Encoder):
         if not hasattr(self.estimator, "predict"):
             raise HyperparameterError(
                 f"{owner} keeps a table and features={name} has no predict to number its states",
-                "Take a clusterer: KMeans(64), sklearn's MiniBatchKMeans or GaussianMixture, or a pipeline with one",
+                "Take tile-coding:1, whose cells number states as bins do, or a clusterer: k-means:64, sklearn's "
+                "MiniBatchKMeans or GaussianMixture, or a pipeline with one",
             )
         if hasattr(last, "n_cells"):
             return int(last.n_cells(self.view.size))

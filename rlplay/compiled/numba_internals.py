@@ -246,7 +246,9 @@ def why_not_compiled(error: Exception) -> str:
     places = re.findall(r"During: .* at (.+) \((\d+)\)", text) + re.findall(r'File "(.+)", line (\d+)', text)
     places = [(file, line) for file, line in places if not file.startswith("<") and not _OWN_FILE.search(file)]
     function = re.search(r"CPUDispatcher\(<function (\S+) at", text)
-    where = f"{places[0][0]}, line {places[0][1]}" if places else f"function {function[1]}" if function else "a function"
+    where = (
+        f"{places[0][0]}, line {places[0][1]}" if places else f"function {function[1]}" if function else "a function"
+    )
     return f"{where}: numba cannot compile it: {cause[:300].rstrip('.')}"
 
 

@@ -89,7 +89,9 @@ def evaluate(
         ((20,), True)
     """
     if not hasattr(agent, "predict"):
-        raise UsageError(f"agent={agent!r} is no agent", "Write evaluate(agent, env); load a file with rlplay.load(path)")
+        raise UsageError(
+            f"agent={agent!r} is no agent", "Write evaluate(agent, env); load a file with rlplay.load(path)"
+        )
     n_eval_episodes = whole_number("n_eval_episodes", n_eval_episodes)
     max_steps = whole_number("max_steps", max_steps)
     env = check_env(env, "evaluate")
