@@ -15,10 +15,10 @@ Symbols:
     γ      gamma          float             ε  epsilon  float or schedule
 
 Deviations from the source: the data set grows: every ``train_freq`` steps, and at the end of learn, all of it is fitted
-again, and from then on actions are ε-greedy with the new values (the first steps are random). The score of the greedy policy swings from
-iteration to iteration, so each iterate is played (``n_eval_episodes`` episodes in environments of its own, always the
-same ones) and the best is kept; 0 episodes keep the last one. Where a regressor fails in the middle of a fit, the best
-iterate so far goes on playing, and that is said.
+again, and from then on actions are ε-greedy with the new values (the first steps are random). The score of the greedy
+policy swings from iteration to iteration, so each iterate is played (``n_eval_episodes`` episodes in environments of
+its own, always the same ones) and the best is kept; 0 episodes keep the last one. Where a regressor fails in the middle
+of a fit, the best iterate so far goes on playing, and that is said.
 """
 
 from __future__ import annotations

@@ -192,7 +192,7 @@ class SB3Agent(Agent, init=False):
         if isinstance(action, spaces.Box) and not (np.isfinite(action.low).all() and np.isfinite(action.high).all()):
             raise SpaceError(
                 f"{self._name} needs bounded actions and {action} is not",
-                "Wrap it: gymnasium.wrappers.TransformAction(env, lambda action: action, gymnasium.spaces.Box(-1, 1, shape))",
+                "Wrap it: gymnasium.wrappers.TransformAction(env, lambda action: action, Box(-1.0, 1.0, shape))",
             )
         if isinstance(observation, spaces.Tuple):
             raise SpaceError(
@@ -224,8 +224,8 @@ class SB3Agent(Agent, init=False):
             "Lower buffer_size, n_steps or n_envs, or take smaller observations", itemsize=int(size),
         )  # fmt: skip
         require_memory(
-            f"{self._name}: networks from {numbers:,} numbers to {outputs:,} outputs", 4 * 64 * (numbers + int(outputs)),
-            "Take an environment with smaller spaces", itemsize=4,
+            f"{self._name}: networks from {numbers:,} numbers to {outputs:,} outputs",
+            4 * 64 * (numbers + int(outputs)), "Take an environment with smaller spaces", itemsize=4,
         )  # fmt: skip
 
     def running_envs(self) -> list[RunningEnv]:

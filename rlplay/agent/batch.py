@@ -1,4 +1,4 @@
-"""What batch agents share: steps are collected, at first at random; every so often, and at the end, all are learned from.
+"""What batch agents share: steps are collected; every so often, and at the end of learn, all are learned from.
 
 A fit is a number of iterations; each is one call of `Agent.advance`, so that a run can be saved and resumed between
 them. Transitions from elsewhere are taken by `BatchAgent.add`.

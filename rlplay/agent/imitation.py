@@ -117,7 +117,7 @@ class ImitationAgent(Agent):
         super().setup()
         self._require_kind()
         require_memory(
-            f"{type(self).__name__}: a buffer of {self.buffer_size:,} observations of {self.encoder.view.size:,} numbers",
+            f"{type(self).__name__}: a buffer of {self.buffer_size:,} steps of {self.encoder.view.size:,} numbers",
             self.buffer_size * self.encoder.view.size, "Lower buffer_size, or take smaller observations", itemsize=4,
         )  # fmt: skip
         self.obs = np.zeros((self.buffer_size, self.encoder.view.size), np.float32)

@@ -101,7 +101,8 @@ class OnPolicyAgent(Agent):
         n, raw, size = len(self._running_envs), self.encoder.view.size, self.encoder.size
         rows, spread_size = n * self.rollout_steps(), 0 if self._discrete else len(spread)
         require_memory(
-            f"{name}: a rollout of {rows:,} steps of {size:,} numbers and {outputs:,} outputs", rows * (size + action_size + outputs + 14),
+            f"{name}: a rollout of {rows:,} steps of {size:,} numbers and {outputs:,} outputs",
+            rows * (size + action_size + outputs + 14),
             "Lower n_steps, n_envs or batch_size, or take smaller observations", itemsize=4,
         )  # fmt: skip
         self._step_buffer = new_step_buffer(n, raw)

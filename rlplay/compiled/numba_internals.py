@@ -231,7 +231,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def why_not_compiled(error: Exception) -> str:
-    """numba's page about what it could not compile, as one line: file, line, and the cause.
+    r"""numba's page about what it could not compile, as one line: file, line, and the cause.
 
     Example:
         >>> page = "Failed in nopython mode pipeline (step: nopython frontend)\\nUnknown attribute 'n' of type int64\\n"

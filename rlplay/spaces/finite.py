@@ -149,8 +149,8 @@ def finite(space: Space[Any], owner: str, role: str) -> FiniteSpace:
     if numbered.n > _LARGEST:
         raise SpaceError(
             f"{owner} numbers {role} and {space} has {numbered.n:,} values, more than {_LARGEST:,}",
-            "Take a coarser environment, or wrap it to a Box (gymnasium.wrappers.TransformObservation, TransformAction) "
-            "and take an agent with function approximation",
+            "Take a coarser environment, or wrap it to a Box (gymnasium.wrappers.TransformObservation, "
+            "TransformAction) and take an agent with function approximation",
         )
     return numbered
 

@@ -140,7 +140,7 @@ def as_callbacks(callback: Any) -> list[Callback]:
     except TypeError as error:
         raise UsageError(
             f"callback={getattr(callback, '__name__', repr(callback))} cannot be called with the agent alone",
-            "Give a function of the agent, which holds all that locals() would: lambda agent: agent.num_timesteps < 1000",
+            "Give a function of the agent, which has all that locals() has: lambda agent: agent.num_timesteps < 1000",
         ) from error
     except ValueError:
         pass  # a function of C that does not say what it takes

@@ -123,7 +123,8 @@ class Run:
         except CompileErrors as error:
             raise UsageError(
                 why_not_compiled(error),
-                "Write it in arrays and numbers, or take its decorator (@in_place, @compiled) away: then it runs in Python",
+                "Write it in arrays and numbers, or take its decorator (@in_place, @compiled) away: "
+                "then it runs in Python",
             ) from None
         if self._is_over():
             self.agent.conclude()

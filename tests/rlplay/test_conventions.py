@@ -69,7 +69,8 @@ def test_the_rest_is_learned_from_once(agent: Any, tmp_path: Any) -> None:
     assert part.counts.fits[0] == whole.counts.fits[0] == 3
     loaded = rlplay.load(whole.save(tmp_path / "whole"))
     loaded.conclude()
-    assert loaded.counts.fits[0] == 3 and not loaded.busy
+    assert loaded.counts.fits[0] == 3
+    assert not loaded.busy
 
 
 @pytest.mark.parametrize("agent_id", registry.agent_ids())
@@ -99,8 +100,10 @@ def test_a_short_run_learns_or_says_so(agent_id: str, steps: int) -> None:
         assert agent.models() or any(not np.array_equal(before[name], after[name]) for name in before)
 
 
-_OF_THE_RUN = ("features/", "steps/", "last_", "rollout/", "episode/", "obs", "next_obs", "actions", "rewards", "random/",
-               "buffer/", "normali")  # fmt: skip
+_OF_THE_RUN = (
+    "features/", "steps/", "last_", "rollout/", "episode/", "obs", "next_obs", "actions", "rewards", "random/",
+    "buffer/",    "normali",
+)  # fmt: skip
 
 
 def _state(agent: Agent) -> dict[str, Any]:
@@ -144,7 +147,7 @@ LINES: list[tuple[Any, type[Exception], str]] = [
     (lambda: QLearning("MlpPolicy", LAKE), UsageError, "one argument without a name, the environment"),
     (lambda: PPO("CartPole-v1", 3e-4, 64), UsageError, "Write PPO(env, seed=0), and hyperparameters by name"),
     (lambda: PPO(None), UsageError, 'PPO needs an environment to learn in. For example PPO("CartPole-v1")'),
-    (lambda: PPO(), UsageError, "PPO needs an environment"),
+    (PPO, UsageError, "PPO needs an environment"),
     (lambda: PPO(lerning_rate=1), UnknownNameError, "Did you mean learning_rate?"),
     (lambda: rlplay.evaluate(Q(), 20), UsageError, "Write n_eval_episodes=20"),
     (lambda: rlplay.evaluate(LAKE, Q()), UsageError, "is no agent"),
@@ -182,14 +185,16 @@ def test_one_clear_line(number: int) -> None:
     call, kind, words = LINES[number]
     with pytest.raises(kind) as found:
         call()
-    assert words in str(found.value) and "\n" not in str(found.value)
+    assert words in str(found.value)
+    assert "\n" not in str(found.value)
     assert isinstance(found.value, RlplayError)
 
 
 def test_numbers_of_numpy_are_numbers() -> None:
     """Whole numbers come in NumPy's types, and as 10.0."""
     agent = QLearning(LAKE, seed=np.uint8(3)).learn(np.int64(10), rlplay.EvalCallback(eval_freq=np.int64(5)))
-    assert agent.num_timesteps == 10 and agent.learn(10.0).num_timesteps == 10
+    assert agent.num_timesteps == 10
+    assert agent.learn(10.0).num_timesteps == 10
     assert len(rlplay.evaluate(agent, n_eval_episodes=np.int64(2)).returns) == 2
 
 
@@ -231,12 +236,13 @@ def test_what_no_machine_holds_is_refused_at_once(
 ) -> None:
     """A table or a network of 477 GiB is refused by its size, before it is allocated."""
     monkeypatch.setattr(errors, "machine_memory", lambda: 2**30)
-    try:
-        agent = registry.agent_class(agent_id)(World(observation, action), seed=0)
-    except RlplayError as error:
-        assert "\n" not in str(error) and error.remedy
-    else:  # Stable-Baselines3 sees each number of a MultiDiscrete by itself; a search keeps nothing
-        assert agent_id.startswith("sb3/") or agent.needs_model
+    sees_parts = agent_id.startswith("sb3/") and isinstance(observation, spaces.MultiDiscrete)
+    if sees_parts or agent_id == "mcts":  # it keeps no table
+        pytest.skip("it keeps nothing of that size")
+    with pytest.raises(RlplayError) as found:
+        registry.agent_class(agent_id)(World(observation, action), seed=0)
+    assert "\n" not in str(found.value)
+    assert found.value.remedy
 
 
 @pytest.mark.parametrize(
@@ -256,28 +262,13 @@ def test_what_no_machine_holds_is_refused_at_once(
 )
 def test_hyperparameters_that_take_memory(make: Any, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each names its size and the setting to lower."""
-    monkeypatch.setattr(errors, "machine_memory", lambda: 2**26)
+    monkeypatch.setattr(errors, "machine_memory", lambda: 2**22)
     with pytest.raises(UsageError, match="GiB of memory") as found:
         make()
     assert words in str(found.value)
 
 
 # Advice.
-
-ADVICE: list[tuple[Any, str, Any]] = [
-    (lambda: QLearning("CartPole-v1"), 'features="k-means:64"',
-     lambda: QLearning("CartPole-v1", features="k-means:64,warm_up=200", seed=0).learn(250)),
-    (lambda: MonteCarlo("CartPole-v1"), 'features="tile-coding:1"',
-     lambda: MonteCarlo("CartPole-v1", features="tile-coding:1,warm_up=200", seed=0).learn(300)),
-    (lambda: QLearning("CartPole-v1"), "--features k-means:64",
-     lambda: rlplay.load),
-    (lambda: _bins(), "tile-coding:1",
-     lambda: QLearning("CartPole-v1", features="tile-coding:1,warm_up=200", seed=0).learn(250)),
-    (lambda: LSPI("CartPole-v1", features="tile-coding:8"), "features=rbf-grid:3",
-     lambda: LSPI("CartPole-v1", features="rbf-grid:3", n_iterations=2, seed=0).learn(50)),
-    (lambda: SB3PPO(World(spaces.Box(-1, 1, (2,)), spaces.Box(-np.inf, np.inf, (1,))), device="cpu"), "TransformAction",
-     lambda: SB3PPO(_bounded(), device="cpu", n_steps=8, batch_size=8, seed=0).learn(8)),
-]  # fmt: skip
 
 
 def _bins() -> Any:
@@ -289,6 +280,20 @@ def _bins() -> Any:
 def _bounded() -> gym.Env[Any, Any]:
     world = World(spaces.Box(-1, 1, (2,)), spaces.Box(-np.inf, np.inf, (1,)))
     return gym.wrappers.TransformAction(world, lambda action: action, spaces.Box(-1, 1, (1,)))
+
+
+ADVICE: list[tuple[Any, str, Any]] = [
+    (lambda: QLearning("CartPole-v1"), 'features="k-means:64"',
+     lambda: QLearning("CartPole-v1", features="k-means:64,warm_up=200", seed=0).learn(250)),
+    (lambda: MonteCarlo("CartPole-v1"), 'features="tile-coding:1" (--features k-means:64)',
+     lambda: MonteCarlo("CartPole-v1", features="tile-coding:1,warm_up=200", seed=0).learn(300)),
+    (_bins, "tile-coding:1",
+     lambda: QLearning("CartPole-v1", features="tile-coding:1,warm_up=200", seed=0).learn(250)),
+    (lambda: LSPI("CartPole-v1", features="tile-coding:8"), "features=rbf-grid:3",
+     lambda: LSPI("CartPole-v1", features="rbf-grid:3", n_iterations=2, seed=0).learn(50)),
+    (lambda: SB3PPO(World(spaces.Box(-1, 1, (2,)), spaces.Box(-np.inf, np.inf, (1,))), device="cpu"), "TransformAction",
+     lambda: SB3PPO(_bounded(), device="cpu", n_steps=8, batch_size=8, seed=0).learn(8)),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("number", range(len(ADVICE)))
@@ -336,7 +341,9 @@ def test_a_rule_that_numba_cannot_compile(learn: Any, words: str, engine: Any) -
     agent.rule = LearningRule(act_epsilon_greedy, learn)
     with pytest.raises(UsageError, match="numba cannot compile it") as found:
         agent.learn(10, engine=engine)
-    assert words in str(found.value) and "\n" not in str(found.value) and "take its decorator" in str(found.value)
+    assert words in str(found.value)
+    assert "\n" not in str(found.value)
+    assert "take its decorator" in str(found.value)
 
 
 def test_without_its_decorator_a_rule_runs() -> None:
