@@ -278,11 +278,15 @@ class ImitationAgent(Agent):
         """Take the arrays of a file."""
         copy_into("counts", arrays, self._counts)  # they say how much there is of the others
         super().load_arrays(arrays)
-        self._fitted_at = int(self.counts.seen[0]) // self.train_freq * self.train_freq  # of files that do not say it
+        self._fitted_at = self._last_due()
+
+    def _last_due(self) -> int:
+        """The steps at the last fit that was due by ``train_freq``."""
+        return int(self.counts.seen[0]) // self.train_freq * self.train_freq
 
     def extra_state(self) -> dict[str, Any]:
-        """How many steps there were at the last fit."""
-        return {"fitted_at": self._fitted_at}
+        """How many steps there were at the last fit, where it came at the end of learn."""
+        return {} if self._fitted_at == self._last_due() else {"fitted_at": self._fitted_at}
 
     def restore_extra(self, state: dict[str, Any]) -> None:
         """Put back what `extra_state` gave."""

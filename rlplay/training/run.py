@@ -76,7 +76,8 @@ class Run:
         self, agent: Learner, target: int, callbacks: list[Callback], engine: Engine, log_interval: int | None
     ) -> None:
         self.agent, self.target, self.callbacks, self.engine = agent, target, callbacks, engine
-        self.first_timestep, self._lessons = agent.num_timesteps, agent.lessons
+        self.first_timestep = agent.num_timesteps
+        self._lessons = 0 if agent.num_timesteps else agent.lessons  # a run that goes on may have learned before
         self.compile_seconds, self.learn_seconds = 0.0, 0.0
         self.compiled, self.timed_timesteps = 0, 0
         self._report = compile_report()

@@ -102,7 +102,7 @@ def test_a_short_run_learns_or_says_so(agent_id: str, steps: int) -> None:
 
 _OF_THE_RUN = (
     "features/", "steps/", "last_", "rollout/", "episode/", "obs", "next_obs", "actions", "rewards", "random/",
-    "buffer/",    "normali",
+    "buffer/", "normali",
 )  # fmt: skip
 
 
@@ -256,7 +256,7 @@ def test_what_no_machine_holds_is_refused_at_once(
         (lambda: EpisodicControl("CartPole-v1", memory_size=10_000_000), "Lower memory_size"),
         (lambda: MonteCarlo(gym.make(LAKE, max_episode_steps=10**9)), "max_episode_steps"),
         (lambda: QLearning("CartPole-v1", features="k-means:1000000000"), "fewer clusters"),
-        (lambda: LinearSarsa("CartPole-v1", features="tile-coding:30"), "Take fewer features"),
+        (lambda: LinearSarsa("CartPole-v1", features="tile-coding:16"), "Take fewer features"),
         (lambda: PPO("CartPole-v1", features="pca:2,sample_size=1000000000"), "Lower sample_size"),
     ],
 )
