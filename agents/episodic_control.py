@@ -40,6 +40,8 @@ from rlplay.extend import (
     generator,
     longest_episode,
     random,
+    require_memory,
+    require_steps_memory,
     scheduled,
     stream,
     tabulate,
@@ -167,6 +169,11 @@ class EpisodicControl(Agent):
         assert self.numbering is not None
         size, n, a, longest = self.encoder.size, self.memory_size, self.numbering.n, longest_episode(self.env)
         width, self.n_actions = self.projection or size, a
+        require_memory(
+            f"EpisodicControl: a memory of {n:,} states of {width:,} numbers for each of {a:,} actions", a * n * width,
+            "Lower memory_size, or take projection=32", itemsize=4,
+        )  # fmt: skip
+        require_steps_memory("EpisodicControl", longest, width)
         projection = generator(self.seed, "projection")
         self.matrix = projection.normal(size=(size, self.projection)) if self.projection else None
         self.memory = Memory(
@@ -232,6 +239,11 @@ class EpisodicControl(Agent):
     def remap_states(self, nearest: NDArray[np.int64] | None) -> None:
         """The features moved: what was remembered lies elsewhere now, and is forgotten."""
         self.memory.filled[:], self.episode.length[0] = 0, 0
+
+    @property
+    def learns_after(self) -> int | None:
+        """An episode is remembered at its end."""
+        return None
 
     def why_not_compiled(self) -> str:
         """It remembers in Python; the search for neighbours is compiled."""

@@ -14,11 +14,11 @@ Symbols:
     Q_k    values         a regressor for each action, one that takes the action as input, or one with many outputs
     γ      gamma          float             ε  epsilon  float or schedule
 
-Deviations from the source: the data set grows: every ``train_freq`` steps all of it is fitted again, and from then on
-actions are ε-greedy with the new values (the first steps are random). The score of the greedy policy swings from
-iteration to iteration, so each iterate is played (``n_eval_episodes`` episodes in environments of its own, always the
-same ones) and the best is kept; 0 episodes keep the last one. Where a regressor fails in the middle of a fit, the best
-iterate so far goes on playing, and that is said.
+Deviations from the source: the data set grows: every ``train_freq`` steps, and at the end of learn, all of it is fitted
+again, and from then on actions are ε-greedy with the new values (the first steps are random). The score of the greedy
+policy swings from iteration to iteration, so each iterate is played (``n_eval_episodes`` episodes in environments of
+its own, always the same ones) and the best is kept; 0 episodes keep the last one. Where a regressor fails in the middle
+of a fit, the best iterate so far goes on playing, and that is said.
 """
 
 from __future__ import annotations
@@ -185,10 +185,11 @@ class FittedQ(BatchAgent):
 
     def extra_state(self) -> dict[str, Any]:
         """Whether the iterate that acts is that of the iteration before: then it is kept once."""
-        return {"acting_is_latest": self.values is not None and self.latest is self.values}
+        return super().extra_state() | {"acting_is_latest": self.values is not None and self.latest is self.values}
 
     def restore_extra(self, state: dict[str, Any]) -> None:
         """Put back what `extra_state` gave."""
+        super().restore_extra(state)
         if state["acting_is_latest"]:
             self.latest = self.values
 

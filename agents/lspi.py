@@ -103,12 +103,13 @@ class LSPI(BatchAgent):
     def setup(self) -> None:
         """The weights."""
         super().setup()
-        self.w = np.zeros((self.encoder.size, self.n_actions))
-        if self.w.size > _MOST:
+        n_weights = self.encoder.size * self.n_actions
+        if n_weights > _MOST:
             raise HyperparameterError(
-                f"LSPI keeps a matrix of the square of {self.w.size:,} weights, more than {_MOST:,}",
-                "Take fewer features: tile-coding:4, or rbf-grid:5",
+                f"LSPI keeps a matrix of the square of {n_weights:,} weights, more than {_MOST:,}",
+                "Take fewer features: features=rbf-grid:3",
             )
+        self.w = np.zeros((self.encoder.size, self.n_actions))
 
     def action_values(self, vectors: NDArray[np.float32]) -> Floats:
         """Q(s, ·) = x(s) w."""

@@ -130,7 +130,8 @@ class LSTD(LinearPrediction):
         size = self.encoder.size
         if size > _MOST:
             raise HyperparameterError(
-                f"LSTD keeps a matrix of the square of {size:,} features, more than {_MOST:,}", "Take fewer"
+                f"LSTD keeps a matrix of the square of {size:,} features, more than {_MOST:,}",
+                "Take fewer: features=rbf-grid:3",
             )
         self.memory = Memory(
             **self.memory._asdict(), inverse=self.kept("inverse", np.eye(size) / self.epsilon),

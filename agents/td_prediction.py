@@ -236,6 +236,11 @@ class TDPrediction(TableAgent):
         """The policy is given: it keeps to the masks that the environment's table says, and to no others."""
         return super().takes_masks and bool((~self.allowed).any())
 
+    @property
+    def learns_after(self) -> int | None:
+        """Steps after which the first one is learned from; None for the offline λ-return."""
+        return None if self.lambda_ is not None and self.traces == "offline" else super().learns_after
+
     def probe(self, observation: Any) -> Probe:
         """The policy and the value of the state under it."""
         states = self.encoder.encode_batch(observation)

@@ -7,6 +7,7 @@ as one line of cause and one line of remedy, and sets the exit code: 1 failed, 2
 from __future__ import annotations
 
 import difflib
+import os
 import warnings
 from collections.abc import Iterable
 
@@ -130,6 +131,40 @@ def unknown(kind: str, name: str, known: Iterable[str], otherwise: str = "") -> 
     else:
         remedy = otherwise or (f"Known: {', '.join(known)}" if known else "None is known")
     return UnknownNameError(f"unknown {kind} {name!r}", remedy)
+
+
+def machine_memory() -> int:
+    """The memory of this machine in bytes; 64 GiB where the system does not say."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):  # Windows
+        return 64 * 2**30
+
+
+def require_memory(what: str, count: int, remedy: str, *, itemsize: int = 8) -> None:
+    """Refuse what this machine cannot hold, before anything is allocated.
+
+    Args:
+        what: whose memory, and for what.
+        count: how many numbers.
+        remedy: how to take less.
+        itemsize: bytes of a number.
+
+    Raises:
+        UsageError: it is more than the memory of the machine; says how much it is.
+
+    Example:
+        >>> require_memory("MyAgent: a table of 10 states and 4 actions", 40, "Take fewer states")
+        >>> require_memory("MyAgent: a table of 1e9 states and 10**6 actions", 10**15, "Take features")
+        Traceback (most recent call last):
+            ...
+        rlplay.errors.UsageError: MyAgent: a table of 1e9 states and 10**6 actions would need 7,450,581 GiB of ...
+    """
+    if count * itemsize > (most := machine_memory()):
+        raise UsageError(
+            f"{what} would need {count * itemsize / 2**30:,.0f} GiB of memory, and there are {most / 2**30:,.0f} here",
+            remedy,
+        )
 
 
 class RlplayWarning(UserWarning):

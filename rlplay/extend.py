@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from rlplay.agent.batch import Candidates as Candidates
     from rlplay.agent.batch import GreedyEvaluator as GreedyEvaluator
     from rlplay.agent.episodes import longest_episode as longest_episode
+    from rlplay.agent.episodes import require_steps_memory as require_steps_memory
     from rlplay.agent.episodes import require_end as require_end
     from rlplay.agent.imitation import ImitationAgent as ImitationAgent
     from rlplay.agent.linear import LinearAgent as LinearAgent
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from rlplay.errors import RlplayError as RlplayError
     from rlplay.errors import SpaceError as SpaceError
     from rlplay.errors import UsageError as UsageError
+    from rlplay.errors import require_memory as require_memory
     from rlplay.errors import unknown as unknown
     from rlplay.errors import warn as warn
     from rlplay.hyperparameters.domains import Choice as Choice

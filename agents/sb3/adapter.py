@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar
 
 import gymnasium as gym
 import numpy as np
+from gymnasium.spaces.utils import flatdim
 from numpy.typing import NDArray
 from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
@@ -35,7 +36,6 @@ from agents.sb3.parameters import (
     parameters_of,
     plain_settings,
     require_settings,
-    warn_of_no_update,
 )
 from agents.sb3.probes import probe_model
 from agents.sb3.spaces import policy_for, require_spaces
@@ -62,6 +62,7 @@ from rlplay.extend import (
     declared,
     is_finite,
     masked,
+    require_memory,
 )
 
 _COUNTERS = ("_n_updates", "_episode_num", "_n_calls", "exploration_rate", "_current_progress_remaining")
@@ -131,6 +132,7 @@ class SB3Agent(Agent, init=False):
         super().setup()
         require_spaces(self._name, self.observation_space, self.action_space)
         require_settings(self._name, self.settings, self.observation_space)
+        self._require_memory()
         self.model: Any = None
         self._random, self._private = RandomStates(self.seed), RandomStates(self.seed)
         self._window = Window()  # of an off-policy algorithm
@@ -144,6 +146,21 @@ class SB3Agent(Agent, init=False):
     def takes_masks(self) -> bool:
         """Stable-Baselines3's algorithms have no masks."""
         return False
+
+    def _require_memory(self) -> None:
+        """Refuse buffers and one-hot inputs that this machine cannot hold."""
+        numbers, size = flatdim(self.observation_space), float(np.dtype(self.observation_space.dtype or "f4").itemsize)
+        outputs = self.action_space.n if isinstance(self.action_space, gym.spaces.Discrete) else 1
+        rows = self.settings.get("buffer_size") or self.settings.get("n_steps", 0) * self.n_envs
+        stored = int(np.prod(self.observation_space.shape or (1,)))
+        require_memory(
+            f"{self._name}: a buffer of {rows:,} transitions of {stored:,} numbers", 2 * rows * stored,
+            "Lower buffer_size, n_steps or n_envs, or take smaller observations", itemsize=int(size),
+        )  # fmt: skip
+        require_memory(
+            f"{self._name}: networks from {numbers:,} numbers to {outputs:,} outputs",
+            4 * 64 * (numbers + int(outputs)), "Take an environment with smaller spaces", itemsize=4,
+        )  # fmt: skip
 
     def running_envs(self) -> list[RunningEnv]:
         """All environments that are played."""
@@ -202,8 +219,6 @@ class SB3Agent(Agent, init=False):
     def advance(self, timesteps: int, engine: Engine) -> int:
         """Collect and train as Stable-Baselines3 does, so many steps at most, rounded up to all environments once."""
         before, count = self.num_timesteps, len(self._running_envs)
-        if not before:
-            warn_of_no_update(self._name, self.settings, self.horizon)
         try:
             with self._random():
                 if not self._has_begun() or (self.model is not None and self.model._last_obs is None):
@@ -252,6 +267,24 @@ class SB3Agent(Agent, init=False):
             self.refit()
             self._build()
         self._set_last_obs(obs, dones)
+
+    @property
+    def lessons(self) -> int:
+        """Stable-Baselines3's updates so far."""
+        return 0 if self.model is None else int(self.model._n_updates)
+
+    def waits_for(self) -> str:
+        """The rollout, which is not whole, or the steps before learning starts."""
+        if not self.encoder.in_use:
+            return super().waits_for()
+        if self._on_policy:
+            rows = self.model.n_steps * self.n_envs
+            return f"an update takes a rollout of {rows:,} steps (n_steps * n_envs). Lower n_steps, or learn longer"
+        frequency, unit = self.model.train_freq
+        return (
+            f"it learns every {frequency:,} {unit.value}s (train_freq), after {self.model.learning_starts:,} steps "
+            "(learning_starts). Lower them, or learn longer"
+        )
 
     def give_up_episode(self) -> None:
         """Stand between episodes; a rollout that was begun is forgotten."""

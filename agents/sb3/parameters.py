@@ -196,19 +196,6 @@ def require_settings(owner: str, settings: Mapping[str, Any], observations: gym.
         )
 
 
-def warn_of_no_update(owner: str, settings: Mapping[str, Any], horizon: int) -> None:
-    """Say where a run ends before anything is learned."""
-    if "learning_starts" in settings:
-        first, words = settings["learning_starts"] + 1, "learning_starts"
-    else:
-        first, words = settings["n_steps"] * settings["n_envs"], "n_steps times n_envs"
-    if 0 < horizon < first:
-        warn(
-            f"{owner} learns for the first time after {first:,} timesteps ({words}), and this run has {horizon:,}: "
-            "what it gathers is learned from when it goes on"
-        )
-
-
 class Schedule:
     """A schedule as Stable-Baselines3 takes it: of the remaining progress."""
 

@@ -30,7 +30,8 @@ from rlplay.environments.make import EnvLike, make, make_anew, reference
 from rlplay.environments.masks import Mask, MaskSource
 from rlplay.environments.no_environment import NoEnvironment
 from rlplay.errors import SpaceError, UsageError, warn
-from rlplay.hyperparameters.fields import Configured, argument
+from rlplay.hyperparameters.domains import Choice
+from rlplay.hyperparameters.fields import Configured, argument, declared
 from rlplay.probe import Probe, masked
 from rlplay.seeding import check_seed, generator, stream
 from rlplay.spaces.finite import FiniteSpace, finite
@@ -101,10 +102,15 @@ class Agent(Configured, ABC):
     _env_given: EnvLike = argument(alias="env", kw_only=False)
     _seed_given: int | None = argument(alias="seed", default=None)
 
-    def __init__(self, env: EnvLike, *, seed: int | None = None, **hyperparameters: Any) -> None:
+    def __init__(self, env: EnvLike | None = None, *more: Any, seed: int | None = None, **hyperparameters: Any) -> None:
         self.seed = check_seed(seed)
         self.features: Any = None
+        if more:
+            hyperparameters["policy"], env = _policy_first(type(self), env, more)
         self.configure(hyperparameters)
+        if env is None:
+            name = type(self).__name__
+            raise UsageError(f"{name} needs an environment to learn in", f'For example {name}("CartPole-v1")')
         self.num_timesteps, self.horizon = 0, 0
         self.statistics, self.position = EpisodeStatistics(), Position()
         self.seeds = stream(self.seed, "environment")
@@ -126,9 +132,16 @@ class Agent(Configured, ABC):
         self.mask: Mask | None = None
         self._masks_seen = self.mask_source.method is not None
         self._masks_said = self._told_live = False
-        self.encoder = self.make_encoder()
-        self.features = self.encoder if isinstance(self.encoder, FeatureEncoder) else None
-        self.setup()
+        try:
+            self.encoder = self.make_encoder()
+            self.features = self.encoder if isinstance(self.encoder, FeatureEncoder) else None
+            self.setup()
+        except MemoryError as error:
+            raise UsageError(
+                f"{type(self).__name__} needs more memory than there is, with {self.observation_space} and "
+                f"{self.action_space}: {error or 'it could not be allocated'}",
+                "Take smaller spaces, or lower the sizes in its hyperparameters",
+            ) from error
         if self._masks_seen:
             self._say_masks()
 
@@ -179,6 +192,30 @@ class Agent(Configured, ABC):
         return False
 
     @property
+    def learns_after(self) -> int | None:
+        """Steps after which the first one is learned from; None where it waits for the end of an episode."""
+        return 1
+
+    @property
+    def lessons(self) -> int:
+        """How often it has learned; a run in which this stays the same has taught it nothing."""
+        if not self.encoder.in_use:
+            return 0
+        steps = 0 if self.learns_after is None else max(self.num_timesteps + 1 - self.learns_after, 0)
+        return self.statistics.episodes + steps
+
+    def waits_for(self) -> str:
+        """What it waits for before it learns, and what to set."""
+        if not self.encoder.in_use:
+            return f"its features are fitted after {self.encoder.warm_up:,} steps. Lower warm_up, or learn longer"
+        if self.learns_after is None:
+            return "it learns at the end of an episode, and none ended. Learn longer, or lower max_episode_steps"
+        return f"a step is learned from {self.learns_after:,} steps later. Lower n_steps, or learn longer"
+
+    def conclude(self) -> None:
+        """The run has all its timesteps: begin what is left to do with them; see `busy`."""
+
+    @property
     def activity(self) -> str:
         """What it is busy with, in a few words for the progress bar."""
         return ""
@@ -217,7 +254,14 @@ class Agent(Configured, ABC):
         """An encoder of a kind, over the agent's feature map where it has one; see `new_encoder`."""
         given, name = self.hyperparameters, type(self).__name__
         intercept = bool(given.get("intercept", False))
-        return new_encoder(kind, self.observation_space, given.get("features"), name, self.seed, intercept=intercept)
+        plan, space = given.get("features"), self.observation_space
+        if kind == "index" and plan is None and "features" in given and isinstance(space, gym.spaces.Box):
+            raise SpaceError(
+                f"{name} needs finite observations and {space} is not",
+                'Give features="k-means:64" or features="tile-coding:1" (--features k-means:64), whose cells number '
+                "states, or take an agent that works on vectors (linear-q-learning, ppo)",
+            )
+        return new_encoder(kind, space, plan, name, self.seed, intercept=intercept)
 
     def number_actions(self, *, boxes: bool = False) -> None:
         """Number the actions; with ``boxes`` those of a Box are taken as they are.
@@ -267,8 +311,8 @@ class Agent(Configured, ABC):
             log_interval: episodes between two calls of the callbacks' ``on_log``; by default 100 calls a run.
             progress_bar: show steps, steps/s and the time left.
             reset_num_timesteps: start counting, schedules and a new episode; False goes on where the last stopped,
-                so that ``learn(n)`` and ``learn(n, reset_num_timesteps=False)`` equal ``learn(2 * n)`` with the same
-                ``schedule_timesteps``.
+                so that ``learn(n, schedule_timesteps=2 * n)`` and ``learn(n, reset_num_timesteps=False)`` equal
+                ``learn(2 * n)``.
             engine: ``compiled`` runs in native code, ``python`` step by step, with the same bits; ``auto`` chooses.
             schedule_timesteps: horizon of the schedules; by default the total of the first learn.
 
@@ -570,3 +614,14 @@ class Agent(Configured, ABC):
     def __repr__(self) -> str:
         shown = ", ".join(f"{key}={value!r}" for key, value in self.hyperparameters.items())
         return f"{type(self).__name__}({reference(self.env)}, {shown}, seed={self.seed})"
+
+
+def _policy_first(cls: type, policy: Any, more: tuple[Any, ...]) -> tuple[str, Any]:
+    """Stable-Baselines3's order of arguments, ``PPO("MlpPolicy", env)``: the policy and the environment."""
+    known = declared(cls).get("policy")
+    if len(more) == 1 and isinstance(policy, str) and isinstance(getattr(known, "domain", None), Choice):
+        return policy, more[0]
+    raise UsageError(
+        f"{cls.__name__} takes one argument without a name, the environment, and was given {1 + len(more)}",
+        f"Write {cls.__name__}(env, seed=0), and hyperparameters by name",
+    )

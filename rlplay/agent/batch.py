@@ -1,4 +1,4 @@
-"""What batch agents share: steps are collected, at first at random, and every so often all of them are learned from.
+"""What batch agents share: steps are collected; every so often, and at the end of learn, all are learned from.
 
 A fit is a number of iterations; each is one call of `Agent.advance`, so that a run can be saved and resumed between
 them. Transitions from elsewhere are taken by `BatchAgent.add`.
@@ -20,6 +20,7 @@ from rlplay.approximation.encoder import Encoder
 from rlplay.compiled.pcg64 import random, random_seed
 from rlplay.environments.make import make_anew
 from rlplay.environments.masks import Mask, MaskSource
+from rlplay.errors import require_memory
 from rlplay.functional.epsilon_greedy import epsilon_greedy_probabilities
 from rlplay.functional.schedules import scheduled, tabulate
 from rlplay.hyperparameters.domains import Range
@@ -86,9 +87,9 @@ class BatchAgent(Agent):
 
     Example:
         >>> from agents import FittedQ  # a subclass
-        >>> agent = FittedQ("CartPole-v1", train_freq=1000, seed=0).learn(50)
-        >>> agent.transitions().obs.shape, agent.busy
-        ((50, 4), False)
+        >>> agent = FittedQ("CartPole-v1", train_freq=100, n_iterations=2, seed=0).learn(150)  # at 100, and at the end
+        >>> agent.transitions().obs.shape, int(agent.counts.fits[0]), agent.busy
+        ((150, 4), 2, False)
     """
 
     gamma: Discount = 0.99
@@ -122,7 +123,13 @@ class BatchAgent(Agent):
         """No transitions yet."""
         super().setup()
         n, size, space = self.buffer_size, self.encoder.view.size, self.action_space
+        require_memory(
+            f"{type(self).__name__}: a buffer of {n:,} transitions of {size:,} numbers", 2 * n * size,
+            "Lower buffer_size, or take smaller observations", itemsize=4,
+        )  # fmt: skip
         if self.numbering is not None:
+            actions_are = f"{type(self).__name__}: one-hot inputs of {self.numbering.n:,} actions"
+            require_memory(actions_are, self.numbering.n**2, "Take an environment with fewer actions")
             self.choices = np.eye(self.numbering.n)
             actions: NDArray[Any] = np.zeros(n, np.int64)
         else:
@@ -136,6 +143,7 @@ class BatchAgent(Agent):
         self._counts = np.zeros(5, np.int64)
         self.counts = BatchCounts(*np.split(self._counts, 5))
         self.next_allowed: NDArray[np.bool_] | None = None  # [N, A], made when the first mask is seen
+        self._fitted_at = 0  # transitions at the last fit
 
     # Action masks.
 
@@ -241,11 +249,22 @@ class BatchAgent(Agent):
         return done
 
     def _begin_fit(self) -> None:
+        self._fitted_at = int(self.counts.seen[0])
         self.counts.fits[0] += 1
         self.counts.iterations_left[0] = self.n_iterations
         if not self.encoder.ready or self.encoder.due():
             self.encoder.fit()
         self.begin_fit()
+
+    def conclude(self) -> None:
+        """Learn from what came after the last fit."""
+        if self.counts.seen[0] > self._fitted_at:
+            self._begin_fit()
+
+    @property
+    def lessons(self) -> int:
+        """The fits so far."""
+        return int(self.counts.fits[0])
 
     @property
     def busy(self) -> bool:
@@ -302,6 +321,19 @@ class BatchAgent(Agent):
             self._masks_seen = True
             self.next_allowed = np.ones((self.buffer_size, self.n_actions), np.bool_)
         super().load_arrays(arrays)
+        self._fitted_at = self._last_due()
+
+    def _last_due(self) -> int:
+        """The transitions at the last fit that was due by ``train_freq``."""
+        return int(self.counts.seen[0]) // self.train_freq * self.train_freq
+
+    def extra_state(self) -> dict[str, Any]:
+        """How many transitions there were at the last fit, where it came at the end of learn."""
+        return {} if self._fitted_at == self._last_due() else {"fitted_at": self._fitted_at}
+
+    def restore_extra(self, state: dict[str, Any]) -> None:
+        """Put back what `extra_state` gave."""
+        self._fitted_at = int(state.get("fitted_at", self._fitted_at))
 
 
 class GreedyEvaluator:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gymnasium as gym
 
 from rlplay.environments.make import reference, time_limit
-from rlplay.errors import EnvironmentFault
+from rlplay.errors import EnvironmentFault, require_memory
 from rlplay.functional.episode_buffer import EpisodeBuffer
 
 LONGEST_EPISODE = 2**14  # steps that are kept of an episode where the environment has no time limit
@@ -19,6 +19,20 @@ def longest_episode(env: gym.Env[object, object]) -> int:
         500
     """
     return time_limit(env) or LONGEST_EPISODE
+
+
+def require_steps_memory(owner: str, steps: int, width: int) -> None:
+    """Refuse to keep whole episodes that this machine cannot hold, of ``width`` numbers a step.
+
+    Raises:
+        UsageError: says how much memory it would be.
+
+    Example:
+        >>> require_steps_memory("MyAgent", 500, 4)
+    """
+    require_memory(
+        f"{owner}: an episode of {steps:,} steps", steps * width, "Make the environment with a lower max_episode_steps"
+    )
 
 
 def require_end(steps: EpisodeBuffer, env: gym.Env[object, object], owner: str) -> None:

@@ -19,7 +19,7 @@ from rlplay.approximation.estimators import seeded
 from rlplay.compiled.pcg64 import random
 from rlplay.environments.make import reference
 from rlplay.environments.no_environment import NoEnvironment
-from rlplay.errors import HyperparameterError, UsageError
+from rlplay.errors import HyperparameterError, UsageError, require_memory
 from rlplay.hyperparameters.domains import Range, Regressor, Teacher
 from rlplay.hyperparameters.types import FeaturesLike
 from rlplay.probe import Probe, masked
@@ -116,6 +116,10 @@ class ImitationAgent(Agent):
         """
         super().setup()
         self._require_kind()
+        require_memory(
+            f"{type(self).__name__}: a buffer of {self.buffer_size:,} steps of {self.encoder.view.size:,} numbers",
+            self.buffer_size * self.encoder.view.size, "Lower buffer_size, or take smaller observations", itemsize=4,
+        )  # fmt: skip
         self.obs = np.zeros((self.buffer_size, self.encoder.view.size), np.float32)
         if self.numbering is not None:
             self.labels: NDArray[Any] = np.zeros(self.buffer_size, np.int64)
@@ -126,6 +130,7 @@ class ImitationAgent(Agent):
         self._label: Any = None  # what the teacher said of the observation where the agent acts
         self._counts, self.rng = np.zeros(2, np.int64), stream(self.seed, "mixture")
         self.counts = ImitationCounts(*np.split(self._counts, 2))
+        self._fitted_at = 0  # steps at the last fit
 
     def _require_kind(self) -> None:
         from sklearn.base import is_classifier, is_regressor
@@ -196,6 +201,7 @@ class ImitationAgent(Agent):
         if not self.encoder.ready or self.encoder.due():
             self.encoder.fit()
         self.counts.fits[0] += 1
+        self._fitted_at = int(self.counts.seen[0])
         x = self.encoder.encode_vectors(obs).astype(np.float64)
         columns = [labels] if labels.ndim == 1 else list(labels.T.astype(np.float64))
         model, rng = self.model, generator(self.seed, f"fit {self.counts.fits[0]}")
@@ -214,6 +220,16 @@ class ImitationAgent(Agent):
     def advance(self, timesteps: int, engine: Engine) -> int:
         """Play and ask, step by step."""
         return advance_stepwise(self, timesteps)
+
+    def conclude(self) -> None:
+        """Learn from what came after the last fit."""
+        if self.counts.seen[0] > self._fitted_at:
+            self._fit()
+
+    @property
+    def lessons(self) -> int:
+        """The fits so far."""
+        return int(self.counts.fits[0])
 
     def why_not_compiled(self) -> str:
         """A teacher is Python."""
@@ -264,6 +280,19 @@ class ImitationAgent(Agent):
         """Take the arrays of a file."""
         copy_into("counts", arrays, self._counts)  # they say how much there is of the others
         super().load_arrays(arrays)
+        self._fitted_at = self._last_due()
+
+    def _last_due(self) -> int:
+        """The steps at the last fit that was due by ``train_freq``."""
+        return int(self.counts.seen[0]) // self.train_freq * self.train_freq
+
+    def extra_state(self) -> dict[str, Any]:
+        """How many steps there were at the last fit, where it came at the end of learn."""
+        return {} if self._fitted_at == self._last_due() else {"fitted_at": self._fitted_at}
+
+    def restore_extra(self, state: dict[str, Any]) -> None:
+        """Put back what `extra_state` gave."""
+        self._fitted_at = int(state.get("fitted_at", self._fitted_at))
 
     def models(self) -> dict[str, Any]:
         """The models that act."""

@@ -17,7 +17,7 @@ from rlplay.agent.policies import policy_table
 from rlplay.approximation.encoder import ActiveStates, Encoder
 from rlplay.compiled.table import action_masks
 from rlplay.environments.masks import Mask
-from rlplay.errors import HyperparameterError, UsageError
+from rlplay.errors import HyperparameterError, UsageError, require_memory
 from rlplay.functional.epsilon_greedy import epsilon_greedy_probabilities
 from rlplay.functional.linear_values import LastSteps, Weights, batch_values, new_last_steps
 from rlplay.functional.schedules import scheduled, tabulate
@@ -74,7 +74,12 @@ class LinearAgent(Agent):
 
     def weights(self, name: str, columns: int, value: float = 0.0) -> Weights:
         """New weights [F, columns], filled with a value."""
-        return self.kept(name, np.full((self.encoder.size, columns), float(value)))
+        size = self.encoder.size
+        require_memory(
+            f"{type(self).__name__}: weights of {size:,} features for {columns:,} outputs", 4 * size * columns,
+            "Take fewer features (features=tile-coding:4) or an environment with fewer actions",
+        )  # fmt: skip
+        return self.kept(name, np.full((size, columns), float(value)))
 
     def kept(self, name: str, array: NDArray[Any]) -> NDArray[Any]:
         """An array that is saved."""
@@ -197,6 +202,11 @@ class LinearControl(LinearAgent):
             n_steps,
         )  # fmt: skip
         self.masked_values = self.memory.q
+
+    @property
+    def learns_after(self) -> int | None:
+        """Steps after which the first one is learned from."""
+        return self.memory.n_steps if isinstance(self.memory, LinearMemory) else 1
 
     def action_values(self, observation: Any) -> Weights:
         """Q(s, ·) of an observation or a batch, float64 [B, A]."""

@@ -25,7 +25,7 @@ from rlplay.compiled.vector_loop import VectorRun, VectorState, new_step_buffer,
 from rlplay.environments.interact import ObservationCheck, RunningEnv, begin_episode, take_step
 from rlplay.environments.make import EnvLike, reference
 from rlplay.environments.masks import MaskSource
-from rlplay.errors import EnvironmentFault, HyperparameterError, SpaceError, UsageError
+from rlplay.errors import EnvironmentFault, HyperparameterError, SpaceError, UsageError, require_memory
 from rlplay.functional.distributions import CATEGORICAL, GAUSSIAN, Head
 from rlplay.functional.on_policy_step import FeatureState, Metrics, OnPolicyMemory, iteration, plain
 from rlplay.functional.rollout import FORBIDDEN, new_rollout
@@ -102,6 +102,11 @@ class OnPolicyAgent(Agent):
         self._masked = self._has_masks()
         n, raw, size = len(self._running_envs), self.encoder.view.size, self.encoder.size
         rows, spread_size = n * self.rollout_steps(), 0 if self._discrete else len(spread)
+        require_memory(
+            f"{name}: a rollout of {rows:,} steps of {size:,} numbers and {outputs:,} outputs",
+            rows * (size + action_size + outputs + 14),
+            "Lower n_steps, n_envs or batch_size, or take smaller observations", itemsize=4,
+        )  # fmt: skip
         self._step_buffer = new_step_buffer(n, raw)
         optimiser, settings = self.optimiser()
         policy, value, self.kernel = new_networks(
@@ -187,6 +192,23 @@ class OnPolicyAgent(Agent):
             )
         size = math.prod(space.shape)
         return GAUSSIAN, size, size, np.full(size, options(self.hyperparameters, name).log_std_init, np.float32)
+
+    @property
+    def lessons(self) -> int:
+        """The updates so far."""
+        return int(self.memory.metrics.n_updates[0])
+
+    def waits_for(self) -> str:
+        """The rollout, which is not whole."""
+        if not self.encoder.in_use:
+            return super().waits_for()
+        rows = len(self.memory.rollout.rewards)
+        if self.memory.least_rows < rows:
+            return (
+                f"an update takes whole episodes, of {self.memory.least_rows:,} steps or more together (batch_size). "
+                "Lower batch_size, or learn longer"
+            )
+        return f"an update takes a rollout of {rows:,} steps (n_steps * n_envs). Lower n_steps, or learn longer"
 
     # The environments.
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rlplay.errors import HyperparameterError, UsageError
+from rlplay.errors import HyperparameterError, UsageError, require_memory
 from rlplay.networks.contract import Kernel
 from rlplay.networks.kernel import kernel
 from rlplay.networks.layers import ACTIVATIONS, Conv2d, Layer, Linear, activation_layer, mlp, shapes_of
@@ -121,6 +121,11 @@ def new_networks(
             layers = _on_top(network, shape or (size,), width, owner)
         else:
             layers = _layers(shape, size, hidden, width, chosen.activation)
+        require_memory(
+            f"{owner}: a network from {size:,} numbers over {hidden} units to {width:,} outputs",
+            3 * sum(layer.size() for layer in layers),  # the draw, and parameters, gradient, optimiser in float32
+            "Lower net_arch, or take an environment with smaller spaces",
+        )  # fmt: skip
         parameters = initial_parameters(layers, rng, chosen.initialiser, gain).astype(np.float32)
         if ours:
             made.append(new_net(layers, parameters, rows, input_shape=shape, optimiser=name, **settings))

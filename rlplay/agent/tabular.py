@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlplay.agent.base import Agent, StateArrays
-from rlplay.agent.episodes import require_end
+from rlplay.agent.episodes import require_end, require_steps_memory
 from rlplay.approximation.encoder import Encoder, StateNumbers
 from rlplay.compiled.table import action_masks
 from rlplay.compiled.training_loop import nothing
 from rlplay.environments.make import reference
 from rlplay.environments.masks import Mask
-from rlplay.errors import EnvironmentFault, unknown
+from rlplay.errors import EnvironmentFault, require_memory, unknown
 from rlplay.functional.episode_buffer import EpisodeBuffer, new_episode_buffer
 from rlplay.functional.epsilon_greedy import epsilon_greedy_probabilities
 from rlplay.functional.schedules import Rate, new_rate, scheduled
@@ -58,6 +58,13 @@ class TableAgent(Agent):
         """The masks and random numbers; tables are made by the agent."""
         assert self.numbering is not None
         self.size = self.encoder.size, self.numbering.n
+        require_memory(
+            f"{type(self).__name__}: its tables of {self.size[0]:,} states and {self.size[1]:,} actions",
+            4
+            * self.size[0]
+            * self.size[1],  # the table, what is remembered beside it, and one of a few as working space
+            "Take a coarser environment, fewer clusters, or an agent with function approximation (linear-q-learning)",
+        )
         self.rng = stream(self.seed, "exploration")
         self.q: NDArray[np.float64] = np.zeros((0, 0))
         self.exploration: Rate = new_rate(0.0, self.size)
@@ -102,6 +109,7 @@ class TableAgent(Agent):
 
     def episode_buffer(self, size: int) -> EpisodeBuffer:
         """The steps of an episode, or the last few of them; what is filled is saved."""
+        require_steps_memory(type(self).__name__, size, 4)
         self._episode = new_episode_buffer(size)
         return self._episode
 
@@ -160,6 +168,11 @@ class TableAgent(Agent):
         return super().prediction_masks(observation, rows, given, joint)
 
     # What is learned.
+
+    @property
+    def learns_after(self) -> int | None:
+        """Steps after which the first one is learned from; None where it keeps whole episodes."""
+        return 1 if self._episode is None else self.hyperparameters.get("n_steps")
 
     def advance(self, timesteps: int, engine: Engine) -> int:
         """Do at most this many timesteps; returns how many were done.

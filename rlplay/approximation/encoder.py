@@ -35,6 +35,7 @@ class Encoder(ABC):
         size: how many states, numbers or features there are.
         width: how many features are active at a time.
         view: observations as vectors, where they can be.
+        warm_up: observations before its first fit.
         rng: draws actions while the encoder is not ready, uint64 [4].
 
     Example:
@@ -47,6 +48,7 @@ class Encoder(ABC):
     kind: Kind
     size: int
     width: int = 1
+    warm_up: int = 0
     view: VectorView
     rng: NDArray[np.uint64]
 
@@ -71,6 +73,11 @@ class Encoder(ABC):
     @property
     def ready(self) -> bool:
         """Whether it can encode; before that an agent plays at random."""
+        return True
+
+    @property
+    def in_use(self) -> bool:
+        """Whether an agent has learned with it: it is ready, and was before the last observation."""
         return True
 
     def steps_to_fit(self) -> int:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from rlplay.approximation.encoder import NEVER, Encoder
 from rlplay.approximation.estimators import SampleFunction, final_step, is_fitted, sample_function, seeded
 from rlplay.approximation.feature_map import FeatureMap, is_tree, one_line
-from rlplay.errors import HyperparameterError, UsageError, warn
+from rlplay.errors import HyperparameterError, UsageError, require_memory, warn
 from rlplay.seeding import generator, stream
 from rlplay.spaces.observations import VectorView
 
@@ -57,6 +57,10 @@ class FeatureEncoder(Encoder):
         self.standardize, self.n_states = plan.standardize and not laid, plan.n_states
         self.row: Any = None
         self.codes: tuple[Any, ...] = ()
+        require_memory(
+            f"{owner}: a sample of {plan.sample_size:,} observations of {self.view.size:,} numbers",
+            plan.sample_size * self.view.size, "Lower sample_size of the features", itemsize=4,
+        )  # fmt: skip
         self.samples = np.zeros((plan.sample_size, self.view.size), np.float32)
         self.counts, self.rng = np.zeros(2, np.int64), stream(seed, "warm-up")
         self.shift, self.scale = np.zeros(self.view.size), np.ones(self.view.size)
@@ -100,6 +104,11 @@ class FeatureEncoder(Encoder):
     def ready(self) -> bool:
         """Whether the map has been fitted."""
         return bool(self.counts[VERSION] > 0)
+
+    @property
+    def in_use(self) -> bool:
+        """Whether the map was fitted before the last observation."""
+        return self.ready and int(self.counts[SEEN]) > self.warm_up
 
     @property
     def version(self) -> int:
@@ -259,7 +268,8 @@ class FeatureEncoder(Encoder):
         if not hasattr(self.estimator, "predict"):
             raise HyperparameterError(
                 f"{owner} keeps a table and features={name} has no predict to number its states",
-                "Take a clusterer: KMeans(64), sklearn's MiniBatchKMeans or GaussianMixture, or a pipeline with one",
+                "Take tile-coding:1, whose cells number states as bins do, or a clusterer: k-means:64, sklearn's "
+                "MiniBatchKMeans or GaussianMixture, or a pipeline with one",
             )
         if hasattr(last, "n_cells"):
             return int(last.n_cells(self.view.size))

@@ -13,6 +13,7 @@ from __future__ import annotations
 import itertools
 import os
 import pickle
+import re
 import secrets
 from collections.abc import Callable
 from types import FunctionType
@@ -21,7 +22,7 @@ from typing import Any
 import llvmlite
 import numba
 from numba import types
-from numba.core import caching, cgutils, config, dispatcher, sigutils
+from numba.core import caching, cgutils, config, dispatcher, errors, sigutils
 from numba.core.bytecode import FunctionIdentity
 from numba.core.compiler import Compiler, CompileResult
 from numba.core.runtime import _nrt_python, rtsys
@@ -33,6 +34,8 @@ Dispatcher = dispatcher.Dispatcher
 Intrinsic = _Intrinsic
 Cache = caching._Cache
 Type = types.Type
+CompileErrors = errors.NumbaError, errors.UnsupportedBytecodeError
+_OWN_FILE = re.compile(r"[/\\](numba|rlplay[/\\]compiled)[/\\]|^numba[/\\]|^rlplay[/\\]compiled[/\\]")
 enable_memory_statistics: Callable[[], None] = _nrt_python.memsys_enable_stats
 get_or_insert_function = cgutils.get_or_insert_function
 
@@ -225,6 +228,28 @@ def make_names_unique() -> None:
 make_names_unique()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=make_names_unique)
+
+
+def why_not_compiled(error: Exception) -> str:
+    r"""numba's page about what it could not compile, as one line: file, line, and the cause.
+
+    Example:
+        >>> page = "Failed in nopython mode pipeline (step: nopython frontend)\\nUnknown attribute 'n' of type int64\\n"
+        >>> why_not_compiled(errors.TypingError(page + "During: typing of get attribute at my_rule.py (14)"))
+        "my_rule.py, line 14: numba cannot compile it: Unknown attribute 'n' of type int64"
+    """
+    text = str(error)
+    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("Failed in")]
+    cause = " ".join(lines[:2] if lines and lines[0].endswith(":") else lines[:1]).replace(">>> ", "")
+    if "NRT required" in text:
+        cause = "it allocates an array, which @in_place does not allow and @compiled does"
+    places = re.findall(r"During: .* at (.+) \((\d+)\)", text) + re.findall(r'File "(.+)", line (\d+)', text)
+    places = [(file, line) for file, line in places if not file.startswith("<") and not _OWN_FILE.search(file)]
+    function = re.search(r"CPUDispatcher\(<function (\S+) at", text)
+    where = (
+        f"{places[0][0]}, line {places[0][1]}" if places else f"function {function[1]}" if function else "a function"
+    )
+    return f"{where}: numba cannot compile it: {cause[:300].rstrip('.')}"
 
 
 def allocations() -> int:

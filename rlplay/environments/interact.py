@@ -127,6 +127,8 @@ def take_step(env: gym.Env[Any, Any], position: Position, action: Any, check: Ob
         reward = float(reward)
     elif type(reward) is not float or not math.isfinite(reward):
         reward = _check_reward(env, reward, position)
+    if not isinstance(info, dict):
+        raise _fault(env, f"gave {_brief(info)} as info, not a dictionary, in step {position.length + 1}", position)
     next_obs = check(next_obs, position)
     position.length += 1
     position.episode_return += info.get("extrinsic_reward", reward)  # without a bonus
@@ -166,6 +168,8 @@ def begin_episode(
         obs, info = env.reset(seed=seed, options=options) if options else env.reset(seed=seed)
     except Exception as error:
         raise _fault(env, f"raised {_name(error)} in reset", position) from error
+    if not isinstance(info, dict):
+        raise _fault(env, f"gave {_brief(info)} as info, not a dictionary, in reset", position)
     position.obs, position.info = check(obs, position), info
 
 
@@ -270,6 +274,11 @@ def _fault(env: gym.Env[Any, Any], what: str, position: Position) -> RlplayError
 
 def _id(env: gym.Env[Any, Any]) -> str:
     return reference(env).id or type(env.unwrapped).__name__
+
+
+def _brief(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) < 60 else f"a {type(value).__name__}"
 
 
 def _name(error: BaseException) -> str:

@@ -148,8 +148,9 @@ def finite(space: Space[Any], owner: str, role: str) -> FiniteSpace:
     numbered = FiniteSpace(space)
     if numbered.n > _LARGEST:
         raise SpaceError(
-            f"{owner} keeps a table and {space} has {numbered.n:,} values, more than {_LARGEST:,}",
-            "Take a coarser environment or an agent with function approximation",
+            f"{owner} numbers {role} and {space} has {numbered.n:,} values, more than {_LARGEST:,}",
+            "Take a coarser environment, or wrap it to a Box (gymnasium.wrappers.TransformObservation, "
+            "TransformAction) and take an agent with function approximation",
         )
     return numbered
 

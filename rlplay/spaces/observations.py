@@ -11,7 +11,9 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from rlplay.errors import SpaceError
-from rlplay.spaces.finite import FiniteSpace, is_finite
+from rlplay.spaces.finite import FiniteSpace, finite, is_finite
+
+_MOST = np.float64(np.finfo(np.float32).max)
 
 
 def batch_of(space: gym.Space[Any], observation: Any, owner: str) -> tuple[Any, bool]:
@@ -27,7 +29,7 @@ def batch_of(space: gym.Space[Any], observation: Any, owner: str) -> tuple[Any, 
         True for a single observation.
 
     Raises:
-        SpaceError: wrong shape or type, or NaN.
+        SpaceError: wrong shape or type, NaN, infinity, or a number beyond those of float32.
 
     Example:
         >>> batch_of(spaces.Box(-1.0, 1.0, (2,)), [0.5, 0.5], "MyAgent")[0].shape
@@ -54,8 +56,11 @@ def batch_of(space: gym.Space[Any], observation: Any, owner: str) -> tuple[Any, 
             f"{owner}: an observation of shape {array.shape} is not one of {space}",
             f"Give shape {shape}, or [B{''.join(f', {n}' for n in shape)}] for a batch",
         )
-    if array.dtype.kind == "f" and np.isnan(array).any():
-        raise SpaceError(f"{owner}: the observation has NaN at {np.argwhere(np.isnan(array))[0].tolist()}")
+    if array.dtype.kind == "f" and not (held := np.abs(array) <= _MOST).all():  # NaN is not less than anything
+        where = np.argwhere(~held)[0].tolist()
+        number = array[tuple(where)]
+        word = "NaN" if np.isnan(number) else f"{number:g}"
+        raise SpaceError(f"{owner}: the observation has {word} at {where}")
     return (array.tolist() if isinstance(space, spaces.Discrete) else array), single
 
 
@@ -152,7 +157,7 @@ class VectorView:
             self._parts = [(key, VectorView(whole[key], owner)) for key in keys]
             self.size = sum(part.size for _, part in self._parts)
         elif self._numbering is not None:
-            self.size = self._numbering.n
+            self.size = finite(space, owner, "observations").n
         elif isinstance(space, spaces.Box):
             self.size = int(np.prod(space.shape))
         else:

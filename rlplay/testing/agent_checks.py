@@ -258,13 +258,14 @@ def check_save_and_load(agent_id: str, env_id: str, steps: int = 3000, **setting
 
 
 def check_learn_in_parts(agent_id: str, env_id: str, steps: int = 3000, **settings: Any) -> None:
-    """learn(n) and learn(n, reset_num_timesteps=False) equal learn(2n) with the same horizon.
+    """learn(n, schedule_timesteps=2n) and learn(n, reset_num_timesteps=False) equal learn(2n).
 
     Example:
         >>> check_learn_in_parts("q-learning", "FrozenLake-v1", steps=300)
     """
-    whole = _new(agent_id, env_id, **settings).learn(2 * _few(steps), schedule_timesteps=_few(steps))
-    parts = _new(agent_id, env_id, **settings).learn(_few(steps)).learn(_few(steps), reset_num_timesteps=False)
+    few, parts = _few(steps), _new(agent_id, env_id, **settings)
+    whole = _new(agent_id, env_id, **settings).learn(2 * few)
+    parts.learn(few, schedule_timesteps=2 * few).learn(few, reset_num_timesteps=False)
     _equal(whole, parts, "a run in one and in two parts")
 
 
@@ -290,14 +291,15 @@ def check_resume_in_new_process(agent_id: str, env_id: str, steps: int = 3000, *
     with tempfile.TemporaryDirectory() as folder:
         command, few = [sys.executable, "-c", _RESUME, str(_few(steps))], _few(steps)
         for engine, dynamics in ways:
-            half = _new(agent_id, make(env_id, dynamics=dynamics), **settings).learn(few, engine=engine)  # type: ignore[arg-type]
+            half = _new(agent_id, make(env_id, dynamics=dynamics), **settings)  # type: ignore[arg-type]
+            half.learn(few, engine=engine, schedule_timesteps=2 * few)  # type: ignore[arg-type]
             command += [str(half.save(Path(folder) / f"{engine}.rlp")), engine]
         done = subprocess.run(command, capture_output=True, text=True, env=dict(os.environ), check=False)
         assert done.returncode == 0, f"{agent_id}: resuming failed\n{done.stderr}"
         assert "warning" not in done.stderr.lower(), f"{agent_id}: resuming said {done.stderr}"
         for engine, dynamics in ways:
             straight = _new(agent_id, make(env_id, dynamics=dynamics), **settings)  # type: ignore[arg-type]
-            straight.learn(2 * few, engine=engine, schedule_timesteps=few)  # type: ignore[arg-type]
+            straight.learn(2 * few, engine=engine)  # type: ignore[arg-type]
             resumed = type(straight).load(Path(folder) / f"{engine}.rlp")
             _equal(straight, resumed, f"a straight and a resumed run ({engine}, {dynamics} dynamics)")
 

@@ -7,10 +7,11 @@ selects the stepwise driver.
 
 from __future__ import annotations
 
+import inspect
 import io
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,7 +19,8 @@ import numpy as np
 
 from rlplay.errors import CheckpointError, UsageError, warn
 from rlplay.storage.files import write_atomically
-from rlplay.training.evaluation import Evaluation, evaluate
+from rlplay.training.checks import whole_number
+from rlplay.training.evaluation import Evaluation, check_env, evaluate
 from rlplay.training.learner import Learner
 from rlplay.training.statistics import FinishedEpisode
 
@@ -95,20 +97,54 @@ class _Function(Callback):
         self._function = function
 
     def on_step(self) -> bool | None:
-        return self._function(self.agent) is not False
+        return not stops(self._function(self.agent))
+
+
+def stops(answer: Any) -> bool:
+    """Whether what a callback returned stops the run: False, Python's or NumPy's.
+
+    Example:
+        >>> stops(np.float64(1.0) < 0), stops(False), stops(None)
+        (True, True, False)
+    """
+    return isinstance(answer, bool | np.bool_) and not answer
 
 
 def as_callbacks(callback: Any) -> list[Callback]:
-    """A list of callbacks from None, one, a function, or an iterable of them."""
+    """A list of callbacks from None, one, a function of the agent, or a list of them.
+
+    Raises:
+        UsageError: something else; says what is taken.
+
+    Example:
+        >>> as_callbacks(lambda locals, globals: True)
+        Traceback (most recent call last):
+            ...
+        rlplay.errors.UsageError: callback=<lambda> cannot be called with the agent alone. Give a function of the ...
+    """
     if callback is None:
         return []
     if isinstance(callback, Callback):
         return [callback]
-    if isinstance(callback, Iterable):
+    if isinstance(callback, list | tuple | set | Iterator):
         return [one for part in callback for one in as_callbacks(part)]
-    if callable(callback):
-        return [_Function(callback)]
-    raise UsageError(f"callback={callback!r} is neither a Callback, a function of the agent, nor a list of them")
+    if isinstance(callback, type):
+        raise UsageError(f"callback={callback.__name__} is a class", f"Give an instance: {callback.__name__}(...)")
+    if not callable(callback):
+        raise UsageError(
+            f"callback={callback!r} is neither a Callback, a function of the agent, nor a list of them",
+            "Give rlplay.EvalCallback(...), a subclass of rlplay.Callback, or lambda agent: agent.num_timesteps < 1000",
+        )
+    try:
+        inspect.signature(callback).bind(None)
+    except TypeError as error:
+        raise UsageError(
+            f"callback={getattr(callback, '__name__', repr(callback))} cannot be called with the agent alone",
+            "Give a function of the agent, which has all that locals() has: lambda agent: agent.num_timesteps < 1000",
+        ) from error
+    except ValueError:
+        pass  # a function of C that does not say what it takes
+    return [_Function(callback)]
 
 
 class _Every:
@@ -126,12 +162,6 @@ class _Every:
         number = timestep // self.freq
         found, self._reached = number > self._reached, max(number, self._reached)
         return found
-
-
-def _every(freq: int, name: str) -> int:
-    if not isinstance(freq, int) or freq < 1:
-        raise UsageError(f"{name}={freq!r} is not a whole number of timesteps of 1 or more")
-    return freq
 
 
 class EvalCallback(Callback):
@@ -165,10 +195,12 @@ class EvalCallback(Callback):
         deterministic: bool = True,
         stop_at: float | None = None,
     ) -> None:
-        self.eval_env, self.eval_freq = eval_env, _every(eval_freq, "eval_freq")
-        self.n_eval_episodes = _every(n_eval_episodes, "n_eval_episodes")
+        self.eval_env, self.eval_freq = check_env(eval_env, "EvalCallback"), whole_number("eval_freq", eval_freq)
+        self.n_eval_episodes = whole_number("n_eval_episodes", n_eval_episodes)
         self.best_model_save_path = Path(best_model_save_path) if best_model_save_path else None
         self.log_path = Path(log_path) if log_path else None
+        if stop_at is not None and not isinstance(stop_at, int | float | np.integer | np.floating):
+            raise UsageError(f"stop_at={stop_at!r} is not a number: the mean return at which training stops")
         self.deterministic, self.stop_at = deterministic, stop_at
         self._schedule = _Every(self.eval_freq)
         self.timesteps: list[int] = []
@@ -249,9 +281,9 @@ class CheckpointCallback(Callback):
         rolling: Path | None = None,
         rolling_seconds: float = 30.0,
     ) -> None:
-        self.save_freq = _every(save_freq, "save_freq") if save_freq is not None else None
+        self.save_freq = whole_number("save_freq", save_freq) if save_freq is not None else None
         self.save_path, self.name_prefix = Path(save_path), name_prefix
-        self.keep = _every(keep, "keep") if keep is not None else None
+        self.keep = whole_number("keep", keep) if keep is not None else None
         self.rolling, self.rolling_seconds = rolling, rolling_seconds
         self._last_roll = -np.inf
         self._schedule = _Every(self.save_freq) if self.save_freq is not None else None

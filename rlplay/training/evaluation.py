@@ -18,7 +18,8 @@ from rlplay.environments.make import EnvLike, make, make_anew, reference, time_l
 from rlplay.environments.masks import MaskSource
 from rlplay.environments.vector.native import NativeVectorEnv
 from rlplay.errors import UsageError, warn
-from rlplay.seeding import stream
+from rlplay.seeding import check_seed, stream
+from rlplay.training.checks import whole_number
 from rlplay.training.learner import Learner
 from rlplay.training.statistics import bootstrap_interval
 
@@ -79,7 +80,7 @@ def evaluate(
             walk in circles for ever. Said once.
 
     Raises:
-        UsageError: fewer than one episode.
+        UsageError: fewer than one episode, or something that is no agent or no environment.
 
     Example:
         >>> from agents import ValueIteration
@@ -88,8 +89,13 @@ def evaluate(
         >>> result.returns.shape, result.mean > 0.5
         ((20,), True)
     """
-    if n_eval_episodes < 1:
-        raise UsageError(f"n_eval_episodes={n_eval_episodes} is not 1 or more")
+    if not hasattr(agent, "predict"):
+        raise UsageError(
+            f"agent={agent!r} is no agent", "Write evaluate(agent, env); load a file with rlplay.load(path)"
+        )
+    n_eval_episodes = whole_number("n_eval_episodes", n_eval_episodes)
+    max_steps = whole_number("max_steps", max_steps)
+    env = check_env(env, "evaluate")
     own = (
         make(env)
         if env is not None
@@ -97,7 +103,7 @@ def evaluate(
             agent.env, "evaluate(agent) plays in the agent's environment made anew; give evaluate(agent, env) one, or"
         )
     )
-    seeds = stream(agent.seed if seed is None else seed, "evaluation")
+    seeds = stream(agent.seed if seed is None else check_seed(seed), "evaluation")
     limit = time_limit(own)
     policy = _fixed_policy(agent, own) if deterministic else None
     if policy is not None and isinstance(own, TableEnv):
@@ -113,6 +119,23 @@ def evaluate(
     if not limit and (lengths >= max_steps).any():
         warn(f"evaluation episodes were cut after {max_steps:,} steps: {reference(own)} has no time limit")
     return Evaluation(returns, lengths)
+
+
+def check_env(env: Any, owner: str) -> Any:
+    """What a user gave as an environment to evaluate in, where it is none by its type alone refused.
+
+    Raises:
+        UsageError: a number, which stands where the number of episodes stands in other libraries.
+
+    Example:
+        >>> check_env(20, "evaluate")
+        Traceback (most recent call last):
+            ...
+        rlplay.errors.UsageError: evaluate: env=20 is no environment. Write n_eval_episodes=20
+    """
+    if isinstance(env, int | float | np.number):
+        raise UsageError(f"{owner}: env={env!r} is no environment", f"Write n_eval_episodes={env!r}")
+    return env
 
 
 def _fixed_policy(agent: Learner, env: gym.Env[Any, Any]) -> NDArray[np.int64] | None:

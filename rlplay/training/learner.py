@@ -53,6 +53,16 @@ class Learner(Protocol):
     def activity(self) -> str:
         """What it is busy with, in a few words."""
 
+    @property
+    def lessons(self) -> int:
+        """How often it has learned; a run in which this stays the same has taught it nothing."""
+
+    def waits_for(self) -> str:
+        """What it waits for before it learns, and what to set."""
+
+    def conclude(self) -> None:
+        """The run has all its timesteps: begin what is left to do with them."""
+
     def advance(self, timesteps: int, engine: Engine) -> int:
         """Do at most this many timesteps; returns how many were done (0: it has converged)."""
 

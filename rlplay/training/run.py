@@ -6,7 +6,6 @@ Ctrl-C ends the run after the chunk, at a whole step, so that what is saved then
 
 from __future__ import annotations
 
-import math
 import signal
 import threading
 import time
@@ -14,11 +13,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
-
 from rlplay.compiled.cache import compile_report
-from rlplay.errors import UsageError
-from rlplay.training.callbacks import NEVER, Callback, ProgressBar, as_callbacks
+from rlplay.compiled.numba_internals import CompileErrors, why_not_compiled
+from rlplay.errors import UsageError, warn
+from rlplay.training.callbacks import NEVER, Callback, ProgressBar, as_callbacks, stops
+from rlplay.training.checks import whole_number
 from rlplay.training.learner import Engine, Learner
 
 _ROWS_A_RUN = 100  # log rows of a run by default
@@ -36,15 +35,15 @@ def train(
     schedule_timesteps: int | None = None,
 ) -> None:
     """Train an agent; see `rlplay.Agent.learn`."""
-    total = 0 if total_timesteps == 0 and agent.busy else _positive("total_timesteps", total_timesteps)
+    total = 0 if total_timesteps == 0 and agent.busy else whole_number("total_timesteps", total_timesteps)
     if log_interval is not None:
-        log_interval = _positive("log_interval", log_interval)
+        log_interval = whole_number("log_interval", log_interval)
     if reset_num_timesteps:
         agent.num_timesteps = 0
         agent.horizon = 0
         agent.give_up_episode()
     if schedule_timesteps is not None:
-        agent.horizon = _positive("schedule_timesteps", schedule_timesteps)
+        agent.horizon = whole_number("schedule_timesteps", schedule_timesteps)
     elif not agent.horizon:
         agent.horizon = total
     callbacks = as_callbacks(callback)
@@ -78,6 +77,7 @@ class Run:
     ) -> None:
         self.agent, self.target, self.callbacks, self.engine = agent, target, callbacks, engine
         self.first_timestep = agent.num_timesteps
+        self._lessons = 0 if agent.num_timesteps else agent.lessons  # a run that goes on may have learned before
         self.compile_seconds, self.learn_seconds = 0.0, 0.0
         self.compiled, self.timed_timesteps = 0, 0
         self._report = compile_report()
@@ -100,7 +100,7 @@ class Run:
             going = True
             for callback in self.callbacks:
                 callback.run, callback.agent = self, self.agent
-                going = callback.on_training_start() is not False and going
+                going = not stops(callback.on_training_start()) and going
             try:
                 size = 1
                 while going and (self.agent.num_timesteps < self.target or self.agent.busy) and not interrupted:
@@ -110,6 +110,7 @@ class Run:
                     callback.on_training_end()
             if interrupted:
                 raise KeyboardInterrupt
+            self._say_nothing_learned()
 
     def _chunk(self, size: int) -> tuple[int, bool]:
         now = self.agent.num_timesteps
@@ -118,7 +119,16 @@ class Run:
             due = min(due, self._next_log)
         wanted = 1 if self._every_step else max(min(size, due - now), 1)
         start, was_busy = time.perf_counter(), self.agent.busy
-        done = self.agent.advance(wanted, self.engine)
+        try:
+            done = self.agent.advance(wanted, self.engine)
+        except CompileErrors as error:
+            raise UsageError(
+                why_not_compiled(error),
+                "Write it in arrays and numbers, or take its decorator (@in_place, @compiled) away: "
+                "then it runs in Python",
+            ) from None
+        if self._is_over():
+            self.agent.conclude()
         seconds = time.perf_counter() - start
         report = compile_report()
         if report == self._report:
@@ -136,13 +146,25 @@ class Run:
         log_is_due = self._log_is_due() or not going or self.agent.num_timesteps >= self.target
         log_is_due = log_is_due and not self.agent.busy
         for callback in self.callbacks:
-            going = callback.on_step() is not False and going
+            going = not stops(callback.on_step()) and going
             if log_is_due or not going:
                 callback.on_log()
         if log_is_due:
             self._next_log = self._after_log()
         growth = min(max(self.agent.chunk_seconds / max(seconds, 1e-9), 0.25), 4.0)
         return (max(int(size * growth), 1) if done >= size or growth < 1 else size), going
+
+    def _is_over(self) -> bool:
+        """Whether all timesteps are done, of this call and of the longer run that it may be a part of."""
+        return self.agent.num_timesteps >= max(self.target, self.agent.horizon)
+
+    def _say_nothing_learned(self) -> None:
+        done = self.agent.num_timesteps - self.first_timestep
+        if done and self._is_over() and self.agent.lessons == self._lessons:
+            warn(
+                f"{type(self.agent).__name__} learned nothing in these {done:,} {self.agent.timestep}s: "
+                f"{self.agent.waits_for()}"
+            )
 
     def _log_is_due(self) -> bool:
         if self._log_episodes is not None:
@@ -174,10 +196,3 @@ def interruptible() -> Iterator[list[int]]:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
-
-
-def _positive(name: str, value: Any) -> int:
-    whole = isinstance(value, int | float | np.integer) and not isinstance(value, bool)
-    if not whole or not math.isfinite(value) or value < 1 or value != int(value):
-        raise UsageError(f"{name}={value!r} is not a whole number of 1 or more")
-    return int(value)

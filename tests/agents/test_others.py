@@ -47,6 +47,7 @@ def test_the_best_return_is_kept():
     assert episode.length[0] == 0
 
 
+@pytest.mark.filterwarnings("ignore:.*learned nothing")
 def test_gp_sarsa_is_the_posterior_of_a_gaussian_process():
     """With γ = 0 and a dictionary of all points, values are regression of rewards: scikit-learn's process."""
     rng = np.random.default_rng(1)
@@ -65,6 +66,7 @@ def test_gp_sarsa_is_the_posterior_of_a_gaussian_process():
     assert np.allclose(ours[1][:, 0], 2.0)
 
 
+@pytest.mark.filterwarnings("ignore:.*learned nothing")
 def test_differences_of_values_are_learned_exactly():
     """A chain of differences R = Q(x) - γ Q(x') has the least-squares solution as its mean, when noise goes to 0."""
     agent = GPSarsa("CartPole-v1", gamma=0.9, noise=1e-4, signal=50.0, length_scale=0.2, novelty=0.0, seed=0).learn(200)

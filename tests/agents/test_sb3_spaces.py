@@ -265,7 +265,7 @@ def test_that_masks_are_not_respected_is_said_once():
 
 
 def test_a_run_that_ends_before_the_first_update_says_so():
-    with pytest.warns(RlplayWarning, match=r"after 8 timesteps \(n_steps times n_envs\), and this run has 5"):
+    with pytest.warns(RlplayWarning, match=r"learned nothing.*a rollout of 8 steps \(n_steps \* n_envs\)"):
         agent = SB3("PPO", World(VECTOR, PAIR), seed=0, use_sde=True, **SETTINGS["PPO"]).learn(5)
     assert agent.num_timesteps == 5
 

@@ -76,6 +76,7 @@ def test_directions_keep_their_signs_and_distances_their_order():
         assert not np.allclose(before, after, atol=1e-2)
 
 
+@pytest.mark.filterwarnings("ignore:.*learned nothing")
 def test_a_fitted_estimator_is_taken_as_it_is():
     data = np.random.default_rng(0).normal(size=(100, 4))
     fitted = PCA(2).fit(data)
@@ -169,6 +170,7 @@ class Halves(TransformerMixin, BaseEstimator):
         return (np.asarray(X) > self.middle_).astype(float)
 
 
+@pytest.mark.filterwarnings("ignore:.*learned nothing")
 def test_a_third_partys_transformer_is_loaded_once_it_is_registered(tmp_path):
     agent = Reinforce("CartPole-v1", features=Halves(), seed=0).learn(2500)
     path = agent.save(tmp_path / "agent")

@@ -55,5 +55,6 @@ def test_an_old_file_loads_says_the_same_and_goes_on(path, tmp_path):
         assert as_before(manifest[key], saved.manifest[key]) == saved.manifest[key], key
     with warnings.catch_warnings():
         warnings.simplefilter("error")
+        warnings.filterwarnings("ignore", ".*learned nothing")
         agent.learn(20, reset_num_timesteps=False, engine="python" if not agent.needs_model else "auto")
     assert agent.num_timesteps >= saved.manifest["num_timesteps"]
