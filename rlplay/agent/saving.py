@@ -22,6 +22,7 @@ from rlplay.environments.make import EnvLike, EnvReference, make, reference
 from rlplay.environments.no_environment import NoEnvironment
 from rlplay.errors import CheckpointError, RlplayError, SpaceError, warn
 from rlplay.hyperparameters.fields import as_json
+from rlplay.spaces.actions import as_played
 from rlplay.spaces.finite import from_json, to_json
 from rlplay.spaces.observations import observation_digest
 from rlplay.storage import checkpoint
@@ -116,9 +117,13 @@ def _pack_running_env(
     if running and position.actions is not None:
         actions = agent.action_space.to_jsonable(position.actions)
         try:
-            arrays[f"{prefix}/actions"] = np.asarray(actions)
-        except ValueError:
+            array = np.asarray(actions)
+        except ValueError:  # parts of different shapes
+            array = np.asarray(None)
+        if array.dtype == object:
             packed["actions"] = actions
+        else:
+            arrays[f"{prefix}/actions"] = array
     return packed
 
 
@@ -237,7 +242,7 @@ def _actions(agent: Savable, saved: dict[str, Any], arrays: dict[str, NDArray[An
     if not saved["recorded"]:
         return None
     listed = saved["actions"] if "actions" in saved else arrays["actions"].tolist()
-    return list(agent.action_space.from_jsonable(listed))
+    return [as_played(agent.action_space, action) for action in agent.action_space.from_jsonable(listed)]
 
 
 def _replayed(env: gym.Env[Any, Any], position: Position, seed: int, actions: list[Any], digest: str) -> bool:
@@ -245,7 +250,7 @@ def _replayed(env: gym.Env[Any, Any], position: Position, seed: int, actions: li
     check = ObservationCheck(env)
     begin_episode(env, position, seed, check)
     for action in actions:
-        obs, _, terminated, truncated, position.info = env.step(action)
+        obs, _, terminated, truncated, position.info = env.step(as_played(env.action_space, action))
         if terminated or truncated:
             return False
         position.obs = check(obs, position)

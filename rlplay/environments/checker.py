@@ -28,6 +28,7 @@ from gymnasium import spaces
 
 from rlplay.environments.make import make, reference, time_limit
 from rlplay.errors import RlplayError
+from rlplay.spaces.actions import as_played
 from rlplay.spaces.finite import is_finite
 
 Verdict = Literal["ok", "warning", "failed", "skipped"]
@@ -253,8 +254,8 @@ def _choose(env: gym.Env[Any, Any], info: dict[str, Any]) -> Any:
     """A random action that may be taken."""
     mask = info.get("action_mask")
     if mask is None or not isinstance(env.action_space, spaces.Discrete):
-        return env.action_space.sample()
-    return env.action_space.sample(mask=np.asarray(mask, np.int8))
+        return as_played(env.action_space, env.action_space.sample())
+    return as_played(env.action_space, env.action_space.sample(mask=np.asarray(mask, np.int8)))
 
 
 def _endings(env: gym.Env[Any, Any], played: list[Step]) -> Iterator[Finding]:
@@ -473,7 +474,7 @@ def _native(env_id: str, kwargs: dict[str, Any], seed: int) -> Iterator[Finding]
     one.reset(seed=seed + 1)
     one.action_space.seed(seed)
     for k in range(300):
-        action = one.action_space.sample()
+        action = as_played(one.action_space, one.action_space.sample())
         obs, reward, terminated, truncated, infos = copies.step(np.full(3, action))
         mine = one.step(action)
         last = infos["final_obs"] if terminated[1] or truncated[1] else obs

@@ -21,6 +21,7 @@ import numpy as np
 from rlplay.environments.interact import Position, interact
 from rlplay.environments.make import EnvReference
 from rlplay.errors import CheckpointError
+from rlplay.spaces.actions import as_played
 from rlplay.spaces.observations import observation_bytes
 from rlplay.storage.files import explain_missing, write_atomically
 from rlplay.transition import Transition
@@ -130,7 +131,7 @@ def load_episode(path: str | Path, env: gym.Env[Any, Any] | None = None) -> Epis
         episode = Episode(
             env_reference,
             int(data["seed"]),
-            list(data["actions"]),
+            data["actions"] if isinstance(data["actions"], dict) else list(data["actions"]),  # of a Dict space
             float(data["return"]),
             str(data["digest"]),
             str(data["player"]),
@@ -140,7 +141,8 @@ def load_episode(path: str | Path, env: gym.Env[Any, Any] | None = None) -> Epis
             raise
         raise CheckpointError(f"{path} is not an episode that rlplay wrote, or it is damaged") from error
     if env is not None:
-        episode.actions = list(env.action_space.from_jsonable(episode.actions))
+        space = env.action_space
+        episode.actions = [as_played(space, action) for action in space.from_jsonable(episode.actions)]
     return episode
 
 
