@@ -50,6 +50,7 @@ from rlplay.extend import (
     is_finite,
     random_seed,
     take_step,
+    warn,
 )
 
 _CONTINUOUS, _DISCRETE = ("SAC", "TD3", "DDPG"), ("DQN",)
@@ -499,8 +500,9 @@ class SB3Agent(Agent, init=False):
         return self.model.rollout_buffer if self._on_policy else self.model.replay_buffer
 
     def extra_state(self) -> dict[str, Any]:
-        """Counters of the model and the generator of its action space."""
+        """Counters of the model, the generator of its action space, and the threads that its sums were divided by."""
         state: dict[str, Any] = {"window": self._window, "collected": self._collected}
+        state["threads"] = torch.get_num_threads()
         if self.model is not None:
             state["counters"] = {n: getattr(self.model, n) for n in _COUNTERS if hasattr(self.model, n)}
             state["action_space"] = self.model.action_space.np_random.bit_generator.state
@@ -509,6 +511,12 @@ class SB3Agent(Agent, init=False):
     def restore_extra(self, state: dict[str, Any]) -> None:
         """Put back what `extra_state` gave."""
         self._window, self._collected = int(state["window"]), int(state["collected"])
+        threads = state.get("threads", torch.get_num_threads())
+        if threads != torch.get_num_threads():
+            warn(
+                f"torch had {threads} threads when this was saved and has {torch.get_num_threads()}: going on gives "
+                f"other last digits, and the same after torch.set_num_threads({threads})"
+            )
         if self.model is not None:
             for name, value in state["counters"].items():
                 if name in _COUNTERS:

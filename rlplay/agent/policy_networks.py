@@ -30,6 +30,7 @@ class Options(NamedTuple):
     activation: str
     initialiser: str
     log_std_init: float
+    threads: int = 1
 
 
 def options(given: dict[str, Any], owner: str) -> Options:
@@ -56,13 +57,16 @@ def options(given: dict[str, Any], owner: str) -> Options:
         raise HyperparameterError(f"{owner}: net_arch={arch!r} needs pi and vf, or one list for both")
     initialiser = "orthogonal" if kwargs.pop("ortho_init", True) else "torch"
     log_std_init = float(kwargs.pop("log_std_init", 0.0))
+    threads = kwargs.pop("threads", 1)
+    if not isinstance(threads, int) or not 1 <= threads <= 1024:
+        raise HyperparameterError(f"{owner}: threads={threads!r} of policy_kwargs is not a whole number of 1 or more")
     if kwargs:
         raise HyperparameterError(
             f"{owner}: policy_kwargs has {', '.join(sorted(kwargs))}, which {owner} does not know",
-            "It knows net_arch, activation_fn, ortho_init and log_std_init",
+            "It knows net_arch, activation_fn, ortho_init, log_std_init and, for network='torch', threads",
         )
     pi, vf = ([int(n) for n in both[name]] for name in ("pi", "vf"))
-    return Options(pi, vf, activation, initialiser, log_std_init)
+    return Options(pi, vf, activation, initialiser, log_std_init, threads)
 
 
 class Networks(NamedTuple):
@@ -132,14 +136,15 @@ def new_networks(
         if isinstance(network, str):
             made.append(
                 TorchNetwork(
-                    layers, input_shape=shape, parameters=parameters, device=device, optimiser=name, **settings
-                )
+                    layers, input_shape=shape, parameters=parameters, device=device, optimiser=name,
+                    threads=chosen.threads, **settings,
+                )  # fmt: skip
             )
         else:
             from rlplay.networks.torch_state import with_outputs
 
             module = with_outputs(network, layers[-1], size, int(rng.integers(2**31)))
-            made.append(TorchNetwork(module, device=device, optimiser=name, **settings))
+            made.append(TorchNetwork(module, device=device, optimiser=name, threads=chosen.threads, **settings))
     if ours:
         return Networks(made[0], made[1], kernel(layers))
     from rlplay.networks import torch_network

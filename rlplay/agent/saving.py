@@ -70,6 +70,21 @@ def versions() -> dict[str, str]:
     return found
 
 
+@cache
+def _say_versions(differences: str) -> None:
+    warn(f"{differences}: going on may not give the same bits")
+
+
+def _compare_versions(saved: Any) -> None:
+    """Say once which libraries of a file differ from those that run."""
+    listed = saved if isinstance(saved, dict) else {}
+    pairs = [(name, str(listed.get(name, "unknown")), here) for name, here in versions().items() if name != "python"]
+    other = [pair for pair in pairs if "unknown" not in pair and pair[1] != pair[2]]
+    if other:
+        wrote, run = (", ".join(f"{pair[0]} {pair[k]}" for pair in other) for k in (1, 2))
+        _say_versions(f"a file was written with {wrote}, and {run} {'run' if len(other) > 1 else 'runs'} here")
+
+
 def pack(agent: Savable) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """The manifest and arrays of an agent."""
     ref = reference(agent.env)
@@ -144,6 +159,7 @@ def unpack(cls: type[A], path: str | Path, env: EnvLike | None, *, allow_nan: bo
         raise
     except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
         raise CheckpointError(f"{path}: its manifest lacks or garbles {error}") from error
+    _compare_versions(manifest.get("versions"))
     return agent
 
 

@@ -12,6 +12,7 @@ import pytest
 from rlplay import load, make, registry
 from rlplay.storage import checkpoint
 
+pytestmark = pytest.mark.filterwarnings("ignore:a file was written with")  # by what ran then
 FILES = Path(__file__).parents[1] / "fixtures" / "files"
 
 
