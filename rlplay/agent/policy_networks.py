@@ -113,7 +113,7 @@ def new_networks(
         (4, 1)
     """
     network, device, shaped = given["network"], given.get("device", "auto"), is_picture(space)
-    settings, name = optimiser[1], optimiser[0]
+    settings, name = dict(optimiser[1]), optimiser[0]
     shape: Any = space.shape if shaped and size == math.prod(space.shape or ()) else None
     chosen = options(given, owner)
     ours = network == "numpy" or isinstance(network, list)
@@ -133,18 +133,18 @@ def new_networks(
             continue
         from rlplay.networks import TorchNetwork
 
+        settings["threads"] = chosen.threads
         if isinstance(network, str):
             made.append(
                 TorchNetwork(
-                    layers, input_shape=shape, parameters=parameters, device=device, optimiser=name,
-                    threads=chosen.threads, **settings,
-                )  # fmt: skip
+                    layers, input_shape=shape, parameters=parameters, device=device, optimiser=name, **settings
+                )
             )
         else:
             from rlplay.networks.torch_state import with_outputs
 
             module = with_outputs(network, layers[-1], size, int(rng.integers(2**31)))
-            made.append(TorchNetwork(module, device=device, optimiser=name, threads=chosen.threads, **settings))
+            made.append(TorchNetwork(module, device=device, optimiser=name, **settings))
     if ours:
         return Networks(made[0], made[1], kernel(layers))
     from rlplay.networks import torch_network

@@ -151,7 +151,9 @@ def _acting(verb: argparse.ArgumentParser) -> None:
 
 def _window(verb: argparse.ArgumentParser) -> None:
     window = verb.add_argument_group("window")
-    window.add_argument("--size", type=_size, default="1280x720", metavar="WxH", help="size of the window (default: 1280x720)")
+    window.add_argument(
+        "--size", type=_size, default="1280x720", metavar="WxH", help="size of the window (default: 1280x720)"
+    )
     window.add_argument("--fps", type=float, metavar="N", help="environment steps a second at speed 1")
     window.add_argument("--headless", action="store_true", help="open no window; write what it would show to --output")
     window.add_argument(
@@ -190,7 +192,9 @@ def _training(verb: argparse.ArgumentParser) -> None:
     logs.add_argument(
         "--eval-freq", type=int, metavar="N", help="timesteps between evaluations (default: a tenth; -1: none)"
     )
-    logs.add_argument("--eval-episodes", type=_count, default=5, metavar="N", help="episodes an evaluation (default: 5)")
+    logs.add_argument(
+        "--eval-episodes", type=_count, default=5, metavar="N", help="episodes an evaluation (default: 5)"
+    )
     logs.add_argument("--save-freq", type=int, metavar="N", help="timesteps between numbered checkpoints")
     logs.add_argument("--keep", type=_count, metavar="K", help="numbered checkpoints to keep (default: all)")
     logs.add_argument("--log-interval", type=_count, metavar="N", help="episodes between log rows (default: 100 rows)")

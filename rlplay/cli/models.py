@@ -98,7 +98,9 @@ def _compare(name: str, path: Path) -> None:
     from rlplay.models.references import library_name, twin
     from rlplay.reports.model_comparison import PARITY, Parity, data_sets, five_fold, kind_of, parity, speeds
     from rlplay.reports.model_pictures import draw, shown_model
+    from rlplay.reports.pictures import check_picture
 
+    check_picture(path)
     out, ours = console(), registry.model_class(name)()
     theirs, kind = twin(ours), kind_of(ours)
     library = f"{library_name(name)}'s"

@@ -1,4 +1,4 @@
-"""Actions in one form: an environment gets the same Python and NumPy types in training, evaluation, replay and window."""
+"""Actions in one form: the same Python and NumPy types in training, evaluation, replay and window."""
 
 from __future__ import annotations
 

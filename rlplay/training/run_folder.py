@@ -88,9 +88,7 @@ def read_evaluations(path: Path) -> Evaluations:
             zipfile.BadZipFile, zlib.error, NotImplementedError) as error:  # fmt: skip
         raise _damaged(path, "cannot be read as evaluations") from error
     kinds = [array.dtype.kind for array in found]
-    fits = found.timesteps.ndim == 1 and found.results.ndim == 2 and found.results.shape[1] > 0
-    if len(found.timesteps) == 0 and fits is False and "".join(kinds) in ("fff", "iff", "fii", "iii", "ifi"):
-        return Evaluations(np.zeros(0, np.int64), np.zeros((0, 1)), np.zeros((0, 1), np.int64))
+    fits = found.timesteps.ndim == 1 and found.results.ndim == 2 and found.results.size > 0
     same = found.results.shape == found.ep_lengths.shape and len(found.results) == len(found.timesteps)
     if not (fits and same and kinds[0] in "iu" and kinds[1] in "iuf" and kinds[2] in "iu"):
         raise _damaged(path, "holds other arrays than timesteps [N], results [N, E] and ep_lengths [N, E]")

@@ -59,8 +59,8 @@ def test_another_version_of_a_library_is_said_once_and_the_file_loads(tmp_path, 
         assert load(path).num_timesteps == 100
         load(path)
     assert [str(one.message) for one in said] == [
-        f"a file was written with rlplay 0.0.1, numpy 1.0, and rlplay {here['rlplay']}, numpy {here['numpy']} run here: "
-        "going on may not give the same bits"
+        f"a file was written with rlplay 0.0.1, numpy 1.0, and rlplay {here['rlplay']}, numpy {here['numpy']} "
+        "run here: going on may not give the same bits"
     ]
     assert json.loads(json.dumps(checkpoint.read(path).manifest["versions"])) == others
 
