@@ -230,6 +230,9 @@ def _eval(verb: argparse.ArgumentParser) -> None:
 
 
 def _play(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "path", nargs="?", metavar="PATH", help="a saved agent or a run folder whose environment is played"
+    )
     _common(verb)
     _window(verb)
     verb.add_argument(

@@ -26,6 +26,8 @@ def run(arguments: Namespace) -> int:
     if arguments.name is None:
         example = f"For example: rlplay models {arguments.action} k-means"
         raise UsageError(f"models {arguments.action} needs a model", example)
+    if arguments.name not in known and arguments.name in registry.agent_ids():
+        raise UsageError(f"{arguments.name} is an agent, not a model", f"rlplay show {arguments.name}")
     if arguments.name not in known:
         raise unknown("model", arguments.name, known, "See `rlplay models list`")
     if arguments.action == "show":

@@ -26,6 +26,7 @@ import re
 import stat
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from functools import cache
@@ -100,6 +101,7 @@ class _Entries(numba_internals.Cache):  # type: ignore[misc]
         arguments, _ = numba_internals.arguments(signature)
         path = self._paths[signature] = self._path(signature, context)
         if path is None or (data := read_entry(path)) is None:
+            _watch_the_clock()
             return None
         try:
             found = numba_internals.from_bytes(data, context)
@@ -155,6 +157,34 @@ def _content(path: Path) -> bytes:
     """The bytes of a file; none where it is a folder, a pipe, a device, or longer than any entry."""
     status = path.stat()
     return path.read_bytes() if stat.S_ISREG(status.st_mode) and status.st_size <= MAX_BYTES else b""
+
+
+_LONG = 2.0  # seconds of compiling after which it is said
+_saying: threading.Timer | None = None
+_is_told_always = False
+
+
+def say_long_compiles() -> None:
+    """Say on standard error when compiling takes long, also where that is no terminal."""
+    global _is_told_always
+    _is_told_always = True
+
+
+def _watch_the_clock() -> None:
+    """Something has to be compiled: where that is still so in a while, say why nothing seems to happen; once."""
+    global _saying
+    if _saying is None and (_is_told_always or sys.stderr.isatty()):
+        _saying = threading.Timer(_LONG, _say_long)
+        _saying.daemon = True
+        _saying.start()
+
+
+def _say_long() -> None:
+    global _saying
+    if numba_internals.is_compiling():
+        print("rlplay: compiling; the next time the machine code is found on disk ...", file=sys.stderr, flush=True)
+    else:
+        _saying = None  # it was quick; the next one may not be
 
 
 def _discard(path: Path) -> None:

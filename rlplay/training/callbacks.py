@@ -185,7 +185,7 @@ class EvalCallback(Callback):
         """Read the evaluations of the run that is resumed."""
         self._schedule.begin(self.agent)
         path = self.log_path / "evaluations.npz" if self.log_path else None
-        if path and path.is_file() and self.agent.num_timesteps:
+        if path and path.exists() and self.agent.num_timesteps:
             saved = read_evaluations(path)
             if saved.results.shape[1] != self.n_eval_episodes:
                 raise UsageError(

@@ -16,7 +16,7 @@ from rlplay.compiled.training_loop import evaluation_loop
 from rlplay.environments.interact import Position, interact
 from rlplay.environments.make import EnvLike, make, reference, remake, time_limit
 from rlplay.environments.vector.native import NativeVectorEnv
-from rlplay.errors import UsageError, warn
+from rlplay.errors import SpaceError, UsageError, warn
 from rlplay.seeding import stream
 from rlplay.training.learner import Learner
 from rlplay.training.statistics import bootstrap_interval
@@ -78,6 +78,7 @@ def evaluate(
             walk in circles for ever. Said once.
 
     Raises:
+        SpaceError: the environment has other spaces than the agent; shows both.
         UsageError: fewer than one episode.
 
     Example:
@@ -91,6 +92,7 @@ def evaluate(
         raise UsageError(f"n_eval_episodes={n_eval_episodes} is not 1 or more")
     own = _own_env(agent) if env is None else make(env)
     seeds = stream(agent.seed if seed is None else seed, "evaluation")
+    _check_spaces(agent, own)
     limit = time_limit(own)
     policy = _fixed_policy(agent, own) if deterministic else None
     if policy is not None and isinstance(own, TableEnv):
@@ -106,6 +108,17 @@ def evaluate(
     if not limit and (lengths >= max_steps).any():
         warn(f"evaluation episodes were cut after {max_steps:,} steps: {reference(own)} has no time limit")
     return Evaluation(returns, lengths)
+
+
+def _check_spaces(agent: Learner, env: gym.Env[Any, Any]) -> None:
+    """Refuse an environment that the agent would only fail in midway."""
+    for role in ("observation_space", "action_space"):
+        mine, theirs = getattr(agent, role), getattr(env, role)
+        if mine != theirs:
+            raise SpaceError(
+                f"the agent has {role} {mine} and the environment to evaluate in has {theirs}",
+                "Take an environment with the same spaces",
+            )
 
 
 def _fixed_policy(agent: Learner, env: gym.Env[Any, Any]) -> NDArray[np.int64] | None:
