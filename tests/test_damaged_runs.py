@@ -14,6 +14,7 @@ import yaml
 from rlplay import cli as command_line
 from rlplay.cli.common import console
 
+pytestmark = pytest.mark.filterwarnings("always::rlplay.errors.RlplayWarning")  # shown as lines, as in a command
 LAKE = ("--algo", "q-learning", "--env", "FrozenLake-v1")
 RUN = Path("logs/q-learning/FrozenLake-v1_1")
 ARGS = "FrozenLake-v1/args.yml"

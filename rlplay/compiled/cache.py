@@ -160,31 +160,27 @@ def _content(path: Path) -> bytes:
 
 
 _LONG = 2.0  # seconds of compiling after which it is said
-_saying: threading.Timer | None = None
-_is_told_always = False
+_clock: dict[str, Any] = {"timer": None, "always": False}
 
 
 def say_long_compiles() -> None:
     """Say on standard error when compiling takes long, also where that is no terminal."""
-    global _is_told_always
-    _is_told_always = True
+    _clock["always"] = True
 
 
 def _watch_the_clock() -> None:
     """Something has to be compiled: where that is still so in a while, say why nothing seems to happen; once."""
-    global _saying
-    if _saying is None and (_is_told_always or sys.stderr.isatty()):
-        _saying = threading.Timer(_LONG, _say_long)
-        _saying.daemon = True
-        _saying.start()
+    if _clock["timer"] is None and (_clock["always"] or sys.stderr.isatty()):
+        _clock["timer"] = timer = threading.Timer(_LONG, _say_long)
+        timer.daemon = True
+        timer.start()
 
 
 def _say_long() -> None:
-    global _saying
     if numba_internals.is_compiling():
         print("rlplay: compiling; the next time the machine code is found on disk ...", file=sys.stderr, flush=True)
     else:
-        _saying = None  # it was quick; the next one may not be
+        _clock["timer"] = None  # it was quick; the next one may not be
 
 
 def _discard(path: Path) -> None:

@@ -58,7 +58,11 @@ class LogCallback(Callback):
         header = {"t_start": self._start, "env_id": reference(self.agent.env).id}
         now = self.agent.num_timesteps
         self._monitor = _continue(self.folder.monitor, MONITOR_COLUMNS, "step", now, "#" + json.dumps(header))
-        self._progress = _continue(self.folder.progress, PROGRESS_COLUMNS, PROGRESS_COLUMNS[0], now, "")
+        try:
+            self._progress = _continue(self.folder.progress, PROGRESS_COLUMNS, PROGRESS_COLUMNS[0], now, "")
+        except BaseException:
+            self._monitor.close()
+            raise
 
     def on_episodes(self, rows: list[FinishedEpisode]) -> None:
         """A row an episode."""

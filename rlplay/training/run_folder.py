@@ -82,7 +82,7 @@ def read_evaluations(path: Path) -> Evaluations:
         CheckpointError: damaged; says how to go on without it.
     """
     try:
-        with np.load(path, allow_pickle=False) as saved:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as saved:
             found = Evaluations(*(np.asarray(saved[name]) for name in Evaluations._fields))
     except (OSError, ValueError, KeyError, EOFError, TypeError, AttributeError, MemoryError, RuntimeError,
             zipfile.BadZipFile, zlib.error, NotImplementedError) as error:  # fmt: skip

@@ -64,10 +64,8 @@ class Window:
         self.max_steps, self.pace, self.follower, self.on_trained = max_steps, pace, follower, on_trained
         self.output = output
         # Without a window a frame shows one step, at the environment's rate; a demo has a pace of its own.
-        own_rate = headless and pace is None
-        self.recorder = (
-            (Recorder(output, min(self.rate, FASTEST)) if own_rate else Recorder(output)) if output else None
-        )
+        rate = (min(self.rate, FASTEST),) if headless and pace is None else ()
+        self.recorder = Recorder(output, *rate) if output else None
         self.state = ViewState(recording=output is not None)
         self.steps = 0
         self.frame_times: deque[float] = deque(maxlen=1000)
