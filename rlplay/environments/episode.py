@@ -128,10 +128,12 @@ def load_episode(path: str | Path, env: gym.Env[Any, Any] | None = None) -> Epis
         if data["version"] > VERSION:
             raise CheckpointError(f"{path} has episode format {data['version']}", "Install a newer rlplay")
         env_reference = EnvReference(str(data["env"]["id"]), dict(data["env"]["kwargs"]))
+        actions: Any = data["actions"]
+        actions = actions if isinstance(actions, dict) else list(actions)  # a dictionary of a Dict space
         episode = Episode(
             env_reference,
             int(data["seed"]),
-            data["actions"] if isinstance(data["actions"], dict) else list(data["actions"]),  # of a Dict space
+            actions,
             float(data["return"]),
             str(data["digest"]),
             str(data["player"]),

@@ -51,14 +51,14 @@ class Curve:
             if not path.is_file():
                 raise UsageError(f"{run.path} has no evaluations", "Train it with --eval-freq")
             saved = read_evaluations(path)
-            cut = (saved.ep_lengths >= CUT_AFTER).any(axis=1).tolist()
+            cut = np.any(saved.ep_lengths >= CUT_AFTER, axis=1).tolist()
             rows = zip(saved.results.mean(axis=1).tolist(), cut, strict=True)
             found.append(dict(zip(saved.timesteps.tolist(), rows, strict=True)))
         common = sorted(set.intersection(*(set(one) for one in found)))
         if not common:
             raise UsageError(f"the runs of {name} were evaluated at different timesteps")
-        rows = np.array([[one[t] for t in common] for one in found])
-        return cls(name, np.array(common), rows[:, :, 0], np.array(speeds), rows[:, :, 1] > 0)
+        table = np.array([[one[t] for t in common] for one in found])
+        return cls(name, np.array(common), table[:, :, 0], np.array(speeds), table[:, :, 1] > 0)
 
     @property
     def last(self) -> NDArray[np.float64]:
