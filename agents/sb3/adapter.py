@@ -10,6 +10,7 @@ from typing import Annotated, Any, ClassVar
 
 import gymnasium as gym
 import numpy as np
+import torch
 from gymnasium.spaces.utils import flatdim
 from numpy.typing import NDArray
 from stable_baselines3.common.logger import Logger
@@ -63,6 +64,7 @@ from rlplay.extend import (
     is_finite,
     masked,
     require_memory,
+    warn,
 )
 
 _COUNTERS = ("_n_updates", "_episode_num", "_n_calls", "exploration_rate", "_current_progress_remaining")
@@ -406,8 +408,9 @@ class SB3Agent(Agent, init=False):
         return self.model.rollout_buffer if self._on_policy else self.model.replay_buffer
 
     def extra_state(self) -> dict[str, Any]:
-        """Counters of the model and the generator of its action space."""
+        """Counters of the model, the generator of its action space, and the threads that its sums were divided by."""
         state: dict[str, Any] = {"window": self._window.done, "collected": self._window.collected}
+        state["threads"] = torch.get_num_threads()
         if self.model is not None:
             state["counters"] = {n: getattr(self.model, n) for n in _COUNTERS if hasattr(self.model, n)}
             state["action_space"] = self.model.action_space.np_random.bit_generator.state
@@ -416,6 +419,12 @@ class SB3Agent(Agent, init=False):
     def restore_extra(self, state: dict[str, Any]) -> None:
         """Put back what `extra_state` gave."""
         self._window.done, self._window.collected = int(state["window"]), int(state["collected"])
+        threads = state.get("threads", torch.get_num_threads())
+        if threads != torch.get_num_threads():
+            warn(
+                f"torch had {threads} threads when this was saved and has {torch.get_num_threads()}: going on gives "
+                f"other last digits, and the same after torch.set_num_threads({threads})"
+            )
         if self.model is not None:
             for name, value in state["counters"].items():
                 if name in _COUNTERS:

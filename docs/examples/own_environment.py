@@ -21,4 +21,5 @@ class Corridor(gym.Env):
         return self.place, -1.0, self.place == 7, False, {}
 
 
-print(QLearning(Corridor(), alpha=0.5, gamma=1.0, seed=0).learn(5_000).q.max(axis=1))
+if __name__ == "__main__":  # so that `rlplay train --env own_environment:Corridor` imports the class and no more
+    print(QLearning(Corridor(), alpha=0.5, gamma=1.0, seed=0).learn(5_000).q.max(axis=1))

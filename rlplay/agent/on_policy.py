@@ -21,6 +21,7 @@ from rlplay.approximation.encoders import VectorFeatures
 from rlplay.compiled.cache import compiled
 from rlplay.compiled.native import NativeEnv
 from rlplay.compiled.pcg64 import random_seed
+from rlplay.compiled.table import TableEnv
 from rlplay.compiled.vector_loop import VectorRun, VectorState, new_step_buffer, vector_training_loop
 from rlplay.environments.interact import ObservationCheck, RunningEnv, begin_episode, take_step
 from rlplay.environments.make import EnvLike, reference
@@ -250,6 +251,8 @@ class OnPolicyAgent(Agent):
             return self.encoder.why_not_compiled
         if not isinstance(self.env, NativeEnv):
             name = reference(self.env).id or "an environment given as an instance"
+            if isinstance(self.env, TableEnv):
+                return f"the native dynamics of {name} are a table, and {type(self).__name__} takes vectors"
             return f"{name} has no native dynamics"
         return ""
 

@@ -28,6 +28,7 @@ class Options(NamedTuple):
     activation: str
     initialiser: str
     log_std_init: float
+    threads: int = 1
 
 
 def options(given: dict[str, Any], owner: str) -> Options:
@@ -54,13 +55,16 @@ def options(given: dict[str, Any], owner: str) -> Options:
         raise HyperparameterError(f"{owner}: net_arch={arch!r} needs pi and vf, or one list for both")
     initialiser = "orthogonal" if kwargs.pop("ortho_init", True) else "torch"
     log_std_init = float(kwargs.pop("log_std_init", 0.0))
+    threads = kwargs.pop("threads", 1)
+    if not isinstance(threads, int) or not 1 <= threads <= 1024:
+        raise HyperparameterError(f"{owner}: threads={threads!r} of policy_kwargs is not a whole number of 1 or more")
     if kwargs:
         raise HyperparameterError(
             f"{owner}: policy_kwargs has {', '.join(sorted(kwargs))}, which {owner} does not know",
-            "It knows net_arch, activation_fn, ortho_init and log_std_init",
+            "It knows net_arch, activation_fn, ortho_init, log_std_init and, for network='torch', threads",
         )
     pi, vf = ([int(n) for n in both[name]] for name in ("pi", "vf"))
-    return Options(pi, vf, activation, initialiser, log_std_init)
+    return Options(pi, vf, activation, initialiser, log_std_init, threads)
 
 
 class Networks(NamedTuple):
@@ -107,7 +111,7 @@ def new_networks(
         (4, 1)
     """
     network, device = given["network"], given.get("device", "auto")
-    settings, name = optimiser[1], optimiser[0]
+    settings, name = dict(optimiser[1]), optimiser[0]
     shape = picture if picture is not None and size == math.prod(picture) else None
     chosen = options(given, owner)
     ours = network == "numpy" or isinstance(network, list)
@@ -132,6 +136,7 @@ def new_networks(
             continue
         from rlplay.networks import TorchNetwork
 
+        settings["threads"] = chosen.threads
         if isinstance(network, str):
             made.append(
                 TorchNetwork(

@@ -22,6 +22,7 @@ from rlplay.environments.make import EnvLike, EnvReference, gymnasium_wrapper, i
 from rlplay.environments.no_environment import NoEnvironment
 from rlplay.errors import CheckpointError, RlplayError, SpaceError, warn
 from rlplay.hyperparameters.fields import as_json
+from rlplay.spaces.actions import as_played
 from rlplay.spaces.finite import from_json, to_json
 from rlplay.spaces.observations import observation_digest
 from rlplay.storage import checkpoint
@@ -67,6 +68,21 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             found[package] = "unknown"
     return found
+
+
+@cache
+def _say_versions(differences: str) -> None:
+    warn(f"{differences}: going on may not give the same bits")
+
+
+def _compare_versions(saved: Any) -> None:
+    """Say once which libraries of a file differ from those that run."""
+    listed = saved if isinstance(saved, dict) else {}
+    pairs = [(name, str(listed.get(name, "unknown")), here) for name, here in versions().items() if name != "python"]
+    other = [pair for pair in pairs if "unknown" not in pair and pair[1] != pair[2]]
+    if other:
+        wrote, run = (", ".join(f"{pair[0]} {pair[k]}" for pair in other) for k in (1, 2))
+        _say_versions(f"a file was written with {wrote}, and {run} {'run' if len(other) > 1 else 'runs'} here")
 
 
 def pack(agent: Savable) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
@@ -123,9 +139,13 @@ def _pack_running_env(
     if running and position.actions is not None:
         actions = agent.action_space.to_jsonable(position.actions)
         try:
-            arrays[f"{prefix}/actions"] = np.asarray(actions)
-        except ValueError:
+            array = np.asarray(actions)
+        except ValueError:  # parts of different shapes
+            array = np.asarray(None)
+        if array.dtype == object:
             packed["actions"] = actions
+        else:
+            arrays[f"{prefix}/actions"] = array
     return packed
 
 
@@ -146,6 +166,7 @@ def unpack(cls: type[A], path: str | Path, env: EnvLike | None, *, allow_nan: bo
         raise
     except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
         raise CheckpointError(f"{path}: its manifest lacks or garbles {error}") from error
+    _compare_versions(manifest.get("versions"))
     return agent
 
 
@@ -277,7 +298,7 @@ def _actions(agent: Savable, saved: dict[str, Any], arrays: dict[str, NDArray[An
     if not saved["recorded"]:
         return None
     listed = saved["actions"] if "actions" in saved else arrays["actions"].tolist()
-    return list(agent.action_space.from_jsonable(listed))
+    return [as_played(agent.action_space, action) for action in agent.action_space.from_jsonable(listed)]
 
 
 def _replayed(env: gym.Env[Any, Any], position: Position, seed: int, actions: list[Any], digest: str) -> bool:
@@ -285,7 +306,7 @@ def _replayed(env: gym.Env[Any, Any], position: Position, seed: int, actions: li
     check = ObservationCheck(env)
     begin_episode(env, position, seed, check)
     for action in actions:
-        obs, _, terminated, truncated, position.info = env.step(action)
+        obs, _, terminated, truncated, position.info = env.step(as_played(env.action_space, action))
         if terminated or truncated:
             return False
         position.obs = check(obs, position)

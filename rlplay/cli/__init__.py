@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import sys
 import warnings
 from typing import Any, TextIO
@@ -20,6 +21,8 @@ def main(argv: list[str] | None = None) -> int:
     warnings.showwarning = _show_warning  # type: ignore[assignment]
     try:
         verb = importlib.import_module(f"rlplay.cli.{arguments.module}")
+        if (cache := sys.modules.get("rlplay.compiled.cache")) is not None:  # most verbs compile
+            cache.say_long_compiles()
         code = verb.run(arguments)
         sys.stdout.flush()
         return int(code or 0)
@@ -54,7 +57,8 @@ def _say(cause: str, remedy: str) -> None:
 
 
 def _print(line: str) -> None:
-    """Print to standard error, also where its encoding (C locale) lacks a character."""
+    """Print to standard error without colour codes of others, also where its encoding (C locale) lacks a character."""
+    line = re.sub(r"\x1b\[[0-9;]*m", "", line)
     encoding = getattr(sys.stderr, "encoding", None) or "ascii"
     print(line.encode(encoding, "replace").decode(encoding), file=sys.stderr)
 

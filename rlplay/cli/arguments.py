@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import math
+import re
 import sys
 from pathlib import Path
 
@@ -31,6 +33,58 @@ class _Parser(argparse.ArgumentParser):
         sys.exit(2)
 
 
+def _text(text: str) -> str:
+    if not text:
+        raise argparse.ArgumentTypeError("an empty text names nothing")
+    return text
+
+
+def _path(text: str) -> Path:
+    return Path(_text(text))
+
+
+def _whole(text: str) -> int:
+    """A whole number, also as ``1e4``."""
+    try:
+        return int(text)
+    except ValueError:
+        pass
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not number.is_integer():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number, for example 10000 or 1e4")
+    return int(number)
+
+
+def _count(text: str) -> int:
+    number = _whole(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
+    return number
+
+
+def _rate(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0, for example 30")
+    return number
+
+
+def _size(text: str) -> tuple[int, int]:
+    match = re.fullmatch(r"(\d+)[x×](\d+)", text)
+    if not match:
+        raise argparse.ArgumentTypeError(f"{text!r} is not WIDTHxHEIGHT, for example 1280x720")
+    return int(match[1]), int(match[2])
+
+
+_READ = {None: _text, int: _whole, float: _rate, Path: _path}  # how values of a type are read, in every verb
+
+
 def parser() -> argparse.ArgumentParser:
     """The parser of the whole command line."""
     top = _Parser(
@@ -46,6 +100,8 @@ def parser() -> argparse.ArgumentParser:
             name, help=help_text, description=help_text, formatter_class=RawDescriptionRichHelpFormatter
         )
         verb.set_defaults(module=module)
+        for kind, read in _READ.items():
+            verb.register("type", kind, read)
         add(verb)
         verb.add_argument("--debug", action="store_true", help="show tracebacks")
     return top
@@ -95,13 +151,15 @@ def _acting(verb: argparse.ArgumentParser) -> None:
 
 def _window(verb: argparse.ArgumentParser) -> None:
     window = verb.add_argument_group("window")
-    window.add_argument("--size", default="1280x720", metavar="WxH", help="size of the window (default: 1280x720)")
+    window.add_argument(
+        "--size", type=_size, default="1280x720", metavar="WxH", help="size of the window (default: 1280x720)"
+    )
     window.add_argument("--fps", type=float, metavar="N", help="environment steps a second at speed 1")
     window.add_argument("--headless", action="store_true", help="open no window; write what it would show to --output")
     window.add_argument(
         "-o", "--output", type=Path, metavar="FILE", help="record what the window shows (.gif, .mp4 or .png)"
     )
-    window.add_argument("--max-steps", type=int, metavar="N", help="stop after N steps of the environment")
+    window.add_argument("--max-steps", type=_count, metavar="N", help="stop after N steps of the environment")
 
 
 def _training(verb: argparse.ArgumentParser) -> None:
@@ -123,8 +181,7 @@ def _training(verb: argparse.ArgumentParser) -> None:
     how.add_argument(
         "--engine",
         choices=["auto", "python", "compiled"],
-        default="auto",
-        help="step by step in Python, or one native loop; the same bits (default: auto)",
+        help="step by step in Python, or one native loop; the same bits (default: auto, or the resumed run's)",
     )
     how.add_argument("--resume", metavar="RUN", help="finish a run that was interrupted or killed: its folder")
     how.add_argument("--watch", action="store_true", help="open a window on the agent while it learns")
@@ -135,10 +192,12 @@ def _training(verb: argparse.ArgumentParser) -> None:
     logs.add_argument(
         "--eval-freq", type=int, metavar="N", help="timesteps between evaluations (default: a tenth; -1: none)"
     )
-    logs.add_argument("--eval-episodes", type=int, default=5, metavar="N", help="episodes an evaluation (default: 5)")
+    logs.add_argument(
+        "--eval-episodes", type=_count, default=5, metavar="N", help="episodes an evaluation (default: 5)"
+    )
     logs.add_argument("--save-freq", type=int, metavar="N", help="timesteps between numbered checkpoints")
-    logs.add_argument("--keep", type=int, metavar="K", help="numbered checkpoints to keep (default: all)")
-    logs.add_argument("--log-interval", type=int, metavar="N", help="episodes between log rows (default: 100 rows)")
+    logs.add_argument("--keep", type=_count, metavar="K", help="numbered checkpoints to keep (default: all)")
+    logs.add_argument("--log-interval", type=_count, metavar="N", help="episodes between log rows (default: 100 rows)")
     logs.add_argument(
         "-tb", "--tensorboard-log", type=Path, metavar="DIR", help="TensorBoard folder (extra: tensorboard)"
     )
@@ -167,10 +226,13 @@ def _eval(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("path", nargs="?", metavar="PATH", help="a saved agent or a run folder (default: the newest run)")
     _common(verb)
     _acting(verb)
-    verb.add_argument("--eval-episodes", type=int, default=20, metavar="N", help="episodes (default: 20)")
+    verb.add_argument("--eval-episodes", type=_count, default=20, metavar="N", help="episodes (default: 20)")
 
 
 def _play(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "path", nargs="?", metavar="PATH", help="a saved agent or a run folder whose environment is played"
+    )
     _common(verb)
     _window(verb)
     verb.add_argument(
@@ -198,7 +260,7 @@ def _show(verb: argparse.ArgumentParser) -> None:
 
 def _figure(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("names", nargs="*", metavar="NAME", help="figures, e.g. cliff-walking; all; none lists them")
-    verb.add_argument("--runs", type=int, metavar="N", help="independent runs (default: each figure's own)")
+    verb.add_argument("--runs", type=_count, metavar="N", help="independent runs (default: each figure's own)")
     verb.add_argument("-o", "--output", type=Path, metavar="PATH", help="folder, or a file for one (default: figures)")
 
 

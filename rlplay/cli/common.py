@@ -20,10 +20,14 @@ if TYPE_CHECKING:
     from rlplay.agent.base import Agent
 
 
+_NO_WRAP = 1000  # columns where no terminal says how many it has: lines stay whole in a pipe
+
+
 @cache
 def console(*, stderr: bool = False) -> Console:
     """Standard output (or error) for people: plain text where it is not a terminal."""
-    return Console(highlight=False, stderr=stderr, soft_wrap=not sys.stdout.isatty())
+    piped = not (sys.stderr if stderr else sys.stdout).isatty()
+    return Console(highlight=False, stderr=stderr, soft_wrap=piped, width=_NO_WRAP if piped else None)
 
 
 def one(values: list[Any] | None, flag: str) -> Any:

@@ -12,6 +12,7 @@ from rlplay.cli import train
 from rlplay.cli.common import console, one
 from rlplay.errors import UsageError
 from rlplay.reports.curves import Curve, draw
+from rlplay.reports.pictures import check_picture
 from rlplay.training.run_folder import folder_name
 
 _SEEDS = [0, 1, 2]
@@ -35,6 +36,8 @@ def run(arguments: Namespace) -> int:
         arguments.eval_freq = max(arguments.n_timesteps // _EVALUATIONS, 1)
     if arguments.eval_freq < 1:
         raise UsageError("compare needs evaluations", "Leave out --eval-freq -1")
+    check_picture(arguments.output or Path("compare.png"))
+    train.rehearse(arguments, [env_id])
     curves = []
     for algo, runs in train.grid(arguments, env_id).items():
         curves.append(Curve.of(algo, [finished for finished, _ in runs], [speed for _, speed in runs]))

@@ -50,7 +50,8 @@ def run(arguments: Namespace) -> int:
             default_steps=recipe["timesteps"] + _AFTERWARDS if arguments.headless else None,
         )
     finally:
-        out.print(f"learned for {agent.num_timesteps:,} steps, {agent.statistics.episodes:,} episodes")
+        if agent.num_timesteps:
+            out.print(f"learned for {agent.num_timesteps:,} steps, {agent.statistics.episodes:,} episodes")
     fresh = make(recipe["env"], **recipe["env_kwargs"])
     result = evaluate(agent, fresh, 10)
     out.print(f"  greedy: return {result.mean:.3g}, {result.lengths.mean():.1f} steps an episode (10 episodes)")

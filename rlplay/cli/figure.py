@@ -15,6 +15,7 @@ from rich.table import Table
 from rlplay.cli.common import console
 from rlplay.errors import UsageError
 from rlplay.reports.figures import Figure, compute, draw, figure_names
+from rlplay.reports.pictures import check_picture
 
 
 def run(arguments: Namespace) -> int:
@@ -31,6 +32,7 @@ def run(arguments: Namespace) -> int:
     folder = arguments.output or Path("figures")
     if len(names) > 1 and folder.suffix:
         raise UsageError(f"-o {folder} is one file for {len(names)} figures", "Give a folder")
+    check_picture(folder if folder.suffix else Path(f"{names[0]}.png"))
     start = time.perf_counter()
     for name in names:
         path = folder if folder.suffix else folder / f"{name}.png"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import time
 from argparse import Namespace
 from pathlib import Path
 
@@ -9,7 +11,9 @@ from rich.table import Table
 
 from rlplay import registry
 from rlplay.cli.common import console
+from rlplay.errors import RlplayError
 from rlplay.models.names import LIBRARY
+from rlplay.training.run_folder import RunFolder, read_evaluations
 
 # Gymnasium's ids that come with its plain installation.
 _GYMNASIUM = {
@@ -53,5 +57,33 @@ def _runs(folder: Path) -> None:
     runs = sorted(p for p in folder.glob("*/*_*") if p.is_dir() and p.name.rpartition("_")[2].isdigit())
     if not runs:
         console().print(f"{folder} holds no runs", style="dim")
+        return
+    table = Table(box=None, padding=(0, 2))
+    for column in ("run", "steps", "return", "best", "last written", "files"):
+        table.add_column(column, justify="right" if column in ("steps", "return", "best") else "left", no_wrap=True)
     for path in runs:
-        console().print(f"  [cyan]{path}[/]  {', '.join(sorted(p.name for p in path.glob('*.rlp')))}")
+        files = sorted(path.glob("*.rlp"))
+        written = max((p.stat().st_mtime for p in files), default=path.stat().st_mtime)
+        date = time.strftime("%Y-%m-%d %H:%M", time.localtime(written))
+        steps, last, best = _progress(RunFolder(path))
+        table.add_row(f"[cyan]{path}[/]", steps, last, best, date, ", ".join(p.name for p in files))
+    console().print(table)
+
+
+def _progress(run: RunFolder) -> tuple[str, str, str]:
+    """Timesteps done, the last return and the best evaluation, from what the run wrote; "-" for what is not there."""
+    steps = last = best = "-"
+    try:
+        with open(run.progress, encoding="utf-8", newline="") as file:
+            for row in csv.DictReader(file):
+                steps = f"{int(row['time/total_timesteps']):,}"
+                if row["rollout/ep_rew_mean"]:
+                    last = f"{float(row['rollout/ep_rew_mean']):.4g}"
+    except (OSError, ValueError, KeyError, TypeError, csv.Error):
+        pass  # no log yet, or a damaged one: what was read counts
+    try:
+        results = read_evaluations(run.path / "evaluations.npz").results.mean(axis=1)
+        last, best = f"{results[-1]:.4g}", f"{results.max():.4g}"
+    except RlplayError:
+        pass
+    return steps, last, best

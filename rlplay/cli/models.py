@@ -27,6 +27,8 @@ def run(arguments: Namespace) -> int:
     if arguments.name is None:
         example = f"For example: rlplay models {arguments.action} k-means"
         raise UsageError(f"models {arguments.action} needs a model", example)
+    if arguments.name not in known and arguments.name in registry.agent_ids():
+        raise UsageError(f"{arguments.name} is an agent, not a model", f"rlplay show {arguments.name}")
     if arguments.name not in known:
         raise unknown("model", arguments.name, known, "See `rlplay models list`")
     if arguments.action == "show":
@@ -99,7 +101,9 @@ def _compare(name: str, path: Path) -> None:
     from rlplay.models.references import library_name, twin
     from rlplay.reports.model_comparison import CHANCE, PARITY, Parity, data_sets, five_fold, kind_of, parity, speeds
     from rlplay.reports.model_pictures import draw, shown_model
+    from rlplay.reports.pictures import check_picture
 
+    check_picture(path)
     out, ours = console(), registry.model_class(name)()
     theirs, kind = twin(ours), kind_of(ours)
     library = f"{library_name(name)}'s"

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from rlplay.agent import saving
-from rlplay.cli.common import agent_file, console, one
+from rlplay.cli.common import console, load_agent, one
 from rlplay.cli.windows import open_window, shown_env
-from rlplay.environments.make import EnvReference
+from rlplay.environments.make import EnvReference, reference
 from rlplay.errors import SpaceError, UsageError
 from rlplay.hyperparameters.settings import parse_pairs
 
@@ -21,17 +20,22 @@ def run(arguments: Namespace) -> int:
     if arguments.headless:
         raise UsageError("play needs a window: a person plays")
     env_id = one(arguments.env, "--env")
-    if not env_id:
-        raise UsageError("play needs --env", "For example: rlplay play --env FrozenLake-v1")
-    env = shown_env(EnvReference(env_id, parse_pairs(arguments.env_kwargs, "--env-kwargs")))
+    saved = arguments.path or arguments.algo or arguments.trained_agent
+    agent = load_agent(arguments)[0] if saved else None  # a class of the user's must be typed
+    if agent is not None:
+        ref = reference(agent.env)
+    elif env_id:
+        ref = EnvReference(env_id, parse_pairs(arguments.env_kwargs, "--env-kwargs"))
+    else:
+        raise UsageError("play needs --env, or a saved agent or run", "For example: rlplay play --env FrozenLake-v1")
+    env = shown_env(ref)
     if not choices(env):
         raise SpaceError(
-            f"{env_id} has actions {env.action_space}",
+            f"{ref.id} has actions {env.action_space}",
             "Keys exist for up to 20 single actions, and for pushes along two axes",
         )
-    agent = None
-    if arguments.algo or arguments.trained_agent:
-        agent = saving.load(agent_file(arguments), env)
+    if agent is not None:
+        agent.set_env(env)
     session = Session(env, agent, "play", seed=one(arguments.seed, "--seed") or 0)
     open_window(session, arguments)
     for path in save_episodes(session.recorded, arguments.record, session) if arguments.record else []:

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from rlplay import registry
 from rlplay.cli.common import console
-from rlplay.errors import unknown
+from rlplay.errors import UsageError, unknown
 from rlplay.hyperparameters.fields import declared
 
 
@@ -21,6 +21,8 @@ def run(arguments: Namespace) -> int:
     if name in registry.agent_ids():
         _agent(name, whole=arguments.source)
         return 0
+    if name in registry.model_ids():
+        raise UsageError(f"{name} is a model, not an agent or environment", f"rlplay models show {name}")
     from rlplay.environments.make import known_env_ids
 
     if name in known_env_ids() or ":" in name:

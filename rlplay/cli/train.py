@@ -24,9 +24,10 @@ from rlplay.environments.make import EnvReference, make, reference, remake
 from rlplay.errors import UsageError, warn
 from rlplay.hyperparameters.fields import as_json, checked, declared
 from rlplay.hyperparameters.settings import parse_pairs, read_zoo_file
+from rlplay.seeding import check_seed
 from rlplay.storage.files import locked
 from rlplay.training.callbacks import Callback, CheckpointCallback, EvalCallback, short_number
-from rlplay.training.logs import LogCallback
+from rlplay.training.logs import LogCallback, require_tensorboard
 from rlplay.training.run import choose_engine
 from rlplay.training.run_folder import RunFolder, find_agent_file, new_run
 
@@ -47,20 +48,35 @@ def run(arguments: Namespace) -> int:
     count = len(list(itertools.product(arguments.algo, arguments.env, arguments.seed or [None])))
     if (arguments.watch or arguments.lock_step) and count > 1:
         raise UsageError(f"--watch and --lock-step show one run and the flags name {count}")
+    if count > 1:
+        rehearse(arguments, arguments.env)
     for env_id in arguments.env:
         grid(arguments, env_id)
     return 0
 
 
+def rehearse(arguments: Namespace, env_ids: list[str]) -> None:
+    """Make each agent of a grid once in silence: what is refused is refused before the first run is created."""
+    out = console()
+    for seed in arguments.seed or []:
+        check_seed(seed)
+    out.quiet = True
+    try:
+        for algo, env_id in itertools.product(arguments.algo, env_ids):
+            _new(arguments, algo, env_id, (arguments.seed or [None])[0], rehearsal=True)
+    finally:
+        out.quiet = False
+
+
 def grid(arguments: Namespace, env_id: str) -> dict[str, list[tuple[RunFolder, float]]]:
     """Train each agent on each seed; the folders of the runs and their timesteps a second, by agent."""
-    for algo in arguments.algo:
-        registry.agent_class(algo)  # every name is checked before the first run starts
     seeds = arguments.seed or [None]
     return {algo: [_new(arguments, algo, env_id, seed) for seed in seeds] for algo in arguments.algo}
 
 
-def _new(arguments: Namespace, algo: str, env_id: str, seed: int | None) -> tuple[RunFolder, float]:
+def _new(
+    arguments: Namespace, algo: str, env_id: str, seed: int | None, *, rehearsal: bool = False
+) -> tuple[RunFolder, float]:  # fmt: skip
     cls = registry.agent_class(algo)
     own = declared(cls)
     for flag in ("features", "model"):
@@ -69,7 +85,7 @@ def _new(arguments: Namespace, algo: str, env_id: str, seed: int | None) -> tupl
     settings = read_zoo_file(arguments.conf_file, env_id) if arguments.conf_file else _tuned(algo, env_id)
     timesteps = arguments.n_timesteps
     if timesteps is None:
-        timesteps = int(settings.get("n_timesteps", DEFAULT_TIMESTEPS))
+        timesteps = _timesteps_of(settings.get("n_timesteps", DEFAULT_TIMESTEPS))
     settings.pop("n_timesteps", None)
     settings.update(parse_pairs(arguments.hyperparams, "-params"))
     settings.update({k: v for k in ("features", "model") if (v := getattr(arguments, k)) is not None and k in own})
@@ -78,6 +94,9 @@ def _new(arguments: Namespace, algo: str, env_id: str, seed: int | None) -> tupl
         return _lock_step(arguments, cls, EnvReference(env_id, env_kwargs), seed, settings, timesteps)
     agent = _make_agent(cls, make(env_id, dynamics=arguments.dynamics, **env_kwargs), seed, settings)
     _check_timesteps(timesteps)
+    _check_surroundings(agent, arguments)
+    if rehearsal:
+        return RunFolder(arguments.log_folder), 0.0
     folder = new_run(arguments.log_folder, algo, env_id)
     asked = _asked(agent, env_id, timesteps, arguments)
     folder.write_settings(as_json(agent.hyperparameters), asked, quoted(["rlplay", *sys.argv[1:]]))
@@ -126,7 +145,7 @@ def _asked(agent: Agent, env_id: str, timesteps: int, arguments: Namespace) -> d
         "seed": agent.seed,
         "n_timesteps": timesteps,
         "dynamics": arguments.dynamics,
-        "engine": arguments.engine,
+        "engine": arguments.engine or "auto",
         "eval_freq": arguments.eval_freq,
         "eval_episodes": arguments.eval_episodes,
         "save_freq": arguments.save_freq,
@@ -153,6 +172,7 @@ def _resume(arguments: Namespace) -> int:
     """Finish what a run was asked for originally."""
     folder = RunFolder(Path(arguments.resume))
     asked = folder.arguments()
+    _check_typed_again(arguments, asked, folder)
     path = folder.newest_checkpoint()
     env = typed_env(arguments, str(asked["env"]), dict(asked["env_kwargs"]))
     if env is None and ":" in str(asked["env"]):
@@ -168,27 +188,73 @@ def _resume(arguments: Namespace) -> int:
         console().print(f"{folder.path} is complete: {agent.num_timesteps:,} {agent.timestep}s")
         return 0
     console().print(f"resuming {folder.path} at {agent.num_timesteps:,} of {asked['n_timesteps']:,} {agent.timestep}s")
-    arguments.engine = asked["engine"]
+    asked["engine"] = arguments.engine or asked["engine"]
+    _check_surroundings(agent, arguments)
     _train(agent, folder, asked, arguments, fresh=False)
     return 0
 
 
 def _continue(arguments: Namespace) -> int:
     """Add timesteps to a saved agent, in a run of its own."""
-    if arguments.hyperparams or arguments.conf_file:
-        raise UsageError("-i goes on with the saved hyperparameters", "Leave out -params and -conf, or train anew")
+    if arguments.hyperparams or arguments.conf_file or arguments.features or arguments.model or arguments.seed:
+        raise UsageError(
+            "-i goes on with the saved hyperparameters and random numbers",
+            "Leave out -params, -conf, --features, --model and --seed, or train anew",
+        )
     path = find_agent_file(arguments.trained_agent, arguments.log_folder, None, None, best=arguments.load_best)
     agent = load_from(path, arguments)
     if one(arguments.algo, "--algo") not in (None, agent.id):
         raise UsageError(f"{path} holds {agent.id}, not {arguments.algo[0]}")
     added = DEFAULT_TIMESTEPS if arguments.n_timesteps is None else arguments.n_timesteps
     _check_timesteps(added)
+    _check_surroundings(agent, arguments)
     ref = reference(agent.env)
     folder = new_run(arguments.log_folder, agent.id, ref.id or "environment")
     asked = _asked(agent, ref.id, agent.num_timesteps + added, arguments)
     folder.write_settings(as_json(agent.hyperparameters), asked, quoted(["rlplay", *sys.argv[1:]]))
     _train(agent, folder, asked, arguments, fresh=False)
     return 0
+
+
+def _check_typed_again(arguments: Namespace, asked: dict[str, Any], folder: RunFolder) -> None:
+    """Refuse flags that say something else than what the run was asked for: they would have no effect."""
+    typed: dict[str, Any] = {
+        "--algo": (arguments.algo, [asked["algo"]]),
+        "-n": (arguments.n_timesteps, asked["n_timesteps"]),
+        "-params": (arguments.hyperparams or None, None),
+        "-conf": (arguments.conf_file, None),
+        "--features": (arguments.features, None),
+        "--model": (arguments.model, None),
+        "--seed": (arguments.seed, [asked["seed"]]),
+        "--eval-freq": (arguments.eval_freq, asked["eval_freq"]),
+        "--save-freq": (arguments.save_freq, asked["save_freq"]),
+        "--keep": (arguments.keep, asked["keep"]),
+        "--log-interval": (arguments.log_interval, asked["log_interval"]),
+        "-i": (arguments.trained_agent, None),
+        "--lock-step": (arguments.lock_step or None, None),
+    }
+    if other := [flag for flag, (given, of_run) in typed.items() if given is not None and given != of_run]:
+        raise UsageError(
+            f"--resume finishes {folder.path} as it was asked for: {', '.join(other)} would change it",
+            f"Leave that out, or add timesteps in a new run: rlplay train -i {folder.path} -n N",
+        )
+
+
+def _check_surroundings(agent: Agent, arguments: Namespace) -> None:
+    """Refuse before a folder is made what training would refuse."""
+    choose_engine(agent, arguments.engine or "auto", [])
+    if arguments.tensorboard_log:
+        require_tensorboard()
+    if arguments.watch:
+        from rlplay.viewer.display import require_display
+
+        require_display()
+
+
+def _timesteps_of(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != value // 1:
+        raise UsageError(f"n_timesteps={value!r} is not a whole number")
+    return int(value)
 
 
 def _check_timesteps(timesteps: int) -> None:
@@ -200,7 +266,7 @@ def _train(agent: Agent, folder: RunFolder, asked: dict[str, Any], arguments: Na
     """Train, report, and return the timesteps a second."""
     total = asked["n_timesteps"] - (0 if fresh else agent.num_timesteps)
     callbacks, evaluations = _callbacks(folder, asked, watched=arguments.watch)
-    engine = choose_engine(agent, arguments.engine, callbacks)
+    engine = choose_engine(agent, asked["engine"], callbacks)
     ref = reference(agent.env)
     out = console()
     out.print(f"[bold]{agent.id}[/] in [bold]{ref}[/], seed {agent.seed}, {total:,} {agent.timestep}s")
@@ -283,9 +349,6 @@ def _callbacks(
 
 def _open_window(folder: RunFolder, agent: Agent, arguments: Namespace) -> subprocess.Popen[bytes]:
     """The window is a process of its own that follows the run's files: training is neither slowed nor touched."""
-    from rlplay.viewer.display import require_display
-
-    require_display()
     agent.save(folder.last)
     ref = reference(agent.env)
     typed = ["--env", ref.id] if ref.typed else []

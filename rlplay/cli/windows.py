@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from argparse import Namespace
 from typing import Any
 
@@ -24,21 +23,13 @@ def shown_env(ref: EnvReference) -> gym.Env[Any, Any]:
     return env
 
 
-def window_size(text: str) -> tuple[int, int]:
-    """``"1280x720"`` as numbers."""
-    match = re.fullmatch(r"(\d+)[x×](\d+)", text)
-    if not match:
-        raise UsageError(f"--size {text!r} is not WIDTHxHEIGHT", "For example --size 1280x720")
-    return int(match[1]), int(match[2])
-
-
 def open_window(session: Any, arguments: Namespace, *, default_steps: int | None = None, **options: Any) -> Any:
     """Run a window with the flags that all window verbs have; returns it afterwards."""
     from rlplay.viewer.window import Window
 
     window = Window(
         session,
-        window_size(arguments.size),
+        arguments.size,
         steps_per_second=arguments.fps,
         headless=arguments.headless,
         output=arguments.output,

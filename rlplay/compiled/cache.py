@@ -10,8 +10,10 @@ A function typed at a prompt or in a notebook is found again too. What reaches a
 others, or a class of the script that runs, compiles in each process (`why_not_cached`).
 
 The cache is the folder ``RLPLAY_CACHE_DIR``, else ``NUMBA_CACHE_DIR``, else the user's cache folder. Where none can
-be written, everything compiles anew in each process. An entry is one file with a checksum. Beyond 1 GiB, some twenty
-times what all of rlplay compiles to, the entries go that have not been used for longest.
+be written, everything compiles anew in each process. An entry is one file with a checksum: one that is damaged, or no
+file at all, is said, discarded and compiled again. It is machine code, so whoever may write the folder may run code, as
+with Python's ``__pycache__``. Beyond 1 GiB, some twenty times what all of rlplay compiles to, the entries go that have
+not been used for longest.
 """
 
 from __future__ import annotations
@@ -21,8 +23,10 @@ import hashlib
 import os
 import platform
 import re
+import stat
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from functools import cache
@@ -97,10 +101,12 @@ class _Entries(numba_internals.Cache):  # type: ignore[misc]
         arguments, _ = numba_internals.arguments(signature)
         path = self._paths[signature] = self._path(signature, context)
         if path is None or (data := read_entry(path)) is None:
+            _watch_the_clock()
             return None
         try:
             found = numba_internals.from_bytes(data, context)
-        except Exception:  # a whole entry that numba cannot take back: compiled again
+        except Exception:  # a whole entry that numba cannot take back
+            _discard(path)
             return None
         return found if tuple(found.signature.args) == arguments else None
 
@@ -130,14 +136,16 @@ class _Entries(numba_internals.Cache):  # type: ignore[misc]
 
 
 def read_entry(path: Path) -> bytes | None:
-    """The machine code in a file; None where there is none, or where it is damaged, which is said once a process."""
+    """The machine code in a file; None where there is none, or where it is damaged: it is discarded, said once."""
     try:
-        content = path.read_bytes()
-    except OSError:
+        content = _content(path)
+    except FileNotFoundError:
         return None
+    except (OSError, MemoryError):  # no right to read it, a failing disk
+        content = b""
     checksum, data = content[:32], content[32:]
     if checksum != _CHECKSUM(path.name.encode() + data).digest():
-        _say_damaged()
+        _discard(path)
         return None
     with contextlib.suppress(OSError):  # the time of a file says when it was last used
         if time.time() - path.stat().st_mtime > _HOUR:
@@ -145,9 +153,45 @@ def read_entry(path: Path) -> bytes | None:
     return data
 
 
+def _content(path: Path) -> bytes:
+    """The bytes of a file; none where it is a folder, a pipe, a device, or longer than any entry."""
+    status = path.stat()
+    return path.read_bytes() if stat.S_ISREG(status.st_mode) and status.st_size <= MAX_BYTES else b""
+
+
+_LONG = 2.0  # seconds of compiling after which it is said
+_clock: dict[str, Any] = {"timer": None, "always": False}
+
+
+def say_long_compiles() -> None:
+    """Say on standard error when compiling takes long, also where that is no terminal."""
+    _clock["always"] = True
+
+
+def _watch_the_clock() -> None:
+    """Something has to be compiled: where that is still so in a while, say why nothing seems to happen; once."""
+    if _clock["timer"] is None and (_clock["always"] or sys.stderr.isatty()):
+        _clock["timer"] = timer = threading.Timer(_LONG, _say_long)
+        timer.daemon = True
+        timer.start()
+
+
+def _say_long() -> None:
+    if numba_internals.is_compiling():
+        print("rlplay: compiling; the next time the machine code is found on disk ...", file=sys.stderr, flush=True)
+    else:
+        _clock["timer"] = None  # it was quick; the next one may not be
+
+
+def _discard(path: Path) -> None:
+    _say_damaged()
+    with contextlib.suppress(OSError):  # a folder with something in it: compiled again in each process
+        path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
+
+
 @cache
 def _say_damaged() -> None:
-    warn("compiled code in the cache was damaged and is compiled again")
+    warn(f"compiled code in {cache_folder()} was damaged and is compiled again")
 
 
 def write_entry(path: Path, data: bytes) -> None:
@@ -167,8 +211,10 @@ def _keep_within_bounds() -> None:
     folder = cache_folder()
     if folder is None:
         return
-    files = []
-    for path in folder.iterdir():
+    files, paths = [], []
+    with contextlib.suppress(OSError):  # the folder is gone
+        paths = list(folder.iterdir())
+    for path in paths:
         with contextlib.suppress(OSError):  # another process may have removed it
             status = path.stat()
             if path.suffix == ".tmp" and time.time() - status.st_mtime > _HOUR:

@@ -25,6 +25,7 @@ from numba import types
 from numba.core import caching, cgutils, config, dispatcher, errors, sigutils
 from numba.core.bytecode import FunctionIdentity
 from numba.core.compiler import Compiler, CompileResult
+from numba.core.compiler_lock import global_compiler_lock
 from numba.core.runtime import _nrt_python, rtsys
 from numba.core.serialize import dumps
 from numba.core.typing.templates import builtin_registry
@@ -67,6 +68,15 @@ def jit(function: Callable[..., Any], **options: Any) -> Any:
 
     dispatcher.get_call_template = get_call_template
     return dispatcher
+
+
+def is_compiling() -> bool:
+    """Whether another thread compiles now."""
+    lock = global_compiler_lock._lock
+    free = lock.acquire(blocking=False)
+    if free:
+        lock.release()
+    return not free
 
 
 def set_cache(dispatcher: Any, cache: Any) -> None:

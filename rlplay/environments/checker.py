@@ -29,6 +29,7 @@ from gymnasium import spaces
 from rlplay.environments.make import make, reference, time_limit
 from rlplay.environments.masks import MaskSource
 from rlplay.errors import EnvironmentFault, RlplayError
+from rlplay.spaces.actions import as_played
 from rlplay.spaces.finite import is_finite
 
 Verdict = Literal["ok", "warning", "failed", "skipped"]
@@ -251,7 +252,7 @@ def _look_at_reward(reward: Any, where: str) -> None:
 
 def _choose(env: gym.Env[Any, Any], info: dict[str, Any]) -> Any:
     """A random action that may be taken."""
-    return MaskSource(env).sample(info)
+    return as_played(env.action_space, MaskSource(env).sample(info))
 
 
 def _endings(env: gym.Env[Any, Any], played: list[Step]) -> Iterator[Finding]:
@@ -470,7 +471,7 @@ def _native(env_id: str, kwargs: dict[str, Any], seed: int) -> Iterator[Finding]
     one.reset(seed=seed + 1)
     one.action_space.seed(seed)
     for k in range(300):
-        action = one.action_space.sample()
+        action = as_played(one.action_space, one.action_space.sample())
         obs, reward, terminated, truncated, infos = copies.step(np.full(3, action))
         mine = one.step(action)
         last = infos["final_obs"] if terminated[1] or truncated[1] else obs

@@ -22,6 +22,7 @@ from rlplay.environments.interact import Position, interact
 from rlplay.environments.make import EnvReference
 from rlplay.environments.masks import MaskSource
 from rlplay.errors import CheckpointError
+from rlplay.spaces.actions import as_played
 from rlplay.spaces.observations import observation_bytes
 from rlplay.storage.files import explain_missing, write_atomically
 from rlplay.transition import Transition
@@ -128,10 +129,12 @@ def load_episode(path: str | Path, env: gym.Env[Any, Any] | None = None) -> Epis
         if data["version"] > VERSION:
             raise CheckpointError(f"{path} has episode format {data['version']}", "Install a newer rlplay")
         env_reference = EnvReference(str(data["env"]["id"]), dict(data["env"]["kwargs"]))
+        actions: Any = data["actions"]
+        actions = actions if isinstance(actions, dict) else list(actions)  # a dictionary of a Dict space
         episode = Episode(
             env_reference,
             int(data["seed"]),
-            list(data["actions"]),
+            actions,
             float(data["return"]),
             str(data["digest"]),
             str(data["player"]),
@@ -141,7 +144,8 @@ def load_episode(path: str | Path, env: gym.Env[Any, Any] | None = None) -> Epis
             raise
         raise CheckpointError(f"{path} is not an episode that rlplay wrote, or it is damaged") from error
     if env is not None:
-        episode.actions = list(env.action_space.from_jsonable(episode.actions))
+        space = env.action_space
+        episode.actions = [as_played(space, action) for action in space.from_jsonable(episode.actions)]
     return episode
 
 

@@ -18,6 +18,7 @@ from rlplay.approximation.encoders import new_encoder
 from rlplay.approximation.feature_map import as_feature_map
 from rlplay.environments.make import make
 from rlplay.errors import UsageError
+from rlplay.spaces.actions import as_played
 
 
 def random_play(
@@ -46,7 +47,7 @@ def random_play(
     start = 0
     for t in range(steps):
         observations.append(np.copy(obs))
-        obs, reward, terminated, truncated, _ = env.step(env.action_space.sample())
+        obs, reward, terminated, truncated, _ = env.step(as_played(env.action_space, env.action_space.sample()))
         rewards.append(float(reward))
         if terminated or truncated or t == steps - 1:
             g = 0.0

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from rlplay.compiled.cache import compiled
 from rlplay.environments.make import reference, time_limit
 from rlplay.errors import EnvironmentFault, RlplayError, SpaceError, warn
+from rlplay.spaces.actions import as_played
 from rlplay.spaces.finite import FiniteSpace, is_finite
 from rlplay.transition import Transition
 
@@ -119,8 +120,12 @@ def take_step(env: gym.Env[Any, Any], position: Position, action: Any, check: Ob
         (-1.0, 24, 1)
     """
     obs = position.obs
+    handed = action
+    if type(action) is not int:
+        handed = as_played(check.action_space, action)
+        action = handed if type(handed) is int else action  # an array is handed as a copy: the environment may write it
     try:
-        next_obs, reward, terminated, truncated, info = env.step(action)
+        next_obs, reward, terminated, truncated, info = env.step(handed)
     except Exception as error:
         raise _fault(env, f"raised {_name(error)} in step {position.length + 1}", position) from error
     if type(reward) is int:
@@ -163,6 +168,7 @@ def begin_episode(
         (0, 5)
     """
     position.length, position.episode_return, position.actions = 0, 0.0, []
+    seed = None if seed is None else int(seed)
     position.seed = -1 if seed is None else seed
     try:
         obs, info = env.reset(seed=seed, options=options) if options else env.reset(seed=seed)
@@ -188,6 +194,9 @@ def _where_it_lies(obs: NDArray[Any], low: NDArray[Any], high: NDArray[Any]) -> 
 class ObservationCheck:
     """Checks an observation against its space and returns a copy that the environment cannot change any more.
 
+    Attributes:
+        action_space: of the environment.
+
     Example:
         >>> import rlplay
         >>> check = ObservationCheck(rlplay.make("FrozenLake-v1"))
@@ -200,7 +209,7 @@ class ObservationCheck:
     """
 
     def __init__(self, env: gym.Env[Any, Any]) -> None:
-        self._env, self._space = env, env.observation_space
+        self._env, self._space, self.action_space = env, env.observation_space, env.action_space
         self._n = int(self._space.n) if isinstance(self._space, spaces.Discrete) else 0
         self._start = int(self._space.start) if isinstance(self._space, spaces.Discrete) else 0
         self._numbering = FiniteSpace(self._space) if is_finite(self._space) else None

@@ -7,9 +7,10 @@ depend on which network it has.
 
 from __future__ import annotations
 
+import functools
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -23,6 +24,7 @@ from rlplay.networks.optimisers import OPTIMISERS
 from rlplay.networks.state import architecture, described
 
 Floats = NDArray[Any]
+F = TypeVar("F", bound=Callable[..., Any])
 
 _ACTIVATIONS: dict[str, Callable[[], torch.nn.Module]] = {
     "tanh": torch.nn.Tanh, "relu": torch.nn.ReLU, "leaky_relu": torch.nn.LeakyReLU, "sigmoid": torch.nn.Sigmoid,
@@ -33,6 +35,26 @@ _MEANS = {
     "adam": {"m": "exp_avg", "v": "exp_avg_sq"}, "rmsprop": {"v": "square_avg"}, "momentum": {"m": "momentum_buffer"},
     "sgd": {},
 }  # fmt: skip
+
+
+def _in_its_threads(function: F) -> F:
+    """A function of a `TorchNetwork` that runs in the network's own number of threads.
+
+    Threads divide a sum, and its last digits depend on where: the machine's number of cores must not decide that.
+    """
+
+    @functools.wraps(function)
+    def run(network: TorchNetwork, *given: Any, **named: Any) -> Any:
+        before = torch.get_num_threads()
+        if before == network.threads:
+            return function(network, *given, **named)
+        torch.set_num_threads(network.threads)
+        try:
+            return function(network, *given, **named)
+        finally:
+            torch.set_num_threads(before)
+
+    return run  # type: ignore[return-value]
 
 
 def device_of(name: str) -> torch.device:
@@ -140,6 +162,7 @@ class TorchNetwork:
         device: ``"cpu"``, ``"cuda"``, ``"cuda:1"``, or ``"auto"`` for a GPU where there is one.
         dtype: ``"float32"`` or ``"float64"``.
         optimiser: ``"adam"``, ``"rmsprop"``, ``"momentum"`` or ``"sgd"``.
+        threads: of torch on the CPU; another number gives other last digits, so the machine's cores do not decide it.
         initial: how the network begins: ``initialiser``, ``last_gain`` and ``seed`` of `Network`, and the optimiser's
             settings.
 
@@ -162,8 +185,10 @@ class TorchNetwork:
         device: str = "cpu",
         dtype: Any = "float32",
         optimiser: str = "adam",
+        threads: int = 1,
         **initial: Any,
     ) -> None:
+        self.threads = threads
         self.device, self.dtype = device_of(device), np.dtype(dtype)
         self.layers: list[Layer] | None = None
         self._tensor_type = torch.float64 if self.dtype == np.float64 else torch.float32
@@ -208,6 +233,7 @@ class TorchNetwork:
         """Of the loss with respect to the parameters, in our order, [P], after `backward`."""
         return self._flat([torch.zeros_like(p) if p.grad is None else p.grad for p in self._tensors()])
 
+    @_in_its_threads
     def forward(
         self, x: Any, state: Floats | None = None, lengths: Any = None, steps: int | None = None
     ) -> NDArray[Any]:
@@ -232,6 +258,7 @@ class TorchNetwork:
         """The outputs for one row [D], [K]; `backward` cannot follow it."""
         return self.predict(x[None])[0]
 
+    @_in_its_threads
     def predict(self, x: NDArray[Any]) -> NDArray[Any]:
         """The outputs for a batch of examples, [N, K]; `backward` cannot follow it."""
         with torch.no_grad():
@@ -240,6 +267,7 @@ class TorchNetwork:
                 return self.module(given).cpu().numpy()
             return self.module(given, None, torch.ones(len(given), dtype=torch.int64), 1, False)[0].cpu().numpy()
 
+    @_in_its_threads
     def backward(
         self, grad_output: Any, state_grad: Floats | None = None, to_input: bool = True
     ) -> NDArray[Any] | None:
@@ -269,6 +297,7 @@ class TorchNetwork:
         assert self._initial.grad is not None
         return self._initial.grad.cpu().numpy()
 
+    @_in_its_threads
     def tangent(self, direction: Floats) -> NDArray[Any]:
         """How the outputs move, [N, K], when the parameters move along a direction [P]; after `forward`."""
         names = [name for name, _ in self.module.named_parameters()]
@@ -287,6 +316,7 @@ class TorchNetwork:
                 _, dot = torch.func.jvp(outputs, (here,), (dict(zip(names, moved, strict=True)),))[:2]
         return dot.detach().cpu().numpy()
 
+    @_in_its_threads
     def improve(self, learning_rate: float, max_grad_norm: float = 0.0) -> None:
         """One step of the optimiser; a gradient longer than ``max_grad_norm`` is scaled down first (0: never)."""
         if max_grad_norm > 0:
@@ -364,6 +394,7 @@ def _optimiser(name: str, parameters: list[torch.nn.Parameter], settings: dict[s
     return torch.optim.SGD(parameters, 0.0, momentum=given.get("momentum", 0.0))
 
 
+@_in_its_threads
 def _squared_length(net: TorchNetwork) -> float:
     return float(sum((p.grad**2).sum() for p in net._tensors() if p.grad is not None))
 

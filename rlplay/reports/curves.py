@@ -10,11 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlplay.errors import UsageError
+from rlplay.reports.pictures import check_picture
 from rlplay.storage.files import atomic_writer
-from rlplay.training.run_folder import RunFolder
+from rlplay.training.run_folder import RunFolder, read_evaluations
 from rlplay.training.statistics import bootstrap_interval
 
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#6a51a3", "#444444")  # told apart by all
+CUT_AFTER = 10_000  # steps after which an evaluation cuts an episode that does not end
 _MARKS = ("o", "s", "^", "D", "v", "P", "X", "*")
 
 
@@ -27,12 +29,14 @@ class Curve:
         timesteps: int64 [T].
         returns: mean return of each evaluation, float64 [S, T].
         speeds: timesteps a second of learning, float64 [S].
+        cut: whether an episode of an evaluation was cut because it did not end, bool [S, T]; None for nowhere.
     """
 
     name: str
     timesteps: NDArray[np.int64]
     returns: NDArray[np.float64]
     speeds: NDArray[np.float64]
+    cut: NDArray[np.bool_] | None = None
 
     @classmethod
     def of(cls, name: str, runs: list[RunFolder], speeds: list[float]) -> Self:
@@ -41,19 +45,20 @@ class Curve:
         Raises:
             UsageError: a run has no evaluations.
         """
-        found: list[dict[int, float]] = []
+        found: list[dict[int, tuple[float, bool]]] = []
         for run in runs:
             path = run.path / "evaluations.npz"
             if not path.is_file():
                 raise UsageError(f"{run.path} has no evaluations", "Train it with --eval-freq")
-            with np.load(path, allow_pickle=False) as saved:
-                means = saved["results"].mean(axis=1).tolist()
-                found.append(dict(zip(saved["timesteps"].tolist(), means, strict=True)))
+            saved = read_evaluations(path)
+            cut = np.any(saved.ep_lengths >= CUT_AFTER, axis=1).tolist()
+            rows = zip(saved.results.mean(axis=1).tolist(), cut, strict=True)
+            found.append(dict(zip(saved.timesteps.tolist(), rows, strict=True)))
         common = sorted(set.intersection(*(set(one) for one in found)))
         if not common:
             raise UsageError(f"the runs of {name} were evaluated at different timesteps")
-        returns = np.array([[one[t] for t in common] for one in found])
-        return cls(name, np.array(common), returns, np.array(speeds))
+        table = np.array([[one[t] for t in common] for one in found])
+        return cls(name, np.array(common), table[:, :, 0], np.array(speeds), table[:, :, 1] > 0)
 
     @property
     def last(self) -> NDArray[np.float64]:
@@ -64,6 +69,24 @@ class Curve:
     def interval(values: NDArray[np.float64]) -> tuple[float, float]:
         """95 % bootstrap interval of a mean over seeds."""
         return bootstrap_interval(values)
+
+
+def value_range(curves: list[Curve]) -> tuple[float, float] | None:
+    """The returns that the axis must show where some evaluations were cut; None where it shows all.
+
+    A policy that walks in circles is cut after thousands of steps: its return says where it was cut, and would make
+    all others one line.
+
+    Example:
+        >>> cut = np.array([[True, False, False]])
+        >>> value_range([Curve("sarsa", np.arange(3), np.array([[-10_000.0, -17.0, -13.0]]), np.ones(1), cut)])
+        (-17.0, -13.0)
+    """
+    if not any(curve.cut is not None and curve.cut.any() for curve in curves):
+        return None
+    ended = [curve.returns[~curve.cut] if curve.cut is not None else curve.returns.ravel() for curve in curves]
+    values = np.concatenate(ended)
+    return (float(values.min()), float(values.max())) if values.size else None
 
 
 def draw(curves: list[Curve], path: Path, title: str) -> None:
@@ -97,9 +120,11 @@ def draw(curves: list[Curve], path: Path, title: str) -> None:
     axes.grid(alpha=0.25, linewidth=0.6)
     axes.spines[["top", "right"]].set_visible(False)
     axes.margins(x=0.02)
+    if shown := value_range(curves):
+        margin = 0.1 * (shown[1] - shown[0] or 1.0)
+        axes.set_ylim(shown[0] - margin, shown[1] + margin)
+        axes.set_ylabel(f"return, greedy evaluation (off the axis: cut after {CUT_AFTER:,} steps)")
     axes.legend(frameon=False, title="mean, 95 % interval over seeds", alignment="left", loc="best")
-    kind = path.suffix.removeprefix(".") or "png"
-    if kind not in figure.canvas.get_supported_filetypes():
-        raise UsageError(f"{path}: pictures cannot be written as {kind!r}", "Take .png, .pdf or .svg")
+    kind = check_picture(path)
     with atomic_writer(path) as file:
         figure.savefig(file, format=kind)

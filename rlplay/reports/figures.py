@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from rlplay import registry
 from rlplay.errors import UsageError, unknown
+from rlplay.reports.pictures import check_picture
 from rlplay.storage.files import atomic_writer
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#6a51a3", "#444444")  # told apart by all
@@ -151,9 +152,7 @@ def draw(figure: Figure, path: Path) -> None:
     for axes in grid[len(figure.panels) :]:
         axes.set_axis_off()
     canvas.supxlabel(figure.source, fontsize=7, color="#777777", x=0.99, ha="right")
-    kind = path.suffix.removeprefix(".") or "png"
-    if kind not in canvas.canvas.get_supported_filetypes():
-        raise UsageError(f"{path}: pictures cannot be written as {kind!r}", "Take .png, .pdf or .svg")
+    kind = check_picture(path)
     with atomic_writer(path) as file:
         canvas.savefig(file, format=kind)
 

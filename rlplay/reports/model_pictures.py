@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from rlplay.errors import UsageError
 from rlplay.models.references import REFERENCES, library_name, twin
 from rlplay.reports.model_comparison import kind_of
+from rlplay.reports.pictures import check_picture
 
 _COLOURS = ["#3a6ec8", "#ecbe60", "#58b26e", "#c45c48", "#8a63b8", "#4fb0b8", "#9a7a58", "#c86aa0"]
 # Parameters under which a small picture shows what a model does.
@@ -67,6 +67,7 @@ def draw(model_id: str, path: Path) -> None:
     """
     from matplotlib.figure import Figure
 
+    kind = check_picture(path)
     ours = shown_model(model_id)
     panels = [("ours", ours)] + ([(f"{library_name(model_id)}'s", twin(ours))] if model_id in REFERENCES else [])
     figure = Figure(figsize=(4.6 * len(panels), 3.8), layout="constrained")
@@ -80,10 +81,7 @@ def draw(model_id: str, path: Path) -> None:
             axis.set_title(f"{name}: {type(model).__name__}", fontsize=10)
             for side in ("top", "right"):
                 axis.spines[side].set_visible(False)
-    try:
-        figure.savefig(path, dpi=110)
-    except ValueError as error:
-        raise UsageError(f"{path} cannot be written: {error}") from error
+    figure.savefig(path, dpi=110, format=kind)
 
 
 def _curve(axis: Any, model: Any) -> None:

@@ -99,7 +99,7 @@ class FiniteSpace:
             return index + int(space.start)
         if isinstance(space, spaces.MultiDiscrete):
             flat = np.array(np.unravel_index(index, tuple(space.nvec.ravel())), dtype=space.dtype)
-            return flat.reshape(space.shape) + space.start
+            return (flat.reshape(space.shape) + space.start).astype(space.dtype)
         if isinstance(space, spaces.MultiBinary):
             shape = space.shape
             return np.array(np.unravel_index(index, (2,) * math.prod(shape)), dtype=space.dtype).reshape(shape)
@@ -182,9 +182,10 @@ def to_json(space: Space[Any]) -> dict[str, Any]:
     """A standard space as plain JSON values."""
     kind = type(space).__name__
     if isinstance(space, spaces.Discrete):
-        return {"kind": kind, "n": int(space.n), "start": int(space.start)}
+        return {"kind": kind, "n": int(space.n), "start": int(space.start), **_unusual_type(space)}
     if isinstance(space, spaces.MultiDiscrete):
-        return {"kind": kind, "nvec": space.nvec.tolist(), "start": np.asarray(space.start).tolist()}
+        start = np.asarray(space.start).tolist()
+        return {"kind": kind, "nvec": space.nvec.tolist(), "start": start, **_unusual_type(space)}
     if isinstance(space, spaces.MultiBinary):
         return {"kind": kind, "n": space.n if isinstance(space.n, int) else [int(n) for n in space.n]}
     if isinstance(space, spaces.Box):
@@ -193,6 +194,10 @@ def to_json(space: Space[Any]) -> dict[str, Any]:
     if isinstance(space, spaces.Tuple | spaces.Dict):
         return {"kind": kind, "parts": [[key, to_json(part)] for key, part in _parts(space)]}
     raise SpaceError(f"{space} cannot be written to a file")
+
+
+def _unusual_type(space: Space[Any]) -> dict[str, str]:
+    return {} if space.dtype == np.int64 else {"dtype": str(space.dtype)}
 
 
 def _bounds(bound: Any) -> Any:
@@ -223,9 +228,11 @@ def from_json(data: Any) -> Space[Any]:
     try:
         kind = data["kind"]
         if kind == "Discrete":
-            return spaces.Discrete(int(data["n"]), start=int(data["start"]))
+            unusual = {"dtype": np.dtype(data["dtype"]).type} if "dtype" in data else {}
+            return spaces.Discrete(int(data["n"]), start=int(data["start"]), **unusual)
         if kind == "MultiDiscrete":
-            return spaces.MultiDiscrete(np.array(data["nvec"]), start=np.array(data["start"]))
+            dtype = np.dtype(data.get("dtype", "int64"))
+            return spaces.MultiDiscrete(np.array(data["nvec"]), dtype.type, start=np.array(data["start"]))
         if kind == "MultiBinary":
             return spaces.MultiBinary(data["n"])
         if kind == "Box":

@@ -17,11 +17,13 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from rlplay.errors import CheckpointError, UsageError, warn
+from rlplay.errors import CheckpointError, RlplayError, UsageError, warn
+from rlplay.storage import checkpoint
 from rlplay.storage.files import write_atomically
 from rlplay.training.checks import whole_number
 from rlplay.training.evaluation import Evaluation, check_env, evaluate
 from rlplay.training.learner import Learner
+from rlplay.training.run_folder import read_evaluations
 from rlplay.training.statistics import FinishedEpisode
 
 NEVER = 2**62  # a timestep that no run reaches
@@ -215,13 +217,29 @@ class EvalCallback(Callback):
         """Read the evaluations of the run that is resumed."""
         self._schedule.begin(self.agent)
         path = self.log_path / "evaluations.npz" if self.log_path else None
-        if path and path.is_file() and self.agent.num_timesteps:
-            with np.load(path, allow_pickle=False) as saved:
-                rows = zip(saved["timesteps"], saved["results"], saved["ep_lengths"], strict=True)
-                past = [(int(t), Evaluation(r, n)) for t, r, n in rows if t <= self.agent.num_timesteps]
+        if path and path.exists() and self.agent.num_timesteps:
+            saved = read_evaluations(path)
+            if saved.results.shape[1] != self.n_eval_episodes:
+                raise UsageError(
+                    f"{path} has evaluations of {saved.results.shape[1]} episodes, not of {self.n_eval_episodes}",
+                    "Take the same number, or another log_path",
+                )
+            past = [(int(t), Evaluation(r, n)) for t, r, n in zip(*saved, strict=True) if t <= self.agent.num_timesteps]
             self.timesteps = [t for t, _ in past]
             self.evaluations = [e for _, e in past]
             self.best_mean_reward = max((e.mean for e in self.evaluations), default=-np.inf)
+            self._check_best()
+
+    def _check_best(self) -> None:
+        """Where the best agent so far is not there to be kept, keep the best from here on."""
+        best = self.best_model_save_path / "best_model.rlp" if self.best_model_save_path else None
+        if best is None or not self.evaluations:
+            return
+        try:
+            checkpoint.read(best)
+        except RlplayError:
+            self.best_mean_reward = -np.inf
+            warn(f"{best} is missing or damaged: the best agent from here on is kept")
 
     def on_step(self) -> bool:
         """Evaluate when due."""

@@ -17,7 +17,7 @@ from rlplay.environments.interact import Position, interact
 from rlplay.environments.make import EnvLike, make, make_anew, reference, time_limit
 from rlplay.environments.masks import MaskSource
 from rlplay.environments.vector.native import NativeVectorEnv
-from rlplay.errors import UsageError, warn
+from rlplay.errors import SpaceError, UsageError, warn
 from rlplay.seeding import check_seed, stream
 from rlplay.training.checks import whole_number
 from rlplay.training.learner import Learner
@@ -80,6 +80,7 @@ def evaluate(
             walk in circles for ever. Said once.
 
     Raises:
+        SpaceError: the environment has other spaces than the agent; shows both.
         UsageError: fewer than one episode, or something that is no agent or no environment.
 
     Example:
@@ -104,6 +105,7 @@ def evaluate(
         )
     )
     seeds = stream(agent.seed if seed is None else check_seed(seed), "evaluation")
+    _check_spaces(agent, own)
     limit = time_limit(own)
     policy = _fixed_policy(agent, own) if deterministic else None
     if policy is not None and isinstance(own, TableEnv):
@@ -136,6 +138,17 @@ def check_env(env: Any, owner: str) -> Any:
     if isinstance(env, int | float | np.number):
         raise UsageError(f"{owner}: env={env!r} is no environment", f"Write n_eval_episodes={env!r}")
     return env
+
+
+def _check_spaces(agent: Learner, env: gym.Env[Any, Any]) -> None:
+    """Refuse an environment that the agent would only fail in midway."""
+    for role in ("observation_space", "action_space"):
+        mine, theirs = getattr(agent, role), getattr(env, role)
+        if mine != theirs:
+            raise SpaceError(
+                f"the agent has {role} {mine} and the environment to evaluate in has {theirs}",
+                "Take an environment with the same spaces",
+            )
 
 
 def _fixed_policy(agent: Learner, env: gym.Env[Any, Any]) -> NDArray[np.int64] | None:

@@ -8,13 +8,14 @@ the files equal those of an undisturbed run (but for times).
 from __future__ import annotations
 
 import csv
+import importlib.util
 import json
 import time
 from pathlib import Path
 from typing import IO, Any
 
 from rlplay.environments.make import reference
-from rlplay.errors import MissingPackageError, warn
+from rlplay.errors import CheckpointError, MissingPackageError, warn
 from rlplay.training.callbacks import Callback, EvalCallback
 from rlplay.training.run_folder import RunFolder
 from rlplay.training.statistics import FinishedEpisode
@@ -29,6 +30,10 @@ PROGRESS_COLUMNS = [
     "rollout/ep_len_mean",
     "eval/mean_reward",
 ]
+
+_NO_TENSORBOARD = MissingPackageError(
+    "TensorBoard logs need the package tensorboard", "pip install 'rlplay[tensorboard]'"
+)
 
 
 class LogCallback(Callback):
@@ -53,7 +58,11 @@ class LogCallback(Callback):
         header = {"t_start": self._start, "env_id": reference(self.agent.env).id}
         now = self.agent.num_timesteps
         self._monitor = _continue(self.folder.monitor, MONITOR_COLUMNS, "step", now, "#" + json.dumps(header))
-        self._progress = _continue(self.folder.progress, PROGRESS_COLUMNS, PROGRESS_COLUMNS[0], now, "")
+        try:
+            self._progress = _continue(self.folder.progress, PROGRESS_COLUMNS, PROGRESS_COLUMNS[0], now, "")
+        except BaseException:
+            self._monitor.close()
+            raise
 
     def on_episodes(self, rows: list[FinishedEpisode]) -> None:
         """A row an episode."""
@@ -118,22 +127,60 @@ class LogCallback(Callback):
 
 def _continue(path: Path, columns: list[str], key: str, timestep: int, header: str) -> IO[str]:
     """Open a log for appending after the rows up to a timestep; a fresh one where there is none."""
-    kept = []
-    if timestep and path.is_file():
-        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-        lines = [line.rstrip("\n") for line in lines if line.endswith("\n")]  # a kill can leave half a line
+    kept: list[list[str]] = []
+    if timestep and path.exists():
+        lines = _lines(path)
         comments = [line for line in lines if line.startswith("#")]
         header = comments[0] if comments else header
-        for row in csv.DictReader(line for line in lines if not line.startswith("#")):
-            step = row.get(key)
-            if step and step.isdigit() and int(step) <= timestep and None not in row.values():
-                kept.append([row[column] for column in columns])
+        try:
+            rows = [row for row in csv.reader(line for line in lines if not line.startswith("#")) if row]
+        except csv.Error as error:
+            raise _damaged(path, f"has a line that is no row ({error})") from error
+        if lines and (not rows or not set(columns) <= set(rows[0])):
+            raise _damaged(path, "has no line that names its columns")
+        place = [rows[0].index(column) for column in columns] if rows else []
+        whole = [[row[k] for k in place] for row in rows[1:] if len(row) == len(rows[0])]
+        whole = [row for row in whole if _is_step(row[columns.index(key)])]
+        if len(whole) < len(rows) - 1:
+            warn(f"{path} is damaged: {len(rows) - 1 - len(whole)} rows are left out")
+        kept = [row for row in whole if int(row[columns.index(key)]) <= timestep]
     file = open(path, "w", encoding="utf-8", newline="")  # noqa: SIM115 - closed at the end of training
     if header:
         file.write(header + "\n")
     csv.writer(file, lineterminator="\n").writerows([columns, *kept])
     file.flush()
     return file
+
+
+def _lines(path: Path) -> list[str]:
+    """The whole lines of a log; a kill can leave half a line at its end."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    except UnicodeDecodeError as error:
+        raise _damaged(path, "is no UTF-8 text") from error
+    except OSError as error:
+        raise _damaged(path, f"cannot be read ({error.strerror})") from error
+    if any("\0" in line for line in lines):
+        raise _damaged(path, "has bytes that are no text")
+    return [line.rstrip("\n") for line in lines if line.endswith("\n")]
+
+
+def _is_step(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 20
+
+
+def _damaged(path: Path, how: str) -> CheckpointError:
+    return CheckpointError(f"{path} is damaged: it {how}", f"To go on without its rows, remove it: rm {path}")
+
+
+def require_tensorboard() -> None:
+    """Have tensorboard at hand before a run begins.
+
+    Raises:
+        MissingPackageError: it is not installed.
+    """
+    if importlib.util.find_spec("tensorboard") is None:
+        raise _NO_TENSORBOARD
 
 
 class TensorBoard:
@@ -149,9 +196,7 @@ class TensorBoard:
             from tensorboard.compat.proto.summary_pb2 import Summary
             from tensorboard.summary.writer.event_file_writer import EventFileWriter
         except ImportError as error:
-            raise MissingPackageError(
-                "TensorBoard logs need the package tensorboard", "pip install 'rlplay[tensorboard]'"
-            ) from error
+            raise _NO_TENSORBOARD from error
         self._event, self._summary = Event, Summary
         self._writer = EventFileWriter(str(folder))
 

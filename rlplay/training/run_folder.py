@@ -11,15 +11,92 @@ Slashes in ids become ``-``.
 from __future__ import annotations
 
 import re
+import zipfile
+import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import yaml
+from numpy.typing import NDArray
 
-from rlplay.errors import CheckpointError, RlplayError, UsageError, unknown
+from rlplay.errors import CheckpointError, RlplayError, UsageError, unknown, warn
 from rlplay.storage import checkpoint
 from rlplay.storage.files import write_atomically
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _or_none(check: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: value is None or check(value)
+
+
+def _is_count(value: Any) -> bool:
+    return _is_whole(value) and value >= 1
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and value != ""
+
+
+# What args.yml says, and what each value must be.
+_ASKED: dict[str, Callable[[Any], bool]] = {
+    "algo": _is_text,
+    "env": _is_text,
+    "env_kwargs": lambda value: isinstance(value, dict) and all(isinstance(key, str) for key in value),
+    "seed": _is_whole,
+    "n_timesteps": _is_count,
+    "dynamics": lambda value: value in ("auto", "native", "gymnasium"),
+    "engine": lambda value: value in ("auto", "python", "compiled"),
+    "eval_freq": _or_none(_is_whole),
+    "eval_episodes": _is_count,
+    "save_freq": _or_none(_is_whole),
+    "keep": _or_none(_is_count),
+    "log_interval": _or_none(_is_count),
+    "tensorboard_log": _or_none(_is_text),
+}
+
+
+class Evaluations(NamedTuple):
+    """What ``evaluations.npz`` holds.
+
+    Attributes:
+        timesteps: int64 [N].
+        results: return of each episode, float64 [N, E].
+        ep_lengths: its steps, int64 [N, E].
+    """
+
+    timesteps: NDArray[np.int64]
+    results: NDArray[np.float64]
+    ep_lengths: NDArray[np.int64]
+
+
+def read_evaluations(path: Path) -> Evaluations:
+    """The evaluations in a file; runs no code.
+
+    Raises:
+        CheckpointError: damaged; says how to go on without it.
+    """
+    try:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as saved:
+            found = Evaluations(*(np.asarray(saved[name]) for name in Evaluations._fields))
+    except (OSError, ValueError, KeyError, EOFError, TypeError, AttributeError, MemoryError, RuntimeError,
+            zipfile.BadZipFile, zlib.error, NotImplementedError) as error:  # fmt: skip
+        raise _damaged(path, "cannot be read as evaluations") from error
+    kinds = [array.dtype.kind for array in found]
+    fits = found.timesteps.ndim == 1 and found.results.ndim == 2 and found.results.size > 0
+    same = found.results.shape == found.ep_lengths.shape and len(found.results) == len(found.timesteps)
+    if not (fits and same and kinds[0] in "iu" and kinds[1] in "iuf" and kinds[2] in "iu"):
+        raise _damaged(path, "holds other arrays than timesteps [N], results [N, E] and ep_lengths [N, E]")
+    return found
+
+
+def _damaged(path: Path, how: str) -> CheckpointError:
+    return CheckpointError(f"{path} is damaged: it {how}", f"To go on without it, remove it: rm {path}")
 
 
 def folder_name(name: str) -> str:
@@ -78,15 +155,23 @@ class RunFolder:
             CheckpointError: the folder is no run, or its arguments are damaged.
         """
         path = self.settings / "args.yml"
+        without = f"Mend it, or go on from the checkpoint without it: rlplay train -i {self.path} -n N"
         try:
             arguments = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+        except OSError as error:
             raise CheckpointError(
                 f"{self.path} is no run that can be resumed: {path} cannot be read",
-                "Name a folder like logs/q-learning/FrozenLake-v1_1",
+                without if self.path.is_dir() else "Name a folder like logs/q-learning/FrozenLake-v1_1",
             ) from error
-        if not isinstance(arguments, dict) or not isinstance(arguments.get("n_timesteps"), int):
-            raise CheckpointError(f"{path} does not say what the run was asked for")
+        except (yaml.YAMLError, ValueError, RecursionError) as error:
+            raise CheckpointError(f"{path} is damaged: it is no YAML text", without) from error
+        if not isinstance(arguments, dict):
+            raise CheckpointError(f"{path} is damaged: it does not say what the run was asked for", without)
+        for name, fits in _ASKED.items():
+            if name not in arguments:
+                raise CheckpointError(f"{path} is damaged: it lacks {name}", without)
+            if not fits(arguments[name]):
+                raise CheckpointError(f"{path} is damaged: {name} is {str(arguments[name])[:60]!r}", without)
         return arguments
 
     def last_checkpoint(self) -> Path:
@@ -95,11 +180,7 @@ class RunFolder:
         Raises:
             CheckpointError: none verifies.
         """
-        try:
-            checkpoint.read(self.last)
-            return self.last
-        except RlplayError:
-            return self.newest_checkpoint()
+        return self.newest_checkpoint() if self._last_is_damaged() else self.last
 
     def newest_checkpoint(self) -> Path:
         """The newest checkpoint that verifies, of whatever name: where a killed run is resumed.
@@ -109,8 +190,17 @@ class RunFolder:
         """
         good = checkpoint.newest_good(self.path)
         if good is None:
-            raise CheckpointError(f"{self.path} has no checkpoint that can be read")
+            raise CheckpointError(f"{self.path} has no checkpoint that can be read", "Train it anew")
+        if good != self.last and self._last_is_damaged():
+            warn(f"{self.last} is missing or damaged: {good.name} is taken")
         return good
+
+    def _last_is_damaged(self) -> bool:
+        try:
+            checkpoint.read(self.last)
+        except RlplayError:
+            return True
+        return False
 
 
 def new_run(log_folder: Path, algo: str, env_id: str) -> RunFolder:
@@ -176,6 +266,8 @@ def find_agent_file(
     if path is not None and not Path(path).is_dir():
         return Path(path)
     run = RunFolder(Path(path)) if path is not None else find_run(log_folder, algo, env_id, exp_id)
+    if best and not run.best.is_file():
+        raise CheckpointError(f"{run.path} has no {run.best.name}", "Leave out --load-best for the last checkpoint")
     if best:
         return run.best
     if step is not None:

@@ -18,6 +18,7 @@ from rlplay.errors import MissingPackageError, UsageError
 _KINDS = (".gif", ".mp4", ".png")
 _GIF_WIDTH = 800  # pixels; a wider picture makes a file too large to share
 _MOST_FRAMES = 3000
+FASTEST = 50.0  # frames a second that players of gifs still keep
 _UNCHANGED = 255  # the transparent colour: what did not change since the frame before costs nothing
 
 

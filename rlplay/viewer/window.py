@@ -19,7 +19,7 @@ from rlplay.viewer import drawing, panels
 from rlplay.viewer.display import open_display, pygame_kept
 from rlplay.viewer.keys import action_of, intent_of
 from rlplay.viewer.layout import SMALLEST
-from rlplay.viewer.recording import Recorder
+from rlplay.viewer.recording import FASTEST, Recorder
 from rlplay.viewer.session import Follower, Session
 from rlplay.viewer.state import ViewState, reduce
 
@@ -63,7 +63,9 @@ class Window:
         self.rate = steps_per_second or float(session.env.metadata.get("render_fps") or 8)
         self.max_steps, self.pace, self.follower, self.on_trained = max_steps, pace, follower, on_trained
         self.output = output
-        self.recorder = Recorder(output) if output else None
+        # Without a window a frame shows one step, at the environment's rate; a demo has a pace of its own.
+        rate = (min(self.rate, FASTEST),) if headless and pace is None else ()
+        self.recorder = Recorder(output, *rate) if output else None
         self.state = ViewState(recording=output is not None)
         self.steps = 0
         self.frame_times: deque[float] = deque(maxlen=1000)

@@ -299,8 +299,74 @@ def test_damaged_entries_are_said_once_and_compiled_again(own_cache, tmp_path):
     process = start(folder, own_cache)
     out, err = process.communicate()
     assert out.split() == ["214.0", "3"]
-    assert err.count("RlplayWarning: compiled code in the cache was damaged") == 1
+    assert err.count("was damaged and is compiled again") == 1
     assert run(folder, own_cache) == (214.0, 0)
+
+
+def stretch(path: Path) -> None:
+    with open(path, "r+b") as file:
+        file.truncate(cache.MAX_BYTES + 1)  # takes no place on disk
+
+
+def in_place_of(path: Path, make) -> None:
+    path.unlink()
+    make(path)
+
+
+DAMAGES = {
+    "empty": lambda path: path.write_bytes(b""),
+    "cut within the checksum": lambda path: path.write_bytes(path.read_bytes()[:10]),
+    "cut behind the checksum": lambda path: path.write_bytes(path.read_bytes()[:32]),
+    "cut in half": lambda path: path.write_bytes(path.read_bytes()[: len(path.read_bytes()) // 2]),
+    "a bit of the checksum": lambda path: path.write_bytes(bytes([path.read_bytes()[0] ^ 1]) + path.read_bytes()[1:]),
+    "a bit of the code": lambda path: path.write_bytes(flip(path.read_bytes())),
+    "a byte more": lambda path: path.write_bytes(path.read_bytes() + b"x"),
+    "zeros": lambda path: path.write_bytes(bytes(path.stat().st_size)),
+    "foreign text": lambda path: path.write_text("hello"),
+    "longer than the cache": stretch,
+    "a folder": lambda path: in_place_of(path, Path.mkdir),
+    "a pipe": lambda path: in_place_of(path, os.mkfifo),
+    "a device": lambda path: in_place_of(path, lambda p: p.symlink_to("/dev/zero")),
+    "a link to itself": lambda path: in_place_of(path, lambda p: p.symlink_to(p)),
+}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pipes, devices and links of POSIX")
+@pytest.mark.parametrize("name", DAMAGES)
+def test_a_damaged_entry_is_said_discarded_and_written_again(name, tmp_path):
+    path = tmp_path / "entry.nbc"
+    cache.write_entry(path, b"machine code" * 100)
+    DAMAGES[name](path)
+    cache._say_damaged.cache_clear()
+    with pytest.warns(RlplayWarning, match="was damaged and is compiled again"):
+        assert cache.read_entry(path) is None
+    assert not os.path.lexists(path)
+    cache.write_entry(path, b"machine code")
+    assert cache.read_entry(path) == b"machine code"
+
+
+def test_a_whole_entry_that_holds_no_function_is_compiled_again(own_cache, tmp_path):
+    for path in own_cache.iterdir():
+        cache.write_entry(path, b"no pickle")
+    out, err = start(write(tmp_path / "package"), own_cache).communicate()
+    assert out.split() == ["214.0", "3"]
+    assert err.count("was damaged") == 1
+
+
+GONE = """
+import os, shutil
+from rlplay.compiled.cache import cache_folder, compiled, compile_report
+@compiled
+def f(x):
+    return x + 1
+folder = cache_folder()
+shutil.rmtree(folder)
+print(f(1.0), compile_report()["compiled"])
+"""
+
+
+def test_a_cache_folder_that_goes_while_a_process_runs_is_no_error(tmp_path):
+    assert run(tmp_path, tmp_path / "cache", GONE) == (2.0, 1)
 
 
 def test_an_entry_under_another_name_is_not_taken(tmp_path):

@@ -13,6 +13,7 @@ from rlplay import load, make, registry
 from rlplay.models.names import model_class
 from rlplay.storage import checkpoint
 
+pytestmark = pytest.mark.filterwarnings("ignore:a file was written with")  # by what ran then
 FILES = Path(__file__).parents[1] / "fixtures" / "files"
 
 

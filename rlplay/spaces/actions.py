@@ -1,0 +1,38 @@
+"""Actions in one form: the same Python and NumPy types in training, evaluation, replay and window."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from gymnasium import Space, spaces
+
+
+def as_played(space: Space[Any], action: Any) -> Any:
+    """An action as every environment gets it, whoever chose it and wherever it was kept.
+
+    A world that counts in float32 rounds ``x + 0.1 * action`` otherwise for an int than for a NumPy integer.
+
+    Returns:
+        An int for Discrete, a fresh array of the space's own type for Box, MultiDiscrete and MultiBinary, tuples and
+        dictionaries of them; what is of another kind or shape as it is, for the environment to refuse.
+
+    Example:
+        >>> as_played(spaces.Discrete(3), np.int64(2)), as_played(spaces.Box(-1, 1, (2,)), [0.5, 1]).dtype
+        (2, dtype('float32'))
+    """
+    if isinstance(space, spaces.Discrete):
+        whole = isinstance(action, int | np.integer) or (
+            isinstance(action, np.ndarray) and action.shape == () and action.dtype.kind in "iu"
+        )
+        return int(action) if whole else action
+    if isinstance(space, spaces.Box | spaces.MultiDiscrete | spaces.MultiBinary):
+        given = np.asarray(action)
+        fits = given.shape == space.shape and given.dtype.kind in "biuf"
+        whole = given.dtype.kind != "f" or space.dtype.kind == "f"
+        return np.array(given, dtype=space.dtype) if fits and whole else action
+    if isinstance(space, spaces.Tuple) and isinstance(action, tuple | list) and len(action) == len(space.spaces):
+        return tuple(as_played(part, one) for part, one in zip(space.spaces, action, strict=True))
+    if isinstance(space, spaces.Dict) and isinstance(action, dict) and action.keys() == space.spaces.keys():
+        return {key: as_played(part, action[key]) for key, part in space.spaces.items()}
+    return action
