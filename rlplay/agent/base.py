@@ -69,7 +69,7 @@ class Agent(Configured, ABC):
         seed: the seed of all its random numbers.
         hyperparameters: what it was made with, checked, as plain values.
         num_timesteps: timesteps done since the start (or the last ``learn`` that reset them).
-        horizon: timesteps over which schedules run: the total of the first ``learn``; 0 before it.
+        horizon: timesteps over which schedules run; 0 before the first ``learn``.
         statistics: the finished episodes.
         position: where the run stands in its environment.
         next_action: the action that an on-policy rule has chosen already, -1 for none.
@@ -314,7 +314,8 @@ class Agent(Configured, ABC):
                 so that ``learn(n, schedule_timesteps=2 * n)`` and ``learn(n, reset_num_timesteps=False)`` equal
                 ``learn(2 * n)``.
             engine: ``compiled`` runs in native code, ``python`` step by step, with the same bits; ``auto`` chooses.
-            schedule_timesteps: horizon of the schedules; by default the total of the first learn.
+            schedule_timesteps: horizon of the schedules; by default the timesteps done and these, or the horizon so
+                far where it lies beyond them.
 
         Returns:
             The agent itself.

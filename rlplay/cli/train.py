@@ -212,6 +212,10 @@ def _continue(arguments: Namespace) -> int:
     folder = new_run(arguments.log_folder, agent.id, ref.id or "environment")
     asked = _asked(agent, ref.id, agent.num_timesteps + added, arguments)
     folder.write_settings(as_json(agent.hyperparameters), asked, quoted(["rlplay", *sys.argv[1:]]))
+    scheduled = [k for k, v in agent.hyperparameters.items() if isinstance(v, str) and v.startswith(("lin_", "exp_"))]
+    if scheduled and asked["n_timesteps"] > agent.horizon:
+        words = f"{', '.join(scheduled)} now ends at timestep {asked['n_timesteps']:,}, not {agent.horizon:,}"
+        console().print(f"the schedule of {words}")
     _train(agent, folder, asked, arguments, fresh=False)
     return 0
 

@@ -1,7 +1,7 @@
 """Quantities that change while an agent trains: one kind of schedule for step sizes, exploration and the rest.
 
 A schedule is a table of values at equally spaced points of training progress, from 0 (the first step) to 1 (the
-horizon: the total of the first ``learn``), with straight lines between them. One number is a constant, two are a
+horizon: the end of ``learn``), with straight lines between them. One number is a constant, two are a
 line. So every schedule is a small array: it is saved as numbers, and compiled code reads it.
 
 Tables may also let a quantity fall with the visits of each entry, ``"1/n"`` (the sample average) or ``"1/n_0.8"``
@@ -159,6 +159,16 @@ def tabulate(schedule: ScheduleLike) -> NDArray[np.float64]:
     if values.ndim != 1 or values.size == 0 or not np.isfinite(values).all():
         raise HyperparameterError(f"schedule {schedule!r} is not a finite number or list of numbers", f"Give {_FORMS}")
     return values
+
+
+def rate_at_end(value: ScheduleLike) -> float:
+    """The value of a schedule at the horizon; NaN for one that falls with visits.
+
+    Example:
+        >>> rate_at_end("lin_0.001"), rate_at_end(0.5)
+        (0.0, 0.5)
+    """
+    return math.nan if falls_with_visits(value) else float(tabulate(value)[-1])
 
 
 def _parse(text: str) -> NDArray[np.float64]:

@@ -31,6 +31,7 @@ class Learner(Protocol):
         seed: of all its random numbers.
         num_timesteps: timesteps done.
         horizon: timesteps over which schedules run; 0 before the first run.
+        hyperparameters: what it was made with.
         statistics: the finished episodes.
     """
 
@@ -43,6 +44,7 @@ class Learner(Protocol):
     seed: int
     num_timesteps: int
     horizon: int
+    hyperparameters: dict[str, Any]
     statistics: EpisodeStatistics
 
     @property

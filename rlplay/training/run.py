@@ -16,6 +16,7 @@ from typing import Any
 from rlplay.compiled.cache import compile_report
 from rlplay.compiled.numba_internals import CompileErrors, why_not_compiled
 from rlplay.errors import UsageError, warn
+from rlplay.functional.schedules import rate_at_end
 from rlplay.training.callbacks import NEVER, Callback, ProgressBar, as_callbacks, stops
 from rlplay.training.checks import whole_number
 from rlplay.training.learner import Engine, Learner
@@ -44,13 +45,25 @@ def train(
         agent.give_up_episode()
     if schedule_timesteps is not None:
         agent.horizon = whole_number("schedule_timesteps", schedule_timesteps)
-    elif not agent.horizon:
-        agent.horizon = total
+    else:  # what goes on beyond the horizon would stand at the schedules' end, as often as not at a rate of 0
+        agent.horizon = max(agent.horizon, agent.num_timesteps + total)
+    _say_zero_rates(agent, agent.num_timesteps + total)
     callbacks = as_callbacks(callback)
     if progress_bar:
         callbacks.append(ProgressBar())
     chosen = choose_engine(agent, engine, callbacks)
     Run(agent, agent.num_timesteps + total, callbacks, chosen, log_interval).go()
+
+
+def _say_zero_rates(agent: Learner, target: int) -> None:
+    """Say so where a learning rate stands at 0 before the run is over: then nothing more is learned."""
+    for name in ("learning_rate", "alpha", "actor_alpha"):
+        value = agent.hyperparameters.get(name)
+        if agent.horizon < target and value is not None and rate_at_end(value) == 0.0:
+            warn(
+                f"{name}={value} is 0 from timestep {agent.horizon:,} on, and the run goes to {target:,}: after that "
+                f"nothing is learned. Give schedule_timesteps={target} or another {name}"
+            )
 
 
 def choose_engine(agent: Learner, engine: Engine, callbacks: list[Callback]) -> Engine:

@@ -364,3 +364,25 @@ def test_numbers_that_are_not_finite_stop_the_native_loop():
     agent.env.world.state[0] = np.nan
     with pytest.raises(EnvironmentFault, match="rlplay/Pendulum-v1 gave numbers that are not finite"):
         agent.learn(200, reset_num_timesteps=False)
+
+
+# Going on after the end of a schedule.
+
+
+def test_going_on_after_a_schedules_end_still_learns():
+    agent = QLearning("FrozenLake-v1", alpha="lin_0.5", epsilon="lin_1", seed=0).learn(2000)
+    before = agent.q.copy()
+    agent.learn(4000, reset_num_timesteps=False)
+    assert agent.horizon == 6000  # as Stable-Baselines3: 2/3 of the rate at the start, 0 at the end
+    assert (agent.q != before).any()
+
+
+def test_a_horizon_that_lies_further_on_stays():
+    agent = QLearning("FrozenLake-v1", alpha="lin_0.5", seed=0).learn(100, schedule_timesteps=1000)
+    assert agent.learn(100, reset_num_timesteps=False).horizon == 1000
+
+
+def test_a_rate_that_stands_at_zero_is_said():
+    agent = QLearning("FrozenLake-v1", alpha="lin_0.5", seed=0)
+    with pytest.warns(UserWarning, match=r"alpha=lin_0.5 is 0 from timestep 50 on, and the run goes to 100"):
+        agent.learn(100, schedule_timesteps=50)
