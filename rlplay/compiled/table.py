@@ -393,7 +393,7 @@ class TableEnv(gym.Env[Any, Any]):
         masks = self.table.masks
         if masks is None:
             raise AttributeError("every action may be taken in every state: there is no action_masks()")
-        return lambda: masks[self.state].copy()
+        return masks[self.state].copy
 
     def _info(self) -> dict[str, Any]:
         masks = self.table.masks

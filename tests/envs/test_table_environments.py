@@ -162,7 +162,8 @@ def test_what_may_not_be_taken_counts_as_the_nearest_that_may():
     cars = gym.make("rlplay/CarRental-v0", max_cars=4).unwrapped
     table, state = cars.transition_table, 3 * 5 + 1  # three cars at the first place, one at the second
     for action, counts_as in ((0, 4), (3, 4), (9, 8), (10, 8)):
-        assert table.masks[state, counts_as] and not table.masks[state, action]
+        assert table.masks[state, counts_as]
+        assert not table.masks[state, action]
         assert cars.P[state][action] == cars.P[state][counts_as]
     bias = gym.make("rlplay/MaximizationBias-v0", n_actions=3).unwrapped
     bias.reset(seed=0)
