@@ -180,7 +180,7 @@ class VectorView:
             if large >= _EXACT:
                 self._warned = True
                 warn(
-                    f"{self.owner} sees observations as float32, which tells numbers near {large:g} apart only in steps "
+                    f"{self.owner} sees float32, which tells numbers near {large:g} apart only in steps "
                     f"of {np.spacing(np.float32(large)):g}: subtract an offset in the environment, for example by "
                     "gymnasium.wrappers.TransformObservation; said once"
                 )

@@ -78,7 +78,9 @@ def test_batches_are_told_from_single_observations():
 def test_float32_that_loses_a_difference_is_said_once():
     """1.7e9 and 1.7e9 + 1 are one number in float32."""
     view = VectorView(gym.spaces.Box(-np.inf, np.inf, (2,), np.float64), "PPO")
-    with pytest.warns(UserWarning, match=r"float32, which tells numbers near 1\.7e\+09 apart only in steps of 128"):
+    with pytest.warns(
+        UserWarning, match=r"PPO sees float32, which tells numbers near 1\.7e\+09 apart only in steps of 128"
+    ):
         view.vector(np.array([1.7e9 + 1, 0.5]))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
