@@ -33,7 +33,7 @@ def test_the_best_return_is_kept():
 
     def remember(key, reward, now):
         episode.keys[0], episode.actions[0], episode.rewards[0], episode.length[0] = key, 1, reward, 1
-        learn_episode(memory, episode, agent.gamma, now)
+        learn_episode(memory, episode, 0.0, agent.gamma, now)
 
     for now, (key, reward) in enumerate(((1.0, 5.0), (2.0, 6.0), (1.0, 3.0), (1.0, 9.0), (3.0, 1.0)), 1):
         remember(key, reward, now)
