@@ -13,7 +13,8 @@ Symbols:
     k  n_neighbors    γ  gamma    ε  epsilon  float or schedule
 
 Deviations from the source: when the memory of an action is full, the value that has not been used longest is replaced;
-an episode that is only truncated counts as it went.
+an episode that a time limit cuts goes on with the value of its last state, and one of more than T steps is remembered
+T steps at a time, in the same way.
 """
 
 from __future__ import annotations
@@ -130,9 +131,12 @@ def remember(memory: Memory, a: int, key: NDArray[np.float32], value: float, now
     used[found] = now
 
 
-def learn_episode(memory: Memory, episode: Episode, gamma: float, now: int) -> None:
-    """Remember the returns of an episode, R_t = r_t + γ R_{t+1}, from the last step to the first; it is emptied."""
-    g = 0.0
+def learn_episode(memory: Memory, episode: Episode, end_value: float, gamma: float, now: int) -> None:
+    """Remember the returns of an episode, R_t = r_t + γ R_{t+1}, from the last step to the first; it is emptied.
+
+    What follows the last step is worth ``end_value``: 0 where the episode terminated.
+    """
+    g = end_value
     for t in range(int(episode.length[0]) - 1, -1, -1):
         g = float(episode.rewards[t]) + gamma * g
         remember(memory, int(episode.actions[t]), episode.keys[t], g, now)
@@ -215,21 +219,28 @@ class EpisodicControl(Agent):
         obs, action, reward, next_obs, terminated, truncated, _ = transition
         self.num_timesteps += 1
         if self.encoder.ready:
-            self._keep(obs, action, reward)
-            if terminated or truncated:
-                learn_episode(self.memory, self.episode, self.gamma, self.num_timesteps)
+            full = self._keep(obs, action, reward)
+            if terminated or truncated or full:
+                end_value = 0.0 if terminated else self._greatest(next_obs)
+                learn_episode(self.memory, self.episode, end_value, self.gamma, self.num_timesteps)
         if self.encoder.remember(next_obs):
             self.refit()
         return float("nan")
 
-    def _keep(self, obs: Any, action: Any, reward: float) -> None:
-        """Keep a step; of an endless episode the beginning."""
+    def _keep(self, obs: Any, action: Any, reward: float) -> bool:
+        """Keep a step; whether there is no room for another."""
         assert self.numbering is not None
         episode, t = self.episode, int(self.episode.length[0])
-        if t < len(episode.rewards):
-            episode.keys[t] = self._keys(self.encoder.encode(obs)[None])[0]
-            episode.actions[t], episode.rewards[t] = self.numbering.index(action), reward
-            episode.length[0] += 1
+        episode.keys[t] = self._keys(self.encoder.encode(obs)[None])[0]
+        episode.actions[t], episode.rewards[t] = self.numbering.index(action), reward
+        episode.length[0] = t + 1
+        return t + 1 == len(episode.rewards)
+
+    def _greatest(self, obs: Any) -> float:
+        """The greatest Q̂ of the actions that were tried, 0 where none was."""
+        q = self.action_values(self._keys(self.encoder.encode(obs)[None]))[0]
+        known = q[np.isfinite(q)]
+        return float(known.max()) if known.size else 0.0
 
     def give_up_episode(self) -> None:
         """Stand between episodes; what was kept of the running one is forgotten."""

@@ -20,7 +20,8 @@ chance is met by averaging; a simulation ends after ``depth`` steps.
 
 The world is simulated natively from its table or its native dynamics where it has them; any other environment by
 replaying the episode so far from its seed in a copy, and going on with other random numbers, so that chance cannot be
-foreseen.
+foreseen. The simulated world has no time limit: what lies beyond it counts. An environment that truncates an episode by
+itself is followed no further.
 """
 
 from __future__ import annotations
@@ -296,7 +297,8 @@ class MCTS(Agent):
         ref = reference(self.env)
         if isinstance(self.env, TableEnv):
             return TableWorld(self.env)
-        copy = make_anew(self.env, "MCTS simulates in a copy of its environment")
+        # Gymnasium's word for no time limit is -1: what a limit cuts has a value.
+        copy = make_anew(self.env, "MCTS simulates in a copy of its environment", max_episode_steps=-1)
         if isinstance(copy, TableEnv):
             return TableWorld(copy)
         if not isinstance(copy, NativeEnv) and not replays_exactly(copy):

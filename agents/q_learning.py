@@ -20,9 +20,6 @@ the value of S' still counts when an episode is only truncated.
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -30,7 +27,6 @@ from rlplay.extend import (
     ControlAgent,
     ControlMemory,
     LearningRule,
-    Probe,
     act_epsilon_greedy,
     greatest,
     in_place,
@@ -70,8 +66,3 @@ class QLearning(ControlAgent):
 
     id = "q-learning"
     rule = LearningRule(act_epsilon_greedy, learn)
-
-    def probe(self, observation: Any) -> Probe:
-        """Action values and the ε-greedy policy over them; the value is that of the greedy policy."""
-        probe = super().probe(observation)
-        return replace(probe, value=probe.action_values.max(axis=1))  # type: ignore[union-attr]

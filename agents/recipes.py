@@ -33,6 +33,7 @@ FIGURES = {
     "prioritized-sweeping": (f"{_HOME}.models:sweeping", "example 8.4: prioritized sweeping"),
     "expected-or-sample": (f"{_HOME}.models:expected_or_sample", "figure 8.7: expected and sample updates"),
     "trajectories": (f"{_HOME}.models:trajectories", "figure 8.8: trajectory sampling"),
+    "short-corridor": (f"{_HOME}.policy_gradient:short_corridor", "figure 13.1: REINFORCE where states look alike"),
 }
 
 _PPO_SPARSE = {"normalize": True, "n_envs": 16, "n_steps": 16, "gae_lambda": 0.98, "n_epochs": 4}

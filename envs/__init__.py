@@ -34,15 +34,10 @@ GYMNASIUM_ENVS: dict[str, tuple[str, int | None]] = {
     "rlplay/Blackjack-v1": ("envs.toy_text:BlackjackEnv", None),
 }
 
-# Native code cannot step these side by side: their rewards are drawn from a normal distribution.
+# Native code cannot step these side by side: their rewards are drawn from a normal distribution. Python does.
 NOT_BATCHED = ("rlplay/Bandit-v0", "rlplay/MaximizationBias-v0")
 
 for _id, (_place, _limit) in {**OWN_ENVS, **GYMNASIUM_ENVS}.items():
     if _id not in gym.registry:
         _many = "envs.vector:" + _place.partition(":")[2].removesuffix("Env") + "VectorEnv"
-        gym.register(
-            _id,
-            entry_point=_place,
-            vector_entry_point=None if _id in NOT_BATCHED else _many,
-            max_episode_steps=_limit,
-        )
+        gym.register(_id, entry_point=_place, vector_entry_point=_many, max_episode_steps=_limit)

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.table_world import TableWorld
+from envs.table_world import MaskedTableWorld
 from rlplay.extend import TransitionTable, UsageError
 
 _REQUESTS, _RETURNS = (3, 4), (3, 2)
 _RENT, _MOST_MOVED = 10.0, 5
 
 
-class CarRentalEnv(TableWorld):
+class CarRentalEnv(MaskedTableWorld):
     """Jack's car rental.
 
     ## Description
@@ -25,7 +25,8 @@ class CarRentalEnv(TableWorld):
 
     ## Action Space
     ``Discrete(11)``: cars moved from the first place to the second, minus 5: 0 moves five cars back, 5 moves none.
-    Only cars that are there may be moved: ``info["action_mask"]`` says so.
+    Only cars that are there may be moved: ``info["action_mask"]`` and ``action_masks()`` say so. Of more, those are
+    moved that are there.
 
     ## Observation Space
     ``Discrete((max_cars + 1) ** 2)``: cars at the first place * (max_cars + 1) + cars at the second, in the evening.
@@ -71,8 +72,7 @@ class CarRentalEnv(TableWorld):
                 for action in range(actions):
                     moved, s = action - _MOST_MOVED, first * n + second
                     masks[s, action] = -second <= moved <= first
-                    if not masks[s, action]:
-                        moved = 0
+                    moved = min(max(moved, -second), first)
                     morning = min(first - moved, max_cars), min(second + moved, max_cars)
                     (p1, income1), (p2, income2) = (
                         (day[0][m], day[1][m]) for day, m in zip(days, morning, strict=True)
@@ -83,9 +83,7 @@ class CarRentalEnv(TableWorld):
         start = np.full(n * n, 1 / (n * n))
         terminated = np.zeros(probability.shape, np.bool_)
         super().__init__(
-            TransitionTable.of(probability * masks[:, :, None], next_state.copy(), reward, terminated, start, masks),
-            render_mode,
-            **size,
+            TransitionTable.of(probability, next_state.copy(), reward, terminated, start, masks), render_mode, **size
         )
 
     def get_action_meanings(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""Corridor: three states, in one of which left is right; best left to chance where they look alike."""
+"""Corridor: three states, in one of which left is right; with ``aliased=True`` they look alike, and chance is best."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ class CorridorEnv(TableWorld):
     """The short corridor with switched actions.
 
     ## Description
-    Three states in a row and a goal at the right. In the second the actions are switched: right leads left. Where the
-    states look alike (``aliased=True``) the best policy is random, going right with probability 0.59.
+    Three states in a row and a goal at the right. In the second the actions are switched: right leads left. The agent
+    sees in which state it is, and three steps are best. With ``aliased=True`` all states look alike, as in the book:
+    then the best policy is random, right with probability 2 - √2 = 0.59, worth -11.66.
 
     ## Action Space
     ``Discrete(2)``: 0 left, 1 right.

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from envs.table_world import TableWorld
+from envs.table_world import MaskedTableWorld
 from rlplay.extend import TransitionTable, UsageError
 
 
-class GamblerEnv(TableWorld):
+class GamblerEnv(MaskedTableWorld):
     """The gambler's problem.
 
     ## Description
@@ -18,7 +18,7 @@ class GamblerEnv(TableWorld):
 
     ## Action Space
     ``Discrete(goal // 2 + 1)``: the stake. Of a capital s only 1 to min(s, goal - s) may be staked:
-    ``info["action_mask"]`` says so.
+    ``info["action_mask"]`` and ``action_masks()`` say so. Another stake counts as the nearest of these.
 
     ## Observation Space
     ``Discrete(goal + 1)``: the capital.
@@ -57,12 +57,13 @@ class GamblerEnv(TableWorld):
         capital, stake = np.arange(goal + 1)[:, None], np.arange(goal // 2 + 1)
         masks = (stake >= 1) & (stake <= np.minimum(capital, goal - capital))
         masks[[0, goal], 0] = True  # at an end there is nothing to stake
-        stake = np.where(masks, stake, 0)
+        most = np.minimum(capital, goal - capital)  # 0 at an end
+        stake = np.clip(stake, np.minimum(1, most), most)
         next_state = np.stack([capital + stake, capital - stake], axis=2)  # [S, A, K]
         reward = (next_state == goal).astype(float)
         terminated = (next_state == goal) | (next_state == 0)
         reward[[0, goal]] = 0.0
-        probability = np.broadcast_to([p_heads, 1 - p_heads], next_state.shape) * masks[:, :, None]
+        probability = np.broadcast_to([p_heads, 1 - p_heads], next_state.shape)
         start = np.full(goal + 1, 1 / (goal - 1))
         start[[0, goal]] = 0.0
         super().__init__(

@@ -6,6 +6,7 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
+from numpy.typing import NDArray
 
 from envs.pictured import Pictured
 from rlplay.extend import EnvironmentFault, SpaceError, UsageError
@@ -24,7 +25,7 @@ class MaximizationBiasEnv(Pictured):
 
     ## Action Space
     ``Discrete(max(2, n_actions))``: in A 0 left, 1 right, the others may not be taken; in B the first ``n_actions``:
-    ``info["action_mask"]`` says so.
+    ``info["action_mask"]`` and ``action_masks()`` say so. Another action counts as the last that may be taken.
 
     ## Observation Space
     ``Discrete(3)``: 0 A, 1 B, 2 the end.
@@ -70,10 +71,16 @@ class MaximizationBiasEnv(Pictured):
         self.observation_space = gym.spaces.Discrete(3)
         self.action_space = gym.spaces.Discrete(max(2, self.n_actions))
 
-    def action_mask(self, state: int) -> Any:
+    def _count(self, state: int) -> int:
+        return 2 if state == A else self.n_actions
+
+    def action_mask(self, state: int) -> NDArray[np.int8]:
         """Which actions may be taken in a state, int8 [A]."""
-        count = 2 if state == A else self.n_actions
-        return (np.arange(int(self.action_space.n)) < count).astype(np.int8)  # type: ignore[attr-defined]
+        return (np.arange(int(self.action_space.n)) < self._count(state)).astype(np.int8)  # type: ignore[attr-defined]
+
+    def action_masks(self) -> NDArray[np.bool_]:
+        """Which actions may be taken now, bool [A]."""
+        return self.action_mask(self.s).astype(np.bool_)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[int, dict[str, Any]]:
         """Begin in A."""
@@ -85,14 +92,14 @@ class MaximizationBiasEnv(Pictured):
         """One step.
 
         Raises:
-            SpaceError: an action that may not be taken.
+            SpaceError: an action outside the space.
             EnvironmentFault: a step before a reset, or after the end.
         """
         if self.s in (-1, END):
             raise EnvironmentFault("step() was called before reset()", "Call env.reset() first")
-        if not self.action_space.contains(action) or not self.action_mask(self.s)[int(action)]:
-            raise SpaceError(f"action {action!r} may not be taken in {'AB'[self.s]}")
-        reward, self.last_action = 0.0, int(action)
+        if not self.action_space.contains(action):
+            raise SpaceError(f"action {action!r} is not in {self.action_space}")
+        reward, self.last_action = 0.0, min(int(action), self._count(self.s) - 1)
         if self.s == B:
             reward = self.mean + self.noise * float(self.np_random.standard_normal())
         self.s = B if self.s == A and self.last_action == LEFT else END

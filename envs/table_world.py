@@ -55,7 +55,7 @@ class TableWorld(Pictured):
         """One step.
 
         Raises:
-            SpaceError: an action outside the space, or one that may not be taken in this state.
+            SpaceError: an action outside the space.
             EnvironmentFault: a step before the first reset, or after the end.
         """
         if not self.action_space.contains(action):
@@ -64,11 +64,6 @@ class TableWorld(Pictured):
             when = "before reset()" if self.s < 0 else "after the episode had ended"
             raise EnvironmentFault(f"step() was called {when}", "Call env.reset() first")
         table, action = self.transition_table, int(action)
-        if table.masks is not None and not table.masks[self.s, action]:
-            allowed = np.flatnonzero(table.masks[self.s])
-            raise SpaceError(
-                f"action {action} may not be taken in state {self.s}: {allowed.min()} to {allowed.max()} may"
-            )
         arrays, here = table.arrays, (self.s, action)
         outcome = (*here, int(np.argmax(arrays.cumulative[here] > self.np_random.random())))
         self.s, self.last_action, self._over = int(arrays.next_state[outcome]), action, bool(arrays.terminated[outcome])
@@ -85,5 +80,17 @@ class TableWorld(Pictured):
         return f"state {self.s} of {self.observation_space}"
 
     def _info(self) -> dict[str, Any]:
+        return {}
+
+
+class MaskedTableWorld(TableWorld):
+    """A table world in which not every action may be taken everywhere; the others have an outcome all the same."""
+
+    def action_masks(self) -> NDArray[np.bool_]:
+        """Which actions may be taken now, bool [A]."""
         masks = self.transition_table.masks
-        return {} if masks is None else {"action_mask": masks[self.s].astype(np.int8)}
+        assert masks is not None
+        return masks[self.s].copy()
+
+    def _info(self) -> dict[str, Any]:
+        return {"action_mask": self.action_masks().astype(np.int8)}

@@ -1,7 +1,7 @@
-"""Vector entry points for ``gym.make_vec``: many copies of an environment, stepped in one native call.
+"""Vector entry points for ``gym.make_vec``: many copies of an environment side by side.
 
-``envs.vector:CartPoleVectorEnv`` is `NativeVectorEnv` of ``CartPoleEnv``, and so for every environment in `envs` whose
-state native code keeps.
+``envs.vector:CartPoleVectorEnv`` is `NativeVectorEnv` of ``CartPoleEnv``, stepped in one native call, and so for every
+environment in `envs` whose state native code keeps; the others are stepped one after the other.
 """
 
 from __future__ import annotations
@@ -9,19 +9,25 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from functools import partial
+from typing import Any
+
+import gymnasium as gym
+from gymnasium.vector import AutoresetMode
 
 from envs import GYMNASIUM_ENVS, NOT_BATCHED, OWN_ENVS
-from rlplay.extend import NativeVectorEnv
+from rlplay.extend import NativeVectorEnv, make_vec
 
-_PLACES = {
-    place.partition(":")[2].removesuffix("Env") + "VectorEnv": place
+_IDS = {
+    place.partition(":")[2].removesuffix("Env") + "VectorEnv": (env_id, place)
     for env_id, (place, _) in {**OWN_ENVS, **GYMNASIUM_ENVS}.items()
-    if env_id not in NOT_BATCHED
 }
 
 
-def __getattr__(name: str) -> Callable[..., NativeVectorEnv]:
-    if name not in _PLACES:
-        raise AttributeError(f"module 'envs.vector' has no vector environment {name!r}; it has {', '.join(_PLACES)}")
-    module, _, cls = _PLACES[name].partition(":")
+def __getattr__(name: str) -> Callable[..., gym.vector.VectorEnv[Any, Any, Any]]:
+    if name not in _IDS:
+        raise AttributeError(f"module 'envs.vector' has no vector environment {name!r}; it has {', '.join(_IDS)}")
+    env_id, place = _IDS[name]
+    if env_id in NOT_BATCHED:
+        return partial(make_vec, env_id, autoreset_mode=AutoresetMode.NEXT_STEP)  # Gymnasium's default
+    module, _, cls = place.partition(":")
     return partial(NativeVectorEnv, getattr(importlib.import_module(module), cls))

@@ -229,6 +229,7 @@ if TYPE_CHECKING:
     from rlplay.environments.masks import MaskSource as MaskSource
     from rlplay.environments.make import with_first_states as with_first_states
     from rlplay.environments.no_environment import NoEnvironment as NoEnvironment
+    from rlplay.environments.vector.make import make_vec as make_vec
     from rlplay.environments.vector.native import NativeVectorEnv as NativeVectorEnv
 
 __getattr__, __dir__, __all__ = attach(__name__, __file__)

@@ -17,7 +17,9 @@ class Probe:
         action_probabilities: probability of each action under the agent's own policy, shape [B, A], float64.
         action_mean: mean of a continuous policy, shape [B, D], float64.
         action_std: standard deviation of a continuous policy, shape [B, D], float64.
-        value: V(s), shape [B], float64.
+        value: V(s), shape [B], float64, of the policy that the agent stands for: the one it was given, where it
+            evaluates one; the greedy one, where it has action values, so the greatest of them (a tree search: that of
+            the action tried most); else its own, which its probabilities or mean and deviation say.
         features: what the agent sees in place of the observation, shape [B, F], float64.
 
     Example:

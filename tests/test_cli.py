@@ -140,10 +140,11 @@ def start(tmp_path: Path, *words: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command, cwd=tmp_path, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
-def wait_for(condition, seconds: float = 60.0) -> None:
-    end = time.monotonic() + seconds
+def wait_for(condition) -> None:
+    """Wait for an event, as long as a busy machine may need."""
+    end = time.monotonic() + 300
     while not condition():
-        assert time.monotonic() < end, "waited too long"
+        assert time.monotonic() < end, "it never came"
         time.sleep(0.02)
 
 
@@ -165,11 +166,14 @@ def test_killed_and_resumed_ends_in_the_same_table(cli, tmp_path, sign):
         "epsilon:lin_1_0.1",
     )
     ok(cli("train", *words, "-f", "straight"))
-    process = start(tmp_path, *words, "-f", "killed")
     run = tmp_path / "killed" / "sarsa" / "walks-Walk_1"
-    wait_for((run / "rl_model_1500_steps.rlp").exists)
-    process.send_signal(sign)
-    out, _ = process.communicate(timeout=60)
+    with start(tmp_path, *words, "-f", "killed") as process:
+        try:
+            wait_for((run / "rl_model_1500_steps.rlp").exists)
+            process.send_signal(sign)
+            out, _ = process.communicate(timeout=300)
+        finally:
+            process.kill()
     if sign != signal.SIGKILL:
         assert process.returncode == 130
         assert f"rlplay train --resume {run.relative_to(tmp_path)} --env walks:Walk" in out
@@ -395,14 +399,13 @@ def kill_and_resume(cli, tmp_path, *words, steps):
     straight = cli("train", *words, "-n", str(steps), "--seed", "3", "--eval-freq", "-1", "-f", "straight")
     assert straight.returncode == 0, straight.stderr
     command = [sys.executable, "-m", "rlplay", "train", *words, "-n", str(steps), "--seed", "3", "--eval-freq", "-1"]
-    run = subprocess.Popen([*command, "--save-freq", str(steps // 10)], cwd=tmp_path, stdout=subprocess.DEVNULL)
-    deadline = time.monotonic() + 120
-    while not (saved := list(tmp_path.glob("logs/*/*/rl_model_*_steps.rlp"))) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    run.send_signal(signal.SIGKILL)
-    run.wait()
-    assert saved
-    resumed = cli("train", "--resume", str(saved[0].parent))
+    with subprocess.Popen([*command, "--save-freq", str(steps // 10)], cwd=tmp_path, stdout=subprocess.DEVNULL) as run:
+        try:
+            wait_for(lambda: any(tmp_path.glob("logs/*/*/rl_model_*_steps.rlp")))
+        finally:
+            run.kill()
+    saved = next(tmp_path.glob("logs/*/*/rl_model_*_steps.rlp"))
+    resumed = cli("train", "--resume", str(saved.parent))
     assert resumed.returncode == 0, resumed.stderr
     last = [next(tmp_path.glob(f"{folder}/*/*_1/C*.rlp")) for folder in ("straight", "logs")]
     assert not differences(*(load(path) for path in last))

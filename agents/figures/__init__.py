@@ -1,4 +1,4 @@
-"""The figures of Sutton & Barto, chapters 2 and 4 to 8, computed with these agents: ``rlplay figure``.
+"""The figures of Sutton & Barto, chapters 2, 4 to 8 and 13, computed with these agents: ``rlplay figure``.
 
 One file a chapter; a figure is a function that returns its curves and its table. What they share is here.
 """

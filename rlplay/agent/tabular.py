@@ -186,14 +186,14 @@ class TableAgent(Agent):
         return done
 
     def probe(self, observation: Any) -> Probe:
-        """Action values and the ε-greedy policy over them; the value is that of this policy."""
+        """Action values and the ε-greedy policy over them; the value is that of the greedy policy."""
         states = self.encoder.encode_batch(observation)
         q = self.q[states]  # [B, A]
         values, visits = self.exploration
         epsilon = (visits[states] + 1.0) ** -values[0] if visits.size else scheduled(values, self.progress)
-        probabilities = epsilon_greedy_probabilities(q, epsilon)
-        value = (probabilities * np.where(q > -np.inf, q, 0.0)).sum(axis=1)
-        return Probe(action_values=q, action_probabilities=probabilities, value=value)
+        return Probe(
+            action_values=q, action_probabilities=epsilon_greedy_probabilities(q, epsilon), value=q.max(axis=1)
+        )
 
     def remap_states(self, nearest: NDArray[np.int64] | None) -> None:
         """Each cluster of a new fit takes the rows of the nearest old one; traces and steps, of old ones, are gone."""

@@ -7,6 +7,7 @@ very random numbers that Gymnasium draws: one a reset, one a step.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple, Self
@@ -366,7 +367,7 @@ class TableEnv(gym.Env[Any, Any]):
         elif not self.rng.any():
             reseed(self.rng, int(np.random.SeedSequence().generate_state(1)[0]))
         self.state, self.elapsed, self._over = reset_table(self.table.arrays, self.rng), 0, False
-        return self.observation(), {}
+        return self.observation(), self._info()
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """One step.
@@ -384,7 +385,19 @@ class TableEnv(gym.Env[Any, Any]):
         self.state, reward, self._over = step_table(self.table.arrays, self.state, index, self.rng)
         self.elapsed += 1
         truncated = 0 < self.max_episode_steps <= self.elapsed
-        return self.observation(), reward, self._over, truncated, {}
+        return self.observation(), reward, self._over, truncated, self._info()
+
+    @property
+    def action_masks(self) -> Callable[[], NDArray[np.bool_]]:
+        """The method that says which actions may be taken now, bool [A]; only there is one where some may not."""
+        masks = self.table.masks
+        if masks is None:
+            raise AttributeError("every action may be taken in every state: there is no action_masks()")
+        return masks[self.state].copy
+
+    def _info(self) -> dict[str, Any]:
+        masks = self.table.masks
+        return {} if masks is None else {"action_mask": masks[self.state].astype(np.int8)}
 
     def set_state(self, state: int) -> None:
         """Take a state, for a picture of it."""

@@ -6,6 +6,7 @@ What the environment returns is checked here, once: a NaN, a wrong shape or an e
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import math
 from collections.abc import Callable, Iterator
@@ -128,12 +129,13 @@ def take_step(env: gym.Env[Any, Any], position: Position, action: Any, check: Ob
         next_obs, reward, terminated, truncated, info = env.step(handed)
     except Exception as error:
         raise _fault(env, f"raised {_name(error)} in step {position.length + 1}", position) from error
-    if type(reward) is int:
-        reward = float(reward)
-    elif type(reward) is not float or not math.isfinite(reward):
+    if type(reward) is not float or not math.isfinite(reward):
         reward = _check_reward(env, reward, position)
     if not isinstance(info, dict):
         raise _fault(env, f"gave {_brief(info)} as info, not a dictionary, in step {position.length + 1}", position)
+    if type(terminated) is not bool or type(truncated) is not bool:
+        terminated = _check_flag(env, terminated, "terminated", position)
+        truncated = _check_flag(env, truncated, "truncated", position)
     next_obs = check(next_obs, position)
     position.length += 1
     position.episode_return += info.get("extrinsic_reward", reward)  # without a bonus
@@ -151,7 +153,7 @@ def take_step(env: gym.Env[Any, Any], position: Position, action: Any, check: Ob
                 f"an episode of {_id(env)} has not ended after {_ENDLESS_HINT:,} steps and has no time limit: "
                 "make it with max_episode_steps=... if it should end"
             )
-    return Transition(obs, action, reward, next_obs, bool(terminated), bool(truncated), info)
+    return Transition(obs, action, reward, next_obs, terminated, truncated, info)
 
 
 def begin_episode(
@@ -245,11 +247,16 @@ class ObservationCheck:
 
     def _box(self, space: spaces.Box, obs: Any, position: Position) -> Any:
         try:
-            array = np.array(obs, dtype=space.dtype)
-        except (TypeError, ValueError) as error:
+            given = np.asarray(obs)
+            with np.errstate(all="ignore"):  # what does not fit is said below
+                array = given.astype(space.dtype)
+        except (TypeError, ValueError, OverflowError) as error:
             raise _fault(self._env, f"gave an observation of type {type(obs).__name__}", position) from error
         if array.shape != space.shape:
             raise _fault(self._env, f"gave an observation of shape {array.shape}, not {space.shape},", position)
+        if space.dtype.kind in "iub" and given.dtype != space.dtype and (array != given).any():
+            number = given[tuple(np.argwhere(array != given)[0])]
+            raise _fault(self._env, f"gave {number} in the observation, which {space.dtype} cannot hold,", position)
         if not np.isfinite(array).all():
             where = np.argwhere(~np.isfinite(array))[0].tolist()
             raise _fault(self._env, f"gave {array[tuple(where)]} in the observation at {where}", position)
@@ -263,12 +270,28 @@ class ObservationCheck:
 
 
 def _check_reward(env: gym.Env[Any, Any], reward: Any, position: Position) -> float:
-    if isinstance(reward, int | float | np.integer | np.floating | np.bool_) and math.isfinite(reward):
-        return float(reward)
-    if isinstance(reward, float | np.floating):
-        raise _fault(env, f"gave reward {reward} in step {position.length + 1}", position)
+    number = math.inf
+    if isinstance(reward, int | float | np.integer | np.floating | np.bool_):
+        with contextlib.suppress(OverflowError):  # a whole number of more than 308 digits
+            number = float(reward)
+        if math.isfinite(number):
+            return number
+        raise _fault(env, f"gave reward {number} in step {position.length + 1}", position)
     raise _fault(
         env, f"gave reward {reward!r} ({type(reward).__name__}, not a number) in step {position.length + 1}", position
+    )
+
+
+def _check_flag(env: gym.Env[Any, Any], flag: Any, name: str, position: Position) -> bool:
+    """True or False, or 1 or 0 of whatever type; a text such as "False" would count as True."""
+    if isinstance(flag, bool | np.bool_ | int | np.integer) and flag in (0, 1):
+        return bool(flag)
+    if isinstance(flag, np.ndarray) and flag.shape == () and flag.dtype == np.bool_:
+        return bool(flag)
+    raise _fault(
+        env,
+        f"gave {name}={flag!r:.80} ({type(flag).__name__}, not True or False) in step {position.length + 1}",
+        position,
     )
 
 

@@ -197,12 +197,13 @@ def remake(ref: EnvReference, **kwargs: Any) -> gym.Env[Any, Any]:
     return make(ref.id, **{**ref.kwargs, **kwargs})
 
 
-def make_anew(env: gym.Env[Any, Any], why: str) -> gym.Env[Any, Any]:
+def make_anew(env: gym.Env[Any, Any], why: str, **kwargs: Any) -> gym.Env[Any, Any]:
     """The same environment once more: the same wrappers, limit, arguments and dynamics.
 
     Args:
         env: the environment.
         why: what it is needed for, for the error.
+        kwargs: what is other in it, such as ``max_episode_steps``.
 
     Raises:
         UsageError: it cannot be made again; says why, and the way out.
@@ -217,7 +218,7 @@ def make_anew(env: gym.Env[Any, Any], why: str) -> gym.Env[Any, Any]:
         env.reset()
     ref = reference(env)
     try:
-        return remake(ref, dynamics="auto" if ref.dynamics.startswith("native") else "gymnasium")
+        return _remake_with(ref, "auto" if ref.dynamics.startswith("native") else "gymnasium", **kwargs)
     except UsageError as error:
         raise UsageError(f"{why}: {error.cause}", error.remedy) from error
 

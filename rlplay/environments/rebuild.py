@@ -108,9 +108,13 @@ class Blueprint:
 
     def _build(self, kwargs: dict[str, Any]) -> gym.Env[Any, Any]:
         assert self.base is not None
+        limit = kwargs.get("max_episode_steps")  # -1 for none, as in gymnasium.make
+        layers = self.layers if limit is None else [layer for layer in self.layers if layer.cls is not TimeLimit]
         try:
             env = self.base(**kwargs)
-            for layer in self.layers:
+            if limit is not None and limit > 0:
+                env = TimeLimit(env, limit)
+            for layer in layers:
                 env = layer.cls(env, **(layer.kwargs or {}))
         except (TypeError, ValueError, AttributeError, AssertionError, gym.error.Error) as error:
             words = " ".join(str(error).split())
@@ -204,11 +208,16 @@ def _base_of(env: gym.Env[Any, Any]) -> tuple[Maker | None, list[type]]:
         return _of_spec(spec), [layer.cls for layer in layers_of(_of_spec(spec)())[1]] if _wraps(spec) else []
     if isinstance(env, EzPickle):
         args, kwargs = env._ezpickle_args, env._ezpickle_kwargs
-        return lambda **more: cls(*args, **{**kwargs, **more}), []
+        return lambda **more: cls(*args, **{**kwargs, **_for_class(more)}), []
     parameters = list(inspect.signature(cls.__init__).parameters)[1:]
     if not parameters or cls.__init__ is object.__init__:
-        return cls, []
+        return lambda **more: cls(**_for_class(more)), []
     return None, []
+
+
+def _for_class(kwargs: dict[str, Any]) -> dict[str, Any]:
+    """The arguments that go to an environment's class; a time limit stands around it."""
+    return {key: value for key, value in kwargs.items() if key != "max_episode_steps"}
 
 
 def _wraps(spec: EnvSpec) -> bool:
@@ -224,9 +233,7 @@ def _of_spec(spec: EnvSpec) -> Maker:
     bare = replace(spec, max_episode_steps=None, order_enforce=False, disable_env_checker=True, additional_wrappers=())
 
     def make(**kwargs: Any) -> gym.Env[Any, Any]:
-        if "max_episode_steps" in kwargs:
-            raise TypeError("max_episode_steps belongs to the TimeLimit wrapper")
-        return gym.make(bare, disable_env_checker=True, **kwargs)
+        return gym.make(bare, disable_env_checker=True, **_for_class(kwargs))
 
     return make
 

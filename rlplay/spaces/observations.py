@@ -10,7 +10,7 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from rlplay.errors import SpaceError
+from rlplay.errors import SpaceError, warn
 from rlplay.spaces.finite import FiniteSpace, finite, is_finite
 
 _MOST = np.float64(np.finfo(np.float32).max)
@@ -101,6 +101,9 @@ def observation_digest(obs: Any) -> str:
     return hashlib.sha256(observation_bytes(obs)).hexdigest()
 
 
+_EXACT = 2**24  # float32 holds every whole number up to here
+
+
 def is_picture(space: spaces.Space[Any]) -> bool:
     """Whether observations are pictures: bytes with height, width and channels, in this order or channels first."""
     return isinstance(space, spaces.Box) and space.dtype == np.uint8 and len(space.shape) == 3
@@ -123,7 +126,8 @@ def channels_first(space: spaces.Space[Any]) -> bool:
 class VectorView:
     """Observations as vectors of float32: Box flattened, finite ones one-hot, Dicts and Tuples of both joined.
 
-    Pictures (Box of uint8 with three axes) are divided by 255.
+    Pictures (Box of uint8 with three axes) are divided by 255. Numbers from 2^24 on, of which float32 no longer tells
+    neighbours apart, are said once.
 
     Args:
         space: the observations.
@@ -150,6 +154,7 @@ class VectorView:
         joined = isinstance(space, spaces.Dict) or (isinstance(space, spaces.Tuple) and not is_finite(space))
         self._parts: list[tuple[Any, VectorView]] = []
         self._numbering = FiniteSpace(space) if is_finite(space) and not joined else None
+        self._warned = False
         self._scale = np.float32(1 / 255 if is_picture(space) else 1)
         if joined:
             whole: Any = space
@@ -175,7 +180,7 @@ class VectorView:
         if self._parts:
             return np.concatenate([part.vector(obs[key]) for key, part in self._parts])
         if self._numbering is None:
-            array = np.asarray(obs, np.float32)
+            array = self._narrowed(obs)
             return (np.moveaxis(array, 0, -1) if self._turned else array).ravel() * self._scale
         out = np.zeros(self.size, np.float32)
         out[self._numbering.index(obs)] = 1.0
@@ -190,5 +195,20 @@ class VectorView:
         batch, _ = batch_of(self.space, observations, self.owner)
         if self._numbering is not None or self._parts:
             return np.stack([self.vector(obs) for obs in batch])
-        array = np.asarray(batch, np.float32)
+        array = self._narrowed(batch)
         return (np.moveaxis(array, 1, -1) if self._turned else array).reshape(-1, self.size) * self._scale
+
+    def _narrowed(self, obs: Any) -> NDArray[np.float32]:
+        """Numbers as float32; says once where that loses the difference between neighbours."""
+        given = np.asarray(obs)
+        found = given.astype(np.float32, copy=False)
+        if not self._warned and given.dtype.itemsize > 2 and given.dtype != np.float32 and (given != found).any():
+            large = np.abs(given[given != found]).max()
+            if large >= _EXACT:
+                self._warned = True
+                warn(
+                    f"{self.owner} sees float32, which tells numbers near {large:g} apart only in steps "
+                    f"of {np.spacing(np.float32(large)):g}: subtract an offset in the environment, for example by "
+                    "gymnasium.wrappers.TransformObservation; said once"
+                )
+        return found

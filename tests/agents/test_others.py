@@ -33,7 +33,7 @@ def test_the_best_return_is_kept():
 
     def remember(key, reward, now):
         episode.keys[0], episode.actions[0], episode.rewards[0], episode.length[0] = key, 1, reward, 1
-        learn_episode(memory, episode, agent.gamma, now)
+        learn_episode(memory, episode, 0.0, agent.gamma, now)
 
     for now, (key, reward) in enumerate(((1.0, 5.0), (2.0, 6.0), (1.0, 3.0), (1.0, 9.0), (3.0, 1.0)), 1):
         remember(key, reward, now)
@@ -42,7 +42,7 @@ def test_the_best_return_is_kept():
     remember(4.0, 2.0, 6)  # full: what was not used longest, key 2, goes
     assert sorted(memory.values[1].tolist()) == [1.0, 2.0, 9.0]
     episode.keys[:2], episode.actions[:2], episode.rewards[:2], episode.length[0] = [[7.0], [8.0]], 0, [1.0, 4.0], 2
-    learn_episode(memory, episode, agent.gamma, 6)
+    learn_episode(memory, episode, 0.0, agent.gamma, 6)
     assert sorted(memory.values[0, :2].tolist()) == [3.0, 4.0]  # 1 + .5 * 4
     assert episode.length[0] == 0
 

@@ -10,7 +10,8 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 from stable_baselines3.common.env_checker import check_env as sb3_check_env
 
-from envs import GYMNASIUM_ENVS, OWN_ENVS
+import rlplay
+from envs import GYMNASIUM_ENVS, NOT_BATCHED, OWN_ENVS
 from envs.racetrack import drive, read_track
 from rlplay import make
 from rlplay.compiled.native import NativeEnv
@@ -32,8 +33,8 @@ def name_of(variant: tuple) -> str:
     return "-".join([variant[0], *(f"{k}={v}" for k, v in variant[1].items())])
 
 
-# Their checkers know no masks and take any action.
-MASKED = ("rlplay/Gambler-v0", "rlplay/CarRental-v0", "rlplay/MaximizationBias-v0")
+# Where not every action may be taken in every state.
+MASKED = ("rlplay/Gambler-v0", "rlplay/CarRental-v0", "rlplay/MaximizationBias-v0", "rlplay/Taxi-v4")
 # What they recommend and Gymnasium's own do otherwise: Pendulum's torque is not from -1 to 1, Blackjack's observation
 # is a Tuple.
 RECOMMENDED = {"rlplay/Pendulum-v1": "symmetric and normalized", "rlplay/Blackjack-v1": "space is a Tuple"}
@@ -43,13 +44,12 @@ RECOMMENDED = {"rlplay/Pendulum-v1": "symmetric and normalized", "rlplay/Blackja
 def test_all_checkers(variant):
     """Gymnasium's and Stable-Baselines3's without a warning, and ours."""
     env_id, kwargs = variant
-    if env_id not in MASKED:
-        for check in (check_env, sb3_check_env):
-            with warnings.catch_warnings():
-                warnings.simplefilter("error")
-                if env_id in RECOMMENDED:
-                    warnings.filterwarnings("ignore", message=f".*{RECOMMENDED[env_id]}.*")
-                check(gym.make(env_id, render_mode="rgb_array", **kwargs).unwrapped)
+    for check in (check_env, sb3_check_env):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            if env_id in RECOMMENDED:
+                warnings.filterwarnings("ignore", message=f".*{RECOMMENDED[env_id]}.*")
+            check(gym.make(env_id, render_mode="rgb_array", **kwargs).unwrapped)
     continuing = env_id in ("rlplay/AccessControl-v0", "rlplay/Baird-v0", "rlplay/CliffWalking-v1")
     warned = [f.check for f in rlplay_check_env(env_id, **kwargs) if f.verdict == "warning"]
     assert warned == (["endings"] if continuing else [])
@@ -107,12 +107,95 @@ def test_gymnasiums_way_to_write_the_table():
     assert env.P[1][1] == [(pytest.approx(0.1), 0, 1.0, False), (0.9, 2, 1.0, False)]
 
 
-def test_masked_actions_are_told_and_refused():
-    env = gym.make("rlplay/Gambler-v0").unwrapped
-    obs, info = env.reset(seed=0)
-    assert info["action_mask"].sum() == min(obs, 100 - obs)
-    with pytest.raises(SpaceError, match="may not be taken in state"):
-        env.step(0)
+def masks_of(env, steps=200):
+    """The masks along an episode of random actions, legal or not: by the method, and in the info."""
+    _, info = env.reset(seed=3)
+    env.action_space.seed(3)
+    for _ in range(steps):
+        assert env.unwrapped.action_masks().dtype == np.bool_
+        yield env.unwrapped.action_masks(), info["action_mask"]
+        _, _, terminated, truncated, info = env.step(env.action_space.sample())
+        if terminated or truncated:
+            _, info = env.reset()
+
+
+@pytest.mark.parametrize("env_id", MASKED)
+@pytest.mark.parametrize("dynamics", ["gymnasium", "auto"])
+def test_masks_are_told_and_every_action_is_taken(env_id, dynamics):
+    env, some = make(env_id, dynamics=dynamics), 0
+    if dynamics == "gymnasium":
+        for check in (check_env, sb3_check_env):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                check(env.unwrapped)
+    for asked, told in masks_of(env):
+        assert told.dtype == np.int8
+        assert asked.shape == (env.action_space.n,)
+        assert (asked == told).all()
+        assert asked.any()
+        some += not asked.all()
+    assert some
+
+
+@pytest.mark.parametrize("env_id", MASKED)
+@pytest.mark.parametrize("autoreset", ["same-step", "next-step"])
+def test_side_by_side_they_tell_the_same_masks(env_id, autoreset):
+    many = gym.make_vec(env_id, num_envs=3, vectorization_mode="vector_entry_point", autoreset_mode=autoreset)
+    _, infos = many.reset(seed=0)
+    many.action_space.seed(0)
+    for _ in range(100):
+        assert infos["action_mask"].shape == (3, many.single_action_space.n)
+        masks = many.action_masks() if hasattr(many, "action_masks") else np.array(many.call("action_masks"))
+        assert (infos["action_mask"] == masks).all()
+        infos = many.step(many.action_space.sample())[4]
+
+
+def test_only_masked_tables_have_the_method():
+    assert not hasattr(make("FrozenLake-v1"), "action_masks")
+    assert not hasattr(rlplay.make_vec("FrozenLake-v1", 2), "action_masks")
+
+
+def test_what_may_not_be_taken_counts_as_the_nearest_that_may():
+    gambler = gym.make("rlplay/Gambler-v0").unwrapped
+    for capital, stake, counts_as in ((7, 0, 1), (7, 50, 7), (90, 50, 10), (0, 20, 0), (100, 3, 0)):
+        assert gambler.P[capital][stake] == gambler.P[capital][counts_as]
+    cars = gym.make("rlplay/CarRental-v0", max_cars=4).unwrapped
+    table, state = cars.transition_table, 3 * 5 + 1  # three cars at the first place, one at the second
+    for action, counts_as in ((0, 4), (3, 4), (9, 8), (10, 8)):
+        assert table.masks[state, counts_as]
+        assert not table.masks[state, action]
+        assert cars.P[state][action] == cars.P[state][counts_as]
+    bias = gym.make("rlplay/MaximizationBias-v0", n_actions=3).unwrapped
+    bias.reset(seed=0)
+    assert bias.step(2)[:3] == (2, 0.0, True)  # right
+    assert bias.last_action == 1
+
+
+@pytest.mark.parametrize("env_id", [*OWN_ENVS, *GYMNASIUM_ENVS])
+def test_gymnasiums_vector_doors(env_id):
+    """The vector entry point takes ``autoreset_mode``; Gymnasium hands ``vector_kwargs`` to its own two modes only."""
+    mode = gym.vector.AutoresetMode.SAME_STEP
+    doors = {"autoreset_mode": mode}, {"vectorization_mode": "sync", "vector_kwargs": {"autoreset_mode": mode}}
+    for door in ({"vectorization_mode": "vector_entry_point", **doors[0]}, *doors):
+        many = gym.make_vec(env_id, num_envs=2, **door)
+        assert many.metadata["autoreset_mode"] == mode
+        assert many.unwrapped.spec.id == env_id
+        many.reset(seed=0)
+        assert many.step(many.action_space.sample())[1].shape == (2,)
+        many.close()
+
+
+def test_drawn_rewards_side_by_side_are_those_alone():
+    for env_id in NOT_BATCHED:
+        many, one = gym.make_vec(env_id, num_envs=3, autoreset_mode="same-step"), gym.make(env_id)
+        many.reset(seed=5)
+        one.reset(seed=7)
+        for action in (1, 0, 1):
+            reward = many.step(np.full(3, action))[1][2]
+            _, alone, terminated, _, _ = one.step(action)
+            assert reward == alone
+            if terminated:
+                one.reset()
 
 
 def test_the_straight_way_of_a_car():

@@ -218,6 +218,7 @@ SAVING = """
 import sys
 from agents import QLearning
 agent = QLearning("Taxi-v4", seed=0)
+agent.save(sys.argv[1])
 print("go", flush=True)
 while True:
     agent.save(sys.argv[1])
@@ -228,14 +229,16 @@ while True:
 def test_a_kill_in_a_save_never_harms_the_file(tmp_path, sign):
     path = tmp_path / "agent.rlp"
     for attempt in range(6):
-        process = subprocess.Popen(
+        with subprocess.Popen(
             [sys.executable, "-c", SAVING, str(path)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-        )
-        assert process.stdout.readline() == b"go\n"
-        time.sleep(0.05 + 0.013 * attempt)
-        process.send_signal(sign)
-        process.wait(10)
-        process.stdout.close()
+        ) as process:
+            try:
+                assert process.stdout.readline() == b"go\n"  # it has saved once
+                time.sleep(0.013 * attempt)  # it is somewhere in a save
+                process.send_signal(sign)
+                process.wait(300)
+            finally:
+                process.kill()
         load(path)
     load(path).save(path)
     assert [p.name for p in tmp_path.iterdir()] == ["agent.rlp"]  # stale temporaries are gone

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+from fractions import Fraction
 from itertools import islice
 
 import gymnasium as gym
@@ -103,6 +105,76 @@ def test_faults_stop_with_name_step_and_field(fault, words):
 def test_box_faults(fault, words):
     with pytest.raises(EnvironmentFault, match=words):
         next(interact(Cloud(fault), lambda obs: 0, lambda: 1))
+
+
+class Told(gym.Env):
+    """Returns in its first step what it was told."""
+
+    action_space = gym.spaces.Discrete(2)
+
+    def __init__(self, space, obs=None, reward=0.0, terminated=False, truncated=False):
+        self.observation_space, self.first = space, space.low
+        self.told = self.first if obs is None else obs, reward, terminated, truncated, {}
+
+    def reset(self, *, seed=None, options=None):
+        return self.first, {}
+
+    def step(self, action):
+        return self.told
+
+
+BYTES = gym.spaces.Box(0, 255, (2,), np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("obs", "words"),
+    [
+        (np.array([3, 300]), "gave 300 in the observation, which uint8 cannot hold"),
+        (np.array([-1, 3], np.int16), "gave -1 in the observation, which uint8 cannot hold"),
+        ([0, 256], "gave 256 in the observation"),
+        (np.array([0.5, 3.0]), "gave 0.5 in the observation"),
+        (np.array([np.nan, 3.0]), "gave nan in the observation"),
+        ([10**30, 0], "observation"),
+        (["a", "b"], "observation of type list"),
+    ],
+)
+def test_what_whole_numbers_cannot_hold_never_wraps(obs, words):
+    with pytest.raises(EnvironmentFault, match=words):
+        next(interact(Told(BYTES, obs), lambda _: 0, lambda: 0))
+
+
+@pytest.mark.parametrize("obs", [np.array([0, 255]), [0, 255], np.array([0.0, 255.0]), np.array([0, 255], np.uint8)])
+def test_what_fits_is_taken_as_the_space_has_it(obs):
+    step = next(interact(Told(BYTES, obs), lambda _: 0, lambda: 0))
+    assert step.next_obs.dtype == np.uint8
+    assert step.next_obs.tolist() == [0, 255]
+
+
+@pytest.mark.parametrize("name", ["terminated", "truncated"])
+@pytest.mark.parametrize("flag", ["False", "", None, 0.0, 2, [], np.array([True])])
+def test_a_flag_is_true_or_false(name, flag):
+    with pytest.raises(EnvironmentFault, match=f"gave {name}=.* not True or False"):
+        next(interact(Told(BYTES, **{name: flag}), lambda _: 0, lambda: 0))
+
+
+@pytest.mark.parametrize("flag", [True, np.True_, 1, np.array(True)])
+def test_a_flag_of_another_type(flag):
+    step = next(interact(Told(BYTES, terminated=flag, truncated=not flag), lambda _: 0, lambda: 0))
+    assert (step.terminated, step.truncated) == (True, False)
+    assert type(step.terminated) is bool
+
+
+@pytest.mark.parametrize("reward", [10**400, 1j, Fraction(1, 2), Decimal("0.5"), np.array(1.0), np.str_("1"), [1.0]])
+def test_rewards_that_are_no_finite_numbers(reward):
+    with pytest.raises(EnvironmentFault, match="gave reward"):
+        next(interact(Told(BYTES, reward=reward), lambda _: 0, lambda: 0))
+
+
+@pytest.mark.parametrize("reward", [1, True, np.True_, np.int8(1), np.uint64(1), np.float16(1), np.longdouble(1)])
+def test_rewards_of_other_types_become_floats(reward):
+    step = next(interact(Told(BYTES, reward=reward), lambda _: 0, lambda: 0))
+    assert type(step.reward) is float
+    assert step.reward == 1.0
 
 
 def test_out_of_bounds_is_said_once():

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import warnings
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -7,7 +9,7 @@ from gymnasium import spaces
 
 from rlplay.errors import SpaceError
 from rlplay.spaces.finite import FiniteSpace, from_json, to_json
-from rlplay.spaces.observations import batch_of
+from rlplay.spaces.observations import VectorView, batch_of
 
 FINITE = [
     spaces.Discrete(5),
@@ -71,3 +73,16 @@ def test_batches_are_told_from_single_observations():
     for bad in ([0.0], [np.nan, 0.0], "ab", [[0.0], [0.0, 1.0]]):
         with pytest.raises(SpaceError):
             batch_of(box, bad, "x")
+
+
+def test_float32_that_loses_a_difference_is_said_once():
+    """1.7e9 and 1.7e9 + 1 are one number in float32."""
+    view = VectorView(gym.spaces.Box(-np.inf, np.inf, (2,), np.float64), "PPO")
+    with pytest.warns(
+        UserWarning, match=r"PPO sees float32, which tells numbers near 1\.7e\+09 apart only in steps of 128"
+    ):
+        view.vector(np.array([1.7e9 + 1, 0.5]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        view.vector(np.array([1.7e9 + 1, 0.5]))
+        VectorView(view.space, "PPO").vectors(np.array([[0.1, -1e5], [2.0**24, 3.0]]))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import gymnasium as gym
@@ -233,6 +233,14 @@ class NativeVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
             return obs
         columns = [component[obs] for component in self._components]
         return tuple(columns) if isinstance(self.single_observation_space, gym.spaces.Tuple) else columns[0]
+
+    @property
+    def action_masks(self) -> Callable[[], NDArray[np.bool_]]:
+        """The method that says which actions may be taken now, bool [N, A]; only there is one where some may not."""
+        masks = self._masks
+        if masks is None:
+            raise AttributeError("every action may be taken in every state: there is no action_masks()")
+        return lambda: masks[self.state]
 
     def _infos(self) -> dict[str, Any]:
         if self._masks is None:
