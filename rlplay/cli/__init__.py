@@ -19,6 +19,10 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser().parse_args(argv)
     warnings.showwarning = _show_warning  # type: ignore[assignment]
     try:
+        if getattr(arguments, "gym_packages", None):
+            from rlplay.environments.packages import import_packages
+
+            import_packages(arguments.gym_packages)
         verb = importlib.import_module(f"rlplay.cli.{arguments.module}")
         code = verb.run(arguments)
         sys.stdout.flush()

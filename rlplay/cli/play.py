@@ -5,11 +5,10 @@ from __future__ import annotations
 from argparse import Namespace
 
 from rlplay.agent import saving
-from rlplay.cli.common import agent_file, console, one
+from rlplay.cli.common import agent_file, console, environment_arguments, one
 from rlplay.cli.windows import open_window, shown_env
 from rlplay.environments.make import EnvReference
 from rlplay.errors import SpaceError, UsageError
-from rlplay.hyperparameters.settings import parse_pairs
 
 
 def run(arguments: Namespace) -> int:
@@ -23,7 +22,7 @@ def run(arguments: Namespace) -> int:
     env_id = one(arguments.env, "--env")
     if not env_id:
         raise UsageError("play needs --env", "For example: rlplay play --env FrozenLake-v1")
-    env = shown_env(EnvReference(env_id, parse_pairs(arguments.env_kwargs, "--env-kwargs")))
+    env = shown_env(EnvReference(env_id, environment_arguments(arguments)))
     if not choices(env):
         raise SpaceError(
             f"{env_id} has actions {env.action_space}",

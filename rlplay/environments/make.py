@@ -1,14 +1,13 @@
-"""Environments from what a user types: an id, ``module:Class`` or an instance; Gymnasium's dynamics or native ones."""
+"""Environments from what a user types: an id, ``module:id``, ``module:Class`` or an instance; whose dynamics run."""
 
 from __future__ import annotations
 
 import contextlib
-import importlib
 import json
+import os
 import sys
 import warnings
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any, Literal
 from weakref import WeakKeyDictionary
 
@@ -20,7 +19,9 @@ from numpy.typing import NDArray
 from rlplay import registry
 from rlplay.compiled.native import NativeEnv, same_numbers
 from rlplay.compiled.table import TableEnv, agreement, has_table, table_of
-from rlplay.errors import SpaceError, UsageError, unknown
+from rlplay.environments.packages import import_typed, of_others, of_package, registered_by
+from rlplay.environments.wrappers import Wrappers, listed, untrusted, without_text, wrapped
+from rlplay.errors import SpaceError, UnknownNameError, UsageError, unknown
 
 DynamicsChoice = Literal["auto", "native", "gymnasium"]
 EnvLike = str | gym.Env[Any, Any]
@@ -31,8 +32,8 @@ class EnvReference:
     """Which environment a run uses, as far as a file can say it.
 
     Attributes:
-        id: Gymnasium's id or ``module:Class``; empty for an instance that was given without an id.
-        kwargs: the arguments it was made with, as JSON values.
+        id: Gymnasium's id, ``module:id`` or ``module:Class``; empty for an instance that was given without an id.
+        kwargs: the arguments it was made with, as JSON values; ``wrapper`` and ``frame_stack`` are among them.
         dynamics: whose dynamics run, in words for people.
         exact: whether an episode recorded here replays in Gymnasium's own environment.
     """
@@ -44,8 +45,8 @@ class EnvReference:
 
     @property
     def typed(self) -> bool:
-        """Whether this is ``module:Class``: never imported from a file, only from what a user typed."""
-        return ":" in self.id
+        """Whether a module must be imported for it or its wrappers: never from a file, only from what a user typed."""
+        return ":" in self.id or bool(untrusted(self.kwargs.get("wrapper")))
 
     def __str__(self) -> str:
         shown = ", ".join(f"{key}={value!r}" for key, value in self.kwargs.items())
@@ -84,19 +85,24 @@ def reference(env: gym.Env[Any, Any]) -> EnvReference:
 
 
 def make(
-    env: EnvLike, *, dynamics: DynamicsChoice = "auto", render_mode: str | None = None, bonus: Any = None, **kwargs: Any
-) -> gym.Env[Any, Any]:
+    env: EnvLike, *, dynamics: DynamicsChoice = "auto", render_mode: str | None = None, bonus: Any = None,
+    wrapper: Wrappers | None = None, frame_stack: int | None = None, **kwargs: Any,
+) -> gym.Env[Any, Any]:  # fmt: skip
     """Make an environment.
 
     Args:
-        env: an id that is registered in Gymnasium or offered by a plug-in; ``package.module:Class``; or an
-            environment, which is returned as it is.
+        env: an id that is registered in Gymnasium or offered by a plug-in; ``module:id``, where importing the module
+            registers the id; ``package.module:Class``; or an environment, which is returned as it is. Texts among
+            its observations are left out, said once.
         dynamics: ``native`` runs an environment that has a native version (Gymnasium's classic control) or a transition
             table (``env.unwrapped.P``) in compiled code, ``gymnasium`` runs its own ``step``; ``auto`` takes native
             where what it gives agrees with what the environment does. Environments that are rendered run their own
             dynamics.
         render_mode: as in ``gymnasium.make``.
         bonus: a bonus in the rewards for what is new, see `rlplay.environments.bonus`.
+        wrapper: ``module.Class`` of a wrapper, ``{module.Class: arguments}``, or a list of these, the innermost first;
+            they go over Gymnasium's dynamics unless native ones are asked for.
+        frame_stack: how many observations make one, see `rlplay.environments.wrappers.FrameStack`.
         kwargs: arguments of the environment, and ``max_episode_steps``.
 
     Raises:
@@ -115,10 +121,28 @@ def make(
     if bonus is not None:
         from rlplay.environments.bonus import Novelty
 
-        plain = make(env, dynamics=dynamics, render_mode=render_mode, **kwargs)
-        wrapped, ref = Novelty(plain, bonus), reference(plain)
-        _references[wrapped] = replace(ref, kwargs={**ref.kwargs, **_json_kwargs({"bonus": bonus})})
-        return wrapped
+        plain = make(
+            env, dynamics=dynamics, render_mode=render_mode, wrapper=wrapper, frame_stack=frame_stack, **kwargs
+        )
+        rewarded, ref = Novelty(plain, bonus), reference(plain)
+        _references[rewarded] = replace(ref, kwargs={**ref.kwargs, **_json_kwargs({"bonus": bonus})})
+        return rewarded
+    if (wrappers := listed(wrapper)) or frame_stack is not None:
+        made = _made(env, "gymnasium" if dynamics == "auto" else dynamics, render_mode, kwargs)
+        ref, made = reference(made), wrapped(made, wrappers, frame_stack)
+        layers = {"wrapper": wrappers or None, "frame_stack": frame_stack}
+        more = {name: given for name, given in layers.items() if given is not None}
+    else:
+        made, more = _made(env, dynamics, render_mode, kwargs), {}
+        ref = reference(made)
+    told = without_text(made)
+    if told is not env:
+        _references[told] = replace(ref, kwargs={**ref.kwargs, **more})
+    return told
+
+
+def _made(env: EnvLike, dynamics: DynamicsChoice, render_mode: str | None, kwargs: dict[str, Any]) -> gym.Env[Any, Any]:
+    """The environment itself, without wrappers that are named."""
     if isinstance(env, gym.Env):
         if kwargs or dynamics == "native" or render_mode not in (None, env.render_mode):
             raise UsageError(
@@ -127,6 +151,7 @@ def make(
             )
         return env
     spec = _spec(env)
+    _render_without_display(render_mode)
     if render_mode not in (None, "human", "rgb_array", "ansi", "rgb_array_list", "ansi_list"):
         raise UsageError(f"render_mode={render_mode!r} is not known", "Take rgb_array, human or ansi")
     try:
@@ -183,12 +208,14 @@ def known_env_ids() -> list[str]:
 
 def _spec(env: str) -> EnvSpec:
     if ":" in env:
-        return EnvSpec(id=env, entry_point=_typed_class(env))
+        return _typed(env)
     if env not in gym.registry:
         entry_point = registry.load_environment(env)
         if entry_point and env not in gym.registry:
             gym.register(env, entry_point=entry_point)
     if env not in gym.registry:
+        if packaged := of_package(env):
+            raise UnknownNameError(f"unknown environment {env!r}", packaged)
         newest = [i for i in gym.registry if i.rpartition("-v")[0] == env]
         if newest:
             raise unknown("environment", env, newest, f"Give the version: {', '.join(newest)}")
@@ -196,32 +223,32 @@ def _spec(env: str) -> EnvSpec:
             "environment",
             env,
             known_env_ids(),
-            "See `rlplay list envs`, or give your own as package.module:Class",
+            of_others(env) or "See `rlplay list envs`, or give your own as package.module:Class",
         )
     return gym.registry[env]
 
 
-def _typed_class(env: str) -> Any:
-    """The class behind ``package.module:Class``, which must be a gymnasium.Env; the current folder is searched too."""
-    module_name, _, class_name = env.partition(":")
-    if "" not in sys.path and str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))
-    try:
-        module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        if error.name and (module_name == error.name or module_name.startswith(error.name + ".")):
-            raise UsageError(
-                f"environment {env!r}: there is no module {error.name!r} on the path",
-                "Write it as package.module:Class and start where `import package.module` works",
-            ) from error
-        raise UsageError(f"environment {env!r}: its module needs {error.name!r}, which is not installed") from error
-    found = getattr(module, class_name, None)
+def _typed(env: str) -> EnvSpec:
+    """What is behind ``package.module:Class``, which must be a gymnasium.Env, or ``module:id``, which it registers."""
+    module_name, _, name = env.partition(":")
+    module = import_typed(module_name, f"environment {env!r}")
+    found: Any = getattr(module, name, None)
+    if found is None and (name in gym.registry or not name.isidentifier()):
+        return registered_by(module, name)
     if found is None:
         classes = [n for n, c in vars(module).items() if isinstance(c, type) and issubclass(c, gym.Env)]
-        raise unknown(f"environment class in {module_name}", class_name, classes)
+        raise unknown(f"environment class in {module_name}", name, classes)
     if not (isinstance(found, type) and issubclass(found, gym.Env)):
         raise UsageError(f"{env} is not a gymnasium.Env", "Derive the class from gymnasium.Env")
-    return found
+    maker: Any = found
+    return EnvSpec(id=env, entry_point=maker)
+
+
+def _render_without_display(render_mode: str | None) -> None:
+    """MuJoCo draws without a display where this is set before; nothing else reads it."""
+    displays = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    if render_mode not in (None, "human") and sys.platform == "linux" and not displays:
+        os.environ.setdefault("MUJOCO_GL", "egl")
 
 
 def _with_dynamics(
