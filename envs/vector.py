@@ -10,8 +10,9 @@ import importlib
 from collections.abc import Callable
 from functools import partial
 
-from envs import GYMNASIUM_ENVS, NOT_BATCHED, OWN_ENVS
 from rlplay.extend import NativeVectorEnv
+
+from .names import GYMNASIUM_ENVS, NOT_BATCHED, OWN_ENVS
 
 _PLACES = {
     place.partition(":")[2].removesuffix("Env") + "VectorEnv": place

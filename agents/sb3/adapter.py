@@ -20,8 +20,6 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.common.type_aliases import TrainFreq, TrainFrequencyUnit
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
-from agents.sb3.files import below, flat, pack_model, pack_normalizer, unflat, unpack_model, unpack_normalizer
-from agents.sb3.parameters import action_noise, constructor_arguments, parameters_of
 from rlplay.extend import (
     Agent,
     Choice,
@@ -51,6 +49,9 @@ from rlplay.extend import (
     random_seed,
     take_step,
 )
+
+from .files import below, flat, pack_model, pack_normalizer, unflat, unpack_model, unpack_normalizer
+from .parameters import action_noise, constructor_arguments, parameters_of
 
 _CONTINUOUS, _DISCRETE = ("SAC", "TD3", "DDPG"), ("DQN",)
 _COUNTERS = ("_n_updates", "_episode_num", "_n_calls", "exploration_rate", "_current_progress_remaining")
