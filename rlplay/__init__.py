@@ -48,4 +48,4 @@ __getattr__, __dir__, __all__ = attach(__name__, __file__)
 
 for _name in own.PACKAGES:
     if _trouble := own.trouble(_name):
-        warnings.warn_explicit(". ".join(_trouble), RlplayWarning, "rlplay", 1)
+        warnings.warn_explicit(". ".join(_trouble), RlplayWarning, "<rlplay>", 1)

@@ -53,7 +53,7 @@ ROWS = [
         ["policy:CnnPolicy", "buffer_size:200", "learning_starts:50"]),
     Row("ale-py", "ale-py opencv-python-headless", "ppo", "ale_py:PongNoFrameskip-v4",
         ["--wrapper", "stable_baselines3.common.atari_wrappers.AtariWrapper: {terminal_on_life_loss: false}",
-         "--frame-stack", "4"], 128, ["n_steps:32", "n_epochs:1"]),
+         "--frame-stack", "4"], 128, ["n_steps:32", "batch_size:32", "n_epochs:1"]),
     Row("highway-env", "highway-env", "sb3/dqn", "highway_env:highway-fast-v0", [], 40,
         ["learning_starts:10", "buffer_size:100"]),
     Row("highway-env", "highway-env", "ppo", "highway_env:parking-v0", [], 128, ["n_steps:64"]),
