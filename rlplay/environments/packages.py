@@ -11,6 +11,7 @@ import importlib
 import importlib.metadata
 import re
 import sys
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
@@ -131,9 +132,9 @@ def import_packages(names: Iterable[str]) -> None:
             found = getattr(found, function, None)
             if not callable(found):
                 raise UsageError(f"--gym-packages {name}: there is no function {function!r} in {module_name}")
-            before = {**gym.registry}
-            found()
-            gym.registry.update(before)  # what was registered already stays as it was
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", message=".*Overriding environment.*")  # it may have been called
+                found()
         if name not in _imported:
             _imported.append(name)
 
