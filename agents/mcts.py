@@ -51,12 +51,12 @@ from rlplay.extend import (
     UsageError,
     batch_of,
     in_place,
+    make_anew,
     observation_digest,
     random,
     random_bits,
     random_seed,
     reference,
-    remake,
     replays_exactly,
     step_table,
     stream,
@@ -291,12 +291,7 @@ class MCTS(Agent):
         ref = reference(self.env)
         if isinstance(self.env, TableEnv):
             return TableWorld(self.env)
-        if not ref.id:
-            raise UsageError(
-                "MCTS simulates in a copy of its environment, and this one has no id to make one from",
-                "Give its id, or package.module:Class",
-            )
-        copy = remake(ref)
+        copy = make_anew(self.env, "MCTS simulates in a copy of its environment")
         if isinstance(copy, TableEnv):
             return TableWorld(copy)
         if not isinstance(copy, NativeEnv) and not replays_exactly(copy):

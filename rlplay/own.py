@@ -77,8 +77,7 @@ def take(name: str, namespace: dict[str, Any]) -> None:
     """Make the module ``rlplay.<name>``, whose globals these are, our package."""
     if is_ours(name):
         sys.modules[f"rlplay.{name}"] = importlib.import_module(name)
-        if not any(isinstance(finder, _Alias) for finder in sys.meta_path):
-            sys.meta_path.insert(0, _Alias())
+        sys.meta_path.insert(0, cast("Any", _Alias(name)))
         return
     namespace.update(__path__=[str(ROOT / name)], __package__=f"rlplay.{name}")
     names = importlib.import_module(f"rlplay.{name}.names")
@@ -88,18 +87,18 @@ def take(name: str, namespace: dict[str, Any]) -> None:
 class _Alias:
     """A finder and loader that finds ``rlplay.agents.q_learning`` as ``agents.q_learning``, the module itself."""
 
+    def __init__(self, name: str) -> None:
+        self.prefix = f"rlplay.{name}."
+
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        first, _, rest = fullname.partition(".")
-        if first != "rlplay" or rest.partition(".")[0] not in PACKAGES or "." not in rest:
+        if not fullname.startswith(self.prefix):
             return None
-        real = importlib.util.find_spec(rest)
-        return (
-            None
-            if real is None
-            else ModuleSpec(fullname, cast("Loader", self), is_package=bool(real.submodule_search_locations))
-        )
+        real = importlib.util.find_spec(fullname.removeprefix("rlplay."))
+        if real is None:
+            return None
+        return ModuleSpec(fullname, cast("Loader", self), is_package=bool(real.submodule_search_locations))
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
         module = importlib.import_module(spec.name.partition(".")[2])

@@ -326,6 +326,7 @@ MountainCar-v0: {env_wrapper: foreign_worlds.Ten}
 """
 
 
+@pytest.mark.filterwarnings("ignore::rlplay.errors.RlplayWarning")
 def test_a_zoo_file_with_wrappers(foreign, capsys):
     (foreign / "ppo.yml").write_text(ZOO)
     zoo = ["train", "--algo", "ppo", "-conf", "ppo.yml", "--seed", "0", "--eval-freq", "-1"]
@@ -464,7 +465,9 @@ print(len(said), limit, bool(summary), *[str(w.message) for w in said])
 
 def used(folder, path=()):
     env = {**os.environ, "PYTHONPATH": os.pathsep.join([*map(str, path), str(folder)])}
-    done = subprocess.run([sys.executable, "-c", USE], cwd=folder, env=env, capture_output=True, text=True, check=False)
+    (folder / "elsewhere").mkdir()
+    command = [sys.executable, "-c", USE]
+    done = subprocess.run(command, cwd=folder / "elsewhere", env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 

@@ -26,9 +26,9 @@ from rlplay.compiled.pcg64 import random
 from rlplay.compiled.stepwise import StepwiseRule, stepwise
 from rlplay.compiled.training_loop import LearningRule, new_episode_log, nothing
 from rlplay.environments.interact import Position, RunningEnv
-from rlplay.environments.make import EnvLike, make, reference, remake
+from rlplay.environments.make import EnvLike, make, make_anew, reference
 from rlplay.environments.no_environment import NoEnvironment
-from rlplay.errors import SpaceError, UsageError
+from rlplay.errors import SpaceError
 from rlplay.hyperparameters.fields import Configured, argument
 from rlplay.probe import Probe
 from rlplay.seeding import check_seed, generator, stream
@@ -416,17 +416,12 @@ class Agent(Configured, ABC):
         Raises:
             UsageError: its environment cannot be made anew.
         """
-        found, ref = [RunningEnv(self.env, self.position, self.seeds)], reference(self.env)
+        found = [RunningEnv(self.env, self.position, self.seeds)]
         for number in range(1, count):
             if isinstance(self.env, NoEnvironment):
                 env: Any = copy.copy(self.env)
-            elif not ref.id:
-                raise UsageError(
-                    f"n_envs={count} needs environments made anew, and this one has no id",
-                    "Give its id, or package.module:Class, or n_envs=1",
-                )
             else:
-                env = remake(ref, dynamics="auto" if ref.dynamics.startswith("native") else "gymnasium")
+                env = make_anew(self.env, f"n_envs={count} needs environments made anew")
             found.append(RunningEnv(env, Position(), stream(self.seed, f"environment {number}")))
         return found
 

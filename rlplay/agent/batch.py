@@ -18,8 +18,7 @@ from rlplay.agent.base import Agent, StateArrays
 from rlplay.approximation.action_values import candidates
 from rlplay.approximation.encoder import Encoder
 from rlplay.compiled.pcg64 import random, random_seed
-from rlplay.environments.make import reference, remake
-from rlplay.errors import UsageError
+from rlplay.environments.make import make_anew
 from rlplay.functional.epsilon_greedy import epsilon_greedy_probabilities
 from rlplay.functional.schedules import scheduled, tabulate
 from rlplay.hyperparameters.domains import Range
@@ -289,7 +288,7 @@ class GreedyEvaluator:
         count: episodes.
 
     Raises:
-        UsageError: the environment has no id and cannot be made again.
+        UsageError: the environment cannot be made again.
 
     Example:
         >>> from agents import FittedQ
@@ -299,14 +298,8 @@ class GreedyEvaluator:
     """
 
     def __init__(self, agent: BatchAgent, count: int) -> None:
-        ref = reference(agent.env)
-        if not ref.id:
-            raise UsageError(
-                f"{type(agent).__name__} scores its iterates in environments made anew, and this one has no id",
-                "Give its id, or n_eval_episodes=0 to keep the last iterate",
-            )
-        native = "auto" if ref.dynamics.startswith("native") else "gymnasium"
-        self._agent, self._envs = agent, [remake(ref, dynamics=native) for _ in range(count)]
+        why = f"{type(agent).__name__} scores its iterates in environments made anew (n_eval_episodes=0 keeps the last)"
+        self._agent, self._envs = agent, [make_anew(agent.env, why) for _ in range(count)]
 
     def score(self, values: Callable[[NDArray[np.float32]], NDArray[np.float64]]) -> float:
         """Mean return of the greedy policy, all episodes played at once."""

@@ -18,7 +18,7 @@ from rlplay.compiled.native import NativeEnv
 from rlplay.compiled.table import TableEnv
 from rlplay.environments.bonus import novelty_of
 from rlplay.environments.interact import ObservationCheck, Position, RunningEnv, begin_episode
-from rlplay.environments.make import EnvLike, EnvReference, make, reference
+from rlplay.environments.make import EnvLike, EnvReference, gymnasium_wrapper, is_trusted, make, reference, wrap_by_name
 from rlplay.environments.no_environment import NoEnvironment
 from rlplay.errors import CheckpointError, RlplayError, SpaceError, warn
 from rlplay.hyperparameters.fields import as_json
@@ -76,7 +76,14 @@ def pack(agent: Savable) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         "kind": "agent",
         "agent": agent.id,
         "versions": versions(),
-        "env": {"id": ref.id, "kwargs": ref.kwargs, "dynamics": ref.dynamics, "exact": ref.exact},
+        "env": {
+            "id": ref.id,
+            "kwargs": ref.kwargs,
+            "dynamics": ref.dynamics,
+            "exact": ref.exact,
+            "wrappers": [{"name": name, "kwargs": kwargs} for name, kwargs in ref.wrappers],
+            "unsaved": [*ref.unsaved],
+        },
         "spaces": {"observation": to_json(agent.observation_space), "action": to_json(agent.action_space)},
         "hyperparameters": as_json(agent.hyperparameters),
         "seed": agent.seed,
@@ -168,7 +175,7 @@ def load(path: str | Path, env: EnvLike | None = None, *, allow_nan: bool = Fals
 def _rebuild(cls: type[A], content: checkpoint.Checkpoint, env: EnvLike | None) -> A:
     manifest, arrays = content.manifest, content.arrays
     spaces = {role: from_json(manifest["spaces"][role]) for role in ("observation", "action")}
-    made = make(env) if env is not None else _environment(manifest["env"], spaces)
+    made = _environment(manifest["env"], spaces) if env is None else _given(env, manifest["env"])
     for role in ("observation", "action"):
         theirs = getattr(made, f"{role}_space")
         if theirs != spaces[role]:
@@ -197,17 +204,50 @@ def _rebuild(cls: type[A], content: checkpoint.Checkpoint, env: EnvLike | None) 
     return agent
 
 
+def _given(env: EnvLike, saved: dict[str, Any]) -> gym.Env[Any, Any]:
+    """The environment that a user gives with a file; other wrappers than the file names are said."""
+    made = make(env)
+    names = [wrapper["name"] for wrapper in saved.get("wrappers", [])]
+    own = [name for name, _ in reference(made).wrappers]
+    if names != own and not isinstance(made, NoEnvironment):
+        words = [", ".join(name.rpartition(":")[2] for name in part) or "none" for part in (names, own)]
+        warn(f"the agent was trained with the wrappers {words[0]}, and the environment given has {words[1]}")
+    return made
+
+
 def _environment(saved: dict[str, Any], spaces: dict[str, gym.Space[Any]]) -> gym.Env[Any, Any]:
-    """The environment that a file names, if it is registered; never an import that the file asks for."""
-    ref = EnvReference(str(saved["id"]), dict(saved["kwargs"]))
-    if ref.id and not ref.typed:
+    """The environment that a file names, whole, if it is registered; never an import that the file asks for."""
+    wrappers = [(str(one["name"]), one["kwargs"]) for one in saved.get("wrappers", [])]
+    ref = EnvReference(str(saved["id"]), dict(saved["kwargs"]), wrappers=tuple(wrappers))
+    missing = _missing(ref, list(saved.get("unsaved", [])))
+    if missing:
+        warn(f"loaded without its environment: {ref} needs {missing}. Give it: load(path, env=...)")
+    elif ref.id and not ref.typed:
         try:
-            return make(
+            made = make(
                 ref.id, dynamics="auto" if saved["dynamics"].startswith("native") else "gymnasium", **ref.kwargs
             )
+            for name, kwargs in wrappers:
+                made = wrap_by_name(made, name, kwargs)
+            return make(made)
         except RlplayError:
             pass
     return NoEnvironment(spaces["observation"], spaces["action"], str(ref))
+
+
+def _missing(ref: EnvReference, unsaved: list[str]) -> str:
+    """What an environment needs that a file cannot give, in words; empty for nothing.
+
+    Arguments reach Gymnasium's own environments and ours; a third party's might import what they name.
+    """
+    if unsaved:
+        return f"the {'argument' if len(unsaved) == 1 else 'arguments'} {', '.join(unsaved)}, which no file holds"
+    for name, kwargs in ref.wrappers:
+        if kwargs is None or gymnasium_wrapper(name) is None:
+            return f"the wrapper {name.rpartition(':')[2]}"
+    if ref.id in gym.registry and {*ref.kwargs} - {"max_episode_steps", "bonus"} and not is_trusted(ref.id):
+        return "its arguments, typed again: a file gives them only to Gymnasium's own environments and to ours"
+    return ""
 
 
 def _resume_episode(

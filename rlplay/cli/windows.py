@@ -17,8 +17,6 @@ def shown_env(ref: EnvReference) -> gym.Env[Any, Any]:
     from rlplay.viewer.display import import_pygame
 
     import_pygame()
-    if not ref.id:
-        raise UsageError("this environment has no id and cannot be shown", "Give --env")
     env = remake(ref, render_mode="rgb_array", dynamics="gymnasium")
     if "rgb_array" not in env.metadata.get("render_modes", []):
         env.close()

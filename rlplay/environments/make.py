@@ -1,47 +1,64 @@
-"""Environments from what a user types: an id, ``module:id``, ``module:Class`` or an instance; whose dynamics run."""
+"""Environments from what a user gives: an id, ``module:id`` or ``:Class``, an ``EnvSpec``, a function, an instance.
+
+Every environment made here has an `EnvReference`, which says what it is and how it is made again, whole: its wrappers,
+its time limit, its arguments. An instance is taken apart for it (`rlplay.environments.rebuild`).
+"""
 
 from __future__ import annotations
 
-import contextlib
+import copy
+import inspect
 import json
 import os
 import sys
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Literal
 from weakref import WeakKeyDictionary
 
 import gymnasium as gym
 import numpy as np
 from gymnasium.envs.registration import EnvSpec
+from gymnasium.wrappers import TimeLimit
 from numpy.typing import NDArray
 
 from rlplay import registry
 from rlplay.compiled.native import NativeEnv, same_numbers
 from rlplay.compiled.table import TableEnv, agreement, has_table, table_of
+from rlplay.environments.no_environment import NoEnvironment
 from rlplay.environments.packages import import_typed, of_others, of_package, registered_by
+from rlplay.environments.rebuild import WAY_OUT, Blueprint, Layer, Maker, layers_of, take_apart
 from rlplay.environments.wrappers import Wrappers, listed, untrusted, without_text, wrapped
 from rlplay.errors import SpaceError, UnknownNameError, UsageError, unknown
 
 DynamicsChoice = Literal["auto", "native", "gymnasium"]
-EnvLike = str | gym.Env[Any, Any]
+EnvLike = str | EnvSpec | Callable[[], gym.Env[Any, Any]] | gym.Env[Any, Any]
 
 
 @dataclass(frozen=True)
 class EnvReference:
-    """Which environment a run uses, as far as a file can say it.
+    """Which environment a run uses, and how it is made again.
 
     Attributes:
         id: Gymnasium's id, ``module:id`` or ``module:Class``; empty for an instance that was given without an id.
         kwargs: the arguments it was made with, as JSON values; ``wrapper`` and ``frame_stack`` are among them.
         dynamics: whose dynamics run, in words for people.
         exact: whether an episode recorded here replays in Gymnasium's own environment.
+        wrappers: what stands around it beyond what its id says, the innermost first: ``module:Class`` and the
+            arguments as JSON values, None where a file cannot say them.
+        unsaved: arguments that a file cannot say, by name.
+        maker: makes it again; None where id and arguments do.
     """
 
     id: str
     kwargs: dict[str, Any] = field(default_factory=dict)
     dynamics: str = "Gymnasium's"
     exact: bool = True
+    wrappers: tuple[tuple[str, dict[str, Any] | None], ...] = ()
+    unsaved: tuple[str, ...] = ()
+    maker: Maker | None = field(default=None, repr=False, compare=False)
 
     @property
     def typed(self) -> bool:
@@ -50,7 +67,9 @@ class EnvReference:
 
     def __str__(self) -> str:
         shown = ", ".join(f"{key}={value!r}" for key, value in self.kwargs.items())
-        return f"{self.id or 'an unnamed environment'}{f' ({shown})' if shown else ''}"
+        text = f"{self.id or 'an unnamed environment'}{f' ({shown})' if shown else ''}"
+        names = [name.rpartition(":")[2] for name, _ in self.wrappers]
+        return f"{text} in {' in '.join(names)}" if names else text
 
 
 _same: dict[tuple[type, str, str], bool] = {}  # whether a native version gave an environment's own numbers
@@ -64,9 +83,14 @@ def time_limit(env: gym.Env[Any, Any]) -> int:
         >>> time_limit(make("CartPole-v1")), time_limit(make("rlplay/RandomWalk-v0"))
         (500, 0)
     """
-    of_spec = env.spec.max_episode_steps if env.spec else None
-    own = env.unwrapped
-    return of_spec or (own.max_episode_steps if isinstance(own, NativeEnv | TableEnv) else 0)
+    own, limits = env.unwrapped, []
+    if isinstance(own, NativeEnv | TableEnv) and own.max_episode_steps:
+        limits.append(own.max_episode_steps)
+    while isinstance(env, gym.Wrapper):
+        if isinstance(env, TimeLimit):
+            limits.append(env._max_episode_steps)
+        env = env.env
+    return min(limits, default=0)
 
 
 def reference(env: gym.Env[Any, Any]) -> EnvReference:
@@ -79,8 +103,7 @@ def reference(env: gym.Env[Any, Any]) -> EnvReference:
     """
     found = _references.get(env)
     if found is None:
-        spec = env.spec
-        found = EnvReference(spec.id, _json_kwargs(spec.kwargs)) if spec else EnvReference("")
+        found = _references[env] = _taken_apart(env)
     return found
 
 
@@ -92,8 +115,8 @@ def make(
 
     Args:
         env: an id that is registered in Gymnasium or offered by a plug-in; ``module:id``, where importing the module
-            registers the id; ``package.module:Class``; or an environment, which is returned as it is. Texts among
-            its observations are left out, said once.
+            registers the id; ``package.module:Class``; an ``EnvSpec``; a function that makes an environment; or an
+            environment, which is returned as it is. Texts among its observations are left out, said once.
         dynamics: ``native`` runs an environment that has a native version (Gymnasium's classic control) or a transition
             table (``env.unwrapped.P``) in compiled code, ``gymnasium`` runs its own ``step``; ``auto`` takes native
             where what it gives agrees with what the environment does. Environments that are rendered run their own
@@ -119,26 +142,15 @@ def make(
         rlplay.errors.UnknownNameError: unknown environment 'FrozenLake-v2'. Did you mean FrozenLake-v1 or ...
     """
     if bonus is not None:
-        from rlplay.environments.bonus import Novelty
-
-        plain = make(
-            env, dynamics=dynamics, render_mode=render_mode, wrapper=wrapper, frame_stack=frame_stack, **kwargs
+        return _with_bonus(
+            make(env, dynamics=dynamics, render_mode=render_mode, wrapper=wrapper, frame_stack=frame_stack, **kwargs),
+            bonus,
         )
-        rewarded, ref = Novelty(plain, bonus), reference(plain)
-        _references[rewarded] = replace(ref, kwargs={**ref.kwargs, **_json_kwargs({"bonus": bonus})})
-        return rewarded
-    if (wrappers := listed(wrapper)) or frame_stack is not None:
-        made = _made(env, "gymnasium" if dynamics == "auto" else dynamics, render_mode, kwargs)
-        ref, made = reference(made), wrapped(made, wrappers, frame_stack)
-        layers = {"wrapper": wrappers or None, "frame_stack": frame_stack}
-        more = {name: given for name, given in layers.items() if given is not None}
-    else:
-        made, more = _made(env, dynamics, render_mode, kwargs), {}
-        ref = reference(made)
-    told = without_text(made)
-    if told is not env:
-        _references[told] = replace(ref, kwargs={**ref.kwargs, **more})
-    return told
+    wrappers = listed(wrapper)
+    if not wrappers and frame_stack is None:
+        return _told(_made(env, dynamics, render_mode, kwargs))
+    plain = _made(env, "gymnasium" if dynamics == "auto" and isinstance(env, str) else dynamics, render_mode, kwargs)
+    return _told(_with_wrappers(plain, wrappers, frame_stack))
 
 
 def _made(env: EnvLike, dynamics: DynamicsChoice, render_mode: str | None, kwargs: dict[str, Any]) -> gym.Env[Any, Any]:
@@ -149,11 +161,18 @@ def _made(env: EnvLike, dynamics: DynamicsChoice, render_mode: str | None, kwarg
                 "arguments, native dynamics and render modes go with an environment's id, not with an instance",
                 "Give the id, or make the instance with them",
             )
+        reference(env)  # taken apart now, before it is stepped
         return env
-    spec = _spec(env)
     _render_without_display(render_mode)
     if render_mode not in (None, "human", "rgb_array", "ansi", "rgb_array_list", "ansi_list"):
         raise UsageError(f"render_mode={render_mode!r} is not known", "Take rgb_array, human or ansi")
+    if isinstance(env, str):
+        spec = _spec(env)
+    elif isinstance(env, EnvSpec):
+        spec = env
+    else:
+        return _from_function(env, dynamics, render_mode, kwargs)
+    name = env if isinstance(env, str) else spec.id
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*(out of date|overwrite|render modes).*")
@@ -162,25 +181,245 @@ def _made(env: EnvLike, dynamics: DynamicsChoice, render_mode: str | None, kwarg
             )  # not every class takes it
             made = gym.make(spec, disable_env_checker=True, **given)
     except gym.error.Error as error:
-        raise UsageError(f"{env} cannot be made: {_plain(error)}") from error
+        raise UsageError(f"{name} cannot be made: {_plain(error)}") from error
     except TypeError as error:
-        raise UsageError(f"{env} does not take these arguments: {_plain(error)}") from error
+        raise UsageError(f"{name} does not take these arguments: {_plain(error)}") from error
     except ImportError as error:
-        raise UsageError(f"{env} needs a package that is missing: {_plain(error)}") from error
+        raise UsageError(f"{name} needs a package that is missing: {_plain(error)}") from error
     except (OSError, ValueError) as error:
-        raise UsageError(f"{env} cannot be made: {_plain(error)}", getattr(error, "remedy", "")) from error
-    return _with_dynamics(made, EnvReference(env, _json_kwargs(kwargs)), dynamics, spec)
+        raise UsageError(f"{name} cannot be made: {_plain(error)}", getattr(error, "remedy", "")) from error
+    if isinstance(env, EnvSpec) and spec != gym.registry.get(name):  # arguments, limit and wrappers of its own
+        if spec.additional_wrappers:
+            reference(made)
+            return made
+        limit = spec.max_episode_steps
+        changed = name in gym.registry and limit != gym.registry[name].max_episode_steps
+        kwargs = {**spec.kwargs, **({"max_episode_steps": -1 if limit is None else limit} if changed else {}), **kwargs}
+    return _with_dynamics(made, _reference_by_id(name, kwargs), dynamics, spec)
 
 
 def remake(ref: EnvReference, **kwargs: Any) -> gym.Env[Any, Any]:
     """Make an environment again, for example with ``render_mode="rgb_array"``.
+
+    Raises:
+        UsageError: it cannot be made again; says why, and the way out.
 
     Example:
         >>> again = remake(reference(make("FrozenLake-v1", is_slippery=False)), map_name="8x8")
         >>> again.observation_space
         Discrete(64)
     """
+    if ref.maker is not None:
+        return ref.maker(**kwargs)
+    if not ref.id:
+        raise UsageError("the environment was given as an instance and cannot be made again", WAY_OUT)
     return make(ref.id, **{**ref.kwargs, **kwargs})
+
+
+def make_anew(env: gym.Env[Any, Any], why: str) -> gym.Env[Any, Any]:
+    """The same environment once more: the same wrappers, limit, arguments and dynamics.
+
+    Args:
+        env: the environment.
+        why: what it is needed for, for the error.
+
+    Raises:
+        UsageError: it cannot be made again; says why, and the way out.
+        EnvironmentFault: there is none: the agent was loaded without its environment.
+
+    Example:
+        >>> env = gym.wrappers.TimeAwareObservation(gym.make("CartPole-v1"))
+        >>> make_anew(env, "n_envs=2 needs a second one")
+        <TimeAwareObservation<TimeLimit<CartPoleEnv<CartPole-v1>>>>
+    """
+    if isinstance(env.unwrapped, NoEnvironment):
+        env.reset()
+    ref = reference(env)
+    try:
+        return remake(ref, dynamics="auto" if ref.dynamics.startswith("native") else "gymnasium")
+    except UsageError as error:
+        raise UsageError(f"{why}: {error.cause}", error.remedy) from error
+
+
+def _reference_by_id(name: str, kwargs: dict[str, Any]) -> EnvReference:
+    """The reference of an environment made by its id: arguments that a file cannot say are kept in memory."""
+    said, unsaved = _json_kwargs(kwargs)
+    return EnvReference(name, said, unsaved=unsaved, maker=partial(_by_id, name, kwargs) if unsaved else None)
+
+
+def _by_id(name: str, given: dict[str, Any], **kwargs: Any) -> gym.Env[Any, Any]:
+    return make(name, **{**given, **kwargs})
+
+
+def _with_wrappers(plain: gym.Env[Any, Any], wrappers: list[Any], frame_stack: int | None) -> gym.Env[Any, Any]:
+    ref = reference(plain)
+    made = wrapped(plain, wrappers, frame_stack)
+    layers: dict[str, Any] = {"wrapper": wrappers or None, "frame_stack": frame_stack}
+    given: dict[str, Any] = {name: value for name, value in layers.items() if value is not None}
+
+    def again(**kwargs: Any) -> gym.Env[Any, Any]:
+        changed = {name: kwargs.pop(name) for name in layers if name in kwargs}
+        chosen = {**given, **changed}
+        return _told(_with_wrappers(remake(ref, **kwargs), listed(chosen.get("wrapper")), chosen.get("frame_stack")))
+
+    maker = again if ref.maker is not None else None
+    _references[made] = replace(ref, kwargs={**ref.kwargs, **given}, maker=maker)
+    return made
+
+
+def _told(env: gym.Env[Any, Any]) -> gym.Env[Any, Any]:
+    """The environment without texts in its observations, which is made again so too."""
+    told = without_text(env)
+    if told is not env:
+        ref = reference(env)
+        _references[told] = replace(
+            ref, maker=None if ref.maker is None else lambda **kwargs: _told(remake(ref, **kwargs))
+        )
+    return told
+
+
+def _with_bonus(plain: gym.Env[Any, Any], bonus: Any) -> gym.Env[Any, Any]:
+    from rlplay.environments.bonus import Novelty
+
+    ref, given = reference(plain), copy.deepcopy(bonus)
+    said, unsaved = _json_kwargs({"bonus": bonus})
+    wrapped = Novelty(plain, bonus)
+
+    def again(**kwargs: Any) -> gym.Env[Any, Any]:
+        chosen = kwargs.pop("bonus", given)
+        made = remake(ref, **kwargs)
+        return made if chosen is None else _with_bonus(made, copy.deepcopy(chosen))
+
+    maker = again if unsaved or ref.maker is not None else None
+    _references[wrapped] = replace(ref, kwargs={**ref.kwargs, **said}, unsaved=(*ref.unsaved, *unsaved), maker=maker)
+    return wrapped
+
+
+def _from_function(
+    function: Any, dynamics: DynamicsChoice, render_mode: str | None, kwargs: dict[str, Any]
+) -> gym.Env[Any, Any]:
+    """An environment from a function that makes it; made again, the function is called again."""
+    if not callable(function):
+        raise _no_environment(function)
+    if kwargs or dynamics == "native":
+        raise UsageError(
+            "arguments and native dynamics go with an environment's id, not with a function that makes one",
+            "Give them inside the function",
+        )
+    made = _call(function)
+    ref = _references.get(made)
+    if ref is None or ref.maker is not None:
+        ref = replace(reference(made), maker=partial(_call_again, function, _maker_of(made)))
+        _references[made] = ref
+    return made if render_mode is None else remake(ref, render_mode=render_mode)
+
+
+def _call(function: Any, **kwargs: Any) -> gym.Env[Any, Any]:
+    made = function(**kwargs)
+    if not isinstance(made, gym.Env):
+        raise _no_environment(made, f"the function {getattr(function, '__name__', function)} gave ")
+    return made
+
+
+def _call_again(function: Any, otherwise: Maker, **kwargs: Any) -> gym.Env[Any, Any]:
+    asked = _without_defaults(kwargs)
+    if not asked:
+        return _call(function)
+    named = inspect.signature(function).parameters
+    return _call(function, **asked) if asked.keys() <= named.keys() else otherwise(**kwargs)
+
+
+def _maker_of(env: gym.Env[Any, Any]) -> Maker:
+    maker = reference(env).maker
+    return maker if maker is not None else partial(remake, reference(env))
+
+
+def _without_defaults(kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Without what asks for nothing special of an environment that has Gymnasium's dynamics and no bonus."""
+    return {
+        key: value
+        for key, value in kwargs.items()
+        if not ((key == "dynamics" and value != "native") or (key in ("bonus", "render_mode") and value is None))
+    }
+
+
+def _no_environment(given: Any, before: str = "") -> UsageError:
+    """What to say of something that is no Gymnasium environment."""
+    kind, brief = type(given).__name__, " ".join(repr(given).split())[:60]
+    if isinstance(given, gym.vector.VectorEnv) or hasattr(given, "num_envs"):
+        return SpaceError(
+            f"{before}{kind} is a vector of environments, and an agent makes its own",
+            "Give the id or a function that makes one environment, and n_envs=... where the agent takes it",
+        )
+    if hasattr(given, "possible_agents"):
+        return SpaceError(
+            f"{before}{kind} is an environment of several agents (PettingZoo's)",
+            "Wrap it as a gymnasium.Env of one agent",
+        )
+    if given is None:
+        return UsageError(f"{before}no environment (None)", "Give an id such as 'CartPole-v1', or an environment")
+    return UsageError(
+        f"{before}{brief} ({kind}) is no environment",
+        "Give an id, package.module:Class, a gymnasium.Env, an EnvSpec, or a function that makes one",
+    )
+
+
+def _taken_apart(env: gym.Env[Any, Any]) -> EnvReference:
+    """The reference of an instance that was not made here."""
+
+    def known(inner: gym.Env[Any, Any]) -> Maker | None:
+        ref = _references.get(inner)
+        dynamics = "auto" if ref is not None and ref.dynamics.startswith("native") else "gymnasium"
+        return None if ref is None else partial(_remake_with, ref, dynamics)
+
+    blueprint = take_apart(env, known)
+    inner, layers, maker = layers_of(env, known)
+    if maker is not None:
+        ref = replace(_references[inner], maker=None)
+    elif inner.spec is not None:
+        said, unsaved = _json_kwargs({k: v for k, v in inner.spec.kwargs.items() if k != "render_mode"})
+        ref = EnvReference(inner.spec.id, said, unsaved=unsaved)
+        layers = _beyond_the_id(ref, layers)
+    else:
+        ref = EnvReference("")
+    wrappers = tuple((layer.name, _said(layer)) for layer in layers)
+    return replace(
+        ref, wrappers=(*ref.wrappers, *wrappers), dynamics="Gymnasium's", exact=True,
+        maker=partial(_by_blueprint, blueprint, maker is not None),
+    )  # fmt: skip
+
+
+def _remake_with(ref: EnvReference, dynamics: str, **kwargs: Any) -> gym.Env[Any, Any]:
+    return remake(ref, **{"dynamics": dynamics, **kwargs})
+
+
+def _by_blueprint(blueprint: Blueprint, known_inside: bool, **kwargs: Any) -> gym.Env[Any, Any]:
+    asked = _without_defaults(kwargs)
+    if known_inside and asked.get("render_mode"):
+        asked["dynamics"] = "gymnasium"
+    return blueprint.make(**asked)
+
+
+def _beyond_the_id(ref: EnvReference, layers: list[Layer]) -> list[Layer]:
+    """The layers that an id does not put there by itself; another time limit becomes an argument of the reference."""
+    spec = gym.registry.get(ref.id)
+    if spec is None:
+        return layers
+    limited = bool(layers) and layers[0].cls is TimeLimit
+    limit = (layers[0].kwargs or {}).get("max_episode_steps") if limited else None
+    if limit != spec.max_episode_steps:
+        ref.kwargs["max_episode_steps"] = -1 if limit is None else limit
+    layers = layers[limited:]
+    own = [wrapper.entry_point for wrapper in spec.additional_wrappers]
+    return layers[len(own) :] if [layer.name for layer in layers[: len(own)]] == own else layers
+
+
+def _said(layer: Layer) -> dict[str, Any] | None:
+    """The arguments of a layer as a file says them; None where it cannot."""
+    if layer.kwargs is None:
+        return None
+    said, unsaved = _json_kwargs(layer.kwargs)
+    return None if unsaved else said
 
 
 def with_first_states(env: gym.Env[Any, Any], start: NDArray[np.float64]) -> TableEnv:
@@ -199,6 +438,66 @@ def with_first_states(env: gym.Env[Any, Any], start: NDArray[np.float64]) -> Tab
     made = TableEnv(table.starting(start), env.observation_space, env.action_space, limit, env.spec)
     _references[made] = replace(ref, dynamics="native, with first states of its own", exact=False)
     return made
+
+
+# Wrappers of Gymnasium's that a file may name: they take plain numbers and words, and write nothing.
+_WRAPPERS_IN_FILES = (
+    "AtariPreprocessing", "ClipAction", "ClipReward", "DelayObservation", "DiscretizeAction", "DiscretizeObservation",
+    "FilterObservation", "FlattenObservation", "FrameStackObservation", "GrayscaleObservation",
+    "MaxAndSkipObservation", "NormalizeObservation", "NormalizeReward", "RecordEpisodeStatistics", "RepeatAction",
+    "RescaleAction", "RescaleObservation", "ReshapeObservation", "ResizeObservation", "StickyAction",
+    "TimeAwareObservation", "TimeLimit",
+)  # fmt: skip
+
+
+def gymnasium_wrapper(name: str) -> type[gym.Wrapper[Any, Any, Any, Any]] | None:
+    """The wrapper of Gymnasium's that a file names as ``module:Class``; None for any other. Nothing is imported for it.
+
+    Example:
+        >>> gymnasium_wrapper("gymnasium.wrappers.common:TimeLimit").__name__
+        'TimeLimit'
+        >>> gymnasium_wrapper("os:system") is None
+        True
+    """
+    module, _, cls = name.partition(":")
+    if cls not in _WRAPPERS_IN_FILES or not f"{module}.".startswith("gymnasium.wrappers."):
+        return None
+    found: Any = getattr(gym.wrappers, cls, None)
+    return found
+
+
+def wrap_by_name(env: gym.Env[Any, Any], name: str, kwargs: dict[str, Any]) -> gym.Env[Any, Any]:
+    """An environment within a wrapper that a file names.
+
+    Raises:
+        UsageError: no wrapper that a file may name, or arguments that it does not take.
+
+    Example:
+        >>> env = wrap_by_name(make("CartPole-v1"), "gymnasium.wrappers.common:TimeLimit", {"max_episode_steps": 3})
+        >>> time_limit(env)
+        3
+    """
+    cls: Any = gymnasium_wrapper(name)
+    if cls is None:
+        raise UsageError(f"{name} is no wrapper of Gymnasium's that a file may name", WAY_OUT)
+    try:
+        wrapped: gym.Env[Any, Any] = cls(env, **kwargs)
+    except (TypeError, ValueError, AssertionError, KeyError) as error:
+        raise UsageError(f"the wrapper {cls.__name__} does not take these arguments: {_plain(error)}") from error
+    return wrapped
+
+
+def is_trusted(env_id: str) -> bool:
+    """Whether arguments from a file may reach an environment: it is Gymnasium's own, or ours.
+
+    Example:
+        >>> is_trusted("CartPole-v1"), is_trusted("rlplay/GridWorld-v0")
+        (True, True)
+    """
+    spec = gym.registry.get(env_id)
+    point = "" if spec is None else spec.entry_point
+    where = point if isinstance(point, str) else getattr(point, "__module__", "")
+    return where.partition(":")[0].partition(".")[0] in ("gymnasium", "envs", "rlplay")
 
 
 def known_env_ids() -> list[str]:
@@ -261,16 +560,18 @@ def _with_dynamics(
     if not why_not and isinstance(own, NativeEnv | TableEnv):
         own.max_episode_steps = limit or own.max_episode_steps
         own.spec = made.spec
-        _references[own] = EnvReference(ref.id, ref.kwargs, "native, its own")
+        _references[own] = replace(ref, dynamics="native, its own")
         return own
     if not why_not and version is not None:
         ours = version.from_reference(made)
         asked = (type(made.unwrapped), ref.id, repr(ref.kwargs))
+        if ref.unsaved:  # what it does may depend on them
+            _same.pop(asked, None)
         if asked not in _same:  # once a process: agents make many of a kind
             _same[asked] = same_numbers(made, ours)
         if _same[asked]:
             words = "native, the same numbers as Gymnasium's" + ("" if version.exact else ", but for a last digit")
-            _references[ours] = EnvReference(ref.id, ref.kwargs, words, version.exact)
+            _references[ours] = replace(ref, dynamics=words, exact=version.exact)
             made.close()
             return ours
         why_not = "its native version does not do what it does with these arguments"
@@ -282,7 +583,7 @@ def _with_dynamics(
         else:
             native = TableEnv(table, made.observation_space, made.action_space, limit, made.spec)
             words = "native, the same numbers as Gymnasium's" if agrees == "exact" else "native, drawn from its table"
-            _references[native] = EnvReference(ref.id, ref.kwargs, words, agrees == "exact")
+            _references[native] = replace(ref, dynamics=words, exact=agrees == "exact")
             made.close()
             return native
     if dynamics == "native":
@@ -312,13 +613,29 @@ def _no_native(made: gym.Env[Any, Any], ref: EnvReference, spec: EnvSpec) -> str
     return ""
 
 
-def _json_kwargs(kwargs: dict[str, Any]) -> dict[str, Any]:
-    """The arguments that a file can hold; the others must be given again by the user."""
-    kept = {}
+def _json_kwargs(kwargs: dict[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The arguments that a file can hold, and the names of the others, which the user must give again."""
+    kept, unsaved = {}, []
     for key, value in kwargs.items():
-        with contextlib.suppress(TypeError, ValueError):
-            kept[key] = json.loads(json.dumps(value, allow_nan=False))
-    return kept
+        plain = _as_json(value)
+        try:
+            kept[key] = json.loads(json.dumps(plain, allow_nan=False))
+        except (TypeError, ValueError):
+            unsaved.append(key)
+            continue
+        if kept[key] != plain:  # keys that are no strings
+            del kept[key]
+            unsaved.append(key)
+    return kept, tuple(unsaved)
+
+
+def _as_json(value: Any) -> Any:
+    """Tuples as lists and NumPy's numbers as Python's."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, tuple | list):
+        return [_as_json(item) for item in value]
+    return {key: _as_json(item) for key, item in value.items()} if isinstance(value, dict) else value
 
 
 def _plain(error: BaseException) -> str:

@@ -132,7 +132,7 @@ def wrapped(env: gym.Env[Any, Any], wrappers: Wrappers | None, frame_stack: int 
             raise UsageError(
                 f"{shown} does not fit {_named(env)} with observations {env.observation_space}: {_plain(error)}"
             ) from error
-    return env if frame_stack is None else FrameStack(env, frame_stack)
+    return env if frame_stack is None else FrameStack(without_text(env), frame_stack)
 
 
 def _as_tuples(value: Any) -> Any:

@@ -14,7 +14,7 @@ from rlplay.compiled.pcg64 import random_seed
 from rlplay.compiled.table import TABLE_DYNAMICS, TableEnv
 from rlplay.compiled.training_loop import evaluation_loop
 from rlplay.environments.interact import Position, interact
-from rlplay.environments.make import EnvLike, make, reference, remake, time_limit
+from rlplay.environments.make import EnvLike, make, make_anew, reference, time_limit
 from rlplay.environments.vector.native import NativeVectorEnv
 from rlplay.errors import UsageError, warn
 from rlplay.seeding import stream
@@ -89,7 +89,13 @@ def evaluate(
     """
     if n_eval_episodes < 1:
         raise UsageError(f"n_eval_episodes={n_eval_episodes} is not 1 or more")
-    own = _own_env(agent) if env is None else make(env)
+    own = (
+        make(env)
+        if env is not None
+        else make_anew(
+            agent.env, "evaluate(agent) plays in the agent's environment made anew; give evaluate(agent, env) one, or"
+        )
+    )
     seeds = stream(agent.seed if seed is None else seed, "evaluation")
     limit = time_limit(own)
     policy = _fixed_policy(agent, own) if deterministic else None
@@ -163,14 +169,3 @@ def _play(
             if len(returns) == episodes:
                 break
     return np.array(returns), np.array(lengths)
-
-
-def _own_env(agent: Learner) -> gym.Env[Any, Any]:
-    """The agent's environment made anew, so that playing in it does not move the running episode."""
-    ref = reference(agent.env)
-    if not ref.id:
-        raise UsageError(
-            "the agent's environment was given as an instance without an id and cannot be made again",
-            "Give evaluate(agent, env) an environment of its own",
-        )
-    return remake(ref, dynamics="auto" if ref.dynamics.startswith("native") else "gymnasium")

@@ -81,7 +81,7 @@ def test_what_it_cannot_plan_is_named(monkeypatch):
     agent = MCTS("CartPole-v1", simulations=5, seed=0)
     with pytest.raises(UsageError, match="agent.observe_position"):
         agent.predict(np.zeros(4, np.float32))
-    with pytest.raises(UsageError, match="has no id to make one from"):
+    with pytest.raises(UsageError, match="the arguments of Unseeded are not known"):
         MCTS(Unseeded(), seed=0).learn(1)
     monkeypatch.setitem(gym.registry, "test/Unseeded-v0", EnvSpec("test/Unseeded-v0", Unseeded))
     with pytest.raises(UsageError, match="draws random numbers that its seed does not set"):

@@ -6,6 +6,7 @@ import pytest
 
 from agents import PPO, QLearning
 from rlplay import Evaluation, evaluate, make
+from rlplay.environments.make import make_anew
 from rlplay.errors import UsageError
 from rlplay.seeding import stream
 from rlplay.training import evaluation
@@ -26,7 +27,7 @@ def test_native_and_stepwise_evaluation_play_the_same_episodes():
 def test_episodes_side_by_side_are_those_of_one_after_the_other(env_id):
     agent = PPO(env_id, n_steps=64, seed=0).learn(64)
     together = evaluate(agent, n_eval_episodes=9)
-    own = evaluation._own_env(agent)
+    own = make_anew(agent.env, "a test")
     returns, lengths = evaluation._play(agent, own, stream(0, "evaluation"), 9, True, own.spec.max_episode_steps)
     assert np.array_equal(together.returns, returns)
     assert np.array_equal(together.lengths, lengths)
