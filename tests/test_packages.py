@@ -289,7 +289,7 @@ def test_the_whole_way_on_the_command_line(foreign):
     half = fresh(["eval", str(run), *env], foreign)
     assert half.returncode == 2
     assert "--wrapper" in half.stderr
-    (foreign / "imported.txt").unlink()  # the module of --env was typed
+    assert not (foreign / "imported.txt").exists()
     for words in (["eval", str(run), *typed, "--eval-episodes", "2"], ["train", "-i", str(run), *typed, "-n", "50"]):
         done = fresh(words, foreign)
         assert done.returncode == 0, done.stderr
