@@ -25,7 +25,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.q_learning import update
 from rlplay.extend import (
     ControlAgent,
     LearningRule,
@@ -37,6 +36,8 @@ from rlplay.extend import (
     random,
     visited,
 )
+
+from .q_learning import update
 
 
 class Model(NamedTuple):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-_HOME = "agents.figures"
+_HOME = f"{__package__}.figures"
 
 # Name: where it is computed, and what it shows. In the order of the book.
 FIGURES = {

@@ -20,7 +20,6 @@ from typing import Annotated, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.epsilon_greedy import update
 from rlplay.extend import (
     FeaturesLike,
     InitialValue,
@@ -34,6 +33,8 @@ from rlplay.extend import (
     in_place,
     visited,
 )
+
+from .epsilon_greedy import update
 
 
 class Memory(NamedTuple):

@@ -22,7 +22,6 @@ from typing import Annotated
 
 import numpy as np
 
-from agents.sarsa_lambda import Memory
 from rlplay.extend import (
     TRACE_KINDS,
     Choice,
@@ -38,6 +37,8 @@ from rlplay.extend import (
     td_lambda_update,
     visited,
 )
+
+from .sarsa_lambda import Memory
 
 
 @in_place

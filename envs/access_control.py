@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from envs.table_world import TableWorld
 from rlplay.extend import TransitionTable, UsageError
+
+from .table_world import TableWorld
 
 
 class AccessControlEnv(TableWorld):
@@ -97,7 +98,7 @@ class AccessControlEnv(TableWorld):
 
     def picture(self) -> Any:
         """Servers, and the customer at the head of the queue."""
-        from envs import drawing as d
+        from . import drawing as d
 
         free, kind = divmod(max(self.s, 0), len(self.priorities))
         rows = [

@@ -22,8 +22,9 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.control import ControlEnv
 from rlplay.extend import NativeDynamics, in_place, random
+
+from .control import ControlEnv
 
 _START, _G = 0.1, 9.8
 
@@ -174,7 +175,7 @@ class AcrobotEnv(ControlEnv):
 
     def picture(self) -> Any:
         """The links and the line."""
-        from envs import control_drawing
+        from . import control_drawing
 
         c = self.constants
         first, second = self.world.state[:2].tolist()

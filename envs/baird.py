@@ -17,8 +17,9 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.control import ControlEnv
 from rlplay.extend import NativeDynamics, in_place, random
+
+from .control import ControlEnv
 
 DASHED, SOLID = 0, 1
 LOWER = 6
@@ -100,7 +101,7 @@ class BairdEnv(ControlEnv):
 
     def picture(self) -> Any:
         """The seven states."""
-        from envs import control_drawing
+        from . import control_drawing
 
         labels = [*(f"2w{i + 1}+w8" for i in range(6)), "w7+2w8"]
         return control_drawing.baird(self.size, int(self.world.state[0]), labels)

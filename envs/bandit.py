@@ -8,8 +8,9 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from envs.pictured import Pictured
 from rlplay.extend import EnvironmentFault, SpaceError, UsageError
+
+from .pictured import Pictured
 
 
 class BanditEnv(Pictured):
@@ -104,6 +105,6 @@ class BanditEnv(Pictured):
 
     def picture(self) -> Any:
         """The means as bars, and the last action."""
-        from envs import drawing as d
+        from . import drawing as d
 
         return d.bars(self.means[max(self.s, 0)].tolist(), self.last_action, "mean reward of each action")

@@ -22,8 +22,9 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.control import ControlEnv
 from rlplay.extend import NativeDynamics, in_place, random
+
+from .control import ControlEnv
 
 _FASTEST = 3.0
 
@@ -133,7 +134,7 @@ class CarOnTheHillEnv(ControlEnv):
 
     def picture(self) -> Any:
         """The car on its hill."""
-        from envs import control_drawing
+        from . import control_drawing
 
         push = 0.0 if self.last_action is None else 2.0 * float(self.last_action) - 1.0
         return control_drawing.car_on_the_hill(self.size, self.world.state[0], push, hill)

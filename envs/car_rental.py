@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.table_world import MaskedTableWorld
 from rlplay.extend import TransitionTable, UsageError
+
+from .table_world import MaskedTableWorld
 
 _REQUESTS, _RETURNS = (3, 4), (3, 2)
 _RENT, _MOST_MOVED = 10.0, 5
@@ -102,7 +103,7 @@ class CarRentalEnv(MaskedTableWorld):
 
     def picture(self) -> Any:
         """The cars at both places."""
-        from envs import drawing as d
+        from . import drawing as d
 
         first, second = divmod(max(self.s, 0), self.max_cars + 1)
         rows = [("first place", first, self.max_cars, d.GOOD), ("second place", second, self.max_cars, d.WARM)]

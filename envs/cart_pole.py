@@ -19,8 +19,9 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.control import UNBOUNDED, ControlEnv
 from rlplay.extend import NativeDynamics, in_place, random
+
+from .control import UNBOUNDED, ControlEnv
 
 _START = 0.05  # each state variable starts within -0.05 and 0.05
 
@@ -122,7 +123,7 @@ class CartPoleEnv(ControlEnv):
 
     def picture(self) -> Any:
         """The cart, its pole and the push."""
-        from envs import control_drawing
+        from . import control_drawing
 
         x, _, theta, _ = self.world.state
         push = 0.0 if self.last_action is None else 2.0 * float(self.last_action) - 1.0

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from envs.table_world import TableWorld
 from rlplay.extend import TransitionTable, UsageError
+
+from .table_world import TableWorld
 
 
 class ChainWalkEnv(TableWorld):
@@ -82,7 +83,7 @@ class ChainWalkEnv(TableWorld):
 
     def picture(self) -> Any:
         """The row of states."""
-        from envs import drawing as d
+        from . import drawing as d
 
         n = self.transition_table.n_states
         colours = [d.GOOD if s in self.rewarded else d.COOL for s in range(n)]

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from envs.pictured import Pictured
 from rlplay.extend import NativeEnv
+
+from .pictured import Pictured
 
 UNBOUNDED = np.finfo(np.float32).max
 

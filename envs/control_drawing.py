@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 import pygame
 
-from envs import drawing as d
+from . import drawing as d
 
 Point = tuple[float, float]
 Color = tuple[int, int, int]

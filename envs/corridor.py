@@ -7,8 +7,9 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from envs.table_world import TableWorld
 from rlplay.extend import table_from
+
+from .table_world import TableWorld
 
 
 class CorridorEnv(TableWorld):
@@ -76,7 +77,7 @@ class CorridorEnv(TableWorld):
 
     def picture(self) -> Any:
         """The row of states."""
-        from envs import drawing as d
+        from . import drawing as d
 
         labels, colours = ["0", "1 (switched)", "2", "goal"], [d.COOL, d.WARM, d.COOL, d.GOOD]
         return d.chain(labels, self.s, colours, "corridor with switched actions")

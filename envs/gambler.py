@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from envs.table_world import MaskedTableWorld
 from rlplay.extend import TransitionTable, UsageError
+
+from .table_world import MaskedTableWorld
 
 
 class GamblerEnv(MaskedTableWorld):
@@ -76,7 +77,7 @@ class GamblerEnv(MaskedTableWorld):
 
     def picture(self) -> Any:
         """The capital on its way to the goal."""
-        from envs import drawing as d
+        from . import drawing as d
 
         note = f"capital {self.s}" + (f", staked {self.last_action}" if self.last_action is not None else "")
         return d.chain([str(s) for s in range(self.goal + 1)], self.s, [d.COOL] * (self.goal + 1), note)

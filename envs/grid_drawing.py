@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pygame
 
-from envs.grid_map import Cell, GridMap
+from .grid_map import Cell, GridMap
 
 FLOOR, EDGE, WALL = (246, 244, 238), (222, 218, 208), (72, 78, 92)
 GOAL, HOLE, CLIFF, ICE = (88, 178, 110), (52, 60, 78), (196, 92, 72), (206, 228, 240)

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.grid_map import MOVE_NAMES, read_map, start_distribution, transitions
-from envs.table_world import TableWorld
 from rlplay.extend import table_from
+
+from .grid_map import MOVE_NAMES, read_map, start_distribution, transitions
+from .table_world import TableWorld
 
 
 class GridWorldEnv(TableWorld):
@@ -68,7 +69,7 @@ class GridWorldEnv(TableWorld):
 
     def picture(self) -> Any:
         """The grid with the agent on it, a surface of columns * cell_size by rows * cell_size pixels."""
-        from envs import grid_drawing
+        from . import grid_drawing
 
         return grid_drawing.draw(self.grid, self.s, self.cell_size)
 

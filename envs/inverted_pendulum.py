@@ -23,8 +23,9 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.control import UNBOUNDED, ControlEnv
 from rlplay.extend import NativeDynamics, in_place, random
+
+from .control import UNBOUNDED, ControlEnv
 
 
 @in_place
@@ -131,7 +132,7 @@ class InvertedPendulumEnv(ControlEnv):
 
     def picture(self) -> Any:
         """The pendulum on its cart."""
-        from envs import control_drawing
+        from . import control_drawing
 
         c = self.constants
         return control_drawing.cart_pole(self.size, 0.0, self.world.state[0], 2 * c["length"], 1.2, self.push())

@@ -8,8 +8,9 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.pictured import Pictured
 from rlplay.extend import EnvironmentFault, SpaceError, UsageError
+
+from .pictured import Pictured
 
 A, B, END = range(3)
 LEFT, RIGHT = 0, 1
@@ -117,6 +118,6 @@ class MaximizationBiasEnv(Pictured):
 
     def picture(self) -> Any:
         """B, A and the end in a row."""
-        from envs import drawing as d
+        from . import drawing as d
 
         return d.chain(["B", "A", "end"], (1, 0, 2)[self.s], [d.WARM, d.COOL, d.GOOD], "maximization bias")

@@ -21,8 +21,9 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.control import ControlEnv
 from rlplay.extend import NativeDynamics, in_place, random
+
+from .control import ControlEnv
 
 _START_LOW, _START_HIGH = -0.6, -0.4
 
@@ -110,7 +111,7 @@ class MountainCarEnv(ControlEnv):
 
     def picture(self) -> Any:
         """The car in its valley."""
-        from envs import control_drawing
+        from . import control_drawing
 
         c = self.constants
         x, sides = self.world.state[0], (c["min_position"], c["max_position"])

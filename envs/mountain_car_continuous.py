@@ -22,9 +22,10 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.control import ControlEnv
-from envs.mountain_car import valley
 from rlplay.extend import NativeDynamics, in_place, random
+
+from .control import ControlEnv
+from .mountain_car import valley
 
 _START_LOW, _START_HIGH = -0.6, -0.4
 
@@ -129,7 +130,7 @@ class MountainCarContinuousEnv(ControlEnv):
 
     def picture(self) -> Any:
         """The car in its valley."""
-        from envs import control_drawing
+        from . import control_drawing
 
         c = self.constants
         x, sides = self.world.state[0], (c["min_position"], c["max_position"])

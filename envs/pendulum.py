@@ -25,8 +25,9 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.control import ControlEnv
 from rlplay.extend import NativeDynamics, in_place, random
+
+from .control import ControlEnv
 
 _TURN = 2 * math.pi
 _START = (math.pi, 1.0)  # angle and velocity start within these bounds, in both directions
@@ -143,6 +144,6 @@ class PendulumEnv(ControlEnv):
 
     def picture(self) -> Any:
         """The pendulum and its torque."""
-        from envs import control_drawing
+        from . import control_drawing
 
         return control_drawing.pendulum(self.size, self.world.state[0], self.push(self.constants["max_torque"]))

@@ -52,7 +52,7 @@ class Pictured(gym.Env[Any, Any], ABC):
         if self.render_mode == "ansi":
             return self.text()
         surface = self.surface()
-        from envs import drawing
+        from . import drawing
 
         if self.render_mode == "human":
             title = self.spec.id if self.spec else type(self).__name__
@@ -62,21 +62,21 @@ class Pictured(gym.Env[Any, Any], ABC):
 
     def surface(self) -> Any:
         """The picture at the size that was asked for, as a pygame surface."""
-        from envs import drawing
+        from . import drawing
 
         drawn = self.picture()
         return drawn if self.size in (None, drawn.get_size()) else drawing.fit(drawn, *self.size)
 
     def image(self) -> NDArray[np.uint8]:
         """The picture as an array, shape [H, W, 3], whatever the render mode."""
-        from envs import drawing
+        from . import drawing
 
         return drawing.pixels(self.surface())
 
     def close(self) -> None:
         """Close the window, if there is one."""
         if self._window is not None:
-            from envs import drawing
+            from . import drawing
 
             drawing.close()
             self._window = None

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.table_world import TableWorld
 from rlplay.extend import TransitionTable, UsageError, in_place, unknown
+
+from .table_world import TableWorld
 
 TRACKS = Path(__file__).parent / "tracks"
 OFF, TRACK, START, FINISH = range(4)
@@ -85,7 +86,7 @@ class RacetrackEnv(TableWorld):
 
     def picture(self) -> Any:
         """The track, the car and where its velocity leads."""
-        from envs import drawing as d
+        from . import drawing as d
 
         size = max(480 // max(self.kinds.shape), 6)
         row, column, up, right = self.place(max(self.s, 0))

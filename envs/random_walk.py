@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from envs.table_world import TableWorld
 from rlplay.extend import TransitionTable, UsageError
+
+from .table_world import TableWorld
 
 
 class RandomWalkEnv(TableWorld):
@@ -85,7 +86,7 @@ class RandomWalkEnv(TableWorld):
 
     def picture(self) -> Any:
         """The row of states."""
-        from envs import drawing as d
+        from . import drawing as d
 
         n = self.transition_table.n_states
         colours = [d.BAD, *[d.COOL] * (n - 2), d.GOOD]

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from envs import blackjack, pendulum
-from envs.acrobot import AcrobotEnv
-from envs.cart_pole import CartPoleEnv
-from envs.mountain_car import MountainCarEnv
-from envs.mountain_car_continuous import MountainCarContinuousEnv
-from envs.pendulum import PendulumEnv
+from . import blackjack, pendulum
+from .acrobot import AcrobotEnv
+from .cart_pole import CartPoleEnv
+from .mountain_car import MountainCarEnv
+from .mountain_car_continuous import MountainCarContinuousEnv
+from .pendulum import PendulumEnv
 
 # What the one-command demo trains: chosen so that learning is seen within a minute.
 DEMO = {

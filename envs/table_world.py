@@ -9,8 +9,9 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.pictured import Pictured
 from rlplay.extend import EnvironmentFault, SpaceError, TransitionTable
+
+from .pictured import Pictured
 
 
 class TableWorld(Pictured):

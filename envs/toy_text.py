@@ -12,8 +12,9 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from envs.pictured import Pictured
 from rlplay.extend import SpaceError, TableEnv, table_of
+
+from .pictured import Pictured
 
 
 class ToyTextEnv(Pictured, TableEnv):

@@ -14,8 +14,9 @@ from typing import Any
 import gymnasium as gym
 from gymnasium.vector import AutoresetMode
 
-from envs import GYMNASIUM_ENVS, NOT_BATCHED, OWN_ENVS
 from rlplay.extend import NativeVectorEnv, make_vec
+
+from .names import GYMNASIUM_ENVS, NOT_BATCHED, OWN_ENVS
 
 _IDS = {
     place.partition(":")[2].removesuffix("Env") + "VectorEnv": (env_id, place)

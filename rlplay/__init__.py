@@ -2,7 +2,7 @@
 
 Train an agent, watch it, ask what it thinks, save it, resume it to the bit:
 
-    >>> from agents import QLearning
+    >>> from rlplay.agents import QLearning
     >>> agent = QLearning("FrozenLake-v1", seed=0).learn(20_000)
     >>> action, _ = agent.predict(0, deterministic=True)
 
@@ -11,8 +11,11 @@ Names are imported when they are used: ``import rlplay`` starts neither numba, t
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING
 
+from rlplay import own
+from rlplay.errors import RlplayWarning
 from rlplay.lazy import attach
 
 __version__ = "0.1.0"
@@ -42,3 +45,7 @@ if TYPE_CHECKING:
     from rlplay.transition import Transition as Transition
 
 __getattr__, __dir__, __all__ = attach(__name__, __file__)
+
+for _name in own.PACKAGES:
+    if _trouble := own.trouble(_name):
+        warnings.warn_explicit(". ".join(_trouble), RlplayWarning, "<rlplay>", 1)

@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from rlplay import own
 from rlplay.errors import MissingPackageError, UsageError, unknown
 
 AGENTS, ENVS, RECIPES, MODELS = "rlplay.agents", "rlplay.envs", "rlplay.recipes", "rlplay.models"
@@ -71,7 +72,8 @@ def _add(registered: dict[str, Any], group: str, name: str, found: Any) -> None:
 
 
 def _place(agent: Any) -> str:
-    return agent if isinstance(agent, str) else f"{agent.__module__}:{agent.__qualname__}"
+    place = agent if isinstance(agent, str) else f"{agent.__module__}:{agent.__qualname__}"
+    return place.removeprefix("rlplay.") if place.startswith(("rlplay.agents.", "rlplay.envs.")) else place
 
 
 def agent_ids() -> list[str]:
@@ -89,7 +91,7 @@ def agent_class(agent_id: str) -> type[Any]:
 
     Raises:
         UnknownNameError: no such agent; names the nearest.
-        MissingPackageError: another distribution's package stands where the plug-in should be.
+        MissingPackageError: its package is missing or broken.
     """
     return _find(_registered, AGENTS, agent_id, agent_ids)
 
@@ -152,8 +154,12 @@ def source_of(group: str, name: str) -> Path | None:
         found = _registered.get(name)
         return Path(sys.modules[found.__module__].__file__ or "") if isinstance(found, type) else None
     top, *rest = point.module.split(".")
-    spec = importlib.util.find_spec(top)
-    for root in (spec.submodule_search_locations or []) if spec else []:
+    if _is_ours(point):
+        roots = [str(own.ROOT / top)]
+    else:
+        spec = importlib.util.find_spec(top)
+        roots = list(spec.submodule_search_locations or []) if spec else []
+    for root in roots:
         path = Path(root, *rest)
         for candidate in (path.with_suffix(".py"), path / "__init__.py"):
             if candidate.is_file():
@@ -174,34 +180,17 @@ def summary(group: str, name: str) -> str:
     return (ast.get_docstring(described) or "").split("\n\n")[0].replace("\n", " ").strip()
 
 
+def _is_ours(point: importlib.metadata.EntryPoint) -> bool:
+    return point.dist is not None and point.dist.name == "rlplay"
+
+
 def _load(point: importlib.metadata.EntryPoint) -> Any:
-    _check_owner(point)
     try:
-        return point.load()
+        found = own.module_of(point.module) if _is_ours(point) else importlib.import_module(point.module)
+        return getattr(found, point.attr) if point.attr else found
     except (ImportError, AttributeError) as error:
         owner = point.dist.name if point.dist else "its package"
         raise MissingPackageError(
             f"{point.name} of {owner} could not be loaded from {point.value}: {error}",
             f"Reinstall it: pip install --force-reinstall {owner}",
         ) from error
-
-
-def _check_owner(point: importlib.metadata.EntryPoint) -> None:
-    """Say so when a package of another distribution shadows the one that offers this plug-in.
-
-    Names such as ``agents`` are common. Ours stand beside ``rlplay`` itself, in the checkout or in site-packages.
-    """
-    if point.dist is None or point.dist.name != "rlplay":
-        return
-    top = point.module.split(".")[0]
-    expected = Path(__file__).resolve().parents[1] / top
-    spec = importlib.util.find_spec(top)
-    places = [Path(place).resolve() for place in (spec.submodule_search_locations or [])] if spec else []
-    if expected not in places:
-        found = str(places[0]) if places else (spec.origin or "nowhere") if spec else "nowhere"
-        owners = importlib.metadata.packages_distributions().get(top, [])
-        others = ", ".join(sorted({owner for owner in owners if owner != "rlplay"})) or "a folder on the path"
-        raise MissingPackageError(
-            f"the package {top!r} that Python finds at {found} belongs to {others}, not to rlplay",
-            f"Start elsewhere, or uninstall {others}, then: pip install --force-reinstall --no-deps rlplay",
-        )

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.epsilon_greedy import EpsilonGreedy
-from agents.gradient_bandit import GradientBandit
-from agents.thompson_sampling import ThompsonSampling
-from agents.ucb import UCB
 from rlplay.extend import Figure, LearningRule, Line, Panel, Track, compiled, make, normal, stream
+
+from ..epsilon_greedy import EpsilonGreedy
+from ..gradient_bandit import GradientBandit
+from ..thompson_sampling import ThompsonSampling
+from ..ucb import UCB
 
 _BOOK = "Sutton & Barto, 2nd edition, "
 

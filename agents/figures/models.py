@@ -8,12 +8,6 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.dyna_q import DynaQ
-from agents.dyna_q_plus import DynaQPlus
-from agents.figures import play_episodes
-from agents.prioritized_sweeping import PrioritizedSweeping
-from agents.real_time_dp import RealTimeDP
-from agents.value_iteration import ValueIteration
 from rlplay.extend import (
     Callback,
     Figure,
@@ -29,6 +23,13 @@ from rlplay.extend import (
     stream,
     table_of,
 )
+
+from ..dyna_q import DynaQ
+from ..dyna_q_plus import DynaQPlus
+from ..prioritized_sweeping import PrioritizedSweeping
+from ..real_time_dp import RealTimeDP
+from ..value_iteration import ValueIteration
+from . import play_episodes
 
 _BOOK = "Sutton & Barto, 2nd edition, "
 _GRID = "rlplay/GridWorld-v0"

@@ -8,10 +8,11 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.figures import play_episodes
-from agents.monte_carlo import MonteCarlo
-from agents.off_policy_monte_carlo import OffPolicyMonteCarlo
 from rlplay.extend import Figure, Line, Panel, TableEnv, Track, TransitionTable, make, with_first_states
+
+from ..monte_carlo import MonteCarlo
+from ..off_policy_monte_carlo import OffPolicyMonteCarlo
+from . import play_episodes
 
 _BOOK = "Sutton & Barto, 2nd edition, "
 _EDGES = (0.5, 10.5, 11.5, 21.5)

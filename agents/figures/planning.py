@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from agents.policy_evaluation import PolicyEvaluation
-from agents.policy_iteration import IMPROVEMENTS, PolicyIteration
-from agents.value_iteration import ValueIteration
 from rlplay.extend import Figure, Line, Panel, Track, make
+
+from ..policy_evaluation import PolicyEvaluation
+from ..policy_iteration import IMPROVEMENTS, PolicyIteration
+from ..value_iteration import ValueIteration
 
 _BOOK = "Sutton & Barto, 2nd edition, "
 

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.policy_evaluation import PolicyEvaluation
 from rlplay.extend import Figure, Line, Panel, TableArrays, Track, compiled, make, random, step_table, stream, table_of
+
+from ..policy_evaluation import PolicyEvaluation
 
 _BOOK = "Sutton & Barto, 2nd edition, "
 _CORRIDOR, _LIMIT = "rlplay/Corridor-v0", 1000

@@ -11,14 +11,15 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.double_q_learning import DoubleQLearning
-from agents.expected_sarsa import ExpectedSarsa
-from agents.figures import after_each_episode, play_episodes
-from agents.monte_carlo import MonteCarlo
-from agents.q_learning import QLearning
-from agents.sarsa import Sarsa
-from agents.td_prediction import TDPrediction
 from rlplay.extend import Figure, LearningRule, Line, NoEnvironment, Panel, Track, compiled, make, normal, stream
+
+from ..double_q_learning import DoubleQLearning
+from ..expected_sarsa import ExpectedSarsa
+from ..monte_carlo import MonteCarlo
+from ..q_learning import QLearning
+from ..sarsa import Sarsa
+from ..td_prediction import TDPrediction
+from . import after_each_episode, play_episodes
 
 _BOOK = "Sutton & Barto, 2nd edition, "
 _WALK_5 = np.arange(1, 6) / 6  # true values of the walk of 5 states

@@ -26,8 +26,9 @@ from typing import Any
 
 import stable_baselines3
 
-from agents.sb3.adapter import SB3Agent
 from rlplay.extend import EnvLike, unknown
+
+from .adapter import SB3Agent
 
 __all__ = ["A2C", "DDPG", "DQN", "PPO", "SAC", "SB3", "TD3", "SB3Agent"]
 

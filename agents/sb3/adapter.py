@@ -17,29 +17,6 @@ from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize, VecTransposeImage
 
-from agents.sb3.collecting import Silent, Window, collect_on_policy
-from agents.sb3.environments import make_vec_env
-from agents.sb3.features import MappedFeatures
-from agents.sb3.files import (
-    below,
-    flat,
-    in_memory,
-    pack_model,
-    pack_normalizer,
-    unflat,
-    unpack_model,
-    unpack_normalizer,
-)
-from agents.sb3.parameters import (
-    NORMALIZE,
-    action_noise,
-    constructor_arguments,
-    parameters_of,
-    plain_settings,
-    require_settings,
-)
-from agents.sb3.probes import probe_model
-from agents.sb3.spaces import policy_for, require_spaces
 from rlplay.extend import (
     Agent,
     Choice,
@@ -66,6 +43,30 @@ from rlplay.extend import (
     require_memory,
     warn,
 )
+
+from .collecting import Silent, Window, collect_on_policy
+from .environments import make_vec_env
+from .features import MappedFeatures
+from .files import (
+    below,
+    flat,
+    in_memory,
+    pack_model,
+    pack_normalizer,
+    unflat,
+    unpack_model,
+    unpack_normalizer,
+)
+from .parameters import (
+    NORMALIZE,
+    action_noise,
+    constructor_arguments,
+    parameters_of,
+    plain_settings,
+    require_settings,
+)
+from .probes import probe_model
+from .spaces import policy_for, require_spaces
 
 _COUNTERS = ("_n_updates", "_episode_num", "_n_calls", "exploration_rate", "_current_progress_remaining")
 

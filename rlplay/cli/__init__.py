@@ -20,6 +20,10 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser().parse_args(argv)
     warnings.showwarning = _show_warning  # type: ignore[assignment]
     try:
+        if getattr(arguments, "gym_packages", None):
+            from rlplay.environments.packages import import_packages
+
+            import_packages(arguments.gym_packages)
         verb = importlib.import_module(f"rlplay.cli.{arguments.module}")
         if (cache := sys.modules.get("rlplay.compiled.cache")) is not None:  # most verbs compile
             cache.say_long_compiles()

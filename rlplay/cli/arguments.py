@@ -7,6 +7,7 @@ import math
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 from rich_argparse import RawDescriptionRichHelpFormatter
 
@@ -118,11 +119,12 @@ def _common(verb: argparse.ArgumentParser) -> None:
     what = verb.add_argument_group("agent and environment")
     what.add_argument("--algo", nargs="+", metavar="ID", help="agent, see `rlplay list agents` (several make a grid)")
     what.add_argument(
-        "--env", nargs="+", metavar="ID", help="environment id or package.module:Class (several make a grid)"
+        "--env",
+        nargs="+",
+        metavar="ID",
+        help="environment id, module:id or package.module:Class (several make a grid)",
     )
-    what.add_argument(
-        "--env-kwargs", nargs="+", default=[], metavar="K:V", help="arguments of the environment, e.g. map:cliff"
-    )
+    _making(what)
     what.add_argument("--seed", nargs="+", type=int, default=None, metavar="N", help="seed (several make a grid)")
     what.add_argument(
         "--dynamics",
@@ -138,6 +140,28 @@ def _common(verb: argparse.ArgumentParser) -> None:
     where.add_argument("--exp-id", type=int, metavar="K", help="number of the run (default: the newest)")
     where.add_argument("--load-best", action="store_true", help="take the best checkpoint in place of the last")
     where.add_argument("--load-checkpoint", type=int, metavar="N", help="take the checkpoint of N timesteps")
+
+
+def _making(group: Any) -> None:
+    """How an environment is made: the same in every verb that makes one."""
+    group.add_argument(
+        "--env-kwargs", nargs="+", default=[], metavar="K:V", help="arguments of the environment, e.g. map:cliff"
+    )
+    group.add_argument(
+        "--wrapper",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="wrappers, the innermost first: module.Class or 'module.Class: {argument: value}'",
+    )
+    group.add_argument("--frame-stack", type=int, metavar="K", help="the last K observations as one")
+    group.add_argument(
+        "--gym-packages",
+        nargs="+",
+        default=[],
+        metavar="MODULE",
+        help="modules to import because they register environments; module:function calls a function that does",
+    )
 
 
 def _acting(verb: argparse.ArgumentParser) -> None:
@@ -270,8 +294,8 @@ def _demo(verb: argparse.ArgumentParser) -> None:
 
 
 def _check_env(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("env", metavar="ENV", help="an environment's id, or package.module:Class")
-    verb.add_argument("--env-kwargs", nargs="+", default=[], metavar="K:V", help="arguments of the environment")
+    verb.add_argument("env", metavar="ENV", help="an environment's id, module:id or package.module:Class")
+    _making(verb)
     verb.add_argument("-n", "--steps", type=int, default=2000, metavar="N", help="steps to play (default: 2000)")
     verb.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the first episode (default: 0)")
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from rlplay.cli.common import console
+from rlplay.cli.common import console, environment_arguments
 from rlplay.environments.checker import examine_env
 from rlplay.errors import UsageError
-from rlplay.hyperparameters.settings import parse_pairs
 
 _MARKS = {
     "ok": "[green]ok     [/]",
@@ -22,7 +21,7 @@ def run(arguments: Namespace) -> int:
     if arguments.steps < 1:
         raise UsageError(f"--steps {arguments.steps} is not 1 or more")
     out, counts = console(), dict.fromkeys(_MARKS, 0)
-    kwargs = parse_pairs(arguments.env_kwargs, "--env-kwargs")
+    kwargs = environment_arguments(arguments)
     for finding in examine_env(arguments.env, steps=arguments.steps, seed=arguments.seed, **kwargs):
         counts[finding.verdict] += 1
         out.print(f"{_MARKS[finding.verdict]} {finding.check:32s}", end="")

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from rlplay.cli.common import console, load_agent, one
+from rlplay.cli.common import console, environment_arguments, load_agent, one
 from rlplay.cli.windows import open_window, shown_env
 from rlplay.environments.make import EnvReference, reference
 from rlplay.errors import SpaceError, UsageError
-from rlplay.hyperparameters.settings import parse_pairs
 
 
 def run(arguments: Namespace) -> int:
@@ -25,7 +24,7 @@ def run(arguments: Namespace) -> int:
     if agent is not None:
         ref = reference(agent.env)
     elif env_id:
-        ref = EnvReference(env_id, parse_pairs(arguments.env_kwargs, "--env-kwargs"))
+        ref = EnvReference(env_id, environment_arguments(arguments))
     else:
         raise UsageError("play needs --env, or a saved agent or run", "For example: rlplay play --env FrozenLake-v1")
     env = shown_env(ref)

@@ -6,10 +6,11 @@ from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
 
-from rlplay.cli.common import console, one
+from rlplay.cli.common import console, environment_arguments, one, quoted, typed_words
 from rlplay.cli.windows import open_window, shown_env
 from rlplay.environments.episode import load_episode
 from rlplay.environments.make import make
+from rlplay.environments.wrappers import untrusted
 from rlplay.errors import UsageError
 
 
@@ -20,9 +21,17 @@ def run(arguments: Namespace) -> int:
     typed = one(arguments.env, "--env")
     if episode.env.typed and typed is None:
         raise UsageError(
-            f"{path} was recorded in {episode.env.id}, which a file may not import", f"Type it: --env {episode.env.id}"
+            f"{path} was recorded in {episode.env}, which a file may not import",
+            f"Type it: {quoted(typed_words(episode.env.id, episode.env.kwargs))}",
         )
-    ref = replace(episode.env, id=typed or episode.env.id)
+    ref = replace(
+        episode.env, id=typed or episode.env.id, kwargs={**episode.env.kwargs, **environment_arguments(arguments)}
+    )
+    if not arguments.wrapper and (strange := untrusted(ref.kwargs.get("wrapper"))):
+        raise UsageError(
+            f"{path} was recorded in the wrapper {strange[0]}, which a file may not import",
+            f"Type it: {quoted(typed_words(ref.id, ref.kwargs))}",
+        )
     if arguments.check:
         env = make(ref.id, dynamics="gymnasium", **ref.kwargs)
         episode = load_episode(path, env)

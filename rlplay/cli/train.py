@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from argparse import Namespace
+from collections.abc import Container
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,25 @@ import gymnasium as gym
 from rlplay import registry
 from rlplay.agent import saving
 from rlplay.agent.base import Agent
-from rlplay.cli.common import console, follow_up, load_from, one, quoted, typed_env
+from rlplay.cli.common import (
+    console,
+    environment_arguments,
+    follow_up,
+    load_from,
+    one,
+    quoted,
+    retyped,
+    typed_env,
+    typed_words,
+    wrapper_words,
+)
 from rlplay.cli.watch import watched
 from rlplay.compiled.cache import cache_folder
 from rlplay.compiled.table import TableEnv
 from rlplay.environments.episode import replays_exactly
 from rlplay.environments.make import EnvReference, make, reference, remake
+from rlplay.environments.packages import is_atari
+from rlplay.environments.wrappers import listed, untrusted
 from rlplay.errors import UsageError, warn
 from rlplay.hyperparameters.fields import as_json, checked, declared
 from rlplay.hyperparameters.settings import parse_pairs, read_zoo_file
@@ -82,14 +96,14 @@ def _new(
     for flag in ("features", "model"):
         if getattr(arguments, flag) is not None and flag not in own and len(arguments.algo) == 1:
             raise UsageError(f"{algo} takes no --{flag}", f"rlplay show {algo} lists what it takes")
-    settings = read_zoo_file(arguments.conf_file, env_id) if arguments.conf_file else _tuned(algo, env_id)
+    settings = _from_file(arguments, env_id, own) if arguments.conf_file else _tuned(algo, env_id)
     timesteps = arguments.n_timesteps
     if timesteps is None:
         timesteps = _timesteps_of(settings.get("n_timesteps", DEFAULT_TIMESTEPS))
     settings.pop("n_timesteps", None)
     settings.update(parse_pairs(arguments.hyperparams, "-params"))
     settings.update({k: v for k in ("features", "model") if (v := getattr(arguments, k)) is not None and k in own})
-    env_kwargs = parse_pairs(arguments.env_kwargs, "--env-kwargs")
+    env_kwargs = {**_making(settings, arguments, env_id), **environment_arguments(arguments)}
     if arguments.lock_step:
         return _lock_step(arguments, cls, EnvReference(env_id, env_kwargs), seed, settings, timesteps)
     agent = _make_agent(cls, make(env_id, dynamics=arguments.dynamics, **env_kwargs), seed, settings)
@@ -101,6 +115,44 @@ def _new(
     asked = _asked(agent, env_id, timesteps, arguments)
     folder.write_settings(as_json(agent.hyperparameters), asked, quoted(["rlplay", *sys.argv[1:]]))
     return folder, _train(agent, folder, asked, arguments, fresh=True)
+
+
+def _from_file(arguments: Namespace, env_id: str, own: Container[str]) -> dict[str, Any]:
+    """The settings of a Zoo file; an entry with state-dependent exploration is refused where the agent has none."""
+    settings = read_zoo_file(arguments.conf_file, env_id, atari=is_atari(env_id))
+    if "use_sde" in own:
+        return settings
+    if settings.pop("use_sde", False):
+        raise UsageError(
+            f"the settings of {env_id} in {arguments.conf_file} are for state-dependent exploration (use_sde: true), "
+            "which this agent does not have",
+            "Take the same agent of Stable-Baselines3 (--algo sb3/...), or an entry without use_sde",
+        )
+    settings.pop("sde_sample_freq", None)  # says nothing without it
+    return settings
+
+
+def _making(settings: dict[str, Any], arguments: Namespace, env_id: str) -> dict[str, Any]:
+    """What settings say about how the environment is made, taken out of them: Zoo's env_wrapper and frame_stack.
+
+    Raises:
+        UsageError: a wrapper of a package that was not typed: a file may not import it.
+    """
+    made: dict[str, Any] = dict(settings.pop("env_kwargs", None) or {})
+    if wrappers := listed(settings.pop("env_wrapper", None)):
+        typed = {
+            name.partition(":")[0].partition(".")[0] for name in [env_id] * (":" in env_id) + arguments.gym_packages
+        }
+        strange = [name for name in untrusted(wrappers) if name.partition(".")[0] not in typed]
+        if strange and not arguments.wrapper:
+            raise UsageError(
+                f"the settings name the wrapper {strange[0]}, which a file may not import",
+                f"Type it: {quoted(wrapper_words(wrappers))}",
+            )
+        made["wrapper"] = wrappers
+    if (stack := settings.pop("frame_stack", None)) is not None:
+        made["frame_stack"] = stack
+    return made
 
 
 def _lock_step(
@@ -144,6 +196,7 @@ def _asked(agent: Agent, env_id: str, timesteps: int, arguments: Namespace) -> d
         "env_kwargs": reference(agent.env).kwargs,
         "seed": agent.seed,
         "n_timesteps": timesteps,
+        "gym_packages": arguments.gym_packages,
         "dynamics": arguments.dynamics,
         "engine": arguments.engine or "auto",
         "eval_freq": arguments.eval_freq,
@@ -175,10 +228,14 @@ def _resume(arguments: Namespace) -> int:
     _check_typed_again(arguments, asked, folder)
     path = folder.newest_checkpoint()
     env = typed_env(arguments, str(asked["env"]), dict(asked["env_kwargs"]))
-    if env is None and ":" in str(asked["env"]):
+    ref = EnvReference(str(asked["env"]), dict(asked["env_kwargs"]))
+    packages = [str(name) for name in asked.get("gym_packages") or []]  # runs of before have none
+    untyped = [name for name in packages if name not in arguments.gym_packages]
+    if env is None and (ref.typed or untyped):
+        words = typed_words(ref.id, ref.kwargs) + (["--gym-packages", *packages] if untyped else [])
         raise UsageError(
-            f"{folder.path} was trained in {asked['env']}, which a file may not import",
-            f"Type it again: {quoted(['rlplay', 'train', '--resume', str(folder.path), '--env', str(asked['env'])])}",
+            f"{folder.path} was trained in {ref}, which a file may not import",
+            f"Type it again: {quoted(['rlplay', 'train', '--resume', str(folder.path), *words])}",
         )
     if env is None:
         env = make(str(asked["env"]), dynamics=asked["dynamics"], **dict(asked["env_kwargs"]))
@@ -295,7 +352,7 @@ def _train(agent: Agent, folder: RunFolder, asked: dict[str, Any], arguments: Na
                 engine=engine,
             )
     except KeyboardInterrupt:
-        typed = ["--env", ref.id] if ref.typed else []
+        typed = retyped(ref)
         out.print(f"interrupted at {agent.num_timesteps:,} {agent.timestep}s, saved. Go on with:")
         out.print(f"  {quoted(['rlplay', 'train', '--resume', str(folder.path), *typed])}")
         raise
@@ -354,8 +411,7 @@ def _callbacks(
 def _open_window(folder: RunFolder, agent: Agent, arguments: Namespace) -> subprocess.Popen[bytes]:
     """The window is a process of its own that follows the run's files: training is neither slowed nor touched."""
     agent.save(folder.last)
-    ref = reference(agent.env)
-    typed = ["--env", ref.id] if ref.typed else []
+    typed = retyped(reference(agent.env))
     opened, start = watched(folder.path), time.perf_counter()
     opened.unlink(missing_ok=True)
     window = subprocess.Popen([sys.executable, "-m", "rlplay", "watch", str(folder.path), "--follow", *typed])

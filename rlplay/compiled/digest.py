@@ -343,6 +343,8 @@ def _name(value: Any) -> str | None:
     """The name of a value of a library whose version is known; None where it has none."""
     module, name = getattr(value, "__module__", None), getattr(value, "__qualname__", None)
     name = name or getattr(value, "__name__", None)
+    if module is None and isinstance(value, np.ufunc):  # before NumPy 2.2 they did not say where they are
+        module = "numpy"
     if not isinstance(module, str) or not isinstance(name, str) or not _is_versioned(module):
         return None
     return f"{module}.{name}" if _at(module, name) is value else None

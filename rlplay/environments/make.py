@@ -1,4 +1,4 @@
-"""Environments from what a user gives: an id, ``module:Class``, an ``EnvSpec``, a function, or an instance.
+"""Environments from what a user gives: an id, ``module:id`` or ``:Class``, an ``EnvSpec``, a function, an instance.
 
 Every environment made here has an `EnvReference`, which says what it is and how it is made again, whole: its wrappers,
 its time limit, its arguments. An instance is taken apart for it (`rlplay.environments.rebuild`).
@@ -7,15 +7,14 @@ its time limit, its arguments. An instance is taken apart for it (`rlplay.enviro
 from __future__ import annotations
 
 import copy
-import importlib
 import inspect
 import json
+import os
 import sys
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path
 from typing import Any, Literal
 from weakref import WeakKeyDictionary
 
@@ -29,8 +28,10 @@ from rlplay import registry
 from rlplay.compiled.native import NativeEnv, same_numbers
 from rlplay.compiled.table import TableEnv, agreement, has_table, table_of
 from rlplay.environments.no_environment import NoEnvironment
+from rlplay.environments.packages import import_typed, of_others, of_package, registered_by
 from rlplay.environments.rebuild import WAY_OUT, Blueprint, Layer, Maker, layers_of, take_apart
-from rlplay.errors import SpaceError, UsageError, unknown
+from rlplay.environments.wrappers import Wrappers, listed, untrusted, without_text, wrapped
+from rlplay.errors import SpaceError, UnknownNameError, UsageError, unknown
 
 DynamicsChoice = Literal["auto", "native", "gymnasium"]
 EnvLike = str | EnvSpec | Callable[[], gym.Env[Any, Any]] | gym.Env[Any, Any]
@@ -41,8 +42,8 @@ class EnvReference:
     """Which environment a run uses, and how it is made again.
 
     Attributes:
-        id: Gymnasium's id or ``module:Class``; empty for an instance that was given without an id.
-        kwargs: the arguments it was made with, as JSON values.
+        id: Gymnasium's id, ``module:id`` or ``module:Class``; empty for an instance that was given without an id.
+        kwargs: the arguments it was made with, as JSON values; ``wrapper`` and ``frame_stack`` are among them.
         dynamics: whose dynamics run, in words for people.
         exact: whether an episode recorded here replays in Gymnasium's own environment.
         wrappers: what stands around it beyond what its id says, the innermost first: ``module:Class`` and the
@@ -61,8 +62,8 @@ class EnvReference:
 
     @property
     def typed(self) -> bool:
-        """Whether this is ``module:Class``: never imported from a file, only from what a user typed."""
-        return ":" in self.id
+        """Whether a module must be imported for it or its wrappers: never from a file, only from what a user typed."""
+        return ":" in self.id or bool(untrusted(self.kwargs.get("wrapper")))
 
     def __str__(self) -> str:
         shown = ", ".join(f"{key}={value!r}" for key, value in self.kwargs.items())
@@ -107,19 +108,24 @@ def reference(env: gym.Env[Any, Any]) -> EnvReference:
 
 
 def make(
-    env: EnvLike, *, dynamics: DynamicsChoice = "auto", render_mode: str | None = None, bonus: Any = None, **kwargs: Any
-) -> gym.Env[Any, Any]:
+    env: EnvLike, *, dynamics: DynamicsChoice = "auto", render_mode: str | None = None, bonus: Any = None,
+    wrapper: Wrappers | None = None, frame_stack: int | None = None, **kwargs: Any,
+) -> gym.Env[Any, Any]:  # fmt: skip
     """Make an environment.
 
     Args:
-        env: an id that is registered in Gymnasium or offered by a plug-in; ``package.module:Class``; an ``EnvSpec``;
-            a function that makes an environment; or an environment, which is returned as it is.
+        env: an id that is registered in Gymnasium or offered by a plug-in; ``module:id``, where importing the module
+            registers the id; ``package.module:Class``; an ``EnvSpec``; a function that makes an environment; or an
+            environment, which is returned as it is. Texts among its observations are left out, said once.
         dynamics: ``native`` runs an environment that has a native version (Gymnasium's classic control) or a transition
             table (``env.unwrapped.P``) in compiled code, ``gymnasium`` runs its own ``step``; ``auto`` takes native
             where what it gives agrees with what the environment does. Environments that are rendered run their own
             dynamics.
         render_mode: as in ``gymnasium.make``.
         bonus: a bonus in the rewards for what is new, see `rlplay.environments.bonus`.
+        wrapper: ``module.Class`` of a wrapper, ``{module.Class: arguments}``, or a list of these, the innermost first;
+            they go over Gymnasium's dynamics unless native ones are asked for.
+        frame_stack: how many observations make one, see `rlplay.environments.wrappers.FrameStack`.
         kwargs: arguments of the environment, and ``max_episode_steps``.
 
     Raises:
@@ -136,7 +142,19 @@ def make(
         rlplay.errors.UnknownNameError: unknown environment 'FrozenLake-v2'. Did you mean FrozenLake-v1 or ...
     """
     if bonus is not None:
-        return _with_bonus(make(env, dynamics=dynamics, render_mode=render_mode, **kwargs), bonus)
+        return _with_bonus(
+            make(env, dynamics=dynamics, render_mode=render_mode, wrapper=wrapper, frame_stack=frame_stack, **kwargs),
+            bonus,
+        )
+    wrappers = listed(wrapper)
+    if not wrappers and frame_stack is None:
+        return _told(_made(env, dynamics, render_mode, kwargs))
+    plain = _made(env, "gymnasium" if dynamics == "auto" and isinstance(env, str) else dynamics, render_mode, kwargs)
+    return _told(_with_wrappers(plain, wrappers, frame_stack))
+
+
+def _made(env: EnvLike, dynamics: DynamicsChoice, render_mode: str | None, kwargs: dict[str, Any]) -> gym.Env[Any, Any]:
+    """The environment itself, without wrappers that are named."""
     if isinstance(env, gym.Env):
         if kwargs or dynamics == "native" or render_mode not in (None, env.render_mode):
             raise UsageError(
@@ -145,6 +163,7 @@ def make(
             )
         reference(env)  # taken apart now, before it is stepped
         return env
+    _render_without_display(render_mode)
     if render_mode not in (None, "human", "rgb_array", "ansi", "rgb_array_list", "ansi_list"):
         raise UsageError(f"render_mode={render_mode!r} is not known", "Take rgb_array, human or ansi")
     if isinstance(env, str):
@@ -153,7 +172,7 @@ def make(
         spec = env
     else:
         return _from_function(env, dynamics, render_mode, kwargs)
-    name = spec.id
+    name = env if isinstance(env, str) else spec.id
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*(out of date|overwrite|render modes).*")
@@ -231,6 +250,33 @@ def _reference_by_id(name: str, kwargs: dict[str, Any]) -> EnvReference:
 
 def _by_id(name: str, given: dict[str, Any], **kwargs: Any) -> gym.Env[Any, Any]:
     return make(name, **{**given, **kwargs})
+
+
+def _with_wrappers(plain: gym.Env[Any, Any], wrappers: list[Any], frame_stack: int | None) -> gym.Env[Any, Any]:
+    ref = reference(plain)
+    made = wrapped(plain, wrappers, frame_stack)
+    layers: dict[str, Any] = {"wrapper": wrappers or None, "frame_stack": frame_stack}
+    given: dict[str, Any] = {name: value for name, value in layers.items() if value is not None}
+
+    def again(**kwargs: Any) -> gym.Env[Any, Any]:
+        changed = {name: kwargs.pop(name) for name in layers if name in kwargs}
+        chosen = {**given, **changed}
+        return _told(_with_wrappers(remake(ref, **kwargs), listed(chosen.get("wrapper")), chosen.get("frame_stack")))
+
+    maker = again if ref.maker is not None else None
+    _references[made] = replace(ref, kwargs={**ref.kwargs, **given}, maker=maker)
+    return made
+
+
+def _told(env: gym.Env[Any, Any]) -> gym.Env[Any, Any]:
+    """The environment without texts in its observations, which is made again so too."""
+    told = without_text(env)
+    if told is not env:
+        ref = reference(env)
+        _references[told] = replace(
+            ref, maker=None if ref.maker is None else lambda **kwargs: _told(remake(ref, **kwargs))
+        )
+    return told
 
 
 def _with_bonus(plain: gym.Env[Any, Any], bonus: Any) -> gym.Env[Any, Any]:
@@ -462,12 +508,14 @@ def known_env_ids() -> list[str]:
 
 def _spec(env: str) -> EnvSpec:
     if ":" in env:
-        return EnvSpec(id=env, entry_point=_typed_class(env))
+        return _typed(env)
     if env not in gym.registry:
         entry_point = registry.load_environment(env)
         if entry_point and env not in gym.registry:
             gym.register(env, entry_point=entry_point)
     if env not in gym.registry:
+        if packaged := of_package(env):
+            raise UnknownNameError(f"unknown environment {env!r}", packaged)
         newest = [i for i in gym.registry if i.rpartition("-v")[0] == env]
         if newest:
             raise unknown("environment", env, newest, f"Give the version: {', '.join(newest)}")
@@ -475,32 +523,32 @@ def _spec(env: str) -> EnvSpec:
             "environment",
             env,
             known_env_ids(),
-            "See `rlplay list envs`, or give your own as package.module:Class",
+            of_others(env) or "See `rlplay list envs`, or give your own as package.module:Class",
         )
     return gym.registry[env]
 
 
-def _typed_class(env: str) -> Any:
-    """The class behind ``package.module:Class``, which must be a gymnasium.Env; the current folder is searched too."""
-    module_name, _, class_name = env.partition(":")
-    if "" not in sys.path and str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))
-    try:
-        module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        if error.name and (module_name == error.name or module_name.startswith(error.name + ".")):
-            raise UsageError(
-                f"environment {env!r}: there is no module {error.name!r} on the path",
-                "Write it as package.module:Class and start where `import package.module` works",
-            ) from error
-        raise UsageError(f"environment {env!r}: its module needs {error.name!r}, which is not installed") from error
-    found = getattr(module, class_name, None)
+def _typed(env: str) -> EnvSpec:
+    """What is behind ``package.module:Class``, which must be a gymnasium.Env, or ``module:id``, which it registers."""
+    module_name, _, name = env.partition(":")
+    module = import_typed(module_name, f"environment {env!r}")
+    found: Any = getattr(module, name, None)
+    if found is None and (name in gym.registry or not name.isidentifier()):
+        return registered_by(module, name)
     if found is None:
         classes = [n for n, c in vars(module).items() if isinstance(c, type) and issubclass(c, gym.Env)]
-        raise unknown(f"environment class in {module_name}", class_name, classes)
+        raise unknown(f"environment class in {module_name}", name, classes)
     if not (isinstance(found, type) and issubclass(found, gym.Env)):
         raise UsageError(f"{env} is not a gymnasium.Env", "Derive the class from gymnasium.Env")
-    return found
+    maker: Any = found
+    return EnvSpec(id=env, entry_point=maker)
+
+
+def _render_without_display(render_mode: str | None) -> None:
+    """MuJoCo draws without a display where this is set before; nothing else reads it."""
+    displays = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    if render_mode not in (None, "human") and sys.platform == "linux" and not displays:
+        os.environ.setdefault("MUJOCO_GL", "egl")
 
 
 def _with_dynamics(

@@ -26,11 +26,28 @@ def parse_pairs(pairs: list[str], flag: str) -> dict[str, Any]:
     return found
 
 
-def read_zoo_file(path: str, env_id: str) -> dict[str, Any]:
+def parse_wrappers(words: list[str]) -> list[Any]:
+    """``["a.B", "c.D: {k: 4}"]`` as ``["a.B", {"c.D": {"k": 4}}]``; the arguments are YAML literals or ``dict(...)``.
+
+    Raises:
+        UsageError: a word that is neither.
+    """
+    found: list[Any] = []
+    for word in words:
+        name, _, rest = word.partition("{" if "{" in word else "dict(")
+        given = _literal(word[len(name) :], f"--wrapper {word}") if rest else {}
+        if not isinstance(given, dict):
+            raise UsageError(f"--wrapper {word!r} is not module.Class: {{argument: value}}")
+        found.append({name.strip().rstrip(":"): given} if given else name.strip())
+    return found
+
+
+def read_zoo_file(path: str, env_id: str, *, atari: bool = False) -> dict[str, Any]:
     """The settings of one environment in an RL Zoo hyperparameter file (``hyperparams/<algo>.yml``).
 
-    The keys are environment ids; ``default`` serves those that are not named. Texts such as ``dict(a=1)`` become
-    dictionaries of literals; nothing is evaluated.
+    The keys are environment ids, without a module before them; ``atari`` serves the Arcade Learning Environment's and
+    ``default`` all that are not named. Texts such as ``dict(a=1)`` become dictionaries of literals; nothing is
+    evaluated.
 
     Raises:
         UsageError: no such file, not YAML, or no entry that fits.
@@ -43,7 +60,8 @@ def read_zoo_file(path: str, env_id: str) -> dict[str, Any]:
         raise UsageError(f"the settings {path} are not plain YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
         raise UsageError(f"the settings {path} have no environment ids as keys")
-    entry = content.get(env_id, content.get("default"))
+    names = [env_id, env_id.rpartition(":")[2], *(["atari"] if atari else []), "default"]
+    entry = next((content[name] for name in names if name in content), None)
     if entry is None:
         raise unknown(f"environment in {path}", env_id, [str(key) for key in content])
     if not isinstance(entry, dict):

@@ -47,7 +47,7 @@ class FiniteSpace:
         """
         if self.plain:
             try:
-                index = int(value)
+                index = -1 if isinstance(value, np.ndarray) and value.ndim else int(value)
             except (TypeError, ValueError):
                 index = -1
             if 0 <= index < self.n and index == value:

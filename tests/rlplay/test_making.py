@@ -11,7 +11,7 @@ from agents import QLearning
 from rlplay import make, registry
 from rlplay.compiled.table import TableEnv, agreement, table_of
 from rlplay.environments.make import reference, remake
-from rlplay.errors import EnvironmentFault, MissingPackageError, SpaceError, UsageError
+from rlplay.errors import EnvironmentFault, SpaceError, UsageError
 
 MODULE = """
     import gymnasium as gym
@@ -172,13 +172,3 @@ def test_registry_names_the_nearest_and_keeps_ids():
     with pytest.raises(UsageError, match="taken"):
         registry.register("sarsa", QLearning)
     registry._registered.clear()
-
-
-def test_a_shadowed_package_is_said(tmp_path, monkeypatch):
-    (tmp_path / "agents").mkdir()
-    (tmp_path / "agents" / "__init__.py").write_text("")
-    monkeypatch.syspath_prepend(str(tmp_path))
-    for name in [n for n in sys.modules if n == "agents" or n.startswith("agents.")]:
-        monkeypatch.delitem(sys.modules, name)
-    with pytest.raises(MissingPackageError, match=r"'agents' that Python finds at .* not to rlplay"):
-        registry.agent_class("q-learning")

@@ -1,0 +1,104 @@
+"""The names that `agents` offers, and where each is; a file of its own, see `rlplay.own`."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+_HOMES = {
+    "A2C": "a2c",
+    "BehaviorCloning": "behavior_cloning",
+    "DAgger": "dagger",
+    "DifferentialSarsa": "differential_sarsa",
+    "DoubleQLearning": "double_q_learning",
+    "DoubleSarsa": "double_q_learning",
+    "DynaQ": "dyna_q",
+    "DynaQPlus": "dyna_q_plus",
+    "EmphaticTD": "emphatic_td",
+    "EpisodicControl": "episodic_control",
+    "EpsilonGreedy": "epsilon_greedy",
+    "ExpectedSarsa": "expected_sarsa",
+    "FittedQ": "fitted_q",
+    "GPSarsa": "gp_sarsa",
+    "GradientBandit": "gradient_bandit",
+    "GradientTD": "gradient_td",
+    "LinearActorCritic": "linear_actor_critic",
+    "LinearQLearning": "linear_q_learning",
+    "LinearSarsa": "linear_sarsa",
+    "LSPI": "lspi",
+    "LSTD": "lstd",
+    "MCTS": "mcts",
+    "MonteCarlo": "monte_carlo",
+    "NeuralFittedQ": "neural_fitted_q",
+    "NStepSarsa": "n_step_sarsa",
+    "OffPolicyMonteCarlo": "off_policy_monte_carlo",
+    "PolicyEvaluation": "policy_evaluation",
+    "PolicyIteration": "policy_iteration",
+    "PPO": "ppo",
+    "PrioritizedSweeping": "prioritized_sweeping",
+    "QLearning": "q_learning",
+    "RealTimeDP": "real_time_dp",
+    "Reinforce": "reinforce",
+    "Sarsa": "sarsa",
+    "SarsaLambda": "sarsa_lambda",
+    "SB3": "sb3",
+    "TDPrediction": "td_prediction",
+    "ThompsonSampling": "thompson_sampling",
+    "TrueOnlineSarsaLambda": "true_online_sarsa_lambda",
+    "UCB": "ucb",
+    "ValueIteration": "value_iteration",
+    "WatkinsQLambda": "watkins_q_lambda",
+}
+
+if TYPE_CHECKING:
+    from .a2c import A2C as A2C
+    from .behavior_cloning import BehaviorCloning as BehaviorCloning
+    from .dagger import DAgger as DAgger
+    from .differential_sarsa import DifferentialSarsa as DifferentialSarsa
+    from .double_q_learning import DoubleQLearning as DoubleQLearning
+    from .double_q_learning import DoubleSarsa as DoubleSarsa
+    from .dyna_q import DynaQ as DynaQ
+    from .dyna_q_plus import DynaQPlus as DynaQPlus
+    from .emphatic_td import EmphaticTD as EmphaticTD
+    from .episodic_control import EpisodicControl as EpisodicControl
+    from .epsilon_greedy import EpsilonGreedy as EpsilonGreedy
+    from .expected_sarsa import ExpectedSarsa as ExpectedSarsa
+    from .fitted_q import FittedQ as FittedQ
+    from .gp_sarsa import GPSarsa as GPSarsa
+    from .gradient_bandit import GradientBandit as GradientBandit
+    from .gradient_td import GradientTD as GradientTD
+    from .linear_actor_critic import LinearActorCritic as LinearActorCritic
+    from .linear_q_learning import LinearQLearning as LinearQLearning
+    from .linear_sarsa import LinearSarsa as LinearSarsa
+    from .lspi import LSPI as LSPI
+    from .lstd import LSTD as LSTD
+    from .mcts import MCTS as MCTS
+    from .monte_carlo import MonteCarlo as MonteCarlo
+    from .n_step_sarsa import NStepSarsa as NStepSarsa
+    from .neural_fitted_q import NeuralFittedQ as NeuralFittedQ
+    from .off_policy_monte_carlo import OffPolicyMonteCarlo as OffPolicyMonteCarlo
+    from .policy_evaluation import PolicyEvaluation as PolicyEvaluation
+    from .policy_iteration import PolicyIteration as PolicyIteration
+    from .ppo import PPO as PPO
+    from .prioritized_sweeping import PrioritizedSweeping as PrioritizedSweeping
+    from .q_learning import QLearning as QLearning
+    from .real_time_dp import RealTimeDP as RealTimeDP
+    from .reinforce import Reinforce as Reinforce
+    from .sarsa import Sarsa as Sarsa
+    from .sarsa_lambda import SarsaLambda as SarsaLambda
+    from .sb3 import SB3 as SB3
+    from .td_prediction import TDPrediction as TDPrediction
+    from .thompson_sampling import ThompsonSampling as ThompsonSampling
+    from .true_online_sarsa_lambda import TrueOnlineSarsaLambda as TrueOnlineSarsaLambda
+    from .ucb import UCB as UCB
+    from .value_iteration import ValueIteration as ValueIteration
+    from .watkins_q_lambda import WatkinsQLambda as WatkinsQLambda
+
+if not TYPE_CHECKING:  # type checkers see the names above
+    __all__ = list(_HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'agents' has no agent {name!r}; it has {', '.join(_HOMES)}")
+    return getattr(importlib.import_module(f"{__package__}.{_HOMES[name]}"), name)

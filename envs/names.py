@@ -1,0 +1,45 @@
+"""The ids of our environments, registered in Gymnasium; a file of its own, see `rlplay.own`."""
+
+from __future__ import annotations
+
+import gymnasium as gym
+
+__all__ = ["GYMNASIUM_ENVS", "NOT_BATCHED", "OWN_ENVS"]
+
+# Id, class, and the time limit in steps; None for worlds that end by themselves, or never.
+OWN_ENVS: dict[str, tuple[str, int | None]] = {
+    "rlplay/GridWorld-v0": (f"{__package__}.grid_world:GridWorldEnv", 10_000),
+    "rlplay/Bandit-v0": (f"{__package__}.bandit:BanditEnv", 1000),
+    "rlplay/RandomWalk-v0": (f"{__package__}.random_walk:RandomWalkEnv", None),
+    "rlplay/Corridor-v0": (f"{__package__}.corridor:CorridorEnv", 1000),
+    "rlplay/CarRental-v0": (f"{__package__}.car_rental:CarRentalEnv", 1000),
+    "rlplay/Gambler-v0": (f"{__package__}.gambler:GamblerEnv", None),
+    "rlplay/AccessControl-v0": (f"{__package__}.access_control:AccessControlEnv", None),
+    "rlplay/Racetrack-v0": (f"{__package__}.racetrack:RacetrackEnv", 10_000),
+    "rlplay/MaximizationBias-v0": (f"{__package__}.maximization_bias:MaximizationBiasEnv", None),
+    "rlplay/ChainWalk-v0": (f"{__package__}.chain_walk:ChainWalkEnv", 1000),
+    "rlplay/CarOnTheHill-v0": (f"{__package__}.car_on_the_hill:CarOnTheHillEnv", 1000),
+    "rlplay/InvertedPendulum-v0": (f"{__package__}.inverted_pendulum:InvertedPendulumEnv", 3000),
+    "rlplay/Baird-v0": (f"{__package__}.baird:BairdEnv", None),
+}
+
+# Gymnasium's environments in native code, under ids of their own.
+GYMNASIUM_ENVS: dict[str, tuple[str, int | None]] = {
+    "rlplay/CartPole-v1": (f"{__package__}.cart_pole:CartPoleEnv", 500),
+    "rlplay/MountainCar-v0": (f"{__package__}.mountain_car:MountainCarEnv", 200),
+    "rlplay/MountainCarContinuous-v0": (f"{__package__}.mountain_car_continuous:MountainCarContinuousEnv", 999),
+    "rlplay/Pendulum-v1": (f"{__package__}.pendulum:PendulumEnv", 200),
+    "rlplay/Acrobot-v1": (f"{__package__}.acrobot:AcrobotEnv", 500),
+    "rlplay/FrozenLake-v1": (f"{__package__}.toy_text:FrozenLakeEnv", 100),
+    "rlplay/CliffWalking-v1": (f"{__package__}.toy_text:CliffWalkingEnv", None),
+    "rlplay/Taxi-v4": (f"{__package__}.toy_text:TaxiEnv", 200),
+    "rlplay/Blackjack-v1": (f"{__package__}.toy_text:BlackjackEnv", None),
+}
+
+# Native code cannot step these side by side: their rewards are drawn from a normal distribution. Python does.
+NOT_BATCHED = ("rlplay/Bandit-v0", "rlplay/MaximizationBias-v0")
+
+for _id, (_place, _limit) in {**OWN_ENVS, **GYMNASIUM_ENVS}.items():
+    if _id not in gym.registry:
+        _many = f"{__package__}.vector:" + _place.partition(":")[2].removesuffix("Env") + "VectorEnv"
+        gym.register(_id, entry_point=_place, vector_entry_point=_many, max_episode_steps=_limit)
