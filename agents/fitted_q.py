@@ -44,6 +44,7 @@ from rlplay.extend import (
     fit_values,
     generator,
     models_by_name,
+    require_anew,
     values_by_name,
     warn,
 )
@@ -93,6 +94,8 @@ class FittedQ(BatchAgent):
     def setup(self) -> None:
         """No values yet."""
         super().setup()
+        if self.n_eval_episodes:
+            require_anew(self.env, GreedyEvaluator.why("FittedQ"))
         if self.numbering is None:
             self.layout = "action as input"
         self.scores, self.best_score = np.zeros(0), -np.inf

@@ -354,9 +354,14 @@ class GreedyEvaluator:
     """
 
     def __init__(self, agent: BatchAgent, count: int) -> None:
-        why = f"{type(agent).__name__} scores its iterates in environments made anew (n_eval_episodes=0 keeps the last)"
+        why = self.why(type(agent).__name__)
         self._agent, self._envs = agent, [make_anew(agent.env, why) for _ in range(count)]
         self._masks = [MaskSource(env) for env in self._envs]
+
+    @staticmethod
+    def why(owner: str) -> str:
+        """What the environments are needed for, for errors."""
+        return f"{owner} scores its iterates in environments made anew (n_eval_episodes=0 keeps the last)"
 
     def score(self, values: Callable[[NDArray[np.float32]], NDArray[np.float64]]) -> float:
         """Mean return of the greedy policy, all episodes played at once."""

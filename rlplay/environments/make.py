@@ -50,6 +50,7 @@ class EnvReference:
             arguments as JSON values, None where a file cannot say them.
         unsaved: arguments that a file cannot say, by name.
         maker: makes it again; None where id and arguments do.
+        obstacle: why it cannot be made again, as far as that is known without trying; empty for nothing.
     """
 
     id: str
@@ -59,6 +60,7 @@ class EnvReference:
     wrappers: tuple[tuple[str, dict[str, Any] | None], ...] = ()
     unsaved: tuple[str, ...] = ()
     maker: Maker | None = field(default=None, repr=False, compare=False)
+    obstacle: str = field(default="", repr=False, compare=False)
 
     @property
     def typed(self) -> bool:
@@ -242,6 +244,17 @@ def make_anew(env: gym.Env[Any, Any], why: str, **kwargs: Any) -> gym.Env[Any, A
         raise UsageError(f"{why}: {error.cause}", error.remedy) from error
 
 
+def require_anew(env: gym.Env[Any, Any], why: str) -> None:
+    """Say early that `make_anew` will fail, as far as that is known without trying.
+
+    Raises:
+        UsageError: it cannot be made again; says why, and the way out.
+    """
+    obstacle = reference(env).obstacle
+    if obstacle and not isinstance(env.unwrapped, NoEnvironment):
+        raise UsageError(f"{why}: {obstacle}", WAY_OUT)
+
+
 def _reference_by_id(name: str, kwargs: dict[str, Any]) -> EnvReference:
     """The reference of an environment made by its id: arguments that a file cannot say are kept in memory."""
     said, unsaved = _json_kwargs(kwargs)
@@ -310,7 +323,7 @@ def _from_function(
     made = _call(function)
     ref = _references.get(made)
     if ref is None or ref.maker is not None:
-        ref = replace(reference(made), maker=partial(_call_again, function, _maker_of(made)))
+        ref = replace(reference(made), maker=partial(_call_again, function, _maker_of(made)), obstacle="")
         _references[made] = ref
     return made if render_mode is None else remake(ref, render_mode=render_mode)
 
@@ -386,7 +399,7 @@ def _taken_apart(env: gym.Env[Any, Any]) -> EnvReference:
     wrappers = tuple((layer.name, _said(layer)) for layer in layers)
     return replace(
         ref, wrappers=(*ref.wrappers, *wrappers), dynamics="Gymnasium's", exact=True,
-        maker=partial(_by_blueprint, blueprint, maker is not None),
+        maker=partial(_by_blueprint, blueprint, maker is not None), obstacle=blueprint.obstacle,
     )  # fmt: skip
 
 

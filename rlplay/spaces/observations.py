@@ -65,6 +65,9 @@ def batch_of(space: gym.Space[Any], observation: Any, owner: str) -> tuple[Any, 
 
 
 def _parts(space: Any, observation: Any, owner: str) -> tuple[list[Any], bool]:
+    if isinstance(space, spaces.Dict) and isinstance(observation, dict):  # texts are left out of an agent's space
+        texts = {key for key in observation.keys() - space.keys() if np.asarray(observation[key]).dtype.kind == "U"}
+        observation = {key: value for key, value in observation.items() if key not in texts}
     if space.contains(observation):
         return [observation], True
     keys: list[Any] = list(space.spaces) if isinstance(space, spaces.Dict) else list(range(len(space.spaces)))

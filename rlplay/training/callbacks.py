@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from rlplay.environments.make import require_anew
 from rlplay.errors import CheckpointError, RlplayError, UsageError, warn
 from rlplay.storage import checkpoint
 from rlplay.storage.files import write_atomically
@@ -214,8 +215,10 @@ class EvalCallback(Callback):
         return (timestep // self.eval_freq + 1) * self.eval_freq
 
     def on_training_start(self) -> None:
-        """Read the evaluations of the run that is resumed."""
+        """Read the evaluations of the run that is resumed; refuse an environment that cannot be made again."""
         self._schedule.begin(self.agent)
+        if self.eval_env is None:
+            require_anew(self.agent.env, "EvalCallback plays in the agent's environment made anew; give eval_env, or")
         path = self.log_path / "evaluations.npz" if self.log_path else None
         if path and path.exists() and self.agent.num_timesteps:
             saved = read_evaluations(path)
