@@ -52,6 +52,7 @@ from rlplay.extend import (
     in_place,
     scheduled,
     standardise,
+    time_limit,
 )
 
 _LONGEST_EPISODE = 10_000  # steps; one without a time limit is cut here and goes on with the baseline's value
@@ -164,8 +165,7 @@ class Reinforce(OnPolicyAgent):
 
     def rollout_steps(self) -> int:
         """The batch, and the longest episode that may begin within it."""
-        limit = self.env.spec.max_episode_steps if self.env.spec else None
-        return self.batch_size + (limit or _LONGEST_EPISODE)
+        return self.batch_size + (time_limit(self.env) or _LONGEST_EPISODE)
 
     def least_rows(self, rows: int) -> int:
         """Whole episodes of at least the batch."""

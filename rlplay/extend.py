@@ -228,6 +228,7 @@ if TYPE_CHECKING:
     from rlplay.environments.make import remake as remake
     from rlplay.environments.make import require_anew as require_anew
     from rlplay.environments.masks import MaskSource as MaskSource
+    from rlplay.environments.make import time_limit as time_limit
     from rlplay.environments.make import with_first_states as with_first_states
     from rlplay.environments.no_environment import NoEnvironment as NoEnvironment
     from rlplay.environments.vector.make import make_vec as make_vec

@@ -18,7 +18,7 @@ from rlplay.compiled.native import NativeEnv
 from rlplay.compiled.table import TableEnv
 from rlplay.environments.bonus import novelty_of
 from rlplay.environments.interact import ObservationCheck, Position, RunningEnv, begin_episode
-from rlplay.environments.make import EnvLike, EnvReference, gymnasium_wrapper, is_trusted, make, reference, wrap_by_name
+from rlplay.environments.make import EnvLike, EnvReference, gymnasium_wrapper, make, reference, wrap_by_name
 from rlplay.environments.no_environment import NoEnvironment
 from rlplay.errors import CheckpointError, RlplayError, SpaceError, warn
 from rlplay.hyperparameters.fields import as_json
@@ -266,7 +266,7 @@ def _missing(ref: EnvReference, unsaved: list[str]) -> str:
     for name, kwargs in ref.wrappers:
         if kwargs is None or gymnasium_wrapper(name) is None:
             return f"the wrapper {name.rpartition(':')[2]}"
-    if ref.id in gym.registry and {*ref.kwargs} - {"max_episode_steps", "bonus"} and not is_trusted(ref.id):
+    if ref.typed and ":" not in ref.id and ref.kwargs:
         return "its arguments, typed again: a file gives them only to Gymnasium's own environments and to ours"
     return ""
 

@@ -64,8 +64,14 @@ class EnvReference:
 
     @property
     def typed(self) -> bool:
-        """Whether a module must be imported for it or its wrappers: never from a file, only from what a user typed."""
-        return ":" in self.id or bool(untrusted(self.kwargs.get("wrapper")))
+        """Whether a user must type it, since no file may make it.
+
+        A module is imported for it or for its wrappers, or its arguments would reach a third party's environment,
+        which might import what they name.
+        """
+        if ":" in self.id or untrusted(self.kwargs.get("wrapper")):
+            return True
+        return bool(self.kwargs.keys() - _OURS) and self.id in gym.registry and not is_trusted(self.id)
 
     def __str__(self) -> str:
         shown = ", ".join(f"{key}={value!r}" for key, value in self.kwargs.items())
@@ -73,6 +79,9 @@ class EnvReference:
         names = [name.rpartition(":")[2] for name, _ in self.wrappers]
         return f"{text} in {' in '.join(names)}" if names else text
 
+
+# Arguments of an environment that rlplay and Gymnasium read themselves.
+_OURS = {"max_episode_steps", "bonus", "wrapper", "frame_stack"}
 
 _same: dict[tuple[type, str, str], bool] = {}  # whether a native version gave an environment's own numbers
 _references: WeakKeyDictionary[gym.Env[Any, Any], EnvReference] = WeakKeyDictionary()
