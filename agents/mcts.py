@@ -298,7 +298,7 @@ class MCTS(Agent):
         if isinstance(self.env, TableEnv):
             return TableWorld(self.env)
         # Gymnasium's word for no time limit is -1: what a limit cuts has a value.
-        copy = make_anew(self.env, "MCTS simulates in a copy of its environment", max_episode_steps=-1)
+        copy = make_anew(self.env, "MCTS simulates in a copy of its environment", dynamics="auto", max_episode_steps=-1)
         if isinstance(copy, TableEnv):
             return TableWorld(copy)
         if not isinstance(copy, NativeEnv) and not replays_exactly(copy):

@@ -62,7 +62,10 @@ def _require_actions(name: str, actions: gym.Space[Any]) -> None:
     if isinstance(actions, spaces.MultiDiscrete | spaces.MultiBinary) and len(actions.shape) != 1:
         raise SpaceError(f"Stable-Baselines3 takes no {shown} as actions: it has several axes", "Wrap it: one axis")
     if isinstance(actions, spaces.Box) and not (np.isfinite(actions.low).all() and np.isfinite(actions.high).all()):
-        raise SpaceError(f"{name} needs bounded actions and {shown} is not", "Wrap it: RescaleAction")
+        raise SpaceError(
+            f"{name} needs bounded actions and {shown} is not",
+            "Wrap it: gymnasium.wrappers.TransformAction(env, lambda action: action, Box(-1.0, 1.0, shape))",
+        )
     if name in ("TD3", "DDPG") and actions.dtype is not None and actions.dtype.kind != "f":
         raise SpaceError(f"{name} needs actions that are floats and {shown} is not", "Take SAC, PPO or A2C")
 

@@ -74,15 +74,10 @@ class TableAgent(Agent):
         self._episode: EpisodeBuffer | None = None
         self.others: StateArrays = {"exploration": self.rng}
         self.allowed = np.ones(self.size, np.bool_)
-        self._table_masks = action_masks(self.env) if self.takes_masks and self._masks_of_env_itself() else None
+        self._table_masks = action_masks(self.env) if self.takes_masks and not self.mask_source.by_wrapper else None
         if self._table_masks is not None:
             self.allowed[:] = self._table_masks
         self._mask_known = np.zeros(self.size[0], np.bool_)
-
-    def _masks_of_env_itself(self) -> bool:
-        """Whether no wrapper says otherwise what may be done."""
-        method = self.mask_source.method
-        return method is None or getattr(method, "__self__", None) is self.env.unwrapped
 
     def table(self, name: str, value: float = 0.0) -> NDArray[np.float64]:
         """A new table of action values [S, A], filled with a value, -∞ for actions that may not be taken."""

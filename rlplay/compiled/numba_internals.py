@@ -244,7 +244,7 @@ def why_not_compiled(error: Exception) -> str:
     r"""numba's page about what it could not compile, as one line: file, line, and the cause.
 
     Example:
-        >>> page = "Failed in nopython mode pipeline (step: nopython frontend)\\nUnknown attribute 'n' of type int64\\n"
+        >>> page = "Failed in nopython mode pipeline (step: nopython frontend)\nUnknown attribute 'n' of type int64\n"
         >>> why_not_compiled(errors.TypingError(page + "During: typing of get attribute at my_rule.py (14)"))
         "my_rule.py, line 14: numba cannot compile it: Unknown attribute 'n' of type int64"
     """

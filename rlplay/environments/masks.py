@@ -31,13 +31,14 @@ class MaskSource:
 
     Attributes:
         method: its ``action_masks``, None where it has none.
+        by_wrapper: whether the method is that of a wrapper.
 
     Example:
         >>> from rlplay.environments.make import make
         >>> env = make("Taxi-v4", dynamics="gymnasium")
         >>> obs, info = env.reset(seed=0)
         >>> MaskSource(env).of(info).astype(int).tolist()
-        [1, 1, 0, 1, 0, 0]
+        [1, 1, 0, 0, 0, 0]
     """
 
     def __init__(self, env: gym.Env[Any, Any]) -> None:
@@ -48,6 +49,7 @@ class MaskSource:
         if self._sizes and env.has_wrapper_attr("action_masks"):
             found = env.get_wrapper_attr("action_masks")
             self.method = found if callable(found) else None
+        self.by_wrapper = self.method is not None and _a_wrapper_has(env, "action_masks")
 
     def of(self, info: dict[str, Any]) -> Mask | None:
         """The mask that goes with the environment's newest observation, bool [M]; None where all may be taken.
@@ -132,3 +134,11 @@ class MaskSource:
 
 def _split(mask: Mask, sizes: tuple[int, ...]) -> list[Mask]:
     return np.split(mask, np.cumsum(sizes)[:-1].tolist())
+
+
+def _a_wrapper_has(env: gym.Env[Any, Any], name: str) -> bool:
+    while isinstance(env, gym.Wrapper):
+        if hasattr(type(env), name) or name in vars(env):
+            return True
+        env = env.env
+    return False

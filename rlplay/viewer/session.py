@@ -25,7 +25,7 @@ from rlplay.environments.masks import MaskSource
 from rlplay.environments.no_environment import NoEnvironment
 from rlplay.errors import EnvironmentFault, SpaceError, UsageError
 from rlplay.seeding import stream
-from rlplay.spaces.finite import is_finite
+from rlplay.spaces.finite import FiniteSpace, is_finite
 from rlplay.training.drivers import learn_stepwise
 from rlplay.transition import Transition
 from rlplay.viewer.choices import choices
@@ -113,6 +113,9 @@ class Session:
         """Take one step; False where there is nothing to do (waiting for you, or the recording is over)."""
         if self.mode == "play" and self.pending is None:
             return False
+        if self.mode == "play" and self._is_forbidden():
+            self.message, self.pending = f"action {self.pending} may not be taken here", None
+            return False
         if self.mode == "learn" and self.agent and self.agent.timestep == "sweep":
             return self.agent.advance(1, "python") > 0  # a planner: one sweep
         try:
@@ -141,6 +144,11 @@ class Session:
             self.episode_numbers.append(self.episode_numbers[-1] + 1 if self.episode_numbers else 0)
         self.pending = None
         return True
+
+    def _is_forbidden(self) -> bool:
+        """Whether the environment's mask forbids what the person chose."""
+        mask = self.masks.joint_of(self.position.info) if self.position.obs is not None else None
+        return mask is not None and not mask[FiniteSpace(self.env.action_space).index(self.pending)]
 
     def reset(self, *, again: bool = False) -> None:
         """Begin an episode: the next, or the same again; not while learning, which it would change."""

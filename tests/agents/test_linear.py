@@ -172,6 +172,7 @@ def test_a_tree_that_is_not_fitted_and_clusters_that_have_no_number():
         FeatureMap(KMeans(3), online=True)
 
 
+@pytest.mark.filterwarnings("ignore:.*learned nothing")
 def test_online_clusters_keep_their_numbers():
     features = FeatureMap(MiniBatchKMeans(8, random_state=0), warm_up=300, refit_every=100, online=True)
     agent = QLearning("CartPole-v1", features=features, seed=0).learn(300)

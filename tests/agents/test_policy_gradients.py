@@ -379,7 +379,7 @@ def test_numbers_that_are_no_numbers_stop_training(tmp_path):
         (lambda: A2C("CartPole-v1", policy_kwargs={"squash_output": True}), HyperparameterError, "squash_output"),
         (lambda: A2C("CartPole-v1", policy_kwargs={"net_arch": {"pi": [8]}}), HyperparameterError, "needs pi and vf"),
         (lambda: PPO(Shown(BOX, spaces.Tuple([spaces.Discrete(2)]))), SpaceError, "Discrete, MultiDiscrete"),
-        (lambda: PPO(Shown(BOX, spaces.Discrete(2)), n_envs=2), UsageError, "has no id"),
+        (lambda: PPO(Shown(BOX, spaces.Discrete(2)), n_envs=2), UsageError, "arguments of Shown are not known"),
     ],
 )  # fmt: skip
 def test_bad_input(make, error, words):

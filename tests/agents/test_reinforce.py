@@ -117,6 +117,7 @@ class Line(gym.Env):
         return np.array([False, True, True])
 
 
+@pytest.mark.filterwarnings("ignore:.*learned nothing")
 @pytest.mark.parametrize("terminates", [True, False])
 def test_a_time_limit_is_no_terminal_state_and_masks_are_kept(terminates):
     agent = Reinforce(Line(terminates), batch_size=1000, gamma=1.0, normalize={"norm_obs": False}, network="torch",

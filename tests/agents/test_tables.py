@@ -121,6 +121,7 @@ def test_rates_by_visits(version):
     assert count(new_rate("lin_1_0", (2, 3)), 0, 0, 0.25) == pytest.approx(0.75)
 
 
+@pytest.mark.filterwarnings("ignore:.*learned nothing")
 @pytest.mark.parametrize("engine", ["compiled", "python"])
 def test_importance_ratios_know_the_exploration_that_chose(engine):
     """With an ε that falls with visits, b(A|S) is that of the visit at which A was chosen, not of the next one."""

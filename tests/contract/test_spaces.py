@@ -8,7 +8,9 @@ from rlplay import registry
 from tests.contract.matrix import row, written_rows
 
 
-@pytest.mark.filterwarnings("ignore:.*learns for the first time after", "ignore:.*learned nothing")
+@pytest.mark.filterwarnings(
+    "ignore:observations of .* have text", "ignore:.*learned nothing", "ignore:.*action never|.*never occurs"
+)
 @pytest.mark.parametrize("agent_id", registry.agent_ids())
 def test_what_users_bring_is_taken_or_refused_by_name(agent_id):
     assert row(agent_id) == written_rows()[agent_id]
