@@ -440,7 +440,7 @@ class Agent(Configured, ABC):
             return np.array([listed(self.mask_source.checked(mask)) for mask in np.asarray(given).reshape(rows, -1)])
         if not self._masks_seen:
             return None
-        by_state = None if self.mask_source.method is not None else self.mask_source.by_state(observation)
+        by_state = None if self.mask_source.by_wrapper else self.mask_source.by_state(observation)
         if by_state is not None:
             return by_state
         if self.mask_source.method is not None and rows == 1 and not isinstance(self.env, NoEnvironment):

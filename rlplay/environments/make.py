@@ -412,8 +412,8 @@ def _taken_apart(env: gym.Env[Any, Any]) -> EnvReference:
     )  # fmt: skip
 
 
-def _remake_with(ref: EnvReference, dynamics: str, **kwargs: Any) -> gym.Env[Any, Any]:
-    return remake(ref, **{"dynamics": dynamics, **kwargs})
+def _remake_with(ref: EnvReference, usual: str, **kwargs: Any) -> gym.Env[Any, Any]:
+    return remake(ref, **{"dynamics": usual, **kwargs})
 
 
 def _by_blueprint(blueprint: Blueprint, known_inside: bool, **kwargs: Any) -> gym.Env[Any, Any]:
