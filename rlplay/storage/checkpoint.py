@@ -80,7 +80,9 @@ def read(path: str | Path, *, allow_nan: bool = False) -> Checkpoint:
         UnknownNameError: no such file; names the nearest.
     """
     if not isinstance(path, str | Path) or not str(path):
-        raise CheckpointError(f"{path!r} is not the path of a file", "Give the path of a saved agent, such as agent.rlp")
+        raise CheckpointError(
+            f"{path!r} is not the path of a file", "Give the path of a saved agent, such as agent.rlp"
+        )
     path = Path(path)
     if not path.is_file():
         if path.name and with_suffix(path).is_file():  # also where a folder has the name without the ending
