@@ -93,6 +93,7 @@ if TYPE_CHECKING:
     from rlplay.storage.ranges import COUNT as COUNT
     from rlplay.storage.ranges import Ranges as Ranges
     from rlplay.storage.ranges import check_listed as check_listed
+    from rlplay.storage.ranges import check_number as check_number
     from rlplay.storage.ranges import numbers_below as numbers_below
     from rlplay.storage.ranges import or_none as or_none
     from rlplay.training.callbacks import Callback as Callback

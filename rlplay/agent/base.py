@@ -123,6 +123,7 @@ class Agent(Configured, ABC):
         self.encoder = self.make_encoder()
         self.features = self.encoder if isinstance(self.encoder, FeatureEncoder) else None
         self.setup()
+        saving.warn_of_unsavable(self)
 
     # What an agent supplies.
 

@@ -126,6 +126,20 @@ def _pack_running_env(
     return packed
 
 
+def warn_of_unsavable(agent: Savable) -> None:
+    """Say before anything is learned that an estimator of the agent's will not be in its file."""
+    from rlplay.approximation.feature_map import FeatureMap
+
+    for name, value in agent.hyperparameters.items():
+        estimator = value.estimator if isinstance(value, FeatureMap) else value
+        if hasattr(estimator, "fit") and (reason := packing.why_not_saved(estimator)):
+            warn(
+                f"{type(agent).__name__} cannot be saved with {name}={type(estimator).__name__}: {reason}. What it "
+                "learns is lost at the end; take an estimator whose parameters and fitted attributes are numbers, "
+                "texts and arrays"
+            )
+
+
 def unpack(cls: type[A], path: str | Path, env: EnvLike | None, *, allow_nan: bool = False) -> A:
     """The agent in a file; see `Agent.load`."""
     content = checkpoint.read(path, allow_nan=allow_nan)

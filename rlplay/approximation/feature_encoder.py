@@ -327,7 +327,8 @@ class FeatureEncoder(Encoder):
         known = getattr(self.estimator, "n_features_in_", self.view.size)
         if known != self.view.size:
             raise CheckpointError(
-                f"the features {name} in the file are of {known} numbers, and observations have {self.view.size}: refused"
+                f"the features {name} in the file are of {known} numbers, and observations have {self.view.size}: "
+                "refused"
             )
         found = self.size if self.gives_labels else -1
         try:
