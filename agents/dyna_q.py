@@ -29,10 +29,14 @@ from rlplay.extend import (
     ControlAgent,
     LearningRule,
     PlanningSteps,
+    Ranges,
     Rate,
     act_epsilon_greedy,
     ahead,
+    check_listed,
     in_place,
+    numbers_below,
+    or_none,
     random,
     visited,
 )
@@ -84,6 +88,15 @@ def new_model(states: int, actions: int) -> Model:
     return Model(state, action, next_state, reward, reward.astype(np.bool_), place, length)
 
 
+def model_ranges(states: int, actions: int) -> Ranges:
+    """What whole numbers a model holds."""
+    state, pairs = numbers_below(states), states * actions
+    return {
+        "state": state, "action": numbers_below(actions), "next_state": state, "place": or_none(pairs),
+        "length": (0, pairs),
+    }  # fmt: skip
+
+
 @in_place
 def remember(model: Model, s: int, a: int, r: float, s_next: int, terminated: bool) -> None:
     """Model(S, A) ← R, S'."""
@@ -132,8 +145,14 @@ class DynaQ(ControlAgent):
     def setup(self) -> None:
         """An empty model."""
         super().setup()
-        self.model = self.kept_record("model", new_model(*self.size))
+        self.model = self.kept_record("model", new_model(*self.size), model_ranges(*self.size))
         self.memory = Memory(**self.memory._asdict(), model=self.model, planning_steps=self.planning_steps)
+
+    def check(self) -> None:
+        """Refuse a list of pairs that cannot be."""
+        super().check()
+        state, action, _, _, _, place, length = self.model
+        check_listed("model", state * self.size[1] + action, place, int(length[0]))
 
     def remap_states(self, nearest: NDArray[np.int64] | None) -> None:
         """Each cluster takes the values of the nearest old one; what was remembered of old clusters is forgotten."""

@@ -26,14 +26,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlplay.extend import (
+    COUNT,
+    CheckpointError,
     ControlAgent,
     LearningRule,
     PlanningSteps,
     Range,
+    Ranges,
     Rate,
     act_epsilon_greedy,
     ahead,
     in_place,
+    numbers_below,
     random,
     visited,
 )
@@ -88,6 +92,12 @@ def new_model(states: int, actions: int) -> Model:
         pairs, np.zeros((states, actions)), np.zeros((states, actions), np.bool_), pairs.copy(),
         np.zeros(states, np.int64), np.zeros(states, np.bool_), count, count.copy(),
     )  # fmt: skip
+
+
+def model_ranges(states: int) -> Ranges:
+    """What whole numbers a model holds."""
+    state = numbers_below(states)
+    return {"next_state": state, "tried": COUNT, "states": state, "length": (0, states), "clock": COUNT}
 
 
 @in_place
@@ -146,10 +156,18 @@ class DynaQPlus(ControlAgent):
     def setup(self) -> None:
         """An empty model."""
         super().setup()
-        self.model = self.kept_record("model", new_model(*self.size))
+        self.model = self.kept_record("model", new_model(*self.size), model_ranges(self.size[0]))
         self.memory = Memory(
             **self.memory._asdict(), model=self.model, planning_steps=self.planning_steps, kappa=self.kappa
         )
+
+    def check(self) -> None:
+        """Refuse a list of states that is not that of those visited."""
+        super().check()
+        model = self.model
+        listed = np.sort(model.states[: model.length[0]])
+        if not np.array_equal(listed, np.flatnonzero(model.visited)) or (model.tried > model.clock[0]).any():
+            raise CheckpointError("model/states does not list the states that were visited, or not before now: refused")
 
     def remap_states(self, nearest: NDArray[np.int64] | None) -> None:
         """Each cluster takes the values of the nearest old one; what was remembered of old clusters is forgotten."""

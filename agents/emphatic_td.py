@@ -111,7 +111,7 @@ class EmphaticTD(LinearPrediction):
         super().setup()
         self.memory = Memory(
             **self.memory._asdict(), alpha=tabulate(self.alpha),
-            traces=self.kept_record("traces", new_traces(self.w.size)), lambda_=self.lambda_,
+            traces=self.kept_traces("traces", new_traces(self.w.size)), lambda_=self.lambda_,
             followon=self.kept("followon", np.zeros(2)),
         )  # fmt: skip
 

@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlplay.extend import (
+    COUNT,
     Agent,
     Discount,
     Encoder,
@@ -33,6 +34,7 @@ from rlplay.extend import (
     ObservationVectors,
     Probe,
     Range,
+    Ranges,
     StateArrays,
     Transition,
     compiled,
@@ -40,6 +42,7 @@ from rlplay.extend import (
     epsilon_greedy_probabilities,
     generator,
     longest_episode,
+    numbers_below,
     random,
     require_memory,
     require_steps_memory,
@@ -285,6 +288,13 @@ class EpisodicControl(Agent):
             "points": known.points[:, :most], "values": known.values[:, :most], "used": known.used[:, :most],
             "episode/keys": episode.keys[:t], "episode/actions": episode.actions[:t],
             "episode/rewards": episode.rewards[:t], **self.encoder.arrays(),
+        }  # fmt: skip
+
+    def ranges(self) -> Ranges:
+        """What whole numbers the arrays hold."""
+        return {
+            "filled": (0, self.memory_size), "length": (0, len(self.episode.rewards)), "used": COUNT,
+            "episode/actions": numbers_below(self.n_actions), **super().ranges(),
         }  # fmt: skip
 
     def load_arrays(self, arrays: StateArrays) -> None:

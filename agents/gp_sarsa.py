@@ -38,11 +38,13 @@ from rlplay.extend import (
     FeaturesLike,
     Probe,
     Range,
+    Ranges,
     StateArrays,
     Transition,
     as_feature_map,
     copy_into,
     epsilon_greedy_probabilities,
+    numbers_below,
     random,
     scheduled,
     stream,
@@ -247,6 +249,10 @@ class GPSarsa(Agent):
             "inverse": gp.inverse[:m, :m], "covariance": gp.covariance[:m, :m], "u": gp.u[:m],
             **self.encoder.arrays(),
         }  # fmt: skip
+
+    def ranges(self) -> Ranges:
+        """What whole numbers the arrays hold."""
+        return {"used": (0, self.dictionary_size), "actions": numbers_below(self.n_actions), **super().ranges()}
 
     def load_arrays(self, arrays: StateArrays) -> None:
         """Take the arrays of a file."""

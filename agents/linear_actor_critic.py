@@ -253,8 +253,8 @@ class LinearActorCritic(LinearAgent):
         self.memory = Memory(
             self.w, self.theta, tabulate(self.alpha), tabulate(self.actor_alpha), tabulate(self.reward_alpha), gamma,
             gamma * self.lambda_, self.average_reward, self.rng, self.kept("mean_reward", np.zeros(1)),
-            np.zeros((1, n)), np.zeros((1, n)), np.zeros((1, n)), self.kept_record("traces", new_traces(self.w.size)),
-            self.kept_record("actor_traces", new_traces(self.theta.size)), np.zeros(n, np.float32),
+            np.zeros((1, n)), np.zeros((1, n)), np.zeros((1, n)), self.kept_traces("traces", new_traces(self.w.size)),
+            self.kept_traces("actor_traces", new_traces(self.theta.size)), np.zeros(n, np.float32),
             self._low, self._high,
         )  # fmt: skip
 

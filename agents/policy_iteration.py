@@ -23,7 +23,7 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from rlplay.extend import Either, EnvLike, Model, Planner, Probe, Range, StateArrays, evaluation_sweep
+from rlplay.extend import COUNT, Either, EnvLike, Model, Planner, Probe, Range, Ranges, StateArrays, evaluation_sweep
 
 SWEEPS, IMPROVEMENTS, CHANGED, IMPROVE_NEXT = range(4)  # places in the counts
 
@@ -106,3 +106,7 @@ class PolicyIteration(Planner):
     def arrays(self) -> StateArrays:
         """The values, the policy, and where the iteration stands."""
         return {**super().arrays(), "policy": self.policy, "counts": self.counts}
+
+    def ranges(self) -> Ranges:
+        """What whole numbers the arrays hold; -1 changes: not known yet."""
+        return {"counts": (-1, COUNT[1]), **super().ranges()}

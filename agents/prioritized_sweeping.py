@@ -26,14 +26,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlplay.extend import (
+    COUNT,
+    CheckpointError,
     ControlAgent,
     LearningRule,
     PlanningSteps,
     Range,
+    Ranges,
     Rate,
     act_epsilon_greedy,
+    check_listed,
     greatest,
     in_place,
+    numbers_below,
+    or_none,
     visited,
 )
 
@@ -107,6 +113,40 @@ def new_queue(pairs: int) -> Queue:
     """An empty heap for so many pairs."""
     length, updates = np.zeros((2, 1), np.int64)
     return Queue(np.zeros(pairs, np.int64), np.zeros(pairs), np.full(pairs, -1), length, updates)
+
+
+def model_ranges(states: int, actions: int) -> Ranges:
+    """What whole numbers a model holds."""
+    pair = or_none(states * actions)
+    return {"next_state": or_none(states), "first": pair, "after": pair, "before": pair}
+
+
+def queue_ranges(pairs: int) -> Ranges:
+    """What whole numbers a heap holds."""
+    return {"pair": numbers_below(pairs), "place": or_none(pairs), "length": (0, pairs), "updates": COUNT}
+
+
+def check_model(model: Model) -> None:
+    """Refuse lists, read from a file, that are no lists: a pair in that of another state, links of one side only.
+
+    Raises:
+        CheckpointError: such lists.
+    """
+    pairs = np.flatnonzero(model.next_state >= 0)
+    leads_to, after, before = model.next_state[pairs], model.after[pairs], model.before[pairs]
+    first, followed = before < 0, after >= 0
+    heads = np.full(len(model.first), -1)
+    heads[leads_to[first]] = pairs[first]
+    good = (
+        np.array_equal(heads, model.first)
+        and np.array_equal(model.after[before[~first]], pairs[~first])
+        and np.array_equal(model.before[after[followed]], pairs[followed])
+        and np.array_equal(model.next_state[after[followed]], leads_to[followed])
+    )
+    if not good:
+        raise CheckpointError(
+            "model/first, after and before are no lists of the pairs that lead to each state: refused"
+        )
 
 
 @in_place
@@ -239,12 +279,19 @@ class PrioritizedSweeping(ControlAgent):
     def setup(self) -> None:
         """An empty model and an empty queue."""
         super().setup()
-        self.model = self.kept_record("model", new_model(*self.size))
-        self.queue = self.kept_record("queue", new_queue(self.q.size))
+        self.model = self.kept_record("model", new_model(*self.size), model_ranges(*self.size))
+        self.queue = self.kept_record("queue", new_queue(self.q.size), queue_ranges(self.q.size))
         self.memory = Memory(
             **self.memory._asdict(), model=self.model, queue=self.queue, planning_steps=self.planning_steps,
             theta=self.theta,
         )  # fmt: skip
+
+    def check(self) -> None:
+        """Refuse a model and a queue that cannot be."""
+        super().check()
+        check_model(self.model)
+        queue = self.queue
+        check_listed("queue", queue.pair, queue.place, int(queue.length[0]))
 
     def remap_states(self, nearest: NDArray[np.int64] | None) -> None:
         """Each cluster takes the values of the nearest old one; what was remembered of old clusters is forgotten."""

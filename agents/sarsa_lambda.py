@@ -106,6 +106,6 @@ class SarsaLambda(ControlAgent):
         super().setup()
         self.memory = Memory(
             **self.memory._asdict(), q_flat=self.q.reshape(-1),
-            traces=self.kept_record("traces", new_traces(self.q.size)), kind=TRACE_KINDS[self.traces],
+            traces=self.kept_traces("traces", new_traces(self.q.size)), kind=TRACE_KINDS[self.traces],
             lambda_=self.lambda_, q_old=self.kept("q_old", np.zeros(1)),
         )  # fmt: skip

@@ -227,7 +227,7 @@ class TDPrediction(TableAgent):
         else:
             self.rule = LearningRule(act_policy, learn_by_traces, forget_traces)
             self.memory = self.memory._replace(
-                traces=self.kept_record("traces", new_traces(self.size[0])), kind=TRACE_KINDS[self.traces],
+                traces=self.kept_traces("traces", new_traces(self.size[0])), kind=TRACE_KINDS[self.traces],
                 v_old=self.kept("v_old", np.zeros(1)),
             )  # fmt: skip
 

@@ -120,7 +120,7 @@ class TrueOnlineSarsaLambda(LinearControl):
         base = self.memory
         self.memory = Memory(
             base.w, base.alpha, base.gamma, base.epsilon, base.rng, base.q,
-            self.kept_record("traces", new_traces(self.w.size)), self.lambda_, self.kept("q_old", np.zeros(1)),
+            self.kept_traces("traces", new_traces(self.w.size)), self.lambda_, self.kept("q_old", np.zeros(1)),
         )  # fmt: skip
 
 

@@ -93,6 +93,7 @@ class BairdEnv(ControlEnv):
     metadata: dict[str, Any] = {"render_modes": ["rgb_array", "human"], "render_fps": 4}  # noqa: RUF012
     dynamics = NativeDynamics(reset, step, observe)
     state_size = 1
+    state_range = (0, LOWER)
     action_names = ("dashed", "solid")
 
     def spaces(self) -> tuple[gym.Space[Any], gym.Space[Any]]:

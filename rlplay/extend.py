@@ -92,6 +92,13 @@ if TYPE_CHECKING:
     from rlplay.seeding import generator as generator
     from rlplay.seeding import stream as stream
     from rlplay.storage.checkpoint import copy_into as copy_into
+    from rlplay.storage.ranges import ANY as ANY
+    from rlplay.storage.ranges import COUNT as COUNT
+    from rlplay.storage.ranges import Ranges as Ranges
+    from rlplay.storage.ranges import check_listed as check_listed
+    from rlplay.storage.ranges import check_number as check_number
+    from rlplay.storage.ranges import numbers_below as numbers_below
+    from rlplay.storage.ranges import or_none as or_none
     from rlplay.training.callbacks import Callback as Callback
     from rlplay.training.learner import Engine as Engine
     from rlplay.transition import Transition as Transition

@@ -18,7 +18,10 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecEnv, VecNormalize, VecTransposeImage
 
 from rlplay.extend import (
+    ANY,
+    COUNT,
     Agent,
+    CheckpointError,
     Choice,
     Encoder,
     Engine,
@@ -30,16 +33,19 @@ from rlplay.extend import (
     Probe,
     RandomStates,
     Range,
+    Ranges,
     RunningEnv,
     StateArrays,
     UsageError,
     VectorFeatures,
     batch_of,
+    check_number,
     checked,
     copy_into,
     declared,
     is_finite,
     masked,
+    numbers_below,
     require_memory,
     warn,
 )
@@ -396,14 +402,41 @@ class SB3Agent(Agent, init=False):
             unpack_normalizer(self.vec_env, below(arrays, "normalize/"))
         if self.model is not None:
             unpack_model(self.model, self._buffer(), arrays)
-        self._random.arrays = {name: np.array(array) for name, array in below(arrays, "random/").items()}
+        self._random.restore(below(arrays, "random/"))
         if "last_starts" in arrays:
             obs = unflat(arrays, "last_obs")
+            self._check_last(obs, arrays["last_starts"])
             self._obs, self._starts = obs, arrays["last_starts"].astype(bool)
             if self.model is not None:
                 self.model._last_obs, self.model._last_episode_starts = in_memory(self.model.env, obs), self._starts
                 if isinstance(self.vec_env, VecNormalize):
                     self.model._last_original_obs = self.vec_env.get_original_obs()
+
+    def ranges(self) -> Ranges:
+        """What whole numbers the arrays hold; pixels and random states are no indices."""
+        found: Ranges = {"buffer/place": COUNT, "random/torch": ANY, "random/cuda": ANY, "random/numpy_key": ANY}
+        if isinstance(self.action_space, gym.spaces.Discrete):
+            found["buffer/actions"] = numbers_below(int(self.action_space.n))
+        elif isinstance(self.action_space, gym.spaces.MultiDiscrete):
+            found["buffer/actions"] = numbers_below(int(self.action_space.nvec.max()))
+        for name in ("last_obs", "buffer/observations", "buffer/next_observations", "normalize/old_obs"):
+            space = self.observation_space
+            parts = space.spaces if isinstance(space, gym.spaces.Dict) else {"": space}
+            for key, part in parts.items():
+                place = f"{name}/{key}" if key else name
+                found[place] = numbers_below(int(part.n)) if isinstance(part, gym.spaces.Discrete) else ANY
+                if isinstance(part, gym.spaces.MultiDiscrete):
+                    found[place] = numbers_below(int(part.nvec.max()))
+        return {**found, **super().ranges()}
+
+    def _check_last(self, obs: Any, starts: NDArray[Any]) -> None:
+        """Refuse last observations, read from a file, of other shapes."""
+        shapes = [np.shape(one) for one in (obs.values() if isinstance(obs, dict) else [obs])]
+        n = len(self.running_envs())
+        if starts.shape != (n,) or any(shape[:1] != (n,) for shape in shapes):
+            raise CheckpointError(
+                f"last_obs and last_starts are of {shapes} and {starts.shape}, not of {n} environments"
+            )
 
     def _buffer(self) -> Any:
         return self.model.rollout_buffer if self._on_policy else self.model.replay_buffer
@@ -419,7 +452,9 @@ class SB3Agent(Agent, init=False):
 
     def restore_extra(self, state: dict[str, Any]) -> None:
         """Put back what `extra_state` gave."""
-        self._window.done, self._window.collected = int(state["window"]), int(state["collected"])
+        self._window.done, self._window.collected = (
+            check_number(name, state[name], COUNT) for name in ("window", "collected")
+        )
         threads = state.get("threads", torch.get_num_threads())
         if threads != torch.get_num_threads():
             warn(
@@ -429,6 +464,9 @@ class SB3Agent(Agent, init=False):
         if self.model is not None:
             for name, value in state["counters"].items():
                 if name in _COUNTERS:
-                    setattr(self.model, name, value)
+                    share = name in ("exploration_rate", "_current_progress_remaining")
+                    if share and not (isinstance(value, int | float) and -1e-6 <= value <= 1 + 1e-6):
+                        raise CheckpointError(f"{name} is {value!r:.80}, which is no share: refused")
+                    setattr(self.model, name, value if share else check_number(name, value, COUNT))
             self.model.action_space.np_random.bit_generator.state = state["action_space"]
             self.model.num_timesteps = self.num_timesteps

@@ -37,6 +37,7 @@ from rlplay.seeding import check_seed, generator, stream
 from rlplay.spaces.finite import FiniteSpace, finite
 from rlplay.spaces.observations import batch_of
 from rlplay.storage import checkpoint
+from rlplay.storage.ranges import Ranges
 from rlplay.training.drivers import advance_compiled, advance_stepwise, why_not_compiled
 from rlplay.training.learner import Engine
 from rlplay.training.run import train
@@ -144,6 +145,7 @@ class Agent(Configured, ABC):
             ) from error
         if self._masks_seen:
             self._say_masks()
+        saving.warn_of_unsavable(self)
 
     # What an agent supplies.
 
@@ -174,6 +176,21 @@ class Agent(Configured, ABC):
         """
         for name, target in self.arrays().items():
             checkpoint.copy_into(name, arrays, target)
+
+    def ranges(self) -> Ranges:
+        """The least and the greatest value of each of `arrays` that holds whole numbers; checked at loading.
+
+        An index into a table of n entries is 0 to n - 1; what is no index is `rlplay.extend.ANY`.
+        """
+        return self.encoder.ranges()
+
+    def check(self) -> None:
+        """Refuse what was loaded where one part of it does not fit another.
+
+        Raises:
+            CheckpointError: names the parts.
+        """
+        self.encoder.check()
 
     def models(self) -> dict[str, Any]:
         """Fitted estimators by name; they are saved, and given to `restore_models` on loading."""

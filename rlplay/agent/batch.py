@@ -28,6 +28,7 @@ from rlplay.hyperparameters.types import Discount, Exploration, FeaturesLike
 from rlplay.probe import Probe
 from rlplay.seeding import stream
 from rlplay.storage.checkpoint import copy_into
+from rlplay.storage.ranges import COUNT, Ranges, check_ranges, numbers_below
 from rlplay.training.drivers import advance_stepwise
 from rlplay.training.learner import Engine
 from rlplay.transition import Transition
@@ -313,6 +314,20 @@ class BatchAgent(Agent):
         if self.next_allowed is not None:
             data["next_allowed"] = self.next_allowed[: len(data["rewards"])]
         return {**data, "counts": self._counts, "exploration": self.rng, **self.encoder.arrays()}
+
+    def ranges(self) -> Ranges:
+        """What whole numbers the arrays hold."""
+        actions: Ranges = {} if self.numbering is None else {"actions": numbers_below(self.n_actions)}
+        return {**actions, "counts": COUNT, **super().ranges()}
+
+    def check(self) -> None:
+        """Refuse counts that cannot be."""
+        super().check()
+        each = {
+            "iterations_left": (0, self.n_iterations), "held_action": numbers_below(self.n_actions),
+            "hold_left": (0, self.hold),
+        }  # fmt: skip
+        check_ranges(self.counts._asdict(), each)
 
     def load_arrays(self, arrays: StateArrays) -> None:
         """Take the arrays of a file."""

@@ -25,6 +25,7 @@ from rlplay.hyperparameters.types import FeaturesLike
 from rlplay.probe import Probe, masked
 from rlplay.seeding import generator, stream
 from rlplay.storage.checkpoint import copy_into
+from rlplay.storage.ranges import COUNT, Ranges, numbers_below
 from rlplay.training.drivers import advance_stepwise
 from rlplay.training.learner import Engine
 from rlplay.transition import Transition
@@ -275,6 +276,11 @@ class ImitationAgent(Agent):
             "obs": obs, "labels": self.labels[: len(obs)], "counts": self._counts, "mixture": self.rng,
             **self.encoder.arrays(),
         }  # fmt: skip
+
+    def ranges(self) -> Ranges:
+        """What whole numbers the arrays hold."""
+        labels: Ranges = {} if self.numbering is None else {"labels": numbers_below(self.numbering.n)}
+        return {**labels, "counts": COUNT, **super().ranges()}
 
     def load_arrays(self, arrays: StateArrays) -> None:
         """Take the arrays of a file."""

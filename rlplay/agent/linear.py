@@ -19,8 +19,9 @@ from rlplay.compiled.table import action_masks
 from rlplay.environments.masks import Mask
 from rlplay.errors import HyperparameterError, UsageError, require_memory
 from rlplay.functional.epsilon_greedy import epsilon_greedy_probabilities
-from rlplay.functional.linear_values import LastSteps, Weights, batch_values, new_last_steps
+from rlplay.functional.linear_values import LastSteps, Weights, batch_values, last_step_ranges, new_last_steps
 from rlplay.functional.schedules import scheduled, tabulate
+from rlplay.functional.traces import Traces, check_traces, trace_ranges
 from rlplay.hyperparameters.domains import Either, Policy
 from rlplay.hyperparameters.types import (
     Discount,
@@ -33,6 +34,7 @@ from rlplay.hyperparameters.types import (
 )
 from rlplay.probe import Probe
 from rlplay.seeding import stream
+from rlplay.storage.ranges import Ranges, Span
 from rlplay.training.learner import Engine
 
 Record = TypeVar("Record", bound=tuple[Any, ...])
@@ -71,6 +73,8 @@ class LinearAgent(Agent):
         self.rng = stream(self.seed, "exploration")
         self.masked_values: Weights | None = None
         self._kept: StateArrays = {"exploration": self.rng}
+        self._ranges: Ranges = {}
+        self._traces: dict[str, Traces] = {}
 
     def weights(self, name: str, columns: int, value: float = 0.0) -> Weights:
         """New weights [F, columns], filled with a value."""
@@ -81,16 +85,23 @@ class LinearAgent(Agent):
         )  # fmt: skip
         return self.kept(name, np.full((size, columns), float(value)))
 
-    def kept(self, name: str, array: NDArray[Any]) -> NDArray[Any]:
-        """An array that is saved."""
+    def kept(self, name: str, array: NDArray[Any], within: Span | None = None) -> NDArray[Any]:
+        """An array that is saved; whole numbers with the range that they are within."""
         self._kept[name] = array
+        if within is not None:
+            self._ranges[name] = within
         return array
 
-    def kept_record(self, name: str, record: Record) -> Record:
-        """A NamedTuple whose arrays are saved."""
+    def kept_record(self, name: str, record: Record, ranges: Ranges | None = None) -> Record:
+        """A NamedTuple whose arrays are saved, with the ranges of its whole numbers by name."""
         for field, array in record._asdict().items():  # type: ignore[attr-defined]
-            self.kept(f"{name}/{field}", array)
+            self.kept(f"{name}/{field}", array, (ranges or {}).get(field))
         return record
+
+    def kept_traces(self, name: str, traces: Traces) -> Traces:
+        """Traces that are saved."""
+        self._traces[name] = traces
+        return self.kept_record(name, traces, trace_ranges(len(traces.entry)))
 
     def linear(self, w: Weights, observation: Any) -> Weights:
         """The products x(s) w for an observation or a batch, float64 [B, columns]."""
@@ -139,6 +150,16 @@ class LinearAgent(Agent):
     def arrays(self) -> StateArrays:
         """Weights, traces or steps, the random state, and what the encoder keeps."""
         return {**self._kept, **self.encoder.arrays()}
+
+    def ranges(self) -> Ranges:
+        """What whole numbers the arrays hold."""
+        return {**self._ranges, **super().ranges()}
+
+    def check(self) -> None:
+        """Refuse traces that cannot be."""
+        super().check()
+        for name, traces in self._traces.items():
+            check_traces(name, traces)
 
 
 class LinearMemory(NamedTuple):
@@ -196,7 +217,8 @@ class LinearControl(LinearAgent):
         assert self.numbering is not None
         n_actions, n_steps = self.numbering.n, int(self.hyperparameters.get("n_steps", 1))
         self.w = self.weights("w", n_actions, self.initial_value / self.encoder.width)
-        steps = self.kept_record("steps", new_last_steps(n_steps, self.encoder.width if n_steps > 1 else 1))
+        steps = new_last_steps(n_steps, self.encoder.width if n_steps > 1 else 1)
+        self.kept_record("steps", steps, last_step_ranges(self.encoder.size, n_actions))
         self.memory = LinearMemory(
             self.w, tabulate(self.alpha), self.gamma, tabulate(self.epsilon), self.rng, np.zeros((1, n_actions)), steps,
             n_steps,

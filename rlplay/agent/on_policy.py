@@ -40,6 +40,7 @@ from rlplay.probe import Probe
 from rlplay.seeding import generator, stream
 from rlplay.spaces.finite import FiniteSpace, is_finite
 from rlplay.storage.checkpoint import copy_into
+from rlplay.storage.ranges import ANY, COUNT, Ranges, check_ranges, numbers_below
 from rlplay.training.learner import Engine
 
 _JOINT = 1024  # combinations of the parts of an action up to which they are numbered
@@ -509,6 +510,23 @@ class OnPolicyAgent(Agent):
         found.update({f"rollout/{name}": array[: int(rollout.filled[0])] for name, array in kept.items()})
         found.update({f"normaliser/{name}": array for name, array in self._moment_arrays.items()})
         return found | self.encoder.arrays()
+
+    def ranges(self) -> Ranges:
+        """What whole numbers the arrays hold; layers are compared with the agent's own."""
+        found: Ranges = {"spread_t": COUNT, "counters": (0, len(self.memory.rollout.rewards)), **super().ranges()}
+        for name in ("policy", "value"):
+            found.update({f"{name}/layers": ANY, f"{name}/t": COUNT})
+        return found
+
+    def check(self) -> None:
+        """Refuse actions that there are not: they are kept as floating-point numbers, and chosen by number."""
+        super().check()
+        if self._discrete:
+            for part, n in enumerate(self._parts):
+                chosen = self.memory.rollout.actions[:, part]
+                check_ranges(
+                    {f"rollout/actions of part {part}": chosen}, {f"rollout/actions of part {part}": numbers_below(n)}
+                )
 
     def restore_models(self, models: dict[str, Any]) -> None:
         """Take the fitted feature map of a file."""

@@ -23,10 +23,11 @@ from rlplay.environments.no_environment import NoEnvironment
 from rlplay.errors import CheckpointError, RlplayError, SpaceError, warn
 from rlplay.hyperparameters.fields import as_json
 from rlplay.spaces.actions import as_played
-from rlplay.spaces.finite import from_json, to_json
+from rlplay.spaces.finite import FiniteSpace, from_json, to_json
 from rlplay.spaces.observations import observation_digest
 from rlplay.storage import checkpoint
 from rlplay.storage.checkpoint import copy_into
+from rlplay.storage.ranges import COUNT, Ranges, check_generators, check_number, check_ranges, or_none, under
 from rlplay.training.statistics import EpisodeStatistics
 
 
@@ -42,11 +43,14 @@ class Savable(Protocol):
     num_timesteps: int
     horizon: int
     next_action: int
+    numbering: FiniteSpace | None
     statistics: EpisodeStatistics
 
     def __init__(self, env: EnvLike, *, seed: int | None = None, **hyperparameters: Any) -> None: ...
     def arrays(self) -> dict[str, NDArray[Any]]: ...
     def load_arrays(self, arrays: dict[str, NDArray[Any]]) -> None: ...
+    def ranges(self) -> Ranges: ...
+    def check(self) -> None: ...
     def models(self) -> dict[str, Any]: ...
     def restore_models(self, models: dict[str, Any]) -> None: ...
     def extra_state(self) -> dict[str, Any]: ...
@@ -149,6 +153,20 @@ def _pack_running_env(
     return packed
 
 
+def warn_of_unsavable(agent: Savable) -> None:
+    """Say before anything is learned that an estimator of the agent's will not be in its file."""
+    from rlplay.approximation.feature_map import FeatureMap
+
+    for name, value in agent.hyperparameters.items():
+        estimator = value.estimator if isinstance(value, FeatureMap) else value
+        if hasattr(estimator, "fit") and (reason := packing.why_not_saved(estimator)):
+            warn(
+                f"{type(agent).__name__} cannot be saved with {name}={type(estimator).__name__}: {reason}. What it "
+                "learns is lost at the end; take an estimator whose parameters and fitted attributes are numbers, "
+                "texts and arrays"
+            )
+
+
 def unpack(cls: type[A], path: str | Path, env: EnvLike | None, *, allow_nan: bool = False) -> A:
     """The agent in a file; see `Agent.load`."""
     content = checkpoint.read(path, allow_nan=allow_nan)
@@ -164,8 +182,9 @@ def unpack(cls: type[A], path: str | Path, env: EnvLike | None, *, allow_nan: bo
         agent = _rebuild(cls, content, env)
     except RlplayError:
         raise
-    except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
-        raise CheckpointError(f"{path}: its manifest lacks or garbles {error}") from error
+    except Exception as error:  # whatever its numbers lead to
+        what = " ".join(str(error).split())[:300]
+        raise CheckpointError(f"{path}: what it holds cannot be, {type(error).__name__}: {what}") from error
     _compare_versions(manifest.get("versions"))
     return agent
 
@@ -204,13 +223,18 @@ def _rebuild(cls: type[A], content: checkpoint.Checkpoint, env: EnvLike | None) 
                 f"the saved agent has {role} space {spaces[role]} and the environment has {theirs}",
                 "Take the environment it was trained in, or train a new agent",
             )
+    check_generators(arrays)
     agent = cls(made, seed=manifest["seed"], **manifest["hyperparameters"])
     agent.restore_models({name: packing.unpack(packed, arrays) for name, packed in manifest["models"].items()})
+    check_ranges(arrays, under("agent", agent.ranges()))
     agent.load_arrays({n.removeprefix("agent/"): a for n, a in arrays.items() if n.startswith("agent/")})
-    agent.num_timesteps, agent.horizon = int(manifest["num_timesteps"]), int(manifest["horizon"])
+    agent.check()
+    for name in ("num_timesteps", "horizon"):
+        setattr(agent, name, check_number(name, manifest[name], COUNT))
     agent.statistics.restore(manifest["statistics"])
     agent.restore_extra(manifest["extra"])
-    agent.next_action = int(manifest["next_action"])
+    n_actions = agent.numbering.n if agent.numbering is not None else 0
+    agent.next_action = check_number("next_action", manifest["next_action"], or_none(n_actions))
     resumed = True
     for i, (running_env, saved) in enumerate(zip(agent.running_envs(), manifest["lanes"], strict=True)):
         own = {n.removeprefix(f"run/{i}/"): a for n, a in arrays.items() if n.startswith(f"run/{i}/")}
@@ -276,9 +300,11 @@ def _resume_episode(
 ) -> bool:
     """Go on in the middle of the episode in which the file was written; False where that cannot be."""
     env, position = running_env.env, running_env.position
+    for name in ("seed", "length"):
+        check_number(f"the episode's {name}", saved[name], (-1, COUNT[1]))
+    actions = _actions(agent, saved, arrays)
     if isinstance(env, NoEnvironment):
         return True
-    actions = _actions(agent, saved, arrays)
     if isinstance(env, TableEnv | NativeEnv) and "env/state" in arrays:
         position.obs = env.restore({n.removeprefix("env/"): a for n, a in arrays.items()})
     elif actions is None or not _replayed(env, position, int(saved["seed"]), actions, saved["obs"]):
@@ -298,7 +324,13 @@ def _actions(agent: Savable, saved: dict[str, Any], arrays: dict[str, NDArray[An
     if not saved["recorded"]:
         return None
     listed = saved["actions"] if "actions" in saved else arrays["actions"].tolist()
-    return [as_played(agent.action_space, action) for action in agent.action_space.from_jsonable(listed)]
+    space = agent.action_space
+    actions = [as_played(space, action) for action in space.from_jsonable(listed)]
+    for number, action in enumerate(actions):
+        shaped = isinstance(space, gym.spaces.Box) and np.shape(action) == space.shape  # a user's may lie outside
+        if not (shaped or space.contains(action)):
+            raise CheckpointError(f"the episode's action {number} is {action!r:.80}, which is not in {space}: refused")
+    return actions
 
 
 def _replayed(env: gym.Env[Any, Any], position: Position, seed: int, actions: list[Any], digest: str) -> bool:

@@ -17,14 +17,16 @@ from rlplay.compiled.table import action_masks
 from rlplay.compiled.training_loop import nothing
 from rlplay.environments.make import reference
 from rlplay.environments.masks import Mask
-from rlplay.errors import EnvironmentFault, require_memory, unknown
-from rlplay.functional.episode_buffer import EpisodeBuffer, new_episode_buffer
+from rlplay.errors import CheckpointError, EnvironmentFault, require_memory, unknown
+from rlplay.functional.episode_buffer import EpisodeBuffer, episode_ranges, new_episode_buffer
 from rlplay.functional.epsilon_greedy import epsilon_greedy_probabilities
 from rlplay.functional.schedules import Rate, new_rate, scheduled
+from rlplay.functional.traces import Traces, check_traces, trace_ranges
 from rlplay.hyperparameters.types import Discount, Exploration, FeaturesLike, InitialValue, StepSize
 from rlplay.probe import Probe
 from rlplay.seeding import stream
 from rlplay.storage.checkpoint import copy_into
+from rlplay.storage.ranges import COUNT, Ranges, Span, under
 from rlplay.training.learner import Engine
 
 Record = TypeVar("Record", bound=tuple[Any, ...])
@@ -73,11 +75,14 @@ class TableAgent(Agent):
         self._rates: dict[str, Rate] = {}
         self._episode: EpisodeBuffer | None = None
         self.others: StateArrays = {"exploration": self.rng}
+        self._ranges: Ranges = {}
+        self._traces: dict[str, Traces] = {}
         self.allowed = np.ones(self.size, np.bool_)
         self._table_masks = action_masks(self.env) if self.takes_masks and not self.mask_source.by_wrapper else None
         if self._table_masks is not None:
             self.allowed[:] = self._table_masks
         self._mask_known = np.zeros(self.size[0], np.bool_)
+        self._masks = self.allowed.copy()
 
     def table(self, name: str, value: float = 0.0) -> NDArray[np.float64]:
         """A new table of action values [S, A], filled with a value, -∞ for actions that may not be taken."""
@@ -91,21 +96,29 @@ class TableAgent(Agent):
         self.tables[name] = table = np.full(self.size[0], float(value))
         return table
 
-    def kept(self, name: str, array: NDArray[Any]) -> NDArray[Any]:
-        """An array that is saved beside the tables."""
+    def kept(self, name: str, array: NDArray[Any], within: Span | None = None) -> NDArray[Any]:
+        """An array that is saved beside the tables; whole numbers with the range that they are within."""
         self.others[name] = array
+        if within is not None:
+            self._ranges[name] = within
         return array
 
-    def kept_record(self, name: str, record: Record) -> Record:
-        """A NamedTuple whose arrays are saved beside the tables."""
+    def kept_record(self, name: str, record: Record, ranges: Ranges | None = None) -> Record:
+        """A NamedTuple whose arrays are saved beside the tables, with the ranges of its whole numbers by name."""
         for field, array in record._asdict().items():  # type: ignore[attr-defined]
-            self.kept(f"{name}/{field}", array)
+            self.kept(f"{name}/{field}", array, (ranges or {}).get(field))
         return record
+
+    def kept_traces(self, name: str, traces: Traces) -> Traces:
+        """Traces that are saved beside the tables."""
+        self._traces[name] = traces
+        return self.kept_record(name, traces, trace_ranges(len(traces.entry)))
 
     def episode_buffer(self, size: int) -> EpisodeBuffer:
         """The steps of an episode, or the last few of them; what is filled is saved."""
         require_steps_memory(type(self).__name__, size, 4)
         self._episode = new_episode_buffer(size)
+        self._ranges.update(under("steps", episode_ranges(*self.size)))
         return self._episode
 
     def rate(self, name: str, *, by_state: bool = False) -> Rate:
@@ -123,6 +136,7 @@ class TableAgent(Agent):
             _, visits = rate
             if visits.size:
                 self.tables[f"{name}_visits"] = visits
+                self._ranges[f"{name}_visits"] = COUNT
             self._rates[name] = rate
         return self._rates[name]
 
@@ -208,6 +222,20 @@ class TableAgent(Agent):
             found.update({f"steps/{name}": array[:filled] for name, array in self._episode._asdict().items()})
             found.update({f"steps/{name}": getattr(self._episode, name) for name in ("length", "overflow")})
         return {**found, "allowed": self.allowed, **self.others, **self.encoder.arrays()}
+
+    def ranges(self) -> Ranges:
+        """What whole numbers the arrays hold."""
+        return {**self._ranges, **super().ranges()}
+
+    def check(self) -> None:
+        """Refuse masks and traces that cannot be."""
+        super().check()
+        if not self.allowed.any(axis=1).all():
+            raise CheckpointError("the file allows no action in some state: refused")
+        if (self.allowed & ~self._masks).any():
+            raise CheckpointError("the file allows actions that the environment does not: refused")
+        for name, traces in self._traces.items():
+            check_traces(name, traces)
 
     def load_arrays(self, arrays: StateArrays) -> None:
         """Take the arrays of a file."""

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from rlplay.approximation.encodings import Active
 from rlplay.spaces.finite import finite
 from rlplay.spaces.observations import VectorView, batch_of
+from rlplay.storage.ranges import Ranges
 
 Kind = Literal["index", "vector", "active"]
 NEVER = 2**62  # observations: a fit that does not come
@@ -115,6 +116,13 @@ class Encoder(ABC):
     def arrays(self) -> dict[str, NDArray[Any]]:
         """What a file keeps beside the models."""
         return {}
+
+    def ranges(self) -> Ranges:
+        """What whole numbers those arrays hold."""
+        return {}
+
+    def check(self) -> None:  # noqa: B027 - a fixed encoder reads nothing
+        """Refuse what was loaded where it does not fit."""
 
     def models(self) -> dict[str, Any]:
         """The fitted estimator by name."""

@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 
 from rlplay.approximation.encoder import NEVER, Encoder
 from rlplay.approximation.estimators import SampleFunction, final_step, is_fitted, sample_function, seeded
-from rlplay.approximation.feature_map import FeatureMap, is_tree, one_line
-from rlplay.errors import HyperparameterError, UsageError, require_memory, warn
+from rlplay.approximation.feature_map import FeatureMap, is_tree, leaves, one_line
+from rlplay.errors import CheckpointError, HyperparameterError, UsageError, require_memory, warn
 from rlplay.seeding import generator, stream
 from rlplay.spaces.observations import VectorView
+from rlplay.storage.ranges import COUNT, Ranges
 
 # Places in the counts.
 SEEN, VERSION = range(2)
@@ -315,6 +316,50 @@ class FeatureEncoder(Encoder):
             "features/shift": self.shift,
             "features/scale": self.scale,
         }
+
+    def ranges(self) -> Ranges:
+        """What whole numbers those arrays hold."""
+        return {"features/counts": COUNT}
+
+    def check(self) -> None:
+        """Refuse an estimator, read from a file, that is not fitted or does not fit these observations.
+
+        Raises:
+            CheckpointError: says what does not fit.
+        """
+        if not self.ready:
+            return
+        name = type(self.estimator).__name__
+        if not (self.scale > 0).all():
+            raise CheckpointError(f"features/scale holds {self.scale.min()}, which is not above 0: refused")
+        if not is_fitted(self.estimator):
+            raise CheckpointError(f"the file counts {self.version} fits of the features {name} and holds none: refused")
+        known = getattr(self.estimator, "n_features_in_", self.view.size)
+        if known != self.view.size:
+            raise CheckpointError(
+                f"the features {name} in the file are of {known} numbers, and observations have {self.view.size}: "
+                "refused"
+            )
+        found = self.size if self.gives_labels else -1
+        try:
+            points = np.stack([np.zeros(self.view.size), np.ones(self.view.size)])
+            found = self._most_labels() if self.gives_labels else self._features(self.estimator, points).shape[1]
+        except Exception as error:
+            raise CheckpointError(f"the features {name} in the file do not work: {one_line(error)}") from error
+        if found > self.n_features or (not self.gives_labels and found != self.n_features):
+            raise CheckpointError(
+                f"the features {name} in the file give {found}, and the agent has {self.n_features}: refused"
+            )
+
+    def _most_labels(self) -> int:
+        """How many labels the fitted estimator can give: its centres, nodes or cells."""
+        last = final_step(self.estimator)
+        points = np.stack([np.zeros(self.view.size), np.ones(self.view.size)])
+        shown = self._count(self.estimator, points)
+        if hasattr(last, "n_cells"):
+            return max(shown, int(last.n_cells(self.view.size)))
+        centres = getattr(last, "cluster_centers_", None)
+        return max(shown, leaves(last) if is_tree(last) else 0) if centres is None else max(shown, len(centres))
 
     def models(self) -> dict[str, Any]:
         """The fitted estimator."""

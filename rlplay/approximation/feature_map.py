@@ -94,7 +94,7 @@ class FeatureMap:
             raise HyperparameterError(f"features: {name} gives no distances for encoding='triangle'")
         self.encoding, self.online = encoding, bool(online)
         tree = final_step(estimator)
-        self.n_states = _leaves(tree) if is_tree(tree) and is_fitted(estimator) else n_states
+        self.n_states = leaves(tree) if is_tree(tree) and is_fitted(estimator) else n_states
         self.estimator = estimator
         self.warm_up, self.sample_size = int(warm_up), int(sample_size)
         self.refit_every = None if refit_every is None else int(refit_every)
@@ -176,7 +176,7 @@ def _fits_nothing(estimator: Any) -> bool:
     return hasattr(estimator, "__sklearn_tags__") and not get_tags(estimator).requires_fit
 
 
-def _leaves(tree: Any) -> int:
+def leaves(tree: Any) -> int:
     """How many nodes a fitted tree has, by which its leaves are numbered."""
     return int(tree.tree_.node_count) if hasattr(tree, "tree_") else len(tree.trees_.feature)
 

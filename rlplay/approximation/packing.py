@@ -6,6 +6,7 @@ the class first.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,7 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlplay.errors import CheckpointError, HyperparameterError
+from rlplay.models.fitted import check_fitted
 from rlplay.models.names import model_class, model_id
+
+_WIDEST = 10_000  # features up to which a loaded estimator is asked once
 
 
 def describe(estimator: Any) -> dict[str, Any]:
@@ -52,10 +56,12 @@ def build(described: Mapping[str, Any]) -> Any:
 
 
 def _plain(value: Any, place: str) -> Any:
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return {"number": str(value)}  # JSON has no nan and inf
     if value is None or isinstance(value, bool | int | float | str):
         return value
-    if isinstance(value, np.generic):
-        return value.item()
     if isinstance(value, np.ndarray):
         return {"values": value.tolist(), "dtype": str(value.dtype)}
     if isinstance(value, tuple):
@@ -78,6 +84,8 @@ def _from_plain(value: Any) -> Any:
             return build(value)
         if "tuple" in value:
             return tuple(_from_plain(one) for one in value["tuple"])
+        if "number" in value:
+            return float(value["number"])
         return np.array(value["values"], dtype=np.dtype(str(value["dtype"])))
     return value
 
@@ -111,29 +119,93 @@ def unpack(packed: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Any
     Raises:
         CheckpointError: a class that is not registered here, or numbers that cannot be.
     """
-    estimator = build(packed)
-    for name, value in packed["fitted"].items():
-        if not str(name).isidentifier() or str(name).startswith("__"):
-            raise CheckpointError(f"the model {packed['model']} has an attribute {name!r}: refused")
-        setattr(estimator, str(name), _unpacked(value, arrays))
+    estimator = _filled(build(packed), packed, arrays)
+    name = str(packed["model"])
+    check_fitted(name, estimator)
     check = getattr(estimator, "check_fitted", None)
     if check is not None:
         try:
             check()
-        except ValueError as error:
-            raise CheckpointError(str(error)) from error
+        except Exception as error:
+            raise CheckpointError(f"the model {name}: {' '.join(str(error).split())[:300]}") from error
     centres = getattr(estimator, "cluster_centers_", None)
     width = getattr(estimator, "n_features_in_", None)
     if centres is not None and width is not None and np.shape(centres)[1:] != (width,):
-        raise CheckpointError(f"the model {packed['model']} has centres of shape {np.shape(centres)}: refused")
+        raise CheckpointError(f"the model {name} has centres of shape {np.shape(centres)}: refused")
+    if isinstance(width, int) and width <= _WIDEST:
+        try:
+            _answer(estimator, np.zeros((2, width)))
+        except Exception as error:
+            words = " ".join(str(error).split())[:300]
+            raise CheckpointError(f"the model {name} in the file does not work: {words}") from error
     return estimator
 
 
+def _filled(estimator: Any, packed: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Any:
+    """An unfitted estimator with the attributes that were fitted."""
+    for name, value in packed["fitted"].items():
+        if not str(name).isidentifier() or str(name).startswith("__"):
+            raise CheckpointError(f"the model {packed['model']} has an attribute {name!r}: refused")
+        setattr(estimator, str(name), _unpacked(value, arrays))
+    return estimator
+
+
+def why_not_saved(estimator: Any) -> str:
+    """Why an estimator of a third party will not be in a file once it is fitted; empty where it will.
+
+    It is tried: a clone is fitted to a few made-up points, packed, made again from that, and asked again.
+
+    Example:
+        >>> from rlplay.models.unsupervised import KMeans
+        >>> why_not_saved(KMeans(4))
+        ''
+    """
+    from sklearn.base import clone, is_classifier
+
+    try:
+        described = describe(estimator)
+    except CheckpointError as error:
+        return error.cause
+    if ":" not in described["model"] and type(estimator).__module__.partition(".")[0] in ("rlplay", "sklearn"):
+        return ""  # held by tests
+    x = np.random.default_rng(0).standard_normal((40, 4))
+    y = np.arange(40) % 2 if _asked(is_classifier, estimator) else x[:, 0]
+    arrays: dict[str, NDArray[Any]] = {}
+    try:
+        fitted = clone(estimator).fit(x, y)
+        told = _answer(fitted, x)
+    except Exception:  # not this shape of data: nothing is known
+        return ""
+    try:
+        packed = pack(fitted, arrays, "")
+        same = told is None or np.array_equal(told, np.asarray(_answer(_filled(clone(estimator), packed, arrays), x)))
+    except CheckpointError as error:
+        return error.cause
+    except Exception:
+        same = False
+    return "" if same else f"what {type(estimator).__name__} fits is not in its public attributes"
+
+
+def _asked(question: Any, estimator: Any) -> bool:
+    try:
+        return bool(question(estimator))
+    except (AttributeError, TypeError):  # an estimator that says nothing about itself
+        return False
+
+
+def _answer(fitted: Any, x: NDArray[np.float64]) -> NDArray[Any] | None:
+    """What a fitted estimator says of points [N, D]; None where it answers nothing about new points."""
+    ask = getattr(fitted, "predict", None) or getattr(fitted, "transform", None)
+    return None if ask is None else np.asarray(ask(x))
+
+
 def _packed(value: Any, arrays: dict[str, NDArray[Any]], name: str, place: str) -> Any:
+    if isinstance(value, np.generic) and not isinstance(value, float):
+        return {"scalar": value.item(), "dtype": str(value.dtype)}
+    if isinstance(value, float) and not math.isfinite(value):
+        return {"number": str(value)}
     if value is None or isinstance(value, bool | int | float | str):
         return {"value": value}
-    if isinstance(value, np.generic):
-        return {"scalar": value.item(), "dtype": str(value.dtype)}
     if isinstance(value, np.ndarray) and value.dtype != object:
         arrays[name] = value
         # BLAS sums in another order where columns lie together: what is loaded has to lie as what was saved.
@@ -161,6 +233,8 @@ def _packed(value: Any, arrays: dict[str, NDArray[Any]], name: str, place: str) 
 def _unpacked(value: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Any:
     if "value" in value:
         return value["value"]
+    if "number" in value:
+        return float(value["number"])
     if "scalar" in value:
         return np.dtype(str(value["dtype"])).type(value["scalar"])
     if "array" in value:

@@ -20,6 +20,8 @@ from rlplay.compiled.pcg64 import reseed, to_generator
 from rlplay.compiled.training_loop import Dynamics
 from rlplay.errors import EnvironmentFault, SpaceError, UsageError, unknown
 from rlplay.spaces.finite import FiniteSpace
+from rlplay.storage.checkpoint import copy_into
+from rlplay.storage.ranges import COUNT, Span, check_ranges
 
 
 class NativeDynamics(NamedTuple):
@@ -133,6 +135,7 @@ class NativeEnv(gym.Env[Any, Any]):
     Attributes:
         dynamics: its functions.
         state_size: length of its state.
+        state_range: the least and the greatest number of a state whose functions use it as an index; else None.
         constants: name and value of each constant.
         exact: for the native version of another environment, whether every number is that one's to the bit.
         world: parameters, state and observations, shared with the native loop.
@@ -155,6 +158,7 @@ class NativeEnv(gym.Env[Any, Any]):
     metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012 - Gymnasium's own convention
     dynamics: ClassVar[NativeDynamics]
     state_size: ClassVar[int]
+    state_range: ClassVar[Span | None] = None
     constants: Mapping[str, float] = {}
     max_episode_steps: int = 0
     exact: ClassVar[bool] = True
@@ -247,6 +251,12 @@ class NativeEnv(gym.Env[Any, Any]):
         state = np.asarray(options["state"], np.float64)
         if state.shape != (self.state_size,) or not np.isfinite(state).all():
             raise UsageError(f"{name}: the state {options['state']!r} is not {self.state_size} finite numbers")
+        if self.state_range is not None and not set(state.tolist()) <= set(
+            range(self.state_range[0], self.state_range[1] + 1)
+        ):
+            raise UsageError(
+                f"{name} has no state {options['state']!r}", "Its states are {} to {}".format(*self.state_range)
+            )
         return state
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
@@ -296,8 +306,16 @@ class NativeEnv(gym.Env[Any, Any]):
         return {"state": self.world.state, "elapsed": np.array([self.elapsed]), "rng": self.rng}
 
     def restore(self, arrays: dict[str, NDArray[Any]]) -> NDArray[np.float32]:
-        """Go on from there; returns the observation."""
-        self.world.state[:], self.rng[:], self.elapsed = arrays["state"], arrays["rng"], int(arrays["elapsed"][0])
+        """Go on from there; returns the observation.
+
+        Raises:
+            CheckpointError: another shape or type, or a state that this world cannot be in.
+        """
+        elapsed = np.zeros(1, np.int64)
+        check_ranges(arrays, {"elapsed": COUNT, **({} if self.state_range is None else {"state": self.state_range})})
+        for name, target in (("state", self.world.state), ("rng", self.rng), ("elapsed", elapsed)):
+            copy_into(name, arrays, target)
+        self.elapsed = int(elapsed[0])
         self.dynamics.observe(self.world.parameters, self.world.state, self.world.obs)
         self._over = False
         return self.world.obs.copy()

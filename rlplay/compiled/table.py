@@ -20,8 +20,10 @@ from rlplay import registry
 from rlplay.compiled.cache import in_place
 from rlplay.compiled.pcg64 import random, reseed, to_generator
 from rlplay.compiled.training_loop import Dynamics
-from rlplay.errors import CheckpointError, EnvironmentFault, SpaceError, UsageError
+from rlplay.errors import EnvironmentFault, SpaceError, UsageError
 from rlplay.spaces.finite import FiniteSpace, is_finite
+from rlplay.storage.checkpoint import copy_into
+from rlplay.storage.ranges import COUNT, check_ranges, numbers_below
 
 
 class TableArrays(NamedTuple):
@@ -408,12 +410,17 @@ class TableEnv(gym.Env[Any, Any]):
         return {"state": np.array([self.state, self.elapsed]), "rng": self.rng}
 
     def restore(self, arrays: dict[str, NDArray[Any]]) -> Any:
-        """Go on from there; returns the observation."""
-        self.state, self.elapsed = (int(value) for value in arrays["state"])
-        self._over = False
-        self.rng[:] = arrays["rng"]
-        if not 0 <= self.state < self.table.n_states:
-            raise CheckpointError(f"state {self.state} is not one of the environment's {self.table.n_states}")
+        """Go on from there; returns the observation.
+
+        Raises:
+            CheckpointError: another shape or type, or a state that there is not.
+        """
+        stands = np.zeros(2, np.int64)
+        copy_into("state", arrays, stands)
+        check_ranges({"state": stands[:1]}, {"state": numbers_below(self.table.n_states)})
+        check_ranges({"state": stands[1:]}, {"state": COUNT})
+        copy_into("rng", arrays, self.rng)
+        self.state, self.elapsed, self._over = int(stands[0]), int(stands[1]), False
         return self.observation()
 
     def observation(self) -> Any:

@@ -33,6 +33,7 @@ from rlplay.seeding import generator
 from rlplay.spaces.finite import FiniteSpace, is_finite
 from rlplay.spaces.observations import VectorView
 from rlplay.storage.checkpoint import copy_into
+from rlplay.storage.ranges import COUNT, Ranges, check_ranges
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -64,6 +65,13 @@ class Bonus:
     def arrays(self) -> Arrays:
         """What was learned, as arrays."""
         return {}
+
+    def ranges(self) -> Ranges:
+        """What whole numbers those arrays hold."""
+        return {}
+
+    def check(self) -> None:
+        """Refuse what was loaded where it does not fit."""
 
     def models(self) -> dict[str, Any]:
         """What was learned, as fitted estimators."""
@@ -106,6 +114,14 @@ class CountBonus(Bonus):
     def arrays(self) -> Arrays:
         """What was learned, as arrays."""
         return {"visits": self.visits, **self.encoder.arrays()}
+
+    def ranges(self) -> Ranges:
+        """What whole numbers those arrays hold."""
+        return {"visits": COUNT, **self.encoder.ranges()}
+
+    def check(self) -> None:
+        """Refuse cells that do not fit."""
+        self.encoder.check()
 
     def models(self) -> dict[str, Any]:
         """What was learned, as fitted estimators."""
@@ -175,6 +191,14 @@ class _Learned(Bonus):
     def arrays(self) -> Arrays:
         """What was learned, as arrays."""
         return {"inputs": self.inputs, "outcomes": self.outcomes, "moments": self.moments, "fits": self.fits}
+
+    def ranges(self) -> Ranges:
+        """What whole numbers those arrays hold."""
+        return {"fits": COUNT}
+
+    def check(self) -> None:
+        """Refuse a count of steps that is none."""
+        check_ranges({"moments": self.moments[:1]}, {"moments": COUNT})
 
     def models(self) -> dict[str, Any]:
         """What was learned, as fitted estimators."""
@@ -333,8 +357,10 @@ class Novelty(gym.Wrapper[Any, Any, Any, Any]):
         """
         self.bonus.restore({name: unpack(one, arrays) for name, one in packed.items()})
         own = {name.removeprefix(f"{prefix}/"): array for name, array in arrays.items() if name.startswith(prefix)}
+        check_ranges(own, self.bonus.ranges())
         for name, target in self.bonus.arrays().items():
             copy_into(name, own, target)
+        self.bonus.check()
 
 
 def novelty_of(env: gym.Env[Any, Any]) -> Novelty | None:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlplay.compiled.cache import in_place
+from rlplay.storage.ranges import COUNT, Ranges, numbers_below
 
 
 class EpisodeBuffer(NamedTuple):
@@ -45,6 +46,18 @@ def new_episode_buffer(size: int) -> EpisodeBuffer:
     size = 1 << (size - 1).bit_length()
     whole = np.zeros(size, np.int64)
     return EpisodeBuffer(whole, whole.copy(), np.zeros(size), np.ones(size), *np.zeros((2, 1), np.int64))
+
+
+def episode_ranges(n_states: int, n_actions: int) -> Ranges:
+    """What whole numbers the steps of an episode hold.
+
+    Example:
+        >>> episode_ranges(16, 4)["action"]
+        (0, 3)
+    """
+    return {
+        "state": numbers_below(n_states), "action": numbers_below(n_actions), "length": COUNT, "overflow": (0, 1),
+    }  # fmt: skip
 
 
 @in_place

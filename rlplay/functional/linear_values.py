@@ -19,6 +19,7 @@ from rlplay.functional.episode_buffer import discounted_return, steps_due
 from rlplay.functional.epsilon_greedy import epsilon_greedy, sampled
 from rlplay.functional.schedules import scheduled
 from rlplay.functional.traces import Traces
+from rlplay.storage.ranges import COUNT, Ranges, numbers_below
 
 Weights = NDArray[np.float64]
 
@@ -129,6 +130,16 @@ def new_last_steps(n: int, width: int) -> LastSteps:
     return LastSteps(
         np.zeros((n, width), np.int64), np.zeros((n, width)), np.zeros(n, np.int64), np.zeros(n), np.zeros(1, np.int64)
     )  # fmt: skip
+
+
+def last_step_ranges(n_features: int, n_actions: int) -> Ranges:
+    """What whole numbers the last steps hold.
+
+    Example:
+        >>> last_step_ranges(8, 2)["number"]
+        (0, 7)
+    """
+    return {"number": numbers_below(n_features), "action": numbers_below(n_actions), "length": COUNT}
 
 
 @in_place

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlplay.compiled.cache import in_place
+from rlplay.storage.ranges import Ranges, check_listed, numbers_below, or_none
 
 SMALLEST_TRACE = 1e-8
 ACCUMULATING, REPLACING, DUTCH = 0, 1, 2
@@ -51,6 +52,28 @@ def new_traces(size: int) -> Traces:
         [0.0, 0.0, 0.0]
     """
     return Traces(np.zeros(size, np.int64), np.zeros(size), np.full(size, -1), np.zeros(1, np.int64))
+
+
+def trace_ranges(size: int) -> Ranges:
+    """What whole numbers the traces of a table with so many entries hold.
+
+    Example:
+        >>> trace_ranges(3)["length"]
+        (0, 3)
+    """
+    return {"entry": numbers_below(size), "place": or_none(size), "length": (0, size)}
+
+
+def check_traces(name: str, traces: Traces) -> None:
+    """Refuse traces, read from a file, of which entries and places do not agree.
+
+    Raises:
+        CheckpointError: names them.
+
+    Example:
+        >>> check_traces("traces", new_traces(3))
+    """
+    check_listed(name, traces.entry, traces.place, int(traces.length[0]))
 
 
 @in_place

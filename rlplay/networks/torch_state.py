@@ -141,6 +141,27 @@ class RandomStates:
             if cuda is not None:
                 torch.cuda.set_rng_state_all(cuda)
 
+    def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Take the states of a file.
+
+        Raises:
+            CheckpointError: they are none.
+        """
+        if not arrays:
+            self.arrays = {}
+            return
+        place = arrays["numpy_place"]
+        good = place.shape == (3,) and arrays["numpy_key"].shape == (624,) and arrays["numpy_key"].dtype == np.uint32
+        if not good or place[0] not in range(625) or place[1] not in (0.0, 1.0):
+            raise CheckpointError("random/numpy_place is no place in the state of a random generator: refused")
+        try:
+            torch.Generator().set_state(torch.from_numpy(arrays["torch"].copy()))
+        except (RuntimeError, TypeError) as error:
+            raise CheckpointError(f"random/torch is no state of a random generator ({error})") from error
+        if "cuda" in arrays and (arrays["cuda"].dtype != np.uint8 or arrays["cuda"].shape != (16,)):
+            raise CheckpointError("random/cuda is no state of a random generator: refused")
+        self.arrays = {name: np.array(array) for name, array in arrays.items()}
+
     def _keep(self) -> None:
         state: Any = np.random.get_state(legacy=True)
         _, key, place, has_gauss, gauss = state

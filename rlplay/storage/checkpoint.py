@@ -3,6 +3,9 @@
 Members: ``manifest.json`` and ``<name>.npy`` for each array. The manifest holds the sha256 of every array, so that
 damage is told by name; the zip's comment holds the sha256 of all bytes before it, so that no flipped bit passes.
 Nothing in a file is ever imported or run: classes are named by registered ids only.
+
+Arrays are finite, but for those whose name ends in ``metrics``: numbers that are told of an update and not learned,
+such as the explained variance of equal returns, which is NaN.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import math
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,6 +29,9 @@ from rlplay.storage.files import atomic_writer, explain_missing
 VERSION = 1
 _MOST_MEMBERS = 10_000
 _LARGEST_MANIFEST = 64 * 2**20  # bytes
+_KINDS = "biufc"  # of numbers: truth values, whole, without a sign, floating-point, complex
+_TOLD = "metrics"
+_DEEPEST = 100  # lists and objects within each other, in a manifest
 _DIGEST_LENGTH = 64  # hexadecimal digits
 _FIXED_TIME = (1980, 1, 1, 0, 0, 0)  # the same content gives the same bytes
 
@@ -76,9 +83,13 @@ def read(path: str | Path, *, allow_nan: bool = False) -> Checkpoint:
         CheckpointError: damaged (says where), refused (says why), or of a newer format (says which).
         UnknownNameError: no such file; names the nearest.
     """
+    if not isinstance(path, str | Path) or not str(path):
+        raise CheckpointError(
+            f"{path!r} is not the path of a file", "Give the path of a saved agent, such as agent.rlp"
+        )
     path = Path(path)
     if not path.is_file():
-        if with_suffix(path).is_file():  # also where a folder has the name without the ending
+        if path.name and with_suffix(path).is_file():  # also where a folder has the name without the ending
             path = with_suffix(path)
         else:
             raise explain_missing(path, "checkpoint", "*.rlp")
@@ -163,8 +174,10 @@ def _read_members(path: Path, archive: zipfile.ZipFile, whole: bool, allow_nan: 
 
 
 def _parse_manifest(path: Path, archive: zipfile.ZipFile) -> dict[str, Any]:
+    blob = _blob(path, archive, "manifest.json")
     try:
-        manifest = json.loads(_blob(path, archive, "manifest.json"))
+        manifest = json.loads(blob, parse_float=_finite, parse_constant=_finite)
+        _refuse_deep(manifest)
         version, members = manifest["format"], manifest["members"]
         if version > VERSION:
             raise CheckpointError(
@@ -174,9 +187,31 @@ def _parse_manifest(path: Path, archive: zipfile.ZipFile) -> dict[str, Any]:
         for name, facts in members.items():
             if not (name.endswith(".npy") and isinstance(facts["sha256"], str)):
                 raise KeyError(name)
-    except (KeyError, TypeError, AttributeError, json.JSONDecodeError, UnicodeDecodeError) as error:
+    except RecursionError as error:
+        raise damaged(path, f"manifest.json is nested more than {_DEEPEST} deep") from error
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        if isinstance(error, CheckpointError):
+            raise
         raise damaged(path, f"manifest.json cannot be understood ({error})") from error
     return manifest
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"it holds {text}")
+    return value
+
+
+def _refuse_deep(value: Any) -> None:
+    """Raise a RecursionError where values lie deeper within each other than any that was written."""
+    level = [value]
+    for _ in range(_DEEPEST):
+        inner = [one for one in level if isinstance(one, dict | list)]
+        level = [part for one in inner for part in (one.values() if isinstance(one, dict) else one)]
+        if not level:
+            return
+    raise RecursionError
 
 
 def _blob(path: Path, archive: zipfile.ZipFile, name: str) -> bytes:
@@ -188,12 +223,16 @@ def _blob(path: Path, archive: zipfile.ZipFile, name: str) -> bytes:
 
 def _parse_array(path: Path, name: str, blob: bytes, allow_nan: bool) -> NDArray[Any]:
     try:
+        _check_header(blob)
         array: NDArray[Any] = np.load(io.BytesIO(blob), allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
+    except (ValueError, EOFError, OSError, TypeError, SyntaxError, RecursionError, MemoryError, OverflowError) as error:
         if b"'O'" in blob[:200] or "pickle" in str(error):
             raise CheckpointError(f"{path}: {name} holds pickled objects: refused, not run") from error
         raise damaged(path, f"{name} is not a plain array ({error})") from error
-    if array.dtype.kind == "f" and not allow_nan and not np.isfinite(array).all():
+    if array.dtype == np.bool_ and array.size and array.view(np.uint8).max() > 1:
+        raise damaged(path, f"{name} holds truth values that are neither 0 nor 1")
+    told = name.removesuffix(".npy").rpartition("/")[2] == _TOLD
+    if array.dtype.kind in "fc" and not (allow_nan or told) and not np.isfinite(array).all():
         raise CheckpointError(
             f"{path}: {name} holds NaN or infinite values, the agent is broken",
             "Take an earlier checkpoint, or load it with allow_nan=True",
@@ -201,8 +240,25 @@ def _parse_array(path: Path, name: str, blob: bytes, allow_nan: bool) -> NDArray
     return array
 
 
+def _check_header(blob: bytes) -> None:
+    """Refuse a header that does not describe the bytes after it, before anything is allocated by it."""
+    file = io.BytesIO(blob)
+    reader = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    version = np.lib.format.read_magic(file)
+    if version not in reader:
+        raise ValueError(f"its header has version {version}")
+    shape, _, dtype = reader[version](file)
+    if dtype.kind == "O":
+        raise ValueError("pickle")
+    if dtype.kind not in _KINDS or not dtype.isnative:
+        raise ValueError(f"its numbers are of type {dtype}")
+    told, there = math.prod(shape) * dtype.itemsize, len(blob) - file.tell()
+    if told != there or any(n < 0 for n in shape):
+        raise ValueError(f"its header promises {told:,} bytes for shape {shape}, and there are {there:,}")
+
+
 def _array_bytes(name: str, array: NDArray[Any]) -> bytes:
-    if array.dtype.kind not in "biufc":
+    if array.dtype.kind not in _KINDS:
         raise CheckpointError(f"{name} of type {array.dtype} cannot be saved as a plain array")
     buffer = io.BytesIO()
     np.save(buffer, np.ascontiguousarray(array) if array.ndim else array, allow_pickle=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -23,6 +24,8 @@ def write_atomically(path: Path, data: bytes) -> Path:
 def atomic_writer(path: Path, verify: Any = None) -> Iterator[IO[bytes]]:
     """A file to write to that takes the path's place only when it is complete and on disk.
 
+    The mode of a file that is there is kept; of a link the file that it leads to is written.
+
     Args:
         path: where the content goes. Folders are made.
         verify: called with the temporary file's path before it takes its place; raises to refuse it.
@@ -30,6 +33,7 @@ def atomic_writer(path: Path, verify: Any = None) -> Iterator[IO[bytes]]:
     Raises:
         OSError: the folder cannot be written, the disk is full; the old file is untouched.
     """
+    path = _linked(path)
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder: give the name of a file in it")
     if path.exists() and not path.is_file():
@@ -37,9 +41,11 @@ def atomic_writer(path: Path, verify: Any = None) -> Iterator[IO[bytes]]:
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_stale(path)
     # Names can be as long as the file system takes: the temporary one must not be longer.
-    temporary = path.with_name(f".{path.name[-100:]}.{os.getpid()}.tmp")
+    # Threads of a process have one each.
+    temporary = path.with_name(f".{path.name[-100:]}.{threading.get_ident()}.{os.getpid()}.tmp")
     try:
         with open(temporary, "w+b") as file:  # open() honours the umask; mkstemp would not
+            _keep_mode(path, file)
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -51,6 +57,26 @@ def atomic_writer(path: Path, verify: Any = None) -> Iterator[IO[bytes]]:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise
+
+
+def _linked(path: Path) -> Path:
+    """The file that a link leads to, at the end of all links; any other path itself.
+
+    Raises:
+        OSError: links that lead in a circle.
+    """
+    if not path.is_symlink():
+        return path
+    try:
+        return path.resolve(strict=False)
+    except RuntimeError as error:
+        raise OSError(f"{path} is a link that leads back to itself: give another name") from error
+
+
+def _keep_mode(path: Path, file: IO[bytes]) -> None:
+    """Give a temporary file the mode of the one whose place it takes, before anything stands in it."""
+    if os.name != "nt" and path.exists():
+        os.fchmod(file.fileno(), stat.S_IMODE(path.stat().st_mode))
 
 
 def _remove_stale(path: Path) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlplay.compiled.training_loop import EpisodeLog, is_logged
+from rlplay.storage.ranges import COUNT, check_number
 
 
 class FinishedEpisode(NamedTuple):
@@ -86,12 +87,18 @@ class EpisodeStatistics:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Put back what `state` gave."""
-        self.episodes, self.total_return = int(state["episodes"]), float(state["total_return"])
+        """Put back what `state` gave.
+
+        Raises:
+            CheckpointError: a count that is none.
+        """
+        self.episodes = check_number("statistics.episodes", state["episodes"], COUNT)
+        self.total_return = float(state["total_return"])
         self.recent.clear()
         self._new.clear()
         for episode, episode_return, length, timestep in state["recent"]:
-            self.recent.append(FinishedEpisode(int(episode), float(episode_return), int(length), int(timestep)))
+            counts = [check_number("statistics.recent", count, COUNT) for count in (episode, length, timestep)]
+            self.recent.append(FinishedEpisode(counts[0], float(episode_return), *counts[1:]))
 
 
 def bootstrap_interval(values: NDArray[np.float64], confidence: float = 0.95) -> tuple[float, float]:

@@ -27,7 +27,7 @@ def as_before(now, before):
     """A value of a manifest without the parameters that models have got since; those have their defaults."""
     if not (isinstance(now, dict) and isinstance(before, dict)):
         return now
-    found = {key: as_before(value, before.get(key)) for key, value in now.items()}
+    found = {key: as_before(value, before.get(key)) for key, value in now.items() if key != "threads" or key in before}
     if {"model", "params"} <= set(before):
         usual = model_class(before["model"])().get_params(deep=False)
         found["params"] = {k: v for k, v in found["params"].items() if k in before["params"] or v != usual[k]}
