@@ -258,6 +258,9 @@ def require_anew(env: gym.Env[Any, Any], why: str) -> None:
 
     Raises:
         UsageError: it cannot be made again; says why, and the way out.
+
+    Example:
+        >>> require_anew(make("CartPole-v1"), "evaluations need a second one")  # it can
     """
     obstacle = reference(env).obstacle
     if obstacle and not isinstance(env.unwrapped, NoEnvironment):
