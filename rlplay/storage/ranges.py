@@ -64,7 +64,7 @@ def check_ranges(arrays: Mapping[str, NDArray[Any]], ranges: Mapping[str, Span])
         rlplay.errors.CheckpointError: place holds 7 at [0, 1], which is not in -1 .. 3: refused
     """
     for name, (least, greatest) in ranges.items():
-        array = arrays.get(name)
+        array = np.asarray(arrays[name]) if name in arrays else None
         if array is None or not array.size or array.dtype.kind not in "iuf" or (least, greatest) == ANY:
             continue
         if array.dtype.kind == "f":
