@@ -48,7 +48,7 @@ class Commands:
 
 def serve() -> None:
     """Fork for each line of standard input."""
-    import agents.sb3
+    import agents.sb3  # noqa: F401
     import rlplay.cli.train  # noqa: F401
     from rlplay import registry
 
