@@ -294,3 +294,12 @@ def test_the_axis_of_a_comparison_leaves_out_what_was_cut(tmp_path):
     assert value_range([Curve("sarsa", np.arange(4), returns, np.ones(1))]) is None
     draw([curve], tmp_path / "picture.png", "CliffWalking-v1")
     assert (tmp_path / "picture.png").is_file()
+
+
+def test_a_run_whose_folder_was_renamed_goes_on(cli, tmp_path):
+    words = ("train", "--algo", "q-learning", "--env", "FrozenLake-v1", "-n", "500", "--seed", "0", "--eval-freq", "-1")
+    assert cli(*words).returncode == 0
+    (tmp_path / "logs" / "q-learning" / "FrozenLake-v1_1").rename(tmp_path / "moved")
+    done = cli("train", "--resume", "moved")
+    assert done.returncode == 0, done.stderr
+    assert "is complete" in done.stdout

@@ -63,6 +63,7 @@ def test_python_blocks_run(code, tmp_path, monkeypatch):
     return None
 
 
+@pytest.mark.slow
 def test_the_compiled_environment_of_the_readme_is_one_short_file(tmp_path):
     """It passes all three checkers, learns natively, and its loops are compiled once a machine."""
     code = named_files((ROOT / "README.md").read_text(encoding="utf-8"))["spring.py"]

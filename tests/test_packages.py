@@ -271,6 +271,7 @@ def test_trusted_wrappers_neither_write_nor_run_anything():
 # The command line
 
 
+@pytest.mark.slow
 def test_the_whole_way_on_the_command_line(foreign):
     env = ["--env", "foreign_worlds:Foreign/Walk-v0"]
     typed = [*env, "--wrapper", "foreign_worlds.Ten: {factor: 2}", "--frame-stack", "2"]
@@ -295,6 +296,7 @@ def test_the_whole_way_on_the_command_line(foreign):
         assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_gym_packages_are_needed_again(foreign):
     words = ["--env", "Foreign/Walk-v0"]
     with_packages = [*words, "--gym-packages", "foreign_worlds"]

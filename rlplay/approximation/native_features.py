@@ -89,6 +89,8 @@ def why_not_native(env: gym.Env[Any, Any], encoder: Encoder, owner: str, name: s
         name: the environment, for the words.
     """
     if not isinstance(env, TableEnv | NativeEnv):
+        if isinstance(env.unwrapped, TableEnv | NativeEnv):
+            return f"the wrapper {type(env).__name__} around {name} is Python"
         words = "give an id whose environment has a native version or a transition table"
         return f"{name} has no compiled dynamics ({words})"
     if encoder.why_not_compiled:

@@ -355,6 +355,9 @@ def _call(function: Any, **kwargs: Any) -> gym.Env[Any, Any]:
         ) from error
     if not isinstance(made, gym.Env):
         raise _no_environment(made, f"{name}() gave no environment: ")
+    for role in ("observation_space", "action_space"):
+        if not isinstance(getattr(made, role, None), gym.Space):
+            raise UsageError(f"{name}() gave an environment without an {role}", "Give it one: a gymnasium.spaces.Space")
     return made
 
 

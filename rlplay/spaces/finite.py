@@ -150,7 +150,7 @@ def finite(space: Space[Any], owner: str, role: str) -> FiniteSpace:
         raise SpaceError(
             f"{owner} numbers {role} and {space} has {numbered.n:,} values, more than {_LARGEST:,}",
             "Take a coarser environment, or wrap it to a Box (gymnasium.wrappers.TransformObservation, "
-            "TransformAction) and take an agent with function approximation",
+            "TransformAction) and take an agent that learns from vectors",
         )
     return numbered
 

@@ -125,12 +125,26 @@ def as_callbacks(callback: Any) -> list[Callback]:
             ...
         rlplay.errors.UsageError: callback=<lambda> cannot be called with the agent alone. Give a function of the ...
     """
+    return _as_callbacks(callback, ())
+
+
+def _as_callbacks(callback: Any, around: tuple[int, ...]) -> list[Callback]:
     if callback is None:
         return []
     if isinstance(callback, Callback):
         return [callback]
     if isinstance(callback, list | tuple | set | Iterator):
-        return [one for part in callback for one in as_callbacks(part)]
+        if id(callback) in around:
+            raise UsageError("callback is a list that holds itself", "Give a list of callbacks")
+        return [one for part in callback for one in _as_callbacks(part, (*around, id(callback)))]
+    if type(callback).__module__.startswith("stable_baselines3") or any(
+        cls.__module__.startswith("stable_baselines3") for cls in getattr(callback, "__mro__", type(callback).__mro__)
+    ):
+        name = getattr(callback, "__name__", type(callback).__name__)
+        raise UsageError(
+            f"callback={name} is one of Stable-Baselines3's, which read its own loop",
+            "Give rlplay.EvalCallback, CheckpointCallback, a subclass of rlplay.Callback, or a function of the agent",
+        )
     if isinstance(callback, type):
         raise UsageError(f"callback={callback.__name__} is a class", f"Give an instance: {callback.__name__}(...)")
     if not callable(callback):

@@ -127,8 +127,10 @@ class RunFolder:
 
     @property
     def settings(self) -> Path:
-        """The folder of config.yml, args.yml and command.txt."""
-        return self.path / self.env_name
+        """The folder of config.yml, args.yml and command.txt, also where the run's own folder was renamed."""
+        named = self.path / self.env_name
+        others = [path.parent for path in self.path.glob("*/args.yml")] if not named.is_dir() else []
+        return others[0] if len(others) == 1 else named
 
     @property
     def monitor(self) -> Path:

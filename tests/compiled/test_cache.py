@@ -149,6 +149,7 @@ print(float(agent.q.sum()), compile_report()["compiled"])
 """
 
 
+@pytest.mark.slow
 def test_the_tree_can_be_copied_and_edited_where_no_loop_looks(tmp_path):
     def edit(file: str, old: str, new: str) -> None:
         path = copy / file

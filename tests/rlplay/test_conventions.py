@@ -356,3 +356,30 @@ def test_without_its_decorator_a_rule_runs() -> None:
     agent = QLearning(LAKE, seed=0)
     agent.rule = LearningRule(act_epsilon_greedy, learn)
     assert agent.learn(10).q.sum() == 10.0
+
+
+def test_callbacks_that_cannot_be_are_named():
+    from stable_baselines3.common.callbacks import BaseCallback, EvalCallback
+
+    class Own(BaseCallback):
+        def _on_step(self):
+            return True
+
+    itself = []
+    itself.append(itself)
+    agent = QLearning("FrozenLake-v1", seed=0)
+    for callback, words in ((itself, "holds itself"), (Own(), "Own is one of Stable-Baselines3's"),
+                            (Own, "Own is one of Stable-Baselines3's"),
+                            ([EvalCallback(make("CartPole-v1"))], "EvalCallback is one of")):  # fmt: skip
+        with pytest.raises(UsageError, match=words):
+            agent.learn(10, callback)
+
+
+def test_a_class_that_is_no_environment_yet_is_named():
+    with pytest.raises(UsageError, match=r"Env\(\) gave an environment without an observation_space"):
+        QLearning(gym.Env)
+
+
+def test_what_hides_native_dynamics_is_named():
+    agent = QLearning(make("FrozenLake-v1", bonus="count"), seed=0)
+    assert agent.why_not_compiled() == "the wrapper Novelty around FrozenLake-v1 is Python"
