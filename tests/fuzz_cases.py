@@ -295,7 +295,13 @@ def bits(draw: random.Random, seeds: Path, folder: Path) -> Case:
     done, data = flip_bits(draw, source.read_bytes())
     path = folder / "agent.rlp"
     path.write_bytes(data)
-    return f"{source.stem}: {done}", lambda: use_agent(path, draw)
+
+    def use() -> None:
+        use_agent(path, draw)
+        if data != source.read_bytes():
+            raise RuntimeError("a damaged file was taken")
+
+    return f"{source.stem}: {done}", use
 
 
 def numbers(draw: random.Random, seeds: Path, folder: Path) -> Case:
@@ -341,8 +347,8 @@ def archives(draw: random.Random, seeds: Path, folder: Path) -> Case:
     source, path = draw.choice(_agents(seeds)), folder / "agent.rlp"
     manifest, members = take_apart(source)
     first = next(iter(members), "x.npy")
-    names = ["../../evil.npy", "/etc/evil.npy", "..\\evil.npy", "a/../../b.npy", "C:\\evil.npy", "x" * 60_000, "\x00.npy",
-             "manifest.json/x.npy", "", ".npy", "agent/", "агент.npy"]  # fmt: skip
+    names = ["../../evil.npy", "/etc/evil.npy", "..\\evil.npy", "a/../../b.npy", "C:\\evil.npy", "x" * 60_000, "a\x00.npy",
+             "manifest.json/x.npy", "a", ".npy", "agent/", "агент.npy"]  # fmt: skip
     huge = ["(10000000000,)", "(2**62,)", "(4611686018427387904, 4)", "(-1,)", "(-8, -8)", "(0, 10000000000)", "(1.5,)",
             "[3]", "3", "()", "(" * 5000 + ")" * 5000, "(True,)", "(1,) * 10**9", "(1," * 300 + ")" * 300]  # fmt: skip
     kinds = ["'<f8'", "'|O'", "'<U1000000000'", "'|V1000000000'", "[('a', '<f8')]", "'<f16'", "'x'", "None", "'|b1'",

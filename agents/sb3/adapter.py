@@ -433,6 +433,10 @@ class SB3Agent(Agent, init=False):
         """Refuse last observations, read from a file, of other shapes."""
         shapes = [np.shape(one) for one in (obs.values() if isinstance(obs, dict) else [obs])]
         n = len(self.running_envs())
+        keys = [*obs] if isinstance(obs, dict) else None
+        space = self.vec_env.observation_space
+        if keys != ([*space.spaces] if isinstance(space, gym.spaces.Dict) else None):
+            raise CheckpointError("the file lacks a part of last_obs, or has others")
         if starts.shape != (n,) or any(shape[:1] != (n,) for shape in shapes):
             raise CheckpointError(
                 f"last_obs and last_starts are of {shapes} and {starts.shape}, not of {n} environments"

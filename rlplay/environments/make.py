@@ -81,6 +81,7 @@ class EnvReference:
 
 
 # Arguments of an environment that rlplay and Gymnasium read themselves.
+_MOST_CELLS = 250_000  # of a map among the arguments; Gymnasium fills the table of a larger one for minutes
 _OURS = {"max_episode_steps", "bonus", "wrapper", "frame_stack"}
 
 _same: dict[tuple[type, str, str], bool] = {}  # whether a native version gave an environment's own numbers
@@ -184,6 +185,8 @@ def _made(env: EnvLike, dynamics: DynamicsChoice, render_mode: str | None, kwarg
     else:
         return _from_function(env, dynamics, render_mode, kwargs)
     name = env if isinstance(env, str) else spec.id
+    if isinstance(desc := kwargs.get("desc"), list | tuple) and (cells := sum(map(_length, desc))) > _MOST_CELLS:
+        raise UsageError(f"{name}: desc has {cells:,} cells, more than {_MOST_CELLS:,}", "Take a smaller map")
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*(out of date|overwrite|render modes).*")
@@ -634,6 +637,10 @@ def _no_native(made: gym.Env[Any, Any], ref: EnvReference, spec: EnvSpec) -> str
     except SpaceError as error:
         return error.cause
     return ""
+
+
+def _length(row: Any) -> int:
+    return len(row) if isinstance(row, str | list | tuple) else 1
 
 
 def _json_kwargs(kwargs: dict[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
