@@ -74,11 +74,24 @@ class EnvReference:
         return bool(self.kwargs.keys() - _OURS) and self.id in gym.registry and not is_trusted(self.id)
 
     def __str__(self) -> str:
-        shown = ", ".join(f"{key}={value!r}" for key, value in self.kwargs.items())
+        shown = ", ".join(f"{key}={shortened(value)}" for key, value in self.kwargs.items())
         text = f"{self.id or 'an unnamed environment'}{f' ({shown})' if shown else ''}"
         names = [name.rpartition(":")[2] for name, _ in self.wrappers]
         return f"{text} in {' in '.join(names)}" if names else text
 
+
+def shortened(value: Any) -> str:
+    """A value in words, at most a line of them.
+
+    Example:
+        >>> shortened([1, 2]), len(shortened("x" * 10**6))
+        ('[1, 2]', 200)
+    """
+    text = repr(value)
+    return text if len(text) <= _LINE else f"{text[: _LINE - 4]} ..."
+
+
+_LINE = 200  # characters of an argument that are shown
 
 # Arguments of an environment that rlplay and Gymnasium read themselves.
 _MOST_CELLS = 250_000  # of a map among the arguments; Gymnasium fills the table of a larger one for minutes

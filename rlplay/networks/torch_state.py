@@ -99,6 +99,8 @@ def unpack_optimizer(optimizer: torch.optim.Optimizer, arrays: Mapping[str, NDAr
         value = torch.from_numpy(np.array(array))
         if shape and value.dtype != parameter.dtype:
             raise CheckpointError(f"the optimiser's state {name!r} is {array.dtype}, not {parameter.dtype}")
+        if "sq" in key and not (array >= 0).all():  # means of squares, whose roots are taken
+            raise CheckpointError(f"the optimiser's state {name!r} holds means of squares below 0")
         if not shape and not (array.dtype.kind in "iuf" and 0 <= array <= COUNT[1]):
             raise CheckpointError(f"the optimiser's state {name!r} is {array}, which is no count of steps")
         plain = not shape and array.dtype.kind == "i"
