@@ -142,7 +142,8 @@ def parse_map(text: str, name: str = "map") -> GridMap:
         raise UsageError(f"map {name} has no rows", "Write the grid below the header, one character a cell")
     if len(rows) * (longest := max(len(row) for row in rows)) > MOST_CELLS:
         raise UsageError(
-            f"map {name} has {len(rows):,} rows of {longest:,} cells, more than {MOST_CELLS:,} together", "Take a smaller one"
+            f"map {name} has {len(rows):,} rows of {longest:,} cells, more than {MOST_CELLS:,} together",
+            "Take a smaller one",
         )
     step = _number(name, "step reward", header.get("step reward", "-1"))
     goal = _number(name, "goal reward", header["goal reward"]) if "goal reward" in header else None

@@ -6,7 +6,6 @@ from typing import Any
 
 import yaml
 
-
 _DEEPEST = 100  # lists and dictionaries within each other
 _MOST_VALUES = 1_000_000  # those that a text repeats by a name counted each time
 
