@@ -34,6 +34,7 @@ from rlplay.extend import UsageError, unknown
 MAPS = Path(__file__).parent / "maps"
 MOVES = ((-1, 0), (0, 1), (1, 0), (0, -1), (-1, 1), (1, 1), (1, -1), (-1, -1))
 MOVE_NAMES = ("up", "right", "down", "left", "up-right", "down-right", "down-left", "up-left")
+MOST_CELLS = 250_000  # of a map; the table of a larger one takes minutes and gigabytes to fill
 _HEADER = ("title", "source", "moves", "step reward", "goal reward", "bump reward", "slip", "wind")
 
 Outcome = tuple[float, int, float, bool]
@@ -139,6 +140,11 @@ def parse_map(text: str, name: str = "map") -> GridMap:
             rows.append(line.rstrip())
     if not rows:
         raise UsageError(f"map {name} has no rows", "Write the grid below the header, one character a cell")
+    if len(rows) * (longest := max(len(row) for row in rows)) > MOST_CELLS:
+        raise UsageError(
+            f"map {name} has {len(rows):,} rows of {longest:,} cells, more than {MOST_CELLS:,} together",
+            "Take a smaller one",
+        )
     step = _number(name, "step reward", header.get("step reward", "-1"))
     goal = _number(name, "goal reward", header["goal reward"]) if "goal reward" in header else None
     slip = _probability(name, "slip", header.get("slip", "0.2"))

@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 
 from rlplay.extend import TransitionTable, UsageError, in_place, unknown
 
+from .grid_map import MOST_CELLS
 from .table_world import TableWorld
 
 TRACKS = Path(__file__).parent / "tracks"
 OFF, TRACK, START, FINISH = range(4)
 _KINDS = {"#": OFF, ".": TRACK, "S": START, "F": FINISH}
+_MOST_OUTCOMES = 50_000_000  # of all states and actions: 1.2 GB
 _FASTEST = 4  # cells a step, in each direction
 _SPEEDS = _FASTEST + 1
 
@@ -103,14 +105,25 @@ def read_track(name: str) -> NDArray[np.int64]:
     path = TRACKS / f"{name}.txt" if name in names else Path(name)
     if not path.is_file():
         raise unknown("track", name, names, f"Shipped: {', '.join(names)}; or give a text file's path")
-    lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line and line[0] in _KINDS]
+    try:
+        lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line and line[0] in _KINDS]
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"track {name} cannot be read: {error}") from error
     width = max((len(line) for line in lines), default=0)
+    if len(lines) * width > MOST_CELLS:
+        raise UsageError(f"track {name} has {len(lines):,} rows of {width:,} cells, more than {MOST_CELLS:,} together")
     kinds = np.zeros((len(lines), width), np.int64)
     for row, line in enumerate(lines):
         for column, character in enumerate(line.rstrip()):
             if character not in _KINDS:
                 raise UsageError(f"track {name}: row {row + 1} has {character!r}", f"Known: {' '.join(_KINDS)}")
             kinds[row, column] = _KINDS[character]
+    outcomes = (kinds != OFF).sum() * _SPEEDS**2 * 9 * 2 * (kinds == START).sum()
+    if outcomes > _MOST_OUTCOMES:
+        raise UsageError(
+            f"track {name} has {outcomes:,} outcomes of all actions, more than {_MOST_OUTCOMES:,}",
+            "Take a smaller one, with fewer starts",
+        )
     for kind, word in ((START, "start (S)"), (FINISH, "finish (F)")):
         if not (kinds == kind).any():
             raise UsageError(f"track {name} has no {word}")

@@ -123,7 +123,7 @@ def warm(seeds: Path, folder: Path) -> None:
             registry.agent_class(name)
     for path in sorted((seeds / "agents").glob("*.rlp")):
         use_agent(path, random.Random(0))
-    for index in range(12 if short else 40):  # each kind's own imports
+    for index in range(10):  # each kind's own imports
         for kind in KINDS:
             if kind != "cache":
                 answer(-1, index, seeds, folder / "case", kind)
@@ -148,15 +148,19 @@ class Worker:
         process = self.process
         assert process is not None
         assert process.stdin is not None
+        hung, line = False, ""
         try:
             process.stdin.write(f"{index}\n")
             process.stdin.flush()
             line = self._line(PATIENCE)
-        except (BrokenPipeError, TimeoutError):
-            line = ""
+        except BrokenPipeError:
+            pass
+        except TimeoutError:
+            hung = True
         if line:
             return dict(json.loads(line))
-        hung = process.poll() is None and not _ends(process)
+        if not hung:
+            process.wait()
         self.stop()
         code = process.returncode
         how = "no answer" if hung else f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
@@ -181,14 +185,6 @@ class Worker:
         if not select.select([self.process.stdout], [], [], seconds)[0]:
             raise TimeoutError
         return self.process.stdout.readline()
-
-
-def _ends(process: subprocess.Popen[str]) -> bool:
-    try:
-        process.wait(2)
-    except subprocess.TimeoutExpired:
-        return False
-    return True
 
 
 def fuzz(given: argparse.Namespace, seeds: Path) -> dict[int, dict[str, Any]]:

@@ -104,7 +104,8 @@ def write_archive(path: Path, entries: list[tuple[str, str | bytes]], compressio
     with warnings.catch_warnings(), zipfile.ZipFile(buffer, "w", compression) as archive:
         warnings.simplefilter("ignore")  # of names that stand twice
         for name, content in entries:
-            archive.writestr(name, content)
+            entry = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))  # the same seed gives the same bytes
+            archive.writestr(entry, content, compression)
         archive.comment = b"0" * 64
     seal(path, buffer.getvalue())
 
@@ -230,7 +231,7 @@ def change_array(draw: random.Random, array: np.ndarray, sizes: list[int]) -> tu
         value = draw.choice(extremes)
         if array.dtype.kind in "iu":
             bounds = np.iinfo(array.dtype)
-            value = min(max(0 if value != value else value, bounds.min), bounds.max)
+            value = min(max(0 if math.isnan(value) else value, bounds.min), bounds.max)
             value = int(value) if not math.isinf(value) else bounds.max
         with np.errstate(all="ignore"):
             if how == "all" or not array.size:
@@ -250,7 +251,9 @@ def change_array(draw: random.Random, array: np.ndarray, sizes: list[int]) -> tu
             new.flat[: min(64, array.size)] = np.array(drawn[: array.size]).astype(array.dtype)
         return f"numbers below {high}", new
     if how == "type":
-        name = draw.choice(["f2", "f4", "f8", "i1", "i4", "i8", "u1", "u8", "?", "c16", ">f8", ">i8", "S4", "U2", "M8[s]"])
+        name = draw.choice(
+            ["f2", "f4", "f8", "i1", "i4", "i8", "u1", "u8", "?", "c16", ">f8", ">i8", "S4", "U2", "M8[s]"]
+        )
         with np.errstate(all="ignore"), contextlib.suppress(ValueError, TypeError):
             return f"as {name}", array.astype(name)
         return f"as {name}", np.zeros(array.shape, name)
@@ -295,7 +298,13 @@ def bits(draw: random.Random, seeds: Path, folder: Path) -> Case:
     done, data = flip_bits(draw, source.read_bytes())
     path = folder / "agent.rlp"
     path.write_bytes(data)
-    return f"{source.stem}: {done}", lambda: use_agent(path, draw)
+
+    def use() -> None:
+        use_agent(path, draw)
+        if data != source.read_bytes():
+            raise RuntimeError("a damaged file was taken")
+
+    return f"{source.stem}: {done}", use
 
 
 def numbers(draw: random.Random, seeds: Path, folder: Path) -> Case:
@@ -308,7 +317,9 @@ def numbers(draw: random.Random, seeds: Path, folder: Path) -> Case:
     for _ in range(draw.choice([1, 1, 1, 2, 3])):
         how = draw.random()
         name = draw.choice(sorted(members)) if members else ""
-        whole = [n for n in sorted(members) if arrays[n].dtype.kind in "iu" and n.startswith(("agent", "models", "run"))]
+        whole = [
+            n for n in sorted(members) if arrays[n].dtype.kind in "iu" and n.startswith(("agent", "models", "run"))
+        ]
         if how < 0.35 and whole and draw.random() < 0.6:
             name = draw.choice(whole)
         if how < 0.55 and members:
@@ -341,12 +352,37 @@ def archives(draw: random.Random, seeds: Path, folder: Path) -> Case:
     source, path = draw.choice(_agents(seeds)), folder / "agent.rlp"
     manifest, members = take_apart(source)
     first = next(iter(members), "x.npy")
-    names = ["../../evil.npy", "/etc/evil.npy", "..\\evil.npy", "a/../../b.npy", "C:\\evil.npy", "x" * 60_000, "\x00.npy",
-             "manifest.json/x.npy", "", ".npy", "agent/", "агент.npy"]  # fmt: skip
+    names = [
+        "../../evil.npy",
+        "/etc/evil.npy",
+        "..\\evil.npy",
+        "a/../../b.npy",
+        "C:\\evil.npy",
+        "x" * 60_000,
+        "a\x00.npy",
+        "manifest.json/x.npy",
+        "a",
+        ".npy",
+        "agent/",
+        "агент.npy",
+    ]
     huge = ["(10000000000,)", "(2**62,)", "(4611686018427387904, 4)", "(-1,)", "(-8, -8)", "(0, 10000000000)", "(1.5,)",
             "[3]", "3", "()", "(" * 5000 + ")" * 5000, "(True,)", "(1,) * 10**9", "(1," * 300 + ")" * 300]  # fmt: skip
-    kinds = ["'<f8'", "'|O'", "'<U1000000000'", "'|V1000000000'", "[('a', '<f8')]", "'<f16'", "'x'", "None", "'|b1'",
-             "{'names': ['a'], 'formats': ['<f8']}", "'>i8'", "'<M8[s]'", "[('a', '<f8', (1000000, 1000000))]"]  # fmt: skip
+    kinds = [
+        "'<f8'",
+        "'|O'",
+        "'<U1000000000'",
+        "'|V1000000000'",
+        "[('a', '<f8')]",
+        "'<f16'",
+        "'x'",
+        "None",
+        "'|b1'",
+        "{'names': ['a'], 'formats': ['<f8']}",
+        "'>i8'",
+        "'<M8[s]'",
+        "[('a', '<f8', (1000000, 1000000))]",
+    ]
     how = draw.choice(["twice", "outside", "bomb", "sizes", "sizes", "header", "header", "many", "comment", "nested"])
     said = how
     if how == "twice":
@@ -374,7 +410,9 @@ def archives(draw: random.Random, seeds: Path, folder: Path) -> Case:
     elif how == "header":
         shape, kind = draw.choice(huge), draw.choice(kinds) if draw.random() < 0.5 else "'<f8'"
         said = f"{how}: {kind} {shape:.40}"
-        put_together(path, manifest, {**members, first: header_bytes(kind, shape, draw.randbytes(draw.choice([0, 8, 64])))})
+        put_together(
+            path, manifest, {**members, first: header_bytes(kind, shape, draw.randbytes(draw.choice([0, 8, 64])))}
+        )
     elif how == "many":
         more = {f"agent/{i}.npy": b"" for i in range(draw.choice([9000, 10_001]))}
         put_together(path, manifest, {**members, **more})
@@ -384,7 +422,7 @@ def archives(draw: random.Random, seeds: Path, folder: Path) -> Case:
     else:
         inner = io.BytesIO()
         with zipfile.ZipFile(inner, "w") as archive:
-            archive.writestr("manifest.json", json.dumps(manifest))
+            archive.writestr(zipfile.ZipInfo("manifest.json"), json.dumps(manifest))
         put_together(path, manifest, {**members, first: inner.getvalue()})
     return f"{source.stem}: {said}", lambda: use_agent(path, draw)
 
@@ -395,14 +433,39 @@ def json_texts(draw: random.Random, seeds: Path, folder: Path) -> Case:
     manifest, members = take_apart(source)
     facts = {n: {"sha256": hashlib.sha256(b).hexdigest(), "size": len(b)} for n, b in members.items()}
     whole = {**manifest, "members": facts}
-    places = [place for place in leaves(whole)]
+    places = list(leaves(whole))
     place = draw.choice([(key,) for key in whole] if draw.random() < 0.5 else places)
     depth = draw.choice([90, 101, 1000, 100_000])
-    raw = draw.choice([
-        "[" * depth + "]" * depth, '{"a":' * depth + "1" + "}" * depth, "9" * 10_000, "9" * 300, "-" + "9" * 4000, "1e999",
-        "NaN", "-Infinity", "1E400", '"\\ud800"', '"\\u0000"', "null", "true", "[]", "{}", "", "01", "'a'", '"a', "1e-400",
-        "[" + "0," * 100_000 + "0]", '"' + "x" * 1_000_000 + '"', '{"a": 1, "a": 2}', "0.1e1", str(2**63), str(2**64),
-    ])  # fmt: skip
+    raw = draw.choice(
+        [
+            "[" * depth + "]" * depth,
+            '{"a":' * depth + "1" + "}" * depth,
+            "9" * 10_000,
+            "9" * 300,
+            "-" + "9" * 4000,
+            "1e999",
+            "NaN",
+            "-Infinity",
+            "1E400",
+            '"\\ud800"',
+            '"\\u0000"',
+            "null",
+            "true",
+            "[]",
+            "{}",
+            "",
+            "01",
+            "'a'",
+            '"a',
+            "1e-400",
+            "[" + "0," * 100_000 + "0]",
+            '"' + "x" * 1_000_000 + '"',
+            '{"a": 1, "a": 2}',
+            "0.1e1",
+            str(2**63),
+            str(2**64),
+        ]
+    )
     changed = copy.deepcopy(whole)
     holder = at(changed, place[:-1])
     how = draw.choice(["raw", "raw", "raw", "left out", "bytes", "alone"])
@@ -425,7 +488,6 @@ def json_texts(draw: random.Random, seeds: Path, folder: Path) -> Case:
 def maps(draw: random.Random, seeds: Path, folder: Path) -> Case:
     """Maps of GridWorld, FrozenLake and the racetrack, as files and within an agent's."""
     import envs
-
     from rlplay import make
 
     home = Path(envs.__file__).parent
@@ -434,8 +496,23 @@ def maps(draw: random.Random, seeds: Path, folder: Path) -> Case:
     if how == "desc":
         side = draw.choice([0, 1, 2, 4, 300, 3000])
         row = "".join(draw.choice("SFHG") for _ in range(side))
-        desc: Any = draw.choice([["S" + row[1:], *[row] * (side - 1)], [row, row[:-1]], "SFHG", [], [""], [["S", "G"]], 5,
-                                 [None], ["SG", 3], {"a": 1}, ["XX", "XX"], ["🙂G"], [1.5]])  # fmt: skip
+        desc: Any = draw.choice(
+            [
+                ["S" + row[1:], *[row] * (side - 1)],
+                [row, row[:-1]],
+                "SFHG",
+                [],
+                [""],
+                [["S", "G"]],
+                5,
+                [None],
+                ["SG", 3],
+                {"a": 1},
+                ["XX", "XX"],
+                ["🙂G"],
+                [1.5],
+            ]
+        )
         name = draw.choice(["FrozenLake-v1", "FrozenLake8x8-v1"])
         source = next(p for p in _agents(seeds) if p.stem == "q-learning")
         manifest, members = take_apart(source)
@@ -454,9 +531,25 @@ def maps(draw: random.Random, seeds: Path, folder: Path) -> Case:
     track = how == "track"
     text = draw.choice(sorted((home / ("tracks" if track else "maps")).glob("*.txt"))).read_text(encoding="utf-8")
     lines = text.splitlines()
-    heads = ["step reward: 1e999", "slip: nan", "slip: -1", "moves: 5", "wind: 99999999999", "wind: 1 2 3", "wind: nan",
-             "cell X: jump Y", "cell G: wall start terminal", "cell A: jump A", "bump reward: inf", "title:", "x: 1",
-             "goal reward: " + "9" * 5000, "cell Z: reward 1e308", "wind: " + "1 " * 10_000, "cell #: restart"]  # fmt: skip
+    heads = [
+        "step reward: 1e999",
+        "slip: nan",
+        "slip: -1",
+        "moves: 5",
+        "wind: 99999999999",
+        "wind: 1 2 3",
+        "wind: nan",
+        "cell X: jump Y",
+        "cell G: wall start terminal",
+        "cell A: jump A",
+        "bump reward: inf",
+        "title:",
+        "x: 1",
+        "goal reward: " + "9" * 5000,
+        "cell Z: reward 1e308",
+        "wind: " + "1 " * 10_000,
+        "cell #: restart",
+    ]
     done = []
     for _ in range(draw.choice([1, 2, 4])):
         kind = draw.choice(["character", "character", "head", "drop", "double", "row", "cut"])
@@ -481,8 +574,14 @@ def maps(draw: random.Random, seeds: Path, folder: Path) -> Case:
         said, data = flip_bits(draw, data)
         done.append(said)
     path.write_bytes(data)
-    name = {"env_id": "rlplay/Racetrack-v0", "track": str(path)} if track else {"env_id": "rlplay/GridWorld-v0", "map": str(path)}
-    return f"{how}: {', '.join(done)}", lambda: _walk(lambda: make(name["env_id"], **dict(list(name.items())[1:])), draw)
+    name = (
+        {"env_id": "rlplay/Racetrack-v0", "track": str(path)}
+        if track
+        else {"env_id": "rlplay/GridWorld-v0", "map": str(path)}
+    )
+    return f"{how}: {', '.join(done)}", lambda: _walk(
+        lambda: make(name["env_id"], **dict(list(name.items())[1:])), draw
+    )
 
 
 def _walk(made: Callable[[], Any], draw: random.Random) -> None:
@@ -512,13 +611,63 @@ FrozenLake-v1:
 
 def yaml_texts(draw: random.Random, seeds: Path, folder: Path) -> Case:
     """Settings of the RL Zoo."""
-    values = ["-1", ".nan", ".inf", "1e999", "9" * 5000, "[1, 2]", "{a: 1}", "", "~", "!!binary abc", "2020-99-99", "'x'",
-              "!!python/object/apply:os.system ['true']", f"!!python/name:{SENTINEL}.Thing", f"{SENTINEL}.Thing", "lin_", "lin_x",
-              "lin_-1", "dict(", "dict(a=__import__('os'))", "dict(a=" * 200 + "1" + ")" * 200, "&a [*a]", "[" * 5000, "*b",
-              f"[{{{SENTINEL}.Thing: {{}}}}]", "{1: 2}", "0x7fffffffffffffff", "1:1:1", "yes", "!!set {a}", "nn.ReLU",
-              "!!timestamp x", "!!omap [a: 1]", "? [a]", "!!int a", "!!float a", "!!float 1e999"]  # fmt: skip
-    keys = ["n_timesteps", "alpha", "gamma", "epsilon", "normalize", "env_wrapper", "policy", "features", "n_envs",
-            "frame_stack", "unknown", "policy_kwargs", "callback", "default", "traces", "seed"]  # fmt: skip
+    values = [
+        "-1",
+        ".nan",
+        ".inf",
+        "1e999",
+        "9" * 5000,
+        "[1, 2]",
+        "{a: 1}",
+        "",
+        "~",
+        "!!binary abc",
+        "2020-99-99",
+        "'x'",
+        "!!python/object/apply:os.system ['true']",
+        f"!!python/name:{SENTINEL}.Thing",
+        f"{SENTINEL}.Thing",
+        "lin_",
+        "lin_x",
+        "lin_-1",
+        "dict(",
+        "dict(a=__import__('os'))",
+        "dict(a=" * 200 + "1" + ")" * 200,
+        "&a [*a]",
+        "[" * 5000,
+        "*b",
+        f"[{{{SENTINEL}.Thing: {{}}}}]",
+        "{1: 2}",
+        "0x7fffffffffffffff",
+        "1:1:1",
+        "yes",
+        "!!set {a}",
+        "nn.ReLU",
+        "!!timestamp x",
+        "!!omap [a: 1]",
+        "? [a]",
+        "!!int a",
+        "!!float a",
+        "!!float 1e999",
+    ]
+    keys = [
+        "n_timesteps",
+        "alpha",
+        "gamma",
+        "epsilon",
+        "normalize",
+        "env_wrapper",
+        "policy",
+        "features",
+        "n_envs",
+        "frame_stack",
+        "unknown",
+        "policy_kwargs",
+        "callback",
+        "default",
+        "traces",
+        "seed",
+    ]
     text, done = YAML, []
     for _ in range(draw.choice([1, 2])):
         key, value = draw.choice(keys), draw.choice(values)
@@ -537,7 +686,19 @@ def yaml_texts(draw: random.Random, seeds: Path, folder: Path) -> Case:
     path = folder / "settings.yml"
     path.write_bytes(data)
     algo = draw.choice(["q-learning", "q-learning", "sarsa-lambda", "linear-sarsa"])
-    words = ["train", "--algo", algo, "--env", "FrozenLake-v1", "-conf", str(path), "-n", "20", "-f", str(folder / "logs")]
+    words = [
+        "train",
+        "--algo",
+        algo,
+        "--env",
+        "FrozenLake-v1",
+        "-conf",
+        str(path),
+        "-n",
+        "20",
+        "-f",
+        str(folder / "logs"),
+    ]
     return "; ".join(done), lambda: command([*words, "--no-progress", "--seed", "0"])
 
 
@@ -554,7 +715,9 @@ def episodes(draw: random.Random, seeds: Path, folder: Path) -> Case:
         value = draw.choice([*EXTREMES, *STRANGE, ["a"], [1.5], [[0]], [10**30], {"a": [0]}, [True], list(range(5))])
         holder[place[-1]], said = value, f"{place} = {value!r:.40}"
         if how == "raw":
-            said = raw = draw.choice(["[" * 100_000, "9" * 5000, '{"a":' * 100_000, "Infinity", "1e999", '"\\ud800"', ""])
+            said = raw = draw.choice(
+                ["[" * 100_000, "9" * 5000, '{"a":' * 100_000, "Infinity", "1e999", '"\\ud800"', ""]
+            )
             holder[place[-1]] = "@here@"
         else:
             raw = ""
@@ -585,8 +748,9 @@ def runs(draw: random.Random, seeds: Path, folder: Path) -> Case:
         path.write_bytes(b"")
     else:  # a word of a text
         words = data.decode().replace(",", " , ").split(" ")
-        said = words[(place := draw.randrange(len(words)))] = draw.choice(
-            ["nan", "-1", "9" * 30, "[]", "é", '"', "\x00", "1e999", "{}", "x", "", f"{SENTINEL}:Thing", "a: b"])  # fmt: skip
+        said = words[draw.randrange(len(words))] = draw.choice(
+            ["nan", "-1", "9" * 30, "[]", "é", '"', "\x00", "1e999", "{}", "x", "", f"{SENTINEL}:Thing", "a: b"]
+        )
         path.write_text(" ".join(words), encoding="utf-8")
     told = f"{path.relative_to(run)}: {said!r:.30}"
 
@@ -615,7 +779,11 @@ def _compile(cache: Path) -> int:
     env = {**os.environ, "RLPLAY_CACHE_DIR": str(cache), "PYTHONPATH": str(ROOT)}
     (cache / "script.py").write_text(COMPILED)
     done = subprocess.run(
-        [sys.executable, str(cache / "script.py")], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False
+        [sys.executable, str(cache / "script.py")],
+        env=env,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        check=False,
     )
     if done.returncode:
         sys.stderr.write(done.stderr.decode(errors="replace"))

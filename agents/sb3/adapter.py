@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Annotated, Any, ClassVar
 
@@ -229,7 +230,7 @@ class SB3Agent(Agent, init=False):
         """Collect and train as Stable-Baselines3 does, so many steps at most, rounded up to all environments once."""
         before, count = self.num_timesteps, len(self._running_envs)
         try:
-            with self._random():
+            with self._random(), self._or_diverged():
                 if not self._has_begun() or (self.model is not None and self.model._last_obs is None):
                     self._set_last_obs(self.vec_env.reset(), np.ones(count, bool))
                     self.see_mask(self._running_envs[0].position.obs, self._running_envs[0].position.info)
@@ -252,6 +253,19 @@ class SB3Agent(Agent, init=False):
                 self.give_up_episode()
             raise
         return self.num_timesteps - before
+
+    @contextmanager
+    def _or_diverged(self) -> Iterator[None]:
+        """Say in rlplay's words that the networks give no numbers any more, which torch's distributions refuse."""
+        try:
+            yield
+        except ValueError as error:
+            if "to satisfy the constraint" not in str(error):
+                raise
+            raise UsageError(
+                f"{self._name}: the networks give no finite numbers at timestep {self.num_timesteps:,}: they diverged",
+                "What was saved before is unharmed. Take a smaller learning_rate, or normalize=True",
+            ) from error
 
     def _has_begun(self) -> bool:
         """Whether the first environment is in an episode."""
@@ -345,11 +359,12 @@ class SB3Agent(Agent, init=False):
             return (actions[0] if single else actions), state
         obs = self._shown(observation)
         if deterministic:
-            return self.model.predict(obs, state, episode_start, deterministic=True)
+            with self._or_diverged():
+                return self.model.predict(obs, state, episode_start, deterministic=True)
         space = self.model.action_space
         kept = copy.deepcopy(space._np_random.bit_generator.state) if space._np_random is not None else None
         try:
-            with self._private():
+            with self._private(), self._or_diverged():
                 return self.model.predict(obs, state, episode_start, deterministic=False)
         finally:
             if kept is not None:
@@ -360,7 +375,8 @@ class SB3Agent(Agent, init=False):
         batch_of(self.observation_space, observation, self._name)
         if self.model is None:
             return Probe()
-        found = probe_model(self.model, self._shown(observation), self.settings.get("noise_std", 0.0))
+        with self._or_diverged():
+            found = probe_model(self.model, self._shown(observation), self.settings.get("noise_std", 0.0))
         if not isinstance(self.encoder, VectorFeatures):
             return found
         return replace(found, features=self.encoder.encode_batch(observation).astype(np.float64))
@@ -433,6 +449,10 @@ class SB3Agent(Agent, init=False):
         """Refuse last observations, read from a file, of other shapes."""
         shapes = [np.shape(one) for one in (obs.values() if isinstance(obs, dict) else [obs])]
         n = len(self.running_envs())
+        keys = [*obs] if isinstance(obs, dict) else None
+        space = self.vec_env.observation_space
+        if keys != ([*space.spaces] if isinstance(space, gym.spaces.Dict) else None):
+            raise CheckpointError("the file lacks a part of last_obs, or has others")
         if starts.shape != (n,) or any(shape[:1] != (n,) for shape in shapes):
             raise CheckpointError(
                 f"last_obs and last_starts are of {shapes} and {starts.shape}, not of {n} environments"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from abc import abstractmethod
 from collections.abc import Callable
 from pathlib import Path
@@ -25,7 +26,7 @@ from rlplay.hyperparameters.types import FeaturesLike
 from rlplay.probe import Probe, masked
 from rlplay.seeding import generator, stream
 from rlplay.storage.checkpoint import copy_into
-from rlplay.storage.ranges import COUNT, Ranges, numbers_below
+from rlplay.storage.ranges import COUNT, Ranges, check_ranges, numbers_below
 from rlplay.training.drivers import advance_stepwise
 from rlplay.training.learner import Engine
 from rlplay.transition import Transition
@@ -282,6 +283,14 @@ class ImitationAgent(Agent):
         labels: Ranges = {} if self.numbering is None else {"labels": numbers_below(self.numbering.n)}
         return {**labels, "counts": COUNT, **super().ranges()}
 
+    def check(self) -> None:
+        """Refuse models of other observations or actions: they are asked once."""
+        super().check()
+        if self.fitted:
+            space = copy.deepcopy(self.observation_space)
+            space.seed(0)
+            self.probe(space.sample())
+
     def load_arrays(self, arrays: StateArrays) -> None:
         """Take the arrays of a file."""
         copy_into("counts", arrays, self._counts)  # they say how much there is of the others
@@ -308,3 +317,6 @@ class ImitationAgent(Agent):
         """Take the models of a file."""
         super().restore_models(models)
         self.fitted = [models[f"policy/{i}"] for i in range(sum(name.startswith("policy/") for name in models))]
+        for number, model in enumerate(self.fitted if self.numbering is not None else ()):
+            name, n = f"policy/{number}/classes_", self.numbering.n if self.numbering is not None else 0
+            check_ranges({name: np.asarray(getattr(model, "classes_", []))}, {name: numbers_below(n)})

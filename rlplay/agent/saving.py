@@ -22,7 +22,7 @@ from rlplay.environments.make import EnvLike, EnvReference, gymnasium_wrapper, m
 from rlplay.environments.no_environment import NoEnvironment
 from rlplay.errors import CheckpointError, RlplayError, SpaceError, warn
 from rlplay.hyperparameters.fields import as_json
-from rlplay.spaces.actions import as_played
+from rlplay.spaces.actions import actions_from_json, as_played
 from rlplay.spaces.finite import FiniteSpace, from_json, to_json
 from rlplay.spaces.observations import observation_digest
 from rlplay.storage import checkpoint
@@ -324,13 +324,7 @@ def _actions(agent: Savable, saved: dict[str, Any], arrays: dict[str, NDArray[An
     if not saved["recorded"]:
         return None
     listed = saved["actions"] if "actions" in saved else arrays["actions"].tolist()
-    space = agent.action_space
-    actions = [as_played(space, action) for action in space.from_jsonable(listed)]
-    for number, action in enumerate(actions):
-        shaped = isinstance(space, gym.spaces.Box) and np.shape(action) == space.shape  # a user's may lie outside
-        if not (shaped or space.contains(action)):
-            raise CheckpointError(f"the episode's action {number} is {action!r:.80}, which is not in {space}: refused")
-    return actions
+    return actions_from_json(agent.action_space, listed)
 
 
 def _replayed(env: gym.Env[Any, Any], position: Position, seed: int, actions: list[Any], digest: str) -> bool:

@@ -135,6 +135,11 @@ def unpack(packed: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Any
     if isinstance(width, int) and width <= _WIDEST:
         try:
             _answer(estimator, np.zeros((2, width)))
+            classes = getattr(estimator, "classes_", None)
+            if classes is not None and hasattr(estimator, "predict_proba"):
+                told = np.shape(estimator.predict_proba(np.zeros((2, width))))
+                if told != (2, len(classes)):
+                    raise ValueError(f"its probabilities are of {told[1]} classes, and it has {len(classes)}")
         except Exception as error:
             words = " ".join(str(error).split())[:300]
             raise CheckpointError(f"the model {name} in the file does not work: {words}") from error

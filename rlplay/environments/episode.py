@@ -22,9 +22,10 @@ from rlplay.environments.interact import Position, interact
 from rlplay.environments.make import EnvReference
 from rlplay.environments.masks import MaskSource
 from rlplay.errors import CheckpointError
-from rlplay.spaces.actions import as_played
+from rlplay.spaces.actions import actions_from_json
 from rlplay.spaces.observations import observation_bytes
 from rlplay.storage.files import explain_missing, write_atomically
+from rlplay.storage.ranges import check_number
 from rlplay.transition import Transition
 
 FORMAT = "rlplay-episode"
@@ -127,25 +128,24 @@ def load_episode(path: str | Path, env: gym.Env[Any, Any] | None = None) -> Epis
         if data["format"] != FORMAT:
             raise KeyError("format")
         if data["version"] > VERSION:
-            raise CheckpointError(f"{path} has episode format {data['version']}", "Install a newer rlplay")
+            raise CheckpointError(f"it has episode format {data['version']!r:.20}", "Install a newer rlplay")
         env_reference = EnvReference(str(data["env"]["id"]), dict(data["env"]["kwargs"]))
         actions: Any = data["actions"]
         actions = actions if isinstance(actions, dict) else list(actions)  # a dictionary of a Dict space
         episode = Episode(
             env_reference,
-            int(data["seed"]),
+            check_number("the episode's seed", data["seed"], (0, 2**63 - 1)),
             actions,
             float(data["return"]),
             str(data["digest"]),
             str(data["player"]),
         )
-    except (ValueError, KeyError, TypeError, UnicodeDecodeError) as error:
-        if isinstance(error, CheckpointError):
-            raise
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error.cause}", error.remedy) from error
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise CheckpointError(f"{path} is not an episode that rlplay wrote, or it is damaged") from error
     if env is not None:
-        space = env.action_space
-        episode.actions = [as_played(space, action) for action in space.from_jsonable(episode.actions)]
+        episode.actions = actions_from_json(env.action_space, episode.actions)
     return episode
 
 

@@ -75,13 +75,27 @@ class EnvReference:
         return bool(self.kwargs.keys() - _OURS) and self.id in gym.registry and not is_trusted(self.id)
 
     def __str__(self) -> str:
-        shown = ", ".join(f"{key}={value!r}" for key, value in self.kwargs.items())
+        shown = ", ".join(f"{key}={shortened(value)}" for key, value in self.kwargs.items())
         text = f"{self.id or 'an unnamed environment'}{f' ({shown})' if shown else ''}"
         names = [name.rpartition(":")[2] for name, _ in self.wrappers]
         return f"{text} in {' in '.join(names)}" if names else text
 
 
+def shortened(value: Any) -> str:
+    """A value in words, at most a line of them.
+
+    Example:
+        >>> shortened([1, 2]), len(shortened("x" * 10**6))
+        ('[1, 2]', 200)
+    """
+    text = repr(value)
+    return text if len(text) <= _LINE else f"{text[: _LINE - 4]} ..."
+
+
+_LINE = 200  # characters of an argument that are shown
+
 # Arguments of an environment that rlplay and Gymnasium read themselves.
+_MOST_CELLS = 250_000  # of a map among the arguments; Gymnasium fills the table of a larger one for minutes
 _OURS = {"max_episode_steps", "bonus", "wrapper", "frame_stack"}
 
 _same: dict[tuple[type, str, str], bool] = {}  # whether a native version gave an environment's own numbers
@@ -185,6 +199,8 @@ def _made(env: EnvLike, dynamics: DynamicsChoice, render_mode: str | None, kwarg
     else:
         return _from_function(env, dynamics, render_mode, kwargs)
     name = env if isinstance(env, str) else spec.id
+    if isinstance(desc := kwargs.get("desc"), list | tuple) and (cells := sum(map(_length, desc))) > _MOST_CELLS:
+        raise UsageError(f"{name}: desc has {cells:,} cells, more than {_MOST_CELLS:,}", "Take a smaller map")
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*(out of date|overwrite|render modes).*")
@@ -664,6 +680,10 @@ def _no_native(made: gym.Env[Any, Any], ref: EnvReference, spec: EnvSpec) -> str
     except SpaceError as error:
         return error.cause
     return ""
+
+
+def _length(row: Any) -> int:
+    return len(row) if isinstance(row, str | list | tuple) else 1
 
 
 def _json_kwargs(kwargs: dict[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:

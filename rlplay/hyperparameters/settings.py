@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from rlplay.errors import UsageError, unknown
+from rlplay.storage.texts import plain_yaml
 
 
 def parse_pairs(pairs: list[str], flag: str) -> dict[str, Any]:
@@ -53,7 +54,7 @@ def read_zoo_file(path: str, env_id: str, *, atari: bool = False) -> dict[str, A
         UsageError: no such file, not YAML, or no entry that fits.
     """
     try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        content = plain_yaml(Path(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"the settings {path} cannot be read: {error}") from error
     except yaml.YAMLError as error:
@@ -71,7 +72,7 @@ def read_zoo_file(path: str, env_id: str, *, atari: bool = False) -> dict[str, A
 
 def _literal(text: str, place: str) -> Any:
     try:
-        value = yaml.safe_load(text)
+        value = plain_yaml(text)
     except yaml.YAMLError as error:
         raise UsageError(f"{place} has a value that is no literal") from error
     if isinstance(value, str):

@@ -15,6 +15,7 @@ import yaml
 
 from rlplay import registry
 from rlplay.errors import UsageError, unknown
+from rlplay.storage.texts import plain_yaml
 
 # Estimators of scikit-learn that can be named and saved.
 LIBRARY = {
@@ -128,7 +129,7 @@ def parse(text: str, options: tuple[str, ...] = ()) -> tuple[Any, dict[str, Any]
         if key.strip() not in (*parameters, *options):
             raise unknown(f"parameter of {name}", key.strip(), (*parameters, *options))
         try:
-            found[key.strip()] = yaml.safe_load(value)
+            found[key.strip()] = plain_yaml(value)
         except yaml.YAMLError as error:
             raise UsageError(f"{text!r}: {value!r} is no literal") from error
     own = {key: value for key, value in found.items() if key in parameters}

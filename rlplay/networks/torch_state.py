@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from rlplay.errors import CheckpointError, HyperparameterError
+from rlplay.storage.ranges import COUNT
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -74,29 +75,49 @@ def unpack_optimizer(optimizer: torch.optim.Optimizer, arrays: Mapping[str, NDAr
     """Take the values of such arrays; whole numbers stay Python's, everything else becomes a tensor.
 
     Raises:
-        CheckpointError: the state of a parameter that is not there, or of another shape.
+        CheckpointError: the state of a parameter that is not there, of another shape or type, or in part.
 
     Example:
         >>> layer = torch.nn.Linear(1, 1)
         >>> adam = torch.optim.Adam(layer.parameters())
-        >>> unpack_optimizer(adam, {"0/exp_avg": np.array([[0.5]])})
+        >>> half = np.array([[0.5]], np.float32)
+        >>> unpack_optimizer(adam, {"0/exp_avg": half, "0/exp_avg_sq": half, "0/step": np.float32(1)})
         >>> adam.state[layer.weight]["exp_avg"].item()
         0.5
     """
     parameters = _parameters(optimizer)
+    whole = _state_after_a_step(optimizer) if arrays else {}
     optimizer.state.clear()
     for name, array in arrays.items():
         number, _, key = name.partition("/")
-        if not number.isdigit() or int(number) >= len(parameters):
+        if not number.isdigit() or int(number) >= len(parameters) or key not in whole:
             raise CheckpointError(f"the optimiser's state {name!r} belongs to no parameter")
         parameter = parameters[int(number)]
-        if array.ndim and array.shape != tuple(parameter.shape):
-            raise CheckpointError(
-                f"the optimiser's state {name!r} has shape {array.shape}, not {tuple(parameter.shape)}"
-            )
-        plain = array.ndim == 0 and array.dtype.kind == "i"
-        device = parameter.device if array.ndim else torch.device("cpu")
-        optimizer.state[parameter][key] = int(array) if plain else torch.from_numpy(np.array(array)).to(device)
+        shape = tuple(parameter.shape) if whole[key] else ()
+        if array.shape != shape:
+            raise CheckpointError(f"the optimiser's state {name!r} has shape {array.shape}, not {shape}")
+        value = torch.from_numpy(np.array(array))
+        if shape and value.dtype != parameter.dtype:
+            raise CheckpointError(f"the optimiser's state {name!r} is {array.dtype}, not {parameter.dtype}")
+        if "sq" in key and not (array >= 0).all():  # means of squares, whose roots are taken
+            raise CheckpointError(f"the optimiser's state {name!r} holds means of squares below 0")
+        if not shape and not (array.dtype.kind in "iuf" and 0 <= array <= COUNT[1]):
+            raise CheckpointError(f"the optimiser's state {name!r} is {array}, which is no count of steps")
+        plain = not shape and array.dtype.kind == "i"
+        optimizer.state[parameter][key] = int(array) if plain else value.to(parameter.device if shape else "cpu")
+    for state in optimizer.state.values():
+        if set(state) != set(whole):
+            raise CheckpointError(f"the optimiser's state of a parameter is {sorted(state)}, not {sorted(whole)}")
+
+
+def _state_after_a_step(optimizer: torch.optim.Optimizer) -> dict[str, bool]:
+    """The names of what such an optimiser keeps of a parameter, and whether each has the parameter's shape."""
+    weight = torch.nn.Parameter(torch.zeros(1))
+    weight.grad = torch.zeros(1)
+    like = object.__new__(type(optimizer))
+    torch.optim.Optimizer.__init__(like, [weight], optimizer.defaults)
+    like.step()
+    return {name: np.ndim(value) > 0 for name, value in like.state[weight].items() if value is not None}
 
 
 class RandomStates:

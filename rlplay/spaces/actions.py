@@ -7,6 +7,37 @@ from typing import Any
 import numpy as np
 from gymnasium import Space, spaces
 
+from rlplay.errors import CheckpointError
+
+
+def actions_from_json(space: Space[Any], listed: Any) -> list[Any]:
+    """The actions of an episode in a file, as they are played.
+
+    Args:
+        space: the action space.
+        listed: what its ``to_jsonable`` made of them.
+
+    Raises:
+        CheckpointError: one of them is not of the space; a Box takes any numbers of its shape, as its environment did.
+
+    Example:
+        >>> actions_from_json(spaces.Discrete(3), [2, 0])
+        [2, 0]
+        >>> actions_from_json(spaces.Discrete(3), [2, 3])
+        Traceback (most recent call last):
+            ...
+        rlplay.errors.CheckpointError: the episode's action 1 is 3, which is not in Discrete(3): refused
+    """
+    try:
+        actions = [as_played(space, action) for action in space.from_jsonable(listed)]
+    except Exception as error:  # whatever a space says of values that are none of its own
+        raise CheckpointError(f"the episode's actions are not in {space} ({error}): refused") from error
+    for number, action in enumerate(actions):
+        shaped = isinstance(space, spaces.Box) and np.shape(action) == space.shape
+        if not (shaped or space.contains(action)):
+            raise CheckpointError(f"the episode's action {number} is {action!r:.80}, which is not in {space}: refused")
+    return actions
+
 
 def as_played(space: Space[Any], action: Any) -> Any:
     """An action as every environment gets it, whoever chose it and wherever it was kept.

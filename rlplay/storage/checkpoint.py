@@ -14,6 +14,7 @@ import hashlib
 import io
 import json
 import math
+import os
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -45,8 +46,14 @@ class Checkpoint:
 
 
 def with_suffix(path: str | Path) -> Path:
-    """The path with ``.rlp`` where it has no such ending."""
-    path = Path(path)
+    """The path with ``.rlp`` where it has no such ending.
+
+    Raises:
+        CheckpointError: it names no file.
+    """
+    path = _named(path)
+    if not path.name:
+        raise CheckpointError(f"{str(path)!r} is a folder, not a file", "Name a file in it, such as agent.rlp")
     return path if path.suffix == ".rlp" else path.with_name(path.name + ".rlp")
 
 
@@ -83,11 +90,7 @@ def read(path: str | Path, *, allow_nan: bool = False) -> Checkpoint:
         CheckpointError: damaged (says where), refused (says why), or of a newer format (says which).
         UnknownNameError: no such file; names the nearest.
     """
-    if not isinstance(path, str | Path) or not str(path):
-        raise CheckpointError(
-            f"{path!r} is not the path of a file", "Give the path of a saved agent, such as agent.rlp"
-        )
-    path = Path(path)
+    path = _named(path)
     if not path.is_file():
         if path.name and with_suffix(path).is_file():  # also where a folder has the name without the ending
             path = with_suffix(path)
@@ -103,6 +106,14 @@ def read(path: str | Path, *, allow_nan: bool = False) -> Checkpoint:
             if isinstance(error, CheckpointError):
                 raise
             raise damaged(path, f"it cannot be read as an archive ({error})") from error
+
+
+def _named(path: Any) -> Path:
+    if not isinstance(path, str | os.PathLike) or not os.fspath(path) or isinstance(os.fspath(path), bytes):
+        raise CheckpointError(
+            f"{path!r} is not the path of a file", "Give the path of an agent's file, such as agent.rlp"
+        )
+    return Path(path)
 
 
 def damaged(path: Path, where: str) -> CheckpointError:

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from rlplay.errors import CheckpointError, RlplayError, UsageError, unknown, warn
 from rlplay.storage import checkpoint
 from rlplay.storage.files import write_atomically
+from rlplay.storage.texts import plain_yaml
 
 
 def _is_whole(value: Any) -> bool:
@@ -159,13 +160,13 @@ class RunFolder:
         path = self.settings / "args.yml"
         without = f"Mend it, or go on from the checkpoint without it: rlplay train -i {self.path} -n N"
         try:
-            arguments = yaml.safe_load(path.read_text(encoding="utf-8"))
+            arguments = plain_yaml(path.read_text(encoding="utf-8"))
         except OSError as error:
             raise CheckpointError(
                 f"{self.path} is no run that can be resumed: {path} cannot be read",
                 without if self.path.is_dir() else "Name a folder like logs/q-learning/FrozenLake-v1_1",
             ) from error
-        except (yaml.YAMLError, ValueError, RecursionError) as error:
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
             raise CheckpointError(f"{path} is damaged: it is no YAML text", without) from error
         if not isinstance(arguments, dict):
             raise CheckpointError(f"{path} is damaged: it does not say what the run was asked for", without)
