@@ -130,7 +130,7 @@ class RunFolder:
     def settings(self) -> Path:
         """The folder of config.yml, args.yml and command.txt, also where the run's own folder was renamed."""
         named = self.path / self.env_name
-        others = [path.parent for path in self.path.glob("*/args.yml")] if not named.is_dir() else []
+        others = [] if (named / "args.yml").exists() else [path.parent for path in self.path.glob("*/args.yml")]
         return others[0] if len(others) == 1 else named
 
     @property

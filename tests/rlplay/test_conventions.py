@@ -370,7 +370,7 @@ def test_callbacks_that_cannot_be_are_named():
     agent = QLearning("FrozenLake-v1", seed=0)
     for callback, words in ((itself, "holds itself"), (Own(), "Own is one of Stable-Baselines3's"),
                             (Own, "Own is one of Stable-Baselines3's"),
-                            ([EvalCallback(make("CartPole-v1"))], "EvalCallback is one of")):  # fmt: skip
+                            ([EvalCallback(gym.make("CartPole-v1"))], "EvalCallback is one of")):  # fmt: skip
         with pytest.raises(UsageError, match=words):
             agent.learn(10, callback)
 
@@ -381,5 +381,5 @@ def test_a_class_that_is_no_environment_yet_is_named():
 
 
 def test_what_hides_native_dynamics_is_named():
-    agent = QLearning(make("FrozenLake-v1", bonus="count"), seed=0)
+    agent = QLearning(rlplay.make("FrozenLake-v1", bonus="count"), seed=0)
     assert agent.why_not_compiled() == "the wrapper Novelty around FrozenLake-v1 is Python"
