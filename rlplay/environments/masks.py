@@ -17,7 +17,8 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from rlplay.compiled.table import action_masks, changing_wrapper
+from rlplay.compiled.native import NativeEnv
+from rlplay.compiled.table import TableEnv, action_masks, changing_wrapper
 from rlplay.environments.make import reference
 from rlplay.errors import EnvironmentFault
 from rlplay.spaces.finite import FiniteSpace, is_finite
@@ -50,10 +51,10 @@ class MaskSource:
         self.method: Callable[[], Any] | None = None
         owner = _owner(env)
         found = inspect.getattr_static(owner, "action_masks", None) if self._sizes else None
-        if isinstance(found, property):
-            self.method = partial(getattr, owner, "action_masks")
+        if isinstance(found, property) and not isinstance(owner, TableEnv | NativeEnv):
+            self.method = partial(_property, owner)  # it may have no value before the first reset
         elif found is not None:
-            self.method = owner.action_masks  # type: ignore[attr-defined]
+            self.method = getattr(owner, "action_masks", None)
         self.by_wrapper = self.method is not None and owner is not env.unwrapped
         self._renames = _renaming(env, owner if self.method is not None else env.unwrapped)
         if self.method is not None and self._renames:
@@ -163,6 +164,11 @@ class MaskSource:
 
 def _split(mask: Mask, sizes: tuple[int, ...]) -> list[Mask]:
     return np.split(mask, np.cumsum(sizes)[:-1].tolist())
+
+
+def _property(owner: gym.Env[Any, Any]) -> Any:
+    found = owner.action_masks  # type: ignore[attr-defined]
+    return found() if callable(found) else found
 
 
 def _owner(env: gym.Env[Any, Any]) -> gym.Env[Any, Any]:
