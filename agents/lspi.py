@@ -111,7 +111,7 @@ class LSPI(BatchAgent):
             )
         self.w = np.zeros((self.encoder.size, self.n_actions))
 
-    def action_values(self, vectors: NDArray[np.float32]) -> Floats:
+    def action_values(self, vectors: NDArray[Any]) -> Floats:
         """Q(s, ·) = x(s) w."""
         return batch_values(self.w, self.encoder.encode_vectors(vectors))
 

@@ -108,7 +108,6 @@ class Window:
         self._notice, self._notice_until = words, self._clock + seconds
 
     def _open(self) -> pygame.Surface:
-        drawing.forget_fonts()
         pygame.font.init()
         if self.headless:
             return pygame.Surface(self.size)

@@ -141,6 +141,14 @@ def test_stable_baselines_order_of_arguments() -> None:
     assert SB3PPO("MlpPolicy", env, seed=0, device="cpu").hyperparameters["policy"] == "MlpPolicy"
 
 
+def test_a_function_as_schedule_is_short_in_a_repr() -> None:
+    """Its 1,025 values stay in the hyperparameters."""
+    agent = PPO("CartPole-v1", learning_rate=lambda left: 0.5 * left, seed=0)
+    assert "learning_rate=[0.5, ..., 0.0]" in repr(agent)
+    assert "net_arch=[64, 64]" in repr(agent)
+    assert len(agent.hyperparameters["learning_rate"]) == 1025
+
+
 Q = lambda: QLearning(LAKE, seed=0)  # noqa: E731
 
 LINES: list[tuple[Any, type[Exception], str]] = [
@@ -157,6 +165,9 @@ LINES: list[tuple[Any, type[Exception], str]] = [
     (lambda: rlplay.evaluate(Q(), max_steps=0), UsageError, "max_steps=0"),
     (lambda: rlplay.evaluate(Q(), seed=-1), UsageError, "seed=-1 is not a whole number in [0, 2^32)"),
     (lambda: rlplay.evaluate(Q(), seed="a"), UsageError, "seed='a'"),
+    (lambda: PPO("MlpPolicy"), UsageError, "PPO was given the policy 'MlpPolicy' and no environment. Write PPO(env)"),
+    (lambda: SB3PPO("CnnPolicy"), UsageError, "was given the policy 'CnnPolicy' and no environment"),
+    (lambda: rlplay.EvalCallback(LAKE, None), UsageError, "one argument without a name, the environment, and was"),
     (lambda: rlplay.EvalCallback(20), UsageError, "Write n_eval_episodes=20"),
     (lambda: rlplay.EvalCallback(eval_freq=1.5), UsageError, "eval_freq=1.5"),
     (lambda: rlplay.EvalCallback(stop_at="a"), UsageError, "stop_at='a' is not a number"),
