@@ -60,12 +60,13 @@ class Driven:
 
     def __enter__(self) -> Driven:
         wait_for(self._is_shown)
-        self.press("s")
         end = time.monotonic() + LONGEST
         while not self.screenshots():  # a key that comes before the window has the keyboard is lost
             assert time.monotonic() < end, "the window takes no keys"
-            time.sleep(0.5)
             self.press("s")
+            again = time.monotonic() + 5
+            while not self.screenshots() and time.monotonic() < again:
+                time.sleep(0.02)
         return self
 
     def __exit__(self, *error: object) -> None:

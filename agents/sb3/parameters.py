@@ -197,6 +197,11 @@ def require_settings(owner: str, settings: Mapping[str, Any], observations: gym.
             f"{owner}: normalize scales pictures, which its convolutions take as they are",
             'Take normalize={"norm_obs": False}, for rewards alone, or policy="MlpPolicy"',
         )
+    if isinstance(settings.get("ent_coef"), str) and owner != "SAC":
+        raise HyperparameterError(
+            f"{owner}: ent_coef={settings['ent_coef']!r} is learned, which SAC does alone",
+            "Give a number, such as 0.01",
+        )
     if n_envs > 1 and isinstance(train_freq, list) and train_freq[1] == "episode":
         raise HyperparameterError(
             f"{owner}: train_freq={train_freq} waits for the end of an episode, and {n_envs} are played at once",

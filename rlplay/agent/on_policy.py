@@ -30,7 +30,12 @@ from rlplay.errors import EnvironmentFault, HyperparameterError, SpaceError, Usa
 from rlplay.functional.distributions import CATEGORICAL, GAUSSIAN, Head
 from rlplay.functional.on_policy_step import FeatureState, Metrics, OnPolicyMemory, iteration, plain
 from rlplay.functional.rollout import FORBIDDEN, new_rollout
-from rlplay.functional.running_moments import new_running_moments, normalise_batch, normalises_observations, observe_batch
+from rlplay.functional.running_moments import (
+    new_running_moments,
+    normalise_batch,
+    normalises_observations,
+    observe_batch,
+)
 from rlplay.functional.schedules import tabulate
 from rlplay.hyperparameters.domains import Choice, Either, Module, Range, Settings, Sizes
 from rlplay.hyperparameters.types import FeaturesLike

@@ -22,7 +22,13 @@ _MOST_TILED = 5  # numbers of an observation up to which its tiles are less than
 
 
 def new_encoder(
-    kind: Kind, space: gym.Space[Any], plan: FeatureMap | None, owner: str, seed: int, *, intercept: bool = False,
+    kind: Kind,
+    space: gym.Space[Any],
+    plan: FeatureMap | None,
+    owner: str,
+    seed: int,
+    *,
+    intercept: bool = False,
     wide: bool = False,
 ) -> Encoder:
     """The encoder of one agent.

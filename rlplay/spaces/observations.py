@@ -146,7 +146,9 @@ class VectorView:
         SpaceError: the space is neither; names it and what fits.
     """
 
-    def __init__(self, space: spaces.Space[Any], owner: str, *, channels_last: bool = False, wide: bool = False) -> None:
+    def __init__(
+        self, space: spaces.Space[Any], owner: str, *, channels_last: bool = False, wide: bool = False
+    ) -> None:
         self.space, self.owner = space, owner
         self.dtype: np.dtype[Any] = np.dtype(np.float32)
         self.size: int

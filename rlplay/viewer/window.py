@@ -15,7 +15,7 @@ from rlplay.environments.episode import Episode
 from rlplay.environments.make import reference
 from rlplay.errors import RlplayError, UsageError
 from rlplay.training.run_folder import folder_name
-from rlplay.viewer import drawing, panels
+from rlplay.viewer import panels
 from rlplay.viewer.display import open_display, pygame_kept
 from rlplay.viewer.keys import action_of, intent_of
 from rlplay.viewer.layout import SMALLEST

@@ -62,7 +62,7 @@ def no_warnings():
     ],
 )
 def test_states_a_second_apart_are_told_apart(make):
-    agent = make(lambda: Clock()).learn(800)
+    agent = make(Clock).learn(800)
     assert agent.predict(STATES, deterministic=True)[0].tolist() == [0, 1]
 
 
@@ -74,11 +74,11 @@ def test_wide_integers_are_told_apart_too():
 @pytest.mark.parametrize("agent", [PPO, *(pytest.param(one, marks=pytest.mark.slow) for one in (A2C, Reinforce))])
 def test_normalised_inputs_differ(agent, tmp_path):
     settings = {"batch_size": 32} if agent is Reinforce else {"n_steps": 64}
-    made = agent(lambda: Clock(), normalize=True, seed=0, **settings).learn(128)
+    made = agent(Clock, normalize=True, seed=0, **settings).learn(128)
     first, second = made._network_inputs(STATES)[:, 0]
     assert first < second
     assert made.memory.obs.dtype == np.float32
-    saved = load(made.save(tmp_path / "a"), lambda: Clock())
+    saved = load(made.save(tmp_path / "a"), Clock)
     assert saved._network_inputs(STATES)[:, 0].tolist() == [first, second]
 
 
