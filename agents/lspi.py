@@ -17,7 +17,7 @@ Deviations from the source: the set of transitions grows; every ``train_freq`` s
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import scipy.linalg

@@ -144,6 +144,11 @@ class VectorView:
 
     Raises:
         SpaceError: the space is neither; names it and what fits.
+
+    Example:
+        >>> clock = spaces.Box(0.0, 2e9, (1,), np.float64)
+        >>> VectorView(clock, "MyAgent", wide=True).vector(np.array([1.7e9 + 1])).tolist()
+        [1700000001.0]
     """
 
     def __init__(
