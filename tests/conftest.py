@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.fork_server import Commands
+
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # two workers share the cores; torch would start threads in both
 os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
 os.environ.setdefault("SDL_AUDIODRIVER", "dummy")
@@ -51,12 +53,22 @@ def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
+@pytest.fixture(scope="session")
+def commands():
+    """Runs ``rlplay ...`` in processes of their own that need not import everything anew."""
+    running = Commands()
+    yield running
+    running.close()
+
+
 @pytest.fixture
-def cli(tmp_path: Path):
+def cli(tmp_path: Path, commands: Commands):
     """Run ``rlplay ...`` in a new process, in the test's folder, without a display."""
 
     def run(*words: str, **env: str) -> subprocess.CompletedProcess[str]:
         clean = {k: v for k, v in os.environ.items() if k not in ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER")}
+        if not env:
+            return commands.run(list(words), tmp_path, clean)
         command = [sys.executable, "-m", "rlplay", *words]
         return subprocess.run(
             command, capture_output=True, text=True, cwd=tmp_path, env={**clean, **env}, timeout=300, check=False

@@ -7,20 +7,23 @@ import re
 import shlex
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
+import gymnasium as gym
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+README, LONGER_TEXTS = [ROOT / "README.md"], sorted((ROOT / "docs").rglob("*.md"))
+PAGES = [*README, *LONGER_TEXTS]
 BIN = Path(sys.executable).parent
 # Blocks that compile for half a minute and more: `pytest -m slow`.
 LONG = ("docs/learn/directions.md-1", "docs/learn/linear.md-1", "docs/models-in-agents.md-2")
 
 
-def blocks(language: str) -> list[pytest.param]:
+def blocks(language: str, pages: list[Path]) -> list[pytest.param]:
     found = []
-    for page in PAGES:
+    for page in pages:
         for number, block in enumerate(re.findall(rf"```{language}\n(.*?)```", page.read_text(encoding="utf-8"), re.S)):
             name = f"{page.relative_to(ROOT)}-{number}"
             found.append(pytest.param(block, id=name, marks=[pytest.mark.slow] if name in LONG else []))
@@ -38,9 +41,26 @@ def named_files(page_text: str) -> dict[str, str]:
     return {name: code for code, name in re.findall(r"```python\n(# (\w+\.py)\n.*?)```", page_text, re.S)}
 
 
-@pytest.mark.parametrize("code", blocks("python"))
-def test_python_blocks_run(code, tmp_path):
+@pytest.mark.parametrize("code", blocks("python", README))
+def test_python_blocks_of_the_readme_run(code, tmp_path):
     run([sys.executable, "-c", code], tmp_path)
+
+
+@pytest.mark.parametrize("code", blocks("python", LONGER_TEXTS))
+def test_python_blocks_run(code, tmp_path, monkeypatch):
+    """In this process, which has imported and loaded everything already; a block that starts processes in its own."""
+    if "workers=" in code or "__main__" in code:
+        return run([sys.executable, "-c", code], tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    known = dict(gym.registry)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            exec(compile(code, "block.py", "exec"), {"__name__": "block"})
+        finally:
+            gym.registry.clear()
+            gym.registry.update(known)
+    return None
 
 
 def test_the_compiled_environment_of_the_readme_is_one_short_file(tmp_path):
@@ -66,8 +86,8 @@ def test_the_compiled_environment_of_the_readme_is_one_short_file(tmp_path):
     assert counts[0] > counts[1] == 0
 
 
-@pytest.mark.parametrize("text", blocks("sh"))
-def test_shell_blocks_run(text, tmp_path):
+@pytest.mark.parametrize("text", blocks("sh", PAGES))
+def test_shell_blocks_run(text, tmp_path, commands):
     for page in PAGES:
         for name, code in named_files(page.read_text(encoding="utf-8")).items():
             (tmp_path / name).write_text(code, encoding="utf-8")
@@ -78,7 +98,8 @@ def test_shell_blocks_run(text, tmp_path):
             continue  # the two commands of the README: run by .ci/run, see below
         if words[1] == "watch":
             words += ["--max-steps", "3"]
-        run(words, tmp_path)
+        done = commands.run(words[1:], tmp_path, {**os.environ, "SDL_VIDEODRIVER": "dummy"})
+        assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
 
 
 def test_ci_runs_the_readmes_test_command():

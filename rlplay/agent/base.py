@@ -78,6 +78,7 @@ class Agent(Configured, ABC):
         position: where the run stands in its environment.
         next_action: the action that an on-policy rule has chosen already, -1 for none.
         mask_source: where the environment says which actions may be taken.
+        masks_seen: whether it has masks, as far as that was seen.
         mask: the actions that may be taken at the newest observation, bool [A]; None for all.
 
     Raises:
@@ -137,7 +138,7 @@ class Agent(Configured, ABC):
         self.observation_space, self.action_space = self.env.observation_space, self.env.action_space
         self.mask_source = MaskSource(self.env)
         self.mask: Mask | None = None
-        self._masks_seen = self.mask_source.method is not None
+        self.masks_seen = self.mask_source.method is not None
         self._masks_said = self._told_live = False
         try:
             self.encoder = self.make_encoder()
@@ -149,7 +150,7 @@ class Agent(Configured, ABC):
                 f"{self.action_space}: {error or 'it could not be allocated'}",
                 "Take smaller spaces, or lower the sizes in its hyperparameters",
             ) from error
-        if self._masks_seen:
+        if self.masks_seen:
             self._say_masks()
         saving.warn_of_unsavable(self)
 
@@ -424,10 +425,10 @@ class Agent(Configured, ABC):
     def see_mask(self, observation: Any, info: dict[str, Any], terminated: bool = False) -> None:
         """Told while learning what may be done at the newest observation, before `act` and `update` (both drivers)."""
         found = None if terminated else self.mask_source.of(info)
-        if found is None and not self._masks_seen:
+        if found is None and not self.masks_seen:
             return
-        if not self._masks_seen:
-            self._masks_seen = True
+        if not self.masks_seen:
+            self.masks_seen = True
             self._say_masks()
         self.take_mask(None if found is None else self.mask_source.joint(found), observation)
 
@@ -461,7 +462,7 @@ class Agent(Configured, ABC):
         listed = self.mask_source.joint if joint else (lambda mask: mask)
         if given is not None:
             return np.array([listed(self.mask_source.checked(mask)) for mask in np.asarray(given).reshape(rows, -1)])
-        if not self._masks_seen:
+        if not self.masks_seen:
             return None
         by_state = None if self.mask_source.by_wrapper else self.mask_source.by_state(observation)
         if by_state is not None:
@@ -599,7 +600,7 @@ class Agent(Configured, ABC):
                 )
         self.env = env
         self.mask_source, self.mask = MaskSource(env), None
-        self._masks_seen = self._masks_seen or self.mask_source.method is not None
+        self.masks_seen = self.masks_seen or self.mask_source.method is not None
         self.give_up_episode()
 
     def give_up_episode(self) -> None:

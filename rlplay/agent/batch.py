@@ -333,7 +333,7 @@ class BatchAgent(Agent):
         """Take the arrays of a file."""
         copy_into("counts", arrays, self._counts)  # they say how many transitions there are
         if "next_allowed" in arrays:
-            self._masks_seen = True
+            self.masks_seen = True
             self.next_allowed = np.ones((self.buffer_size, self.n_actions), np.bool_)
         super().load_arrays(arrays)
         self._fitted_at = self._last_due()

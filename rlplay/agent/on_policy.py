@@ -226,13 +226,13 @@ class OnPolicyAgent(Agent):
 
     def _has_masks(self) -> bool:
         """Whether the environment is known to mask its actions; one that says so only in info is known at its reset."""
-        return self._discrete and (self._masks_seen or hasattr(self.env.unwrapped, "action_mask"))
+        return self._discrete and (self.masks_seen or hasattr(self.env.unwrapped, "action_mask"))
 
     def _mask(self, i: int, info: dict[str, Any]) -> None:
         """Take the mask that goes with the newest observation of an environment."""
         mask = self._mask_sources[i].of(info) if self._discrete else None
         if mask is not None and not self._masked:
-            self._masked = self._masks_seen = True
+            self._masked = self.masks_seen = True
             self._make_masks()
         if self._masked:
             if mask is not None and mask.size != self.memory.masks.shape[1]:
@@ -544,7 +544,7 @@ class OnPolicyAgent(Agent):
         rollout = self.memory.rollout
         copy_into("counters", arrays, rollout.filled)  # it says how many rows there are
         if np.size(arrays.get("rollout/masks", ())) and not self._masked:  # its environment has not said so yet
-            self._masked = self._masks_seen = True
+            self._masked = self.masks_seen = True
             self._make_masks()
         super().load_arrays(arrays)
         for name, net in (("policy", self.memory.policy), ("value", self.memory.value)):

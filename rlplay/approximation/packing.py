@@ -260,11 +260,13 @@ def _sklearn_tree(value: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) 
 
     n_features, n_classes, n_outputs, max_depth, count = value["shape"]
     columns = {str(field): arrays[f"{value['tree']}/{field}"] for field in value["fields"]}
+    if any(column.shape != (count,) for column in columns.values()):
+        raise CheckpointError(f"a tree in the file has not {count} nodes in each of its arrays: refused")
     tree = Tree(int(n_features), np.array(n_classes, np.intp), int(n_outputs))
     nodes = np.zeros(count, dtype=tree.__getstate__()["nodes"].dtype)
     for field, column in columns.items():
         nodes[field] = column
-    inner = nodes["left_child"] >= 0
+    inner = nodes["left_child"] != -1  # scikit-learn's mark of a leaf
     here = np.arange(count)[inner]
     for child in ("left_child", "right_child"):
         if not ((nodes[child][inner] > here) & (nodes[child][inner] < count)).all():

@@ -182,6 +182,12 @@ def table_of(env: gym.Env[Any, Any]) -> TransitionTable:
         (16, 4, 0)
     """
     plain = env.unwrapped
+    changing = changing_wrapper(env)
+    if changing:
+        raise SpaceError(
+            f"the wrapper {changing} changes what the transition table of {type(plain).__name__} says",
+            "Take the environment without it, or an agent that learns from experience, such as q-learning",
+        )
     if isinstance(plain, TableEnv):
         return plain.table
     own = getattr(plain, "transition_table", None)
@@ -246,6 +252,29 @@ def table_from(
     return TransitionTable.of(probability, next_state, reward, terminated, start, masks)
 
 
+# Wrappers that neither change what is seen, done and paid nor when an episode ends, but for a time limit.
+_WATCHING = (
+    "TimeLimit", "OrderEnforcing", "PassiveEnvChecker", "RecordEpisodeStatistics", "RecordVideo", "HumanRendering",
+    "RenderCollection", "AddWhiteNoise", "ObstructView",
+)  # fmt: skip
+
+
+def changing_wrapper(env: gym.Env[Any, Any]) -> str:
+    """The name of the outermost wrapper that may change what is seen, done or paid; empty for none.
+
+    Example:
+        >>> lake = gym.make("FrozenLake-v1")
+        >>> changing_wrapper(lake), changing_wrapper(gym.wrappers.TransformReward(lake, abs))
+        ('', 'TransformReward')
+    """
+    while isinstance(env, gym.Wrapper):
+        cls = type(env)
+        if not (cls.__module__.startswith("gymnasium.") and cls.__name__ in _WATCHING):
+            return cls.__name__
+        env = env.env
+    return ""
+
+
 def has_table(env: gym.Env[Any, Any]) -> bool:
     """Whether an environment offers a transition table, without making it."""
     plain, name = env.unwrapped, env.spec.id if env.spec else ""
@@ -257,9 +286,12 @@ def has_table(env: gym.Env[Any, Any]) -> bool:
 def action_masks(env: gym.Env[Any, Any]) -> NDArray[np.bool_] | None:
     """Which actions may be taken in each state, bool [S, A], where the environment says it for all states; or None.
 
-    A `TableEnv` has them in its table; Taxi's ``action_mask(state)`` is asked for each state.
+    A `TableEnv` has them in its table; Taxi's ``action_mask(state)`` is asked for each state. Under a wrapper that may
+    change states or actions nothing is known.
     """
     plain = env.unwrapped
+    if changing_wrapper(env):
+        return None
     if isinstance(plain, TableEnv):
         return plain.table.masks
     own, ask = getattr(plain, "transition_table", None), getattr(plain, "action_mask", None)
@@ -283,16 +315,26 @@ def _first_states(env: gym.Env[Any, Any], n_states: int) -> NDArray[np.float64]:
     return counts / counts.sum()
 
 
-def agreement(env: gym.Env[Any, Any], table: TransitionTable, steps: int = 300) -> str:
+def agreement(env: gym.Env[Any, Any], table: TransitionTable, steps: int = 300, thorough: bool = False) -> str:
     """Whether an environment does what its table says: ``"exact"``, ``"law"`` or ``"none"``.
 
     Plays random actions in the environment and in the table from the same seeds. ``exact``: the same states, rewards
     and endings to the bit. ``law``: each transition is one the table allows, but drawn with other random numbers.
+
+    Args:
+        env: the environment.
+        table: its table.
+        steps: how many are played.
+        thorough: whether every ending and every unusual reward that is likely must have been seen, in as many steps as
+            that takes (`_MOST_STEPS` at most): of a class that is not known to do what its table says.
     """
     observations, actions = FiniteSpace(env.observation_space), FiniteSpace(env.action_space)
     native, choices = TableEnv(table, env.observation_space, env.action_space), np.random.default_rng(0)
     exact, arrays, ended, episode, state = True, table.arrays, True, 0, 0
-    for _ in range(steps):
+    left, tried = _to_be_seen(table) if thorough else set(), np.zeros((observations.n, actions.n), np.int64)
+    for step in range(_MOST_STEPS if thorough else steps):
+        if step >= steps and not left:
+            break
         if ended:
             state = observations.index(env.reset(seed=episode)[0])
             exact = exact and bool(native.reset(seed=episode)[0] == observations.value(state))
@@ -302,6 +344,10 @@ def agreement(env: gym.Env[Any, Any], table: TransitionTable, steps: int = 300) 
         action = int(choices.integers(actions.n))
         while table.masks is not None and not table.masks[state, action]:
             action = int(choices.integers(actions.n))
+        if thorough and choices.random() < 0.5:  # what was tried least, of what may be taken
+            may = np.ones(actions.n, np.bool_) if table.masks is None else table.masks[state]
+            action = int(np.where(may, tried[state], np.iinfo(np.int64).max).argmin())
+        tried[state, action] += 1
         obs, reward, terminated, truncated, _ = env.step(actions.value(action))
         next_state = observations.index(obs)
         exact = exact and native.step(actions.value(action))[:3] == (obs, reward, terminated)
@@ -313,8 +359,45 @@ def agreement(env: gym.Env[Any, Any], table: TransitionTable, steps: int = 300) 
         )
         if not allowed.any():
             return "none"
+        left.discard((state, action, int(allowed.argmax())))
         state, ended = next_state, bool(terminated or truncated)
+    if left:
+        return "none"
     return "exact" if exact else "law"
+
+
+_MOST_STEPS = 20_000
+_LIKELY = 0.05  # outcomes of this probability and more are to be seen
+
+
+def _to_be_seen(table: TransitionTable) -> set[tuple[int, int, int]]:
+    """State, action and number of each likely outcome that ends an episode or pays an unusual reward.
+
+    Only states that an episode can reach count, and only the first of equal outcomes.
+    """
+    arrays, chance = table.arrays, table.probability
+    rewards, counts = np.unique(arrays.reward[chance > 0], return_counts=True)
+    usual = rewards[counts.argmax()] if len(rewards) else 0.0
+    frontier: list[int] = np.flatnonzero(table.start > 0).tolist()
+    reached = set(frontier)
+    found: set[tuple[int, int, int]] = set()
+    while frontier:
+        s = frontier.pop()
+        for a in range(chance.shape[1]):
+            if table.masks is not None and not table.masks[s, a]:
+                continue
+            for k in np.flatnonzero(chance[s, a] > 0).tolist():
+                told = arrays.next_state[s, a, k], arrays.reward[s, a, k], arrays.terminated[s, a, k]
+                if chance[s, a, k] >= _LIKELY and (told[1] != usual or told[2]):
+                    same = (
+                        (chance[s, a] > 0) & (arrays.next_state[s, a] == told[0]) & (arrays.reward[s, a] == told[1])
+                        & (arrays.terminated[s, a] == told[2])
+                    )  # fmt: skip
+                    found.add((s, a, int(same.argmax())))
+                if not told[2] and int(told[0]) not in reached:
+                    reached.add(int(told[0]))
+                    frontier.append(int(told[0]))
+    return found
 
 
 class TableEnv(gym.Env[Any, Any]):

@@ -12,6 +12,7 @@ import json
 import os
 import sys
 import warnings
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -26,12 +27,12 @@ from numpy.typing import NDArray
 
 from rlplay import registry
 from rlplay.compiled.native import NativeEnv, same_numbers
-from rlplay.compiled.table import TableEnv, agreement, has_table, table_of
+from rlplay.compiled.table import TableEnv, agreement, changing_wrapper, has_table, table_of
 from rlplay.environments.no_environment import NoEnvironment
 from rlplay.environments.packages import import_typed, of_others, of_package, registered_by
 from rlplay.environments.rebuild import WAY_OUT, Blueprint, Layer, Maker, layers_of, take_apart
 from rlplay.environments.wrappers import Wrappers, listed, untrusted, without_text, wrapped
-from rlplay.errors import SpaceError, UnknownNameError, UsageError, unknown
+from rlplay.errors import RlplayError, SpaceError, UnknownNameError, UsageError, unknown
 
 DynamicsChoice = Literal["auto", "native", "gymnasium"]
 EnvLike = str | EnvSpec | Callable[[], gym.Env[Any, Any]] | gym.Env[Any, Any]
@@ -258,6 +259,9 @@ def require_anew(env: gym.Env[Any, Any], why: str) -> None:
 
     Raises:
         UsageError: it cannot be made again; says why, and the way out.
+
+    Example:
+        >>> require_anew(make("CartPole-v1"), "evaluations need a second one")  # it can
     """
     obstacle = reference(env).obstacle
     if obstacle and not isinstance(env.unwrapped, NoEnvironment):
@@ -332,24 +336,40 @@ def _from_function(
     made = _call(function)
     ref = _references.get(made)
     if ref is None or ref.maker is not None:
-        ref = replace(reference(made), maker=partial(_call_again, function, _maker_of(made)), obstacle="")
+        again = partial(_call_again, function, _maker_of(made), weakref.ref(made.unwrapped))
+        ref = replace(reference(made), maker=again, obstacle="")
         _references[made] = ref
     return made if render_mode is None else remake(ref, render_mode=render_mode)
 
 
 def _call(function: Any, **kwargs: Any) -> gym.Env[Any, Any]:
-    made = function(**kwargs)
+    name = getattr(function, "__name__", type(function).__name__)
+    try:
+        made = function(**kwargs)
+    except RlplayError:
+        raise
+    except Exception as error:
+        raise UsageError(
+            f"{name}() made no environment: {type(error).__name__}: {_plain(error)}",
+            "Give a function that needs no arguments, such as lambda: MyEnv(size=5)",
+        ) from error
     if not isinstance(made, gym.Env):
-        raise _no_environment(made, f"the function {getattr(function, '__name__', function)} gave ")
+        raise _no_environment(made, f"{name}() gave no environment: ")
     return made
 
 
-def _call_again(function: Any, otherwise: Maker, **kwargs: Any) -> gym.Env[Any, Any]:
+def _call_again(
+    function: Any, otherwise: Maker, first: weakref.ref[gym.Env[Any, Any]], **kwargs: Any
+) -> gym.Env[Any, Any]:
     asked = _without_defaults(kwargs)
-    if not asked:
-        return _call(function)
     named = inspect.signature(function).parameters
-    return _call(function, **asked) if asked.keys() <= named.keys() else otherwise(**kwargs)
+    if asked and not asked.keys() <= named.keys():
+        return otherwise(**kwargs)
+    made = _call(function, **asked)
+    if made.unwrapped is first():
+        name = getattr(function, "__name__", type(function).__name__)
+        raise UsageError(f"{name}() gave the same environment twice", "Make it inside the function")
+    return made
 
 
 def _maker_of(env: gym.Env[Any, Any]) -> Maker:
@@ -371,12 +391,12 @@ def _no_environment(given: Any, before: str = "") -> UsageError:
     kind, brief = type(given).__name__, " ".join(repr(given).split())[:60]
     if isinstance(given, gym.vector.VectorEnv) or hasattr(given, "num_envs"):
         return SpaceError(
-            f"{before}{kind} is a vector of environments, and an agent makes its own",
+            f"{before}a {kind} is a vector of environments, and an agent makes its own",
             "Give the id or a function that makes one environment, and n_envs=... where the agent takes it",
         )
     if hasattr(given, "possible_agents"):
         return SpaceError(
-            f"{before}{kind} is an environment of several agents (PettingZoo's)",
+            f"{before}a {kind} is an environment of several agents (PettingZoo's)",
             "Wrap it as a gymnasium.Env of one agent",
         )
     if given is None:
@@ -600,7 +620,7 @@ def _with_dynamics(
         why_not = "its native version does not do what it does with these arguments"
     elif not why_not:
         table = table_of(made)
-        agrees = agreement(made, table)
+        agrees = agreement(made, table, thorough=not _does_what_its_table_says(made))
         if agrees == "none":
             why_not = "its transition table does not describe what it does"
         else:
@@ -616,11 +636,18 @@ def _with_dynamics(
     return made
 
 
+def _does_what_its_table_says(env: gym.Env[Any, Any]) -> bool:
+    """Whether an environment is one of Gymnasium's or ours, not of a class derived from them."""
+    plain = env.unwrapped
+    root = type(plain).__module__.partition(".")[0]
+    return root in ("gymnasium", "envs", "rlplay") and not {"step", "reset"} & vars(plain).keys()
+
+
 def _no_native(made: gym.Env[Any, Any], ref: EnvReference, spec: EnvSpec) -> str:
     """Why an environment cannot run natively; empty where it can."""
     if made.render_mode:
         return "it is rendered"
-    if spec.additional_wrappers:
+    if spec.additional_wrappers or changing_wrapper(made):
         return "its id adds wrappers of its own"
     for name, words in registry.recipes("NOT_THE_TABLE").get(ref.id, {}).items():
         if ref.kwargs.get(name):

@@ -7,15 +7,17 @@ several parts one entry a choice of each part, one part after the other.
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from rlplay.compiled.table import action_masks
+from rlplay.compiled.table import action_masks, changing_wrapper
 from rlplay.environments.make import reference
 from rlplay.errors import EnvironmentFault
 from rlplay.spaces.finite import FiniteSpace, is_finite
@@ -46,10 +48,16 @@ class MaskSource:
         self._sizes = FiniteSpace(space).sizes if is_finite(space) else ()
         self._states: tuple[FiniteSpace, Mask | None] | None = None
         self.method: Callable[[], Any] | None = None
-        if self._sizes and env.has_wrapper_attr("action_masks"):
-            found = env.get_wrapper_attr("action_masks")
-            self.method = found if callable(found) else None
-        self.by_wrapper = self.method is not None and _a_wrapper_has(env, "action_masks")
+        owner = _owner(env)
+        found = inspect.getattr_static(owner, "action_masks", None) if self._sizes else None
+        if isinstance(found, property):
+            self.method = partial(getattr, owner, "action_masks")
+        elif found is not None:
+            self.method = owner.action_masks  # type: ignore[attr-defined]
+        self.by_wrapper = self.method is not None and owner is not env.unwrapped
+        self._renames = _renaming(env, owner if self.method is not None else env.unwrapped)
+        if self.method is not None and self._renames:
+            raise self._renamed()
 
     def of(self, info: dict[str, Any]) -> Mask | None:
         """The mask that goes with the environment's newest observation, bool [M]; None where all may be taken.
@@ -60,7 +68,22 @@ class MaskSource:
         if not self._sizes:
             return None
         mask = self.method() if self.method is not None else info.get("action_mask")
-        return None if mask is None else self.checked(mask)
+        if mask is None:
+            return None
+        if self._renames:
+            raise self._renamed()
+        return self.checked(mask)
+
+    @property
+    def everything(self) -> Mask:
+        """The mask that allows everything, one entry a choice of each part."""
+        return np.ones(sum(self._sizes), np.bool_)
+
+    def _renamed(self) -> EnvironmentFault:
+        return EnvironmentFault(
+            f"the wrapper {self._renames} changes actions, and the action mask is about those inside it",
+            f"Give {self._renames} a method action_masks() of its own, about its own actions",
+        )
 
     def joint_of(self, info: dict[str, Any], ended: bool = False) -> Mask | None:
         """`of`, with one entry a combination of the parts; None after an episode's end."""
@@ -76,7 +99,7 @@ class MaskSource:
             [[1, 0, 1, 0, 1, 0], [1, 0, 1, 0, 1, 0]]
         """
         space = self._env.observation_space
-        if not self._sizes or space != self._env.unwrapped.observation_space or not is_finite(space):
+        if not self._sizes or changing_wrapper(self._env) or not is_finite(space):
             return None
         if self._states is None:
             self._states = FiniteSpace(space), action_masks(self._env)
@@ -93,9 +116,15 @@ class MaskSource:
             EnvironmentFault: another length, or one that allows nothing.
         """
         try:
-            found = np.asarray(mask, dtype=np.float64).ravel() != 0
+            numbers = np.asarray(mask, dtype=np.float64).ravel()
         except (TypeError, ValueError):
-            found = np.zeros(0, np.bool_)
+            numbers = np.array([np.nan])
+        if not np.isin(numbers, (0, 1)).all():
+            raise EnvironmentFault(
+                f"{reference(self._env)} gave the action mask {' '.join(repr(mask).split())[:80]}",
+                "A mask has one entry an action, 1 where it may be taken and 0 where not",
+            )
+        found = numbers != 0
         parts, joint = sum(self._sizes), math.prod(self._sizes)
         if found.size not in (parts, joint):
             raise EnvironmentFault(
@@ -136,9 +165,17 @@ def _split(mask: Mask, sizes: tuple[int, ...]) -> list[Mask]:
     return np.split(mask, np.cumsum(sizes)[:-1].tolist())
 
 
-def _a_wrapper_has(env: gym.Env[Any, Any], name: str) -> bool:
-    while isinstance(env, gym.Wrapper):
-        if hasattr(type(env), name) or name in vars(env):
-            return True
+def _owner(env: gym.Env[Any, Any]) -> gym.Env[Any, Any]:
+    """The outermost of an environment's layers that has ``action_masks``."""
+    while isinstance(env, gym.Wrapper) and not (hasattr(type(env), "action_masks") or "action_masks" in vars(env)):
         env = env.env
-    return False
+    return env
+
+
+def _renaming(env: gym.Env[Any, Any], owner: gym.Env[Any, Any]) -> str:
+    """The name of a wrapper around the owner of the mask that changes actions; empty for none."""
+    while env is not owner and isinstance(env, gym.Wrapper):
+        if isinstance(env, gym.ActionWrapper):
+            return type(env).__name__
+        env = env.env
+    return ""

@@ -21,7 +21,7 @@ from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker, TimeLimit
 
 from rlplay.errors import UsageError
 
-_PROBE_STEPS = 20  # random steps after which an attribute that has not changed counts as an argument
+_PROBE_STEPS = 20, 2000  # random steps, at least and at most, to an episode's end, that show which attributes change
 _LARGEST = 10_000  # elements of an array that is compared
 _CHECKS = (OrderEnforcing, PassiveEnvChecker)  # layers that only check how an environment is used
 _UNKNOWN = object()
@@ -130,13 +130,15 @@ class Blueprint:
             if looks[name] != again[name]:
                 words = name.replace("_", " ")
                 return f"made again, the environment has the {words} {again[name]}, not {looks[name]}"
-        other = {k for k, v in again["attributes"].items() if not _same(v, looks["attributes"].get(k, _UNKNOWN))}
+        given, new = looks["attributes"], again["attributes"]
+        other = {k for k in {*given, *new} if not _same(given.get(k, _UNKNOWN), new.get(k, _UNKNOWN))}
         if not other:
             return ""
         for place in sorted(other - self._moving(made)):
-            old, new = looks["attributes"].get(place, _UNKNOWN), again["attributes"][place]
-            if old is not _UNKNOWN:
-                return f"{place} is {_brief(old)} in the environment that was given and {_brief(new)} in a new one"
+            if place not in given:
+                continue
+            now = f"{_brief(new[place])} in a new one" if place in new else "a new one has none"
+            return f"{place} is {_brief(given[place])} in the environment that was given, and {now}"
         return ""
 
     def _moving(self, made: gym.Env[Any, Any]) -> set[str]:
@@ -145,15 +147,18 @@ class Blueprint:
         first, second = _looks(made)["attributes"], _looks(other)["attributes"]
         other.action_space.seed(0)
         other.reset(seed=0)
-        after = {k: _copied(v) for k, v in _looks(other)["attributes"].items()}
+        after = _looks(other)["attributes"]
         moved = {k for k in first if not (_same(first[k], second.get(k)) and _same(first[k], after.get(k)))}
-        for _ in range(_PROBE_STEPS):
+        least, most = _PROBE_STEPS
+        for step in range(most):
             _, _, terminated, truncated, _ = other.step(other.action_space.sample())
             if terminated or truncated:
+                if step >= least:
+                    break
                 other.reset()
         last = _looks(other)["attributes"]
         other.close()
-        return moved | {k for k in first if not _same(after.get(k), last.get(k))}
+        return moved | {k for k in last if not (_same(after.get(k), last[k]) and _same(first.get(k), last[k]))}
 
 
 def _unknown(env: gym.Env[Any, Any]) -> None:
@@ -197,6 +202,13 @@ def _arguments(wrapper: gym.Wrapper[Any, Any, Any, Any]) -> dict[str, Any] | Non
     if not parameters:
         return {}
     saved = getattr(wrapper, "_saved_kwargs", None)
+    if saved is None and isinstance(wrapper, EzPickle):
+        try:
+            bound = inspect.signature(type(wrapper)).bind(*wrapper._ezpickle_args, **wrapper._ezpickle_kwargs)
+        except TypeError:
+            return None
+        bound.apply_defaults()
+        saved = dict(list(bound.arguments.items())[1:])  # without the environment
     saved = None if saved is None else {k: v for k, v in saved.items() if k != "env"}
     return saved if saved is not None and set(saved) == names and len(names) == len(parameters) else None
 
@@ -245,7 +257,8 @@ def _looks(env: gym.Env[Any, Any]) -> dict[str, Any]:
         if not isinstance(at, _CHECKS):
             name = type(at).__name__
             layers.append(name + (f"({at._max_episode_steps})" if isinstance(at, TimeLimit) else ""))
-            attributes.update({f"{name}.{k}": _copied(v) for k, v in vars(at).items() if _plain(v)})
+            parts = {k: _plainly(v) for k, v in vars(at).items() if k not in _INNER}
+            attributes.update({f"{name}.{k}": v for k, v in parts.items() if v is not _UNKNOWN})
         if not isinstance(at, gym.Wrapper):
             break
         at = at.env
@@ -255,16 +268,32 @@ def _looks(env: gym.Env[Any, Any]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _plain(value: Any) -> bool:
+# What belongs to how an environment runs and is no argument, or is compared elsewhere.
+_INNER = {"env", "spec", "_cached_spec", "observation_space", "action_space", "_observation_space", "_action_space"}
+_DEEPEST = 4  # levels of containers and objects that are looked into
+
+
+def _plainly(value: Any, depth: int = 0) -> Any:
+    """A value as numbers, words, lists and dictionaries that can be compared; `_UNKNOWN` where it has none.
+
+    A function is its code and its defaults, an object its attributes.
+    """
+    if value is None or isinstance(value, bool | int | float | complex | str | bytes | np.generic | type):
+        return value
     if isinstance(value, np.ndarray):
-        return value.dtype != object and value.size <= _LARGEST
-    if isinstance(value, list | tuple):
-        return len(value) <= 100 and all(_plain(v) for v in value)
-    return value is None or isinstance(value, bool | int | float | str | np.generic)
-
-
-def _copied(value: Any) -> Any:
-    return value.copy() if isinstance(value, np.ndarray) else type(value)(value) if isinstance(value, list) else value
+        return value.copy() if value.dtype != object and value.size <= _LARGEST else _UNKNOWN
+    if depth == _DEEPEST or isinstance(value, gym.Env | gym.Space | np.random.Generator):
+        return _UNKNOWN
+    if isinstance(value, list | tuple | set | frozenset):
+        many = sorted(value, key=repr) if isinstance(value, set | frozenset) else value
+        return [_plainly(one, depth + 1) for one in many] if len(value) <= _LARGEST else _UNKNOWN
+    if isinstance(value, dict):
+        return {repr(k): _plainly(v, depth + 1) for k, v in value.items()} if len(value) <= _LARGEST else _UNKNOWN
+    function = getattr(value, "__func__", value)
+    if hasattr(function, "__code__"):
+        return [function.__code__, _plainly(getattr(function, "__defaults__", None), depth + 1)]
+    attributes = getattr(value, "__dict__", None)
+    return {"class": type(value).__qualname__, **_plainly(dict(attributes), depth)} if attributes else _UNKNOWN
 
 
 def _same(one: Any, other: Any) -> bool:
@@ -274,8 +303,10 @@ def _same(one: Any, other: Any) -> bool:
             return False
         number = all(part.dtype.kind in "fc" for part in both)
         return bool(np.array_equal(*both, equal_nan=number))
-    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
+    if isinstance(one, list) and isinstance(other, list):
         return len(one) == len(other) and all(_same(a, b) for a, b in zip(one, other, strict=True))
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_same(value, other[key]) for key, value in one.items())
     return bool(one == other) or (repr(one) == repr(other) == "nan")
 
 

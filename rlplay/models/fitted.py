@@ -26,20 +26,16 @@ _DIRECTIONS = {
 }  # fmt: skip
 _SCALES = dict.fromkeys(("shift_", "scale_", "mean_", "var_", "center_", "data_min_", "data_max_"), "D")
 _TREES = {
+    "feature": "M: whole", "threshold": "M", "left": "M: below M", "right": "M: below M", "value": "M V",
     "roots": "T: below M",
-    "feature": "M: whole",
-    "threshold": "M",
-    "left": "M: below M",
-    "right": "M: below M",
-    "value": "M V",
-}
+}  # fmt: skip
 _NEURAL: dict[str, str] = {}  # the networks compare all arrays with their own
 
 ARRAYS: Mapping[str, Mapping[str, str]] = {
-    "agglomerative": {"labels_": "N", "distances_": "P", "pairs_": "P 2: below N"},
+    "agglomerative": {"labels_": "N: whole", "distances_": "P", "pairs_": "P 2: below N"},
     "autoencoder": _NEURAL,
     "cnn-classifier": _NEURAL,
-    "dbscan": {"labels_": "N", "components_": "K D", "core_sample_indices_": "K: below N"},
+    "dbscan": {"labels_": "N: whole", "components_": "K D", "core_sample_indices_": "K: below N"},
     "decision-tree": _TREES,
     "decision-tree-classifier": _TREES,
     "denoising-autoencoder": _NEURAL,

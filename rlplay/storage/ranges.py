@@ -64,8 +64,8 @@ def check_ranges(arrays: Mapping[str, NDArray[Any]], ranges: Mapping[str, Span])
         rlplay.errors.CheckpointError: place holds 7 at [0, 1], which is not in -1 .. 3: refused
     """
     for name, (least, greatest) in ranges.items():
-        array = arrays.get(name)
-        if array is None or not array.size or array.dtype.kind not in "iuf":
+        array = np.asarray(arrays[name]) if name in arrays else None
+        if array is None or not array.size or array.dtype.kind not in "iuf" or (least, greatest) == ANY:
             continue
         if array.dtype.kind == "f":
             wrong = ~((array >= least) & (array <= greatest) & (array == np.floor(array)))

@@ -90,7 +90,7 @@ def evaluate(
         >>> result.returns.shape, result.mean > 0.5
         ((20,), True)
     """
-    if not hasattr(agent, "predict"):
+    if not hasattr(agent, "predict") or isinstance(agent, type):
         raise UsageError(
             f"agent={agent!r} is no agent", "Write evaluate(agent, env); load a file with rlplay.load(path)"
         )
@@ -193,6 +193,8 @@ def _play(
         nonlocal state
         agent.observe_position(position)
         mask = masks.of(position.info)
+        if mask is None and getattr(agent, "masks_seen", False):  # masks are given now and then
+            mask = masks.everything
         told = {} if mask is None else {"action_masks": mask}
         action, state = agent.predict(obs, state, starts, deterministic, **told)
         starts[0] = False

@@ -197,6 +197,8 @@ class Session:
             return self.pending
         self.agent.observe_position(self.position)
         mask = self.masks.of(self.position.info)
+        if mask is None and self.agent.masks_seen:  # masks are given now and then
+            mask = self.masks.everything
         told: dict[str, Any] = {} if mask is None else {"action_masks": mask}
         action, _ = self.agent.predict(obs, deterministic=self.deterministic, **told)
         return action

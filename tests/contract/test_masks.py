@@ -118,8 +118,13 @@ class Bad(Masked):
         return self.given
 
 
-@pytest.mark.parametrize(("given", "words"), [([0, 0, 0], "allows no action"), ([1, 1], "2 entries for 3 actions"),
-                                              (["a"] * 3, "action mask")])  # fmt: skip
+WRONG = [
+    ([0, 0, 0], "allows no action"), ([1, 1], "2 entries for 3 actions"), (["a"] * 3, "action mask"),
+    ([np.nan] * 3, "gave the action mask"), ("abc", "action mask 'abc'"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("given", "words"), WRONG)
 @pytest.mark.parametrize("cls", [QLearning, PPO])
 def test_masks_that_cannot_be_stop_the_run(cls, given, words):
     class World(Bad):
@@ -168,3 +173,60 @@ class Changing(MaskedStates):
 def test_a_table_refuses_masks_that_are_not_the_states():
     with pytest.raises(EnvironmentFault, match="changed the action mask of observation 0 from .* a table has one"):
         QLearning(Changing, seed=0).learn(200)
+
+
+class Property(MaskedStates):
+    @property
+    def action_masks(self):
+        return self.mask().tolist()
+
+
+class Sometimes(Masked):
+    action_masks = None
+
+    def info(self):
+        return {"action_mask": self.mask()} if self.t % 2 else {}
+
+    def mask(self):
+        return np.arange(3) != self.forbidden if self.t % 2 else np.ones(3, bool)
+
+
+OTHERS = [(Property, "q-learning"), (Sometimes, "ppo"), (Sometimes, "linear-q-learning"), (Sometimes, "reinforce")]
+
+
+@pytest.mark.parametrize(("world", "agent_id"), OTHERS)
+def test_masks_of_other_kinds(world, agent_id):
+    Masked.taken.clear()
+    agent = registry.agent_class(agent_id)(world, seed=0, **SMALL.get(agent_id, {})).learn(120)
+    assert forbidden() == 0
+    evaluate(agent, n_eval_episodes=2)
+    assert forbidden() == 0
+
+
+class Permuted(gym.ActionWrapper):
+    def action(self, action):
+        return (action + 1) % 3
+
+
+class Turned(gym.ObservationWrapper):
+    def observation(self, observation):
+        return 499 - observation
+
+
+@pytest.mark.parametrize("kind", ["method", "info"])
+def test_a_wrapper_that_changes_actions_needs_masks_of_its_own(kind):
+    with pytest.raises(EnvironmentFault, match="the wrapper Permuted changes actions"):
+        QLearning(Permuted(MASKS[kind](MaskedStates)()), seed=0).learn(20)
+
+
+def test_states_under_a_wrapper_have_the_masks_that_were_seen_there():
+    agent = QLearning(Turned(gym.make("Taxi-v4")), seed=0).learn(3000)
+    env, wrong = agent.get_env(), 0
+    obs, info = env.reset(seed=3)
+    for _ in range(200):
+        action, _ = agent.predict(obs)
+        wrong += agent.allowed[obs].all() < 1 and not info["action_mask"][action]
+        obs, _, terminated, truncated, info = env.step(action)
+        if terminated or truncated:
+            obs, info = env.reset()
+    assert wrong == 0

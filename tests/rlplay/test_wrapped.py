@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gymnasium
 import gymnasium as gym
+import gymnasium.envs.toy_text
 import numpy as np
 import pytest
 
 import rlplay
-from agents import MCTS, PPO, FittedQ, QLearning
+from agents import MCTS, PPO, FittedQ, QLearning, RealTimeDP, ValueIteration
 from rlplay import evaluate, load
 from rlplay.environments.make import make, make_anew, reference, time_limit
 from rlplay.environments.no_environment import NoEnvironment
@@ -179,6 +181,133 @@ def test_arguments_that_no_file_holds_are_kept_in_memory():
     assert evaluate(agent).mean == 1.0
 
 
+class Kept(gym.RewardWrapper, gym.utils.EzPickle):
+    def __init__(self, env, factor=3):
+        gym.utils.EzPickle.__init__(self, env, factor=factor)
+        super().__init__(env)
+        self.factor = factor
+
+    def reward(self, reward):
+        return self.factor * reward
+
+
+class Episodes(gym.Wrapper):
+    """It counts what a few steps need not change."""
+
+    def __init__(self, env):
+        super().__init__(env)
+        self.episodes = 0
+
+    def step(self, action):
+        result = super().step(action)
+        self.episodes += result[2] or result[3]
+        return result
+
+
+def used_before():
+    env = Episodes(gym.make("MountainCar-v0"))
+    env.reset(seed=0)
+    for _ in range(200):
+        env.step(1)
+    return env
+
+
+@pytest.mark.parametrize("maker", [lambda: Kept(lake(), factor=4), used_before])
+def test_what_is_known_is_not_refused(maker):
+    one = maker()
+    assert type(make_anew(one, "a test")) is type(one)
+    assert getattr(make_anew(one, "a test"), "factor", 4) == 4
+
+
+class Configured(gym.RewardWrapper):
+    def __init__(self, env):
+        super().__init__(env)
+        self.table, self.pay = {"k": 1}, lambda reward: reward
+        self.settings = type("Settings", (), {})()
+        self.settings.k = 1
+
+    def reward(self, reward):
+        return reward * self.table["k"]
+
+
+def with_table(env):
+    env.table["k"] = 5
+
+
+def with_object(env):
+    env.settings.k = 5
+
+
+def with_function(env):
+    env.pay = lambda reward: 7.0 + reward
+
+
+def with_method(env):
+    env.step = lambda action: (0, 7.0, True, False, {})
+
+
+@pytest.mark.parametrize("change", [with_table, with_object, with_function, with_method])
+def test_what_was_changed_by_hand_is_refused(change):
+    env = Configured(lake())
+    assert type(make_anew(Configured(lake()), "a test")) is Configured
+    change(env)
+    with pytest.raises(UsageError, match=r"Configured\..* in the environment that was given"):
+        make_anew(env, "a test")
+
+
+def test_a_table_that_was_changed_by_hand_is_refused():
+    env = lake()
+    env.unwrapped.P[0][0] = [(1.0, 15, 100.0, True)]
+    with pytest.raises(UsageError, match=r"FrozenLakeEnv.P is"):
+        make_anew(env, "a test")
+
+
+def test_a_function_must_make_a_new_one_each_time():
+    one = Ten(lake())
+    with pytest.raises(UsageError, match="gave the same environment twice"):
+        evaluate(QLearning(lambda: one, seed=0).learn(10))
+    for wrong in (lambda k: lake(), lambda: 1 / 0, Times):
+        with pytest.raises(UsageError, match="made no environment"):
+            QLearning(wrong)
+
+
+class Lake10(gymnasium.envs.toy_text.FrozenLakeEnv):
+    """A class that does other than what its table says."""
+
+    def step(self, action):
+        obs, reward, terminated, truncated, info = super().step(action)
+        return obs, 10 * reward, terminated, truncated, info
+
+
+@pytest.mark.parametrize("entry", [Lake10, lambda **given: Ten(gym.make("FrozenLake-v1", **given))])
+def test_a_table_that_is_not_what_an_id_does_is_not_taken(entry):
+    gym.register("test/Lake-v0", entry_point=entry, max_episode_steps=100, kwargs=LAKE)
+    try:
+        agent = QLearning("test/Lake-v0", **SURE).learn(20_000)
+        assert evaluate(agent).mean == 10.0
+    finally:
+        del gym.registry["test/Lake-v0"]
+
+
+class Same(gymnasium.envs.toy_text.FrozenLakeEnv):
+    """A class that does what its table says."""
+
+
+def test_a_table_that_is_what_a_class_does_is_taken():
+    gym.register("test/Same-v0", entry_point=Same, max_episode_steps=100)
+    try:
+        assert reference(make("test/Same-v0")).dynamics.startswith("native")
+    finally:
+        del gym.registry["test/Same-v0"]
+
+
+@pytest.mark.parametrize("planner", [ValueIteration, RealTimeDP])
+def test_planners_refuse_a_wrapper_that_changes_the_table(planner):
+    with pytest.raises(SpaceError, match="the wrapper Ten changes"):
+        planner(Ten(lake()), gamma=1.0).learn(100)
+    assert planner(gym.wrappers.RecordEpisodeStatistics(lake()), gamma=1.0, seed=0).learn(100).num_timesteps > 0
+
+
 # Files.
 
 
@@ -242,8 +371,8 @@ class Vector:
     [
         (None, UsageError, "no environment"),
         (3, UsageError, "3 .int. is no environment"),
-        (lambda: 3, UsageError, "the function <lambda> gave 3"),
-        (Vector(), SpaceError, "Vector is a vector of environments"),
+        (lambda: 3, UsageError, "<lambda>.. gave no environment: 3"),
+        (Vector(), SpaceError, "a Vector is a vector of environments"),
         (TwoAgents(), SpaceError, "several agents"),
         (gym.make_vec("CartPole-v1", 2), SpaceError, "vector|VectorEnv"),
     ],
