@@ -5,7 +5,7 @@
     z ← ρ (γ λ z + M x)
     w ← w + α (R + γ wᵀx' - wᵀx) z
 
-Source: Sutton, Mahmood & White 2016; Sutton & Barto 2e, sections 11.8 (from page 281) and 12.11 (from page 314).
+Source: Sutton, Mahmood & White 2016; Sutton & Barto 2e, sections 11.8 and 12.11.
 
 Symbols:
     w  weights  float64 [F, 1]    z  traces, kept as a list    x, x'  active features of S and S'

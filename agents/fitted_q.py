@@ -103,7 +103,7 @@ class FittedQ(BatchAgent):
         self.latest: ActionValues | None = None
         self._evaluator: GreedyEvaluator | None = None
 
-    def action_values(self, vectors: NDArray[np.float32]) -> NDArray[np.float64] | None:
+    def action_values(self, vectors: NDArray[Any]) -> NDArray[np.float64] | None:
         """Q of the iterate that acts."""
         return None if self.values is None else self.values(self.encoder.encode_vectors(vectors))
 

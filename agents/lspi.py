@@ -17,7 +17,7 @@ Deviations from the source: the set of transitions grows; every ``train_freq`` s
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import scipy.linalg
@@ -111,7 +111,7 @@ class LSPI(BatchAgent):
             )
         self.w = np.zeros((self.encoder.size, self.n_actions))
 
-    def action_values(self, vectors: NDArray[np.float32]) -> Floats:
+    def action_values(self, vectors: NDArray[Any]) -> Floats:
         """Q(s, ·) = x(s) w."""
         return batch_values(self.w, self.encoder.encode_vectors(vectors))
 

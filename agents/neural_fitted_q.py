@@ -75,11 +75,11 @@ class NeuralFittedQ(BatchAgent):
         self.values: ActionValues | None = None
         self.scaling = np.stack([np.zeros(self.encoder.size), np.ones(self.encoder.size)])
 
-    def action_values(self, vectors: NDArray[np.float32]) -> NDArray[np.float64] | None:
+    def action_values(self, vectors: NDArray[Any]) -> NDArray[np.float64] | None:
         """Q of the network."""
         return None if self.values is None else self.values(self._scaled(vectors))
 
-    def _scaled(self, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
+    def _scaled(self, vectors: NDArray[Any]) -> NDArray[np.float64]:
         return (self.encoder.encode_vectors(vectors).astype(np.float64) - self.scaling[0]) / self.scaling[1]
 
     def iterate(self) -> None:

@@ -193,6 +193,7 @@ if TYPE_CHECKING:
     from rlplay.spaces.finite import FiniteSpace as FiniteSpace
     from rlplay.spaces.finite import finite as finite
     from rlplay.spaces.finite import is_finite as is_finite
+    from rlplay.spaces.observations import VectorView as VectorView
     from rlplay.spaces.observations import batch_of as batch_of
     from rlplay.spaces.observations import observation_digest as observation_digest
 

@@ -14,26 +14,38 @@ import pytest
 pytestmark = pytest.mark.skipif(not (shutil.which("Xvfb") and shutil.which("xdotool")), reason="needs Xvfb and xdotool")
 
 
+LONGEST = 300  # seconds that only a real hang takes
+
+
+def wait_for(condition):
+    """What a condition gives once it holds."""
+    end = time.monotonic() + LONGEST
+    while not (found := condition()):
+        assert time.monotonic() < end, "it never came"
+        time.sleep(0.02)
+    return found
+
+
 @pytest.fixture
-def screen(tmp_path, worker_id):
-    number = 90 + int(worker_id.removeprefix("gw") or 0) if worker_id != "master" else 89
-    server = subprocess.Popen(
-        ["Xvfb", f":{number}", "-screen", "0", "1400x900x24", "-nolisten", "tcp", "-noreset"],
+def screen(tmp_path):
+    read, write = os.pipe()
+    with subprocess.Popen(
+        ["Xvfb", "-displayfd", str(write), "-screen", "0", "1400x900x24", "-nolisten", "tcp", "-noreset"],
+        pass_fds=[write],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-    )
-    for _ in range(100):
-        if Path(f"/tmp/.X11-unix/X{number}").exists():
-            break
-        time.sleep(0.05)
-    env = {k: v for k, v in os.environ.items() if k != "SDL_VIDEODRIVER"}
-    yield {**env, "DISPLAY": f":{number}", "XDG_RUNTIME_DIR": str(tmp_path)}
-    server.terminate()  # a killed one would leave its socket behind
-    server.wait()
+    ) as server:
+        os.close(write)
+        with open(read) as ready:
+            number = ready.readline().strip()  # it says its number once it serves
+        assert number, "Xvfb did not start"
+        env = {k: v for k, v in os.environ.items() if k != "SDL_VIDEODRIVER"}
+        yield {**env, "DISPLAY": f":{number}", "XDG_RUNTIME_DIR": str(tmp_path)}
+        server.terminate()  # a killed one would leave its socket behind
 
 
 class Driven:
-    """A process with a window, and keys sent to it."""
+    """A process with a window, and keys sent to it; by a screenshot the window says that it has taken them."""
 
     def __init__(self, screen: dict[str, str], folder: Path, *words: str) -> None:
         self.env, self.folder = screen, folder
@@ -45,24 +57,44 @@ class Driven:
             stderr=subprocess.STDOUT,
             text=True,
         )
-        for _ in range(600):
-            found = subprocess.run(
-                ["xdotool", "search", "--class", "rlplay"], env=screen, capture_output=True, text=True, check=False
-            )
-            if found.stdout.strip():
-                time.sleep(0.7)
-                return
-            assert self.process.poll() is None, self.process.stdout.read()
-            time.sleep(0.1)
-        raise AssertionError("no window came up")
+
+    def __enter__(self) -> Driven:
+        wait_for(self._is_shown)
+        end = time.monotonic() + LONGEST
+        while not self.screenshots():  # a key that comes before the window has the keyboard is lost
+            assert time.monotonic() < end, "the window takes no keys"
+            self.press("s")
+            again = time.monotonic() + 5
+            while not self.screenshots() and time.monotonic() < again:
+                time.sleep(0.02)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+    def _is_shown(self) -> bool:
+        assert self.process.poll() is None, self.process.stdout.read()
+        command = ["xdotool", "search", "--onlyvisible", "--class", "rlplay"]
+        found = subprocess.run(command, env=self.env, capture_output=True, text=True, check=False)
+        return bool(found.stdout.strip())
+
+    def press(self, name: str) -> None:
+        subprocess.run(["xdotool", "key", name], env=self.env, check=True)
+
+    def screenshots(self) -> int:
+        return len(list(self.folder.glob("rlplay-*.png")))
 
     def keys(self, *names: str) -> None:
+        """Press keys, each once the one before was taken."""
         for name in names:
-            subprocess.run(["xdotool", "key", name], env=self.env, check=True)
-            time.sleep(0.15)
+            before = self.screenshots()
+            self.press(name)
+            self.press("s")
+            wait_for(lambda before=before: self.screenshots() > before or self.process.poll() is not None)
 
     def end(self) -> str:
-        out, _ = self.process.communicate(timeout=60)
+        out, _ = self.process.communicate(timeout=LONGEST)
         assert self.process.returncode == 0, out
         return out
 
@@ -74,20 +106,20 @@ def train(screen, folder):
 
 def test_watch_pause_step_reset_screenshot_record_help_quit(screen, tmp_path):
     train(screen, tmp_path)
-    window = Driven(screen, tmp_path, "watch", "-o", "watched.gif")
-    window.keys("space", "Right", "Right", "plus", "minus", "question", "question", "e", "r", "s", "space")
-    time.sleep(0.5)
-    window.keys("q")
-    assert "wrote watched.gif" in window.end()
+    with Driven(screen, tmp_path, "watch", "-o", "watched.gif") as window:
+        window.keys("space", "Right", "Right", "plus", "minus", "question", "question", "e", "r", "s", "space", "e")
+        window.press("q")
+        assert "wrote watched.gif" in window.end()
     assert (tmp_path / "watched.gif").stat().st_size > 5000
     assert (tmp_path / "rlplay-FrozenLake-v1-1.png").stat().st_size > 5000
 
 
 def test_play_takes_your_keys_and_records_what_replays(screen, tmp_path):
-    window = Driven(screen, tmp_path, "play", "--env", "rlplay/GridWorld-v0", "--record", "mine.json", "--seed", "1")
-    window.keys("Down", "Down", "Down", "Right")
-    window.keys("q")
-    assert "wrote mine.json" in window.end()
+    words = ("play", "--env", "rlplay/GridWorld-v0", "--record", "mine.json", "--seed", "1")
+    with Driven(screen, tmp_path, *words) as window:
+        window.keys("Down", "Down", "Down", "Right")
+        window.press("q")
+        assert "wrote mine.json" in window.end()
     done = subprocess.run(
         [sys.executable, "-m", "rlplay", "replay", "mine.json", "--check"],
         cwd=tmp_path,
@@ -111,20 +143,17 @@ def test_training_with_a_window_gives_the_same_bits_as_without(screen, tmp_path)
         check=True,
         capture_output=True,
     )
-    window = Driven(screen, tmp_path, *words, "-f", "watched", "--watch")
-    time.sleep(2)
-    window.keys("q")
-    window.end()
+    with Driven(screen, tmp_path, *words, "-f", "watched", "--watch") as window:
+        window.press("q")
+        window.end()
     name = "sarsa/CliffWalking-v1_1/CliffWalking-v1.rlp"
     assert not differences(Sarsa.load(tmp_path / "alone" / name), Sarsa.load(tmp_path / "watched" / name))
 
 
 def test_the_demo_learns_in_the_window(screen, tmp_path):
-    window = Driven(screen, tmp_path, "demo", "--size", "960x600")
-    window.keys(*["plus"] * 8)  # hurry
-    time.sleep(8)
-    window.keys("q")
-    out = window.end()
+    with Driven(screen, tmp_path, "demo", "--size", "960x600", "--max-steps", "6050") as window:  # then it closes
+        window.keys(*["plus"] * 8)  # hurry
+        out = window.end()
     assert "learned for 6,000 steps" in out
     assert "greedy: return -20" in out
 
@@ -132,9 +161,10 @@ def test_the_demo_learns_in_the_window(screen, tmp_path):
 def test_a_planner_goes_on_by_key(screen, tmp_path):
     """Paused, each right arrow is one sweep or one improvement; what was planned is saved when the window closes."""
     words = ("train", "--algo", "policy-iteration", "--env", "FrozenLake-v1", "-n", "300", "--lock-step")
-    window = Driven(screen, tmp_path, *words, "--fps", "0.01", "-params", "evaluation_sweeps:2")
-    window.keys("space", "Right", "Right", "Right", "s", "q")
-    assert "3 sweeps, saved" in window.end()
+    with Driven(screen, tmp_path, *words, "--fps", "0.01", "-params", "evaluation_sweeps:2") as window:
+        window.keys("space", "Right", "Right", "Right")
+        window.press("q")
+        assert "3 sweeps, saved" in window.end()
     assert (tmp_path / "rlplay-FrozenLake-v1-1.png").stat().st_size > 5000
     from agents import PolicyIteration
 

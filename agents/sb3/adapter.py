@@ -39,6 +39,7 @@ from rlplay.extend import (
     StateArrays,
     UsageError,
     VectorFeatures,
+    VectorView,
     batch_of,
     check_number,
     checked,
@@ -135,7 +136,11 @@ class SB3Agent(Agent, init=False):
     def make_encoder(self) -> Encoder:
         """Observations as they are, which the model reads itself; with features as vectors of these."""
         self.numbering = FiniteSpace(self.action_space) if is_finite(self.action_space) else None
-        return super().make_encoder() if self.settings["features"] is None else self.encoder_of("vector")
+        if self.settings["features"] is None:
+            return super().make_encoder()
+        encoder = self.encoder_of("vector")
+        encoder.view = VectorView(self.observation_space, self._name)  # its buffers and policies are of float32
+        return encoder
 
     def setup(self) -> None:
         """The environments; the model too, unless it waits for its features."""

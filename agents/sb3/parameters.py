@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import inspect
+import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, get_args
 
 import gymnasium as gym
@@ -29,6 +31,22 @@ from rlplay.extend import (
     warn,
 )
 
+
+@dataclass(frozen=True)
+class _Learned(Either):
+    """A number, ``auto`` for one that is learned, or ``auto_0.1`` for one that is learned from 0.1 on."""
+
+    def check(self, owner: str, name: str, value: Any) -> Any:
+        """The value in its plain type, or a HyperparameterError."""
+        start = value.removeprefix("auto_") if isinstance(value, str) else ""
+        try:
+            if start != value and 0.0 < float(start) < math.inf:
+                return value
+        except ValueError:
+            pass
+        return super().check(owner, name, value)
+
+
 # Of Stable-Baselines3's own parameters; those that stand in an algorithm's signature are its hyperparameters.
 DOMAINS: dict[str, Domain] = {
     "learning_rate": get_args(LearningRate)[1],
@@ -40,7 +58,7 @@ DOMAINS: dict[str, Domain] = {
     "clip_range": Range("how far the ratio of probabilities may leave 1", 0, open_low=True, schedule=True),
     "clip_range_vf": Either((None,), Range("how far values may move a rollout", 0, open_low=True, schedule=True)),
     "normalize_advantage": Choice("divide advantages by their deviation in the batch", (True, False)),
-    "ent_coef": Either(("auto",), Range("weight of the policy's entropy; SAC: auto learns it", 0)),
+    "ent_coef": _Learned(("auto",), Range("weight of the policy's entropy; SAC: auto learns it, auto_0.1 from 0.1", 0)),
     "vf_coef": Range("weight of the value loss", 0),
     "max_grad_norm": Range("longest gradient", 0, open_low=True),
     "target_kl": Either((None,), Range("divergence of the policy at which a rollout's epochs end", 0, open_low=True)),
@@ -178,6 +196,11 @@ def require_settings(owner: str, settings: Mapping[str, Any], observations: gym.
         raise HyperparameterError(
             f"{owner}: normalize scales pictures, which its convolutions take as they are",
             'Take normalize={"norm_obs": False}, for rewards alone, or policy="MlpPolicy"',
+        )
+    if isinstance(settings.get("ent_coef"), str) and owner != "SAC":
+        raise HyperparameterError(
+            f"{owner}: ent_coef={settings['ent_coef']!r} is learned, which SAC does alone",
+            "Give a number, such as 0.01",
         )
     if n_envs > 1 and isinstance(train_freq, list) and train_freq[1] == "episode":
         raise HyperparameterError(

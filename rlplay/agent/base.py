@@ -46,6 +46,9 @@ from rlplay.transition import Transition
 
 StateArrays = dict[str, NDArray[Any]]
 
+_POLICIES = ("MlpPolicy", "CnnPolicy", "MultiInputPolicy")  # Stable-Baselines3's first arguments
+_MOST_SHOWN = 8  # numbers of a list in a repr
+
 
 class Agent(Configured, ABC):
     """Base of all agents. Agents do not inherit each other: they share functions and a family, not control flow.
@@ -109,6 +112,9 @@ class Agent(Configured, ABC):
         self.features: Any = None
         if more:
             hyperparameters["policy"], env = _policy_first(type(self), env, more)
+        elif isinstance(env, str) and env in _POLICIES:
+            name = type(self).__name__
+            raise UsageError(f"{name} was given the policy {env!r} and no environment", f"Write {name}(env)")
         self.configure(hyperparameters)
         if env is None:
             name = type(self).__name__
@@ -262,13 +268,13 @@ class Agent(Configured, ABC):
         """
         return self.encoder.similarity(observations, observation)
 
-    def seen(self) -> NDArray[np.float32] | None:
-        """Observations that the agent has kept, float32 [N, D], to tell where they lie; None where it keeps none."""
+    def seen(self) -> NDArray[Any] | None:
+        """Observations that the agent has kept, [N, D], to tell where they lie; None where it keeps none."""
         return self.encoder.seen() if self.encoder.ready else None
 
     # Encoders and actions.
 
-    def encoder_of(self, kind: Kind) -> Encoder:
+    def encoder_of(self, kind: Kind, *, wide: bool = False) -> Encoder:
         """An encoder of a kind, over the agent's feature map where it has one; see `new_encoder`."""
         given, name = self.hyperparameters, type(self).__name__
         intercept = bool(given.get("intercept", False))
@@ -279,7 +285,7 @@ class Agent(Configured, ABC):
                 'Give features="k-means:64" or features="tile-coding:1" (--features k-means:64), whose cells number '
                 "states, or take an agent that works on vectors (linear-q-learning, ppo)",
             )
-        return new_encoder(kind, space, plan, name, self.seed, intercept=intercept)
+        return new_encoder(kind, space, plan, name, self.seed, intercept=intercept, wide=wide)
 
     def number_actions(self, *, boxes: bool = False) -> None:
         """Number the actions; with ``boxes`` those of a Box are taken as they are.
@@ -631,8 +637,15 @@ class Agent(Configured, ABC):
         return saving.unpack(cls, path, env, allow_nan=allow_nan)
 
     def __repr__(self) -> str:
-        shown = ", ".join(f"{key}={value!r}" for key, value in self.hyperparameters.items())
+        shown = ", ".join(f"{key}={_shown(value)}" for key, value in self.hyperparameters.items())
         return f"{type(self).__name__}({reference(self.env)}, {shown}, seed={self.seed})"
+
+
+def _shown(value: Any) -> str:
+    """A hyperparameter in a repr; of a function that was tabulated as a schedule the first and the last value."""
+    if isinstance(value, list) and len(value) > _MOST_SHOWN:
+        return f"[{value[0]!r}, ..., {value[-1]!r}]"
+    return repr(value)
 
 
 def _policy_first(cls: type, policy: Any, more: tuple[Any, ...]) -> tuple[str, Any]:

@@ -42,16 +42,16 @@ class Transitions(NamedTuple):
     """Transitions, N of each.
 
     Attributes:
-        obs, next_obs: observations as vectors, float32 [N, D].
+        obs, next_obs: observations as vectors, float32 [N, D], or float64 where float32 does not hold them.
         actions: numbers int64 [N], or for a Box float32 [N, W].
         rewards: float64 [N].
         terminated: bool [N].
     """
 
-    obs: NDArray[np.float32]
+    obs: NDArray[Any]
     actions: NDArray[Any]
     rewards: NDArray[np.float64]
-    next_obs: NDArray[np.float32]
+    next_obs: NDArray[Any]
     terminated: NDArray[np.bool_]
 
 
@@ -109,7 +109,7 @@ class BatchAgent(Agent):
         """One iteration of the running fit; it takes 1 from ``counts.iterations_left``, or sets it to 0: the end."""
 
     @abstractmethod
-    def action_values(self, vectors: NDArray[np.float32]) -> NDArray[np.float64] | None:
+    def action_values(self, vectors: NDArray[Any]) -> NDArray[np.float64] | None:
         """Q of vectors [B, D] for all choices, float64 [B, A]; None before the first fit."""
 
     def begin_fit(self) -> None:
@@ -118,7 +118,7 @@ class BatchAgent(Agent):
     def make_encoder(self) -> Encoder:
         """Vectors, or the features of them."""
         self.number_actions(boxes=not self.finite_actions)
-        return self.encoder_of("vector")
+        return self.encoder_of("vector", wide=True)
 
     def setup(self) -> None:
         """No transitions yet."""
@@ -126,7 +126,7 @@ class BatchAgent(Agent):
         n, size, space = self.buffer_size, self.encoder.view.size, self.action_space
         require_memory(
             f"{type(self).__name__}: a buffer of {n:,} transitions of {size:,} numbers", 2 * n * size,
-            "Lower buffer_size, or take smaller observations", itemsize=4,
+            "Lower buffer_size, or take smaller observations", itemsize=self.encoder.view.dtype.itemsize,
         )  # fmt: skip
         if self.numbering is not None:
             actions_are = f"{type(self).__name__}: one-hot inputs of {self.numbering.n:,} actions"
@@ -137,7 +137,7 @@ class BatchAgent(Agent):
             assert isinstance(space, gym.spaces.Box)
             self.choices = candidates(space, self.hyperparameters["n_candidates"], type(self).__name__)
             actions = np.zeros((n, self.choices.shape[1]), np.float32)
-        obs, next_obs = np.zeros((2, n, size), np.float32)
+        obs, next_obs = np.zeros((2, n, size), self.encoder.view.dtype)
         self.buffer = Transitions(obs, actions, np.zeros(n), next_obs, np.zeros(n, np.bool_))
         self.n_actions = len(self.choices)
         self.exploration, self.rng = tabulate(self.epsilon), stream(self.seed, "exploration")
@@ -177,7 +177,7 @@ class BatchAgent(Agent):
         return self
 
     def _remember(
-        self, vector: NDArray[np.float32], action: Any, reward: float, next_vector: NDArray[np.float32],
+        self, vector: NDArray[Any], action: Any, reward: float, next_vector: NDArray[Any],
         terminated: bool,
     ) -> None:  # fmt: skip
         """Put a transition in the place of the oldest."""
@@ -302,7 +302,7 @@ class BatchAgent(Agent):
         probabilities = epsilon_greedy_probabilities(q, scheduled(self.exploration, self.progress))
         return Probe(action_values=q, action_probabilities=probabilities, value=q.max(axis=1))
 
-    def seen(self) -> NDArray[np.float32]:
+    def seen(self) -> NDArray[Any]:
         """The transitions' observations."""
         return self.transitions().obs
 
@@ -378,7 +378,7 @@ class GreedyEvaluator:
         """What the environments are needed for, for errors."""
         return f"{owner} scores its iterates in environments made anew (n_eval_episodes=0 keeps the last)"
 
-    def score(self, values: Callable[[NDArray[np.float32]], NDArray[np.float64]]) -> float:
+    def score(self, values: Callable[[NDArray[Any]], NDArray[np.float64]]) -> float:
         """Mean return of the greedy policy, all episodes played at once."""
         agent, envs = self._agent, self._envs
         seeds, returns = stream(agent.seed, "score"), np.zeros(len(envs))

@@ -77,7 +77,7 @@ class ImitationAgent(Agent):
     """An agent that learns what a teacher does; it supplies `share`, how often the teacher acts.
 
     Attributes:
-        obs: the newest observations as vectors, float32 [N, D] with N = ``buffer_size``, a ring.
+        obs: the newest observations as vectors, float32 or float64 [N, D] with N = ``buffer_size``, a ring.
         labels: what the teacher would have done: numbers int64 [N], or for a Box float32 [N, W].
         fitted: the models that act: one, or one for each number of a Box; empty before the first fit.
         teacher: a function from one observation to its action, or None.
@@ -108,7 +108,7 @@ class ImitationAgent(Agent):
     def make_encoder(self) -> Encoder:
         """Vectors, or the features of them."""
         self.number_actions(boxes=True)
-        return self.encoder_of("vector")
+        return self.encoder_of("vector", wide=True)
 
     def setup(self) -> None:
         """Nothing seen yet.
@@ -120,9 +120,10 @@ class ImitationAgent(Agent):
         self._require_kind()
         require_memory(
             f"{type(self).__name__}: a buffer of {self.buffer_size:,} steps of {self.encoder.view.size:,} numbers",
-            self.buffer_size * self.encoder.view.size, "Lower buffer_size, or take smaller observations", itemsize=4,
+            self.buffer_size * self.encoder.view.size, "Lower buffer_size, or take smaller observations",
+            itemsize=self.encoder.view.dtype.itemsize,
         )  # fmt: skip
-        self.obs = np.zeros((self.buffer_size, self.encoder.view.size), np.float32)
+        self.obs = np.zeros((self.buffer_size, self.encoder.view.size), self.encoder.view.dtype)
         if self.numbering is not None:
             self.labels: NDArray[Any] = np.zeros(self.buffer_size, np.int64)
         else:
@@ -264,7 +265,7 @@ class ImitationAgent(Agent):
         leaves = model.apply(self.encoder.encode_batch(observations).astype(np.float64))
         return np.asarray(leaves, np.int64), "boxes of the tree"
 
-    def seen(self) -> NDArray[np.float32]:
+    def seen(self) -> NDArray[Any]:
         """The observations that the teacher was asked about."""
         return self.obs[: int(min(self.counts.seen[0], self.buffer_size))]
 

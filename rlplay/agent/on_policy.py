@@ -30,7 +30,12 @@ from rlplay.errors import EnvironmentFault, HyperparameterError, SpaceError, Usa
 from rlplay.functional.distributions import CATEGORICAL, GAUSSIAN, Head
 from rlplay.functional.on_policy_step import FeatureState, Metrics, OnPolicyMemory, iteration, plain
 from rlplay.functional.rollout import FORBIDDEN, new_rollout
-from rlplay.functional.running_moments import new_running_moments, normalise_batch, observe_batch
+from rlplay.functional.running_moments import (
+    new_running_moments,
+    normalise_batch,
+    normalises_observations,
+    observe_batch,
+)
 from rlplay.functional.schedules import tabulate
 from rlplay.hyperparameters.domains import Choice, Either, Module, Range, Settings, Sizes
 from rlplay.hyperparameters.types import FeaturesLike
@@ -89,9 +94,10 @@ class OnPolicyAgent(Agent):
 
     def make_encoder(self) -> Encoder:
         """Vectors, for our layers of pictures with channels last; of a feature map, its features."""
+        wide = normalises_observations(self.hyperparameters.get("normalize", False))
         if self.hyperparameters["features"] is None and isinstance(self.network, str | list):
-            return ObservationVectors(self.observation_space, type(self).__name__, channels_last=True)
-        return self.encoder_of("vector")
+            return ObservationVectors(self.observation_space, type(self).__name__, channels_last=True, wide=wide)
+        return self.encoder_of("vector", wide=wide)
 
     def setup(self) -> None:
         """The environments, the networks and everything else that the iteration works on."""
@@ -109,7 +115,7 @@ class OnPolicyAgent(Agent):
             rows * (size + action_size + outputs + 14),
             "Lower n_steps, n_envs or batch_size, or take smaller observations", itemsize=4,
         )  # fmt: skip
-        self._step_buffer = new_step_buffer(n, raw)
+        self._step_buffer = new_step_buffer(n, raw, self.encoder.view.dtype)
         optimiser, settings = self.optimiser()
         policy, value, self.kernel = new_networks(
             given, self.encoder.view.picture, size, outputs, (optimiser, settings), generator(self.seed, "weights"),
@@ -435,8 +441,8 @@ class OnPolicyAgent(Agent):
         """One observation or a batch as the networks see it, float32 [B, D]."""
         found = self.encoder.encode_batch(observation)
         if self.memory.moments.norm_obs:
-            found = np.array(found, np.float32, order="C")  # a copy
-            normalise_batch(self.memory.moments, found)
+            given, found = np.array(found, order="C"), np.empty(found.shape, np.float32)
+            normalise_batch(self.memory.moments, given, found)
         return found
 
     def probe(self, observation: Any) -> Probe:

@@ -65,8 +65,8 @@ class Encoder(ABC):
             SpaceError: not in the space.
         """
 
-    def encode_vectors(self, vectors: NDArray[np.float32]) -> Any:
-        """Observations that are vectors already (`view`), float32 [B, D], as a batch."""
+    def encode_vectors(self, vectors: NDArray[Any]) -> Any:
+        """Observations that are vectors already (`view`), [B, D], as a batch."""
         return vectors
 
     # Fitting.
@@ -89,7 +89,7 @@ class Encoder(ABC):
         """See one observation; returns whether a fit is due."""
         return False
 
-    def remember_vector(self, vector: NDArray[np.float32]) -> None:  # noqa: B027 - a fixed encoder sees nothing
+    def remember_vector(self, vector: NDArray[Any]) -> None:  # noqa: B027 - a fixed encoder sees nothing
         """See one observation that is a vector already, [D]."""
 
     def due(self) -> bool:
@@ -141,8 +141,8 @@ class Encoder(ABC):
         """How much of what is learned at an observation counts at others too, [B]; None where it says nothing."""
         return None
 
-    def seen(self) -> NDArray[np.float32] | None:
-        """Observations that were kept, float32 [N, D]; None where none are."""
+    def seen(self) -> NDArray[Any] | None:
+        """Observations that were kept, [N, D]; None where none are."""
         return None
 
     def centres(self) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
@@ -224,6 +224,7 @@ class ObservationVectors(Encoder):
         space: the observations.
         owner: who asks, for errors.
         channels_last: turn pictures whose channels come first.
+        wide: vectors are scaled later: float64 where float32 does not hold the observations.
 
     Raises:
         SpaceError: the space is neither a vector nor finite; says what fits.
@@ -235,15 +236,15 @@ class ObservationVectors(Encoder):
 
     kind: Kind = "vector"
 
-    def __init__(self, space: gym.Space[Any], owner: str, *, channels_last: bool = False) -> None:
-        self.view = VectorView(space, owner, channels_last=channels_last)
+    def __init__(self, space: gym.Space[Any], owner: str, *, channels_last: bool = False, wide: bool = False) -> None:
+        self.view = VectorView(space, owner, channels_last=channels_last, wide=wide)
         self.size = self.view.size
 
-    def encode(self, obs: Any) -> NDArray[np.float32]:
+    def encode(self, obs: Any) -> NDArray[Any]:
         """One observation, [D]."""
         return self.view.vector(obs)
 
-    def encode_batch(self, observations: Any) -> NDArray[np.float32]:
+    def encode_batch(self, observations: Any) -> NDArray[Any]:
         """A batch, [B, D]."""
         return self.view.vectors(observations)
 

@@ -22,7 +22,14 @@ _MOST_TILED = 5  # numbers of an observation up to which its tiles are less than
 
 
 def new_encoder(
-    kind: Kind, space: gym.Space[Any], plan: FeatureMap | None, owner: str, seed: int, *, intercept: bool = False
+    kind: Kind,
+    space: gym.Space[Any],
+    plan: FeatureMap | None,
+    owner: str,
+    seed: int,
+    *,
+    intercept: bool = False,
+    wide: bool = False,
 ) -> Encoder:
     """The encoder of one agent.
 
@@ -34,6 +41,7 @@ def new_encoder(
         owner: who asks, for errors.
         seed: the run's seed; an estimator draws from streams of its own where it draws at all.
         intercept: of active features of a map: whether there is one more that is always 1.
+        wide: of vectors without a map: float64 where float32 does not hold the observations; see `VectorView`.
 
     Raises:
         HyperparameterError: the estimator cannot give what the agent needs.
@@ -52,9 +60,11 @@ def new_encoder(
                 f"{owner} lays tiles over observations, and {space} has {numbers:,} numbers, too many for a grid",
                 "Give features=, such as pca:4 or k-means:64, or take an agent with networks, such as PPO",
             )
+    if plan is None and kind == "vector":
+        return ObservationVectors(space, owner, wide=wide)
     if plan is None:
         fixed: dict[Kind, Callable[[gym.Space[Any], str], Encoder]] = {
-            "index": StateNumbers, "vector": ObservationVectors, "active": ActiveStates,
+            "index": StateNumbers, "active": ActiveStates,
         }  # fmt: skip
         return fixed[kind](space, owner)
     if kind == "active":

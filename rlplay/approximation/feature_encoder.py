@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from rlplay.approximation.encoder import NEVER, Encoder
 from rlplay.approximation.estimators import SampleFunction, final_step, is_fitted, sample_function, seeded
-from rlplay.approximation.feature_map import FeatureMap, is_tree, leaves, one_line
+from rlplay.approximation.feature_map import FeatureMap, fits_nothing, is_tree, leaves, one_line
 from rlplay.errors import CheckpointError, HyperparameterError, UsageError, require_memory, warn
 from rlplay.seeding import generator, stream
 from rlplay.spaces.observations import VectorView
@@ -30,7 +30,7 @@ class FeatureEncoder(Encoder):
 
     Attributes:
         estimator: the model, fitted once `ready`.
-        samples: the newest observations, float32 [sample_size, D], a ring.
+        samples: the newest observations, float32 or float64 as in `view`, [sample_size, D], a ring.
         counts: observations seen, and how often the map was fitted; int64 [2].
         shift: subtracted from observations before the model sees them, float64 [D].
         scale: by what they are then divided, float64 [D].
@@ -42,7 +42,8 @@ class FeatureEncoder(Encoder):
     def __init__(self, plan: FeatureMap, space: gym.Space[Any], owner: str, seed: int) -> None:
         from sklearn.base import clone
 
-        self.seed, self.view, self.encoding, self.online = seed, VectorView(space, owner), plan.encoding, plan.online
+        self.seed, self.encoding, self.online = seed, plan.encoding, plan.online
+        self.view = VectorView(space, owner, wide=self.kind != "vector" or not fits_nothing(plan.estimator))
         estimator, fitted = plan.laid_over(space), is_fitted(plan.estimator)
         laid = estimator is not plan.estimator
         known = getattr(estimator, "n_features_in_", self.view.size)
@@ -60,9 +61,10 @@ class FeatureEncoder(Encoder):
         self.codes: tuple[Any, ...] = ()
         require_memory(
             f"{owner}: a sample of {plan.sample_size:,} observations of {self.view.size:,} numbers",
-            plan.sample_size * self.view.size, "Lower sample_size of the features", itemsize=4,
+            plan.sample_size * self.view.size, "Lower sample_size of the features",
+            itemsize=self.view.dtype.itemsize,
         )  # fmt: skip
-        self.samples = np.zeros((plan.sample_size, self.view.size), np.float32)
+        self.samples = np.zeros((plan.sample_size, self.view.size), self.view.dtype)
         self.counts, self.rng = np.zeros(2, np.int64), stream(seed, "warm-up")
         self.shift, self.scale = np.zeros(self.view.size), np.ones(self.view.size)
         self._point = np.zeros(self.view.size)
@@ -127,7 +129,7 @@ class FeatureEncoder(Encoder):
         self.remember_vector(self.view.vector(obs))
         return self.due()
 
-    def remember_vector(self, vector: NDArray[np.float32]) -> None:
+    def remember_vector(self, vector: NDArray[Any]) -> None:
         """See one observation that is a vector already, [D]."""
         self.samples[self.counts[SEEN] % len(self.samples)] = vector
         self.counts[SEEN] += 1
@@ -372,8 +374,8 @@ class FeatureEncoder(Encoder):
 
     # Pictures.
 
-    def seen(self) -> NDArray[np.float32]:
-        """The newest observations, float32 [N, D]."""
+    def seen(self) -> NDArray[Any]:
+        """The newest observations, [N, D]."""
         return self.samples[: int(min(self.counts[SEEN], len(self.samples)))]
 
     def centres(self) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:

@@ -155,7 +155,7 @@ def _laid_over(estimator: Any, space: gym.Space[Any]) -> Any:
     """A basis without bounds, laid over those of the observations; any other estimator as it is."""
     from sklearn.base import clone
 
-    if _fits_nothing(estimator):
+    if fits_nothing(estimator):
         return clone(estimator).fit(np.zeros((1, VectorView(space, "features").size)))
     if not hasattr(estimator, "bounds") or is_fitted(estimator) or not isinstance(space, gym.spaces.Box):
         return estimator
@@ -169,7 +169,7 @@ def _laid_over(estimator: Any, space: gym.Space[Any]) -> Any:
         raise HyperparameterError(f"features={type(estimator).__name__}: {one_line(error)}") from error
 
 
-def _fits_nothing(estimator: Any) -> bool:
+def fits_nothing(estimator: Any) -> bool:
     """Whether an estimator says that it need not be fitted, by scikit-learn's tags."""
     from sklearn.utils import get_tags
 

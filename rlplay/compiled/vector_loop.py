@@ -50,14 +50,15 @@ class StepBuffer(NamedTuple):
     """What N environments gave in a step.
 
     Attributes:
-        obs: observations from which the next step is taken, float32 [N, D].
-        final: last observations of episodes that ended, float32 [N, D].
+        obs: observations from which the next step is taken, [N, D]: float32, or float64 where float32 does not hold
+            them and they are scaled.
+        final: last observations of episodes that ended, [N, D].
         rewards: float64 [N].
         terminated, truncated: bool [N].
     """
 
-    obs: NDArray[np.float32]
-    final: NDArray[np.float32]
+    obs: NDArray[Any]
+    final: NDArray[Any]
     rewards: NDArray[np.float64]
     terminated: NDArray[np.bool_]
     truncated: NDArray[np.bool_]
@@ -77,10 +78,10 @@ class VectorRun(NamedTuple):
     total_return: NDArray[np.float64]
 
 
-def new_step_buffer(n: int, obs_size: int) -> StepBuffer:
-    """Room for a step of N environments."""
+def new_step_buffer(n: int, obs_size: int, dtype: Any = np.float32) -> StepBuffer:
+    """Room for a step of N environments, with observations of a dtype."""
     return StepBuffer(
-        np.zeros((n, obs_size), np.float32), np.zeros((n, obs_size), np.float32), np.zeros(n), np.zeros(n, np.bool_),
+        np.zeros((n, obs_size), dtype), np.zeros((n, obs_size), dtype), np.zeros(n), np.zeros(n, np.bool_),
         np.zeros(n, np.bool_),
     )  # fmt: skip
 

@@ -55,7 +55,7 @@ class Bonus:
 
     def bind(self, env: gym.Env[Any, Any], seed: int) -> None:
         """Take an environment's spaces, before its first step, and the seed of what is drawn."""
-        self.view, self.seed = VectorView(env.observation_space, "bonus"), seed
+        self.view, self.seed = VectorView(env.observation_space, "bonus", wide=True), seed
         self.actions = FiniteSpace(env.action_space) if is_finite(env.action_space) else None
 
     def of(self, obs: Any, action: Any, next_obs: Any) -> float:

@@ -62,7 +62,7 @@ class FeatureState(NamedTuple):
 
     Attributes:
         codes: the fitted map, as its sample function takes it.
-        samples: the newest observations, a ring, float32 [W, D].
+        samples: the newest observations, a ring, float32 or float64 [W, D].
         counts: observations seen first, int64.
         due: how many will have been seen when the map is fitted again, int64 [1].
         shift, scale: of each number, float64 [D].
@@ -70,7 +70,7 @@ class FeatureState(NamedTuple):
     """
 
     codes: Any
-    samples: NDArray[np.float32]
+    samples: NDArray[Any]
     counts: NDArray[np.int64]
     due: NDArray[np.int64]
     shift: NDArray[np.float64]
@@ -231,11 +231,11 @@ def _through_moments(decorator: Decorator) -> tuple[Callable[..., Any], ...]:
     """``look``, ``keep`` and ``is_due`` where networks see observations, normalised or not."""
 
     @decorator
-    def look(memory: OnPolicyMemory, obs: NDArray[np.float32], out: NDArray[np.float32]) -> None:
+    def look(memory: OnPolicyMemory, obs: NDArray[Any], out: NDArray[np.float32]) -> None:
         normalise(memory.moments, obs, out)
 
     @decorator
-    def keep(memory: OnPolicyMemory, obs: NDArray[np.float32]) -> None:
+    def keep(memory: OnPolicyMemory, obs: NDArray[Any]) -> None:
         pass
 
     @decorator
@@ -249,14 +249,14 @@ def _through_features(decorator: Decorator, fill: Callable[..., None]) -> tuple[
     """``look``, ``keep`` and ``is_due`` where networks see features."""
 
     @decorator
-    def look(memory: OnPolicyMemory, obs: NDArray[np.float32], out: NDArray[np.float32]) -> None:
+    def look(memory: OnPolicyMemory, obs: NDArray[Any], out: NDArray[np.float32]) -> None:
         features: Any = memory.features
         for i in range(obs.shape[0]):
             features.point[i] = (obs[i] - features.shift[i]) / features.scale[i]
         fill(features.codes, features.point, out)
 
     @decorator
-    def keep(memory: OnPolicyMemory, obs: NDArray[np.float32]) -> None:
+    def keep(memory: OnPolicyMemory, obs: NDArray[Any]) -> None:
         features: Any = memory.features
         features.samples[features.counts[0] % features.samples.shape[0]] = obs
         features.counts[0] += 1

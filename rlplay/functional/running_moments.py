@@ -51,6 +51,11 @@ class RunningMoments(NamedTuple):
     returns: NDArray[np.float64]
 
 
+def normalises_observations(given: Any) -> bool:
+    """Whether ``normalize`` says that observations are normalised: False, True, or settings of VecNormalize."""
+    return bool(given.get("norm_obs", True) if isinstance(given, dict) else given)
+
+
 def new_running_moments(
     given: Any, obs_size: int, n_envs: int, gamma: float, owner: str
 ) -> tuple[RunningMoments, dict[str, NDArray[np.float64]]]:
@@ -89,7 +94,7 @@ def new_running_moments(
 
 
 @in_place
-def observe_batch(moments: RunningMoments, batch: NDArray[np.float32]) -> None:
+def observe_batch(moments: RunningMoments, batch: NDArray[Any]) -> None:
     """Take a batch of observations [N, D] into the moments."""
     if not moments.norm_obs:
         return
@@ -109,7 +114,7 @@ def observe_batch(moments: RunningMoments, batch: NDArray[np.float32]) -> None:
 
 
 @in_place
-def normalise(moments: RunningMoments, obs: NDArray[np.float32], out: NDArray[np.float32]) -> None:
+def normalise(moments: RunningMoments, obs: NDArray[Any], out: NDArray[np.float32]) -> None:
     """An observation [D] as the networks see it."""
     if not moments.norm_obs:
         for d in range(obs.shape[0]):
@@ -121,10 +126,10 @@ def normalise(moments: RunningMoments, obs: NDArray[np.float32], out: NDArray[np
 
 
 @in_place
-def normalise_batch(moments: RunningMoments, batch: NDArray[np.float32]) -> None:
-    """Observations [B, D] as the networks see them, in place."""
+def normalise_batch(moments: RunningMoments, batch: NDArray[Any], out: NDArray[np.float32]) -> None:
+    """Observations [B, D] as the networks see them."""
     for i in range(batch.shape[0]):
-        normalise(moments, batch[i], batch[i])
+        normalise(moments, batch[i], out[i])
 
 
 @in_place

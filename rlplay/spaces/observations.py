@@ -104,9 +104,6 @@ def observation_digest(obs: Any) -> str:
     return hashlib.sha256(observation_bytes(obs)).hexdigest()
 
 
-_EXACT = 2**24  # float32 holds every whole number up to here
-
-
 def is_picture(space: spaces.Space[Any]) -> bool:
     """Whether observations are pictures: bytes with height, width and channels, in this order or channels first."""
     return isinstance(space, spaces.Box) and space.dtype == np.uint8 and len(space.shape) == 3
@@ -127,27 +124,38 @@ def channels_first(space: spaces.Space[Any]) -> bool:
 
 
 class VectorView:
-    """Observations as vectors of float32: Box flattened, finite ones one-hot, Dicts and Tuples of both joined.
+    """Observations as vectors: Box flattened, finite ones one-hot, Dicts and Tuples of both joined.
 
-    Pictures (Box of uint8 with three axes) are divided by 255. Numbers from 2^24 on, of which float32 no longer tells
-    neighbours apart, are said once.
+    Pictures (Box of uint8 with three axes) are divided by 255. Vectors are float32. Where they are scaled later, that
+    would come too late for numbers from 2^24 on, of which float32 no longer tells neighbours apart: for such a reader
+    (``wide``) a Box that float32 does not hold gives float64. A difference that is lost is said once.
 
     Args:
         space: the observations.
         owner: who asks, for errors.
         channels_last: turn pictures whose channels come first, so that their vectors are those of the same pictures
             with channels last.
+        wide: whether a Box of float64, or of integers of 32 bits and more, gives vectors of float64.
 
     Attributes:
         size: length of a vector.
+        dtype: of a vector, float32 or float64.
         picture: height, width and channels where a vector is a picture with channels last, else None.
 
     Raises:
         SpaceError: the space is neither; names it and what fits.
+
+    Example:
+        >>> clock = spaces.Box(0.0, 2e9, (1,), np.float64)
+        >>> VectorView(clock, "MyAgent", wide=True).vector(np.array([1.7e9 + 1])).tolist()
+        [1700000001.0]
     """
 
-    def __init__(self, space: spaces.Space[Any], owner: str, *, channels_last: bool = False) -> None:
+    def __init__(
+        self, space: spaces.Space[Any], owner: str, *, channels_last: bool = False, wide: bool = False
+    ) -> None:
         self.space, self.owner = space, owner
+        self.dtype: np.dtype[Any] = np.dtype(np.float32)
         self.size: int
         self._turned = channels_last and channels_first(space)
         self.picture: tuple[int, ...] | None = None
@@ -162,12 +170,15 @@ class VectorView:
         if joined:
             whole: Any = space
             keys = whole.spaces if isinstance(space, spaces.Dict) else range(len(whole.spaces))
-            self._parts = [(key, VectorView(whole[key], owner)) for key in keys]
+            self._parts = [(key, VectorView(whole[key], owner, wide=wide)) for key in keys]
+            self.dtype = np.result_type(self.dtype, *(part.dtype for _, part in self._parts))
             self.size = sum(part.size for _, part in self._parts)
         elif self._numbering is not None:
             self.size = finite(space, owner, "observations").n
         elif isinstance(space, spaces.Box):
             self.size = int(np.prod(space.shape))
+            if wide and not np.can_cast(space.dtype, np.float32):
+                self.dtype = np.dtype(np.float64)
         else:
             raise SpaceError(
                 f"{owner} needs observations that are a vector or finite and {space} is neither",
@@ -176,8 +187,8 @@ class VectorView:
             )
         self._plain = isinstance(space, spaces.Box) and space.dtype == np.float32 and len(space.shape) == 1
 
-    def vector(self, obs: Any) -> NDArray[np.float32]:
-        """One observation as it comes out of the environment, float32 [D]."""
+    def vector(self, obs: Any) -> NDArray[Any]:
+        """One observation as it comes out of the environment, `dtype` [D]."""
         if self._plain:
             return obs
         if self._parts:
@@ -189,8 +200,8 @@ class VectorView:
         out[self._numbering.index(obs)] = 1.0
         return out
 
-    def vectors(self, observations: Any) -> NDArray[np.float32]:
-        """One observation or a batch of them, float32 [B, D].
+    def vectors(self, observations: Any) -> NDArray[Any]:
+        """One observation or a batch of them, `dtype` [B, D].
 
         Raises:
             SpaceError: not in the space.
@@ -201,17 +212,17 @@ class VectorView:
         array = self._narrowed(batch)
         return (np.moveaxis(array, 1, -1) if self._turned else array).reshape(-1, self.size) * self._scale
 
-    def _narrowed(self, obs: Any) -> NDArray[np.float32]:
-        """Numbers as float32; says once where that loses the difference between neighbours."""
+    def _narrowed(self, obs: Any) -> NDArray[Any]:
+        """Numbers as `dtype`; says once where that loses the difference between neighbours."""
         given = np.asarray(obs)
-        found = given.astype(np.float32, copy=False)
-        if not self._warned and given.dtype.itemsize > 2 and given.dtype != np.float32 and (given != found).any():
+        found = given.astype(self.dtype, copy=False)
+        if not self._warned and given.dtype.itemsize > 2 and given.dtype != self.dtype and (given != found).any():
             large = np.abs(given[given != found]).max()
-            if large >= _EXACT:
+            if large >= 2 ** (np.finfo(self.dtype).nmant + 1):  # every whole number up to here is held
                 self._warned = True
                 warn(
-                    f"{self.owner} sees float32, which tells numbers near {large:g} apart only in steps "
-                    f"of {np.spacing(np.float32(large)):g}: subtract an offset in the environment, for example by "
+                    f"{self.owner} sees {self.dtype}, which tells numbers near {large:g} apart only in steps "
+                    f"of {np.spacing(self.dtype.type(large)):g}: subtract an offset in the environment, for example by "
                     "gymnasium.wrappers.TransformObservation; said once"
                 )
         return found

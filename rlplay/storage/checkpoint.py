@@ -311,8 +311,14 @@ def _digest_of_all(file: IO[bytes]) -> str:
     return sha.hexdigest()
 
 
+# Arrays of observations, which older files hold as float32 whatever their space.
+_OBSERVATIONS = ("samples", "obs", "next_obs")
+
+
 def copy_into(name: str, arrays: dict[str, NDArray[Any]], target: NDArray[Any]) -> None:
     """Copy a named array of a file into its place; a CheckpointError where it is missing or of another kind.
+
+    Older files hold observations of float64 as float32, which are taken as they are.
 
     Example:
         >>> q = np.zeros(2)
@@ -327,7 +333,9 @@ def copy_into(name: str, arrays: dict[str, NDArray[Any]], target: NDArray[Any]) 
     found = arrays.get(name)
     if found is None:
         raise CheckpointError(f"the file lacks the array {name}")
-    if found.shape != target.shape or found.dtype != target.dtype:
+    kept = name.rpartition("/")[2] in _OBSERVATIONS
+    widened = kept and found.dtype == np.float32 and target.dtype == np.float64
+    if found.shape != target.shape or not (found.dtype == target.dtype or widened):
         raise CheckpointError(
             f"{name} is {found.dtype} of shape {found.shape} in the file, {target.dtype} of {target.shape} in the agent"
         )

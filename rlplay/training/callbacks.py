@@ -204,7 +204,7 @@ class EvalCallback(Callback):
     def __init__(
         self,
         eval_env: Any = None,
-        *,
+        *more: Any,
         eval_freq: int = 10_000,
         n_eval_episodes: int = 10,
         best_model_save_path: str | Path | None = None,
@@ -212,6 +212,12 @@ class EvalCallback(Callback):
         deterministic: bool = True,
         stop_at: float | None = None,
     ) -> None:
+        if more:
+            raise UsageError(
+                f"EvalCallback takes one argument without a name, the environment, and was given {1 + len(more)}",
+                "Write EvalCallback(env, eval_freq=10_000, n_eval_episodes=10); in place of callback_on_new_best, "
+                "stop_at=475.0 stops at a mean return, and learn takes a list of callbacks",
+            )
         self.eval_env, self.eval_freq = check_env(eval_env, "EvalCallback"), whole_number("eval_freq", eval_freq)
         self.n_eval_episodes = whole_number("n_eval_episodes", n_eval_episodes)
         self.best_model_save_path = Path(best_model_save_path) if best_model_save_path else None

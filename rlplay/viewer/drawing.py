@@ -31,17 +31,24 @@ _SCALE = np.array(
 )  # fmt: skip
 
 
-@cache
 def font(size: int) -> pygame.font.Font:
-    """The font that comes with pygame, so that the window looks the same everywhere."""
-    if not pygame.font.get_init():
-        pygame.font.init()
+    """The font that comes with pygame, so that the window looks the same everywhere.
+
+    Fonts do not outlive ``pygame.quit()``, which most environments call when they are closed: they are made anew.
+    """
+    found = _new_font(size)
+    try:
+        found.get_height()
+    except pygame.error:
+        _new_font.cache_clear()
+        found = _new_font(size)
+    return found
+
+
+@cache
+def _new_font(size: int) -> pygame.font.Font:
+    pygame.font.init()
     return pygame.font.Font(None, size)
-
-
-def forget_fonts() -> None:
-    """Forget fonts that a closed pygame took along."""
-    font.cache_clear()
 
 
 def text(

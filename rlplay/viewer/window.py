@@ -15,7 +15,7 @@ from rlplay.environments.episode import Episode
 from rlplay.environments.make import reference
 from rlplay.errors import RlplayError, UsageError
 from rlplay.training.run_folder import folder_name
-from rlplay.viewer import drawing, panels
+from rlplay.viewer import panels
 from rlplay.viewer.display import open_display, pygame_kept
 from rlplay.viewer.keys import action_of, intent_of
 from rlplay.viewer.layout import SMALLEST
@@ -108,7 +108,6 @@ class Window:
         self._notice, self._notice_until = words, self._clock + seconds
 
     def _open(self) -> pygame.Surface:
-        drawing.forget_fonts()
         pygame.font.init()
         if self.headless:
             return pygame.Surface(self.size)

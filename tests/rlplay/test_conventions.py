@@ -13,7 +13,7 @@ from gymnasium import spaces
 
 import rlplay
 from agents import LSPI, PPO, DAgger, EpisodicControl, FittedQ, LinearSarsa, MonteCarlo, QLearning, Reinforce
-from agents.sb3 import DQN
+from agents.sb3 import DQN, SAC
 from agents.sb3 import PPO as SB3PPO
 from rlplay import errors, registry
 from rlplay.agent.base import Agent
@@ -141,6 +141,20 @@ def test_stable_baselines_order_of_arguments() -> None:
     assert SB3PPO("MlpPolicy", env, seed=0, device="cpu").hyperparameters["policy"] == "MlpPolicy"
 
 
+def test_an_entropy_weight_that_is_learned_from_a_start() -> None:
+    """Stable-Baselines3's notation, ``auto_0.1``."""
+    agent = SAC("Pendulum-v1", ent_coef="auto_0.1", seed=0, device="cpu")
+    assert agent.model.log_ent_coef.item() == pytest.approx(math.log(0.1))
+
+
+def test_a_function_as_schedule_is_short_in_a_repr() -> None:
+    """Its 1,025 values stay in the hyperparameters."""
+    agent = PPO("CartPole-v1", learning_rate=lambda left: 0.5 * left, seed=0)
+    assert "learning_rate=[0.5, ..., 0.0]" in repr(agent)
+    assert "net_arch=[64, 64]" in repr(agent)
+    assert len(agent.hyperparameters["learning_rate"]) == 1025
+
+
 Q = lambda: QLearning(LAKE, seed=0)  # noqa: E731
 
 LINES: list[tuple[Any, type[Exception], str]] = [
@@ -157,6 +171,11 @@ LINES: list[tuple[Any, type[Exception], str]] = [
     (lambda: rlplay.evaluate(Q(), max_steps=0), UsageError, "max_steps=0"),
     (lambda: rlplay.evaluate(Q(), seed=-1), UsageError, "seed=-1 is not a whole number in [0, 2^32)"),
     (lambda: rlplay.evaluate(Q(), seed="a"), UsageError, "seed='a'"),
+    (lambda: PPO("MlpPolicy"), UsageError, "PPO was given the policy 'MlpPolicy' and no environment. Write PPO(env)"),
+    (lambda: SB3PPO("CartPole-v1", ent_coef="auto", device="cpu"), UsageError, "which SAC does alone"),
+    (lambda: SAC("Pendulum-v1", ent_coef="auto_0", device="cpu"), UsageError, "ent_coef='auto_0' is not a number"),
+    (lambda: SB3PPO("CnnPolicy"), UsageError, "was given the policy 'CnnPolicy' and no environment"),
+    (lambda: rlplay.EvalCallback(LAKE, None), UsageError, "one argument without a name, the environment, and was"),
     (lambda: rlplay.EvalCallback(20), UsageError, "Write n_eval_episodes=20"),
     (lambda: rlplay.EvalCallback(eval_freq=1.5), UsageError, "eval_freq=1.5"),
     (lambda: rlplay.EvalCallback(stop_at="a"), UsageError, "stop_at='a' is not a number"),

@@ -435,6 +435,17 @@ def test_choices_of_continuous_actions():
     assert session.recorded[0].actions[0].tolist() == [2.0]
 
 
+def test_words_are_drawn_after_an_environment_has_quit_pygame():
+    """Most environments call ``pygame.quit()`` when they are closed, which takes its fonts along."""
+    surface = pygame.Surface((200, 60))
+    before = drawing.text(surface, "42", (10, 5))
+    pygame.quit()
+    pygame.font.init()
+    assert drawing.text(surface, "42", (10, 5)) == before
+    pygame.font.quit()
+    assert drawing.text(surface, "42", (10, 5)) == before
+
+
 def test_a_plug_ins_panel_stands_in_the_place_of_the_map(monkeypatch):
     monkeypatch.setattr(panel, "_registered", {})
     drawn = []
