@@ -248,7 +248,7 @@ def why_not_compiled(error: Exception) -> str:
         >>> why_not_compiled(errors.TypingError(page + "During: typing of get attribute at my_rule.py (14)"))
         "my_rule.py, line 14: numba cannot compile it: Unknown attribute 'n' of type int64"
     """
-    text = str(error)
+    text = re.sub(r"\x1b\[[0-9;]*m", "", str(error))  # numba's colours
     lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("Failed in")]
     cause = " ".join(lines[:2] if lines and lines[0].endswith(":") else lines[:1]).replace(">>> ", "")
     if "NRT required" in text:
