@@ -120,6 +120,11 @@ def _state_after_a_step(optimizer: torch.optim.Optimizer) -> dict[str, bool]:
     return {name: np.ndim(value) > 0 for name, value in like.state[weight].items() if value is not None}
 
 
+# Different numbers in a state of a Mersenne Twister, at least: 624 words, all but surely different. A state of zeros
+# draws zeros for ever, and a sampler that rejects them never ends.
+_DRAWN = 300
+
+
 class RandomStates:
     """torch's and NumPy's global generators as one user's own: used inside ``with``, put back afterwards.
 
@@ -175,6 +180,8 @@ class RandomStates:
         good = place.shape == (3,) and arrays["numpy_key"].shape == (624,) and arrays["numpy_key"].dtype == np.uint32
         if not good or place[0] not in range(625) or place[1] not in (0.0, 1.0):
             raise CheckpointError("random/numpy_place is no place in the state of a random generator: refused")
+        if len(np.unique(arrays["numpy_key"])) < _DRAWN or len(np.unique(arrays["torch"])) < _DRAWN // 2:
+            raise CheckpointError("random/numpy_key is no state that a random generator reaches: it would draw zeros")
         try:
             torch.Generator().set_state(torch.from_numpy(arrays["torch"].copy()))
         except (RuntimeError, TypeError) as error:

@@ -150,3 +150,14 @@ def test_a_zoo_file_is_read(tmp_path):
     assert agent.model.n_envs == 2
     rates = agent.model.policy.optimizer.param_groups[0]["lr"]
     assert 0 <= rates < 0.001  # it falls over the 128 steps
+
+
+def test_a_random_state_that_draws_zeros_for_ever_is_refused(tmp_path):
+    from rlplay.storage import checkpoint
+
+    agent = SB3("DQN", "CartPole-v1", seed=0, learning_starts=10, buffer_size=50, batch_size=8).learn(30)
+    content = checkpoint.read(agent.save(tmp_path / "a"))
+    content.arrays["agent/random/numpy_key"][:] = 0
+    checkpoint.write(tmp_path / "b", content.manifest, content.arrays)
+    with pytest.raises(CheckpointError, match="it would draw zeros"):
+        load(tmp_path / "b")
