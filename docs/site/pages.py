@@ -52,7 +52,8 @@ def reexports(module: griffe.Module) -> list[tuple[str, griffe.Object]]:
     if not module.is_init_module and module.name != "extend":
         return []
     found = []
-    for name, member in sorted(module.members.items()):
+    listed = module.modules.get("names", module)  # `agents` keeps its names in a file of their own
+    for name, member in sorted(listed.members.items()):
         if not member.is_alias or name.startswith("_"):
             continue
         try:

@@ -85,7 +85,7 @@ def test_a_hundred_thousand_random_transitions(env_id):
         else:
             action = rng.uniform(native.action_space.low, native.action_space.high).astype(np.float32)
         native.restore(
-            {"state": np.append(state, np.ones(native.state_size - size)), "elapsed": [0], "rng": native.rng}
+            {"state": np.append(state, np.ones(native.state_size - size)), "elapsed": np.array([0]), "rng": native.rng}
         )
         theirs, mine = own.step(action), native.step(action)
         after = np.asarray(own.state, np.float64)
