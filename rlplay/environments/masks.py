@@ -116,16 +116,19 @@ class MaskSource:
         Raises:
             EnvironmentFault: another length, or one that allows nothing.
         """
-        try:
-            numbers = np.asarray(mask, dtype=np.float64).ravel()
-        except (TypeError, ValueError):
-            numbers = np.array([np.nan])
-        if not np.isin(numbers, (0, 1)).all():
-            raise EnvironmentFault(
-                f"{reference(self._env)} gave the action mask {' '.join(repr(mask).split())[:80]}",
-                "A mask has one entry an action, 1 where it may be taken and 0 where not",
-            )
-        found = numbers != 0
+        if isinstance(mask, np.ndarray) and mask.dtype == np.bool_:
+            found = mask.ravel()
+        else:
+            try:
+                numbers = np.asarray(mask, dtype=np.float64).ravel()
+            except (TypeError, ValueError):
+                numbers = np.array([np.nan])
+            found = numbers == 1
+            if not (found | (numbers == 0)).all():
+                raise EnvironmentFault(
+                    f"{reference(self._env)} gave the action mask {' '.join(repr(mask).split())[:80]}",
+                    "A mask has one entry an action, 1 where it may be taken and 0 where not",
+                )
         parts, joint = sum(self._sizes), math.prod(self._sizes)
         if found.size not in (parts, joint):
             raise EnvironmentFault(

@@ -307,6 +307,8 @@ def _same(one: Any, other: Any) -> bool:
         return len(one) == len(other) and all(_same(a, b) for a, b in zip(one, other, strict=True))
     if isinstance(one, dict) and isinstance(other, dict):
         return one.keys() == other.keys() and all(_same(value, other[key]) for key, value in one.items())
+    if isinstance(one, list | dict) or isinstance(other, list | dict):
+        return False
     return bool(one == other) or (repr(one) == repr(other) == "nan")
 
 
