@@ -14,7 +14,8 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from rlplay.agent.base import Agent, StateArrays
+from rlplay.agent.base import StateArrays
+from rlplay.agent.periodic import PeriodicAgent
 from rlplay.approximation.action_values import candidates
 from rlplay.approximation.encoder import Encoder
 from rlplay.compiled.pcg64 import random, random_seed
@@ -73,7 +74,7 @@ class BatchCounts(NamedTuple):
     hold_left: NDArray[np.int64]
 
 
-class BatchAgent(Agent):
+class BatchAgent(PeriodicAgent):
     """An agent that learns from all transitions so far; it supplies `iterate`, and `action_values` once it has some.
 
     Transitions are kept as they were seen and encoded when they are learned from, so that no feature is ever stale.
@@ -144,7 +145,6 @@ class BatchAgent(Agent):
         self._counts = np.zeros(5, np.int64)
         self.counts = BatchCounts(*np.split(self._counts, 5))
         self.next_allowed: NDArray[np.bool_] | None = None  # [N, A], made when the first mask is seen
-        self._fitted_at = 0  # transitions at the last fit
 
     # Action masks.
 
@@ -196,7 +196,7 @@ class BatchAgent(Agent):
         Args:
             progress: called after each iteration.
         """
-        self._begin_fit()
+        self.begin_fits()
         while self.busy:
             self.iterate()
             if progress is not None:
@@ -246,26 +246,17 @@ class BatchAgent(Agent):
             return 0
         done = advance_stepwise(self, min(timesteps, self.train_freq - int(self.counts.seen[0]) % self.train_freq))
         if self.counts.seen[0] % self.train_freq == 0:
-            self._begin_fit()
+            self.begin_fits()
         return done
 
-    def _begin_fit(self) -> None:
+    def begin_fits(self) -> None:
+        """Learn from all that was gathered, in iterations."""
         self._fitted_at = int(self.counts.seen[0])
         self.counts.fits[0] += 1
         self.counts.iterations_left[0] = self.n_iterations
         if not self.encoder.ready or self.encoder.due():
             self.encoder.fit()
         self.begin_fit()
-
-    def conclude(self) -> None:
-        """Learn from what came after the last fit."""
-        if self.counts.seen[0] > self._fitted_at:
-            self._begin_fit()
-
-    @property
-    def lessons(self) -> int:
-        """The fits so far."""
-        return int(self.counts.fits[0])
 
     @property
     def busy(self) -> bool:
@@ -336,19 +327,6 @@ class BatchAgent(Agent):
             self.masks_seen = True
             self.next_allowed = np.ones((self.buffer_size, self.n_actions), np.bool_)
         super().load_arrays(arrays)
-        self._fitted_at = self._last_due()
-
-    def _last_due(self) -> int:
-        """The transitions at the last fit that was due by ``train_freq``."""
-        return int(self.counts.seen[0]) // self.train_freq * self.train_freq
-
-    def extra_state(self) -> dict[str, Any]:
-        """How many transitions there were at the last fit, where it came at the end of learn."""
-        return {} if self._fitted_at == self._last_due() else {"fitted_at": self._fitted_at}
-
-    def restore_extra(self, state: dict[str, Any]) -> None:
-        """Put back what `extra_state` gave."""
-        self._fitted_at = int(state.get("fitted_at", self._fitted_at))
 
 
 class GreedyEvaluator:

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlplay import registry
-from rlplay.agent.base import Agent, StateArrays
+from rlplay.agent.base import StateArrays
+from rlplay.agent.periodic import PeriodicAgent
 from rlplay.agent.saving import load
 from rlplay.approximation.encoder import Encoder
 from rlplay.approximation.estimators import seeded
@@ -73,7 +74,7 @@ class ImitationCounts(NamedTuple):
     fits: NDArray[np.int64]
 
 
-class ImitationAgent(Agent):
+class ImitationAgent(PeriodicAgent):
     """An agent that learns what a teacher does; it supplies `share`, how often the teacher acts.
 
     Attributes:
@@ -133,7 +134,6 @@ class ImitationAgent(Agent):
         self._label: Any = None  # what the teacher said of the observation where the agent acts
         self._counts, self.rng = np.zeros(2, np.int64), stream(self.seed, "mixture")
         self.counts = ImitationCounts(*np.split(self._counts, 2))
-        self._fitted_at = 0  # steps at the last fit
 
     def _require_kind(self) -> None:
         from sklearn.base import is_classifier, is_regressor
@@ -196,10 +196,11 @@ class ImitationAgent(Agent):
         self.num_timesteps += 1
         self.encoder.remember_vector(self.obs[place])
         if self.counts.seen[0] % self.train_freq == 0:
-            self._fit()
+            self.begin_fits()
         return float("nan")
 
-    def _fit(self) -> None:
+    def begin_fits(self) -> None:
+        """Learn from all that was gathered."""
         obs, labels = self.seen(), self.labels[: len(self.seen())]
         if not self.encoder.ready or self.encoder.due():
             self.encoder.fit()
@@ -223,16 +224,6 @@ class ImitationAgent(Agent):
     def advance(self, timesteps: int, engine: Engine) -> int:
         """Play and ask, step by step."""
         return advance_stepwise(self, timesteps)
-
-    def conclude(self) -> None:
-        """Learn from what came after the last fit."""
-        if self.counts.seen[0] > self._fitted_at:
-            self._fit()
-
-    @property
-    def lessons(self) -> int:
-        """The fits so far."""
-        return int(self.counts.fits[0])
 
     def why_not_compiled(self) -> str:
         """A teacher is Python."""
@@ -296,19 +287,6 @@ class ImitationAgent(Agent):
         """Take the arrays of a file."""
         copy_into("counts", arrays, self._counts)  # they say how much there is of the others
         super().load_arrays(arrays)
-        self._fitted_at = self._last_due()
-
-    def _last_due(self) -> int:
-        """The steps at the last fit that was due by ``train_freq``."""
-        return int(self.counts.seen[0]) // self.train_freq * self.train_freq
-
-    def extra_state(self) -> dict[str, Any]:
-        """How many steps there were at the last fit, where it came at the end of learn."""
-        return {} if self._fitted_at == self._last_due() else {"fitted_at": self._fitted_at}
-
-    def restore_extra(self, state: dict[str, Any]) -> None:
-        """Put back what `extra_state` gave."""
-        self._fitted_at = int(state.get("fitted_at", self._fitted_at))
 
     def models(self) -> dict[str, Any]:
         """The models that act."""
