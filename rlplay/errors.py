@@ -182,3 +182,22 @@ def warn(message: str) -> None:
         ('RlplayWarning', 'the run is long')
     """
     warnings.warn(message, RlplayWarning, stacklevel=3)
+
+
+def warn_once(message: str) -> None:
+    """Give an `RlplayWarning`, the first time in a process that it says these words.
+
+    Example:
+        >>> with warnings.catch_warnings(record=True) as said:
+        ...     warnings.simplefilter("always")
+        ...     warn_once("the run is long")
+        ...     warn_once("the run is long")
+        >>> len(said)
+        1
+    """
+    if message not in _said_once:
+        _said_once.add(message)
+        warnings.warn(message, RlplayWarning, stacklevel=3)
+
+
+_said_once: set[str] = set()

@@ -17,7 +17,7 @@ import yaml
 from gymnasium import spaces
 
 import rlplay
-from rlplay import registry
+from rlplay import errors, registry
 from rlplay.cli import main
 from rlplay.environments import packages, wrappers
 from rlplay.environments.make import reference, remake
@@ -83,7 +83,7 @@ def foreign(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "foreign_worlds.py").write_text(FOREIGN)
     monkeypatch.setattr(packages, "_imported", [])
-    monkeypatch.setattr(wrappers, "_said", set())
+    monkeypatch.setattr(errors, "_said_once", set())
     before = {**gym.registry}
     yield tmp_path
     sys.modules.pop("foreign_worlds", None)
@@ -456,7 +456,7 @@ with warnings.catch_warnings(record=True) as said:
     import rlplay
 from rlplay.agents import PPO, QLearning
 import rlplay.agents.q_learning as module, rlplay.envs
-from rlplay import registry
+from rlplay import errors, registry
 assert registry.agent_class("q-learning") is QLearning is module.QLearning
 agent = QLearning(rlplay.make("FrozenLake-v1"), seed=0)
 limit = rlplay.make("rlplay/GridWorld-v0").spec.max_episode_steps

@@ -25,8 +25,9 @@ from rlplay.approximation.feature_encoder import FeatureEncoder
 from rlplay.compiled.pcg64 import random
 from rlplay.compiled.stepwise import StepwiseRule, stepwise
 from rlplay.compiled.training_loop import LearningRule, new_episode_log, nothing
+from rlplay.environments.instances import make_to_learn_in
 from rlplay.environments.interact import Position, RunningEnv
-from rlplay.environments.make import EnvLike, make, make_anew, reference
+from rlplay.environments.make import EnvLike, make_anew, reference
 from rlplay.environments.masks import Mask, MaskSource
 from rlplay.environments.no_environment import NoEnvironment
 from rlplay.errors import SpaceError, UsageError, warn
@@ -161,7 +162,7 @@ class Agent(Configured, ABC):
 
     def make_env(self, env: EnvLike) -> gym.Env[Any, Any]:
         """The environment to learn in, from what a user gives."""
-        return make(env)
+        return make_to_learn_in(env)
 
     def make_encoder(self) -> Encoder:
         """How the agent takes observations; finite actions are numbered here too."""

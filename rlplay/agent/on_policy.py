@@ -19,10 +19,10 @@ from rlplay.agent.policy_networks import new_networks, options
 from rlplay.approximation.encoder import Encoder, ObservationVectors
 from rlplay.approximation.encoders import VectorFeatures
 from rlplay.compiled.cache import compiled
-from rlplay.compiled.native import NativeEnv
 from rlplay.compiled.pcg64 import random_seed
 from rlplay.compiled.table import TableEnv
 from rlplay.compiled.vector_loop import VectorRun, VectorState, new_step_buffer, vector_training_loop
+from rlplay.environments.instances import why_not_native
 from rlplay.environments.interact import ObservationCheck, RunningEnv, begin_episode, take_step
 from rlplay.environments.make import EnvLike, reference
 from rlplay.environments.masks import MaskSource
@@ -256,12 +256,10 @@ class OnPolicyAgent(Agent):
             return "its networks are torch modules"
         if self.encoder.why_not_compiled:
             return self.encoder.why_not_compiled
-        if not isinstance(self.env, NativeEnv):
-            name = reference(self.env).id or "an environment given as an instance"
-            if isinstance(self.env, TableEnv):
-                return f"the native dynamics of {name} are a table, and {type(self).__name__} takes vectors"
-            return f"{name} has no native dynamics"
-        return ""
+        if isinstance(self.env, TableEnv):
+            name = reference(self.env).id
+            return f"the native dynamics of {name} are a table, and {type(self).__name__} takes vectors"
+        return why_not_native(self.env)
 
     # Learning.
 

@@ -18,8 +18,9 @@ from rlplay.compiled.native import NativeEnv
 from rlplay.compiled.table import TableEnv
 from rlplay.environments.bonus import novelty_of
 from rlplay.environments.interact import ObservationCheck, Position, RunningEnv, begin_episode
-from rlplay.environments.make import EnvLike, EnvReference, gymnasium_wrapper, make, reference, wrap_by_name
+from rlplay.environments.make import EnvLike, gymnasium_wrapper, make, reference, wrap_by_name
 from rlplay.environments.no_environment import NoEnvironment
+from rlplay.environments.reference import EnvReference
 from rlplay.errors import CheckpointError, RlplayError, SpaceError, warn
 from rlplay.hyperparameters.fields import as_json
 from rlplay.spaces.actions import actions_from_json, as_played

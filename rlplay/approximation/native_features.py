@@ -79,20 +79,15 @@ def native_world(env: gym.Env[Any, Any], encoder: Encoder) -> tuple[Dynamics, An
     return feature_dynamics(env.dynamics, encoder.row, encoder.kind == "index"), features
 
 
-def why_not_native(env: gym.Env[Any, Any], encoder: Encoder, owner: str, name: str) -> str:
+def why_not_encoded(env: gym.Env[Any, Any], encoder: Encoder, owner: str, name: str) -> str:
     """Why an agent's rule has no native loop behind its encoder; empty where it has.
 
     Args:
-        env: the environment.
+        env: the environment, a native one.
         encoder: the agent's.
         owner: the agent, for the words.
         name: the environment, for the words.
     """
-    if not isinstance(env, TableEnv | NativeEnv):
-        if isinstance(env.unwrapped, TableEnv | NativeEnv):
-            return f"the wrapper {type(env).__name__} around {name} is Python"
-        words = "give an id whose environment has a native version or a transition table"
-        return f"{name} has no compiled dynamics ({words})"
     if encoder.why_not_compiled:
         return encoder.why_not_compiled
     if isinstance(env, TableEnv) and isinstance(encoder, FeatureEncoder):

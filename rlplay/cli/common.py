@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import gymnasium as gym
 
     from rlplay.agent.base import Agent
-    from rlplay.environments.make import EnvReference
+    from rlplay.environments.reference import EnvReference
 
 
 _NO_WRAP = 1000  # columns where no terminal says how many it has: lines stay whole in a pipe

@@ -6,7 +6,8 @@ from argparse import Namespace
 
 from rlplay.cli.common import console, environment_arguments, load_agent, one
 from rlplay.cli.windows import open_window, shown_env
-from rlplay.environments.make import EnvReference, reference
+from rlplay.environments.make import reference
+from rlplay.environments.reference import EnvReference
 from rlplay.errors import SpaceError, UsageError
 
 

@@ -32,8 +32,9 @@ from rlplay.cli.watch import watched
 from rlplay.compiled.cache import cache_folder
 from rlplay.compiled.table import TableEnv
 from rlplay.environments.episode import replays_exactly
-from rlplay.environments.make import EnvReference, make, reference, remake
+from rlplay.environments.make import make, reference, remake
 from rlplay.environments.packages import is_atari
+from rlplay.environments.reference import EnvReference
 from rlplay.environments.wrappers import listed, untrusted
 from rlplay.errors import UsageError, warn
 from rlplay.hyperparameters.fields import as_json, checked, declared

@@ -7,7 +7,8 @@ from typing import Any
 
 import gymnasium as gym
 
-from rlplay.environments.make import EnvReference, remake
+from rlplay.environments.make import remake
+from rlplay.environments.reference import EnvReference
 from rlplay.errors import UsageError
 
 

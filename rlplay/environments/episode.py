@@ -19,8 +19,8 @@ import gymnasium as gym
 import numpy as np
 
 from rlplay.environments.interact import Position, interact
-from rlplay.environments.make import EnvReference
 from rlplay.environments.masks import MaskSource
+from rlplay.environments.reference import EnvReference
 from rlplay.errors import CheckpointError
 from rlplay.spaces.actions import actions_from_json
 from rlplay.spaces.observations import observation_bytes

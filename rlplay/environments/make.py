@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import copy
 import inspect
-import json
 import os
 import sys
 import warnings
 import weakref
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
-from typing import Any, Literal
-from weakref import WeakKeyDictionary
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -26,80 +24,20 @@ from gymnasium.wrappers import TimeLimit
 from numpy.typing import NDArray
 
 from rlplay import registry
-from rlplay.compiled.native import NativeEnv, same_numbers
-from rlplay.compiled.table import TableEnv, agreement, changing_wrapper, has_table, table_of
+from rlplay.compiled.native import NativeEnv
+from rlplay.compiled.table import TableEnv, table_of
+from rlplay.environments.dynamics import DynamicsChoice, with_dynamics
 from rlplay.environments.no_environment import NoEnvironment
 from rlplay.environments.packages import import_typed, of_others, of_package, registered_by
 from rlplay.environments.rebuild import WAY_OUT, Blueprint, Layer, Maker, layers_of, take_apart
-from rlplay.environments.wrappers import Wrappers, listed, untrusted, without_text, wrapped
+from rlplay.environments.reference import EnvReference, json_kwargs, remember, remembered, same_in_a_file
+from rlplay.environments.wrappers import Wrappers, listed, without_text, wrapped
 from rlplay.errors import RlplayError, SpaceError, UnknownNameError, UsageError, unknown
 
-DynamicsChoice = Literal["auto", "native", "gymnasium"]
 EnvLike = str | EnvSpec | Callable[[], gym.Env[Any, Any]] | gym.Env[Any, Any]
 
 
-@dataclass(frozen=True)
-class EnvReference:
-    """Which environment a run uses, and how it is made again.
-
-    Attributes:
-        id: Gymnasium's id, ``module:id`` or ``module:Class``; empty for an instance that was given without an id.
-        kwargs: the arguments it was made with, as JSON values; ``wrapper`` and ``frame_stack`` are among them.
-        dynamics: whose dynamics run, in words for people.
-        exact: whether an episode recorded here replays in Gymnasium's own environment.
-        wrappers: what stands around it beyond what its id says, the innermost first: ``module:Class`` and the
-            arguments as JSON values, None where a file cannot say them.
-        unsaved: arguments that a file cannot say, by name.
-        maker: makes it again; None where id and arguments do.
-        obstacle: why it cannot be made again, as far as that is known without trying; empty for nothing.
-    """
-
-    id: str
-    kwargs: dict[str, Any] = field(default_factory=dict)
-    dynamics: str = "Gymnasium's"
-    exact: bool = True
-    wrappers: tuple[tuple[str, dict[str, Any] | None], ...] = ()
-    unsaved: tuple[str, ...] = ()
-    maker: Maker | None = field(default=None, repr=False, compare=False)
-    obstacle: str = field(default="", repr=False, compare=False)
-
-    @property
-    def typed(self) -> bool:
-        """Whether a user must type it, since no file may make it.
-
-        A module is imported for it or for its wrappers, or its arguments would reach a third party's environment,
-        which might import what they name.
-        """
-        if ":" in self.id or untrusted(self.kwargs.get("wrapper")):
-            return True
-        return bool(self.kwargs.keys() - _OURS) and self.id in gym.registry and not is_trusted(self.id)
-
-    def __str__(self) -> str:
-        shown = ", ".join(f"{key}={shortened(value)}" for key, value in self.kwargs.items())
-        text = f"{self.id or 'an unnamed environment'}{f' ({shown})' if shown else ''}"
-        names = [name.rpartition(":")[2] for name, _ in self.wrappers]
-        return f"{text} in {' in '.join(names)}" if names else text
-
-
-def shortened(value: Any) -> str:
-    """A value in words, at most a line of them.
-
-    Example:
-        >>> shortened([1, 2]), len(shortened("x" * 10**6))
-        ('[1, 2]', 200)
-    """
-    text = repr(value)
-    return text if len(text) <= _LINE else f"{text[: _LINE - 4]} ..."
-
-
-_LINE = 200  # characters of an argument that are shown
-
-# Arguments of an environment that rlplay and Gymnasium read themselves.
 _MOST_CELLS = 250_000  # of a map among the arguments; Gymnasium fills the table of a larger one for minutes
-_OURS = {"max_episode_steps", "bonus", "wrapper", "frame_stack"}
-
-_same: dict[tuple[type, str, str], bool] = {}  # whether a native version gave an environment's own numbers
-_references: WeakKeyDictionary[gym.Env[Any, Any], EnvReference] = WeakKeyDictionary()
 
 
 def time_limit(env: gym.Env[Any, Any]) -> int:
@@ -127,10 +65,7 @@ def reference(env: gym.Env[Any, Any]) -> EnvReference:
         >>> ref.id, ref.kwargs
         ('FrozenLake-v1', {'is_slippery': False})
     """
-    found = _references.get(env)
-    if found is None:
-        found = _references[env] = _taken_apart(env)
-    return found
+    return remembered(env) or remember(env, _taken_apart(env))
 
 
 def make(
@@ -222,8 +157,12 @@ def _made(env: EnvLike, dynamics: DynamicsChoice, render_mode: str | None, kwarg
             return made
         limit = spec.max_episode_steps
         changed = name in gym.registry and limit != gym.registry[name].max_episode_steps
-        kwargs = {**spec.kwargs, **({"max_episode_steps": -1 if limit is None else limit} if changed else {}), **kwargs}
-    return _with_dynamics(made, _reference_by_id(name, kwargs), dynamics, spec)
+        kwargs = {
+            **kwargs_of(spec),
+            **({"max_episode_steps": -1 if limit is None else limit} if changed else {}),
+            **kwargs,
+        }
+    return with_dynamics(made, _reference_by_id(name, kwargs), dynamics, spec)
 
 
 def remake(ref: EnvReference, **kwargs: Any) -> gym.Env[Any, Any]:
@@ -286,7 +225,7 @@ def require_anew(env: gym.Env[Any, Any], why: str) -> None:
 
 def _reference_by_id(name: str, kwargs: dict[str, Any]) -> EnvReference:
     """The reference of an environment made by its id: arguments that a file cannot say are kept in memory."""
-    said, unsaved = _json_kwargs(kwargs)
+    said, unsaved = json_kwargs(kwargs)
     return EnvReference(name, said, unsaved=unsaved, maker=partial(_by_id, name, kwargs) if unsaved else None)
 
 
@@ -306,7 +245,8 @@ def _with_wrappers(plain: gym.Env[Any, Any], wrappers: list[Any], frame_stack: i
         return _told(_with_wrappers(remake(ref, **kwargs), listed(chosen.get("wrapper")), chosen.get("frame_stack")))
 
     maker = again if ref.maker is not None else None
-    _references[made] = replace(ref, kwargs={**ref.kwargs, **given}, maker=maker)
+    why = f"the wrapper {type(made).__name__} around it is Python"
+    remember(made, replace(ref, kwargs={**ref.kwargs, **given}, maker=maker, why_not_native=why))
     return made
 
 
@@ -315,9 +255,8 @@ def _told(env: gym.Env[Any, Any]) -> gym.Env[Any, Any]:
     told = without_text(env)
     if told is not env:
         ref = reference(env)
-        _references[told] = replace(
-            ref, maker=None if ref.maker is None else lambda **kwargs: _told(remake(ref, **kwargs))
-        )
+        maker = None if ref.maker is None else lambda **kwargs: _told(remake(ref, **kwargs))
+        remember(told, replace(ref, maker=maker))
     return told
 
 
@@ -325,7 +264,7 @@ def _with_bonus(plain: gym.Env[Any, Any], bonus: Any) -> gym.Env[Any, Any]:
     from rlplay.environments.bonus import Novelty
 
     ref, given = reference(plain), copy.deepcopy(bonus)
-    said, unsaved = _json_kwargs({"bonus": bonus})
+    said, unsaved = json_kwargs({"bonus": bonus})
     wrapped = Novelty(plain, bonus)
 
     def again(**kwargs: Any) -> gym.Env[Any, Any]:
@@ -334,7 +273,8 @@ def _with_bonus(plain: gym.Env[Any, Any], bonus: Any) -> gym.Env[Any, Any]:
         return made if chosen is None else _with_bonus(made, copy.deepcopy(chosen))
 
     maker = again if unsaved or ref.maker is not None else None
-    _references[wrapped] = replace(ref, kwargs={**ref.kwargs, **said}, unsaved=(*ref.unsaved, *unsaved), maker=maker)
+    kwargs, why = {**ref.kwargs, **said}, f"the wrapper {type(wrapped).__name__} around it is Python"
+    remember(wrapped, replace(ref, kwargs=kwargs, unsaved=(*ref.unsaved, *unsaved), maker=maker, why_not_native=why))
     return wrapped
 
 
@@ -350,11 +290,10 @@ def _from_function(
             "Give them inside the function",
         )
     made = _call(function)
-    ref = _references.get(made)
+    ref = remembered(made)
     if ref is None or ref.maker is not None:
         again = partial(_call_again, function, _maker_of(made), weakref.ref(made.unwrapped))
-        ref = replace(reference(made), maker=again, obstacle="")
-        _references[made] = ref
+        ref = remember(made, replace(reference(made), maker=again, obstacle=""))
     return made if render_mode is None else remake(ref, render_mode=render_mode)
 
 
@@ -430,16 +369,16 @@ def _taken_apart(env: gym.Env[Any, Any]) -> EnvReference:
     """The reference of an instance that was not made here."""
 
     def known(inner: gym.Env[Any, Any]) -> Maker | None:
-        ref = _references.get(inner)
+        ref = remembered(inner)
         dynamics = "auto" if ref is not None and ref.dynamics.startswith("native") else "gymnasium"
         return None if ref is None else partial(_remake_with, ref, dynamics)
 
     blueprint = take_apart(env, known)
     inner, layers, maker = layers_of(env, known)
     if maker is not None:
-        ref = replace(_references[inner], maker=None)
+        ref = replace(reference(inner), maker=None)
     elif inner.spec is not None:
-        said, unsaved = _json_kwargs({k: v for k, v in inner.spec.kwargs.items() if k != "render_mode"})
+        said, unsaved = json_kwargs(kwargs_of(inner.spec))
         ref = EnvReference(inner.spec.id, said, unsaved=unsaved)
         layers = _beyond_the_id(ref, layers)
     else:
@@ -449,6 +388,22 @@ def _taken_apart(env: gym.Env[Any, Any]) -> EnvReference:
         ref, wrappers=(*ref.wrappers, *wrappers), dynamics="Gymnasium's", exact=True,
         maker=partial(_by_blueprint, blueprint, maker is not None), obstacle=blueprint.obstacle,
     )  # fmt: skip
+
+
+def kwargs_of(spec: EnvSpec) -> dict[str, Any]:
+    """The arguments of an instance's spec that its id does not give already; not the render mode.
+
+    Example:
+        >>> kwargs_of(gym.make("FrozenLake-v1", is_slippery=False).spec)  # map_name="4x4" is of the id
+        {'is_slippery': False}
+    """
+    registered = gym.registry.get(spec.id)
+    usual = {} if registered is None else registered.kwargs
+    return {
+        key: value
+        for key, value in spec.kwargs.items()
+        if key != "render_mode" and not (key in usual and same_in_a_file(value, usual[key]))
+    }
 
 
 def _remake_with(ref: EnvReference, usual: str, **kwargs: Any) -> gym.Env[Any, Any]:
@@ -480,7 +435,7 @@ def _said(layer: Layer) -> dict[str, Any] | None:
     """The arguments of a layer as a file says them; None where it cannot."""
     if layer.kwargs is None:
         return None
-    said, unsaved = _json_kwargs(layer.kwargs)
+    said, unsaved = json_kwargs(layer.kwargs)
     return None if unsaved else said
 
 
@@ -498,7 +453,7 @@ def with_first_states(env: gym.Env[Any, Any], start: NDArray[np.float64]) -> Tab
     ref, table = reference(env), table_of(env)
     limit = time_limit(env)
     made = TableEnv(table.starting(start), env.observation_space, env.action_space, limit, env.spec)
-    _references[made] = replace(ref, dynamics="native, with first states of its own", exact=False)
+    remember(made, replace(ref, dynamics="native, with first states of its own", exact=False))
     return made
 
 
@@ -547,19 +502,6 @@ def wrap_by_name(env: gym.Env[Any, Any], name: str, kwargs: dict[str, Any]) -> g
     except (TypeError, ValueError, AssertionError, KeyError) as error:
         raise UsageError(f"the wrapper {cls.__name__} does not take these arguments: {_plain(error)}") from error
     return wrapped
-
-
-def is_trusted(env_id: str) -> bool:
-    """Whether arguments from a file may reach an environment: it is Gymnasium's own, or ours.
-
-    Example:
-        >>> is_trusted("CartPole-v1"), is_trusted("rlplay/GridWorld-v0")
-        (True, True)
-    """
-    spec = gym.registry.get(env_id)
-    point = "" if spec is None else spec.entry_point
-    where = point if isinstance(point, str) else getattr(point, "__module__", "")
-    return where.partition(":")[0].partition(".")[0] in ("gymnasium", "envs", "rlplay")
 
 
 def known_env_ids() -> list[str]:
@@ -612,103 +554,8 @@ def _render_without_display(render_mode: str | None) -> None:
         os.environ.setdefault("MUJOCO_GL", "egl")
 
 
-def _with_dynamics(
-    made: gym.Env[Any, Any], ref: EnvReference, dynamics: DynamicsChoice, spec: EnvSpec
-) -> gym.Env[Any, Any]:
-    why_not = _no_native(made, ref, spec) if dynamics != "gymnasium" else "Gymnasium's dynamics were asked for"
-    version: type[NativeEnv] | None = registry.recipes("NATIVE_VERSIONS").get(ref.id)
-    limit = (made.spec.max_episode_steps if made.spec else None) or 0
-    own = made.unwrapped
-    if not why_not and isinstance(own, NativeEnv | TableEnv):
-        own.max_episode_steps = limit or own.max_episode_steps
-        own.spec = made.spec
-        _references[own] = replace(ref, dynamics="native, its own")
-        return own
-    if not why_not and version is not None:
-        ours = version.from_reference(made)
-        asked = (type(made.unwrapped), ref.id, repr(ref.kwargs))
-        if ref.unsaved:  # what it does may depend on them
-            _same.pop(asked, None)
-        if asked not in _same:  # once a process: agents make many of a kind
-            _same[asked] = same_numbers(made, ours)
-        if _same[asked]:
-            words = "native, the same numbers as Gymnasium's" + ("" if version.exact else ", but for a last digit")
-            _references[ours] = replace(ref, dynamics=words, exact=version.exact)
-            made.close()
-            return ours
-        why_not = "its native version does not do what it does with these arguments"
-    elif not why_not:
-        table = table_of(made)
-        agrees = agreement(made, table, thorough=not _does_what_its_table_says(made))
-        if agrees == "none":
-            why_not = "its transition table does not describe what it does"
-        else:
-            native = TableEnv(table, made.observation_space, made.action_space, limit, made.spec)
-            words = "native, the same numbers as Gymnasium's" if agrees == "exact" else "native, drawn from its table"
-            _references[native] = replace(ref, dynamics=words, exact=agrees == "exact")
-            made.close()
-            return native
-    if dynamics == "native":
-        made.close()
-        raise SpaceError(f"{ref.id} has no native dynamics: {why_not}", "Take dynamics='auto' or 'gymnasium'")
-    _references[made] = ref
-    return made
-
-
-def _does_what_its_table_says(env: gym.Env[Any, Any]) -> bool:
-    """Whether an environment is one of Gymnasium's or ours, not of a class derived from them."""
-    plain = env.unwrapped
-    root = type(plain).__module__.partition(".")[0]
-    return root in ("gymnasium", "envs", "rlplay") and not {"step", "reset"} & vars(plain).keys()
-
-
-def _no_native(made: gym.Env[Any, Any], ref: EnvReference, spec: EnvSpec) -> str:
-    """Why an environment cannot run natively; empty where it can."""
-    if made.render_mode:
-        return "it is rendered"
-    if spec.additional_wrappers or changing_wrapper(made):
-        return "its id adds wrappers of its own"
-    for name, words in registry.recipes("NOT_THE_TABLE").get(ref.id, {}).items():
-        if ref.kwargs.get(name):
-            return words
-    if ref.id in registry.recipes("NATIVE_VERSIONS") or isinstance(made.unwrapped, NativeEnv | TableEnv):
-        return ""
-    if not has_table(made):
-        return "it has no native version and no transition table (env.unwrapped.P)"
-    try:
-        table_of(made)
-    except SpaceError as error:
-        return error.cause
-    return ""
-
-
 def _length(row: Any) -> int:
     return len(row) if isinstance(row, str | list | tuple) else 1
-
-
-def _json_kwargs(kwargs: dict[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """The arguments that a file can hold, and the names of the others, which the user must give again."""
-    kept, unsaved = {}, []
-    for key, value in kwargs.items():
-        plain = _as_json(value)
-        try:
-            kept[key] = json.loads(json.dumps(plain, allow_nan=False))
-        except (TypeError, ValueError):
-            unsaved.append(key)
-            continue
-        if kept[key] != plain:  # keys that are no strings
-            del kept[key]
-            unsaved.append(key)
-    return kept, tuple(unsaved)
-
-
-def _as_json(value: Any) -> Any:
-    """Tuples as lists and NumPy's numbers as Python's."""
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, tuple | list):
-        return [_as_json(item) for item in value]
-    return {key: _as_json(item) for key, item in value.items()} if isinstance(value, dict) else value
 
 
 def _plain(error: BaseException) -> str:

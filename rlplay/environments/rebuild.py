@@ -9,8 +9,9 @@ and every plain attribute that a few steps do not change. Anything else is refus
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import gymnasium as gym
@@ -23,8 +24,10 @@ from rlplay.errors import UsageError
 
 _PROBE_STEPS = 20, 2000  # random steps, at least and at most, to an episode's end, that show which attributes change
 _LARGEST = 10_000  # elements of an array that is compared
-_CHECKS = (OrderEnforcing, PassiveEnvChecker)  # layers that only check how an environment is used
 _UNKNOWN = object()
+
+# Layers that only check how an environment is used.
+CHECKS = (OrderEnforcing, PassiveEnvChecker)
 
 # What to do where an environment cannot be made again.
 WAY_OUT = "Give a function that makes it, such as lambda: MyWrapper(gymnasium.make('CartPole-v1'))"
@@ -62,7 +65,7 @@ class Blueprint:
         base: makes what stands innermost; it takes ``render_mode`` and further arguments. None where it cannot be.
         base_name: its class.
         layers: the wrappers around it, the innermost first, without those that only check.
-        looks: what the instance looked like when it was given, see `_looks`.
+        looks: what the instance looked like when it was given, see `look_of`.
 
     Example:
         >>> blueprint = take_apart(gym.wrappers.TimeAwareObservation(gym.make("CartPole-v1")))
@@ -125,29 +128,15 @@ class Blueprint:
 
     def _difference(self, made: gym.Env[Any, Any]) -> str:
         """What is other in an environment than in the one that was given; empty for nothing."""
-        looks, again = self.looks, _looks(made)
-        for name in ("layers", "observation_space", "action_space"):
-            if looks[name] != again[name]:
-                words = name.replace("_", " ")
-                return f"made again, the environment has the {words} {again[name]}, not {looks[name]}"
-        given, new = looks["attributes"], again["attributes"]
-        other = {k for k in {*given, *new} if not _same(given.get(k, _UNKNOWN), new.get(k, _UNKNOWN))}
-        if not other:
-            return ""
-        for place in sorted(other - self._moving(made)):
-            if place not in given:
-                continue
-            now = f"{_brief(new[place])} in a new one" if place in new else "a new one has none"
-            return f"{place} is {_brief(given[place])} in the environment that was given, and {now}"
-        return ""
+        return difference(self.looks, look_of(made), lambda: self._moving(made))
 
     def _moving(self, made: gym.Env[Any, Any]) -> set[str]:
         """The attributes that are no arguments: a few steps change them, or two new environments differ in them."""
         other = self._build({})
-        first, second = _looks(made)["attributes"], _looks(other)["attributes"]
+        first, second = look_of(made)["attributes"], look_of(other)["attributes"]
         other.action_space.seed(0)
         other.reset(seed=0)
-        after = _looks(other)["attributes"]
+        after = look_of(other)["attributes"]
         moved = {k for k in first if not (_same(first[k], second.get(k)) and _same(first[k], after.get(k)))}
         least, most = _PROBE_STEPS
         for step in range(most):
@@ -156,7 +145,7 @@ class Blueprint:
                 if step >= least:
                     break
                 other.reset()
-        last = _looks(other)["attributes"]
+        last = look_of(other)["attributes"]
         other.close()
         return moved | {k for k in last if not (_same(after.get(k), last[k]) and _same(first.get(k), last[k]))}
 
@@ -178,7 +167,7 @@ def take_apart(env: gym.Env[Any, Any], known: Callable[[gym.Env[Any, Any]], Make
         base, prior = _base_of(inner)
         # What the id itself puts around the environment is part of the base.
         layers = layers[len(prior) :] if [layer.cls for layer in layers[: len(prior)]] == prior else layers
-    return Blueprint(base, name, tuple(layers), _looks(env))
+    return Blueprint(base, name, tuple(layers), look_of(env))
 
 
 def layers_of(
@@ -190,7 +179,7 @@ def layers_of(
         base = known(env)
         if base is not None or not isinstance(env, gym.Wrapper):
             return env, layers[::-1], base
-        if not isinstance(env, _CHECKS):
+        if not isinstance(env, CHECKS):
             layers.append(Layer(type(env), _arguments(env)))
         env = env.env
 
@@ -250,15 +239,47 @@ def _of_spec(spec: EnvSpec) -> Maker:
     return make
 
 
-def _looks(env: gym.Env[Any, Any]) -> dict[str, Any]:
-    """What can be compared of an environment: its layers, spaces, and the plain attributes of every layer."""
+def difference(given: dict[str, Any], new: dict[str, Any], moving: Callable[[], Iterable[str]] = tuple) -> str:
+    """What is other in the look of a new environment than in that of the one that was given, in words; or empty.
+
+    Args:
+        given: `look_of` the one.
+        new: of the other.
+        moving: gives the attributes that do not count; asked only where some differ.
+
+    Example:
+        >>> given, new = gym.make("CartPole-v1"), gym.make("CartPole-v1")
+        >>> given.unwrapped.gravity = 20.0
+        >>> difference(look_of(given), look_of(new))
+        'CartPoleEnv.gravity is 20.0 in the environment that was given, and 9.8 in a new one'
+    """
+    for name in ("layers", "observation_space", "action_space"):
+        if given[name] != new[name]:
+            words = name.replace("_", " ")
+            return f"made again, the environment has the {words} {new[name]}, not {given[name]}"
+    mine, theirs = given["attributes"], new["attributes"]
+    other = {k for k in {*mine, *theirs} if not _same(mine.get(k, _UNKNOWN), theirs.get(k, _UNKNOWN))}
+    for place in sorted(other.difference(moving())) if other else ():
+        if place in mine:
+            now = f"{_brief(theirs[place])} in a new one" if place in theirs else "a new one has none"
+            return f"{place} is {_brief(mine[place])} in the environment that was given, and {now}"
+    return ""
+
+
+def look_of(env: gym.Env[Any, Any]) -> dict[str, Any]:
+    """What can be compared of an environment: its layers, spaces, and the plain attributes of every layer.
+
+    A layer that only checks has none, but for a method that was set by hand.
+    """
     layers, attributes, at = [], {}, env
     while True:
-        if not isinstance(at, _CHECKS):
-            name = type(at).__name__
+        name, own = type(at).__name__, vars(at)
+        if isinstance(at, CHECKS):
+            own = {k: v for k, v in own.items() if callable(v) and k not in _INNER}
+        else:
             layers.append(name + (f"({at._max_episode_steps})" if isinstance(at, TimeLimit) else ""))
-            parts = {k: _plainly(v) for k, v in vars(at).items() if k not in _INNER}
-            attributes.update({f"{name}.{k}": v for k, v in parts.items() if v is not _UNKNOWN})
+        parts = {k: _plainly(v) for k, v in own.items() if k not in _INNER}
+        attributes.update({f"{name}.{k}": v for k, v in parts.items() if v is not _UNKNOWN})
         if not isinstance(at, gym.Wrapper):
             break
         at = at.env
@@ -292,8 +313,12 @@ def _plainly(value: Any, depth: int = 0) -> Any:
     function = getattr(value, "__func__", value)
     if hasattr(function, "__code__"):
         return [function.__code__, _plainly(getattr(function, "__defaults__", None), depth + 1)]
+    if isinstance(value, partial):
+        return [_plainly(part, depth + 1) for part in (value.func, value.args, value.keywords)]
     attributes = getattr(value, "__dict__", None)
-    return {"class": type(value).__qualname__, **_plainly(dict(attributes), depth)} if attributes else _UNKNOWN
+    if attributes:
+        return {"class": type(value).__qualname__, **_plainly(dict(attributes), depth)}
+    return [type(value).__qualname__] if callable(value) else _UNKNOWN
 
 
 def _same(one: Any, other: Any) -> bool:

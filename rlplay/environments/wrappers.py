@@ -17,7 +17,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from rlplay.environments.packages import import_typed
-from rlplay.errors import RlplayError, UsageError, unknown, warn
+from rlplay.errors import RlplayError, UsageError, unknown, warn_once
 
 Wrappers = str | dict[str, Any] | list[Any]
 
@@ -257,13 +257,8 @@ def without_text(env: gym.Env[Any, Any]) -> gym.Env[Any, Any]:
     if not texts or _untold_space(space) is None:
         return env
     words = f"observations of {_named(env)} have text, which no agent reads: left out are {', '.join(texts)}"
-    if words not in _said:
-        _said.add(words)
-        warn(words)
+    warn_once(words)
     return WithoutText(env)
-
-
-_said: set[str] = set()
 
 
 def _parts(space: Any) -> list[tuple[Any, spaces.Space[Any]]]:

@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from rlplay.approximation.native_features import native_world, state_of, why_not_native
+from rlplay.approximation.native_features import native_world, state_of, why_not_encoded
 from rlplay.compiled.native import NativeEnv
 from rlplay.compiled.pcg64 import random_seed
 from rlplay.compiled.table import TableEnv
 from rlplay.compiled.training_loop import RunState, training_loop
+from rlplay.environments.instances import why_not_native
 from rlplay.environments.interact import interact
 from rlplay.environments.make import reference
 from rlplay.errors import EnvironmentFault
@@ -29,8 +30,8 @@ def why_not_compiled(agent: RuleLearner) -> str:
         return f"{type(agent).__name__} has no compiled rule"
     if not all(hasattr(function, "py_func") for function in (agent.rule.act, agent.rule.learn, agent.rule.begin)):
         return f"the rule of {type(agent).__name__} is not compiled: decorate its functions with @in_place"
-    name = reference(agent.env).id or "an environment given as an instance"
-    return why_not_native(agent.env, agent.encoder, type(agent).__name__, name)
+    name = reference(agent.env).id
+    return why_not_native(agent.env) or why_not_encoded(agent.env, agent.encoder, type(agent).__name__, name)
 
 
 def learn_stepwise(agent: RuleLearner) -> Iterator[tuple[Transition, float]]:

@@ -12,7 +12,7 @@ from gymnasium import spaces
 from agents import PPO, QLearning
 from rlplay import evaluate, load
 from rlplay.environments.episode import Episode, load_episode, replays_exactly
-from rlplay.environments.make import EnvReference
+from rlplay.environments.reference import EnvReference
 from rlplay.environments.vector.make import make_vec
 from rlplay.spaces.actions import as_played
 from rlplay.testing import differences

@@ -10,7 +10,8 @@ import gymnasium as gym
 from gymnasium.envs.registration import EnvSpec
 from gymnasium.vector import AutoresetMode
 
-from rlplay.environments.make import DynamicsChoice, make
+from rlplay.environments.dynamics import DynamicsChoice
+from rlplay.environments.make import make
 from rlplay.environments.vector.common import autoreset, check_number
 from rlplay.environments.vector.native import NativeVectorEnv, can_be_batched
 from rlplay.environments.vector.python import PythonVectorEnv
