@@ -177,6 +177,8 @@ the space and what fits. `python -m tests.contract.matrix` writes this page, and
 
 - **wrapped**: an environment given as an instance is made again whole, with its wrappers, for evaluations and further
   environments; where that cannot be, it is refused by naming the wrapper (a function that makes it is the way out).
+  A wrapper sees every step: [native code](environments.md#your-own-environment-wrapped-or-masked) takes the place of an
+  instance only where its wrappers limit or check and nothing else.
 - **masks**: what `action_masks()` or `info["action_mask"]` forbids is never done. `predict`: the agent learns without
   masks, says so when it is made, and keeps to them in predictions and evaluations.
 - **sees**, **does**: spaces of observations and of actions.
