@@ -23,21 +23,21 @@ Header keys, all optional:
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rlplay.extend import UsageError, unknown
+from rlplay.extend import BYTES_OF_AN_OUTCOME, TransitionTable, UsageError, require_memory, unknown
 
 MAPS = Path(__file__).parent / "maps"
 MOVES = ((-1, 0), (0, 1), (1, 0), (0, -1), (-1, 1), (1, 1), (1, -1), (-1, -1))
 MOVE_NAMES = ("up", "right", "down", "left", "up-right", "down-right", "down-left", "up-left")
-MOST_CELLS = 250_000  # of a map; the table of a larger one takes minutes and gigabytes to fill
+MOST_CELLS = 4_000_000  # of a map
 _HEADER = ("title", "source", "moves", "step reward", "goal reward", "bump reward", "slip", "wind")
-
-Outcome = tuple[float, int, float, bool]
 
 
 @dataclass(frozen=True)
@@ -88,9 +88,18 @@ class GridMap:
         """The meaning of the cell at a place."""
         return self.cells[self.rows[row][column]]
 
-    def state(self, row: int, column: int) -> int:
-        """The number of a cell: row by row from the top left."""
-        return row * self.shape[1] + column
+    def each(self, told: Callable[[Cell], Any], dtype: type) -> NDArray[Any]:
+        """What is told of each cell, an array [rows * columns], row by row from the top left."""
+        text = "".join(self.rows)
+        by_code: NDArray[Any] = np.zeros(max(map(ord, self.cells)) + 1, dtype)
+        for character in set(text):
+            by_code[ord(character)] = told(self.cells[character])
+        return by_code[np.frombuffer(text.encode("utf-32-le"), np.uint32)]
+
+    def place(self, character: str) -> int:
+        """The number of the first cell with a character."""
+        row = next(i for i, line in enumerate(self.rows) if character in line)
+        return row * self.shape[1] + self.rows[row].index(character)
 
 
 def map_names() -> list[str]:
@@ -172,18 +181,16 @@ def parse_map(text: str, name: str = "map") -> GridMap:
 
 
 def _starts(grid: GridMap) -> tuple[int, ...]:
-    starts, jumps = [], {cell.jump for cell in grid.cells.values() if cell.jump}
+    jumps = {cell.jump for cell in grid.cells.values() if cell.jump}
     for row, line in enumerate(grid.rows):
-        for column, character in enumerate(line):
-            if character not in grid.cells:
-                if character not in jumps:
-                    raise UsageError(
-                        f"map {grid.name}: row {row + 1} has {character!r}, which means nothing",
-                        f"Known: {' '.join(grid.cells)}; or say it in the header: cell {character}: reward=1",
-                    )
-                grid.cells[character] = Cell()
-            if grid.cells[character].start:
-                starts.append(grid.state(row, column))
+        for character in sorted(set(line) - grid.cells.keys(), key=line.index):
+            if character not in jumps:
+                raise UsageError(
+                    f"map {grid.name}: row {row + 1} has {character!r}, which means nothing",
+                    f"Known: {' '.join(grid.cells)}; or say it in the header: cell {character}: reward=1",
+                )
+            grid.cells[character] = Cell()
+    starts = np.flatnonzero(grid.each(lambda cell: cell.start, np.bool_)).tolist()
     if not starts:
         raise UsageError(f"map {grid.name} has no start", "Put an S somewhere")
     for target in jumps:
@@ -230,16 +237,6 @@ def _probability(name: str, key: str, text: str) -> float:
     return number
 
 
-def transitions(grid: GridMap) -> dict[int, dict[int, list[Outcome]]]:
-    """The exact table of a map: ``P[state][action]`` is a list of (probability, next_state, reward, terminated)."""
-    rows, columns = grid.shape
-    return {
-        grid.state(row, column): {action: _outcomes(grid, row, column, action) for action in range(grid.moves)}
-        for row in range(rows)
-        for column in range(columns)
-    }
-
-
 def start_distribution(grid: GridMap) -> NDArray[np.float64]:
     """Probability of each first state, shape [rows * columns]."""
     start = np.zeros(grid.shape[0] * grid.shape[1])
@@ -247,21 +244,72 @@ def start_distribution(grid: GridMap) -> NDArray[np.float64]:
     return start
 
 
-def _outcomes(grid: GridMap, row: int, column: int, action: int) -> list[Outcome]:
-    cell, here = grid.cell(row, column), grid.state(row, column)
-    if cell.wall or cell.terminal:
-        return [(1.0, here, 0.0, True)]
-    if cell.jump:
-        line = next(i for i, text in enumerate(grid.rows) if cell.jump in text)
-        target = grid.state(line, grid.rows[line].index(cell.jump))
-        return [(1.0, target, cell.reward if cell.reward is not None else grid.step_reward, False)]
-    if not cell.slip:
-        return _arrivals(grid, row, column, action, 1.0)
-    left, right = _sides(action, grid.moves)
-    outcomes: list[Outcome] = []
-    for chosen, probability in ((action, 1 - cell.slip), (left, cell.slip / 2), (right, cell.slip / 2)):
-        outcomes += _arrivals(grid, row, column, chosen, probability)
-    return outcomes
+def transition_table(grid: GridMap) -> TransitionTable:
+    """The exact table of a map, its outcomes in the order in which they are described above.
+
+    Raises:
+        UsageError: this machine has not the memory for it.
+
+    Example:
+        >>> transition_table(parse_map("S~G")).outcomes()[1][0]  # up: the edge holds, or off to one of the sides
+        [(0.8, 1, -1.0, False), (0.1, 0, -1.0, False), (0.1, 2, -1.0, True)]
+    """
+    cells, here = grid.shape[0] * grid.shape[1], np.arange(grid.shape[0] * grid.shape[1])
+    over = grid.each(lambda cell: cell.wall or cell.terminal, np.bool_)
+    jumping = grid.each(lambda cell: bool(cell.jump), np.bool_) & ~over
+    slip = np.where(over | jumping, 0.0, grid.each(lambda cell: cell.slip, np.float64))
+    slipping = np.flatnonzero(slip)
+    arrivals = [_arrivals(grid, action) for action in range(grid.moves)]
+    width = max(int(_outcomes_of(grid, arrivals, a, slipping, over | jumping).max()) for a in range(grid.moves))
+    require_memory(
+        f"map {grid.name}: its table of {cells:,} states, {grid.moves} actions and {width:,} outcomes",
+        cells * grid.moves * width, "Take a smaller map, or fewer starts", itemsize=BYTES_OF_AN_OUTCOME,
+    )  # fmt: skip
+    shape = cells, grid.moves, width
+    probability, reward = np.zeros(shape), np.zeros(shape)
+    next_state, terminated = np.zeros(shape, np.int64), np.zeros(shape, np.bool_)
+    moving = np.flatnonzero(~(over | jumping))
+    for action in range(grid.moves):
+        used = np.zeros(cells, np.int64)  # outcomes of each state so far
+        left, right = _sides(action, grid.moves) if slipping.size else (action, action)
+        for move, states, chance in (
+            (action, moving, 1 - slip), (left, slipping, slip / 2), (right, slipping, slip / 2)
+        ):  # fmt: skip
+            target, gained, ends, back = arrivals[move]
+            for sent_back in (False, True):
+                at = states[back[states] == sent_back]
+                k = used[at, None] + np.arange(len(grid.starts) if sent_back else 1)  # [N, outcomes]
+                to = at[:, None], action, k
+                probability[to] = chance[at, None] / k.shape[1]
+                next_state[to] = np.array(grid.starts) if sent_back else target[at, None]
+                reward[to], terminated[to] = gained[at, None], ends[at, None] & (not sent_back)
+                used[at] += k.shape[1]
+    probability[over | jumping, :, 0] = 1.0
+    next_state[over, :, 0], terminated[over, :, 0] = here[over, None], True
+    landing = grid.each(lambda cell: grid.place(cell.jump) if cell.jump else 0, np.int64)
+    paid = grid.each(lambda cell: grid.step_reward if cell.reward is None else cell.reward, np.float64)
+    next_state[jumping, :, 0], reward[jumping, :, 0] = landing[jumping, None], paid[jumping, None]
+    return TransitionTable.of(probability, next_state, reward, terminated, start_distribution(grid))
+
+
+class _Arrivals(NamedTuple):
+    """Where one move leads from each cell, arrays [S]: the cell, the reward, whether it ends, whether it leads back."""
+
+    target: NDArray[np.int64]
+    reward: NDArray[np.float64]
+    ends: NDArray[np.bool_]
+    back: NDArray[np.bool_]
+
+
+def _outcomes_of(
+    grid: GridMap, arrivals: list[_Arrivals], action: int, slipping: NDArray[np.int64], still: NDArray[np.bool_]
+) -> NDArray[np.int64]:
+    """How many outcomes an action has in each state, int64 [S]."""
+    many = [np.where(one.back, len(grid.starts), 1) for one in arrivals]
+    found = np.where(still, 1, many[action])
+    for side in _sides(action, grid.moves) if slipping.size else ():
+        found[slipping] += many[side][slipping]
+    return found
 
 
 def _sides(action: int, moves: int) -> tuple[int, int]:
@@ -273,35 +321,35 @@ def _sides(action: int, moves: int) -> tuple[int, int]:
     return first, second
 
 
-def _arrivals(grid: GridMap, row: int, column: int, action: int, probability: float) -> list[Outcome]:
-    """Where one move leads: the place, or each start when the cell sends back there."""
-    to_row, to_column = _blown(grid, row, column, action)
-    cell = grid.cell(to_row, to_column)
-    bumped = (to_row, to_column) == (row, column)
-    if bumped or cell.reward is None or cell.jump:
-        reward = grid.bump_reward if bumped else grid.step_reward
-    else:
-        reward = cell.reward
-    if cell.restart:
-        return [(probability / len(grid.starts), start, reward, False) for start in grid.starts]
-    return [(probability, grid.state(to_row, to_column), reward, cell.terminal)]
+def _arrivals(grid: GridMap, action: int) -> _Arrivals:
+    """Where a move leads from each cell."""
+    target = _blown(grid, action)
+    bumped = target == np.arange(len(target))
+    own = grid.each(lambda cell: cell.reward is not None and not cell.jump, np.bool_)[target] & ~bumped
+    paid = grid.each(lambda cell: cell.reward or 0.0, np.float64)[target]
+    reward = np.where(own, paid, np.where(bumped, grid.bump_reward, grid.step_reward))
+    return _Arrivals(
+        target,
+        reward,
+        grid.each(lambda cell: cell.terminal, np.bool_)[target],
+        grid.each(lambda cell: cell.restart, np.bool_)[target],
+    )
 
 
-def _blown(grid: GridMap, row: int, column: int, action: int) -> tuple[int, int]:
-    """The place after a move and the wind of the column it began in; walls stop both, the edge holds."""
+def _blown(grid: GridMap, action: int) -> NDArray[np.int64]:
+    """The cell after a move and the wind of the column it began in, int64 [S]; walls stop both, the edge holds."""
     rows, columns = grid.shape
     down, right = MOVES[action]
-
-    def is_wall(at_row: int, at_column: int) -> bool:
-        inside = 0 <= at_row < rows and 0 <= at_column < columns
-        return inside and grid.cell(at_row, at_column).wall
-
-    to_row, to_column = row + down, column + right
-    if is_wall(to_row, to_column):
-        to_row, to_column = row, column
-    for _ in range(grid.wind[column] if grid.wind else 0):
-        if is_wall(to_row - 1, to_column):
-            break
-        to_row -= 1
-    to_row, to_column = min(max(to_row, 0), rows - 1), min(max(to_column, 0), columns - 1)
-    return (row, column) if is_wall(to_row, to_column) else (to_row, to_column)
+    wind = np.minimum(grid.wind or [0] * columns, rows + 1)  # more leads to the edge too
+    above = max(int(wind.max()), 0) + 1  # rows above the map that a move can be blown to
+    walls = np.pad(grid.each(lambda cell: cell.wall, np.bool_).reshape(rows, columns), ((above, 1), (1, 1)))
+    row, column = np.indices((rows, columns))
+    into_wall = walls[row + down + above, column + right + 1]
+    to_row, to_column = np.where(into_wall, row, row + down), np.where(into_wall, column, column + right)
+    going = np.ones((rows, columns), np.bool_)
+    for k in range(above - 1):
+        going &= (k < wind) & ~walls[to_row - 1 + above, to_column + 1]
+        to_row -= going
+    to_row, to_column = np.clip(to_row, 0, rows - 1), np.clip(to_column, 0, columns - 1)
+    into_wall = walls[to_row + above, to_column + 1]
+    return np.where(into_wall, row * columns + column, to_row * columns + to_column).ravel()

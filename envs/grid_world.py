@@ -7,9 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rlplay.extend import table_from
-
-from .grid_map import MOVE_NAMES, read_map, start_distribution, transitions
+from .grid_map import MOVE_NAMES, read_map, transition_table
 from .table_world import TableWorld
 
 
@@ -63,9 +61,7 @@ class GridWorldEnv(TableWorld):
     ) -> None:
         self.grid, self.cell_size = read_map(map), cell_size
         self.shape = self.grid.shape
-        states = self.shape[0] * self.shape[1]
-        table = table_from(transitions(self.grid), start_distribution(self.grid), states, self.grid.moves, f"map {map}")
-        super().__init__(table, render_mode, **size)
+        super().__init__(transition_table(self.grid), render_mode, **size)
 
     def picture(self) -> Any:
         """The grid with the agent on it, a surface of columns * cell_size by rows * cell_size pixels."""
@@ -83,8 +79,8 @@ class GridWorldEnv(TableWorld):
     def state_grid(self, observation: int) -> NDArray[np.int64]:
         """The number of the state in each cell, -1 for walls, shape [rows, columns]: how viewers lay out values."""
         numbers = np.arange(self.shape[0] * self.shape[1]).reshape(self.shape)
-        walls = np.array([[self.grid.cells[c].wall for c in row] for row in self.grid.rows])
-        return np.where(walls, -1, numbers)
+        walls = self.grid.each(lambda cell: cell.wall, np.bool_)
+        return np.where(walls.reshape(self.shape), -1, numbers)
 
     def get_action_meanings(self) -> list[str]:
         """The names of the actions."""

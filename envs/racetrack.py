@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from rlplay.extend import TransitionTable, UsageError, in_place, unknown
 
-from .grid_map import MOST_CELLS
 from .table_world import TableWorld
 
 TRACKS = Path(__file__).parent / "tracks"
 OFF, TRACK, START, FINISH = range(4)
 _KINDS = {"#": OFF, ".": TRACK, "S": START, "F": FINISH}
+_MOST_CELLS = 250_000  # of a track
 _MOST_OUTCOMES = 50_000_000  # of all states and actions: 1.2 GB
 _FASTEST = 4  # cells a step, in each direction
 _SPEEDS = _FASTEST + 1
@@ -110,8 +110,8 @@ def read_track(name: str) -> NDArray[np.int64]:
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"track {name} cannot be read: {error}") from error
     width = max((len(line) for line in lines), default=0)
-    if len(lines) * width > MOST_CELLS:
-        raise UsageError(f"track {name} has {len(lines):,} rows of {width:,} cells, more than {MOST_CELLS:,} together")
+    if len(lines) * width > _MOST_CELLS:
+        raise UsageError(f"track {name} has {len(lines):,} rows of {width:,} cells, more than {_MOST_CELLS:,} together")
     kinds = np.zeros((len(lines), width), np.int64)
     for row, line in enumerate(lines):
         for column, character in enumerate(line.rstrip()):

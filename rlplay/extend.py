@@ -217,6 +217,7 @@ if TYPE_CHECKING:
     # An environment.
     from rlplay.compiled.native import NativeDynamics as NativeDynamics
     from rlplay.compiled.native import NativeEnv as NativeEnv
+    from rlplay.compiled.table import BYTES_OF_AN_OUTCOME as BYTES_OF_AN_OUTCOME
     from rlplay.compiled.table import TableArrays as TableArrays
     from rlplay.compiled.table import TableEnv as TableEnv
     from rlplay.compiled.table import TransitionTable as TransitionTable

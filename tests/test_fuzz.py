@@ -166,7 +166,7 @@ def test_maps_beyond_reason_are_refused_before_their_tables_are_made(tmp_path):
         ("rlplay/Racetrack-v0", {"track": str(path)}),
         ("FrozenLake-v1", {"desc": ["F" * 3000] * 3000}),
     ):
-        with pytest.raises(UsageError, match="more than 250,000"):
+        with pytest.raises(UsageError, match="more than (250,000|4,000,000)"):
             make(env_id, **given)
     path.write_text("\n".join(["F" * 400, "." * 400, "S" * 400]))
     with pytest.raises(UsageError, match="outcomes"):

@@ -25,6 +25,8 @@ from rlplay.spaces.finite import FiniteSpace, is_finite
 from rlplay.storage.checkpoint import copy_into
 from rlplay.storage.ranges import COUNT, check_ranges, numbers_below
 
+BYTES_OF_AN_OUTCOME = 33  # in a table: probability, cumulative, next_state and reward of 8 bytes, terminated of 1
+
 
 class TableArrays(NamedTuple):
     """A transition table for compiled code: S states, A actions, at most K outcomes, M possible first states.
@@ -123,7 +125,8 @@ class TransitionTable:
         masks: NDArray[np.bool_] | None = None,
     ) -> Self:
         """The table of S states and A actions from its outcomes, arrays [S, A, K], and the first states' law [S]."""
-        cumulative = np.where(probability > 0, np.cumsum(probability, axis=2), 0.0)
+        cumulative = np.cumsum(probability, axis=2)
+        cumulative[~(probability > 0)] = 0.0
         arrays = TableArrays(cumulative, next_state, reward, terminated, np.cumsum(start))
         return cls(probability, start, arrays, masks)
 
