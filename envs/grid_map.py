@@ -25,6 +25,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -90,11 +91,15 @@ class GridMap:
 
     def each(self, told: Callable[[Cell], Any], dtype: type) -> NDArray[Any]:
         """What is told of each cell, an array [rows * columns], row by row from the top left."""
-        text = "".join(self.rows)
         by_code: NDArray[Any] = np.zeros(max(map(ord, self.cells)) + 1, dtype)
-        for character in set(text):
+        for character in set().union(*self.rows):
             by_code[ord(character)] = told(self.cells[character])
-        return by_code[np.frombuffer(text.encode("utf-32-le"), np.uint32)]
+        return by_code[self._codes]
+
+    @cached_property
+    def _codes(self) -> NDArray[np.uint32]:
+        """Unicode's number of each cell's character."""
+        return np.frombuffer("".join(self.rows).encode("utf-32-le"), np.uint32)
 
     def place(self, character: str) -> int:
         """The number of the first cell with a character."""
@@ -268,6 +273,7 @@ def transition_table(grid: GridMap) -> TransitionTable:
     shape = cells, grid.moves, width
     probability, reward = np.zeros(shape), np.zeros(shape)
     next_state, terminated = np.zeros(shape, np.int64), np.zeros(shape, np.bool_)
+    flat = [array.reshape(-1) for array in (probability, next_state, reward, terminated)]
     moving = np.flatnonzero(~(over | jumping))
     for action in range(grid.moves):
         used = np.zeros(cells, np.int64)  # outcomes of each state so far
@@ -277,13 +283,13 @@ def transition_table(grid: GridMap) -> TransitionTable:
         ):  # fmt: skip
             target, gained, ends, back = arrivals[move]
             for sent_back in (False, True):
-                at = states[back[states] == sent_back]
-                k = used[at, None] + np.arange(len(grid.starts) if sent_back else 1)  # [N, outcomes]
-                to = at[:, None], action, k
-                probability[to] = chance[at, None] / k.shape[1]
-                next_state[to] = np.array(grid.starts) if sent_back else target[at, None]
-                reward[to], terminated[to] = gained[at, None], ends[at, None] & (not sent_back)
-                used[at] += k.shape[1]
+                at, many = states[back[states] == sent_back], len(grid.starts) if sent_back else 1
+                place = ((at * grid.moves + action) * width + used[at])[:, None] + np.arange(many)  # [N, outcomes]
+                reached = np.array(grid.starts) if sent_back else target[at, None]
+                told = chance[at, None] / many, reached, gained[at, None], ends[at, None] & (not sent_back)
+                for array, values in zip(flat, told, strict=True):
+                    array[place] = values
+                used[at] += many
     probability[over | jumping, :, 0] = 1.0
     next_state[over, :, 0], terminated[over, :, 0] = here[over, None], True
     landing = grid.each(lambda cell: grid.place(cell.jump) if cell.jump else 0, np.int64)

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from .grid_map import MOVE_NAMES, read_map, transition_table
 from .table_world import TableWorld
 
+_LONGEST = 8192  # pixels of a side of a picture, where its cells have more than one
+
 
 class GridWorldEnv(TableWorld):
     """A grid read from a text map.
@@ -64,10 +66,13 @@ class GridWorldEnv(TableWorld):
         super().__init__(transition_table(self.grid), render_mode, **size)
 
     def picture(self) -> Any:
-        """The grid with the agent on it, a surface of columns * cell_size by rows * cell_size pixels."""
+        """The grid with the agent on it, a surface of columns * cell_size by rows * cell_size pixels.
+
+        Cells of a large map are smaller, down to a pixel, so that no side has more than 8,192.
+        """
         from . import grid_drawing
 
-        return grid_drawing.draw(self.grid, self.s, self.cell_size)
+        return grid_drawing.draw(self.grid, self.s, min(self.cell_size, max(_LONGEST // max(self.shape), 1)))
 
     def text(self) -> str:
         """The map with the agent as @."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -17,6 +18,19 @@ from rlplay.errors import SpaceError
 DynamicsChoice = Literal["auto", "native", "gymnasium"]
 
 _same: dict[tuple[type, str, str], bool] = {}  # whether a native version gave an environment's own numbers
+
+# What runs where a table does, by what `agreement` found.
+_BY_TABLE = {"exact": "native, the same numbers as Gymnasium's", "law": "native, drawn from its table"}
+
+
+def once_more(env: gym.Env[Any, Any], ref: EnvReference) -> TableEnv | None:
+    """The same environment over the same table, which nothing changes; None for one that is made again otherwise."""
+    if type(env) is not TableEnv or ref.maker is not None or ref.dynamics not in _BY_TABLE.values():
+        return None
+    spaces = copy.deepcopy((env.observation_space, env.action_space))
+    made = TableEnv(env.table, *spaces, env.max_episode_steps, env.spec)
+    remember(made, ref)
+    return made
 
 
 def with_dynamics(
@@ -62,8 +76,7 @@ def with_dynamics(
             why_not = "its transition table does not describe what it does"
         else:
             native = TableEnv(table, made.observation_space, made.action_space, limit, made.spec)
-            words = "native, the same numbers as Gymnasium's" if agrees == "exact" else "native, drawn from its table"
-            remember(native, replace(ref, dynamics=words, exact=agrees == "exact"))
+            remember(native, replace(ref, dynamics=_BY_TABLE[agrees], exact=agrees == "exact"))
             made.close()
             return native
     if dynamics == "native":

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from rlplay import registry
 from rlplay.compiled.native import NativeEnv
 from rlplay.compiled.table import TableEnv, table_of
-from rlplay.environments.dynamics import DynamicsChoice, with_dynamics
+from rlplay.environments.dynamics import DynamicsChoice, once_more, with_dynamics
 from rlplay.environments.no_environment import NoEnvironment
 from rlplay.environments.packages import import_typed, of_others, of_package, registered_by
 from rlplay.environments.rebuild import WAY_OUT, Blueprint, Layer, Maker, layers_of, take_apart
@@ -203,6 +203,9 @@ def make_anew(env: gym.Env[Any, Any], why: str, **kwargs: Any) -> gym.Env[Any, A
     if isinstance(env.unwrapped, NoEnvironment):
         env.reset()
     ref = reference(env)
+    shared = None if kwargs else once_more(env, ref)
+    if shared is not None:
+        return shared
     try:
         return _remake_with(ref, "auto" if ref.dynamics.startswith("native") else "gymnasium", **kwargs)
     except UsageError as error:

@@ -2,6 +2,7 @@
 
 The yardstick is the Q-learning loop that one writes by hand over Gymnasium's FrozenLake. Rounds alternate between the
 contenders, so that a machine that gets slower meanwhile slows all of them; the medians over the rounds are reported.
+``--tables`` measures large tables alone: seconds to make and to load one, steps/s, memory.
 """
 
 from __future__ import annotations
@@ -74,6 +75,49 @@ def start_up() -> tuple[float, int]:
     return time.perf_counter() - start, int(done.stdout)
 
 
+LARGE = """
+import resource, sys, tempfile, time
+from pathlib import Path
+import numpy as np
+import rlplay
+from agents import QLearning
+
+def used():
+    return time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+env_id, side, steps = sys.argv[1], int(sys.argv[2]), 4_000_000
+lake = env_id == "FrozenLake-v1"
+kinds = np.random.default_rng(0).choice(list("FH" if lake else ".~#"), p=[0.99, 0.01] if lake else [0.9, 0.05, 0.05],
+                                        size=(side, side))
+kinds[0, 0], kinds[-1, -1] = "S", "G"
+rows = ["".join(row) for row in kinds]
+QLearning("FrozenLake-v1", seed=0).learn(1000)
+with tempfile.TemporaryDirectory() as folder:
+    Path(folder, "map.txt").write_text("\\n".join(rows))
+    start, before = used()
+    env = rlplay.make(env_id, **({"desc": rows} if lake else {"map": str(Path(folder, "map.txt"))}))
+    agent = QLearning(env, seed=0).learn(1000)
+    made, peak = used()
+    agent.learn(steps)
+    learned, _ = used()
+    path = agent.save(Path(folder, "agent"))
+    saved, _ = used()
+    rlplay.load(path)
+    loaded, both = used()
+table = env.table
+size = sum(array.nbytes for array in (*table.arrays, table.probability, table.start)) / 2**20
+print(f"{env_id:20s} {table.n_states:10,} {table.probability.shape[2]:2d} {made - start:6.2f} {loaded - saved:6.2f} "
+      f"{steps / (learned - made) / 1e6:8.1f} {size:8.0f} {peak - before:8.0f} {both - before:8.0f}")
+"""
+
+
+def large_tables() -> None:
+    """Tables of up to a million states, each in a process of its own: seconds of the processor, and peaks of memory."""
+    print(f"{'large tables':20s} {'states':>10s}  K   made loaded million/s MiB: table   making  loading, two of them")
+    for env_id, side in [("rlplay/GridWorld-v0", n) for n in (100, 400, 1000)] + [("FrozenLake-v1", 400)]:
+        subprocess.run([sys.executable, "-c", LARGE, env_id, str(side)], check=True)
+
+
 def command(*words: str) -> float:
     """Median seconds of a command line over seven starts."""
     times = []
@@ -99,6 +143,9 @@ def main() -> None:
     contenders = {
         "by hand over Gymnasium's FrozenLake": partial(by_hand, 40_000),
         "QLearning stepwise over Gymnasium's": partial(ours, QLearning(own, seed=0), 40_000, "python"),
+        "QLearning on gymnasium.make's instance": partial(
+            ours, QLearning(gym.make("FrozenLake-v1"), seed=0), 10_000_000, "compiled"
+        ),
         "QLearning stepwise, native dynamics": partial(ours, QLearning("FrozenLake-v1", seed=0), 80_000, "python"),
     }
     ladder = (QLearning, Sarsa, ExpectedSarsa, DoubleQLearning, NStepSarsa, SarsaLambda, WatkinsQLambda, DynaQ)
@@ -143,4 +190,8 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    if "--tables" in sys.argv:
+        large_tables()
+    else:
+        main()
+        large_tables()
