@@ -7,9 +7,11 @@ from gymnasium.utils.env_checker import check_env
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agents import QLearning
 from envs.grid_map import MOVES, map_names, parse_map, read_map, transition_table
-from rlplay import make
-from rlplay.compiled.table import agreement, table_of
+from rlplay import load, make
+from rlplay.compiled.table import agreement, table_from, table_of
+from rlplay.environments.make import make_anew
 from rlplay.errors import EnvironmentFault, SpaceError, UsageError
 
 
@@ -90,6 +92,94 @@ def test_any_map_gives_a_proper_table(rows, wind, kings):
                 standing = grid.cell(row, column)
                 assert not standing.restart
     assert len(MOVES) == 8
+
+
+def one_by_one(grid):
+    """The table of a map cell by cell, as the module says it, for `table_from`."""
+    rows, columns = grid.shape
+
+    def is_wall(row, column):
+        return 0 <= row < rows and 0 <= column < columns and grid.cell(row, column).wall
+
+    def arrivals(row, column, action, probability):
+        to_row, to_column = row + MOVES[action][0], column + MOVES[action][1]
+        if is_wall(to_row, to_column):
+            to_row, to_column = row, column
+        for _ in range(grid.wind[column] if grid.wind else 0):
+            if is_wall(to_row - 1, to_column):
+                break
+            to_row -= 1
+        to_row, to_column = min(max(to_row, 0), rows - 1), min(max(to_column, 0), columns - 1)
+        if is_wall(to_row, to_column):
+            to_row, to_column = row, column
+        cell, bumped = grid.cell(to_row, to_column), (to_row, to_column) == (row, column)
+        reward = grid.bump_reward if bumped else grid.step_reward
+        if not bumped and cell.reward is not None and not cell.jump:
+            reward = cell.reward
+        if cell.restart:
+            return [(probability / len(grid.starts), start, reward, False) for start in grid.starts]
+        return [(probability, to_row * columns + to_column, reward, cell.terminal)]
+
+    def outcomes(state, action):
+        row, column = divmod(state, columns)
+        cell = grid.cell(row, column)
+        if cell.wall or cell.terminal:
+            return [(1.0, state, 0.0, True)]
+        if cell.jump:
+            return [
+                (
+                    1.0,
+                    "".join(grid.rows).index(cell.jump),
+                    grid.step_reward if cell.reward is None else cell.reward,
+                    False,
+                )
+            ]
+        if not cell.slip:
+            return arrivals(row, column, action, 1.0)
+        down, right = MOVES[action]
+        left, other = MOVES.index((-right, down)), MOVES.index((right, -down))
+        found = arrivals(row, column, action, 1 - cell.slip)
+        return found + arrivals(row, column, left, cell.slip / 2) + arrivals(row, column, other, cell.slip / 2)
+
+    return {s: {a: outcomes(s, a) for a in range(grid.moves)} for s in range(rows * columns)}
+
+
+CELLS = "cell A: jump=a reward=10\ncell B: jump=a slip=0.5\ncell T: terminal reward=3\ncell R: restart reward=-2 slip=1"
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    st.lists(st.text("S.#~GCHABTR", min_size=1, max_size=6), min_size=1, max_size=5),
+    st.lists(st.sampled_from([-1, 0, 1, 2, 99]), min_size=6, max_size=6),
+    st.booleans(),
+    st.sampled_from(["0", "0.3", "1"]),
+)
+def test_the_arrays_are_what_one_cell_after_the_other_gives_to_the_bit(rows, wind, kings, slip):
+    width = max(map(len, rows))
+    header = f"moves: {8 if kings else 4}\nslip: {slip}\nbump reward: -3\n{CELLS}"
+    grid = parse_map(f"{header}\nwind: {' '.join(map(str, wind[:width]))}\n\n" + "\n".join(["S", *rows, "a"]))
+    table, cells = transition_table(grid), grid.shape[0] * grid.shape[1]
+    expected = table_from(one_by_one(grid), table.start, cells, grid.moves, "cell by cell")
+    for mine, theirs in zip((*table.arrays, table.probability), (*expected.arrays, expected.probability), strict=True):
+        assert (mine.dtype, mine.shape, mine.tobytes()) == (theirs.dtype, theirs.shape, theirs.tobytes())
+
+
+@pytest.mark.slow
+def test_a_million_states(tmp_path):
+    path = tmp_path / "map.txt"
+    path.write_text("\n".join(["S" + "." * 999, *["~" * 1000] * 998, "." * 999 + "G"]))
+    agent = QLearning(make("rlplay/GridWorld-v0", map=str(path)), seed=0).learn(100_000)
+    assert agent.q.shape == (1_000_000, 4)
+    assert agent.env.table.arrays.next_state.shape == (1_000_000, 4, 3)
+    assert make_anew(agent.env, "a test").table is agent.env.table
+    assert (load(agent.save(tmp_path / "agent")).q == agent.q).all()
+
+
+def test_a_picture_of_a_large_map_has_small_cells(tmp_path):
+    (tmp_path / "map.txt").write_text("S" + "." * 4999)
+    env = make("rlplay/GridWorld-v0", map=str(tmp_path / "map.txt"), render_mode="rgb_array")
+    env.reset(seed=0)
+    assert env.render().shape == (1, 5000, 3)
 
 
 @pytest.mark.parametrize(

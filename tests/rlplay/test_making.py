@@ -10,7 +10,7 @@ import pytest
 from agents import QLearning
 from rlplay import make, registry
 from rlplay.compiled.table import TableEnv, agreement, table_of
-from rlplay.environments.make import reference, remake
+from rlplay.environments.make import make_anew, reference, remake, with_first_states
 from rlplay.errors import EnvironmentFault, SpaceError, UsageError
 
 MODULE = """
@@ -136,9 +136,31 @@ def test_bad_tables_are_named(coin):
     env.P[3][1] = [(1.0, 99, 0.0, False)]
     with pytest.raises(SpaceError, match=r"outside 0\.\.15"):
         table_of(env)
+    for wrong in (
+        [(1.0, 9, 0.0)],
+        [(1.0, 9.5, 0.0, False)],
+        [(1.0, float("inf"), 0.0, False)],
+        [(1.0, 9, 0.0, None)],
+        3,
+    ):
+        env.P[3][1] = wrong
+        with pytest.raises(SpaceError, match="is not a list of"):
+            table_of(env)
     del env.P[3][1]
     with pytest.raises(SpaceError, match="is not a list of"):
         table_of(env)
+
+
+def test_the_table_is_shared_and_first_states_of_ones_own_are_not():
+    env = make("FrozenLake-v1", max_episode_steps=7)
+    env.reset(seed=0)
+    again = make_anew(env, "a test")
+    assert again.table is env.table
+    assert (again.state, again.max_episode_steps, reference(again)) == (-1, 7, reference(env))
+    assert again.action_space is not env.action_space
+    assert make_anew(env, "a test", max_episode_steps=3).max_episode_steps == 3
+    started = with_first_states(env, np.eye(16)[14])
+    assert make_anew(started, "a test").table.start[0] == 1.0
 
 
 def test_table_env_misuse():
