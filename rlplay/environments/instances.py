@@ -184,7 +184,7 @@ def _without_id(own: gym.Env[Any, Any]) -> tuple[str, str]:
     cls = type(own)
     for base in cls.__mro__:
         for env_id in registry.recipes("NATIVE_VERSIONS"):
-            if gym.registry[env_id].entry_point != f"{base.__module__}:{base.__qualname__}":
+            if getattr(gym.registry.get(env_id), "entry_point", "") != f"{base.__module__}:{base.__qualname__}":
                 continue
             if base is cls:
                 return "it was made without its id", f"Give the id {env_id!r} for native code"

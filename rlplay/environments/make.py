@@ -38,6 +38,7 @@ EnvLike = str | EnvSpec | Callable[[], gym.Env[Any, Any]] | gym.Env[Any, Any]
 
 
 _MOST_CELLS = 250_000  # of a map among the arguments; Gymnasium fills the table of a larger one for minutes
+_LARGER_MAPS = "Take a smaller map, or rlplay/GridWorld-v0 with map=FILE, whose maps may have millions"
 
 
 def time_limit(env: gym.Env[Any, Any]) -> int:
@@ -135,7 +136,7 @@ def _made(env: EnvLike, dynamics: DynamicsChoice, render_mode: str | None, kwarg
         return _from_function(env, dynamics, render_mode, kwargs)
     name = env if isinstance(env, str) else spec.id
     if isinstance(desc := kwargs.get("desc"), list | tuple) and (cells := sum(map(_length, desc))) > _MOST_CELLS:
-        raise UsageError(f"{name}: desc has {cells:,} cells, more than {_MOST_CELLS:,}", "Take a smaller map")
+        raise UsageError(f"{name}: desc has {cells:,} cells, more than {_MOST_CELLS:,}", _LARGER_MAPS)
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*(out of date|overwrite|render modes).*")

@@ -210,7 +210,7 @@ def test_an_environment_that_does_otherwise_than_its_native_version_runs_its_own
 
     original = CartPoleEnv.__init__
     monkeypatch.setattr(CartPoleEnv, "__init__", init)
-    monkeypatch.setattr("rlplay.environments.make._same", {})  # what this process found out before
+    monkeypatch.setattr("rlplay.environments.dynamics._same", {})  # what this process found out before
     assert not isinstance(make("CartPole-v1"), NativeEnv)
     with pytest.raises(SpaceError, match="does not do what it does with these arguments"):
         make("CartPole-v1", dynamics="native")
