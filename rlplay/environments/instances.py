@@ -40,10 +40,10 @@ def make_to_learn_in(env: EnvLike) -> gym.Env[Any, Any]:
         UnknownNameError, UsageError: as in `make`.
 
     Example:
-        >>> make_to_learn_in(gym.make("FrozenLake-v1", is_slippery=False))
+        >>> print(make_to_learn_in(gym.make("FrozenLake-v1", is_slippery=False)))
         <TableEnv<FrozenLake-v1>>
-        >>> make_to_learn_in(gym.wrappers.RecordEpisodeStatistics(gym.make("CartPole-v1")))
-        <RecordEpisodeStatistics<TimeLimit<OrderEnforcing<PassiveEnvChecker<CartPoleEnv<CartPole-v1>>>>>>
+        >>> print(make_to_learn_in(gym.wrappers.ClipReward(gym.make("FrozenLake-v1"), 0, 1)))
+        <ClipReward<TimeLimit<OrderEnforcing<PassiveEnvChecker<FrozenLakeEnv<FrozenLake-v1>>>>>>
     """
     made = make(env)
     if isinstance(env, str) or isinstance(made, NativeEnv | TableEnv):
