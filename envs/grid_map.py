@@ -250,7 +250,7 @@ def start_distribution(grid: GridMap) -> NDArray[np.float64]:
 
 
 def transition_table(grid: GridMap) -> TransitionTable:
-    """The exact table of a map, its outcomes in the order in which they are described above.
+    """The exact table of a map: the move itself, then off to its left and right; each start where a cell leads back.
 
     Raises:
         UsageError: this machine has not the memory for it.
