@@ -35,7 +35,7 @@ from typing import Any, TypeVar, cast
 
 import numpy as np
 
-from rlplay.compiled import digest, numba_internals, numba_linking
+from rlplay.compiled import by_reference, digest, numba_internals, numba_linking
 from rlplay.errors import warn
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -70,7 +70,7 @@ def cache_folder() -> Path | None:
 def _compiler() -> str:
     """All that takes part in compiling, whatever the function: versions, settings, and the code that keeps entries."""
     python = platform.python_implementation(), *sys.version_info[:2], getattr(sys, "abiflags", "")
-    own = digest.code_of_modules(digest, numba_internals, numba_linking, sys.modules[__name__])
+    own = digest.code_of_modules(by_reference, digest, numba_internals, numba_linking, sys.modules[__name__])
     return digest.digest(python, np.__version__, numba_internals.versions(), numba_internals.target(), own)
 
 

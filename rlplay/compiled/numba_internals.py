@@ -22,7 +22,7 @@ from numba.core.compiler import Compiler
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.registry import cpu_target
 from numba.core.runtime import _nrt_python, rtsys
-from numba.core.typing.templates import builtin_registry
+from numba.core.typing.templates import AttributeTemplate, builtin_registry
 from numba.extending import _Intrinsic
 
 Dispatcher = dispatcher.Dispatcher
@@ -32,6 +32,8 @@ CompileErrors = errors.NumbaError, errors.UnsupportedBytecodeError
 _OWN_FILE = re.compile(r"[/\\](numba|rlplay[/\\]compiled)[/\\]|^numba[/\\]|^rlplay[/\\]compiled[/\\]")
 enable_memory_statistics: Callable[[], None] = _nrt_python.memsys_enable_stats
 get_or_insert_function = cgutils.get_or_insert_function
+alloca_once: Callable[..., Any] = cgutils.alloca_once
+null_value: Callable[..., Any] = cgutils.get_null_value
 
 # Settings of numba, from NUMBA_... in the environment, that change the machine code of a function.
 _SETTINGS = (
@@ -106,6 +108,8 @@ def type_parts(kind: Any) -> tuple[Any, ...] | None:
         return name, getattr(kind, _OF_ONE[type(kind)]), getattr(kind, "reflected", None)
     if isinstance(kind, types.DictType):
         return name, kind.key_type, kind.value_type
+    if name == "Reference":
+        return name, type(kind).__module__, kind.target
     return None
 
 
@@ -149,7 +153,7 @@ def overloads() -> dict[Any, list[Overload]]:
         found: dict[Any, list[Overload]] = {}
         for template in (*functions, *attributes):
             function = getattr(template, "_overload_func", None)
-            if hasattr(template, "_definition_func") or _is_numbas(function or template):
+            if hasattr(template, "_definition_func") or _is_known(function or template):
                 continue  # an intrinsic is read where it stands in code
             details = {part: getattr(template, part, None) for part in ("_jit_options", "_strict", "prefer_literal")}
             details["inline"] = getattr(getattr(template, "_inline", None), "value", None)
@@ -167,13 +171,13 @@ def _stands_under(template: Any) -> Any:
     return key if isinstance(key, FunctionType) else getattr(key, "__name__", str(key))
 
 
-def _is_numbas(registered: Any) -> bool:
-    """Whether numba itself registered a function or template. What it writes with ``exec`` has no module."""
+def _is_known(registered: Any) -> bool:
+    """Whether numba registered a function or template, or we did. What numba writes with ``exec`` has no module."""
     module = registered.__module__ or "numba"
     if module == "abc":  # a class made by `type_callable`, with a closure over the function that was given
         closure = getattr(getattr(registered, "generic", None), "__closure__", None) or ()
         module = next((m for cell in closure if (m := getattr(cell.cell_contents, "__module__", None))), module)
-    return module == "numba" or module.startswith("numba.")
+    return module.split(".")[0] == "numba" or module == "rlplay.compiled.by_reference"
 
 
 def why_not_compiled(error: Exception) -> str:
