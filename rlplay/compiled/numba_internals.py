@@ -22,7 +22,7 @@ from numba.core.compiler import Compiler
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.registry import cpu_target
 from numba.core.runtime import _nrt_python, rtsys
-from numba.core.typing.templates import AttributeTemplate, builtin_registry
+from numba.core.typing import templates
 from numba.extending import _Intrinsic
 
 Dispatcher = dispatcher.Dispatcher
@@ -31,6 +31,7 @@ Type = types.Type
 CompileErrors = errors.NumbaError, errors.UnsupportedBytecodeError
 _OWN_FILE = re.compile(r"[/\\](numba|rlplay[/\\]compiled)[/\\]|^numba[/\\]|^rlplay[/\\]compiled[/\\]")
 enable_memory_statistics: Callable[[], None] = _nrt_python.memsys_enable_stats
+AttributeTemplate = templates.AttributeTemplate
 get_or_insert_function = cgutils.get_or_insert_function
 alloca_once: Callable[..., Any] = cgutils.alloca_once
 null_value: Callable[..., Any] = cgutils.get_null_value
@@ -148,7 +149,7 @@ def overloads() -> dict[Any, list[Overload]]:
     of libraries, methods and attributes of that name; under ``"operator"`` for operators, which no code names.
     """
     global _registered, _overloads
-    functions, attributes = builtin_registry.functions, builtin_registry.attributes
+    functions, attributes = templates.builtin_registry.functions, templates.builtin_registry.attributes
     if (len(functions), len(attributes)) != _registered:
         found: dict[Any, list[Overload]] = {}
         for template in (*functions, *attributes):

@@ -1,4 +1,4 @@
-"""How a function becomes machine code: each function is lowered once, and all that an entry point reaches is linked once.
+"""How a function becomes machine code: each one is lowered once, and all that an entry point reaches is linked once.
 
 numba by itself optimises and translates every function with all that it calls, and does so again for each of its
 callers: what stands at the bottom of ten calls is compiled ten times. Here a function that another one calls is only
@@ -109,7 +109,8 @@ class Library(codegen.JITCodeLibrary):  # type: ignore[misc]
 
     def take(self, other: Library) -> None:
         """Take the lowered code of the same function."""
-        self._final_module, self._linking_libraries = other._final_module, other._linking_libraries
+        self._final_module: Any = other._final_module
+        self._linking_libraries: Any = other._linking_libraries
         self._linkable, self.is_lowered = other._linkable, True
 
     def finalize(self) -> None:
@@ -211,8 +212,9 @@ class Function(CPUDispatcher):  # type: ignore[misc]
 
     def get_call_template(self, args: Any, kws: Any) -> Any:
         """What a caller that is being compiled needs to know; the function is lowered for it."""
-        plain = {name: types.unliteral(one) for name, one in kws.items()}
-        python, arguments = self._compiler.fold_argument_types(tuple(types.unliteral(one) for one in args), plain)
+        general: Callable[[Any], Any] = vars(types)["unliteral"]
+        plain = {name: general(one) for name, one in kws.items()}
+        python, arguments = self._compiler.fold_argument_types(tuple(general(one) for one in args), plain)
         with global_compiler_lock:
             self._lower(tuple(arguments))
         name = self.py_func.__name__
@@ -409,9 +411,7 @@ def machine_code_from_bytes(data: bytes, context: Any) -> CompileResult:
     return _result(context, library, entry_point, description, environment, rest)._replace(library=linkable)
 
 
-def lowered_from_bytes(
-    data: bytes, context: Any, library_of: Callable[[str], Library | None]
-) -> CompileResult | None:
+def lowered_from_bytes(data: bytes, context: Any, library_of: Callable[[str], Library | None]) -> CompileResult | None:
     """The function of `lowered_to_bytes`; None where something that it calls is not there.
 
     Args:

@@ -189,10 +189,10 @@ def all_true(flags: NDArray[np.bool_]) -> bool:
         >>> all_true(np.array([True, False]))
         False
     """
+    missing = 0
     for i in range(flags.shape[0]):
-        if not flags[i]:
-            return False
-    return True
+        missing += not flags[i]
+    return missing == 0
 
 
 @compiled

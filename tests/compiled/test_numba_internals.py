@@ -13,7 +13,7 @@ from numba.extending import intrinsic
 
 from rlplay.compiled import numba_internals, numba_linking
 from rlplay.compiled.cache import compiled, in_place, written_out
-from rlplay.compiled.numba_internals import Dispatcher, Intrinsic
+from rlplay.compiled.numba_internals import Intrinsic
 
 ROOT = Path(__file__).parents[2]
 PRIVATE = ("numba.core", "numba.np", "numba.misc", "numba.typed", "numba._", "llvmlite.llvmpy")
