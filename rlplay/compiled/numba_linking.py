@@ -43,6 +43,7 @@ class Library(codegen.JITCodeLibrary):  # type: ignore[misc]
     """The lowered code of a function, beside the libraries of what it calls.
 
     Attributes:
+        own: the module of the function alone.
         key: the name of its entry on disk; empty where it has none.
         environment: name and value of the constants that its code reads; None where there are none.
         is_lowered: whether the code is here; of a function whose machine code came from disk it may not be.
@@ -50,6 +51,7 @@ class Library(codegen.JITCodeLibrary):  # type: ignore[misc]
 
     def __init__(self, owner: Any, name: str) -> None:
         super().__init__(owner, name)
+        self.own: Any = self._final_module
         self.key = ""
         self.environment: tuple[str, Any] | None = None
         self.is_lowered = True
@@ -63,7 +65,7 @@ class Library(codegen.JITCodeLibrary):  # type: ignore[misc]
         module.data_layout = self._codegen._data_layout
         if _depth[0]:
             self._strip(module)
-        self._final_module.link_in(module)
+        self.own.link_in(module)
 
     def _strip(self, module: Any) -> None:
         """Leave out what no code reads, such as the addresses of Python's functions: another process has others."""
@@ -101,7 +103,7 @@ class Library(codegen.JITCodeLibrary):  # type: ignore[misc]
     def linkable(self) -> Any:
         """Its own module, in which every function may stand in several modules."""
         if self._linkable is None:
-            self._linkable = self._final_module.clone()
+            self._linkable = self.own.clone()
             for function in self._linkable.functions:
                 if not function.is_declaration and function.linkage == llvm.Linkage.external:
                     function.linkage = "linkonce_odr"
@@ -109,15 +111,15 @@ class Library(codegen.JITCodeLibrary):  # type: ignore[misc]
 
     def take(self, other: Library) -> None:
         """Take the lowered code of the same function."""
-        self._final_module: Any = other._final_module
-        self._linking_libraries: Any = other._linking_libraries
+        self.own = other.own
+        self._linking_libraries: list[Any] = list(other._linking_libraries)
         self._linkable, self.is_lowered = other._linkable, True
 
     def finalize(self) -> None:
         """Make machine code of it and all that it reaches, as numba does with each library."""
         self._codegen._check_llvm_bugs()
         self._raise_if_finalized()
-        self.linkable()  # before its module takes the others in
+        self._final_module = self.own.clone()
         reached = self.reached()
         for library in reached:
             self._reload_init.update(library._reload_init)
@@ -158,7 +160,7 @@ def _executable(context: Any, library: Any, description: Any, environment: Any) 
 
 
 def _is_defined(name: str, library: Any) -> bool:
-    return any(one.name == name and not one.is_declaration for one in library._final_module.functions)
+    return any(one.name == name and not one.is_declaration for one in library.own.functions)
 
 
 CPUContext.get_executable = _executable
@@ -316,7 +318,7 @@ def machine_code_to_bytes(result: CompileResult) -> bytes | None:
 def lowered_to_bytes(result: CompileResult) -> bytes | None:
     """Lowered code as bytes; None where it holds addresses of this process, or calls what is not on disk."""
     library = result.library
-    module = library._final_module
+    module = library.own
     if _has_addresses(module) or any(not lifted.can_cache for lifted in result.lifted):
         return None
     called = []
@@ -345,13 +347,13 @@ def _pack(library: Any) -> Any:
             called.append(one.key)
         elif one is not rtsys.library:
             called.append(_pack(one))
-    if _has_addresses(library._final_module) or None in called:
+    if _has_addresses(library.own) or None in called:
         return None
     environment = None if library.environment is None else library.environment[1]
     if environment is not None and not environment.can_cache():
         return None
     packed = None if environment is None else _packed_environment(environment)
-    return library.name, library._final_module.as_bitcode(), called, packed
+    return library.name, library.own.as_bitcode(), called, packed
 
 
 def _to_bytes(result: CompileResult, code: Any, environments: Any) -> bytes | None:
@@ -434,8 +436,8 @@ def lowered_from_bytes(data: bytes, context: Any, library_of: Callable[[str], Li
 def _unpack(packed: Any, context: Any, library_of: Callable[[str], Library | None]) -> Library | None:
     name, code, called, constants = packed
     library = Library(context.codegen(), name)
-    library._final_module = llvm.parse_bitcode(code)
-    library._final_module.data_layout = library._codegen._data_layout
+    library.own = llvm.parse_bitcode(code)
+    library.own.data_layout = library._codegen._data_layout
     if constants is not None:
         environment = _environment(constants)
         library.environment = (environment.env_name, environment)

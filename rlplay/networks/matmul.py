@@ -263,7 +263,7 @@ def _edge(
     a: Array, a_at: int, a_row: int, a_k: int, b: Array, b_at: int, b_k: int, c: Array, c_at: int, c_row: int,
     first: Array, first_at: int, first_row: int, rows: int, width: int, depth: int, room: Array,
 ) -> None:  # fmt: skip
-    """At most `BLOCK` rows of C, and fewer columns: vector by vector, the last one through the room where it is not whole."""
+    """At most `BLOCK` rows of C, and fewer columns: vector by vector, one that is not whole through the room."""
     lanes = VECTOR // c.itemsize
     for j in range(0, width, lanes):
         left, row = min(lanes, width - j), 0

@@ -217,3 +217,20 @@ def test_numba_registered_nothing_that_looks_like_another_packages():
             module = getattr(overload.function, "__module__", None)
             assert module is not None, name
             assert not module.startswith("numba"), name
+
+
+def test_machine_code_from_disk_is_lowered_again_where_functions_of_others_call_it(tmp_path):
+    """Two dispatchers of one content, of which other packages' functions take the code."""
+    for_both = (one.py_func, 2.5)
+    (first, result), (second, _) = fresh(*for_both), fresh(*for_both)
+    code = numba_linking.machine_code_to_bytes(numba_linking.machine_code(result))
+    from_disk = numba_linking.machine_code_from_bytes(code, result.target_context).library
+    from_disk.take(result.library)
+    second.overloads[next(iter(second.overloads))].library.take(result.library)
+
+    @numba.njit
+    def theirs(x):
+        return first(x) + second(x)
+
+    assert theirs(2.5) == 7.0
+    assert from_disk.is_lowered
