@@ -48,7 +48,9 @@ from rlplay.extend import (
     ValueWeight,
     descent,
     explained_variance,
+    forbid,
     in_place,
+    mean,
     scheduled,
     standardise,
 )
@@ -114,7 +116,7 @@ def make_update(kernel: Kernel, head: Head, decorator: Callable[..., Any]) -> Ca
 
         outputs = forward(policy, rollout.obs)
         if rollout.masks.shape[0] > 0:
-            outputs += rollout.masks
+            forbid(outputs, rollout.masks)
         log_probs_of(outputs, spread, rollout.actions, output_gradient, log_probs, entropies)
         policy_gradient(
             outputs, spread, rollout.actions, advantages, given.ent_coef, output_gradient, memory.spread_gradient
@@ -125,7 +127,7 @@ def make_update(kernel: Kernel, head: Head, decorator: Callable[..., Any]) -> Ca
         backward(value, rollout.obs, gradient, False)
 
         metrics.grad_norm[0], metrics.learning_rate[0] = descend(memory, learning_rate), learning_rate
-        loss, entropy = policy_loss(log_probs, advantages), entropies.mean()
+        loss, entropy = policy_loss(log_probs, advantages), mean(entropies)
         metrics.policy_gradient_loss[0], metrics.entropy_loss[0], metrics.value_loss[0] = loss, -entropy, squares
         metrics.loss[0] = loss - given.ent_coef * entropy + given.vf_coef * squares
         metrics.explained_variance[0] = explained_variance(rollout.values, rollout.returns)

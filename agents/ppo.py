@@ -54,10 +54,13 @@ from rlplay.extend import (
     Schedule,
     ScheduleLike,
     ValueWeight,
+    count_up,
     descent,
     explained_variance,
+    forbid,
     gather,
     in_place,
+    mean,
     new_minibatch,
     scheduled,
     shuffle,
@@ -139,7 +142,8 @@ def make_update(kernel: Kernel, head: Head, decorator: Callable[..., Any]) -> Ca
         given, metrics = memory.settings, memory.metrics
         learning_rate = scheduled(given.learning_rate, progress)
         clip, clip_values = scheduled(given.clip_range, progress), scheduled(given.clip_range_vf, progress)
-        order = np.arange(rollout.rewards.shape[0])
+        order = np.empty(rollout.rewards.shape[0], np.int64)
+        count_up(order)
         minibatch = new_minibatch(rollout, given.batch_size, memory.output_gradient.shape[1])
         policy_loss, entropy_sum, divergence_sum, clipped_sum, value_loss, length = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
         policy_steps, value_steps, going = 0, 0, True
@@ -155,12 +159,12 @@ def make_update(kernel: Kernel, head: Head, decorator: Callable[..., Any]) -> Ca
 
                 outputs = forward(policy, batch.obs)
                 if batch.masks.shape[0] > 0:
-                    outputs += batch.masks
+                    forbid(outputs, batch.masks)
                 log_probs_of(outputs, spread, batch.actions, batch.output_gradient, batch.log_probs, batch.entropies)
                 loss, divergence, clipped = surrogate(
                     batch.log_probs, batch.old_log_probs, batch.advantages, clip, batch.weights
                 )
-                entropy = batch.entropies.mean()
+                entropy = mean(batch.entropies)
                 policy_loss, entropy_sum = policy_loss + loss, entropy_sum + entropy
                 divergence_sum, clipped_sum = divergence_sum + divergence, clipped_sum + clipped
                 policy_steps += 1

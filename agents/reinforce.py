@@ -48,8 +48,10 @@ from rlplay.extend import (
     Rollout,
     Schedule,
     explained_variance,
+    forbid,
     improve,
     in_place,
+    mean,
     scheduled,
     standardise,
     time_limit,
@@ -106,7 +108,7 @@ def make_update(kernel: Kernel, head: Head, decorator: Callable[..., Any]) -> Ca
 
         outputs = forward(policy, rollout.obs)
         if rollout.masks.shape[0] > 0:
-            outputs += rollout.masks
+            forbid(outputs, rollout.masks)
         log_probs_of(outputs, spread, rollout.actions, output_gradient, log_probs, entropies)
         policy_gradient(
             outputs, spread, rollout.actions, advantages, given.ent_coef, output_gradient, memory.spread_gradient
@@ -126,7 +128,7 @@ def make_update(kernel: Kernel, head: Head, decorator: Callable[..., Any]) -> Ca
         loss = 0.0
         for i in range(rows):
             loss -= advantages[i] * log_probs[i] / rows
-        entropy = entropies.mean()
+        entropy = mean(entropies)
         metrics.policy_gradient_loss[0], metrics.entropy_loss[0], metrics.value_loss[0] = loss, -entropy, squares
         metrics.loss[0], metrics.learning_rate[0] = loss - given.ent_coef * entropy + 0.5 * squares, learning_rate
         metrics.explained_variance[0] = explained_variance(rollout.values, rollout.returns)

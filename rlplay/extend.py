@@ -148,9 +148,12 @@ if TYPE_CHECKING:
     from rlplay.functional.on_policy_step import descent as descent
     from rlplay.functional.rollout import Minibatch as Minibatch
     from rlplay.functional.rollout import Rollout as Rollout
+    from rlplay.functional.rollout import count_up as count_up
     from rlplay.functional.rollout import explained_variance as explained_variance
+    from rlplay.functional.rollout import forbid as forbid
     from rlplay.functional.rollout import gather as gather
     from rlplay.functional.rollout import generalised_advantages as generalised_advantages
+    from rlplay.functional.rollout import mean as mean
     from rlplay.functional.rollout import new_minibatch as new_minibatch
     from rlplay.functional.rollout import shuffle as shuffle
     from rlplay.functional.rollout import standardise as standardise

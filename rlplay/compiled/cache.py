@@ -35,7 +35,7 @@ from typing import Any, TypeVar, cast
 
 import numpy as np
 
-from rlplay.compiled import digest, numba_internals
+from rlplay.compiled import by_reference, digest, numba_internals, numba_linking
 from rlplay.errors import warn
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -70,69 +70,112 @@ def cache_folder() -> Path | None:
 def _compiler() -> str:
     """All that takes part in compiling, whatever the function: versions, settings, and the code that keeps entries."""
     python = platform.python_implementation(), *sys.version_info[:2], getattr(sys, "abiflags", "")
-    own = digest.code_of_modules(digest, numba_internals, sys.modules[__name__])
-    return digest.digest(python, np.__version__, numba_internals.versions(), own)
+    own = digest.code_of_modules(by_reference, digest, numba_internals, numba_linking, sys.modules[__name__])
+    return digest.digest(python, np.__version__, numba_internals.versions(), numba_internals.target(), own)
 
 
-class _Entries(numba_internals.Cache):  # type: ignore[misc]
-    """The entries of one function on disk, as a dispatcher asks for them."""
+class _Entries(numba_linking.NoEntries):
+    """The entries of one function on disk, as its dispatcher asks for them: machine code, and lowered code."""
 
     def __init__(self, dispatcher: Any) -> None:
         self._dispatcher = dispatcher
-        self._paths: dict[Any, Path | None] = {}
+        self._keys: dict[Any, str] = {}
 
-    @property
-    def cache_path(self) -> str | None:
-        """The folder, for numba's statistics."""
-        return str(cache_folder())
+    def number(self, arguments: Any) -> int | None:
+        """A number by the content of the function; None where no digest can tell it from others."""
+        key = self._keys.get(arguments) or self._key(arguments)
+        return int(key[-40:-25], 16) if key else None
 
-    def enable(self) -> None:
-        """There is nothing to switch: without a folder nothing is kept."""
-
-    def disable(self) -> None:
-        """See `enable`."""
-
-    def flush(self) -> None:
-        """Forget nothing: an entry that is found again is the same that would be compiled."""
-
-    def load_overload(self, signature: Any, context: Any) -> Any:
-        """The compiled function for argument types, from disk; None where it has to be compiled."""
-        context.refresh()
-        arguments, _ = numba_internals.arguments(signature)
-        path = self._paths[signature] = self._path(signature, context)
-        if path is None or (data := read_entry(path)) is None:
-            _watch_the_clock()
+    def load_machine_code(self, arguments: Any, context: Any) -> Any:
+        """The machine code for argument types, from disk; None where it has to be made."""
+        data, path = self._read(arguments, context, MACHINE_CODE)
+        if data is None or path is None:
             return None
         try:
-            found = numba_internals.from_bytes(data, context)
+            found = numba_linking.machine_code_from_bytes(data, context)
         except Exception:  # a whole entry that numba cannot take back
             _discard(path)
             return None
         return found if tuple(found.signature.args) == arguments else None
 
-    def save_overload(self, signature: Any, result: Any) -> None:
-        """Keep a compiled function, unless what it depends on has changed while it was compiled."""
-        path = self._paths.pop(signature, None)
-        if path is None or path != self._path(signature, result.target_context):
-            return
+    def load_lowered(self, arguments: Any, context: Any) -> Any:
+        """The lowered code for argument types, from disk; None where the function has to be compiled."""
+        context.refresh()
+        key = self._keys[arguments] = self._key(arguments)
+        found = _lowered_of(key, context) if key else None
+        if found is None:
+            _watch_the_clock()
+        return found if found is not None and tuple(found.signature.args) == arguments else None
+
+    def save_machine_code(self, arguments: Any, result: Any) -> None:
+        """Keep machine code, unless what it depends on has changed while it was made."""
+        self._save(arguments, result, numba_linking.machine_code_to_bytes, MACHINE_CODE)
+
+    def save_lowered(self, arguments: Any, result: Any) -> None:
+        """Keep lowered code, likewise; then its library has the key by which others find it."""
+        if key := self._save(arguments, result, numba_linking.lowered_to_bytes, LOWERED):
+            result.library.key = key
+            _lowered[key] = result
+
+    def _read(self, arguments: Any, context: Any, suffix: str) -> tuple[bytes | None, Path | None]:
+        context.refresh()
+        key, folder = self._key(arguments), cache_folder()
+        self._keys[arguments] = key
+        if not key or folder is None:
+            return None, None
+        path = folder / (key + suffix)
+        return read_entry(path), path
+
+    def _save(self, arguments: Any, result: Any, to_bytes: Callable[[Any], bytes | None], suffix: str) -> str:
+        key, folder = self._keys.get(arguments), cache_folder()
+        if not key or folder is None or key != self._key(arguments):
+            return ""
         with contextlib.suppress(digest.Unreadable):
             digest.digest(result.signature.return_type)
-            if (data := numba_internals.to_bytes(result)) is not None:
-                write_entry(path, data)
+            if (data := to_bytes(result)) is not None:
+                write_entry(folder / (key + suffix), data)
                 _keep_within_bounds()
+                return key
+        return ""
 
-    def _path(self, signature: Any, context: Any) -> Path | None:
-        folder = cache_folder()
-        if folder is None:
-            return None
+    def _key(self, arguments: Any) -> str:
+        """The name of the entries, without its ending; empty where nothing is kept."""
+        if cache_folder() is None:
+            return ""
         try:
-            key = digest.digest(
-                _compiler(), numba_internals.target(context), self._dispatcher, numba_internals.arguments(signature)
-            )
+            key = digest.digest(_compiler(), self._dispatcher, arguments)
         except digest.Unreadable:
-            return None
+            return ""
         name = f"{self._dispatcher.__module__}.{self._dispatcher.__qualname__}".replace("<locals>.", "")
-        return folder / f"{re.sub(r'[^A-Za-z0-9_.]', '_', name)[-_NAME_LENGTH:]}-{key[:40]}.nbc"
+        return f"{re.sub(r'[^A-Za-z0-9_.]', '_', name)[-_NAME_LENGTH:]}-{key[:40]}"
+
+
+MACHINE_CODE, LOWERED = ".nbc", ".nbl"
+_lowered: dict[str, Any] = {}  # what this process has read or written, by key
+
+
+def _lowered_of(key: str, context: Any) -> Any:
+    """The lowered code of a key, with all that it calls; None where something is missing."""
+    folder = cache_folder()
+    if key in _lowered or folder is None:
+        return _lowered.get(key)
+    path = folder / (key + LOWERED)
+    if (data := read_entry(path)) is None:
+        return None
+
+    def library_of(called: str) -> Any:
+        found = _lowered_of(called, context)
+        return None if found is None else found.library
+
+    try:
+        found = numba_linking.lowered_from_bytes(data, context, library_of)
+    except Exception:  # a whole entry that numba cannot take back
+        _discard(path)
+        return None
+    if found is not None:
+        found.library.key = key
+        _lowered[key] = found
+    return found
 
 
 def read_entry(path: Path) -> bytes | None:
@@ -219,7 +262,7 @@ def _keep_within_bounds() -> None:
             status = path.stat()
             if path.suffix == ".tmp" and time.time() - status.st_mtime > _HOUR:
                 path.unlink()
-            elif path.suffix == ".nbc":
+            elif path.suffix in (MACHINE_CODE, LOWERED):
                 files.append((status.st_mtime, status.st_size, path))
     total = 0
     for _, size, path in sorted(files, reverse=True):
@@ -285,7 +328,7 @@ def as_these(*functions: Callable[..., Any]) -> Callable[[F], F]:
 
 
 def _compiled(function: F, **options: Any) -> F:
-    dispatcher = numba_internals.jit(function, **options)
+    dispatcher = numba_linking.jit(function, **options)
     numba_internals.set_cache(dispatcher, _Entries(dispatcher))
     _dispatchers.append(dispatcher)
     return cast(F, dispatcher)

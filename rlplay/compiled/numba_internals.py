@@ -1,20 +1,15 @@
-"""The parts of numba that are not its public interface. No other file of the project names them.
+"""The parts of numba that are not its public interface. Only `rlplay.compiled.numba_linking` names others.
 
 numba may change them from one minor version to the next, so ``pyproject.toml`` bounds its version on both sides.
 ``python tests/numba_versions.py`` tries each version within the bounds, and ``tests/compiled/test_numba_internals.py``
 holds the shape that is needed.
 
-Everything here describes values for `rlplay.compiled.digest`, turns a compiled function into bytes and back, or makes
-numba's names unique.
+Everything here describes values for `rlplay.compiled.digest`, or what numba has done or could not do.
 """
 
 from __future__ import annotations
 
-import itertools
-import os
-import pickle
 import re
-import secrets
 from collections.abc import Callable
 from types import FunctionType
 from typing import Any
@@ -22,52 +17,30 @@ from typing import Any
 import llvmlite
 import numba
 from numba import types
-from numba.core import caching, cgutils, config, dispatcher, errors, sigutils
-from numba.core.bytecode import FunctionIdentity
-from numba.core.compiler import Compiler, CompileResult
+from numba.core import cgutils, config, dispatcher, errors
+from numba.core.compiler import Compiler
 from numba.core.compiler_lock import global_compiler_lock
+from numba.core.registry import cpu_target
 from numba.core.runtime import _nrt_python, rtsys
-from numba.core.serialize import dumps
-from numba.core.typing.templates import builtin_registry
+from numba.core.typing import templates
 from numba.extending import _Intrinsic
 
 Dispatcher = dispatcher.Dispatcher
 Intrinsic = _Intrinsic
-Cache = caching._Cache
 Type = types.Type
 CompileErrors = errors.NumbaError, errors.UnsupportedBytecodeError
 _OWN_FILE = re.compile(r"[/\\](numba|rlplay[/\\]compiled)[/\\]|^numba[/\\]|^rlplay[/\\]compiled[/\\]")
 enable_memory_statistics: Callable[[], None] = _nrt_python.memsys_enable_stats
+AttributeTemplate = templates.AttributeTemplate
 get_or_insert_function = cgutils.get_or_insert_function
+alloca_once: Callable[..., Any] = cgutils.alloca_once
+null_value: Callable[..., Any] = cgutils.get_null_value
 
 # Settings of numba, from NUMBA_... in the environment, that change the machine code of a function.
 _SETTINGS = (
     "OPT", "BOUNDSCHECK", "DEBUGINFO_DEFAULT", "EXTEND_VARIABLE_LIFETIMES", "LOOP_VECTORIZE", "SLP_VECTORIZE",
     "ENABLE_AVX", "USING_SVML", "DISABLE_INTEL_SVML", "LLVM_REFPRUNE_PASS", "LLVM_REFPRUNE_FLAGS",
 )  # fmt: skip
-
-
-def jit(function: Callable[..., Any], **options: Any) -> Any:
-    """The dispatcher of a function, with numpy's error model: a check of each division would prevent vectors.
-
-    ``_nrt=False`` compiles without reference counting. It is numba's own option: where a version does not have it, the
-    code is slower, not wrong.
-
-    One compilation serves all callers. numba by itself would compile anew for each constant that a caller writes.
-    """
-    try:
-        dispatcher = numba.njit(error_model="numpy", **options)(function)
-    except KeyError:
-        options.pop("_nrt")
-        dispatcher = numba.njit(error_model="numpy", **options)(function)
-    typed = dispatcher.get_call_template
-
-    def get_call_template(args: Any, kws: Any) -> Any:
-        plain = {name: types.unliteral(one) for name, one in kws.items()}
-        return typed(tuple(types.unliteral(one) for one in args), plain)
-
-    dispatcher.get_call_template = get_call_template
-    return dispatcher
 
 
 def is_compiling() -> bool:
@@ -86,8 +59,7 @@ def set_cache(dispatcher: Any, cache: Any) -> None:
 
 def counts(dispatcher: Any) -> tuple[int, int]:
     """How many signatures of a dispatcher were compiled in this process, and how many its cache gave."""
-    stats = dispatcher.stats
-    return sum(stats.cache_misses.values()), sum(stats.cache_hits.values())
+    return sum(dispatcher._cache_misses.values()), sum(dispatcher._cache_hits.values())
 
 
 def is_in_use(dispatcher: Any) -> bool:
@@ -113,27 +85,9 @@ def versions() -> tuple[str, ...]:
     return numba.__version__, llvmlite.__version__, *settings
 
 
-def target(context: Any) -> str:
-    """The processor that a target context compiles for: triple, name, features."""
-    return repr(context.codegen().magic_tuple())
-
-
-def arguments(signature: Any) -> tuple[tuple[Any, ...], Any]:
-    """Argument types and, where it is declared, return type of what a dispatcher is asked for."""
-    args, result = sigutils.normalize_signature(signature)
-    return tuple(args), result
-
-
-def to_bytes(result: Any) -> bytes | None:
-    """A compiled function as bytes; None where its machine code holds addresses of this process."""
-    if result.library.has_dynamic_globals or any(not lifted.can_cache for lifted in result.lifted):
-        return None
-    return dumps(result._reduce())
-
-
-def from_bytes(data: bytes, context: Any) -> Any:
-    """The compiled function of `to_bytes`."""
-    return CompileResult._rebuild(context, *pickle.loads(data))
+def target() -> str:
+    """The processor that is compiled for: triple, name, features."""
+    return repr(cpu_target.target_context.codegen().magic_tuple())
 
 
 def type_parts(kind: Any) -> tuple[Any, ...] | None:
@@ -155,6 +109,8 @@ def type_parts(kind: Any) -> tuple[Any, ...] | None:
         return name, getattr(kind, _OF_ONE[type(kind)]), getattr(kind, "reflected", None)
     if isinstance(kind, types.DictType):
         return name, kind.key_type, kind.value_type
+    if name == "Reference":
+        return name, type(kind).__module__, kind.target
     return None
 
 
@@ -193,12 +149,12 @@ def overloads() -> dict[Any, list[Overload]]:
     of libraries, methods and attributes of that name; under ``"operator"`` for operators, which no code names.
     """
     global _registered, _overloads
-    functions, attributes = builtin_registry.functions, builtin_registry.attributes
+    functions, attributes = templates.builtin_registry.functions, templates.builtin_registry.attributes
     if (len(functions), len(attributes)) != _registered:
         found: dict[Any, list[Overload]] = {}
         for template in (*functions, *attributes):
             function = getattr(template, "_overload_func", None)
-            if hasattr(template, "_definition_func") or _is_numbas(function or template):
+            if hasattr(template, "_definition_func") or _is_known(function or template):
                 continue  # an intrinsic is read where it stands in code
             details = {part: getattr(template, part, None) for part in ("_jit_options", "_strict", "prefer_literal")}
             details["inline"] = getattr(getattr(template, "_inline", None), "value", None)
@@ -216,28 +172,13 @@ def _stands_under(template: Any) -> Any:
     return key if isinstance(key, FunctionType) else getattr(key, "__name__", str(key))
 
 
-def _is_numbas(registered: Any) -> bool:
-    """Whether numba itself registered a function or template. What it writes with ``exec`` has no module."""
+def _is_known(registered: Any) -> bool:
+    """Whether numba registered a function or template, or we did. What numba writes with ``exec`` has no module."""
     module = registered.__module__ or "numba"
     if module == "abc":  # a class made by `type_callable`, with a closure over the function that was given
         closure = getattr(getattr(registered, "generic", None), "__closure__", None) or ()
         module = next((m for cell in closure if (m := getattr(cell.cell_contents, "__module__", None))), module)
-    return module == "numba" or module.startswith("numba.")
-
-
-def make_names_unique() -> None:
-    """Number the functions that numba compiles from a random number on, in this process and in those it forks.
-
-    numba names machine code by the function's qualified name and such a number, which it counts from 1 in each
-    process. Two functions of one name, as closures of one factory are, compiled in two processes could bear one name,
-    and a third process that loads both would run one for the other.
-    """
-    FunctionIdentity._unique_ids = itertools.count(secrets.randbits(63))
-
-
-make_names_unique()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=make_names_unique)
+    return module.split(".")[0] == "numba" or module == "rlplay.compiled.by_reference"
 
 
 def why_not_compiled(error: Exception) -> str:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from rlplay.compiled.by_reference import by_reference
 from rlplay.compiled.cache import as_these, compiled
 from rlplay.compiled.native import NativeDynamics
 from rlplay.compiled.pcg64 import random_seed, reseed
@@ -132,6 +133,8 @@ def vector_training_loop(
         envs: VectorState, step_buffer: StepBuffer, memory: Any, run: VectorRun, log: EpisodeLog, rounds: int,
         limit: int, horizon: float,
     ) -> int:  # fmt: skip
+        envs, step_buffer, memory = by_reference(envs), by_reference(step_buffer), by_reference(memory)
+        run, log = by_reference(run), by_reference(log)
         n, done, most = step_buffer.obs.shape[0], 0, log.episode.shape[0]
         while done < rounds and log.rows[0] + n <= most:
             choose(memory)

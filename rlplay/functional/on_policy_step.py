@@ -20,9 +20,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from rlplay.compiled.by_reference import by_reference
 from rlplay.compiled.vector_loop import StepBuffer
 from rlplay.functional.distributions import Head
-from rlplay.functional.rollout import Rollout, first_rows, generalised_advantages
+from rlplay.functional.rollout import Rollout, all_true, copy_row, first_rows, forbid, generalised_advantages
 from rlplay.functional.running_moments import RunningMoments, normalise, observe_batch, scale_rewards
 from rlplay.networks.contract import Kernel
 from rlplay.networks.optimisers import Optimiser, improve
@@ -178,9 +179,9 @@ def iteration(
         """Draw an action for each environment."""
         outputs = forward(memory.policy, memory.obs)
         if memory.masks.shape[0] > 0:  # kept now: after the step they are those of what comes next
-            outputs += memory.masks
+            forbid(outputs, memory.masks)
             for i in range(memory.obs.shape[0]):
-                memory.rollout.masks[memory.rollout.filled[0] + i] = memory.masks[i]
+                copy_row(memory.masks, i, memory.rollout.masks, memory.rollout.filled[0] + i)
         for i in range(memory.obs.shape[0]):
             sample(outputs[i], memory.spread, memory.action_rng, memory.actions[i])
         log_probs(outputs, memory.spread, memory.actions, memory.output_gradient, memory.log_probs, memory.entropies)
@@ -193,7 +194,8 @@ def iteration(
         ends = rollout.ends[first : first + n]
         for i in range(n):
             row = first + i
-            rollout.obs[row], rollout.actions[row] = memory.obs[i], memory.actions[i]
+            copy_row(memory.obs, i, rollout.obs, row)
+            copy_row(memory.actions, i, rollout.actions, row)
             rollout.log_probs[row] = memory.log_probs[i]
             ends[i] = step_buffer.terminated[i] or step_buffer.truncated[i]
             memory.rewards[i] = step_buffer.rewards[i]
@@ -209,15 +211,17 @@ def iteration(
             look(memory, step_buffer.obs[i], memory.obs[i])
         rows = first + n
         rollout.filled[0] = rows
-        if rows < rollout.rewards.shape[0] and not (rows >= memory.least_rows and ends.all()):
+        if rows < rollout.rewards.shape[0] and not (rows >= memory.least_rows and all_true(ends)):
             return True
 
-        full = first_rows(rollout, rows)
+        full = by_reference(first_rows(rollout, rows))
         values = predict(memory.value, memory.obs)
         for i in range(n):
             if not ends[i]:
                 full.bootstrap_values[first + i] = values[i, 0]
-        full.values[:] = predict(memory.value, full.obs)[:, 0]
+        values = predict(memory.value, full.obs)
+        for row in range(rows):
+            full.values[row] = values[row, 0]
         generalised_advantages(full, n, memory.gamma, memory.gae_lambda)
         rollout.filled[0] = 0
         update(memory, full, progress)

@@ -138,6 +138,63 @@ class Minibatch(NamedTuple):
     value_gradient: NDArray[np.float32]
 
 
+@in_place
+def copy_row(source: NDArray[np.float32], row: int, target: NDArray[np.float32], to: int) -> None:
+    """A row of a matrix into a row of another one as wide.
+
+    Example:
+        >>> target = np.zeros((2, 2), np.float32)
+        >>> copy_row(np.float32([[1, 2]]), 0, target, 1)
+        >>> target.tolist()
+        [[0.0, 0.0], [1.0, 2.0]]
+    """
+    for j in range(target.shape[1]):
+        target[to, j] = source[row, j]
+
+
+@in_place
+def forbid(outputs: NDArray[np.float32], masks: NDArray[np.float32]) -> None:
+    """Add masks (0 or `FORBIDDEN`) to outputs, in place, [N, K].
+
+    Example:
+        >>> outputs = np.float32([[1, 2]])
+        >>> forbid(outputs, np.float32([[0, FORBIDDEN]]))
+        >>> outputs.tolist()
+        [[1.0, -100000000.0]]
+    """
+    for i in range(outputs.shape[0]):
+        for j in range(outputs.shape[1]):
+            outputs[i, j] += masks[i, j]
+
+
+@in_place
+def mean(values: NDArray[np.float64]) -> float:
+    """The mean of numbers, [N].
+
+    Example:
+        >>> mean(np.array([1.0, 2.0]))
+        1.5
+    """
+    total = 0.0
+    for i in range(values.shape[0]):
+        total += values[i]
+    return total / values.shape[0]
+
+
+@in_place
+def all_true(flags: NDArray[np.bool_]) -> bool:
+    """Whether every flag is set, [N].
+
+    Example:
+        >>> all_true(np.array([True, False]))
+        False
+    """
+    missing = 0
+    for i in range(flags.shape[0]):
+        missing += not flags[i]
+    return missing == 0
+
+
 @compiled
 def new_minibatch(rollout: Rollout, size: int, outputs: int) -> Minibatch:
     """A minibatch of B rows, not filled.
@@ -168,9 +225,10 @@ def gather(rollout: Rollout, rows: NDArray[np.int64], batch: Minibatch) -> Minib
     n, masked = rows.shape[0], rollout.masks.shape[0] > 0
     for i in range(n):
         row = rows[i]
-        batch.obs[i], batch.actions[i] = rollout.obs[row], rollout.actions[row]
+        copy_row(rollout.obs, row, batch.obs, i)
+        copy_row(rollout.actions, row, batch.actions, i)
         if masked:
-            batch.masks[i] = rollout.masks[row]
+            copy_row(rollout.masks, row, batch.masks, i)
         batch.old_log_probs[i], batch.old_values[i] = rollout.log_probs[row], rollout.values[row]
         batch.advantages[i], batch.returns[i] = rollout.advantages[row], rollout.returns[row]
     return Minibatch(
@@ -178,6 +236,20 @@ def gather(rollout: Rollout, rows: NDArray[np.int64], batch: Minibatch) -> Minib
         batch.returns[:n], batch.old_values[:n], batch.log_probs[:n], batch.entropies[:n], batch.weights[:n],
         batch.output_gradient[:n], batch.value_gradient[:n],
     )  # fmt: skip
+
+
+@in_place
+def count_up(order: NDArray[np.int64]) -> None:
+    """0, 1, 2, ... in place.
+
+    Example:
+        >>> order = np.zeros(3, np.int64)
+        >>> count_up(order)
+        >>> order.tolist()
+        [0, 1, 2]
+    """
+    for i in range(order.shape[0]):
+        order[i] = i
 
 
 @in_place

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -170,7 +171,7 @@ def _gelu_slope(x: Any, y: Any) -> Any:
 
 def _over(f: Callable[[Any], Any]) -> Callable[..., None]:
     @in_place
-    def forward(x: Floats, x_at: int, y: Floats, y_at: int, n: int) -> None:
+    def forward(kind: int, x: Floats, x_at: int, y: Floats, y_at: int, n: int) -> None:
         xs, ys = x[x_at : x_at + n], y[y_at : y_at + n]  # an index that could be negative keeps loops from vectors
         for i in range(n):
             ys[i] = f(xs[i])
@@ -180,7 +181,7 @@ def _over(f: Callable[[Any], Any]) -> Callable[..., None]:
 
 def _chain(slope: Callable[[Any, Any], Any]) -> Callable[..., None]:
     @in_place
-    def backward(x: Floats, x_at: int, y: Floats, y_at: int, grad: Floats, grad_at: int, n: int) -> None:
+    def backward(kind: int, x: Floats, x_at: int, y: Floats, y_at: int, grad: Floats, grad_at: int, n: int) -> None:
         xs, ys, grads = x[x_at : x_at + n], y[y_at : y_at + n], grad[grad_at : grad_at + n]
         for i in range(n):
             grads[i] *= slope(xs[i], ys[i])
@@ -188,57 +189,52 @@ def _chain(slope: Callable[[Any, Any], Any]) -> Callable[..., None]:
     return backward
 
 
-_tanhs, _relus, _leaky_relus, _sigmoids, _silus, _gelus = (
-    _over(f) for f in (_tanh, _relu, _leaky_relu, sigmoid_of, _silu, _gelu)
-)
-_tanh_slopes, _relu_slopes, _leaky_relu_slopes, _sigmoid_slopes, _silu_slopes, _gelu_slopes = (
-    _chain(f) for f in (_tanh_slope, _relu_slope, _leaky_relu_slope, _sigmoid_slope, _silu_slope, _gelu_slope)
-)
+_FUNCTIONS: dict[int, tuple[Callable[..., Any], Callable[..., Any]]] = {
+    TANH: (_tanh, _tanh_slope),
+    RELU: (_relu, _relu_slope),
+    LEAKY_RELU: (_leaky_relu, _leaky_relu_slope),
+    SIGMOID: (sigmoid_of, _sigmoid_slope),
+    SILU: (_silu, _silu_slope),
+    GELU: (_gelu, _gelu_slope),
+}
 
 
-@in_place
-def forward(kind: int, x: Floats, x_at: int, y: Floats, y_at: int, n: int) -> None:
-    """y = f(x) for n numbers; x and y may be the same.
+@cache
+def activations(kinds: frozenset[int]) -> tuple[Callable[..., None], Callable[..., None]]:
+    """The functions of these kinds of activation, at least one; others are not compiled.
+
+    Returns:
+        ``forward(kind, x, x_at, y, y_at, n)``, y = f(x) for n numbers; x and y may be the same. And
+        ``backward(kind, x, x_at, y, y_at, grad, grad_at, n)``, ``grad`` ← grad ⊙ f'(x), in place: from the gradient
+        with respect to y to that with respect to x.
 
     Example:
-        >>> x, y = np.float32([-2.0, 3.0]), np.empty(2, np.float32)
+        >>> forward, backward = activations(frozenset({RELU, TANH}))
+        >>> x, y, grad = np.float32([-2.0, 3.0]), np.empty(2, np.float32), np.float32([5.0, 7.0])
         >>> forward(RELU, x, 0, y, 0, 2)
-        >>> y.tolist()
-        [0.0, 3.0]
-    """
-    if kind == TANH:
-        _tanhs(x, x_at, y, y_at, n)
-    elif kind == RELU:
-        _relus(x, x_at, y, y_at, n)
-    elif kind == LEAKY_RELU:
-        _leaky_relus(x, x_at, y, y_at, n)
-    elif kind == SIGMOID:
-        _sigmoids(x, x_at, y, y_at, n)
-    elif kind == SILU:
-        _silus(x, x_at, y, y_at, n)
-    else:
-        _gelus(x, x_at, y, y_at, n)
-
-
-@in_place
-def backward(kind: int, x: Floats, x_at: int, y: Floats, y_at: int, grad: Floats, grad_at: int, n: int) -> None:
-    """``grad`` ← grad ⊙ f'(x): from the gradient with respect to y to that with respect to x, in place.
-
-    Example:
-        >>> x, y, grad = np.float32([-2.0, 3.0]), np.float32([0.0, 3.0]), np.float32([5.0, 7.0])
         >>> backward(RELU, x, 0, y, 0, grad, 0, 2)
-        >>> grad.tolist()
-        [0.0, 7.0]
+        >>> y.tolist(), grad.tolist()
+        ([0.0, 3.0], [0.0, 7.0])
     """
-    if kind == TANH:
-        _tanh_slopes(x, x_at, y, y_at, grad, grad_at, n)
-    elif kind == RELU:
-        _relu_slopes(x, x_at, y, y_at, grad, grad_at, n)
-    elif kind == LEAKY_RELU:
-        _leaky_relu_slopes(x, x_at, y, y_at, grad, grad_at, n)
-    elif kind == SIGMOID:
-        _sigmoid_slopes(x, x_at, y, y_at, grad, grad_at, n)
-    elif kind == SILU:
-        _silu_slopes(x, x_at, y, y_at, grad, grad_at, n)
-    else:
-        _gelu_slopes(x, x_at, y, y_at, grad, grad_at, n)
+    this, *others = sorted(kinds)
+    f, slope = _FUNCTIONS[this]
+    own_forward, own_backward = _over(f), _chain(slope)
+    if not others:
+        return own_forward, own_backward
+    other_forward, other_backward = activations(frozenset(others))
+
+    @in_place
+    def forward(kind: int, x: Floats, x_at: int, y: Floats, y_at: int, n: int) -> None:
+        if kind == this:
+            own_forward(kind, x, x_at, y, y_at, n)
+        else:
+            other_forward(kind, x, x_at, y, y_at, n)
+
+    @in_place
+    def backward(kind: int, x: Floats, x_at: int, y: Floats, y_at: int, grad: Floats, grad_at: int, n: int) -> None:
+        if kind == this:
+            own_backward(kind, x, x_at, y, y_at, grad, grad_at, n)
+        else:
+            other_backward(kind, x, x_at, y, y_at, grad, grad_at, n)
+
+    return forward, backward

@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from rlplay.compiled.cache import compiled, in_place
-from rlplay.networks import activations, conv2d, gru, layer_norm, linear, lstm, optimisers
+from rlplay.networks import conv2d, gru, layer_norm, linear, lstm, optimisers
+from rlplay.networks.activations import activations
 from rlplay.networks.contract import Kernel
 from rlplay.networks.layers import Layer
 from rlplay.networks.memory import (
@@ -30,8 +31,10 @@ from rlplay.networks.memory import (
     LINEAR,
     LSTM,
     OUT,
+    REPEAT,
     ROWS,
     STEPS,
+    TANH,
     VALUES,
     Floats,
     Net,
@@ -96,15 +99,26 @@ def _spread_back(layer: Any, net: Net, grad: Floats, grad_at: int, below: Floats
     return rows // steps
 
 
+@in_place
+def _no_spread(layer: Any, net: Net, x: Floats, x_at: int, y: Floats, y_at: int, rows: int) -> int:
+    return rows
+
+
+@in_place
+def _no_spread_back(layer: Any, net: Net, grad: Floats, grad_at: int, below: Floats, below_at: int, rows: int) -> int:
+    return rows
+
+
 def kernel(layers: Sequence[Layer]) -> Kernel:
-    """The functions for networks of such layers, compiled with the rules of their kinds (and linear ones) only.
+    """The functions for networks of such layers, compiled with the rules of their kinds (and linear, tanh) only.
 
     Example:
         >>> from rlplay.networks.layers import Linear, Tanh
         >>> kernel([Linear(2, 3), Tanh()]) is kernel([Linear(5, 1)])
         True
     """
-    return _kernel(frozenset(layer.kind for layer in layers) & frozenset(_RULES) | {LINEAR})
+    kinds = frozenset(layer.kind for layer in layers)
+    return _kernel(kinds | {LINEAR} if min(kinds) <= GELU else kinds | {LINEAR, TANH})
 
 
 @cache
@@ -115,6 +129,9 @@ def _kernel(kinds: frozenset[int]) -> Kernel:
     linear_forward, norm_forward, conv_forward, lstm_forward, gru_forward = rules("forward", _no_forward)
     linear_backward, norm_backward, conv_backward, lstm_backward, gru_backward = rules("backward", _no_backward)
     linear_tangent, norm_tangent, conv_tangent, lstm_tangent, gru_tangent = rules("tangent", _no_tangent)
+    activate, activate_back = activations(frozenset(kind for kind in kinds if kind <= GELU))
+    spreads = kinds & {LAST, REPEAT}
+    spread, spread_back = (_spread, _spread_back) if spreads else (_no_spread, _no_spread_back)
 
     @compiled
     def forward(net: Net, x: Floats) -> Floats:
@@ -124,7 +141,7 @@ def _kernel(kinds: frozenset[int]) -> Kernel:
             layer = net.layers[number]
             kind, to = layer[KIND], layer[VALUES]
             if kind <= GELU:
-                activations.forward(kind, h, at, net.values, to, rows * layer[OUT])
+                activate(kind, h, at, net.values, to, rows * layer[OUT])
             elif kind == LINEAR:
                 linear_forward(layer, net, h, at, net.values, to, rows)
             elif kind == LAYER_NORM:
@@ -136,7 +153,7 @@ def _kernel(kinds: frozenset[int]) -> Kernel:
             elif kind == GRU:
                 gru_forward(layer, net, h, at, net.values, to, rows)
             else:
-                rows = _spread(layer, net, h, at, net.values, to, rows)
+                rows = spread(layer, net, h, at, net.values, to, rows)
             h, at = net.values, to
         return net.values[at : at + rows * net.layers[-1, OUT]].reshape((rows, net.layers[-1, OUT]))
 
@@ -162,7 +179,7 @@ def _kernel(kinds: frozenset[int]) -> Kernel:
                         copied[i] = given[i]
                     grad, at = below, to
                     other = 1 - other
-                activations.backward(kind, h, h_at, net.values, y_at, grad, at, rows * layer[OUT])
+                activate_back(kind, h, h_at, net.values, y_at, grad, at, rows * layer[OUT])
                 continue
             if kind == LINEAR:
                 linear_backward(layer, net, h, h_at, grad, at, below, to, rows, wanted)
@@ -175,7 +192,7 @@ def _kernel(kinds: frozenset[int]) -> Kernel:
             elif kind == GRU:
                 gru_backward(layer, net, h, h_at, grad, at, below, to, rows, wanted)
             else:
-                rows = _spread_back(layer, net, grad, at, below, to, rows)
+                rows = spread_back(layer, net, grad, at, below, to, rows)
             grad, at = below, to
             other = 1 - other
         return grad[at : at + x.size].reshape(x.shape)
@@ -194,7 +211,7 @@ def _kernel(kinds: frozenset[int]) -> Kernel:
             kind, y_at = layer[KIND], layer[VALUES]
             out, to = net.gradients, other * width
             if kind <= GELU:
-                activations.backward(kind, h, at, net.values, y_at, dot, dot_at, rows * layer[OUT])  # ẏ = f'(x) ⊙ ẋ
+                activate_back(kind, h, at, net.values, y_at, dot, dot_at, rows * layer[OUT])  # ẏ = f'(x) ⊙ ẋ
                 h, at = net.values, y_at
                 continue
             if kind == LINEAR:
@@ -208,7 +225,7 @@ def _kernel(kinds: frozenset[int]) -> Kernel:
             elif kind == GRU:
                 gru_tangent(layer, net, h, at, dot, dot_at, direction, out, to, rows)
             else:
-                rows = _spread(layer, net, dot, dot_at, out, to, rows)
+                rows = spread(layer, net, dot, dot_at, out, to, rows)
             h, at, dot, dot_at = net.values, y_at, out, to
             other = 1 - other
         return dot[dot_at : dot_at + rows * net.layers[-1, OUT]].reshape((rows, net.layers[-1, OUT]))
@@ -241,7 +258,10 @@ def _kernel(kinds: frozenset[int]) -> Kernel:
         out, most = np.empty((x.shape[0], net.layers[-1, OUT]), net.parameters.dtype), net.sizes[ROWS]
         for begin in range(0, x.shape[0], most):
             part = x[begin : begin + most]
-            out[begin : begin + part.shape[0]] = forward(net, part)
+            outputs = forward(net, part)
+            for i in range(part.shape[0]):
+                for j in range(out.shape[1]):
+                    out[begin + i, j] = outputs[i, j]
         return out
 
     return Kernel(

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rlplay.compiled.cache import in_place, written_out
+from rlplay.compiled.cache import in_place, reordered, written_out
 from rlplay.networks.matmul import ROOM, product
 from rlplay.networks.memory import IN, NARROW, OUT, PARAMETERS, Floats, Net
 
@@ -114,6 +114,45 @@ def input_gradient(
     product(g, g_at, n_out, 1, p, weights, 1, n_out, below, below_at, n_in, p, -1, 0, rows, n_in, n_out, net.work)
 
 
+@reordered
+def dot(a: Floats, a_at: int, b: Floats, b_at: int, n: int) -> Any:
+    """Σ a b over n numbers from two places of flat arrays.
+
+    Example:
+        >>> import numpy as np
+        >>> dot(np.float32([1, 2, 3]), 1, np.float32([10, 20]), 0, 2)
+        80.0
+    """
+    xs, ys, total = a[a_at : a_at + n], b[b_at : b_at + n], a.dtype.type(0)
+    for i in range(n):
+        total += xs[i] * ys[i]
+    return total
+
+
+@in_place
+def narrow_affine(
+    net: Net, weights: int, bias: int, x: Floats, x_at: int, y: Floats, y_at: int, rows: int, n_in: int, n_out: int
+) -> None:
+    """y = x W + b for a few outputs, each a dot product with a row of Wᵀ, which is copied to the work space.
+
+    Example:
+        >>> import numpy as np
+        >>> from rlplay.networks.layers import Linear
+        >>> from rlplay.networks.state import new_net
+        >>> net, y = new_net([Linear(2, 1)], np.float32([1, 2, 3]), 1), np.empty(1, np.float32)
+        >>> narrow_affine(net, 0, 2, np.float32([10, 20]), 0, y, 0, 1, 2, 1)
+        >>> y.tolist()
+        [53.0]
+    """
+    p, work = net.parameters, net.work
+    for i in range(n_in):
+        for j in range(n_out):
+            work[ROOM + j * n_in + i] = p[weights + i * n_out + j]
+    for row in range(rows):
+        for j in range(n_out):
+            y[y_at + row * n_out + j] = p[bias + j] + dot(x, x_at + row * n_in, work, ROOM + j * n_in, n_in)
+
+
 @written_out
 def forward(layer: Any, net: Net, x: Floats, x_at: int, y: Floats, y_at: int, rows: int) -> None:
     """The outputs of a batch.
@@ -128,7 +167,10 @@ def forward(layer: Any, net: Net, x: Floats, x_at: int, y: Floats, y_at: int, ro
         [53.0]
     """
     n_in, n_out, at = layer[IN], layer[OUT], layer[PARAMETERS]
-    affine(net, at, at + n_in * n_out, x, x_at, y, y_at, rows, n_in, n_out)
+    if n_out < NARROW:
+        narrow_affine(net, at, at + n_in * n_out, x, x_at, y, y_at, rows, n_in, n_out)
+    else:
+        affine(net, at, at + n_in * n_out, x, x_at, y, y_at, rows, n_in, n_out)
 
 
 @written_out

@@ -263,13 +263,21 @@ def _edge(
     a: Array, a_at: int, a_row: int, a_k: int, b: Array, b_at: int, b_k: int, c: Array, c_at: int, c_row: int,
     first: Array, first_at: int, first_row: int, rows: int, width: int, depth: int, room: Array,
 ) -> None:  # fmt: skip
-    """At most `BLOCK` rows of C, and fewer columns: vector by vector, through the room."""
+    """At most `BLOCK` rows of C, and fewer columns: vector by vector, one that is not whole through the room."""
     lanes = VECTOR // c.itemsize
     for j in range(0, width, lanes):
         left, row = min(lanes, width - j), 0
         while row < rows:
             many = TALL if row + TALL <= rows else 1
             x_at, y_at, begin = a_at + row * a_row, c_at + j + row * c_row, -1
+            if left == lanes:
+                begin = first_at + j + row * first_row if first_at >= 0 else -1
+                if many == TALL:
+                    _narrow(a, x_at, a_row, a_k, b, b_at + j, b_k, c, y_at, c_row, first, begin, first_row, depth)
+                else:
+                    _narrow_row(a, x_at, a_row, a_k, b, b_at + j, b_k, c, y_at, c_row, first, begin, first_row, depth)
+                row += many
+                continue
             if first_at >= 0:
                 begin = STAGE
                 for r in range(many):

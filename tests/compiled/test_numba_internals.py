@@ -1,4 +1,4 @@
-"""The parts of numba that are not public have the shape that is needed, and one file alone names them."""
+"""The parts of numba that are not public have the shape that is needed, and two files alone name them."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ from pathlib import Path
 import numba
 import numpy as np
 import pytest
-from numba.core import caching
 from numba.core.bytecode import FunctionIdentity
 from numba.extending import intrinsic
 
-from rlplay.compiled import numba_internals
+from rlplay.compiled import numba_internals, numba_linking
 from rlplay.compiled.cache import compiled, in_place, written_out
-from rlplay.compiled.numba_internals import Cache, Dispatcher, Intrinsic
+from rlplay.compiled.numba_internals import Intrinsic
 
 ROOT = Path(__file__).parents[2]
 PRIVATE = ("numba.core", "numba.np", "numba.misc", "numba.typed", "numba._", "llvmlite.llvmpy")
@@ -40,20 +39,11 @@ def named_in(path: Path) -> set[str]:
     return {name for name in names if name.startswith(PRIVATE) or name.startswith("numba.extending._")}
 
 
-def test_one_file_names_numbas_private_parts():
+def test_two_files_name_numbas_private_parts():
     files = [path for package in ("rlplay", "agents", "envs") for path in (ROOT / package).rglob("*.py")]
     files += [path for path in (ROOT / "tests").rglob("*.py") if path.name != Path(__file__).name]
     assert len(files) > 200
-    assert [path.name for path in files if named_in(path)] == ["numba_internals.py"]
-
-
-def test_a_cache_of_our_own_can_take_the_place_of_numbas():
-    assert isinstance(one, Dispatcher)
-    assert isinstance(one._cache, Cache)
-    assert Cache.__abstractmethods__ == {
-        "cache_path", "disable", "enable", "flush", "load_overload", "save_overload"
-    }  # fmt: skip
-    assert Cache is caching.FunctionCache.__mro__[2]
+    assert sorted(path.name for path in files if named_in(path)) == ["numba_internals.py", "numba_linking.py"]
 
 
 def test_counts_rise_with_each_signature():
@@ -70,11 +60,11 @@ def test_counts_rise_with_each_signature():
 
 
 def test_constants_that_callers_write_share_one_compilation():
-    @numba_internals.jit
+    @numba_linking.jit
     def callee(x, k):
         return x + k
 
-    @numba_internals.jit
+    @numba_linking.jit
     def caller(x):
         return callee(x, 1) + callee(x, 2) + callee(x, k=3)
 
@@ -109,32 +99,95 @@ def test_an_intrinsic_is_its_function_and_its_options():
     assert options["prefer_literal"] is True
 
 
+def fresh(function=one.py_func, *arguments: object):
+    """A dispatcher of its own, and its result for arguments that it was called with."""
+    dispatcher = numba_linking.jit(function)
+    dispatcher(*arguments)
+    (result,) = dispatcher.overloads.values()
+    return dispatcher, result
+
+
 def test_machine_code_to_bytes_and_back():
-    fresh = numba_internals.jit(one.py_func)
-    fresh(1.5)
-    (result,) = fresh.overloads.values()
-    context = result.target_context
-    again = numba_internals.from_bytes(numba_internals.to_bytes(result), context)
+    _, result = fresh(one.py_func, 1.5)
+    code = numba_linking.machine_code(result)
+    again = numba_linking.machine_code_from_bytes(numba_linking.machine_code_to_bytes(code), result.target_context)
     assert again.signature == result.signature
     assert again.entry_point(1.5) == 2.5
-    assert numba_internals.target(context) == repr(context.codegen().magic_tuple())
+    assert not again.library.is_lowered
+
+
+def test_lowered_code_to_bytes_and_back():
+    @numba_linking.jit
+    def inner(x):
+        return x * 3.0
+
+    @numba_linking.jit
+    def outer(x):
+        return inner(x) + 1.0
+
+    assert outer(2.0) == 7.0
+    (below,), (result,) = inner.overloads.values(), outer.overloads.values()
+    below.library.key = "inner"
+    data = numba_linking.lowered_to_bytes(result)
+    again = numba_linking.lowered_from_bytes(data, result.target_context, {"inner": below.library}.get)
+    assert numba_linking.machine_code(again).entry_point(2.0) == 7.0
+    assert numba_linking.lowered_from_bytes(data, result.target_context, {}.get) is None
+
+
+def test_what_another_function_calls_has_no_machine_code_until_python_calls_it():
+    @numba_linking.jit
+    def inner(x):
+        return x + 1.0
+
+    @numba_linking.jit
+    def outer(x):
+        return inner(x) * 2.0
+
+    assert outer(1.0) == 4.0
+    assert not inner._callable
+    assert inner(1.0) == 2.0
+    assert inner._callable
+
+
+def test_a_plain_numba_function_calls_ours_and_the_other_way_round():
+    @numba.njit
+    def theirs(x):
+        return one(x) * 2
+
+    @numba_linking.jit
+    def ours(x):
+        return theirs(x) + one(x)
+
+    assert ours(1) == 6
+    assert (theirs(2), one(2)) == (6, 3)
+
+
+def test_errors_and_constants_come_through_functions_that_are_linked():
+    @numba_linking.jit
+    def checked(x):
+        if x < 0:
+            raise ValueError("less than nothing", x)
+        return x
+
+    @numba_linking.jit
+    def outer(x):
+        return checked(x), "text", np.arange(2)
+
+    for function in (outer, checked):
+        with pytest.raises(ValueError, match="less than nothing"):
+            function(-1.0)
+    assert outer(1.0)[:2] == (1.0, "text")
 
 
 def test_code_with_large_constants_stays_in_its_process():
     large = np.zeros(1 << 21)
 
-    @numba_internals.jit
     def f(i):
         return large[i]
 
-    assert f(3) == 0.0
-    assert numba_internals.to_bytes(next(iter(f.overloads.values()))) is None
-
-
-def test_arguments_of_a_signature():
-    kinds = (numba.int64, numba.float64)
-    assert numba_internals.arguments(kinds) == (kinds, None)
-    assert numba_internals.arguments(numba.float64(*kinds)) == (kinds, numba.float64)
+    _, result = fresh(f, 3)
+    assert numba_linking.lowered_to_bytes(result) is None
+    assert numba_linking.machine_code_to_bytes(numba_linking.machine_code(result)) is None
 
 
 def test_versions_name_each_setting():
@@ -144,15 +197,18 @@ def test_versions_name_each_setting():
     assert not [text for text in texts if text.endswith("=None") and not text.startswith("BOUNDSCHECK")], texts
 
 
-def test_names_of_machine_code_differ_between_processes():
+def test_names_of_machine_code_differ_between_processes_but_for_what_is_known_by_its_content():
     """They are numbered from a random number on."""
-    numba_internals.make_names_unique()
+    numba_linking._names.restart()
     first = FunctionIdentity.from_function(one.py_func)
     second = FunctionIdentity.from_function(one.py_func)
     assert second.unique_id == first.unique_id + 1
-    assert first.unique_id > 1 << 32
-    numba_internals.make_names_unique()
+    assert first.unique_id > 1 << 62
+    numba_linking._names.restart()
     assert abs(FunctionIdentity.from_function(one.py_func).unique_id - second.unique_id) > 1000
+    numba_linking._names.coming = 7
+    assert FunctionIdentity.from_function(one.py_func).unique_id == 7
+    assert FunctionIdentity.from_function(one.py_func).unique_id > 1 << 62
 
 
 def test_numba_registered_nothing_that_looks_like_another_packages():
@@ -161,3 +217,20 @@ def test_numba_registered_nothing_that_looks_like_another_packages():
             module = getattr(overload.function, "__module__", None)
             assert module is not None, name
             assert not module.startswith("numba"), name
+
+
+def test_machine_code_from_disk_is_lowered_again_where_functions_of_others_call_it(tmp_path):
+    """Two dispatchers of one content, of which other packages' functions take the code."""
+    for_both = (one.py_func, 2.5)
+    (first, result), (second, _) = fresh(*for_both), fresh(*for_both)
+    code = numba_linking.machine_code_to_bytes(numba_linking.machine_code(result))
+    from_disk = numba_linking.machine_code_from_bytes(code, result.target_context).library
+    from_disk.take(result.library)
+    second.overloads[next(iter(second.overloads))].library.take(result.library)
+
+    @numba.njit
+    def theirs(x):
+        return first(x) + second(x)
+
+    assert theirs(2.5) == 7.0
+    assert from_disk.is_lowered

@@ -1,0 +1,102 @@
+"""Nested tuples by reference: a function that takes an agent's memory is handed one address, not every array of it.
+
+numba passes a tuple by value. An agent's memory is a tuple of tuples of some seventy arrays, each of seven numbers, so
+every function that takes it has six hundred arguments to unpack, and counts a reference to each array. `by_reference`
+keeps the tuple once, on the stack of the native loop, and hands on where it lies:
+
+    memory = by_reference(memory)      # at the head of the loop
+    memory.rollout.obs                 # is read where it is used
+
+What is read from there is borrowed: no reference is counted, since the loop holds the memory. So nothing that is read
+may be returned beyond the loop. In plain Python `by_reference` returns what it is given.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from llvmlite import ir
+from numba import types
+from numba.extending import infer_getattr, lower_builtin, lower_getattr_generic, models, register_model, type_callable
+
+from rlplay.compiled.numba_internals import AttributeTemplate, alloca_once, null_value
+
+T = TypeVar("T")
+
+
+class Reference(types.Type):  # type: ignore[misc]
+    """The type of an address at which a named tuple lies."""
+
+    def __init__(self, target: Any) -> None:
+        self.target = target
+        super().__init__(name=f"Reference({target})")
+
+
+@register_model(Reference)
+class _ReferenceModel(models.PrimitiveModel):  # type: ignore[misc]
+    def __init__(self, manager: Any, kind: Reference) -> None:
+        super().__init__(manager, kind, ir.PointerType(manager.lookup(kind.target).get_value_type()))
+
+
+@infer_getattr
+class _Attributes(AttributeTemplate):  # type: ignore[misc]
+    key = Reference
+
+    def generic_resolve(self, kind: Reference, name: str) -> Any:
+        if name not in kind.target.fields:
+            return None
+        found = kind.target.types[kind.target.fields.index(name)]
+        return Reference(found) if isinstance(found, types.BaseNamedTuple) else found
+
+
+@lower_getattr_generic(Reference)  # type: ignore[untyped-decorator]
+def _read(context: Any, builder: Any, kind: Reference, value: Any, name: str) -> Any:
+    at = kind.target.fields.index(name)
+    found = kind.target.types[at]
+    place = builder.gep(value, [ir.Constant(ir.IntType(32), 0), ir.Constant(ir.IntType(32), at)], inbounds=True)
+    return place if isinstance(found, types.BaseNamedTuple) else builder.load(place)
+
+
+def _without_owners(context: Any, builder: Any, kind: Any, value: Any) -> Any:
+    if isinstance(kind, types.Array):
+        array = context.make_array(kind)(context, builder, value=value)
+        array.meminfo = null_value(array.meminfo.type)
+        return array._getvalue()
+    if isinstance(kind, types.BaseTuple):
+        for i, one in enumerate(kind.types):
+            inner = _without_owners(context, builder, one, builder.extract_value(value, i))
+            value = builder.insert_value(value, inner, i)
+    return value
+
+
+def by_reference(value: T) -> T:
+    """A named tuple by its address, in compiled code; see the head of this file.
+
+    Example:
+        >>> from typing import NamedTuple
+        >>> class Point(NamedTuple):
+        ...     x: float
+        >>> by_reference(Point(1.0)).x
+        1.0
+    """
+    return value
+
+
+@type_callable(by_reference)  # type: ignore[untyped-decorator]
+def _type_of_reference(context: Any) -> Any:
+    def kind_of(value: Any) -> Any:
+        return Reference(value) if isinstance(value, types.BaseNamedTuple) else value
+
+    return kind_of
+
+
+@lower_builtin(by_reference, types.Any)  # type: ignore[untyped-decorator]
+def _on_the_stack(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    """Put a tuple on the stack of the function that calls; its arrays have no owner there."""
+    (kind,), (value,) = signature.args, arguments
+    if not isinstance(kind, types.BaseNamedTuple):
+        return value
+    borrowed = _without_owners(context, builder, kind, value)
+    place = alloca_once(builder, borrowed.type)
+    builder.store(borrowed, place)
+    return place

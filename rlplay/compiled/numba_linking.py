@@ -1,0 +1,500 @@
+"""How a function becomes machine code: each one is lowered once, and all that an entry point reaches is linked once.
+
+numba by itself optimises and translates every function with all that it calls, and does so again for each of its
+callers: what stands at the bottom of ten calls is compiled ten times. Here a function that another one calls is only
+lowered, that is typed and written as LLVM's code. Machine code is made where Python calls: then what the function
+reaches is linked into one module, optimised once, and translated. For PPO that is a third of the time.
+
+    lowered       LLVM's code of one function, and the libraries of those that it calls
+    machine code  of an entry point: its wrapper for Python, and everything that it reaches
+
+Both can be kept on disk (`rlplay.compiled.cache`). Lowered code names what it calls by the digest of its content, so
+that it may come from another process. With `rlplay.compiled.numba_internals` this file is the only one that names parts
+of numba that are not public.
+"""
+
+from __future__ import annotations
+
+import importlib
+import itertools
+import os
+import pickle
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import llvmlite.binding as llvm
+from numba import _dynfunc
+from numba.core import cgutils, codegen, errors, serialize, sigutils, types
+from numba.core.bytecode import FunctionIdentity
+from numba.core.compiler import CompileResult
+from numba.core.compiler_lock import global_compiler_lock
+from numba.core.cpu import CPUContext
+from numba.core.environment import Environment, lookup_environment
+from numba.core.registry import CPUDispatcher
+from numba.core.runtime import rtsys
+from numba.core.typing.templates import make_concrete_template
+
+Signature = tuple[Any, ...]
+
+
+class Library(codegen.JITCodeLibrary):  # type: ignore[misc]
+    """The lowered code of a function, beside the libraries of what it calls.
+
+    Attributes:
+        own: the module of the function alone.
+        key: the name of its entry on disk; empty where it has none.
+        environment: name and value of the constants that its code reads; None where there are none.
+        is_lowered: whether the code is here; of a function whose machine code came from disk it may not be.
+    """
+
+    def __init__(self, owner: Any, name: str) -> None:
+        super().__init__(owner, name)
+        self.own: Any = self._final_module
+        self.key = ""
+        self.environment: tuple[str, Any] | None = None
+        self.is_lowered = True
+        self._linkable: Any = None
+
+    def add_ir_module(self, ir_module: Any) -> None:
+        """Take LLVM's code, as it is: it is optimised when all is linked."""
+        self._raise_if_finalized()
+        module = llvm.parse_assembly(cgutils.normalize_ir_text(str(ir_module)))
+        module.name = ir_module.name
+        module.data_layout = self._codegen._data_layout
+        if _depth[0]:
+            self._strip(module)
+        self.own.link_in(module)
+
+    def _strip(self, module: Any) -> None:
+        """Leave out what no code reads, such as the addresses of Python's functions: another process has others."""
+        builder = self._codegen._pass_builder()
+        passes = llvm.create_new_module_pass_manager()
+        passes.add_sroa_pass()
+        passes.add_dead_code_elimination_pass()
+        passes.add_global_dead_code_eliminate_pass()
+        passes.run(module, builder)
+
+    def add_linking_library(self, library: Any) -> None:
+        """Take the library of what is called; nothing is linked yet."""
+        self._linking_libraries.append(library)
+
+    @property
+    def called(self) -> list[Any]:
+        """The libraries of what its code calls, each once."""
+        return list(dict.fromkeys(self._linking_libraries))
+
+    def reached(self) -> list[Any]:
+        """Every library that its code reaches, callers before what they call: LLVM links what is already wanted."""
+        found: list[Any] = []
+        seen: set[int] = set()
+
+        def visit(library: Any) -> None:
+            if id(library) not in seen:
+                seen.add(id(library))
+                for one in library.called if isinstance(library, Library) else ():
+                    visit(one)
+                found.append(library)
+
+        visit(self)
+        return found[:0:-1] if found[-1] is self else found[::-1]
+
+    def linkable(self) -> Any:
+        """Its own module, in which every function may stand in several modules."""
+        if self._linkable is None:
+            self._linkable = self.own.clone()
+            for function in self._linkable.functions:
+                if not function.is_declaration and function.linkage == llvm.Linkage.external:
+                    function.linkage = "linkonce_odr"
+        return self._linkable
+
+    def take(self, other: Library) -> None:
+        """Take the lowered code of the same function."""
+        self.own = other.own
+        self._linking_libraries: list[Any] = list(other._linking_libraries)
+        self._linkable, self.is_lowered = other._linkable, True
+
+    def finalize(self) -> None:
+        """Make machine code of it and all that it reaches, as numba does with each library."""
+        self._codegen._check_llvm_bugs()
+        self._raise_if_finalized()
+        self._final_module = self.own.clone()
+        reached = self.reached()
+        for library in reached:
+            self._reload_init.update(library._reload_init)
+            module = library.linkable() if isinstance(library, Library) else library._get_module_for_linking()
+            self._final_module.link_in(module, preserve=True)
+        self._optimize_final_module()
+        self._final_module.verify()
+        self._finalize_final_module()
+        for library in reached:
+            if isinstance(library, Library) and library.environment is not None:
+                self._set_environment(*library.environment)
+
+    def _set_environment(self, name: str, value: Any) -> None:
+        if self._codegen._engine.is_symbol_defined(name) and name not in _environments:
+            _environments[name] = value
+            self._codegen.set_env(name, value)
+
+
+_environments: dict[str, Any] = {}  # the constants that machine code reads, by name: kept alive
+
+
+def _no_machine_code(library: Any, description: Any, environment: Any) -> Any:
+    """Stands for the entry point of a function that has none; only numba's tables hold it."""
+    name = description.qualname.split(".")[-1]
+    return _dynfunc.make_function(description.lookup_module(), name, "lowered", 0, environment, (library,))
+
+
+_depth = [0]  # of functions that are being compiled for each other; the compiler lock guards it
+_usual_executable = CPUContext.get_executable
+
+
+def _executable(context: Any, library: Any, description: Any, environment: Any) -> Any:
+    """Machine code where it is wanted: not of a function that is lowered for another one, and has no wrapper."""
+    if _depth[0] and isinstance(library, Library) and not _is_defined(description.llvm_cpython_wrapper_name, library):
+        library.environment = (context.get_env_name(description), environment)
+        return _no_machine_code(library, description, environment)
+    return _usual_executable(context, library, description, environment)
+
+
+def _is_defined(name: str, library: Any) -> bool:
+    return any(one.name == name and not one.is_declaration for one in library.own.functions)
+
+
+CPUContext.get_executable = _executable
+
+
+@contextmanager
+def _linking_later(context: Any) -> Iterator[None]:
+    """Whatever is compiled within is only lowered, numba's own functions too, unless Python can call it."""
+    owner = context.codegen()
+    _depth[0] += 1
+    owner._library_class = Library
+    try:
+        yield
+    finally:
+        _depth[0] -= 1
+        if not _depth[0]:
+            del owner._library_class
+
+
+class Function(CPUDispatcher):  # type: ignore[misc]
+    """numba's dispatcher of a function, which makes machine code for calls from Python only.
+
+    One compilation serves all callers. numba by itself would compile anew for each constant that a caller writes.
+    """
+
+    def __init__(self, py_func: Any, targetoptions: Any) -> None:
+        super().__init__(py_func, {}, targetoptions)
+        self._compiler._customize_flags = _without_wrappers
+        self._cache = NoEntries()
+        self._callable: set[Signature] = set()  # for which there is machine code
+
+    def compile(self, sig: Any) -> Any:
+        """The entry point for Python."""
+        arguments = tuple(sigutils.normalize_signature(sig)[0])
+        with global_compiler_lock:
+            if arguments in self._callable:
+                return self.overloads[arguments].entry_point
+            known = self.overloads.get(arguments)
+            found = self._found(arguments, self._cache.load_machine_code)
+            if found is None:
+                self._lower(arguments)
+                known = self.overloads[arguments]
+                found = machine_code(known, self.targetoptions.get("nogil", False))
+                self._cache.save_machine_code(arguments, found)
+            if known is not None:
+                found = found._replace(library=known.library)
+            self._take(arguments, found)
+            self._callable.add(arguments)
+            self._insert([one._code for one in arguments], found.entry_point, found.objectmode)
+            return found.entry_point
+
+    def get_call_template(self, args: Any, kws: Any) -> Any:
+        """What a caller that is being compiled needs to know; the function is lowered for it."""
+        general: Callable[[Any], Any] = vars(types)["unliteral"]
+        plain = {name: general(one) for name, one in kws.items()}
+        python, arguments = self._compiler.fold_argument_types(tuple(general(one) for one in args), plain)
+        with global_compiler_lock:
+            self._lower(tuple(arguments))
+        name = self.py_func.__name__
+        template = make_concrete_template(f"CallTemplate({name})", key=name, signatures=self.nopython_signatures)
+        return template, python, arguments, {}
+
+    def _lower(self, arguments: Signature) -> None:
+        """Have lowered code of the function."""
+        known = self.overloads.get(arguments)
+        if known is not None and known.library.is_lowered:
+            return
+        found = self._found(arguments, self._cache.load_lowered)
+        if found is None:
+            found = self._lowered_now(arguments)
+            self._cache.save_lowered(arguments, found)
+        if known is None:
+            self._take(arguments, found)
+        else:
+            known.library.take(found.library)
+
+    def _lowered_now(self, arguments: Signature) -> Any:
+        if arguments not in self.overloads:
+            self._cache_misses[arguments] += 1
+        with self._compiling_counter, _linking_later(self.targetctx):
+            _names.coming = self._cache.number(arguments)
+            try:
+                return self._compiler.compile(arguments, None)
+            except errors.ForceLiteralArg as error:
+                fold = self._compiler.fold_argument_types
+                raise error.bind_fold_arguments(lambda args, kws: fold(args, kws)[1]) from error
+            finally:
+                _names.coming = None
+
+    def _found(self, arguments: Signature, load: Callable[..., Any]) -> Any:
+        found = load(arguments, self.targetctx)
+        if found is not None and arguments not in self.overloads:
+            self._cache_hits[arguments] += 1
+        return found
+
+    def _take(self, arguments: Signature, found: Any) -> None:
+        self.targetctx.insert_user_function(found.entry_point, found.fndesc, [found.library])
+        self.overloads[arguments] = found
+
+
+class NoEntries:
+    """What a `Function` asks of its entries on disk; here nothing is kept."""
+
+    def number(self, arguments: Signature) -> int | None:
+        """A number by the content of the function, the same in every process; None for any."""
+        return None
+
+    def load_machine_code(self, arguments: Signature, context: Any) -> CompileResult | None:
+        """The machine code for argument types; None where there is none."""
+        return None
+
+    def load_lowered(self, arguments: Signature, context: Any) -> CompileResult | None:
+        """The lowered code for argument types; None where there is none."""
+        return None
+
+    def save_machine_code(self, arguments: Signature, result: CompileResult) -> None:
+        """Keep machine code."""
+
+    def save_lowered(self, arguments: Signature, result: CompileResult) -> None:
+        """Keep lowered code, and give its library a key."""
+
+
+def _without_wrappers(flags: Any) -> Any:
+    """A function that is lowered has no wrapper for Python; its machine code gets one."""
+    flags.no_cpython_wrapper = flags.no_cfunc_wrapper = True
+    return flags
+
+
+def machine_code(lowered: CompileResult, release_gil: bool = False) -> CompileResult:
+    """The machine code of a lowered function and of all that it reaches, in a library of its own."""
+    context, description, environment = lowered.target_context, lowered.fndesc, lowered.environment
+    library = Library(context.codegen(), description.qualname)
+    library.enable_object_caching()
+    library.add_linking_library(lowered.library)
+    with _linking_later(context), context.push_code_library(library):
+        context.create_cpython_wrapper(library, description, environment, None, release_gil)
+    entry_point = context.get_executable(library, description, environment)
+    _environments.setdefault(context.get_env_name(description), environment)
+    return lowered._replace(library=library, entry_point=entry_point)
+
+
+# On disk.
+
+
+def machine_code_to_bytes(result: CompileResult) -> bytes | None:
+    """Machine code as bytes; None where it holds addresses of this process."""
+    library = result.library
+    module = library._final_module
+    if _has_addresses(module) or any(not lifted.can_cache for lifted in result.lifted):
+        return None
+    names = [one.name for one in (*module.functions, *module.global_variables) if not one.is_declaration]
+    return _to_bytes(result, (library.name, library._get_compiled_object(), names), _environments_of(module))
+
+
+def lowered_to_bytes(result: CompileResult) -> bytes | None:
+    """Lowered code as bytes; None where it holds addresses of this process, or calls what is not on disk."""
+    library = result.library
+    module = library.own
+    if _has_addresses(module) or any(not lifted.can_cache for lifted in result.lifted):
+        return None
+    called = []
+    for one in library.called:
+        if isinstance(one, Library) and one.key:
+            called.append(one.key)
+        elif one is not rtsys.library:
+            packed = _pack(one)
+            if packed is None:
+                return None
+            called.append(packed)
+    return _to_bytes(result, (library.name, module.as_bitcode(), called), [])
+
+
+def _has_addresses(module: Any) -> bool:
+    return any(one.name.startswith("numba.dynamic.globals") for one in module.global_variables)
+
+
+def _pack(library: Any) -> Any:
+    """The code of a library that is not ours, with all that it reaches; None where that cannot be kept."""
+    if not isinstance(library, Library):
+        return library.name, library._get_module_for_linking().as_bitcode(), [], None
+    called = []
+    for one in library.called:
+        if isinstance(one, Library) and one.key:
+            called.append(one.key)
+        elif one is not rtsys.library:
+            called.append(_pack(one))
+    if _has_addresses(library.own) or None in called:
+        return None
+    environment = None if library.environment is None else library.environment[1]
+    if environment is not None and not environment.can_cache():
+        return None
+    packed = None if environment is None else _packed_environment(environment)
+    return library.name, library.own.as_bitcode(), called, packed
+
+
+def _to_bytes(result: CompileResult, code: Any, environments: Any) -> bytes | None:
+    description, environment = result.fndesc, result.environment
+    if not environment.can_cache():
+        return None
+    description.typemap = description.calltypes = None  # they are not needed any more, and may not be picklable
+    parts = (
+        code, description, _packed_environment(environment), result.signature, result.objectmode, result.lifted,
+        result.reload_init, environments,
+    )  # fmt: skip
+    data: bytes = serialize.dumps(parts)
+    return data
+
+
+def _environments_of(module: Any) -> list[Any]:
+    """The constants that code reads, packed."""
+    names = [one.name for one in module.global_variables if one.name.startswith("_ZN08NumbaEnv")]
+    found = [lookup_environment(name) for name in names]
+    return [_packed_environment(one) for one in found if one is not None and one.can_cache()]
+
+
+def _packed_environment(environment: Any) -> Any:
+    return environment.globals["__name__"], list(environment.consts), environment.env_name
+
+
+def _environment(packed: Any) -> Any:
+    """The constants of a name: there is one such list in a process, which code from disk may make longer."""
+    module, constants, name = packed
+    found = lookup_environment(name)
+    if found is None:
+        found = Environment(importlib.import_module(module).__dict__)
+        found.env_name = name
+        Environment._memo[name] = found
+    found.consts.extend(constants[len(found.consts) :])
+    return found
+
+
+def machine_code_from_bytes(data: bytes, context: Any) -> CompileResult:
+    """The function of `machine_code_to_bytes`; its library has no lowered code."""
+    (name, code, names), description, packed, *rest, environments = pickle.loads(data)
+    for function in rest[-1]:
+        function()
+    environment = _environment(packed)
+    library = Library(context.codegen(), name)
+    library.is_lowered = False
+    library.enable_object_caching()
+    library._set_compiled_object(code)
+    library._finalize_final_module()
+    library._codegen._engine._defined_symbols.update(names)
+    entry_point = context.get_executable(library, description, environment)
+    _environments.setdefault(context.get_env_name(description), environment)
+    for one in map(_environment, environments):
+        library._set_environment(one.env_name, one)
+    linkable = Library(context.codegen(), name)
+    linkable.is_lowered = False
+    return _result(context, library, entry_point, description, environment, rest)._replace(library=linkable)
+
+
+def lowered_from_bytes(data: bytes, context: Any, library_of: Callable[[str], Library | None]) -> CompileResult | None:
+    """The function of `lowered_to_bytes`; None where something that it calls is not there.
+
+    Args:
+        data: the bytes.
+        context: numba's target context.
+        library_of: the library of an entry on disk, by its key; None where there is none.
+    """
+    (name, code, called), description, packed, *rest, _ = pickle.loads(data)
+    for function in rest[-1]:
+        function()
+    library = _unpack((name, code, called, None), context, library_of)
+    if library is None:
+        return None
+    environment = _environment(packed)
+    library.environment = (environment.env_name, environment)
+    entry_point = _no_machine_code(library, description, environment)
+    return _result(context, library, entry_point, description, environment, rest)
+
+
+def _unpack(packed: Any, context: Any, library_of: Callable[[str], Library | None]) -> Library | None:
+    name, code, called, constants = packed
+    library = Library(context.codegen(), name)
+    library.own = llvm.parse_bitcode(code)
+    library.own.data_layout = library._codegen._data_layout
+    if constants is not None:
+        environment = _environment(constants)
+        library.environment = (environment.env_name, environment)
+    for one in called:
+        found = library_of(one) if isinstance(one, str) else _unpack(one, context, library_of)
+        if found is None:
+            return None
+        library.add_linking_library(found)
+    library.add_linking_library(rtsys.library)
+    return library
+
+
+def _result(
+    context: Any, library: Library, entry_point: Any, description: Any, environment: Any, rest: Any
+) -> CompileResult:
+    signature, objectmode, lifted, reload_init = rest
+    return CompileResult(
+        typing_context=context.typing_context, target_context=context, entry_point=entry_point, typing_error=None,
+        type_annotation="", signature=signature, objectmode=objectmode, lifted=lifted, fndesc=description,
+        library=library, call_helper=None, environment=environment, metadata=None, reload_init=reload_init,
+        referenced_envs=[],
+    )  # fmt: skip
+
+
+# Names.
+
+
+class _Names:
+    """The numbers by which numba tells functions of one name apart.
+
+    numba counts from 1 in each process. Two closures of one factory, compiled in two processes, could then bear one
+    name, and a third process that loads both would run one for the other. A function that is kept on disk has a number
+    by its content; any other one counts from a random number on.
+    """
+
+    def __init__(self) -> None:
+        self.coming: int | None = None
+        self.restart()
+
+    def restart(self) -> None:
+        """Count from another random number on."""
+        self._counter = itertools.count(secrets.randbits(62) + (1 << 62))
+
+    def __iter__(self) -> _Names:
+        return self
+
+    def __next__(self) -> int:
+        number, self.coming = self.coming, None
+        return next(self._counter) if number is None else number
+
+
+_names = _Names()
+FunctionIdentity._unique_ids = _names
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_names.restart)
+
+
+def jit(function: Callable[..., Any], **options: Any) -> Any:
+    """The dispatcher of a function, with numpy's error model: a check of each division would prevent vectors."""
+    return Function(function, {"nopython": True, "error_model": "numpy", "boundscheck": None, **options})
