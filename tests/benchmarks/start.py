@@ -1,0 +1,77 @@
+"""How long a first start takes, cold and warm: python tests/benchmarks/start.py [names of agents]
+
+For each family of agents a new process makes one and learns until it has updated; once with an empty cache of compiled
+code (cold), once more with what that left (warm), and once for another environment (next). Seconds of the clock from
+the start of Python, with nothing else running; ``imports`` is the time that loading the package takes of each.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+# Agent, environment, another environment, steps.
+FAMILIES = [
+    ("QLearning", "FrozenLake-v1", "Taxi-v4", 1_000),
+    ("DynaQ", "FrozenLake-v1", "Taxi-v4", 1_000),
+    ("LinearSarsa", "MountainCar-v0", "CartPole-v1", 1_000),
+    ("LinearActorCritic", "CartPole-v1", "MountainCar-v0", 1_000),
+    ("FittedQ", "CartPole-v1", "MountainCar-v0", 1_000),
+    ("Reinforce", "CartPole-v1", "Acrobot-v1", 1_000),
+    ("A2C", "CartPole-v1", "Pendulum-v1", 1_000),
+    ("PPO", "CartPole-v1", "Pendulum-v1", 2_048),
+]
+CODE = """
+import sys, time
+start = time.perf_counter()
+import agents
+agent = getattr(agents, {agent!r})
+imported = time.perf_counter() - start
+agent({env!r}, seed=0).learn({steps})
+from rlplay.compiled.cache import compile_report
+print(imported, compile_report()["compiled"])
+"""
+
+
+def seconds(agent: str, env: str, steps: int, cache: Path) -> tuple[float, float, int]:
+    """Seconds of a whole process, of its imports, and how many functions it compiled."""
+    code = CODE.format(agent=agent, env=env, steps=steps)
+    given = {**os.environ, "RLPLAY_CACHE_DIR": str(cache), "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore"}
+    start = time.perf_counter()
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=given)
+    whole = time.perf_counter() - start
+    imported, compiled = done.stdout.split()
+    return whole, float(imported), int(compiled)
+
+
+def processor() -> str:
+    """The processor's name, and the widest vectors it has."""
+    info = Path("/proc/cpuinfo").read_text(encoding="utf-8") if Path("/proc/cpuinfo").exists() else ""
+    names = [line.partition(":")[2].strip() for line in info.splitlines() if line.startswith("model name")]
+    vectors = "AVX-512" if "avx512f" in info else "AVX2" if "avx2" in info else platform.machine()
+    return f"{names[0] if names else platform.processor()}, {vectors}"
+
+
+def main(names: list[str]) -> None:
+    """Print the table."""
+    print(f"{processor()}, {os.cpu_count()} cores, Python {platform.python_version()}")
+    print("seconds               cold  functions   warm   next  functions  imports")
+    for agent, env, other, steps in FAMILIES:
+        if names and agent not in names:
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            cold, _, compiled = seconds(agent, env, steps, Path(folder))
+            warm, imported, none = seconds(agent, env, steps, Path(folder))
+            further, _, fresh = seconds(agent, other, steps, Path(folder))
+        assert none == 0, f"{agent} compiled {none} functions again"
+        print(f"{agent:<20}{cold:>6.1f}{compiled:>11}{warm:>7.2f}{further:>7.1f}{fresh:>11}{imported:>9.2f}", flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
