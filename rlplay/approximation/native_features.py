@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import gymnasium as gym
 import numpy as np
+from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker, TimeLimit
 from numpy.typing import NDArray
 
 from rlplay.approximation.encoder import Encoder
@@ -89,7 +90,7 @@ def why_not_native(env: gym.Env[Any, Any], encoder: Encoder, owner: str, name: s
         name: the environment, for the words.
     """
     if not isinstance(env, TableEnv | NativeEnv):
-        if isinstance(env.unwrapped, TableEnv | NativeEnv):
+        if isinstance(env.unwrapped, TableEnv | NativeEnv) or _is_wrapped(env):
             return f"the wrapper {type(env).__name__} around {name} is Python"
         words = "give an id whose environment has a native version or a transition table"
         return f"{name} has no compiled dynamics ({words})"
@@ -98,6 +99,11 @@ def why_not_native(env: gym.Env[Any, Any], encoder: Encoder, owner: str, name: s
     if isinstance(env, TableEnv) and isinstance(encoder, FeatureEncoder):
         return f"{name} has numbered states and {owner} takes vectors"
     return ""
+
+
+def _is_wrapped(env: gym.Env[Any, Any]) -> bool:
+    """Whether the outermost layer is more than what ``gymnasium.make`` puts around an environment."""
+    return isinstance(env, gym.Wrapper) and not isinstance(env, OrderEnforcing | PassiveEnvChecker | TimeLimit)
 
 
 def state_of(env: gym.Env[Any, Any], parameters: Any, number: int) -> int:

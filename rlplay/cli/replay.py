@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from argparse import Namespace
 from dataclasses import replace
-from pathlib import Path
 
 from rlplay.cli.common import console, environment_arguments, one, quoted, typed_words
 from rlplay.cli.windows import open_window, shown_env
 from rlplay.environments.episode import load_episode
 from rlplay.environments.make import make
 from rlplay.environments.wrappers import untrusted
-from rlplay.errors import UsageError
+from rlplay.errors import CheckpointError, UsageError
+from rlplay.storage.files import as_path
 
 
 def run(arguments: Namespace) -> int:
     """Show or verify."""
-    path = Path(arguments.path)
+    path = as_path(arguments.path)
     episode = load_episode(path)
     typed = one(arguments.env, "--env")
     if episode.env.typed and typed is None:
@@ -33,6 +33,9 @@ def run(arguments: Namespace) -> int:
             f"Type it: {quoted(typed_words(ref.id, ref.kwargs))}",
         )
     if arguments.check:
+        lacks = "actions" if not episode.actions else "digest of what was seen" if not episode.digest else ""
+        if lacks:
+            raise CheckpointError(f"{path} cannot be verified: it has no {lacks}", "Record the episode anew")
         env = make(ref.id, dynamics="gymnasium", **ref.kwargs)
         episode = load_episode(path, env)
         total = sum(transition.reward for transition in episode.replay(env))

@@ -10,6 +10,8 @@ import gymnasium as gym
 from rlplay.environments.make import EnvReference, remake
 from rlplay.errors import UsageError
 
+SIZE = (1280, 720)  # pixels of a window by default
+
 
 def shown_env(ref: EnvReference) -> gym.Env[Any, Any]:
     """An environment made again so that it can be shown."""
@@ -29,7 +31,7 @@ def open_window(session: Any, arguments: Namespace, *, default_steps: int | None
 
     window = Window(
         session,
-        arguments.size,
+        arguments.size or SIZE,
         steps_per_second=arguments.fps,
         headless=arguments.headless,
         output=arguments.output,

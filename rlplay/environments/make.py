@@ -21,7 +21,7 @@ from weakref import WeakKeyDictionary
 
 import gymnasium as gym
 import numpy as np
-from gymnasium.envs.registration import EnvSpec
+from gymnasium.envs.registration import EnvSpec, load_env_creator
 from gymnasium.wrappers import TimeLimit
 from numpy.typing import NDArray
 
@@ -201,6 +201,7 @@ def _made(env: EnvLike, dynamics: DynamicsChoice, render_mode: str | None, kwarg
     name = env if isinstance(env, str) else spec.id
     if isinstance(desc := kwargs.get("desc"), list | tuple) and (cells := sum(map(_length, desc))) > _MOST_CELLS:
         raise UsageError(f"{name}: desc has {cells:,} cells, more than {_MOST_CELLS:,}", "Take a smaller map")
+    _check_flags(name, spec, kwargs)
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*(out of date|overwrite|render modes).*")
@@ -216,6 +217,12 @@ def _made(env: EnvLike, dynamics: DynamicsChoice, render_mode: str | None, kwarg
         raise UsageError(f"{name} needs a package that is missing: {_plain(error)}") from error
     except (OSError, ValueError) as error:
         raise UsageError(f"{name} cannot be made: {_plain(error)}", getattr(error, "remedy", "")) from error
+    except Exception as error:  # whatever its class raises
+        words = ", ".join(f"{key}={shortened(value)}" for key, value in kwargs.items())
+        raise UsageError(
+            f"{name} cannot be made{' with ' * bool(words)}{words}: {type(error).__name__}: {_plain(error)}",
+            f"See what it takes: rlplay show {name}",
+        ) from error
     if isinstance(env, EnvSpec) and spec != gym.registry.get(name):  # arguments, limit and wrappers of its own
         if spec.additional_wrappers:
             reference(made)
@@ -224,6 +231,42 @@ def _made(env: EnvLike, dynamics: DynamicsChoice, render_mode: str | None, kwarg
         changed = name in gym.registry and limit != gym.registry[name].max_episode_steps
         kwargs = {**spec.kwargs, **({"max_episode_steps": -1 if limit is None else limit} if changed else {}), **kwargs}
     return _with_dynamics(made, _reference_by_id(name, kwargs), dynamics, spec)
+
+
+def check_arguments(kwargs: dict[str, Any]) -> None:
+    """Refuse arguments of an environment, typed or in a file, under a name that `make` itself reads.
+
+    Raises:
+        UsageError: names the argument.
+
+    Example:
+        >>> check_arguments({"dynamics": "native"})
+        Traceback (most recent call last):
+            ...
+        rlplay.errors.UsageError: 'dynamics' is no argument of an environment, but of how it is made. Leave ...
+    """
+    for name in ("env", "dynamics"):
+        if name in kwargs:
+            raise UsageError(
+                f"{name!r} is no argument of an environment, but of how it is made",
+                f"Leave it out; on the command line there is --{name}",
+            )
+
+
+def _check_flags(name: str, spec: EnvSpec, kwargs: dict[str, Any]) -> None:
+    """Refuse a text where an environment takes yes or no: any text would count as yes."""
+    texts = [key for key, value in kwargs.items() if isinstance(value, str)]
+    if not texts:
+        return
+    point: Any = spec.entry_point
+    try:
+        parameters = inspect.signature(load_env_creator(point) if isinstance(point, str) else point).parameters
+    except (ImportError, AttributeError, TypeError, ValueError):  # said when it is made
+        return
+    for key in texts:
+        flag = key in parameters and isinstance(parameters[key].default, bool)
+        if flag and parameters[key].annotation in (inspect.Parameter.empty, bool, "bool"):
+            raise UsageError(f"{name}: {key}={kwargs[key]!r} is neither true nor false", f"Write {key}:true or false")
 
 
 def remake(ref: EnvReference, **kwargs: Any) -> gym.Env[Any, Any]:

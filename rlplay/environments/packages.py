@@ -12,7 +12,7 @@ import importlib.metadata
 import re
 import sys
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -116,7 +116,7 @@ def import_packages(names: Iterable[str]) -> None:
         names: modules, or ``module:function`` for those that register in a function, which is called.
 
     Raises:
-        UsageError: one cannot be imported, or has no such function.
+        UsageError: one cannot be imported, has no such function, or the function raises.
 
     Example:
         >>> import_packages(["math"])
@@ -134,9 +134,20 @@ def import_packages(names: Iterable[str]) -> None:
                 raise UsageError(f"--gym-packages {name}: there is no function {function!r} in {module_name}")
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", message=".*Overriding environment.*")  # it may have been called
-                found()
+                _call(found, name)
         if name not in _imported:
             _imported.append(name)
+
+
+def _call(function: Callable[[], Any], name: str) -> None:
+    """Call what registers environments; whatever it raises is said in one line."""
+    try:
+        function()
+    except Exception as error:
+        raise UsageError(
+            f"--gym-packages {name} cannot be called: {type(error).__name__}: {' '.join(str(error).split())}",
+            "Name a function that registers environments and needs no arguments",
+        ) from error
 
 
 def imported_packages() -> list[str]:
