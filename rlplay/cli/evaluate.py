@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from rich.table import Table
 
 from rlplay.cli.common import console, load_agent, one
 from rlplay.environments.make import reference
 from rlplay.functional.schedules import falls_with_visits, scheduled, tabulate
+from rlplay.hyperparameters.fields import declared
+from rlplay.hyperparameters.types import Exploration
 from rlplay.training.evaluation import evaluate
 
 if TYPE_CHECKING:
@@ -45,9 +47,10 @@ def run(arguments: Namespace) -> int:
 
 def _own(agent: Agent) -> str:
     """The policy that the agent learned with, with the exploration that it has come to."""
-    epsilon = agent.hyperparameters.get("epsilon")
-    if epsilon is None:
+    field = declared(type(agent)).get("epsilon")
+    if field is None or field.domain != get_args(Exploration)[1]:
         return "own"
+    epsilon = agent.hyperparameters["epsilon"]
     if not falls_with_visits(epsilon):
         epsilon = f"{scheduled(tabulate(epsilon), agent.progress):.3g}"
     return f"own (epsilon {epsilon})"

@@ -32,19 +32,24 @@ def run(arguments: Namespace) -> int:
             f"{path} was recorded in the wrapper {strange[0]}, which a file may not import",
             f"Type it: {quoted(typed_words(ref.id, ref.kwargs))}",
         )
+    if not episode.actions:
+        raise CheckpointError(f"{path} has no actions, so there is nothing to replay", "Record the episode anew")
     if arguments.check:
-        lacks = "actions" if not episode.actions else "digest of what was seen" if not episode.digest else ""
-        if lacks:
-            raise CheckpointError(f"{path} cannot be verified: it has no {lacks}", "Record the episode anew")
+        if not episode.digest:
+            raise CheckpointError(f"{path} cannot be verified: it has no digest", "Record the episode anew")
         env = make(ref.id, dynamics="gymnasium", **ref.kwargs)
         episode = load_episode(path, env)
-        total = sum(transition.reward for transition in episode.replay(env))
+        try:
+            total = sum(transition.reward for transition in episode.replay(env))
+        except CheckpointError as error:
+            raise CheckpointError(f"{path}: {error.cause}", error.remedy) from error
         console().print(f"{path} replays exactly: {len(episode.actions)} steps, return {total:g}, in {ref}")
         return 0
     from rlplay.viewer.session import Session
 
     env = shown_env(ref)
     session = Session(env, None, "replay", episode=load_episode(path, env))
-    steps = len(session_steps) if (session_steps := episode.actions) and arguments.headless else None
-    open_window(session, arguments, default_steps=steps)
+    if arguments.headless:  # there is nobody to close the window after its last step
+        arguments.max_steps = min(arguments.max_steps or len(episode.actions), len(episode.actions))
+    open_window(session, arguments)
     return 0

@@ -18,10 +18,21 @@ def shown_env(ref: EnvReference) -> gym.Env[Any, Any]:
     from rlplay.viewer.display import import_pygame
 
     import_pygame()
-    env = remake(ref, render_mode="rgb_array", dynamics="gymnasium")
+    try:
+        env = remake(ref, render_mode="rgb_array", dynamics="gymnasium")
+    except UsageError:  # many a class without pictures takes no render_mode
+        _require_pictures(ref, remake(ref, dynamics="gymnasium"))
+        raise
+    return _require_pictures(ref, env)
+
+
+def _require_pictures(ref: EnvReference, env: gym.Env[Any, Any]) -> gym.Env[Any, Any]:
     if "rgb_array" not in env.metadata.get("render_modes", []):
         env.close()
-        raise UsageError(f"{ref.id} cannot be shown: it has no render mode rgb_array")
+        raise UsageError(
+            f"{ref.id} cannot be shown: it has no render mode rgb_array",
+            "Name it in its metadata's render_modes, and draw it in render()",
+        )
     return env
 
 

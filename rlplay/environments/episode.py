@@ -80,7 +80,7 @@ class Episode:
         """Play the episode again, one Transition a step.
 
         Raises:
-            CheckpointError: after the last step, where the replay differs from what was recorded.
+            CheckpointError: at the last step, where the replay differs from what was recorded.
         """
         digest, actions, episode_return = EpisodeDigest(), iter(self.actions), 0.0
         steps = interact(env, lambda obs: next(actions), lambda: self.seed)
@@ -88,14 +88,18 @@ class Episode:
             transition = next(steps)
             digest.add(transition)
             episode_return += transition.reward
+            if count == len(self.actions):
+                self._verify(digest.hex(), episode_return)
             yield transition
             if (transition.terminated or transition.truncated) and count < len(self.actions):
                 raise CheckpointError(
                     f"the replay ended after {count} of {len(self.actions)} steps",
                     "The environment is not the one that was recorded, or it is not deterministic",
                 )
-        differs = digest.hex() != self.digest or episode_return != self.episode_return
-        if self.digest and differs:
+
+    def _verify(self, digest: str, episode_return: float) -> None:
+        """Compare a replay with what was recorded, if anything was."""
+        if self.digest and (digest, episode_return) != (self.digest, self.episode_return):
             raise CheckpointError(
                 f"the replay of the episode with seed {self.seed} differs from what was recorded",
                 "The environment or its version changed, or it draws random numbers that its seed does not set",
@@ -144,12 +148,12 @@ def load_episode(path: str | Path, env: gym.Env[Any, Any] | None = None) -> Epis
             str(data["player"]),
         )
         check_arguments(env_reference.kwargs)
+        if env is not None:
+            episode.actions = actions_from_json(env.action_space, episode.actions)
     except (CheckpointError, UsageError) as error:
         raise CheckpointError(f"{path}: {error.cause}", error.remedy) from error
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise CheckpointError(f"{path} is not an episode that rlplay wrote, or it is damaged") from error
-    if env is not None:
-        episode.actions = actions_from_json(env.action_space, episode.actions)
     return episode
 
 

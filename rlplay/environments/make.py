@@ -204,7 +204,7 @@ def _made(env: EnvLike, dynamics: DynamicsChoice, render_mode: str | None, kwarg
     _check_flags(name, spec, kwargs)
     try:
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=".*(out of date|overwrite|render modes).*")
+            warnings.filterwarnings("ignore", message=".*(out of date|overwrite|render.modes).*")
             given = (
                 kwargs if render_mode is None else {**kwargs, "render_mode": render_mode}
             )  # not every class takes it
