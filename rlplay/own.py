@@ -74,7 +74,7 @@ def trouble(name: str) -> tuple[str, str] | None:
     if found != ours and found is not None and found.parents[1] not in _own_folders():
         return (
             f"`{name}` is found at {found.parent}, which is not rlplay's: {works}",
-            f"To have `{name}` too: take {found.parents[1]} out of PYTHONPATH, or put it behind",
+            f"To have `{name}` too: take {found.parents[1]} out of PYTHONPATH, or put rlplay before it",
         )
     return None
 
