@@ -20,26 +20,6 @@ RUN = Path("logs/q-learning/FrozenLake-v1_1")
 ARGS = "FrozenLake-v1/args.yml"
 
 
-@pytest.fixture
-def rlplay(capsys, monkeypatch):
-    """Run a command in this process: exit code, standard output, standard error."""
-
-    def run(*words: str) -> tuple[int, str, str]:
-        command_line._shown.clear()
-        console.cache_clear()
-        monkeypatch.setattr(sys, "argv", ["rlplay", *words])
-        try:
-            code = command_line.main(list(words))
-        except SystemExit as ended:
-            code = ended.code
-        said = capsys.readouterr()
-        return code, said.out, said.err
-
-    monkeypatch.setattr("warnings.showwarning", command_line._show_warning)
-    yield run
-    console.cache_clear()
-
-
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """A run of 2,000 steps that stands at its 1,000th, as after a kill."""
