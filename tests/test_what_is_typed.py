@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 import yaml
 
 from rlplay import load, make
+from rlplay.cli import play
 from rlplay.environments.episode import Episode, EpisodeDigest
 from rlplay.environments.make import reference
 
@@ -338,6 +340,42 @@ def test_a_recording_is_refused_before_it_is_played(rlplay):
     refused(rlplay("compare", *LAKE, "-o", "mine.py/x.png"), "mine.py/x.png cannot be written")
     refused(rlplay("figure", "gambler", "-o", "mine.py/x"), "cannot be written")
     assert not Path("logs").exists()
+
+
+def test_what_was_played_is_replayed_by_the_words_that_are_printed(rlplay, monkeypatch):
+    def two_steps(session, arguments):
+        for action in (1, 1):
+            session.pending = action
+            session.step()
+
+    monkeypatch.setattr(play, "open_window", two_steps)
+    code, out, err = rlplay("play", "--env", "FrozenLake-v1", "--wrapper", "mine.Times", "--record", "p a.json")
+    assert code == 0, err
+    printed = out.strip().partition("(rlplay ")[2].removesuffix(")")
+    assert printed == "replay 'p a.json' --env FrozenLake-v1 --wrapper mine.Times"
+    code, out, err = rlplay(*shlex.split(printed), "--check")
+    assert code == 0, err
+    assert "p a.json replays exactly: 2 steps" in out
+
+
+def test_the_window_of_a_run_takes_the_flags_of_a_window(rlplay, monkeypatch):
+    opened = []
+
+    class Closed:
+        def __init__(self, words):
+            opened.extend(words[3:])
+
+        def poll(self):
+            return 0
+
+        wait = poll
+
+    monkeypatch.setattr("subprocess.Popen", Closed)
+    monkeypatch.setattr("rlplay.viewer.display.require_display", lambda: None)
+    flags = ("--size", "800x600", "--fps", "5.0", "-o", "a b.gif", "--max-steps", "9")
+    code, _, err = rlplay("train", *LAKE, "-n", "100", "--seed", "0", "--watch", *flags)
+    assert code == 0, err
+    assert opened == ["watch", "logs/q-learning/FrozenLake-v1_1", "--follow", *flags]
 
 
 def test_what_has_no_pictures_is_said_without_a_warning(rlplay):

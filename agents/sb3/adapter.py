@@ -263,8 +263,10 @@ class SB3Agent(Agent, init=False):
 
     @contextmanager
     def _or_diverged(self) -> Iterator[None]:
-        """Say in rlplay's words that the networks give no numbers any more: torch's distributions refuse them, or the
-        environment refuses the actions."""
+        """Say in rlplay's words that the networks give no numbers any more, which torch's distributions refuse.
+
+        Where no distribution stands between, the environment refuses the actions.
+        """
         try:
             yield
         except Exception as error:
