@@ -91,9 +91,9 @@ def test_a_run_is_resumed_in_its_own_environment(rlplay, tmp_path):
         (*factor, "mine.Times"),
         (*factor, "--env-kwargs", "is_slippery:false"),
         (*factor, "--frame-stack", "2"),
-        (*factor, "--env", "CliffWalking-v1"),
     ):
         refused(rlplay(*resume, *other), "and", "was typed", as_it_was)
+    refused(rlplay("train", "--resume", run, "--env", "CliffWalking-v1", *factor), "was typed", as_it_was)
     assert (tmp_path / run / "FrozenLake-v1" / "args.yml").read_text() == asked
     refused(rlplay("train", "--resume", run), as_it_was)
     code, out, err = rlplay(*resume, *factor)
@@ -162,6 +162,19 @@ def test_a_plain_run_is_resumed_without_wrappers_and_in_its_own_map(rlplay, tmp_
 def test_what_would_have_no_effect_is_refused(words, said, rlplay):
     refused(rlplay(*words), said)
     assert not Path("logs").exists()
+
+
+def test_a_flag_that_is_typed_twice_adds_to_itself(rlplay):
+    given = ("-params", "alpha:0.25", "-params", "gamma:0.5", "--env-kwargs", "is_slippery:false", "--seed", "3")
+    kwargs = ("--env-kwargs", "map_name:8x8", "--seed", "4", "--wrapper", "mine.Times", "--wrapper", "mine.Times")
+    assert rlplay("train", *LAKE, *given, *kwargs, "-n", "50", "--eval-freq", "-1")[0] == 0
+    for number, seed in ((1, 3), (2, 4)):
+        folder = Path(f"logs/q-learning/FrozenLake-v1_{number}/FrozenLake-v1")
+        asked, config = (yaml.safe_load((folder / name).read_text()) for name in ("args.yml", "config.yml"))
+        assert (asked["seed"], config["alpha"], config["gamma"]) == (seed, 0.25, 0.5)
+        assert asked["env_kwargs"] == {
+            "is_slippery": False, "map_name": "8x8", "wrapper": ["mine.Times", "mine.Times"],
+        }  # fmt: skip
 
 
 def test_what_a_short_run_never_reaches_is_said(rlplay):
@@ -277,6 +290,15 @@ def test_a_recording_that_differs_is_not_shown_as_exact(rlplay, episode):
 )
 def test_environments_that_cannot_be_made(words, said, rlplay):
     refused(rlplay("train", *LAKE, *words, "-n", "100"), said)
+
+
+def test_a_module_that_raises_is_said_with_its_line(rlplay):
+    Path("raises.py").write_text("x = 1\n1 / 0\n")
+    Path("wrong.py").write_text("def (\n")
+    for words in (("--wrapper", "raises.X"), ("--gym-packages", "raises"), ("--env", "raises:X")):
+        refused(rlplay("train", *LAKE, *words), "cannot be imported: ZeroDivisionError", "raises.py, line 2)")
+    refused(rlplay("check-env", "wrong:X"), "wrong cannot be imported: SyntaxError: invalid syntax (wrong.py, line 1)")
+    refused(rlplay("train", *LAKE, "--gym-packages", ".x"), "'.x' is no name of a module")
 
 
 def test_wrappers_as_they_were_typed(rlplay):

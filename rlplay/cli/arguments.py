@@ -130,15 +130,20 @@ def _version() -> str:
 def _common(verb: argparse.ArgumentParser, *, dynamics: bool = False) -> None:
     """What is run, and where runs live: the same in every verb. What is shown runs Gymnasium's dynamics."""
     what = verb.add_argument_group("agent and environment")
-    what.add_argument("--algo", nargs="+", metavar="ID", help="agent, see `rlplay list agents` (several make a grid)")
+    what.add_argument(
+        "--algo", nargs="+", action="extend", metavar="ID", help="agent, see `rlplay list agents` (several make a grid)"
+    )
     what.add_argument(
         "--env",
         nargs="+",
+        action="extend",
         metavar="ID",
         help="environment id, module:id or package.module:Class (several make a grid)",
     )
     _making(what)
-    what.add_argument("--seed", nargs="+", type=int, default=None, metavar="N", help="seed (several make a grid)")
+    what.add_argument(
+        "--seed", nargs="+", action="extend", type=int, default=None, metavar="N", help="seed (several make a grid)"
+    )
     if dynamics:
         what.add_argument(
             "--dynamics",
@@ -157,11 +162,17 @@ def _common(verb: argparse.ArgumentParser, *, dynamics: bool = False) -> None:
 def _making(group: Any) -> None:
     """How an environment is made: the same in every verb that makes one."""
     group.add_argument(
-        "--env-kwargs", nargs="+", default=[], metavar="K:V", help="arguments of the environment, e.g. map:cliff"
+        "--env-kwargs",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="K:V",
+        help="arguments of the environment, e.g. map:cliff",
     )
     group.add_argument(
         "--wrapper",
         nargs="+",
+        action="extend",
         default=[],
         metavar="NAME",
         help="wrappers, the innermost first: module.Class or 'module.Class: {argument: value}'",
@@ -170,6 +181,7 @@ def _making(group: Any) -> None:
     group.add_argument(
         "--gym-packages",
         nargs="+",
+        action="extend",
         default=[],
         metavar="MODULE",
         help="modules to import because they register environments; module:function calls a function that does",
@@ -201,7 +213,13 @@ def _training(verb: argparse.ArgumentParser) -> None:
     how = verb.add_argument_group("training")
     how.add_argument("-n", "--n-timesteps", type=int, metavar="N", help="timesteps (default: 100000)")
     how.add_argument(
-        "-params", "--hyperparams", nargs="+", default=[], metavar="K:V", help="hyperparameters, e.g. alpha:0.5"
+        "-params",
+        "--hyperparams",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="K:V",
+        help="hyperparameters, e.g. alpha:0.5",
     )
     how.add_argument(
         "--features",
@@ -277,7 +295,9 @@ def _play(verb: argparse.ArgumentParser) -> None:
 def _replay(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("path", metavar="FILE", help="an episode file")
     what = verb.add_argument_group("environment, where the file may not import it")
-    what.add_argument("--env", nargs="+", metavar="ID", help="environment id, module:id or package.module:Class")
+    what.add_argument(
+        "--env", nargs="+", action="extend", metavar="ID", help="environment id, module:id or package.module:Class"
+    )
     _making(what)
     _window(verb)
     verb.add_argument("--check", action="store_true", help="open no window: only verify that it replays exactly")

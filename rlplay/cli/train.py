@@ -41,7 +41,7 @@ from rlplay.errors import UsageError, warn
 from rlplay.hyperparameters.fields import as_json, checked, declared
 from rlplay.hyperparameters.settings import parse_pairs, read_zoo_file
 from rlplay.seeding import check_seed
-from rlplay.storage.files import as_path, locked
+from rlplay.storage.files import as_path, locked, require_writable
 from rlplay.training.callbacks import Callback, CheckpointCallback, EvalCallback, short_number
 from rlplay.training.logs import LogCallback, require_tensorboard
 from rlplay.training.run import choose_engine
@@ -338,6 +338,7 @@ def _check_surroundings(agent: Agent, arguments: Namespace) -> None:
     choose_engine(agent, arguments.engine or "auto", [])
     if arguments.tensorboard_log:
         require_tensorboard()
+        require_writable(arguments.tensorboard_log / "events", "-tb")
     if arguments.watch:
         from rlplay.viewer.display import require_display
 

@@ -11,6 +11,7 @@ import importlib
 import importlib.metadata
 import re
 import sys
+import traceback
 import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -89,6 +90,8 @@ def import_typed(name: str, asker: str) -> ModuleType:
     Raises:
         UsageError: it, or what it needs, is not installed; or it raises when it is imported.
     """
+    if not name or name.startswith("."):
+        raise UsageError(f"{asker}: {name!r} is no name of a module", "Write it as package.module")
     if "" not in sys.path and str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
     try:
@@ -105,8 +108,13 @@ def import_typed(name: str, asker: str) -> ModuleType:
         raise UsageError(f"{asker}: its module needs {error.name!r}, which is not installed") from error
     except (ImportError, AttributeError) as error:  # for example a package that is too old for this Gymnasium
         raise UsageError(f"{asker}: {name} cannot be imported: {' '.join(str(error).split())}") from error
-    except ValueError as error:
-        raise UsageError(f"{asker}: {name!r} is no name of a module") from error
+    except Exception as error:  # whatever its own lines raise
+        *_, last = traceback.extract_tb(error.__traceback__)
+        where = "" if isinstance(error, SyntaxError) else f" ({last.filename}, line {last.lineno})"
+        raise UsageError(
+            f"{asker}: {name} cannot be imported: {type(error).__name__}: {' '.join(str(error).split())}{where}",
+            "Mend the module; --debug shows the whole traceback",
+        ) from error
 
 
 def import_packages(names: Iterable[str]) -> None:
