@@ -15,6 +15,7 @@ from rlplay import load, make
 from rlplay.cli import play
 from rlplay.environments.episode import Episode, EpisodeDigest
 from rlplay.environments.make import reference
+from rlplay.errors import RlplayWarning
 
 pytestmark = pytest.mark.filterwarnings("always::rlplay.errors.RlplayWarning")  # shown as lines, as in a command
 LAKE = ("--algo", "q-learning", "--env", "FrozenLake-v1")
@@ -99,7 +100,11 @@ def test_a_run_is_resumed_in_its_own_environment(rlplay, tmp_path):
     code, out, err = rlplay(*resume, *factor)
     assert code == 0, err
     assert "resuming" in out
-    assert load(tmp_path / run / "FrozenLake-v1", make("FrozenLake-v1")).num_timesteps == 600
+    for factor, given in (("", "none"), ({"factor": 7}, "Times {'factor': 7}")):
+        env = make("FrozenLake-v1", wrapper={"mine.Times": factor} if factor else None)
+        words = rf"trained with the wrappers Times {{'factor': 3}}, and the environment given has {given}"
+        with pytest.warns(RlplayWarning, match=words):
+            assert load(tmp_path / run / "FrozenLake-v1", env).num_timesteps == 600
 
 
 def test_a_plain_run_is_resumed_without_wrappers_and_in_its_own_map(rlplay, tmp_path):
