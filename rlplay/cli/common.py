@@ -162,11 +162,12 @@ def load_from(path: Path, arguments: Namespace) -> Agent:
     from rlplay.environments.make import EnvReference, check_arguments
     from rlplay.environments.no_environment import NoEnvironment
     from rlplay.storage import checkpoint
+    from rlplay.training.run_folder import folder_name
 
     manifest = checkpoint.read(path).manifest
-    algo = one(arguments.algo, "--algo")
-    if algo not in (None, manifest.get("agent")):
-        raise UsageError(f"{path} holds {manifest.get('agent')}, not {algo}", "Leave out --algo, or name another run")
+    algo, held = one(arguments.algo, "--algo"), str(manifest.get("agent"))
+    if algo is not None and folder_name(algo) != folder_name(held):
+        raise UsageError(f"{path} holds {held}, not {algo}", "Leave out --algo, or name another run")
     saved = manifest.get("env", {})
     try:
         around = tuple((str(layer["name"]), layer["kwargs"]) for layer in saved.get("wrappers", []))

@@ -370,7 +370,8 @@ def _train(agent: Agent, folder: RunFolder, asked: dict[str, Any], arguments: Na
         out.print(f"  (not compiled: {why})", style="dim")
     if cache_folder() is None:
         out.print("  (no folder for compiled code can be written: it compiles in each process)", style="dim")
-    _say_what_never_comes(asked, agent.num_timesteps if not fresh else 0, agent.timestep)
+    if not arguments.resume:
+        _say_what_never_comes(asked, agent.num_timesteps if not fresh else 0, agent.timestep)
     _check_replay(agent)
     window = _open_window(folder, agent, arguments) if arguments.watch else None
     bar = arguments.progress if arguments.progress is not None else sys.stderr.isatty()
