@@ -45,9 +45,10 @@ def module_of(name: str) -> ModuleType:
 
 
 def trouble(name: str) -> tuple[str, str] | None:
-    """Why a top-level name of ours is not ours because of another distribution, and the mend; None where it is sound.
+    """Why a top-level name of ours is not ours, and the mend; None where it is sound.
 
-    A folder of the user's own under that name is no trouble: it is theirs, and ``rlplay.agents`` is ours.
+    A folder under that name where the user works, or beside the script that runs, is no trouble: it is theirs, and
+    ``rlplay.agents`` is ours.
     """
     mend = "pip install --force-reinstall --no-deps rlplay"
     works = f"`rlplay.{name}` works"
@@ -69,6 +70,11 @@ def trouble(name: str) -> tuple[str, str] | None:
         return (
             f"`{name}` is found at {found.parent}, of {others}: {works}",
             f"To have `{name}` too: pip uninstall {others}",
+        )
+    if found != ours and found is not None and found.parents[1] not in _own_folders():
+        return (
+            f"`{name}` is found at {found.parent}, which is not rlplay's: {works}",
+            f"To have `{name}` too: take {found.parents[1]} out of PYTHONPATH, or put rlplay before it",
         )
     return None
 
@@ -117,6 +123,11 @@ def _found(name: str) -> Path | None:
     except (ImportError, ValueError):  # a module without a spec stands there
         return None
     return Path(spec.origin).resolve() if spec is not None and spec.origin else None
+
+
+def _own_folders() -> set[Path]:
+    """Where the user works, and where the script lies that runs."""
+    return {Path(folder).resolve() for folder in ("", sys.path[0] if sys.path else "")}
 
 
 def _is_whole(name: str) -> bool:

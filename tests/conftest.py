@@ -75,3 +75,25 @@ def cli(tmp_path: Path, commands: Commands):
         )
 
     return run
+
+
+@pytest.fixture
+def rlplay(capsys, monkeypatch):
+    """Run a command in this process: exit code, standard output, standard error."""
+    from rlplay import cli as command_line
+    from rlplay.cli.common import console
+
+    def run(*words: str) -> tuple[int, str, str]:
+        command_line._shown.clear()
+        console.cache_clear()
+        monkeypatch.setattr(sys, "argv", ["rlplay", *words])
+        try:
+            code = command_line.main(list(words))
+        except SystemExit as ended:
+            code = ended.code
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    monkeypatch.setattr("warnings.showwarning", command_line._show_warning)
+    yield run
+    console.cache_clear()

@@ -86,6 +86,11 @@ def test_train_eval_watch(cli, tmp_path):
     assert "FrozenLake-v1_1" in ok(cli("list", "runs"))
 
 
+def test_a_headless_window_is_quiet(cli):
+    assert cli("train", *LAKE, "-n", "100", "--seed", "0", "--eval-freq", "-1").returncode == 0
+    assert cli("watch", "--headless", "-o", "w.png", "--max-steps", "3").stderr == ""
+
+
 def test_sb3_reads_our_monitor_files(cli, tmp_path):
     pytest.importorskip("pandas")
     from stable_baselines3.common.results_plotter import load_results

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -18,26 +17,6 @@ pytestmark = pytest.mark.filterwarnings("always::rlplay.errors.RlplayWarning")  
 LAKE = ("--algo", "q-learning", "--env", "FrozenLake-v1")
 RUN = Path("logs/q-learning/FrozenLake-v1_1")
 ARGS = "FrozenLake-v1/args.yml"
-
-
-@pytest.fixture
-def rlplay(capsys, monkeypatch):
-    """Run a command in this process: exit code, standard output, standard error."""
-
-    def run(*words: str) -> tuple[int, str, str]:
-        command_line._shown.clear()
-        console.cache_clear()
-        monkeypatch.setattr(sys, "argv", ["rlplay", *words])
-        try:
-            code = command_line.main(list(words))
-        except SystemExit as ended:
-            code = ended.code
-        said = capsys.readouterr()
-        return code, said.out, said.err
-
-    monkeypatch.setattr("warnings.showwarning", command_line._show_warning)
-    yield run
-    console.cache_clear()
 
 
 @pytest.fixture(scope="module")

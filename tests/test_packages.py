@@ -465,11 +465,12 @@ print(len(said), limit, bool(summary), *[str(w.message) for w in said])
 """
 
 
-def used(folder, path=()):
+def used(folder, path=(), works_in=None):
     env = {**os.environ, "PYTHONPATH": os.pathsep.join([*map(str, path), str(folder)])}
-    (folder / "elsewhere").mkdir()
+    works_in = works_in or folder / "elsewhere"
+    works_in.mkdir(exist_ok=True)
     command = [sys.executable, "-c", USE]
-    done = subprocess.run(command, cwd=folder / "elsewhere", env=env, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=works_in, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 
@@ -503,7 +504,18 @@ def test_a_folder_of_the_users_own_is_theirs(tmp_path):
     for name in ("agents", "envs"):
         (theirs / name).mkdir(parents=True)
         (theirs / name / "__init__.py").write_text("")
-    assert used(ours, [theirs]) == "0 10000 True"
+    assert used(ours, works_in=theirs) == "0 10000 True"
+
+
+def test_a_folder_before_ours_on_the_path_is_said(tmp_path):
+    ours, theirs = tmp_path / "ours", tmp_path / "theirs"
+    copied(ours)
+    (theirs / "agents").mkdir(parents=True)
+    (theirs / "agents" / "__init__.py").write_text("")
+    said = used(ours, [theirs])
+    assert said.startswith("1 10000 True")
+    assert f"`agents` is found at {theirs / 'agents'}, which is not rlplay's: `rlplay.agents` works" in said
+    assert f"take {theirs} out of PYTHONPATH" in said
 
 
 def test_another_distribution_before_ours_on_the_path(tmp_path):

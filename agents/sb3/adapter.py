@@ -253,6 +253,8 @@ class SB3Agent(Agent, init=False):
                     whole = not self._on_policy or self.model.rollout_buffer.pos == 0
                     if whole and self.encoder.due():
                         self.refit()
+                if not self._is_finite():
+                    raise self._diverged()
         except Exception:
             if count > 1:  # some of them have taken the step and some have not
                 self.give_up_episode()
@@ -261,16 +263,26 @@ class SB3Agent(Agent, init=False):
 
     @contextmanager
     def _or_diverged(self) -> Iterator[None]:
-        """Say in rlplay's words that the networks give no numbers any more, which torch's distributions refuse."""
+        """Say in rlplay's words that the networks give no numbers any more, which torch's distributions refuse.
+
+        Where no distribution stands between, the environment refuses the actions.
+        """
         try:
             yield
-        except ValueError as error:
-            if "to satisfy the constraint" not in str(error):
+        except Exception as error:
+            if "to satisfy the constraint" not in str(error) and self._is_finite():
                 raise
-            raise UsageError(
-                f"{self._name}: the networks give no finite numbers at timestep {self.num_timesteps:,}: they diverged",
-                "What was saved before is unharmed. Take a smaller learning_rate, or normalize=True",
-            ) from error
+            raise self._diverged() from error
+
+    def _is_finite(self) -> bool:
+        """Whether all weights are numbers."""
+        return self.model is None or all(bool(part.isfinite().all()) for part in self.model.policy.parameters())
+
+    def _diverged(self) -> UsageError:
+        return UsageError(
+            f"{self._name}: the networks give no finite numbers at timestep {self.num_timesteps:,}: they diverged",
+            "What was saved before is unharmed. Take a smaller learning_rate, or normalize=True",
+        )
 
     def _has_begun(self) -> bool:
         """Whether the first environment is in an episode."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from abc import abstractmethod
 from collections.abc import Callable
-from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 import gymnasium as gym
@@ -27,6 +26,7 @@ from rlplay.hyperparameters.types import FeaturesLike
 from rlplay.probe import Probe, masked
 from rlplay.seeding import generator, stream
 from rlplay.storage.checkpoint import copy_into
+from rlplay.storage.files import as_path
 from rlplay.storage.ranges import COUNT, Ranges, check_ranges, numbers_below
 from rlplay.training.drivers import advance_stepwise
 from rlplay.training.learner import Engine
@@ -51,7 +51,7 @@ def teacher_of(teacher: Any, env: gym.Env[Any, Any], owner: str) -> Callable[[An
         named = registry.recipes("POLICIES").get(reference(env).id.removeprefix("rlplay/"), {})
         if teacher in named:
             return named[teacher]
-        if not Path(teacher).with_suffix(".rlp").exists():
+        if not as_path(teacher).with_suffix(".rlp").exists():
             raise HyperparameterError(
                 f"{owner}: teacher={teacher!r} is neither a file nor a policy for {reference(env)}",
                 f"Give the path of a saved agent, or one of {', '.join(named)}" if named else "Give the path of one",

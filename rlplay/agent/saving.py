@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import platform
+import re
+from collections.abc import Iterable
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -21,6 +23,7 @@ from rlplay.environments.interact import ObservationCheck, Position, RunningEnv,
 from rlplay.environments.make import EnvLike, gymnasium_wrapper, make, reference, wrap_by_name
 from rlplay.environments.no_environment import NoEnvironment
 from rlplay.environments.reference import EnvReference
+from rlplay.environments.wrappers import listed
 from rlplay.errors import CheckpointError, RlplayError, SpaceError, warn
 from rlplay.hyperparameters.fields import as_json
 from rlplay.spaces.actions import actions_from_json, as_played
@@ -253,12 +256,20 @@ def _rebuild(cls: type[A], content: checkpoint.Checkpoint, env: EnvLike | None) 
 def _given(env: EnvLike, saved: dict[str, Any]) -> gym.Env[Any, Any]:
     """The environment that a user gives with a file; other wrappers than the file names are said."""
     made = make(env)
-    names = [wrapper["name"] for wrapper in saved.get("wrappers", [])]
-    own = [name for name, _ in reference(made).wrappers]
-    if names != own and not isinstance(made, NoEnvironment):
-        words = [", ".join(name.rpartition(":")[2] for name in part) or "none" for part in (names, own)]
+    ref = reference(made)
+    theirs = _around(saved["kwargs"], [(one["name"], one["kwargs"]) for one in saved.get("wrappers", [])])
+    own = _around(ref.kwargs, ref.wrappers)
+    if theirs != own and not isinstance(made, NoEnvironment):
+        words = [", ".join(part) or "none" for part in (theirs, own)]
         warn(f"the agent was trained with the wrappers {words[0]}, and the environment given has {words[1]}")
     return made
+
+
+def _around(kwargs: dict[str, Any], wrappers: Iterable[tuple[str, dict[str, Any] | None]]) -> list[str]:
+    """The wrappers of an environment in words, the innermost first: those made by name, then those around them."""
+    named = [{one: None} if isinstance(one, str) else one for one in listed(kwargs.get("wrapper"))]
+    pairs = [*(pair for one in named for pair in one.items()), *wrappers]
+    return [f"{re.split('[.:]', name)[-1]}{f' {said}' if said else ''}" for name, said in pairs]
 
 
 def _environment(saved: dict[str, Any], spaces: dict[str, gym.Space[Any]]) -> gym.Env[Any, Any]:

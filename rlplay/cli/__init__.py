@@ -10,6 +10,7 @@ import warnings
 from typing import Any, TextIO
 
 from rlplay.cli.arguments import parser
+from rlplay.cli.effects import check_effects
 from rlplay.errors import EnvironmentFault, RlplayError
 
 _shown: set[str] = set()  # a warning is shown once a command
@@ -20,6 +21,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser().parse_args(argv)
     warnings.showwarning = _show_warning  # type: ignore[assignment]
     try:
+        check_effects(arguments)
         if getattr(arguments, "gym_packages", None):
             from rlplay.environments.packages import import_packages
 

@@ -12,6 +12,7 @@ from typing import Any
 from rich_argparse import RawDescriptionRichHelpFormatter
 
 from rlplay.errors import unknown
+from rlplay.storage.files import as_path
 
 _EPILOG = """examples:
   rlplay demo                                                   see an agent learn, in under a minute
@@ -41,7 +42,7 @@ def _text(text: str) -> str:
 
 
 def _path(text: str) -> Path:
-    return Path(_text(text))
+    return as_path(_text(text))
 
 
 def _whole(text: str) -> int:
@@ -66,6 +67,13 @@ def _count(text: str) -> int:
     return number
 
 
+def _frequency(text: str) -> int:
+    number = _whole(text)
+    if number < 1 and number != -1:
+        raise argparse.ArgumentTypeError(f"{text} is neither 1 or more, nor -1 for none")
+    return number
+
+
 def _rate(text: str) -> float:
     try:
         number = float(text)
@@ -80,8 +88,13 @@ def _size(text: str) -> tuple[int, int]:
     match = re.fullmatch(r"(\d+)[x×](\d+)", text)
     if not match:
         raise argparse.ArgumentTypeError(f"{text!r} is not WIDTHxHEIGHT, for example 1280x720")
-    return int(match[1]), int(match[2])
+    size = int(match[1]), int(match[2])
+    if size[0] > _LARGEST[0] or size[1] > _LARGEST[1]:
+        raise argparse.ArgumentTypeError(f"{text} is larger than {_LARGEST[0]}x{_LARGEST[1]}")
+    return size
 
+
+_LARGEST = 7680, 4320  # pixels of a window: 8K
 
 _READ = {None: _text, int: _whole, float: _rate, Path: _path}  # how values of a type are read, in every verb
 
@@ -114,42 +127,52 @@ def _version() -> str:
     return f"rlplay {__version__}"
 
 
-def _common(verb: argparse.ArgumentParser) -> None:
-    """What is run, and where runs live: the same in every verb."""
+def _common(verb: argparse.ArgumentParser, *, dynamics: bool = False) -> None:
+    """What is run, and where runs live: the same in every verb. What is shown runs Gymnasium's dynamics."""
     what = verb.add_argument_group("agent and environment")
-    what.add_argument("--algo", nargs="+", metavar="ID", help="agent, see `rlplay list agents` (several make a grid)")
+    what.add_argument(
+        "--algo", nargs="+", action="extend", metavar="ID", help="agent, see `rlplay list agents` (several make a grid)"
+    )
     what.add_argument(
         "--env",
         nargs="+",
+        action="extend",
         metavar="ID",
         help="environment id, module:id or package.module:Class (several make a grid)",
     )
     _making(what)
-    what.add_argument("--seed", nargs="+", type=int, default=None, metavar="N", help="seed (several make a grid)")
     what.add_argument(
-        "--dynamics",
-        choices=["auto", "native", "gymnasium"],
-        default="auto",
-        help="whose dynamics run: compiled from the transition table, or Gymnasium's own (default: auto)",
+        "--seed", nargs="+", action="extend", type=int, default=None, metavar="N", help="seed (several make a grid)"
     )
+    if dynamics:
+        what.add_argument(
+            "--dynamics",
+            choices=["auto", "native", "gymnasium"],
+            help="whose dynamics run: compiled from the transition table, or Gymnasium's own (default: auto)",
+        )
     where = verb.add_argument_group("files")
-    where.add_argument(
-        "-f", "--log-folder", type=Path, default=Path("logs"), metavar="DIR", help="folder of runs (default: logs)"
-    )
+    where.add_argument("-f", "--log-folder", type=Path, metavar="DIR", help="folder of runs (default: logs)")
     where.add_argument("-i", "--trained-agent", metavar="FILE", help="a saved agent (.rlp) or a run folder")
     where.add_argument("--exp-id", type=int, metavar="K", help="number of the run (default: the newest)")
-    where.add_argument("--load-best", action="store_true", help="take the best checkpoint in place of the last")
-    where.add_argument("--load-checkpoint", type=int, metavar="N", help="take the checkpoint of N timesteps")
+    which = where.add_mutually_exclusive_group()
+    which.add_argument("--load-best", action="store_true", help="take the best checkpoint in place of the last")
+    which.add_argument("--load-checkpoint", type=int, metavar="N", help="take the checkpoint of N timesteps")
 
 
 def _making(group: Any) -> None:
     """How an environment is made: the same in every verb that makes one."""
     group.add_argument(
-        "--env-kwargs", nargs="+", default=[], metavar="K:V", help="arguments of the environment, e.g. map:cliff"
+        "--env-kwargs",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="K:V",
+        help="arguments of the environment, e.g. map:cliff",
     )
     group.add_argument(
         "--wrapper",
         nargs="+",
+        action="extend",
         default=[],
         metavar="NAME",
         help="wrappers, the innermost first: module.Class or 'module.Class: {argument: value}'",
@@ -158,6 +181,7 @@ def _making(group: Any) -> None:
     group.add_argument(
         "--gym-packages",
         nargs="+",
+        action="extend",
         default=[],
         metavar="MODULE",
         help="modules to import because they register environments; module:function calls a function that does",
@@ -175,9 +199,7 @@ def _acting(verb: argparse.ArgumentParser) -> None:
 
 def _window(verb: argparse.ArgumentParser) -> None:
     window = verb.add_argument_group("window")
-    window.add_argument(
-        "--size", type=_size, default="1280x720", metavar="WxH", help="size of the window (default: 1280x720)"
-    )
+    window.add_argument("--size", type=_size, metavar="WxH", help="size of the window (default: 1280x720)")
     window.add_argument("--fps", type=float, metavar="N", help="environment steps a second at speed 1")
     window.add_argument("--headless", action="store_true", help="open no window; write what it would show to --output")
     window.add_argument(
@@ -187,11 +209,17 @@ def _window(verb: argparse.ArgumentParser) -> None:
 
 
 def _training(verb: argparse.ArgumentParser) -> None:
-    _common(verb)
+    _common(verb, dynamics=True)
     how = verb.add_argument_group("training")
     how.add_argument("-n", "--n-timesteps", type=int, metavar="N", help="timesteps (default: 100000)")
     how.add_argument(
-        "-params", "--hyperparams", nargs="+", default=[], metavar="K:V", help="hyperparameters, e.g. alpha:0.5"
+        "-params",
+        "--hyperparams",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="K:V",
+        help="hyperparameters, e.g. alpha:0.5",
     )
     how.add_argument(
         "--features",
@@ -214,12 +242,10 @@ def _training(verb: argparse.ArgumentParser) -> None:
     )
     logs = verb.add_argument_group("evaluation and logs")
     logs.add_argument(
-        "--eval-freq", type=int, metavar="N", help="timesteps between evaluations (default: a tenth; -1: none)"
+        "--eval-freq", type=_frequency, metavar="N", help="timesteps between evaluations (default: a tenth; -1: none)"
     )
-    logs.add_argument(
-        "--eval-episodes", type=_count, default=5, metavar="N", help="episodes an evaluation (default: 5)"
-    )
-    logs.add_argument("--save-freq", type=int, metavar="N", help="timesteps between numbered checkpoints")
+    logs.add_argument("--eval-episodes", type=_count, metavar="N", help="episodes an evaluation (default: 5)")
+    logs.add_argument("--save-freq", type=_frequency, metavar="N", help="timesteps between numbered checkpoints")
     logs.add_argument("--keep", type=_count, metavar="K", help="numbered checkpoints to keep (default: all)")
     logs.add_argument("--log-interval", type=_count, metavar="N", help="episodes between log rows (default: 100 rows)")
     logs.add_argument(
@@ -248,8 +274,10 @@ def _watch(verb: argparse.ArgumentParser) -> None:
 
 def _eval(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("path", nargs="?", metavar="PATH", help="a saved agent or a run folder (default: the newest run)")
-    _common(verb)
-    _acting(verb)
+    _common(verb, dynamics=True)
+    choice = verb.add_argument_group("acting").add_mutually_exclusive_group()
+    choice.add_argument("--deterministic", action="store_true", help="the best actions alone (default: both)")
+    choice.add_argument("--stochastic", action="store_true", help="the agent's own policy alone (default: both)")
     verb.add_argument("--eval-episodes", type=_count, default=20, metavar="N", help="episodes (default: 20)")
 
 
@@ -266,14 +294,18 @@ def _play(verb: argparse.ArgumentParser) -> None:
 
 def _replay(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("path", metavar="FILE", help="an episode file")
-    _common(verb)
+    what = verb.add_argument_group("environment, where the file may not import it")
+    what.add_argument(
+        "--env", nargs="+", action="extend", metavar="ID", help="environment id, module:id or package.module:Class"
+    )
+    _making(what)
     _window(verb)
     verb.add_argument("--check", action="store_true", help="open no window: only verify that it replays exactly")
 
 
 def _list(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("what", nargs="?", choices=["agents", "envs", "models", "runs"], help="one kind only")
-    verb.add_argument("-f", "--log-folder", type=Path, default=Path("logs"), metavar="DIR", help="folder of runs")
+    verb.add_argument("-f", "--log-folder", type=Path, metavar="DIR", help="folder of runs")
     verb.add_argument("--all", action="store_true", help="every environment in Gymnasium's registry too")
 
 

@@ -7,6 +7,7 @@ from argparse import Namespace
 from rlplay.cli.common import console, environment_arguments
 from rlplay.environments.checker import examine_env
 from rlplay.errors import UsageError
+from rlplay.seeding import check_seed
 
 _MARKS = {
     "ok": "[green]ok     [/]",
@@ -20,6 +21,7 @@ def run(arguments: Namespace) -> int:
     """Print one line a check; 1 where one failed."""
     if arguments.steps < 1:
         raise UsageError(f"--steps {arguments.steps} is not 1 or more")
+    check_seed(arguments.seed)
     out, counts = console(), dict.fromkeys(_MARKS, 0)
     kwargs = environment_arguments(arguments)
     for finding in examine_env(arguments.env, steps=arguments.steps, seed=arguments.seed, **kwargs):

@@ -12,16 +12,18 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from rlplay.errors import RlplayError, UsageError
+from rlplay.errors import CheckpointError, RlplayError, UsageError
 from rlplay.hyperparameters.settings import parse_pairs, parse_wrappers
 
 if TYPE_CHECKING:
     import gymnasium as gym
 
     from rlplay.agent.base import Agent
+    from rlplay.environments.dynamics import DynamicsChoice
     from rlplay.environments.reference import EnvReference
 
 
+RUNS = Path("logs")  # the folder of runs by default
 _NO_WRAP = 1000  # columns where no terminal says how many it has: lines stay whole in a pipe
 
 
@@ -49,7 +51,7 @@ def agent_file(arguments: Namespace) -> Path:
 
     return find_agent_file(
         getattr(arguments, "path", None) or arguments.trained_agent,
-        arguments.log_folder,
+        arguments.log_folder or RUNS,
         one(arguments.algo, "--algo"),
         one(arguments.env, "--env"),
         arguments.exp_id,
@@ -60,7 +62,10 @@ def agent_file(arguments: Namespace) -> Path:
 
 def environment_arguments(arguments: Namespace) -> dict[str, Any]:
     """What --env-kwargs, --wrapper and --frame-stack give to `rlplay.make`."""
+    from rlplay.environments.make import check_arguments
+
     given = parse_pairs(arguments.env_kwargs, "--env-kwargs")
+    check_arguments(given)
     if arguments.wrapper:
         given["wrapper"] = parse_wrappers(arguments.wrapper)
     if arguments.frame_stack is not None:
@@ -68,7 +73,7 @@ def environment_arguments(arguments: Namespace) -> dict[str, Any]:
     return given
 
 
-def typed_env(arguments: Namespace, saved_id: str, saved_kwargs: dict[str, Any]) -> gym.Env[Any, Any] | None:
+def typed_reference(arguments: Namespace, saved: EnvReference) -> EnvReference | None:
     """The environment that the user typed with --env; None where none was typed.
 
     The environment of the file, typed again because a file may not import it, keeps the arguments in the file.
@@ -76,9 +81,9 @@ def typed_env(arguments: Namespace, saved_id: str, saved_kwargs: dict[str, Any])
     Raises:
         UsageError: the file names wrappers that it may not import, and they were not typed again.
     """
-    from rlplay.environments.make import make
     from rlplay.environments.packages import without_module
-    from rlplay.environments.wrappers import untrusted
+    from rlplay.environments.reference import EnvReference
+    from rlplay.environments.wrappers import listed, untrusted
 
     env_id = one(arguments.env, "--env")
     kwargs = environment_arguments(arguments)
@@ -86,14 +91,25 @@ def typed_env(arguments: Namespace, saved_id: str, saved_kwargs: dict[str, Any])
         if kwargs:
             raise UsageError("--env-kwargs, --wrapper and --frame-stack go with --env", "Name the environment too")
         return None
-    if without_module(env_id) == without_module(saved_id):
-        if "wrapper" not in kwargs and (strange := untrusted(saved_kwargs.get("wrapper"))):
+    if without_module(env_id) == without_module(saved.id):
+        if "wrapper" not in kwargs and (strange := untrusted(saved.kwargs.get("wrapper"))):
             raise UsageError(
                 f"it was trained in the wrapper {strange[0]}, which a file may not import",
-                f"Type it again: {quoted(typed_words(env_id, {**saved_kwargs, **kwargs}))}",
+                f"Type it again: {quoted(typed_words(env_id, {**saved.kwargs, **kwargs}))}",
             )
-        kwargs = {**saved_kwargs, **kwargs}
-    return make(env_id, dynamics=arguments.dynamics, **kwargs)
+        kwargs = {**saved.kwargs, **kwargs}
+    if "wrapper" in kwargs:
+        kwargs["wrapper"] = listed(kwargs["wrapper"])
+    return EnvReference(env_id, kwargs)
+
+
+def typed_env(arguments: Namespace, saved: EnvReference, dynamics: DynamicsChoice = "auto") -> gym.Env[Any, Any] | None:
+    """The environment of `typed_reference`, made; None where none was typed."""
+    from rlplay.environments.make import make
+
+    ref = typed_reference(arguments, saved)
+    typed: DynamicsChoice = getattr(arguments, "dynamics", None) or dynamics
+    return None if ref is None else make(ref.id, dynamics=typed, **ref.kwargs)
 
 
 def typed_words(env_id: str, kwargs: dict[str, Any]) -> list[str]:
@@ -141,25 +157,66 @@ def load_from(path: Path, arguments: Namespace) -> Agent:
     """The agent in a file, in the environment that was typed or that the file names.
 
     Raises:
-        UsageError: its environment is a class of the user's and was not typed again.
+        UsageError: another agent than --algo names, or its environment cannot be made from the file and was not typed.
     """
     from rlplay.agent import saving
+    from rlplay.environments.make import check_arguments
     from rlplay.environments.no_environment import NoEnvironment
+    from rlplay.environments.reference import EnvReference
     from rlplay.storage import checkpoint
+    from rlplay.training.run_folder import folder_name
 
-    saved = checkpoint.read(path).manifest.get("env", {})
-    agent = saving.load(path, typed_env(arguments, str(saved.get("id")), dict(saved.get("kwargs", {}))))
+    manifest = checkpoint.read(path).manifest
+    algo, held = one(arguments.algo, "--algo"), str(manifest.get("agent"))
+    if algo is not None and folder_name(algo) != folder_name(held):
+        raise UsageError(f"{path} holds {held}, not {algo}", "Leave out --algo, or name another run")
+    saved = manifest.get("env", {})
+    try:
+        around = tuple((str(layer["name"]), layer["kwargs"]) for layer in saved.get("wrappers", []))
+        ref = EnvReference(str(saved.get("id", "")), dict(saved.get("kwargs", {})), wrappers=around)
+        check_arguments(ref.kwargs)
+        why = _why_typed(ref)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{path} is damaged: it does not say in what environment it was trained") from error
+    env = typed_env(arguments, ref)
+    if env is None and why:
+        raise _type_it(path, why, ref, arguments)
+    agent = saving.load(path, env)
     if isinstance(agent.env, NoEnvironment):
-        words = typed_words(str(saved.get("id", "")), dict(saved.get("kwargs", {})))
-        packages = packages_of_run(path)
-        if packages and not set(packages) <= {*arguments.gym_packages}:
-            words += ["--gym-packages", *packages]
-        raise UsageError(
-            f"{path} was trained in {agent.env.wanted or 'an environment without an id'}, which is not registered here "
-            "and no file may import",
-            f"Type it: {quoted(words)}",
-        )
+        raise _type_it(path, f"{ref if ref.id else 'an environment without an id'}, which cannot be made here", ref,
+                       arguments)  # fmt: skip
     return agent
+
+
+def _why_typed(ref: EnvReference) -> str:
+    """What of an environment a file may not make, in words; empty for nothing."""
+    from rlplay.environments.make import gymnasium_wrapper, known_env_ids
+    from rlplay.environments.wrappers import untrusted
+
+    strange = untrusted(ref.kwargs.get("wrapper"))
+    strange += [name.replace(":", ".") for name, _ in ref.wrappers if gymnasium_wrapper(name) is None]
+    if strange:
+        return f"the wrapper {strange[0]}, which no file may import"
+    if ":" in ref.id:
+        return f"{ref}, which no file may import"
+    if ref.id and ref.id not in known_env_ids():
+        return f"{ref}, which is not registered here"
+    if ref.typed:
+        return f"{ref}, and a file gives arguments only to Gymnasium's own environments and to ours"
+    return ""
+
+
+def _type_it(path: Path, why: str, ref: EnvReference, arguments: Namespace) -> UsageError:
+    """The refusal of a file whose environment must be typed."""
+    from rlplay.environments.wrappers import listed
+
+    around: list[Any] = [{name: kwargs or {}} for name, kwargs in ref.wrappers]
+    wrappers = [one for part in [ref.kwargs.get("wrapper"), *around] for one in listed(part)]
+    words = typed_words(ref.id, {**ref.kwargs, **({"wrapper": wrappers} if wrappers else {})})
+    packages = packages_of_run(path)
+    if packages and not set(packages) <= {*arguments.gym_packages}:
+        words += ["--gym-packages", *packages]
+    return UsageError(f"{path} was trained in {why}", f"Type it: {quoted(words)}")
 
 
 def load_agent(arguments: Namespace) -> tuple[Agent, Path]:

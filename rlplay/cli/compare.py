@@ -42,7 +42,7 @@ def run(arguments: Namespace) -> int:
     for algo, runs in train.grid(arguments, env_id).items():
         curves.append(Curve.of(algo, [finished for finished, _ in runs], [speed for _, speed in runs]))
     out = console()
-    out.print(_table(curves, env_id, len(arguments.seed), arguments.eval_episodes))
+    out.print(_table(curves, env_id, len(arguments.seed), arguments.eval_episodes or train.EVAL_EPISODES))
     path = arguments.output or Path(f"compare-{folder_name(env_id)}.png")
     draw(curves, path, title=f"{env_id}, {len(arguments.seed)} seeds")
     out.print(f"picture:  {path}")

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from typing import TYPE_CHECKING, get_args
 
 from rich.table import Table
 
 from rlplay.cli.common import console, load_agent, one
 from rlplay.environments.make import reference
+from rlplay.functional.schedules import falls_with_visits, scheduled, tabulate
+from rlplay.hyperparameters.fields import declared
+from rlplay.hyperparameters.types import Exploration
 from rlplay.training.evaluation import evaluate
+
+if TYPE_CHECKING:
+    from rlplay.agent.base import Agent
 
 
 def run(arguments: Namespace) -> int:
@@ -18,12 +25,14 @@ def run(arguments: Namespace) -> int:
     table = Table(title=f"{agent.id} in {reference(agent.env)}, {agent.num_timesteps:,} {agent.timestep}s trained")
     for column in ("policy", "mean return", "95 % interval", "std", "min", "max", "mean length"):
         table.add_column(column, justify="left" if column == "policy" else "right")
-    asked = "greedy" if arguments.deterministic else "own"
-    for name, deterministic in (("greedy", True), ("own", False)):
+    both = arguments.deterministic == arguments.stochastic
+    for name, deterministic in (("greedy", True), (_own(agent), False)):
+        if not both and deterministic != arguments.deterministic:
+            continue
         result = evaluate(agent, None, arguments.eval_episodes, deterministic=deterministic, seed=seed)
         low, high = result.interval
         table.add_row(
-            f"[bold]{name}[/]" if name == asked else name,
+            name,
             f"{result.mean:.4g}",
             f"{low:.4g} to {high:.4g}",
             f"{result.std:.3g}",
@@ -34,3 +43,14 @@ def run(arguments: Namespace) -> int:
     console().print(table)
     console().print(f"{arguments.eval_episodes} episodes each, {path}", style="dim")
     return 0
+
+
+def _own(agent: Agent) -> str:
+    """The policy that the agent learned with, with the exploration that it has come to."""
+    field = declared(type(agent)).get("epsilon")
+    if field is None or field.domain != get_args(Exploration)[1]:
+        return "own"
+    epsilon = agent.hyperparameters["epsilon"]
+    if not falls_with_visits(epsilon):
+        epsilon = f"{scheduled(tabulate(epsilon), agent.progress):.3g}"
+    return f"own (epsilon {epsilon})"

@@ -32,11 +32,10 @@ def run(arguments: Namespace) -> int:
     folder = arguments.output or Path("figures")
     if len(names) > 1 and folder.suffix:
         raise UsageError(f"-o {folder} is one file for {len(names)} figures", "Give a folder")
-    check_picture(folder if folder.suffix else Path(f"{names[0]}.png"))
+    check_picture(folder if folder.suffix else folder / f"{names[0]}.png")
     start = time.perf_counter()
     for name in names:
         path = folder if folder.suffix else folder / f"{name}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
         began = time.perf_counter()
         figure = _computed(name, arguments.runs)
         draw(figure, path)

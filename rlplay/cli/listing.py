@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.table import Table
 
 from rlplay import registry
-from rlplay.cli.common import console
+from rlplay.cli.common import RUNS, console
 from rlplay.errors import RlplayError
 from rlplay.models.names import LIBRARY
 from rlplay.training.run_folder import RunFolder, read_evaluations
@@ -42,7 +42,7 @@ def run(arguments: Namespace) -> int:
         out.print(_table("models", registry.MODELS, registry.model_ids()))
         out.print(f"  [bold]scikit-learn's[/]: {'  '.join(sorted(LIBRARY))}")
     if arguments.what == "runs":
-        _runs(arguments.log_folder)
+        _runs(arguments.log_folder or RUNS)
     return 0
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from rlplay.cli.common import console, environment_arguments, load_agent, one
+from rlplay.cli.common import console, environment_arguments, load_agent, one, quoted, retyped
 from rlplay.cli.windows import open_window, shown_env
 from rlplay.environments.make import reference
 from rlplay.environments.reference import EnvReference
 from rlplay.errors import SpaceError, UsageError
+from rlplay.seeding import check_seed
+from rlplay.storage.files import require_writable
 
 
 def run(arguments: Namespace) -> int:
@@ -19,7 +21,7 @@ def run(arguments: Namespace) -> int:
 
     if arguments.headless:
         raise UsageError("play needs a window: a person plays")
-    env_id = one(arguments.env, "--env")
+    env_id, seed = one(arguments.env, "--env"), one(arguments.seed, "--seed")
     saved = arguments.path or arguments.algo or arguments.trained_agent
     agent = load_agent(arguments)[0] if saved else None  # a class of the user's must be typed
     if agent is not None:
@@ -28,6 +30,8 @@ def run(arguments: Namespace) -> int:
         ref = EnvReference(env_id, environment_arguments(arguments))
     else:
         raise UsageError("play needs --env, or a saved agent or run", "For example: rlplay play --env FrozenLake-v1")
+    if arguments.record:
+        require_writable(arguments.record, "--record")
     env = shown_env(ref)
     if not choices(env):
         raise SpaceError(
@@ -36,8 +40,9 @@ def run(arguments: Namespace) -> int:
         )
     if agent is not None:
         agent.set_env(env)
-    session = Session(env, agent, "play", seed=one(arguments.seed, "--seed") or 0)
+    session = Session(env, agent, "play", seed=check_seed(seed or 0))
     open_window(session, arguments)
+    again = retyped(reference(env))
     for path in save_episodes(session.recorded, arguments.record, session) if arguments.record else []:
-        console().print(f"wrote {path}   (rlplay replay {path})")
+        console().print(f"wrote {path}   ({quoted(['rlplay', 'replay', str(path), *again])})")
     return 0

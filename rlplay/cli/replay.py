@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from argparse import Namespace
 from dataclasses import replace
-from pathlib import Path
 
 from rlplay.cli.common import console, environment_arguments, one, quoted, typed_words
 from rlplay.cli.windows import open_window, shown_env
 from rlplay.environments.episode import load_episode
 from rlplay.environments.make import make
 from rlplay.environments.wrappers import untrusted
-from rlplay.errors import UsageError
+from rlplay.errors import CheckpointError, UsageError
+from rlplay.storage.files import as_path
 
 
 def run(arguments: Namespace) -> int:
     """Show or verify."""
-    path = Path(arguments.path)
+    path = as_path(arguments.path)
     episode = load_episode(path)
     typed = one(arguments.env, "--env")
     if episode.env.typed and typed is None:
@@ -32,16 +32,24 @@ def run(arguments: Namespace) -> int:
             f"{path} was recorded in the wrapper {strange[0]}, which a file may not import",
             f"Type it: {quoted(typed_words(ref.id, ref.kwargs))}",
         )
+    if not episode.actions:
+        raise CheckpointError(f"{path} has no actions, so there is nothing to replay", "Record the episode anew")
     if arguments.check:
+        if not episode.digest:
+            raise CheckpointError(f"{path} cannot be verified: it has no digest", "Record the episode anew")
         env = make(ref.id, dynamics="gymnasium", **ref.kwargs)
         episode = load_episode(path, env)
-        total = sum(transition.reward for transition in episode.replay(env))
+        try:
+            total = sum(transition.reward for transition in episode.replay(env))
+        except CheckpointError as error:
+            raise CheckpointError(f"{path}: {error.cause}", error.remedy) from error
         console().print(f"{path} replays exactly: {len(episode.actions)} steps, return {total:g}, in {ref}")
         return 0
     from rlplay.viewer.session import Session
 
     env = shown_env(ref)
     session = Session(env, None, "replay", episode=load_episode(path, env))
-    steps = len(session_steps) if (session_steps := episode.actions) and arguments.headless else None
-    open_window(session, arguments, default_steps=steps)
+    if arguments.headless:  # there is nobody to close the window after its last step
+        arguments.max_steps = min(arguments.max_steps or len(episode.actions), len(episode.actions))
+    open_window(session, arguments)
     return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import subprocess
 import sys
 import time
@@ -17,14 +18,15 @@ from rlplay import registry
 from rlplay.agent import saving
 from rlplay.agent.base import Agent
 from rlplay.cli.common import (
+    RUNS,
     console,
     environment_arguments,
     follow_up,
-    load_from,
-    one,
+    load_agent,
     quoted,
     retyped,
     typed_env,
+    typed_reference,
     typed_words,
     wrapper_words,
 )
@@ -32,21 +34,22 @@ from rlplay.cli.watch import watched
 from rlplay.compiled.cache import cache_folder
 from rlplay.compiled.table import TableEnv
 from rlplay.environments.episode import replays_exactly
-from rlplay.environments.make import make, reference, remake
-from rlplay.environments.packages import is_atari
+from rlplay.environments.make import check_arguments, make, reference, remake
+from rlplay.environments.packages import is_atari, without_module
 from rlplay.environments.reference import EnvReference
 from rlplay.environments.wrappers import listed, untrusted
 from rlplay.errors import UsageError, warn
 from rlplay.hyperparameters.fields import as_json, checked, declared
 from rlplay.hyperparameters.settings import parse_pairs, read_zoo_file
 from rlplay.seeding import check_seed
-from rlplay.storage.files import locked
+from rlplay.storage.files import as_path, locked, require_writable
 from rlplay.training.callbacks import Callback, CheckpointCallback, EvalCallback, short_number
 from rlplay.training.logs import LogCallback, require_tensorboard
 from rlplay.training.run import choose_engine
-from rlplay.training.run_folder import RunFolder, find_agent_file, new_run
+from rlplay.training.run_folder import RunFolder, new_run
 
 DEFAULT_TIMESTEPS = 100_000
+EVAL_EPISODES = 5  # an evaluation, by default
 _PATIENCE = 20.0  # seconds that a run waits for its window
 
 
@@ -70,9 +73,18 @@ def run(arguments: Namespace) -> int:
     return 0
 
 
+def _check_unlike(arguments: Namespace) -> None:
+    """Refuse a grid that names the same run twice."""
+    for flag in ("algo", "env", "seed"):
+        values = getattr(arguments, flag) or []
+        if twice := [value for value in values if values.count(value) > 1]:
+            raise UsageError(f"--{flag} names {twice[0]} twice, which would be the same run", "Leave out one of them")
+
+
 def rehearse(arguments: Namespace, env_ids: list[str]) -> None:
     """Make each agent of a grid once in silence: what is refused is refused before the first run is created."""
     out = console()
+    _check_unlike(arguments)
     for seed in arguments.seed or []:
         check_seed(seed)
     out.quiet = True
@@ -107,12 +119,12 @@ def _new(
     env_kwargs = {**_making(settings, arguments, env_id), **environment_arguments(arguments)}
     if arguments.lock_step:
         return _lock_step(arguments, cls, EnvReference(env_id, env_kwargs), seed, settings, timesteps)
-    agent = _make_agent(cls, make(env_id, dynamics=arguments.dynamics, **env_kwargs), seed, settings)
+    agent = _make_agent(cls, make(env_id, dynamics=arguments.dynamics or "auto", **env_kwargs), seed, settings)
     _check_timesteps(timesteps)
     _check_surroundings(agent, arguments)
     if rehearsal:
-        return RunFolder(arguments.log_folder), 0.0
-    folder = new_run(arguments.log_folder, algo, env_id)
+        return RunFolder(arguments.log_folder or RUNS), 0.0
+    folder = new_run(arguments.log_folder or RUNS, algo, env_id)
     asked = _asked(agent, env_id, timesteps, arguments)
     folder.write_settings(as_json(agent.hyperparameters), asked, quoted(["rlplay", *sys.argv[1:]]))
     return folder, _train(agent, folder, asked, arguments, fresh=True)
@@ -140,6 +152,7 @@ def _making(settings: dict[str, Any], arguments: Namespace, env_id: str) -> dict
         UsageError: a wrapper of a package that was not typed: a file may not import it.
     """
     made: dict[str, Any] = dict(settings.pop("env_kwargs", None) or {})
+    check_arguments(made)
     if wrappers := listed(settings.pop("env_wrapper", None)):
         typed = {
             name.partition(":")[0].partition(".")[0] for name in [env_id] * (":" in env_id) + arguments.gym_packages
@@ -170,7 +183,7 @@ def _lock_step(
     if not in_steps or cls.busy is not Agent.busy:  # it collects and fits as a whole
         raise UsageError(f"{agent.id} does not learn step by step", "Watch it learn with --watch")
     agent.horizon = timesteps
-    folder = new_run(arguments.log_folder, agent.id, ref.id)
+    folder = new_run(arguments.log_folder or RUNS, agent.id, ref.id)
     asked = _asked(agent, ref.id, timesteps, arguments)
     folder.write_settings(as_json(agent.hyperparameters), asked, quoted(["rlplay", *sys.argv[1:]]))
     session = Session(agent.env, agent, "learn", target=timesteps)
@@ -198,10 +211,10 @@ def _asked(agent: Agent, env_id: str, timesteps: int, arguments: Namespace) -> d
         "seed": agent.seed,
         "n_timesteps": timesteps,
         "gym_packages": arguments.gym_packages,
-        "dynamics": arguments.dynamics,
+        "dynamics": arguments.dynamics or "auto",
         "engine": arguments.engine or "auto",
         "eval_freq": arguments.eval_freq,
-        "eval_episodes": arguments.eval_episodes,
+        "eval_episodes": arguments.eval_episodes or EVAL_EPISODES,
         "save_freq": arguments.save_freq,
         "keep": arguments.keep,
         "log_interval": arguments.log_interval,
@@ -224,12 +237,13 @@ def _make_agent(cls: type[Agent], env: gym.Env[Any, Any], seed: int | None, sett
 
 def _resume(arguments: Namespace) -> int:
     """Finish what a run was asked for originally."""
-    folder = RunFolder(Path(arguments.resume))
+    folder = RunFolder(as_path(arguments.resume))
     asked = folder.arguments()
     _check_typed_again(arguments, asked, folder)
     path = folder.newest_checkpoint()
-    env = typed_env(arguments, str(asked["env"]), dict(asked["env_kwargs"]))
     ref = EnvReference(str(asked["env"]), dict(asked["env_kwargs"]))
+    _check_same_environment(arguments, ref, folder)
+    env = typed_env(arguments, ref, asked["dynamics"])
     packages = [str(name) for name in asked.get("gym_packages") or []]  # runs of before have none
     untyped = [name for name in packages if name not in arguments.gym_packages]
     if env is None and (ref.typed or untyped):
@@ -259,15 +273,12 @@ def _continue(arguments: Namespace) -> int:
             "-i goes on with the saved hyperparameters and random numbers",
             "Leave out -params, -conf, --features, --model and --seed, or train anew",
         )
-    path = find_agent_file(arguments.trained_agent, arguments.log_folder, None, None, best=arguments.load_best)
-    agent = load_from(path, arguments)
-    if one(arguments.algo, "--algo") not in (None, agent.id):
-        raise UsageError(f"{path} holds {agent.id}, not {arguments.algo[0]}")
+    agent, _ = load_agent(arguments)
     added = DEFAULT_TIMESTEPS if arguments.n_timesteps is None else arguments.n_timesteps
     _check_timesteps(added)
     _check_surroundings(agent, arguments)
     ref = reference(agent.env)
-    folder = new_run(arguments.log_folder, agent.id, ref.id or "environment")
+    folder = new_run(arguments.log_folder or RUNS, agent.id, ref.id or "environment")
     asked = _asked(agent, ref.id, agent.num_timesteps + added, arguments)
     folder.write_settings(as_json(agent.hyperparameters), asked, quoted(["rlplay", *sys.argv[1:]]))
     scheduled = [k for k, v in agent.hyperparameters.items() if isinstance(v, str) and v.startswith(("lin_", "exp_"))]
@@ -289,6 +300,10 @@ def _check_typed_again(arguments: Namespace, asked: dict[str, Any], folder: RunF
         "--model": (arguments.model, None),
         "--seed": (arguments.seed, [asked["seed"]]),
         "--eval-freq": (arguments.eval_freq, asked["eval_freq"]),
+        "--eval-episodes": (arguments.eval_episodes, asked["eval_episodes"]),
+        "-tb": (arguments.tensorboard_log and str(arguments.tensorboard_log), asked["tensorboard_log"]),
+        "--dynamics": (arguments.dynamics, asked["dynamics"]),
+        "-f": (arguments.log_folder, None),
         "--save-freq": (arguments.save_freq, asked["save_freq"]),
         "--keep": (arguments.keep, asked["keep"]),
         "--log-interval": (arguments.log_interval, asked["log_interval"]),
@@ -296,9 +311,26 @@ def _check_typed_again(arguments: Namespace, asked: dict[str, Any], folder: RunF
         "--lock-step": (arguments.lock_step or None, None),
     }
     if other := [flag for flag, (given, of_run) in typed.items() if given is not None and given != of_run]:
+        command = quoted(["rlplay", "train", "-i", str(folder.path)])
         raise UsageError(
             f"--resume finishes {folder.path} as it was asked for: {', '.join(other)} would change it",
-            f"Leave that out, or add timesteps in a new run: rlplay train -i {folder.path} -n N",
+            f"Leave that out, or add timesteps in a new run: {command} -n N",
+        )
+
+
+def _check_same_environment(arguments: Namespace, asked: EnvReference, folder: RunFolder) -> None:
+    """Refuse another environment than the run was asked for: half of its episodes would be of another world."""
+    typed = typed_reference(arguments, asked)
+    if typed is None:
+        return
+    modules = {name.rpartition(":")[0] for name in (typed.id, asked.id)} - {""}
+    same = without_module(typed.id) == without_module(asked.id) and len(modules) < 2
+    if not same or json.loads(json.dumps(typed.kwargs, default=str)) != asked.kwargs:
+        words = typed_words(asked.id, asked.kwargs) if asked.typed else []
+        raise UsageError(
+            f"--resume finishes {folder.path} in {asked}, and {typed} was typed",
+            f"Resume it as it was: {quoted(['rlplay', 'train', '--resume', str(folder.path), *words])}; "
+            "-i in place of --resume goes on in another environment, in a run of its own",
         )
 
 
@@ -307,6 +339,7 @@ def _check_surroundings(agent: Agent, arguments: Namespace) -> None:
     choose_engine(agent, arguments.engine or "auto", [])
     if arguments.tensorboard_log:
         require_tensorboard()
+        require_writable(arguments.tensorboard_log / "events", "-tb")
     if arguments.watch:
         from rlplay.viewer.display import require_display
 
@@ -338,6 +371,8 @@ def _train(agent: Agent, folder: RunFolder, asked: dict[str, Any], arguments: Na
         out.print(f"  (not compiled: {why})", style="dim")
     if cache_folder() is None:
         out.print("  (no folder for compiled code can be written: it compiles in each process)", style="dim")
+    if not arguments.resume:
+        _say_what_never_comes(asked, agent.num_timesteps if not fresh else 0, agent.timestep)
     _check_replay(agent)
     window = _open_window(folder, agent, arguments) if arguments.watch else None
     bar = arguments.progress if arguments.progress is not None else sys.stderr.isatty()
@@ -362,6 +397,15 @@ def _train(agent: Agent, folder: RunFolder, asked: dict[str, Any], arguments: Na
         out.print("training is done; the window stays until you close it (q)")
         window.wait()
     return summary.finished.steps_per_second
+
+
+def _say_what_never_comes(asked: dict[str, Any], now: int, timestep: str) -> None:
+    """Say before training that a run ends before its first evaluation or checkpoint."""
+    for flag, what in (("eval_freq", "evaluation"), ("save_freq", "numbered checkpoint")):
+        every = asked[flag] or 0
+        if every > 0 and asked["n_timesteps"] // every == now // every:
+            words = f"--{flag.replace('_', '-')} {every}"
+            warn(f"{words} is reached by none of the {asked['n_timesteps'] - now:,} {timestep}s ahead: no {what}")
 
 
 def _check_replay(agent: Agent) -> None:
@@ -415,7 +459,11 @@ def _open_window(folder: RunFolder, agent: Agent, arguments: Namespace) -> subpr
     typed = retyped(reference(agent.env))
     opened, start = watched(folder.path), time.perf_counter()
     opened.unlink(missing_ok=True)
-    window = subprocess.Popen([sys.executable, "-m", "rlplay", "watch", str(folder.path), "--follow", *typed])
+    size = None if arguments.size is None else "{}x{}".format(*arguments.size)
+    flags = {"--size": size, "--fps": arguments.fps, "-o": arguments.output, "--max-steps": arguments.max_steps}
+    shown = [word for flag, value in flags.items() if value is not None for word in (flag, str(value))]
+    words = ["watch", str(folder.path), "--follow", *shown, *typed]
+    window = subprocess.Popen([sys.executable, "-m", "rlplay", *words])
     while not opened.exists() and window.poll() is None and time.perf_counter() - start < _PATIENCE:
         time.sleep(0.02)  # agents that learn within seconds would be done before one sees them
     opened.unlink(missing_ok=True)

@@ -9,18 +9,21 @@ from rlplay.cli.common import load_agent, one
 from rlplay.cli.windows import open_window, shown_env
 from rlplay.environments.make import reference
 from rlplay.errors import UsageError
+from rlplay.seeding import check_seed
 
 
 def run(arguments: Namespace) -> int:
     """Show the agent."""
     if arguments.headless and not arguments.output:
         raise UsageError("--headless shows nothing by itself", "Say where to write it: -o watch.gif")
+    seed = one(arguments.seed, "--seed")
+    if seed is not None:
+        check_seed(seed)
     agent, path = load_agent(arguments)
     from rlplay.viewer.session import Follower, Session
 
     env = shown_env(reference(agent.env))
     agent.set_env(env)
-    seed = one(arguments.seed, "--seed")
     session = Session(env, agent, "watch", seed=agent.seed if seed is None else seed)
     session.deterministic = arguments.deterministic
     follower = Follower(session, path, _monitor(path)) if arguments.follow else None

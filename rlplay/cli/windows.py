@@ -11,16 +11,29 @@ from rlplay.environments.make import remake
 from rlplay.environments.reference import EnvReference
 from rlplay.errors import UsageError
 
+SIZE = (1280, 720)  # pixels of a window by default
+
 
 def shown_env(ref: EnvReference) -> gym.Env[Any, Any]:
     """An environment made again so that it can be shown."""
     from rlplay.viewer.display import import_pygame
 
     import_pygame()
-    env = remake(ref, render_mode="rgb_array", dynamics="gymnasium")
+    try:
+        env = remake(ref, render_mode="rgb_array", dynamics="gymnasium")
+    except UsageError:  # many a class without pictures takes no render_mode
+        _require_pictures(ref, remake(ref, dynamics="gymnasium"))
+        raise
+    return _require_pictures(ref, env)
+
+
+def _require_pictures(ref: EnvReference, env: gym.Env[Any, Any]) -> gym.Env[Any, Any]:
     if "rgb_array" not in env.metadata.get("render_modes", []):
         env.close()
-        raise UsageError(f"{ref.id} cannot be shown: it has no render mode rgb_array")
+        raise UsageError(
+            f"{ref.id} cannot be shown: it has no render mode rgb_array",
+            "Name it in its metadata's render_modes, and draw it in render()",
+        )
     return env
 
 
@@ -30,7 +43,7 @@ def open_window(session: Any, arguments: Namespace, *, default_steps: int | None
 
     window = Window(
         session,
-        arguments.size,
+        arguments.size or SIZE,
         steps_per_second=arguments.fps,
         headless=arguments.headless,
         output=arguments.output,

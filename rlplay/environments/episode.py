@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -19,12 +20,13 @@ import gymnasium as gym
 import numpy as np
 
 from rlplay.environments.interact import Position, interact
+from rlplay.environments.make import check_arguments
 from rlplay.environments.masks import MaskSource
 from rlplay.environments.reference import EnvReference
-from rlplay.errors import CheckpointError
+from rlplay.errors import CheckpointError, UsageError
 from rlplay.spaces.actions import actions_from_json
 from rlplay.spaces.observations import observation_bytes
-from rlplay.storage.files import explain_missing, write_atomically
+from rlplay.storage.files import as_path, explain_missing, write_atomically
 from rlplay.storage.ranges import check_number
 from rlplay.transition import Transition
 
@@ -73,26 +75,32 @@ class Episode:
             "player": self.player,
         }
         text = json.dumps(data, default=lambda v: v.item() if isinstance(v, np.generic) else list(v)) + "\n"
-        return write_atomically(Path(path), text.encode())
+        return write_atomically(as_path(path), text.encode())
 
     def replay(self, env: gym.Env[Any, Any]) -> Iterator[Transition]:
         """Play the episode again, one Transition a step.
 
         Raises:
-            CheckpointError: after the last step, where the replay differs from what was recorded.
+            CheckpointError: at the last step, where the replay differs from what was recorded.
         """
-        digest, actions = EpisodeDigest(), iter(self.actions)
+        digest, actions, episode_return = EpisodeDigest(), iter(self.actions), 0.0
         steps = interact(env, lambda obs: next(actions), lambda: self.seed)
         for count in range(1, len(self.actions) + 1):
             transition = next(steps)
             digest.add(transition)
+            episode_return += transition.reward
+            if count == len(self.actions):
+                self._verify(digest.hex(), episode_return)
             yield transition
             if (transition.terminated or transition.truncated) and count < len(self.actions):
                 raise CheckpointError(
                     f"the replay ended after {count} of {len(self.actions)} steps",
                     "The environment is not the one that was recorded, or it is not deterministic",
                 )
-        if self.digest and digest.hex() != self.digest:
+
+    def _verify(self, digest: str, episode_return: float) -> None:
+        """Compare a replay with what was recorded, if anything was."""
+        if self.digest and (digest, episode_return) != (self.digest, self.episode_return):
             raise CheckpointError(
                 f"the replay of the episode with seed {self.seed} differs from what was recorded",
                 "The environment or its version changed, or it draws random numbers that its seed does not set",
@@ -120,7 +128,7 @@ def load_episode(path: str | Path, env: gym.Env[Any, Any] | None = None) -> Epis
         >>> loaded.env.id, loaded.seed, [int(action) for action in loaded.actions]
         ('CliffWalking-v1', 0, [0, 1])
     """
-    path = Path(path)
+    path = as_path(path)
     if not path.is_file():
         raise explain_missing(path, "episode", "*.json")
     try:
@@ -137,16 +145,24 @@ def load_episode(path: str | Path, env: gym.Env[Any, Any] | None = None) -> Epis
             check_number("the episode's seed", data["seed"], (0, 2**63 - 1)),
             actions,
             float(data["return"]),
-            str(data["digest"]),
+            _checked_digest(data["digest"]),
             str(data["player"]),
         )
-    except CheckpointError as error:
+        check_arguments(env_reference.kwargs)
+        if env is not None:
+            episode.actions = actions_from_json(env.action_space, episode.actions)
+    except (CheckpointError, UsageError) as error:
         raise CheckpointError(f"{path}: {error.cause}", error.remedy) from error
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise CheckpointError(f"{path} is not an episode that rlplay wrote, or it is damaged") from error
-    if env is not None:
-        episode.actions = actions_from_json(env.action_space, episode.actions)
     return episode
+
+
+def _checked_digest(digest: Any) -> str:
+    """A sha256 as hexadecimal digits, or the empty text of an episode that was not played."""
+    if not isinstance(digest, str) or not re.fullmatch(r"([0-9a-f]{64})?", digest):
+        raise CheckpointError(f"the episode's digest {str(digest)[:20]!r} is no sha256: refused")
+    return digest
 
 
 class EpisodeDigest:

@@ -169,6 +169,7 @@ def begin_episode(
         >>> position.obs, position.seed
         (0, 5)
     """
+    position.clear()
     position.length, position.episode_return, position.actions = 0, 0.0, []
     seed = None if seed is None else int(seed)
     position.seed = -1 if seed is None else seed
@@ -263,7 +264,7 @@ class ObservationCheck:
         if not self._warned and not space.contains(array):
             self._warned = True
             warn(
-                f"{_id(self._env)} gave an observation outside its space {space} in step {position.length + 1} of the "
+                f"{_id(self._env)} gave an observation outside its space {space} {_when(position)} of the "
                 f"episode with seed {position.seed}; said once"
             )
         return array
@@ -296,12 +297,17 @@ def _check_flag(env: gym.Env[Any, Any], flag: Any, name: str, position: Position
 
 
 def _fault(env: gym.Env[Any, Any], what: str, position: Position) -> RlplayError:
-    after = "" if " in step" in what or " in reset" in what else f" after {position.length} steps"
+    said = " in step" in what or " in reset" in what
+    after = "" if said else f" {_when(position)}"
     episode = f"the episode with seed {position.seed}" if position.seed >= 0 else "an episode without a seed of its own"
     return EnvironmentFault(
         f"{_id(env)} {what}{after} of {episode}",
         "Everything before this step is unharmed; mend the environment and resume",
     )
+
+
+def _when(position: Position) -> str:
+    return "in reset" if position.obs is None else f"in step {position.length + 1}"
 
 
 def _id(env: gym.Env[Any, Any]) -> str:

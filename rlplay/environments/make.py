@@ -19,7 +19,7 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from gymnasium.envs.registration import EnvSpec
+from gymnasium.envs.registration import EnvSpec, load_env_creator
 from gymnasium.wrappers import TimeLimit
 from numpy.typing import NDArray
 
@@ -30,7 +30,7 @@ from rlplay.environments.dynamics import DynamicsChoice, once_more, with_dynamic
 from rlplay.environments.no_environment import NoEnvironment
 from rlplay.environments.packages import import_typed, of_others, of_package, registered_by
 from rlplay.environments.rebuild import WAY_OUT, Blueprint, Layer, Maker, layers_of, take_apart
-from rlplay.environments.reference import EnvReference, json_kwargs, remember, remembered, same_in_a_file
+from rlplay.environments.reference import EnvReference, json_kwargs, remember, remembered, same_in_a_file, shortened
 from rlplay.environments.wrappers import Wrappers, listed, without_text, wrapped
 from rlplay.errors import RlplayError, SpaceError, UnknownNameError, UsageError, unknown
 
@@ -137,9 +137,10 @@ def _made(env: EnvLike, dynamics: DynamicsChoice, render_mode: str | None, kwarg
     name = env if isinstance(env, str) else spec.id
     if isinstance(desc := kwargs.get("desc"), list | tuple) and (cells := sum(map(_length, desc))) > _MOST_CELLS:
         raise UsageError(f"{name}: desc has {cells:,} cells, more than {_MOST_CELLS:,}", _LARGER_MAPS)
+    _check_flags(name, spec, kwargs)
     try:
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=".*(out of date|overwrite|render modes).*")
+            warnings.filterwarnings("ignore", message=".*(out of date|overwrite|render.modes).*")
             given = (
                 kwargs if render_mode is None else {**kwargs, "render_mode": render_mode}
             )  # not every class takes it
@@ -152,6 +153,12 @@ def _made(env: EnvLike, dynamics: DynamicsChoice, render_mode: str | None, kwarg
         raise UsageError(f"{name} needs a package that is missing: {_plain(error)}") from error
     except (OSError, ValueError) as error:
         raise UsageError(f"{name} cannot be made: {_plain(error)}", getattr(error, "remedy", "")) from error
+    except Exception as error:  # whatever its class raises
+        words = ", ".join(f"{key}={shortened(value)}" for key, value in kwargs.items())
+        raise UsageError(
+            f"{name} cannot be made{' with ' * bool(words)}{words}: {type(error).__name__}: {_plain(error)}",
+            f"See what it takes: rlplay show {name}",
+        ) from error
     if isinstance(env, EnvSpec) and spec != gym.registry.get(name):  # arguments, limit and wrappers of its own
         if spec.additional_wrappers:
             reference(made)
@@ -164,6 +171,42 @@ def _made(env: EnvLike, dynamics: DynamicsChoice, render_mode: str | None, kwarg
             **kwargs,
         }
     return with_dynamics(made, _reference_by_id(name, kwargs), dynamics, spec)
+
+
+def check_arguments(kwargs: dict[str, Any]) -> None:
+    """Refuse arguments of an environment, typed or in a file, under a name that `make` itself reads.
+
+    Raises:
+        UsageError: names the argument.
+
+    Example:
+        >>> check_arguments({"dynamics": "native"})
+        Traceback (most recent call last):
+            ...
+        rlplay.errors.UsageError: 'dynamics' is no argument of an environment, but of how it is made. Leave ...
+    """
+    for name in ("env", "dynamics"):
+        if name in kwargs:
+            raise UsageError(
+                f"{name!r} is no argument of an environment, but of how it is made",
+                f"Leave it out; on the command line there is --{name}",
+            )
+
+
+def _check_flags(name: str, spec: EnvSpec, kwargs: dict[str, Any]) -> None:
+    """Refuse a text where an environment takes yes or no: any text would count as yes."""
+    texts = [key for key, value in kwargs.items() if isinstance(value, str)]
+    if not texts:
+        return
+    point: Any = spec.entry_point
+    try:
+        parameters = inspect.signature(load_env_creator(point) if isinstance(point, str) else point).parameters
+    except (ImportError, AttributeError, TypeError, ValueError):  # said when it is made
+        return
+    for key in texts:
+        flag = key in parameters and isinstance(parameters[key].default, bool)
+        if flag and parameters[key].annotation in (inspect.Parameter.empty, bool, "bool"):
+            raise UsageError(f"{name}: {key}={kwargs[key]!r} is neither true nor false", f"Write {key}:true or false")
 
 
 def remake(ref: EnvReference, **kwargs: Any) -> gym.Env[Any, Any]:

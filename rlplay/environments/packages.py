@@ -11,8 +11,9 @@ import importlib
 import importlib.metadata
 import re
 import sys
+import traceback
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -89,6 +90,8 @@ def import_typed(name: str, asker: str) -> ModuleType:
     Raises:
         UsageError: it, or what it needs, is not installed; or it raises when it is imported.
     """
+    if not name or name.startswith("."):
+        raise UsageError(f"{asker}: {name!r} is no name of a module", "Write it as package.module")
     if "" not in sys.path and str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
     try:
@@ -105,8 +108,13 @@ def import_typed(name: str, asker: str) -> ModuleType:
         raise UsageError(f"{asker}: its module needs {error.name!r}, which is not installed") from error
     except (ImportError, AttributeError) as error:  # for example a package that is too old for this Gymnasium
         raise UsageError(f"{asker}: {name} cannot be imported: {' '.join(str(error).split())}") from error
-    except ValueError as error:
-        raise UsageError(f"{asker}: {name!r} is no name of a module") from error
+    except Exception as error:  # whatever its own lines raise
+        *_, last = traceback.extract_tb(error.__traceback__)
+        where = "" if isinstance(error, SyntaxError) else f" ({last.filename}, line {last.lineno})"
+        raise UsageError(
+            f"{asker}: {name} cannot be imported: {type(error).__name__}: {' '.join(str(error).split())}{where}",
+            "Mend the module; --debug shows the whole traceback",
+        ) from error
 
 
 def import_packages(names: Iterable[str]) -> None:
@@ -116,7 +124,7 @@ def import_packages(names: Iterable[str]) -> None:
         names: modules, or ``module:function`` for those that register in a function, which is called.
 
     Raises:
-        UsageError: one cannot be imported, or has no such function.
+        UsageError: one cannot be imported, has no such function, or the function raises.
 
     Example:
         >>> import_packages(["math"])
@@ -134,9 +142,20 @@ def import_packages(names: Iterable[str]) -> None:
                 raise UsageError(f"--gym-packages {name}: there is no function {function!r} in {module_name}")
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", message=".*Overriding environment.*")  # it may have been called
-                found()
+                _call(found, name)
         if name not in _imported:
             _imported.append(name)
+
+
+def _call(function: Callable[[], Any], name: str) -> None:
+    """Call what registers environments; whatever it raises is said in one line."""
+    try:
+        function()
+    except Exception as error:
+        raise UsageError(
+            f"--gym-packages {name} cannot be called: {type(error).__name__}: {' '.join(str(error).split())}",
+            "Name a function that registers environments and needs no arguments",
+        ) from error
 
 
 def imported_packages() -> list[str]:

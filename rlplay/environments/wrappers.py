@@ -80,9 +80,9 @@ def _one(name: Any, arguments: Any) -> list[Any]:
         name = found
     if not isinstance(name, str) or not isinstance(arguments, dict | None):
         raise UsageError(f"the wrapper {name!r} with {arguments!r} is not a name and its arguments", _HOW)
-    name = name.strip().replace(":", ".")
+    given, name = name, name.strip().replace(":", ".")
     if "." not in name or not all(part.isidentifier() for part in name.split(".")):
-        raise UsageError(f"the wrapper {name!r} is no module.Class", _HOW)
+        raise UsageError(f"the wrapper {given!r} is no module.Class", _HOW)
     if name.startswith(_MOVED):  # Gymnasium has moved its files, not its names
         name = _MOVED + name.rpartition(".")[2]
     try:

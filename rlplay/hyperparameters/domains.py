@@ -15,6 +15,8 @@ import numpy as np
 from rlplay.errors import HyperparameterError, UsageError
 from rlplay.functional.schedules import falls_with_visits, tabulate, visit_power
 
+_EPSILON = float(np.finfo(np.float64).eps)  # a change of less than this share of a value is none
+
 
 @dataclass(frozen=True)
 class Range:
@@ -67,15 +69,24 @@ class Range:
             for number in values:
                 if not self.low <= number <= self.high:  # a schedule may end at an excluded bound: lin_0.1 ends at 0
                     raise self._refusal(owner, name, value)
+            self._check_effect(owner, name, value, values.max())
             return value if isinstance(value, str) else values.tolist()  # a file can hold values, and no function
         number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
         inside = number and math.isfinite(value) and self.low <= value <= self.high
         if inside and not (self.open_low and value == self.low):
             if not self.integer:
+                self._check_effect(owner, name, value, value)
                 return float(value)
             if value == int(value):
                 return int(value)
         raise self._refusal(owner, name, value)
+
+    def _check_effect(self, owner: str, name: str, value: Any, largest: float) -> None:
+        """Refuse what a run would scale with and that never leaves 0, as far as numbers have digits."""
+        if self.schedule and self.open_low and largest - self.low < _EPSILON:
+            raise HyperparameterError(
+                f"{owner}: {name}={value!r} is never above {_EPSILON:.1g}: nothing would be learned", self.remedy
+            )
 
     def _refusal(self, owner: str, name: str, value: Any) -> HyperparameterError:
         return HyperparameterError(f"{owner}: {name}={value!r} is not a {self._words()}", self.remedy)

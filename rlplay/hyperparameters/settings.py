@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ast
-from pathlib import Path
+import re
 from typing import Any
 
 import yaml
 
 from rlplay.errors import UsageError, unknown
+from rlplay.storage.files import as_path
 from rlplay.storage.texts import plain_yaml
 
 
@@ -16,13 +17,15 @@ def parse_pairs(pairs: list[str], flag: str) -> dict[str, Any]:
     """``["alpha:0.5", "map:cliff"]`` as a dictionary; values are YAML literals.
 
     Raises:
-        UsageError: a word without a colon, or a value that is no literal.
+        UsageError: a word without a colon, a value that is no literal, or a key named twice.
     """
     found = {}
     for pair in pairs:
         key, colon, value = pair.partition(":")
         if not (colon and key):
             raise UsageError(f"{flag} {pair!r} is not key:value", f"For example {flag} alpha:0.5")
+        if key in found:
+            raise UsageError(f"{flag} names {key} twice", "Leave out one of them")
         found[key] = _literal(value, f"{flag} {pair}")
     return found
 
@@ -35,8 +38,8 @@ def parse_wrappers(words: list[str]) -> list[Any]:
     """
     found: list[Any] = []
     for word in words:
-        name, _, rest = word.partition("{" if "{" in word else "dict(")
-        given = _literal(word[len(name) :], f"--wrapper {word}") if rest else {}
+        split = re.fullmatch(r"(.*?)\s*(?::\s+|:?\s*(?=\{|dict\())(\S.*)", word, re.DOTALL)
+        name, given = (split[1], _literal(split[2], f"--wrapper {word}")) if split else (word, {})
         if not isinstance(given, dict):
             raise UsageError(f"--wrapper {word!r} is not module.Class: {{argument: value}}")
         found.append({name.strip().rstrip(":"): given} if given else name.strip())
@@ -54,7 +57,7 @@ def read_zoo_file(path: str, env_id: str, *, atari: bool = False) -> dict[str, A
         UsageError: no such file, not YAML, or no entry that fits.
     """
     try:
-        content = plain_yaml(Path(path).read_text(encoding="utf-8"))
+        content = plain_yaml(as_path(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"the settings {path} cannot be read: {error}") from error
     except yaml.YAMLError as error:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from rlplay.errors import UsageError
+from rlplay.storage.files import require_writable
 
 
 def check_picture(path: Path) -> str:
     """The kind of picture that a file's ending names.
 
     Raises:
-        UsageError: an ending that matplotlib does not know, or a folder.
+        UsageError: an ending that matplotlib does not know, a folder, or a place that cannot be written.
 
     Example:
         >>> check_picture(Path("curves.svg"))
@@ -24,4 +25,5 @@ def check_picture(path: Path) -> str:
         raise UsageError(f"{path}: pictures cannot be written as {kind!r}", "Take .png, .pdf or .svg")
     if path.is_dir():
         raise UsageError(f"{path} is a folder", f"Name a file in it: {path / 'picture.png'}")
+    require_writable(path, "-o")
     return kind

@@ -28,6 +28,7 @@ def actions_from_json(space: Space[Any], listed: Any) -> list[Any]:
             ...
         rlplay.errors.CheckpointError: the episode's action 1 is 3, which is not in Discrete(3): refused
     """
+    _check_numbers(space, listed)
     try:
         actions = [as_played(space, action) for action in space.from_jsonable(listed)]
     except Exception as error:  # whatever a space says of values that are none of its own
@@ -37,6 +38,23 @@ def actions_from_json(space: Space[Any], listed: Any) -> list[Any]:
         if not (shaped or space.contains(action)):
             raise CheckpointError(f"the episode's action {number} is {action!r:.80}, which is not in {space}: refused")
     return actions
+
+
+def _check_numbers(space: Space[Any], listed: Any) -> None:
+    """Refuse what a space of whole numbers would round: true, and 1.5."""
+    if isinstance(space, spaces.Tuple | spaces.Dict):
+        parts = space.spaces.items() if isinstance(space, spaces.Dict) else enumerate(space.spaces)
+        for key, part in parts:
+            try:
+                own = listed[key]
+            except (KeyError, IndexError, TypeError):  # said by the space itself
+                return
+            _check_numbers(part, own)
+    elif isinstance(space, spaces.Discrete | spaces.MultiDiscrete | spaces.MultiBinary):
+        for number, action in enumerate(listed if isinstance(listed, list | tuple) else [listed]):
+            kinds = {np.asarray(one).dtype.kind for one in (action if isinstance(action, list | tuple) else [action])}
+            if not kinds <= {"i", "u"}:
+                raise CheckpointError(f"the episode's action {number} is {action!r:.80}, no whole number: refused")
 
 
 def as_played(space: Space[Any], action: Any) -> Any:

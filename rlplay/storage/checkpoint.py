@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlplay.errors import CheckpointError
-from rlplay.storage.files import atomic_writer, explain_missing
+from rlplay.storage.files import as_path, atomic_writer, explain_missing
 
 VERSION = 1
 _MOST_MEMBERS = 10_000
@@ -113,7 +113,7 @@ def _named(path: Any) -> Path:
         raise CheckpointError(
             f"{path!r} is not the path of a file", "Give the path of an agent's file, such as agent.rlp"
         )
-    return Path(path)
+    return as_path(path)
 
 
 def damaged(path: Path, where: str) -> CheckpointError:

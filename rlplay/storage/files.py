@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from rlplay.errors import BusyError, CheckpointError, RlplayError, unknown
+from rlplay.errors import BusyError, CheckpointError, RlplayError, UsageError, unknown
 
 
 def write_atomically(path: Path, data: bytes) -> Path:
@@ -57,6 +59,49 @@ def atomic_writer(path: Path, verify: Any = None) -> Iterator[IO[bytes]]:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise
+
+
+def as_path(path: str | os.PathLike[str]) -> Path:
+    """A path as a user gives it: ``~`` is the home folder, as in a shell.
+
+    Raises:
+        UsageError: the home folder of a user who is not known.
+
+    Example:
+        >>> as_path("~/agent.rlp") == Path.home() / "agent.rlp", as_path("a~b")
+        (True, PosixPath('a~b'))
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise UsageError(f"{path} cannot be found: {error}", "Write the whole path") from error
+
+
+def require_writable(path: Path, flag: str) -> None:
+    """Say before any work is done that its result cannot be written; the folder is made.
+
+    Args:
+        path: where the result will go.
+        flag: what named it.
+
+    Raises:
+        UsageError: it cannot be written, or is no file.
+
+    Example:
+        >>> require_writable(Path("/dev/null/film.gif"), "-o")
+        Traceback (most recent call last):
+            ...
+        rlplay.errors.UsageError: /dev/null/film.gif cannot be written: Not a directory. Name another place with -o
+    """
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        words = os.strerror(errno.ENOTDIR) if isinstance(error, FileExistsError) else error.strerror
+        raise UsageError(f"{path} cannot be written: {words}", f"Name another place with {flag}") from error
 
 
 def _linked(path: Path) -> Path:

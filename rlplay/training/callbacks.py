@@ -20,7 +20,7 @@ import numpy as np
 from rlplay.environments.make import require_anew
 from rlplay.errors import CheckpointError, RlplayError, UsageError, warn
 from rlplay.storage import checkpoint
-from rlplay.storage.files import write_atomically
+from rlplay.storage.files import as_path, write_atomically
 from rlplay.training.checks import whole_number
 from rlplay.training.evaluation import Evaluation, check_env, evaluate
 from rlplay.training.learner import Learner
@@ -181,6 +181,22 @@ class _Every:
         return found
 
 
+_NEXT = "Give stop_at=475.0 to stop at a mean return, and learn a list of callbacks for more"
+_EVAL_WAYS = {
+    "callback_on_new_best": _NEXT,
+    "callback_after_eval": _NEXT,
+    "render": "Watch the run in a window of its own: rlplay watch RUN --follow",
+}
+_WHOLE = "Leave it out: an agent's file holds its replay buffer and its normalisation"
+
+
+def _refuse_others(owner: str, others: dict[str, Any], ways: dict[str, str]) -> None:
+    """Refuse arguments of another library's callback of the same name, with what stands in their place."""
+    for name in others:
+        way = ways.get(name, f"Leave it out; help(rlplay.{owner}) lists what it takes")
+        raise UsageError(f"{owner} takes no {name}", way)
+
+
 class EvalCallback(Callback):
     """Evaluate every so many timesteps, keep the best agent, and log as RL Zoo's ``evaluations.npz``.
 
@@ -211,7 +227,9 @@ class EvalCallback(Callback):
         log_path: str | Path | None = None,
         deterministic: bool = True,
         stop_at: float | None = None,
+        **others: Any,
     ) -> None:
+        _refuse_others("EvalCallback", others, _EVAL_WAYS)
         if more:
             raise UsageError(
                 f"EvalCallback takes one argument without a name, the environment, and was given {1 + len(more)}",
@@ -220,8 +238,8 @@ class EvalCallback(Callback):
             )
         self.eval_env, self.eval_freq = check_env(eval_env, "EvalCallback"), whole_number("eval_freq", eval_freq)
         self.n_eval_episodes = whole_number("n_eval_episodes", n_eval_episodes)
-        self.best_model_save_path = Path(best_model_save_path) if best_model_save_path else None
-        self.log_path = Path(log_path) if log_path else None
+        self.best_model_save_path = as_path(best_model_save_path) if best_model_save_path else None
+        self.log_path = as_path(log_path) if log_path else None
         if stop_at is not None and not isinstance(stop_at, int | float | np.integer | np.floating):
             raise UsageError(f"stop_at={stop_at!r} is not a number: the mean return at which training stops")
         self.deterministic, self.stop_at = deterministic, stop_at
@@ -321,9 +339,11 @@ class CheckpointCallback(Callback):
         keep: int | None = None,
         rolling: Path | None = None,
         rolling_seconds: float = 30.0,
+        **others: Any,
     ) -> None:
+        _refuse_others("CheckpointCallback", others, {"save_replay_buffer": _WHOLE, "save_vecnormalize": _WHOLE})
         self.save_freq = whole_number("save_freq", save_freq) if save_freq is not None else None
-        self.save_path, self.name_prefix = Path(save_path), name_prefix
+        self.save_path, self.name_prefix = as_path(save_path), name_prefix
         self.keep = whole_number("keep", keep) if keep is not None else None
         self.rolling, self.rolling_seconds = rolling, rolling_seconds
         self._last_roll = -np.inf

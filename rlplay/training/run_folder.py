@@ -11,6 +11,7 @@ Slashes in ids become ``-``.
 from __future__ import annotations
 
 import re
+import shlex
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -24,7 +25,7 @@ from numpy.typing import NDArray
 
 from rlplay.errors import CheckpointError, RlplayError, UsageError, unknown, warn
 from rlplay.storage import checkpoint
-from rlplay.storage.files import write_atomically
+from rlplay.storage.files import as_path, write_atomically
 from rlplay.storage.texts import plain_yaml
 
 
@@ -48,7 +49,11 @@ def _is_text(value: Any) -> bool:
 _ASKED: dict[str, Callable[[Any], bool]] = {
     "algo": _is_text,
     "env": _is_text,
-    "env_kwargs": lambda value: isinstance(value, dict) and all(isinstance(key, str) for key in value),
+    "env_kwargs": lambda value: (
+        isinstance(value, dict)
+        and all(isinstance(key, str) for key in value)
+        and not {"env", "dynamics"} & value.keys()
+    ),
     "seed": _is_whole,
     "n_timesteps": _is_count,
     "dynamics": lambda value: value in ("auto", "native", "gymnasium"),
@@ -97,7 +102,9 @@ def read_evaluations(path: Path) -> Evaluations:
 
 
 def _damaged(path: Path, how: str) -> CheckpointError:
-    return CheckpointError(f"{path} is damaged: it {how}", f"To go on without it, remove it: rm {path}")
+    return CheckpointError(
+        f"{path} is damaged: it {how}", f"To go on without it, remove it: rm {shlex.quote(str(path))}"
+    )
 
 
 def folder_name(name: str) -> str:
@@ -158,7 +165,9 @@ class RunFolder:
             CheckpointError: the folder is no run, or its arguments are damaged.
         """
         path = self.settings / "args.yml"
-        without = f"Mend it, or go on from the checkpoint without it: rlplay train -i {self.path} -n N"
+        without = (
+            f"Mend it, or go on from the checkpoint without it: rlplay train -i {shlex.quote(str(self.path))} -n N"
+        )
         try:
             arguments = plain_yaml(path.read_text(encoding="utf-8"))
         except OSError as error:
@@ -266,9 +275,12 @@ def find_agent_file(
         best: take the best checkpoint in place of the last.
         step: take the numbered checkpoint of this timestep.
     """
-    if path is not None and not Path(path).is_dir():
-        return Path(path)
-    run = RunFolder(Path(path)) if path is not None else find_run(log_folder, algo, env_id, exp_id)
+    named = None if path is None else as_path(path)
+    if named is not None and not named.is_dir():
+        if best or step is not None:
+            raise UsageError(f"{named} is one file, of which no checkpoint can be chosen", "Name the folder of the run")
+        return named
+    run = RunFolder(named) if named is not None else find_run(log_folder, algo, env_id, exp_id)
     if best and not run.best.is_file():
         raise CheckpointError(f"{run.path} has no {run.best.name}", "Leave out --load-best for the last checkpoint")
     if best:

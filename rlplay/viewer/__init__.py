@@ -12,3 +12,5 @@ import os
 # Read by pygame when it is imported, so they stand before everything else here.
 os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
 os.environ.setdefault("SDL_VIDEO_X11_WMCLASS", "rlplay")  # the window's class, however it was started
+if not os.environ.get("XDG_RUNTIME_DIR"):  # SDL looks there for Wayland, and prints an error where it is not set
+    os.environ["XDG_RUNTIME_DIR"] = os.devnull

@@ -172,14 +172,15 @@ def _step(surface: pygame.Surface, rect: Rect, session: Session, probe: Probe | 
 
 def _estimates(session: Session) -> list[str]:
     """What an agent with values thinks of the last step and of the episode."""
-    agent, last, lines = session.agent, session.last, []
+    agent, last = session.agent, session.last
+    lines: list[str] = []
     assert agent is not None
     assert last is not None
     gamma = agent.hyperparameters.get("gamma")
     if isinstance(gamma, float):
         before, after = (agent.probe(obs).value for obs in (last.obs, last.next_obs))
-        assert before is not None
-        assert after is not None
+        if before is None or after is None:  # a planner has values only where it has searched
+            return lines
         advantage = last.reward + gamma * float(after[0]) * (not last.terminated) - float(before[0])
         lines.append(f"advantage {advantage:+.3g}")
         start = agent.probe(session.first).value if session.first is not None else None

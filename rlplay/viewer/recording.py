@@ -14,6 +14,7 @@ import numpy as np
 import pygame
 
 from rlplay.errors import MissingPackageError, UsageError
+from rlplay.storage.files import require_writable
 
 _KINDS = (".gif", ".mp4", ".png")
 _GIF_WIDTH = 800  # pixels; a wider picture makes a file too large to share
@@ -30,7 +31,7 @@ class Recorder:
         fps: frames a second.
 
     Raises:
-        UsageError: another ending.
+        UsageError: another ending, or a place that cannot be written.
         MissingPackageError: mp4 without imageio-ffmpeg.
     """
 
@@ -38,7 +39,7 @@ class Recorder:
         if path.suffix.lower() not in _KINDS:
             raise UsageError(f"{path} ends in none of {', '.join(_KINDS)}")
         self.path, self.fps, self.frames = path, fps, 0
-        path.parent.mkdir(parents=True, exist_ok=True)
+        require_writable(path, "-o")
         # The ending stays, since ffmpeg chooses the format by it.
         self._temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
         self._images: list[Any] = []

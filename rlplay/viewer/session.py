@@ -88,6 +88,7 @@ class Session:
         self._picture: NDArray[np.uint8] | None = None
         self._seeds = agent.seeds if agent and mode == "learn" else stream(seed, "watch")
         self._digest = EpisodeDigest()
+        self._verified = episode is not None and bool(episode.digest)
         self._steps = self._start(episode)
         if episode:
             self.position.obs = env.reset(seed=episode.seed)[0]
@@ -121,7 +122,8 @@ class Session:
         try:
             transition, self.td_error = next(self._steps)
         except StopIteration:
-            self.message = "the recording is over: replayed exactly"
+            words = "replayed exactly" if self._verified else "it cannot be verified, having no digest"
+            self.message = f"the recording is over: {words}"
             return False
         except EnvironmentFault as error:
             if self.mode != "play" or not isinstance(error.__cause__, SpaceError):

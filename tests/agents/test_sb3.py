@@ -18,7 +18,7 @@ from agents import SB3
 from agents.sb3 import SB3Agent
 from agents.sb3.environments import SeededEpisodes
 from rlplay import load
-from rlplay.errors import CheckpointError, HyperparameterError, SpaceError, UnknownNameError
+from rlplay.errors import CheckpointError, HyperparameterError, SpaceError, UnknownNameError, UsageError
 from rlplay.hyperparameters.settings import read_zoo_file
 
 SMALL = {"policy_kwargs": {"net_arch": [16]}, "device": "cpu"}
@@ -161,3 +161,19 @@ def test_a_random_state_that_draws_zeros_for_ever_is_refused(tmp_path):
     checkpoint.write(tmp_path / "b", content.manifest, content.arrays)
     with pytest.raises(CheckpointError, match="it would draw zeros"):
         load(tmp_path / "b")
+
+
+@pytest.mark.parametrize(
+    ("name", "env", "settings"),
+    [
+        ("PPO", "CartPole-v1", {**SMALL, "n_steps": 64, "n_epochs": 2}),
+        ("DQN", "CartPole-v1", REPLAY),  # the best of no numbers is still an action
+        ("TD3", "Pendulum-v1", REPLAY),  # the environment would be blamed
+    ],
+)
+def test_networks_that_diverged_are_said(name, env, settings):
+    agent = SB3(name, env, seed=0, **settings).learn(100)
+    with torch.no_grad():
+        next(iter(agent.model.policy.parameters())).fill_(float("nan"))
+    with pytest.raises(UsageError, match=rf"{name}: the networks give no finite numbers at timestep .*: they diverged"):
+        agent.learn(100, reset_num_timesteps=False)

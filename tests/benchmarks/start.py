@@ -70,7 +70,9 @@ def main(names: list[str]) -> None:
             warm, imported, none = seconds(agent, env, steps, Path(folder))
             further, _, fresh = seconds(agent, other, steps, Path(folder))
         assert none == 0, f"{agent} compiled {none} functions again"
-        print(f"{agent:<20}{cold:>6.1f}{compiled:>11}{warm:>7.2f}{further:>7.1f}{fresh:>11}{imported:>9.2f}", flush=True)
+        print(
+            f"{agent:<20}{cold:>6.1f}{compiled:>11}{warm:>7.2f}{further:>7.1f}{fresh:>11}{imported:>9.2f}", flush=True
+        )
 
 
 if __name__ == "__main__":

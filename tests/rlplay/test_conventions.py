@@ -17,7 +17,15 @@ from agents.sb3 import DQN, SAC
 from agents.sb3 import PPO as SB3PPO
 from rlplay import errors, registry
 from rlplay.agent.base import Agent
-from rlplay.errors import EnvironmentFault, RlplayError, RlplayWarning, SpaceError, UnknownNameError, UsageError
+from rlplay.errors import (
+    EnvironmentFault,
+    HyperparameterError,
+    RlplayError,
+    RlplayWarning,
+    SpaceError,
+    UnknownNameError,
+    UsageError,
+)
 from rlplay.extend import LearningRule, act_epsilon_greedy, compiled, in_place
 from rlplay.training.callbacks import Callback
 
@@ -176,6 +184,19 @@ LINES: list[tuple[Any, type[Exception], str]] = [
     (lambda: SAC("Pendulum-v1", ent_coef="auto_0", device="cpu"), UsageError, "ent_coef='auto_0' is not a number"),
     (lambda: SB3PPO("CnnPolicy"), UsageError, "was given the policy 'CnnPolicy' and no environment"),
     (lambda: rlplay.EvalCallback(LAKE, None), UsageError, "one argument without a name, the environment, and was"),
+    (lambda: rlplay.EvalCallback(callback_on_new_best=print), UsageError, "EvalCallback takes no callback_on"),
+    (lambda: rlplay.EvalCallback(callback_on_new_best=None), UsageError, "Give stop_at=475.0 to stop at a mean return"),
+    (lambda: rlplay.EvalCallback(callback_after_eval=None), UsageError, "EvalCallback takes no callback_after_eval"),
+    (lambda: rlplay.EvalCallback(verbose=1), UsageError, "EvalCallback takes no verbose. Leave it out; help(rlplay."),
+    (lambda: rlplay.CheckpointCallback(9, ".", save_vecnormalize=True), UsageError, "holds its replay buffer and its"),
+    *(
+        (lambda value=value: QLearning(LAKE, alpha=value), HyperparameterError, "2e-16: nothing would be learned")
+        for value in ("lin_0", "lin_1e-30", "lin_0_0", 1e-30, [0.0, 0.0], lambda left: 0.0)
+    ),
+    (lambda: PPO("CartPole-v1", learning_rate="lin_0"), HyperparameterError, "nothing would be learned"),
+    (lambda: PPO("CartPole-v1", clip_range="lin_0"), HyperparameterError, "nothing would be learned"),
+    (lambda: rlplay.make(LAKE, is_slippery="nope"), UsageError, "is_slippery='nope' is neither true nor false"),
+    (lambda: rlplay.make(LAKE, map_name="9x9"), UsageError, "cannot be made with map_name='9x9': KeyError"),
     (lambda: rlplay.EvalCallback(20), UsageError, "Write n_eval_episodes=20"),
     (lambda: rlplay.EvalCallback(eval_freq=1.5), UsageError, "eval_freq=1.5"),
     (lambda: rlplay.EvalCallback(stop_at="a"), UsageError, "stop_at='a' is not a number"),

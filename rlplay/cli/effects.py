@@ -1,0 +1,131 @@
+"""What is typed changes what happens, or is refused: flags that would have no effect beside the others."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from rlplay.errors import UsageError
+
+
+class _Rule(NamedTuple):
+    """Flags that have no effect in a case.
+
+    Attributes:
+        flags: as they are typed.
+        idle: whether it is the case.
+        why: in words.
+        remedy: the way out.
+    """
+
+    flags: tuple[str, ...]
+    idle: Callable[[Namespace], Any]
+    why: str
+    remedy: str
+
+
+def check_effects(arguments: Namespace) -> None:
+    """Refuse the first flags that would have no effect.
+
+    Raises:
+        UsageError: names the flags, why, and the way out.
+    """
+    for rule in _RULES.get(arguments.verb, ()):
+        typed = [flag for flag in rule.flags if _is_typed(arguments, flag)]
+        if typed and rule.idle(arguments):
+            verb = "has" if len(typed) == 1 else "have"
+            raise UsageError(f"{', '.join(typed)} {verb} no effect here: {rule.why}", rule.remedy)
+
+
+_PLACES = {"-o": "output", "-f": "log_folder", "-i": "trained_agent", "-tb": "tensorboard_log", "ID": "name"}
+
+
+def _is_typed(arguments: Namespace, flag: str) -> bool:
+    value = getattr(arguments, _PLACES.get(flag, flag.lstrip("-").replace("-", "_")), None)
+    return value is not None and value is not False and value != []
+
+
+def _names_a_file(arguments: Namespace) -> bool:
+    return bool(arguments.path or arguments.trained_agent)
+
+
+def _always(arguments: Namespace) -> bool:
+    return True
+
+
+_WINDOW = ("-o", "--size", "--fps", "--max-steps", "--headless")
+_CHECKPOINT = ("--load-best", "--load-checkpoint")
+_LOGS = ("--eval-freq", "--eval-episodes", "--save-freq", "--keep", "--log-interval", "-tb")
+
+_LOGGED = (
+    _Rule(
+        ("--keep",), lambda a: not a.resume and (a.save_freq or -1) < 1, "there are no numbered checkpoints",
+        "Add --save-freq N",
+    ),
+    _Rule(
+        ("--eval-episodes",), lambda a: a.eval_freq == -1, "--eval-freq -1 evaluates nothing", "Leave out one of them"
+    ),
+)  # fmt: skip
+_SAVED = (
+    _Rule(("-i",), lambda a: a.path, "PATH names the agent", "Leave out one of them"),
+    _Rule(("--exp-id", "-f"), _names_a_file, "the agent is named by its path", "Leave that out"),
+)
+_RULES: dict[str, tuple[_Rule, ...]] = {
+    "train": (
+        _Rule(
+            _WINDOW[:-1], lambda a: not (a.watch or a.lock_step), "no window is open",
+            "Add --watch, or --lock-step; or watch the run afterwards: rlplay watch",
+        ),
+        _Rule(
+            ("--headless",), lambda a: not a.lock_step, "only --lock-step learns in the window itself",
+            "Add --lock-step, or watch the run afterwards: rlplay watch --headless -o watch.gif",
+        ),
+        _Rule(
+            _CHECKPOINT, lambda a: not a.trained_agent, "training goes on from a checkpoint only with -i",
+            "Name the run: -i logs/q-learning/FrozenLake-v1_1",
+        ),
+        _Rule(
+            ("--exp-id",), _always, "a run takes the next free number",
+            "To go on with a run name its folder: -i logs/q-learning/FrozenLake-v1_1",
+        ),
+        _Rule(
+            ("--dynamics",), lambda a: a.trained_agent and not a.env, "it goes with --env", "Name the environment too"
+        ),
+        *_LOGGED,
+        _Rule(
+            (*_LOGS, "--engine", "--watch"), lambda a: a.lock_step, "--lock-step learns in the window and logs nothing",
+            "Leave that out, or take --watch in place of --lock-step",
+        ),
+    ),
+    "compare": (
+        _Rule((*_CHECKPOINT, "--exp-id"), _always, "compare trains anew", "Leave that out"),
+        *_LOGGED,
+    ),
+    "eval": (
+        *_SAVED,
+        _Rule(("--dynamics",), lambda a: not a.env, "it goes with --env", "Name the environment too"),
+    ),
+    "watch": _SAVED,
+    "play": (
+        *_SAVED,
+        _Rule(
+            (*_CHECKPOINT, "--exp-id", "-f"), lambda a: not (_names_a_file(a) or a.algo), "no saved agent is named",
+            "Add --algo, or the path of a run",
+        ),
+    ),
+    "replay": (
+        _Rule(_WINDOW, lambda a: a.check, "--check opens no window", "Leave out one of them"),
+    ),
+    "list": (
+        _Rule(("--all",), lambda a: a.what not in (None, "envs"), "it lists environments", "rlplay list envs --all"),
+        _Rule(("-f",), lambda a: a.what not in (None, "runs"), "it lists runs", "rlplay list runs -f DIR"),
+    ),
+    "models": (
+        _Rule(("ID",), lambda a: a.action == "list", "list lists them all", "rlplay models show ID"),
+        _Rule(("-o",), lambda a: a.action != "compare", "only compare draws", "rlplay models compare ID -o FILE"),
+    ),
+    "figure": (
+        _Rule(("--runs", "-o"), lambda a: not a.names, "no figure is named", "Name one, or all"),
+    ),
+}  # fmt: skip
