@@ -16,7 +16,7 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from llvmlite import ir
-from numba import types
+from numba import typeof, types
 from numba.extending import infer_getattr, lower_builtin, lower_getattr_generic, models, register_model, type_callable
 
 from rlplay.compiled.numba_internals import AttributeTemplate, alloca_once, null_value
@@ -80,6 +80,11 @@ def by_reference(value: T) -> T:
         1.0
     """
     return value
+
+
+def kind_by_reference(value: Any) -> Any:
+    """The type under which compiled code is handed a named tuple by reference."""
+    return Reference(typeof(value))
 
 
 @type_callable(by_reference)  # type: ignore[untyped-decorator]

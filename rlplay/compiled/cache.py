@@ -334,6 +334,15 @@ def _compiled(function: F, **options: Any) -> F:
     return cast(F, dispatcher)
 
 
+def compile_beside(caller: Callable[..., Any], function: Callable[..., Any], *kinds: Any) -> None:
+    """Where ``caller`` has to be compiled, have another process work on a function that it calls, for argument types.
+
+    What it lowers is found on disk. Where processes cannot be forked, or nothing is kept on disk, nothing changes.
+    """
+    if not numba_internals.is_in_use(caller):
+        vars(caller)["called_beside"] = [(function, kinds)]
+
+
 def why_not_cached(function: Callable[..., Any]) -> str:
     """Why the machine code of a compiled function is not kept on disk; an empty string where it is."""
     if cache_folder() is None:

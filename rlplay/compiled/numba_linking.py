@@ -191,6 +191,8 @@ class Function(CPUDispatcher):  # type: ignore[misc]
         self._compiler._customize_flags = _without_wrappers
         self._cache = NoEntries()
         self._callable: set[Signature] = set()  # for which there is machine code
+        self._beside: dict[Signature, int] = {}  # processes that lower it for this one
+        self.called_beside: list[tuple[Function, Signature]] = []
 
     def compile(self, sig: Any) -> Any:
         """The entry point for Python."""
@@ -201,6 +203,8 @@ class Function(CPUDispatcher):  # type: ignore[misc]
             known = self.overloads.get(arguments)
             found = self._found(arguments, self._cache.load_machine_code)
             if found is None:
+                for function, kinds in self.called_beside:
+                    function.lower_beside(kinds)
                 self._lower(arguments)
                 known = self.overloads[arguments]
                 found = machine_code(known, self.targetoptions.get("nogil", False))
@@ -223,11 +227,24 @@ class Function(CPUDispatcher):  # type: ignore[misc]
         template = make_concrete_template(f"CallTemplate({name})", key=name, signatures=self.nopython_signatures)
         return template, python, arguments, {}
 
+    def lower_beside(self, arguments: Signature) -> None:
+        """Have another process lower the function and leave it on disk; whoever needs it waits for that."""
+        if arguments in self.overloads or _processors() < 2 or self._cache.number(arguments) is None:
+            return
+        self._beside[arguments] = process = os.fork()
+        if process == 0:
+            try:
+                self._lower(arguments)
+            finally:
+                os._exit(0)  # whatever went wrong goes wrong again where it is needed, and is said there
+
     def _lower(self, arguments: Signature) -> None:
         """Have lowered code of the function."""
         known = self.overloads.get(arguments)
         if known is not None and known.library.is_lowered:
             return
+        if process := self._beside.pop(arguments, 0):
+            os.waitpid(process, 0)
         found = self._found(arguments, self._cache.load_lowered)
         if found is None:
             found = self._lowered_now(arguments)
@@ -281,6 +298,11 @@ class NoEntries:
 
     def save_lowered(self, arguments: Signature, result: CompileResult) -> None:
         """Keep lowered code, and give its library a key."""
+
+
+def _processors() -> int:
+    """Processors that this process may use; one where it cannot be forked."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "fork") and hasattr(os, "sched_getaffinity") else 1
 
 
 def _without_wrappers(flags: Any) -> Any:

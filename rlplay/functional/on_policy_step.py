@@ -143,11 +143,13 @@ class Iteration(NamedTuple):
         finish: ``finish(memory, step_buffer, progress)`` learns; False where the loop has to stop: numbers are not
             finite, or the feature map is to be fitted again.
         look: ``look(memory, observation [D], out [F])``, an observation as the networks see it.
+        update: ``update(memory, rollout, progress)``, which `finish` calls.
     """
 
     choose: Callable[[OnPolicyMemory], None]
     finish: Callable[[OnPolicyMemory, StepBuffer, float], bool]
     look: Callable[..., None]
+    update: Callable[..., None]
 
 
 def plain(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -228,7 +230,7 @@ def iteration(
         healthy = bool(np.isfinite(memory.metrics.loss[0]) and np.isfinite(memory.metrics.grad_norm[0]))
         return healthy and not is_due(memory)
 
-    return Iteration(choose, finish, look)
+    return Iteration(choose, finish, look, update)
 
 
 def _through_moments(decorator: Decorator) -> tuple[Callable[..., Any], ...]:
