@@ -98,7 +98,7 @@ class Library(codegen.JITCodeLibrary):  # type: ignore[misc]
                 found.append(library)
 
         visit(self)
-        return found[:0:-1] if found[-1] is self else found[::-1]
+        return found[-2::-1]  # without itself
 
     def linkable(self) -> Any:
         """Its own module, in which every function may stand in several modules."""
