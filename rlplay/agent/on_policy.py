@@ -298,8 +298,11 @@ class OnPolicyAgent(Agent):
     def _look(self) -> None:
         """What the networks see now, from what the environments show."""
         if self.encoder.ready:
+            look = getattr(
+                self._iteration.look, "py_func", self._iteration.look
+            )  # what it calls is compiled, and short
             for i in range(len(self._running_envs)):
-                self._iteration.look(self.memory, self._step_buffer.obs[i], self.memory.obs[i])
+                look(self.memory, self._step_buffer.obs[i], self.memory.obs[i])
 
     def _warm_up(self, rounds: int) -> int:
         """Random steps, which the feature map only watches, until it is fitted."""
