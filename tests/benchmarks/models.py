@@ -183,8 +183,6 @@ def row(model_id: str) -> str:
     x, y = points(n, d, kind)
     given = {**given, **({"init": x[: given["n_clusters"]].copy()} if given.get("init") == "rows" else {})}
     ours, theirs = pair(model_id, **given)
-    if model_id == "pca":
-        theirs.set_params(svd_solver="auto")
     found = speeds(ours, theirs, x, y)
     asked = ASKED.get(model_id, (None, None, None))
     for what, wanted in zip(("fit", "predict", "one row"), asked, strict=True):
