@@ -387,6 +387,20 @@ def test_hierarchical_clustering_of_a_grid_as_the_twin(linkage):
             assert _same_clusters(clone(model).fit(points).labels_, twin(model).fit(points).labels_)
 
 
+@pytest.mark.parametrize(("offset", "scale"), [(0.0, 1.0), (1e8, 1.0), (1e6, 1e-3), (0.0, 1e-12), (0.0, 0.0)])
+def test_products_pass_over_no_neighbour(offset, scale):
+    """With many columns, blocks of products say which distances are computed at all."""
+    rng = np.random.default_rng(0)
+    known = offset + scale * rng.normal(size=(700, 17))
+    known[600:604] = known[0]
+    asked = np.vstack([known[:150], offset + scale * rng.normal(size=(150, 17))])
+    exact = ((asked[:, None] - known) ** 2).sum(axis=2)
+    order = np.argsort(exact, axis=1, kind="stable")[:, :6]
+    distances, found = KNeighborsRegressor(6).fit(known, known[:, 0]).kneighbors(asked)
+    assert np.array_equal(found, order)
+    assert np.allclose(distances, np.sqrt(np.take_along_axis(exact, order, axis=1)), rtol=1e-12, atol=0)
+
+
 @pytest.mark.parametrize("columns", [2, 20])
 def test_of_neighbours_at_equal_distances_the_first_is_taken(columns):
     """In a tree (few columns) and by products (many): a stable sort of exact distances."""
