@@ -42,7 +42,7 @@ def stored(x: Floats) -> KDTree:
 
     Example:
         >>> stored(np.zeros((100, 2))).start.shape, stored(np.zeros((100, 20))).start.shape
-        ((7,), (1,))
+        ((15,), (1,))
     """
     if x.shape[1] <= _MOST_COLUMNS:
         return build(x)

@@ -57,13 +57,16 @@ class Scaler:
 
     def transform(self, X: Any) -> Floats:
         """(X - shift) / scale, [N, D]."""
-        x = new_points(self, X)
-        return (x - self.shift_) / self.scale_
+        out = new_points(self, X) - self.shift_
+        out /= self.scale_
+        return out
 
     def inverse_transform(self, X: Any) -> Floats:
         """X scale + shift, [N, D]."""
         check_is_fitted(self)
-        return np.asarray(X, np.float64) * self.scale_ + self.shift_
+        out = np.asarray(X, np.float64) * self.scale_
+        out += self.shift_
+        return out
 
     def sample_function(self, method: str) -> Any:
         """The compiled function of one row for ``transform`` (`rlplay.approximation.estimators.SampleFunction`)."""
