@@ -8,8 +8,9 @@ points may be near,
 
     ‖x - c‖² = ‖x‖² - 2 x · c + ‖c‖²
 
-whose rounding is bounded; of those few the distances are computed one by one. Of points at equal distances the first in the training data is taken (the twin's choice among them depends on
-how its tree was divided), and of classes with equal shares the first.
+whose rounding is bounded; of those few the distances are computed one by one. Of points at equal distances the first
+in the training data is taken (the twin's choice among them depends on how its tree was divided), and of classes with
+equal shares the first.
 
 Source: Fix & Hodges 1951; Cover & Hart 1967; Hastie, Tibshirani & Friedman 2009, section 2.3.2. The twins are
 `sklearn.neighbors.KNeighborsRegressor` and `sklearn.neighbors.KNeighborsClassifier`.
