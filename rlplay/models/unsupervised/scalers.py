@@ -57,14 +57,16 @@ class Scaler:
 
     def transform(self, X: Any) -> Floats:
         """(X - shift) / scale, [N, D]."""
-        out = new_points(self, X) - self.shift_
+        x = new_points(self, X)
+        converted = isinstance(X, np.ndarray) and X.dtype != x.dtype  # then x is nobody else's
+        out = np.subtract(x, self.shift_, out=x if converted else None)
         out /= self.scale_
         return out
 
     def inverse_transform(self, X: Any) -> Floats:
         """X scale + shift, [N, D]."""
         check_is_fitted(self)
-        out = np.asarray(X, np.float64) * self.scale_
+        out: Floats = np.multiply(np.asarray(X), self.scale_, dtype=np.float64)
         out += self.shift_
         return out
 
