@@ -100,13 +100,17 @@ def sampled(apart: Floats, k: int, rng: np.random.RandomState) -> tuple[Floats, 
     """
     wide = apart.shape[0] < apart.shape[1]
     a = apart.T if wide else apart
-    q = rng.normal(size=(a.shape[1], k + _MORE))
-    for _ in range(7 if k < 0.1 * min(a.shape) else 4):  # independent columns again after each product
-        q = scipy.linalg.lu(a @ q, permute_l=True, check_finite=False, overwrite_a=True)[0]
-        q = scipy.linalg.lu(a.T @ q, permute_l=True, check_finite=False, overwrite_a=True)[0]
-    q = scipy.linalg.qr(a @ q, mode="economic", check_finite=False, overwrite_a=True)[0]
+    q = rng.normal(size=(a.shape[1], k + _MORE)).T  # a row a combination; products with few rows are the fastest
+    for _ in range(7 if k < 0.1 * min(a.shape) else 4):
+        q = _independent(_independent(q @ a.T) @ a)
+    q = scipy.linalg.qr((q @ a.T).T, mode="economic", check_finite=False)[0]
     u, s, v = scipy.linalg.svd(q.T @ a, full_matrices=False, check_finite=False)
     return s[:k], (q @ u[:, :k]).T if wide else v[:k]
+
+
+def _independent(rows: Floats) -> Floats:
+    """Rows that span the same space, none nearly a multiple of another: L of the decomposition L U."""
+    return scipy.linalg.lu(rows.T, permute_l=True, check_finite=False)[0].T
 
 
 def chosen_solver(shape: tuple[int, int], n_components: Any) -> str:
@@ -168,7 +172,7 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # 
         if solver == "randomized":
             k = self._count(most, np.zeros(0))
             s, directions = sampled(apart, k, check_random_state(self.random_state))
-            total = float(np.einsum("nd,nd->", apart, apart))
+            total = float(np.vdot(apart, apart))
         else:
             s, directions = decomposed(apart) if solver == "full" else from_covariance(apart)
             total = float((s**2).sum())
