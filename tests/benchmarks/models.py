@@ -23,7 +23,8 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -106,13 +107,13 @@ ASKED = {
 class Size(NamedTuple):
     """A size at which a model is timed: its points, columns, parameters, and numbers.
 
-    ``why`` is the reason where ours is slower than 0.9 of the twin's speed.
+    ``why`` is the reason, said where ours is slower than 0.9 of the twin's speed.
     """
 
     model: str
     n: int
     d: int
-    given: dict[str, Any] = {}
+    given: Mapping[str, Any] = {}
     classes: int = 0
     dtype: type = np.float64
     why: str = ""
@@ -250,6 +251,11 @@ def processor_times(ours: Callable[[], Any], theirs: Callable[[], Any]) -> Speed
     return Speed(*(float(np.median(side)) for side in zip(*times[1:], strict=True)))
 
 
+def milliseconds(seconds: float) -> str:
+    """Three digits or more."""
+    return f"{1e3 * seconds:,.0f}" if seconds >= 0.1 else f"{1e3 * seconds:.3g}"
+
+
 def at_size(size: Size) -> str:
     """One line of the second table."""
     x, y = points(size.n, size.d, "regressor")
@@ -261,14 +267,16 @@ def at_size(size: Size) -> str:
     said = [f"{key}={value}" for key, value in size.given.items() if key != "random_state"]
     cells.append(", ".join([f"{size.classes} classes"] * bool(size.classes) + said))
     method = "predict" if hasattr(ours, "predict") else "transform"
+    slow = False
     for call in ("fit", method):
-        if not hasattr(theirs, call) or not hasattr(ours, call):
+        if not hasattr(theirs, call):
             cells.append("")
             continue
         given = (x, y) if call == "fit" else (x,)
-        speed = processor_times(lambda: getattr(ours, call)(*given), lambda: getattr(theirs, call)(*given))  # noqa: B023
-        cells.append(f"{speed.ratio:.2f} ({1e3 * speed.ours:.3g} / {1e3 * speed.theirs:.3g} ms)")
-    return "| " + " | ".join([*cells, size.why]) + " |"
+        speed = processor_times(partial(getattr(ours, call), *given), partial(getattr(theirs, call), *given))
+        cells.append(f"{speed.ratio:.2f} ({milliseconds(speed.ours)} / {milliseconds(speed.theirs)} ms)")
+        slow = slow or speed.ratio < 0.9
+    return "| " + " | ".join([*cells, size.why if slow else ""]) + " |"
 
 
 HEAD = """# The models, beside their twins

@@ -16,7 +16,7 @@ In reinforcement learning: the simplest features for linear values; they grow fa
 from __future__ import annotations
 
 from dataclasses import KW_ONLY, dataclass
-from itertools import chain, combinations, combinations_with_replacement
+from itertools import combinations, combinations_with_replacement
 from typing import Any, Self
 
 import numpy as np
@@ -113,11 +113,15 @@ class PolynomialFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         require(self, degree=(self.degree >= 0 and self.degree == int(self.degree), "a whole number of 0 or more"))
         width = training_points(self, X).shape[1]
         choose = combinations if self.interaction_only else combinations_with_replacement
-        lists = (choose(range(width), d) for d in range(0 if self.include_bias else 1, int(self.degree) + 1))
-        chosen = list(chain.from_iterable(lists))
-        if not chosen:
+        first = 0 if self.include_bias else 1
+        if first > self.degree:
             raise ValueError("Setting degree to zero and include_bias to False would result in an empty output array.")
-        self.powers_ = np.array([np.bincount(one, minlength=width) for one in chosen], np.int64).reshape(-1, width)
+        parts = []
+        for degree in range(first, int(self.degree) + 1):
+            chosen = list(choose(range(width), degree))
+            columns = np.array(chosen, np.int64).reshape(len(chosen), degree, 1)
+            parts.append((columns == np.arange(width)).sum(axis=1))
+        self.powers_: NDArray[np.int64] = np.concatenate(parts)
         return self
 
     def transform(self, X: Any) -> Floats:
