@@ -358,6 +358,22 @@ def centred_product(x: Floats, mean: Floats, directions: Floats) -> Floats:
     return out
 
 
+def scatter(x: Floats, mean: Floats) -> Floats:
+    """(X - x̄)ᵀ (X - x̄), [D, D], a block of points at a time, as `centred_product`.
+
+    Example:
+        >>> scatter(np.array([[1.0, 5.0], [3.0, 5.0]]), np.array([2.0, 5.0])).tolist()
+        [[2.0, 0.0], [0.0, 0.0]]
+    """
+    rows, out = max(_CACHED // x.shape[1], 1), np.zeros((x.shape[1], x.shape[1]))
+    apart = np.empty((min(rows, len(x)), x.shape[1]))
+    for start in range(0, len(x), rows):
+        block = x[start : start + rows]
+        np.subtract(block, mean, out=apart[: len(block)])
+        out += apart[: len(block)].T @ apart[: len(block)]
+    return out
+
+
 def squared_distances(x: Floats, centres: Floats) -> Floats:
     """‖x_i - c_k‖² = ‖x_i‖² - 2 x_i · c_k + ‖c_k‖², one matrix product; [N, K]. Rounding errors below 0 are clipped.
 

@@ -31,7 +31,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from rlplay.compiled.cache import compiled
-from rlplay.models.common import Floats, centred_product, new_points, require, training_points
+from rlplay.models.common import Floats, centred_product, new_points, require, scatter, training_points
 
 SOLVERS = ("auto", "full", "covariance_eigh", "randomized")
 _MORE = 10  # directions sampled beyond those that are wanted
@@ -73,18 +73,19 @@ def decomposed(apart: Floats) -> tuple[Floats, Floats]:
     return s, directions
 
 
-def from_covariance(apart: Floats) -> tuple[Floats, Floats]:
-    """The same from the eigenvectors of XᵀX: s_k² are its eigenvalues. Rounding shows where s_k is far below s_1.
+def from_covariance(x: Floats, mean: Floats) -> tuple[Floats, Floats]:
+    """The same of X - x̄, from the eigenvectors of (X - x̄)ᵀ(X - x̄): s_k² are its eigenvalues.
 
-    The mean is subtracted first: far from 0, XᵀX - N x̄ x̄ᵀ would be lost in rounding.
+    The mean is subtracted first: far from 0, XᵀX - N x̄ x̄ᵀ would be lost in rounding. A strength far below the first
+    is not exact.
 
     Example:
-        >>> strengths, directions = from_covariance(np.array([[-1.0, 0.0], [1.0, 0.0]]))
+        >>> strengths, directions = from_covariance(np.array([[-1.0, 0.0], [1.0, 0.0]]), np.zeros(2))
         >>> strengths.round(4).tolist(), np.abs(directions[0]).tolist()
         ([1.4142, 0.0], [1.0, 0.0])
     """
-    squares, vectors = scipy.linalg.eigh(apart.T @ apart, check_finite=False)
-    most = min(apart.shape)
+    squares, vectors = scipy.linalg.eigh(scatter(x, mean), check_finite=False)
+    most = min(x.shape)
     return np.sqrt(np.maximum(squares[::-1], 0.0))[:most], vectors.T[::-1][:most].copy()
 
 
@@ -167,14 +168,14 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # 
         require(self, svd_solver=(self.svd_solver in SOLVERS, f"one of {', '.join(SOLVERS)}"))
         x = training_points(self, X, ensure_min_samples=2)
         self.mean_ = x.mean(axis=0)
-        apart, most = x - self.mean_, min(x.shape)
+        most = min(x.shape)
         solver = chosen_solver(x.shape, self.n_components) if self.svd_solver == "auto" else self.svd_solver
         if solver == "randomized":
-            k = self._count(most, np.zeros(0))
+            k, apart = self._count(most, np.zeros(0)), x - self.mean_
             s, directions = sampled(apart, k, check_random_state(self.random_state))
             total = float(np.vdot(apart, apart))
         else:
-            s, directions = decomposed(apart) if solver == "full" else from_covariance(apart)
+            s, directions = decomposed(x - self.mean_) if solver == "full" else from_covariance(x, self.mean_)
             total = float((s**2).sum())
             k = self._count(most, s**2 / total if total > 0 else np.zeros(most))
         directions, s = directions[:k], s[:k]
