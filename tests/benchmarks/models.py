@@ -121,7 +121,7 @@ class Size(NamedTuple):
 
 _OWN = "fit: ours copies the points, the twin keeps the caller's array"
 _LISTED = "fit: ours lists the monomials then, the twin when it is asked for them"
-_FLOAT64 = "ours sums derivatives in float64, the twin in float32: histograms take 7 % longer"
+_FLOAT64 = "ours sums derivatives in float64, the twin in float32"
 _FLOAT32 = "ours answers in float64, as all models here; the twin in float32, half the memory to move"
 SIZES = (
     Size("pca", 2_000, 2_000, {"n_components": 10, "random_state": 0}),
