@@ -14,6 +14,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from rlplay.compiled.cache import compiled
 
 Floats = NDArray[np.float64]
+_CACHED = 2**16  # numbers of a block that stays in the processor's cache, 512 KiB
 
 
 def checked(model: Any, X: Any, *y: Any, **checks: Any) -> Any:
@@ -340,6 +341,37 @@ def softmax(scores: Floats) -> Floats:
     """
     exponentials = np.exp(scores - scores.max(axis=1, keepdims=True))
     return exponentials / exponentials.sum(axis=1, keepdims=True)
+
+
+def centred_product(x: Floats, mean: Floats, directions: Floats) -> Floats:
+    """(X - x̄) Vᵀ, [N, K], a block of points at a time: what is centred stays in the processor's cache.
+
+    Example:
+        >>> centred_product(np.array([[1.0, 5.0]]), np.array([1.0, 2.0]), np.array([[0.0, 2.0]])).tolist()
+        [[6.0]]
+    """
+    rows = max(_CACHED // x.shape[1], 1)
+    out, apart = np.empty((len(x), len(directions))), np.empty((min(rows, len(x)), x.shape[1]))
+    for start in range(0, len(x), rows):
+        block = x[start : start + rows]
+        np.matmul(np.subtract(block, mean, out=apart[: len(block)]), directions.T, out=out[start : start + rows])
+    return out
+
+
+def scatter(x: Floats, mean: Floats) -> Floats:
+    """(X - x̄)ᵀ (X - x̄), [D, D], a block of points at a time, as `centred_product`.
+
+    Example:
+        >>> scatter(np.array([[1.0, 5.0], [3.0, 5.0]]), np.array([2.0, 5.0])).tolist()
+        [[2.0, 0.0], [0.0, 0.0]]
+    """
+    rows, out = max(_CACHED // x.shape[1], 1), np.zeros((x.shape[1], x.shape[1]))
+    apart = np.empty((min(rows, len(x)), x.shape[1]))
+    for start in range(0, len(x), rows):
+        block = x[start : start + rows]
+        np.subtract(block, mean, out=apart[: len(block)])
+        out += apart[: len(block)].T @ apart[: len(block)]
+    return out
 
 
 def squared_distances(x: Floats, centres: Floats) -> Floats:

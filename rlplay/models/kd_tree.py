@@ -107,7 +107,7 @@ def build(x: Floats, leaf_size: int = 24) -> KDTree:
     start, end = np.zeros((2, nodes), np.int64)
     low, high = np.zeros((2, nodes, x.shape[1]))
     _build(x, order, start, end, low, high)
-    return KDTree(np.ascontiguousarray(x[order]), order, start, end, low, high)
+    return KDTree(x[order], order, start, end, low, high)
 
 
 @in_place

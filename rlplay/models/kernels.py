@@ -12,6 +12,7 @@ Source: Aizerman 1964; Schölkopf & Smola 2002. The twin is `sklearn.metrics.pai
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -70,13 +71,75 @@ def gram(kernel: str, x: Floats, z: Floats, gamma: float, degree: float = 3, coe
         return np.exp(-gamma * manhattan_distances(x, z))
     if kernel == "cosine":
         x, z = unit_rows(x), unit_rows(z)
-    out = x @ z.T
+    return _from_products(kernel, x @ z.T, gamma, degree, coef0)
+
+
+def power(x: Floats, degree: float) -> None:
+    """x^degree in place; a small whole degree by multiplications, which are some 20 times as fast as `numpy.power`.
+
+    Example:
+        >>> x = np.array([-2.0, 3.0])
+        >>> power(x, 3)
+        >>> x.tolist()
+        [-8.0, 27.0]
+    """
+    if degree not in range(1, 9):
+        np.power(x, degree, out=x)
+        return
+    base = x.copy()
+    for _ in range(int(degree) - 1):
+        x *= base
+
+
+def _from_products(kernel: str, products: Floats, gamma: float, degree: float, coef0: float) -> Floats:
+    """The kernels that depend on x · z alone, in place of it."""
     if kernel in ("poly", "polynomial", "sigmoid"):
-        out *= gamma
-        out += coef0
+        products *= gamma
+        products += coef0
     if kernel in ("poly", "polynomial"):
-        np.power(out, degree, out=out)
-    return np.tanh(out, out=out) if kernel == "sigmoid" else out
+        power(products, degree)
+    return np.tanh(products, out=products) if kernel == "sigmoid" else products
+
+
+def similarity(
+    kernel: str, z: Floats, gamma: float, degree: float = 3, coef0: float = 1.0
+) -> Callable[[Floats], Floats]:
+    """The function of x [N, D] that gives `gram` of x and z, [N, M], for many x: what they share is computed once.
+
+    The exponent -γ ‖x - z‖² is [x, 1] · [2γ z, -γ ‖z‖²] - γ ‖x‖², around the mean of z.
+
+    Example:
+        >>> similar = similarity("rbf", np.array([[3.0, 4.0], [1.0, 2.0]]), 1.0)
+        >>> similar(np.array([[1.0, 2.0]])).round(4).tolist()
+        [[0.0003, 1.0]]
+    """
+    if kernel != "rbf":
+        return lambda x: gram(kernel, x, z, gamma, degree, coef0)
+    middle = z.mean(axis=0)
+    apart = (z - middle).T
+    right = np.vstack([2.0 * gamma * apart, -gamma * (apart * apart).sum(axis=0)])
+
+    def similar(x: Floats) -> Floats:
+        left = np.column_stack([x - middle, np.ones(len(x))])
+        out = left @ right
+        out -= gamma * (left[:, :-1] ** 2).sum(axis=1)[:, None]
+        return np.exp(np.minimum(out, 0.0, out=out), out=out)
+
+    return similar
+
+
+def diagonal(kernel: str, x: Floats, gamma: float, degree: float = 3, coef0: float = 1.0) -> Floats:
+    """k(x_i, x_i) of each point, [N].
+
+    Example:
+        >>> x = np.array([[1.0, 2.0], [0.0, 3.0]])
+        >>> diagonal("linear", x, 1.0).tolist(), diagonal("rbf", x, 1.0).tolist()
+        ([5.0, 9.0], [1.0, 1.0])
+    """
+    if kernel in ("rbf", "laplacian"):
+        return np.ones(len(x))
+    x = unit_rows(x) if kernel == "cosine" else x
+    return _from_products(kernel, (x * x).sum(axis=1), gamma, degree, coef0)
 
 
 def unit_rows(x: Floats) -> Floats:

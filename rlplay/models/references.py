@@ -71,7 +71,7 @@ REFERENCES = {
     "standard-scaler": Reference("sklearn.preprocessing:StandardScaler"),
     "min-max-scaler": Reference("sklearn.preprocessing:MinMaxScaler"),
     "robust-scaler": Reference("sklearn.preprocessing:RobustScaler"),
-    "pca": Reference("sklearn.decomposition:PCA", {"svd_solver": "full"}),
+    "pca": Reference("sklearn.decomposition:PCA"),
     "incremental-pca": Reference("sklearn.decomposition:IncrementalPCA"),
     "kernel-pca": Reference("sklearn.decomposition:KernelPCA", {"eigen_solver": "dense"}),
     "fast-ica": Reference("sklearn.decomposition:FastICA", {"whiten": "unit-variance"}),

@@ -108,7 +108,7 @@ def planes(agent: Agent, env: gym.Env[Any, Any]) -> list[Plane]:
 
         mean, spread = seen.mean(axis=0).astype(np.float64), seen.std(axis=0).astype(np.float64)
         spread = np.where(spread > 0, spread, 1.0)
-        axes = PCA(2).fit((seen.astype(np.float64) - mean) / spread)
+        axes = PCA(2, svd_solver="full").fit((seen.astype(np.float64) - mean) / spread)
         shares = axes.explained_variance_ratio_
         words = tuple(f"axis {k + 1} ({shares[k]:.0%} of the variance)" for k in range(2))
         found.append(Plane((words[0], words[1]), mean, spread, axes.components_))

@@ -70,6 +70,19 @@ def test_pca_equals_scikit_learns(points, components, whiten):
     assert ours.noise_variance_ == pytest.approx(twin.noise_variance_)
 
 
+@pytest.mark.parametrize("solver", ["auto", "full", "covariance_eigh", "randomized"])
+@pytest.mark.parametrize("shape", [(620, 40), (40, 620)])
+def test_pca_by_each_solver_equals_scikit_learns(shape, solver):
+    if solver == "covariance_eigh" and shape[0] < shape[1]:
+        pytest.skip("the twin's noise counts directions that the points do not span")
+    x = np.random.default_rng(0).normal(size=shape) * np.sqrt(np.arange(shape[1]) + 1.0) + 5.0
+    ours = PCA(4, svd_solver=solver, random_state=0).fit(x)
+    twin = sklearn.decomposition.PCA(4, svd_solver=solver, random_state=0).fit(x)
+    for name in ("components_", "singular_values_", "explained_variance_ratio_", "noise_variance_"):
+        assert np.allclose(getattr(ours, name), getattr(twin, name), rtol=1e-10, atol=1e-10), name
+    assert np.allclose(ours.transform(x), twin.transform(x), atol=1e-9)
+
+
 def test_tree_equals_scikit_learns_where_splits_are_not_tied(points):
     x = points.astype(np.float32).astype(np.float64)  # scikit-learn's trees see float32
     y = np.sin(x[:, 0]) + x[:, 1] ** 2

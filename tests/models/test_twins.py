@@ -43,6 +43,7 @@ from rlplay.models.supervised import (
     LogisticRegression,
     SGDClassifier,
     SGDRegressor,
+    svm,
 )
 from rlplay.models.supervised.trees import Trees
 from rlplay.models.unsupervised import (
@@ -53,7 +54,7 @@ from rlplay.models.unsupervised import (
     KMeans,
     Nystroem,
 )
-from rlplay.reports.model_comparison import _same_clusters, kind_of
+from rlplay.reports.model_comparison import _same_clusters, kind_of, waves
 
 TWINS = [i for i in sorted(REFERENCES) if REFERENCES[i] is not TORCH]
 WEIGHTED = [i for i in TWINS if has_fit_parameter(library_class(i), "sample_weight")]
@@ -385,6 +386,32 @@ def test_hierarchical_clustering_of_a_grid_as_the_twin(linkage):
         for clusters in (2, 3, 5, 9, 17):
             model = AgglomerativeClustering(clusters, linkage=linkage)
             assert _same_clusters(clone(model).fit(points).labels_, twin(model).fit(points).labels_)
+
+
+@pytest.mark.parametrize(("offset", "scale"), [(0.0, 1.0), (1e8, 1.0), (1e6, 1e-3), (0.0, 1e-12), (0.0, 0.0)])
+def test_products_pass_over_no_neighbour(offset, scale):
+    """With many columns, blocks of products say which distances are computed at all."""
+    rng = np.random.default_rng(0)
+    known = offset + scale * rng.normal(size=(700, 17))
+    known[600:604] = known[0]
+    asked = np.vstack([known[:150], offset + scale * rng.normal(size=(150, 17))])
+    exact = ((asked[:, None] - known) ** 2).sum(axis=2)
+    order = np.argsort(exact, axis=1, kind="stable")[:, :6]
+    distances, found = KNeighborsRegressor(6).fit(known, known[:, 0]).kneighbors(asked)
+    assert np.array_equal(found, order)
+    assert np.allclose(distances, np.sqrt(np.take_along_axis(exact, order, axis=1)), rtol=1e-12, atol=0)
+
+
+@pytest.mark.parametrize("kernel", ["rbf", "linear", "poly", "sigmoid", "laplacian", "cosine"])
+def test_a_vector_machine_is_the_same_when_few_rows_of_its_kernel_are_kept(kernel, monkeypatch):
+    x, y = waves(200)
+    whole = SVC(kernel=kernel).fit(x, y)
+    monkeypatch.setattr(svm, "_WHOLE", 10)
+    for kept in (1, 20 * 200, 10**6):
+        monkeypatch.setattr(svm, "_KEPT", kept)
+        monkeypatch.setattr(svm, "_BLOCK", kept)
+        few = SVC(kernel=kernel).fit(x, y)
+        assert np.allclose(few.decision_function(x), whole.decision_function(x), atol=2e-3)  # both are within tol
 
 
 @pytest.mark.parametrize("columns", [2, 20])

@@ -62,23 +62,28 @@ def _weighted(c: Any, losses: Floats) -> Any:
 
 
 def softmax_loss(theta: Floats, x: Floats, y: Floats, c: Any, square: float = 1.0) -> tuple[float, Floats]:
-    """Objective and gradient for K classes; theta is (W, b) as [D + 1, K] laid flat, y [N, K] is 0 or 1.
+    """Objective and gradient for K classes; theta is (W, b) as [D + 1, K] laid flat, y [K, N] is 0 or 1.
 
-    ``c`` and ``square`` are those of `binary_loss`.
+    ``c`` and ``square`` are those of `binary_loss`. A row a class: sums over few classes are then sums of long rows.
 
     Example:
         >>> value, gradient = softmax_loss(np.zeros(4), np.array([[-1.0], [1.0]]), np.eye(2), 1.0)
         >>> round(value, 4), gradient.tolist()
         (1.3863, [1.0, -1.0, 0.0, 0.0])
     """
-    weights = theta.reshape(x.shape[1] + 1, y.shape[1])
+    weights = theta.reshape(x.shape[1] + 1, len(y))
     w, b = weights[:-1], weights[-1]
-    s = x @ w + b
-    highest = s.max(axis=1, keepdims=True)
-    log_total = np.log(np.exp(s - highest).sum(axis=1, keepdims=True)) + highest
-    value = _weighted(c, log_total[:, 0] - (s * y).sum(axis=1)) + 0.5 * square * (w * w).sum()
-    error = (c if np.ndim(c) == 0 else c[:, None]) * (np.exp(s - log_total) - y)
-    return float(value), np.vstack([x.T @ error + square * w, error.sum(axis=0)]).ravel()
+    s = w.T @ x.T  # [K, N]
+    s += b[:, None]
+    highest, true = s.max(axis=0), np.einsum("kn,kn->n", s, y)
+    s -= highest
+    p = np.exp(s, out=s)
+    total = p.sum(axis=0)
+    value = _weighted(c, np.log(total) + highest - true) + 0.5 * square * (w * w).sum()
+    p /= total
+    error = np.subtract(p, y, out=p)
+    error *= c
+    return float(value), np.vstack([(error @ x).T + square * w, error.sum(axis=1)]).ravel()
 
 
 @dataclass(eq=False, repr=False)
@@ -130,7 +135,7 @@ class LogisticRegression(LogProbabilities, LinearScores, ClassifierMixin, BaseEs
                 tol=(self.tol > 0, "above 0"))  # fmt: skip
         x, codes = points_and_classes(self, X, y)
         n, d, k = *x.shape, len(self.classes_)
-        target = codes.astype(float) if k == 2 else np.eye(k)[codes]
+        target = codes.astype(float) if k == 2 else (np.arange(k)[:, None] == codes).astype(float)
         loss = binary_loss if k == 2 else softmax_loss
         columns = 1 if k == 2 else k
         weights, (square, absolute) = (

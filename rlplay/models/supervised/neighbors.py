@@ -3,9 +3,14 @@
     regression: the mean of their targets;   classification: the class most of them have
 
 Each neighbour counts the same, or by 1 / distance. Fitting only stores the points in a k-d tree
-(`rlplay.models.kd_tree`). With many columns the tree prunes little, and all distances are computed by one matrix
-product. Of points at equal distances the first in the training data is taken (the twin's choice among them depends on
-how its tree was divided), and of classes with equal shares the first.
+(`rlplay.models.kd_tree`). With many columns a tree prunes little: it has one leaf then, and matrix products say which
+points may be near,
+
+    ‖x - c‖² = ‖x‖² - 2 x · c + ‖c‖²
+
+whose rounding is bounded; of those few the distances are computed one by one. Of points at equal distances the first
+in the training data is taken (the twin's choice among them depends on how its tree was divided), and of classes with
+equal shares the first.
 
 Source: Fix & Hodges 1951; Cover & Hart 1967; Hastie, Tibshirani & Friedman 2009, section 2.3.2. The twins are
 `sklearn.neighbors.KNeighborsRegressor` and `sklearn.neighbors.KNeighborsClassifier`.
@@ -23,12 +28,27 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 
-from rlplay.compiled.cache import compiled
-from rlplay.models.common import Floats, new_points, points_and_classes, points_and_numbers, require, squared_distances
+from rlplay.compiled.cache import in_place, reordered
+from rlplay.models.common import Floats, new_points, points_and_classes, points_and_numbers, require
 from rlplay.models.kd_tree import KDTree, build, query
 
 _MOST_COLUMNS = 15  # beyond this a tree of boxes prunes little
-_BLOCK = 2**22  # distances at a time
+_ROWS, _COLUMNS = 128, 512  # a block of products that stays in the processor's cache, 512 KiB
+_TOGETHER = 64  # points that are passed over together
+_ROUNDING = 1e-10  # share of ‖x‖² and ‖c‖² that products of up to 100,000 columns are off at most
+
+
+def stored(x: Floats) -> KDTree:
+    """The points [N, D] in a tree; with many columns in one leaf, in their order.
+
+    Example:
+        >>> stored(np.zeros((100, 2))).start.shape, stored(np.zeros((100, 20))).start.shape
+        ((15,), (1,))
+    """
+    if x.shape[1] <= _MOST_COLUMNS:
+        return build(x)
+    n, edges = len(x), np.full((1, x.shape[1]), np.inf)  # of a box that nothing lies outside of
+    return KDTree(x.copy(), np.arange(n), np.zeros(1, np.int64), np.array([n]), -edges, edges)
 
 
 def neighbours(tree: KDTree, x: Floats, k: int) -> tuple[Floats, NDArray[np.int64]]:
@@ -43,41 +63,84 @@ def neighbours(tree: KDTree, x: Floats, k: int) -> tuple[Floats, NDArray[np.int6
         return query(tree, x, k)
     known = np.empty_like(tree.points)
     known[tree.order] = tree.points
-    rows = max(_BLOCK // len(known), 1)
-    distances, found = np.empty((len(x), k)), np.empty((len(x), k), np.int64)
-    for start in range(0, len(x), rows):
-        squares = squared_distances(x[start : start + rows], known)
-        smallest(squares, x[start : start + rows], known, distances[start : start + rows], found[start : start + rows])
+    return nearest_of_all(known, x, k)
+
+
+def nearest_of_all(known: Floats, x: Floats, k: int) -> tuple[Floats, NDArray[np.int64]]:
+    """The same of ``known`` [M, D] without a tree.
+
+    With ε for the rounding, (1 - ε) ‖x‖² - 2 x · c + (1 - ε) ‖c‖² is never above the squared distance. The product of
+    [x, 1] and [-2 c, (1 - ε) ‖c‖²] has all of it but the first term. Around the mean of the points it is closest.
+
+    Example:
+        >>> distances, found = nearest_of_all(np.array([[0.0], [1.0], [5.0]]), np.array([[4.5]]), 2)
+        >>> distances.tolist(), found.tolist()
+        ([[0.5, 3.5]], [[2, 1]])
+    """
+    middle = known.mean(axis=0)
+    c = (known - middle).T
+    right = np.vstack([-2.0 * c, (1.0 - _ROUNDING) * (c * c).sum(axis=0)])
+    distances, found = np.full((len(x), k), np.inf), np.full((len(x), k), -1)
+    products = np.empty((_ROWS, _COLUMNS))
+    for top in range(0, len(x), _ROWS):
+        rows = x[top : top + _ROWS]
+        left = np.column_stack([rows - middle, np.ones(len(rows))])
+        own = (1.0 - _ROUNDING) * (left[:, :-1] ** 2).sum(axis=1)
+        for first in range(0, len(known), _COLUMNS):
+            part = right[:, first : first + _COLUMNS]
+            bounds = np.matmul(left, part, out=products[: len(rows), : part.shape[1]])
+            keep_nearest(bounds, own, rows, known, first, distances[top : top + _ROWS], found[top : top + _ROWS])
     return np.sqrt(distances), found
 
 
-@compiled
-def smallest(squares: Floats, x: Floats, known: Floats, distances: Floats, found: NDArray[np.int64]) -> None:
-    """The k smallest of each row, in order; products round, so those that come close are computed again exactly.
+@reordered
+def least(values: Floats) -> float:
+    """The least of some numbers; in any order, eight are compared at once.
+
+    Example:
+        >>> least(np.array([3.0, 1.0, 2.0]))
+        1.0
+    """
+    lowest = np.inf
+    for value in values:
+        lowest = min(value, lowest)
+    return lowest
+
+
+@in_place
+def keep_nearest(
+    bounds: Floats, own: Floats, x: Floats, known: Floats, first: int, distances: Floats, found: NDArray[np.int64],
+) -> None:  # fmt: skip
+    """Put points from ``first`` on that are nearer into the k nearest so far, in order.
+
+    No squared distance is below ``own`` [N] + ``bounds`` [N, M]; where that is too far for all of a few points in a
+    row they are passed over.
 
     Example:
         >>> x, known = np.array([[0.0]]), np.array([[3.0], [1.0], [2.0]])
-        >>> distances, found = np.empty((1, 2)), np.empty((1, 2), np.int64)
-        >>> smallest((x - known.T) ** 2, x, known, distances, found)
+        >>> distances, found = np.full((1, 2), np.inf), np.full((1, 2), -1)
+        >>> keep_nearest((x - known.T) ** 2, np.zeros(1), x, known, 0, distances, found)
         >>> distances.tolist(), found.tolist()
         ([[1.0, 4.0]], [[1, 2]])
     """
-    k = distances.shape[1]
-    for i in range(squares.shape[0]):
-        for place in range(k):
-            distances[i, place], found[i, place] = np.inf, -1
-        slack = 1e-9 * (x[i] @ x[i] + 1.0)
-        for j in range(squares.shape[1]):
-            if squares[i, j] <= distances[i, k - 1] * (1.0 + 1e-9) + slack:
+    k, many = distances.shape[1], bounds.shape[1]
+    for i in range(bounds.shape[0]):
+        for start in range(0, many, _TOGETHER):
+            end = min(start + _TOGETHER, many)
+            if least(bounds[i, start:end]) >= distances[i, k - 1] - own[i]:
+                continue
+            for j in range(start, end):
+                if bounds[i, j] >= distances[i, k - 1] - own[i]:
+                    continue
                 total = 0.0
                 for d in range(x.shape[1]):
-                    total += (x[i, d] - known[j, d]) ** 2
+                    total += (x[i, d] - known[first + j, d]) ** 2
                 if total < distances[i, k - 1]:
                     place = k - 1
                     while place > 0 and total < distances[i, place - 1]:
                         distances[i, place], found[i, place] = distances[i, place - 1], found[i, place - 1]
                         place -= 1
-                    distances[i, place], found[i, place] = total, j
+                    distances[i, place], found[i, place] = total, first + j
 
 
 def influence(distances: Floats, weights: str) -> Floats:
@@ -136,7 +199,7 @@ class KNeighborsRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         """Store X [N, D] and y [N]."""
         check_settings(self)
         x, self.targets_ = points_and_numbers(self, X, y)
-        self.tree_ = build(x)
+        self.tree_ = stored(x)
         return self
 
     def kneighbors(self, X: Any, n_neighbors: int | None = None) -> tuple[Floats, NDArray[np.int64]]:
@@ -179,7 +242,7 @@ class KNeighborsClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         """Store X [N, D] and the classes y [N]."""
         check_settings(self)
         x, self.codes_ = points_and_classes(self, X, y, fewest=1)
-        self.tree_ = build(x)
+        self.tree_ = stored(x)
         return self
 
     def kneighbors(self, X: Any, n_neighbors: int | None = None) -> tuple[Floats, NDArray[np.int64]]:

@@ -32,32 +32,35 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 
-from rlplay.compiled.cache import compiled
+from rlplay.compiled.cache import in_place
 from rlplay.models.common import Floats, logistic, new_points, point_weights, points_and_classes, require
-from rlplay.models.kernels import check_kernel, gamma_of, gram
+from rlplay.models.kernels import check_kernel, diagonal, gamma_of, gram, similarity
 from rlplay.models.lbfgs import minimise
 from rlplay.models.supervised.logistic import binary_loss
 
-_WHOLE = 6000  # points up to which the whole kernel matrix is kept, 288 MB; beyond it rows are computed as needed
-_ROWS = 2000  # rows that are then kept
+_WHOLE = 1000  # points up to which the whole kernel matrix is computed; beyond it rows are, as needed
+_KEPT = 50_000_000  # numbers of the rows that are then kept, 200 MB as the twin's
+_BLOCK = 2**18  # values of the kernel at a time, 2 MB, when predicting
 
 
-@compiled
+@in_place
 def solve(
-    k: NDArray[np.float32], diagonal: Floats, y: Floats, alpha: Floats, v: Floats, up: NDArray[np.bool_],
-    low: NDArray[np.bool_], c: Floats, tol: float, most: int, slot: NDArray[np.int64],
+    k: NDArray[np.float32], diagonal: Floats, y: Floats, alpha: Floats, v: Floats, no_more: Floats, no_less: Floats,
+    c: Floats, tol: float, most: int, slot: NDArray[np.int64],
 ) -> tuple[int, int]:  # fmt: skip
-    """Take pairs until no pair violates the conditions by ``tol``; α, v, up and low in place.
+    """Take pairs until no pair violates the conditions by ``tol``; α, v, no_more and no_less in place.
 
     ``c`` [N] is the most that each point may weigh. ``k`` holds rows of the kernel matrix, row i at ``slot[i]``. v_i is
-    -y_i ∂/∂α_i of the objective; ``up`` and ``low`` mark where y_i α_i may still grow and shrink. At the optimum max v
-    over ``up`` is min v over ``low``. Returns how many steps were taken, and the row that is missing to go on, -1 when
-    done.
+    -y_i ∂/∂α_i of the objective; ``no_more`` and ``no_less`` are infinite where y_i α_i may not grow and not shrink,
+    else 0: added to v they take a point out without a branch, which a processor could not foresee. At the optimum max v
+    over those that may grow is min v over those that may shrink. Returns how many steps were taken, and the row that is
+    missing to go on, -1 when done.
 
     Example:
         >>> y, alpha, slot = np.array([-1.0, 1.0]), np.zeros(2), np.arange(2)
         >>> v, k = y.copy(), np.array([[1.0, -1.0], [-1.0, 1.0]], np.float32)  # the points -1 and 1, linear kernel
-        >>> solve(k, np.ones(2), y, alpha, v, y > 0, y < 0, np.full(2, 10.0), 1e-3, 100, slot)
+        >>> no_more, no_less = np.array([[np.inf, 0.0], [0.0, np.inf]])
+        >>> solve(k, np.ones(2), y, alpha, v, no_more, no_less, np.full(2, 10.0), 1e-3, 100, slot)
         (1, -1)
         >>> alpha.tolist()
         [0.5, 0.5]
@@ -66,7 +69,7 @@ def solve(
     for step in range(most):
         i, highest = -1, -np.inf
         for t in range(n):
-            if up[t] and v[t] > highest:
+            if v[t] - no_more[t] > highest:
                 i, highest = t, v[t]
         if i < 0:
             return step, -1
@@ -75,13 +78,12 @@ def solve(
         row = k[slot[i]]
         j, lowest, best = -1, np.inf, 0.0
         for t in range(n):
-            if low[t]:
-                lowest = min(lowest, v[t])
-                b = highest - v[t]
-                if b > 0:
-                    a = max(diagonal[i] + diagonal[t] - 2.0 * row[t], 1e-12)
-                    if b * b > best * a:
-                        j, best = t, b * b / a
+            value = v[t] + no_less[t]
+            lowest = min(lowest, value)
+            b = max(highest - value, 0.0)
+            a = max(diagonal[i] + diagonal[t] - 2.0 * row[t], 1e-12)
+            if b * b > best * a:
+                j, best = t, b * b / a
         if highest - lowest < tol or j < 0:
             return step, -1
         if slot[j] < 0:
@@ -98,8 +100,8 @@ def solve(
                 alpha[at] = 0.0
             elif alpha[at] > c[at] * (1.0 - 1e-12):
                 alpha[at] = c[at]
-            up[at] = alpha[at] < c[at] if y[at] > 0 else alpha[at] > 0.0
-            low[at] = alpha[at] > 0.0 if y[at] > 0 else alpha[at] < c[at]
+            no_more[at] = 0.0 if (alpha[at] < c[at] if y[at] > 0 else alpha[at] > 0.0) else np.inf
+            no_less[at] = 0.0 if (alpha[at] > 0.0 if y[at] > 0 else alpha[at] < c[at]) else np.inf
         for t in range(n):
             v[t] -= grow * (row[t] - other[t])
     return most, -1
@@ -125,31 +127,26 @@ def train_pair(model: Any, x: Floats, y: Floats, c: Floats, gamma: float) -> tup
         >>> weights.tolist(), b
         ([-0.5, 0.5], 0.0)
     """
-    n = len(x)
-
-    def rows(numbers: Any) -> Floats:
-        return gram(model.kernel, x[numbers], x, gamma, model.degree, model.coef0)
-
+    n, given = len(x), (x, gamma, model.degree, model.coef0)
+    rows = similarity(model.kernel, *given)
     if n <= _WHOLE:
-        whole = rows(slice(None))
-        diagonal, k, slot = np.diagonal(whole).copy(), whole.astype(np.float32), np.arange(n)
+        k, slot = gram(model.kernel, x, *given).astype(np.float32), np.arange(n)
     else:
-        k, slot = np.empty((min(_ROWS, n), n), np.float32), np.full(n, -1)
-        diagonal = np.ones(n) if model.kernel == "rbf" else np.array([float(rows([i])[0, i]) for i in range(n)])
+        k, slot = np.empty((min(max(_KEPT // n, 2), n), n), np.float32), np.full(n, -1)
     alpha, v, steps, turn = np.zeros(n), y.copy(), 0, 0
-    up, low = y > 0, y < 0
-    holder = np.full(len(k), -1)
+    no_more, no_less = np.where(y > 0, 0.0, np.inf), np.where(y < 0, 0.0, np.inf)
+    holder, own = np.full(len(k), -1), diagonal(model.kernel, *given)
     most = 10_000_000 if model.max_iter < 0 else int(model.max_iter)
     while True:
-        taken, missing = solve(k, diagonal, y, alpha, v, up, low, c, float(model.tol), most - steps, slot)
+        taken, missing = solve(k, own, y, alpha, v, no_more, no_less, c, float(model.tol), most - steps, slot)
         steps += taken
         if missing < 0:
             break
         if holder[turn] >= 0:
             slot[holder[turn]] = -1
-        k[turn], holder[turn], slot[missing] = rows([missing])[0], missing, turn
+        k[turn], holder[turn], slot[missing] = rows(x[missing : missing + 1])[0], missing, turn
         turn = (turn + 1) % len(k)
-    return alpha * y, constant(v, alpha, up, c), steps
+    return alpha * y, constant(v, alpha, no_more == 0, c), steps
 
 
 @dataclass(eq=False, repr=False)
@@ -252,7 +249,11 @@ class SVC(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             middle = known.mean(axis=0)
             x, known = x - middle, known - middle
             constants = constants + (self.dual_coef_ @ known) @ middle
-        return gram(self.kernel, x, known, self.gamma_, self.degree, self.coef0) @ self.dual_coef_.T + constants
+        similar = similarity(self.kernel, known, self.gamma_, self.degree, self.coef0)
+        out, rows = np.empty((len(x), len(constants))), max(_BLOCK // max(len(known), 1), 1)
+        for start in range(0, len(x), rows):
+            np.matmul(similar(x[start : start + rows]), self.dual_coef_.T, out=out[start : start + rows])
+        return out + constants
 
     @available_if(lambda self: self.probability)  # type: ignore[untyped-decorator]
     def predict_proba(self, X: Any) -> Floats:

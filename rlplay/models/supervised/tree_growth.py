@@ -166,23 +166,22 @@ def _best_of_all(
     return best, place, to_left
 
 
-@compiled
+@in_place
 def _random_split(
-    x: Floats, points: NDArray[np.int64], y: Floats, codes: NDArray[np.int64], weights: Floats, feature: int,
-    growth: Growth, sums: Floats, total: float, left: Floats, rng: NDArray[np.uint64],
+    x: Floats, points: NDArray[np.int32], y: Floats, codes: NDArray[np.int64], weights: Floats, feature: int,
+    growth: Growth, sums: Floats, total: float, left: Floats, values: Floats, rng: NDArray[np.uint64],
 ) -> tuple[float, float, bool]:  # fmt: skip
     """Score and threshold of a split drawn between the smallest and the largest value; ``sums`` [K] are of all points.
 
-    For numbers K is 1 and the sum of the targets, for classes their counts; ``left`` is work space, [K]. Missing values
-    go left or right by chance; where there are none, to the side with more points.
+    For numbers K is 1 and the sum of the targets, for classes their counts; ``left`` [K] and ``values`` [N] are work
+    space. Missing values go left or right by chance; where there are none, to the side with more points.
     """
-    low, high, missing = np.inf, -np.inf, 0
-    for i in points:
-        if np.isnan(x[i, feature]):
-            missing += 1
-        else:
-            low, high = min(low, x[i, feature]), max(high, x[i, feature])
-    if missing == points.shape[0] or (high <= low and missing == 0):
+    n, low, high, missing = points.shape[0], np.inf, -np.inf, 0
+    for i in range(n):
+        value = values[i] = x[feature, points[i]]
+        low, high = value if value < low else low, value if value > high else high  # NaN is neither
+        missing += np.isnan(value)
+    if missing == n or (high <= low and missing == 0):
         return -np.inf, 0.0, False
     threshold = low + (high - low) * random(rng)
     to_left = missing > 0 and random(rng) < 0.5
@@ -190,20 +189,20 @@ def _random_split(
     for k in range(left.shape[0]):
         left[k] = 0.0
     if weights.shape[0] > 0 or to_left:
-        for i in points:
-            if x[i, feature] <= threshold or (to_left and np.isnan(x[i, feature])):
+        for i in range(n):
+            if values[i] <= threshold or (to_left and np.isnan(values[i])):
                 n_left += 1
-                weight_left += _add(i, y, codes, weights, left)
-    else:  # the usual case
-        for i in points:
-            if x[i, feature] <= threshold:
-                n_left += 1
-                if codes.shape[0] > 0:
-                    left[codes[i]] += 1.0
-                else:
-                    left[0] += y[i]
+                weight_left += _add(points[i], y, codes, weights, left)
+    else:  # the usual case: 1 or 0 times what would be added, for no processor foresees where a point goes
+        for i in range(n):
+            goes_left = values[i] <= threshold
+            n_left += goes_left
+            if codes.shape[0] > 0:
+                left[codes[points[i]]] += goes_left
+            else:
+                left[0] += y[points[i]] * goes_left
         weight_left = float(n_left)
-    n_right = points.shape[0] - n_left
+    n_right = n - n_left
     if min(n_left, n_right) < growth.min_samples_leaf or min(weight_left, total - weight_left) < growth.min_weight_leaf:
         return -np.inf, 0.0, False
     return _score(sums, left, weight_left, total - weight_left), threshold, to_left if missing > 0 else n_left > n_right
@@ -345,19 +344,20 @@ def grow_randomly(
     x: Floats, y: Floats, codes: NDArray[np.int64], weights: Floats, n_classes: int, growth: Growth,
     rng: NDArray[np.uint64],
 ) -> Grown:  # fmt: skip
-    """Grow one tree by random splits on x [N, D]; the rest as `grow_sorted`.
+    """Grow one tree by random splits on x [D, N], a row a feature; the rest as `grow_sorted`.
 
     Example:
         >>> from rlplay.seeding import stream
-        >>> x, y = np.array([[0.0], [1.0], [2.0]]), np.array([0.0, 0.0, 6.0])
+        >>> x, y = np.array([[0.0, 1.0, 2.0]]), np.array([0.0, 0.0, 6.0])
         >>> none, alike, growth = np.zeros(0, np.int64), np.zeros(0), Growth(1, 2, 1, 1)
         >>> feature, threshold, *_ = grow_randomly(x, y, none, alike, 1, growth, stream(0, "tree"))
         >>> feature.tolist(), bool(0 <= threshold[0] <= 2)
         ([0, -1, -1], True)
     """
-    n, n_features = x.shape
+    n_features, n = x.shape
     feature, threshold, left, right, value, missing_left = empty_nodes(2 * n, n_classes)
-    points, swap, features = np.arange(n), np.empty(n, np.int64), np.arange(n_features)
+    points, swap, features = np.arange(n).astype(np.int32), np.empty(n, np.int32), np.arange(n_features)
+    values = np.empty(n)
     sums, left_counts = np.zeros(n_classes), np.zeros(n_classes)
     todo = [(0, 0, n, 0)]
     nodes = 1
@@ -370,7 +370,9 @@ def grow_randomly(
         best, best_feature, best_threshold, to_left, tried = -np.inf, LEAF, 0.0, False, 0
         for k in range(n_features):
             f = _shuffled(features, k, rng)
-            score, at, side = _random_split(x, mine, y, codes, weights, f, growth, sums, total, left_counts, rng)
+            score, at, side = _random_split(
+                x, mine, y, codes, weights, f, growth, sums, total, left_counts, values, rng
+            )
             if score > best:
                 best, best_feature, best_threshold, to_left = score, f, at, side
             if score > -np.inf:
@@ -380,14 +382,15 @@ def grow_randomly(
         if best_feature == LEAF:
             continue
         n_left, n_right = 0, 0
-        for i in mine:
-            if x[i, best_feature] <= best_threshold or (to_left and np.isnan(x[i, best_feature])):
-                points[start + n_left] = i
-                n_left += 1
-            else:
-                swap[n_right] = i
-                n_right += 1
-        points[start + n_left : end] = swap[:n_right]
+        for i in range(start, end):  # both ways are written and one is kept: no branch to mispredict
+            point = points[i]
+            at = x[best_feature, point]
+            goes_left = (at <= best_threshold) | (to_left & np.isnan(at))
+            points[start + n_left], swap[n_right] = point, point
+            n_left += goes_left
+            n_right += 1 - goes_left
+        for i in range(n_right):
+            points[start + n_left + i] = swap[i]
         feature[node], threshold[node], missing_left[node] = best_feature, best_threshold, to_left
         left[node], right[node] = nodes, nodes + 1
         todo.append((nodes, start, start + n_left, depth + 1))

@@ -125,9 +125,9 @@ def grow_trees(model: Any, x: Floats, target: NDArray[Any], n_classes: int = 0, 
     seed = check_random_state(model.random_state).randint(2**31 - 1)
     rngs = [stream(seed, f"tree {tree}") for tree in range(count)]
     outputs = max(n_classes, 1)
-    if model.splits == "random":
-        return join(grow_randomly(x, y, codes, factors, outputs, growth, rng) for rng in rngs)
     columns = np.ascontiguousarray(x.T)
+    if model.splits == "random":
+        return join(grow_randomly(columns, y, codes, factors, outputs, growth, rng) for rng in rngs)
     order = np.argsort(columns, axis=1).astype(np.int32)
     if not bootstrap:
         return join(grow_sorted(columns, order.copy(), y, codes, factors, outputs, growth, rng) for rng in rngs)

@@ -12,9 +12,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rlplay.compiled.cache import compiled
+from rlplay.compiled.cache import compiled, in_place
 
 LEAF = -1
+_TOGETHER = 8  # points that go down a tree together
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 Grown = tuple[NDArray[np.int64], Floats, NDArray[np.int64], NDArray[np.int64], Floats, Flags]
@@ -115,6 +116,38 @@ def leaf_row_of(codes: Any, x: Floats) -> int:
     return leaf_of(Trees(roots, feature, threshold, left, right, value, missing_left), 0, x)
 
 
+@in_place
+def leaves_together(trees: Trees, tree: int, x: Floats, leaves: NDArray[np.int64]) -> None:
+    """The leaves of a few points [B, D], into ``leaves`` [B]: `leaf_of`, one step for each in turn.
+
+    A step waits for a node to come from memory; the steps of several points wait at the same time.
+
+    Example:
+        >>> from rlplay.models.supervised import DecisionTreeRegressor
+        >>> trees = DecisionTreeRegressor().fit([[0.0], [1.0]], [3.0, 5.0]).trees_
+        >>> leaves = np.empty(2, np.int64)
+        >>> leaves_together(trees, 0, np.array([[0.2], [0.8]]), leaves)
+        >>> leaves.tolist()
+        [1, 2]
+    """
+    for i in range(leaves.shape[0]):
+        leaves[i] = trees.roots[tree]
+    waiting = True
+    while waiting:
+        waiting = False
+        for i in range(leaves.shape[0]):
+            node = leaves[i]
+            if trees.feature[node] == LEAF:
+                continue
+            waiting = True
+            value = x[i, trees.feature[node]]
+            goes_right = not value <= trees.threshold[node]
+            if np.isnan(value) and trees.missing_left.shape[0] > 0:
+                goes_right = not trees.missing_left[node]
+            left = trees.left[node]
+            leaves[i] = left + (trees.right[node] - left) * goes_right  # no branch to mispredict
+
+
 @compiled
 def predict_rows(trees: Trees, x: Floats) -> Floats:
     """The predictions for points [N, D], tree by tree, so that a tree stays in the processor's cache; float64 [N, K].
@@ -125,12 +158,15 @@ def predict_rows(trees: Trees, x: Floats) -> Floats:
         >>> predict_rows(trees, np.array([[0.2], [0.8]])).tolist()
         [[3.0], [5.0]]
     """
-    out = np.zeros((x.shape[0], trees.value.shape[1]))
+    out, work = np.zeros((x.shape[0], trees.value.shape[1])), np.empty(_TOGETHER, np.int64)
     for tree in range(trees.roots.shape[0]):
-        for i in range(x.shape[0]):
-            leaf = leaf_of(trees, tree, x[i])
-            for k in range(out.shape[1]):
-                out[i, k] += trees.value[leaf, k]
+        for first in range(0, x.shape[0], _TOGETHER):
+            few = x[first : first + _TOGETHER]
+            leaves = work[: few.shape[0]]
+            leaves_together(trees, tree, few, leaves)
+            for i in range(leaves.shape[0]):
+                for k in range(out.shape[1]):
+                    out[first + i, k] += trees.value[leaves[i], k]
     return out / trees.roots.shape[0]
 
 

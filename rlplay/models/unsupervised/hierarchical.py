@@ -27,12 +27,12 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.distance import pdist, squareform
 from sklearn.base import BaseEstimator, ClusterMixin
 
-from rlplay.compiled.cache import compiled
+from rlplay.compiled.cache import compiled, in_place
 from rlplay.models.common import Floats, require, training_points
 
+_BLOCK = 64  # rows and columns of distances at a time
 LINKAGES = {"ward": 0, "average": 1, "complete": 2, "single": 3}  # the last by `spanning_tree`
 
 
@@ -44,6 +44,28 @@ def _joined(kind: int, ac: float, bc: float, ab: float, a: float, b: float, c: f
     if kind == 1:
         return (a * ac + b * bc) / (a + b)
     return max(ac, bc)
+
+
+@in_place
+def all_distances(x: Floats, d: Floats) -> None:
+    """The distances of all points [N, D], into ``d`` [N, N]: each once, block by block, so that both places are near.
+
+    Example:
+        >>> d = np.empty((2, 2))
+        >>> all_distances(np.array([[0.0, 0.0], [3.0, 4.0]]), d)
+        >>> d.tolist()
+        [[0.0, 5.0], [5.0, 0.0]]
+    """
+    n = x.shape[0]
+    for top in range(0, n, _BLOCK):
+        for first in range(0, top + 1, _BLOCK):
+            for i in range(top, min(top + _BLOCK, n)):
+                for j in range(first, min(first + _BLOCK, i + 1)):
+                    total = 0.0
+                    for k in range(x.shape[1]):
+                        gap = x[i, k] - x[j, k]
+                        total += gap * gap
+                    d[i, j] = d[j, i] = math.sqrt(total)
 
 
 @compiled
@@ -173,7 +195,8 @@ class AgglomerativeClustering(ClusterMixin, BaseEstimator):  # type: ignore[misc
         if self.n_clusters > len(x):
             raise ValueError(f"Cannot extract more clusters than samples: {self.n_clusters} clusters were given for a "
                              f"tree with {len(x)} leaves.")  # fmt: skip
-        d = squareform(pdist(x))
+        d = np.empty((len(x), len(x)))
+        all_distances(x, d)
         joined = spanning_tree(d) if self.linkage == "single" else join_all(d, LINKAGES[self.linkage])
         self.pairs_, self.distances_ = joined
         self.labels_ = cut(self.pairs_, self.distances_, int(self.n_clusters))

@@ -6,7 +6,12 @@ Centre the points; the right singular vectors of what remains are the directions
 
 Whitening divides each z_k by its deviation, so that no direction outweighs another.
 
-Source: Pearson 1901; Hotelling 1933; Bishop 2006, section 12.1. The twin is `sklearn.decomposition.PCA`.
+Three solvers find the directions: the decomposition itself; with many more points than columns, the eigenvectors of
+(X - x̄)ᵀ(X - x̄), which is much smaller; and for few directions of wide data a random sample of the space that they
+span, which needs a few products with X - x̄ only (`sampled`). ``auto`` takes what the twin takes.
+
+Source: Pearson 1901; Hotelling 1933; Bishop 2006, section 12.1; Halko, Martinsson & Tropp 2011, algorithms 4.4 and 5.1.
+The twin is `sklearn.decomposition.PCA`.
 
 Shapes: N points of D numbers, X [N, D], components V_Kᵀ [K, D], codes z [N, K]. Signs are chosen so that the largest
 entry of each direction is positive, as the twin does.
@@ -22,10 +27,14 @@ import numpy as np
 import scipy.linalg
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from rlplay.compiled.cache import compiled
-from rlplay.models.common import new_points, training_points
+from rlplay.models.common import Floats, centred_product, new_points, require, scatter, training_points
+
+SOLVERS = ("auto", "full", "covariance_eigh", "randomized")
+_MORE = 10  # directions sampled beyond those that are wanted
 
 
 @compiled
@@ -52,25 +61,71 @@ def _project_row(codes: Any, x: NDArray[np.float64], out: NDArray[np.float32]) -
     project(codes[0], codes[1], x, out)
 
 
-def principal(x: NDArray[np.float64], mean: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Singular values and directions of X - x̄, the strongest first.
-
-    With many more points than columns they come from the eigenvectors of (X - x̄)ᵀ(X - x̄), which is much smaller. The
-    mean is subtracted first: far from 0, XᵀX - N x̄ x̄ᵀ would be lost in rounding.
+def decomposed(apart: Floats) -> tuple[Floats, Floats]:
+    """Singular values and directions of centred points [N, D], the strongest first; exact.
 
     Example:
-        >>> x = np.array([[-1.0, 0.0], [1.0, 0.0]])
-        >>> strengths, directions = principal(x, x.mean(axis=0))
+        >>> strengths, directions = decomposed(np.array([[-1.0, 0.0], [1.0, 0.0]]))
         >>> strengths.round(4).tolist(), np.abs(directions[0]).tolist()
         ([1.4142, 0.0], [1.0, 0.0])
     """
-    n, d = x.shape
-    apart = x - mean
-    if d > 1000 or n < 10 * d:
-        _, s, directions = scipy.linalg.svd(apart, full_matrices=False, check_finite=False)
-        return s, directions
-    squares, vectors = scipy.linalg.eigh(apart.T @ apart, check_finite=False)
-    return np.sqrt(np.maximum(squares[::-1], 0.0)), vectors.T[::-1].copy()
+    _, s, directions = scipy.linalg.svd(apart, full_matrices=False, check_finite=False)
+    return s, directions
+
+
+def from_covariance(x: Floats, mean: Floats) -> tuple[Floats, Floats]:
+    """The same of X - x̄, from the eigenvectors of (X - x̄)ᵀ(X - x̄): s_k² are its eigenvalues.
+
+    The mean is subtracted first: far from 0, XᵀX - N x̄ x̄ᵀ would be lost in rounding. A strength far below the first
+    is not exact.
+
+    Example:
+        >>> strengths, directions = from_covariance(np.array([[-1.0, 0.0], [1.0, 0.0]]), np.zeros(2))
+        >>> strengths.round(4).tolist(), np.abs(directions[0]).tolist()
+        ([1.4142, 0.0], [1.0, 0.0])
+    """
+    squares, vectors = scipy.linalg.eigh(scatter(x, mean), check_finite=False)
+    most = min(x.shape)
+    return np.sqrt(np.maximum(squares[::-1], 0.0))[:most], vectors.T[::-1][:most].copy()
+
+
+def sampled(apart: Floats, k: int, rng: np.random.RandomState) -> tuple[Floats, Floats]:
+    """The first K of them, nearly: the decomposition within the space Q of random combinations of the points.
+
+    Each product with XᵀX strengthens what is strong in Q; a few more directions than K are sampled.
+
+    Example:
+        >>> strengths, directions = sampled(np.array([[-1.0, 0.0], [1.0, 0.0]]), 1, np.random.RandomState(0))
+        >>> strengths.round(4).tolist(), np.abs(directions).round(4).tolist()
+        ([1.4142], [[1.0, 0.0]])
+    """
+    wide = apart.shape[0] < apart.shape[1]
+    a = apart.T if wide else apart
+    q = rng.normal(size=(a.shape[1], k + _MORE)).T  # a row a combination; products with few rows are the fastest
+    for _ in range(7 if k < 0.1 * min(a.shape) else 4):
+        q = _independent(_independent(q @ a.T) @ a)
+    q = scipy.linalg.qr((q @ a.T).T, mode="economic", check_finite=False)[0]
+    u, s, v = scipy.linalg.svd(q.T @ a, full_matrices=False, check_finite=False)
+    return s[:k], (q @ u[:, :k]).T if wide else v[:k]
+
+
+def _independent(rows: Floats) -> Floats:
+    """Rows that span the same space, none nearly a multiple of another: L of the decomposition L U."""
+    return scipy.linalg.lu(rows.T, permute_l=True, check_finite=False)[0].T
+
+
+def chosen_solver(shape: tuple[int, int], n_components: Any) -> str:
+    """The solver for N points of D numbers, by the twin's rules.
+
+    Example:
+        >>> chosen_solver((5000, 20), 2), chosen_solver((300, 100), 2), chosen_solver((2000, 2000), 2)
+        ('covariance_eigh', 'full', 'randomized')
+    """
+    n, d = shape
+    if d <= 1000 and n >= 10 * d:
+        return "covariance_eigh"
+    few = isinstance(n_components, int | np.integer) and 1 <= n_components < 0.8 * min(shape)
+    return "randomized" if few and max(shape) > 500 else "full"
 
 
 @dataclass(eq=False, repr=False)
@@ -80,6 +135,8 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # 
     Args:
         n_components: how many directions, K; a share of the variance in (0, 1); or None for all.
         whiten: whether codes have unit variance.
+        svd_solver: ``"full"``, ``"covariance_eigh"``, ``"randomized"``, or ``"auto"`` for the one that suits the shape.
+        random_state: of the randomized solver: a seed, a RandomState, or None.
 
     Attributes:
         components_: directions, the strongest first, float64 [K, D].
@@ -99,6 +156,8 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # 
     n_components: int | float | None = None
     _: KW_ONLY
     whiten: bool = False
+    svd_solver: str = "auto"
+    random_state: Any = None
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Find the directions of X [N, D].
@@ -106,24 +165,32 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # 
         Raises:
             ValueError: one point only, NaN, or more components than the points or columns allow.
         """
+        require(self, svd_solver=(self.svd_solver in SOLVERS, f"one of {', '.join(SOLVERS)}"))
         x = training_points(self, X, ensure_min_samples=2)
         self.mean_ = x.mean(axis=0)
-        s, directions = principal(x, self.mean_)
+        most = min(x.shape)
+        solver = chosen_solver(x.shape, self.n_components) if self.svd_solver == "auto" else self.svd_solver
+        if solver == "randomized":
+            k, apart = self._count(most, np.zeros(0)), x - self.mean_
+            s, directions = sampled(apart, k, check_random_state(self.random_state))
+            total = float(np.vdot(apart, apart))
+        else:
+            s, directions = decomposed(x - self.mean_) if solver == "full" else from_covariance(x, self.mean_)
+            total = float((s**2).sum())
+            k = self._count(most, s**2 / total if total > 0 else np.zeros(most))
+        directions, s = directions[:k], s[:k]
         largest = np.abs(directions).argmax(axis=1)
-        directions *= np.sign(directions[np.arange(len(directions)), largest])[:, None]
-        variance = s**2 / (len(x) - 1)
-        share = variance / variance.sum() if variance.sum() > 0 else np.zeros_like(variance)
-        k = self._count(len(s), x.shape, share)
-        self.n_components_, self.n_samples_ = k, len(x)
-        self.components_, self.singular_values_ = directions[:k], s[:k]
-        self.explained_variance_, self.explained_variance_ratio_ = variance[:k], share[:k]
-        self.noise_variance_ = float(variance[k:].mean()) if k < len(s) else 0.0
+        self.components_ = directions * np.sign(directions[np.arange(k), largest])[:, None]
+        self.n_components_, self.n_samples_, self.singular_values_ = k, len(x), s
+        self.explained_variance_ = s**2 / (len(x) - 1)
+        self.explained_variance_ratio_ = s**2 / total if total > 0 else np.zeros(k)
+        left_out = max(total / (len(x) - 1) - self.explained_variance_.sum(), 0.0)
+        self.noise_variance_ = left_out / (most - k) if k < most else 0.0
         return self
 
     def transform(self, X: Any) -> NDArray[np.float64]:
         """The codes of X, float64 [N, K]."""
-        x = new_points(self, X)
-        return (x - self.mean_) @ self.directions().T
+        return centred_product(new_points(self, X), self.mean_, self.directions())
 
     def inverse_transform(self, Z: Any) -> NDArray[np.float64]:
         """The points of codes Z [N, K], float64 [N, D]; exact where all directions were kept."""
@@ -146,15 +213,16 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # 
     def _n_features_out(self) -> int:
         return int(self.n_components_)
 
-    def _count(self, most: int, shape: tuple[int, ...], share: NDArray[np.float64]) -> int:
+    def _count(self, most: int, share: Floats) -> int:
+        """K, from a number, a share of the variance (of which ``share`` [K] are known), or None."""
         wanted = self.n_components
         if wanted is None:
             return most
-        if isinstance(wanted, float | np.floating) and 0 < wanted < 1:
+        if isinstance(wanted, float | np.floating) and 0 < wanted < 1 and len(share) > 0:
             return min(int(np.searchsorted(share.cumsum(), wanted, side="right")) + 1, most)
         if wanted != int(wanted) or not 1 <= wanted <= most:
             raise ValueError(
-                f"n_components={wanted!r} must be between 1 and min(n_samples, n_features)={min(shape)}, "
-                "or a share between 0 and 1."
+                f"n_components={wanted!r} must be between 1 and min(n_samples, n_features)={most}, "
+                "or, but for the randomized solver, a share between 0 and 1."
             )
         return int(wanted)

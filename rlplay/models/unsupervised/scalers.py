@@ -58,12 +58,17 @@ class Scaler:
     def transform(self, X: Any) -> Floats:
         """(X - shift) / scale, [N, D]."""
         x = new_points(self, X)
-        return (x - self.shift_) / self.scale_
+        converted = isinstance(X, np.ndarray) and X.dtype != x.dtype  # then x is nobody else's
+        out = np.subtract(x, self.shift_, out=x if converted else None)
+        out /= self.scale_
+        return out
 
     def inverse_transform(self, X: Any) -> Floats:
         """X scale + shift, [N, D]."""
         check_is_fitted(self)
-        return np.asarray(X, np.float64) * self.scale_ + self.shift_
+        out: Floats = np.multiply(np.asarray(X), self.scale_, dtype=np.float64)
+        out += self.shift_
+        return out
 
     def sample_function(self, method: str) -> Any:
         """The compiled function of one row for ``transform`` (`rlplay.approximation.estimators.SampleFunction`)."""
