@@ -71,7 +71,7 @@ class Library(codegen.JITCodeLibrary):  # type: ignore[misc]
         """Leave out what no code reads, such as the addresses of Python's functions: another process has others."""
         builder = self._codegen._pass_builder()
         passes = llvm.create_new_module_pass_manager()
-        passes.add_sroa_pass()
+        passes.add_dead_store_elimination_pass()
         passes.add_dead_code_elimination_pass()
         passes.add_global_dead_code_eliminate_pass()
         passes.run(module, builder)
@@ -207,7 +207,9 @@ class Function(CPUDispatcher):  # type: ignore[misc]
                     function.lower_beside(kinds)
                 self._lower(arguments)
                 known = self.overloads[arguments]
-                found = machine_code(known, self.targetoptions.get("nogil", False))
+                found = machine_code(
+                    known, self.targetoptions.get("_nrt", True), self.targetoptions.get("nogil", False)
+                )
                 self._cache.save_machine_code(arguments, found)
             if known is not None:
                 found = found._replace(library=known.library)
@@ -311,9 +313,16 @@ def _without_wrappers(flags: Any) -> Any:
     return flags
 
 
-def machine_code(lowered: CompileResult, release_gil: bool = False) -> CompileResult:
-    """The machine code of a lowered function and of all that it reaches, in a library of its own."""
-    context, description, environment = lowered.target_context, lowered.fndesc, lowered.environment
+def machine_code(lowered: CompileResult, counts: bool = True, release_gil: bool = False) -> CompileResult:
+    """The machine code of a lowered function and of all that it reaches, in a library of its own.
+
+    Args:
+        lowered: the function.
+        counts: whether it counts references: else an array that it returns is one that it was given.
+        release_gil: whether other threads of Python run meanwhile.
+    """
+    context = lowered.target_context.subtarget(enable_nrt=counts)
+    description, environment = lowered.fndesc, lowered.environment
     library = Library(context.codegen(), description.qualname)
     library.enable_object_caching()
     library.add_linking_library(lowered.library)

@@ -9,6 +9,7 @@ import numba
 import numpy as np
 import pytest
 from numba.core.bytecode import FunctionIdentity
+from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 
 from rlplay.compiled import numba_internals, numba_linking
@@ -132,6 +133,21 @@ def test_lowered_code_to_bytes_and_back():
     again = numba_linking.lowered_from_bytes(data, result.target_context, {"inner": below.library}.get)
     assert numba_linking.machine_code(again).entry_point(2.0) == 7.0
     assert numba_linking.lowered_from_bytes(data, result.target_context, {}.get) is None
+
+
+def test_a_view_comes_back_as_a_view_from_code_that_was_lowered_in_another_process():
+    @numba_linking.jit
+    def view(x, n):
+        return x[:n].reshape((n // 2, 2))
+
+    x = np.arange(6.0)
+    assert view(x, 4).tolist() == [[0.0, 1.0], [2.0, 3.0]]
+    (result,) = view.overloads.values()
+    data = numba_linking.lowered_to_bytes(result)
+    plain = cpu_target.target_context
+    again = numba_linking.machine_code(numba_linking.lowered_from_bytes(data, plain, {}.get))
+    assert again.entry_point(x, 4).tolist() == [[0.0, 1.0], [2.0, 3.0]]
+    assert again.entry_point(x, 2).base is not None
 
 
 def test_what_another_function_calls_has_no_machine_code_until_python_calls_it():
