@@ -125,6 +125,9 @@ class Library(codegen.JITCodeLibrary):  # type: ignore[misc]
             self._reload_init.update(library._reload_init)
             module = library.linkable() if isinstance(library, Library) else library._get_module_for_linking()
             self._final_module.link_in(module, preserve=True)
+        missing = [one.name for one in self._final_module.functions if one.is_declaration and one.name[:3] == "_ZN"]
+        if missing:  # a call of it would end the process
+            raise RuntimeError(f"the code of {missing[0]} is missing; empty the folder of compiled code")
         self._optimize_final_module()
         self._final_module.verify()
         self._finalize_final_module()
@@ -310,7 +313,15 @@ def _processors() -> int:
 def _without_wrappers(flags: Any) -> Any:
     """A function that is lowered has no wrapper for Python; its machine code gets one."""
     flags.no_cpython_wrapper = flags.no_cfunc_wrapper = True
+    flags.fastmath.flags = _InOrder(flags.fastmath.flags)  # they are a part of its name
     return flags
+
+
+class _InOrder(set[str]):
+    """A set that is written in the same order in every process."""
+
+    def __repr__(self) -> str:
+        return "{" + ", ".join(map(repr, sorted(self))) + "}"
 
 
 def machine_code(lowered: CompileResult, counts: bool = True, release_gil: bool = False) -> CompileResult:

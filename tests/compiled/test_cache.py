@@ -251,6 +251,32 @@ def test_two_functions_of_one_content_share_an_entry(tmp_path):
     assert run(tmp_path, tmp_path / "cache", TWICE) == (4.0, 0)
 
 
+REORDERED = """
+from rlplay.compiled.cache import compiled, compile_report, reordered
+import numpy as np
+@reordered
+def total(x):
+    found = 0.0
+    for i in range(x.shape[0]):
+        found += x[i]
+    return found
+@compiled
+def mean(x):
+    return total(x) / x.shape[0]
+print({}(np.ones(4)), compile_report()["compiled"])
+"""
+
+
+def test_names_of_code_are_the_same_in_every_process(tmp_path, monkeypatch):
+    """Sets are in another order in each: a caller would not find what it calls."""
+    for seed in ("1", "2", "3"):
+        monkeypatch.setenv("PYTHONHASHSEED", seed)
+        assert run(tmp_path, tmp_path / "cache", REORDERED.format("total"))[0] == 4.0
+        for path in (tmp_path / "cache").glob("*mean*"):
+            path.unlink()
+        assert run(tmp_path, tmp_path / "cache", REORDERED.format("mean")) == (1.0, 1)
+
+
 def test_processes_at_once_leave_whole_entries(tmp_path):
     folder, cache_dir = write(tmp_path / "package"), tmp_path / "cache"
     running = [start(folder, cache_dir) for _ in range(3)]
