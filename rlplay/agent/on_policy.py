@@ -12,14 +12,12 @@ from typing import Annotated, Any, ClassVar, get_type_hints
 
 import gymnasium as gym
 import numpy as np
-from numba import float64
 from numpy.typing import NDArray
 
 from rlplay.agent.base import Agent, StateArrays
 from rlplay.agent.policy_networks import new_networks, options
 from rlplay.approximation.encoder import Encoder, ObservationVectors
 from rlplay.approximation.encoders import VectorFeatures
-from rlplay.compiled.by_reference import kind_by_reference
 from rlplay.compiled.cache import compile_beside, compiled
 from rlplay.compiled.pcg64 import random_seed
 from rlplay.compiled.table import TableEnv
@@ -387,8 +385,7 @@ class OnPolicyAgent(Agent):
             total_return=np.array([statistics.total_return], np.float64),
         )  # fmt: skip
         loop = vector_training_loop(envs[0].dynamics, self._iteration.choose, self._iteration.finish)
-        memory, rollout = kind_by_reference(self.memory), kind_by_reference(self.memory.rollout)
-        compile_beside(loop, self._iteration.update, memory, rollout, float64)
+        compile_beside(loop, self._iteration.update, self.memory, self.memory.rollout, self.progress)
         limit, horizon = envs[0].max_episode_steps, float(max(self.horizon, 1))
         done = loop(state, buffer, self.memory, run, log, rounds, limit, horizon)
         for i, (one, env, position) in enumerate(zip(self._running_envs, envs, positions, strict=True)):

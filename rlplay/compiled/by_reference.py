@@ -82,9 +82,10 @@ def by_reference(value: T) -> T:
     return value
 
 
-def kind_by_reference(value: Any) -> Any:
-    """The type under which compiled code is handed a named tuple by reference."""
-    return Reference(typeof(value))
+def kinds_by_reference(*values: Any) -> tuple[Any, ...]:
+    """The types under which compiled code is handed numbers, and named tuples by reference."""
+    kinds = map(typeof, values)
+    return tuple(Reference(kind) if isinstance(kind, types.BaseNamedTuple) else kind for kind in kinds)
 
 
 @type_callable(by_reference)  # type: ignore[untyped-decorator]

@@ -145,6 +145,8 @@ class _Entries(numba_linking.NoEntries):
         try:
             key = digest.digest(_compiler(), self._dispatcher, arguments)
         except digest.Unreadable:
+            with contextlib.suppress(digest.Unreadable):  # for these arguments: for others its globals are known
+                digest.digest(self._dispatcher)
             return ""
         name = f"{self._dispatcher.__module__}.{self._dispatcher.__qualname__}".replace("<locals>.", "")
         return f"{re.sub(r'[^A-Za-z0-9_.]', '_', name)[-_NAME_LENGTH:]}-{key[:40]}"
@@ -334,13 +336,13 @@ def _compiled(function: F, **options: Any) -> F:
     return cast(F, dispatcher)
 
 
-def compile_beside(caller: Callable[..., Any], function: Callable[..., Any], *kinds: Any) -> None:
-    """Where ``caller`` has to be compiled, have another process work on a function that it calls, for argument types.
+def compile_beside(caller: Callable[..., Any], function: Callable[..., Any], *arguments: Any) -> None:
+    """Where ``caller`` has to be compiled, have another process work on a function that it calls with such arguments.
 
     What it lowers is found on disk. Where processes cannot be forked, or nothing is kept on disk, nothing changes.
     """
     if not numba_internals.is_in_use(caller):
-        vars(caller)["called_beside"] = [(function, kinds)]
+        vars(caller)["called_beside"] = [(function, by_reference.kinds_by_reference(*arguments))]
 
 
 def why_not_cached(function: Callable[..., Any]) -> str:
