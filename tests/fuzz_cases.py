@@ -766,10 +766,13 @@ COMPILED = """
 import sys
 from rlplay.compiled.cache import compiled
 @compiled
+def share(x, k):
+    return x / (k + 1)
+@compiled
 def rule(x, n):
     total = 0.0
     for k in range(n):
-        total += x / (k + 1)
+        total += share(x, k)
     return total
 assert rule(1.0, 4) == 1.0 + 1 / 2 + 1 / 3 + 1 / 4
 """
@@ -794,7 +797,10 @@ def caches(draw: random.Random, seeds: Path, folder: Path) -> Case:
     """Entries of the compile cache, used by a process of its own."""
     cache = folder / "cache"
     shutil.copytree(seeds / "cache", cache)
-    path = draw.choice(sorted(cache.glob("*.nbc")))
+    path = draw.choice(sorted(cache.glob("*.nb?")))
+    if path.suffix == ".nbl":  # lowered code is read where there is no machine code
+        for machine_code in cache.glob("*.nbc"):
+            machine_code.unlink()
     said, data = flip_bits(draw, path.read_bytes())
     path.write_bytes(data)
 
