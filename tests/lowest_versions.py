@@ -30,8 +30,8 @@ def lower_bound(line: str) -> str:
     """A dependency at its lower bound.
 
     Example:
-        >>> lower_bound("numba>=0.61,<0.69"), lower_bound("gymnasium[toy-text]>=1.3")
-        ('numba==0.61', 'gymnasium==1.3')
+        >>> lower_bound("numba>=0.63,<0.69"), lower_bound("gymnasium[toy-text]>=1.3")
+        ('numba==0.63', 'gymnasium==1.3')
     """
     match = re.fullmatch(r"([\w-]+)(?:\[[\w,-]+\])?>=([\d.]+)(?:,<[\d.]+)?", line)
     if match is None:

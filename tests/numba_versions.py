@@ -2,7 +2,7 @@
 
 For each version: a virtual environment of its own, with the newest NumPy and llvmlite that go with it, rlplay from this
 checkout, and the tests of ``tests/compiled``. Packages come from the package index that pip is set up for. It takes
-about three minutes a version on two cores; versions on the command line (``0.61 0.68``) restrict it.
+about three minutes a version on two cores; versions on the command line (``0.63 0.68``) restrict it.
 
 The bounds in pyproject.toml are what passes here. A new minor version of numba is tried by naming it, before the upper
 bound is raised.
