@@ -296,9 +296,8 @@ class OnPolicyAgent(Agent):
     def _look(self) -> None:
         """What the networks see now, from what the environments show."""
         if self.encoder.ready:
-            look = getattr(
-                self._iteration.look, "py_func", self._iteration.look
-            )  # what it calls is compiled, and short
+            look = self._iteration.look
+            look = getattr(look, "py_func", look)  # what it calls is compiled, and short
             for i in range(len(self._running_envs)):
                 look(self.memory, self._step_buffer.obs[i], self.memory.obs[i])
 

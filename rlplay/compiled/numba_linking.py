@@ -15,11 +15,15 @@ of numba that are not public.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import itertools
 import os
 import pickle
 import secrets
+import signal
+import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -209,6 +213,8 @@ class Function(CPUDispatcher):  # type: ignore[misc]
                 for function, kinds in self.called_beside:
                     function.lower_beside(kinds)
                 self._lower(arguments)
+                for function, kinds in self.called_beside:
+                    _wait_for(function._beside.pop(kinds, 0))
                 known = self.overloads[arguments]
                 found = machine_code(
                     known, self.targetoptions.get("_nrt", True), self.targetoptions.get("nogil", False)
@@ -236,8 +242,10 @@ class Function(CPUDispatcher):  # type: ignore[misc]
         """Have another process lower the function and leave it on disk; whoever needs it waits for that."""
         if arguments in self.overloads or _processors() < 2 or self._cache.number(arguments) is None:
             return
-        self._beside[arguments] = process = os.fork()
-        if process == 0:
+        with warnings.catch_warnings(), contextlib.suppress(OSError):  # no room for another process: not beside
+            warnings.simplefilter("ignore", DeprecationWarning)  # of threads: what runs there needs none
+            self._beside[arguments] = os.fork()
+        if self._beside.get(arguments) == 0:
             try:
                 self._lower(arguments)
             finally:
@@ -248,8 +256,7 @@ class Function(CPUDispatcher):  # type: ignore[misc]
         known = self.overloads.get(arguments)
         if known is not None and known.library.is_lowered:
             return
-        if process := self._beside.pop(arguments, 0):
-            os.waitpid(process, 0)
+        _wait_for(self._beside.pop(arguments, 0))
         found = self._found(arguments, self._cache.load_lowered)
         if found is None:
             found = self._lowered_now(arguments)
@@ -308,6 +315,19 @@ class NoEntries:
 def _processors() -> int:
     """Processors that this process may use; one where it cannot be forked."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "fork") and hasattr(os, "sched_getaffinity") else 1
+
+
+_LONGEST = 120.0  # seconds after which a process that lowers a function is given up
+
+
+def _wait_for(process: int) -> None:
+    """Wait until another process has ended (0 for none); one that hangs is ended, and its work is done here."""
+    until = time.monotonic() + _LONGEST
+    with contextlib.suppress(ChildProcessError):  # the system has forgotten it already
+        while process and os.waitpid(process, os.WNOHANG)[0] == 0:
+            if time.monotonic() > until:
+                os.kill(process, signal.SIGKILL)
+            time.sleep(0.005)
 
 
 def _without_wrappers(flags: Any) -> Any:

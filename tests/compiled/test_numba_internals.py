@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ast
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numba
@@ -250,3 +253,15 @@ def test_machine_code_from_disk_is_lowered_again_where_functions_of_others_call_
 
     assert theirs(2.5) == 7.0
     assert from_disk.is_lowered
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+def test_a_process_that_hangs_is_given_up(monkeypatch):
+    monkeypatch.setattr(numba_linking, "_LONGEST", 0.05)
+    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    numba_linking._wait_for(process.pid)
+    with pytest.raises(ChildProcessError):
+        os.waitpid(process.pid, 0)
+    numba_linking._wait_for(process.pid)  # there is none any more
+    numba_linking._wait_for(0)
+    assert process.wait() == 0  # as subprocess says of one that somebody else has waited for
