@@ -405,6 +405,15 @@ def test_the_window_of_a_run_takes_the_flags_of_a_window(rlplay, monkeypatch):
     assert opened == ["watch", "logs/q-learning/FrozenLake-v1_1", "--follow", *flags]
 
 
+def test_the_packages_of_one_command_are_not_asked_for_by_the_next(rlplay):
+    code, out, err = rlplay("train", *LAKE, "-n", "100", "--seed", "0", "--gym-packages", "mine")
+    assert code == 0, err
+    assert "--gym-packages mine" in out
+    code, out, err = rlplay("train", *LAKE, "-n", "100", "--seed", "0")
+    assert code == 0, err
+    assert "watch it:" in out and "--gym-packages" not in out
+
+
 def test_what_has_no_pictures_is_said_without_a_warning(rlplay):
     refused(rlplay("play", "--env", "mine:Plain"), "mine:Plain cannot be shown: it has no render mode rgb_array")
 

@@ -22,10 +22,11 @@ def main(argv: list[str] | None = None) -> int:
     warnings.showwarning = _show_warning  # type: ignore[assignment]
     try:
         check_effects(arguments)
-        if getattr(arguments, "gym_packages", None):
+        typed = getattr(arguments, "gym_packages", None) or []
+        if typed or "rlplay.environments.packages" in sys.modules:  # of an earlier command in this process
             from rlplay.environments.packages import import_packages
 
-            import_packages(arguments.gym_packages)
+            import_packages(typed)
         verb = importlib.import_module(f"rlplay.cli.{arguments.module}")
         if (cache := sys.modules.get("rlplay.compiled.cache")) is not None:  # most verbs compile
             cache.say_long_compiles()

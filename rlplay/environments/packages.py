@@ -118,7 +118,9 @@ def import_typed(name: str, asker: str) -> ModuleType:
 
 
 def import_packages(names: Iterable[str]) -> None:
-    """Import the modules that ``--gym-packages`` names, so that they register their environments.
+    """Import the modules that a command's ``--gym-packages`` names, so that they register their environments.
+
+    They are remembered until the next command (`imported_packages`).
 
     Args:
         names: modules, or ``module:function`` for those that register in a function, which is called.
@@ -133,7 +135,8 @@ def import_packages(names: Iterable[str]) -> None:
             ...
         rlplay.errors.UsageError: --gym-packages math:register: there is no function 'register' in math
     """
-    for name in names:
+    _imported.clear()
+    for name in dict.fromkeys(names):
         module_name, colon, function = name.partition(":")
         found: Any = import_typed(module_name, f"--gym-packages {name}")
         if colon:
@@ -143,8 +146,7 @@ def import_packages(names: Iterable[str]) -> None:
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", message=".*Overriding environment.*")  # it may have been called
                 _call(found, name)
-        if name not in _imported:
-            _imported.append(name)
+        _imported.append(name)
 
 
 def _call(function: Callable[[], Any], name: str) -> None:
@@ -159,7 +161,7 @@ def _call(function: Callable[[], Any], name: str) -> None:
 
 
 def imported_packages() -> list[str]:
-    """What ``--gym-packages`` named in this process: it is typed again where a run is taken up."""
+    """What ``--gym-packages`` named in this command: it is typed again where a run is taken up."""
     return list(_imported)
 
 
