@@ -411,7 +411,8 @@ def test_the_packages_of_one_command_are_not_asked_for_by_the_next(rlplay):
     assert "--gym-packages mine" in out
     code, out, err = rlplay("train", *LAKE, "-n", "100", "--seed", "0")
     assert code == 0, err
-    assert "watch it:" in out and "--gym-packages" not in out
+    assert "watch it:" in out
+    assert "--gym-packages" not in out
 
 
 def test_what_has_no_pictures_is_said_without_a_warning(rlplay):

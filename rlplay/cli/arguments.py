@@ -325,6 +325,15 @@ def _demo(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--seed", type=int, metavar="N", help="seed")
 
 
+def _warm(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--algo", nargs="+", action="extend", metavar="ID", help="agents (default: all)")
+    verb.add_argument(
+        "--env", nargs="+", action="extend", metavar="ID", help="environments (default: one that each agent takes)"
+    )
+    _making(verb)
+    verb.add_argument("--background", action="store_true", help="say nothing, and leave the processor to others")
+
+
 def _check_env(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("env", metavar="ENV", help="an environment's id, module:id or package.module:Class")
     _making(verb)
@@ -350,5 +359,6 @@ _VERBS = {
     "list": ("listing", "what is there: agents, environments, models, runs", _list),
     "models": ("models", "the models from scratch; one in full; one beside scikit-learn's", _models),
     "figure": ("figure", "a figure of the textbook, computed anew: a picture and a table", _figure),
+    "warm": ("warm", "compile agents now, so that none has to be waited for later", _warm),
     "show": ("show", "the idea, the equation, the hyperparameters and the file of an agent", _show),
 }

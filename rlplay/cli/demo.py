@@ -2,46 +2,40 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
 from rlplay import registry
 from rlplay.cli.common import console
-from rlplay.cli.windows import open_window
-from rlplay.environments.make import make
+from rlplay.cli.windows import open_window, prepared
 from rlplay.errors import UsageError
-from rlplay.training.evaluation import evaluate
 
 _SECONDS = 28.0  # how long learning takes at the demo's pace
 _SLOW_SECONDS = 5.0  # of which the first ones are slow enough to follow each step
+_NEXT = ("q-learning", "ppo", "a2c", "sarsa", "linear-sarsa")  # agents that one tries next
 _AFTERWARDS = 41  # steps of the trained agent when there is no display
 
 
 def run(arguments: Namespace) -> int:
     """Train live, then show what was learned and what to try next."""
     from rlplay.viewer.display import has_display, import_pygame
-    from rlplay.viewer.session import Session
 
     import_pygame()
-    recipe, out = registry.recipes("DEMO"), console()
-    if not recipe:
-        raise UsageError("no plug-in offers a demo", "Reinstall rlplay")
+    out = console()
     if not arguments.headless and not has_display():
         out.print("There is no display, so the demo runs without a window and writes what it would show.")
         arguments.headless = True
     if arguments.headless and arguments.output is None:
         arguments.output = Path("rlplay-demo.gif")
-    env = make(recipe["env"], render_mode="rgb_array", **recipe["env_kwargs"])
-    cls = registry.agent_class(recipe["algo"])
-    seed = arguments.seed if arguments.seed is not None else recipe["seed"]
-    agent = cls(env, seed=seed, **recipe["hyperparameters"])
-    agent.horizon = recipe["timesteps"]
-    out.print(f"[bold]{agent.id}[/] learns to walk through a maze; it sees only the number of its cell.")
     out.print("Loading compiled code (the first time on a machine this compiles for a few seconds) ...", style="dim")
-    agent.probe(agent.observation_space.sample())
-    session = Session(env, agent, "learn", target=recipe["timesteps"])
+    session, recipe = prepared(lambda: _session(arguments.seed), arguments, "an agent that learns to walk a maze")
+    agent, others = session.agent, None
+    out.print(f"[bold]{agent.id}[/] learns to walk through a maze; it sees only the number of its cell.")
     try:
+        others = None if arguments.headless else _compile_others()
         open_window(
             session,
             arguments,
@@ -50,13 +44,52 @@ def run(arguments: Namespace) -> int:
             default_steps=recipe["timesteps"] + _AFTERWARDS if arguments.headless else None,
         )
     finally:
+        if others is not None:
+            others.terminate()  # what it has compiled is kept
+            others.wait()
         if agent.num_timesteps:
             out.print(f"learned for {agent.num_timesteps:,} steps, {agent.statistics.episodes:,} episodes")
-    fresh = make(recipe["env"], **recipe["env_kwargs"])
-    result = evaluate(agent, fresh, 10)
+    from rlplay.environments.make import make
+    from rlplay.training.evaluation import evaluate
+
+    result = evaluate(agent, make(recipe["env"], **recipe["env_kwargs"]), 10)
     out.print(f"  greedy: return {result.mean:.3g}, {result.lengths.mean():.1f} steps an episode (10 episodes)")
     _next_steps()
     return 0
+
+
+def _session(seed: int | None) -> tuple[Any, dict[str, Any]]:
+    """The agent in its maze, and the demo's settings; whatever both need is compiled or loaded.
+
+    Raises:
+        UsageError: no plug-in offers a demo.
+    """
+    from rlplay.agent.base import Agent
+    from rlplay.environments.make import make
+    from rlplay.viewer.session import Session
+
+    recipe = registry.recipes("DEMO")
+    if not recipe:
+        raise UsageError("no plug-in offers a demo", "Reinstall rlplay")
+
+    def new() -> tuple[Session, Agent]:
+        env = make(recipe["env"], render_mode="rgb_array", **recipe["env_kwargs"])
+        cls = registry.agent_class(recipe["algo"])
+        agent = cls(env, seed=recipe["seed"] if seed is None else seed, **recipe["hyperparameters"])
+        agent.horizon = recipe["timesteps"]
+        return Session(env, agent, "learn", target=recipe["timesteps"]), agent
+
+    another, twin = new()  # its first step has everything compiled
+    another.step()
+    twin.probe(another.observation)
+    another.env.close()
+    return new()[0], recipe
+
+
+def _compile_others() -> subprocess.Popen[bytes]:
+    """Compile what one tries next while the demo is watched, in a process that steps back behind all others."""
+    words = [sys.executable, "-m", "rlplay", "warm", "--background", "--algo", *_NEXT]
+    return subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def _pace(timesteps: int) -> Any:
@@ -80,5 +113,6 @@ def _next_steps() -> None:
         ("rlplay show q-learning", "the idea, the equation, the file"),
         ("rlplay play --env rlplay/GridWorld-v0 --env-kwargs map:cliff", "play yourself"),
         ("rlplay list", "what else is there"),
+        ("rlplay warm", "compile all agents now, so that none has to be waited for"),
     ):
         out.print(f"  [cyan]{command}[/]   {words}")

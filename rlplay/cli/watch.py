@@ -6,7 +6,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from rlplay.cli.common import load_agent, one
-from rlplay.cli.windows import open_window, shown_env
+from rlplay.cli.windows import open_window, prepared, shown_env
 from rlplay.environments.make import reference
 from rlplay.errors import UsageError
 from rlplay.seeding import check_seed
@@ -22,10 +22,15 @@ def run(arguments: Namespace) -> int:
     agent, path = load_agent(arguments)
     from rlplay.viewer.session import Follower, Session
 
-    env = shown_env(reference(agent.env))
-    agent.set_env(env)
-    session = Session(env, agent, "watch", seed=agent.seed if seed is None else seed)
-    session.deterministic = arguments.deterministic
+    def prepare() -> Session:
+        env = shown_env(reference(agent.env))
+        agent.set_env(env)
+        made = Session(env, agent, "watch", seed=agent.seed if seed is None else seed)
+        made.deterministic = arguments.deterministic
+        agent.probe(made.observation)  # what it needs is compiled or loaded while the window says so
+        return made
+
+    session = prepared(prepare, arguments, f"{agent.id} in {reference(agent.env).id}")
     follower = Follower(session, path, _monitor(path)) if arguments.follow else None
     if _monitor(path).is_file():
         Follower(session, path, _monitor(path)).poll()

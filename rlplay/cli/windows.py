@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import gymnasium as gym
 
@@ -11,7 +12,18 @@ from rlplay.environments.make import remake
 from rlplay.environments.reference import EnvReference
 from rlplay.errors import UsageError
 
+T = TypeVar("T")
+
 SIZE = (1280, 720)  # pixels of a window by default
+
+
+def prepared(work: Callable[[], T], arguments: Namespace, words: str) -> T:
+    """What work returns, while a window says that it is waited for; without a window where none is asked for."""
+    if arguments.headless:
+        return work()
+    from rlplay.viewer.waiting import while_waiting
+
+    return while_waiting(work, arguments.size or SIZE, words)
 
 
 def shown_env(ref: EnvReference) -> gym.Env[Any, Any]:

@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlplay.compiled.cache import compiled, in_place
-from rlplay.models.common import Floats
+
+Floats = NDArray[np.float64]
 
 
 class KDTree(NamedTuple):

@@ -4,7 +4,8 @@
 * ``state``: what the keys do, as a pure function from state and intent to state; and which key means what.
 * ``session``: what is shown: an environment and who acts in it (the agent, learning or not; you; a recording).
 * ``panels``, ``drawing``: how it looks. ``maps``: values of states laid out for people.
-* ``display``: a real window or none. ``window``: the loop that joins them. ``recording``: gif, mp4, png.
+* ``display``: a real window or none. ``waiting``: the window while something is loaded or compiled.
+* ``window``: the loop that joins them. ``recording``: gif, mp4, png.
 """
 
 import os

@@ -1,0 +1,96 @@
+"""``rlplay warm``: compile agents now, so that none of them has to be waited for later."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+import warnings
+from argparse import Namespace
+from collections.abc import Sequence
+from typing import Any
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from rlplay import registry
+from rlplay.cli.common import console, environment_arguments
+from rlplay.errors import RlplayError, UsageError
+
+_PLACES = ("FrozenLake-v1", "CartPole-v1", "Pendulum-v1", "rlplay/Bandit-v0")  # the first that an agent takes
+_STEPS = 8  # few, and enough for what is fitted or updated at the end
+
+
+def run(arguments: Namespace) -> int:
+    """Have each agent learn a few steps, which compiles what it needs, and keep that on disk."""
+    from rlplay.compiled.cache import cache_folder, compile_report
+    from rlplay.environments.make import make
+
+    out = console()
+    if cache_folder() is None:
+        raise UsageError(
+            "no folder can be written for machine code, so nothing can be kept",
+            "Name one: RLPLAY_CACHE_DIR=/some/folder rlplay warm",
+        )
+    if arguments.background:
+        _step_back()
+    names = arguments.algo or [name for name in registry.agent_ids() if not name.startswith("sb3")]
+    for name in names:
+        registry.agent_class(name)
+    kwargs, start, left_out = environment_arguments(arguments), time.perf_counter(), {}
+    for place in arguments.env or ():  # refused before anything is compiled
+        make(place, **kwargs).close()
+    bar = Progress(
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=out,
+        disable=arguments.background or not out.is_terminal,
+    )  # fmt: skip
+    with bar:
+        task = bar.add_task("compiling", total=len(names))
+        for name in names:
+            bar.update(task, description=name)
+            for place in [None] if arguments.env is None else arguments.env:
+                if error := _why_not(name, _PLACES if place is None else (place,), kwargs):
+                    left_out[name if place is None else f"{name} in {place}"] = error
+            bar.advance(task)
+    if len(left_out) == len(names) * len(arguments.env or [None]):
+        raise next(iter(left_out.values()))  # nothing of what was asked
+    if not arguments.background:
+        report = compile_report()
+        out.print(
+            f"{len(names)} agents, {time.perf_counter() - start:.0f} s: {report['compiled']:,} functions compiled, "
+            f"{report['from_disk']:,} found in {cache_folder()}"
+        )
+        for name, error in left_out.items():
+            out.print(f"left out: {name}: {error.cause}", style="dim")
+    return 0
+
+
+def _why_not(name: str, places: Sequence[str], kwargs: dict[str, Any]) -> RlplayError | None:
+    """Have an agent learn in the first environment that it takes; why it takes none, or None."""
+    from rlplay.environments.make import make
+    from rlplay.training.evaluation import evaluate
+
+    why: RlplayError | None = None
+    for place in places:
+        env = make(place, **kwargs)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of what is learned in so few steps
+                agent = registry.agent_class(name)(env, seed=0)
+                agent.learn(_STEPS)
+                if agent.timestep == "step":
+                    evaluate(agent, n_eval_episodes=1)
+            return None
+        except RlplayError as error:
+            why = error
+        finally:
+            env.close()
+    return why
+
+
+def _step_back() -> None:
+    """Leave the processor to whoever else wants it."""
+    with contextlib.suppress(AttributeError, OSError):
+        os.nice(19)
+
+
+__all__ = ["run"]
