@@ -24,12 +24,10 @@ from rlplay.compiled.by_reference import by_reference
 from rlplay.compiled.vector_loop import StepBuffer
 from rlplay.functional.distributions import Head
 from rlplay.functional.rollout import Rollout, all_true, copy_row, first_rows, forbid, generalised_advantages
-from rlplay.functional.running_moments import RunningMoments, normalise, observe_batch, scale_rewards
+from rlplay.functional.running_moments import RunningMoments, observe_batch, scale_rewards
+from rlplay.functional.vector_step import Decorator, FeatureState, Iteration, Scalar, plain, sight
 from rlplay.networks.contract import Kernel
 from rlplay.networks.optimisers import Optimiser, improve
-
-Scalar = NDArray[np.float64]
-Decorator = Callable[..., Any]
 
 
 class Metrics(NamedTuple):
@@ -56,27 +54,6 @@ class Metrics(NamedTuple):
     learning_rate: Scalar
     grad_norm: Scalar
     n_updates: Scalar
-
-
-class FeatureState(NamedTuple):
-    """A feature map between the observations and the networks, see `rlplay.approximation.feature_encoder`.
-
-    Attributes:
-        codes: the fitted map, as its sample function takes it.
-        samples: the newest observations, a ring, float32 or float64 [W, D].
-        counts: observations seen first, int64.
-        due: how many will have been seen when the map is fitted again, int64 [1].
-        shift, scale: of each number, float64 [D].
-        point: a standardised observation, float64 [D].
-    """
-
-    codes: Any
-    samples: NDArray[Any]
-    counts: NDArray[np.int64]
-    due: NDArray[np.int64]
-    shift: NDArray[np.float64]
-    scale: NDArray[np.float64]
-    point: NDArray[np.float64]
 
 
 class OnPolicyMemory(NamedTuple):
@@ -135,28 +112,6 @@ class OnPolicyMemory(NamedTuple):
     metrics: Metrics
 
 
-class Iteration(NamedTuple):
-    """A step of all environments, compiled or plain; see the head of this file.
-
-    Attributes:
-        choose: ``choose(memory)`` writes ``memory.actions``.
-        finish: ``finish(memory, step_buffer, progress)`` learns; False where the loop has to stop: numbers are not
-            finite, or the feature map is to be fitted again.
-        look: ``look(memory, observation [D], out [F])``, an observation as the networks see it.
-        update: ``update(memory, rollout, progress)``, which `finish` calls.
-    """
-
-    choose: Callable[[OnPolicyMemory], None]
-    finish: Callable[[OnPolicyMemory, StepBuffer, float], bool]
-    look: Callable[..., None]
-    update: Callable[..., None]
-
-
-def plain(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The decorator of plain Python, in place of `rlplay.compiled.cache.compiled`: the function as it is."""
-    return function
-
-
 @cache
 def iteration(
     kernel: Kernel, head: Head, make_update: Callable[..., Callable[..., None]], decorator: Decorator,
@@ -174,7 +129,7 @@ def iteration(
     forward, forward_row, predict = kernel.forward, kernel.forward_row, kernel.predict
     sample, log_probs = head.sample, head.log_probs
     update = make_update(kernel, head, decorator)
-    look, keep, is_due = _through_features(decorator, fill) if fill is not None else _through_moments(decorator)
+    look, keep, is_due = sight(decorator, fill)
 
     @decorator
     def choose(memory: OnPolicyMemory) -> None:
@@ -233,48 +188,6 @@ def iteration(
     return Iteration(choose, finish, look, update)
 
 
-def _through_moments(decorator: Decorator) -> tuple[Callable[..., Any], ...]:
-    """``look``, ``keep`` and ``is_due`` where networks see observations, normalised or not."""
-
-    @decorator
-    def look(memory: OnPolicyMemory, obs: NDArray[Any], out: NDArray[np.float32]) -> None:
-        normalise(memory.moments, obs, out)
-
-    @decorator
-    def keep(memory: OnPolicyMemory, obs: NDArray[Any]) -> None:
-        pass
-
-    @decorator
-    def is_due(memory: OnPolicyMemory) -> bool:
-        return False
-
-    return look, keep, is_due
-
-
-def _through_features(decorator: Decorator, fill: Callable[..., None]) -> tuple[Callable[..., Any], ...]:
-    """``look``, ``keep`` and ``is_due`` where networks see features."""
-
-    @decorator
-    def look(memory: OnPolicyMemory, obs: NDArray[Any], out: NDArray[np.float32]) -> None:
-        features: Any = memory.features
-        for i in range(obs.shape[0]):
-            features.point[i] = (obs[i] - features.shift[i]) / features.scale[i]
-        fill(features.codes, features.point, out)
-
-    @decorator
-    def keep(memory: OnPolicyMemory, obs: NDArray[Any]) -> None:
-        features: Any = memory.features
-        features.samples[features.counts[0] % features.samples.shape[0]] = obs
-        features.counts[0] += 1
-
-    @decorator
-    def is_due(memory: OnPolicyMemory) -> bool:
-        features: Any = memory.features
-        return features.counts[0] >= features.due[0]
-
-    return look, keep, is_due
-
-
 @cache
 def descent(kernel: Kernel, decorator: Decorator) -> Callable[..., float]:
     """``descend(memory, learning_rate)``: a step of both networks and of log σ down their gradients.
@@ -309,3 +222,6 @@ def descent(kernel: Kernel, decorator: Decorator) -> Callable[..., float]:
         return length
 
     return descend
+
+
+__all__ = ["FeatureState", "Iteration", "Metrics", "OnPolicyMemory", "descent", "iteration", "plain"]

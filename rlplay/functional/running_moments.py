@@ -153,3 +153,12 @@ def scale_rewards(moments: RunningMoments, rewards: NDArray[np.float64], ends: N
         rewards[i] = min(max(rewards[i] * scale, -clip), clip)
         if ends[i]:
             returns[i] = 0.0
+
+
+@in_place
+def scaled_reward(moments: RunningMoments, reward: float) -> float:
+    """A reward that was kept as it came, as the moments of the returns scale it now."""
+    if not moments.norm_reward:
+        return reward
+    scaled = reward / math.sqrt(moments.return_variance[0] + moments.epsilon)
+    return min(max(scaled, -moments.clip_reward), moments.clip_reward)

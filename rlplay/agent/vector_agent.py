@@ -1,0 +1,371 @@
+"""What agents with networks share that play several environments at once: the environments, masks, and the two drivers.
+
+`rlplay.agent.on_policy` and `rlplay.agent.off_policy` stand on it. A step is `choose` and `finish` of an `Iteration`
+(`rlplay.functional.vector_step`): both drivers run the same two functions.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+
+from rlplay.agent.base import Agent
+from rlplay.approximation.encoder import Encoder, ObservationVectors
+from rlplay.approximation.encoders import VectorFeatures
+from rlplay.compiled.cache import compile_beside, compiled
+from rlplay.compiled.pcg64 import random_seed
+from rlplay.compiled.table import TableEnv
+from rlplay.compiled.vector_loop import VectorRun, VectorState, new_step_buffer, vector_training_loop
+from rlplay.environments.instances import why_not_native
+from rlplay.environments.interact import ObservationCheck, RunningEnv, begin_episode, take_step
+from rlplay.environments.make import EnvLike, reference
+from rlplay.environments.masks import Mask, MaskSource
+from rlplay.errors import EnvironmentFault, HyperparameterError, UsageError
+from rlplay.functional.rollout import FORBIDDEN
+from rlplay.functional.running_moments import (
+    RunningMoments,
+    new_running_moments,
+    normalise_batch,
+    normalises_observations,
+    observe_batch,
+)
+from rlplay.functional.schedules import tabulate
+from rlplay.functional.vector_step import Decorator, FeatureState, Iteration, plain
+from rlplay.hyperparameters.domains import Choice, Either, Module, Range, Settings, Sizes
+from rlplay.hyperparameters.types import FeaturesLike
+from rlplay.networks.layers import ACTIVATIONS
+from rlplay.training.learner import Engine
+
+NEnvs = Annotated[int, Range("environments that are played at once", 1, 4096, integer=True)]
+MaxGradNorm = Annotated[float, Range("longest gradient, of both networks together; 0 for any", 0, 1e9)]
+
+
+class VectorAgent(Agent):
+    """An agent with networks that plays several environments at once; `setup` of its family makes ``memory``.
+
+    Its family makes a ``memory`` (a NamedTuple with obs, masks, actions, moments, features and metrics, among others),
+    and an `Iteration` over it in `_build`.
+
+    Example:
+        >>> from agents import A2C  # a subclass
+        >>> agent = A2C("CartPole-v1", n_envs=2, seed=0)
+        >>> len(agent.running_envs()), agent.memory.obs.shape
+        (2, (2, 4))
+    """
+
+    normalize: Annotated[
+        Any, Either((True, False), Settings("normalise observations and rewards, or VecNormalize's settings by name"))
+    ] = False
+    net_arch: Annotated[Sequence[int], Sizes("units of the hidden layers, of both networks")] = (64, 64)
+    activation: Annotated[str, Choice("what hidden units apply", tuple(ACTIVATIONS))] = "tanh"
+    policy_kwargs: Annotated[
+        Any, Either((None,), Settings("net_arch, activation_fn, ortho_init and log_std_init by name"))
+    ] = None
+    network: Annotated[
+        Any, Module("whose networks: ours, compiled, or torch's; or hidden layers of yours, a linear one is put on top")
+    ] = "numpy"
+    device: Annotated[str, Choice("of torch", ("auto", "cpu", "cuda"))] = "auto"
+    features: FeaturesLike = None
+
+    if TYPE_CHECKING:  # set in `setup`; what stands in the body of the class is a hyperparameter
+        _iteration: Iteration
+        _discrete: bool  # whether actions are numbers, which masks can forbid
+        _masked: bool  # whether masks were seen, so that the memory has room for them
+
+    # What a family supplies.
+
+    @abstractmethod
+    def _build(self) -> None:
+        """The iteration, over the feature map as it is now."""
+
+    @abstractmethod
+    def _make_masks(self) -> None:
+        """Room for masks; none so far."""
+
+    @abstractmethod
+    def _update_arguments(self) -> tuple[Any, ...]:
+        """What `Iteration.update` is called with."""
+
+    def _mask_of(self, i: int, info: dict[str, Any]) -> Mask | None:
+        """The mask of an environment's newest observation, an entry an output [K]; None where all may be taken."""
+        return self._mask_sources[i].of(info)
+
+    def _keep_final_mask(self, i: int) -> None:
+        """An episode ended: the mask in the memory is that of its last observation."""
+
+    @property
+    def _between_updates(self) -> bool:
+        """Whether the steps so far have been learned from, so that a feature map may be fitted again."""
+        return True
+
+    # What it is made of.
+
+    def make_encoder(self) -> Encoder:
+        """Vectors, for our layers of pictures with channels last; of a feature map, its features."""
+        wide = normalises_observations(self.hyperparameters.get("normalize", False))
+        if self.hyperparameters["features"] is None and isinstance(self.network, str | list):
+            return ObservationVectors(self.observation_space, type(self).__name__, channels_last=True, wide=wide)
+        return self.encoder_of("vector", wide=wide)
+
+    def _begin_setup(self) -> None:
+        """The environments, and what they show."""
+        self._running_envs = self.make_running_envs(self.hyperparameters.get("n_envs", 1))
+        self._checks = [ObservationCheck(one.env) for one in self._running_envs]
+        self._sees_now = False  # whether what the networks see is what the environments show
+        self._mask_sources = [MaskSource(one.env) for one in self._running_envs]
+        view = self.encoder.view
+        self._step_buffer = new_step_buffer(len(self._running_envs), view.size, view.dtype)
+
+    def _new_moments(self) -> RunningMoments:
+        """Running moments of nothing yet."""
+        given, name = self.hyperparameters, type(self).__name__
+        moments, self._moment_arrays = new_running_moments(
+            given.get("normalize", False), self.encoder.view.size, len(self._running_envs), given["gamma"], name
+        )
+        if moments.norm_obs and isinstance(self.encoder, VectorFeatures):
+            raise HyperparameterError(
+                f"{name}: features see observations as the environment gives them, and normalize would change them",
+                'Take normalize={"norm_obs": False}; features standardise by themselves',
+            )
+        return moments
+
+    def _settings_of(self, settings: Any) -> Any:
+        """A NamedTuple class of hyperparameters as compiled code reads them: schedules as tables, None as 0."""
+        kinds = get_type_hints(settings)
+        read = {name: kind if kind in (float, int, bool) else tabulate for name, kind in kinds.items()}
+        return settings(**{name: read[name](getattr(self, name) or 0) for name in kinds})
+
+    def _through_features(self) -> tuple[Decorator, Any]:
+        """Compiled or plain, and the function of the feature map, which the memory is given; None for none."""
+        encoder = self.encoder
+        decorator = plain if self._is_torch or encoder.why_not_compiled else compiled
+        if not isinstance(encoder, VectorFeatures):
+            return decorator, None
+        state = FeatureState(
+            encoder.codes, encoder.samples, encoder.counts, np.zeros(1, np.int64), encoder.shift, encoder.scale,
+            np.zeros(encoder.view.size),
+        )  # fmt: skip
+        self.memory = self.memory._replace(features=state)
+        return decorator, encoder.fill
+
+    @property
+    def _is_torch(self) -> bool:
+        return self.network != "numpy" and not isinstance(self.network, list)
+
+    @property
+    def lessons(self) -> int:
+        """The updates so far."""
+        return int(self.memory.metrics.n_updates[0])
+
+    # The environments.
+
+    def running_envs(self) -> list[RunningEnv]:
+        """All environments that are played."""
+        return self._running_envs
+
+    def _has_masks(self) -> bool:
+        """Whether the environment is known to mask its actions; one that says so only in info is known at its reset."""
+        return self._discrete and (self.masks_seen or hasattr(self.env.unwrapped, "action_mask"))
+
+    def _mask(self, i: int, info: dict[str, Any]) -> None:
+        """Take the mask that goes with the newest observation of an environment."""
+        mask = self._mask_of(i, info) if self._discrete else None
+        if mask is not None and not self._masked:
+            self._masked = self.masks_seen = True
+            self._make_masks()
+        if self._masked:
+            self.memory.masks[i] = 0.0 if mask is None else np.where(mask, 0.0, FORBIDDEN)
+
+    def why_not_compiled(self) -> str:
+        """The native loop needs native dynamics and our own networks."""
+        if self._is_torch:
+            return "its networks are torch modules"
+        if self.encoder.why_not_compiled:
+            return self.encoder.why_not_compiled
+        if isinstance(self.env, TableEnv):
+            name = reference(self.env).id
+            return f"the native dynamics of {name} are a table, and {type(self).__name__} takes vectors"
+        return why_not_native(self.env)
+
+    # Learning.
+
+    def advance(self, timesteps: int, engine: Engine) -> int:
+        """At most this many steps, rounded up to all environments once; one native call, or step by step."""
+        if self._running_envs[0].position.obs is None:
+            self._begin()
+        elif not self._sees_now:  # loaded from a file
+            for i, one in enumerate(self._running_envs):
+                self._step_buffer.obs[i] = self.encoder.view.vector(one.position.obs)
+                self._mask(i, one.position.info)
+            self._look()
+        self._sees_now = True
+        rounds, encoder = -(-timesteps // len(self._running_envs)), self.encoder
+        if not encoder.ready:
+            return self._warm_up(rounds)
+        if isinstance(encoder, VectorFeatures):
+            self.memory.features.due[0] = int(encoder.counts[0]) + encoder.steps_to_fit()
+        return (self._advance_compiled if engine == "compiled" else self._advance_stepwise)(rounds)
+
+    def _begin(self) -> None:
+        """Begin an episode in each environment."""
+        for i, one in enumerate(self._running_envs):
+            self._reset(i, one)
+        observe_batch(self.memory.moments, self._step_buffer.obs)
+        self._look()
+
+    def _reset(self, i: int, running_env: RunningEnv) -> None:
+        env, position, seeds = running_env
+        begin_episode(env, position, random_seed(seeds), self._checks[i])
+        self._step_buffer.obs[i] = self.encoder.view.vector(position.obs)
+        self._mask(i, position.info)
+
+    def _look(self) -> None:
+        """What the networks see now, from what the environments show."""
+        if self.encoder.ready:
+            look = self._iteration.look
+            look = getattr(look, "py_func", look)  # what it calls is compiled, and short
+            for i in range(len(self._running_envs)):
+                look(self.memory, self._step_buffer.obs[i], self.memory.obs[i])
+
+    def _warm_up(self, rounds: int) -> int:
+        """Random steps, which the feature map only watches, until it is fitted."""
+        encoder, buffer, done = self.encoder, self._step_buffer, 0
+        for _ in range(rounds):
+            for i, one in enumerate(self._running_envs):
+                self._step(i, one, self.random_action(encoder.rng))
+                ended = buffer.terminated[i] or buffer.truncated[i]
+                encoder.remember_vector(buffer.final[i] if ended else buffer.obs[i])
+            self.num_timesteps += len(self._running_envs)
+            done += len(self._running_envs)
+            if encoder.due():
+                self.refit()
+                break
+        return done
+
+    def refit(self) -> None:
+        """Fit the feature map, between two rollouts."""
+        self.encoder.fit()
+        self._build()
+        self._look()
+
+    @property
+    def _healthy(self) -> bool:
+        metrics = self.memory.metrics
+        return bool(np.isfinite(metrics.loss[0]) and np.isfinite(metrics.grad_norm[0]))
+
+    def _advance_stepwise(self, rounds: int) -> int:
+        done = 0
+        for _ in range(rounds):
+            self._iteration.choose(self.memory)
+            try:
+                for i, one in enumerate(self._running_envs):
+                    self._step(i, one, self._taken(self.memory.actions[i]))
+            except Exception:
+                if len(self._running_envs) > 1:  # some of them have taken the step and some have not
+                    self.give_up_episode()
+                raise
+            self.num_timesteps += len(self._running_envs)
+            done += len(self._running_envs)
+            if not self._iteration.finish(self.memory, self._step_buffer, self.progress):
+                self.refit() if self._healthy else self._stop()
+                break
+        return done
+
+    def _step(self, i: int, running_env: RunningEnv, action: Any) -> None:
+        buffer, position = self._step_buffer, running_env.position
+        taken = take_step(running_env.env, position, action, self._checks[i])
+        buffer.rewards[i], buffer.terminated[i], buffer.truncated[i] = taken.reward, taken.terminated, taken.truncated
+        buffer.obs[i] = self.encoder.view.vector(taken.next_obs)
+        self._mask(i, taken.info)
+        if taken.terminated or taken.truncated:
+            buffer.final[i] = buffer.obs[i]
+            self._keep_final_mask(i)
+            self.statistics.finish(position.episode_return, position.length, self.num_timesteps + i + 1)
+            self._reset(i, running_env)
+
+    def _taken(self, action: NDArray[np.float32]) -> Any:
+        """An action as the environment takes it."""
+        space = self.action_space
+        if isinstance(space, gym.spaces.Box):
+            return self.bounded(action)
+        if isinstance(space, gym.spaces.Discrete):
+            return int(action[0]) + int(space.start)
+        shifted = action.astype(space.dtype).reshape(space.shape)
+        return shifted + space.start if isinstance(space, gym.spaces.MultiDiscrete) else shifted
+
+    def _advance_compiled(self, rounds: int) -> int:
+        buffer, log, statistics = self._step_buffer, self.episode_log, self.statistics
+        envs: list[Any] = [one.env for one in self._running_envs]
+        positions = [one.position for one in self._running_envs]
+        world = envs[0].world
+        state = VectorState(
+            parameters=world.parameters, state=np.stack([env.world.state for env in envs]),
+            rng=np.stack([env.rng for env in envs]), seeds=np.stack([one.seeds for one in self._running_envs]),
+            seed=np.array([position.seed for position in positions]),
+            length=np.array([position.length for position in positions]),
+            score=np.array([position.episode_return for position in positions]),
+            low=world.low, high=world.high, action=world.action,
+        )  # fmt: skip
+        run = VectorRun(
+            timestep=np.array([self.num_timesteps]), episodes=np.array([statistics.episodes]),
+            total_return=np.array([statistics.total_return], np.float64),
+        )  # fmt: skip
+        loop = vector_training_loop(envs[0].dynamics, self._iteration.choose, self._iteration.finish)
+        compile_beside(loop, self._iteration.update, *self._update_arguments())
+        limit, horizon = envs[0].max_episode_steps, float(max(self.horizon, 1))
+        done = loop(state, buffer, self.memory, run, log, rounds, limit, horizon)
+        for i, (one, env, position) in enumerate(zip(self._running_envs, envs, positions, strict=True)):
+            one.seeds[:], env.rng[:], env.elapsed = state.seeds[i], state.rng[i], int(state.length[i])
+            env.world.state[:], env.world.obs[:], env._over = state.state[i], buffer.obs[i], False
+            position.seed, position.length = int(state.seed[i]), int(state.length[i])
+            position.episode_return, position.obs, position.actions = float(state.score[i]), env.observation(), None
+        self.num_timesteps, statistics.episodes = int(run.timestep[0]), int(run.episodes[0])
+        statistics.total_return = float(run.total_return[0])
+        statistics.take_log(log)
+        if not (np.isfinite(buffer.obs).all() and np.isfinite(state.score).all()):
+            raise EnvironmentFault(
+                f"{reference(self.env)} gave numbers that are not finite before timestep {self.num_timesteps:,}",
+                "Everything saved before is unharmed; engine='python' finds the step",
+            )
+        if self._between_updates:
+            if not self._healthy:
+                self._stop()
+            if self.encoder.due():
+                self.refit()
+        return int(done) * len(envs)
+
+    def _stop(self) -> None:
+        """Training broke: say which number, and when."""
+        name = "loss" if not np.isfinite(self.memory.metrics.loss[0]) else "gradient's length"
+        raise UsageError(
+            f"{type(self).__name__}: the {name} is not a number in the update at timestep {self.num_timesteps:,}",
+            "What was saved before is unharmed. Take a smaller learning_rate, normalize=True, or max_grad_norm=0.5",
+        )
+
+    def give_up_episode(self) -> None:
+        """Stand between episodes."""
+        for one in self._running_envs:
+            one.position.clear()
+        self.memory.moments.returns[:] = 0.0
+
+    def set_env(self, env: EnvLike) -> None:
+        """Go on in another environment with the same spaces; running episodes are given up."""
+        super().set_env(env)
+        self._running_envs[:] = self.make_running_envs(len(self._running_envs))
+        self._checks = [ObservationCheck(one.env) for one in self._running_envs]
+        self._mask_sources = [MaskSource(one.env) for one in self._running_envs]
+
+    # Acting.
+
+    def _network_inputs(self, observation: Any) -> NDArray[np.float32]:
+        """One observation or a batch as the networks see it, float32 [B, D]."""
+        found = self.encoder.encode_batch(observation)
+        if self.memory.moments.norm_obs:
+            given, found = np.array(found, order="C"), np.empty(found.shape, np.float32)
+            normalise_batch(self.memory.moments, given, found)
+        return found

@@ -1,0 +1,226 @@
+"""What an agent has seen, to learn from more than once: a ring of steps of N environments, each observation kept once.
+
+A slot holds an observation and, as soon as the step from it is over, the action, the reward and how the step ended. The
+observation that came next is that of the next slot of the same environment. The last observation of an episode has a
+slot of its own, from which no step begins; so what comes after a time limit is bootstrapped from where it was cut.
+
+    slot       0    1    2    3    4    5            of one environment: an episode of 3 steps, and the next one
+    obs        S₀   S₁   S₂   S₃   S₀'  S₁'
+    kind       1    1    2    0    1    0            GOES_ON, GOES_ON, TERMINATED, no step, GOES_ON, newest
+
+Returns of n steps are added up when a step is drawn,
+
+    R^(n) = Σ_{k<m} γ^k R_{t+k+1}        bootstrapped with γ^m from S_{t+m},  m ≤ n
+
+where m ends at the end of an episode (no bootstrap where it terminated, from the true last observation where it was
+cut) and at the newest observation.
+
+Source: Lin 1992 (replay); Mnih et al. 2015; Sutton & Barto 2e, section 7.1 (returns of n steps); Pardo et al. 2018 (time
+limits).
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rlplay.compiled.cache import in_place
+from rlplay.compiled.pcg64 import random
+from rlplay.functional.running_moments import RunningMoments, scaled_reward
+from rlplay.functional.sum_tree import SumTree, new_sum_tree, set_priority
+
+NO_STEP, GOES_ON, TERMINATED, TRUNCATED = range(4)  # kinds of slots
+
+
+class Replay(NamedTuple):
+    """T slots of each of N environments, R = T N rows: row t N + i is slot t of environment i.
+
+    Attributes:
+        obs: float32, or float64 where float32 does not hold them; uint8 for pictures and finite observations; [R, D].
+        actions: as the environment takes them, float32 [R, A].
+        rewards: float32 [R].
+        kinds: how the step that begins there ended, uint8 [R].
+        forbidden: actions that may not be taken there, bool [R, K]; [0, K] where nothing is masked.
+        place: the slot of each environment's newest observation, -1 before the first, int64 [N].
+        filled: slots of each environment that hold something, int64 [N].
+        priorities: of the rows, where they are drawn by priority; else a tree of one.
+
+    Example:
+        >>> replay = new_replay(10, 2, 3, 1, 2)  # 10 rows of 2 environments, 3 numbers, an action of 1, 2 outputs
+        >>> replay.obs.shape, replay.place.tolist()
+        ((10, 3), [-1, -1])
+    """
+
+    obs: NDArray[Any]
+    actions: NDArray[np.float32]
+    rewards: NDArray[np.float32]
+    kinds: NDArray[np.uint8]
+    forbidden: NDArray[np.bool_]
+    place: NDArray[np.int64]
+    filled: NDArray[np.int64]
+    priorities: SumTree
+
+
+def new_replay(
+    rows: int, n_envs: int, obs_size: int, action_size: int, outputs: int, *, dtype: Any = np.float32,
+    masked: bool = False, prioritized: bool = False,
+) -> Replay:  # fmt: skip
+    """An empty replay buffer of at most ``rows`` rows. Memory is taken as it fills."""
+    rows -= rows % n_envs
+    return Replay(
+        obs=np.zeros((rows, obs_size), dtype),
+        actions=np.zeros((rows, action_size), np.float32),
+        rewards=np.zeros(rows, np.float32),
+        kinds=np.zeros(rows, np.uint8),
+        forbidden=np.zeros((rows if masked else 0, outputs), np.bool_),
+        place=np.full(n_envs, -1),
+        filled=np.zeros(n_envs, np.int64),
+        priorities=new_sum_tree(rows if prioritized else 1),
+    )
+
+
+def bytes_of_a_row(obs_size: int, action_size: int, outputs: int, dtype: Any, *, masked: bool, prioritized: bool) -> int:
+    """The memory of a row, bytes.
+
+    Example:
+        >>> bytes_of_a_row(4, 1, 2, np.float32, masked=False, prioritized=False)  # CartPole's
+        25
+    """
+    tree = 10 if prioritized else 0  # 8 and the sums above
+    return obs_size * np.dtype(dtype).itemsize + 4 * action_size + 5 + (outputs if masked else 0) + tree
+
+
+@in_place
+def written_rows(replay: Replay) -> int:
+    """The rows up to the last slot that any environment has filled.
+
+    Example:
+        >>> replay = new_replay(10, 2, 1, 1, 2)
+        >>> open_slot(replay, 1, False)
+        1
+        >>> written_rows(replay)
+        2
+    """
+    most = 0
+    for i in range(replay.filled.shape[0]):
+        most = max(most, replay.filled[i])
+    return most * replay.filled.shape[0]
+
+
+@in_place
+def newest_row(replay: Replay, i: int) -> int:
+    """The row of an environment's newest observation."""
+    return replay.place[i] * replay.place.shape[0] + i
+
+
+@in_place
+def next_row(replay: Replay, row: int) -> int:
+    """The row of what came after a row's observation."""
+    n, rows = replay.place.shape[0], replay.kinds.shape[0]
+    return row + n if row + n < rows else row + n - rows
+
+
+@in_place
+def open_slot(replay: Replay, i: int, prioritized: bool) -> int:
+    """The row for an environment's next observation, whose oldest slot is forgotten for it where the ring is full."""
+    n = replay.place.shape[0]
+    slots = replay.kinds.shape[0] // n
+    replay.place[i] = replay.place[i] + 1 if replay.place[i] + 1 < slots else 0
+    replay.filled[i] = min(replay.filled[i] + 1, slots)
+    row = replay.place[i] * n + i
+    replay.kinds[row] = NO_STEP
+    if prioritized:
+        set_priority(replay.priorities, row, 0.0)
+    return row
+
+
+@in_place
+def close_step(
+    replay: Replay, i: int, actions: NDArray[np.float32], reward: float, terminated: bool, truncated: bool,
+    prioritized: bool,
+) -> None:  # fmt: skip
+    """The step from an environment's newest observation: row i of the actions [N, A], its reward, and how it ended.
+
+    It is drawn with the greatest priority so far until it was learned from.
+    """
+    row = newest_row(replay, i)
+    for j in range(actions.shape[1]):
+        replay.actions[row, j] = actions[i, j]
+    replay.rewards[row] = reward
+    replay.kinds[row] = TERMINATED if terminated else TRUNCATED if truncated else GOES_ON
+    if prioritized:
+        set_priority(replay.priorities, row, replay.priorities.greatest[0])
+
+
+@in_place
+def keep_numbers(replay: Replay, row: int, obs: NDArray[Any], i: int, scale: float) -> None:
+    """Row i of observations [N, D] into a row."""
+    for j in range(obs.shape[1]):
+        replay.obs[row, j] = obs[i, j]
+
+
+@in_place
+def keep_bytes(replay: Replay, row: int, obs: NDArray[Any], i: int, scale: float) -> None:
+    """The same, of whole numbers 0 to 255 times a scale, in a byte each."""
+    for j in range(obs.shape[1]):
+        replay.obs[row, j] = np.uint8(obs[i, j] / scale + 0.5)
+
+
+@in_place
+def read_numbers(replay: Replay, row: int, scale: float, out: NDArray[Any]) -> None:
+    """The observation of a row as the environment gave it, [D]."""
+    for j in range(out.shape[0]):
+        out[j] = replay.obs[row, j]
+
+
+@in_place
+def read_bytes(replay: Replay, row: int, scale: float, out: NDArray[Any]) -> None:
+    """The same, from a byte each."""
+    for j in range(out.shape[0]):
+        out[j] = np.float32(replay.obs[row, j]) * np.float32(scale)
+
+
+@in_place
+def draw_uniformly(replay: Replay, rng: NDArray[np.uint64], rows: NDArray[np.int64]) -> None:
+    """Draw rows [B] from which a step begins, all equally likely, with replacement. There must be one.
+
+    Example:
+        >>> replay, rows = new_replay(10, 1, 1, 1, 2), np.zeros(3, np.int64)
+        >>> _ = open_slot(replay, 0, False)
+        >>> close_step(replay, 0, np.zeros((1, 1), np.float32), 1.0, False, False, False)
+        >>> _ = open_slot(replay, 0, False)
+        >>> draw_uniformly(replay, np.arange(1, 5, dtype=np.uint64), rows)
+        >>> rows.tolist()  # the newest observation is no step yet
+        [0, 0, 0]
+    """
+    most = written_rows(replay)
+    for b in range(rows.shape[0]):
+        rows[b] = int(random(rng) * most)
+    for b in range(rows.shape[0]):
+        while replay.kinds[rows[b]] == NO_STEP:
+            rows[b] = int(random(rng) * most)
+
+
+@in_place
+def add_up_rewards(
+    replay: Replay, moments: RunningMoments, rows: NDArray[np.int64], n_steps: int, gamma: float,
+    rewards: NDArray[np.float64], discounts: NDArray[np.float64], next_rows: NDArray[np.int64],
+) -> None:  # fmt: skip
+    """Returns of n steps from rows [B]: the sum of rewards, γ^m (0 after a terminal state), and the row of S_{t+m}.
+
+    Rewards are scaled as the running moments say.
+    """
+    for b in range(rows.shape[0]):
+        row, total, factor = rows[b], 0.0, 1.0
+        for _ in range(n_steps):
+            kind = replay.kinds[row]
+            total += factor * scaled_reward(moments, float(replay.rewards[row]))
+            factor *= gamma
+            row = next_row(replay, row)
+            if kind == TERMINATED:
+                factor = 0.0
+            if kind != GOES_ON or replay.kinds[row] == NO_STEP:
+                break
+        rewards[b], discounts[b], next_rows[b] = total, factor, row

@@ -1,0 +1,134 @@
+"""What a step of several environments at once has in common, whatever learns from it: how networks see observations.
+
+A step is two functions, compiled into one native loop (`rlplay.compiled.vector_loop`), or the same lines as plain
+Python for a torch network or any Gymnasium environment:
+
+    choose   an action for each environment
+    finish   keep the step, and learn
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rlplay.compiled.vector_loop import StepBuffer
+from rlplay.functional.running_moments import normalise
+
+Scalar = NDArray[np.float64]
+Decorator = Callable[..., Any]
+
+
+class FeatureState(NamedTuple):
+    """A feature map between the observations and the networks, see `rlplay.approximation.feature_encoder`.
+
+    Attributes:
+        codes: the fitted map, as its sample function takes it.
+        samples: the newest observations, a ring, float32 or float64 [W, D].
+        counts: observations seen first, int64.
+        due: how many will have been seen when the map is fitted again, int64 [1].
+        shift, scale: of each number, float64 [D].
+        point: a standardised observation, float64 [D].
+    """
+
+    codes: Any
+    samples: NDArray[Any]
+    counts: NDArray[np.int64]
+    due: NDArray[np.int64]
+    shift: NDArray[np.float64]
+    scale: NDArray[np.float64]
+    point: NDArray[np.float64]
+
+
+class Iteration(NamedTuple):
+    """A step of all environments, compiled or plain; see the head of this file.
+
+    Attributes:
+        choose: ``choose(memory)`` writes ``memory.actions``.
+        finish: ``finish(memory, step_buffer, progress)`` learns; False where the loop has to stop: numbers are not
+            finite, or the feature map is to be fitted again.
+        look: ``look(memory, observation [D], out [F])``, an observation as the networks see it.
+        update: what `finish` calls to learn.
+    """
+
+    choose: Callable[[Any], None]
+    finish: Callable[[Any, StepBuffer, float], bool]
+    look: Callable[..., None]
+    update: Callable[..., None]
+
+
+def plain(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The decorator of plain Python, in place of `rlplay.compiled.cache.compiled`: the function as it is."""
+    return function
+
+
+class Sight(NamedTuple):
+    """How networks see observations; ``memory`` has ``moments`` and ``features``.
+
+    Attributes:
+        look: ``look(memory, observation [D], out [F])``.
+        keep: ``keep(memory, observation [D])``: a feature map sees it.
+        is_due: ``is_due(memory)``: whether the feature map is to be fitted again.
+    """
+
+    look: Callable[..., None]
+    keep: Callable[..., None]
+    is_due: Callable[..., bool]
+
+
+def sight(decorator: Decorator, fill: Callable[..., None] | None) -> Sight:
+    """The functions: through a feature map's ``fill(codes, point [D], out [F])``, or through the running moments.
+
+    Example:
+        >>> from agents import A2C
+        >>> memory, seen = A2C("CartPole-v1", seed=0).memory, np.zeros(4, np.float32)
+        >>> sight(plain, None).look(memory, np.float32([1, 2, 3, 4]), seen)
+        >>> seen.tolist()
+        [1.0, 2.0, 3.0, 4.0]
+    """
+    return _through_features(decorator, fill) if fill is not None else _through_moments(decorator)
+
+
+def _through_moments(decorator: Decorator) -> Sight:
+    """Networks see observations, normalised or not."""
+
+    @decorator
+    def look(memory: Any, obs: NDArray[Any], out: NDArray[np.float32]) -> None:
+        normalise(memory.moments, obs, out)
+
+    @decorator
+    def keep(memory: Any, obs: NDArray[Any]) -> None:
+        pass
+
+    @decorator
+    def is_due(memory: Any) -> bool:
+        return False
+
+    return Sight(look, keep, is_due)
+
+
+def _through_features(decorator: Decorator, fill: Callable[..., None]) -> Sight:
+    """Networks see features."""
+
+    @decorator
+    def look(memory: Any, obs: NDArray[Any], out: NDArray[np.float32]) -> None:
+        features: Any = memory.features
+        for i in range(obs.shape[0]):
+            features.point[i] = (obs[i] - features.shift[i]) / features.scale[i]
+        fill(features.codes, features.point, out)
+
+    @decorator
+    def keep(memory: Any, obs: NDArray[Any]) -> None:
+        features: Any = memory.features
+        features.samples[features.counts[0] % features.samples.shape[0]] = obs
+        features.counts[0] += 1
+
+    @decorator
+    def is_due(memory: Any) -> bool:
+        features: Any = memory.features
+        return features.counts[0] >= features.due[0]
+
+    return Sight(look, keep, is_due)
