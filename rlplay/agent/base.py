@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -81,6 +82,8 @@ class Agent(Configured, ABC):
         mask_source: where the environment says which actions may be taken.
         masks_seen: whether it has masks, as far as that was seen.
         mask: the actions that may be taken at the newest observation, bool [A]; None for all.
+        workers: the processes that played environments in the last call of `learn`, besides its own.
+        step_seconds: how long a step of the environment took, where `learn` measured it, else 0.
 
     Raises:
         HyperparameterError: a value outside its range.
@@ -121,6 +124,7 @@ class Agent(Configured, ABC):
             name = type(self).__name__
             raise UsageError(f"{name} needs an environment to learn in", f'For example {name}("CartPole-v1")')
         self.num_timesteps, self.horizon = 0, 0
+        self.workers, self.step_seconds = 0, 0.0
         self.statistics, self.position = EpisodeStatistics(), Position()
         self.seeds = stream(self.seed, "environment")
         self.episode_log = new_episode_log()
@@ -313,7 +317,8 @@ class Agent(Configured, ABC):
     def bounded(self, action: NDArray[Any]) -> Any:
         """A continuous action as the environment takes it: of its shape and type, within its bounds."""
         space: Any = self.action_space
-        return np.clip(action.reshape(space.shape), space.low, space.high).astype(space.dtype)
+        within = np.minimum(np.maximum(action.reshape(space.shape), space.low), space.high)
+        return within.astype(space.dtype, copy=False)
 
     # Learning.
 
@@ -327,6 +332,7 @@ class Agent(Configured, ABC):
         *,
         engine: Engine = "auto",
         schedule_timesteps: int | None = None,
+        workers: int | str = 0,
     ) -> Self:
         """Learn for a number of timesteps.
 
@@ -341,6 +347,8 @@ class Agent(Configured, ABC):
             engine: ``compiled`` runs in native code, ``python`` step by step, with the same bits; ``auto`` chooses.
             schedule_timesteps: horizon of the schedules; by default the timesteps done and these, or the horizon so
                 far where it lies beyond them.
+            workers: processes that play the environments of an agent with ``n_envs``, with the same bits; ``"auto"``
+                measures the environment and takes as many as pay. For environments without native dynamics.
 
         Returns:
             The agent itself.
@@ -349,17 +357,31 @@ class Agent(Configured, ABC):
             UsageError: a total below 1, or an engine that this agent and environment do not have.
             EnvironmentFault: the environment broke its contract; the agent stands at the last good step.
         """
-        train(
-            self,
-            total_timesteps,
-            callback,
-            log_interval=log_interval,
-            progress_bar=progress_bar,
-            reset_num_timesteps=reset_num_timesteps,
-            engine=engine,
-            schedule_timesteps=schedule_timesteps,
-        )
+        with self.played_by(workers, total_timesteps, engine):
+            train(
+                self,
+                total_timesteps,
+                callback,
+                log_interval=log_interval,
+                progress_bar=progress_bar,
+                reset_num_timesteps=reset_num_timesteps,
+                engine=engine,
+                schedule_timesteps=schedule_timesteps,
+            )
         return self
+
+    def played_by(self, workers: int | str, timesteps: int, engine: Engine) -> AbstractContextManager[None]:
+        """While this lasts, worker processes play the environments, where an agent has several.
+
+        Raises:
+            UsageError: this agent has one.
+        """
+        if workers not in (0, "auto"):
+            raise UsageError(
+                f"workers={workers!r}: {type(self).__name__} plays one environment, which needs none",
+                "Leave workers out; agents with n_envs take them",
+            )
+        return nullcontext()
 
     def advance(self, timesteps: int, engine: Engine) -> int:
         """Do at most this many timesteps; returns how many were done (0: the agent has converged)."""

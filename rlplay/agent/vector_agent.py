@@ -7,7 +7,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import gymnasium as gym
@@ -22,9 +23,10 @@ from rlplay.compiled.pcg64 import random_seed
 from rlplay.compiled.table import TableEnv
 from rlplay.compiled.vector_loop import VectorRun, VectorState, new_step_buffer, vector_training_loop
 from rlplay.environments.instances import why_not_native
-from rlplay.environments.interact import ObservationCheck, RunningEnv, begin_episode, take_step
+from rlplay.environments.interact import ObservationCheck, RunningEnv, begin_episode, go_on_from, take_step
 from rlplay.environments.make import EnvLike, reference
 from rlplay.environments.masks import Mask, MaskSource
+from rlplay.environments.vector.remote import RemoteEnvs, worthwhile_workers
 from rlplay.errors import EnvironmentFault, HyperparameterError, UsageError
 from rlplay.functional.rollout import FORBIDDEN
 from rlplay.functional.running_moments import (
@@ -39,6 +41,7 @@ from rlplay.functional.vector_step import Decorator, FeatureState, Iteration, pl
 from rlplay.hyperparameters.domains import Choice, Either, Module, Range, Settings, Sizes
 from rlplay.hyperparameters.types import FeaturesLike
 from rlplay.networks.layers import ACTIVATIONS
+from rlplay.training.checks import whole_number
 from rlplay.training.learner import Engine
 
 NEnvs = Annotated[int, Range("environments that are played at once", 1, 4096, integer=True)]
@@ -116,6 +119,7 @@ class VectorAgent(Agent):
         """The environments, and what they show."""
         self._running_envs = self.make_running_envs(self.hyperparameters.get("n_envs", 1))
         self._checks = [ObservationCheck(one.env) for one in self._running_envs]
+        self._remote: RemoteEnvs | None = None  # the workers that play them
         self._sees_now = False  # whether what the networks see is what the environments show
         self._mask_sources = [MaskSource(one.env) for one in self._running_envs]
         view = self.encoder.view
@@ -211,6 +215,39 @@ class VectorAgent(Agent):
             self.memory.features.due[0] = int(encoder.counts[0]) + encoder.steps_to_fit()
         return (self._advance_compiled if engine == "compiled" else self._advance_stepwise)(rounds)
 
+    @contextmanager
+    def played_by(self, workers: int | str, timesteps: int, engine: Engine) -> Iterator[None]:
+        """While this lasts, worker processes play the environments; see `Agent.learn`."""
+        native = engine != "python" and not self.why_not_compiled()
+        self.workers, self.step_seconds = 0, 0.0
+        if workers == "auto":
+            if not native:
+                count = len(self._running_envs)
+                self.workers, self.step_seconds = worthwhile_workers(self.env, count, timesteps)
+        else:
+            self.workers = whole_number("workers", workers, low=0)
+            if self.workers and len(self._running_envs) == 1:
+                raise UsageError(f"workers={workers}: there is one environment", "Take n_envs=2 or more, or no workers")
+            if self.workers and native:
+                raise UsageError(
+                    f"workers={workers}: {reference(self.env)} runs in native code, which needs none",
+                    "Leave workers out, or take engine='python'",
+                )
+        if not self.workers:
+            yield
+            return
+        local = list(self._running_envs)
+        self._remote = RemoteEnvs([one.env for one in local], [one.position for one in local], self.workers)
+        self._running_envs[:] = [one._replace(env=env) for one, env in zip(local, self._remote.envs, strict=True)]
+        try:
+            yield
+        finally:
+            self._remote.close()
+            self._remote = None
+            self._running_envs[:] = local
+            for one, check in zip(local, self._checks, strict=True):
+                go_on_from(one.env, one.position, check)
+
     def _begin(self) -> None:
         """Begin an episode in each environment."""
         for i, one in enumerate(self._running_envs):
@@ -236,8 +273,8 @@ class VectorAgent(Agent):
         """Random steps, which the feature map only watches, until it is fitted."""
         encoder, buffer, done = self.encoder, self._step_buffer, 0
         for _ in range(rounds):
-            for i, one in enumerate(self._running_envs):
-                self._step(i, one, self.random_action(encoder.rng))
+            self._step_all([self.random_action(encoder.rng) for _ in self._running_envs])
+            for i in range(len(self._running_envs)):
                 ended = buffer.terminated[i] or buffer.truncated[i]
                 encoder.remember_vector(buffer.final[i] if ended else buffer.obs[i])
             self.num_timesteps += len(self._running_envs)
@@ -263,8 +300,7 @@ class VectorAgent(Agent):
         for _ in range(rounds):
             self._iteration.choose(self.memory)
             try:
-                for i, one in enumerate(self._running_envs):
-                    self._step(i, one, self._taken(self.memory.actions[i]))
+                self._step_all([self._taken(action) for action in self.memory.actions])
             except Exception:
                 if len(self._running_envs) > 1:  # some of them have taken the step and some have not
                     self.give_up_episode()
@@ -275,6 +311,13 @@ class VectorAgent(Agent):
                 self.refit() if self._healthy else self._stop()
                 break
         return done
+
+    def _step_all(self, actions: list[Any]) -> None:
+        """A step of each environment; all at once where workers play them."""
+        if self._remote is not None:
+            self._remote.begin_step(actions)
+        for i, one in enumerate(self._running_envs):
+            self._step(i, one, actions[i])
 
     def _step(self, i: int, running_env: RunningEnv, action: Any) -> None:
         buffer, position = self._step_buffer, running_env.position

@@ -67,6 +67,13 @@ def _count(text: str) -> int:
     return number
 
 
+def _none_or_more(text: str) -> int:
+    number = _whole(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError(f"{text} is not 0 or more")
+    return number
+
+
 def _frequency(text: str) -> int:
     number = _whole(text)
     if number < 1 and number != -1:
@@ -235,6 +242,11 @@ def _training(verb: argparse.ArgumentParser) -> None:
         choices=["auto", "python", "compiled"],
         help="step by step in Python, or one native loop; the same bits (default: auto, or the resumed run's)",
     )
+    how.add_argument(
+        "--workers", type=_none_or_more, metavar="N",
+        help="processes that play n_envs environments without native dynamics, besides this one; the same bits "
+        "(default: as many as pay, measured)",
+    )  # fmt: skip
     how.add_argument("--resume", metavar="RUN", help="finish a run that was interrupted or killed: its folder")
     how.add_argument("--watch", action="store_true", help="open a window on the agent while it learns")
     how.add_argument(

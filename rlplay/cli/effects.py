@@ -94,7 +94,8 @@ _RULES: dict[str, tuple[_Rule, ...]] = {
         ),
         *_LOGGED,
         _Rule(
-            (*_LOGS, "--engine", "--watch"), lambda a: a.lock_step, "--lock-step learns in the window and logs nothing",
+            (*_LOGS, "--engine", "--workers", "--watch"), lambda a: a.lock_step,
+            "--lock-step learns in the window and logs nothing",
             "Leave that out, or take --watch in place of --lock-step",
         ),
     ),

@@ -386,6 +386,7 @@ def _train(agent: Agent, folder: RunFolder, asked: dict[str, Any], arguments: Na
                 progress_bar=bar,
                 reset_num_timesteps=fresh,
                 engine=engine,
+                workers="auto" if arguments.workers is None else arguments.workers,
             )
     except KeyboardInterrupt:
         typed = retyped(ref)
@@ -477,6 +478,9 @@ def _report(agent: Agent, folder: RunFolder, evaluations: EvalCallback | None, s
         f"{agent.num_timesteps:,} {agent.timestep}s, {short_number(finished.steps_per_second)} {agent.timestep}s/s "
         f"({finished.learn_seconds:.2f} s of learning; {finished.compile_seconds:.1f} s of {done})"
     )
+    if workers := agent.workers:
+        measured = f": a step of the environment takes {agent.step_seconds * 1e3:.2g} ms" if agent.step_seconds else ""
+        out.print(f"  {workers} worker {'process' if workers == 1 else 'processes'} played too{measured}")
     if agent.statistics.recent:
         out.print(f"  return while learning {agent.statistics.mean_return:.3g} over the last episodes")
     if evaluations and evaluations.evaluations:

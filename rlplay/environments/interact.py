@@ -23,6 +23,7 @@ from rlplay.environments.make import reference, time_limit
 from rlplay.errors import EnvironmentFault, RlplayError, SpaceError, warn
 from rlplay.spaces.actions import as_played
 from rlplay.spaces.finite import FiniteSpace, is_finite
+from rlplay.spaces.observations import observation_digest
 from rlplay.transition import Transition
 
 # Actions of one episode that are remembered; a longer one is resumed at its end (continuing tasks).
@@ -128,7 +129,11 @@ def take_step(env: gym.Env[Any, Any], position: Position, action: Any, check: Ob
     try:
         next_obs, reward, terminated, truncated, info = env.step(handed)
     except Exception as error:
+        if getattr(env, "is_remote", False):  # a worker has said which environment, where and how
+            raise
         raise _fault(env, f"raised {_name(error)} in step {position.length + 1}", position) from error
+    if type(reward) is np.float64:
+        reward = float(reward)
     if type(reward) is not float or not math.isfinite(reward):
         reward = _check_reward(env, reward, position)
     if not isinstance(info, dict):
@@ -176,10 +181,40 @@ def begin_episode(
     try:
         obs, info = env.reset(seed=seed, options=options) if options else env.reset(seed=seed)
     except Exception as error:
+        if getattr(env, "is_remote", False):
+            raise
         raise _fault(env, f"raised {_name(error)} in reset", position) from error
     if not isinstance(info, dict):
         raise _fault(env, f"gave {_brief(info)} as info, not a dictionary, in reset", position)
     position.obs, position.info = check(obs, position), info
+
+
+def go_on_from(env: gym.Env[Any, Any], position: Position, check: ObservationCheck) -> None:
+    """Bring an environment to where a run stands, by the seed and the actions of the episode.
+
+    Where the environment gives something else there, it is said, and the run stands between episodes.
+
+    Example:
+        >>> import rlplay
+        >>> env, position = rlplay.make("CliffWalking-v1"), Position(obs=24, seed=0, length=1, actions=[0])
+        >>> go_on_from(env, position, ObservationCheck(env))
+        >>> env.step(0)[0]
+        12
+    """
+    if position.obs is None:
+        return
+    replayed = Position()
+    begin_episode(env, replayed, position.seed, check)
+    for action in position.actions or []:
+        if replayed.obs is not None:
+            take_step(env, replayed, action, check)
+    same = observation_digest(replayed.obs) == observation_digest(position.obs)
+    if position.actions is None or replayed.length != position.length or not same:
+        warn(
+            f"the episode with seed {position.seed} of {_id(env)} cannot be replayed: the run goes on with the next "
+            "episode"
+        )
+        position.clear()
 
 
 @compiled

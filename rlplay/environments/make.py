@@ -339,7 +339,7 @@ def _from_function(
     made = _call(function)
     ref = remembered(made)
     if ref is None or ref.maker is not None:
-        again = partial(_call_again, function, _maker_of(made), weakref.ref(made.unwrapped))
+        again = _CallAgain(function, _maker_of(made), made.unwrapped)
         ref = remember(made, replace(reference(made), maker=again, obstacle=""))
     return made if render_mode is None else remake(ref, render_mode=render_mode)
 
@@ -363,18 +363,35 @@ def _call(function: Any, **kwargs: Any) -> gym.Env[Any, Any]:
     return made
 
 
-def _call_again(
-    function: Any, otherwise: Maker, first: weakref.ref[gym.Env[Any, Any]], **kwargs: Any
-) -> gym.Env[Any, Any]:
-    asked = _without_defaults(kwargs)
-    named = inspect.signature(function).parameters
-    if asked and not asked.keys() <= named.keys():
-        return otherwise(**kwargs)
-    made = _call(function, **asked)
-    if made.unwrapped is first():
-        name = getattr(function, "__name__", type(function).__name__)
-        raise UsageError(f"{name}() gave the same environment twice", "Make it inside the function")
-    return made
+class _CallAgain:
+    """Calls a function once more; in another process nothing but the function goes along."""
+
+    def __init__(self, function: Any, otherwise: Maker, first: gym.Env[Any, Any]) -> None:
+        self._function, self._otherwise, self._first = function, otherwise, weakref.ref(first)
+
+    def __call__(self, **kwargs: Any) -> gym.Env[Any, Any]:
+        asked = _without_defaults(kwargs)
+        named = inspect.signature(self._function).parameters
+        if asked and not asked.keys() <= named.keys():
+            return self._otherwise(**kwargs)
+        made = _call(self._function, **asked)
+        if made.unwrapped is self._first():
+            name = getattr(self._function, "__name__", type(self._function).__name__)
+            raise UsageError(f"{name}() gave the same environment twice", "Make it inside the function")
+        return made
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _ByFunction, (self._function,)
+
+
+class _ByFunction:
+    """Calls a function, in a process that was sent it."""
+
+    def __init__(self, function: Any) -> None:
+        self._function = function
+
+    def __call__(self, **kwargs: Any) -> gym.Env[Any, Any]:
+        return _call(self._function, **_without_defaults(kwargs))
 
 
 def _maker_of(env: gym.Env[Any, Any]) -> Maker:

@@ -89,6 +89,10 @@ class Blueprint:
         unknown = [layer.cls.__name__ for layer in self.layers if layer.kwargs is None]
         return f"the arguments of its wrapper {unknown[0]} are not known" if unknown else ""
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What another process is sent: it is verified in this one."""
+        return {**vars(self), "looks": {}, "_verified": [True]}
+
     def make(self, **kwargs: Any) -> gym.Env[Any, Any]:
         """The environment made again; ``kwargs`` go to what stands innermost.
 

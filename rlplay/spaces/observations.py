@@ -185,6 +185,7 @@ class VectorView:
                 "Take an environment with Box or Discrete observations, or flatten it: "
                 "gymnasium.wrappers.FlattenObservation",
             )
+        self._held = 2.0 ** (np.finfo(self.dtype).nmant + 1)  # every whole number up to here is held
         self._plain = isinstance(space, spaces.Box) and space.dtype == np.float32 and len(space.shape) == 1
 
     def vector(self, obs: Any) -> NDArray[Any]:
@@ -216,9 +217,11 @@ class VectorView:
         """Numbers as `dtype`; says once where that loses the difference between neighbours."""
         given = np.asarray(obs)
         found = given.astype(self.dtype, copy=False)
-        if not self._warned and given.dtype.itemsize > 2 and given.dtype != self.dtype and (given != found).any():
-            large = np.abs(given[given != found]).max()
-            if large >= 2 ** (np.finfo(self.dtype).nmant + 1):  # every whole number up to here is held
+        if not self._warned and given.dtype.itemsize > 2 and given.dtype != self.dtype:
+            if not np.abs(found).max(initial=0) >= self._held:
+                return found
+            large = np.abs(given[given != found]).max(initial=0)
+            if large >= self._held:
                 self._warned = True
                 warn(
                     f"{self.owner} sees {self.dtype}, which tells numbers near {large:g} apart only in steps "

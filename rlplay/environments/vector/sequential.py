@@ -56,6 +56,7 @@ class SequentialEnvs:
         total: how many there are in all.
         mode: what happens at an episode's end.
         worker: the number of this process, for `SharedBuffers.at`.
+        before: how many environments their owner plays itself and counts first, for what errors say.
 
     Attributes:
         spaces: observation and action space of one environment.
@@ -66,9 +67,9 @@ class SequentialEnvs:
     """
 
     def __init__(
-        self, makers: Sequence[Maker], first: int, total: int, mode: AutoresetMode, worker: int = 0
+        self, makers: Sequence[Maker], first: int, total: int, mode: AutoresetMode, worker: int = 0, before: int = 0
     ) -> None:  # fmt: skip
-        self.first, self.total, self.mode, self.worker = first, total, mode, worker
+        self.first, self.total, self.mode, self.worker, self.before = first, total, mode, worker, before
         self.envs: list[gym.Env[Any, Any]] = []
         self.spaces: Spaces
         for k, maker in enumerate(makers):
@@ -97,6 +98,24 @@ class SequentialEnvs:
                 buffers.over[i] = False
         buffers.at[self.worker] = -1
         return infos
+
+    def resume(self, running: Sequence[tuple[int, list[Any] | None] | None]) -> None:
+        """Go to where a run stands: the seed and the actions of each one's episode, of all, [N]; None between two."""
+        buffers = self._shared()
+        for k, i in enumerate(range(self.first, self.first + len(self.envs))):
+            episode = running[i]
+            if episode is None:
+                continue
+            seed, actions = episode
+            self._begin(k, seed, None)
+            for action in actions or []:
+                try:
+                    take_step(self.envs[k], self.positions[k], action, self.checks[k])
+                except EnvironmentFault as error:
+                    raise self._fault(i, error.cause) from error.__cause__ or error
+            if self.positions[k].obs is not None:
+                buffers.obs.put(i, self.positions[k].obs)
+                buffers.over[i] = False
 
     def step(self) -> list[tuple[int, dict[str, Any]]]:
         """One step of each, with the actions in the buffers; returns the infos that are not empty."""
@@ -168,4 +187,4 @@ class SequentialEnvs:
         return self.buffers
 
     def _fault(self, i: int, cause: str, remedy: str = "") -> EnvironmentFault:
-        return EnvironmentFault(f"environment {i} of {self.total}: {cause}", remedy)
+        return EnvironmentFault(f"environment {self.before + i} of {self.before + self.total}: {cause}", remedy)

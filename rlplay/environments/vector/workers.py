@@ -55,6 +55,7 @@ class WorkerPool:
         workers: how many processes.
         mode: what happens at an episode's end.
         timeout: seconds that a step or a reset of all environments may take; None for no limit.
+        before: how many environments their owner plays itself and counts first, for what errors say.
 
     Attributes:
         buffers: what is shared.
@@ -64,8 +65,10 @@ class WorkerPool:
         EnvironmentFault: a worker raised, did not answer in time or was killed; here and in every method.
     """
 
-    def __init__(self, makers: Sequence[Maker], workers: int, mode: AutoresetMode, timeout: float | None) -> None:
-        self.number, self.timeout = len(makers), timeout
+    def __init__(
+        self, makers: Sequence[Maker], workers: int, mode: AutoresetMode, timeout: float | None, before: int = 0
+    ) -> None:
+        self.number, self.timeout, self.before = len(makers), timeout, before
         cuts = [len(makers) * w // workers for w in range(workers + 1)]
         self._shares = [range(a, b) for a, b in pairwise(cuts)]
         self._processes: list[subprocess.Popen[bytes]] = []
@@ -76,7 +79,7 @@ class WorkerPool:
             self._start()
             for share, channel in zip(self._shares, self._connections, strict=True):
                 mine = [makers[i] for i in share]
-                channel.send_bytes(cloudpickle.dumps((sys.path, mine, share.start, self.number, mode)))
+                channel.send_bytes(cloudpickle.dumps((sys.path, mine, share.start, self.number, mode, before)))
             made = self._answers(_STARTING, "being made")
             self.spaces = made[0]
             for share, spaces in zip(self._shares, made, strict=True):
@@ -125,8 +128,21 @@ class WorkerPool:
 
     def step(self) -> list[tuple[int, dict[str, Any]]]:
         """As `SequentialEnvs.step`."""
+        self.begin_step()
+        return self.end_step()
+
+    def begin_step(self) -> None:
+        """Have all environments step, without waiting."""
         self._send("step")
+
+    def end_step(self) -> list[tuple[int, dict[str, Any]]]:
+        """Wait for the step that was begun; returns the infos that are not empty."""
         return [info for infos in self._answers(self.timeout, "step") for info in infos]
+
+    def resume(self, running: Sequence[tuple[int, list[Any] | None] | None]) -> None:
+        """As `SequentialEnvs.resume`."""
+        self._send("resume", running)
+        self._answers(None, "resume")
 
     def call(self, name: str, *arguments: Any, **keywords: Any) -> list[Any]:
         """As `SequentialEnvs.call`."""
@@ -179,9 +195,9 @@ class WorkerPool:
     def _busy_with(self, number: int) -> str:
         """The environment that a worker works on."""
         at = int(self.buffers.at[number]) if self.buffers is not None else -1
-        share = self._shares[number]
-        named = f"environment {at}" if at >= 0 else f"one of the environments {share.start} to {share.stop - 1}"
-        return f"{named} of {self.number}"
+        share, before = self._shares[number], self.before
+        several = f"one of the environments {before + share.start} to {before + share.stop - 1}"
+        return f"{f'environment {before + at}' if at >= 0 else several} of {before + self.number}"
 
     def _late(self, number: int, timeout: float, what: str) -> EnvironmentFault:
         who = self._busy_with(number)
@@ -267,9 +283,9 @@ def work() -> None:
         job, envs = channel.recv_bytes(), []
 
         def make_envs() -> Any:
-            path, makers, first, total, mode = cloudpickle.loads(job)
+            path, makers, first, total, mode, before = cloudpickle.loads(job)
             sys.path[:] = path
-            envs.append(SequentialEnvs(makers, first, total, mode, number))
+            envs.append(SequentialEnvs(makers, first, total, mode, number, before))
             return envs[0].spaces
 
         if _answer(channel, make_envs):
