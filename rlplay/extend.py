@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from rlplay.agent.on_policy import RolloutSteps as RolloutSteps
     from rlplay.agent.on_policy import ValueWeight as ValueWeight
     from rlplay.agent.planner import Planner as Planner
+    from rlplay.agent.policy_networks import is_ours as is_ours
     from rlplay.agent.policy_networks import kernel_of as kernel_of
     from rlplay.agent.policy_networks import layers_of as layers_of
     from rlplay.agent.policy_networks import network_options as network_options
@@ -190,6 +191,15 @@ if TYPE_CHECKING:
     from rlplay.functional.schedules import visited as visited
     from rlplay.networks.contract import Kernel as Kernel
     from rlplay.networks.optimisers import improve as improve
+    from rlplay.functional.value_heads import ValueHead as ValueHead
+    from rlplay.functional.value_heads import atoms_of as atoms_of
+    from rlplay.functional.value_heads import combine_streams as combine_streams
+    from rlplay.functional.value_heads import greedy_policy as greedy_policy
+    from rlplay.functional.value_heads import head_of as head_of
+    from rlplay.functional.value_heads import soft_policy as soft_policy
+    from rlplay.functional.value_heads import to_outputs as to_outputs
+    from rlplay.functional.value_heads import to_streams as to_streams
+    from rlplay.functional.vector_step import plain as plain
     from rlplay.functional.traces import DUTCH as DUTCH
     from rlplay.functional.traces import TRACE_KINDS as TRACE_KINDS
     from rlplay.functional.traces import Traces as Traces

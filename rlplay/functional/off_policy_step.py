@@ -259,15 +259,24 @@ def random_number(masks: NDArray[np.float32], i: int, n: int, rng: NDArray[np.ui
 
 
 @in_place
-def act_at_random(memory: Any, discrete: bool) -> None:
-    """A random action for each environment, uniform over its space."""
-    for i in range(memory.actions.shape[0]):
-        if discrete:
-            memory.actions[i, 0] = random_number(memory.masks, i, int(memory.high[0]), memory.action_rng)
-        else:
-            for j in range(memory.actions.shape[1]):
-                low, high = memory.low[j], memory.high[j]
-                memory.actions[i, j] = low + (high - low) * random(memory.action_rng)
+def act_by_number(
+    actions: NDArray[np.float32], masks: NDArray[np.float32], low: NDArray[np.float32], high: NDArray[np.float32],
+    rng: NDArray[np.uint64],
+) -> None:  # fmt: skip
+    """A random action for each environment, of those that may be taken, into [N, 1]."""
+    for i in range(actions.shape[0]):
+        actions[i, 0] = random_number(masks, i, int(high[0]), rng)
+
+
+@in_place
+def act_in_box(
+    actions: NDArray[np.float32], masks: NDArray[np.float32], low: NDArray[np.float32], high: NDArray[np.float32],
+    rng: NDArray[np.uint64],
+) -> None:  # fmt: skip
+    """A random action for each environment, uniform between its bounds, into [N, A]."""
+    for i in range(actions.shape[0]):
+        for j in range(actions.shape[1]):
+            actions[i, j] = low[j] + (high[j] - low[j]) * random(rng)
 
 
 @in_place
@@ -324,6 +333,7 @@ def iteration(
     discrete, prioritized, in_bytes = options
     look, keep, is_due = sight(decorator, fill)
     keep_obs = keep_bytes if in_bytes else keep_numbers
+    act_at_random = act_by_number if discrete else act_in_box
 
     @decorator
     def see_numbers(memory: OffPolicyMemory, row: int, out: NDArray[np.float32]) -> None:
@@ -356,7 +366,7 @@ def iteration(
         """An action for each environment."""
         memory = by_reference(memory)
         if memory.counters.steps[0] < memory.plan.learning_starts:
-            act_at_random(memory, discrete)
+            act_at_random(memory.actions, memory.masks, memory.low, memory.high, memory.action_rng)
         else:
             act(memory)
 
@@ -435,5 +445,5 @@ def iteration(
 
 __all__ = [
     "Batch", "Counters", "Iteration", "OffPolicyIteration", "OffPolicyMemory", "OffPolicyRule", "Options", "Plan",
-    "act_at_random", "as_priorities", "importance_weights", "iteration", "new_batch", "random_number",
+    "as_priorities", "importance_weights", "iteration", "new_batch", "random_number",
 ]  # fmt: skip

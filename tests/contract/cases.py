@@ -7,7 +7,7 @@ from typing import Any
 Case = tuple[str, str, int, dict[str, Any]]
 SMALL = {"policy_kwargs": {"net_arch": [16]}, "device": "cpu"}
 REPLAY = {**SMALL, "buffer_size": 1000, "learning_starts": 60, "batch_size": 16}
-DQN = {"net_arch": [16], "buffer_size": 400, "learning_starts": 60, "batch_size": 16, "target_update_interval": 60}
+DQN = {"net_arch": [16], "buffer_size": 400, "learning_starts": 20, "batch_size": 16, "target_update_interval": 60}
 
 # Agent, environment, steps of a run, hyperparameters: what each agent is for, its rarer spaces, and each kind of model.
 CASES: list[Case] = [
@@ -114,7 +114,7 @@ LONG_CASES: list[Case] = [
     ("a2c", "Pendulum-v1", 300, {"n_envs": 2, "normalize": {"norm_reward": False}, "network": "torch"}),
     ("a2c", "FrozenLake-v1", 300, {"use_rms_prop": False}),
     ("dqn", "CartPole-v1", 400, {**DQN, "network": "torch"}),
-    ("dqn", "CartPole-v1", 900, {**DQN, "n_envs": 2, "features": "k-means:8,warm_up=200,refit_every=300"}),
+    ("dqn", "CartPole-v1", 900, {**DQN, "n_envs": 2, "features": "k-means:8,warm_up=100,refit_every=300"}),
     ("dqn", "MountainCar-v0", 900, {**DQN, "normalize": True, "train_freq": 16, "gradient_steps": -1}),
     ("dqn", "rlplay/MaximizationBias-v0", 300, DQN),  # action masks
     ("dqn", "FrozenLake-v1", 300, {**DQN, "loss": "mse", "train_freq": [1, "episode"]}),

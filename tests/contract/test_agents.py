@@ -16,6 +16,9 @@ SKIPS = {
         "behavior-cloning-CartPole-v1",
         "dagger-Pendulum-v1",
         "double-q-learning-rlplay/MaximizationBias-v0",
+        "dqn-CartPole-v1-torch",
+        "dqn-FrozenLake-v1",
+        "dqn-rlplay/MaximizationBias-v0",
         "episodic-control-CartPole-v1",
         "epsilon-greedy-rlplay/Bandit-v0",
         "expected-sarsa-Blackjack-v1",
@@ -49,6 +52,7 @@ SKIPS = {
     },
     "check_own_and_native_dynamics": {
         "double-q-learning-rlplay/MaximizationBias-v0",
+        "dqn-rlplay/MaximizationBias-v0",
         "epsilon-greedy-rlplay/Bandit-v0",
         "expected-sarsa-Blackjack-v1",
         "monte-carlo-Blackjack-v1-stick-on-20",
