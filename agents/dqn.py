@@ -89,7 +89,6 @@ from rlplay.extend import (
     network_options,
     new_network,
     on_top,
-    plain,
     random,
     random_number,
     scheduled,
@@ -131,6 +130,7 @@ class Flags(NamedTuple):
     distributional: str | None
     munchausen: bool
     huber: bool
+    parted: bool  # whether weights of ours that would join the streams are held at 0
 
 
 class Nets(NamedTuple):
@@ -255,8 +255,7 @@ def make_rule(kernels: tuple[Kernel, ...], flags: Flags, decorator: Callable[...
     forward, backward, improve, blend = kernel.forward, kernel.backward, kernel.improve, kernel.blend
     squared_length, shrink = kernel.squared_length, kernel.shrink
     values, targets, gradient = head
-    double, dueling, noisy, _, munchausen, huber = flags
-    ours = decorator is not plain
+    double, dueling, noisy, _, munchausen, huber, parted = flags
     spread = to_streams if dueling else to_outputs
 
     @decorator
@@ -300,7 +299,7 @@ def make_rule(kernels: tuple[Kernel, ...], flags: Flags, decorator: Callable[...
     def descend(memory: OffPolicyMemory, learning_rate: float) -> float:
         """A step down the gradient; returns its length before it was cut."""
         net, work, longest = memory.nets.q, memory.work, memory.settings.max_grad_norm
-        if dueling and ours and work.split > 0:
+        if parted:
             width, outputs = net.layers[-1, IN], net.layers[-1, OUT]
             cut_streams(net.gradient, net.layers[-1, PARAMETERS], width, outputs, work.split, work.atoms.shape[0])
         if noisy:
@@ -417,8 +416,9 @@ class DQN(OffPolicyAgent):
 
     def spec(self) -> Flags:
         """The flags."""
+        parted = is_ours(self.network) and self._layers()[1] > 0
         return Flags(
-            self.double, self.dueling, self.noisy, self.distributional, self.munchausen, self.loss == "huber"
+            self.double, self.dueling, self.noisy, self.distributional, self.munchausen, self.loss == "huber", parted
         )  # fmt: skip
 
     def make_parts(self) -> Parts:
@@ -443,6 +443,10 @@ class DQN(OffPolicyAgent):
         for net in (q, target):
             self._part_streams(net, split, len(atoms))
         noisy = [new_noisy_weights(net if self.noisy else None, self.noisy_sigma) for net in (q, target)]
+        if self.noisy and split:  # weights that do not exist have no noise
+            first, last = len(q.parameters) + q.layers[-1][PARAMETERS], q.layers[-1]
+            for one in noisy:
+                cut_streams(one.parameters, first, last[IN], last[OUT], split, len(atoms))
         work = Work(
             noisy=noisy[0], noisy_target=noisy[1], q=np.zeros((rows, n_actions), np.float32), atoms=atoms,
             policy=np.zeros((batch, n_actions)), soft=np.zeros((batch, n_actions)),
