@@ -18,7 +18,6 @@ SKIPS = {
         "double-q-learning-rlplay/MaximizationBias-v0",
         "dqn-CartPole-v1-torch",
         "dqn-FrozenLake-v1",
-        "dqn-rlplay/MaximizationBias-v0",
         "episodic-control-CartPole-v1",
         "epsilon-greedy-rlplay/Bandit-v0",
         "expected-sarsa-Blackjack-v1",
@@ -52,7 +51,6 @@ SKIPS = {
     },
     "check_own_and_native_dynamics": {
         "double-q-learning-rlplay/MaximizationBias-v0",
-        "dqn-rlplay/MaximizationBias-v0",
         "epsilon-greedy-rlplay/Bandit-v0",
         "expected-sarsa-Blackjack-v1",
         "monte-carlo-Blackjack-v1-stick-on-20",
