@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rlplay.extend import Probe, WindowPanel, draw_text
+from rlplay.extend import Probe, WindowPanel
 
 if TYPE_CHECKING:
     import pygame
@@ -31,11 +31,14 @@ def draw_returns(surface: pygame.Surface, box: pygame.Rect, session: Any, probe:
     """
     import pygame
 
+    from rlplay import extend
+
+    draw_text = extend.draw_text  # type: ignore[attr-defined]  # it has another name in its module
     if probe is None or probe.atoms is None or probe.atom_probabilities is None or probe.action_values is None:
         draw_text(surface, "no observation yet", (box.x, box.y), 18)
         return
     atoms, chances, values = probe.atoms[0], probe.atom_probabilities[0], probe.action_values[0]  # [A, M], [A, M], [A]
-    bins = min(max(box.width // 6, 8), 64)
+    bins = min(max(box.width // 6, 8), atoms.shape[1])
     low, high = float(atoms.min()), float(atoms.max())
     edges = np.linspace(low, high if high > low else low + 1.0, bins + 1)
     shares = np.array([np.histogram(a, edges, weights=p)[0] for a, p in zip(atoms, chances, strict=True)])  # [A, bins]
