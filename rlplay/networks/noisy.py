@@ -119,7 +119,7 @@ def descend_noisily(net: Any, noisy: Any, learning_rate: float, max_grad_norm: f
         >>> net = new_net([Linear(1, 1)], np.float32([2, 3]), 1)
         >>> noisy = new_noisy_weights(net, 0.5, "sgd")
         >>> noisy.noise[:], net.gradient[:] = [2, 1], [1, 0]
-        >>> descend_noisily(net, noisy, 0.1, 0.0) ** 2  # 1² for μ and (1 · 2)² for σ
+        >>> round(descend_noisily(net, noisy, 0.1, 0.0) ** 2, 5)  # 1² for μ and (1 · 2)² for σ
         5.0
         >>> noisy.parameters.round(2).tolist()
         [1.9, 3.0, 0.3, 0.5]
