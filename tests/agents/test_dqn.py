@@ -200,6 +200,20 @@ def test_quantiles_converge_to_those_of_the_returns():
     assert theta[0, 2:] == pytest.approx([10, 10], abs=1.5)
 
 
+@pytest.mark.parametrize("parts", [{}, {"dueling": True, "double": True, "n_steps": 2}], ids=["plain", "dueling"])
+def test_a_hundred_updates_end_in_the_same_weights_over_torch(parts):
+    """The same steps, the same batches, a hundred steps of the optimiser, and the older copy renewed on the way."""
+    settings = {**SMALL, "train_freq": 4, "gradient_steps": 4, "learning_starts": 500, "seed": 0, **parts}
+    ours, theirs = (DQN("CartPole-v1", network=network, **settings) for network in ("numpy", "torch"))
+    for agent in (ours, theirs):
+        agent.learn(600, engine="python")
+    assert ours.metrics()["train/n_updates"] == theirs.metrics()["train/n_updates"] == 100
+    for name in ("q", "target"):
+        mine, other = (agent.arrays()[f"{name}/parameters"] for agent in (ours, theirs))
+        assert np.abs(mine - other).max() < 1e-4
+        assert np.abs(mine).max() > 0
+
+
 def test_exploration_is_that_of_stable_baselines3():
     from stable_baselines3.common.utils import LinearSchedule
 

@@ -50,6 +50,7 @@ SKIPS = {
         "ucb-rlplay/Bandit-v0",
     },
     "check_own_and_native_dynamics": {
+        "dqn-Acrobot-v1",
         "double-q-learning-rlplay/MaximizationBias-v0",
         "epsilon-greedy-rlplay/Bandit-v0",
         "expected-sarsa-Blackjack-v1",
