@@ -263,8 +263,10 @@ class Cut(gym.Env):
 @pytest.mark.parametrize("n_steps", [1, 3])
 def test_a_time_limit_is_no_terminal_state(n_steps):
     """γ = 0.8: for ever is worth 1 / (1 - γ) = 5, whatever the time limit; five steps less and less."""
-    settings = {"gamma": 0.8, "n_steps": n_steps, "learning_rate": 3e-3, "target_update_interval": 50, "train_freq": 1,
-                "learning_starts": 50, "net_arch": [32], "buffer_size": 2000, "network": "torch", "seed": 0}  # fmt: skip
+    settings = {
+        "gamma": 0.8, "n_steps": n_steps, "learning_rate": 3e-3, "target_update_interval": 50, "train_freq": 1,
+        "learning_starts": 50, "net_arch": [32], "buffer_size": 2000, "network": "torch", "seed": 0,
+    }  # fmt: skip
     assert DQN(Cut(False), **settings).learn(2000).probe(np.zeros((1, 1))).value == pytest.approx([5.0], abs=0.2)
     ended = DQN(Cut(True), **settings).learn(2000).probe(np.arange(5, dtype=np.float32)[:, None]).value
     assert ended == pytest.approx([(1 - 0.8 ** (5 - t)) / 0.2 for t in range(5)], abs=0.4)
