@@ -12,6 +12,7 @@ _HOMES = {
     "DifferentialSarsa": "differential_sarsa",
     "DoubleQLearning": "double_q_learning",
     "DoubleSarsa": "double_q_learning",
+    "DQN": "dqn",
     "DynaQ": "dyna_q",
     "DynaQPlus": "dyna_q_plus",
     "EmphaticTD": "emphatic_td",
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     from .differential_sarsa import DifferentialSarsa as DifferentialSarsa
     from .double_q_learning import DoubleQLearning as DoubleQLearning
     from .double_q_learning import DoubleSarsa as DoubleSarsa
+    from .dqn import DQN as DQN
     from .dyna_q import DynaQ as DynaQ
     from .dyna_q_plus import DynaQPlus as DynaQPlus
     from .emphatic_td import EmphaticTD as EmphaticTD

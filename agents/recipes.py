@@ -36,6 +36,11 @@ FIGURES = {
     "short-corridor": (f"{_HOME}.policy_gradient:short_corridor", "figure 13.1: REINFORCE where states look alike"),
 }
 
+_DQN_EACH_STEP = {
+    "learning_rate": 6.3e-4, "batch_size": 128, "buffer_size": 50_000, "learning_starts": 0, "gamma": 0.99,
+    "target_update_interval": 250, "train_freq": 4, "gradient_steps": -1, "exploration_fraction": 0.12,
+    "exploration_final_eps": 0.1, "net_arch": [256, 256],
+}  # fmt: skip
 _PPO_SPARSE = {"normalize": True, "n_envs": 16, "n_steps": 16, "gae_lambda": 0.98, "n_epochs": 4}
 
 # Settings by agent and environment for `rlplay train`; those of Gymnasium's environments are RL Zoo's.
@@ -57,6 +62,20 @@ TUNED = {
             "n_timesteps": 1_000_000, "n_envs": 16, "n_steps": 1024, "gae_lambda": 0.98, "gamma": 0.999, "n_epochs": 4,
             "ent_coef": 0.01,
         },
+    },
+    "dqn": {
+        "CartPole-v1": {
+            "n_timesteps": 50_000, "learning_rate": 2.3e-3, "batch_size": 64, "buffer_size": 100_000,
+            "learning_starts": 1000, "gamma": 0.99, "target_update_interval": 10, "train_freq": 256,
+            "gradient_steps": 128, "exploration_fraction": 0.16, "exploration_final_eps": 0.04, "net_arch": [256, 256],
+        },
+        "MountainCar-v0": {
+            "n_timesteps": 120_000, "learning_rate": 4e-3, "batch_size": 128, "buffer_size": 10_000,
+            "learning_starts": 1000, "gamma": 0.98, "target_update_interval": 600, "train_freq": 16,
+            "gradient_steps": 8, "exploration_fraction": 0.2, "exploration_final_eps": 0.07, "net_arch": [256, 256],
+        },
+        "Acrobot-v1": {"n_timesteps": 100_000, **_DQN_EACH_STEP},
+        "LunarLander-v3": {"n_timesteps": 100_000, **_DQN_EACH_STEP},
     },
     "a2c": {
         "CartPole-v1": {"n_timesteps": 500_000, "n_envs": 8},

@@ -27,18 +27,37 @@ if TYPE_CHECKING:
     from rlplay.agent.linear import LinearMemory as LinearMemory
     from rlplay.agent.linear import LinearPrediction as LinearPrediction
     from rlplay.agent.linear import PredictionMemory as PredictionMemory
+    from rlplay.agent.off_policy import BatchSize as BatchSize
+    from rlplay.agent.off_policy import BufferSize as BufferSize
+    from rlplay.agent.off_policy import GradientSteps as GradientSteps
+    from rlplay.agent.off_policy import LearningStarts as LearningStarts
+    from rlplay.agent.off_policy import NSteps as NSteps
+    from rlplay.agent.off_policy import OffPolicyAgent as OffPolicyAgent
+    from rlplay.agent.off_policy import Parts as Parts
+    from rlplay.agent.off_policy import PriorityEpsilon as PriorityEpsilon
+    from rlplay.agent.off_policy import PriorityExponent as PriorityExponent
+    from rlplay.agent.off_policy import PriorityWeight as PriorityWeight
+    from rlplay.agent.off_policy import PriorityWeightSteps as PriorityWeightSteps
+    from rlplay.agent.off_policy import TrainFreq as TrainFreq
     from rlplay.agent.on_policy import EntropyWeight as EntropyWeight
     from rlplay.agent.on_policy import GaeLambda as GaeLambda
-    from rlplay.agent.on_policy import MaxGradNorm as MaxGradNorm
-    from rlplay.agent.on_policy import NEnvs as NEnvs
     from rlplay.agent.on_policy import OnPolicyAgent as OnPolicyAgent
     from rlplay.agent.on_policy import RolloutSteps as RolloutSteps
     from rlplay.agent.on_policy import ValueWeight as ValueWeight
     from rlplay.agent.planner import Planner as Planner
+    from rlplay.agent.policy_networks import is_ours as is_ours
+    from rlplay.agent.policy_networks import kernel_of as kernel_of
+    from rlplay.agent.policy_networks import layers_of as layers_of
+    from rlplay.agent.policy_networks import network_options as network_options
+    from rlplay.agent.policy_networks import new_network as new_network
+    from rlplay.agent.policy_networks import on_top as on_top
     from rlplay.agent.policies import policy_table as policy_table
     from rlplay.agent.tabular import ControlAgent as ControlAgent
     from rlplay.agent.tabular import ControlMemory as ControlMemory
     from rlplay.agent.tabular import TableAgent as TableAgent
+    from rlplay.agent.vector_agent import MaxGradNorm as MaxGradNorm
+    from rlplay.agent.vector_agent import NEnvs as NEnvs
+    from rlplay.agent.vector_agent import VectorAgent as VectorAgent
     from rlplay.compiled.cache import compiled as compiled
     from rlplay.compiled.cache import in_place as in_place
     from rlplay.compiled.pcg64 import normal as normal
@@ -144,6 +163,10 @@ if TYPE_CHECKING:
     from rlplay.functional.linear_values import update_n_steps as update_n_steps
     from rlplay.functional.linear_values import value_of as value_of
     from rlplay.functional.linear_values import values_of as values_of
+    from rlplay.functional.off_policy_step import Batch as Batch
+    from rlplay.functional.off_policy_step import OffPolicyMemory as OffPolicyMemory
+    from rlplay.functional.off_policy_step import OffPolicyRule as OffPolicyRule
+    from rlplay.functional.off_policy_step import random_number as random_number
     from rlplay.functional.on_policy_step import OnPolicyMemory as OnPolicyMemory
     from rlplay.functional.on_policy_step import descent as descent
     from rlplay.functional.rollout import Minibatch as Minibatch
@@ -168,6 +191,15 @@ if TYPE_CHECKING:
     from rlplay.functional.schedules import visited as visited
     from rlplay.networks.contract import Kernel as Kernel
     from rlplay.networks.optimisers import improve as improve
+    from rlplay.functional.value_heads import ValueHead as ValueHead
+    from rlplay.functional.value_heads import atoms_of as atoms_of
+    from rlplay.functional.value_heads import combine_streams as combine_streams
+    from rlplay.functional.value_heads import greedy_policy as greedy_policy
+    from rlplay.functional.value_heads import head_of as head_of
+    from rlplay.functional.value_heads import soft_policy as soft_policy
+    from rlplay.functional.value_heads import to_outputs as to_outputs
+    from rlplay.functional.value_heads import to_streams as to_streams
+    from rlplay.functional.vector_step import plain as plain
     from rlplay.functional.traces import DUTCH as DUTCH
     from rlplay.functional.traces import TRACE_KINDS as TRACE_KINDS
     from rlplay.functional.traces import Traces as Traces

@@ -21,6 +21,8 @@ class Probe:
             evaluates one; the greedy one, where it has action values, so the greatest of them (a tree search: that of
             the action tried most); else its own, which its probabilities or mean and deviation say.
         features: what the agent sees in place of the observation, shape [B, F], float64.
+        atoms: returns that the agent tells apart for each action, shape [B, A, M], float64.
+        atom_probabilities: how probable it holds each of them, shape [B, A, M], float64; they sum to 1.
 
     Example:
         >>> probe = Probe(value=np.array([0.5]))
@@ -34,6 +36,8 @@ class Probe:
     action_std: NDArray[np.float64] | None = None
     value: NDArray[np.float64] | None = None
     features: NDArray[np.float64] | None = None
+    atoms: NDArray[np.float64] | None = None
+    atom_probabilities: NDArray[np.float64] | None = None
 
 
 def masked(probe: Probe, masks: NDArray[np.bool_]) -> Probe:

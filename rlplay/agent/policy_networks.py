@@ -43,6 +43,32 @@ def options(given: dict[str, Any], owner: str) -> Options:
         >>> chosen.pi, chosen.vf, chosen.activation
         ([16], [8], 'tanh')
     """
+    arch, activation, threads, rest = network_options(given, owner, ("pi", "vf"), ("ortho_init", "log_std_init"))
+    initialiser = "orthogonal" if rest.get("ortho_init", True) else "torch"
+    return Options(arch["pi"], arch["vf"], activation, initialiser, float(rest.get("log_std_init", 0.0)), threads)
+
+
+def network_options(
+    given: dict[str, Any], owner: str, parts: Sequence[str], more: Sequence[str] = ()
+) -> tuple[dict[str, list[int]], str, int, dict[str, Any]]:
+    """What the hyperparameters and RL Zoo's ``policy_kwargs`` say of networks.
+
+    Args:
+        given: hyperparameters with net_arch and activation, and policy_kwargs where there are any.
+        owner: who asks, for errors.
+        parts: the networks by name, each of which may have an architecture of its own.
+        more: further settings that policy_kwargs may have.
+
+    Returns:
+        The hidden layers of each part, the activation, torch's threads, and the further settings that were given.
+
+    Raises:
+        HyperparameterError: a setting that does not exist; names those that do.
+
+    Example:
+        >>> network_options({"net_arch": [64], "activation": "relu"}, "DQN", ("q",))
+        ({'q': [64]}, 'relu', 1, {})
+    """
     kwargs = dict(given.get("policy_kwargs") or {})
     activation = str(kwargs.pop("activation_fn", given["activation"])).removeprefix("nn.").casefold()
     activation = activation.replace("leakyrelu", "leaky_relu")
@@ -50,21 +76,20 @@ def options(given: dict[str, Any], owner: str) -> Options:
         raise HyperparameterError(f"{owner}: activation_fn={activation!r} is not one of {', '.join(ACTIVATIONS)}")
     arch = kwargs.pop("net_arch", given["net_arch"])
     arch = arch[0] if isinstance(arch, list) and arch and isinstance(arch[0], dict) else arch
-    both = arch if isinstance(arch, dict) else {"pi": arch, "vf": arch}
-    if set(both) != {"pi", "vf"}:
-        raise HyperparameterError(f"{owner}: net_arch={arch!r} needs pi and vf, or one list for both")
-    initialiser = "orthogonal" if kwargs.pop("ortho_init", True) else "torch"
-    log_std_init = float(kwargs.pop("log_std_init", 0.0))
+    each: dict[str, Any] = arch if isinstance(arch, dict) else dict.fromkeys(parts, arch)
+    if set(each) != set(parts):
+        listed = f"{' and '.join(parts)}, or one list for both" if len(parts) > 1 else "to be a list"
+        raise HyperparameterError(f"{owner}: net_arch={arch!r} needs {listed}")
     threads = kwargs.pop("threads", 1)
     if not isinstance(threads, int) or not 1 <= threads <= 1024:
         raise HyperparameterError(f"{owner}: threads={threads!r} of policy_kwargs is not a whole number of 1 or more")
+    rest = {name: kwargs.pop(name) for name in more if name in kwargs}
     if kwargs:
         raise HyperparameterError(
             f"{owner}: policy_kwargs has {', '.join(sorted(kwargs))}, which {owner} does not know",
-            "It knows net_arch, activation_fn, ortho_init, log_std_init and, for network='torch', threads",
+            f"It knows {', '.join(('net_arch', 'activation_fn', *more))} and, for network='torch', threads",
         )
-    pi, vf = ([int(n) for n in both[name]] for name in ("pi", "vf"))
-    return Options(pi, vf, activation, initialiser, log_std_init, threads)
+    return {name: [int(n) for n in each[name]] for name in parts}, activation, threads, rest
 
 
 class Networks(NamedTuple):
@@ -114,48 +139,84 @@ def new_networks(
     settings, name = dict(optimiser[1]), optimiser[0]
     shape = picture if picture is not None and size == math.prod(picture) else None
     chosen = options(given, owner)
-    ours = network == "numpy" or isinstance(network, list)
-    if ours and device == "cuda":
-        raise UsageError(
-            f"{owner}: device='cuda' asks for a GPU, and our own networks run on the CPU", "Take network='torch'"
-        )
     made: list[Any] = []
     for hidden, width, gain in ((chosen.pi, outputs, 0.01), (chosen.vf, 1, 1.0)):
         if isinstance(network, list):
-            layers = _on_top(network, shape or (size,), width, owner)
+            layers = on_top(network, shape or (size,), width, owner)
         else:
-            layers = _layers(shape, size, hidden, width, chosen.activation)
-        require_memory(
-            f"{owner}: a network from {size:,} numbers over {hidden} units to {width:,} outputs",
-            3 * sum(layer.size() for layer in layers),  # the draw, and parameters, gradient, optimiser in float32
-            "Lower net_arch, or take an environment with smaller spaces",
+            layers = layers_of(shape, size, hidden, width, chosen.activation)
+        made.append(
+            new_network(network, layers, shape, (chosen.initialiser, gain), rows, (name, settings),
+                        (device, chosen.threads), rng, owner)
         )  # fmt: skip
-        parameters = initial_parameters(layers, rng, chosen.initialiser, gain).astype(np.float32)
-        if ours:
-            made.append(new_net(layers, parameters, rows, input_shape=shape, optimiser=name, **settings))
-            continue
-        from rlplay.networks import TorchNetwork
+    return Networks(made[0], made[1], kernel_of(network, layers))
 
-        settings["threads"] = chosen.threads
-        if isinstance(network, str):
-            made.append(
-                TorchNetwork(
-                    layers, input_shape=shape, parameters=parameters, device=device, optimiser=name, **settings
-                )
-            )
-        else:
-            from rlplay.networks.torch_state import with_outputs
 
-            module = with_outputs(network, layers[-1], size, int(rng.integers(2**31)))
-            made.append(TorchNetwork(module, device=device, optimiser=name, **settings))
-    if ours:
-        return Networks(made[0], made[1], kernel(layers))
+def is_ours(network: Any) -> bool:
+    """Whether networks are our own, not torch's."""
+    return isinstance(network, list) or (isinstance(network, str) and network == "numpy")
+
+
+def kernel_of(network: Any, layers: list[Layer]) -> Kernel:
+    """The functions of networks of such layers, ours or torch's."""
+    if is_ours(network):
+        return kernel(layers)
     from rlplay.networks import torch_network
 
-    return Networks(made[0], made[1], torch_network.KERNEL)
+    return torch_network.KERNEL
 
 
-def _layers(shape: Any, size: int, hidden: Sequence[int], outputs: int, activation: str) -> list[Layer]:
+def new_network(
+    network: Any, layers: list[Layer], shape: tuple[int, ...] | None, initial: tuple[str, float], rows: int,
+    optimiser: tuple[str, dict[str, Any]], torchs: tuple[str, int], rng: np.random.Generator, owner: str,
+) -> Any:  # fmt: skip
+    """One network, ours or torch's.
+
+    Args:
+        network: ``"numpy"``, ``"torch"``, our hidden layers, or a torch module, on which a linear layer is put.
+        layers: what it consists of; of a torch module only the last one counts.
+        shape: of a picture, or None.
+        initial: how weights are drawn, and what those of the last layer are multiplied by.
+        rows: how many it sees at a time.
+        optimiser: its name and settings.
+        torchs: torch's device and number of threads.
+        rng: draws the initial weights.
+        owner: who asks, for errors.
+
+    Raises:
+        HyperparameterError: a module of the user's that does not take these observations.
+        UsageError: a GPU for networks that run on the CPU; a network that this machine cannot hold.
+    """
+    require_memory(
+        f"{owner}: a network from {layers[0].takes() or math.prod(shape or (1,)):,} numbers over "
+        f"{[layer.n_out for layer in layers[:-1] if isinstance(layer, Linear)]} units to "
+        f"{getattr(layers[-1], 'n_out', 0):,} outputs",
+        3 * sum(layer.size() for layer in layers),  # the draw, and parameters, gradient, optimiser in float32
+        "Lower net_arch, or take an environment with smaller spaces",
+    )
+    (name, settings), (device, threads) = optimiser, torchs
+    if is_ours(network) and device == "cuda":
+        raise UsageError(
+            f"{owner}: device='cuda' asks for a GPU, and our own networks run on the CPU", "Take network='torch'"
+        )
+    parameters = initial_parameters(layers, rng, *initial).astype(np.float32)
+    if is_ours(network):
+        return new_net(layers, parameters, rows, input_shape=shape, optimiser=name, **settings)
+    from rlplay.networks import TorchNetwork
+
+    torch_settings = {**settings, "threads": threads}
+    if isinstance(network, str):
+        return TorchNetwork(
+            layers, input_shape=shape, parameters=parameters, device=device, optimiser=name, **torch_settings
+        )
+    from rlplay.networks.torch_state import with_outputs
+
+    size = layers[0].takes() or math.prod(shape or (1,))
+    module = with_outputs(network, layers[-1], size, int(rng.integers(2**31)))
+    return TorchNetwork(module, device=device, optimiser=name, **torch_settings)
+
+
+def layers_of(shape: Any, size: int, hidden: Sequence[int], outputs: int, activation: str) -> list[Layer]:
     """A perceptron; in front of it, where observations are pictures, the convolutions of Mnih et al. 2015."""
     if shape is None:
         return mlp([size, *hidden, outputs], activation)
@@ -169,7 +230,7 @@ def _layers(shape: Any, size: int, hidden: Sequence[int], outputs: int, activati
     return [*layers, *dense]
 
 
-def _on_top(hidden: list[Layer], shape: tuple[int, ...], outputs: int, owner: str) -> list[Layer]:
+def on_top(hidden: list[Layer], shape: tuple[int, ...], outputs: int, owner: str) -> list[Layer]:
     """A user's layers with a linear one on top."""
     try:
         last = shapes_of(hidden, shape)[-1]
@@ -181,4 +242,7 @@ def _on_top(hidden: list[Layer], shape: tuple[int, ...], outputs: int, owner: st
     return [*hidden, Linear(math.prod(last), outputs)]
 
 
-__all__ = ["Networks", "Options", "new_networks", "options"]
+__all__ = [
+    "Networks", "Options", "is_ours", "kernel_of", "layers_of", "network_options", "new_network", "new_networks",
+    "on_top", "options",
+]  # fmt: skip

@@ -37,7 +37,7 @@ from rlplay.functional.running_moments import (
     observe_batch,
 )
 from rlplay.functional.schedules import tabulate
-from rlplay.functional.vector_step import Decorator, FeatureState, Iteration, plain
+from rlplay.functional.vector_step import Decorator, FeatureState, plain
 from rlplay.hyperparameters.domains import Choice, Either, Module, Range, Settings, Sizes
 from rlplay.hyperparameters.types import FeaturesLike
 from rlplay.networks.layers import ACTIVATIONS
@@ -76,7 +76,7 @@ class VectorAgent(Agent):
     features: FeaturesLike = None
 
     if TYPE_CHECKING:  # set in `setup`; what stands in the body of the class is a hyperparameter
-        _iteration: Iteration
+        _iteration: Any  # an `Iteration`, or one with more functions
         _discrete: bool  # whether actions are numbers, which masks can forbid
         _masked: bool  # whether masks were seen, so that the memory has room for them
 

@@ -15,8 +15,8 @@ Returns of n steps are added up when a step is drawn,
 where m ends at the end of an episode (no bootstrap where it terminated, from the true last observation where it was
 cut) and at the newest observation.
 
-Source: Lin 1992 (replay); Mnih et al. 2015; Sutton & Barto 2e, section 7.1 (returns of n steps); Pardo et al. 2018 (time
-limits).
+Source: Lin 1992 (replay); Mnih et al. 2015; Sutton & Barto 2e, section 7.1 (returns of n steps); Pardo et al. 2018
+(time limits).
 """
 
 from __future__ import annotations
@@ -81,7 +81,9 @@ def new_replay(
     )
 
 
-def bytes_of_a_row(obs_size: int, action_size: int, outputs: int, dtype: Any, *, masked: bool, prioritized: bool) -> int:
+def bytes_of_a_row(
+    obs_size: int, action_size: int, outputs: int, dtype: Any, *, masked: bool, prioritized: bool
+) -> int:
     """The memory of a row, bytes.
 
     Example:

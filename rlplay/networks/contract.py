@@ -21,6 +21,8 @@ class Kernel(NamedTuple):
         predict: ``predict(net, x [N, D]) -> [N, K]``, a copy, the same numbers as `forward_row` gives row by row.
         tangent: ``tangent(net, x [N, D], direction [P]) -> [N, K]``, how the outputs move when the parameters move
             along a direction; after `forward` of the same batch.
+        blend: ``blend(net, other, share)``: the parameters become (1 - share) times what they are and share times
+            those of another network of the same layers.
         arrays: ``arrays(net)``, parameters and optimiser by name: parameters, m, v, t.
         restore: ``restore(net, arrays)`` takes such arrays.
 
@@ -42,5 +44,6 @@ class Kernel(NamedTuple):
     shrink: Callable[..., None]
     predict: Callable[..., Any]
     tangent: Callable[..., Any]
+    blend: Callable[..., None]
     arrays: Callable[..., dict[str, Any]]
     restore: Callable[..., None]

@@ -109,6 +109,24 @@ def _no_spread_back(layer: Any, net: Net, grad: Floats, grad_at: int, below: Flo
     return rows
 
 
+@in_place
+def blend(net: Net, other: Net, share: float) -> None:
+    """θ ← (1 - share) θ + share θ' with the parameters of another network of the same layers.
+
+    Example:
+        >>> from rlplay.networks.layers import Linear
+        >>> from rlplay.networks.state import new_net
+        >>> net, other = (new_net([Linear(1, 1)], np.float32([value, 0]), 1) for value in (0, 4))
+        >>> blend(net, other, 0.25)
+        >>> net.parameters.tolist()
+        [1.0, 0.0]
+    """
+    kind = net.parameters.dtype.type
+    kept, taken = kind(1.0 - share), kind(share)
+    for i in range(net.parameters.shape[0]):
+        net.parameters[i] = kept * net.parameters[i] + taken * other.parameters[i]
+
+
 def kernel(layers: Sequence[Layer]) -> Kernel:
     """The functions for networks of such layers, compiled with the rules of their kinds (and linear, tanh) only.
 
@@ -265,5 +283,5 @@ def _kernel(kinds: frozenset[int]) -> Kernel:
         return out
 
     return Kernel(
-        forward, forward_row, backward, improve, squared_length, shrink, predict, tangent, arrays, restore
+        forward, forward_row, backward, improve, squared_length, shrink, predict, tangent, blend, arrays, restore
     )  # fmt: skip

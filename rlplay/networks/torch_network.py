@@ -417,7 +417,13 @@ def _tangent(net: TorchNetwork, x: Floats, direction: Floats) -> Floats:
     return net.tangent(direction)
 
 
+def _blend(net: TorchNetwork, other: TorchNetwork, share: float) -> None:
+    with torch.no_grad():
+        for mine, theirs in zip(net._tensors(), other._tensors(), strict=True):
+            mine.mul_(1.0 - share).add_(theirs, alpha=share)
+
+
 KERNEL = Kernel(
     _forward, TorchNetwork.forward_row, _backward, TorchNetwork.improve, _squared_length, _shrink,
-    TorchNetwork.predict, _tangent, TorchNetwork.arrays, TorchNetwork.restore,
+    TorchNetwork.predict, _tangent, _blend, TorchNetwork.arrays, TorchNetwork.restore,
 )  # fmt: skip

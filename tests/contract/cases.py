@@ -7,6 +7,7 @@ from typing import Any
 Case = tuple[str, str, int, dict[str, Any]]
 SMALL = {"policy_kwargs": {"net_arch": [16]}, "device": "cpu"}
 REPLAY = {**SMALL, "buffer_size": 1000, "learning_starts": 60, "batch_size": 16}
+DQN = {"net_arch": [16], "buffer_size": 400, "learning_starts": 20, "batch_size": 16, "target_update_interval": 60}
 
 # Agent, environment, steps of a run, hyperparameters: what each agent is for, its rarer spaces, and each kind of model.
 CASES: list[Case] = [
@@ -41,6 +42,7 @@ CASES: list[Case] = [
                                                                          {"layer": "Tanh"}]}),
     ("ppo", "CartPole-v1", 900, {"n_envs": 3, "n_steps": 50, "batch_size": 30, "n_epochs": 2}),
     ("a2c", "CartPole-v1", 900, {"n_envs": 3}),
+    ("dqn", "CartPole-v1", 900, {**DQN, "n_envs": 3, "double": True, "n_steps": 2, "prioritized": True}),
     ("linear-sarsa", "MountainCar-v0", 3000, {"n_steps": 3}),
     ("linear-q-learning", "CartPole-v1", 2000, {"features": "rbf-grid:3,warm_up=300,refit_every=700",
                                                 "intercept": True, "alpha": 0.01}),
@@ -111,6 +113,13 @@ LONG_CASES: list[Case] = [
     ("ppo", "Blackjack-v1", 300, {"n_steps": 32, "batch_size": 16, "n_epochs": 2, "target_kl": 0.001}),
     ("a2c", "Pendulum-v1", 300, {"n_envs": 2, "normalize": {"norm_reward": False}, "network": "torch"}),
     ("a2c", "FrozenLake-v1", 300, {"use_rms_prop": False}),
+    ("dqn", "CartPole-v1", 400, {**DQN, "network": "torch"}),
+    ("dqn", "CartPole-v1", 900, {**DQN, "n_envs": 2, "features": "k-means:8,warm_up=100,refit_every=300"}),
+    ("dqn", "MountainCar-v0", 900, {**DQN, "normalize": True, "train_freq": 16, "gradient_steps": -1}),
+    ("dqn", "CartPole-v1", 500, {**DQN, "double": True, "dueling": True, "prioritized": True, "n_steps": 3,
+                                 "noisy": True, "distributional": "c51", "v_min": 0.0, "v_max": 100.0}),
+    ("dqn", "Acrobot-v1", 500, {**DQN, "distributional": "qr", "munchausen": True, "dueling": True}),
+    ("dqn", "FrozenLake-v1", 300, {**DQN, "loss": "mse", "train_freq": [1, "episode"]}),
 ]  # fmt: skip
 
 

@@ -16,6 +16,8 @@ SKIPS = {
         "behavior-cloning-CartPole-v1",
         "dagger-Pendulum-v1",
         "double-q-learning-rlplay/MaximizationBias-v0",
+        "dqn-CartPole-v1-torch",
+        "dqn-FrozenLake-v1",
         "episodic-control-CartPole-v1",
         "epsilon-greedy-rlplay/Bandit-v0",
         "expected-sarsa-Blackjack-v1",
@@ -48,6 +50,7 @@ SKIPS = {
         "ucb-rlplay/Bandit-v0",
     },
     "check_own_and_native_dynamics": {
+        "dqn-Acrobot-v1",
         "double-q-learning-rlplay/MaximizationBias-v0",
         "epsilon-greedy-rlplay/Bandit-v0",
         "expected-sarsa-Blackjack-v1",

@@ -16,6 +16,7 @@ from tests.contract.worlds import MASKS, Masked, MaskedStates
 SMALL = {
     "ppo": {"n_steps": 32, "batch_size": 32, "n_epochs": 1, "net_arch": [8]},
     "a2c": {"net_arch": [8]},
+    "dqn": {"learning_starts": 20, "net_arch": [8], "buffer_size": 1000},
     "reinforce": {"batch_size": 40, "net_arch": [8]},
     "mcts": {"simulations": 4, "depth": 4},
     "fitted-q": {"train_freq": 30, "n_iterations": 2, "model": "decision-tree", "n_eval_episodes": 2},

@@ -1,0 +1,350 @@
+"""What off-policy agents share: several environments played at once, a replay buffer, and updates from what it holds.
+
+An agent is a file with its update in it, such as `agents.dqn`; how a step of all environments goes is in
+`rlplay.functional.off_policy_step`.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Hashable
+from typing import Annotated, Any, ClassVar, NamedTuple
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+
+from rlplay.agent.base import StateArrays
+from rlplay.agent.vector_agent import VectorAgent
+from rlplay.environments.masks import Mask
+from rlplay.errors import CheckpointError, HyperparameterError, SpaceError, require_memory
+from rlplay.functional.off_policy_step import (
+    Counters,
+    OffPolicyIteration,
+    OffPolicyMemory,
+    Options,
+    Plan,
+    iteration,
+    new_batch,
+)
+from rlplay.functional.replay import TRUNCATED, bytes_of_a_row, new_replay, written_rows
+from rlplay.functional.sum_tree import sum_up
+from rlplay.hyperparameters.domains import Either, Range
+from rlplay.networks.contract import Kernel
+from rlplay.seeding import stream
+from rlplay.spaces.finite import is_finite
+from rlplay.storage.checkpoint import copy_into
+from rlplay.storage.ranges import ANY, COUNT, Ranges, check_ranges, numbers_below, or_none
+
+BufferSize = Annotated[int, Range("observations that the replay buffer holds", 4, 10**9, integer=True)]
+LearningStarts = Annotated[int, Range("steps of random actions before the first update", 0, integer=True)]
+BatchSize = Annotated[int, Range("steps of a batch", 1, 1_000_000, integer=True)]
+TrainFreq = Annotated[
+    Any, Either((), Range("steps between updates, or [n, episode]", 1, 10**9, integer=True), ("step", "episode"))
+]
+GradientSteps = Annotated[
+    int, Range("gradient steps an update; -1: as many as steps were taken", -1, 10**6, integer=True)
+]
+NSteps = Annotated[int, Range("steps of a return before it is bootstrapped", 1, 1000, integer=True)]
+PriorityExponent = Annotated[float, Range("exponent α of the priorities; 0 is uniform", 0, 1)]
+PriorityWeight = Annotated[float, Range("exponent β of the weights of importance sampling, at the start", 0, 1)]
+PriorityWeightSteps = Annotated[int, Range("steps within which β rises to 1", 1, 10**12, integer=True)]
+PriorityEpsilon = Annotated[float, Range("what is added to the size of a TD error", 0, 1e6, open_low=True)]
+
+
+class Parts(NamedTuple):
+    """What an agent makes for its memory.
+
+    Attributes:
+        nets: the networks, a NamedTuple.
+        kernels: the functions of each of them, by its name.
+        work: the agent's own arrays, a NamedTuple.
+        metrics: the class of its metrics.
+    """
+
+    nets: Any
+    kernels: dict[str, Kernel]
+    work: Any
+    metrics: Any
+
+
+class OffPolicyAgent(VectorAgent):
+    """An agent that learns from a replay buffer.
+
+    It supplies `make_rule`, `settings`, `spec` and `make_parts`, and its hyperparameters: buffer_size, learning_starts,
+    batch_size, train_freq, gradient_steps and gamma; where it has them also n_steps, prioritized, priority_alpha,
+    priority_beta, priority_beta_steps and priority_epsilon.
+
+    Attributes:
+        make_rule: ``make_rule(kernels, spec, decorator) -> OffPolicyRule``, a cached function.
+        settings: a NamedTuple class: the hyperparameters that the rule reads, each a ``Schedule``, ``float``, ``int``
+            or ``bool``.
+
+    Example:
+        >>> from agents import DQN  # a subclass
+        >>> agent = DQN("CartPole-v1", buffer_size=1000, learning_starts=50, seed=0).learn(100)
+        >>> agent.memory.replay.obs.shape, agent.memory.replay.filled.tolist()[0] > 100
+        ((1000, 4), True)
+    """
+
+    make_rule: ClassVar[Any]
+    settings: ClassVar[Any]
+
+    # What an agent supplies.
+
+    @abstractmethod
+    def make_parts(self) -> Parts:
+        """The networks, what else the rule works on, and the class of its metrics."""
+
+    def spec(self) -> Hashable:
+        """What of the hyperparameters is decided when the rule is compiled."""
+        return ()
+
+    # What it is made of.
+
+    def setup(self) -> None:
+        """The environments, the networks, the replay buffer and everything else that a step works on."""
+        given, name = self.hyperparameters, type(self).__name__
+        self._begin_setup()
+        self._discrete, low, high = self._actions()
+        self._masked = self._has_masks()
+        n, size, batch = len(self._running_envs), self.encoder.size, int(given["batch_size"])
+        outputs = int(high[0]) if self._discrete else 0
+        prioritized = bool(given.get("prioritized", False))
+        dtype, scale = self._kept_as()
+        rows = int(given["buffer_size"])
+        if rows // n < max(batch // n, 4):
+            raise HyperparameterError(
+                f"{name}: batch_size={batch} is more than the {rows:,} observations of the replay buffer in "
+                f"{n} environments hold (buffer_size)",
+                "Raise buffer_size, or lower batch_size",
+            )
+        raw, action_size = self.encoder.view.size, len(low)
+        each = bytes_of_a_row(raw, action_size, outputs, dtype, masked=self._masked, prioritized=prioritized)
+        require_memory(
+            f"{name}: a replay buffer of {rows:,} observations of {raw:,} numbers", rows * each,
+            "Lower buffer_size, or take smaller observations", itemsize=1,
+        )  # fmt: skip
+        self.buffer_bytes = rows * each
+        parts = self.make_parts()
+        self.kernels = parts.kernels
+        train_freq = given["train_freq"]
+        every, unit = train_freq if isinstance(train_freq, list | tuple) else (train_freq, "step")
+        if unit == "episode" and n > 1:
+            raise HyperparameterError(
+                f"{name}: train_freq={train_freq} waits for the end of an episode, and {n} are played at once",
+                "Give train_freq in steps, or n_envs=1",
+            )
+        self._options = Options(self._discrete, prioritized, np.dtype(dtype) == np.uint8)
+        self._rng = np.stack([stream(self.seed, purpose) for purpose in ("exploration", "replay", "noise")])
+        self._metrics = np.zeros(len(parts.metrics._fields))
+        self._counts = np.zeros(4, np.int64)
+        masks = (n if self._masked else 0, outputs)
+        self.memory = OffPolicyMemory(
+            nets=parts.nets, work=parts.work, settings=self._settings_of(self.settings),
+            metrics=parts.metrics(*(self._metrics[i : i + 1] for i in range(len(self._metrics)))),
+            plan=Plan(
+                learning_starts=int(given["learning_starts"]), train_freq=int(every), by_episode=unit == "episode",
+                gradient_steps=int(given["gradient_steps"]), n_steps=int(given.get("n_steps", 1)),
+                gamma=float(given["gamma"]), scale=scale, alpha=float(given.get("priority_alpha", 0.0)),
+                beta=float(given.get("priority_beta", 1.0)), beta_steps=int(given.get("priority_beta_steps", 1)),
+                epsilon=float(given.get("priority_epsilon", 1e-6)),
+            ),
+            counters=Counters(*(self._counts[i : i + 1] for i in range(4))),
+            replay=new_replay(
+                rows, n, raw, action_size, outputs, dtype=dtype, masked=self._masked, prioritized=prioritized
+            ),
+            batch=new_batch(batch, size, action_size, outputs, self._masked),
+            obs=np.zeros((n, size), np.float32), raw=np.zeros(raw, self.encoder.view.dtype),
+            masks=np.zeros(masks, np.float32), final_masks=np.zeros(masks, np.float32),
+            actions=np.zeros((n, action_size), np.float32), low=low, high=high, rewards=np.zeros(n),
+            ends=np.zeros(n, np.bool_), moments=self._new_moments(), features=None, progress=np.zeros(1),
+            action_rng=self._rng[0], replay_rng=self._rng[1], noise_rng=self._rng[2],
+        )  # fmt: skip
+        self._build()
+
+    def _build(self) -> None:
+        """The step, over the feature map as it is now."""
+        decorator, fill = self._through_features()
+        rule = type(self).make_rule(tuple(self.kernels.values()), self.spec(), decorator)
+        self._iteration: OffPolicyIteration = iteration(rule, self._options, decorator, fill)
+
+    def _actions(self) -> tuple[bool, NDArray[np.float32], NDArray[np.float32]]:
+        """Whether actions are numbers, and the bounds of random ones."""
+        space, name = self.action_space, type(self).__name__
+        if self.takes_numbers() and is_finite(space):
+            self.number_actions()
+            assert self.numbering is not None
+            return True, np.zeros(1, np.float32), np.full(1, self.numbering.n, np.float32)
+        if self.takes_boxes() and isinstance(space, gym.spaces.Box):
+            if not (np.isfinite(space.low).all() and np.isfinite(space.high).all()):
+                raise SpaceError(
+                    f"{name} needs actions with bounds, and {space} has none",
+                    "Bound them by gymnasium.wrappers.RescaleAction or TransformAction",
+                )
+            low, high = (np.asarray(bound, np.float32).ravel() for bound in (space.low, space.high))
+            return False, low, high
+        kinds = " or ".join(["finite"] * self.takes_numbers() + ["a Box"] * self.takes_boxes())
+        other = "PPO or A2C" if self.takes_numbers() else "DQN, PPO or A2C"
+        raise SpaceError(f"{name} needs actions that are {kinds}, and {space} is not", f"Take {other}")
+
+    def takes_numbers(self) -> bool:
+        """Whether its actions may be finite."""
+        return True
+
+    def takes_boxes(self) -> bool:
+        """Whether its actions may be a Box."""
+        return False
+
+    def _kept_as(self) -> tuple[Any, float]:
+        """How the replay buffer keeps observations, and what a byte is worth: a byte where that loses nothing."""
+        view, space = self.encoder.view, self.observation_space
+        if view.picture is not None and space.dtype == np.uint8:
+            return np.uint8, float(np.float32(1 / 255))
+        if is_finite(space) and not isinstance(space, gym.spaces.Dict | gym.spaces.Tuple):
+            return np.uint8, 1.0
+        return view.dtype, 1.0
+
+    def network_rows(self) -> int:
+        """Rows that networks see at a time, at most: a batch, or a step of all environments."""
+        return max(int(self.hyperparameters["batch_size"]), len(self._running_envs))
+
+    def waits_for(self) -> str:
+        """The steps before the first update."""
+        if not self.encoder.in_use:
+            return super().waits_for()
+        plan = self.memory.plan
+        every = f"{plan.train_freq:,} {'episodes' if plan.by_episode else 'steps of each environment'} (train_freq)"
+        return (
+            f"an update comes after more than {plan.learning_starts:,} steps (learning_starts), every {every}. Lower "
+            "learning_starts or train_freq, or learn longer"
+        )
+
+    # The environments.
+
+    def _mask_of(self, i: int, info: dict[str, Any]) -> Mask | None:
+        """One entry a combination of the parts of an action."""
+        mask = super()._mask_of(i, info)
+        return None if mask is None else self._mask_sources[i].joint(mask)
+
+    def _make_masks(self) -> None:
+        memory, (n, outputs) = self.memory, (len(self._running_envs), self.memory.masks.shape[1])
+        replay, batch = memory.replay, memory.batch
+        room = [np.zeros((rows, outputs), np.float32) for rows in (n, n, len(batch.rows), len(batch.rows))]
+        self.memory = memory._replace(
+            masks=room[0], final_masks=room[1], batch=batch._replace(masks=room[2], next_masks=room[3]),
+            replay=replay._replace(forbidden=np.zeros((len(replay.kinds), outputs), np.bool_)),
+        )  # fmt: skip
+
+    def _keep_final_mask(self, i: int) -> None:
+        if self._masked:
+            self.memory.final_masks[i] = self.memory.masks[i]
+
+    def _update_arguments(self) -> tuple[Any, ...]:
+        return self.memory, self.memory.batch, self.progress
+
+    def _taken(self, action: NDArray[np.float32]) -> Any:
+        """An action as the environment takes it."""
+        return self.numbering.value(int(action[0])) if self.numbering is not None else self.bounded(action)
+
+    # Learning.
+
+    def advance(self, timesteps: int, engine: Any) -> int:
+        """At most this many steps, rounded up to all environments once; one native call, or step by step."""
+        self.memory.progress[0] = self.progress
+        return super().advance(timesteps, engine)
+
+    def _begin(self) -> None:
+        super()._begin()
+        if self.encoder.ready:
+            self._iteration.begin(self.memory, self._step_buffer)
+
+    def _warm_up(self, rounds: int) -> int:
+        done = super()._warm_up(rounds)
+        if self.encoder.ready:
+            self._iteration.begin(self.memory, self._step_buffer)
+        return done
+
+    def metrics(self) -> dict[str, float]:
+        """Numbers of the last update."""
+        found = {f"train/{name}": float(value[0]) for name, value in self.memory.metrics._asdict().items()}
+        return found if self.memory.metrics.n_updates[0] else {}
+
+    def seen(self) -> NDArray[Any] | None:
+        """The newest observations of the replay buffer, [N, D]; None where there are none."""
+        replay = self.memory.replay
+        rows = np.flatnonzero(replay.kinds[: written_rows(replay)])
+        if not len(rows):
+            return super().seen()
+        return replay.obs[rows].astype(np.float32) * np.float32(self.memory.plan.scale)
+
+    # Files.
+
+    def arrays(self) -> StateArrays:
+        """Networks and optimisers, the replay buffer as far as it is filled, the moments, and the random states."""
+        memory, replay = self.memory, self.memory.replay
+        found: StateArrays = {
+            "rng": self._rng, "metrics": self._metrics, "counters": self._counts, "place": replay.place,
+            "filled": replay.filled,
+        }  # fmt: skip
+        for name, kernel in self.kernels.items():
+            net = getattr(memory.nets, name)
+            found.update({f"{name}/{part}": array for part, array in kernel.arrays(net).items()})
+        rows = int(replay.filled.max()) * len(replay.filled)
+        kept = {"obs": replay.obs, "actions": replay.actions, "rewards": replay.rewards, "kinds": replay.kinds,
+                "forbidden": replay.forbidden}  # fmt: skip
+        if self._options.prioritized:
+            kept["priorities"] = replay.priorities.values[: len(replay.kinds)]
+            found["greatest_priority"] = replay.priorities.greatest
+        found.update({f"replay/{name}": array[:rows] for name, array in kept.items()})
+        found.update({f"normaliser/{name}": array for name, array in self._moment_arrays.items()})
+        return found | self.encoder.arrays()
+
+    def ranges(self) -> Ranges:
+        """What whole numbers the arrays hold; layers are compared with the agent's own."""
+        replay = self.memory.replay
+        slots = len(replay.kinds) // len(replay.place)
+        found: Ranges = {
+            "counters": COUNT, "place": or_none(slots), "filled": (0, slots), "replay/kinds": (0, TRUNCATED),
+            **super().ranges(),
+        }  # fmt: skip
+        if replay.obs.dtype == np.uint8:
+            found["replay/obs"] = (0, 255)
+        for name in self.kernels:
+            found.update({f"{name}/layers": ANY, f"{name}/t": COUNT})
+        return found
+
+    def check(self) -> None:
+        """Refuse actions that there are not, priorities that are none, and sums that do not come from them."""
+        super().check()
+        replay = self.memory.replay
+        if self.numbering is not None:
+            check_ranges({"replay/actions": replay.actions}, {"replay/actions": numbers_below(self.numbering.n)})
+        if self._options.prioritized:
+            tree = replay.priorities
+            leaves = tree.values[: len(replay.kinds)]
+            if not ((leaves >= 0).all() and np.isfinite(leaves.sum()) and 0 < tree.greatest[0] < math.inf):
+                raise CheckpointError("replay/priorities holds numbers that are no priorities: refused")
+            if ((leaves > 0) != (replay.kinds > 0)).any():
+                raise CheckpointError("replay/priorities has priorities where no step begins: refused")
+
+    def restore_models(self, models: dict[str, Any]) -> None:
+        """Take the fitted feature map of a file."""
+        super().restore_models(models)
+        self._build()
+
+    def load_arrays(self, arrays: StateArrays) -> None:
+        """Take the arrays of a file, into torch modules too; the sums of priorities are made anew."""
+        replay = self.memory.replay
+        copy_into("place", arrays, replay.place)
+        copy_into("filled", arrays, replay.filled)  # it says how many rows there are
+        if np.size(arrays.get("replay/forbidden", ())) and not self._masked:  # its environment has not said so yet
+            self._masked = self.masks_seen = True
+            self._make_masks()
+        super().load_arrays(arrays)
+        if self._options.prioritized:
+            sum_up(self.memory.replay.priorities)
+        for name, kernel in self.kernels.items():
+            own = {part.removeprefix(f"{name}/"): a for part, a in arrays.items() if part.startswith(f"{name}/")}
+            kernel.restore(getattr(self.memory.nets, name), own)

@@ -1,0 +1,449 @@
+"""One step of an off-policy agent, two executions.
+
+`iteration` writes a step of all environments once, over an agent's own rule: how it acts, and one update from a batch.
+Compiled, it is part of one native loop (`rlplay.compiled.vector_loop`); as plain Python the same lines run a torch
+network, or any Gymnasium environment.
+
+    choose   a random action for each environment up to ``learning_starts`` steps, then as the agent explores
+    finish   keep the step in the replay buffer; after every ``train_freq`` steps: draw a batch and update from it,
+             ``gradient_steps`` times
+
+Batches are drawn uniformly, or in proportion to p = (|δ| + ε)^α with the weights of importance sampling
+
+    P(i) = p_i / Σ p        w_i = (P(i) / min_j P(j))^-β
+
+with β from ``priority_beta`` to 1 within ``priority_beta_steps`` steps, and the minimum over the batch: its greatest
+weight is 1.
+
+Source: Mnih et al. 2015; Schaul et al. 2016, algorithm 1 (there the greatest weight is 1 over all that is kept).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rlplay.compiled.by_reference import by_reference
+from rlplay.compiled.cache import in_place
+from rlplay.compiled.pcg64 import random
+from rlplay.compiled.vector_loop import StepBuffer
+from rlplay.functional.replay import (
+    Replay,
+    add_up_rewards,
+    close_step,
+    draw_uniformly,
+    keep_bytes,
+    keep_numbers,
+    open_slot,
+    read_bytes,
+)
+from rlplay.functional.rollout import FORBIDDEN
+from rlplay.functional.running_moments import RunningMoments, observe_batch, scale_rewards
+from rlplay.functional.sum_tree import draw_by_priority, set_priorities
+from rlplay.functional.vector_step import Decorator, FeatureState, Iteration, sight
+
+Whole = NDArray[np.int64]
+
+
+class Batch(NamedTuple):
+    """B steps that were drawn, and what an update says of them.
+
+    Attributes:
+        obs, next_obs: S_t and S_{t+m} as the networks see them, float32 [B, F].
+        actions: as the environment takes them, float32 [B, A].
+        masks, next_masks: what is added to the values of actions there, 0 or `FORBIDDEN`, float32 [B, K]; [0, K] where
+            nothing is masked.
+        rewards: returns of m steps, float64 [B].
+        discounts: of what is expected from S_{t+m}: γ^m, or 0 where the episode terminated; float64 [B].
+        weights: of importance sampling; 1 where batches are uniform, float64 [B].
+        td_errors: what the priorities follow; the update writes them, float64 [B].
+        rows, next_rows: where the steps lie in the replay buffer, int64 [B].
+
+    Example:
+        >>> new_batch(32, 4, 1, 2, False).next_obs.shape
+        (32, 4)
+    """
+
+    obs: NDArray[np.float32]
+    next_obs: NDArray[np.float32]
+    actions: NDArray[np.float32]
+    masks: NDArray[np.float32]
+    next_masks: NDArray[np.float32]
+    rewards: NDArray[np.float64]
+    discounts: NDArray[np.float64]
+    weights: NDArray[np.float64]
+    td_errors: NDArray[np.float64]
+    rows: Whole
+    next_rows: Whole
+
+
+def new_batch(size: int, features: int, action_size: int, outputs: int, masked: bool) -> Batch:
+    """Room for a batch."""
+    masks = (size if masked else 0, outputs)
+    return Batch(
+        obs=np.zeros((size, features), np.float32),
+        next_obs=np.zeros((size, features), np.float32),
+        actions=np.zeros((size, action_size), np.float32),
+        masks=np.zeros(masks, np.float32),
+        next_masks=np.zeros(masks, np.float32),
+        rewards=np.zeros(size),
+        discounts=np.zeros(size),
+        weights=np.ones(size),
+        td_errors=np.zeros(size),
+        rows=np.zeros(size, np.int64),
+        next_rows=np.zeros(size, np.int64),
+    )
+
+
+class Plan(NamedTuple):
+    """When an agent learns, and from what.
+
+    Attributes:
+        learning_starts: steps before the first update.
+        train_freq: steps of each environment, or episodes, from one update to the next.
+        by_episode: whether they are episodes.
+        gradient_steps: batches an update; -1 for as many as there were steps.
+        n_steps: of a return.
+        gamma: discount.
+        scale: what a byte of the replay buffer is worth, where observations are kept in bytes.
+        alpha: exponent of the priorities.
+        beta: exponent of the weights at the start; it rises to 1.
+        beta_steps: within so many steps.
+        epsilon: what is added to the size of a TD error.
+    """
+
+    learning_starts: int
+    train_freq: int
+    by_episode: bool
+    gradient_steps: int
+    n_steps: int
+    gamma: float
+    scale: float
+    alpha: float = 0.0
+    beta: float = 1.0
+    beta_steps: int = 1
+    epsilon: float = 1e-6
+
+
+class Counters(NamedTuple):
+    """What has been counted, int64 [1] each.
+
+    Attributes:
+        steps: kept in the replay buffer so far, also those that were forgotten.
+        rounds: steps of all environments at once.
+        since: rounds since the last update was due.
+        episodes: that ended since then.
+    """
+
+    steps: Whole
+    rounds: Whole
+    since: Whole
+    episodes: Whole
+
+
+class OffPolicyMemory(NamedTuple):
+    """What an off-policy agent works on; N environments, D numbers an observation, F features, A an action, K outputs.
+
+    Attributes:
+        nets: the networks, a NamedTuple of the agent's own.
+        work: the agent's own arrays, a NamedTuple.
+        settings: the agent's own hyperparameters, a NamedTuple.
+        metrics: numbers of the last update, a NamedTuple of the agent's own, float64 [1] each; with loss, grad_norm and
+            n_updates.
+        plan: when it learns, and from what.
+        counters: what has been counted.
+        replay: what it has seen.
+        batch: what was drawn last.
+        obs: what the networks see now, float32 [N, F].
+        raw: room for one observation, [D].
+        masks: what is added to the values of actions now, float32 [N, K], or [0, K].
+        final_masks: the same at the last observations of the episodes that ended, float32 [N, K], or [0, K].
+        actions: chosen last, as the environment takes them, float32 [N, A].
+        low, high: bounds of random actions, float32 [A]; of numbered ones high is how many there are.
+        rewards, ends: of the last step, float64 [N] and bool [N].
+        moments: running moments of observations and returns.
+        features: the feature map, or None.
+        progress: of training, at the last step, float64 [1].
+        action_rng, replay_rng, noise_rng: streams of random numbers, uint64 [4].
+    """
+
+    nets: Any
+    work: Any
+    settings: Any
+    metrics: Any
+    plan: Plan
+    counters: Counters
+    replay: Replay
+    batch: Batch
+    obs: NDArray[np.float32]
+    raw: NDArray[Any]
+    masks: NDArray[np.float32]
+    final_masks: NDArray[np.float32]
+    actions: NDArray[np.float32]
+    low: NDArray[np.float32]
+    high: NDArray[np.float32]
+    rewards: NDArray[np.float64]
+    ends: NDArray[np.bool_]
+    moments: RunningMoments
+    features: FeatureState | None
+    progress: NDArray[np.float64]
+    action_rng: NDArray[np.uint64]
+    replay_rng: NDArray[np.uint64]
+    noise_rng: NDArray[np.uint64]
+
+
+class OffPolicyRule(NamedTuple):
+    """What an agent supplies, compiled or plain.
+
+    Attributes:
+        act: ``act(memory)`` writes ``memory.actions`` [N, A] as the agent explores, from ``memory.obs`` and
+            ``memory.progress``.
+        after_step: ``after_step(memory)`` once every step of all environments, before the updates.
+        update: ``update(memory, batch, progress)``: one gradient step; it writes ``batch.td_errors`` where the agent
+            has priorities, and the metrics.
+    """
+
+    act: Callable[[OffPolicyMemory], None]
+    after_step: Callable[[OffPolicyMemory], None]
+    update: Callable[[OffPolicyMemory, Batch, float], None]
+
+
+class Options(NamedTuple):
+    """What is decided when a step is compiled.
+
+    Attributes:
+        discrete: whether actions are numbers.
+        prioritized: whether batches are drawn by priority.
+        in_bytes: whether observations are kept in a byte a number.
+    """
+
+    discrete: bool
+    prioritized: bool
+    in_bytes: bool
+
+
+class OffPolicyIteration(NamedTuple):
+    """`rlplay.functional.vector_step.Iteration`, and what opens an episode.
+
+    Attributes:
+        choose, finish, look, update: see there; ``update(memory, batch, progress)``.
+        begin: ``begin(memory, step_buffer)`` keeps the first observation of every environment.
+        draw: ``draw(memory, batch)`` fills a batch.
+    """
+
+    choose: Callable[..., None]
+    finish: Callable[..., bool]
+    look: Callable[..., None]
+    update: Callable[..., None]
+    begin: Callable[..., None]
+    draw: Callable[..., None]
+
+
+@in_place
+def random_number(masks: NDArray[np.float32], i: int, n: int, rng: NDArray[np.uint64]) -> int:
+    """One of n actions that may be taken, all equally likely; masks [N, n], or [0, n].
+
+    Example:
+        >>> masks = np.float32([[FORBIDDEN, 0]])
+        >>> random_number(masks, 0, 2, np.arange(1, 5, dtype=np.uint64))
+        1
+    """
+    action = int(random(rng) * n)
+    while masks.shape[0] > 0 and masks[i, action] < 0.0:
+        action = int(random(rng) * n)
+    return action
+
+
+@in_place
+def act_by_number(
+    actions: NDArray[np.float32], masks: NDArray[np.float32], low: NDArray[np.float32], high: NDArray[np.float32],
+    rng: NDArray[np.uint64],
+) -> None:  # fmt: skip
+    """A random action for each environment, of those that may be taken, into [N, 1]."""
+    for i in range(actions.shape[0]):
+        actions[i, 0] = random_number(masks, i, int(high[0]), rng)
+
+
+@in_place
+def act_in_box(
+    actions: NDArray[np.float32], masks: NDArray[np.float32], low: NDArray[np.float32], high: NDArray[np.float32],
+    rng: NDArray[np.uint64],
+) -> None:  # fmt: skip
+    """A random action for each environment, uniform between its bounds, into [N, A]."""
+    for i in range(actions.shape[0]):
+        for j in range(actions.shape[1]):
+            actions[i, j] = low[j] + (high[j] - low[j]) * random(rng)
+
+
+@in_place
+def keep_mask(replay: Replay, row: int, masks: NDArray[np.float32], i: int) -> None:
+    """Row i of masks [N, K] into a row."""
+    for k in range(masks.shape[1]):
+        replay.forbidden[row, k] = masks[i, k] < 0.0
+
+
+@in_place
+def read_mask(replay: Replay, row: int, out: NDArray[np.float32], b: int) -> None:
+    """The mask of a row into row b of [B, K]."""
+    for k in range(out.shape[1]):
+        out[b, k] = FORBIDDEN if replay.forbidden[row, k] else 0.0
+
+
+@in_place
+def importance_weights(chances: NDArray[np.float64], beta: float) -> None:
+    """(P / min P)^-β in place, [B].
+
+    Example:
+        >>> chances = np.array([0.1, 0.4])
+        >>> importance_weights(chances, 0.5)
+        >>> chances.tolist()
+        [1.0, 0.5]
+    """
+    least = chances[0]
+    for b in range(chances.shape[0]):
+        least = min(least, chances[b])
+    for b in range(chances.shape[0]):
+        chances[b] = (chances[b] / least) ** -beta
+
+
+@in_place
+def as_priorities(td_errors: NDArray[np.float64], alpha: float, epsilon: float) -> None:
+    """(|δ| + ε)^α in place, [B]."""
+    for b in range(td_errors.shape[0]):
+        td_errors[b] = (abs(td_errors[b]) + epsilon) ** alpha
+
+
+@cache
+def iteration(
+    rule: OffPolicyRule, options: Options, decorator: Decorator, fill: Callable[..., None] | None = None
+) -> OffPolicyIteration:
+    """The step over an agent's rule.
+
+    Args:
+        rule: its functions, compiled where ``decorator`` is `rlplay.compiled.cache.compiled`.
+        options: what is decided when it is compiled.
+        decorator: ``compiled``, or `rlplay.functional.vector_step.plain`.
+        fill: the function of a feature map, ``fill(codes, point [D], out [F])``.
+    """
+    act, after_step, update = rule
+    discrete, prioritized, in_bytes = options
+    look, keep, is_due = sight(decorator, fill)
+    keep_obs = keep_bytes if in_bytes else keep_numbers
+    act_at_random = act_by_number if discrete else act_in_box
+
+    @decorator
+    def see_numbers(memory: OffPolicyMemory, row: int, out: NDArray[np.float32]) -> None:
+        look(memory, memory.replay.obs[row], out)
+
+    @decorator
+    def see_bytes(memory: OffPolicyMemory, row: int, out: NDArray[np.float32]) -> None:
+        read_bytes(memory.replay, row, memory.plan.scale, memory.raw)
+        look(memory, memory.raw, out)
+
+    see = see_bytes if in_bytes else see_numbers
+
+    @decorator
+    def keep_slot(memory: OffPolicyMemory, i: int, obs: NDArray[Any], masks: NDArray[np.float32]) -> None:
+        """The next observation of an environment, and what may be done there."""
+        row = open_slot(memory.replay, i, prioritized)
+        keep_obs(memory.replay, row, obs, i, memory.plan.scale)
+        if masks.shape[0] > 0:
+            keep_mask(memory.replay, row, masks, i)
+
+    @decorator
+    def begin(memory: OffPolicyMemory, step_buffer: StepBuffer) -> None:
+        """Keep the first observation of every environment."""
+        memory, step_buffer = by_reference(memory), by_reference(step_buffer)
+        for i in range(memory.obs.shape[0]):
+            keep_slot(memory, i, step_buffer.obs, memory.masks)
+
+    @decorator
+    def choose(memory: OffPolicyMemory) -> None:
+        """An action for each environment."""
+        memory = by_reference(memory)
+        if memory.counters.steps[0] < memory.plan.learning_starts:
+            act_at_random(memory.actions, memory.masks, memory.low, memory.high, memory.action_rng)
+        else:
+            act(memory)
+
+    @decorator
+    def draw(memory: OffPolicyMemory, batch: Batch) -> None:
+        """A batch from the replay buffer."""
+        replay, plan = memory.replay, memory.plan
+        if prioritized:
+            draw_by_priority(replay.priorities, memory.replay_rng, batch.rows, batch.weights)
+            part = min(memory.counters.steps[0] / plan.beta_steps, 1.0)
+            importance_weights(batch.weights, plan.beta + (1.0 - plan.beta) * part)
+        else:
+            draw_uniformly(replay, memory.replay_rng, batch.rows)
+        add_up_rewards(
+            replay, memory.moments, batch.rows, plan.n_steps, plan.gamma, batch.rewards, batch.discounts,
+            batch.next_rows,
+        )  # fmt: skip
+        for b in range(batch.rows.shape[0]):
+            row, after = batch.rows[b], batch.next_rows[b]
+            see(memory, row, batch.obs[b])
+            see(memory, after, batch.next_obs[b])
+            for j in range(batch.actions.shape[1]):
+                batch.actions[b, j] = replay.actions[row, j]
+            if batch.masks.shape[0] > 0:
+                read_mask(replay, row, batch.masks, b)
+                read_mask(replay, after, batch.next_masks, b)
+
+    @decorator
+    def learn(memory: OffPolicyMemory, progress: float, times: int) -> None:
+        """So many gradient steps."""
+        batch, plan = memory.batch, memory.plan
+        for _ in range(times):
+            draw(memory, batch)
+            update(memory, batch, progress)
+            if prioritized:
+                as_priorities(batch.td_errors, plan.alpha, plan.epsilon)
+                set_priorities(memory.replay.priorities, batch.rows, batch.td_errors)
+
+    @decorator
+    def finish(memory: OffPolicyMemory, step_buffer: StepBuffer, progress: float) -> bool:
+        """Keep a step of all environments, and learn where that is due."""
+        memory, step_buffer = by_reference(memory), by_reference(step_buffer)
+        counters, plan, n = memory.counters, memory.plan, memory.obs.shape[0]
+        for i in range(n):
+            terminated, truncated = step_buffer.terminated[i], step_buffer.truncated[i]
+            close_step(
+                memory.replay, i, memory.actions, step_buffer.rewards[i], terminated, truncated, prioritized
+            )  # fmt: skip
+            memory.rewards[i], memory.ends[i] = step_buffer.rewards[i], terminated or truncated
+            keep(memory, step_buffer.final[i] if memory.ends[i] else step_buffer.obs[i])
+            if memory.ends[i]:
+                keep_slot(memory, i, step_buffer.final, memory.final_masks)
+                counters.episodes[0] += 1
+            keep_slot(memory, i, step_buffer.obs, memory.masks)
+        observe_batch(memory.moments, step_buffer.obs)
+        scale_rewards(memory.moments, memory.rewards, memory.ends)
+        for i in range(n):
+            look(memory, step_buffer.obs[i], memory.obs[i])
+        counters.steps[0] += n
+        counters.rounds[0] += 1
+        counters.since[0] += 1
+        memory.progress[0] = progress
+        after_step(memory)
+
+        if (counters.episodes[0] if plan.by_episode else counters.since[0]) < plan.train_freq:
+            return not is_due(memory)
+        times = plan.gradient_steps if plan.gradient_steps >= 0 else counters.since[0] * n
+        counters.since[0], counters.episodes[0] = 0, 0
+        if counters.steps[0] > plan.learning_starts:
+            learn(memory, progress, times)
+        healthy = bool(np.isfinite(memory.metrics.loss[0]) and np.isfinite(memory.metrics.grad_norm[0]))
+        return healthy and not is_due(memory)
+
+    return OffPolicyIteration(choose, finish, look, update, begin, draw)
+
+
+__all__ = [
+    "Batch", "Counters", "Iteration", "OffPolicyIteration", "OffPolicyMemory", "OffPolicyRule", "Options", "Plan",
+    "as_priorities", "importance_weights", "iteration", "new_batch", "random_number",
+]  # fmt: skip
