@@ -20,13 +20,30 @@ learning rate of both is the same, noise is none or as asked for, and the first 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+import math
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, NamedTuple
 
 from rlplay.extend import (
+    ACTIVATIONS,
+    ActorCriticAgent,
+    BatchSize,
+    BufferSize,
+    Choice,
+    Discount,
     EnsembleKernel,
+    GradientSteps,
     Kernel,
+    LearningRate,
+    LearningStarts,
+    NEnvs,
+    NoiseStd,
+    NoiseType,
+    NSteps,
     Schedule,
+    Sizes,
+    Tau,
+    TrainFreq,
     ascend,
     choose_least,
     clipped_targets,
@@ -42,6 +59,8 @@ class Settings(NamedTuple):
 
     learning_rate: Schedule
     tau: float
+    noise_kind: int
+    noise_std: float
 
 
 def make_update(kernel: Kernel, ensemble: EnsembleKernel, decorator: Callable[..., Any]) -> Callable[..., None]:
@@ -49,6 +68,7 @@ def make_update(kernel: Kernel, ensemble: EnsembleKernel, decorator: Callable[..
     forward, backward, improve, blend_actor = kernel.forward, kernel.backward, kernel.improve, kernel.blend
     value_of, value_back, action_gradient = ensemble.forward, ensemble.backward, ensemble.input_gradient
     improve_critic, blend = ensemble.improve, ensemble.blend
+    squared_length = ensemble.squared_length
 
     @decorator
     def update(memory: Any, batch: Any, progress: float) -> None:
@@ -65,6 +85,7 @@ def make_update(kernel: Kernel, ensemble: EnsembleKernel, decorator: Callable[..
         values = value_of(nets.critics, work.pairs)
         metrics.critic_loss[0] = squared_errors(values, work.targets, 1.0, work.critic_gradient)
         value_back(nets.critics, work.pairs, work.critic_gradient)
+        metrics.grad_norm[0] = math.sqrt(squared_length(nets.critics))
         improve_critic(nets.critics, learning_rate, 0.0)
 
         # Actor.
@@ -78,7 +99,48 @@ def make_update(kernel: Kernel, ensemble: EnsembleKernel, decorator: Callable[..
         # Targets.
         blend(nets.target_critics, nets.critics, given.tau)
         blend_actor(nets.target_actor, nets.actor, given.tau)
+        metrics.loss[0] = metrics.critic_loss[0] + metrics.actor_loss[0]
         metrics.learning_rate[0] = learning_rate
         metrics.n_updates[0] += 1.0
 
     return update
+
+
+class DDPG(ActorCriticAgent):
+    """Deep deterministic policy gradient, for continuous actions.
+
+    Observations are vectors, finite, pictures, or Dicts and Tuples of those, flattened; actions are a Box with bounds.
+
+    Example:
+        >>> agent = DDPG("Pendulum-v1", net_arch=[32], batch_size=32, buffer_size=1000, seed=0).learn(200)
+        >>> agent.predict(agent.get_env().reset(seed=0)[0], deterministic=True)[0].shape
+        (1,)
+    """
+
+    id = "ddpg"
+    make_update = staticmethod(make_update)
+    is_soft = False
+    settings = Settings
+    n_critics = 1
+
+    learning_rate: LearningRate = 1e-3
+    buffer_size: BufferSize = 1_000_000
+    learning_starts: LearningStarts = 100
+    batch_size: BatchSize = 256
+    tau: Tau = 0.005
+    gamma: Discount = 0.99
+    train_freq: TrainFreq = 1
+    gradient_steps: GradientSteps = 1
+    n_steps: NSteps = 1
+    noise_type: NoiseType = None
+    noise_std: NoiseStd = 0.1
+    n_envs: NEnvs = 1
+    net_arch: Annotated[Sequence[int], Sizes("units of the hidden layers, of all networks")] = (400, 300)
+    activation: Annotated[str, Choice("what hidden units apply", tuple(ACTIVATIONS))] = "relu"
+    policy: Annotated[
+        str, Choice("as RL Zoo's files have it: the networks follow the observations",
+                    ("auto", "MlpPolicy", "MultiInputPolicy"))
+    ] = "auto"  # fmt: skip
+
+
+__all__ = ["DDPG", "make_update"]

@@ -23,13 +23,31 @@ Deviations from the paper: the actions of the first ``learning_starts`` steps ar
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+import math
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, NamedTuple
 
 from rlplay.extend import (
+    ACTIVATIONS,
+    ActorCriticAgent,
+    BatchSize,
+    BufferSize,
+    Choice,
+    Discount,
     EnsembleKernel,
+    GradientSteps,
     Kernel,
+    LearningRate,
+    LearningStarts,
+    NEnvs,
+    NoiseStd,
+    NoiseType,
+    NSteps,
+    Range,
     Schedule,
+    Sizes,
+    Tau,
+    TrainFreq,
     ascend,
     choose_least,
     clipped_targets,
@@ -50,6 +68,8 @@ class Settings(NamedTuple):
     policy_delay: int
     target_policy_noise: float
     target_noise_clip: float
+    noise_kind: int
+    noise_std: float
 
 
 def make_update(kernel: Kernel, ensemble: EnsembleKernel, decorator: Callable[..., Any]) -> Callable[..., None]:
@@ -57,6 +77,7 @@ def make_update(kernel: Kernel, ensemble: EnsembleKernel, decorator: Callable[..
     forward, backward, improve, blend_actor = kernel.forward, kernel.backward, kernel.improve, kernel.blend
     values_of, first_value, values_back = ensemble.forward, ensemble.first, ensemble.backward
     action_gradient, improve_critics, blend = ensemble.input_gradient, ensemble.improve, ensemble.blend
+    squared_length = ensemble.squared_length
 
     @decorator
     def update(memory: Any, batch: Any, progress: float) -> None:
@@ -78,9 +99,11 @@ def make_update(kernel: Kernel, ensemble: EnsembleKernel, decorator: Callable[..
         values = values_of(nets.critics, work.pairs)
         metrics.critic_loss[0] = squared_errors(values, work.targets, 1.0, work.critic_gradient)
         values_back(nets.critics, work.pairs, work.critic_gradient)
+        metrics.grad_norm[0] = math.sqrt(squared_length(nets.critics))
         improve_critics(nets.critics, learning_rate, 0.0)
         metrics.n_updates[0] += 1.0
         metrics.learning_rate[0] = learning_rate
+        metrics.loss[0] = metrics.critic_loss[0] + metrics.actor_loss[0]
         if metrics.n_updates[0] % given.policy_delay != 0:
             return
 
@@ -96,3 +119,47 @@ def make_update(kernel: Kernel, ensemble: EnsembleKernel, decorator: Callable[..
         blend_actor(nets.target_actor, nets.actor, given.tau)
 
     return update
+
+
+class TD3(ActorCriticAgent):
+    """Twin delayed DDPG, for continuous actions.
+
+    Observations are vectors, finite, pictures, or Dicts and Tuples of those, flattened; actions are a Box with bounds.
+
+    Example:
+        >>> agent = TD3("Pendulum-v1", net_arch=[32], batch_size=32, buffer_size=1000, seed=0).learn(200)
+        >>> agent.predict(agent.get_env().reset(seed=0)[0], deterministic=True)[0].shape
+        (1,)
+    """
+
+    id = "td3"
+    make_update = staticmethod(make_update)
+    is_soft = False
+    settings = Settings
+
+    learning_rate: LearningRate = 1e-3
+    buffer_size: BufferSize = 1_000_000
+    learning_starts: LearningStarts = 100
+    batch_size: BatchSize = 256
+    tau: Tau = 0.005
+    gamma: Discount = 0.99
+    train_freq: TrainFreq = 1
+    gradient_steps: GradientSteps = 1
+    policy_delay: Annotated[
+        int, Range("updates of the critics from one of the actor to the next", 1, 10**6, integer=True)
+    ] = 2
+    target_policy_noise: Annotated[float, Range("deviation σ of the noise on the target's actions", 0, 100)] = 0.2
+    target_noise_clip: Annotated[float, Range("bound c of that noise", 0, 100)] = 0.5
+    n_steps: NSteps = 1
+    noise_type: NoiseType = None
+    noise_std: NoiseStd = 0.1
+    n_envs: NEnvs = 1
+    net_arch: Annotated[Sequence[int], Sizes("units of the hidden layers, of all networks")] = (400, 300)
+    activation: Annotated[str, Choice("what hidden units apply", tuple(ACTIVATIONS))] = "relu"
+    policy: Annotated[
+        str, Choice("as RL Zoo's files have it: the networks follow the observations",
+                    ("auto", "MlpPolicy", "MultiInputPolicy"))
+    ] = "auto"  # fmt: skip
+
+
+__all__ = ["TD3", "make_update"]

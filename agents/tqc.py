@@ -27,13 +27,36 @@ Deviations from the paper: two critics by default, and not five, as in sb3-contr
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from rlplay.extend import (
+    ACTIVATIONS,
+    ActorCriticAgent,
+    BatchSize,
+    BufferSize,
+    Choice,
+    Discount,
     EnsembleKernel,
+    EntCoef,
+    GradientSteps,
+    HyperparameterError,
     Kernel,
+    LearningRate,
+    LearningStarts,
+    NEnvs,
+    NoiseStd,
+    NoiseType,
+    NSteps,
+    Range,
     Schedule,
+    Sizes,
+    TargetEntropy,
+    Tau,
+    TrainFreq,
     draw_noise,
     join,
     kept_quantiles,
@@ -54,8 +77,10 @@ class Settings(NamedTuple):
     learning_rate: Schedule
     tau: float
     target_update_interval: int
-    target_entropy: float
+    entropy_target: float
     learns_alpha: bool
+    noise_kind: int
+    noise_std: float
 
 
 def make_update(kernel: Kernel, ensemble: EnsembleKernel, decorator: Callable[..., Any]) -> Callable[..., None]:
@@ -63,6 +88,7 @@ def make_update(kernel: Kernel, ensemble: EnsembleKernel, decorator: Callable[..
     forward, backward, improve = kernel.forward, kernel.backward, kernel.improve
     quantiles_of, quantiles_back, action_gradient = ensemble.forward, ensemble.backward, ensemble.input_gradient
     improve_critics, blend = ensemble.improve, ensemble.blend
+    squared_length = ensemble.squared_length
 
     @decorator
     def update(memory: Any, batch: Any, progress: float) -> None:
@@ -85,6 +111,7 @@ def make_update(kernel: Kernel, ensemble: EnsembleKernel, decorator: Callable[..
         quantiles = quantiles_of(nets.critics, work.pairs)
         metrics.critic_loss[0] = quantile_errors(quantiles, work.quantile_targets, work.critic_gradient)
         quantiles_back(nets.critics, work.pairs, work.critic_gradient)
+        metrics.grad_norm[0] = math.sqrt(squared_length(nets.critics))
         improve_critics(nets.critics, learning_rate, 0.0)
 
         # Actor.
@@ -102,13 +129,77 @@ def make_update(kernel: Kernel, ensemble: EnsembleKernel, decorator: Callable[..
 
         # Temperature.
         if given.learns_alpha:
-            surplus = log_prob + given.target_entropy
+            surplus = log_prob + given.entropy_target
             metrics.ent_coef_loss[0] = -work.log_alpha[0] * surplus
             scalar_adam(work.log_alpha, -surplus, work.log_alpha_means, learning_rate)
 
+        metrics.loss[0] = metrics.critic_loss[0] + metrics.actor_loss[0]
         metrics.ent_coef[0], metrics.learning_rate[0] = alpha, learning_rate
         metrics.n_updates[0] += 1.0
         if metrics.n_updates[0] % given.target_update_interval == 0:
             blend(nets.target_critics, nets.critics, given.tau)
 
     return update
+
+
+class TQC(ActorCriticAgent):
+    """Truncated quantile critics, for continuous actions.
+
+    Observations are vectors, finite, pictures, or Dicts and Tuples of those, flattened; actions are a Box with bounds.
+
+    Example:
+        >>> agent = TQC("Pendulum-v1", net_arch=[32], batch_size=32, buffer_size=1000, seed=0).learn(200)
+        >>> agent.predict(agent.get_env().reset(seed=0)[0], deterministic=True)[0].shape
+        (1,)
+    """
+
+    id = "tqc"
+    make_update = staticmethod(make_update)
+    is_soft = True
+    settings = Settings
+
+    learning_rate: LearningRate = 3e-4
+    buffer_size: BufferSize = 1_000_000
+    learning_starts: LearningStarts = 100
+    batch_size: BatchSize = 256
+    tau: Tau = 0.005
+    gamma: Discount = 0.99
+    train_freq: TrainFreq = 1
+    gradient_steps: GradientSteps = 1
+    ent_coef: EntCoef = "auto"
+    target_update_interval: Annotated[
+        int, Range("gradient steps after which targets follow", 1, 10**9, integer=True)
+    ] = 1
+    target_entropy: TargetEntropy = "auto"
+    top_quantiles_to_drop_per_net: Annotated[
+        int, Range("quantiles d of each critic that are not bootstrapped from", 0, 1000, integer=True)
+    ] = 2
+    n_steps: NSteps = 1
+    noise_type: NoiseType = None
+    noise_std: NoiseStd = 0.1
+    n_envs: NEnvs = 1
+    net_arch: Annotated[Sequence[int], Sizes("units of the hidden layers, of all networks")] = (256, 256)
+    activation: Annotated[str, Choice("what hidden units apply", tuple(ACTIVATIONS))] = "relu"
+    policy: Annotated[
+        str, Choice("as RL Zoo's files have it: the networks follow the observations",
+                    ("auto", "MlpPolicy", "MultiInputPolicy"))
+    ] = "auto"  # fmt: skip
+
+    def quantiles(self, rest: dict[str, Any], n_critics: int) -> tuple[int, int]:
+        """Quantiles of a critic, and how many of all are bootstrapped from."""
+        each, dropped = rest.get("n_quantiles", 25), self.top_quantiles_to_drop_per_net
+        if isinstance(each, bool) or not isinstance(each, int) or not 1 <= each <= 1000:
+            raise HyperparameterError(f"TQC: n_quantiles={each!r} of policy_kwargs is not a whole number of 1 or more")
+        if dropped >= each:
+            raise HyperparameterError(
+                f"TQC: top_quantiles_to_drop_per_net={dropped} leaves nothing of n_quantiles={each}",
+                "Drop fewer, or give more quantiles",
+            )
+        return each, n_critics * (each - dropped)
+
+    def value_of(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The mean of all quantiles of all critics, [C, B, K] to [B]."""
+        return values.mean(axis=(0, 2))
+
+
+__all__ = ["TQC", "make_update"]

@@ -13,6 +13,12 @@ from rlplay.lazy import attach
 
 if TYPE_CHECKING:
     # An agent: the contract, the families, hyperparameters.
+    from rlplay.agent.actor_critic import ActorCriticAgent as ActorCriticAgent
+    from rlplay.agent.actor_critic import EntCoef as EntCoef
+    from rlplay.agent.actor_critic import NoiseStd as NoiseStd
+    from rlplay.agent.actor_critic import NoiseType as NoiseType
+    from rlplay.agent.actor_critic import TargetEntropy as TargetEntropy
+    from rlplay.agent.actor_critic import Tau as Tau
     from rlplay.agent.base import Agent as Agent
     from rlplay.agent.base import StateArrays as StateArrays
     from rlplay.agent.batch import BatchAgent as BatchAgent
@@ -207,6 +213,7 @@ if TYPE_CHECKING:
     from rlplay.functional.squashed_normal import squashed_sample as squashed_sample
     from rlplay.networks.contract import Kernel as Kernel
     from rlplay.networks.ensemble import EnsembleKernel as EnsembleKernel
+    from rlplay.networks.layers import ACTIVATIONS as ACTIVATIONS
     from rlplay.networks.optimisers import improve as improve
     from rlplay.functional.value_heads import ValueHead as ValueHead
     from rlplay.functional.value_heads import atoms_of as atoms_of

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlplay.compiled.cache import in_place
+from rlplay.compiled.pcg64 import normal
 
 Floats = NDArray[np.float32]
 
@@ -38,7 +39,9 @@ class Work(NamedTuple):
         actor_gradient: at the outputs of the actor, float32 [B, O].
         log_alpha: log of the temperature, float64 [1].
         log_alpha_means: of its Adam: m, v, and steps so far, float64 [3].
-        act_noise: normal numbers of the last actions, of a process where it is one, float32 [N, A].
+        act_draws: standard normal numbers of the last actions, float32 [N, A].
+        act_log_probs: of these actions, float64 [N].
+        action_noise: what an Ornstein-Uhlenbeck process adds to them, float32 [N, A].
 
     Example:
         >>> new_work(3, 1, 2, (2, 256, 1)).pairs.shape
@@ -56,7 +59,9 @@ class Work(NamedTuple):
     actor_gradient: Floats
     log_alpha: NDArray[np.float64]
     log_alpha_means: NDArray[np.float64]
-    act_noise: Floats
+    act_draws: Floats
+    act_log_probs: NDArray[np.float64]
+    action_noise: Floats
 
 
 def new_work(
@@ -71,7 +76,8 @@ def new_work(
         quantile_targets=np.zeros((rows, kept)), sorted=np.zeros(critics * outputs),
         critic_gradient=np.zeros(critic_outputs, np.float32),
         actor_gradient=np.zeros((rows, actor_outputs), np.float32), log_alpha=np.zeros(1),
-        log_alpha_means=np.zeros(3), act_noise=np.zeros((n_envs, action_size), np.float32),
+        log_alpha_means=np.zeros(3), act_draws=np.zeros((n_envs, action_size), np.float32),
+        act_log_probs=np.zeros(n_envs), action_noise=np.zeros((n_envs, action_size), np.float32),
     )  # fmt: skip
 
 
@@ -90,6 +96,89 @@ class DeterministicNets(NamedTuple):
     target_actor: Any
     critics: Any
     target_critics: Any
+
+
+class SoftMetrics(NamedTuple):
+    """Numbers of the last update of a soft actor-critic, float64 [1] each.
+
+    Attributes:
+        loss: of actor and critics together.
+        actor_loss, critic_loss: its parts.
+        ent_coef: the temperature α.
+        ent_coef_loss: its loss, 0 where it is fixed.
+        learning_rate: of the update.
+        grad_norm: length of the gradient of the critics.
+        n_updates: updates so far.
+    """
+
+    loss: Any
+    actor_loss: Any
+    critic_loss: Any
+    ent_coef: Any
+    ent_coef_loss: Any
+    learning_rate: Any
+    grad_norm: Any
+    n_updates: Any
+
+
+class DeterministicMetrics(NamedTuple):
+    """The same of a deterministic one, which has no temperature."""
+
+    loss: Any
+    actor_loss: Any
+    critic_loss: Any
+    learning_rate: Any
+    grad_norm: Any
+    n_updates: Any
+
+
+NO_NOISE, NORMAL, ORNSTEIN_UHLENBECK = range(3)  # kinds of noise on actions
+_PULL, _DT = 0.15, 0.01  # of the process, as in Stable-Baselines3
+
+
+@in_place
+def disturb(actions: Floats, process: Floats, kind: int, std: float, rng: NDArray[np.uint64]) -> None:
+    """Add noise to actions in [-1, 1], in place, and cut them to that range, [N, A].
+
+        normal              a + σ ε
+        Ornstein-Uhlenbeck  a + x        x ← x - θ x dt + σ √dt ε        θ = 0.15, dt = 0.01
+
+    ``process`` is x, which is carried on, [N, A].
+
+    Source: Uhlenbeck & Ornstein 1930; Lillicrap et al. 2016, section 7.
+
+    Example:
+        >>> actions, process = np.float32([[0.5]]), np.float32([[1.0]])
+        >>> disturb(actions, process, ORNSTEIN_UHLENBECK, 0.0, np.arange(1, 5, dtype=np.uint64))
+        >>> actions.tolist(), process.round(4).tolist()
+        ([[1.0]], [[0.9984999895095825]])
+    """
+    if kind == NO_NOISE:
+        return
+    for i in range(actions.shape[0]):
+        for j in range(actions.shape[1]):
+            if kind == NORMAL:
+                actions[i, j] += std * normal(rng)
+            else:
+                process[i, j] += math.sqrt(_DT) * std * normal(rng) - _PULL * process[i, j] * _DT
+                actions[i, j] += process[i, j]
+            actions[i, j] = min(max(actions[i, j], -1.0), 1.0)
+
+
+@in_place
+def rest(process: Floats, ends: NDArray[np.bool_]) -> None:
+    """The process begins anew, from 0, where an episode ended, [N, A] and [N].
+
+    Example:
+        >>> process = np.float32([[1.0], [2.0]])
+        >>> rest(process, np.array([True, False]))
+        >>> process.tolist()
+        [[0.0], [2.0]]
+    """
+    for i in range(process.shape[0]):
+        if ends[i]:
+            for j in range(process.shape[1]):
+                process[i, j] = 0.0
 
 
 @in_place

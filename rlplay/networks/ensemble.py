@@ -58,6 +58,7 @@ class EnsembleKernel(NamedTuple):
         input_gradient: ``input_gradient(ensemble, x [N, D], grad_output [c, N, K]) -> [N, D]``, the sum over
             the first c members.
         improve: ``improve(ensemble, learning_rate, max_grad_norm)``: one step of the optimiser.
+        squared_length: ``squared_length(ensemble)`` of the gradient of all members.
         blend: ``blend(ensemble, other, share)``: the parameters become (1 - share) times what they are and share times
             those of another ensemble of the same layers.
         predict: ``predict(ensemble, x [B, D]) -> [C, B, K]`` for any number of rows, a copy.
@@ -76,6 +77,7 @@ class EnsembleKernel(NamedTuple):
     backward: Callable[..., None]
     input_gradient: Callable[..., Any]
     improve: Callable[..., None]
+    squared_length: Callable[..., float]
     blend: Callable[..., None]
     predict: Callable[..., Any]
     arrays: Callable[..., dict[str, Any]]
@@ -149,7 +151,7 @@ def _choose(ensemble: Ensemble, member: int) -> None:
 def ensemble_kernel(one: Kernel) -> EnsembleKernel:
     """The functions of ensembles of networks that such a kernel runs."""
     forward_one, backward_one, gradient_one, predict_one = one.forward, one.backward, one.input_gradient, one.predict
-    improve_one, blend_one = one.improve, one.blend
+    improve_one, length_one, blend_one = one.improve, one.squared_length, one.blend
 
     @compiled
     def of_members(ensemble: Ensemble, x: Floats, members: int) -> Floats:
@@ -193,6 +195,10 @@ def ensemble_kernel(one: Kernel) -> EnsembleKernel:
         improve_one(ensemble.net, learning_rate, max_grad_norm)
 
     @compiled
+    def squared_length(ensemble: Ensemble) -> float:
+        return length_one(ensemble.net)
+
+    @compiled
     def blend(ensemble: Ensemble, other: Ensemble, share: float) -> None:
         blend_one(ensemble.net, other.net, share)
 
@@ -207,7 +213,9 @@ def ensemble_kernel(one: Kernel) -> EnsembleKernel:
                     outputs[member, i, j] = found[i, j]
         return outputs
 
-    return EnsembleKernel(forward, first, backward, input_gradient, improve, blend, predict, _arrays, _restore)
+    return EnsembleKernel(
+        forward, first, backward, input_gradient, improve, squared_length, blend, predict, _arrays, _restore
+    )
 
 
 def _arrays(ensemble: Ensemble) -> dict[str, NDArray[Any]]:

@@ -469,6 +469,10 @@ def _all_improve(ensemble: TorchEnsemble, learning_rate: float, max_grad_norm: f
         net.improve(learning_rate, max_grad_norm)
 
 
+def _all_squared_length(ensemble: TorchEnsemble) -> float:
+    return sum(_squared_length(net) for net in ensemble.nets)
+
+
 def _all_blend(ensemble: TorchEnsemble, other: TorchEnsemble, share: float) -> None:
     for mine, theirs in zip(ensemble.nets, other.nets, strict=True):
         _blend(mine, theirs, share)
@@ -494,6 +498,6 @@ def _all_restore(ensemble: TorchEnsemble, values: Mapping[str, NDArray[Any]]) ->
 
 
 ENSEMBLE = EnsembleKernel(
-    _all_forward, _first_forward, _all_backward, _all_input_gradient, _all_improve, _all_blend, _all_predict,
-    _all_arrays, _all_restore,
+    _all_forward, _first_forward, _all_backward, _all_input_gradient, _all_improve, _all_squared_length, _all_blend,
+    _all_predict, _all_arrays, _all_restore,
 )  # fmt: skip

@@ -40,6 +40,7 @@ SKIPS = {
         "reinforce-FrozenLake-v1",
         "reinforce-Pendulum-v1-torch",
         "sarsa-Blackjack-v1",
+        "sac-Pendulum-v1-torch",
         "sb3/a2c-Pendulum-v1",
         "sb3/ddpg-Pendulum-v1",
         "sb3/dqn-CartPole-v1",
@@ -47,6 +48,7 @@ SKIPS = {
         "sb3/ppo-CartPole-v1-32-pca:3,warm_up=40,refit_every=80",
         "sb3/sac-Pendulum-v1",
         "sb3/td3-Pendulum-v1",
+        "td3-Pendulum-v1-torch",
         "ucb-rlplay/Bandit-v0",
     },
     "check_own_and_native_dynamics": {
