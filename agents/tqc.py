@@ -5,10 +5,12 @@ are bootstrapped from, which keeps values from growing too optimistic by as much
 transitions out of the replay buffer, with a', log π' drawn from the policy at s', and a, log π at s:
 
     y_m       = r + Γ [z'_(m) - α log π']                    m = 1..M of the sorted z'_ck(s', a'), M = C (K - d)
-    critics   L_Z = mean_{c,n,k,m} |τ_k - 1(u < 0)| H(u)     u = y_m - z_ck(s, a_B), τ_k = (k - ½) / K, H Huber's
+    critics   L_Z = mean_{c,n,k,m} |τ_k - 1(u < 0)| h(u)     u = y_m - z_ck(s, a_B), τ_k = (k - ½) / K
     actor     L_π = 1/B Σ [α log π - mean_{c,k} z_ck(s, a)]  through the sample a = tanh(μ + σ ε)
-    α         L_α = - log α 1/B Σ [log π + H̄]
+    α         L_α = - log α 1/B Σ [log π + H]
     targets   θ' ← (1 - τ) θ' + τ θ
+
+with Huber's h(u) = ½ u² where |u| ≤ 1, else |u| - ½, so that
 
     ∂L_Z/∂z_ck  = - 1/(C B K M) Σ_m |τ_k - 1(u < 0)| clip(u, ±1)
     ∂L_π/∂μ     = 1/B d            d = 2 α a - g (1 - a²),  g = ∂ mean z/∂a
@@ -18,7 +20,7 @@ Source: Kuznetsov et al. 2020, "Controlling overestimation bias with truncated m
 quantile critics", algorithm 1, equations 10 to 14; details and defaults as in sb3-contrib.
 
 Symbols:
-    d  top_quantiles_to_drop_per_net     α  temperature, ent_coef     H̄  target_entropy, - A by default, A numbers
+    d  top_quantiles_to_drop_per_net     α  temperature, ent_coef     H  target_entropy, - A by default, A numbers
     γ  gamma    τ  tau                   K  n_quantiles               z  critics, float32 [C, B, K]
 
 Deviations from the paper: two critics by default, and not five, as in sb3-contrib; those of `agents.sac`.

@@ -66,6 +66,7 @@ class EnsembleKernel(NamedTuple):
         restore: ``restore(ensemble, arrays)`` takes such arrays.
 
     Example:
+        >>> from rlplay.networks.kernel import kernel
         >>> from rlplay.networks.layers import Linear
         >>> twins = new_ensemble([Linear(2, 1)], np.float32([[1, 2, 3], [4, 5, 6]]), 1)
         >>> ensemble_kernel(kernel([Linear(2, 1)])).forward(twins, np.float32([[10, 20]])).ravel().tolist()
