@@ -13,6 +13,7 @@ _HOMES = {
     "DifferentialSarsa": "differential_sarsa",
     "DoubleQLearning": "double_q_learning",
     "DoubleSarsa": "double_q_learning",
+    "DiscreteSAC": "discrete_sac",
     "DQN": "dqn",
     "DynaQ": "dyna_q",
     "DynaQPlus": "dyna_q_plus",
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
     from .dagger import DAgger as DAgger
     from .ddpg import DDPG as DDPG
     from .differential_sarsa import DifferentialSarsa as DifferentialSarsa
+    from .discrete_sac import DiscreteSAC as DiscreteSAC
     from .double_q_learning import DoubleQLearning as DoubleQLearning
     from .double_q_learning import DoubleSarsa as DoubleSarsa
     from .dqn import DQN as DQN

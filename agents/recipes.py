@@ -101,6 +101,12 @@ TUNED = {
             "train_freq": 64, "gradient_steps": 64, "net_arch": [400, 300],
         },
     },
+    "discrete-sac": {
+        "CartPole-v1": {
+            "n_timesteps": 30_000, "net_arch": [64, 64], "batch_size": 64, "learning_rate": 1e-3, "tau": 0.01,
+            "buffer_size": 50_000, "learning_starts": 500, "ent_coef": 0.05,
+        },
+    },
     "tqc": {
         "Pendulum-v1": {"n_timesteps": 20_000, "learning_rate": 1e-3},
         "MountainCarContinuous-v0": {"n_timesteps": 50_000, **_FAR_HILL},

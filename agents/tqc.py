@@ -70,6 +70,7 @@ from rlplay.extend import (
     squashed_gradient,
     squashed_sample,
     to_unit,
+    whole_setting,
 )
 
 
@@ -159,6 +160,7 @@ class TQC(ActorCriticAgent):
     make_update = staticmethod(make_update)
     is_soft = True
     settings = Settings
+    more_settings = ("n_critics", "n_quantiles")
 
     learning_rate: LearningRate = 3e-4
     buffer_size: BufferSize = 1_000_000
@@ -187,11 +189,9 @@ class TQC(ActorCriticAgent):
                     ("auto", "MlpPolicy", "MultiInputPolicy"))
     ] = "auto"  # fmt: skip
 
-    def quantiles(self, rest: dict[str, Any], n_critics: int) -> tuple[int, int]:
+    def quantiles(self, n_critics: int) -> tuple[int, int]:
         """Quantiles of a critic, and how many of all are bootstrapped from."""
-        each, dropped = rest.get("n_quantiles", 25), self.top_quantiles_to_drop_per_net
-        if isinstance(each, bool) or not isinstance(each, int) or not 1 <= each <= 1000:
-            raise HyperparameterError(f"TQC: n_quantiles={each!r} of policy_kwargs is not a whole number of 1 or more")
+        each, dropped = whole_setting(self, "n_quantiles", 25), self.top_quantiles_to_drop_per_net
         if dropped >= each:
             raise HyperparameterError(
                 f"TQC: top_quantiles_to_drop_per_net={dropped} leaves nothing of n_quantiles={each}",

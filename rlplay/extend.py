@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from rlplay.agent.actor_critic import NoiseType as NoiseType
     from rlplay.agent.actor_critic import TargetEntropy as TargetEntropy
     from rlplay.agent.actor_critic import Tau as Tau
+    from rlplay.agent.actor_critic import actor_and_critics as actor_and_critics
+    from rlplay.agent.actor_critic import initial_temperature as initial_temperature
+    from rlplay.agent.actor_critic import whole_setting as whole_setting
     from rlplay.agent.base import Agent as Agent
     from rlplay.agent.base import StateArrays as StateArrays
     from rlplay.agent.batch import BatchAgent as BatchAgent
@@ -130,6 +133,7 @@ if TYPE_CHECKING:
 
     # Equations that rules are made of.
     from rlplay.functional.actor_critic import DeterministicNets as DeterministicNets
+    from rlplay.functional.actor_critic import SoftMetrics as SoftMetrics
     from rlplay.functional.actor_critic import SoftNets as SoftNets
     from rlplay.functional.actor_critic import ascend as ascend
     from rlplay.functional.actor_critic import choose_least as choose_least

@@ -10,7 +10,7 @@ import copy
 import math
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, NamedTuple
 
 import gymnasium as gym
 import numpy as np
@@ -35,7 +35,7 @@ from rlplay.functional.actor_critic_step import Spec, actor_critic_rule
 from rlplay.functional.squashed_normal import LOG_STD_MAX, LOG_STD_MIN
 from rlplay.hyperparameters.domains import Choice, Either, Range, Settings, Temperature
 from rlplay.networks.contract import Kernel
-from rlplay.networks.ensemble import Ensemble, EnsembleKernel, ensemble_kernel, new_ensemble, target_net, target_of
+from rlplay.networks.ensemble import EnsembleKernel, ensemble_kernel, new_ensemble, target_net, target_of
 from rlplay.networks.layers import Layer, Tanh, mlp
 from rlplay.networks.memory import Net
 from rlplay.networks.state import initial_parameters
@@ -64,12 +64,14 @@ class ActorCriticAgent(OffPolicyAgent):
         make_update: ``make_update(kernel, ensemble, decorator) -> update(memory, batch, progress)``, one gradient step.
         is_soft: whether the policy is a squashed normal with a temperature, or deterministic with a target of its own.
         n_critics: how many critics there are, unless ``policy_kwargs`` says so.
+        more_settings: what ``policy_kwargs`` may have beside ``net_arch`` and ``activation_fn``.
     """
 
     make_rule = staticmethod(actor_critic_rule)
     make_update: ClassVar[Callable[..., Callable[..., None]]]
     is_soft: ClassVar[bool]
     n_critics: ClassVar[int] = 2
+    more_settings: ClassVar[tuple[str, ...]] = ("n_critics",)
 
     policy_kwargs: Annotated[Any, Either((None,), Settings("net_arch, activation_fn and n_critics by name"))] = None
 
@@ -101,67 +103,29 @@ class ActorCriticAgent(OffPolicyAgent):
         """Whether the temperature is learned."""
         return initial_temperature(self.hyperparameters["ent_coef"])[1]
 
-    def quantiles(self, rest: dict[str, Any], n_critics: int) -> tuple[int, int]:
+    def quantiles(self, n_critics: int) -> tuple[int, int]:
         """Outputs of a critic, and how many of all quantiles are bootstrapped from; 1 and 0 for plain values."""
         return 1, 0
 
     def make_parts(self) -> Parts:
         """The networks, their targets, and working memory."""
-        given, name, size = self.hyperparameters, type(self).__name__, self.encoder.size
-        if not (isinstance(self.network, str)):
-            raise HyperparameterError(
-                f"{name}: network= of layers or a torch module does not fit: its critics see actions too",
-                "Give net_arch, or network='torch'",
-            )
-        arch, activation, threads, rest = network_options(
-            given, name, ("pi", "qf"), ("n_critics", "n_quantiles")
-        )  # fmt: skip
-        n_critics = _whole(rest.get("n_critics", self.n_critics), "n_critics", name)
-        outputs, kept = self.quantiles(rest, n_critics)
-        n_actions = math.prod(self.action_space.shape or ())
+        size, n_actions = self.encoder.size, math.prod(self.action_space.shape or ())
+        n_critics = whole_setting(self, "n_critics", self.n_critics)
+        outputs, kept = self.quantiles(n_critics)
         actor_outputs = 2 * n_actions if self.is_soft else n_actions
-        actor_layers = mlp([size, *arch["pi"], actor_outputs], activation) + ([] if self.is_soft else [Tanh()])
-        critic_layers = mlp([size + n_actions, *arch["qf"], outputs], activation)
-        rng, torchs = generator(self.seed, "weights"), (given["device"], threads)
-        optimiser: tuple[str, dict[str, Any]] = ("adam", {})
-        actor = new_network(
-            self.network, actor_layers, None, ("torch", 1.0), self.network_rows(), optimiser, torchs, rng, name
-        )
-        critics = self._new_critics(critic_layers, n_critics, torchs, rng)
-        kernel = kernel_of(self.network, [*actor_layers, *critic_layers])
-        ensemble = _ensemble_kernel(kernel, ours=is_ours(self.network))
+        made = actor_and_critics(
+            self, (size, actor_outputs), (size + n_actions, outputs), n_critics, bounded=not self.is_soft,
+            more=self.more_settings,
+        )  # fmt: skip
         work = new_work(
-            size, n_actions, actor_outputs, (n_critics, self.hyperparameters["batch_size"], outputs), kept,
+            size, n_actions, actor_outputs, (n_critics, int(self.hyperparameters["batch_size"]), outputs), kept,
             len(self._running_envs),
         )  # fmt: skip
         if self.is_soft:
-            work.log_alpha[0] = math.log(initial_temperature(given["ent_coef"])[0])
-        target_critics = _target_of(critics)
-        followers = _of_targets(ensemble)
-        if self.is_soft:
-            kernels: dict[str, Any] = {"actor": kernel, "critics": ensemble, "target_critics": followers}
-            return Parts(SoftNets(actor, critics, target_critics), kernels, work, SoftMetrics)
-        kernels = {
-            "actor": kernel, "target_actor": _of_targets(kernel), "critics": ensemble, "target_critics": followers,
-        }  # fmt: skip
-        nets = DeterministicNets(actor, _target_of(actor), critics, target_critics)
-        return Parts(nets, kernels, work, DeterministicMetrics)
-
-    def _new_critics(self, layers: Sequence[Layer], members: int, torchs: Any, rng: np.random.Generator) -> Any:
-        name, rows = type(self).__name__, int(self.hyperparameters["batch_size"])
-        if is_ours(self.network):
-            require_memory(
-                f"{name}: {members} critics of {sum(layer.size() for layer in layers):,} parameters",
-                5 * members * sum(layer.size() for layer in layers), "Lower net_arch or n_critics",
-            )  # fmt: skip
-            drawn = [initial_parameters(layers, rng, "torch").astype(np.float32) for _ in range(members)]
-            return new_ensemble(layers, np.stack(drawn), rows)
-        from rlplay.networks.torch_network import TorchEnsemble
-
-        return TorchEnsemble([
-            new_network(self.network, list(layers), None, ("torch", 1.0), rows, ("adam", {}), torchs, rng, name)
-            for _ in range(members)
-        ])  # fmt: skip
+            work.log_alpha[0] = math.log(initial_temperature(self.hyperparameters["ent_coef"])[0])
+            return Parts(SoftNets(made.actor, made.critics, made.target_critics), made.kernels(), work, SoftMetrics)
+        nets = DeterministicNets(made.actor, target_of_net(made.actor), made.critics, made.target_critics)
+        return Parts(nets, made.kernels(target_actor=True), work, DeterministicMetrics)
 
     # Acting.
 
@@ -241,29 +205,99 @@ def initial_temperature(ent_coef: Any) -> tuple[float, bool]:
     return float(ent_coef), False
 
 
-def _whole(value: Any, name: str, owner: str) -> int:
+class ActorAndCritics(NamedTuple):
+    """An actor, its critics and those that follow them, with their functions.
+
+    Attributes:
+        actor: the network of the policy.
+        critics: an ensemble.
+        target_critics: those that follow them.
+        kernel: the functions of the actor.
+        ensemble: those of the critics.
+    """
+
+    actor: Any
+    critics: Any
+    target_critics: Any
+    kernel: Kernel
+    ensemble: EnsembleKernel
+
+    def kernels(self, *, target_actor: bool = False) -> dict[str, Any]:
+        """The functions by the names of the networks; those of targets keep parameters only in a file."""
+        followers = {"target_actor": of_targets(self.kernel)} if target_actor else {}
+        return {
+            "actor": self.kernel, **followers, "critics": self.ensemble, "target_critics": of_targets(self.ensemble),
+        }  # fmt: skip
+
+
+def actor_and_critics(
+    agent: OffPolicyAgent, actor: tuple[int, int], critic: tuple[int, int], n_critics: int, *, bounded: bool = False,
+    more: Sequence[str] = ("n_critics",),
+) -> ActorAndCritics:  # fmt: skip
+    """The networks of an agent, as its net_arch, activation, policy_kwargs and network say.
+
+    Args:
+        agent: whose hyperparameters are read.
+        actor: inputs and outputs of the actor.
+        critic: inputs and outputs of each critic.
+        n_critics: how many.
+        bounded: whether tanh stands behind the actor.
+        more: what policy_kwargs may have beside net_arch and activation_fn.
+
+    Raises:
+        HyperparameterError: a setting that does not exist, or a network of the user's own.
+        UsageError: a GPU for networks that run on the CPU; networks that this machine cannot hold.
+    """
+    given, name, network = agent.hyperparameters, type(agent).__name__, agent.network
+    if not isinstance(network, str):
+        raise HyperparameterError(
+            f"{name}: network= of layers or a torch module does not fit: its critics are networks of their own",
+            "Give net_arch, or network='torch'",
+        )
+    arch, activation, threads, _ = network_options(given, name, ("pi", "qf"), more)
+    rng, torchs, rows = generator(agent.seed, "weights"), (given["device"], threads), int(given["batch_size"])
+    actor_layers = mlp([actor[0], *arch["pi"], actor[1]], activation) + ([Tanh()] if bounded else [])
+    critic_layers = mlp([critic[0], *arch["qf"], critic[1]], activation)
+
+    def new(layers: list[Layer], most: int) -> Any:
+        return new_network(network, layers, None, ("torch", 1.0), most, ("adam", {}), torchs, rng, name)
+
+    policy = new(actor_layers, agent.network_rows())
+    kernel = kernel_of(network, [*actor_layers, *critic_layers])
+    if is_ours(network):
+        size = sum(layer.size() for layer in critic_layers)
+        require_memory(
+            f"{name}: {n_critics} critics of {size:,} parameters", 5 * n_critics * size, "Lower net_arch or n_critics"
+        )
+        drawn = [initial_parameters(critic_layers, rng, "torch").astype(np.float32) for _ in range(n_critics)]
+        critics = new_ensemble(critic_layers, np.stack(drawn), rows)
+        return ActorAndCritics(policy, critics, target_of(critics), kernel, ensemble_kernel(kernel))
+    from rlplay.networks.torch_network import ENSEMBLE, TorchEnsemble
+
+    modules = TorchEnsemble([new(critic_layers, rows) for _ in range(n_critics)])
+    return ActorAndCritics(policy, modules, copy.deepcopy(modules), kernel, ENSEMBLE)
+
+
+def whole_setting(agent: OffPolicyAgent, name: str, default: int) -> int:
+    """A whole number of 1 or more that policy_kwargs may have.
+
+    Raises:
+        HyperparameterError: it is none.
+    """
+    value = (agent.hyperparameters["policy_kwargs"] or {}).get(name, default)
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 1000:
-        raise HyperparameterError(f"{owner}: {name}={value!r} of policy_kwargs is not a whole number of 1 or more")
+        owner = type(agent).__name__
+        raise HyperparameterError(f"{owner}: {name}={value!r} of policy_kwargs is not a whole number from 1 to 1000")
     return value
 
 
-def _ensemble_kernel(kernel: Kernel, *, ours: bool) -> EnsembleKernel:
-    if ours:
-        return ensemble_kernel(kernel)
-    from rlplay.networks.torch_network import ENSEMBLE
-
-    return ENSEMBLE
-
-
-def _target_of(nets: Any) -> Any:
-    """Networks that begin as these and follow them."""
-    if isinstance(nets, Ensemble):
-        return target_of(nets)
-    return target_net(nets) if isinstance(nets, Net) else copy.deepcopy(nets)
+def target_of_net(net: Any) -> Any:
+    """A network that begins as this one and follows it."""
+    return target_net(net) if isinstance(net, Net) else copy.deepcopy(net)
 
 
 @cache
-def _of_targets(kernel: Any) -> Any:
+def of_targets(kernel: Any) -> Any:
     """The functions of networks that only follow: their files have parameters and no optimiser."""
 
     def arrays(net: Any) -> StateArrays:
@@ -275,4 +309,7 @@ def _of_targets(kernel: Any) -> Any:
     return kernel._replace(arrays=arrays, restore=restore)
 
 
-__all__ = ["ActorCriticAgent", "EntCoef", "NoiseStd", "NoiseType", "TargetEntropy", "Tau", "initial_temperature"]
+__all__ = [
+    "ActorAndCritics", "ActorCriticAgent", "EntCoef", "NoiseStd", "NoiseType", "TargetEntropy", "Tau",
+    "actor_and_critics", "initial_temperature", "whole_setting",
+]  # fmt: skip

@@ -12,7 +12,7 @@ from stable_baselines3.common.noise import OrnsteinUhlenbeckActionNoise
 
 import rlplay
 import rlplay.networks
-from agents import DDPG, SAC, TD3, TQC
+from agents import DDPG, SAC, TD3, TQC, DiscreteSAC
 from rlplay import evaluate
 from rlplay.cli import main
 from rlplay.errors import HyperparameterError, SpaceError, UnknownNameError
@@ -41,6 +41,14 @@ def test_tuned_settings_swing_the_pendulum_up(agent_id):
     settings = dict(TUNED[agent_id]["Pendulum-v1"])
     agent = AGENTS[agent_id]("Pendulum-v1", seed=1, **{k: v for k, v in settings.items() if k != "n_timesteps"})
     assert evaluate(agent.learn(settings["n_timesteps"]), n_eval_episodes=20, seed=1000).mean >= -250
+
+
+def test_finite_actions_balance_the_pole():
+    from agents.recipes import TUNED
+
+    settings = {k: v for k, v in TUNED["discrete-sac"]["CartPole-v1"].items() if k != "n_timesteps"}
+    agent = DiscreteSAC("CartPole-v1", seed=0, **settings).learn(15_000)
+    assert evaluate(agent, n_eval_episodes=20, seed=1000).mean >= 200
 
 
 @pytest.mark.parametrize("agent_id", ["sac", "td3", "ddpg"])

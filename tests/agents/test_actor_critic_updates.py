@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch.nn.functional import softplus
 
-from agents import ddpg, sac, td3, tqc
+from agents import ddpg, discrete_sac, sac, td3, tqc
 from rlplay.compiled.cache import compiled
 from rlplay.functional.actor_critic import DeterministicNets, SoftNets, new_work
 from rlplay.functional.on_policy_step import plain
@@ -35,6 +35,8 @@ class Batch(NamedTuple):
 
 
 class Metrics(NamedTuple):
+    loss: Any
+    grad_norm: Any
     actor_loss: Any
     critic_loss: Any
     ent_coef: Any
@@ -75,7 +77,7 @@ def _memory(settings: Any, *, gaussian: bool, critics: int, quantiles: int = 1, 
         numbers[0].astype(np.float32), np.tanh(numbers[1]).astype(np.float32), numbers[2],
         numbers[3].astype(np.float32), np.where(np.arange(B) % 3 == 0, 0.0, GAMMA),
     )  # fmt: skip
-    metrics, one = Metrics(*(np.zeros(1) for _ in range(6))), np.ones(A, np.float32)
+    metrics, one = Metrics(*(np.zeros(1) for _ in range(8))), np.ones(A, np.float32)
     nets = soft if gaussian else hard
     return Memory(nets, work, settings(tabulate(RATE)), metrics, _rng(), -one, one), batch
 
@@ -203,7 +205,7 @@ def _soft_update(twin: Twin, batch: Batch, noise: list[torch.Tensor], entropy: f
 def test_soft_updates_equal_those_of_torch(decorator, kept):
     module, quantiles = (tqc, 4) if kept else (sac, 1)
     memory, batch = _memory(
-        lambda rate: module.Settings(rate, 0.05, 1, -1.5, True), gaussian=True, critics=C, quantiles=quantiles,
+        lambda rate: module.Settings(rate, 0.05, 1, -1.5, True, 0, 0.0), gaussian=True, critics=C, quantiles=quantiles,
         kept=kept,
     )  # fmt: skip
     twin, learner = Twin(memory, gaussian=True, quantiles=quantiles), memory.nets
@@ -233,7 +235,7 @@ def test_soft_updates_equal_those_of_torch(decorator, kept):
 def test_deterministic_updates_equal_those_of_torch(decorator, module):
     delay, critics = (2, 2) if module is td3 else (1, 1)
     memory, batch = _memory(
-        lambda rate: td3.Settings(rate, 0.05, 2, 0.2, 0.3) if module is td3 else ddpg.Settings(rate, 0.05),
+        lambda rate: td3.Settings(rate, 0.05, 2, 0.2, 0.3, 0, 0.0) if module is td3 else ddpg.Settings(rate, 0.05, 0, 0.0),
         gaussian=False, critics=critics,
     )  # fmt: skip
     twin, learner = Twin(memory, gaussian=False), memory.nets
@@ -281,3 +283,38 @@ def test_a_cut_log_std_has_no_gradient():
     assert grad[0, 1] == 0.0
     assert grad[1, 1] == 0.0
     assert grad[2, 1] != 0.0
+
+
+def test_the_gradients_of_finite_actions_are_those_of_autograd():
+    rng, k = np.random.default_rng(0), 4
+    logits, values = rng.normal(size=(B, k)).astype(np.float32), rng.normal(size=(C, B, k)).astype(np.float32)
+    logits[0, 1] = -1e8  # forbidden
+    actions, next_values = rng.integers(k, size=(B, 1)).astype(np.float32), rng.normal(size=(C, B, k))
+    z = torch.tensor(logits, dtype=torch.float64, requires_grad=True)
+    q = torch.tensor(values, dtype=torch.float64, requires_grad=True)
+    log_policy = torch.log_softmax(z, dim=1)
+    policy = log_policy.exp()
+    terms = policy * (ALPHA * log_policy - q.detach().min(dim=0).values)
+    terms.sum(dim=1).mean().backward()
+
+    ours, ours_log = np.zeros((B, k)), np.zeros((B, k))
+    discrete_sac.softmax(logits, ours, ours_log)
+    assert ours == pytest.approx(policy.detach().numpy(), abs=1e-7)
+    grad = np.zeros((B, k), np.float32)
+    loss, negentropy = discrete_sac.policy_gradient(values, ours, ours_log, ALPHA, grad)
+    assert grad == pytest.approx(z.grad.numpy(), abs=1e-6)
+    assert loss == pytest.approx(float(terms.sum(dim=1).mean().detach()))
+    assert negentropy == pytest.approx(float((policy * log_policy).sum(dim=1).mean().detach()))
+
+    batch = Batch(None, actions, rng.normal(size=B), None, np.where(np.arange(B) % 3 == 0, 0.0, GAMMA))
+    targets, grad = np.zeros(B), np.zeros((C, B, k), np.float32)
+    compiled_batch = batch._replace(obs=0.0, next_obs=0.0)
+    discrete_sac.soft_targets(compiled_batch, next_values.astype(np.float32), ours, ours_log, ALPHA, targets)
+    soft = policy.detach().numpy() * (next_values.min(axis=0) - ALPHA * log_policy.detach().numpy())
+    assert targets == pytest.approx(batch.rewards + batch.discounts * soft.sum(axis=1), abs=1e-5)
+    loss = discrete_sac.critic_errors(values, actions, targets, grad)
+    taken = q.gather(2, torch.tensor(actions.astype(np.int64)).expand(C, B, 1))[:, :, 0]
+    expected = 0.5 * ((taken - torch.tensor(targets)) ** 2).mean(dim=1).sum()
+    expected.backward()
+    assert loss == pytest.approx(float(expected.detach()))
+    assert grad == pytest.approx(q.grad.numpy(), abs=1e-6)

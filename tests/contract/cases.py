@@ -45,6 +45,7 @@ CASES: list[Case] = [
     ("a2c", "CartPole-v1", 900, {"n_envs": 3}),
     ("dqn", "CartPole-v1", 900, {**DQN, "n_envs": 3, "double": True, "n_steps": 2, "prioritized": True}),
     ("sac", "Pendulum-v1", 900, {**ACTOR_CRITIC, "n_envs": 3, "n_steps": 3, "train_freq": 2, "gradient_steps": -1}),
+    ("discrete-sac", "CartPole-v1", 600, {**ACTOR_CRITIC, "n_envs": 2}),
     ("tqc", "Pendulum-v1", 500, {**ACTOR_CRITIC, "ent_coef": 0.1}),
     ("td3", "Pendulum-v1", 500, {**ACTOR_CRITIC, "n_envs": 2, "noise_type": "ornstein-uhlenbeck"}),
     ("ddpg", "MountainCarContinuous-v0", 500, {**ACTOR_CRITIC, "noise_type": "normal", "normalize": True}),
@@ -127,6 +128,7 @@ LONG_CASES: list[Case] = [
     ("sac", "Pendulum-v1", 300, {**ACTOR_CRITIC, "network": "torch", "ent_coef": "auto_0.1"}),
     ("sac", "Pendulum-v1", 900, {**ACTOR_CRITIC, "learning_starts": 20,
                                  "features": "k-means:8,warm_up=100,refit_every=300"}),
+    ("discrete-sac", "rlplay/MaximizationBias-v0", 300, {**ACTOR_CRITIC, "ent_coef": 0.1}),  # action masks
     ("td3", "Pendulum-v1", 900, {**ACTOR_CRITIC, "network": "torch", "train_freq": [1, "episode"]}),
     ("dqn", "FrozenLake-v1", 300, {**DQN, "loss": "mse", "train_freq": [1, "episode"]}),
 ]  # fmt: skip
