@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from rlplay.compiled.cache import compiled, in_place
 from rlplay.networks.contract import Kernel
 from rlplay.networks.layers import Layer
-from rlplay.networks.memory import OUT, PARAMETERS, SAVED, STATE, VALUES, Floats, Net
+from rlplay.networks.memory import KIND, LINEAR, OUT, PARAMETERS, SAVED, STATE, VALUES, Floats, Net
 from rlplay.networks.optimisers import new_optimiser
 from rlplay.networks.state import arrays, new_net, restore
 
@@ -34,6 +34,8 @@ class Ensemble(NamedTuple):
         tables: the layers of each member, int64 [C, L, COLUMNS].
         outputs: of all members, float32 [C, N, K].
         grad_input: the sum of their gradients with respect to x, float32 [N, D].
+        grad_rows: the rows of a gradient at the outputs that are not 0, float32 [N, K].
+        order: which rows these are, int64 [N].
 
     Example:
         >>> from rlplay.networks.layers import Linear
@@ -46,6 +48,8 @@ class Ensemble(NamedTuple):
     tables: NDArray[np.int64]
     outputs: Floats
     grad_input: Floats
+    grad_rows: Floats
+    order: NDArray[np.int64]
 
 
 class EnsembleKernel(NamedTuple):
@@ -56,7 +60,8 @@ class EnsembleKernel(NamedTuple):
         first: ``first(ensemble, x [N, D]) -> [1, N, K]``, the same of the first member alone.
         backward: ``backward(ensemble, x [N, D], grad_output [C, N, K])``: the gradient with respect to the parameters.
         input_gradient: ``input_gradient(ensemble, x [N, D], grad_output [c, N, K]) -> [N, D]``, the sum over
-            the first c members.
+            the first c members; what `forward` kept is lost. Rows of 0 are left out: where each row counts for one
+            member only, all of them together take the time of one.
         improve: ``improve(ensemble, learning_rate, max_grad_norm)``: one step of the optimiser.
         squared_length: ``squared_length(ensemble)`` of the gradient of all members.
         blend: ``blend(ensemble, other, share)``: the parameters become (1 - share) times what they are and share times
@@ -109,7 +114,10 @@ def new_ensemble(
         optimiser=new_optimiser(flat.size, optimiser, flat.dtype, **settings),
     )  # fmt: skip
     inputs, outputs = int(one.layers[0, 1]), int(one.layers[-1, OUT])
-    return Ensemble(net, tables, np.zeros((members, rows, outputs), flat.dtype), np.zeros((rows, inputs), flat.dtype))
+    return Ensemble(
+        net, tables, np.zeros((members, rows, outputs), flat.dtype), np.zeros((rows, inputs), flat.dtype),
+        np.zeros((rows, outputs), flat.dtype), np.zeros(rows, np.int64),
+    )  # fmt: skip
 
 
 def target_of(ensemble: Ensemble) -> Ensemble:
@@ -148,6 +156,44 @@ def _choose(ensemble: Ensemble, member: int) -> None:
             layers[i, j] = tables[member, i, j]
 
 
+@in_place
+def _can_leave_rows_out(net: Net) -> bool:
+    """Whether each layer takes its rows one by one and keeps nothing but their outputs."""
+    others = net.layers[0, KIND] != LINEAR
+    for number in range(net.layers.shape[0]):
+        others = others or net.layers[number, KIND] > LINEAR
+    return not others
+
+
+@in_place
+def _rows_that_count(grad_output: Floats, order: NDArray[np.int64], grad_rows: Floats) -> int:
+    """The rows of a gradient [N, K] that are not 0, and their numbers; returns how many they are."""
+    count = 0
+    for i in range(grad_output.shape[0]):
+        counts = False
+        for k in range(grad_output.shape[1]):
+            counts = counts or grad_output[i, k] != 0
+            grad_rows[count, k] = grad_output[i, k]
+        if counts:
+            order[count] = i
+            count += 1
+    return count
+
+
+@in_place
+def _bring_forward(net: Net, order: NDArray[np.int64], count: int) -> None:
+    """Move these rows of the outputs of all layers to the front."""
+    values = net.values
+    for number in range(net.layers.shape[0]):
+        at, wide = net.layers[number, VALUES], net.layers[number, OUT]
+        for i in range(count):
+            to, begin = at + i * wide, at + order[i] * wide
+            if to != begin:
+                target, source = values[to : to + wide], values[begin : begin + wide]
+                for j in range(wide):
+                    target[j] = source[j]
+
+
 @cache
 def ensemble_kernel(one: Kernel) -> EnsembleKernel:
     """The functions of ensembles of networks that such a kernel runs."""
@@ -181,14 +227,23 @@ def ensemble_kernel(one: Kernel) -> EnsembleKernel:
 
     @compiled
     def input_gradient(ensemble: Ensemble, x: Floats, grad_output: Floats) -> Floats:
-        total = ensemble.grad_input
+        net, total, order, rows = ensemble.net, ensemble.grad_input, ensemble.order, ensemble.grad_rows
         total[:] = 0
         for member in range(grad_output.shape[0]):
             _choose(ensemble, member)
-            found = gradient_one(ensemble.net, x, grad_output[member])
-            for i in range(found.shape[0]):
+            grad, count = grad_output[member], x.shape[0]
+            if _can_leave_rows_out(net):
+                count = _rows_that_count(grad, order, rows)
+                if count == 0:
+                    continue
+                if count < x.shape[0]:
+                    _bring_forward(net, order, count)
+                    grad = rows[:count]
+            found = gradient_one(net, x[:count], grad)
+            for i in range(count):
+                row = order[i] if count < x.shape[0] else i
                 for j in range(found.shape[1]):
-                    total[i, j] += found[i, j]
+                    total[row, j] += found[i, j]
         return total
 
     @compiled

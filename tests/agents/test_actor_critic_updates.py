@@ -234,10 +234,8 @@ def test_soft_updates_equal_those_of_torch(decorator, kept):
 @pytest.mark.parametrize("module", [ddpg, td3], ids=["ddpg", "td3"])
 def test_deterministic_updates_equal_those_of_torch(decorator, module):
     delay, critics = (2, 2) if module is td3 else (1, 1)
-    memory, batch = _memory(
-        lambda rate: td3.Settings(rate, 0.05, 2, 0.2, 0.3, 0, 0.0) if module is td3 else ddpg.Settings(rate, 0.05, 0, 0.0),
-        gaussian=False, critics=critics,
-    )  # fmt: skip
+    given = (0.05, 2, 0.2, 0.3, 0, 0.0) if module is td3 else (0.05, 0, 0.0)
+    memory, batch = _memory(lambda rate: module.Settings(rate, *given), gaussian=False, critics=critics)
     twin, learner = Twin(memory, gaussian=False), memory.nets
     one = kernel([*mlp([D, 16, 16, 2], "relu"), Tanh()])
     update = module.make_update(one, ensemble_kernel(one), decorator)
