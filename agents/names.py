@@ -9,9 +9,11 @@ _HOMES = {
     "A2C": "a2c",
     "BehaviorCloning": "behavior_cloning",
     "DAgger": "dagger",
+    "DDPG": "ddpg",
     "DifferentialSarsa": "differential_sarsa",
     "DoubleQLearning": "double_q_learning",
     "DoubleSarsa": "double_q_learning",
+    "DiscreteSAC": "discrete_sac",
     "DQN": "dqn",
     "DynaQ": "dyna_q",
     "DynaQPlus": "dyna_q_plus",
@@ -40,11 +42,14 @@ _HOMES = {
     "QLearning": "q_learning",
     "RealTimeDP": "real_time_dp",
     "Reinforce": "reinforce",
+    "SAC": "sac",
     "Sarsa": "sarsa",
     "SarsaLambda": "sarsa_lambda",
     "SB3": "sb3",
+    "TD3": "td3",
     "TDPrediction": "td_prediction",
     "ThompsonSampling": "thompson_sampling",
+    "TQC": "tqc",
     "TrueOnlineSarsaLambda": "true_online_sarsa_lambda",
     "UCB": "ucb",
     "ValueIteration": "value_iteration",
@@ -55,7 +60,9 @@ if TYPE_CHECKING:
     from .a2c import A2C as A2C
     from .behavior_cloning import BehaviorCloning as BehaviorCloning
     from .dagger import DAgger as DAgger
+    from .ddpg import DDPG as DDPG
     from .differential_sarsa import DifferentialSarsa as DifferentialSarsa
+    from .discrete_sac import DiscreteSAC as DiscreteSAC
     from .double_q_learning import DoubleQLearning as DoubleQLearning
     from .double_q_learning import DoubleSarsa as DoubleSarsa
     from .dqn import DQN as DQN
@@ -86,11 +93,14 @@ if TYPE_CHECKING:
     from .q_learning import QLearning as QLearning
     from .real_time_dp import RealTimeDP as RealTimeDP
     from .reinforce import Reinforce as Reinforce
+    from .sac import SAC as SAC
     from .sarsa import Sarsa as Sarsa
     from .sarsa_lambda import SarsaLambda as SarsaLambda
     from .sb3 import SB3 as SB3
+    from .td3 import TD3 as TD3
     from .td_prediction import TDPrediction as TDPrediction
     from .thompson_sampling import ThompsonSampling as ThompsonSampling
+    from .tqc import TQC as TQC
     from .true_online_sarsa_lambda import TrueOnlineSarsaLambda as TrueOnlineSarsaLambda
     from .ucb import UCB as UCB
     from .value_iteration import ValueIteration as ValueIteration

@@ -42,6 +42,12 @@ _DQN_EACH_STEP = {
     "exploration_final_eps": 0.1, "net_arch": [256, 256],
 }  # fmt: skip
 _PPO_SPARSE = {"normalize": True, "n_envs": 16, "n_steps": 16, "gae_lambda": 0.98, "n_epochs": 4}
+_SAC_WALKER = {"learning_rate": "lin_7.3e-4", "learning_starts": 10_000}
+_TD3 = {"gamma": 0.98, "buffer_size": 200_000, "learning_starts": 10_000, "noise_type": "normal"}
+_FAR_HILL = {  # without noise that lasts over many steps the car stays in its valley
+    "buffer_size": 50_000, "batch_size": 512, "ent_coef": 0.1, "train_freq": 32, "gradient_steps": 32, "gamma": 0.9999,
+    "tau": 0.01, "learning_starts": 0, "net_arch": [64, 64], "noise_type": "ornstein-uhlenbeck", "noise_std": 0.5,
+}  # fmt: skip
 
 # Settings by agent and environment for `rlplay train`; those of Gymnasium's environments are RL Zoo's.
 TUNED = {
@@ -85,5 +91,40 @@ TUNED = {
             "n_timesteps": 1_000_000, "n_envs": 8, "normalize": True, "n_steps": 8, "gae_lambda": 0.9, "gamma": 0.9,
             "learning_rate": "lin_7e-4",
         },
+    },
+    "sac": {
+        "Pendulum-v1": {"n_timesteps": 20_000, "learning_rate": 1e-3},
+        "MountainCarContinuous-v0": {"n_timesteps": 50_000, **_FAR_HILL},
+        "LunarLanderContinuous-v3": {"n_timesteps": 500_000, **_SAC_WALKER, "tau": 0.01, "net_arch": [400, 300]},
+        "BipedalWalker-v3": {
+            "n_timesteps": 500_000, **_SAC_WALKER, "buffer_size": 300_000, "gamma": 0.98, "tau": 0.02,
+            "train_freq": 64, "gradient_steps": 64, "net_arch": [400, 300],
+        },
+    },
+    "discrete-sac": {
+        "CartPole-v1": {
+            "n_timesteps": 30_000, "net_arch": [64, 64], "batch_size": 64, "learning_rate": 1e-3, "tau": 0.01,
+            "buffer_size": 50_000, "learning_starts": 500, "ent_coef": 0.05,
+        },
+    },
+    "tqc": {
+        "Pendulum-v1": {"n_timesteps": 20_000, "learning_rate": 1e-3},
+        "MountainCarContinuous-v0": {"n_timesteps": 50_000, **_FAR_HILL},
+        "LunarLanderContinuous-v3": {"n_timesteps": 500_000, **_SAC_WALKER, "tau": 0.01, "net_arch": [400, 300]},
+    },
+    "td3": {
+        "Pendulum-v1": {"n_timesteps": 20_000, **_TD3},
+        "MountainCarContinuous-v0": {
+            "n_timesteps": 300_000, "noise_type": "ornstein-uhlenbeck", "noise_std": 0.5,
+        },
+        "LunarLanderContinuous-v3": {"n_timesteps": 300_000, **_TD3},
+        "BipedalWalker-v3": {"n_timesteps": 1_000_000, **_TD3},
+    },
+    "ddpg": {
+        "Pendulum-v1": {"n_timesteps": 20_000, **_TD3},
+        "MountainCarContinuous-v0": {
+            "n_timesteps": 300_000, "noise_type": "ornstein-uhlenbeck", "noise_std": 0.5,
+        },
+        "LunarLanderContinuous-v3": {"n_timesteps": 300_000, **_TD3},
     },
 }  # fmt: skip

@@ -13,6 +13,15 @@ from rlplay.lazy import attach
 
 if TYPE_CHECKING:
     # An agent: the contract, the families, hyperparameters.
+    from rlplay.agent.actor_critic import ActorCriticAgent as ActorCriticAgent
+    from rlplay.agent.actor_critic import EntCoef as EntCoef
+    from rlplay.agent.actor_critic import NoiseStd as NoiseStd
+    from rlplay.agent.actor_critic import NoiseType as NoiseType
+    from rlplay.agent.actor_critic import TargetEntropy as TargetEntropy
+    from rlplay.agent.actor_critic import Tau as Tau
+    from rlplay.agent.actor_critic import actor_and_critics as actor_and_critics
+    from rlplay.agent.actor_critic import initial_temperature as initial_temperature
+    from rlplay.agent.actor_critic import whole_setting as whole_setting
     from rlplay.agent.base import Agent as Agent
     from rlplay.agent.base import StateArrays as StateArrays
     from rlplay.agent.batch import BatchAgent as BatchAgent
@@ -123,6 +132,20 @@ if TYPE_CHECKING:
     from rlplay.transition import Transition as Transition
 
     # Equations that rules are made of.
+    from rlplay.functional.actor_critic import DeterministicNets as DeterministicNets
+    from rlplay.functional.actor_critic import SoftMetrics as SoftMetrics
+    from rlplay.functional.actor_critic import SoftNets as SoftNets
+    from rlplay.functional.actor_critic import ascend as ascend
+    from rlplay.functional.actor_critic import choose_least as choose_least
+    from rlplay.functional.actor_critic import clipped_targets as clipped_targets
+    from rlplay.functional.actor_critic import join as join
+    from rlplay.functional.actor_critic import kept_quantiles as kept_quantiles
+    from rlplay.functional.actor_critic import mean_of_quantiles as mean_of_quantiles
+    from rlplay.functional.actor_critic import quantile_errors as quantile_errors
+    from rlplay.functional.actor_critic import scalar_adam as scalar_adam
+    from rlplay.functional.actor_critic import smooth as smooth
+    from rlplay.functional.actor_critic import squared_errors as squared_errors
+    from rlplay.functional.actor_critic import to_unit as to_unit
     from rlplay.functional.distributions import Head as Head
     from rlplay.functional.dynamic_programming import Model as Model
     from rlplay.functional.dynamic_programming import action_values as action_values
@@ -189,7 +212,12 @@ if TYPE_CHECKING:
     from rlplay.functional.schedules import scheduled as scheduled
     from rlplay.functional.schedules import tabulate as tabulate
     from rlplay.functional.schedules import visited as visited
+    from rlplay.functional.squashed_normal import draw_noise as draw_noise
+    from rlplay.functional.squashed_normal import squashed_gradient as squashed_gradient
+    from rlplay.functional.squashed_normal import squashed_sample as squashed_sample
     from rlplay.networks.contract import Kernel as Kernel
+    from rlplay.networks.ensemble import EnsembleKernel as EnsembleKernel
+    from rlplay.networks.layers import ACTIVATIONS as ACTIVATIONS
     from rlplay.networks.optimisers import improve as improve
     from rlplay.functional.value_heads import ValueHead as ValueHead
     from rlplay.functional.value_heads import atoms_of as atoms_of

@@ -200,6 +200,35 @@ class Either:
 
 
 @dataclass(frozen=True)
+class Temperature:
+    """A hyperparameter that takes a number above 0, ``"auto"`` to learn it from 1, or ``"auto_0.1"`` from 0.1.
+
+    Example:
+        >>> domain = Temperature("weight of the entropy")
+        >>> str(domain), domain.check("SAC", "ent_coef", "auto_0.1"), domain.check("SAC", "ent_coef", "0.2")
+        ('auto | auto_0.1 | (0, inf)', 'auto_0.1', 0.2)
+    """
+
+    meaning: str
+
+    def __str__(self) -> str:
+        return "auto | auto_0.1 | (0, inf)"
+
+    def check(self, owner: str, name: str, value: Any) -> Any:
+        """A float or the text, or a HyperparameterError."""
+        text = isinstance(value, str)
+        try:
+            number = 1.0 if text and value == "auto" else float(value.removeprefix("auto_") if text else value)
+        except (TypeError, ValueError):
+            number = 0.0
+        if isinstance(value, bool) or not 0.0 < number < math.inf:
+            raise HyperparameterError(
+                f"{owner}: {name}={value!r} is not a temperature: {self}", 'Take "auto", or 0.1 to 0.5'
+            )
+        return value if text and value.startswith("auto") else number
+
+
+@dataclass(frozen=True)
 class Features:
     """A hyperparameter that takes an unsupervised model as features: an estimator, a FeatureMap, text, or None."""
 
@@ -323,7 +352,7 @@ class Module:
         raise HyperparameterError(f"{owner}: {name}={value!r} is not one of {self}")
 
 
-Domain = Range | Choice | Sizes | Settings | Either | Features | Regressor | Policy | Module | Teacher
+Domain = Range | Choice | Sizes | Settings | Either | Temperature | Features | Regressor | Policy | Module | Teacher
 
 
 def _is_plain(value: Any) -> bool:

@@ -14,6 +14,8 @@ class Kernel(NamedTuple):
         forward_row: ``forward_row(net, x [D]) -> [K]`` for one row; `backward` cannot follow it.
         backward: ``backward(net, x [N, D], grad_output [N, K]) -> grad_input [N, D]``; the gradient with respect to
             the parameters is then in ``net``.
+        input_gradient: ``input_gradient(net, x [N, D], grad_output [N, K]) -> [N, D]``, without the gradient with
+            respect to the parameters, which is cheaper; what was there of it is lost.
         improve: ``improve(net, learning_rate, max_grad_norm)``: one step of the optimiser against that gradient, which
             is scaled down first where its length exceeds ``max_grad_norm`` (0: never).
         squared_length: ``squared_length(net)`` of the gradient.
@@ -39,6 +41,7 @@ class Kernel(NamedTuple):
     forward: Callable[..., Any]
     forward_row: Callable[..., Any]
     backward: Callable[..., Any]
+    input_gradient: Callable[..., Any]
     improve: Callable[..., None]
     squared_length: Callable[..., float]
     shrink: Callable[..., None]

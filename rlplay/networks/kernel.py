@@ -175,45 +175,56 @@ def _kernel(kinds: frozenset[int]) -> Kernel:
             h, at = net.values, to
         return net.values[at : at + rows * net.layers[-1, OUT]].reshape((rows, net.layers[-1, OUT]))
 
-    @compiled
-    def backward(net: Net, x: Floats, grad_output: Floats, to_input: bool = True) -> Floats:
-        """The gradients after `forward` of the same batch: ∂θ into ``net.gradient``, ∂x returned, [N, D].
+    def sweep_back(of_linear: Any) -> Any:
+        @compiled
+        def backward(net: Net, x: Floats, grad_output: Floats, to_input: bool = True) -> Floats:
+            """The gradients after `forward` of the same batch: ∂θ into ``net.gradient``, ∂x returned, [N, D].
 
-        With ``to_input=False`` the gradient with respect to x is not computed, and what is returned means nothing.
-        """
-        rows, grad, at = grad_output.shape[0], grad_output.reshape(-1), 0
-        flat_x, width, other = x.reshape(-1), net.gradients.shape[0] // 2, 0
-        for number in range(net.layers.shape[0] - 1, -1, -1):
-            layer = net.layers[number]
-            kind, y_at, wanted = layer[KIND], layer[VALUES], to_input or number > 0
-            h, h_at = flat_x, 0
-            if number > 0:
-                h, h_at = net.values, net.layers[number - 1, VALUES]
-            below, to = net.gradients, other * width
-            if kind <= GELU:
-                if number == net.layers.shape[0] - 1:  # what the caller gave stays as it is
-                    copied, given = below[to : to + rows * layer[OUT]], grad[at : at + rows * layer[OUT]]
-                    for i in range(rows * layer[OUT]):
-                        copied[i] = given[i]
-                    grad, at = below, to
-                    other = 1 - other
-                activate_back(kind, h, h_at, net.values, y_at, grad, at, rows * layer[OUT])
-                continue
-            if kind == LINEAR:
-                linear_backward(layer, net, h, h_at, grad, at, below, to, rows, wanted)
-            elif kind == LAYER_NORM:
-                norm_backward(layer, net, h, h_at, grad, at, below, to, rows, wanted)
-            elif kind == CONV_2D:
-                conv_backward(layer, net, h, h_at, grad, at, below, to, rows, wanted)
-            elif kind == LSTM:
-                lstm_backward(layer, net, h, h_at, grad, at, below, to, rows, wanted)
-            elif kind == GRU:
-                gru_backward(layer, net, h, h_at, grad, at, below, to, rows, wanted)
-            else:
-                rows = spread_back(layer, net, grad, at, below, to, rows)
-            grad, at = below, to
-            other = 1 - other
-        return grad[at : at + x.size].reshape(x.shape)
+            With ``to_input=False`` the gradient with respect to x is not computed, and what is returned means nothing.
+            """
+            rows, grad, at = grad_output.shape[0], grad_output.reshape(-1), 0
+            flat_x, width, other = x.reshape(-1), net.gradients.shape[0] // 2, 0
+            for number in range(net.layers.shape[0] - 1, -1, -1):
+                layer = net.layers[number]
+                kind, y_at, wanted = layer[KIND], layer[VALUES], to_input or number > 0
+                h, h_at = flat_x, 0
+                if number > 0:
+                    h, h_at = net.values, net.layers[number - 1, VALUES]
+                below, to = net.gradients, other * width
+                if kind <= GELU:
+                    if number == net.layers.shape[0] - 1:  # what the caller gave stays as it is
+                        copied, given = below[to : to + rows * layer[OUT]], grad[at : at + rows * layer[OUT]]
+                        for i in range(rows * layer[OUT]):
+                            copied[i] = given[i]
+                        grad, at = below, to
+                        other = 1 - other
+                    activate_back(kind, h, h_at, net.values, y_at, grad, at, rows * layer[OUT])
+                    continue
+                if kind == LINEAR:
+                    of_linear(layer, net, h, h_at, grad, at, below, to, rows, wanted)
+                elif kind == LAYER_NORM:
+                    norm_backward(layer, net, h, h_at, grad, at, below, to, rows, wanted)
+                elif kind == CONV_2D:
+                    conv_backward(layer, net, h, h_at, grad, at, below, to, rows, wanted)
+                elif kind == LSTM:
+                    lstm_backward(layer, net, h, h_at, grad, at, below, to, rows, wanted)
+                elif kind == GRU:
+                    gru_backward(layer, net, h, h_at, grad, at, below, to, rows, wanted)
+                else:
+                    rows = spread_back(layer, net, grad, at, below, to, rows)
+                grad, at = below, to
+                other = 1 - other
+            return grad[at : at + x.size].reshape(x.shape)
+
+        return backward
+
+    backward = sweep_back(linear_backward)
+    backward_to_input = sweep_back(linear.backward_to_input)
+
+    @compiled
+    def input_gradient(net: Net, x: Floats, grad_output: Floats) -> Floats:
+        """The gradient with respect to x, [N, D], after `forward` of x; what ``net.gradient`` holds means nothing."""
+        return backward_to_input(net, x, grad_output, True)
 
     @compiled
     def tangent(net: Net, x: Floats, direction: Floats) -> Floats:
@@ -283,5 +294,6 @@ def _kernel(kinds: frozenset[int]) -> Kernel:
         return out
 
     return Kernel(
-        forward, forward_row, backward, improve, squared_length, shrink, predict, tangent, blend, arrays, restore
+        forward, forward_row, backward, input_gradient, improve, squared_length, shrink, predict, tangent, blend,
+        arrays, restore,
     )  # fmt: skip

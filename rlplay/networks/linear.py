@@ -200,6 +200,25 @@ def backward(
 
 
 @written_out
+def backward_to_input(
+    layer: Any, net: Net, x: Floats, x_at: int, grad: Floats, grad_at: int, below: Floats, below_at: int, rows: int,
+    to_input: bool,
+) -> None:  # fmt: skip
+    """The gradient with respect to x alone.
+
+    Example:
+        >>> import numpy as np
+        >>> from rlplay.networks.layers import Linear
+        >>> from rlplay.networks.state import new_net
+        >>> net, below = new_net([Linear(2, 1)], np.float32([1, 2, 3]), 1), np.empty(2, np.float32)
+        >>> backward_to_input(net.layers[0], net, np.float32([10, 20]), 0, np.float32([0.5]), 0, below, 0, 1, True)
+        >>> net.gradient.tolist(), below.tolist()
+        ([0.0, 0.0, 0.0], [0.5, 1.0])
+    """
+    input_gradient(net, layer[PARAMETERS], grad, grad_at, below, below_at, rows, layer[IN], layer[OUT])
+
+
+@written_out
 def tangent(
     layer: Any, net: Net, x: Floats, x_at: int, dot: Floats, dot_at: int, direction: Floats, out: Floats, out_at: int,
     rows: int,

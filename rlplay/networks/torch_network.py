@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from rlplay.errors import UsageError
 from rlplay.networks.contract import Kernel
+from rlplay.networks.ensemble import EnsembleKernel
 from rlplay.networks.layers import GRU, LSTM, Activation, Conv2d, Last, Layer, LayerNorm, Linear, Repeat, shapes_of
 from rlplay.networks.network import Network
 from rlplay.networks.optimisers import OPTIMISERS
@@ -282,6 +283,12 @@ class TorchNetwork:
         torch.autograd.backward(outputs, grads)
         return None if self._input.grad is None else self._input.grad.cpu().numpy()
 
+    @_in_its_threads
+    def input_gradient(self, grad_output: Any) -> NDArray[Any]:
+        """The gradient with respect to x alone, after `forward`."""
+        grad = torch.from_numpy(np.array(grad_output, self.dtype)).to(self.device).reshape(self._output.shape)
+        return torch.autograd.grad(self._output, self._input, grad)[0].cpu().numpy()
+
     def add_to_gradient(self, more: Floats) -> None:
         """Add to the gradient, [P] in our order: that of a penalty."""
         self._set([p.grad for p in self._tensors() if p.grad is not None], self.gradient + more)
@@ -413,6 +420,10 @@ def _backward(net: TorchNetwork, x: Floats, grad_output: Floats, to_input: bool 
     return net.backward(grad_output, to_input=to_input)
 
 
+def _input_gradient(net: TorchNetwork, x: Floats, grad_output: Floats) -> Floats:
+    return net.input_gradient(grad_output)
+
+
 def _tangent(net: TorchNetwork, x: Floats, direction: Floats) -> Floats:
     return net.tangent(direction)
 
@@ -424,6 +435,69 @@ def _blend(net: TorchNetwork, other: TorchNetwork, share: float) -> None:
 
 
 KERNEL = Kernel(
-    _forward, TorchNetwork.forward_row, _backward, TorchNetwork.improve, _squared_length, _shrink,
+    _forward, TorchNetwork.forward_row, _backward, _input_gradient, TorchNetwork.improve, _squared_length, _shrink,
     TorchNetwork.predict, _tangent, _blend, TorchNetwork.arrays, TorchNetwork.restore,
+)  # fmt: skip
+
+
+class TorchEnsemble(NamedTuple):
+    """Several networks over torch with the same layers and inputs, see `rlplay.networks.ensemble`."""
+
+    nets: list[TorchNetwork]
+
+
+def _all_forward(ensemble: TorchEnsemble, x: Floats) -> Floats:
+    return np.stack([net.forward(x) for net in ensemble.nets])
+
+
+def _first_forward(ensemble: TorchEnsemble, x: Floats) -> Floats:
+    return ensemble.nets[0].forward(x)[None]
+
+
+def _all_backward(ensemble: TorchEnsemble, x: Floats, grad_output: Floats) -> None:
+    for net, grad in zip(ensemble.nets, grad_output, strict=True):
+        net.backward(grad, to_input=False)
+
+
+def _all_input_gradient(ensemble: TorchEnsemble, x: Floats, grad_output: Floats) -> Floats:
+    found = [net.input_gradient(grad) for net, grad in zip(ensemble.nets, grad_output, strict=False)]
+    return np.sum(found, axis=0, dtype=found[0].dtype)
+
+
+def _all_improve(ensemble: TorchEnsemble, learning_rate: float, max_grad_norm: float) -> None:
+    for net in ensemble.nets:
+        net.improve(learning_rate, max_grad_norm)
+
+
+def _all_squared_length(ensemble: TorchEnsemble) -> float:
+    return sum(_squared_length(net) for net in ensemble.nets)
+
+
+def _all_blend(ensemble: TorchEnsemble, other: TorchEnsemble, share: float) -> None:
+    for mine, theirs in zip(ensemble.nets, other.nets, strict=True):
+        _blend(mine, theirs, share)
+
+
+def _all_predict(ensemble: TorchEnsemble, x: Floats) -> Floats:
+    return np.stack([net.predict(x) for net in ensemble.nets])
+
+
+def _all_arrays(ensemble: TorchEnsemble) -> dict[str, NDArray[Any]]:
+    found = [net.arrays() for net in ensemble.nets]
+    joined = {name: np.concatenate([one[name] for one in found]) for name in ("parameters", "m", "v")}
+    return {**{name: found[0][name] for name in found[0] if name not in joined}, **joined}
+
+
+def _all_restore(ensemble: TorchEnsemble, values: Mapping[str, NDArray[Any]]) -> None:
+    many = len(ensemble.nets)
+    if np.size(values["parameters"]) != sum(len(net.parameters) for net in ensemble.nets):
+        raise ValueError(f"{np.size(values['parameters'])} parameters are not those of these {many} networks")
+    split = {name: np.split(np.asarray(values[name]), many) for name in ("parameters", "m", "v")}
+    for i, net in enumerate(ensemble.nets):
+        net.restore({**values, **{name: parts[i] for name, parts in split.items()}})
+
+
+ENSEMBLE = EnsembleKernel(
+    _all_forward, _first_forward, _all_backward, _all_input_gradient, _all_improve, _all_squared_length, _all_blend,
+    _all_predict, _all_arrays, _all_restore,
 )  # fmt: skip

@@ -2,7 +2,7 @@
 
 One core. OPENBLAS_CORETYPE is unset before NumPy starts. Both sides have the same settings, and so the same number of
 updates; speeds are steps/s of ``learn`` in turns, the best of ten rounds. Scores are greedy returns over 50
-episodes for three seeds, of both where ``--twins`` is given.
+episodes for three seeds, of both where ``--twins`` is given. Names of agents (``SAC TD3``) leave the others out.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"
 if os.environ.pop("OPENBLAS_CORETYPE", None):
     print("OPENBLAS_CORETYPE was set and is unset: it slows NumPy's and SciPy's matrix products")
 
+import copy
 import statistics
 import sys
 import tempfile
@@ -44,11 +45,18 @@ LANDER = {
     "target_update_interval": 250, "train_freq": 4, "gradient_steps": -1, "exploration_fraction": 0.12,
     "exploration_final_eps": 0.1,
 }  # fmt: skip
+PENDULUM = {"learning_rate": 1e-3, "buffer_size": 100_000}
+NOISY = {**PENDULUM, "gamma": 0.98, "learning_starts": 10_000, "noise_type": "normal", "noise_std": 0.1}
+WIDE_ACTOR = {"policy_kwargs": {"net_arch": [256, 256]}, "buffer_size": 100_000, "learning_starts": 200}
 ONE_A_STEP = {"train_freq": 1, "batch_size": 64, "buffer_size": 100_000, "target_update_interval": 500}
 # Name, agent, environment, settings, steps of ours and of theirs, times asked.
 SPEEDS: list[tuple[str, str, str, dict[str, Any], int, int, float]] = [
     ("an update of 64 a step, 64x64", "DQN", "CartPole-v1", ONE_A_STEP, 6_000, 400, 40),
     ("RL Zoo, 256x256", "DQN", "CartPole-v1", POLE, 2_560, 1_280, 10),
+    ("an update of 256 a step, 256x256", "SAC", "Pendulum-v1", WIDE_ACTOR, 200, 100, 3),
+    ("an update of 256 a step, 256x256", "TD3", "Pendulum-v1", WIDE_ACTOR, 300, 150, 3),
+    ("an update of 256 a step, 256x256", "DDPG", "Pendulum-v1", WIDE_ACTOR, 300, 150, 0),
+    ("an update of 256 a step, 256x256", "TQC", "Pendulum-v1", WIDE_ACTOR, 200, 0, 0),
 ]
 # Agent, environment, settings, steps, floor.
 SCORES: list[tuple[str, str, dict[str, Any], int, float]] = [
@@ -56,7 +64,14 @@ SCORES: list[tuple[str, str, dict[str, Any], int, float]] = [
     ("DQN", "CartPole-v1", {**POLE, "double": True, "prioritized": True}, 50_000, 475),
     ("DQN", "MountainCar-v0", CAR, 120_000, -120),
     ("DQN", "Acrobot-v1", ACROBOT, 100_000, -100),
+    ("SAC", "Pendulum-v1", PENDULUM, 20_000, -250),
+    ("TQC", "Pendulum-v1", PENDULUM, 20_000, -250),
+    ("TD3", "Pendulum-v1", NOISY, 20_000, -250),
+    ("DDPG", "Pendulum-v1", NOISY, 20_000, -250),
 ]
+
+
+ONLY = [word for word in sys.argv[1:] if word.isupper() or word == "TD3"]  # agents; all of them without
 
 
 def theirs(name: str, env_id: str, settings: dict[str, Any], seed: int = 0) -> Any:
@@ -64,10 +79,14 @@ def theirs(name: str, env_id: str, settings: dict[str, Any], seed: int = 0) -> A
     import stable_baselines3
     import torch
     from stable_baselines3.common.env_util import make_vec_env
+    from stable_baselines3.common.noise import NormalActionNoise
 
     torch.set_num_threads(1)
-    own = {k: v for k, v in settings.items() if k != "n_envs"}
+    own = {k: v for k, v in copy.deepcopy(settings).items() if k not in ("n_envs", "noise_type", "noise_std")}
     env = make_vec_env(env_id, n_envs=settings.get("n_envs", 1), seed=seed)
+    if settings.get("noise_type"):
+        size = env.action_space.shape
+        own["action_noise"] = NormalActionNoise(np.zeros(size), settings["noise_std"] * np.ones(size))
     return getattr(stable_baselines3, name)("MlpPolicy", env, seed=seed, device="cpu", **own)
 
 
@@ -77,19 +96,22 @@ def speed() -> None:
 
     print(f"{'steps/s of learn':48s} {'ours':>10s} {'SB3':>9s} {'times':>7s} {'asked':>6s}", flush=True)
     for title, name, env_id, settings, steps, fewer, asked in SPEEDS:
-        ours, other = getattr(agents, name)(env_id, seed=0, **settings), theirs(name, env_id, settings)
-        ours.learn(4_000)
-        other.learn(2_000)
+        if ONLY and name not in ONLY:
+            continue
+        begin = settings.get("learning_starts", 100) + 300
+        ours = getattr(agents, name)(env_id, seed=0, **settings).learn(begin)
+        other = theirs(name, env_id, settings).learn(begin) if fewer else None
         found: list[tuple[float, float]] = []
         for _ in range(10):
             start = time.perf_counter()
             ours.learn(steps, reset_num_timesteps=False)
             middle = time.perf_counter()
-            other.learn(fewer, reset_num_timesteps=False)
+            if other is not None:
+                other.learn(fewer, reset_num_timesteps=False)
             found.append((steps / (middle - start), fewer / (time.perf_counter() - middle)))
         mine, its = (max(pair[k] for pair in found) for k in (0, 1))
-        print(f"{name} {env_id}, {title}".ljust(48) + f" {mine:10,.0f} {its:9,.0f} {mine / its:7.1f} {asked or '':>6}",
-              flush=True)  # fmt: skip
+        beside = f" {its:9,.0f} {mine / its:7.1f} {asked or '':>6}" if other is not None else ""
+        print(f"{name} {env_id}, {title}".ljust(48) + f" {mine:10,.0f}{beside}", flush=True)
 
 
 def replay() -> None:
@@ -135,11 +157,13 @@ def scores(twins: bool) -> None:
 
     print(f"{'greedy return over 50 episodes, seeds 0 1 2':44s} {'steps':>9s} {'floor':>6s}", flush=True)
     for name, env_id, settings, steps, floor in SCORES:
+        if ONLY and name not in ONLY:
+            continue
         flags = [k for k, v in settings.items() if v is True]
         made = [getattr(agents, name)(env_id, seed=seed, **settings).learn(steps) for seed in range(3)]
         found = "  ".join(f"{evaluate(agent, n_eval_episodes=50).mean:7.1f}" for agent in made)
         line = f"{name} {env_id} {' '.join(flags)}".ljust(44) + f" {steps:9,} {floor:6g}  ours {found}"
-        if twins and not flags:
+        if twins and not flags and name != "TQC":
             models = [theirs(name, env_id, settings, seed).learn(steps) for seed in range(3)]
             returns = [evaluate_policy(model, model.get_env(), n_eval_episodes=50)[0] for model in models]
             line += "   SB3 " + "  ".join(f"{value:7.1f}" for value in returns)

@@ -8,6 +8,7 @@ Case = tuple[str, str, int, dict[str, Any]]
 SMALL = {"policy_kwargs": {"net_arch": [16]}, "device": "cpu"}
 REPLAY = {**SMALL, "buffer_size": 1000, "learning_starts": 60, "batch_size": 16}
 DQN = {"net_arch": [16], "buffer_size": 400, "learning_starts": 20, "batch_size": 16, "target_update_interval": 60}
+ACTOR_CRITIC = {"net_arch": [16], "buffer_size": 400, "learning_starts": 60, "batch_size": 16}
 
 # Agent, environment, steps of a run, hyperparameters: what each agent is for, its rarer spaces, and each kind of model.
 CASES: list[Case] = [
@@ -43,6 +44,11 @@ CASES: list[Case] = [
     ("ppo", "CartPole-v1", 900, {"n_envs": 3, "n_steps": 50, "batch_size": 30, "n_epochs": 2}),
     ("a2c", "CartPole-v1", 900, {"n_envs": 3}),
     ("dqn", "CartPole-v1", 900, {**DQN, "n_envs": 3, "double": True, "n_steps": 2, "prioritized": True}),
+    ("sac", "Pendulum-v1", 900, {**ACTOR_CRITIC, "n_envs": 3, "n_steps": 3, "train_freq": 2, "gradient_steps": -1}),
+    ("discrete-sac", "CartPole-v1", 600, {**ACTOR_CRITIC, "n_envs": 2}),
+    ("tqc", "Pendulum-v1", 500, {**ACTOR_CRITIC, "ent_coef": 0.1}),
+    ("td3", "Pendulum-v1", 500, {**ACTOR_CRITIC, "n_envs": 2, "noise_type": "ornstein-uhlenbeck"}),
+    ("ddpg", "MountainCarContinuous-v0", 500, {**ACTOR_CRITIC, "noise_type": "normal", "normalize": True}),
     ("linear-sarsa", "MountainCar-v0", 3000, {"n_steps": 3}),
     ("linear-q-learning", "CartPole-v1", 2000, {"features": "rbf-grid:3,warm_up=300,refit_every=700",
                                                 "intercept": True, "alpha": 0.01}),
@@ -119,6 +125,11 @@ LONG_CASES: list[Case] = [
     ("dqn", "CartPole-v1", 500, {**DQN, "double": True, "dueling": True, "prioritized": True, "n_steps": 3,
                                  "noisy": True, "distributional": "c51", "v_min": 0.0, "v_max": 100.0}),
     ("dqn", "Acrobot-v1", 500, {**DQN, "distributional": "qr", "munchausen": True, "dueling": True}),
+    ("sac", "Pendulum-v1", 300, {**ACTOR_CRITIC, "network": "torch", "ent_coef": "auto_0.1"}),
+    ("sac", "Pendulum-v1", 900, {**ACTOR_CRITIC, "learning_starts": 20,
+                                 "features": "k-means:8,warm_up=100,refit_every=300"}),
+    ("discrete-sac", "rlplay/MaximizationBias-v0", 300, {**ACTOR_CRITIC, "ent_coef": 0.1}),  # action masks
+    ("td3", "Pendulum-v1", 900, {**ACTOR_CRITIC, "network": "torch", "train_freq": [1, "episode"]}),
     ("dqn", "FrozenLake-v1", 300, {**DQN, "loss": "mse", "train_freq": [1, "episode"]}),
 ]  # fmt: skip
 

@@ -19,7 +19,7 @@ from rlplay.errors import UsageError
 from tests.contract.worlds import MASKS, Masked, MaskedStates
 
 PAGE = Path(__file__).parents[2] / "docs" / "what_users_bring.md"
-BOX_ACTIONS = ("sb3/sac", "sb3/td3", "sb3/ddpg")
+BOX_ACTIONS = ("ddpg", "sac", "td3", "tqc", "sb3/sac", "sb3/td3", "sb3/ddpg")
 
 OBSERVATIONS = {
     "picture": spaces.Box(0, 255, (36, 36, 3), np.uint8),

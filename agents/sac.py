@@ -1,0 +1,183 @@
+"""Soft actor-critic: as much reward as can be had while acting as randomly as possible.
+
+The policy is a normal distribution squashed by tanh (`rlplay.functional.squashed_normal`). Two critics value state and
+action, and the smaller of their values counts. For a batch of B transitions out of the replay buffer, with a', log π'
+drawn from the policy at s', and a, log π at s:
+
+    y       = r + Γ [min_c Q'_c(s', a') - α log π']          Γ = γ, and 0 where the episode terminated
+    critics   L_Q = ½ Σ_c 1/B Σ [Q_c(s, a_B) - y]²           ∂L_Q/∂Q_c = (Q_c - y) / B
+    actor     L_π = 1/B Σ [α log π - min_c Q_c(s, a)]        through the sample a = tanh(μ + σ ε)
+    α         L_α = - log α 1/B Σ [log π + H]                ∂L_α/∂log α = - 1/B Σ [log π + H]
+    targets   θ' ← (1 - τ) θ' + τ θ
+
+With g = ∂min_c Q_c/∂a, the gradient at the actor's outputs is, for each number of an action,
+
+    ∂L_π/∂μ     = 1/B d                                      d = 2 α a - g (1 - a²)
+    ∂L_π/∂log σ = 1/B [d σ ε - α]
+
+Source: Haarnoja et al. 2018, "Soft actor-critic algorithms and applications", algorithm 1, equations 5, 7 and 18;
+details and defaults as in Stable-Baselines3.
+
+Symbols:
+    α  temperature      ent_coef, or learned from log α = 0            H  target_entropy   - A by default, A numbers
+    γ  gamma    τ  tau  ε  standard normal numbers, float32 [B, A]     Q_c  critics        float32 [C, B, 1]
+
+Deviations from the paper: log α is the parameter of the gradient above, and not α; the actions of the first
+``learning_starts`` steps are uniform; ``ent_coef`` may be a fixed number. From Stable-Baselines3: log(1 - a²) is
+computed exactly, not as log(1 - a² + 1e-6).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, NamedTuple
+
+from rlplay.extend import (
+    ACTIVATIONS,
+    ActorCriticAgent,
+    BatchSize,
+    BufferSize,
+    Choice,
+    Discount,
+    EnsembleKernel,
+    EntCoef,
+    GradientSteps,
+    Kernel,
+    LearningRate,
+    LearningStarts,
+    NEnvs,
+    NoiseStd,
+    NoiseType,
+    NSteps,
+    Range,
+    Schedule,
+    Sizes,
+    TargetEntropy,
+    Tau,
+    TrainFreq,
+    choose_least,
+    clipped_targets,
+    draw_noise,
+    join,
+    mean,
+    scalar_adam,
+    scheduled,
+    squared_errors,
+    squashed_gradient,
+    squashed_sample,
+    to_unit,
+)
+
+
+class Settings(NamedTuple):
+    """The hyperparameters that the update reads; schedules as tables."""
+
+    learning_rate: Schedule
+    tau: float
+    target_update_interval: int
+    entropy_target: float
+    learns_alpha: bool
+    noise_kind: int
+    noise_std: float
+
+
+def make_update(kernel: Kernel, ensemble: EnsembleKernel, decorator: Callable[..., Any]) -> Callable[..., None]:
+    """The update over an actor and its critics: compiled, or with ``decorator=plain`` as Python."""
+    forward, backward, improve = kernel.forward, kernel.backward, kernel.improve
+    values_of, values_back, action_gradient = ensemble.forward, ensemble.backward, ensemble.input_gradient
+    improve_critics, blend = ensemble.improve, ensemble.blend
+    squared_length = ensemble.squared_length
+
+    @decorator
+    def update(memory: Any, batch: Any, progress: float) -> None:
+        """One gradient step of critics, actor and temperature."""
+        given, metrics, nets, work = memory.settings, memory.metrics, memory.nets, memory.work
+        learning_rate, alpha = scheduled(given.learning_rate, progress), math.exp(work.log_alpha[0])
+        to_unit(batch.actions, memory.low, memory.high)
+
+        # Targets, by actions that the policy draws now.
+        draw_noise(memory.noise_rng, work.noise)
+        squashed_sample(forward(nets.actor, batch.next_obs), work.noise, work.actions, work.log_probs)
+        join(batch.next_obs, work.actions, work.pairs)
+        next_values = values_of(nets.target_critics, work.pairs)
+        clipped_targets(batch.rewards, batch.discounts, next_values, work.log_probs, alpha, work.targets)
+
+        # Critics.
+        join(batch.obs, batch.actions, work.pairs)
+        values = values_of(nets.critics, work.pairs)
+        metrics.critic_loss[0] = squared_errors(values, work.targets, 0.5, work.critic_gradient)
+        values_back(nets.critics, work.pairs, work.critic_gradient)
+        metrics.grad_norm[0] = math.sqrt(squared_length(nets.critics))
+        improve_critics(nets.critics, learning_rate, 0.0)
+
+        # Actor.
+        draw_noise(memory.noise_rng, work.noise)
+        outputs = forward(nets.actor, batch.obs)
+        squashed_sample(outputs, work.noise, work.actions, work.log_probs)
+        join(batch.obs, work.actions, work.pairs)
+        value = choose_least(values_of(nets.critics, work.pairs), work.critic_gradient)
+        slope = action_gradient(nets.critics, work.pairs, work.critic_gradient)[:, batch.obs.shape[1] :]  # [B, A]
+        squashed_gradient(outputs, work.noise, work.actions, slope, alpha, work.actor_gradient)
+        backward(nets.actor, batch.obs, work.actor_gradient, False)
+        improve(nets.actor, learning_rate, 0.0)
+        log_prob = mean(work.log_probs)
+        metrics.actor_loss[0] = alpha * log_prob - value
+
+        # Temperature.
+        if given.learns_alpha:
+            surplus = log_prob + given.entropy_target
+            metrics.ent_coef_loss[0] = -work.log_alpha[0] * surplus
+            scalar_adam(work.log_alpha, -surplus, work.log_alpha_means, learning_rate)
+
+        metrics.loss[0] = metrics.critic_loss[0] + metrics.actor_loss[0]
+        metrics.ent_coef[0], metrics.learning_rate[0] = alpha, learning_rate
+        metrics.n_updates[0] += 1.0
+        if metrics.n_updates[0] % given.target_update_interval == 0:
+            blend(nets.target_critics, nets.critics, given.tau)
+
+    return update
+
+
+class SAC(ActorCriticAgent):
+    """Soft actor-critic, for continuous actions.
+
+    Observations are vectors, finite, pictures, or Dicts and Tuples of those, flattened; actions are a Box with bounds.
+
+    Example:
+        >>> agent = SAC("Pendulum-v1", net_arch=[32], batch_size=32, buffer_size=1000, seed=0).learn(200)
+        >>> agent.predict(agent.get_env().reset(seed=0)[0], deterministic=True)[0].shape
+        (1,)
+    """
+
+    id = "sac"
+    make_update = staticmethod(make_update)
+    is_soft = True
+    settings = Settings
+
+    learning_rate: LearningRate = 3e-4
+    buffer_size: BufferSize = 1_000_000
+    learning_starts: LearningStarts = 100
+    batch_size: BatchSize = 256
+    tau: Tau = 0.005
+    gamma: Discount = 0.99
+    train_freq: TrainFreq = 1
+    gradient_steps: GradientSteps = 1
+    ent_coef: EntCoef = "auto"
+    target_update_interval: Annotated[
+        int, Range("gradient steps after which targets follow", 1, 10**9, integer=True)
+    ] = 1
+    target_entropy: TargetEntropy = "auto"
+    n_steps: NSteps = 1
+    noise_type: NoiseType = None
+    noise_std: NoiseStd = 0.1
+    n_envs: NEnvs = 1
+    net_arch: Annotated[Sequence[int], Sizes("units of the hidden layers, of all networks")] = (256, 256)
+    activation: Annotated[str, Choice("what hidden units apply", tuple(ACTIVATIONS))] = "relu"
+    policy: Annotated[
+        str, Choice("as RL Zoo's files have it: the networks follow the observations",
+                    ("auto", "MlpPolicy", "MultiInputPolicy"))
+    ] = "auto"  # fmt: skip
+
+
+__all__ = ["SAC", "make_update"]

@@ -1,0 +1,315 @@
+"""What off-policy actor-critics share: an actor for continuous actions, critics of state and action, their targets.
+
+An agent is a file with its update in it, such as `agents.sac`; how it acts is in
+`rlplay.functional.actor_critic_step`.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Annotated, Any, ClassVar, NamedTuple
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+
+from rlplay.agent.base import StateArrays
+from rlplay.agent.off_policy import OffPolicyAgent, Parts
+from rlplay.agent.policy_networks import is_ours, kernel_of, network_options, new_network
+from rlplay.approximation.encoders import VectorFeatures
+from rlplay.errors import HyperparameterError, require_memory
+from rlplay.functional.actor_critic import (
+    NO_NOISE,
+    NORMAL,
+    ORNSTEIN_UHLENBECK,
+    DeterministicMetrics,
+    DeterministicNets,
+    SoftMetrics,
+    SoftNets,
+    new_work,
+)
+from rlplay.functional.actor_critic_step import Spec, actor_critic_rule
+from rlplay.functional.squashed_normal import LOG_STD_MAX, LOG_STD_MIN
+from rlplay.hyperparameters.domains import Choice, Either, Range, Settings, Temperature
+from rlplay.networks.contract import Kernel
+from rlplay.networks.ensemble import EnsembleKernel, ensemble_kernel, new_ensemble, target_net, target_of
+from rlplay.networks.layers import Layer, Tanh, mlp
+from rlplay.networks.memory import Net
+from rlplay.networks.state import initial_parameters
+from rlplay.probe import Probe
+from rlplay.seeding import generator
+from rlplay.spaces.observations import batch_of
+from rlplay.storage.ranges import Ranges
+
+_NOISES = {None: NO_NOISE, "normal": NORMAL, "ornstein-uhlenbeck": ORNSTEIN_UHLENBECK}
+
+Tau = Annotated[float, Range("share τ of the networks that their targets take", 0, 1, open_low=True)]
+NoiseType = Annotated[str | None, Choice("noise on the actions while learning", tuple(_NOISES))]
+NoiseStd = Annotated[float, Range("deviation of that noise, of actions from -1 to 1", 0, 100)]
+
+
+EntCoef = Annotated[Any, Temperature("temperature α, the weight of the entropy; auto learns it")]
+TargetEntropy = Annotated[Any, Either(("auto",), Range("entropy H that is aimed at; auto is -1 a number of an action"))]
+
+
+class ActorCriticAgent(OffPolicyAgent):
+    """An off-policy agent with an actor and critics, for continuous actions.
+
+    It supplies `make_update` and `settings`, and its hyperparameters.
+
+    Attributes:
+        make_update: ``make_update(kernel, ensemble, decorator) -> update(memory, batch, progress)``, one gradient step.
+        is_soft: whether the policy is a squashed normal with a temperature, or deterministic with a target of its own.
+        n_critics: how many critics there are, unless ``policy_kwargs`` says so.
+        more_settings: what ``policy_kwargs`` may have beside ``net_arch`` and ``activation_fn``.
+    """
+
+    make_rule = staticmethod(actor_critic_rule)
+    make_update: ClassVar[Callable[..., Callable[..., None]]]
+    is_soft: ClassVar[bool]
+    n_critics: ClassVar[int] = 2
+    more_settings: ClassVar[tuple[str, ...]] = ("n_critics",)
+
+    policy_kwargs: Annotated[Any, Either((None,), Settings("net_arch, activation_fn and n_critics by name"))] = None
+
+    def takes_numbers(self) -> bool:
+        """Finite actions are not taken."""
+        return False
+
+    def takes_boxes(self) -> bool:
+        """A Box is."""
+        return True
+
+    def spec(self) -> Spec:
+        """The agent's update, and how it acts."""
+        return Spec(type(self).make_update, self.is_soft)
+
+    @property
+    def noise_kind(self) -> int:
+        """The number of ``noise_type``."""
+        return _NOISES[self.hyperparameters["noise_type"]]
+
+    @property
+    def entropy_target(self) -> float:
+        """The number of ``target_entropy``."""
+        given = self.hyperparameters["target_entropy"]
+        return -float(math.prod(self.action_space.shape or ())) if given == "auto" else float(given)
+
+    @property
+    def learns_alpha(self) -> bool:
+        """Whether the temperature is learned."""
+        return initial_temperature(self.hyperparameters["ent_coef"])[1]
+
+    def quantiles(self, n_critics: int) -> tuple[int, int]:
+        """Outputs of a critic, and how many of all quantiles are bootstrapped from; 1 and 0 for plain values."""
+        return 1, 0
+
+    def make_parts(self) -> Parts:
+        """The networks, their targets, and working memory."""
+        size, n_actions = self.encoder.size, math.prod(self.action_space.shape or ())
+        n_critics = whole_setting(self, "n_critics", self.n_critics)
+        outputs, kept = self.quantiles(n_critics)
+        actor_outputs = 2 * n_actions if self.is_soft else n_actions
+        made = actor_and_critics(
+            self, (size, actor_outputs), (size + n_actions, outputs), n_critics, bounded=not self.is_soft,
+            more=self.more_settings,
+        )  # fmt: skip
+        work = new_work(
+            size, n_actions, actor_outputs, (n_critics, int(self.hyperparameters["batch_size"]), outputs), kept,
+            len(self._running_envs),
+        )  # fmt: skip
+        if self.is_soft:
+            work.log_alpha[0] = math.log(initial_temperature(self.hyperparameters["ent_coef"])[0])
+            return Parts(SoftNets(made.actor, made.critics, made.target_critics), made.kernels(), work, SoftMetrics)
+        nets = DeterministicNets(made.actor, target_of_net(made.actor), made.critics, made.target_critics)
+        return Parts(nets, made.kernels(target_actor=True), work, DeterministicMetrics)
+
+    # Acting.
+
+    def _outputs(self, observation: Any) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+        """What the networks see, and the actor's outputs."""
+        x = self._network_inputs(observation)
+        return x, self.kernels["actor"].predict(self.memory.nets.actor, x).astype(np.float64)
+
+    def _scaled(self, actions: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Actions in [-1, 1] as the environment takes them, [B, A]."""
+        low, high = self.memory.low.astype(np.float64), self.memory.high.astype(np.float64)
+        return low + 0.5 * (actions + 1.0) * (high - low)
+
+    def probe(self, observation: Any) -> Probe:
+        """Mean and deviation of the actions, and the critics' value of the mean action."""
+        x, outputs = self._outputs(observation)
+        width = (self.memory.high - self.memory.low).astype(np.float64) / 2.0
+        std = None
+        if self.is_soft:
+            mean, log_std = np.split(outputs, 2, axis=1)
+            action = np.tanh(mean)
+            # of tanh(u) at the mean: the deviation of u times the slope of tanh
+            std = np.exp(np.clip(log_std, LOG_STD_MIN, LOG_STD_MAX)) * (1.0 - action**2) * width
+        else:
+            action = outputs
+        pairs = np.concatenate([x, action.astype(np.float32)], axis=1)
+        values = self.kernels["critics"].predict(self.memory.nets.critics, pairs).astype(np.float64)  # [C, B, K]
+        features = x.astype(np.float64) if isinstance(self.encoder, VectorFeatures) else None
+        return Probe(action_mean=self._scaled(action), action_std=std, value=self.value_of(values), features=features)
+
+    def value_of(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """One value of those of all critics: the least, [C, B, 1] to [B]."""
+        return values[:, :, 0].min(axis=0)
+
+    def predict(
+        self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False,
+        action_masks: Any = None,
+    ) -> tuple[Any, Any]:  # fmt: skip
+        """The agent's action, as in Stable-Baselines3; see `Agent.predict`."""
+        if deterministic or not self.is_soft:
+            return super().predict(observation, state, episode_start, True, action_masks)
+        batch, single = batch_of(self.observation_space, observation, type(self).__name__)
+        mean, log_std = np.split(self._outputs(observation)[1], 2, axis=1)
+        std = np.exp(np.clip(log_std, LOG_STD_MIN, LOG_STD_MAX))
+        drawn = self._scaled(np.tanh(mean + std * self._prediction.standard_normal(mean.shape)))
+        space = self.action_space
+        assert isinstance(space, gym.spaces.Box)
+        actions = np.clip(drawn.reshape(len(batch), *space.shape), space.low, space.high).astype(space.dtype)
+        return (actions[0] if single else actions), state
+
+    # Files.
+
+    def arrays(self) -> StateArrays:
+        """Those of all off-policy agents, the noise, and the temperature where there is one."""
+        found, work = super().arrays(), self.memory.work
+        found["action_noise"] = work.action_noise
+        if self.is_soft:
+            found |= {"log_alpha": work.log_alpha, "log_alpha_means": work.log_alpha_means}
+        return found
+
+    def ranges(self) -> Ranges:
+        """What whole numbers the arrays hold; targets have no optimiser."""
+        return {
+            name: one for name, one in super().ranges().items() if not name.startswith("target") or "/t" not in name
+        }
+
+
+def initial_temperature(ent_coef: Any) -> tuple[float, bool]:
+    """The temperature α at the start, and whether it is learned.
+
+    Example:
+        >>> initial_temperature("auto"), initial_temperature("auto_0.1"), initial_temperature(0.2)
+        ((1.0, True), (0.1, True), (0.2, False))
+    """
+    if isinstance(ent_coef, str):
+        return (1.0 if ent_coef == "auto" else float(ent_coef.removeprefix("auto_"))), True
+    return float(ent_coef), False
+
+
+class ActorAndCritics(NamedTuple):
+    """An actor, its critics and those that follow them, with their functions.
+
+    Attributes:
+        actor: the network of the policy.
+        critics: an ensemble.
+        target_critics: those that follow them.
+        kernel: the functions of the actor.
+        ensemble: those of the critics.
+    """
+
+    actor: Any
+    critics: Any
+    target_critics: Any
+    kernel: Kernel
+    ensemble: EnsembleKernel
+
+    def kernels(self, *, target_actor: bool = False) -> dict[str, Any]:
+        """The functions by the names of the networks; those of targets keep parameters only in a file."""
+        followers = {"target_actor": of_targets(self.kernel)} if target_actor else {}
+        return {
+            "actor": self.kernel, **followers, "critics": self.ensemble, "target_critics": of_targets(self.ensemble),
+        }  # fmt: skip
+
+
+def actor_and_critics(
+    agent: OffPolicyAgent, actor: tuple[int, int], critic: tuple[int, int], n_critics: int, *, bounded: bool = False,
+    more: Sequence[str] = ("n_critics",),
+) -> ActorAndCritics:  # fmt: skip
+    """The networks of an agent, as its net_arch, activation, policy_kwargs and network say.
+
+    Args:
+        agent: whose hyperparameters are read.
+        actor: inputs and outputs of the actor.
+        critic: inputs and outputs of each critic.
+        n_critics: how many.
+        bounded: whether tanh stands behind the actor.
+        more: what policy_kwargs may have beside net_arch and activation_fn.
+
+    Raises:
+        HyperparameterError: a setting that does not exist, or a network of the user's own.
+        UsageError: a GPU for networks that run on the CPU; networks that this machine cannot hold.
+    """
+    given, name, network = agent.hyperparameters, type(agent).__name__, agent.network
+    if not isinstance(network, str):
+        raise HyperparameterError(
+            f"{name}: network= of layers or a torch module does not fit: its critics are networks of their own",
+            "Give net_arch, or network='torch'",
+        )
+    arch, activation, threads, _ = network_options(given, name, ("pi", "qf"), more)
+    rng, torchs, rows = generator(agent.seed, "weights"), (given["device"], threads), int(given["batch_size"])
+    actor_layers = mlp([actor[0], *arch["pi"], actor[1]], activation) + ([Tanh()] if bounded else [])
+    critic_layers = mlp([critic[0], *arch["qf"], critic[1]], activation)
+
+    def new(layers: list[Layer], most: int) -> Any:
+        return new_network(network, layers, None, ("torch", 1.0), most, ("adam", {}), torchs, rng, name)
+
+    policy = new(actor_layers, agent.network_rows())
+    kernel = kernel_of(network, [*actor_layers, *critic_layers])
+    if is_ours(network):
+        size = sum(layer.size() for layer in critic_layers)
+        require_memory(
+            f"{name}: {n_critics} critics of {size:,} parameters", 5 * n_critics * size, "Lower net_arch or n_critics"
+        )
+        drawn = [initial_parameters(critic_layers, rng, "torch").astype(np.float32) for _ in range(n_critics)]
+        critics = new_ensemble(critic_layers, np.stack(drawn), rows)
+        return ActorAndCritics(policy, critics, target_of(critics), kernel, ensemble_kernel(kernel))
+    from rlplay.networks.torch_network import ENSEMBLE, TorchEnsemble
+
+    modules = TorchEnsemble([new(critic_layers, rows) for _ in range(n_critics)])
+    return ActorAndCritics(policy, modules, copy.deepcopy(modules), kernel, ENSEMBLE)
+
+
+def whole_setting(agent: OffPolicyAgent, name: str, default: int) -> int:
+    """A whole number of 1 or more that policy_kwargs may have.
+
+    Raises:
+        HyperparameterError: it is none.
+    """
+    value = (agent.hyperparameters["policy_kwargs"] or {}).get(name, default)
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 1000:
+        owner = type(agent).__name__
+        raise HyperparameterError(f"{owner}: {name}={value!r} of policy_kwargs is not a whole number from 1 to 1000")
+    return value
+
+
+def target_of_net(net: Any) -> Any:
+    """A network that begins as this one and follows it."""
+    return target_net(net) if isinstance(net, Net) else copy.deepcopy(net)
+
+
+@cache
+def of_targets(kernel: Any) -> Any:
+    """The functions of networks that only follow: their files have parameters and no optimiser."""
+
+    def arrays(net: Any) -> StateArrays:
+        return {name: one for name, one in kernel.arrays(net).items() if name in ("layers", "parameters")}
+
+    def restore(net: Any, values: Any) -> None:
+        kernel.restore(net, {**kernel.arrays(net), **values})
+
+    return kernel._replace(arrays=arrays, restore=restore)
+
+
+__all__ = [
+    "ActorAndCritics", "ActorCriticAgent", "EntCoef", "NoiseStd", "NoiseType", "TargetEntropy", "Tau",
+    "actor_and_critics", "initial_temperature", "whole_setting",
+]  # fmt: skip

@@ -1,0 +1,64 @@
+"""How an off-policy actor-critic acts while it learns: the functions around an agent's own update.
+
+    soft            a = tanh(μ + σ ε), of the policy itself
+    deterministic   a = π(s)
+
+and in both noise may be added. Actions are in [-1, 1] here and are scaled to the bounds of the space.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any, NamedTuple
+
+from rlplay.functional.actor_critic import disturb, from_unit, rest
+from rlplay.functional.off_policy_step import OffPolicyMemory, OffPolicyRule
+from rlplay.functional.squashed_normal import draw_noise, squashed_sample
+from rlplay.functional.vector_step import Decorator
+
+
+class Spec(NamedTuple):
+    """What is decided when a rule is compiled.
+
+    Attributes:
+        make_update: ``make_update(kernel, ensemble, decorator) -> update(memory, batch, progress)``.
+        is_soft: whether actions are drawn from a squashed normal.
+    """
+
+    make_update: Callable[..., Callable[..., None]]
+    is_soft: bool
+
+
+@cache
+def actor_critic_rule(kernels: tuple[Any, ...], spec: Spec, decorator: Decorator) -> OffPolicyRule:
+    """The rule over the functions of the actor, which come first, and of the critics, which come last but one."""
+    forward = kernels[0].forward
+    update = spec.make_update(kernels[0], kernels[-2], decorator)
+
+    @decorator
+    def act_softly(memory: OffPolicyMemory) -> None:
+        """Draw an action for each environment."""
+        work, given = memory.work, memory.settings
+        draw_noise(memory.action_rng, work.act_draws)
+        squashed_sample(forward(memory.nets.actor, memory.obs), work.act_draws, memory.actions, work.act_log_probs)
+        disturb(memory.actions, work.action_noise, given.noise_kind, given.noise_std, memory.action_rng)
+        from_unit(memory.actions, memory.low, memory.high)
+
+    @decorator
+    def act_with_noise(memory: OffPolicyMemory) -> None:
+        """The actor's action for each environment, disturbed."""
+        work, given = memory.work, memory.settings
+        memory.actions[:] = forward(memory.nets.actor, memory.obs)
+        disturb(memory.actions, work.action_noise, given.noise_kind, given.noise_std, memory.action_rng)
+        from_unit(memory.actions, memory.low, memory.high)
+
+    @decorator
+    def after_step(memory: OffPolicyMemory) -> None:
+        """Noise begins anew with each episode."""
+        rest(memory.work.action_noise, memory.ends)
+
+    return OffPolicyRule(act_softly if spec.is_soft else act_with_noise, after_step, update)
+
+
+__all__ = ["Spec", "actor_critic_rule"]
