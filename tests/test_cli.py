@@ -426,6 +426,13 @@ def test_stable_baselines3_survives_a_kill(cli, tmp_path):
     kill_and_resume(cli, tmp_path, *words, steps=2000)
 
 
+def test_a_replay_buffer_survives_a_kill(cli, tmp_path):
+    """It has wrapped, and steps are drawn by priority."""
+    words = ("--algo", "dqn", "--env", "CartPole-v1", "-params", "prioritized:True", "n_steps:3", "buffer_size:1000",
+             "learning_starts:100", "net_arch:[32]", "target_update_interval:100", "n_envs:2")  # fmt: skip
+    kill_and_resume(cli, tmp_path, *words, steps=8000)
+
+
 @pytest.mark.slow  # as k-means above
 def test_fitted_q_survives_a_kill(cli, tmp_path):
     words = ("--algo", "fitted-q", "--env", "CartPole-v1", "--model", "extra-trees:n_estimators=5")
