@@ -38,7 +38,7 @@ update, and greedy actions are those of the mean weights; with ``double`` and ``
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
 from typing import Annotated, Any, NamedTuple
@@ -53,12 +53,12 @@ from rlplay.extend import (
     BufferSize,
     Choice,
     Discount,
+    Either,
     GradientSteps,
     HyperparameterError,
     Kernel,
     LearningRate,
     LearningStarts,
-    MaxGradNorm,
     NEnvs,
     NSteps,
     OffPolicyAgent,
@@ -73,6 +73,7 @@ from rlplay.extend import (
     Range,
     Ranges,
     Schedule,
+    Sizes,
     StateArrays,
     TrainFreq,
     VectorFeatures,
@@ -97,6 +98,7 @@ from rlplay.extend import (
     to_streams,
     warn,
 )
+from rlplay.extend import Settings as ByName
 from rlplay.networks.layers import ACTIVATIONS, Linear
 from rlplay.networks.memory import IN, OUT, PARAMETERS
 from rlplay.networks.noisy import NoisyWeights, blend_noisy, descend_noisily, new_noisy_weights, perturb
@@ -380,7 +382,7 @@ class DQN(OffPolicyAgent):
     exploration_fraction: Annotated[float, Range("part of training within which ε falls", 0, 1)] = 0.1
     exploration_initial_eps: Annotated[float, Range("ε at the start", 0, 1)] = 1.0
     exploration_final_eps: Annotated[float, Range("ε at the end", 0, 1)] = 0.05
-    max_grad_norm: MaxGradNorm = 10.0
+    max_grad_norm: Annotated[float, Range("longest gradient; 0 for any", 0, 1e9)] = 10.0
     n_envs: NEnvs = 1
     loss: Annotated[str, Choice("what is made of TD errors, where a value is one number", ("huber", "mse"))] = "huber"
     double: Annotated[bool, Choice("the learning network chooses, its older copy values", YES_NO)] = False
@@ -401,7 +403,9 @@ class DQN(OffPolicyAgent):
     munchausen_alpha: Annotated[float, Range("weight α of that logarithm", 0, 1)] = 0.9
     munchausen_temperature: Annotated[float, Range("temperature τ of the soft policy", 0, 1e6, open_low=True)] = 0.03
     munchausen_clip: Annotated[float, Range("the least l₀ that the logarithm adds", -1e12, 0)] = -1.0
+    net_arch: Annotated[Sequence[int], Sizes("units of the hidden layers")] = (64, 64)
     activation: Annotated[str, Choice("what hidden units apply", tuple(ACTIVATIONS))] = "relu"
+    policy_kwargs: Annotated[Any, Either((None,), ByName("net_arch and activation_fn by name"))] = None
     policy: Annotated[
         str, Choice("as RL Zoo's files have it: the networks follow the observations",
                     ("auto", "MlpPolicy", "CnnPolicy", "MultiInputPolicy"))

@@ -295,6 +295,7 @@ def test_list_and_show(cli):
     for words in ("Q(S, A) ← Q(S, A) + α", "Sutton & Barto", "gamma", "[0, 1]", "q_learning.py"):
         assert words in page
     assert "def update(" in ok(cli("show", "q-learning", "--source"))
+    assert "[n, episode]" in ok(cli("show", "dqn"))
     assert "native, the same numbers as Gymnasium's" in ok(cli("show", "FrozenLake-v1"))
 
 

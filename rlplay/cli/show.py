@@ -7,6 +7,7 @@ import sys
 from argparse import Namespace
 from pathlib import Path
 
+from rich.markup import escape
 from rich.table import Table
 
 from rlplay import registry
@@ -47,7 +48,8 @@ def _agent(name: str, *, whole: bool) -> None:
     for column in ("name", "default", "range", "meaning"):
         table.add_column(column, style="cyan" if column == "name" else "")
     for parameter in declared(cls).values():
-        table.add_row(parameter.name, str(parameter.default), str(parameter.domain), parameter.domain.meaning)
+        words = str(parameter.default), str(parameter.domain), parameter.domain.meaning
+        table.add_row(parameter.name, *map(escape, words))  # [n, episode] is no markup
     out.print(table)
     out.print(f"\n[bold]file[/] {path}   (rlplay show {name} --source)")
 
