@@ -204,40 +204,48 @@ def _stable_baselines(module: str, seed: int) -> Any:
     return importlib.import_module(module).PPO("MlpPolicy", env, seed=seed, device="cpu", **own)
 
 
-def _ours(seed: int) -> Callable[[int], object]:
+def _learns(agent: Any) -> Callable[[int], int]:
+    """``learn`` of an agent with Stable-Baselines3's arguments, as a function that returns the steps it made."""
+
+    def learn(steps: int) -> int:
+        before = agent.num_timesteps
+        agent.learn(steps, reset_num_timesteps=False)
+        return int(agent.num_timesteps) - before
+
+    return learn
+
+
+def _ours(seed: int) -> Callable[[int], int]:
     from agents import PPO
 
-    agent = PPO("CartPole-v1", seed=seed, **FOUR)
-    return lambda steps: agent.learn(steps, reset_num_timesteps=False)
+    return _learns(PPO("CartPole-v1", seed=seed, **FOUR))
 
 
-def _jax(seed: int) -> Callable[[int], object]:
+def _jax(seed: int) -> Callable[[int], int]:
     from peers.jax_ppo import JaxPPO, Settings
 
     return JaxPPO(Settings(**FOUR), seed).learn
 
 
-def _torch(seed: int) -> Callable[[int], object]:
+def _torch(seed: int) -> Callable[[int], int]:
     from peers.torch_ppo import Settings, TorchPPO
 
     return TorchPPO("CartPole-v1", Settings(**FOUR), seed).learn
 
 
-def _sb3(seed: int) -> Callable[[int], object]:
+def _sb3(seed: int) -> Callable[[int], int]:
     import torch
 
     torch.set_num_threads(1)
-    model = _stable_baselines("stable_baselines3", seed)
-    return lambda steps: model.learn(steps, reset_num_timesteps=False)
+    return _learns(_stable_baselines("stable_baselines3", seed))
 
 
-def _sbx(seed: int) -> Callable[[int], object]:
-    model = _stable_baselines("sbx", seed)
-    return lambda steps: model.learn(steps, reset_num_timesteps=False)
+def _sbx(seed: int) -> Callable[[int], int]:
+    return _learns(_stable_baselines("sbx", seed))
 
 
 # Whole iterations of 512 steps; those of JAX are 25 in a call.
-PEERS: dict[str, tuple[str, Callable[[int], Callable[[int], object]], int]] = {
+PEERS: dict[str, tuple[str, Callable[[int], Callable[[int], int]], int]] = {
     "ours": ("rlplay", _ours, 204_800),
     "JAX, all in one jit": ("jax", _jax, 128_000),
     "SBX": ("sbx", _sbx, 5_120),
@@ -246,28 +254,28 @@ PEERS: dict[str, tuple[str, Callable[[int], Callable[[int], object]], int]] = {
 }
 
 
-def beside_peers(rounds: int = 5) -> None:
+def beside_peers(rounds: int = 5, share: float = 1.0) -> None:
     """PPO on CartPole, 4 x 128 steps, 4 epochs of 4 minibatches, two networks of 64 x 64: all peers in turns.
 
-    The first call compiles what is not in a cache, or loads what is; an iteration's steps of it are not taken off.
+    A ``share`` of the usual steps. The first call, in CPU seconds, imports the peer, makes it, compiles what is in no
+    cache, and learns from one iteration.
     """
     learns, firsts = {}, {}
     for name, (module, make, steps) in PEERS.items():
         if importlib.util.find_spec(module) is None:
             print(f"{name} is left out: {module} is not installed")
             continue
-        start = time.perf_counter()
+        start = time.process_time()
         learns[name] = make(0)
         learns[name](512)
-        firsts[name] = time.perf_counter() - start
-        learns[name](steps // 4)
+        firsts[name] = time.process_time() - start
+        learns[name](int(share * steps) // 4)
     clock: dict[str, list[float]] = {name: [] for name in learns}
     busy: dict[str, list[float]] = {name: [] for name in learns}
     for _ in range(rounds):
         for name, learn in learns.items():
-            steps = PEERS[name][2]
             start, start_cpu = time.perf_counter(), time.process_time()
-            learn(steps)
+            steps = learn(int(share * PEERS[name][2]))
             clock[name].append(steps / (time.perf_counter() - start))
             busy[name].append(steps / (time.process_time() - start_cpu))
     print(f"{'PPO CartPole-v1, 4 x 128 steps':30s} {'steps/s':>9s} {'a CPU second':>13s} {'ours are':>9s} "
@@ -288,7 +296,7 @@ def best_rate(agent: Any, steps: int, rounds: int = 5) -> float:
     return max(found)
 
 
-def limit() -> None:
+def limit(widths: tuple[int, ...] = WIDTHS, steps: int = 102_400) -> None:
     """The peak of the processor in the same process, PPO's share of it, and what other widths take."""
     from agents import PPO
 
@@ -297,9 +305,9 @@ def limit() -> None:
     print(processor_line())
     print(f"products of float32 matrices, measured: BLAS {blas:.0f} GFLOPS, ours {own:.0f}")
     found = {}
-    for width in WIDTHS:
+    for width in widths:
         agent = PPO("CartPole-v1", net_arch=[width, width], seed=0, **FOUR).learn(2_048)
-        found[width] = best_rate(agent, 102_400)
+        found[width] = best_rate(agent, steps)
     print(f"{'two networks of':16s} {'operations a step':>18s} {'steps/s':>9s} {'at most':>10s} {'share':>6s} "
           f"{'time, of that from 64':>22s}")  # fmt: skip
     base = ppo_operations([4, 64, 64, 2], [4, 64, 64, 1], FOUR["n_epochs"])
