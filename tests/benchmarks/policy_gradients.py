@@ -27,13 +27,14 @@ os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_paralleli
 os.environ["JAX_PLATFORMS"] = "cpu"
 
 import importlib.util
+import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from arithmetic import blas_gigaflops, own_gigaflops, ppo_operations, processor
 
@@ -170,11 +171,11 @@ def processor_line() -> str:
 
 
 def speed() -> None:
-    """Steps a second beside Stable-Baselines3 in turns, the median of three rounds; then beside all peers."""
+    """Steps a CPU second beside Stable-Baselines3 in turns, the median of three rounds; then beside all peers."""
     import agents
 
     print(processor_line())
-    print(f"{'steps/s of learn':44s} {'ours':>10s} {'SB3':>9s} {'times':>7s} {'asked':>6s}", flush=True)
+    print(f"{'steps a CPU second of learn':44s} {'ours':>10s} {'SB3':>9s} {'times':>7s} {'asked':>6s}", flush=True)
     for name, env_id, settings, steps, fewer, asked in SPEEDS:
         require_same(name, env_id, settings)
         ours, other = getattr(agents, name)(env_id, seed=0, **settings), theirs(name, env_id, settings)
@@ -183,11 +184,11 @@ def speed() -> None:
         other.learn(rollout)
         found: list[tuple[float, float]] = []
         for _ in range(3):
-            start = time.perf_counter()
+            start = time.process_time()
             ours.learn(steps, reset_num_timesteps=False)
-            middle = time.perf_counter()
+            middle = time.process_time()
             other.learn(fewer, reset_num_timesteps=False)
-            found.append((steps / (middle - start), fewer / (time.perf_counter() - middle)))
+            found.append((steps / (middle - start), fewer / (time.process_time() - middle)))
         mine, its = (statistics.median(pair[k] for pair in found) for k in (0, 1))
         shown = ", ".join(f"{k} {v}" for k, v in settings.items() if k in ("n_envs", "n_steps"))
         print(f"{name} {env_id}, {shown}".ljust(44) + f" {mine:10,.0f} {its:9,.0f} {mine / its:7.1f} {asked or '':>6}",
@@ -432,42 +433,51 @@ print(model.num_timesteps)
 """
 
 
-def whole_process(code: str, **more: str) -> tuple[float, int]:
-    """Seconds of a process from its start, and the steps it printed."""
-    start = time.perf_counter()
+class Spent(NamedTuple):
+    """What a process took from its start: seconds of the clock, CPU seconds of all its threads, and steps."""
+
+    clock: float
+    cpu: float
+    steps: int
+
+
+def whole_process(code: str, **more: str) -> Spent:
+    """Run code that prints its steps, with more environment variables."""
+    start, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False,
                           env={**os.environ, **more})  # fmt: skip
     assert done.returncode == 0, done.stderr
-    return time.perf_counter() - start, int(done.stdout.split()[-1])
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return Spent(time.perf_counter() - start, cpu, int(done.stdout.split()[-1]))
 
 
 def times(seeds: int, names: list[str]) -> None:
-    """From the start of a process to the threshold: the median over seeds; cold is with an empty compile cache."""
+    """From the start of a process to the threshold: medians over seeds. Cold is with an empty compile cache."""
     folder = os.path.dirname(os.path.abspath(__file__))
-    start = time.perf_counter()
-    subprocess.run([sys.executable, "-c", "import torch"], check=True)
     print(processor_line())
-    print(f"import torch: {time.perf_counter() - start:.1f} s")
-    print(f"{f'seconds to the threshold, PPO, {seeds} seed(s)':42s} {'warm':>6s} {'cold':>6s} {'SB3':>6s} "
-          f"{'warm':>6s} {'cold':>6s} times", flush=True)  # fmt: skip
+    print(f"import torch: {whole_process('import torch; print(0)').cpu:.1f} CPU seconds")
+    print(f"{f'to the threshold, PPO, {seeds} seed(s)':30s} {'seconds':>8s} {'of CPU':>7s} {'SB3 takes':>10s}  steps",
+          flush=True)  # fmt: skip
     for env_id, threshold, settings, horizon in TIMES:
         if names and env_id not in names:
             continue
         require_same("PPO", env_id, settings)
-        ours, cold, sb3 = [], [], []
+        found: dict[str, list[Spent]] = {"ours, warm": [], "ours, cold": [], "SB3": []}
         for seed in range(seeds):
             given = {"env_id": env_id, "threshold": threshold, "settings": settings, "seed": seed, "folder": folder,
                      "horizon": horizon}  # fmt: skip
             if not seed:
                 whole_process(OURS.format(**given))  # so that the next one is warm
-            ours.append(whole_process(OURS.format(**given)))
+            found["ours, warm"].append(whole_process(OURS.format(**given)))
             with tempfile.TemporaryDirectory() as cache:
-                cold.append(whole_process(OURS.format(**given), RLPLAY_CACHE_DIR=cache))
-            sb3.append(whole_process(THEIRS.format(**given)))
-        warm_s, cold_s, sb3_s = (statistics.median(seconds for seconds, _ in side) for side in (ours, cold, sb3))
-        print(f"{env_id} {threshold:g}".ljust(42) + f" {warm_s:6.1f} {cold_s:6.1f} {sb3_s:6.1f} {sb3_s / warm_s:6.1f} "
-              f"{sb3_s / cold_s:6.1f}   steps: ours {[n for _, n in ours]}, cold {[n for _, n in cold]}, "
-              f"SB3 {[n for _, n in sb3]}", flush=True)  # fmt: skip
+                found["ours, cold"].append(whole_process(OURS.format(**given), RLPLAY_CACHE_DIR=cache))
+            found["SB3"].append(whole_process(THEIRS.format(**given)))
+        theirs_cpu = statistics.median(one.cpu for one in found["SB3"])
+        for side, spent in found.items():
+            clock, cpu = statistics.median(one.clock for one in spent), statistics.median(one.cpu for one in spent)
+            print(f"{f'{env_id} {threshold:g}, {side}':30s} {clock:8.1f} {cpu:7.1f} {theirs_cpu / cpu:10.1f}  "
+                  f"{[one.steps for one in spent]}", flush=True)  # fmt: skip
 
 
 if __name__ == "__main__":
