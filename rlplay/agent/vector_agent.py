@@ -78,6 +78,8 @@ class VectorAgent(Agent):
     if TYPE_CHECKING:  # set in `setup`; what stands in the body of the class is a hyperparameter
         _iteration: Any  # an `Iteration`, or one with more functions
         _discrete: bool  # whether actions are numbers, which masks can forbid
+        _played: list[RunningEnv]
+        _ahead: VectorState | None  # where the native loop left them, while the objects do not know it yet
         _masked: bool  # whether masks were seen, so that the memory has room for them
 
     # What a family supplies.
@@ -117,7 +119,8 @@ class VectorAgent(Agent):
 
     def _begin_setup(self) -> None:
         """The environments, and what they show."""
-        self._running_envs = self.make_running_envs(self.hyperparameters.get("n_envs", 1))
+        self._played = self.make_running_envs(self.hyperparameters.get("n_envs", 1))
+        self._ahead = None
         self._checks = [ObservationCheck(one.env) for one in self._running_envs]
         self._remote: RemoteEnvs | None = None  # the workers that play them
         self._sees_now = False  # whether what the networks see is what the environments show
@@ -172,6 +175,18 @@ class VectorAgent(Agent):
         """All environments that are played."""
         return self._running_envs
 
+    @property
+    def _running_envs(self) -> list[RunningEnv]:
+        """The same; a native loop's chunks leave their numbers in whole arrays until somebody asks for the objects.
+
+        The first one, which is the agent's own, is always as it stands: writing to thousands of objects after each
+        chunk took longer than the chunk.
+        """
+        if self._ahead is not None:
+            state, self._ahead = self._ahead, None
+            self._put_back(state, slice(1, None))
+        return self._played
+
     def _has_masks(self) -> bool:
         """Whether the environment is known to mask its actions; one that says so only in info is known at its reset."""
         return self._discrete and (self.masks_seen or hasattr(self.env.unwrapped, "action_mask"))
@@ -200,7 +215,7 @@ class VectorAgent(Agent):
 
     def advance(self, timesteps: int, engine: Engine) -> int:
         """At most this many steps, rounded up to all environments once; one native call, or step by step."""
-        if self._running_envs[0].position.obs is None:
+        if self._played[0].position.obs is None:
             self._begin()
         elif not self._sees_now:  # loaded from a file
             for i, one in enumerate(self._running_envs):
@@ -208,7 +223,7 @@ class VectorAgent(Agent):
                 self._mask(i, one.position.info)
             self._look()
         self._sees_now = True
-        rounds, encoder = -(-timesteps // len(self._running_envs)), self.encoder
+        rounds, encoder = -(-timesteps // len(self._played)), self.encoder
         if not encoder.ready:
             return self._warm_up(rounds)
         if isinstance(encoder, VectorFeatures):
@@ -343,30 +358,18 @@ class VectorAgent(Agent):
 
     def _advance_compiled(self, rounds: int) -> int:
         buffer, log, statistics = self._step_buffer, self.episode_log, self.statistics
-        envs: list[Any] = [one.env for one in self._running_envs]
-        positions = [one.position for one in self._running_envs]
-        world = envs[0].world
-        state = VectorState(
-            parameters=world.parameters, state=np.stack([env.world.state for env in envs]),
-            rng=np.stack([env.rng for env in envs]), seeds=np.stack([one.seeds for one in self._running_envs]),
-            seed=np.array([position.seed for position in positions]),
-            length=np.array([position.length for position in positions]),
-            score=np.array([position.episode_return for position in positions]),
-            low=world.low, high=world.high, action=world.action,
-        )  # fmt: skip
+        env: Any = self._played[0].env
+        state = self._native_state()
         run = VectorRun(
             timestep=np.array([self.num_timesteps]), episodes=np.array([statistics.episodes]),
             total_return=np.array([statistics.total_return], np.float64),
         )  # fmt: skip
-        loop = vector_training_loop(envs[0].dynamics, self._iteration.choose, self._iteration.finish)
+        loop = vector_training_loop(env.dynamics, self._iteration.choose, self._iteration.finish)
         compile_beside(loop, self._iteration.update, *self._update_arguments())
-        limit, horizon = envs[0].max_episode_steps, float(max(self.horizon, 1))
+        limit, horizon = env.max_episode_steps, float(max(self.horizon, 1))
         done = loop(state, buffer, self.memory, run, log, rounds, limit, horizon)
-        for i, (one, env, position) in enumerate(zip(self._running_envs, envs, positions, strict=True)):
-            one.seeds[:], env.rng[:], env.elapsed = state.seeds[i], state.rng[i], int(state.length[i])
-            env.world.state[:], env.world.obs[:], env._over = state.state[i], buffer.obs[i], False
-            position.seed, position.length = int(state.seed[i]), int(state.length[i])
-            position.episode_return, position.obs, position.actions = float(state.score[i]), env.observation(), None
+        self._ahead = state
+        self._put_back(state, slice(0, 1))
         self.num_timesteps, statistics.episodes = int(run.timestep[0]), int(run.episodes[0])
         statistics.total_return = float(run.total_return[0])
         statistics.take_log(log)
@@ -380,7 +383,39 @@ class VectorAgent(Agent):
                 self._stop()
             if self.encoder.due():
                 self.refit()
-        return int(done) * len(envs)
+        return int(done) * len(self._played)
+
+    def _native_state(self) -> VectorState:
+        """Where the environments stand, a row each."""
+        state, (first, position, first_seeds) = self._ahead, self._played[0]
+        own: Any = first
+        if state is not None:  # the agent's own environment may have been played on since
+            state.state[0], state.rng[0], state.seeds[0] = own.world.state, own.rng, first_seeds
+            state.seed[0], state.length[0], state.score[0] = position.seed, position.length, position.episode_return
+            return state
+        envs: list[Any] = [one.env for one in self._played]
+        positions = [one.position for one in self._played]
+        return VectorState(
+            parameters=own.world.parameters, state=np.stack([env.world.state for env in envs]),
+            rng=np.stack([env.rng for env in envs]), seeds=np.stack([one.seeds for one in self._played]),
+            seed=np.array([position.seed for position in positions]),
+            length=np.array([position.length for position in positions]),
+            score=np.array([position.episode_return for position in positions]),
+            low=own.world.low, high=own.world.high, action=own.world.action,
+        )  # fmt: skip
+
+    def _put_back(self, state: VectorState, some: slice) -> None:
+        """Give environments what the native loop left in their rows."""
+        seen = self._step_buffer.obs[some].astype(np.float32)
+        rows = zip(self._played[some], state.state[some], state.rng[some], state.seeds[some], seen,
+                   state.seed[some].tolist(), state.length[some].tolist(), state.score[some].tolist(),
+                   strict=True)  # fmt: skip
+        for (env, position, own_seeds), numbers, rng, seeds, obs, seed, length, score in rows:
+            native: Any = env
+            native.world.state[:], native.world.obs[:], native.rng[:], own_seeds[:] = numbers, obs, rng, seeds
+            native.elapsed, native._over = length, False
+            position.seed, position.length, position.episode_return = seed, length, score
+            position.obs, position.actions = native.observation(), None
 
     def _stop(self) -> None:
         """Training broke: say which number, and when."""

@@ -408,3 +408,41 @@ def test_on_a_gpu_the_weights_are_those_of_the_processor(env, monkeypatch):
         assert np.abs(mine - other).max() < 2e-4
     again = rlplay.load(there.save("on-the-gpu")) if env != "picture" else there
     assert not differences(there, again)
+
+
+def test_environments_stand_where_the_native_loop_left_them():
+    """Chunks leave their numbers in whole arrays; objects that are asked for have them, and going on is the same."""
+    alone, watched = (PPO("CartPole-v1", n_envs=3, n_steps=32, batch_size=32, n_epochs=1, seed=0) for _ in range(2))
+    seen = []
+
+    def look(agent):
+        seen.append(sum(one.position.length for one in agent.running_envs()))
+
+    alone.learn(960)
+    for _ in range(10):
+        watched.learn(96, look, reset_num_timesteps=False)
+    assert len(seen) >= 10
+    assert not differences(alone, watched)
+    by_hand = PPO("CartPole-v1", n_envs=3, n_steps=32, batch_size=32, n_epochs=1, seed=0)
+    by_hand.learn(960, engine="python")
+    for one, other in zip(alone.running_envs(), by_hand.running_envs(), strict=True):
+        assert one.position.length == other.position.length > 0
+        assert one.position.seed == other.position.seed
+        assert one.position.episode_return == other.position.episode_return
+        assert one.env.elapsed == other.env.elapsed
+        for mine, its in ((one.position.obs, other.position.obs), (one.env.world.state, other.env.world.state),
+                          (one.env.world.obs, other.env.world.obs), (one.env.rng, other.env.rng),
+                          (one.seeds, other.seeds)):  # fmt: skip
+            assert np.array_equal(mine, its)
+
+
+def test_an_environment_that_is_played_between_two_calls_is_gone_on_from():
+    """The agent's own, and the others: nothing that the native loop kept for itself hides what the objects say."""
+    agent = PPO("CartPole-v1", n_envs=2, n_steps=32, batch_size=32, n_epochs=1, seed=0).learn(64)
+    before = agent.statistics.episodes
+    agent.env.world.state[2] = 1.0  # a pole that lies: its episode ends with the next step
+    agent.learn(2, reset_num_timesteps=False)
+    assert agent.statistics.episodes == before + 1
+    agent.running_envs()[1].env.world.state[2] = 1.0
+    agent.learn(2, reset_num_timesteps=False)
+    assert agent.statistics.episodes == before + 2

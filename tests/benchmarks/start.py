@@ -15,6 +15,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from arithmetic import processor
+
 ROOT = Path(__file__).parents[2]
 # Agent, environment, another environment, steps.
 FAMILIES = [
@@ -48,14 +50,6 @@ def seconds(agent: str, env: str, steps: int, cache: Path) -> tuple[float, float
     whole = time.perf_counter() - start
     imported, compiled = done.stdout.split()
     return whole, float(imported), int(compiled)
-
-
-def processor() -> str:
-    """The processor's name, and the widest vectors it has."""
-    info = Path("/proc/cpuinfo").read_text(encoding="utf-8") if Path("/proc/cpuinfo").exists() else ""
-    names = [line.partition(":")[2].strip() for line in info.splitlines() if line.startswith("model name")]
-    vectors = "AVX-512" if "avx512f" in info else "AVX2" if "avx2" in info else platform.machine()
-    return f"{names[0] if names else platform.processor()}, {vectors}"
 
 
 def main(names: list[str]) -> None:
