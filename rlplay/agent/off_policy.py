@@ -53,6 +53,9 @@ PriorityWeightSteps = Annotated[int, Range("steps within which β rises to 1", 1
 PriorityEpsilon = Annotated[float, Range("what is added to the size of a TD error", 0, 1e6, open_low=True)]
 
 
+_SHOWN = 5000  # observations of the replay buffer that pictures are made of, at most
+
+
 class Parts(NamedTuple):
     """What an agent makes for its memory.
 
@@ -272,12 +275,13 @@ class OffPolicyAgent(VectorAgent):
         return found if self.memory.metrics.n_updates[0] else {}
 
     def seen(self) -> NDArray[Any] | None:
-        """The newest observations of the replay buffer, [N, D]; None where there are none."""
+        """Observations of the replay buffer, evenly spread over it, [N, D]; None where there are none."""
         replay = self.memory.replay
         rows = np.flatnonzero(replay.kinds[: written_rows(replay)])
         if not len(rows):
             return super().seen()
-        return replay.obs[rows].astype(np.float32) * np.float32(self.memory.plan.scale)
+        chosen = rows[:: -(-len(rows) // _SHOWN)]
+        return replay.obs[chosen].astype(self.encoder.view.dtype) * np.float32(self.memory.plan.scale)
 
     # Files.
 
