@@ -19,6 +19,7 @@ from rlplay import registry
 from rlplay.agent import saving
 from rlplay.agent.base import Agent
 from rlplay.environments.make import make, reference
+from rlplay.environments.masks import MaskSource
 from rlplay.environments.no_environment import NoEnvironment
 from rlplay.errors import HyperparameterError, RlplayError
 from rlplay.hyperparameters.domains import Range, Sizes
@@ -252,8 +253,12 @@ def check_save_and_load(agent_id: str, env_id: str, steps: int = 3000, **setting
         if agent.needs_model:
             return
         spaces_only = NoEnvironment(agent.observation_space, agent.action_space, env_id)
-        obs, _ = make(env_id).reset(seed=3)
-        actions = [one.predict(obs, deterministic=True)[0] for one in (agent, saving.load(path, spaces_only))]
+        env = make(env_id)
+        obs, info = env.reset(seed=3)
+        mask = MaskSource(env).of(info) if agent.masks_seen else None  # it is not known without the environment
+        told: dict[str, Any] = {} if mask is None else {"action_masks": mask}
+        both = agent, saving.load(path, spaces_only)
+        actions = [one.predict(obs, deterministic=True, **told)[0] for one in both]
         assert np.array_equal(*actions), f"{agent_id}: loaded without its environment it acts otherwise"
 
 
