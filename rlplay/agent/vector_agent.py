@@ -420,9 +420,10 @@ class VectorAgent(Agent):
     def _stop(self) -> None:
         """Training broke: say which number, and when."""
         name = "loss" if not np.isfinite(self.memory.metrics.loss[0]) else "gradient's length"
+        shorter = ", normalize=True, or max_grad_norm=0.5" if "max_grad_norm" in self.hyperparameters else ""
         raise UsageError(
             f"{type(self).__name__}: the {name} is not a number in the update at timestep {self.num_timesteps:,}",
-            "What was saved before is unharmed. Take a smaller learning_rate, normalize=True, or max_grad_norm=0.5",
+            f"What was saved before is unharmed. Take a smaller learning_rate{shorter or ', or normalize=True'}",
         )
 
     def give_up_episode(self) -> None:

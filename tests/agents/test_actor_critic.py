@@ -15,7 +15,7 @@ import rlplay.networks
 from agents import DDPG, SAC, TD3, TQC, DiscreteSAC
 from rlplay import evaluate
 from rlplay.cli import main
-from rlplay.errors import HyperparameterError, SpaceError, UnknownNameError
+from rlplay.errors import HyperparameterError, SpaceError, UnknownNameError, UsageError
 from rlplay.functional.actor_critic import ORNSTEIN_UHLENBECK, disturb
 
 AGENTS = {"sac": SAC, "tqc": TQC, "td3": TD3, "ddpg": DDPG}
@@ -186,13 +186,19 @@ def test_critics_and_quantiles_as_policy_kwargs_say():
         (TD3, {"policy_kwargs": {"n_critics": 0}}, HyperparameterError, "n_critics=0"),
         (TD3, {"policy_kwargs": {"net_arch": {"pi": [8], "vf": [8]}}}, HyperparameterError, "needs pi and qf"),
         (TQC, {"top_quantiles_to_drop_per_net": 25}, HyperparameterError, "leaves nothing of n_quantiles=25"),
-        (SAC, {"network": [rlplay.networks.Linear(3, 8)]}, HyperparameterError, "its critics see actions too"),
+        (SAC, {"network": [rlplay.networks.Linear(3, 8)]}, HyperparameterError, "its critics are networks of their own"),
         (DDPG, {"batch_size": 1000, "buffer_size": 300}, HyperparameterError, "buffer_size"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_said_before_training(cls, settings, error, said):
     with pytest.raises(error, match=re.escape(said)):
         cls("Pendulum-v1", **{"buffer_size": 500, **settings})
+
+
+def test_numbers_that_are_not_finite_end_training_with_what_helps():
+    agent = SAC("Pendulum-v1", seed=0, **SMALL | {"learning_rate": 10.0})
+    with pytest.raises(UsageError, match="at timestep .* Take a smaller learning_rate, or normalize=True"):
+        agent.learn(4000)
 
 
 def test_actions_that_do_not_fit_are_named():
