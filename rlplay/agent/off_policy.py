@@ -189,7 +189,7 @@ class OffPolicyAgent(VectorAgent):
             low, high = (np.asarray(bound, np.float32).ravel() for bound in (space.low, space.high))
             return False, low, high
         kinds = " or ".join(["finite"] * self.takes_numbers() + ["a Box"] * self.takes_boxes())
-        other = "PPO or A2C" if self.takes_numbers() else "DQN, PPO or A2C"
+        other = "SAC, TD3, PPO or A2C" if self.takes_numbers() else "DQN, PPO or A2C"
         raise SpaceError(f"{name} needs actions that are {kinds}, and {space} is not", f"Take {other}")
 
     def takes_numbers(self) -> bool:

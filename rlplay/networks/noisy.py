@@ -121,7 +121,7 @@ def descend_noisily(net: Any, noisy: Any, learning_rate: float, max_grad_norm: f
         >>> noisy.noise[:], net.gradient[:] = [2, 1], [1, 0]
         >>> round(descend_noisily(net, noisy, 0.1, 0.0) ** 2, 5)  # 1² for μ and (1 · 2)² for σ
         5.0
-        >>> noisy.parameters.round(2).tolist()
+        >>> [round(value, 4) for value in noisy.parameters.tolist()]
         [1.9, 3.0, 0.3, 0.5]
     """
     size = noisy.noise.shape[0]

@@ -16,6 +16,7 @@ from tests.contract.worlds import MASKS, Masked, MaskedStates
 SMALL = {
     "ppo": {"n_steps": 32, "batch_size": 32, "n_epochs": 1, "net_arch": [8]},
     "a2c": {"net_arch": [8]},
+    "discrete-sac": {"learning_starts": 20, "net_arch": [8], "buffer_size": 1000, "batch_size": 16},
     "dqn": {"learning_starts": 20, "net_arch": [8], "buffer_size": 1000},
     "reinforce": {"batch_size": 40, "net_arch": [8]},
     "mcts": {"simulations": 4, "depth": 4},
@@ -30,9 +31,10 @@ SMALL = {
 SAID = {"emphatic-td", "gradient-td", "lstd", "td-prediction", "sb3/a2c", "sb3/dqn", "sb3/ppo"}
 # They need Box actions, a transition table, or no states at all.
 NOT_HERE = {
-    "sb3/ddpg": "Box actions", "sb3/sac": "Box actions", "sb3/td3": "Box actions", "policy-evaluation": "table",
-    "policy-iteration": "table", "value-iteration": "table", "real-time-dp": "table",
-}  # fmt: skip
+    **dict.fromkeys(("ddpg", "sac", "td3", "tqc"), "a Box"),
+    **dict.fromkeys(("sb3/ddpg", "sb3/sac", "sb3/td3"), "Box actions"),
+    **dict.fromkeys(("policy-evaluation", "policy-iteration", "value-iteration", "real-time-dp"), "table"),
+}
 
 
 def make(agent_id, kind):
