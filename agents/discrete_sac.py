@@ -37,6 +37,7 @@ from rlplay.extend import (
     BatchSize,
     BufferSize,
     Choice,
+    CriticsKwargs,
     Discount,
     EntCoef,
     GradientSteps,
@@ -47,6 +48,7 @@ from rlplay.extend import (
     OffPolicyAgent,
     OffPolicyMemory,
     OffPolicyRule,
+    OursOrTorchs,
     Parts,
     Probe,
     Range,
@@ -316,6 +318,8 @@ class DiscreteSAC(OffPolicyAgent):
     n_envs: NEnvs = 1
     net_arch: Annotated[Sequence[int], Sizes("units of the hidden layers, of all networks")] = (256, 256)
     activation: Annotated[str, Choice("what hidden units apply", tuple(ACTIVATIONS))] = "relu"
+    network: OursOrTorchs = "numpy"
+    policy_kwargs: CriticsKwargs = None
     policy: Annotated[
         str, Choice("as RL Zoo's files have it: the networks follow the observations",
                     ("auto", "MlpPolicy", "MultiInputPolicy"))

@@ -87,7 +87,16 @@ class Settings(NamedTuple):
 
 
 def make_update(kernel: Kernel, ensemble: EnsembleKernel, decorator: Callable[..., Any]) -> Callable[..., None]:
-    """The update over an actor and its critics: compiled, or with ``decorator=plain`` as Python."""
+    """The update over an actor and its critics: compiled, or with ``decorator=plain`` as Python.
+
+    Example:
+        >>> from rlplay.functional.vector_step import plain
+        >>> agent = TQC("Pendulum-v1", net_arch=[8], batch_size=4, buffer_size=100, seed=0)
+        >>> update = make_update(agent.kernels["actor"], agent.kernels["critics"], plain)
+        >>> update(agent.memory, agent.memory.batch, 0.0)
+        >>> agent.memory.metrics.n_updates.tolist()
+        [1.0]
+    """
     forward, backward, improve = kernel.forward, kernel.backward, kernel.improve
     quantiles_of, quantiles_back, action_gradient = ensemble.forward, ensemble.backward, ensemble.input_gradient
     improve_critics, blend = ensemble.improve, ensemble.blend

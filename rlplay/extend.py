@@ -14,9 +14,11 @@ from rlplay.lazy import attach
 if TYPE_CHECKING:
     # An agent: the contract, the families, hyperparameters.
     from rlplay.agent.actor_critic import ActorCriticAgent as ActorCriticAgent
+    from rlplay.agent.actor_critic import CriticsKwargs as CriticsKwargs
     from rlplay.agent.actor_critic import EntCoef as EntCoef
     from rlplay.agent.actor_critic import NoiseStd as NoiseStd
     from rlplay.agent.actor_critic import NoiseType as NoiseType
+    from rlplay.agent.actor_critic import OursOrTorchs as OursOrTorchs
     from rlplay.agent.actor_critic import TargetEntropy as TargetEntropy
     from rlplay.agent.actor_critic import Tau as Tau
     from rlplay.agent.actor_critic import actor_and_critics as actor_and_critics

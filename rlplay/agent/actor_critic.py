@@ -49,10 +49,12 @@ _NOISES = {None: NO_NOISE, "normal": NORMAL, "ornstein-uhlenbeck": ORNSTEIN_UHLE
 Tau = Annotated[float, Range("share τ of the networks that their targets take", 0, 1, open_low=True)]
 NoiseType = Annotated[str | None, Choice("noise on the actions while learning", tuple(_NOISES))]
 NoiseStd = Annotated[float, Range("deviation of that noise, of actions from -1 to 1", 0, 100)]
-
-
 EntCoef = Annotated[Any, Temperature("temperature α, the weight of the entropy; auto learns it")]
 TargetEntropy = Annotated[Any, Either(("auto",), Range("entropy H that is aimed at; auto is -1 a number of an action"))]
+OursOrTorchs = Annotated[str, Choice("whose networks: ours, compiled, or torch's", ("numpy", "torch"))]
+CriticsKwargs = Annotated[
+    Any, Either((None,), Settings("net_arch, activation_fn, n_critics and for TQC n_quantiles by name"))
+]
 
 
 class ActorCriticAgent(OffPolicyAgent):
@@ -65,6 +67,12 @@ class ActorCriticAgent(OffPolicyAgent):
         is_soft: whether the policy is a squashed normal with a temperature, or deterministic with a target of its own.
         n_critics: how many critics there are, unless ``policy_kwargs`` says so.
         more_settings: what ``policy_kwargs`` may have beside ``net_arch`` and ``activation_fn``.
+
+    Example:
+        >>> from agents import SAC  # a subclass
+        >>> agent = SAC("Pendulum-v1", net_arch=[16], batch_size=8, buffer_size=100, seed=0)
+        >>> agent.memory.nets.critics.outputs.shape, agent.memory.work.pairs.shape
+        ((2, 8, 1), (8, 4))
     """
 
     make_rule = staticmethod(actor_critic_rule)
@@ -73,7 +81,8 @@ class ActorCriticAgent(OffPolicyAgent):
     n_critics: ClassVar[int] = 2
     more_settings: ClassVar[tuple[str, ...]] = ("n_critics",)
 
-    policy_kwargs: Annotated[Any, Either((None,), Settings("net_arch, activation_fn and n_critics by name"))] = None
+    policy_kwargs: CriticsKwargs = None
+    network: OursOrTorchs = "numpy"
 
     def takes_numbers(self) -> bool:
         """Finite actions are not taken."""
@@ -245,15 +254,17 @@ def actor_and_critics(
         more: what policy_kwargs may have beside net_arch and activation_fn.
 
     Raises:
-        HyperparameterError: a setting that does not exist, or a network of the user's own.
+        HyperparameterError: a setting that does not exist.
         UsageError: a GPU for networks that run on the CPU; networks that this machine cannot hold.
+
+    Example:
+        >>> from agents import SAC
+        >>> agent = SAC("Pendulum-v1", net_arch=[16], batch_size=8, buffer_size=100, seed=0)
+        >>> made = actor_and_critics(agent, (3, 2), (4, 1), 5)
+        >>> made.critics.outputs.shape, sorted(made.kernels())
+        ((5, 8, 1), ['actor', 'critics', 'target_critics'])
     """
     given, name, network = agent.hyperparameters, type(agent).__name__, agent.network
-    if not isinstance(network, str):
-        raise HyperparameterError(
-            f"{name}: network= of layers or a torch module does not fit: its critics are networks of their own",
-            "Give net_arch, or network='torch'",
-        )
     arch, activation, threads, _ = network_options(given, name, ("pi", "qf"), more)
     rng, torchs, rows = generator(agent.seed, "weights"), (given["device"], threads), int(given["batch_size"])
     actor_layers = mlp([actor[0], *arch["pi"], actor[1]], activation) + ([Tanh()] if bounded else [])
@@ -310,6 +321,6 @@ def of_targets(kernel: Any) -> Any:
 
 
 __all__ = [
-    "ActorAndCritics", "ActorCriticAgent", "EntCoef", "NoiseStd", "NoiseType", "TargetEntropy", "Tau",
-    "actor_and_critics", "initial_temperature", "whole_setting",
+    "ActorAndCritics", "ActorCriticAgent", "CriticsKwargs", "EntCoef", "NoiseStd", "NoiseType", "OursOrTorchs",
+    "TargetEntropy", "Tau", "actor_and_critics", "initial_temperature", "whole_setting",
 ]  # fmt: skip

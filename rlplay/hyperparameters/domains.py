@@ -206,13 +206,13 @@ class Temperature:
     Example:
         >>> domain = Temperature("weight of the entropy")
         >>> str(domain), domain.check("SAC", "ent_coef", "auto_0.1"), domain.check("SAC", "ent_coef", "0.2")
-        ('auto | auto_0.1 | (0, inf)', 'auto_0.1', 0.2)
+        ('auto | auto_0.1 | (0, ∞)', 'auto_0.1', 0.2)
     """
 
     meaning: str
 
     def __str__(self) -> str:
-        return "auto | auto_0.1 | (0, inf)"
+        return "auto | auto_0.1 | (0, ∞)"
 
     def check(self, owner: str, name: str, value: Any) -> Any:
         """A float or the text, or a HyperparameterError."""

@@ -186,7 +186,7 @@ def test_critics_and_quantiles_as_policy_kwargs_say():
         (TD3, {"policy_kwargs": {"n_critics": 0}}, HyperparameterError, "n_critics=0"),
         (TD3, {"policy_kwargs": {"net_arch": {"pi": [8], "vf": [8]}}}, HyperparameterError, "needs pi and qf"),
         (TQC, {"top_quantiles_to_drop_per_net": 25}, HyperparameterError, "leaves nothing of n_quantiles=25"),
-        (SAC, {"network": [rlplay.networks.Linear(3, 8)]}, HyperparameterError, "critics are networks of their own"),
+        (SAC, {"network": [rlplay.networks.Linear(3, 8)]}, HyperparameterError, "is not one of numpy | torch"),
         (DDPG, {"batch_size": 1000, "buffer_size": 300}, HyperparameterError, "buffer_size"),
     ],
 )  # fmt: skip
