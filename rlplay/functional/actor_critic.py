@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rlplay.compiled.cache import in_place
+from rlplay.compiled.cache import in_place, reordered
 from rlplay.compiled.pcg64 import normal
 
 Floats = NDArray[np.float32]
@@ -386,12 +386,26 @@ def kept_quantiles(
             targets[i, m] = rewards[i] + discounts[i] * (room[m] - temperature * log_probs[i])
 
 
+@reordered
+def _pinball(targets: Any, z: float, tau: float) -> tuple[float, float]:
+    """Σ_m |τ - 1(u < 0)| h(u) with u = y_m - z, and minus its slope in z; y [M]. h(u) = c (u - ½ c), c = clip(u, ±1)."""
+    loss, pull = 0.0, 0.0
+    for m in range(targets.shape[0]):
+        u = targets[m] - z
+        weight = 1.0 - tau if u < 0.0 else tau
+        c = 1.0 if u > 1.0 else u  # and not min and max, whose care for NaN keeps the loop from vectors
+        c = -1.0 if c < -1.0 else c
+        loss += weight * c * (u - 0.5 * c)
+        pull += weight * c
+    return loss, pull
+
+
 @in_place
 def quantile_errors(values: Floats, targets: Any, grad: Floats) -> float:
     """The quantile Huber loss of all critics, and its gradient at their outputs, [C, B, K].
 
-        L = mean over c, rows, k, m of |τ_k - 1(u < 0)| H(u)        u = y_m - z_k,  τ_k = (k + ½) / K
-        H(u) = ½ u² where |u| ≤ 1, else |u| - ½
+        L = mean over c, rows, k, m of |τ_k - 1(u < 0)| h(u)        u = y_m - z_k,  τ_k = (k + ½) / K
+        h(u) = ½ u² where |u| ≤ 1, else |u| - ½
 
     ``targets`` are y, [B, M].
 
@@ -407,13 +421,8 @@ def quantile_errors(values: Floats, targets: Any, grad: Floats) -> float:
     for c in range(critics):
         for i in range(rows):
             for k in range(quantiles):
-                tau, pull, z = (k + 0.5) / quantiles, 0.0, float(values[c, i, k])
-                for m in range(targets.shape[1]):
-                    u = targets[i, m] - z
-                    weight = 1.0 - tau if u < 0.0 else tau
-                    size = abs(u)
-                    loss += weight * (0.5 * u * u if size <= 1.0 else size - 0.5)
-                    pull += weight * min(max(u, -1.0), 1.0)
+                found, pull = _pinball(targets[i], float(values[c, i, k]), (k + 0.5) / quantiles)
+                loss += found
                 grad[c, i, k] = -pull / many
     return loss / many
 
