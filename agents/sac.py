@@ -22,6 +22,9 @@ Symbols:
     α  temperature      ent_coef, or learned from log α = 0            H  target_entropy   - A by default, A numbers
     γ  gamma    τ  tau  ε  standard normal numbers, float32 [B, A]     Q_c  critics        float32 [C, B, 1]
 
+With ``dropout`` (0.01), ``layer_norm`` (True) and many updates of the critics for one of the actor (``gradient_steps``
+and ``policy_delay``, 20) it is DroQ: Hiraoka et al. 2022, algorithm 1.
+
 Deviations from the paper: log α is the parameter of the gradient above, and not α; the actions of the first
 ``learning_starts`` steps are uniform; ``ent_coef`` may be a fixed number. From Stable-Baselines3: log(1 - a²) is
 computed exactly, not as log(1 - a² + 1e-6).
@@ -78,6 +81,8 @@ class Settings(NamedTuple):
     target_update_interval: int
     entropy_target: float
     learns_alpha: bool
+    policy_delay: int
+    dropout: float
     noise_kind: int
     noise_std: float
 
@@ -96,7 +101,7 @@ def make_update(kernel: Kernel, ensemble: EnsembleKernel, decorator: Callable[..
     forward, backward, improve = kernel.forward, kernel.backward, kernel.improve
     values_of, values_back, action_gradient = ensemble.forward, ensemble.backward, ensemble.input_gradient
     improve_critics, blend = ensemble.improve, ensemble.blend
-    squared_length = ensemble.squared_length
+    squared_length, drop = ensemble.squared_length, ensemble.drop
 
     @decorator
     def update(memory: Any, batch: Any, progress: float) -> None:
@@ -109,22 +114,35 @@ def make_update(kernel: Kernel, ensemble: EnsembleKernel, decorator: Callable[..
         draw_noise(memory.noise_rng, work.noise)
         squashed_sample(forward(nets.actor, batch.next_obs), work.noise, work.actions, work.log_probs)
         join(batch.next_obs, work.actions, work.pairs)
+        if given.dropout > 0.0:
+            drop(nets.target_critics, given.dropout, memory.noise_rng)
         next_values = values_of(nets.target_critics, work.pairs)
         clipped_targets(batch.rewards, batch.discounts, next_values, work.log_probs, alpha, work.targets)
 
         # Critics.
         join(batch.obs, batch.actions, work.pairs)
+        if given.dropout > 0.0:
+            drop(nets.critics, given.dropout, memory.noise_rng)
         values = values_of(nets.critics, work.pairs)
         metrics.critic_loss[0] = squared_errors(values, work.targets, 0.5, work.critic_gradient)
         values_back(nets.critics, work.pairs, work.critic_gradient)
         metrics.grad_norm[0] = math.sqrt(squared_length(nets.critics))
         improve_critics(nets.critics, learning_rate, 0.0)
 
+        metrics.ent_coef[0], metrics.learning_rate[0] = alpha, learning_rate
+        metrics.n_updates[0] += 1.0
+        if metrics.n_updates[0] % given.target_update_interval == 0:
+            blend(nets.target_critics, nets.critics, given.tau)
+        if metrics.n_updates[0] % given.policy_delay != 0:
+            return
+
         # Actor.
         draw_noise(memory.noise_rng, work.noise)
         outputs = forward(nets.actor, batch.obs)
         squashed_sample(outputs, work.noise, work.actions, work.log_probs)
         join(batch.obs, work.actions, work.pairs)
+        if given.dropout > 0.0:
+            drop(nets.critics, given.dropout, memory.noise_rng)
         value = choose_least(values_of(nets.critics, work.pairs), work.critic_gradient)
         slope = action_gradient(nets.critics, work.pairs, work.critic_gradient)[:, batch.obs.shape[1] :]  # [B, A]
         squashed_gradient(outputs, work.noise, work.actions, slope, alpha, work.actor_gradient)
@@ -132,18 +150,13 @@ def make_update(kernel: Kernel, ensemble: EnsembleKernel, decorator: Callable[..
         improve(nets.actor, learning_rate, 0.0)
         log_prob = mean(work.log_probs)
         metrics.actor_loss[0] = alpha * log_prob - value
+        metrics.loss[0] = metrics.critic_loss[0] + metrics.actor_loss[0]
 
         # Temperature.
         if given.learns_alpha:
             surplus = log_prob + given.entropy_target
             metrics.ent_coef_loss[0] = -work.log_alpha[0] * surplus
             scalar_adam(work.log_alpha, -surplus, work.log_alpha_means, learning_rate)
-
-        metrics.loss[0] = metrics.critic_loss[0] + metrics.actor_loss[0]
-        metrics.ent_coef[0], metrics.learning_rate[0] = alpha, learning_rate
-        metrics.n_updates[0] += 1.0
-        if metrics.n_updates[0] % given.target_update_interval == 0:
-            blend(nets.target_critics, nets.critics, given.tau)
 
     return update
 
@@ -177,6 +190,11 @@ class SAC(ActorCriticAgent):
         int, Range("gradient steps after which targets follow", 1, 10**9, integer=True)
     ] = 1
     target_entropy: TargetEntropy = "auto"
+    policy_delay: Annotated[
+        int, Range("updates of the critics from one of the actor to the next", 1, 10**6, integer=True)
+    ] = 1
+    layer_norm: Annotated[bool, Choice("layer norm behind the hidden layers of the critics", (True, False))] = False
+    dropout: Annotated[float, Range("part of the critics' hidden units that is dropped in training", 0, 0.9)] = 0.0
     n_steps: NSteps = 1
     noise_type: NoiseType = None
     noise_std: NoiseStd = 0.1

@@ -36,7 +36,7 @@ from rlplay.functional.squashed_normal import LOG_STD_MAX, LOG_STD_MIN
 from rlplay.hyperparameters.domains import Choice, Either, Range, Settings, Temperature
 from rlplay.networks.contract import Kernel
 from rlplay.networks.ensemble import EnsembleKernel, ensemble_kernel, new_ensemble, target_net, target_of
-from rlplay.networks.layers import Layer, Tanh, mlp
+from rlplay.networks.layers import Dropout, Layer, LayerNorm, Linear, Tanh, mlp
 from rlplay.networks.memory import Net
 from rlplay.networks.state import initial_parameters
 from rlplay.probe import Probe
@@ -116,6 +116,20 @@ class ActorCriticAgent(OffPolicyAgent):
         """Outputs of a critic, and how many of all quantiles are bootstrapped from; 1 and 0 for plain values."""
         return 1, 0
 
+    def _drops(self) -> bool:
+        """Whether the critics have dropout.
+
+        Raises:
+            HyperparameterError: over torch.
+        """
+        drops = float(self.hyperparameters.get("dropout", 0.0)) > 0.0
+        if drops and not is_ours(self.network):
+            raise HyperparameterError(
+                f"{type(self).__name__}: dropout={self.hyperparameters['dropout']} is for our networks",
+                "Leave network='torch' out, or take dropout=0",
+            )
+        return drops
+
     def make_parts(self) -> Parts:
         """The networks, their targets, and working memory."""
         size, n_actions = self.encoder.size, math.prod(self.action_space.shape or ())
@@ -124,7 +138,8 @@ class ActorCriticAgent(OffPolicyAgent):
         actor_outputs = 2 * n_actions if self.is_soft else n_actions
         made = actor_and_critics(
             self, (size, actor_outputs), (size + n_actions, outputs), n_critics, bounded=not self.is_soft,
-            more=self.more_settings,
+            more=self.more_settings, layer_norm=bool(self.hyperparameters.get("layer_norm", False)),
+            dropout=self._drops(),
         )  # fmt: skip
         work = new_work(
             size, n_actions, actor_outputs, (n_critics, int(self.hyperparameters["batch_size"]), outputs), kept,
@@ -161,7 +176,10 @@ class ActorCriticAgent(OffPolicyAgent):
         else:
             action = outputs
         pairs = np.concatenate([x, action.astype(np.float32)], axis=1)
-        values = self.kernels["critics"].predict(self.memory.nets.critics, pairs).astype(np.float64)  # [C, B, K]
+        critics: Any = self.kernels["critics"]
+        if self._drops():
+            critics.drop(self.memory.nets.critics, 0.0, self.memory.noise_rng)  # it draws nothing
+        values = critics.predict(self.memory.nets.critics, pairs).astype(np.float64)  # [C, B, K]
         features = x.astype(np.float64) if isinstance(self.encoder, VectorFeatures) else None
         return Probe(action_mean=self._scaled(action), action_std=std, value=self.value_of(values), features=features)
 
@@ -241,7 +259,7 @@ class ActorAndCritics(NamedTuple):
 
 def actor_and_critics(
     agent: OffPolicyAgent, actor: tuple[int, int], critic: tuple[int, int], n_critics: int, *, bounded: bool = False,
-    more: Sequence[str] = ("n_critics",),
+    more: Sequence[str] = ("n_critics",), layer_norm: bool = False, dropout: bool = False,
 ) -> ActorAndCritics:  # fmt: skip
     """The networks of an agent, as its net_arch, activation, policy_kwargs and network say.
 
@@ -252,6 +270,8 @@ def actor_and_critics(
         n_critics: how many.
         bounded: whether tanh stands behind the actor.
         more: what policy_kwargs may have beside net_arch and activation_fn.
+        layer_norm: whether the critics have it behind each hidden layer.
+        dropout: whether they have dropout there, before it.
 
     Raises:
         HyperparameterError: a setting that does not exist.
@@ -268,7 +288,7 @@ def actor_and_critics(
     arch, activation, threads, _ = network_options(given, name, ("pi", "qf"), more)
     rng, torchs, rows = generator(agent.seed, "weights"), (given["device"], threads), int(given["batch_size"])
     actor_layers = mlp([actor[0], *arch["pi"], actor[1]], activation) + ([Tanh()] if bounded else [])
-    critic_layers = mlp([critic[0], *arch["qf"], critic[1]], activation)
+    critic_layers = _with_norms(mlp([critic[0], *arch["qf"], critic[1]], activation), layer_norm, dropout)
 
     def new(layers: list[Layer], most: int) -> Any:
         return new_network(network, layers, None, ("torch", 1.0), most, ("adam", {}), torchs, rng, name)
@@ -287,6 +307,16 @@ def actor_and_critics(
 
     modules = TorchEnsemble([new(critic_layers, rows) for _ in range(n_critics)])
     return ActorAndCritics(policy, modules, copy.deepcopy(modules), kernel, ENSEMBLE)
+
+
+def _with_norms(layers: list[Layer], layer_norm: bool, dropout: bool) -> list[Layer]:
+    """A perceptron's layers with dropout and layer norm between each hidden layer and its activation."""
+    found: list[Layer] = []
+    for layer in layers:
+        found.append(layer)
+        if isinstance(layer, Linear) and layer is not layers[-1]:
+            found += [Dropout(layer.n_out)] * dropout + [LayerNorm(layer.n_out)] * layer_norm
+    return found
 
 
 def whole_setting(agent: OffPolicyAgent, name: str, default: int) -> int:

@@ -388,7 +388,7 @@ def kept_quantiles(
 
 @reordered
 def _pinball(targets: Any, z: float, tau: float) -> tuple[float, float]:
-    """Σ_m |τ - 1(u < 0)| h(u) with u = y_m - z, and minus its slope in z; y [M]. h(u) = c (u - ½ c), c = clip(u, ±1)."""
+    """Σ_m |τ - 1(u < 0)| h(u) with u = y_m - z, y [M], and minus its slope in z. h = c (u - ½ c), c = clip(u, ±1)."""
     loss, pull = 0.0, 0.0
     for m in range(targets.shape[0]):
         u = targets[m] - z

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from rlplay.compiled.cache import compiled, in_place
 from rlplay.networks.contract import Kernel
+from rlplay.networks.dropout import draw_drops
 from rlplay.networks.layers import Layer
 from rlplay.networks.memory import KIND, LINEAR, OUT, PARAMETERS, SAVED, STATE, VALUES, Floats, Net
 from rlplay.networks.optimisers import new_optimiser
@@ -66,6 +67,7 @@ class EnsembleKernel(NamedTuple):
         squared_length: ``squared_length(ensemble)`` of the gradient of all members.
         blend: ``blend(ensemble, other, share)``: the parameters become (1 - share) times what they are and share times
             those of another ensemble of the same layers.
+        drop: ``drop(ensemble, p, rng)`` draws what dropout layers of all members drop; nothing with p = 0.
         predict: ``predict(ensemble, x [B, D]) -> [C, B, K]`` for any number of rows, a copy.
         arrays: ``arrays(ensemble)``, parameters and optimiser by name.
         restore: ``restore(ensemble, arrays)`` takes such arrays.
@@ -85,6 +87,7 @@ class EnsembleKernel(NamedTuple):
     improve: Callable[..., None]
     squared_length: Callable[..., float]
     blend: Callable[..., None]
+    drop: Callable[..., None]
     predict: Callable[..., Any]
     arrays: Callable[..., dict[str, Any]]
     restore: Callable[..., None]
@@ -259,6 +262,12 @@ def ensemble_kernel(one: Kernel) -> EnsembleKernel:
         blend_one(ensemble.net, other.net, share)
 
     @compiled
+    def drop(ensemble: Ensemble, p: float, rng: NDArray[np.uint64]) -> None:
+        for member in range(ensemble.outputs.shape[0]):
+            _choose(ensemble, member)
+            draw_drops(ensemble.net, ensemble.outputs.shape[1], p, rng)
+
+    @compiled
     def predict(ensemble: Ensemble, x: Floats) -> Floats:
         outputs = np.empty((ensemble.outputs.shape[0], x.shape[0], ensemble.outputs.shape[2]), x.dtype)
         for member in range(outputs.shape[0]):
@@ -270,7 +279,7 @@ def ensemble_kernel(one: Kernel) -> EnsembleKernel:
         return outputs
 
     return EnsembleKernel(
-        forward, first, backward, input_gradient, improve, squared_length, blend, predict, _arrays, _restore
+        forward, first, backward, input_gradient, improve, squared_length, blend, drop, predict, _arrays, _restore
     )
 
 

@@ -17,12 +17,13 @@ from typing import Any
 import numpy as np
 
 from rlplay.compiled.cache import compiled, in_place
-from rlplay.networks import conv2d, gru, layer_norm, linear, lstm, optimisers
+from rlplay.networks import conv2d, dropout, gru, layer_norm, linear, lstm, optimisers
 from rlplay.networks.activations import activations
 from rlplay.networks.contract import Kernel
 from rlplay.networks.layers import Layer
 from rlplay.networks.memory import (
     CONV_2D,
+    DROPOUT,
     GELU,
     GRU,
     KIND,
@@ -150,6 +151,10 @@ def _kernel(kinds: frozenset[int]) -> Kernel:
     activate, activate_back = activations(frozenset(kind for kind in kinds if kind <= GELU))
     spreads = kinds & {LAST, REPEAT}
     spread, spread_back = (_spread, _spread_back) if spreads else (_no_spread, _no_spread_back)
+    if DROPOUT in kinds:
+        if spreads:
+            raise ValueError("a network has Dropout, or Last and Repeat, and not both")
+        spread, spread_back = dropout.forward, dropout.backward
 
     @compiled
     def forward(net: Net, x: Floats) -> Floats:

@@ -18,6 +18,7 @@ from rlplay.networks import initialisers as init
 from rlplay.networks.matmul import VECTOR
 from rlplay.networks.memory import (  # fmt: skip
     CONV_2D,
+    DROPOUT,
     LAST,
     LAYER_NORM,
     LEAKY_RELU,
@@ -227,6 +228,33 @@ class LayerNorm(Layer):
 
     def initial(self, name: str, gain: float, rng: np.random.Generator) -> Any:
         return init.flat(np.ones(self.n), np.zeros(self.n))
+
+
+@dataclass(frozen=True)
+class Dropout(Layer):
+    """Numbers of which a random part is 0 in training: see `rlplay.networks.dropout`.
+
+    Not beside `Last` and `Repeat`. How large the part is says the caller who draws it.
+
+    Example:
+        >>> str(Dropout(64)), Dropout(64).size(), Dropout(64).saved((64,))
+        ('Dropout(64)', 0, 64)
+    """
+
+    n: int
+    kind = DROPOUT
+
+    def __post_init__(self) -> None:
+        _positive(self, n=self.n)
+
+    def __str__(self) -> str:
+        return f"Dropout({self.n})"
+
+    def takes(self) -> int:
+        return self.n
+
+    def saved(self, shape: Shape) -> int:
+        return self.n
 
 
 @dataclass(frozen=True)

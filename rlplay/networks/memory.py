@@ -25,7 +25,7 @@ COLUMNS = 16
 
 # Kinds of layers; the activations come first.
 TANH, RELU, LEAKY_RELU, SIGMOID, SILU, GELU = range(6)
-LINEAR, LAYER_NORM, CONV_2D, LSTM, GRU, LAST, REPEAT = range(6, 13)
+LINEAR, LAYER_NORM, CONV_2D, LSTM, GRU, LAST, REPEAT, DROPOUT = range(6, 14)
 
 # Places in ``Net.sizes``.
 ROWS, STEPS = 0, 1

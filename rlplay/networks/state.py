@@ -68,7 +68,7 @@ def restore(net: Net, values: Mapping[str, NDArray[Any]]) -> None:
 
 
 _KINDS = ("tanh", "relu", "leaky relu", "sigmoid", "silu", "gelu", "linear", "layer norm", "conv2d", "lstm", "gru",
-          "last", "repeat")  # fmt: skip
+          "last", "repeat", "dropout")  # fmt: skip
 
 
 def described(layers: NDArray[np.int64]) -> str:

@@ -19,7 +19,19 @@ from numpy.typing import NDArray
 from rlplay.errors import UsageError
 from rlplay.networks.contract import Kernel
 from rlplay.networks.ensemble import EnsembleKernel
-from rlplay.networks.layers import GRU, LSTM, Activation, Conv2d, Last, Layer, LayerNorm, Linear, Repeat, shapes_of
+from rlplay.networks.layers import (
+    GRU,
+    LSTM,
+    Activation,
+    Conv2d,
+    Dropout,
+    Last,
+    Layer,
+    LayerNorm,
+    Linear,
+    Repeat,
+    shapes_of,
+)
 from rlplay.networks.network import Network
 from rlplay.networks.optimisers import OPTIMISERS
 from rlplay.networks.state import architecture, described
@@ -125,6 +137,8 @@ def _part(layer: Layer) -> torch.nn.Module:
         return torch.nn.Conv2d(
             layer.in_channels, layer.out_channels, layer.kernel_size, layer.stride, layer.padding
         )  # fmt: skip
+    if isinstance(layer, Dropout):
+        raise ValueError("Dropout has no twin over torch: what is dropped is drawn from a stream of ours")
     if isinstance(layer, LayerNorm):
         return torch.nn.LayerNorm(layer.n)
     if isinstance(layer, LSTM):
@@ -478,6 +492,10 @@ def _all_blend(ensemble: TorchEnsemble, other: TorchEnsemble, share: float) -> N
         _blend(mine, theirs, share)
 
 
+def _all_drop(ensemble: TorchEnsemble, p: float, rng: NDArray[np.uint64]) -> None:
+    """Nothing: networks over torch have no dropout of ours."""
+
+
 def _all_predict(ensemble: TorchEnsemble, x: Floats) -> Floats:
     return np.stack([net.predict(x) for net in ensemble.nets])
 
@@ -499,5 +517,5 @@ def _all_restore(ensemble: TorchEnsemble, values: Mapping[str, NDArray[Any]]) ->
 
 ENSEMBLE = EnsembleKernel(
     _all_forward, _first_forward, _all_backward, _all_input_gradient, _all_improve, _all_squared_length, _all_blend,
-    _all_predict, _all_arrays, _all_restore,
+    _all_drop, _all_predict, _all_arrays, _all_restore,
 )  # fmt: skip

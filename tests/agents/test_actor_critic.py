@@ -34,6 +34,13 @@ def test_small_networks_swing_the_pendulum_up(agent_id):
 
 
 @pytest.mark.slow
+def test_dropout_makes_many_updates_a_step_worth_it():
+    settings = {**QUICK, "dropout": 0.01, "layer_norm": True, "gradient_steps": 10, "policy_delay": 10}
+    agent = SAC("Pendulum-v1", seed=0, tau=0.01, **settings).learn(1500)
+    assert evaluate(agent, n_eval_episodes=20, seed=1000).mean >= -250
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("agent_id", AGENTS)
 def test_tuned_settings_swing_the_pendulum_up(agent_id):
     from agents.recipes import TUNED
@@ -154,6 +161,21 @@ def test_the_temperature_is_learned_from_1_or_from_what_is_given_or_is_fixed():
         assert agent.memory.settings.entropy_target == -1.0
 
 
+def test_dropout_is_for_training_and_the_actor_waits():
+    settings = SMALL | {
+        "learning_starts": 0,
+        "dropout": 0.2,
+        "layer_norm": True,
+        "gradient_steps": 4,
+        "policy_delay": 4,
+    }
+    agent = SAC("Pendulum-v1", seed=0, **settings).learn(30)
+    assert agent.metrics()["train/n_updates"] == 120
+    assert agent.memory.nets.actor.optimiser.t[0] == 30
+    obs = np.zeros((5, 3), np.float32)
+    assert (agent.probe(obs).value == agent.probe(obs).value).all()
+
+
 def test_networks_of_torch_learn_what_ours_learn():
     ours, theirs = (SAC("Pendulum-v1", seed=0, network=name, **SMALL) for name in ("numpy", "torch"))
     for agent in (ours, theirs):
@@ -187,6 +209,7 @@ def test_critics_and_quantiles_as_policy_kwargs_say():
         (TD3, {"policy_kwargs": {"net_arch": {"pi": [8], "vf": [8]}}}, HyperparameterError, "needs pi and qf"),
         (TQC, {"top_quantiles_to_drop_per_net": 25}, HyperparameterError, "leaves nothing of n_quantiles=25"),
         (SAC, {"network": [rlplay.networks.Linear(3, 8)]}, HyperparameterError, "is not one of numpy | torch"),
+        (SAC, {"dropout": 0.1, "network": "torch"}, HyperparameterError, "dropout=0.1 is for our networks"),
         (DDPG, {"batch_size": 1000, "buffer_size": 300}, HyperparameterError, "buffer_size"),
     ],
 )  # fmt: skip

@@ -204,10 +204,10 @@ def _soft_update(twin: Twin, batch: Batch, noise: list[torch.Tensor], entropy: f
 @pytest.mark.parametrize("kept", [0, 6], ids=["sac", "tqc"])
 def test_soft_updates_equal_those_of_torch(decorator, kept):
     module, quantiles = (tqc, 4) if kept else (sac, 1)
+    given = (0.05, 1, -1.5, True, 0, 0.0) if kept else (0.05, 1, -1.5, True, 1, 0.0, 0, 0.0)
     memory, batch = _memory(
-        lambda rate: module.Settings(rate, 0.05, 1, -1.5, True, 0, 0.0), gaussian=True, critics=C, quantiles=quantiles,
-        kept=kept,
-    )  # fmt: skip
+        lambda rate: module.Settings(rate, *given), gaussian=True, critics=C, quantiles=quantiles, kept=kept
+    )
     twin, learner = Twin(memory, gaussian=True, quantiles=quantiles), memory.nets
     one = kernel(mlp([D, 16, 16, 2], "relu"))
     update = module.make_update(one, ensemble_kernel(one), decorator)

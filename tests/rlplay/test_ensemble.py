@@ -6,10 +6,13 @@ import copy
 
 import numpy as np
 import pytest
+import torch
 
 from rlplay.networks import LayerNorm, Linear, ReLU, TorchNetwork, mlp
+from rlplay.networks.dropout import draw_drops
 from rlplay.networks.ensemble import ensemble_kernel, new_ensemble, target_of
 from rlplay.networks.kernel import kernel
+from rlplay.networks.layers import Dropout, Last
 from rlplay.networks.state import initial_parameters, new_net
 from rlplay.networks.torch_network import ENSEMBLE, TorchEnsemble
 
@@ -100,3 +103,49 @@ def test_torchs_ensemble_gives_and_learns_the_same(name):
     assert not ENSEMBLE.forward(twin, x).any()
     with pytest.raises(ValueError, match="parameters are not those"):
         ENSEMBLE.restore(twin, {**kept, "parameters": kept["parameters"][:-1]})
+
+
+def test_dropout_and_its_gradients_are_autograds():
+    """Critics as DroQ has them: linear, dropout, layer norm, ReLU; what is dropped is the same in both."""
+    layers = [Linear(5, 12), Dropout(12), LayerNorm(12), ReLU(), Linear(12, 1)]
+    rng = np.random.default_rng(0)
+    parameters = np.stack([initial_parameters(layers, rng, "torch") for _ in range(2)]).astype(np.float32)
+    x, grad = rng.normal(size=(B, 5)).astype(np.float32), rng.normal(size=(2, B, 1)).astype(np.float32)
+    ensemble, several = new_ensemble(layers, parameters, B), ensemble_kernel(kernel(layers))
+    calm = several.forward(ensemble, x).copy()
+    several.drop(ensemble, 0.3, np.arange(1, 5, dtype=np.uint64))
+    outputs = several.forward(ensemble, x).copy()
+    several.backward(ensemble, x, grad)
+    below = several.input_gradient(ensemble, x, grad)
+
+    inputs, expected = torch.tensor(x, dtype=torch.float64, requires_grad=True), 0.0
+    leaves = [torch.tensor(one, dtype=torch.float64, requires_grad=True) for one in parameters]
+    for c, leaf in enumerate(leaves):
+        w, b, gamma, beta, v, a = torch.split(leaf, [60, 12, 12, 12, 12, 1])
+        place = int(ensemble.tables[c, 1, 5])
+        drops = torch.tensor(ensemble.net.saved[place : place + B * 12].reshape(B, 12).astype(np.float64))
+        assert 0.1 < float((drops == 1).double().mean()) < 0.5
+        assert set(np.unique(drops[drops != 1].numpy().round(5))) == {round(-0.3 / 0.7, 5)}
+        h = (inputs @ w.reshape(5, 12) + b) * (1 - drops)
+        out = torch.relu(torch.nn.functional.layer_norm(h, (12,), gamma, beta)) @ v.reshape(12, 1) + a
+        assert outputs[c] == pytest.approx(out.detach().numpy(), abs=1e-5)
+        expected = expected + (out * torch.tensor(grad[c])).sum()
+    expected.backward()
+    assert ensemble.net.gradient == pytest.approx(torch.cat([leaf.grad for leaf in leaves]).numpy(), abs=1e-4)
+    assert below == pytest.approx(inputs.grad.numpy(), abs=1e-4)
+    several.drop(ensemble, 0.0, np.arange(1, 5, dtype=np.uint64))
+    assert (several.forward(ensemble, x) == calm).all()
+
+
+def test_as_many_numbers_are_dropped_as_are_asked_for():
+    net, rng = new_net([Dropout(1000)], np.zeros(0, np.float32), 50), np.arange(1, 5, dtype=np.uint64)
+    for p in (0.01, 0.1, 0.5):
+        draw_drops(net, 50, p, rng)
+        drops = net.saved == 1
+        assert drops.mean() == pytest.approx(p, abs=4 * np.sqrt(p * (1 - p) / drops.size))
+        assert net.saved.mean() == pytest.approx(0.0, abs=0.02)
+
+
+def test_dropout_beside_sequences_is_refused():
+    with pytest.raises(ValueError, match="Dropout, or Last and Repeat"):
+        kernel([Linear(2, 2), Dropout(2), Last()])
