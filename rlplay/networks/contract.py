@@ -14,8 +14,6 @@ class Kernel(NamedTuple):
         forward_row: ``forward_row(net, x [D]) -> [K]`` for one row; `backward` cannot follow it.
         backward: ``backward(net, x [N, D], grad_output [N, K]) -> grad_input [N, D]``; the gradient with respect to
             the parameters is then in ``net``.
-        input_gradient: ``input_gradient(net, x [N, D], grad_output [N, K]) -> [N, D]``, without the gradient with
-            respect to the parameters, which is cheaper; what was there of it is lost.
         improve: ``improve(net, learning_rate, max_grad_norm)``: one step of the optimiser against that gradient, which
             is scaled down first where its length exceeds ``max_grad_norm`` (0: never).
         squared_length: ``squared_length(net)`` of the gradient.
@@ -23,6 +21,8 @@ class Kernel(NamedTuple):
         predict: ``predict(net, x [N, D]) -> [N, K]``, a copy, the same numbers as `forward_row` gives row by row.
         tangent: ``tangent(net, x [N, D], direction [P]) -> [N, K]``, how the outputs move when the parameters move
             along a direction; after `forward` of the same batch.
+        input_gradient: ``input_gradient(net, x [N, D], grad_output [N, K]) -> [N, D]``, without the gradient with
+            respect to the parameters, which is cheaper; what was there of it is lost.
         blend: ``blend(net, other, share)``: the parameters become (1 - share) times what they are and share times
             those of another network of the same layers.
         arrays: ``arrays(net)``, parameters and optimiser by name: parameters, m, v, t.
@@ -41,12 +41,12 @@ class Kernel(NamedTuple):
     forward: Callable[..., Any]
     forward_row: Callable[..., Any]
     backward: Callable[..., Any]
-    input_gradient: Callable[..., Any]
     improve: Callable[..., None]
     squared_length: Callable[..., float]
     shrink: Callable[..., None]
     predict: Callable[..., Any]
     tangent: Callable[..., Any]
+    input_gradient: Callable[..., Any]
     blend: Callable[..., None]
     arrays: Callable[..., dict[str, Any]]
     restore: Callable[..., None]

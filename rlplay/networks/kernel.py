@@ -299,6 +299,6 @@ def _kernel(kinds: frozenset[int]) -> Kernel:
         return out
 
     return Kernel(
-        forward, forward_row, backward, input_gradient, improve, squared_length, shrink, predict, tangent, blend,
+        forward, forward_row, backward, improve, squared_length, shrink, predict, tangent, input_gradient, blend,
         arrays, restore,
     )  # fmt: skip

@@ -449,8 +449,8 @@ def _blend(net: TorchNetwork, other: TorchNetwork, share: float) -> None:
 
 
 KERNEL = Kernel(
-    _forward, TorchNetwork.forward_row, _backward, _input_gradient, TorchNetwork.improve, _squared_length, _shrink,
-    TorchNetwork.predict, _tangent, _blend, TorchNetwork.arrays, TorchNetwork.restore,
+    _forward, TorchNetwork.forward_row, _backward, TorchNetwork.improve, _squared_length, _shrink, TorchNetwork.predict,
+    _tangent, _input_gradient, _blend, TorchNetwork.arrays, TorchNetwork.restore,
 )  # fmt: skip
 
 
