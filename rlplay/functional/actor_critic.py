@@ -208,10 +208,15 @@ def to_unit(actions: Floats, low: Floats, high: Floats) -> None:
         >>> to_unit(actions, np.float32([-2, 0]), np.float32([2, 4]))
         >>> actions.tolist()
         [[0.0, 1.0]]
+        >>> to_unit(actions, np.float32([0, 1]), np.float32([0, 1]))
+        >>> actions.tolist()
+        [[0.0, 0.0]]
     """
     for i in range(actions.shape[0]):
         for j in range(actions.shape[1]):
-            actions[i, j] = np.float32(2.0) * (actions[i, j] - low[j]) / (high[j] - low[j]) - np.float32(1.0)
+            width = high[j] - low[j]  # 0 where only one number may be done
+            unit = np.float32(2.0) * (actions[i, j] - low[j]) / width - np.float32(1.0) if width > 0 else np.float32(0)
+            actions[i, j] = unit
 
 
 @in_place
