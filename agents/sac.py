@@ -27,7 +27,8 @@ and ``policy_delay``, 20) it is DroQ: Hiraoka et al. 2022, algorithm 1.
 
 Deviations from the paper: log α is the parameter of the gradient above, and not α; the actions of the first
 ``learning_starts`` steps are uniform; ``ent_coef`` may be a fixed number. From Stable-Baselines3: log(1 - a²) is
-computed exactly, not as log(1 - a² + 1e-6).
+computed exactly, not as log(1 - a² + 1e-6). From DroQ: the actor climbs the smaller of the critics' values, not their
+mean.
 """
 
 from __future__ import annotations
