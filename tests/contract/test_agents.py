@@ -15,7 +15,7 @@ SKIPS = {
         "a2c-Pendulum-v1-torch",
         "behavior-cloning-CartPole-v1",
         "dagger-Pendulum-v1",
-        "discrete-sac-rlplay/MaximizationBias-v0",
+        "discrete-sac-FrozenLake-v1",
         "double-q-learning-rlplay/MaximizationBias-v0",
         "dqn-CartPole-v1-torch",
         "dqn-FrozenLake-v1",
@@ -53,7 +53,6 @@ SKIPS = {
         "ucb-rlplay/Bandit-v0",
     },
     "check_own_and_native_dynamics": {
-        "discrete-sac-rlplay/MaximizationBias-v0",
         "dqn-Acrobot-v1",
         "double-q-learning-rlplay/MaximizationBias-v0",
         "epsilon-greedy-rlplay/Bandit-v0",
