@@ -131,6 +131,7 @@ LONG_CASES: list[Case] = [
     ("sac", "Pendulum-v1", 350, {**ACTOR_CRITIC, "dropout": 0.1, "layer_norm": True, "gradient_steps": 3,
                                  "policy_delay": 2}),
     ("discrete-sac", "FrozenLake-v1", 300, {**ACTOR_CRITIC, "ent_coef": 0.1}),
+    ("discrete-sac", "rlplay/MaximizationBias-v0", 300, {**ACTOR_CRITIC, "ent_coef": 0.1}),  # action masks
     ("td3", "Pendulum-v1", 900, {**ACTOR_CRITIC, "network": "torch", "train_freq": [1, "episode"]}),
     ("dqn", "FrozenLake-v1", 300, {**DQN, "loss": "mse", "train_freq": [1, "episode"]}),
 ]  # fmt: skip

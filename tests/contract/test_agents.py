@@ -16,6 +16,7 @@ SKIPS = {
         "behavior-cloning-CartPole-v1",
         "dagger-Pendulum-v1",
         "discrete-sac-FrozenLake-v1",
+        "discrete-sac-rlplay/MaximizationBias-v0",
         "double-q-learning-rlplay/MaximizationBias-v0",
         "dqn-CartPole-v1-torch",
         "dqn-FrozenLake-v1",
@@ -54,6 +55,7 @@ SKIPS = {
     },
     "check_own_and_native_dynamics": {
         "dqn-Acrobot-v1",
+        "discrete-sac-rlplay/MaximizationBias-v0",
         "double-q-learning-rlplay/MaximizationBias-v0",
         "epsilon-greedy-rlplay/Bandit-v0",
         "expected-sarsa-Blackjack-v1",
