@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 _HOMES = {
     "A2C": "a2c",
     "BehaviorCloning": "behavior_cloning",
+    "CQL": "cql",
     "DAgger": "dagger",
     "DDPG": "ddpg",
     "DifferentialSarsa": "differential_sarsa",
@@ -59,6 +60,7 @@ _HOMES = {
 if TYPE_CHECKING:
     from .a2c import A2C as A2C
     from .behavior_cloning import BehaviorCloning as BehaviorCloning
+    from .cql import CQL as CQL
     from .dagger import DAgger as DAgger
     from .ddpg import DDPG as DDPG
     from .differential_sarsa import DifferentialSarsa as DifferentialSarsa

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from rlplay.agent.saving import load as load
     from rlplay.approximation.feature_map import FeatureMap as FeatureMap
     from rlplay.environments.bonus import Novelty as Novelty
+    from rlplay.environments.dataset import Dataset as Dataset
     from rlplay.environments.episode import Episode as Episode
     from rlplay.environments.episode import load_episode as load_episode
     from rlplay.environments.feature_wrappers import FeatureObservation as FeatureObservation

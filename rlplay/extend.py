@@ -50,6 +50,9 @@ if TYPE_CHECKING:
     from rlplay.agent.off_policy import PriorityWeight as PriorityWeight
     from rlplay.agent.off_policy import PriorityWeightSteps as PriorityWeightSteps
     from rlplay.agent.off_policy import TrainFreq as TrainFreq
+    from rlplay.agent.offline import DataLike as DataLike
+    from rlplay.agent.offline import OfflineAgent as OfflineAgent
+    from rlplay.agent.offline import q_network as q_network
     from rlplay.agent.on_policy import EntropyWeight as EntropyWeight
     from rlplay.agent.on_policy import GaeLambda as GaeLambda
     from rlplay.agent.on_policy import OnPolicyAgent as OnPolicyAgent
@@ -86,6 +89,7 @@ if TYPE_CHECKING:
     from rlplay.errors import unknown as unknown
     from rlplay.errors import warn as warn
     from rlplay.hyperparameters.domains import Choice as Choice
+    from rlplay.hyperparameters.domains import DataSource as DataSource
     from rlplay.hyperparameters.domains import Domain as Domain
     from rlplay.hyperparameters.domains import Either as Either
     from rlplay.hyperparameters.domains import Policy as Policy

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, Self
 
 import gymnasium as gym
 import numpy as np
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from rlplay import registry
 from rlplay.agent.base import StateArrays
+from rlplay.agent.data import dataset_of, steps_of
 from rlplay.agent.periodic import PeriodicAgent
 from rlplay.agent.saving import load
 from rlplay.approximation.encoder import Encoder
@@ -153,6 +154,42 @@ class ImitationAgent(PeriodicAgent):
                 f"Take {fits}",
             )
 
+    def remember(self, dataset: Any) -> Self:
+        """Take the steps of a data set for what a teacher did, and learn from them, in place of playing with a teacher.
+
+        Args:
+            dataset: a `rlplay.Dataset` of the agent's environment, the path of its file, or ``"NAME:N"``: so many steps
+                of a policy by name.
+
+        Raises:
+            HyperparameterError: no such data set, or one with more steps than buffer_size.
+            UsageError: a data set of another environment.
+            CheckpointError: a damaged file, or episodes that no longer replay.
+
+        Example:
+            >>> from agents import BehaviorCloning
+            >>> agent = BehaviorCloning("CartPole-v1", seed=0).remember("follow-the-pole:500")
+            >>> len(agent.seen()), agent.predict(np.array([0.0, 0.0, 0.1, 0.0], np.float32))[0]
+            (500, 1)
+        """
+        name = type(self).__name__
+        data = dataset_of(dataset, self.env, name, self.seed)
+        if len(data) > self.buffer_size:
+            raise HyperparameterError(
+                f"{name}: a data set of {len(data):,} steps does not fit into buffer_size={self.buffer_size:,}",
+                f"Take buffer_size={len(data)}",
+            )
+        steps, ends = steps_of(data, self.env, self.encoder, name), np.zeros(len(data) + len(data.seeds), np.bool_)
+        ends[np.cumsum(data.lengths + 1) - 1] = True  # the last observation of an episode, where nobody acted
+        places = (int(self.counts.seen[0]) + np.arange(len(data))) % self.buffer_size
+        self.obs[places] = steps.obs[~ends]
+        self.labels[places] = data.actions if self.numbering is not None else steps.actions
+        self.counts.seen[0] += len(data)
+        for vector in self.obs[places]:
+            self.encoder.remember_vector(vector)
+        self.begin_fits()
+        return self
+
     # Acting and learning.
 
     def act(self, observation: Any) -> Any:
@@ -222,7 +259,11 @@ class ImitationAgent(PeriodicAgent):
             ) from error
 
     def advance(self, timesteps: int, engine: Engine) -> int:
-        """Play and ask, step by step."""
+        """Play and ask, step by step; without a teacher, count the steps of the data set that was learned from."""
+        if self.teacher is None and self.counts.fits[0]:
+            done = min(timesteps, max(int(self.counts.seen[0]) - self.num_timesteps, 0))
+            self.num_timesteps += done
+            return done
         return advance_stepwise(self, timesteps)
 
     def why_not_compiled(self) -> str:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Hashable
-from typing import Annotated, Any, ClassVar, NamedTuple
+from typing import Annotated, Any, ClassVar, NamedTuple, Self
 
 import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
 from rlplay.agent.base import StateArrays
+from rlplay.agent.data import dataset_of, steps_of
 from rlplay.agent.vector_agent import VectorAgent
 from rlplay.environments.masks import Mask
 from rlplay.errors import CheckpointError, HyperparameterError, SpaceError, require_memory
@@ -28,7 +29,8 @@ from rlplay.functional.off_policy_step import (
     iteration,
     new_batch,
 )
-from rlplay.functional.replay import TRUNCATED, bytes_of_a_row, new_replay, written_rows
+from rlplay.functional.replay import NO_STEP, TRUNCATED, bytes_of_a_row, keep_episodes, new_replay, written_rows
+from rlplay.functional.running_moments import observe_episodes
 from rlplay.functional.sum_tree import sum_up
 from rlplay.hyperparameters.domains import Either, Range
 from rlplay.networks.contract import Kernel
@@ -132,7 +134,7 @@ class OffPolicyAgent(VectorAgent):
         self.buffer_bytes = rows * each
         parts = self.make_parts()
         self.kernels = parts.kernels
-        train_freq = given["train_freq"]
+        train_freq = given.get("train_freq", 1)
         every, unit = train_freq if isinstance(train_freq, list | tuple) else (train_freq, "step")
         if unit == "episode" and n > 1:
             raise HyperparameterError(
@@ -148,8 +150,8 @@ class OffPolicyAgent(VectorAgent):
             nets=parts.nets, work=parts.work, settings=self._settings_of(self.settings),
             metrics=parts.metrics(*(self._metrics[i : i + 1] for i in range(len(self._metrics)))),
             plan=Plan(
-                learning_starts=int(given["learning_starts"]), train_freq=int(every), by_episode=unit == "episode",
-                gradient_steps=int(given["gradient_steps"]), n_steps=int(given.get("n_steps", 1)),
+                learning_starts=int(given.get("learning_starts", 0)), train_freq=int(every), by_episode=unit == "episode",
+                gradient_steps=int(given.get("gradient_steps", 1)), n_steps=int(given.get("n_steps", 1)),
                 gamma=float(given["gamma"]), scale=scale, alpha=float(given.get("priority_alpha", 0.0)),
                 beta=float(given.get("priority_beta", 1.0)), beta_steps=int(given.get("priority_beta_steps", 1)),
                 epsilon=float(given.get("priority_epsilon", 1e-6)),
@@ -282,6 +284,60 @@ class OffPolicyAgent(VectorAgent):
             return super().seen()
         chosen = rows[:: -(-len(rows) // _SHOWN)]
         return replay.obs[chosen].astype(self.encoder.view.dtype) * np.float32(self.memory.plan.scale)
+
+    # Data from elsewhere.
+
+    def remember(self, dataset: Any) -> Self:
+        """Put the steps of a data set into the replay buffer, demonstrations for example; running episodes are given up.
+
+        They count as no timesteps, and are forgotten like others once the buffer is full.
+
+        Args:
+            dataset: a `rlplay.Dataset` of the agent's environment, the path of its file, ``"random:N"``, or ``"NAME:N"``
+                of a policy by name.
+
+        Raises:
+            HyperparameterError: no such data set, or one with more steps than there is room.
+            UsageError: a data set of another environment.
+            CheckpointError: a damaged file, or episodes that no longer replay.
+
+        Example:
+            >>> from agents import DQN
+            >>> agent = DQN("CartPole-v1", buffer_size=2000, seed=0).remember("follow-the-pole:300").learn(200)
+            >>> int((agent.memory.replay.kinds > 0).sum())
+            500
+        """
+        name, memory = type(self).__name__, self.memory
+        data = dataset_of(dataset, self.env, name, self.seed)
+        steps = steps_of(data, self.env, self.encoder, name)
+        self.give_up_episode()
+        if steps.allowed is not None and not self._masked:
+            self._masked = self.masks_seen = True
+            self._make_masks()
+            memory = self.memory
+        replay, before = memory.replay, int((memory.replay.kinds != NO_STEP).sum())
+        fitted = keep_episodes(replay, *steps, memory.plan.scale)
+        if not fitted:
+            raise HyperparameterError(
+                f"{name}: a data set of {len(data):,} steps in {len(data.seeds):,} episodes does not fit into a replay "
+                f"buffer of {len(replay.kinds):,} observations with {before:,} steps in it",
+                f"Take buffer_size={before + len(data) + len(data.seeds) + len(replay.place):,} or more",
+            )
+        if self._options.prioritized:
+            leaves = replay.priorities.values[: len(replay.kinds)]
+            leaves[(replay.kinds != NO_STEP) & (leaves == 0)] = replay.priorities.greatest[0]
+            sum_up(replay.priorities)
+        observe_episodes(memory.moments, steps.obs, steps.rewards, steps.lengths)
+        if not self.encoder.ready:
+            for vector in steps.obs:
+                self.encoder.remember_vector(vector)
+            if self.encoder.due():
+                self.refit()
+        self.keep_source(data)
+        return self
+
+    def keep_source(self, described: Any) -> None:
+        """Told which data set was remembered; an agent that learns from nothing else says so in its file."""
 
     # Files.
 

@@ -236,6 +236,10 @@ def _training(verb: argparse.ArgumentParser) -> None:
     how.add_argument(
         "--model", metavar="MODEL", help="supervised model as value function, e.g. extra-trees:n_estimators=50"
     )
+    how.add_argument(
+        "--dataset", metavar="FILE",
+        help="what offline agents learn from, or demonstrations in the replay buffer of others (rlplay dataset make)",
+    )  # fmt: skip
     how.add_argument("-conf", "--conf-file", metavar="FILE", help="hyperparameters from an RL Zoo YAML file")
     how.add_argument(
         "--engine",
@@ -353,6 +357,23 @@ def _check_env(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the first episode (default: 0)")
 
 
+def _dataset(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("action", choices=["make", "info"], help="make one; or verify one and say what is in it")
+    verb.add_argument("file", nargs="?", metavar="FILE", help="the data set of info")
+    _common(verb)
+    verb.add_argument("-n", "--n-timesteps", type=int, metavar="N", help="steps (default: 10000)")
+    verb.add_argument("--stochastic", action="store_true", help="agents follow their own policy, not its best action")
+    verb.add_argument(
+        "--mix", nargs="+", action="extend", default=[], metavar="NAME:SHARE",
+        help="who else plays, and what share of the steps: random, a policy by name, or the file of an agent",
+    )  # fmt: skip
+    verb.add_argument(
+        "--recordings", nargs="+", action="extend", default=[], type=Path, metavar="FILE",
+        help="episodes that a person played (play --record), added to the others",
+    )  # fmt: skip
+    verb.add_argument("-o", "--output", type=Path, metavar="FILE", help="what make writes")
+
+
 def _models(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("action", nargs="?", default="list", choices=["list", "show", "compare"], help="default: list")
     verb.add_argument("name", nargs="?", metavar="ID", help="a model, e.g. k-means")
@@ -368,6 +389,7 @@ _VERBS = {
     "play": ("play", "play an environment yourself", _play),
     "replay": ("replay", "show a recorded episode again, or verify it", _replay),
     "check-env": ("check_env", "check an environment of your own: 2000 steps, replay, misuse, pictures", _check_env),
+    "dataset": ("dataset", "make a data set to learn from offline; say what is in one", _dataset),
     "list": ("listing", "what is there: agents, environments, models, runs", _list),
     "models": ("models", "the models from scratch; one in full; one beside scikit-learn's", _models),
     "figure": ("figure", "a figure of the textbook, computed anew: a picture and a table", _figure),

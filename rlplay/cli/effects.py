@@ -38,7 +38,8 @@ def check_effects(arguments: Namespace) -> None:
             raise UsageError(f"{', '.join(typed)} {verb} no effect here: {rule.why}", rule.remedy)
 
 
-_PLACES = {"-o": "output", "-f": "log_folder", "-i": "trained_agent", "-tb": "tensorboard_log", "ID": "name"}
+_PLACES = {"-o": "output", "-f": "log_folder", "-i": "trained_agent", "-tb": "tensorboard_log", "ID": "name",
+           "-n": "n_timesteps"}  # fmt: skip
 
 
 def _is_typed(arguments: Namespace, flag: str) -> bool:
@@ -117,6 +118,16 @@ _RULES: dict[str, tuple[_Rule, ...]] = {
     ),
     "replay": (
         _Rule(_WINDOW, lambda a: a.check, "--check opens no window", "Leave out one of them"),
+    ),
+    "dataset": (
+        _Rule(
+            ("-o", "-n", "-i", "--algo", "--mix", "--recordings", "--stochastic", "--seed"),
+            lambda a: a.action == "info", "info only reads", "Leave that out",
+        ),
+        _Rule(
+            ("--stochastic",), lambda a: not (a.trained_agent or a.algo or a.mix), "no agent plays",
+            "Name one with -i",
+        ),
     ),
     "list": (
         _Rule(("--all",), lambda a: a.what not in (None, "envs"), "it lists environments", "rlplay list envs --all"),

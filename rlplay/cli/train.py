@@ -17,6 +17,7 @@ import gymnasium as gym
 from rlplay import registry
 from rlplay.agent import saving
 from rlplay.agent.base import Agent
+from rlplay.agent.offline import OfflineAgent
 from rlplay.cli.common import (
     RUNS,
     console,
@@ -106,6 +107,8 @@ def _new(
 ) -> tuple[RunFolder, float]:  # fmt: skip
     cls = registry.agent_class(algo)
     own = declared(cls)
+    if arguments.dataset is not None and not hasattr(cls, "remember"):
+        raise UsageError(f"{algo} takes no --dataset", "Offline agents, off-policy agents and behavior-cloning do")
     for flag in ("features", "model"):
         if getattr(arguments, flag) is not None and flag not in own and len(arguments.algo) == 1:
             raise UsageError(f"{algo} takes no --{flag}", f"rlplay show {algo} lists what it takes")
@@ -120,6 +123,8 @@ def _new(
     if arguments.lock_step:
         return _lock_step(arguments, cls, EnvReference(env_id, env_kwargs), seed, settings, timesteps)
     agent = _make_agent(cls, make(env_id, dynamics=arguments.dynamics or "auto", **env_kwargs), seed, settings)
+    if arguments.dataset is not None:
+        agent.remember(arguments.dataset)
     _check_timesteps(timesteps)
     _check_surroundings(agent, arguments)
     if rehearsal:
@@ -274,6 +279,10 @@ def _continue(arguments: Namespace) -> int:
             "Leave out -params, -conf, --features, --model and --seed, or train anew",
         )
     agent, _ = load_agent(arguments)
+    if arguments.dataset is not None:
+        if not hasattr(agent, "remember"):
+            raise UsageError(f"{agent.id} takes no --dataset", "Offline and off-policy agents do")
+        agent.remember(arguments.dataset)
     added = DEFAULT_TIMESTEPS if arguments.n_timesteps is None else arguments.n_timesteps
     _check_timesteps(added)
     _check_surroundings(agent, arguments)
@@ -309,6 +318,7 @@ def _check_typed_again(arguments: Namespace, asked: dict[str, Any], folder: RunF
         "--log-interval": (arguments.log_interval, asked["log_interval"]),
         "-i": (arguments.trained_agent, None),
         "--lock-step": (arguments.lock_step or None, None),
+        "--dataset": (arguments.dataset, None),
     }
     if other := [flag for flag, (given, of_run) in typed.items() if given is not None and given != of_run]:
         command = quoted(["rlplay", "train", "-i", str(folder.path)])
@@ -337,6 +347,8 @@ def _check_same_environment(arguments: Namespace, asked: EnvReference, folder: R
 def _check_surroundings(agent: Agent, arguments: Namespace) -> None:
     """Refuse before a folder is made what training would refuse."""
     choose_engine(agent, arguments.engine or "auto", [])
+    if isinstance(agent, OfflineAgent):
+        agent.require_data()
     if arguments.tensorboard_log:
         require_tensorboard()
         require_writable(arguments.tensorboard_log / "events", "-tb")

@@ -233,6 +233,8 @@ class OffPolicyIteration(NamedTuple):
         choose, finish, look, update: see there; ``update(memory, batch, progress)``.
         begin: ``begin(memory, step_buffer)`` keeps the first observation of every environment.
         draw: ``draw(memory, batch)`` fills a batch.
+        learn_offline: ``learn_offline(memory, first, horizon, times)``: so many gradient steps from what the replay
+            buffer holds, and no step of an environment; fewer where numbers are not finite. Returns how many.
     """
 
     choose: Callable[..., None]
@@ -241,6 +243,7 @@ class OffPolicyIteration(NamedTuple):
     update: Callable[..., None]
     begin: Callable[..., None]
     draw: Callable[..., None]
+    learn_offline: Callable[..., int]
 
 
 @in_place
@@ -440,7 +443,20 @@ def iteration(
         healthy = bool(np.isfinite(memory.metrics.loss[0]) and np.isfinite(memory.metrics.grad_norm[0]))
         return healthy and not is_due(memory)
 
-    return OffPolicyIteration(choose, finish, look, update, begin, draw)
+    @decorator
+    def learn_offline(memory: OffPolicyMemory, first: int, horizon: float, times: int) -> int:
+        """So many gradient steps after the first ones; what follows a step of all environments follows each."""
+        memory = by_reference(memory)
+        for done in range(times):
+            memory.progress[0] = (first + done + 1) / horizon
+            learn(memory, memory.progress[0], 1)
+            memory.counters.rounds[0] += 1
+            after_step(memory)
+            if not (np.isfinite(memory.metrics.loss[0]) and np.isfinite(memory.metrics.grad_norm[0])):
+                return done + 1
+        return times
+
+    return OffPolicyIteration(choose, finish, look, update, begin, draw, learn_offline)
 
 
 __all__ = [

@@ -170,6 +170,57 @@ def keep_bytes(replay: Replay, row: int, obs: NDArray[Any], i: int, scale: float
         replay.obs[row, j] = np.uint8(obs[i, j] / scale + 0.5)
 
 
+def keep_episodes(
+    replay: Replay, obs: NDArray[Any], actions: NDArray[np.float32], rewards: NDArray[np.float64],
+    lengths: NDArray[np.int64], terminated: NDArray[np.bool_], truncated: NDArray[np.bool_],
+    allowed: NDArray[np.bool_] | None, scale: float,
+) -> bool:  # fmt: skip
+    """Whole episodes from elsewhere, E of them with T steps: each goes where there is most room left.
+
+    Args:
+        replay: where no step is open; priorities are not touched.
+        obs: one more an episode than it has steps, [T + E, D].
+        actions: as the environment takes them, [T, A].
+        rewards: [T].
+        lengths: steps of each episode, [E].
+        terminated, truncated: how each ended, [E]; where neither is true, its last step goes on.
+        allowed: the actions that may be taken, [T + E, K]; None for all.
+        scale: what a byte is worth, where observations are kept in bytes.
+
+    Returns:
+        Whether they fitted; if not, some of them were kept.
+
+    Example:
+        >>> replay, one = new_replay(10, 1, 1, 1, 2), np.ones((3, 1), np.float32)
+        >>> ends = np.array([True]), np.array([False])
+        >>> keep_episodes(replay, one, one[:2], np.ones(2), np.array([2]), *ends, None, 1.0)
+        True
+        >>> replay.kinds[:4].tolist(), replay.place.tolist()  # a step that goes on, one that terminated, the end
+        ([1, 2, 0, 0], [2])
+    """
+    n, t, kept = len(replay.place), 0, replay.obs
+    slots = len(replay.kinds) // n
+    if kept.dtype == np.uint8:
+        obs = (obs / np.float32(scale) + np.float32(0.5)).astype(np.uint8)
+    for e, length in enumerate(lengths.tolist()):
+        i = int(replay.filled.argmin())
+        if replay.filled[i] + length + 1 > slots:
+            return False
+        rows = (replay.place[i] + 1 + np.arange(length + 1)) % slots * n + i
+        kept[rows] = obs[t + e : t + e + length + 1]
+        steps = rows[:-1]
+        replay.actions[steps], replay.rewards[steps] = actions[t : t + length], rewards[t : t + length]
+        replay.kinds[rows] = NO_STEP
+        replay.kinds[steps] = GOES_ON
+        replay.kinds[steps[-1]] = TERMINATED if terminated[e] else TRUNCATED if truncated[e] else GOES_ON
+        if allowed is not None:
+            replay.forbidden[rows] = ~allowed[t + e : t + e + length + 1]
+        replay.place[i] = rows[-1] // n
+        replay.filled[i] += length + 1
+        t += length
+    return True
+
+
 @in_place
 def read_numbers(replay: Replay, row: int, scale: float, out: NDArray[Any]) -> None:
     """The observation of a row as the environment gave it, [D]."""

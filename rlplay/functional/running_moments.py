@@ -162,3 +162,30 @@ def scaled_reward(moments: RunningMoments, reward: float) -> float:
         return reward
     scaled = reward / math.sqrt(moments.return_variance[0] + moments.epsilon)
     return min(max(scaled, -moments.clip_reward), moments.clip_reward)
+
+
+def observe_episodes(
+    moments: RunningMoments, obs: NDArray[Any], rewards: NDArray[np.float64], lengths: NDArray[np.int64]
+) -> None:
+    """Take whole episodes from elsewhere into the moments: observations [T + E, D], rewards [T] of E episodes.
+
+    Example:
+        >>> moments, _ = new_running_moments(True, 1, 1, 0.5, "MyAgent")
+        >>> observe_episodes(moments, np.float32([[1], [3]]), np.array([2.0]), np.array([1]))
+        >>> moments.obs_mean.round(2).tolist(), moments.return_mean.round(2).tolist()
+        ([2.0], [2.0])
+    """
+    observe_batch(moments, obs)
+    if not moments.norm_reward:
+        return
+    sums, t = np.zeros(len(rewards)), 0
+    for length in lengths.tolist():
+        total = 0.0
+        for k in range(t, t + length):
+            sums[k] = total = moments.gamma * total + rewards[k]
+        t += length
+    count, n = moments.return_count[0], len(sums)
+    gap, total = sums.mean() - moments.return_mean[0], count + n
+    squares = moments.return_variance[0] * count + sums.var() * n + gap * gap * count * n / total
+    moments.return_mean[0] += gap * n / total
+    moments.return_variance[0], moments.return_count[0] = squares / total, total

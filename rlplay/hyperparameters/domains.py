@@ -7,6 +7,7 @@ value in its plain type or raises a HyperparameterError that names owner, value,
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -302,6 +303,32 @@ class Teacher:
 
 
 @dataclass(frozen=True)
+class DataSource:
+    """A hyperparameter that is a data set: one, its file, or how many steps of random play or of a policy by name.
+
+    A file of an agent says of its data set where the steps came from; they lie in the agent's own buffer.
+
+    Example:
+        >>> DataSource("what is learned from").check("CQL", "dataset", "random:10000")
+        'random:10000'
+    """
+
+    meaning: str
+
+    def __str__(self) -> str:
+        return "a data set | its file | random:10000 | the name of a policy, such as follow-the-pole:10000 | None"
+
+    def check(self, owner: str, name: str, value: Any) -> Any:
+        """The value as it was given; whether it fits the environment is seen by the agent."""
+        told = isinstance(value, dict) and set(value) == {"env", "steps", "players", "digest"}
+        if value is None or told or hasattr(value, "digests"):
+            return value
+        if isinstance(value, str | os.PathLike) and os.fspath(value):
+            return os.fspath(value)
+        raise HyperparameterError(f"{owner}: {name}={value!r} is no data set", f"Give {self}")
+
+
+@dataclass(frozen=True)
 class Policy:
     """A hyperparameter that is a policy: a name, one action for each state, or probabilities.
 
@@ -352,7 +379,9 @@ class Module:
         raise HyperparameterError(f"{owner}: {name}={value!r} is not one of {self}")
 
 
-Domain = Range | Choice | Sizes | Settings | Either | Temperature | Features | Regressor | Policy | Module | Teacher
+Domain = (
+    Range | Choice | Sizes | Settings | Either | Temperature | Features | Regressor | Policy | Module | Teacher | DataSource
+)
 
 
 def _is_plain(value: Any) -> bool:

@@ -1,0 +1,134 @@
+"""What agents share that learn from a data set alone: a timestep is a gradient step, and no environment is played.
+
+    D = {(S, A, R, S')}        drawn uniformly, B at a time
+
+The environment says what observations and actions are, and is played only in evaluations. The steps of the data set lie
+in the agent's replay buffer and so in its file: a run goes on from there without the data set, in the same bits.
+"""
+
+from __future__ import annotations
+
+import math
+from contextlib import AbstractContextManager
+from typing import Annotated, Any, ClassVar
+
+from rlplay.agent.base import Agent
+from rlplay.agent.off_policy import BufferSize, OffPolicyAgent
+from rlplay.agent.policy_networks import kernel_of, layers_of, network_options, new_network, on_top
+from rlplay.errors import UsageError
+from rlplay.hyperparameters.domains import DataSource
+from rlplay.networks.contract import Kernel
+from rlplay.seeding import generator
+from rlplay.training.learner import Engine
+
+DataLike = Annotated[Any, DataSource("what is learned from")]
+
+
+class OfflineAgent(OffPolicyAgent):
+    """An agent that learns from a data set; see `OffPolicyAgent` for what it supplies.
+
+    Example:
+        >>> from agents import CQL  # a subclass
+        >>> agent = CQL("CartPole-v1", dataset="follow-the-pole:500", net_arch=[16], seed=0).learn(100)
+        >>> agent.num_timesteps, agent.timestep, agent.statistics.episodes
+        (100, 'update', 0)
+    """
+
+    timestep: ClassVar[str] = "update"
+
+    dataset: DataLike = None
+    buffer_size: BufferSize = 1_000_000
+
+    def setup(self) -> None:
+        """As every off-policy agent, and the data set's steps in the replay buffer.
+
+        Raises:
+            HyperparameterError: no such data set, or one larger than buffer_size.
+            UsageError: a data set of another environment.
+            CheckpointError: a damaged one.
+        """
+        super().setup()
+        if self.dataset is not None and not isinstance(self.dataset, dict):  # else its file brings the steps
+            self.remember(self.dataset)
+
+    def remember(self, dataset: Any) -> Any:
+        """Put the steps of a data set into the replay buffer; see `OffPolicyAgent.remember`."""
+        super().remember(dataset)
+        if not self.encoder.ready:  # there will be no more
+            self.refit()
+        return self
+
+    def keep_source(self, described: Any) -> None:
+        """What settings and files say of the data set."""
+        self.hyperparameters["dataset"] = self.dataset = described
+
+    def why_not_compiled(self) -> str:
+        """No environment is played: only networks and features decide."""
+        return "its networks are torch modules" if self._is_torch else self.encoder.why_not_compiled
+
+    def played_by(self, workers: int | str, timesteps: int, engine: Engine) -> AbstractContextManager[None]:
+        """Nobody plays; see `Agent.learn`."""
+        return Agent.played_by(self, workers, timesteps, engine)
+
+    def advance(self, timesteps: int, engine: Any) -> int:
+        """So many gradient steps; both engines are one.
+
+        Raises:
+            UsageError: there is no data set.
+        """
+        self.require_data()
+        memory = self.memory
+        done = int(self._iteration.learn_offline(memory, self.num_timesteps, float(max(self.horizon, 1)), timesteps))
+        self.num_timesteps += done
+        if not self._healthy:
+            self._stop()
+        return done
+
+    def require_data(self) -> None:
+        """Refuse to learn from nothing.
+
+        Raises:
+            UsageError: there is no data set.
+        """
+        name = type(self).__name__
+        if not self.memory.replay.filled.any():
+            raise UsageError(
+                f"{name} has no data to learn from",
+                f'Give {name}(env, dataset=...): a Dataset, its file, or "random:10000"; on the command line --dataset',
+            )
+
+    def waits_for(self) -> str:
+        """Nothing: each timestep is an update."""
+        return "it makes no update"
+
+
+def q_network(agent: OfflineAgent, outputs: int, count: int, seed: str = "weights") -> tuple[list[Any], Kernel]:
+    """So many networks of the same weights over an agent's observations, and their functions.
+
+    Args:
+        agent: its net_arch, activation, policy_kwargs, network and device are read.
+        outputs: of each network.
+        count: how many.
+        seed: the purpose of the random numbers that weights are drawn with.
+
+    Raises:
+        HyperparameterError: a setting that does not exist, or layers that do not take the observations.
+        UsageError: a GPU for networks that run on the CPU; networks that this machine cannot hold.
+    """
+    given, size, name = agent.hyperparameters, agent.encoder.size, type(agent).__name__
+    picture = agent.encoder.view.picture
+    shape = picture if picture is not None and size == math.prod(picture) else None
+    if isinstance(agent.network, list):
+        threads, layers = 1, on_top(agent.network, shape or (size,), outputs, name)
+    else:
+        hidden, activation, threads, _ = network_options(given, name, ("q",))
+        layers = layers_of(shape, size, hidden["q"], outputs, activation)
+    made = [
+        new_network(agent.network, layers, shape, ("torch", 1.0), agent.network_rows(), ("adam", {}),
+                    (given["device"], threads), generator(agent.seed, seed), name)
+        for _ in range(count)
+    ]  # fmt: skip
+    return made, kernel_of(agent.network, layers)
+
+
+__all__ = ["DataLike", "OfflineAgent", "q_network"]
