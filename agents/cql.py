@@ -12,7 +12,7 @@ p = softmax q̂(S, ·, θ) the gradient at the outputs is
 
     ∂L/∂q̂(S, a) = 1/B { 1(a = A) clip(δ, -1, 1) + α [p(a) - 1(a = A)] }          ℓ is Huber's loss
 
-Source: Kumar, Zhou, Tucker & Levine 2020, equation 4 (CQL(H)); the target is that of van Hasselt et al. 2016, equation 4.
+Source: Kumar, Zhou, Tucker & Levine 2020, equation 4 (CQL(H)); the target: van Hasselt et al. 2016, equation 4.
 
 Symbols:
     q̂(s, a, θ)  nets.q       a network with an output an action        y  targets   float64 [B, 1]
@@ -42,9 +42,9 @@ from rlplay.extend import (
     Kernel,
     LearningRate,
     MaxGradNorm,
+    OfflineAgent,
     OffPolicyMemory,
     OffPolicyRule,
-    OfflineAgent,
     Parts,
     Probe,
     Range,

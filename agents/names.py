@@ -26,6 +26,7 @@ _HOMES = {
     "GPSarsa": "gp_sarsa",
     "GradientBandit": "gradient_bandit",
     "GradientTD": "gradient_td",
+    "IQL": "iql",
     "LinearActorCritic": "linear_actor_critic",
     "LinearQLearning": "linear_q_learning",
     "LinearSarsa": "linear_sarsa",
@@ -48,6 +49,7 @@ _HOMES = {
     "SarsaLambda": "sarsa_lambda",
     "SB3": "sb3",
     "TD3": "td3",
+    "TD3BC": "td3_bc",
     "TDPrediction": "td_prediction",
     "ThompsonSampling": "thompson_sampling",
     "TQC": "tqc",
@@ -78,6 +80,7 @@ if TYPE_CHECKING:
     from .gp_sarsa import GPSarsa as GPSarsa
     from .gradient_bandit import GradientBandit as GradientBandit
     from .gradient_td import GradientTD as GradientTD
+    from .iql import IQL as IQL
     from .linear_actor_critic import LinearActorCritic as LinearActorCritic
     from .linear_q_learning import LinearQLearning as LinearQLearning
     from .linear_sarsa import LinearSarsa as LinearSarsa
@@ -100,6 +103,7 @@ if TYPE_CHECKING:
     from .sarsa_lambda import SarsaLambda as SarsaLambda
     from .sb3 import SB3 as SB3
     from .td3 import TD3 as TD3
+    from .td3_bc import TD3BC as TD3BC
     from .td_prediction import TDPrediction as TDPrediction
     from .thompson_sampling import ThompsonSampling as ThompsonSampling
     from .tqc import TQC as TQC

@@ -18,8 +18,8 @@ def dataset_of(given: Any, env: gym.Env[Any, Any], owner: str, seed: int) -> Dat
     """The data set that is meant.
 
     Args:
-        given: a data set, the path of its file, ``"random:N"``, or ``"NAME:N"`` of a policy that the plug-ins' data give
-            this environment (``POLICIES``).
+        given: a data set, the path of its file, ``"random:N"``, or ``"NAME:N"`` of a policy that the plug-ins' data
+            give this environment (``POLICIES``).
         env: the agent's environment, which is not touched.
         owner: who asks, for errors.
         seed: of what is played.

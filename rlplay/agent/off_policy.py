@@ -150,8 +150,8 @@ class OffPolicyAgent(VectorAgent):
             nets=parts.nets, work=parts.work, settings=self._settings_of(self.settings),
             metrics=parts.metrics(*(self._metrics[i : i + 1] for i in range(len(self._metrics)))),
             plan=Plan(
-                learning_starts=int(given.get("learning_starts", 0)), train_freq=int(every), by_episode=unit == "episode",
-                gradient_steps=int(given.get("gradient_steps", 1)), n_steps=int(given.get("n_steps", 1)),
+                learning_starts=int(given.get("learning_starts", 0)), train_freq=int(every),
+                by_episode=unit == "episode", gradient_steps=int(given.get("gradient_steps", 1)), n_steps=int(given.get("n_steps", 1)),
                 gamma=float(given["gamma"]), scale=scale, alpha=float(given.get("priority_alpha", 0.0)),
                 beta=float(given.get("priority_beta", 1.0)), beta_steps=int(given.get("priority_beta_steps", 1)),
                 epsilon=float(given.get("priority_epsilon", 1e-6)),
@@ -288,13 +288,13 @@ class OffPolicyAgent(VectorAgent):
     # Data from elsewhere.
 
     def remember(self, dataset: Any) -> Self:
-        """Put the steps of a data set into the replay buffer, demonstrations for example; running episodes are given up.
+        """Put the steps of a data set into the replay buffer, such as demonstrations; running episodes are given up.
 
         They count as no timesteps, and are forgotten like others once the buffer is full.
 
         Args:
-            dataset: a `rlplay.Dataset` of the agent's environment, the path of its file, ``"random:N"``, or ``"NAME:N"``
-                of a policy by name.
+            dataset: a `rlplay.Dataset` of the agent's environment, the path of its file, ``"random:N"``, or
+                ``"NAME:N"`` of a policy by name.
 
         Raises:
             HyperparameterError: no such data set, or one with more steps than there is room.

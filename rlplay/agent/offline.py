@@ -9,8 +9,9 @@ in the agent's replay buffer and so in its file: a run goes on from there withou
 from __future__ import annotations
 
 import math
-from contextlib import AbstractContextManager
-from typing import Annotated, Any, ClassVar
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any, ClassVar, Self
 
 from rlplay.agent.base import Agent
 from rlplay.agent.off_policy import BufferSize, OffPolicyAgent
@@ -51,7 +52,7 @@ class OfflineAgent(OffPolicyAgent):
         if self.dataset is not None and not isinstance(self.dataset, dict):  # else its file brings the steps
             self.remember(self.dataset)
 
-    def remember(self, dataset: Any) -> Any:
+    def remember(self, dataset: Any) -> Self:
         """Put the steps of a data set into the replay buffer; see `OffPolicyAgent.remember`."""
         super().remember(dataset)
         if not self.encoder.ready:  # there will be no more
@@ -66,9 +67,11 @@ class OfflineAgent(OffPolicyAgent):
         """No environment is played: only networks and features decide."""
         return "its networks are torch modules" if self._is_torch else self.encoder.why_not_compiled
 
-    def played_by(self, workers: int | str, timesteps: int, engine: Engine) -> AbstractContextManager[None]:
+    @contextmanager
+    def played_by(self, workers: int | str, timesteps: int, engine: Engine) -> Iterator[None]:
         """Nobody plays; see `Agent.learn`."""
-        return Agent.played_by(self, workers, timesteps, engine)
+        with Agent.played_by(self, workers, timesteps, engine):
+            yield
 
     def advance(self, timesteps: int, engine: Any) -> int:
         """So many gradient steps; both engines are one.

@@ -127,7 +127,9 @@ def _player(
         agent = load_from(path, Namespace(**{**vars(arguments), "algo": None}))
     masks, deterministic = MaskSource(env), not arguments.stochastic
     if (agent.observation_space, agent.action_space) != (env.observation_space, env.action_space):
-        raise UsageError(f"{name or agent.id} was trained in {reference(agent.env)}, and {reference(env)} has other spaces")
+        raise UsageError(
+            f"{name or agent.id} was trained in {reference(agent.env)}, and {reference(env)} has other spaces"
+        )
 
     def act(obs: Any, info: dict[str, Any]) -> Any:
         mask = masks.of(info)

@@ -17,6 +17,8 @@ import gymnasium as gym
 from rlplay import registry
 from rlplay.agent import saving
 from rlplay.agent.base import Agent
+from rlplay.agent.imitation import ImitationAgent
+from rlplay.agent.off_policy import OffPolicyAgent
 from rlplay.agent.offline import OfflineAgent
 from rlplay.cli.common import (
     RUNS,
@@ -107,8 +109,6 @@ def _new(
 ) -> tuple[RunFolder, float]:  # fmt: skip
     cls = registry.agent_class(algo)
     own = declared(cls)
-    if arguments.dataset is not None and not hasattr(cls, "remember"):
-        raise UsageError(f"{algo} takes no --dataset", "Offline agents, off-policy agents and behavior-cloning do")
     for flag in ("features", "model"):
         if getattr(arguments, flag) is not None and flag not in own and len(arguments.algo) == 1:
             raise UsageError(f"{algo} takes no --{flag}", f"rlplay show {algo} lists what it takes")
@@ -123,8 +123,7 @@ def _new(
     if arguments.lock_step:
         return _lock_step(arguments, cls, EnvReference(env_id, env_kwargs), seed, settings, timesteps)
     agent = _make_agent(cls, make(env_id, dynamics=arguments.dynamics or "auto", **env_kwargs), seed, settings)
-    if arguments.dataset is not None:
-        agent.remember(arguments.dataset)
+    _take_data(agent, arguments)
     _check_timesteps(timesteps)
     _check_surroundings(agent, arguments)
     if rehearsal:
@@ -279,10 +278,7 @@ def _continue(arguments: Namespace) -> int:
             "Leave out -params, -conf, --features, --model and --seed, or train anew",
         )
     agent, _ = load_agent(arguments)
-    if arguments.dataset is not None:
-        if not hasattr(agent, "remember"):
-            raise UsageError(f"{agent.id} takes no --dataset", "Offline and off-policy agents do")
-        agent.remember(arguments.dataset)
+    _take_data(agent, arguments)
     added = DEFAULT_TIMESTEPS if arguments.n_timesteps is None else arguments.n_timesteps
     _check_timesteps(added)
     _check_surroundings(agent, arguments)
@@ -342,6 +338,15 @@ def _check_same_environment(arguments: Namespace, asked: EnvReference, folder: R
             f"Resume it as it was: {quoted(['rlplay', 'train', '--resume', str(folder.path), *words])}; "
             "-i in place of --resume goes on in another environment, in a run of its own",
         )
+
+
+def _take_data(agent: Agent, arguments: Namespace) -> None:
+    """What --dataset names."""
+    if arguments.dataset is None:
+        return
+    if not isinstance(agent, OffPolicyAgent | ImitationAgent):
+        raise UsageError(f"{agent.id} takes no --dataset", "Offline agents, off-policy agents and behavior-cloning do")
+    agent.remember(arguments.dataset)
 
 
 def _check_surroundings(agent: Agent, arguments: Namespace) -> None:

@@ -1,4 +1,4 @@
-"""Episodes played again in native code, from their seeds and actions: a hundred thousand steps in a few milliseconds."""
+"""Episodes played again in native code, from their seeds and actions: a hundred thousand steps in some milliseconds."""
 
 from __future__ import annotations
 

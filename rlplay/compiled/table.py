@@ -494,7 +494,7 @@ class TableEnv(gym.Env[Any, Any]):
         masks = self.table.masks
         if masks is None:
             raise AttributeError("every action may be taken in every state: there is no action_masks()")
-        return masks[self.state].copy
+        return lambda: masks[self.state].copy()  # noqa: PLW0108 - of the state then, not of the one now
 
     def _info(self) -> dict[str, Any]:
         masks = self.table.masks

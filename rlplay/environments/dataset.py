@@ -233,7 +233,7 @@ class Dataset:
                 )
         players = tuple(dict.fromkeys(name for one in parts for name in one.players))
         numbers = [np.array([players.index(name) for name in one.players])[one.played_by] for one in parts]
-        columns = {
+        columns: dict[str, Any] = {
             name: np.concatenate([getattr(one, name) for one in parts])
             for name in ("seeds", "lengths", "actions", "returns", "digests")
         }
@@ -440,7 +440,8 @@ class EpisodeHash:
     """The digest of an episode: sha256 over its observations, its rewards, and how it ended."""
 
     def __init__(self, first_obs: Any) -> None:
-        self._sha, self._rewards, self._ends = hashlib.sha256(observation_bytes(first_obs)), [], bytes(2)
+        self._sha, self._ends = hashlib.sha256(observation_bytes(first_obs)), bytes(2)
+        self._rewards: list[float] = []
 
     def add(self, transition: Transition) -> None:
         """Count one step in."""

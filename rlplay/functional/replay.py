@@ -183,7 +183,8 @@ def keep_episodes(
         actions: as the environment takes them, [T, A].
         rewards: [T].
         lengths: steps of each episode, [E].
-        terminated, truncated: how each ended, [E]; where neither is true, its last step goes on.
+        terminated: whether each ended in a terminal state, [E].
+        truncated: whether it was cut, [E]; where neither is true, its last step goes on.
         allowed: the actions that may be taken, [T + E, K]; None for all.
         scale: what a byte is worth, where observations are kept in bytes.
 

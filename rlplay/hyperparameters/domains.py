@@ -380,7 +380,18 @@ class Module:
 
 
 Domain = (
-    Range | Choice | Sizes | Settings | Either | Temperature | Features | Regressor | Policy | Module | Teacher | DataSource
+    Range
+    | Choice
+    | Sizes
+    | Settings
+    | Either
+    | Temperature
+    | Features
+    | Regressor
+    | Policy
+    | Module
+    | Teacher
+    | DataSource
 )
 
 

@@ -8,6 +8,7 @@ Case = tuple[str, str, int, dict[str, Any]]
 SMALL = {"policy_kwargs": {"net_arch": [16]}, "device": "cpu"}
 REPLAY = {**SMALL, "buffer_size": 1000, "learning_starts": 60, "batch_size": 16}
 DQN = {"net_arch": [16], "buffer_size": 400, "learning_starts": 20, "batch_size": 16, "target_update_interval": 60}
+OFFLINE = {"net_arch": [16], "batch_size": 16}
 ACTOR_CRITIC = {"net_arch": [16], "buffer_size": 400, "learning_starts": 60, "batch_size": 16}
 
 # Agent, environment, steps of a run, hyperparameters: what each agent is for, its rarer spaces, and each kind of model.
@@ -49,6 +50,8 @@ CASES: list[Case] = [
     ("tqc", "Pendulum-v1", 500, {**ACTOR_CRITIC, "ent_coef": 0.1}),
     ("td3", "Pendulum-v1", 500, {**ACTOR_CRITIC, "n_envs": 2, "noise_type": "ornstein-uhlenbeck"}),
     ("ddpg", "MountainCarContinuous-v0", 500, {**ACTOR_CRITIC, "noise_type": "normal", "normalize": True}),
+    ("cql", "CartPole-v1", 600, {**OFFLINE, "dataset": "random:300", "target_update_interval": 60}),
+    ("td3-bc", "Pendulum-v1", 300, {**OFFLINE, "dataset": "pump-and-hold:300"}),
     ("linear-sarsa", "MountainCar-v0", 3000, {"n_steps": 3}),
     ("linear-q-learning", "CartPole-v1", 2000, {"features": "rbf-grid:3,warm_up=300,refit_every=700",
                                                 "intercept": True, "alpha": 0.01}),
@@ -133,6 +136,9 @@ LONG_CASES: list[Case] = [
     ("discrete-sac", "FrozenLake-v1", 300, {**ACTOR_CRITIC, "ent_coef": 0.1}),
     ("discrete-sac", "rlplay/MaximizationBias-v0", 300, {**ACTOR_CRITIC, "ent_coef": 0.1}),  # action masks
     ("td3", "Pendulum-v1", 900, {**ACTOR_CRITIC, "network": "torch", "train_freq": [1, "episode"]}),
+    ("iql", "Pendulum-v1", 300, {**OFFLINE, "dataset": "random:300", "normalize": True}),
+    ("cql", "CartPole-v1", 300, {**OFFLINE, "dataset": "random:300", "features": "k-means:8,warm_up=100"}),
+    ("cql", "FrozenLake-v1", 200, {**OFFLINE, "dataset": "random:300", "network": "torch"}),
     ("dqn", "FrozenLake-v1", 300, {**DQN, "loss": "mse", "train_freq": [1, "episode"]}),
 ]  # fmt: skip
 

@@ -19,7 +19,7 @@ from rlplay.errors import UsageError
 from tests.contract.worlds import MASKS, Masked, MaskedStates
 
 PAGE = Path(__file__).parents[2] / "docs" / "what_users_bring.md"
-BOX_ACTIONS = ("ddpg", "sac", "td3", "tqc", "sb3/sac", "sb3/td3", "sb3/ddpg")
+BOX_ACTIONS = ("ddpg", "iql", "td3-bc", "sac", "td3", "tqc", "sb3/sac", "sb3/td3", "sb3/ddpg")
 
 OBSERVATIONS = {
     "picture": spaces.Box(0, 255, (36, 36, 3), np.uint8),
@@ -44,7 +44,7 @@ ACTIONS = {
 }
 PREDICTORS = ("td-prediction", "gradient-td", "emphatic-td", "lstd", "off-policy-monte-carlo", "policy-evaluation")
 SCORES_NOTHING = {"n_eval_episodes": 0}
-LATER = ("behavior-cloning", "dagger", "mcts")  # a teacher, a copy of the environment: asked for when they learn
+LATER = ("behavior-cloning", "dagger", "mcts", "cql", "iql", "td3-bc")  # need more than the environment to learn
 
 
 class World(gym.Env):
@@ -183,7 +183,8 @@ the space and what fits. `python -m tests.contract.matrix` writes this page, and
   masks, says so when it is made, and keeps to them in predictions and evaluations.
 - **sees**, **does**: spaces of observations and of actions.
 
-A teacher is asked for only when behaviour cloning and DAgger learn, a copy of the environment when tree search does.
+A teacher is asked for only when behaviour cloning and DAgger learn, a copy of the environment when tree search does, a
+data set when offline agents do.
 
 """
 

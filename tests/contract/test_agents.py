@@ -14,6 +14,7 @@ SKIPS = {
         "a2c-FrozenLake-v1",
         "a2c-Pendulum-v1-torch",
         "behavior-cloning-CartPole-v1",
+        "cql-FrozenLake-v1-torch",
         "dagger-Pendulum-v1",
         "discrete-sac-FrozenLake-v1",
         "discrete-sac-rlplay/MaximizationBias-v0",

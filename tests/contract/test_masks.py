@@ -8,8 +8,10 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
+import rlplay
 from agents import PPO, QLearning
 from rlplay import evaluate, registry
+from rlplay.environments.masks import MaskSource
 from rlplay.errors import EnvironmentFault, RlplayError, UsageError
 from tests.contract.worlds import MASKS, Masked, MaskedStates
 
@@ -18,6 +20,7 @@ SMALL = {
     "a2c": {"net_arch": [8]},
     "discrete-sac": {"learning_starts": 20, "net_arch": [8], "buffer_size": 1000, "batch_size": 16},
     "dqn": {"learning_starts": 20, "net_arch": [8], "buffer_size": 1000},
+    "cql": {"dataset": "random:60", "batch_size": 16, "net_arch": [8]},
     "reinforce": {"batch_size": 40, "net_arch": [8]},
     "mcts": {"simulations": 4, "depth": 4},
     "fitted-q": {"train_freq": 30, "n_iterations": 2, "model": "decision-tree", "n_eval_episodes": 2},
@@ -31,7 +34,7 @@ SMALL = {
 SAID = {"emphatic-td", "gradient-td", "lstd", "td-prediction", "sb3/a2c", "sb3/dqn", "sb3/ppo"}
 # They need Box actions, a transition table, or no states at all.
 NOT_HERE = {
-    **dict.fromkeys(("ddpg", "sac", "td3", "tqc"), "a Box"),
+    **dict.fromkeys(("ddpg", "iql", "sac", "td3", "td3-bc", "tqc"), "a Box"),
     **dict.fromkeys(("sb3/ddpg", "sb3/sac", "sb3/td3"), "Box actions"),
     **dict.fromkeys(("policy-evaluation", "policy-iteration", "value-iteration", "real-time-dp"), "table"),
 }
@@ -233,3 +236,16 @@ def test_states_under_a_wrapper_have_the_masks_that_were_seen_there():
         if terminated or truncated:
             obs, info = env.reset()
     assert wrong == 0
+
+
+def test_the_mask_of_a_table_is_that_of_the_state_now():
+    """A source that was made before the first step follows the environment."""
+    env = rlplay.make("Taxi-v4")
+    source = MaskSource(env)
+    _, info = env.reset(seed=1)
+    masks = [source.of(info).tolist()]
+    for action in (1, 2, 0):
+        info = env.step(action)[-1]
+        assert source.of(info).tolist() == info["action_mask"].astype(bool).tolist()
+        masks.append(source.of(info).tolist())
+    assert len({tuple(mask) for mask in masks}) > 1

@@ -29,6 +29,7 @@ DEEP = {"policy_kwargs": {"net_arch": [16]}, "device": "cpu", "learning_rate": 0
 REPLAY = {**DEEP, "buffer_size": 5000, "learning_starts": 100, "batch_size": 32}
 ACTOR = {**REPLAY, "tau": 0.05}
 SMALL_ACTOR = {"net_arch": [16], "learning_rate": 0.01, "tau": 0.05, "buffer_size": 5000, "batch_size": 32}
+OFFLINE_ACTOR = {"net_arch": [16], "learning_rate": 0.01, "tau": 0.05, "batch_size": 32}
 GIVEN = {"policy": "best"}  # an agent that evaluates a policy is given the best one
 OTHERS = {**GIVEN, "behaviour": "random"}
 
@@ -74,6 +75,13 @@ CASES: dict[str, Case] = {
     "dqn": Case(
         5000, {"learning_rate": 0.002, "target_update_interval": 50, "train_freq": 1, "buffer_size": 5000}, 0.05
     ),
+    "cql": Case(
+        2000, {"dataset": "random:1000", "alpha": 0.0, "learning_rate": 0.002, "target_update_interval": 50}, 0.05
+    ),
+    "td3-bc": Case(
+        1500, {**OFFLINE_ACTOR, "dataset": "random:1000", "alpha": 100.0, "normalize": False}, 0.05, slow=True
+    ),
+    "iql": Case(1500, {**OFFLINE_ACTOR, "dataset": "random:1000"}, 0.05, slow=True),
     "sac": Case(1500, {**SMALL_ACTOR, "ent_coef": 0.001}, 0.05),
     "discrete-sac": Case(3000, {**SMALL_ACTOR, "ent_coef": 0.001}, 0.05),
     "tqc": Case(1500, {**SMALL_ACTOR, "ent_coef": 0.001, "top_quantiles_to_drop_per_net": 0}, 0.05, slow=True),
@@ -86,7 +94,7 @@ CASES: dict[str, Case] = {
     "sb3/td3": Case(1500, {**ACTOR, "noise_type": "normal"}, 0.05, slow=True),
     "sb3/ddpg": Case(1500, {**ACTOR, "noise_type": "normal"}, 0.05, slow=True),
 }
-BOX = ("sac", "tqc", "td3", "ddpg", "sb3/sac", "sb3/td3", "sb3/ddpg")  # they have no finite actions
+BOX = ("td3-bc", "iql", "sac", "tqc", "td3", "ddpg", "sb3/sac", "sb3/td3", "sb3/ddpg")  # they have no finite actions
 
 # Agents that maximise the reward a step in the long run: right is the average, where no episode ends.
 AVERAGE: dict[str, Case] = {
