@@ -17,7 +17,7 @@ Source: Kumar, Zhou, Tucker & Levine 2020, equation 4 (CQL(H)); the target: van 
 Symbols:
     q̂(s, a, θ)  nets.q       a network with an output an action        y  targets   float64 [B, 1]
     θ⁻          nets.target  the same, older                           p  softmax   of float32 [B, K]
-    α  alpha    γ  gamma     B  batch_size                             ℓ  huber
+    α  alpha    γ  gamma     B  batch_size
 
 Deviations from the paper: double Q-learning of one number an action in place of quantiles; α is fixed. With ``alpha=0``
 it is deep Q-learning offline, which falls behind: a lesson (docs/off-policy.md).

@@ -147,7 +147,7 @@ def imitate_better(
     """
     loss, total, rows = 0.0, 0.0, grad.shape[0]
     for i in range(rows):
-        weight = math.exp(min(beta * gaps[i], math.log(MOST)))
+        weight = min(math.exp(min(beta * gaps[i], 700.0)), MOST)
         total += weight / rows
         for j in range(grad.shape[1]):
             gap = actions[i, j] - data[i, j]

@@ -107,6 +107,17 @@ TUNED = {
             "buffer_size": 50_000, "learning_starts": 500, "ent_coef": 0.05,
         },
     },
+    "cql": {"CartPole-v1": {"n_timesteps": 20_000}},
+    "td3-bc": {
+        "Pendulum-v1": {
+            "n_timesteps": 20_000, "learning_rate": 1e-3, "gamma": 0.98, "batch_size": 128, "net_arch": [64, 64],
+        },
+    },
+    "iql": {
+        "Pendulum-v1": {
+            "n_timesteps": 20_000, "learning_rate": 1e-3, "gamma": 0.98, "batch_size": 128, "net_arch": [64, 64],
+        },
+    },
     "tqc": {
         "Pendulum-v1": {"n_timesteps": 20_000, "learning_rate": 1e-3},
         "MountainCarContinuous-v0": {"n_timesteps": 50_000, **_FAR_HILL},

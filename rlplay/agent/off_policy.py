@@ -151,7 +151,8 @@ class OffPolicyAgent(VectorAgent):
             metrics=parts.metrics(*(self._metrics[i : i + 1] for i in range(len(self._metrics)))),
             plan=Plan(
                 learning_starts=int(given.get("learning_starts", 0)), train_freq=int(every),
-                by_episode=unit == "episode", gradient_steps=int(given.get("gradient_steps", 1)), n_steps=int(given.get("n_steps", 1)),
+                by_episode=unit == "episode", gradient_steps=int(given.get("gradient_steps", 1)),
+                n_steps=int(given.get("n_steps", 1)),
                 gamma=float(given["gamma"]), scale=scale, alpha=float(given.get("priority_alpha", 0.0)),
                 beta=float(given.get("priority_beta", 1.0)), beta_steps=int(given.get("priority_beta_steps", 1)),
                 epsilon=float(given.get("priority_epsilon", 1e-6)),

@@ -495,7 +495,7 @@ def _packed(numbers: NDArray[np.int64], n: int) -> NDArray[np.uint8]:
 
     Example:
         >>> _packed(np.array([0, 5, 2]), 6).tolist(), _unpacked(_packed(np.array([0, 5, 2]), 6), 6, 3).tolist()
-        ([168, 0], [0, 5, 2])
+        ([21, 0], [0, 5, 2])
     """
     return np.packbits((numbers[:, None] >> np.arange(_bits(n))) & 1)
 

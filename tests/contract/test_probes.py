@@ -79,9 +79,9 @@ CASES: dict[str, Case] = {
         2000, {"dataset": "random:1000", "alpha": 0.0, "learning_rate": 0.002, "target_update_interval": 50}, 0.05
     ),
     "td3-bc": Case(
-        1500, {**OFFLINE_ACTOR, "dataset": "random:1000", "alpha": 100.0, "normalize": False}, 0.05, slow=True
+        4000, {**OFFLINE_ACTOR, "dataset": "random:1000", "alpha": 10.0, "normalize": False}, 0.05, slow=True
     ),
-    "iql": Case(1500, {**OFFLINE_ACTOR, "dataset": "random:1000"}, 0.05, slow=True),
+    "iql": Case(4000, {**OFFLINE_ACTOR, "dataset": "random:1000"}, 0.05, slow=True),
     "sac": Case(1500, {**SMALL_ACTOR, "ent_coef": 0.001}, 0.05),
     "discrete-sac": Case(3000, {**SMALL_ACTOR, "ent_coef": 0.001}, 0.05),
     "tqc": Case(1500, {**SMALL_ACTOR, "ent_coef": 0.001, "top_quantiles_to_drop_per_net": 0}, 0.05, slow=True),
