@@ -14,6 +14,7 @@ _HOMES = {
     "DifferentialSarsa": "differential_sarsa",
     "DoubleQLearning": "double_q_learning",
     "DoubleSarsa": "double_q_learning",
+    "DiscreteBCQ": "discrete_bcq",
     "DiscreteSAC": "discrete_sac",
     "DQN": "dqn",
     "DynaQ": "dyna_q",
@@ -66,6 +67,7 @@ if TYPE_CHECKING:
     from .dagger import DAgger as DAgger
     from .ddpg import DDPG as DDPG
     from .differential_sarsa import DifferentialSarsa as DifferentialSarsa
+    from .discrete_bcq import DiscreteBCQ as DiscreteBCQ
     from .discrete_sac import DiscreteSAC as DiscreteSAC
     from .double_q_learning import DoubleQLearning as DoubleQLearning
     from .double_q_learning import DoubleSarsa as DoubleSarsa

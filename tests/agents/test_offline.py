@@ -13,6 +13,7 @@ import torch
 import rlplay
 from agents import CQL, DQN, IQL, TD3BC, BehaviorCloning
 from agents.cql import make_rule, press_down
+from agents.discrete_bcq import best_likely, losses
 from agents.iql import expectile_errors, imitate_better, targets_of_values
 from agents.td3_bc import climb_near_data
 from rlplay import Dataset, evaluate, interact
@@ -227,6 +228,28 @@ def test_an_update_of_cql_is_that_of_autograd(pole):
     make_rule(tuple(agent.kernels.values()), agent.spec(), plain).update(memory, batch, 0.0)
     assert memory.metrics.loss[0] == pytest.approx(float(loss.detach()), rel=1e-5)
     assert memory.nets.q.gradient == pytest.approx(own.grad.numpy(), abs=1e-6)
+
+
+def test_the_losses_of_discrete_bcq_have_the_gradient_of_autograd():
+    rng = np.random.default_rng(0)
+    outputs, actions = rng.normal(0, 2, (6, 8)).astype(np.float32), rng.integers(4, size=(6, 1)).astype(np.float32)
+    y, rows = rng.normal(size=6), np.arange(6)
+    both = torch.tensor(outputs, dtype=torch.float64, requires_grad=True)
+    q, z = both.split(4, dim=1)
+    taken = actions[:, 0].astype(int)
+    loss = torch.nn.functional.smooth_l1_loss(q[rows, taken], torch.tensor(y))
+    loss = loss + torch.nn.functional.cross_entropy(z, torch.tensor(taken)) + 0.01 * z.pow(2).mean()
+    loss.backward()
+    gradient, td_errors = np.zeros((6, 8), np.float32), np.zeros(6)
+    assert losses(outputs, actions, y, td_errors, gradient)[0] == pytest.approx(float(loss.detach()))
+    assert gradient == pytest.approx(both.grad.numpy(), abs=1e-7)
+    assert td_errors == pytest.approx(y - outputs[rows, taken])
+    likely = torch.softmax(z, dim=1) / torch.softmax(z, dim=1).max(dim=1, keepdim=True).values > 0.3
+    chosen = np.zeros(6, np.int64)
+    best_likely(outputs, np.zeros((0, 4), np.float32), 0.3, chosen)
+    assert chosen.tolist() == q.masked_fill(~likely, -torch.inf).argmax(dim=1).tolist()
+    best_likely(outputs, np.zeros((0, 4), np.float32), 1.0, chosen)
+    assert chosen.tolist() == z.argmax(dim=1).tolist()
 
 
 def test_the_actor_of_td3_bc_has_the_gradient_of_autograd():

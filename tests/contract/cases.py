@@ -136,6 +136,7 @@ LONG_CASES: list[Case] = [
     ("discrete-sac", "FrozenLake-v1", 300, {**ACTOR_CRITIC, "ent_coef": 0.1}),
     ("discrete-sac", "rlplay/MaximizationBias-v0", 300, {**ACTOR_CRITIC, "ent_coef": 0.1}),  # action masks
     ("td3", "Pendulum-v1", 900, {**ACTOR_CRITIC, "network": "torch", "train_freq": [1, "episode"]}),
+    ("discrete-bcq", "CartPole-v1", 600, {**OFFLINE, "dataset": "random:300", "target_update_interval": 60}),
     ("iql", "Pendulum-v1", 300, {**OFFLINE, "dataset": "random:300", "normalize": True}),
     ("cql", "CartPole-v1", 300, {**OFFLINE, "dataset": "random:300", "features": "k-means:8,warm_up=100"}),
     ("cql", "FrozenLake-v1", 200, {**OFFLINE, "dataset": "random:300", "network": "torch"}),

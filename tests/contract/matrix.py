@@ -44,7 +44,15 @@ ACTIONS = {
 }
 PREDICTORS = ("td-prediction", "gradient-td", "emphatic-td", "lstd", "off-policy-monte-carlo", "policy-evaluation")
 SCORES_NOTHING = {"n_eval_episodes": 0}
-LATER = ("behavior-cloning", "dagger", "mcts", "cql", "iql", "td3-bc")  # need more than the environment to learn
+LATER = (
+    "behavior-cloning",
+    "dagger",
+    "mcts",
+    "cql",
+    "discrete-bcq",
+    "iql",
+    "td3-bc",
+)  # need more than the environment to learn
 
 
 class World(gym.Env):

@@ -78,8 +78,9 @@ CASES: dict[str, Case] = {
     "cql": Case(
         2000, {"dataset": "random:1000", "alpha": 0.0, "learning_rate": 0.002, "target_update_interval": 50}, 0.05
     ),
-    "td3-bc": Case(
-        4000, {**OFFLINE_ACTOR, "dataset": "random:1000", "alpha": 10.0, "normalize": False}, 0.05, slow=True
+    "td3-bc": Case(4000, {**OFFLINE_ACTOR, "dataset": "random:1000", "normalize": False}, 0.05, slow=True),
+    "discrete-bcq": Case(
+        2000, {"dataset": "random:1000", "learning_rate": 0.002, "target_update_interval": 50}, 0.05, slow=True
     ),
     "iql": Case(4000, {**OFFLINE_ACTOR, "dataset": "random:1000"}, 0.05, slow=True),
     "sac": Case(1500, {**SMALL_ACTOR, "ent_coef": 0.001}, 0.05),
