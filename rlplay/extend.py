@@ -309,6 +309,7 @@ if TYPE_CHECKING:
     from rlplay.environments.make import time_limit as time_limit
     from rlplay.environments.make import with_first_states as with_first_states
     from rlplay.environments.no_environment import NoEnvironment as NoEnvironment
+    from rlplay.environments.minari_data import to_minari as to_minari
     from rlplay.environments.vector.make import make_vec as make_vec
     from rlplay.environments.vector.native import NativeVectorEnv as NativeVectorEnv
 

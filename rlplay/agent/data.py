@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
@@ -11,15 +12,16 @@ from rlplay import registry
 from rlplay.approximation.encoder import Encoder
 from rlplay.environments.dataset import Dataset, Steps, require_same_env
 from rlplay.environments.make import make_anew, reference, remake
-from rlplay.errors import HyperparameterError, UnknownNameError
+from rlplay.environments.minari_data import MinariData
+from rlplay.errors import HyperparameterError, SpaceError, UnknownNameError
 
 
-def dataset_of(given: Any, env: gym.Env[Any, Any], owner: str, seed: int) -> Dataset:
+def dataset_of(given: Any, env: gym.Env[Any, Any], owner: str, seed: int) -> Dataset | MinariData:
     """The data set that is meant.
 
     Args:
         given: a data set, the path of its file, ``"random:N"``, or ``"NAME:N"`` of a policy that the plug-ins' data
-            give this environment (``POLICIES``).
+            give this environment (``POLICIES``), or ``"minari:ID"`` of a data set of Minari.
         env: the agent's environment, which is not touched.
         owner: who asks, for errors.
         seed: of what is played.
@@ -28,15 +30,29 @@ def dataset_of(given: Any, env: gym.Env[Any, Any], owner: str, seed: int) -> Dat
         HyperparameterError: no such file or policy.
         CheckpointError: a damaged file.
         UsageError: a data set of another environment.
+        MissingPackageError: Minari is not installed.
     """
-    if isinstance(given, str):
-        given = _named(given, env, owner, seed)
+    if isinstance(given, str) and given.startswith("minari:"):
+        given = MinariData(given.removeprefix("minari:"))
+    elif isinstance(given, str | Path):
+        given = _named(str(given), env, owner, seed)
+    if isinstance(given, MinariData):
+        for role in ("observation_space", "action_space"):
+            if getattr(given, role) != getattr(env, role):
+                raise SpaceError(
+                    f"the data set {given.id} has {role} {getattr(given, role)}, and {owner} takes "
+                    f"{getattr(env, role)}",
+                    "Take a data set of the same spaces",
+                )
+        return given
     require_same_env(given, reference(env), owner)
     return given
 
 
-def steps_of(dataset: Dataset, env: gym.Env[Any, Any], encoder: Encoder, owner: str) -> Steps:
+def steps_of(dataset: Dataset | MinariData, env: gym.Env[Any, Any], encoder: Encoder, owner: str) -> Steps:
     """The steps of a data set, with observations as an agent keeps them; ``env`` is not touched."""
+    if isinstance(dataset, MinariData):
+        return dataset.steps(encoder.view)
     ref = reference(env)
     if ref.id and ref.maker is None:
         made = remake(ref, dynamics=dataset.dynamics)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from dataclasses import replace
 
@@ -19,8 +20,15 @@ from agents.td3_bc import climb_near_data
 from rlplay import Dataset, evaluate, interact
 from rlplay.cli import main
 from rlplay.environments.episode import Episode, EpisodeDigest
-from rlplay.errors import CheckpointError, HyperparameterError, SpaceError, UsageError
-from rlplay.extend import reference
+from rlplay.errors import (
+    CheckpointError,
+    HyperparameterError,
+    MissingPackageError,
+    SpaceError,
+    UnknownNameError,
+    UsageError,
+)
+from rlplay.extend import reference, to_minari
 from rlplay.functional.replay import GOES_ON, NO_STEP, TERMINATED, TRUNCATED
 from rlplay.functional.vector_step import plain
 from rlplay.registry import recipes
@@ -368,6 +376,30 @@ def test_what_cannot_be_is_said(tmp_path, capsys, monkeypatch, words, said):
     assert said in capsys.readouterr().err
     assert not (tmp_path / "x.rlp").exists()
     assert not (tmp_path / "logs").exists()
+
+
+# Minari.
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_minari_in_and_out(tmp_path, monkeypatch, pole):
+    pytest.importorskip("minari")
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path))
+    to_minari(pole, "cartpole/mixed-v0", author="us", algorithm_name="mixed", description="half random")
+    ours = CQL("CartPole-v1", dataset=pole, **SMALL).memory.replay
+    theirs = CQL("CartPole-v1", dataset="minari:cartpole/mixed-v0", **SMALL).memory.replay
+    for name in ("obs", "actions", "rewards", "kinds"):
+        assert np.array_equal(getattr(ours, name), getattr(theirs, name)), name
+    with pytest.raises(SpaceError, match="has observation_space"):
+        CQL("Acrobot-v1", dataset="minari:cartpole/mixed-v0")
+    with pytest.raises(UnknownNameError, match="minari download nobody/has-v0"):
+        CQL("CartPole-v1", dataset="minari:nobody/has-v0")
+
+
+def test_minari_is_asked_for_by_name_where_it_is_absent(monkeypatch):
+    monkeypatch.setitem(sys.modules, "minari", None)
+    with pytest.raises(MissingPackageError, match=r"pip install 'minari\[hdf5\]'"):
+        CQL("CartPole-v1", dataset="minari:cartpole/mixed-v0")
 
 
 # Bad input.
