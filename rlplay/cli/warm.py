@@ -18,6 +18,7 @@ from rlplay.errors import RlplayError, UsageError
 
 _PLACES = ("FrozenLake-v1", "CartPole-v1", "Pendulum-v1", "rlplay/Bandit-v0")  # the first that an agent takes
 _STEPS = 8  # few, and enough for what is fitted or updated at the end
+_DATA = 64  # steps of a data set, for agents that learn from nothing else
 
 
 def run(arguments: Namespace) -> int:
@@ -66,6 +67,7 @@ def run(arguments: Namespace) -> int:
 
 def _why_not(name: str, places: Sequence[str], kwargs: dict[str, Any]) -> RlplayError | None:
     """Have an agent learn in the first environment that it takes; why it takes none, or None."""
+    from rlplay.agent.offline import OfflineAgent
     from rlplay.environments.make import make
     from rlplay.training.evaluation import evaluate
 
@@ -76,8 +78,10 @@ def _why_not(name: str, places: Sequence[str], kwargs: dict[str, Any]) -> Rlplay
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of what is learned in so few steps
                 agent = registry.agent_class(name)(env, seed=0)
+                if isinstance(agent, OfflineAgent):
+                    agent.remember(f"random:{_DATA}")
                 agent.learn(_STEPS)
-                if agent.timestep == "step":
+                if agent.timestep != "sweep":
                     evaluate(agent, n_eval_episodes=1)
             return None
         except RlplayError as error:

@@ -51,7 +51,9 @@ CASES: list[Case] = [
     ("td3", "Pendulum-v1", 500, {**ACTOR_CRITIC, "n_envs": 2, "noise_type": "ornstein-uhlenbeck"}),
     ("ddpg", "MountainCarContinuous-v0", 500, {**ACTOR_CRITIC, "noise_type": "normal", "normalize": True}),
     ("cql", "CartPole-v1", 600, {**OFFLINE, "dataset": "random:300", "target_update_interval": 60}),
+    ("discrete-bcq", "CartPole-v1", 600, {**OFFLINE, "dataset": "random:300", "target_update_interval": 60}),
     ("td3-bc", "Pendulum-v1", 300, {**OFFLINE, "dataset": "pump-and-hold:300"}),
+    ("iql", "Pendulum-v1", 300, {**OFFLINE, "dataset": "random:300", "normalize": True}),
     ("linear-sarsa", "MountainCar-v0", 3000, {"n_steps": 3}),
     ("linear-q-learning", "CartPole-v1", 2000, {"features": "rbf-grid:3,warm_up=300,refit_every=700",
                                                 "intercept": True, "alpha": 0.01}),
@@ -136,8 +138,6 @@ LONG_CASES: list[Case] = [
     ("discrete-sac", "FrozenLake-v1", 300, {**ACTOR_CRITIC, "ent_coef": 0.1}),
     ("discrete-sac", "rlplay/MaximizationBias-v0", 300, {**ACTOR_CRITIC, "ent_coef": 0.1}),  # action masks
     ("td3", "Pendulum-v1", 900, {**ACTOR_CRITIC, "network": "torch", "train_freq": [1, "episode"]}),
-    ("discrete-bcq", "CartPole-v1", 600, {**OFFLINE, "dataset": "random:300", "target_update_interval": 60}),
-    ("iql", "Pendulum-v1", 300, {**OFFLINE, "dataset": "random:300", "normalize": True}),
     ("cql", "CartPole-v1", 300, {**OFFLINE, "dataset": "random:300", "features": "k-means:8,warm_up=100"}),
     ("cql", "FrozenLake-v1", 200, {**OFFLINE, "dataset": "random:300", "network": "torch"}),
     ("dqn", "FrozenLake-v1", 300, {**DQN, "loss": "mse", "train_freq": [1, "episode"]}),
