@@ -64,7 +64,7 @@ Array = NDArray[np.float64]
 Floats = NDArray[np.float32]
 
 
-class Settings(NamedTuple):
+class CQLSettings(NamedTuple):
     """The hyperparameters that the rule reads; schedules as tables."""
 
     learning_rate: Schedule
@@ -81,7 +81,7 @@ class Nets(NamedTuple):
     target: Any
 
 
-class Work(NamedTuple):
+class CQLWork(NamedTuple):
     """Room for B rows of K actions.
 
     Attributes:
@@ -103,7 +103,7 @@ class Work(NamedTuple):
     seen: Array
 
 
-class Metrics(NamedTuple):
+class CQLMetrics(NamedTuple):
     """Numbers of the last update, float64 [1] each.
 
     Attributes:
@@ -155,7 +155,7 @@ def make_rule(kernels: tuple[Kernel, ...], spec: Any, decorator: Callable[..., A
     squared_length = kernel.squared_length
 
     @decorator
-    def evaluate(net: Any, work: Work, obs: Floats, masks: Floats) -> Floats:
+    def evaluate(net: Any, work: CQLWork, obs: Floats, masks: Floats) -> Floats:
         """The outputs [B, K]; into ``work.q`` without those that may not be taken."""
         outputs = forward(net, obs)
         values(outputs, work.atoms, work.q)
@@ -215,7 +215,7 @@ class CQL(OfflineAgent):
 
     id = "cql"
     make_rule = staticmethod(make_rule)
-    settings = Settings
+    settings = CQLSettings
 
     alpha: Annotated[float, Range("weight α of the conservative term; 0 is deep Q-learning offline", 0, 1e6)] = 1.0
     learning_rate: LearningRate = 3e-4
@@ -233,12 +233,12 @@ class CQL(OfflineAgent):
         assert self.numbering is not None
         n_actions, batch, rows = self.numbering.n, self.batch_size, self.network_rows()
         (q, target), kernel = q_network(self, n_actions, 2)
-        work = Work(
+        work = CQLWork(
             q=np.zeros((rows, n_actions), np.float32), atoms=atoms_of(None, 1, 0.0, 0.0),
             policy=np.zeros((batch, n_actions)), soft=np.zeros((batch, n_actions)), targets=np.zeros((batch, 1)),
             slope=np.zeros((batch, 1)), gradient=np.zeros((batch, n_actions), np.float32), seen=np.zeros(2),
         )  # fmt: skip
-        return Parts(Nets(q, target), {"q": kernel, "target": kernel}, work, Metrics)
+        return Parts(Nets(q, target), {"q": kernel, "target": kernel}, work, CQLMetrics)
 
     def probe(self, observation: Any) -> Probe:
         """Action values, and the greatest of them."""

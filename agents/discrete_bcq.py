@@ -60,7 +60,7 @@ Floats = NDArray[np.float32]
 SMALL_LOGITS = 0.01  # c
 
 
-class Settings(NamedTuple):
+class BCQSettings(NamedTuple):
     """The hyperparameters that the rule reads; schedules as tables."""
 
     learning_rate: Schedule
@@ -77,7 +77,7 @@ class Nets(NamedTuple):
     target: Any
 
 
-class Work(NamedTuple):
+class BCQWork(NamedTuple):
     """Room for B rows of K actions.
 
     Attributes:
@@ -91,7 +91,7 @@ class Work(NamedTuple):
     gradient: Floats
 
 
-class Metrics(NamedTuple):
+class BCQMetrics(NamedTuple):
     """Numbers of the last update, float64 [1] each.
 
     Attributes:
@@ -229,7 +229,7 @@ class DiscreteBCQ(OfflineAgent):
 
     id = "discrete-bcq"
     make_rule = staticmethod(make_rule)
-    settings = Settings
+    settings = BCQSettings
 
     threshold: Annotated[float, Range("how likely an action must be beside the likeliest: κ", 0, 1)] = 0.3
     learning_rate: LearningRate = 3e-4
@@ -247,8 +247,8 @@ class DiscreteBCQ(OfflineAgent):
         assert self.numbering is not None
         outputs, batch = 2 * self.numbering.n, self.batch_size
         (q, target), kernel = q_network(self, outputs, 2)
-        work = Work(np.zeros(batch, np.int64), np.zeros(batch), np.zeros((batch, outputs), np.float32))
-        return Parts(Nets(q, target), {"q": kernel, "target": kernel}, work, Metrics)
+        work = BCQWork(np.zeros(batch, np.int64), np.zeros(batch), np.zeros((batch, outputs), np.float32))
+        return Parts(Nets(q, target), {"q": kernel, "target": kernel}, work, BCQMetrics)
 
     def probe(self, observation: Any) -> Probe:
         """Action values, below all others for actions that are too unlikely; the greatest of them."""

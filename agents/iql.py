@@ -57,7 +57,7 @@ Floats = NDArray[np.float32]
 MOST = 100.0  # of a weight
 
 
-class Settings(NamedTuple):
+class IQLSettings(NamedTuple):
     """The hyperparameters that the update reads; schedules as tables."""
 
     learning_rate: Schedule
@@ -66,7 +66,7 @@ class Settings(NamedTuple):
     tau: float
 
 
-class Nets(NamedTuple):
+class IQLNets(NamedTuple):
     """The policy, the value of a state, the critics (an ensemble), and those that follow them."""
 
     actor: Any
@@ -75,7 +75,7 @@ class Nets(NamedTuple):
     target_critics: Any
 
 
-class Metrics(NamedTuple):
+class IQLMetrics(NamedTuple):
     """Numbers of the last update, float64 [1] each.
 
     Attributes:
@@ -216,7 +216,7 @@ class IQL(OfflineAgent, ActorCriticAgent):
     id = "iql"
     make_update = staticmethod(make_update)
     is_soft = False
-    settings = Settings
+    settings = IQLSettings
 
     expectile: Annotated[float, Range("expectile κ: 0.5 is the mean, towards 1 the best action", 0, 1)] = 0.7
     beta: Annotated[float, Range("how much more better actions are imitated; 0 imitates all alike", 0, 1e6)] = 3.0
@@ -232,9 +232,9 @@ class IQL(OfflineAgent, ActorCriticAgent):
         made = super().make_parts()
         kernels = {name: kernel for name, kernel in made.kernels.items() if name != "target_actor"}
         (value,), kernel = q_network(self, 1, 1, "value")
-        nets = Nets(made.nets.actor, value, made.nets.critics, made.nets.target_critics)
+        nets = IQLNets(made.nets.actor, value, made.nets.critics, made.nets.target_critics)
         own = {"actor": kernels.pop("actor"), "value": kernel}
-        return Parts(nets, own | kernels, made.work, Metrics)
+        return Parts(nets, own | kernels, made.work, IQLMetrics)
 
 
 __all__ = ["IQL", "expectile_errors", "imitate_better", "make_update", "targets_of_values"]

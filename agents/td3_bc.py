@@ -61,7 +61,7 @@ from rlplay.extend import (
 Floats = NDArray[np.float32]
 
 
-class Settings(NamedTuple):
+class TD3BCSettings(NamedTuple):
     """The hyperparameters that the update reads; schedules as tables."""
 
     learning_rate: Schedule
@@ -172,7 +172,7 @@ class TD3BC(OfflineAgent, ActorCriticAgent):
     id = "td3-bc"
     make_update = staticmethod(make_update)
     is_soft = False
-    settings = Settings
+    settings = TD3BCSettings
 
     alpha: Annotated[float, Range("how much the critic counts beside the data; 0 only imitates", 0, 1e6)] = 2.5
     learning_rate: LearningRate = 3e-4

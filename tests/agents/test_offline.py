@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import rlplay
-from agents import CQL, DQN, IQL, TD3BC, BehaviorCloning
+from agents import CQL, DQN, IQL, TD3BC, BehaviorCloning, DiscreteBCQ, cql, discrete_bcq, dqn, iql
 from agents.cql import make_rule, press_down
 from agents.discrete_bcq import best_likely, losses
 from agents.iql import expectile_errors, imitate_better, targets_of_values
@@ -298,6 +298,13 @@ def test_the_losses_of_iql_have_the_gradients_of_autograd():
     targets = np.zeros(6)
     targets_of_values(np.ones(6), np.full(6, 0.5), values, targets)
     assert targets == pytest.approx(1 + 0.5 * values[:, 0])
+
+
+def test_what_is_compiled_has_names_of_its_own():
+    """Compiled code tells records apart by their names and the types of their fields; two alike would be one."""
+    names = [cls.settings.__name__ for cls in (DQN, CQL, DiscreteBCQ, TD3BC, IQL)]
+    names += [module.__name__ for module in (dqn.Metrics, cql.CQLMetrics, discrete_bcq.BCQMetrics, iql.IQLMetrics)]
+    assert len(set(names)) == len(names)
 
 
 # What a timestep is, and what files keep.
