@@ -12,7 +12,8 @@ the rollout was played. Then, n_epochs times over in minibatches of B steps, tak
 What keeps it stable in place of the older copy: layer normalisation of the hidden units, and the many environments.
 
 Source: Gallici et al. 2025, "Simplifying deep temporal difference learning", algorithm 1 and equation 10 (Q(λ) as Daley
-& Amato 2019); hyperparameters of CartPole-v1 as in its appendix.
+& Amato 2019); defaults as there for CartPole-v1, but for one environment of 128 steps in place of 32 of 64, which has as
+many minibatches a step.
 
 Symbols:
     q̂(s, a, θ)  q       a network with an output an action, layers [Linear, LayerNorm, ReLU] and a linear one on top
@@ -293,7 +294,7 @@ class PQN(RolloutAgent):
     Observations are vectors, finite, pictures (convolutions), or Dicts and Tuples of those, flattened.
 
     Example:
-        >>> agent = PQN("CartPole-v1", n_envs=8, n_steps=16, net_arch=[64, 64], seed=0).learn(2000)
+        >>> agent = PQN("CartPole-v1", n_envs=32, n_steps=64, net_arch=[64, 64], seed=0).learn(4096)
         >>> agent.probe(agent.get_env().reset(seed=0)[0]).action_values.shape
         (1, 2)
     """
@@ -301,7 +302,7 @@ class PQN(RolloutAgent):
     id = "pqn"
 
     learning_rate: LearningRate = "lin_1e-4"
-    n_steps: RolloutSteps = 64
+    n_steps: RolloutSteps = 128
     batch_size: Annotated[int, Range("steps of a minibatch", 1, 10_000_000, integer=True)] = 128
     n_epochs: Annotated[int, Range("passes over a rollout", 1, 1000, integer=True)] = 4
     gamma: Discount = 0.99
@@ -311,7 +312,7 @@ class PQN(RolloutAgent):
     exploration_initial_eps: Annotated[float, Range("ε at the start", 0, 1)] = 1.0
     exploration_final_eps: Annotated[float, Range("ε from then on", 0, 1)] = 0.2
     max_grad_norm: MaxGradNorm = 10.0
-    n_envs: NEnvs = 32
+    n_envs: NEnvs = 1
     layer_norm: Annotated[bool, Choice("normalise the hidden units, in front of their activation", (True, False))] = (
         True
     )
