@@ -11,9 +11,9 @@ the rollout was played. Then, n_epochs times over in minibatches of B steps, tak
 
 What keeps it stable in place of the older copy: layer normalisation of the hidden units, and the many environments.
 
-Source: Gallici et al. 2025, "Simplifying deep temporal difference learning", algorithm 1 and equation 10 (Q(λ) as Daley
-& Amato 2019); defaults as there for CartPole-v1, but for one environment of 128 steps in place of 32 of 64, which has as
-many minibatches a step.
+Source: Gallici et al. 2025, "Simplifying deep temporal difference learning", algorithm 1, and its code (purejaxql) for
+the returns. Defaults are its settings for CartPole-v1, but for one environment of 128 steps in place of 32 of 64, which
+takes as many steps of the optimiser.
 
 Symbols:
     q̂(s, a, θ)  q       a network with an output an action, layers [Linear, LayerNorm, ReLU] and a linear one on top
@@ -23,7 +23,9 @@ Symbols:
 Since G_t - v_t with v = max_a q̂ obeys the recursion of generalised advantages, A_t = R_{t+1} + γ v_{t+1} - v_t +
 γ λ A_{t+1}, the returns come from `rlplay.functional.rollout.generalised_advantages`.
 
-Deviations from the paper: Adam in place of RAdam; of pictures the dense layer is normalised, not the convolutions.
+Deviations from the paper: Adam in place of RAdam; a time limit is bootstrapped from the last observation, where the
+paper's code takes it for an end; ε falls with every step, not with every rollout; of pictures the dense layer is
+normalised, not the convolutions.
 """
 
 from __future__ import annotations
