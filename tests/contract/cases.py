@@ -126,9 +126,9 @@ LONG_CASES: list[Case] = [
     ("dqn", "CartPole-v1", 500, {**DQN, "double": True, "dueling": True, "prioritized": True, "n_steps": 3,
                                  "noisy": True, "distributional": "c51", "v_min": 0.0, "v_max": 100.0}),
     ("dqn", "Acrobot-v1", 500, {**DQN, "distributional": "qr", "munchausen": True, "dueling": True}),
-    ("pqn", "CartPole-v1", 400, {"n_envs": 2, "n_steps": 30, "batch_size": 20, "net_arch": [16], "network": "torch"}),
-    ("pqn", "CartPole-v1", 900, {"n_envs": 2, "n_steps": 50, "batch_size": 20, "net_arch": [16],
-                                 "features": "k-means:8,warm_up=200,refit_every=300"}),
+    ("pqn", "CartPole-v1", 400, {"n_steps": 30, "batch_size": 20, "net_arch": [16], "network": "torch"}),
+    ("pqn", "CartPole-v1", 900, {"n_envs": 2, "n_steps": 20, "batch_size": 20, "net_arch": [16],
+                                 "features": "k-means:8,warm_up=100,refit_every=300"}),
     ("pqn", "MountainCar-v0", 600, {"n_envs": 2, "n_steps": 40, "batch_size": 20, "net_arch": [16], "normalize": True}),
     ("pqn", "rlplay/MaximizationBias-v0", 300, {"n_envs": 2, "n_steps": 16, "batch_size": 16}),  # action masks
     ("sac", "Pendulum-v1", 300, {**ACTOR_CRITIC, "network": "torch", "ent_coef": "auto_0.1"}),
