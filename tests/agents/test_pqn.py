@@ -16,7 +16,7 @@ from rlplay.testing import differences
 from tests.agents.test_dqn import Cut
 from tests.agents.test_policy_gradients import BOX, PICTURE, SPACES, Shown
 
-POLE = {"n_envs": 32, "n_steps": 64, "net_arch": [64, 64], "learning_rate": "lin_5e-4", "reward_scale": 0.1}
+POLE = {"n_envs": 32, "n_steps": 64, "net_arch": [64, 64], "learning_rate": "lin_2.5e-4", "reward_scale": 0.1}
 SMALL = {"n_envs": 3, "n_steps": 20, "batch_size": 25, "n_epochs": 2, "net_arch": [16], "reward_scale": 0.1}
 
 
@@ -180,9 +180,9 @@ def test_exploration_falls_within_its_part_of_training():
 
 def test_pqn_solves_cart_pole():
     scores = [
-        evaluate(PQN("CartPole-v1", seed=seed, **POLE).learn(100_000), n_eval_episodes=20).mean for seed in range(3)
+        evaluate(PQN("CartPole-v1", seed=seed, **POLE).learn(150_000), n_eval_episodes=20).mean for seed in range(3)
     ]
-    assert sorted(scores)[1] >= 475
+    assert min(scores) >= 475
 
 
 @pytest.mark.parametrize(
