@@ -41,6 +41,7 @@ _HOMES = {
     "PolicyEvaluation": "policy_evaluation",
     "PolicyIteration": "policy_iteration",
     "PPO": "ppo",
+    "PQN": "pqn",
     "PrioritizedSweeping": "prioritized_sweeping",
     "QLearning": "q_learning",
     "RealTimeDP": "real_time_dp",
@@ -96,6 +97,7 @@ if TYPE_CHECKING:
     from .policy_evaluation import PolicyEvaluation as PolicyEvaluation
     from .policy_iteration import PolicyIteration as PolicyIteration
     from .ppo import PPO as PPO
+    from .pqn import PQN as PQN
     from .prioritized_sweeping import PrioritizedSweeping as PrioritizedSweeping
     from .q_learning import QLearning as QLearning
     from .real_time_dp import RealTimeDP as RealTimeDP

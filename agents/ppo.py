@@ -41,7 +41,6 @@ from rlplay.extend import (
     EntropyWeight,
     GaeLambda,
     Head,
-    HyperparameterError,
     Kernel,
     LearningRate,
     MaxGradNorm,
@@ -243,12 +242,7 @@ class PPO(OnPolicyAgent):
 
     def network_rows(self, rows: int) -> int:
         """Rows that the networks see at a time: a minibatch, or a step of all environments."""
-        if self.batch_size > rows:
-            raise HyperparameterError(
-                f"PPO: batch_size={self.batch_size} is more than the {rows} steps of a rollout (n_steps * n_envs)",
-                "Raise n_steps or n_envs, or lower batch_size",
-            )
-        return max(self.batch_size, self.n_envs)
+        return self.minibatch_rows(rows)
 
 
 __all__ = ["PPO", "make_update"]

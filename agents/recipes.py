@@ -83,6 +83,10 @@ TUNED = {
         "Acrobot-v1": {"n_timesteps": 100_000, **_DQN_EACH_STEP},
         "LunarLander-v3": {"n_timesteps": 100_000, **_DQN_EACH_STEP},
     },
+    "pqn": {
+        "CartPole-v1": {"n_timesteps": 500_000, "n_envs": 32, "n_steps": 64, "reward_scale": 0.1},
+        "Acrobot-v1": {"n_timesteps": 500_000, "n_envs": 32, "n_steps": 64},
+    },
     "a2c": {
         "CartPole-v1": {"n_timesteps": 500_000, "n_envs": 8},
         "Acrobot-v1": {"n_timesteps": 500_000, "n_envs": 16, "normalize": True},

@@ -56,7 +56,6 @@ if TYPE_CHECKING:
     from rlplay.agent.on_policy import EntropyWeight as EntropyWeight
     from rlplay.agent.on_policy import GaeLambda as GaeLambda
     from rlplay.agent.on_policy import OnPolicyAgent as OnPolicyAgent
-    from rlplay.agent.on_policy import RolloutSteps as RolloutSteps
     from rlplay.agent.on_policy import ValueWeight as ValueWeight
     from rlplay.agent.planner import Planner as Planner
     from rlplay.agent.policy_networks import is_ours as is_ours
@@ -65,7 +64,10 @@ if TYPE_CHECKING:
     from rlplay.agent.policy_networks import network_options as network_options
     from rlplay.agent.policy_networks import new_network as new_network
     from rlplay.agent.policy_networks import on_top as on_top
+    from rlplay.agent.policy_networks import with_layer_norm as with_layer_norm
     from rlplay.agent.policies import policy_table as policy_table
+    from rlplay.agent.rollout_agent import RolloutAgent as RolloutAgent
+    from rlplay.agent.rollout_agent import RolloutSteps as RolloutSteps
     from rlplay.agent.tabular import ControlAgent as ControlAgent
     from rlplay.agent.tabular import ControlMemory as ControlMemory
     from rlplay.agent.tabular import TableAgent as TableAgent
@@ -79,6 +81,7 @@ if TYPE_CHECKING:
     from rlplay.compiled.pcg64 import random_bits as random_bits
     from rlplay.compiled.pcg64 import random_seed as random_seed
     from rlplay.compiled.training_loop import LearningRule as LearningRule
+    from rlplay.compiled.vector_loop import StepBuffer as StepBuffer
     from rlplay.errors import CheckpointError as CheckpointError
     from rlplay.errors import EnvironmentFault as EnvironmentFault
     from rlplay.errors import HyperparameterError as HyperparameterError
@@ -131,6 +134,7 @@ if TYPE_CHECKING:
     from rlplay.storage.ranges import Ranges as Ranges
     from rlplay.storage.ranges import check_listed as check_listed
     from rlplay.storage.ranges import check_number as check_number
+    from rlplay.storage.ranges import check_ranges as check_ranges
     from rlplay.storage.ranges import numbers_below as numbers_below
     from rlplay.storage.ranges import or_none as or_none
     from rlplay.training.callbacks import Callback as Callback
@@ -200,6 +204,7 @@ if TYPE_CHECKING:
     from rlplay.functional.on_policy_step import descent as descent
     from rlplay.functional.rollout import Minibatch as Minibatch
     from rlplay.functional.rollout import Rollout as Rollout
+    from rlplay.functional.rollout import copy_row as copy_row
     from rlplay.functional.rollout import count_up as count_up
     from rlplay.functional.rollout import explained_variance as explained_variance
     from rlplay.functional.rollout import forbid as forbid
@@ -207,8 +212,12 @@ if TYPE_CHECKING:
     from rlplay.functional.rollout import generalised_advantages as generalised_advantages
     from rlplay.functional.rollout import mean as mean
     from rlplay.functional.rollout import new_minibatch as new_minibatch
+    from rlplay.functional.rollout import new_rollout as new_rollout
     from rlplay.functional.rollout import shuffle as shuffle
     from rlplay.functional.rollout import standardise as standardise
+    from rlplay.functional.rollout_step import RolloutRule as RolloutRule
+    from rlplay.functional.rollout_step import rollout_iteration as rollout_iteration
+    from rlplay.functional.running_moments import RunningMoments as RunningMoments
     from rlplay.functional.schedules import Rate as Rate
     from rlplay.functional.schedules import Schedule as Schedule
     from rlplay.functional.schedules import ScheduleLike as ScheduleLike
@@ -234,6 +243,8 @@ if TYPE_CHECKING:
     from rlplay.functional.value_heads import to_outputs as to_outputs
     from rlplay.functional.value_heads import to_streams as to_streams
     from rlplay.functional.vector_step import plain as plain
+    from rlplay.functional.vector_step import FeatureState as FeatureState
+    from rlplay.functional.vector_step import Iteration as Iteration
     from rlplay.functional.traces import DUTCH as DUTCH
     from rlplay.functional.traces import TRACE_KINDS as TRACE_KINDS
     from rlplay.functional.traces import Traces as Traces

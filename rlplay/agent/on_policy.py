@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from rlplay.agent.base import StateArrays
 from rlplay.agent.policy_networks import new_networks, options
-from rlplay.agent.vector_agent import MaxGradNorm, NEnvs, VectorAgent
+from rlplay.agent.rollout_agent import RolloutAgent, RolloutSteps
+from rlplay.agent.vector_agent import MaxGradNorm, NEnvs
 from rlplay.approximation.encoders import VectorFeatures
 from rlplay.environments.make import reference
 from rlplay.environments.masks import Mask
@@ -28,19 +29,17 @@ from rlplay.networks.optimisers import new_optimiser
 from rlplay.probe import Probe
 from rlplay.seeding import generator, stream
 from rlplay.spaces.finite import FiniteSpace, is_finite
-from rlplay.storage.checkpoint import copy_into
-from rlplay.storage.ranges import ANY, COUNT, Ranges, check_ranges, numbers_below
+from rlplay.storage.ranges import COUNT, Ranges, check_ranges, numbers_below
 
 _JOINT = 1024  # combinations of the parts of an action up to which they are numbered
 
-RolloutSteps = Annotated[int, Range("steps of a rollout in each environment", 1, 1_000_000, integer=True)]
 GaeLambda = Annotated[float, Range("λ of generalised advantage estimation", 0, 1)]
 EntropyWeight = Annotated[float, Range("weight of the policy's entropy", 0, 10)]
 ValueWeight = Annotated[float, Range("weight of the value loss", 0, 100)]
 
 
-class OnPolicyAgent(VectorAgent):
-    """An agent that learns from rollouts of several environments.
+class OnPolicyAgent(RolloutAgent):
+    """An agent with a policy and a value that learns from rollouts of several environments.
 
     It supplies `make_update` and `settings`, and its hyperparameters.
 
@@ -105,17 +104,9 @@ class OnPolicyAgent(VectorAgent):
         """The optimiser of the networks, by name, and its settings."""
         return "adam", {"eps": 1e-5}
 
-    def rollout_steps(self) -> int:
-        """Steps of a rollout in each environment, at most."""
-        return int(self.hyperparameters["n_steps"])
-
-    def least_rows(self, rows: int) -> int:
-        """Rows from which the end of an episode ends the rollout; all of them: only the last row does."""
-        return rows
-
-    def network_rows(self, rows: int) -> int:
-        """Rows that the networks see at a time, at most."""
-        return rows
+    def nets(self) -> dict[str, Any]:
+        """The policy and the value."""
+        return {"policy": self.memory.policy, "value": self.memory.value}
 
     def _policy(self) -> tuple[Head, int, int, NDArray[np.float32]]:
         """Head, numbers of an action, outputs, and spread, by the action space."""
@@ -134,18 +125,6 @@ class OnPolicyAgent(VectorAgent):
         size = math.prod(space.shape)
         return GAUSSIAN, size, size, np.full(size, options(self.hyperparameters, name).log_std_init, np.float32)
 
-    def waits_for(self) -> str:
-        """The rollout, which is not whole."""
-        if not self.encoder.in_use:
-            return super().waits_for()
-        rows = len(self.memory.rollout.rewards)
-        if self.memory.least_rows < rows:
-            return (
-                f"an update takes whole episodes, of {self.memory.least_rows:,} steps or more together (batch_size). "
-                "Lower batch_size, or learn longer"
-            )
-        return f"an update takes a rollout of {rows:,} steps (n_steps * n_envs). Lower n_steps, or learn longer"
-
     # The environments.
 
     def _mask_of(self, i: int, info: dict[str, Any]) -> Mask | None:
@@ -158,32 +137,12 @@ class OnPolicyAgent(VectorAgent):
             )
         return mask
 
-    def _update_arguments(self) -> tuple[Any, ...]:
-        return self.memory, self.memory.rollout, self.progress
-
-    def _make_masks(self) -> None:
-        """Room for masks; none so far."""
-        rollout, (n, outputs) = self.memory.rollout, (len(self._running_envs), self.memory.masks.shape[1])
-        rows = np.zeros((len(rollout.rewards), outputs), np.float32)
-        self.memory = self.memory._replace(
-            rollout=rollout._replace(masks=rows), masks=np.zeros((n, outputs), np.float32)
-        )
-
-    @property
-    def _between_updates(self) -> bool:
-        return bool(self.memory.rollout.filled[0] == 0 and self.memory.metrics.n_updates[0])
-
-    def give_up_episode(self) -> None:
-        """Stand between episodes; a rollout that was begun is forgotten."""
-        super().give_up_episode()
-        self.memory.rollout.filled[0] = 0
-
     def metrics(self) -> dict[str, float]:
         """Losses, entropy, divergence and so on of the last update."""
-        found = {f"train/{name}": float(value[0]) for name, value in self.memory.metrics._asdict().items()}
-        if not self._discrete:
+        found = super().metrics()
+        if found and not self._discrete:
             found["train/std"] = float(np.exp(self.memory.spread).mean())
-        return found if self.memory.metrics.n_updates[0] else {}
+        return found
 
     # Acting.
 
@@ -244,27 +203,21 @@ class OnPolicyAgent(VectorAgent):
 
     # Files.
 
+    def kept_rows(self) -> dict[str, NDArray[Any]]:
+        """What a file keeps of the rows of the rollout, by name."""
+        return {**super().kept_rows(), "log_probs": self.memory.rollout.log_probs}
+
     def arrays(self) -> StateArrays:
-        """Networks and optimisers, the rollout so far, the running moments, and the random states."""
-        memory, rollout, optimiser = self.memory, self.memory.rollout, self.memory.spread_optimiser
+        """As every agent that learns from rollouts, and log σ with its optimiser."""
+        memory, optimiser = self.memory, self.memory.spread_optimiser
         found: StateArrays = {
-            "spread": memory.spread, "spread_m": optimiser.m, "spread_v": optimiser.v, "spread_t": optimiser.t,
-            "rng": self._rng, "metrics": self._metrics, "counters": rollout.filled,
+            "spread": memory.spread, "spread_m": optimiser.m, "spread_v": optimiser.v, "spread_t": optimiser.t
         }  # fmt: skip
-        for name, net in (("policy", memory.policy), ("value", memory.value)):
-            found.update({f"{name}/{part}": array for part, array in self.kernel.arrays(net).items()})
-        kept = {"obs": rollout.obs, "actions": rollout.actions, "masks": rollout.masks, "rewards": rollout.rewards,
-                "log_probs": rollout.log_probs, "ends": rollout.ends, "beyond": rollout.bootstrap_values}  # fmt: skip
-        found.update({f"rollout/{name}": array[: int(rollout.filled[0])] for name, array in kept.items()})
-        found.update({f"normaliser/{name}": array for name, array in self._moment_arrays.items()})
-        return found | self.encoder.arrays()
+        return found | super().arrays()
 
     def ranges(self) -> Ranges:
-        """What whole numbers the arrays hold; layers are compared with the agent's own."""
-        found: Ranges = {"spread_t": COUNT, "counters": (0, len(self.memory.rollout.rewards)), **super().ranges()}
-        for name in ("policy", "value"):
-            found.update({f"{name}/layers": ANY, f"{name}/t": COUNT})
-        return found
+        """What whole numbers the arrays hold."""
+        return {"spread_t": COUNT, **super().ranges()}
 
     def check(self) -> None:
         """Refuse actions that there are not: they are kept as floating-point numbers, and chosen by number."""
@@ -275,23 +228,6 @@ class OnPolicyAgent(VectorAgent):
                 check_ranges(
                     {f"rollout/actions of part {part}": chosen}, {f"rollout/actions of part {part}": numbers_below(n)}
                 )
-
-    def restore_models(self, models: dict[str, Any]) -> None:
-        """Take the fitted feature map of a file."""
-        super().restore_models(models)
-        self._build()
-
-    def load_arrays(self, arrays: StateArrays) -> None:
-        """Take the arrays of a file, into torch modules too."""
-        rollout = self.memory.rollout
-        copy_into("counters", arrays, rollout.filled)  # it says how many rows there are
-        if np.size(arrays.get("rollout/masks", ())) and not self._masked:  # its environment has not said so yet
-            self._masked = self.masks_seen = True
-            self._make_masks()
-        super().load_arrays(arrays)
-        for name, net in (("policy", self.memory.policy), ("value", self.memory.value)):
-            own = {part.removeprefix(f"{name}/"): array for part, array in arrays.items() if part.startswith(name)}
-            self.kernel.restore(net, own)
 
 
 __all__ = ["EntropyWeight", "GaeLambda", "MaxGradNorm", "NEnvs", "OnPolicyAgent", "RolloutSteps", "ValueWeight"]

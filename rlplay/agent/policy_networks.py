@@ -11,7 +11,17 @@ import numpy as np
 from rlplay.errors import HyperparameterError, UsageError, require_memory
 from rlplay.networks.contract import Kernel
 from rlplay.networks.kernel import kernel
-from rlplay.networks.layers import ACTIVATIONS, Conv2d, Layer, Linear, activation_layer, mlp, shapes_of
+from rlplay.networks.layers import (
+    ACTIVATIONS,
+    Activation,
+    Conv2d,
+    Layer,
+    LayerNorm,
+    Linear,
+    activation_layer,
+    mlp,
+    shapes_of,
+)
 from rlplay.networks.state import initial_parameters, new_net
 
 
@@ -230,6 +240,21 @@ def layers_of(shape: Any, size: int, hidden: Sequence[int], outputs: int, activa
     return [*layers, *dense]
 
 
+def with_layer_norm(layers: Sequence[Layer]) -> list[Layer]:
+    """Layer normalisation between each hidden linear layer and its activation.
+
+    Example:
+        >>> [str(layer) for layer in with_layer_norm(mlp([4, 64, 2], "relu"))]
+        ['Linear(4, 64)', 'LayerNorm(64)', 'ReLU()', 'Linear(64, 2)']
+    """
+    found: list[Layer] = []
+    for layer, after in zip(layers, [*layers[1:], None], strict=True):
+        found.append(layer)
+        if isinstance(layer, Linear) and isinstance(after, Activation):
+            found.append(LayerNorm(layer.n_out))
+    return found
+
+
 def on_top(hidden: list[Layer], shape: tuple[int, ...], outputs: int, owner: str) -> list[Layer]:
     """A user's layers with a linear one on top."""
     try:
@@ -244,5 +269,5 @@ def on_top(hidden: list[Layer], shape: tuple[int, ...], outputs: int, owner: str
 
 __all__ = [
     "Networks", "Options", "is_ours", "kernel_of", "layers_of", "network_options", "new_network", "new_networks",
-    "on_top", "options",
+    "on_top", "options", "with_layer_norm",
 ]  # fmt: skip

@@ -31,6 +31,11 @@ class Reference(types.Type):  # type: ignore[misc]
         self.target = target
         super().__init__(name=f"Reference({target})")
 
+    @property
+    def key(self) -> Any:
+        """What tells it from others: two tuples of one name and the same fields are two types."""
+        return self.target
+
 
 @register_model(Reference)
 class _ReferenceModel(models.PrimitiveModel):  # type: ignore[misc]

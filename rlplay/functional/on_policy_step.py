@@ -1,13 +1,9 @@
-"""One iteration of an on-policy agent, two executions.
-
-`iteration` writes a step of all environments once, over a network's functions, a policy head and the agent's own
-update. Compiled, it is part of one native loop (`rlplay.compiled.vector_loop`); as plain Python the same lines run a
-torch network, or any Gymnasium environment.
+"""One iteration of an on-policy agent: a step of all environments over a policy, a value and the agent's own update.
 
     choose   draw an action for each environment from π(· | S)
     finish   keep the step; when the rollout is full, value it (v and what comes after), estimate advantages, update
 
-The rollout is full at its last row; an agent that learns from whole episodes (``least_rows`` or more) ends it earlier.
+Both executions, compiled and plain, and when a rollout is full: `rlplay.functional.rollout_step`.
 """
 
 from __future__ import annotations
@@ -20,12 +16,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rlplay.compiled.by_reference import by_reference
-from rlplay.compiled.vector_loop import StepBuffer
 from rlplay.functional.distributions import Head
-from rlplay.functional.rollout import Rollout, all_true, copy_row, first_rows, forbid, generalised_advantages
-from rlplay.functional.running_moments import RunningMoments, observe_batch, scale_rewards
-from rlplay.functional.vector_step import Decorator, FeatureState, Iteration, Scalar, plain, sight
+from rlplay.functional.rollout import Rollout, copy_row, forbid, generalised_advantages
+from rlplay.functional.rollout_step import RolloutRule, rollout_iteration
+from rlplay.functional.running_moments import RunningMoments
+from rlplay.functional.vector_step import Decorator, FeatureState, Iteration, Scalar, plain
 from rlplay.networks.contract import Kernel
 from rlplay.networks.optimisers import Optimiser, improve
 
@@ -129,63 +124,45 @@ def iteration(
     forward, forward_row, predict = kernel.forward, kernel.forward_row, kernel.predict
     sample, log_probs = head.sample, head.log_probs
     update = make_update(kernel, head, decorator)
-    look, keep, is_due = sight(decorator, fill)
 
     @decorator
     def choose(memory: OnPolicyMemory) -> None:
         """Draw an action for each environment."""
+        rollout, first, n = memory.rollout, memory.rollout.filled[0], memory.obs.shape[0]
         outputs = forward(memory.policy, memory.obs)
         if memory.masks.shape[0] > 0:  # kept now: after the step they are those of what comes next
             forbid(outputs, memory.masks)
-            for i in range(memory.obs.shape[0]):
-                copy_row(memory.masks, i, memory.rollout.masks, memory.rollout.filled[0] + i)
-        for i in range(memory.obs.shape[0]):
+            for i in range(n):
+                copy_row(memory.masks, i, rollout.masks, first + i)
+        for i in range(n):
             sample(outputs[i], memory.spread, memory.action_rng, memory.actions[i])
         log_probs(outputs, memory.spread, memory.actions, memory.output_gradient, memory.log_probs, memory.entropies)
+        for i in range(n):
+            rollout.log_probs[first + i] = memory.log_probs[i]
 
     @decorator
-    def finish(memory: OnPolicyMemory, step_buffer: StepBuffer, progress: float) -> bool:
-        """Keep a step of all environments, and update when the rollout is full."""
-        rollout, n = memory.rollout, memory.obs.shape[0]
-        first = rollout.filled[0]
-        ends = rollout.ends[first : first + n]
-        for i in range(n):
-            row = first + i
-            copy_row(memory.obs, i, rollout.obs, row)
-            copy_row(memory.actions, i, rollout.actions, row)
-            rollout.log_probs[row] = memory.log_probs[i]
-            ends[i] = step_buffer.terminated[i] or step_buffer.truncated[i]
-            memory.rewards[i] = step_buffer.rewards[i]
-            keep(memory, step_buffer.final[i] if ends[i] else step_buffer.obs[i])
-        observe_batch(memory.moments, step_buffer.obs)
-        scale_rewards(memory.moments, memory.rewards, ends)
-        for i in range(n):
-            row = first + i
-            rollout.rewards[row], rollout.bootstrap_values[row] = memory.rewards[i], 0.0
-            if ends[i] and not step_buffer.terminated[i]:  # a time limit: the value of where it was cut
-                look(memory, step_buffer.final[i], memory.obs[i])
-                rollout.bootstrap_values[row] = forward_row(memory.value, memory.obs[i])[0]
-            look(memory, step_buffer.obs[i], memory.obs[i])
-        rows = first + n
-        rollout.filled[0] = rows
-        if rows < rollout.rewards.shape[0] and not (rows >= memory.least_rows and all_true(ends)):
-            return True
+    def final_value(memory: OnPolicyMemory, i: int) -> float:
+        """v̂ of what environment i showed last."""
+        return forward_row(memory.value, memory.obs[i])[0]
 
-        full = by_reference(first_rows(rollout, rows))
+    @decorator
+    def bootstrap(memory: OnPolicyMemory, rollout: Rollout, first: int) -> None:
+        """v̂ of what all environments show now."""
         values = predict(memory.value, memory.obs)
-        for i in range(n):
-            if not ends[i]:
-                full.bootstrap_values[first + i] = values[i, 0]
-        values = predict(memory.value, full.obs)
-        for row in range(rows):
-            full.values[row] = values[row, 0]
-        generalised_advantages(full, n, memory.gamma, memory.gae_lambda)
-        rollout.filled[0] = 0
-        update(memory, full, progress)
-        healthy = bool(np.isfinite(memory.metrics.loss[0]) and np.isfinite(memory.metrics.grad_norm[0]))
-        return healthy and not is_due(memory)
+        for i in range(memory.obs.shape[0]):
+            if not rollout.ends[first + i]:
+                rollout.bootstrap_values[first + i] = values[i, 0]
 
-    return Iteration(choose, finish, look, update)
+    @decorator
+    def learn(memory: OnPolicyMemory, rollout: Rollout, progress: float) -> None:
+        """Value the rollout, estimate advantages, update."""
+        values = predict(memory.value, rollout.obs)
+        for row in range(rollout.rewards.shape[0]):
+            rollout.values[row] = values[row, 0]
+        generalised_advantages(rollout, memory.obs.shape[0], memory.gamma, memory.gae_lambda)
+        update(memory, rollout, progress)
+
+    return rollout_iteration(RolloutRule(choose, final_value, bootstrap, learn, update), decorator, fill)
 
 
 @cache

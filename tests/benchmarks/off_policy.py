@@ -48,6 +48,7 @@ LANDER = {
 PENDULUM = {"learning_rate": 1e-3, "buffer_size": 100_000}
 NOISY = {**PENDULUM, "gamma": 0.98, "learning_starts": 10_000, "noise_type": "normal", "noise_std": 0.1}
 WIDE_ACTOR = {"policy_kwargs": {"net_arch": [256, 256]}, "buffer_size": 100_000, "learning_starts": 200}
+PARALLEL = {"n_envs": 32, "n_steps": 64, "reward_scale": 0.1}
 ONE_A_STEP = {"train_freq": 1, "batch_size": 64, "buffer_size": 100_000, "target_update_interval": 500}
 # Name, agent, environment, settings, steps of ours and of theirs, times asked.
 SPEEDS: list[tuple[str, str, str, dict[str, Any], int, int, float]] = [
@@ -57,6 +58,8 @@ SPEEDS: list[tuple[str, str, str, dict[str, Any], int, int, float]] = [
     ("an update of 256 a step, 256x256", "TD3", "Pendulum-v1", WIDE_ACTOR, 300, 150, 3),
     ("an update of 256 a step, 256x256", "DDPG", "Pendulum-v1", WIDE_ACTOR, 300, 150, 0),
     ("an update of 256 a step, 256x256", "TQC", "Pendulum-v1", WIDE_ACTOR, 200, 0, 0),
+    ("32 environments, 256x256", "PQN", "CartPole-v1", PARALLEL, 16_384, 0, 0),
+    ("32 environments, 64x64", "PQN", "CartPole-v1", {**PARALLEL, "net_arch": [64, 64]}, 65_536, 0, 0),
 ]
 # Agent, environment, settings, steps, floor.
 SCORES: list[tuple[str, str, dict[str, Any], int, float]] = [
@@ -64,6 +67,9 @@ SCORES: list[tuple[str, str, dict[str, Any], int, float]] = [
     ("DQN", "CartPole-v1", {**POLE, "double": True, "prioritized": True}, 50_000, 475),
     ("DQN", "MountainCar-v0", CAR, 120_000, -120),
     ("DQN", "Acrobot-v1", ACROBOT, 100_000, -100),
+    ("PQN", "CartPole-v1", PARALLEL, 500_000, 495),
+    ("PQN", "CartPole-v1", PARALLEL, 100_000, 475),
+    ("PQN", "Acrobot-v1", {**PARALLEL, "reward_scale": 1.0}, 500_000, -100),
     ("SAC", "Pendulum-v1", PENDULUM, 20_000, -250),
     ("TQC", "Pendulum-v1", PENDULUM, 20_000, -250),
     ("TD3", "Pendulum-v1", NOISY, 20_000, -250),
@@ -163,7 +169,7 @@ def scores(twins: bool) -> None:
         made = [getattr(agents, name)(env_id, seed=seed, **settings).learn(steps) for seed in range(3)]
         found = "  ".join(f"{evaluate(agent, n_eval_episodes=50).mean:7.1f}" for agent in made)
         line = f"{name} {env_id} {' '.join(flags)}".ljust(44) + f" {steps:9,} {floor:6g}  ours {found}"
-        if twins and not flags and name != "TQC":
+        if twins and not flags and name not in ("PQN", "TQC"):
             models = [theirs(name, env_id, settings, seed).learn(steps) for seed in range(3)]
             returns = [evaluate_policy(model, model.get_env(), n_eval_episodes=50)[0] for model in models]
             line += "   SB3 " + "  ".join(f"{value:7.1f}" for value in returns)

@@ -19,6 +19,7 @@ SMALL = {
     "ppo": {"n_steps": 32, "batch_size": 32, "n_epochs": 1, "net_arch": [8]},
     "a2c": {"net_arch": [8]},
     "discrete-sac": {"learning_starts": 20, "net_arch": [8], "buffer_size": 1000, "batch_size": 16},
+    "pqn": {"n_envs": 2, "n_steps": 16, "batch_size": 32, "n_epochs": 1, "net_arch": [8]},
     "dqn": {"learning_starts": 20, "net_arch": [8], "buffer_size": 1000},
     "cql": {"dataset": "random:60", "batch_size": 16, "net_arch": [8]},
     "discrete-bcq": {"dataset": "random:60", "batch_size": 16, "net_arch": [8]},

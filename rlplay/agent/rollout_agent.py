@@ -1,0 +1,155 @@
+"""What agents share that learn from rollouts: rows of steps, networks with one kernel, masks, and the agent's file.
+
+`rlplay.agent.on_policy` and `agents.pqn` stand on it; how a step of all environments goes is in
+`rlplay.functional.rollout_step`.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rlplay.agent.base import StateArrays
+from rlplay.agent.vector_agent import VectorAgent
+from rlplay.errors import HyperparameterError
+from rlplay.hyperparameters.domains import Range
+from rlplay.networks.contract import Kernel
+from rlplay.storage.checkpoint import copy_into
+from rlplay.storage.ranges import ANY, COUNT, Ranges
+
+RolloutSteps = Annotated[int, Range("steps of a rollout in each environment", 1, 1_000_000, integer=True)]
+
+
+class RolloutAgent(VectorAgent):
+    """An agent that learns from rollouts of several environments; its ``memory`` has a ``rollout``.
+
+    Example:
+        >>> from agents import A2C  # a subclass
+        >>> agent = A2C("CartPole-v1", n_envs=2, seed=0)
+        >>> sorted(agent.nets()), len(agent.memory.rollout.rewards)
+        (['policy', 'value'], 10)
+    """
+
+    if TYPE_CHECKING:  # set in `setup`; what stands in the body of the class is a hyperparameter
+        kernel: Kernel
+        _rng: NDArray[np.uint64]
+        _metrics: NDArray[np.float64]
+
+    # What a family supplies.
+
+    @abstractmethod
+    def nets(self) -> dict[str, Any]:
+        """The networks by name, all with the functions of ``kernel``."""
+
+    # What it is made of.
+
+    def rollout_steps(self) -> int:
+        """Steps of a rollout in each environment, at most."""
+        return int(self.hyperparameters["n_steps"])
+
+    def least_rows(self, rows: int) -> int:
+        """Rows from which the end of an episode ends the rollout; all of them: only the last row does."""
+        return rows
+
+    def network_rows(self, rows: int) -> int:
+        """Rows that the networks see at a time, at most."""
+        return rows
+
+    def minibatch_rows(self, rows: int) -> int:
+        """`network_rows` of an agent that learns in minibatches: of those, or of a step of all environments.
+
+        Raises:
+            HyperparameterError: a minibatch is larger than the rollout.
+        """
+        batch_size, n_envs = int(self.hyperparameters["batch_size"]), int(self.hyperparameters["n_envs"])
+        if batch_size > rows:
+            raise HyperparameterError(
+                f"{type(self).__name__}: batch_size={batch_size} is more than the {rows} steps of a rollout "
+                "(n_steps * n_envs)",
+                "Raise n_steps or n_envs, or lower batch_size",
+            )
+        return max(batch_size, n_envs)
+
+    def waits_for(self) -> str:
+        """The rollout, which is not whole."""
+        if not self.encoder.in_use:
+            return super().waits_for()
+        rows = len(self.memory.rollout.rewards)
+        if self.memory.least_rows < rows:
+            return (
+                f"an update takes whole episodes, of {self.memory.least_rows:,} steps or more together (batch_size). "
+                "Lower batch_size, or learn longer"
+            )
+        return f"an update takes a rollout of {rows:,} steps (n_steps * n_envs). Lower n_steps, or learn longer"
+
+    def _update_arguments(self) -> tuple[Any, ...]:
+        return self.memory, self.memory.rollout, self.progress
+
+    def _make_masks(self) -> None:
+        """Room for masks; none so far."""
+        rollout, (n, outputs) = self.memory.rollout, (len(self._running_envs), self.memory.masks.shape[1])
+        rows = np.zeros((len(rollout.rewards), outputs), np.float32)
+        self.memory = self.memory._replace(
+            rollout=rollout._replace(masks=rows), masks=np.zeros((n, outputs), np.float32)
+        )
+
+    @property
+    def _between_updates(self) -> bool:
+        return bool(self.memory.rollout.filled[0] == 0 and self.memory.metrics.n_updates[0])
+
+    def give_up_episode(self) -> None:
+        """Stand between episodes; a rollout that was begun is forgotten."""
+        super().give_up_episode()
+        self.memory.rollout.filled[0] = 0
+
+    def metrics(self) -> dict[str, float]:
+        """Numbers of the last update."""
+        found = {f"train/{name}": float(value[0]) for name, value in self.memory.metrics._asdict().items()}
+        return found if self.memory.metrics.n_updates[0] else {}
+
+    # Files.
+
+    def kept_rows(self) -> dict[str, NDArray[Any]]:
+        """What a file keeps of the rows of the rollout, by name."""
+        rollout = self.memory.rollout
+        return {"obs": rollout.obs, "actions": rollout.actions, "masks": rollout.masks, "rewards": rollout.rewards,
+                "ends": rollout.ends, "beyond": rollout.bootstrap_values}  # fmt: skip
+
+    def arrays(self) -> StateArrays:
+        """Networks and optimisers, the rollout so far, the running moments, and the random states."""
+        rollout = self.memory.rollout
+        found: StateArrays = {"rng": self._rng, "metrics": self._metrics, "counters": rollout.filled}
+        for name, net in self.nets().items():
+            found.update({f"{name}/{part}": array for part, array in self.kernel.arrays(net).items()})
+        found.update({f"rollout/{name}": array[: int(rollout.filled[0])] for name, array in self.kept_rows().items()})
+        found.update({f"normaliser/{name}": array for name, array in self._moment_arrays.items()})
+        return found | self.encoder.arrays()
+
+    def ranges(self) -> Ranges:
+        """What whole numbers the arrays hold; layers are compared with the agent's own."""
+        found: Ranges = {"counters": (0, len(self.memory.rollout.rewards)), **super().ranges()}
+        for name in self.nets():
+            found.update({f"{name}/layers": ANY, f"{name}/t": COUNT})
+        return found
+
+    def restore_models(self, models: dict[str, Any]) -> None:
+        """Take the fitted feature map of a file."""
+        super().restore_models(models)
+        self._build()
+
+    def load_arrays(self, arrays: StateArrays) -> None:
+        """Take the arrays of a file, into torch modules too."""
+        copy_into("counters", arrays, self.memory.rollout.filled)  # it says how many rows there are
+        if np.size(arrays.get("rollout/masks", ())) and not self._masked:  # its environment has not said so yet
+            self._masked = self.masks_seen = True
+            self._make_masks()
+        super().load_arrays(arrays)
+        for name, net in self.nets().items():
+            own = {part.removeprefix(f"{name}/"): a for part, a in arrays.items() if part.startswith(f"{name}/")}
+            self.kernel.restore(net, own)
+
+
+__all__ = ["RolloutAgent", "RolloutSteps"]
