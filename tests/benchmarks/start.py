@@ -28,6 +28,9 @@ FAMILIES = [
     ("Reinforce", "CartPole-v1", "Acrobot-v1", 1_000),
     ("A2C", "CartPole-v1", "Pendulum-v1", 1_000),
     ("PPO", "CartPole-v1", "Pendulum-v1", 2_048),
+    ("PQN", "CartPole-v1", "MountainCar-v0", 1_000),
+    ("DQN", "CartPole-v1", "MountainCar-v0", 1_000),
+    ("SAC", "Pendulum-v1", "MountainCarContinuous-v0", 300),
 ]
 CODE = """
 import sys, time

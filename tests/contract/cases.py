@@ -81,7 +81,7 @@ CASES: list[Case] = [
 
 # More of them, and what compiles for long: `pytest -m slow`.
 LONG_CASES: list[Case] = [
-    ("reinforce", "CartPole-v1", 2000, {"batch_size": 300, "features": "pca:4,warm_up=200,refit_every=700"}),
+    ("reinforce", "CartPole-v1", 3000, {"batch_size": 300, "features": "pca:4,warm_up=200,refit_every=700"}),
     ("ppo", "CartPole-v1", 400, {"n_steps": 60, "batch_size": 20, "n_epochs": 2, "network": "torch"}),
     ("sb3/sac", "Pendulum-v1", 130, REPLAY),
     ("q-learning", "rlplay/GridWorld-v0", 3000, {}),  # no time limit
@@ -108,7 +108,7 @@ LONG_CASES: list[Case] = [
                                       "n_eval_episodes": 0, "n_candidates": 3, "features": "pca:2,warm_up=50"}),
     ("fitted-q", "CartPole-v1", 300, {"model": "sklearn/extra-trees:3", "train_freq": 75, "n_iterations": 2,
                                       "n_eval_episodes": 0, "layout": "action as input"}),
-    ("sb3/ppo", "CartPole-v1", 300, {**SMALL, "n_steps": 32, "batch_size": 16, "n_epochs": 2,
+    ("sb3/ppo", "CartPole-v1", 450, {**SMALL, "n_steps": 32, "batch_size": 16, "n_epochs": 2,
                                      "features": "pca:3,warm_up=40,refit_every=80"}),
     ("sb3/td3", "Pendulum-v1", 130, {**REPLAY, "noise_type": "normal"}),
     ("sb3/ddpg", "Pendulum-v1", 130, {**REPLAY, "noise_type": "ornstein-uhlenbeck", "train_freq": [1, "episode"]}),
@@ -119,7 +119,7 @@ LONG_CASES: list[Case] = [
     ("q-learning", "rlplay/MaximizationBias-v0", 900, {}),  # action masks, no table
     ("reinforce", "Pendulum-v1", 1000, {"batch_size": 300, "normalize": True}),
     ("reinforce", "FrozenLake-v1", 600, {"batch_size": 100}),
-    ("ppo", "CartPole-v1", 900, {"n_envs": 2, "n_steps": 50, "features": "k-means:8,warm_up=200,refit_every=300"}),
+    ("ppo", "CartPole-v1", 1500, {"n_envs": 2, "n_steps": 50, "features": "k-means:8,warm_up=200,refit_every=300"}),
     ("ppo", "Pendulum-v1", 600, {"n_envs": 2, "n_steps": 70, "n_epochs": 2, "normalize": True, "clip_range_vf": 0.2}),
     ("ppo", "rlplay/MaximizationBias-v0", 300, {"n_steps": 32, "batch_size": 16, "n_epochs": 2}),  # action masks
     ("ppo", "Blackjack-v1", 300, {"n_steps": 32, "batch_size": 16, "n_epochs": 2, "target_kl": 0.001}),
