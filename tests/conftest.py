@@ -6,9 +6,11 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.contract.cases import LONG_AGENTS
 from tests.fork_server import Commands
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # two workers share the cores; torch would start threads in both
@@ -34,10 +36,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the quick tests, and have one worker run what compiles the same functions."""
     for item in items:
         place = item.path.relative_to(HERE).as_posix()
+        if place.startswith("contract/") and LONG_AGENTS & _agents_of(item):
+            item.add_marker(pytest.mark.slow)
         if place.startswith(QUICK) and item.get_closest_marker("slow") is None:
             item.add_marker(pytest.mark.quick)
         if place.startswith(COMPILES_TOGETHER):
             item.add_marker(pytest.mark.xdist_group(_group(item, place)))
+
+
+def _agents_of(item: pytest.Item) -> set[Any]:
+    """The agents that a test of the contract is about: what its parameters name."""
+    callspec = getattr(item, "callspec", None)
+    values = callspec.params.values() if callspec is not None else ()
+    return {value[0] if isinstance(value, tuple) else value for value in values if isinstance(value, str | tuple)}
 
 
 def _group(item: pytest.Item, place: str) -> str:

@@ -113,6 +113,7 @@ def test_the_jax_peers_cart_is_gymnasiums(module):
     raise AssertionError("the pole must have fallen")
 
 
+@pytest.mark.slow
 def test_the_benchmarks_run():
     """A small run of the parts that have sizes, each a table with a row for all that is installed."""
     code = "import policy_gradients as p; p.beside_peers(1, 0.05); p.limit((16, 64), 1024); p.rows((1, 8), 512)"

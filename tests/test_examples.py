@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.contract.cases import LONG_AGENTS
+
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("rlplay", "agents", "envs")
 # Models and networks: here every public class and function has an example, exported or not.
@@ -20,6 +22,7 @@ ENGINE = ("rlplay.networks.matmul", "rlplay.networks.torch_state")
 LONG = (
     "rlplay.models.deep.cnn", "rlplay.models.deep.encoder_decoder", "rlplay.models.deep.sequence_autoencoder",
     "rlplay.networks.conv2d", "rlplay.networks.gru", "rlplay.networks.lstm",
+    *(f"agents.{name.replace('-', '_')}" for name in LONG_AGENTS),
 )  # fmt: skip
 
 

@@ -133,6 +133,7 @@ class ImitationAgent(PeriodicAgent):
         self.teacher = teacher_of(self.teacher, self.env, type(self).__name__)
         self.fitted: list[Any] = []
         self._label: Any = None  # what the teacher said of the observation where the agent acts
+        self._remembers = False  # whether a data set stands in for a teacher
         self._counts, self.rng = np.zeros(2, np.int64), stream(self.seed, "mixture")
         self.counts = ImitationCounts(*np.split(self._counts, 2))
 
@@ -185,6 +186,7 @@ class ImitationAgent(PeriodicAgent):
         self.obs[places] = steps.obs[~ends]
         self.labels[places] = data.actions if self.numbering is not None else steps.actions
         self.counts.seen[0] += len(data)
+        self._remembers = True
         for vector in self.obs[places]:
             self.encoder.remember_vector(vector)
         self.begin_fits()
@@ -260,8 +262,9 @@ class ImitationAgent(PeriodicAgent):
 
     def advance(self, timesteps: int, engine: Engine) -> int:
         """Play and ask, step by step; without a teacher, count the steps of the data set that was learned from."""
-        if self.teacher is None and self.counts.fits[0]:
-            done = min(timesteps, max(int(self.counts.seen[0]) - self.num_timesteps, 0))
+        left = max(int(self.counts.seen[0]) - self.num_timesteps, 0)
+        if self.teacher is None and (self._remembers or left):
+            done = min(timesteps, left)
             self.num_timesteps += done
             return done
         return advance_stepwise(self, timesteps)

@@ -23,6 +23,7 @@ SMALL = {"net_arch": [16], "buffer_size": 500, "batch_size": 16, "learning_start
 QUICK = {"net_arch": [64, 64], "batch_size": 128, "learning_rate": 2e-3, "buffer_size": 20_000, "gamma": 0.98}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "agent_id",
     ["sac", "td3", *(pytest.param(name, marks=pytest.mark.slow) for name in ("tqc", "ddpg"))],
@@ -50,6 +51,7 @@ def test_tuned_settings_swing_the_pendulum_up(agent_id):
     assert evaluate(agent.learn(settings["n_timesteps"]), n_eval_episodes=20, seed=1000).mean >= -250
 
 
+@pytest.mark.slow
 def test_finite_actions_balance_the_pole():
     from agents.recipes import TUNED
 
@@ -161,6 +163,7 @@ def test_the_temperature_is_learned_from_1_or_from_what_is_given_or_is_fixed():
         assert agent.memory.settings.entropy_target == -1.0
 
 
+@pytest.mark.slow
 def test_dropout_is_for_training_and_the_actor_waits():
     settings = SMALL | {
         "learning_starts": 0,
@@ -188,6 +191,7 @@ def test_networks_of_torch_learn_what_ours_learn():
     assert theirs.probe(obs).value == pytest.approx(ours.probe(obs).value, abs=1e-3)
 
 
+@pytest.mark.slow
 def test_critics_and_quantiles_as_policy_kwargs_say():
     agent = TQC("Pendulum-v1", seed=0, policy_kwargs={"n_critics": 3, "n_quantiles": 7}, **SMALL).learn(60)
     assert agent.memory.nets.critics.outputs.shape == (3, 16, 7)

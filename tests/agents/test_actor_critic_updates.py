@@ -200,7 +200,9 @@ def _soft_update(twin: Twin, batch: Batch, noise: list[torch.Tensor], entropy: f
     return found
 
 
-@pytest.mark.parametrize("decorator", [plain, compiled], ids=["plain", "compiled"])
+@pytest.mark.parametrize(
+    "decorator", [pytest.param(plain, id="plain"), pytest.param(compiled, id="compiled", marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize("kept", [0, 6], ids=["sac", "tqc"])
 def test_soft_updates_equal_those_of_torch(decorator, kept):
     module, quantiles = (tqc, 4) if kept else (sac, 1)
@@ -230,7 +232,9 @@ def test_soft_updates_equal_those_of_torch(decorator, kept):
     assert memory.metrics.n_updates[0] == 4
 
 
-@pytest.mark.parametrize("decorator", [plain, compiled], ids=["plain", "compiled"])
+@pytest.mark.parametrize(
+    "decorator", [pytest.param(plain, id="plain"), pytest.param(compiled, id="compiled", marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize("module", [ddpg, td3], ids=["ddpg", "td3"])
 def test_deterministic_updates_equal_those_of_torch(decorator, module):
     delay, critics = (2, 2) if module is td3 else (1, 1)

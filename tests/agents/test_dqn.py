@@ -200,7 +200,11 @@ def test_quantiles_converge_to_those_of_the_returns():
     assert theta[0, 2:] == pytest.approx([10, 10], abs=1.5)
 
 
-@pytest.mark.parametrize("parts", [{}, {"dueling": True, "double": True, "n_steps": 2}], ids=["plain", "dueling"])
+@pytest.mark.parametrize(
+    "parts",
+    [{}, pytest.param({"dueling": True, "double": True, "n_steps": 2}, marks=pytest.mark.slow)],
+    ids=["plain", "dueling"],
+)
 def test_a_hundred_updates_end_in_the_same_weights_over_torch(parts):
     """The same steps, the same batches, a hundred steps of the optimiser, and the older copy renewed on the way."""
     settings = {**SMALL, "train_freq": 4, "gradient_steps": 4, "learning_starts": 500, "seed": 0, **parts}
@@ -318,7 +322,11 @@ def test_pictures_are_kept_in_bytes_and_seen_as_they_were():
 
 
 @pytest.mark.parametrize("steps", [150, 900])  # a buffer that is half full, one that has wrapped
-@pytest.mark.parametrize("parts", [{}, {"n_envs": 3, "normalize": True}, RAINBOW], ids=["plain", "several", "rainbow"])
+@pytest.mark.parametrize(
+    "parts",
+    [{}, {"n_envs": 3, "normalize": True}, pytest.param(RAINBOW, marks=pytest.mark.slow)],
+    ids=["plain", "several", "rainbow"],
+)
 def test_a_run_that_was_broken_off_goes_on_in_the_same_bits(tmp_path, parts, steps):
     settings = {**SMALL, "train_freq": 3, "seed": 0, **parts}
     whole = DQN("CartPole-v1", **settings).learn(2 * steps)

@@ -11,6 +11,9 @@ DQN = {"net_arch": [16], "buffer_size": 400, "learning_starts": 20, "batch_size"
 OFFLINE = {"net_arch": [16], "batch_size": 16}
 ACTOR_CRITIC = {"net_arch": [16], "buffer_size": 400, "learning_starts": 60, "batch_size": 16}
 
+# Agents that compile for long, beside one of their family that does not: `pytest -m slow` has their contract.
+LONG_AGENTS = frozenset(("ddpg", "discrete-bcq", "discrete-sac", "iql", "td3", "td3-bc", "tqc"))
+
 # Agent, environment, steps of a run, hyperparameters: what each agent is for, its rarer spaces, and each kind of model.
 CASES: list[Case] = [
     ("q-learning", "FrozenLake-v1", 3000, {}),
@@ -47,10 +50,10 @@ CASES: list[Case] = [
     ("dqn", "CartPole-v1", 900, {**DQN, "n_envs": 3, "double": True, "n_steps": 2, "prioritized": True}),
     ("pqn", "CartPole-v1", 900, {"n_envs": 3, "n_steps": 50, "batch_size": 30, "n_epochs": 2, "net_arch": [16]}),
     ("sac", "Pendulum-v1", 900, {**ACTOR_CRITIC, "n_envs": 3, "n_steps": 3, "train_freq": 2, "gradient_steps": -1}),
-    ("discrete-sac", "CartPole-v1", 300, {**ACTOR_CRITIC, "n_envs": 2, "network": "torch"}),
-    ("tqc", "Pendulum-v1", 300, {**ACTOR_CRITIC, "ent_coef": 0.1, "network": "torch"}),
+    ("discrete-sac", "CartPole-v1", 600, {**ACTOR_CRITIC, "n_envs": 2}),
+    ("tqc", "Pendulum-v1", 500, {**ACTOR_CRITIC, "ent_coef": 0.1}),
     ("td3", "Pendulum-v1", 500, {**ACTOR_CRITIC, "n_envs": 2, "noise_type": "ornstein-uhlenbeck"}),
-    ("ddpg", "MountainCarContinuous-v0", 300, {**ACTOR_CRITIC, "noise_type": "normal", "network": "torch"}),
+    ("ddpg", "MountainCarContinuous-v0", 500, {**ACTOR_CRITIC, "noise_type": "normal", "normalize": True}),
     ("cql", "CartPole-v1", 600, {**OFFLINE, "dataset": "random:300", "target_update_interval": 60}),
     ("discrete-bcq", "CartPole-v1", 600, {**OFFLINE, "dataset": "random:300", "target_update_interval": 60}),
     ("td3-bc", "Pendulum-v1", 300, {**OFFLINE, "dataset": "pump-and-hold:300"}),
@@ -136,9 +139,6 @@ LONG_CASES: list[Case] = [
                                  "features": "k-means:8,warm_up=100,refit_every=300"}),
     ("pqn", "MountainCar-v0", 600, {"n_envs": 2, "n_steps": 40, "batch_size": 20, "net_arch": [16], "normalize": True}),
     ("pqn", "rlplay/MaximizationBias-v0", 300, {"n_envs": 2, "n_steps": 16, "batch_size": 16}),  # action masks
-    ("discrete-sac", "CartPole-v1", 600, {**ACTOR_CRITIC, "n_envs": 2}),
-    ("tqc", "Pendulum-v1", 500, {**ACTOR_CRITIC, "ent_coef": 0.1}),
-    ("ddpg", "MountainCarContinuous-v0", 500, {**ACTOR_CRITIC, "noise_type": "normal", "normalize": True}),
     ("sac", "Pendulum-v1", 300, {**ACTOR_CRITIC, "network": "torch", "ent_coef": "auto_0.1"}),
     ("sac", "Pendulum-v1", 900, {**ACTOR_CRITIC, "learning_starts": 20,
                                  "features": "k-means:8,warm_up=100,refit_every=300"}),

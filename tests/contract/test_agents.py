@@ -16,8 +16,6 @@ SKIPS = {
         "behavior-cloning-CartPole-v1",
         "cql-FrozenLake-v1-torch",
         "dagger-Pendulum-v1",
-        "ddpg-MountainCarContinuous-v0-torch",
-        "discrete-sac-CartPole-v1-torch",
         "discrete-sac-FrozenLake-v1",
         "discrete-sac-rlplay/MaximizationBias-v0",
         "double-q-learning-rlplay/MaximizationBias-v0",
@@ -56,7 +54,6 @@ SKIPS = {
         "sb3/sac-Pendulum-v1",
         "sb3/td3-Pendulum-v1",
         "td3-Pendulum-v1-torch",
-        "tqc-Pendulum-v1-torch",
         "ucb-rlplay/Bandit-v0",
     },
     "check_own_and_native_dynamics": {

@@ -13,6 +13,7 @@ from rlplay import load, make, registry
 from rlplay.agent.tabular import TableAgent
 from rlplay.models.names import model_class
 from rlplay.storage import checkpoint
+from tests.contract.cases import LONG_AGENTS
 
 pytestmark = pytest.mark.filterwarnings("ignore:a file was written with")  # by what ran then
 FILES = Path(__file__).parents[1] / "fixtures" / "files"
@@ -34,7 +35,13 @@ def as_before(now, before):
     return found
 
 
-@pytest.mark.parametrize("path", sorted(FILES.glob("*.rlp")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(path, id=path.stem, marks=pytest.mark.slow if path.stem in LONG_AGENTS else ())
+        for path in sorted(FILES.glob("*.rlp"))
+    ],
+)
 def test_an_old_file_loads_says_the_same_and_goes_on(path, tmp_path):
     saved = checkpoint.read(path)
     agent = load(path)
