@@ -149,7 +149,16 @@ def press_down(q: Floats, actions: Floats, alpha: float, gradient: Floats) -> fl
 
 @cache
 def make_rule(kernels: tuple[Kernel, ...], spec: Any, decorator: Callable[..., Any]) -> OffPolicyRule:
-    """The rule over networks: compiled, or with ``decorator=plain`` as Python."""
+    """The rule over networks: compiled, or with ``decorator=plain`` as Python.
+
+    Example:
+        >>> from rlplay.functional.vector_step import plain
+        >>> agent = CQL("CartPole-v1", net_arch=[4], batch_size=4, buffer_size=100, seed=0)
+        >>> rule = make_rule(tuple(agent.kernels.values()), agent.spec(), plain)
+        >>> rule.update(agent.memory, agent.memory.batch, 0.0)
+        >>> agent.memory.metrics.n_updates.tolist()
+        [1.0]
+    """
     kernel, (values, targets, gradient) = kernels[0], head_of(None)
     forward, backward, improve, blend = kernel.forward, kernel.backward, kernel.improve, kernel.blend
     squared_length = kernel.squared_length

@@ -178,7 +178,16 @@ def losses(
 
 @cache
 def make_rule(kernels: tuple[Kernel, ...], spec: Any, decorator: Callable[..., Any]) -> OffPolicyRule:
-    """The rule over networks: compiled, or with ``decorator=plain`` as Python."""
+    """The rule over networks: compiled, or with ``decorator=plain`` as Python.
+
+    Example:
+        >>> from rlplay.functional.vector_step import plain
+        >>> agent = DiscreteBCQ("CartPole-v1", net_arch=[4], batch_size=4, buffer_size=100, seed=0)
+        >>> rule = make_rule(tuple(agent.kernels.values()), agent.spec(), plain)
+        >>> rule.update(agent.memory, agent.memory.batch, 0.0)
+        >>> agent.memory.metrics.n_updates.tolist()
+        [1.0]
+    """
     kernel = kernels[0]
     forward, backward, improve, blend = kernel.forward, kernel.backward, kernel.improve, kernel.blend
     squared_length = kernel.squared_length

@@ -220,7 +220,16 @@ def draw(policy: Array, row: int, rng: NDArray[np.uint64]) -> int:
 
 @cache
 def make_rule(kernels: tuple[Any, ...], spec: Any, decorator: Callable[..., Any]) -> OffPolicyRule:
-    """The rule over an actor and its critics: compiled, or with ``decorator=plain`` as Python."""
+    """The rule over an actor and its critics: compiled, or with ``decorator=plain`` as Python.
+
+    Example:
+        >>> from rlplay.functional.vector_step import plain
+        >>> agent = DiscreteSAC("CartPole-v1", net_arch=[4], batch_size=4, buffer_size=100, seed=0)
+        >>> rule = make_rule(tuple(agent.kernels.values()), agent.spec(), plain)
+        >>> rule.update(agent.memory, agent.memory.batch, 0.0)
+        >>> agent.memory.metrics.n_updates.tolist()
+        [1.0]
+    """
     forward, backward, improve = kernels[0].forward, kernels[0].backward, kernels[0].improve
     values_of, values_back, improve_critics = kernels[1].forward, kernels[1].backward, kernels[1].improve
     squared_length, blend = kernels[1].squared_length, kernels[1].blend

@@ -252,7 +252,16 @@ def cut_streams(gradient: Floats, first: int, width: int, n_outputs: int, split:
 
 @cache
 def make_rule(kernels: tuple[Kernel, ...], flags: Flags, decorator: Callable[..., Any]) -> OffPolicyRule:
-    """The rule over networks: compiled, or with ``decorator=plain`` as Python."""
+    """The rule over networks: compiled, or with ``decorator=plain`` as Python.
+
+    Example:
+        >>> from rlplay.functional.vector_step import plain
+        >>> agent = DQN("CartPole-v1", net_arch=[4], batch_size=4, buffer_size=100, seed=0)
+        >>> rule = make_rule(tuple(agent.kernels.values()), agent.spec(), plain)
+        >>> rule.update(agent.memory, agent.memory.batch, 0.0)
+        >>> agent.memory.metrics.n_updates.tolist()
+        [1.0]
+    """
     kernel, head = kernels[0], head_of(flags.distributional)
     forward, backward, improve, blend = kernel.forward, kernel.backward, kernel.improve, kernel.blend
     squared_length, shrink = kernel.squared_length, kernel.shrink

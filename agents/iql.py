@@ -157,7 +157,16 @@ def imitate_better(
 
 
 def make_update(kernel: Kernel, ensemble: EnsembleKernel, decorator: Callable[..., Any]) -> Callable[..., None]:
-    """The update over actor, value and critics: compiled, or with ``decorator=plain`` as Python."""
+    """The update over actor, value and critics: compiled, or with ``decorator=plain`` as Python.
+
+    Example:
+        >>> from rlplay.functional.vector_step import plain
+        >>> agent = IQL("Pendulum-v1", net_arch=[4], batch_size=4, buffer_size=100, seed=0)
+        >>> update = make_update(agent.kernels["actor"], agent.kernels["critics"], plain)
+        >>> update(agent.memory, agent.memory.batch, 0.0)
+        >>> agent.memory.metrics.n_updates.tolist()
+        [1.0]
+    """
     forward, backward, improve = kernel.forward, kernel.backward, kernel.improve
     values_of, values_back, improve_critics = ensemble.forward, ensemble.backward, ensemble.improve
     squared_length, blend = ensemble.squared_length, ensemble.blend

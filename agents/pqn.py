@@ -194,7 +194,15 @@ def value_gradient(q: Floats, actions: Floats, returns: Array, gradient: Floats)
 
 @cache
 def make_rule(kernel: Kernel, decorator: Callable[..., Any]) -> RolloutRule:
-    """The rule over a network's functions: compiled, or with ``decorator=plain`` as Python."""
+    """The rule over a network's functions: compiled, or with ``decorator=plain`` as Python.
+
+    Example:
+        >>> from rlplay.functional.vector_step import plain
+        >>> agent = PQN("CartPole-v1", n_envs=2, n_steps=4, batch_size=4, net_arch=[4], seed=0)
+        >>> make_rule(agent.kernel, plain).choose(agent.memory)
+        >>> agent.memory.metrics.exploration_rate.tolist()
+        [1.0]
+    """
     forward, backward, improve = kernel.forward, kernel.backward, kernel.improve
     squared_length, shrink = kernel.squared_length, kernel.shrink
 

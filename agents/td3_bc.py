@@ -107,7 +107,16 @@ def mean_size(values: Floats) -> float:
 
 
 def make_update(kernel: Kernel, ensemble: EnsembleKernel, decorator: Callable[..., Any]) -> Callable[..., None]:
-    """The update over an actor and its critics: compiled, or with ``decorator=plain`` as Python."""
+    """The update over an actor and its critics: compiled, or with ``decorator=plain`` as Python.
+
+    Example:
+        >>> from rlplay.functional.vector_step import plain
+        >>> agent = TD3BC("Pendulum-v1", net_arch=[4], batch_size=4, buffer_size=100, seed=0)
+        >>> update = make_update(agent.kernels["actor"], agent.kernels["critics"], plain)
+        >>> update(agent.memory, agent.memory.batch, 0.0)
+        >>> agent.memory.metrics.n_updates.tolist()
+        [1.0]
+    """
     forward, backward, improve, blend_actor = kernel.forward, kernel.backward, kernel.improve, kernel.blend
     values_of, first_value, values_back = ensemble.forward, ensemble.first, ensemble.backward
     action_gradient, improve_critics, blend = ensemble.input_gradient, ensemble.improve, ensemble.blend

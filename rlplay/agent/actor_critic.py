@@ -241,6 +241,13 @@ class ActorAndCritics(NamedTuple):
         target_critics: those that follow them.
         kernel: the functions of the actor.
         ensemble: those of the critics.
+
+    Example:
+        >>> from agents import SAC
+        >>> agent = SAC("Pendulum-v1", net_arch=[4], batch_size=4, buffer_size=100, seed=0)
+        >>> made = actor_and_critics(agent, (3, 2), (4, 1), 2)
+        >>> sorted(made.kernels(target_actor=True))
+        ['actor', 'critics', 'target_actor', 'target_critics']
     """
 
     actor: Any
@@ -324,6 +331,12 @@ def whole_setting(agent: OffPolicyAgent, name: str, default: int) -> int:
 
     Raises:
         HyperparameterError: it is none.
+
+    Example:
+        >>> from agents import SAC
+        >>> agent = SAC("Pendulum-v1", policy_kwargs={"n_critics": 3}, buffer_size=1000, seed=0)
+        >>> whole_setting(agent, "n_critics", 2), whole_setting(agent, "n_quantiles", 25)
+        (3, 25)
     """
     value = (agent.hyperparameters["policy_kwargs"] or {}).get(name, default)
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 1000:

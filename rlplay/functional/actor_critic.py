@@ -82,7 +82,14 @@ def new_work(
 
 
 class SoftNets(NamedTuple):
-    """The networks of a soft actor-critic: a policy, critics (an ensemble), and those that follow the critics."""
+    """The networks of a soft actor-critic: a policy, critics (an ensemble), and those that follow the critics.
+
+    Example:
+        >>> from agents import SAC
+        >>> nets = SAC("Pendulum-v1", net_arch=[4], batch_size=4, buffer_size=100, seed=0).memory.nets
+        >>> nets.critics.outputs.shape, nets.target_critics.outputs.shape  # two critics, a batch of 4
+        ((2, 4, 1), (2, 4, 1))
+    """
 
     actor: Any
     critics: Any
@@ -90,7 +97,14 @@ class SoftNets(NamedTuple):
 
 
 class DeterministicNets(NamedTuple):
-    """The networks of a deterministic actor-critic, whose actor is followed by one too."""
+    """The networks of a deterministic actor-critic, whose actor is followed by one too.
+
+    Example:
+        >>> from agents import TD3
+        >>> nets = TD3("Pendulum-v1", net_arch=[4], batch_size=4, buffer_size=100, seed=0).memory.nets
+        >>> bool((nets.actor.parameters == nets.target_actor.parameters).all())  # before the first update
+        True
+    """
 
     actor: Any
     target_actor: Any
@@ -109,6 +123,13 @@ class SoftMetrics(NamedTuple):
         learning_rate: of the update.
         grad_norm: length of the gradient of the critics.
         n_updates: updates so far.
+
+    Example:
+        >>> numbers = np.zeros(8)
+        >>> metrics = SoftMetrics(*(numbers[i : i + 1] for i in range(8)))
+        >>> metrics.ent_coef[0] = 0.5  # all are kept in one array
+        >>> numbers.tolist()
+        [0.0, 0.0, 0.0, 0.5, 0.0, 0.0, 0.0, 0.0]
     """
 
     loss: Any

@@ -24,6 +24,11 @@ class Spec(NamedTuple):
     Attributes:
         make_update: ``make_update(kernel, ensemble, decorator) -> update(memory, batch, progress)``.
         is_soft: whether actions are drawn from a squashed normal.
+
+    Example:
+        >>> from agents import SAC, TD3
+        >>> [kind("Pendulum-v1", batch_size=4, buffer_size=100, seed=0).spec().is_soft for kind in (SAC, TD3)]
+        [True, False]
     """
 
     make_update: Callable[..., Callable[..., None]]
@@ -32,7 +37,17 @@ class Spec(NamedTuple):
 
 @cache
 def actor_critic_rule(kernels: tuple[Any, ...], spec: Spec, decorator: Decorator) -> OffPolicyRule:
-    """The rule over the functions of the actor, which come first, and of the critics, which come last but one."""
+    """The rule over the functions of the actor, which come first, and of the critics, which come last but one.
+
+    Example:
+        >>> from agents import TD3
+        >>> from rlplay.functional.vector_step import plain
+        >>> agent = TD3("Pendulum-v1", net_arch=[4], batch_size=4, buffer_size=100, seed=0)
+        >>> rule = actor_critic_rule(tuple(agent.kernels.values()), agent.spec(), plain)
+        >>> rule.act(agent.memory)
+        >>> bool((abs(agent.memory.actions) <= 2.0).all())  # the bounds of Pendulum-v1
+        True
+    """
     forward = kernels[0].forward
     update = spec.make_update(kernels[0], kernels[-2], decorator)
 

@@ -82,7 +82,13 @@ class Batch(NamedTuple):
 
 
 def new_batch(size: int, features: int, action_size: int, outputs: int, masked: bool) -> Batch:
-    """Room for a batch."""
+    """Room for a batch.
+
+    Example:
+        >>> batch = new_batch(32, 4, 1, 2, True)
+        >>> batch.obs.shape, batch.next_masks.shape, float(batch.weights[0])
+        ((32, 4), (32, 2), 1.0)
+    """
     masks = (size if masked else 0, outputs)
     return Batch(
         obs=np.zeros((size, features), np.float32),
@@ -114,6 +120,12 @@ class Plan(NamedTuple):
         beta: exponent of the weights at the start; it rises to 1.
         beta_steps: within so many steps.
         epsilon: what is added to the size of a TD error.
+
+    Example:
+        >>> from agents import DQN
+        >>> plan = DQN("CartPole-v1", train_freq=[2, "episode"], n_steps=3, seed=0).memory.plan
+        >>> plan.train_freq, plan.by_episode, plan.n_steps
+        (2, True, 3)
     """
 
     learning_starts: int
@@ -137,6 +149,13 @@ class Counters(NamedTuple):
         rounds: steps of all environments at once.
         since: rounds since the last update was due.
         episodes: that ended since then.
+
+    Example:
+        >>> counts = np.zeros(4, np.int64)
+        >>> counters = Counters(*(counts[i : i + 1] for i in range(4)))
+        >>> counters.rounds[0] += 1  # what is counted is kept in one array
+        >>> counts.tolist()
+        [0, 1, 0, 0]
     """
 
     steps: Whole
@@ -169,6 +188,12 @@ class OffPolicyMemory(NamedTuple):
         features: the feature map, or None.
         progress: of training, at the last step, float64 [1].
         action_rng, replay_rng, noise_rng: streams of random numbers, uint64 [4].
+
+    Example:
+        >>> from agents import DQN
+        >>> memory = DQN("CartPole-v1", n_envs=2, net_arch=[4], batch_size=4, buffer_size=100, seed=0).memory
+        >>> memory.obs.shape, memory.replay.obs.shape, memory.batch.obs.shape
+        ((2, 4), (100, 4), (4, 4))
     """
 
     nets: Any
@@ -205,6 +230,15 @@ class OffPolicyRule(NamedTuple):
         after_step: ``after_step(memory)`` once every step of all environments, before the updates.
         update: ``update(memory, batch, progress)``: one gradient step; it writes ``batch.td_errors`` where the agent
             has priorities, and the metrics.
+
+    Example:
+        >>> from agents import DQN
+        >>> from rlplay.functional.vector_step import plain
+        >>> agent = DQN("CartPole-v1", n_envs=2, net_arch=[4], batch_size=4, buffer_size=100, seed=0)
+        >>> rule = DQN.make_rule(tuple(agent.kernels.values()), agent.spec(), plain)
+        >>> rule.update(agent.memory, agent.memory.batch, 0.0)
+        >>> agent.memory.metrics.n_updates.tolist()
+        [1.0]
     """
 
     act: Callable[[OffPolicyMemory], None]
@@ -219,6 +253,11 @@ class Options(NamedTuple):
         discrete: whether actions are numbers.
         prioritized: whether batches are drawn by priority.
         in_bytes: whether observations are kept in a byte a number.
+
+    Example:
+        >>> options = Options(discrete=True, prioritized=False, in_bytes=False)
+        >>> {options: "one step"}[Options(True, False, False)]  # equal options are compiled once
+        'one step'
     """
 
     discrete: bool
@@ -235,6 +274,15 @@ class OffPolicyIteration(NamedTuple):
         draw: ``draw(memory, batch)`` fills a batch.
         learn_offline: ``learn_offline(memory, first, horizon, times)``: so many gradient steps from what the replay
             buffer holds, and no step of an environment; fewer where numbers are not finite. Returns how many.
+
+    Example:
+        >>> from agents import DQN
+        >>> from rlplay.functional.vector_step import plain
+        >>> agent = DQN("CartPole-v1", batch_size=4, buffer_size=100, seed=0).remember("follow-the-pole:50")
+        >>> rule = DQN.make_rule(tuple(agent.kernels.values()), agent.spec(), plain)
+        >>> iteration(rule, Options(True, False, False), plain).draw(agent.memory, agent.memory.batch)
+        >>> agent.memory.batch.rewards.tolist()
+        [1.0, 1.0, 1.0, 1.0]
     """
 
     choose: Callable[..., None]
@@ -315,7 +363,14 @@ def importance_weights(chances: NDArray[np.float64], beta: float) -> None:
 
 @in_place
 def as_priorities(td_errors: NDArray[np.float64], alpha: float, epsilon: float) -> None:
-    """(|δ| + ε)^α in place, [B]."""
+    """(|δ| + ε)^α in place, [B].
+
+    Example:
+        >>> td_errors = np.array([3.0, -8.0])
+        >>> as_priorities(td_errors, 0.5, 1.0)
+        >>> td_errors.tolist()
+        [2.0, 3.0]
+    """
     for b in range(td_errors.shape[0]):
         td_errors[b] = (abs(td_errors[b]) + epsilon) ** alpha
 
@@ -331,6 +386,15 @@ def iteration(
         options: what is decided when it is compiled.
         decorator: ``compiled``, or `rlplay.functional.vector_step.plain`.
         fill: the function of a feature map, ``fill(codes, point [D], out [F])``.
+
+    Example:
+        >>> from agents import DQN
+        >>> from rlplay.functional.vector_step import plain
+        >>> memory = DQN("CartPole-v1", n_envs=2, learning_starts=0, buffer_size=100, seed=0).memory
+        >>> rule = OffPolicyRule(lambda memory: memory.actions.fill(1), lambda memory: None, lambda *given: None)
+        >>> iteration(rule, Options(True, False, False), plain).choose(memory)
+        >>> memory.actions.tolist()
+        [[1.0], [1.0]]
     """
     act, after_step, update = rule
     discrete, prioritized, in_bytes = options

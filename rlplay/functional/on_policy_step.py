@@ -37,6 +37,13 @@ class Metrics(NamedTuple):
         learning_rate: of the update.
         grad_norm: length of the last gradient before it was cut.
         n_updates: updates so far.
+
+    Example:
+        >>> numbers = np.zeros(10)
+        >>> metrics = Metrics(*(numbers[i : i + 1] for i in range(10)))
+        >>> metrics.n_updates[0] += 1.0  # all are kept in one array
+        >>> numbers.tolist()
+        [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0]
     """
 
     loss: Scalar
@@ -120,6 +127,14 @@ def iteration(
         make_update: makes ``update(memory, rollout, progress)``.
         decorator: ``compiled``, or `plain`.
         fill: the function of a feature map, ``fill(codes, point [D], out [F])``.
+
+    Example:
+        >>> from agents import A2C
+        >>> from rlplay.functional.distributions import CATEGORICAL
+        >>> agent = A2C("CartPole-v1", n_envs=2, seed=0)
+        >>> iteration(agent.kernel, CATEGORICAL, A2C.make_update, plain).choose(agent.memory)
+        >>> bool((agent.memory.rollout.log_probs[:2] < 0.0).all())  # of the actions that were drawn
+        True
     """
     forward, forward_row, predict = kernel.forward, kernel.forward_row, kernel.predict
     sample, log_probs = head.sample, head.log_probs

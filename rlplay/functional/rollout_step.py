@@ -39,6 +39,15 @@ class RolloutRule(NamedTuple):
             values of the N rows from ``first`` on, but for those in which an episode ended.
         learn: ``learn(memory, rollout, progress)`` from a full rollout with its bootstrap values.
         update: what `learn` ends in; it is compiled beside the loop.
+
+    Example:
+        >>> from agents.pqn import PQN, make_rule
+        >>> from rlplay.functional.vector_step import plain
+        >>> agent = PQN("CartPole-v1", n_envs=2, n_steps=4, batch_size=4, net_arch=[4], seed=0)
+        >>> rule = make_rule(agent.kernel, plain)
+        >>> rule.choose(agent.memory)
+        >>> agent.memory.actions.shape
+        (2, 1)
     """
 
     choose: Callable[..., None]
@@ -57,6 +66,15 @@ def rollout_iteration(
         rule: its functions, compiled where ``decorator`` is `rlplay.compiled.cache.compiled`.
         decorator: ``compiled``, or `rlplay.functional.vector_step.plain`.
         fill: the function of a feature map, ``fill(codes, point [D], out [F])``.
+
+    Example:
+        >>> from agents import A2C
+        >>> from rlplay.functional.vector_step import plain
+        >>> memory = A2C("CartPole-v1", n_envs=2, seed=0).memory
+        >>> rule = RolloutRule(lambda memory: memory.actions.fill(1), *[lambda *given: 0.0] * 4)
+        >>> rollout_iteration(rule, plain).choose(memory)
+        >>> memory.actions.tolist()
+        [[1.0], [1.0]]
     """
     choose, final_value, bootstrap, learn, update = rule
     look, keep, is_due = sight(decorator, fill)

@@ -45,6 +45,12 @@ class ValueHead(NamedTuple):
             so far are seen.
         gradient: ``gradient(outputs, atoms, actions [B, 1], weights [B], targets, huber, slope [B, M],
             td_errors [B]) -> (loss, mean size of the TD errors, mean value)`` for the action that was taken.
+
+    Example:
+        >>> q = np.zeros((1, 2), np.float32)
+        >>> QUANTILES.values(np.float32([[1, 3, 0, 8]]), np.array([0.25, 0.75]), q)
+        >>> q.tolist()  # the mean of the quantiles of each action
+        [[2.0, 4.0]]
     """
 
     values: Callable[..., None]
@@ -391,6 +397,13 @@ def atoms_of(kind: str | None, n_atoms: int, least: float, most: float) -> Array
 
 
 def head_of(kind: str | None) -> ValueHead:
-    """The head of a name: None, ``"c51"`` or ``"qr"``."""
+    """The head of a name: None, ``"c51"`` or ``"qr"``.
+
+    Example:
+        >>> targets, policy, one = np.zeros((1, 1)), np.array([[0.0, 1.0]]), np.ones(1)
+        >>> head_of(None).targets(np.float32([[1, 4]]), one, policy, 0 * policy, one, 0.5 * one, targets, np.zeros(2))
+        >>> targets.tolist()  # 1 + 0.5 * 4
+        [[3.0]]
+    """
     heads: dict[Any, ValueHead] = {None: NUMBERS, "c51": CATEGORICAL, "qr": QUANTILES}
     return heads[kind]
