@@ -31,6 +31,12 @@ def dataset_of(given: Any, env: gym.Env[Any, Any], owner: str, seed: int) -> Dat
         CheckpointError: a damaged file.
         UsageError: a data set of another environment.
         MissingPackageError: Minari is not installed.
+
+    Example:
+        >>> import rlplay
+        >>> data = dataset_of("random:50", rlplay.make("CartPole-v1"), "CQL", 0)
+        >>> len(data), data.players
+        (50, ('random',))
     """
     if isinstance(given, str) and given.startswith("minari:"):
         given = MinariData(given.removeprefix("minari:"))
@@ -50,7 +56,16 @@ def dataset_of(given: Any, env: gym.Env[Any, Any], owner: str, seed: int) -> Dat
 
 
 def steps_of(dataset: Dataset | MinariData, env: gym.Env[Any, Any], encoder: Encoder, owner: str) -> Steps:
-    """The steps of a data set, with observations as an agent keeps them; ``env`` is not touched."""
+    """The steps of a data set, with observations as an agent keeps them; ``env`` is not touched.
+
+    Example:
+        >>> from agents import CQL
+        >>> agent = CQL("CartPole-v1", net_arch=[4], seed=0)
+        >>> data = dataset_of("random:50", agent.env, "CQL", 0)
+        >>> steps = steps_of(data, agent.env, agent.encoder, "CQL")
+        >>> steps.actions.shape, steps.obs.shape == (50 + len(steps.lengths), 4)
+        ((50, 1), True)
+    """
     if isinstance(dataset, MinariData):
         return dataset.steps(encoder.view)
     ref = reference(env)

@@ -66,6 +66,12 @@ class Parts(NamedTuple):
         kernels: the functions of each of them, by its name.
         work: the agent's own arrays, a NamedTuple.
         metrics: the class of its metrics.
+
+    Example:
+        >>> from agents import DQN
+        >>> parts = DQN("CartPole-v1", net_arch=[4], buffer_size=100, seed=0).make_parts()
+        >>> list(parts.kernels), parts.nets._fields
+        (['q', 'target'], ('q', 'target'))
     """
 
     nets: Any

@@ -117,6 +117,12 @@ def q_network(agent: OfflineAgent, outputs: int, count: int, seed: str = "weight
     Raises:
         HyperparameterError: a setting that does not exist, or layers that do not take the observations.
         UsageError: a GPU for networks that run on the CPU; networks that this machine cannot hold.
+
+    Example:
+        >>> from agents import CQL
+        >>> twins, kernel = q_network(CQL("CartPole-v1", net_arch=[4], seed=0), 2, 2)
+        >>> len(twins), twins[0].parameters.shape, (twins[0].parameters == twins[1].parameters).all()
+        (2, (30,), np.True_)
     """
     given, size, name = agent.hyperparameters, agent.encoder.size, type(agent).__name__
     picture = agent.encoder.view.picture

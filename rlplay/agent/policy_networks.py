@@ -163,12 +163,24 @@ def new_networks(
 
 
 def is_ours(network: Any) -> bool:
-    """Whether networks are our own, not torch's."""
+    """Whether networks are our own, not torch's.
+
+    Example:
+        >>> is_ours("numpy"), is_ours([Linear(4, 8)]), is_ours("torch")
+        (True, True, False)
+    """
     return isinstance(network, list) or (isinstance(network, str) and network == "numpy")
 
 
 def kernel_of(network: Any, layers: list[Layer]) -> Kernel:
-    """The functions of networks of such layers, ours or torch's."""
+    """The functions of networks of such layers, ours or torch's.
+
+    Example:
+        >>> layers = mlp([2, 1], "relu")
+        >>> net = new_net(layers, np.float32([1, 2, 3]), 1)
+        >>> kernel_of("numpy", layers).forward(net, np.float32([[10, 20]])).tolist()  # 1 · 10 + 2 · 20 + 3
+        [[53.0]]
+    """
     if is_ours(network):
         return kernel(layers)
     from rlplay.networks import torch_network
@@ -196,6 +208,12 @@ def new_network(
     Raises:
         HyperparameterError: a module of the user's that does not take these observations.
         UsageError: a GPU for networks that run on the CPU; a network that this machine cannot hold.
+
+    Example:
+        >>> layers, rng = mlp([3, 8, 2], "tanh"), np.random.default_rng(0)
+        >>> net = new_network("numpy", layers, None, ("torch", 1.0), 4, ("adam", {}), ("auto", 1), rng, "DQN")
+        >>> net.parameters.shape  # 3 · 8 + 8 + 8 · 2 + 2
+        (50,)
     """
     require_memory(
         f"{owner}: a network from {layers[0].takes() or math.prod(shape or (1,)):,} numbers over "
@@ -227,7 +245,14 @@ def new_network(
 
 
 def layers_of(shape: Any, size: int, hidden: Sequence[int], outputs: int, activation: str) -> list[Layer]:
-    """A perceptron; in front of it, where observations are pictures, the convolutions of Mnih et al. 2015."""
+    """A perceptron; in front of it, where observations are pictures, the convolutions of Mnih et al. 2015.
+
+    Example:
+        >>> [str(layer) for layer in layers_of(None, 4, [64], 2, "tanh")]
+        ['Linear(4, 64)', 'Tanh()', 'Linear(64, 2)']
+        >>> [layer.n_out for layer in layers_of((84, 84, 4), 28224, [64], 6, "relu") if isinstance(layer, Linear)]
+        [512, 6]
+    """
     if shape is None:
         return mlp([size, *hidden, outputs], activation)
     layers: list[Layer] = []
@@ -256,7 +281,12 @@ def with_layer_norm(layers: Sequence[Layer]) -> list[Layer]:
 
 
 def on_top(hidden: list[Layer], shape: tuple[int, ...], outputs: int, owner: str) -> list[Layer]:
-    """A user's layers with a linear one on top."""
+    """A user's layers with a linear one on top.
+
+    Example:
+        >>> [str(layer) for layer in on_top([Linear(4, 8), activation_layer("relu")], (4,), 2, "DQN")]
+        ['Linear(4, 8)', 'ReLU()', 'Linear(8, 2)']
+    """
     try:
         last = shapes_of(hidden, shape)[-1]
     except ValueError as error:

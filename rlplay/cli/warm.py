@@ -95,6 +95,3 @@ def _step_back() -> None:
     """Leave the processor to whoever else wants it."""
     with contextlib.suppress(AttributeError, OSError):
         os.nice(19)
-
-
-__all__ = ["run"]

@@ -56,6 +56,11 @@ class StepBuffer(NamedTuple):
         final: last observations of episodes that ended, [N, D].
         rewards: float64 [N].
         terminated, truncated: bool [N].
+
+    Example:
+        >>> step_buffer = new_step_buffer(3, 4, np.float32)  # 3 environments, 4 numbers an observation
+        >>> step_buffer.obs.shape, step_buffer.rewards.shape
+        ((3, 4), (3,))
     """
 
     obs: NDArray[Any]

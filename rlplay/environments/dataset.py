@@ -515,4 +515,4 @@ def _unpacked(packed: NDArray[Any], n: int, count: int) -> NDArray[np.int64]:
     return numbers
 
 
-__all__ = ["Dataset", "EpisodeHash", "Steps", "require_same_env"]
+__all__ = ["Dataset", "Steps", "require_same_env"]

@@ -53,6 +53,13 @@ class MinariData:
         UnknownNameError: there is no such data set here.
         SpaceError: actions that are neither finite nor a Box.
         CheckpointError: numbers that are not finite, or no steps.
+
+    Example:
+        >>> try:
+        ...     MinariData("nobody/has-v0")
+        ... except (MissingPackageError, UnknownNameError) as error:  # no minari here, or no such data set
+        ...     print("pip install" in str(error) or "minari download nobody/has-v0" in str(error))
+        True
     """
 
     def __init__(self, dataset_id: str) -> None:
@@ -124,6 +131,12 @@ def to_minari(data: Dataset, dataset_id: str, env: Any = None, **about: Any) -> 
 
     Raises:
         MissingPackageError: minari is not installed.
+
+    Example:
+        >>> data = Dataset.random("CartPole-v1", 50, seed=0)
+        >>> written = to_minari(data, "cartpole/random-v0", author="us")  # doctest: +SKIP
+        >>> MinariData("cartpole/random-v0").lengths.sum()  # doctest: +SKIP
+        np.int64(50)
     """
     minari = _minari()
     collector = importlib.import_module("minari.data_collector")

@@ -50,7 +50,13 @@ class Rollout(NamedTuple):
 
 
 def new_rollout(rows: int, obs_size: int, action_size: int, outputs: int, masked: bool) -> Rollout:
-    """An empty rollout of M rows."""
+    """An empty rollout of M rows.
+
+    Example:
+        >>> rollout = new_rollout(4, 3, 1, 2, True)  # 4 steps, 3 numbers an observation, 1 an action, 2 outputs
+        >>> rollout.obs.shape, rollout.actions.shape, rollout.masks.shape
+        ((4, 3), (4, 1), (4, 2))
+    """
     return Rollout(
         obs=np.zeros((rows, obs_size), np.float32),
         actions=np.zeros((rows, action_size), np.float32),

@@ -34,6 +34,12 @@ class RunningMoments(NamedTuple):
         return_mean, return_variance: of the returns, float64 [1].
         return_count: how many returns were seen, float64 [1].
         returns: the discounted sum of each environment, float64 [N].
+
+    Example:
+        >>> moments, _ = new_running_moments(True, 2, 1, 0.99, "MyAgent")
+        >>> observe_batch(moments, np.float32([[1, 10], [3, 30]]))
+        >>> moments.obs_mean.round().tolist(), moments.obs_variance.round().tolist()
+        ([2.0, 20.0], [1.0, 100.0])
     """
 
     norm_obs: bool

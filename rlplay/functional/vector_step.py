@@ -32,6 +32,12 @@ class FeatureState(NamedTuple):
         due: how many will have been seen when the map is fitted again, int64 [1].
         shift, scale: of each number, float64 [D].
         point: a standardised observation, float64 [D].
+
+    Example:
+        >>> ring, zeros = np.zeros((8, 2), np.float32), np.zeros(2)
+        >>> state = FeatureState(None, ring, np.zeros(1, np.int64), np.array([8]), zeros, np.ones(2), zeros.copy())
+        >>> state.counts[0] >= state.due[0]  # nothing has been seen
+        np.False_
     """
 
     codes: Any
@@ -52,6 +58,16 @@ class Iteration(NamedTuple):
             finite, or the feature map is to be fitted again.
         look: ``look(memory, observation [D], out [F])``, an observation as the networks see it.
         update: what `finish` calls to learn.
+
+    Example:
+        >>> from agents.a2c import A2C, make_update
+        >>> from rlplay.functional.on_policy_step import iteration
+        >>> from rlplay.functional.distributions import CATEGORICAL
+        >>> agent = A2C("CartPole-v1", n_envs=1, net_arch=[4], seed=0)
+        >>> step, seen = iteration(agent.kernel, CATEGORICAL, make_update, plain, None), np.zeros(4, np.float32)
+        >>> step.look(agent.memory, np.float32([1, 2, 3, 4]), seen)
+        >>> isinstance(step, Iteration), seen.tolist()
+        (True, [1.0, 2.0, 3.0, 4.0])
     """
 
     choose: Callable[[Any], None]
@@ -61,7 +77,14 @@ class Iteration(NamedTuple):
 
 
 def plain(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The decorator of plain Python, in place of `rlplay.compiled.cache.compiled`: the function as it is."""
+    """The decorator of plain Python, in place of `rlplay.compiled.cache.compiled`: the function as it is.
+
+    Example:
+        >>> def double(x):
+        ...     return 2 * x
+        >>> plain(double) is double
+        True
+    """
     return function
 
 

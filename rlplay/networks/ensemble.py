@@ -199,7 +199,15 @@ def _bring_forward(net: Net, order: NDArray[np.int64], count: int) -> None:
 
 @cache
 def ensemble_kernel(one: Kernel) -> EnsembleKernel:
-    """The functions of ensembles of networks that such a kernel runs."""
+    """The functions of ensembles of networks that such a kernel runs.
+
+    Example:
+        >>> from rlplay.networks.kernel import kernel
+        >>> from rlplay.networks.layers import Linear
+        >>> twins = new_ensemble([Linear(2, 1)], np.float32([[1, 2, 3], [4, 5, 6]]), 1)
+        >>> ensemble_kernel(kernel([Linear(2, 1)])).first(twins, np.float32([[10, 20]])).tolist()
+        [[[53.0]]]
+    """
     forward_one, backward_one, gradient_one, predict_one = one.forward, one.backward, one.input_gradient, one.predict
     improve_one, length_one, blend_one = one.improve, one.squared_length, one.blend
 

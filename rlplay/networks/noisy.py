@@ -135,7 +135,17 @@ def descend_noisily(net: Any, noisy: Any, learning_rate: float, max_grad_norm: f
 
 @in_place
 def blend_noisy(noisy: Any, other: Any, share: float) -> None:
-    """(1 - share) times its μ and σ, and share times those of others."""
+    """(1 - share) times its μ and σ, and share times those of others.
+
+    Example:
+        >>> from rlplay.networks.layers import Linear
+        >>> from rlplay.networks.state import new_net
+        >>> one = new_noisy_weights(new_net([Linear(1, 1)], np.float32([0, 0]), 1), 0.5)
+        >>> other = new_noisy_weights(new_net([Linear(1, 1)], np.float32([4, 8]), 1), 1.0)
+        >>> blend_noisy(one, other, 0.25)
+        >>> one.parameters.tolist()
+        [1.0, 2.0, 0.625, 0.625]
+    """
     kept, taken = np.float32(1.0 - share), np.float32(share)
     for p in range(noisy.parameters.shape[0]):
         noisy.parameters[p] = kept * noisy.parameters[p] + taken * other.parameters[p]

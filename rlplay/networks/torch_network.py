@@ -455,7 +455,15 @@ KERNEL = Kernel(
 
 
 class TorchEnsemble(NamedTuple):
-    """Several networks over torch with the same layers and inputs, see `rlplay.networks.ensemble`."""
+    """Several networks over torch with the same layers and inputs, see `rlplay.networks.ensemble`.
+
+    Example:
+        >>> from rlplay.networks.layers import Linear
+        >>> drawn = np.float32([[1, 2, 3], [4, 5, 6]])
+        >>> twins = TorchEnsemble([TorchNetwork([Linear(2, 1)], parameters=one) for one in drawn])
+        >>> ENSEMBLE.forward(twins, np.float32([[10, 20]])).ravel().tolist()
+        [53.0, 146.0]
+    """
 
     nets: list[TorchNetwork]
 

@@ -213,4 +213,4 @@ def _same(one: Any, other: Any) -> bool:
     return np.array_equal(one, other)
 
 
-__all__ = ["RemoteEnv", "RemoteEnvs", "why_not_remote", "worthwhile_workers"]
+__all__ = ["why_not_remote", "worthwhile_workers"]
