@@ -124,6 +124,7 @@ def test_noise_begins_anew_with_each_episode():
     assert agent.memory.work.action_noise[0, 0] == 0.0
 
 
+@pytest.mark.slow
 def test_the_replay_buffer_keeps_actions_within_the_bounds_of_each():
     class Lopsided(gym.Env):
         observation_space = gym.spaces.Box(-1, 1, (2,), np.float32)

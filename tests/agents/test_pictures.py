@@ -43,7 +43,7 @@ SMALL = {"n_steps": 16, "batch_size": 8, "n_epochs": 1}
         (PPO, SMALL),
         (PPO, {**SMALL, "normalize": True}),
         (PPO, {**SMALL, "network": "torch"}),
-        (PPO, {**SMALL, "network": [Conv2d(3, 4, 3, stride=2), ReLU()]}),
+        pytest.param(PPO, {**SMALL, "network": [Conv2d(3, 4, 3, stride=2), ReLU()]}, marks=pytest.mark.slow),
         pytest.param(A2C, {}, marks=pytest.mark.slow),  # the networks are PPO's
     ],
     ids=["ppo", "normalised", "torch", "layers of one's own", "a2c"],

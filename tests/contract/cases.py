@@ -11,8 +11,8 @@ DQN = {"net_arch": [16], "buffer_size": 400, "learning_starts": 20, "batch_size"
 OFFLINE = {"net_arch": [16], "batch_size": 16}
 ACTOR_CRITIC = {"net_arch": [16], "buffer_size": 400, "learning_starts": 60, "batch_size": 16}
 
-# Agents that compile for long, beside one of their family that does not: `pytest -m slow` has their contract.
-LONG_AGENTS = frozenset(("ddpg", "discrete-bcq", "discrete-sac", "iql", "td3", "td3-bc", "tqc"))
+# Agents that compile for long: `pytest -m slow` has their contract.
+LONG_AGENTS = frozenset(("ddpg", "discrete-bcq", "discrete-sac", "iql", "sac", "td3", "td3-bc", "tqc"))
 
 # Agent, environment, steps of a run, hyperparameters: what each agent is for, its rarer spaces, and each kind of model.
 CASES: list[Case] = [

@@ -53,7 +53,7 @@ class Walk(gym.Env):
         )
 
 
-@pytest.mark.parametrize("cls", [PPO, A2C], ids=lambda cls: cls.__name__)
+@pytest.mark.parametrize("cls", [PPO, pytest.param(A2C, marks=pytest.mark.slow)], ids=lambda cls: cls.__name__)
 @pytest.mark.parametrize("box", [False, True], ids=["masks", "box"])
 def test_workers_give_the_same_bits(cls, box, tmp_path):
     given = {"batch_size": 8} if cls is PPO else {}
