@@ -36,7 +36,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the quick tests, and have one worker run what compiles the same functions."""
     for item in items:
         place = item.path.relative_to(HERE).as_posix()
-        if place.startswith("contract/") and LONG_AGENTS & _agents_of(item):
+        if place.startswith(("contract/", "rlplay/test_conventions.py")) and LONG_AGENTS & _agents_of(item):
             item.add_marker(pytest.mark.slow)
         if place.startswith(QUICK) and item.get_closest_marker("slow") is None:
             item.add_marker(pytest.mark.quick)

@@ -203,7 +203,7 @@ def _soft_update(twin: Twin, batch: Batch, noise: list[torch.Tensor], entropy: f
 @pytest.mark.parametrize(
     "decorator", [pytest.param(plain, id="plain"), pytest.param(compiled, id="compiled", marks=pytest.mark.slow)]
 )
-@pytest.mark.parametrize("kept", [0, 6], ids=["sac", "tqc"])
+@pytest.mark.parametrize("kept", [pytest.param(0, id="sac"), pytest.param(6, id="tqc", marks=pytest.mark.slow)])
 def test_soft_updates_equal_those_of_torch(decorator, kept):
     module, quantiles = (tqc, 4) if kept else (sac, 1)
     given = (0.05, 1, -1.5, True, 0, 0.0) if kept else (0.05, 1, -1.5, True, 1, 0.0, 0, 0.0)
