@@ -27,6 +27,7 @@ from rlplay.environments.masks import MaskSource
 from rlplay.environments.reference import EnvReference
 from rlplay.environments.vector.workers import WorkerPool
 from rlplay.errors import RlplayError, UsageError
+from rlplay.spaces.observations import observation_digest
 
 _TIMEOUT = 600.0  # seconds that a step of all environments may take
 _HANDING = 600e-6  # seconds that a step of all of them costs beside it, for each worker: waking it, cold caches
@@ -95,7 +96,9 @@ class RemoteEnvs:
 
     def _check(self, positions: Sequence[Position]) -> None:
         for i, position in enumerate(positions):
-            if position.obs is not None and not _same(self._buffers.obs.get(i), position.obs):
+            if position.obs is None:
+                continue
+            if observation_digest(self._buffers.obs.get(i)) != observation_digest(position.obs):
                 raise UsageError(
                     f"workers: environment {self.first + i} did not come by seed and actions to where the run stands",
                     "Leave workers out, or seed all of its randomness in reset(seed=...)",
@@ -203,14 +206,6 @@ def _layers(env: gym.Env[Any, Any]) -> list[gym.Env[Any, Any]]:
     while isinstance(found[-1], gym.Wrapper):
         found.append(found[-1].env)
     return found
-
-
-def _same(one: Any, other: Any) -> bool:
-    if isinstance(one, dict):
-        return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in one)
-    if isinstance(one, tuple):
-        return len(one) == len(other) and all(map(_same, one, other))
-    return np.array_equal(one, other)
 
 
 __all__ = ["why_not_remote", "worthwhile_workers"]
