@@ -20,7 +20,7 @@ import numpy as np
 from gymnasium.envs.registration import EnvSpec
 from gymnasium.vector import AutoresetMode
 
-from rlplay.environments.bonus import Novelty
+from rlplay.environments.bonus import novelty_of
 from rlplay.environments.interact import Position
 from rlplay.environments.make import make_anew, reference, remake
 from rlplay.environments.masks import MaskSource
@@ -141,7 +141,7 @@ def why_not_remote(env: gym.Env[Any, Any]) -> str:
         >>> why_not_remote(make("FrozenLake-v1", bonus="count"))
         'its bonus learns from what all of them see'
     """
-    if any(isinstance(layer, Novelty) for layer in _layers(env)):
+    if novelty_of(env) is not None:
         return "its bonus learns from what all of them see"
     if MaskSource(env).method is not None:
         return "its action masks are asked of the environment itself (put them into info['action_mask'])"
@@ -199,13 +199,6 @@ def _again(ref: EnvReference, spec: EnvSpec | None) -> gym.Env[Any, Any]:
     if spec is not None and ref.id not in gym.registry:
         gym.registry[ref.id] = spec
     return remake(ref, dynamics="auto" if ref.dynamics.startswith("native") else "gymnasium")
-
-
-def _layers(env: gym.Env[Any, Any]) -> list[gym.Env[Any, Any]]:
-    found = [env]
-    while isinstance(found[-1], gym.Wrapper):
-        found.append(found[-1].env)
-    return found
 
 
 __all__ = ["why_not_remote", "worthwhile_workers"]
