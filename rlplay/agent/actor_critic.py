@@ -235,6 +235,7 @@ class ActorAndCritics(NamedTuple):
         target_critics: those that follow them; without targets the critics themselves, over twice as many rows.
         kernel: the functions of the actor.
         ensemble: those of the critics.
+        has_targets: whether there are targets.
 
     Example:
         >>> from agents import SAC
@@ -249,14 +250,13 @@ class ActorAndCritics(NamedTuple):
     target_critics: Any
     kernel: Kernel
     ensemble: EnsembleKernel
+    has_targets: bool = True
 
     def kernels(self, *, target_actor: bool = False) -> dict[str, Any]:
         """The functions by the names of the networks; those of targets keep parameters only in a file."""
         followers = {"target_actor": of_targets(self.kernel)} if target_actor else {}
         also = (
-            {"both": in_no_file(self.ensemble)}
-            if getattr(self.target_critics, "net", None) is self.critics.net
-            else {"target_critics": of_targets(self.ensemble)}
+            {"target_critics": of_targets(self.ensemble)} if self.has_targets else {"both": in_no_file(self.ensemble)}
         )
         return {"actor": self.kernel, **followers, "critics": self.ensemble, **also}
 
@@ -319,7 +319,7 @@ def actor_and_critics(
         drawn = [initial_parameters(critic_layers, rng, "torch").astype(np.float32) for _ in range(n_critics)]
         both = new_ensemble(critic_layers, np.stack(drawn), 2 * rows if joint else rows, None, "adam", **settings)
         critics, also = (over_rows(both, rows), both) if joint else (both, target_of(both))
-        return ActorAndCritics(policy, critics, also, kernel, ensemble_kernel(kernel))
+        return ActorAndCritics(policy, critics, also, kernel, ensemble_kernel(kernel), not joint)
     from rlplay.networks.torch_network import ENSEMBLE, TorchEnsemble
 
     modules = TorchEnsemble([new(critic_layers, rows) for _ in range(n_critics)])

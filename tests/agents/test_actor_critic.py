@@ -51,7 +51,7 @@ def test_without_targets_but_with_batch_renormalisation_the_pendulum_is_swung_up
 @pytest.mark.slow
 def test_a_preset_is_named_on_the_command_line(tmp_path, capsys):
     words = ["train", "--env", "Pendulum-v1", "-conf", "crossq", "-n", "110", "-f", str(tmp_path), "--seed", "0"]
-    assert main([*words, "--algo", "sac", "-params", "policy_kwargs:dict(net_arch=[8])", "buffer_size:200"]) == 0
+    assert main([*words, "--algo", "sac", "-params", "policy_kwargs:dict(net_arch=[8])", "buffer_size:300"]) == 0
     assert "target_networks=False" in capsys.readouterr().out
     assert main([*words, "--algo", "td3"]) != 0
     assert "are those of sac, not of td3" in capsys.readouterr().err
