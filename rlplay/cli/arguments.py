@@ -240,7 +240,7 @@ def _training(verb: argparse.ArgumentParser) -> None:
         "--dataset", metavar="FILE",
         help="what offline agents learn from, or demonstrations in the replay buffer of others (rlplay dataset make)",
     )  # fmt: skip
-    how.add_argument("-conf", "--conf-file", metavar="FILE", help="hyperparameters from an RL Zoo YAML file")
+    how.add_argument("-conf", "--conf-file", metavar="FILE", help="an RL Zoo YAML file; crossq, droq, rainbow")
     how.add_argument(
         "--engine",
         choices=["auto", "python", "compiled"],
