@@ -55,6 +55,7 @@ _HOMES = {
     "TDPrediction": "td_prediction",
     "ThompsonSampling": "thompson_sampling",
     "TQC": "tqc",
+    "TRPO": "trpo",
     "TrueOnlineSarsaLambda": "true_online_sarsa_lambda",
     "UCB": "ucb",
     "ValueIteration": "value_iteration",
@@ -111,6 +112,7 @@ if TYPE_CHECKING:
     from .td_prediction import TDPrediction as TDPrediction
     from .thompson_sampling import ThompsonSampling as ThompsonSampling
     from .tqc import TQC as TQC
+    from .trpo import TRPO as TRPO
     from .true_online_sarsa_lambda import TrueOnlineSarsaLambda as TrueOnlineSarsaLambda
     from .ucb import UCB as UCB
     from .value_iteration import ValueIteration as ValueIteration

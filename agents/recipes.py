@@ -96,6 +96,23 @@ TUNED = {
             "learning_rate": "lin_7e-4",
         },
     },
+    "trpo": {
+        "CartPole-v1": {
+            "n_timesteps": 100_000, "n_envs": 2, "n_steps": 512, "batch_size": 512, "cg_damping": 1e-3,
+            "gae_lambda": 0.98, "n_critic_updates": 20,
+        },
+        "MountainCar-v0": {
+            "n_timesteps": 100_000, "normalize": True, "n_envs": 2, "n_steps": 1024, "n_critic_updates": 20,
+        },
+        "Acrobot-v1": {"n_timesteps": 100_000, "normalize": True, "n_envs": 2, "n_steps": 1024},
+        "Pendulum-v1": {
+            "n_timesteps": 100_000, "n_envs": 2, "n_steps": 1024, "gamma": 0.9, "n_critic_updates": 15,
+        },
+        "LunarLander-v3": {
+            "n_timesteps": 200_000, "n_envs": 2, "n_steps": 512, "cg_damping": 0.01, "gae_lambda": 0.98,
+            "n_critic_updates": 15,
+        },
+    },
     "sac": {
         "Pendulum-v1": {"n_timesteps": 20_000, "learning_rate": 1e-3},
         "MountainCarContinuous-v0": {"n_timesteps": 50_000, **_FAR_HILL},

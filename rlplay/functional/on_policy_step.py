@@ -80,7 +80,7 @@ class OnPolicyMemory(NamedTuple):
         least_rows: rows from which the end of an episode ends the rollout.
         settings: the agent's own hyperparameters, a NamedTuple.
         action_rng, minibatch_rng: streams of random numbers, uint64 [4].
-        metrics: numbers of the last update.
+        metrics: numbers of the last update, `Metrics` or an agent's own, loss, grad_norm and n_updates among them.
 
     Example:
         >>> from agents import A2C
@@ -111,7 +111,7 @@ class OnPolicyMemory(NamedTuple):
     settings: Any
     action_rng: NDArray[np.uint64]
     minibatch_rng: NDArray[np.uint64]
-    metrics: Metrics
+    metrics: Any
 
 
 @cache

@@ -128,6 +128,22 @@ def blend(net: Net, other: Net, share: float) -> None:
         net.parameters[i] = kept * net.parameters[i] + taken * other.parameters[i]
 
 
+@in_place
+def move(net: Net, origin: Floats, direction: Floats, length: float) -> None:
+    """θ ← origin + length direction, [P] each; sums in the precision of the direction.
+
+    Example:
+        >>> from rlplay.networks.layers import Linear
+        >>> from rlplay.networks.state import new_net
+        >>> net = new_net([Linear(1, 1)], np.float32([1, 2]), 1)
+        >>> move(net, np.float32([1, 2]), np.array([10.0, 20.0]), 0.5)
+        >>> net.parameters.tolist()
+        [6.0, 12.0]
+    """
+    for i in range(net.parameters.shape[0]):
+        net.parameters[i] = origin[i] + length * direction[i]
+
+
 def kernel(layers: Sequence[Layer]) -> Kernel:
     """The functions for networks of such layers, compiled with the rules of their kinds (and linear, tanh) only.
 
@@ -300,5 +316,5 @@ def _kernel(kinds: frozenset[int]) -> Kernel:
 
     return Kernel(
         forward, forward_row, backward, improve, squared_length, shrink, predict, tangent, input_gradient, blend,
-        arrays, restore,
+        move, arrays, restore,
     )  # fmt: skip

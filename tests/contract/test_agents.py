@@ -54,6 +54,7 @@ SKIPS = {
         "sb3/sac-Pendulum-v1",
         "sb3/td3-Pendulum-v1",
         "td3-Pendulum-v1-torch",
+        "trpo-CartPole-v1-60-torch",
         "ucb-rlplay/Bandit-v0",
     },
     "check_own_and_native_dynamics": {

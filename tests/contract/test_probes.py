@@ -72,6 +72,7 @@ CASES: dict[str, Case] = {
     "reinforce": Case(20_000, {}, 0.05, slow=True),
     "ppo": Case(8000, {"n_steps": 128, "learning_rate": 0.003}, 0.05),
     "a2c": Case(20_000, {}, 0.05, slow=True),
+    "trpo": Case(8000, {"n_steps": 128, "learning_rate": 0.003}, 0.05, slow=True),
     "dqn": Case(
         5000, {"learning_rate": 0.002, "target_update_interval": 50, "train_freq": 1, "buffer_size": 5000}, 0.05
     ),
