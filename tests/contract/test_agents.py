@@ -13,6 +13,7 @@ SKIPS = {
     "check_both_drivers": {
         "a2c-FrozenLake-v1",
         "a2c-Pendulum-v1-torch",
+        "ars-FrozenLake-v1",
         "behavior-cloning-CartPole-v1",
         "cql-FrozenLake-v1-torch",
         "dagger-Pendulum-v1",

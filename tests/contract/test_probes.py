@@ -109,12 +109,16 @@ AVERAGE: dict[str, Case] = {
 
 # What does not apply: an agent, worlds, and why.
 _BANDIT = dict.fromkeys(("two-steps", "truncated", "terminated"), "a bandit looks no further than its next reward")
+_SEARCHES = dict.fromkeys(WORLDS, "it searches for a policy and has no values")
 _TAUGHT = dict.fromkeys(WORLDS, "it learns from a teacher and never looks at rewards")
 SKIPS: dict[str, dict[str, str]] = {
     "epsilon-greedy": _BANDIT,
     "ucb": _BANDIT,
     "gradient-bandit": _BANDIT,
     "thompson-sampling": _BANDIT,
+    "ars": _SEARCHES,
+    "cem": _SEARCHES,
+    "evolution-strategies": _SEARCHES,
     "behavior-cloning": _TAUGHT,
     "dagger": _TAUGHT,
 }
