@@ -97,7 +97,7 @@ def play_candidates(
 ) -> Results:  # fmt: skip
     """The episodes of candidates [C, P] from seeds [C, E] in any environment, step by step."""
     net, forward_row = actor.net(), kernel(actor.layers).forward_row
-    results, check = new_results(*seeds.shape, view.size), ObservationCheck(env)
+    results, check = new_results(len(seeds), seeds.shape[1], view.size), ObservationCheck(env)
     masks, limit, space = MaskSource(env), time_limit(env) or _LONGEST, env.action_space
     x, action = np.zeros(view.size, np.float32), np.zeros_like(actor.low)
     for c, parameters in enumerate(candidates):
@@ -250,7 +250,7 @@ class SearchAgent(Agent):
         self.generation = Generation(
             np.zeros((self.draws, len(self.theta))), np.zeros(shape, np.int64), np.zeros(3, np.int64), np.zeros(1)
         )  # fmt: skip
-        self._results = new_results(*shape, size)
+        self._results = new_results(shape[0], shape[1], size)
         self._known = 0  # candidates of this generation whose results are there
         self._pool: ThreadPoolExecutor | None = None
         self.updates = np.zeros(1, np.int64)
@@ -352,7 +352,7 @@ class SearchAgent(Agent):
 
         def play(part: NDArray[np.int64]) -> Results:
             candidates, seeds = self._of(part)
-            results = new_results(*seeds.shape, self.encoder.size)
+            results = new_results(len(seeds), seeds.shape[1], self.encoder.size)
             parameters = env.world.parameters.copy()
             loop(parameters, bounds, actor.net(), candidates, seeds, actor.moments, actor.squashed, limit,
                  env.state_size, results)  # fmt: skip

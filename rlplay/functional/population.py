@@ -99,8 +99,8 @@ def best_output(outputs: Floats, mask: NDArray[np.bool_]) -> int:
     """The action with the greatest output [K] of those that may be taken (an empty mask: all), the first of equals.
 
     Example:
-        >>> best_output(np.float32([1, 3, 2]), np.array([True, False, True])), best_output(np.zeros(2), np.zeros(0, bool))
-        (2, 0)
+        >>> best_output(np.float32([1, 3, 2]), np.array([True, False, True]))
+        2
     """
     best, most = -1, -math.inf
     for a in range(outputs.shape[0]):
@@ -208,7 +208,7 @@ def centred_ranks(scores: Array) -> Array:
         >>> centred_ranks(np.array([10.0, 30.0, 20.0, 20.0])).round(4).tolist()
         [-0.5, 0.5, 0.0, 0.0]
     """
-    unique, place, counts = np.unique(scores, return_inverse=True, return_counts=True)
+    _, place, counts = np.unique(scores, return_inverse=True, return_counts=True)
     last = counts.cumsum()
     ranks = (last - (counts + 1) / 2.0)[place]  # from 0
     return ranks / max(len(scores) - 1, 1) - 0.5

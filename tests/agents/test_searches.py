@@ -161,7 +161,7 @@ def test_bad_input():
     with pytest.raises(UsageError, match="has no bounds"):
         ARS(unbounded, policy="MlpPolicy")
     with pytest.warns(RlplayWarning, match="was cut after 10,000 steps"):
-        ARS(Line(limit=-1), n_delta=1, seed=0).learn(20)
+        ARS(Line(limit=-1), n_delta=1, seed=0).advance(20, "python")
 
 
 def test_ars_solves_cart_pole_with_a_linear_policy():
