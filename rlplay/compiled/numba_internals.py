@@ -71,7 +71,8 @@ def options(dispatcher: Any) -> dict[str, Any] | None:
     """The compile options of a dispatcher; None where it has a compiler pipeline of its own."""
     if dispatcher._compiler.pipeline_class is not Compiler:
         return None
-    return {**dispatcher.targetoptions, "locals": dispatcher.locals}
+    own_code = getattr(dispatcher, "has_own_code", False)
+    return {**dispatcher.targetoptions, "locals": dispatcher.locals, "own_code": own_code}
 
 
 def intrinsic_parts(intrinsic: Any) -> tuple[Callable[..., Any], dict[str, Any]]:

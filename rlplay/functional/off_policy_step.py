@@ -28,6 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlplay.compiled.by_reference import by_reference
+from rlplay.compiled.cache import own_code
 from rlplay.compiled.cache import in_place
 from rlplay.compiled.pcg64 import random
 from rlplay.compiled.vector_loop import StepBuffer
@@ -461,6 +462,7 @@ def iteration(
                 read_mask(replay, row, batch.masks, b)
                 read_mask(replay, after, batch.next_masks, b)
 
+    @own_code
     @decorator
     def learn(memory: OffPolicyMemory, progress: float, times: int) -> None:
         """So many gradient steps."""
@@ -520,7 +522,7 @@ def iteration(
                 return done + 1
         return times
 
-    return OffPolicyIteration(choose, finish, look, update, begin, draw, learn_offline)
+    return OffPolicyIteration(choose, finish, look, learn, begin, draw, learn_offline)
 
 
 __all__ = [
