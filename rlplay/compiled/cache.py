@@ -190,7 +190,6 @@ class _OwnCode(numba_linking.NoStore):
         if key and folder is not None and (data := numba_linking.own_code_to_bytes(library)) is not None:
             write_entry(folder / (key + OWN_CODE), data)
 
-
     @contextmanager
     def making(self, name: str, meanwhile: Callable[[], bool]) -> Iterator[None]:
         """While this lasts, no other process makes what bears the name; one that does so is waited for.
@@ -223,16 +222,16 @@ _LONGEST, _PAUSE = 120.0, 0.005  # seconds: for which another process is waited 
 
 
 @cache
-def _lock_file(process: int) -> Any:
-    """An open file, each byte of which stands for a name; None where there is none, or the system has no such locks.
+def _lock_file(process: int) -> int | None:
+    """A file, each byte of which stands for a name; None where there is none, or the system has no such locks.
 
-    The locks of a process end when it closes the file, so it stays open.
+    It stays open: the locks of a process end when it closes the file.
     """
     folder = cache_folder()
     if folder is None or fcntl is None:
         return None
     try:
-        return (folder / "locks").open("w")
+        return os.open(folder / "locks", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
     except OSError:
         return None
 
@@ -412,9 +411,9 @@ def written_out(function: F) -> F:
 def own_code(function: F) -> F:
     """A compiled function whose machine code is made once: whatever reaches it calls that code, and holds no copy.
 
-    For what is large and called seldom: an agent's update, a network's forward and backward pass. Then an agent compiles
-    them once for all environments and both executions, and agents share what they have in common. Plain Python stays as
-    it is.
+    For what is large and called seldom: an agent's update, a network's forward and backward pass. Then an agent
+    compiles them once for all environments and both executions, and agents share what they have in common. Plain
+    Python stays as it is.
 
     Example:
         >>> @own_code

@@ -91,6 +91,12 @@ def target() -> str:
     return repr(cpu_target.target_context.codegen().magic_tuple())
 
 
+def size_of(kind: Any) -> int:
+    """The bytes that a value of a numba type takes in memory."""
+    context = cpu_target.target_context
+    return int(context.get_abi_sizeof(context.get_value_type(kind)))
+
+
 def type_parts(kind: Any) -> tuple[Any, ...] | None:
     """What tells a numba type from others: text, inner types, classes and constants; None where that is not known."""
     name = type(kind).__name__

@@ -177,7 +177,7 @@ class Library(codegen.JITCodeLibrary):  # type: ignore[misc]
         name = self.key or min(self.defined())
         if name not in _own_code:
             _own_code[name] = _once(
-                f"{self.key}.own", lambda: store.load_own_code(self.key, self._codegen), self._own_code_now
+                self.key and f"{self.key}.own", lambda: store.load_own_code(self.key, self._codegen), self._own_code_now
             )
 
     def _own_code_now(self) -> Library:
@@ -382,7 +382,8 @@ class Function(CPUDispatcher):  # type: ignore[misc]
                 self._cache_hits[arguments] += 1
             return one
 
-        return _once(f"{self._cache.key(arguments)}.{make.__name__}", found, lambda: make(arguments))
+        key = self._cache.key(arguments)
+        return _once(key and f"{key}.{make.__name__}", found, lambda: make(arguments))
 
     def _lowered_now(self, arguments: Signature) -> Any:
         if arguments not in self.overloads:
