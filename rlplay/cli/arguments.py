@@ -240,7 +240,7 @@ def _training(verb: argparse.ArgumentParser) -> None:
         "--dataset", metavar="FILE",
         help="what offline agents learn from, or demonstrations in the replay buffer of others (rlplay dataset make)",
     )  # fmt: skip
-    how.add_argument("-conf", "--conf-file", metavar="FILE", help="hyperparameters from an RL Zoo YAML file")
+    how.add_argument("-conf", "--conf-file", metavar="FILE", help="an RL Zoo YAML file; crossq, droq, rainbow")
     how.add_argument(
         "--engine",
         choices=["auto", "python", "compiled"],
@@ -319,6 +319,19 @@ def _replay(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--check", action="store_true", help="open no window: only verify that it replays exactly")
 
 
+def _export(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "path",
+        nargs="?",
+        metavar="PATH",
+        help="a saved agent, a run folder or an episode file (default: the newest run)",
+    )
+    _common(verb)
+    _acting(verb)
+    verb.add_argument("-o", "--output", type=Path, metavar="FILE", help="the page (default: replay.html)")
+    verb.add_argument("--max-steps", type=_count, metavar="N", help="stop after N steps (default: 1000)")
+
+
 def _list(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("what", nargs="?", choices=["agents", "envs", "models", "runs"], help="one kind only")
     verb.add_argument("-f", "--log-folder", type=Path, metavar="DIR", help="folder of runs")
@@ -388,6 +401,7 @@ _VERBS = {
     "eval": ("evaluate", "play episodes with a saved agent and report the returns", _eval),
     "play": ("play", "play an environment yourself", _play),
     "replay": ("replay", "show a recorded episode again, or verify it", _replay),
+    "export": ("export", "an episode as one page for a browser, to share", _export),
     "check-env": ("check_env", "check an environment of your own: 2000 steps, replay, misuse, pictures", _check_env),
     "dataset": ("dataset", "make a data set to learn from offline; say what is in one", _dataset),
     "list": ("listing", "what is there: agents, environments, models, runs", _list),

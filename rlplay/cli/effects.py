@@ -109,6 +109,13 @@ _RULES: dict[str, tuple[_Rule, ...]] = {
         _Rule(("--dynamics",), lambda a: not a.env, "it goes with --env", "Name the environment too"),
     ),
     "watch": _SAVED,
+    "export": (
+        *_SAVED,
+        _Rule(
+            ("--seed", "--algo", *_CHECKPOINT), lambda a: a.path and a.path.endswith(".json"),
+            "an episode file says what was done", "Leave that out",
+        ),
+    ),
     "play": (
         *_SAVED,
         _Rule(

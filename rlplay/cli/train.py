@@ -112,7 +112,7 @@ def _new(
     for flag in ("features", "model"):
         if getattr(arguments, flag) is not None and flag not in own and len(arguments.algo) == 1:
             raise UsageError(f"{algo} takes no --{flag}", f"rlplay show {algo} lists what it takes")
-    settings = _from_file(arguments, env_id, own) if arguments.conf_file else _tuned(algo, env_id)
+    settings = _from_file(arguments, algo, env_id, own) if arguments.conf_file else _tuned(algo, env_id)
     timesteps = arguments.n_timesteps
     if timesteps is None:
         timesteps = _timesteps_of(settings.get("n_timesteps", DEFAULT_TIMESTEPS))
@@ -134,8 +134,19 @@ def _new(
     return folder, _train(agent, folder, asked, arguments, fresh=True)
 
 
-def _from_file(arguments: Namespace, env_id: str, own: Container[str]) -> dict[str, Any]:
-    """The settings of a Zoo file; an entry with state-dependent exploration is refused where the agent has none."""
+def _from_file(arguments: Namespace, algo: str, env_id: str, own: Container[str]) -> dict[str, Any]:
+    """The settings of a preset or a Zoo file.
+
+    Raises:
+        UsageError: a preset of another agent, or an entry with state-dependent exploration where the agent has none.
+    """
+    name, presets = arguments.conf_file, registry.recipes("PRESETS")
+    if name in presets and not as_path(name).exists():
+        whose, preset = presets[name]
+        if whose != algo:
+            raise UsageError(f"the settings {name} are those of {whose}, not of {algo}", f"Take --algo {whose}")
+        console().print(f"settings of {name}: {', '.join(f'{k}={v}' for k, v in preset.items())}")
+        return dict(preset)
     settings = read_zoo_file(arguments.conf_file, env_id, atari=is_atari(env_id))
     if "use_sde" in own:
         return settings
@@ -484,6 +495,11 @@ def _open_window(folder: RunFolder, agent: Agent, arguments: Namespace) -> subpr
     window = subprocess.Popen([sys.executable, "-m", "rlplay", *words])
     while not opened.exists() and window.poll() is None and time.perf_counter() - start < _PATIENCE:
         time.sleep(0.02)  # agents that learn within seconds would be done before one sees them
+    if not opened.exists() and window.poll():
+        raise UsageError(
+            f"the window did not open: {quoted(['rlplay', *words])} ended with {window.poll()}",
+            "Nothing was trained yet. Train without --watch, and watch the run afterwards",
+        )
     opened.unlink(missing_ok=True)
     return window
 
