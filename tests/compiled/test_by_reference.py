@@ -104,7 +104,9 @@ def test_every_memory_is_laid_out_as_numba_lays_it_out(case):
 
 
 def test_the_copy_of_an_agent_learns_by_itself():
-    agent = agents.PQN("CartPole-v1", n_envs=2, n_steps=8, batch_size=4, net_arch=[4], seed=0).learn(16)
+    agent = agents.PQN(
+        "CartPole-v1", n_envs=2, n_steps=8, batch_size=4, net_arch=[4], learning_rate=0.01, seed=0
+    ).learn(16)
     before = agent.memory.q.parameters.copy()
     other = copy.deepcopy(agent).learn(16)
     assert (agent.memory.q.parameters == before).all()
