@@ -75,8 +75,10 @@ if TYPE_CHECKING:
     from rlplay.agent.vector_agent import MaxGradNorm as MaxGradNorm
     from rlplay.agent.vector_agent import NEnvs as NEnvs
     from rlplay.agent.vector_agent import VectorAgent as VectorAgent
+    from rlplay.compiled.by_reference import by_reference as by_reference
     from rlplay.compiled.cache import compiled as compiled
     from rlplay.compiled.cache import in_place as in_place
+    from rlplay.compiled.cache import own_code as own_code
     from rlplay.compiled.pcg64 import normal as normal
     from rlplay.compiled.pcg64 import random as random
     from rlplay.compiled.pcg64 import random_bits as random_bits

@@ -346,6 +346,14 @@ def _export(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--max-steps", type=_count, metavar="N", help="stop after N steps (default: 1000)")
 
 
+def _explain(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("path", nargs="?", metavar="PATH", help="a saved agent or a run folder (default: the newest run)")
+    _common(verb)
+    _acting(verb)
+    verb.add_argument("-n", "--n-timesteps", type=_count, metavar="N", help="steps to play (default: 2000)")
+    verb.add_argument("-o", "--output", type=Path, metavar="FILE", help="picture (default: explain-<Env>.png)")
+
+
 def _list(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("what", nargs="?", choices=["agents", "envs", "models", "runs"], help="one kind only")
     verb.add_argument("-f", "--log-folder", type=Path, metavar="DIR", help="folder of runs")
@@ -417,6 +425,7 @@ _VERBS = {
     "play": ("play", "play an environment yourself", _play),
     "replay": ("replay", "show a recorded episode again, or verify it", _replay),
     "export": ("export", "an episode as one page for a browser, to share", _export),
+    "explain": ("explain", "what each number of the observation contributes to the choices of an agent", _explain),
     "check-env": ("check_env", "check an environment of your own: 2000 steps, replay, misuse, pictures", _check_env),
     "dataset": ("dataset", "make a data set to learn from offline; say what is in one", _dataset),
     "list": ("listing", "what is there: agents, environments, models, runs", _list),

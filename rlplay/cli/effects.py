@@ -123,6 +123,7 @@ _RULES: dict[str, tuple[_Rule, ...]] = {
         _Rule(("--dynamics",), lambda a: not a.env, "it goes with --env", "Name the environment too"),
     ),
     "watch": _SAVED,
+    "explain": _SAVED,
     "export": (
         *_SAVED,
         _Rule(

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from rlplay.compiled.cache import compiled, in_place
+from rlplay.compiled.cache import compiled, in_place, own_code
 from rlplay.networks import batch_renorm, conv2d, dropout, gru, layer_norm, linear, lstm, optimisers
 from rlplay.networks.activations import activations
 from rlplay.networks.contract import Kernel
@@ -181,6 +181,7 @@ def _kernel(kinds: frozenset[int]) -> Kernel:
             raise ValueError("a network has Dropout, or Last and Repeat, and not both")
         spread, spread_back = dropout.forward, dropout.backward
 
+    @own_code
     @compiled
     def forward(net: Net, x: Floats) -> Floats:
         """The outputs for a batch [N, D], [N, K]; a view of the network's own memory, overwritten by the next call."""
@@ -208,6 +209,7 @@ def _kernel(kinds: frozenset[int]) -> Kernel:
         return net.values[at : at + rows * net.layers[-1, OUT]].reshape((rows, net.layers[-1, OUT]))
 
     def sweep_back(of_linear: Any) -> Any:
+        @own_code
         @compiled
         def backward(net: Net, x: Floats, grad_output: Floats, to_input: bool = True) -> Floats:
             """The gradients after `forward` of the same batch: ∂θ into ``net.gradient``, ∂x returned, [N, D].
