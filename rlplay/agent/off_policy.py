@@ -277,8 +277,8 @@ class OffPolicyAgent(VectorAgent):
         if self._masked:
             self.memory.final_masks[i] = self.memory.masks[i]
 
-    def _update_arguments(self) -> tuple[Any, ...]:
-        return self.memory, self.memory.batch, self.progress
+    def _learn_arguments(self) -> tuple[Any, ...]:
+        return self.memory, self.progress, 1
 
     def _taken(self, action: NDArray[np.float32]) -> Any:
         """An action as the environment takes it."""
@@ -294,12 +294,12 @@ class OffPolicyAgent(VectorAgent):
     def _begin(self) -> None:
         super()._begin()
         if self.encoder.ready:
-            self._iteration.begin(self.memory, self._step_buffer)
+            self._iteration.begin(self.handed(self.memory), self.handed(self._step_buffer))
 
     def _warm_up(self, rounds: int) -> int:
         done = super()._warm_up(rounds)
         if self.encoder.ready:
-            self._iteration.begin(self.memory, self._step_buffer)
+            self._iteration.begin(self.handed(self.memory), self.handed(self._step_buffer))
         return done
 
     def metrics(self) -> dict[str, float]:
