@@ -218,6 +218,8 @@ if TYPE_CHECKING:
     from rlplay.functional.rollout_step import RolloutRule as RolloutRule
     from rlplay.functional.rollout_step import rollout_iteration as rollout_iteration
     from rlplay.functional.running_moments import RunningMoments as RunningMoments
+    from rlplay.functional.sequences import shuffle_sequences as shuffle_sequences
+    from rlplay.functional.sequences import taking_up as taking_up
     from rlplay.functional.schedules import Rate as Rate
     from rlplay.functional.schedules import Schedule as Schedule
     from rlplay.functional.schedules import ScheduleLike as ScheduleLike
@@ -234,6 +236,7 @@ if TYPE_CHECKING:
     from rlplay.networks.ensemble import EnsembleKernel as EnsembleKernel
     from rlplay.networks.layers import ACTIVATIONS as ACTIVATIONS
     from rlplay.networks.optimisers import improve as improve
+    from rlplay.networks.recurrent import RecurrentKernel as RecurrentKernel
     from rlplay.functional.value_heads import ValueHead as ValueHead
     from rlplay.functional.value_heads import atoms_of as atoms_of
     from rlplay.functional.value_heads import combine_streams as combine_streams
