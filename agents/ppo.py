@@ -137,7 +137,7 @@ def make_update(kernel: Kernel, head: Head, decorator: Callable[..., Any]) -> Ca
     """
     forward, backward, descend = kernel.forward, kernel.backward, descent(kernel, decorator)
     remembers = isinstance(kernel, RecurrentKernel)
-    take_up = taking_up(kernel, decorator) if isinstance(kernel, RecurrentKernel) else None
+    take_up: Any = taking_up(kernel, decorator) if isinstance(kernel, RecurrentKernel) else None
     log_probs_of, policy_gradient = head.log_probs, head.gradient
 
     @decorator
@@ -157,9 +157,7 @@ def make_update(kernel: Kernel, head: Head, decorator: Callable[..., Any]) -> Ca
             if not going:
                 break
             if remembers:
-                shuffle_sequences(
-                    order, memory.obs.shape[0], policy.window, given.batch_size, memory.minibatch_rng
-                )
+                shuffle_sequences(order, memory.obs.shape[0], policy.window, given.batch_size, memory.minibatch_rng)
             else:
                 shuffle(order, memory.minibatch_rng)
             for begin in range(0, order.shape[0], given.batch_size):

@@ -216,6 +216,15 @@ class Agent(Configured, ABC):
         """The feature map was fitted again: state k is now where ``nearest[k]`` was, int64 [S]; None for vectors."""
 
     @property
+    def remembers(self) -> bool:
+        """Whether `predict` depends on the state that it returned last: then give it, and ``episode_start``."""
+        return False
+
+    def running_state(self) -> Any:
+        """The state from which `predict` would go on where the run stands in its own environment; None for none."""
+        return None
+
+    @property
     def busy(self) -> bool:
         """Whether work that belongs to the timesteps done is still to do; then `advance` may return 0."""
         return False

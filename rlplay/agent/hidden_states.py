@@ -104,7 +104,8 @@ def see(
         (5, 1)
     """
     most, none = len(policy.state), np.zeros(0, np.bool_)
-    outputs, values = [], []
+    outputs: list[Floats] = []
+    values: list[Floats] = []
     for first in range(0, len(x), most):
         part = slice(first, first + most)
         for net, own, found in ((policy, states[0][part], outputs), (value, states[1][part], values)):

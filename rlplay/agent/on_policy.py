@@ -7,6 +7,7 @@ An agent is a file with its update in it, such as `agents.ppo`; how a step of al
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Annotated, Any, ClassVar
 
 import gymnasium as gym
@@ -187,7 +188,11 @@ class OnPolicyAgent(RolloutAgent):
         With a memory after what ``state`` says, as in `predict`; by default at the start of an episode.
         """
         x = self._network_inputs(observation)
-        return self._probe_of(x, *self._seen(x, state, episode_start)[:2])
+        outputs, value, state = self._seen(x, state, episode_start)
+        probe = self._probe_of(x, outputs, value)
+        return (
+            probe if state is None else replace(probe, memory=np.stack(state)[:, 0].swapaxes(0, 1).astype(np.float64))
+        )
 
     def _probe_of(self, x: NDArray[np.float32], outputs: NDArray[np.float64], value: NDArray[np.float64]) -> Probe:
         features = x.astype(np.float64) if isinstance(self.encoder, VectorFeatures) else None
@@ -240,6 +245,17 @@ class OnPolicyAgent(RolloutAgent):
         single = np.shape(observation) == self.observation_space.shape or isinstance(observation, dict)
         return (actions[0] if single and len(actions) == 1 else actions), state
 
+    @property
+    def remembers(self) -> bool:
+        """Whether it has a memory."""
+        return self._recurrence is not None
+
+    def running_state(self) -> Any:
+        """What it remembers of the episode in its own environment."""
+        if self._recurrence is None:
+            return None
+        return HiddenState.of(self.memory.policy.state[:1], self.memory.value.state[:1], self._recurrence.size)
+
     def _seen(
         self, x: NDArray[np.float32], state: Any = None, episode_start: Any = None
     ) -> tuple[NDArray[np.float64], NDArray[np.float64], Any]:
@@ -268,8 +284,8 @@ class OnPolicyAgent(RolloutAgent):
             "spread": memory.spread, "spread_m": optimiser.m, "spread_v": optimiser.v, "spread_t": optimiser.t
         }  # fmt: skip
         if self._recurrence is not None:
-            found |= {f"{name}/{part}": getattr(net, part) for name, net in (("policy", memory.policy), ("value", memory.value))
-                      for part in ("state", "kept")}  # fmt: skip
+            for name, net in (("policy", memory.policy), ("value", memory.value)):
+                found |= {f"{name}/state": net.state, f"{name}/kept": net.kept}
         return found | super().arrays()
 
     def ranges(self) -> Ranges:

@@ -53,7 +53,9 @@ def recurrence(given: dict[str, Any], owner: str) -> Recurrence | None:
         True
     """
     kwargs = given.get("policy_kwargs") or {}
-    named = [name for name in ("lstm_hidden_size", "n_lstm_layers", "enable_critic_lstm", "shared_lstm") if name in kwargs]
+    named = [
+        name for name in ("lstm_hidden_size", "n_lstm_layers", "enable_critic_lstm", "shared_lstm") if name in kwargs
+    ]
     by_policy = given.get("policy") in LSTM_POLICIES
     cell = given.get("recurrent") or ("lstm" if by_policy else None)
     if cell is None:
@@ -67,9 +69,13 @@ def recurrence(given: dict[str, Any], owner: str) -> Recurrence | None:
             f"{owner}: n_lstm_layers={kwargs['n_lstm_layers']!r} of policy_kwargs is not 1",
             "Take a larger lstm_hidden_size",
         )
-    size = kwargs.get("lstm_hidden_size", 256 if by_policy and given.get("recurrent") is None else given["recurrent_size"])
+    size = kwargs.get(
+        "lstm_hidden_size", 256 if by_policy and given.get("recurrent") is None else given["recurrent_size"]
+    )
     if type(size) is not int or not 1 <= size <= 4096:
-        raise HyperparameterError(f"{owner}: lstm_hidden_size={size!r} of policy_kwargs is not a whole number, 1 to 4096")
+        raise HyperparameterError(
+            f"{owner}: lstm_hidden_size={size!r} of policy_kwargs is not a whole number, 1 to 4096"
+        )
     critic = given["critic_memory"]
     if "enable_critic_lstm" in kwargs or "shared_lstm" in kwargs:
         enabled, shared = bool(kwargs.get("enable_critic_lstm", True)), bool(kwargs.get("shared_lstm", False))
@@ -104,7 +110,7 @@ def new_recurrent_networks(
         outputs: of the policy's network; the value's has one.
         optimiser: its name and settings.
         rng: draws the initial weights.
-        sizes: environments, sequences seen at a time at most, steps of a sequence, sequences of a rollout's environment.
+        sizes: environments, sequences seen at a time at most, steps of one, and windows of a rollout.
         owner: who asks, for errors.
 
     Raises:
@@ -128,7 +134,7 @@ def new_recurrent_networks(
     if isinstance(network, list):
         *front, last = on_top(network, shape or (size,), 1, owner)
     else:
-        *front, last = [Linear(size, 1)] if shape is None else layers_of(shape, size, [], 1, chosen.activation)
+        *front, last = layers_of(shape, size, [], 1, chosen.activation)
     width = last.takes() or size
 
     def core(cell: Layer) -> list[Layer]:

@@ -271,7 +271,7 @@ class TorchNetwork:
         self, x: Any, state: Floats | None = None, lengths: Any = None, steps: int | None = None,
         starts: NDArray[np.bool_] | None = None,
     ) -> NDArray[Any]:  # fmt: skip
-        """The outputs for a batch: see `rlplay.networks.network.Network.forward`; episodes begin at ``starts`` [T, N]."""
+        """The outputs for a batch: see `rlplay.networks.network.Network.forward`."""
         self._input = torch.from_numpy(np.array(x, self.dtype)).to(self.device).requires_grad_()
         if self.layers is None:
             self._output = self.module(self._input)

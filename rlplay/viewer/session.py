@@ -24,6 +24,7 @@ from rlplay.environments.make import reference
 from rlplay.environments.masks import MaskSource
 from rlplay.environments.no_environment import NoEnvironment
 from rlplay.errors import EnvironmentFault, SpaceError, UsageError
+from rlplay.probe import Probe
 from rlplay.seeding import stream
 from rlplay.spaces.finite import FiniteSpace, is_finite
 from rlplay.training.drivers import learn_stepwise
@@ -88,6 +89,7 @@ class Session:
         self.recorded: list[Episode] = []
         self.message = ""
         self.trail = Trail()
+        self.remembered: Any = None  # the state of an agent with a memory before what it sees now
         self._picture: NDArray[np.uint8] | None = None
         self._pictured: tuple[Any, ...] = ()
         self._seeds = agent.seeds if agent and mode == "learn" else stream(seed, "watch")
@@ -135,7 +137,12 @@ class Session:
             self.message, self.pending = error.__cause__.cause, None  # an action that may not be taken here
             self._steps = self._start(None)
             return False
-        if self.last is None or self.last.terminated or self.last.truncated:
+        begins = self.last is None or self.last.terminated or self.last.truncated
+        if self.agent is not None and self.agent.remembers and self.mode != "learn":
+            self.remembered = self.agent.predict(transition.obs, self.remembered, np.array([begins]), **self._masks())[
+                1
+            ]
+        if begins:
             self.first, self.gained, self._discount = transition.obs, 0.0, 1.0
         self.last, self._picture = transition, None
         self.gained += self._discount * transition.reward
@@ -208,12 +215,29 @@ class Session:
         if self.mode == "play" or self.agent is None:
             return self.pending
         self.agent.observe_position(self.position)
+        state, starts = self._before()
+        return self.agent.predict(obs, state, starts, self.deterministic, **self._masks())[0]
+
+    def _masks(self) -> dict[str, Any]:
+        """What `predict` is told of masks."""
         mask = self.masks.of(self.position.info)
-        if mask is None and self.agent.masks_seen:  # masks are given now and then
+        if mask is None and self.agent is not None and self.agent.masks_seen:  # masks are given now and then
             mask = self.masks.everything
-        told: dict[str, Any] = {} if mask is None else {"action_masks": mask}
-        action, _ = self.agent.predict(obs, deterministic=self.deterministic, **told)
-        return action
+        return {} if mask is None else {"action_masks": mask}
+
+    def _before(self) -> tuple[Any, Any]:
+        """The state of an agent with a memory before what it sees now, and whether an episode starts with that."""
+        if self.agent is None or not self.agent.remembers:
+            return None, None
+        state = self.agent.running_state() if self.mode == "learn" else self.remembered
+        return state, np.array([not self.ended and self.position.length == 0])
+
+    def probe(self) -> Probe | None:
+        """What the agent thinks of what it sees now."""
+        agent: Any = self.agent
+        if agent is None or self.observation is None:
+            return None
+        return agent.probe(self.observation, *self._before()) if agent.remembers else agent.probe(self.observation)
 
     def _record(self, transition: Transition) -> None:
         """Keep seed and actions of what a person plays."""
