@@ -112,7 +112,7 @@ def _share(text: str) -> tuple[str, float]:
 def _player(
     name: str, agent: Any, env: gym.Env[Any, Any], arguments: Namespace
 ) -> tuple[Callable[[Any, dict[str, Any]], Any], Callable[[], None], str]:
-    """How one acts, what is done before an episode, and the name: the agent, a policy by name, or the agent of a file."""
+    """How the agent, a policy by name or the agent of a file acts; what is done before an episode; and the name."""
     if name:
         named = registry.recipes("POLICIES").get(reference(env).id.removeprefix("rlplay/"), {})
         if name in named:
