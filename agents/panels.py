@@ -94,6 +94,7 @@ def draw_memory(surface: pygame.Surface, box: pygame.Rect, session: Any, probe: 
         room = max(tall - words - 6, 8.0)
         columns = max(min(math.ceil(math.sqrt(len(values) * box.width / room)), len(values)), 1)
         rows = math.ceil(len(values) / columns)
+        columns = math.ceil(len(values) / rows)  # as many in each row
         wide, high_cell = box.width / columns, room / rows
         for i, value in enumerate(values):
             x, y = box.x + i % columns * wide, top + words + i // columns * high_cell

@@ -18,7 +18,7 @@ README, LONGER_TEXTS = [ROOT / "README.md"], sorted((ROOT / "docs").rglob("*.md"
 PAGES = [*README, *LONGER_TEXTS]
 BIN = Path(sys.executable).parent
 # Blocks that compile for half a minute and more: `pytest -m slow`.
-LONG = ("docs/learn/directions.md-1", "docs/learn/linear.md-1", "docs/models-in-agents.md-2")
+LONG = ("docs/learn/directions.md-1", "docs/learn/linear.md-1", "docs/models-in-agents.md-2", "docs/recurrent.md-0")
 
 
 def blocks(language: str, pages: list[Path]) -> list[pytest.param]:

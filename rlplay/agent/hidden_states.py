@@ -34,6 +34,12 @@ class HiddenState(tuple[Floats, ...]):
         made.critic = critic
         return made
 
+    def repeated(self, rows: int) -> HiddenState:
+        """The state of one episode for so many observations."""
+        made = HiddenState(np.repeat(part, rows, axis=1) for part in self)
+        made.critic = np.repeat(self.critic, rows, axis=0)
+        return made
+
 
 def given_states(
     owner: str, rows: int, state: Any, episode_start: Any, widths: tuple[int, int], size: int

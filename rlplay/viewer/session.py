@@ -232,6 +232,16 @@ class Session:
         state = self.agent.running_state() if self.mode == "learn" else self.remembered
         return state, np.array([not self.ended and self.position.length == 0])
 
+    def probe_instead(self, observations: Any) -> Probe:
+        """What the agent would think of each of a batch [B] of observations in place of what it sees now."""
+        agent: Any = self.agent
+        if not agent.remembers:
+            found: Probe = agent.probe(observations)
+            return found
+        state, starts = self._before()
+        rows = len(observations)
+        return agent.probe(observations, None if state is None else state.repeated(rows), np.repeat(starts, rows))
+
     def probe(self) -> Probe | None:
         """What the agent thinks of what it sees now."""
         agent: Any = self.agent
