@@ -121,3 +121,28 @@ STATE_GRIDS: dict[str, Callable[[Any, Any], NDArray[np.int64]]] = {
     "Taxi-v4": _taxi,
     "Blackjack-v1": _blackjack,
 }
+
+
+def _control(name: str) -> Callable[[Any, Any, tuple[int, int]], NDArray[np.uint8] | None]:
+    """The picture of one of Gymnasium's classic control worlds, by our own drawing."""
+
+    def draw(env: Any, action: Any, size: tuple[int, int]) -> NDArray[np.uint8] | None:
+        from . import control_drawing, drawing
+
+        own = env.unwrapped
+        if not type(own).__module__.startswith("gymnasium.") or getattr(own, "state", None) is None:
+            return None
+        return drawing.pixels(getattr(control_drawing, name)(own, action, size))
+
+    return draw
+
+
+# Pictures in the place of what an environment renders: (env, last action or None, (width, height)) -> [H, W, 3], uint8.
+PICTURES: dict[str, Callable[[Any, Any, tuple[int, int]], NDArray[np.uint8] | None]] = {
+    "CartPole-v1": _control("of_cart_pole"),
+    "CartPole-v0": _control("of_cart_pole"),
+    "MountainCar-v0": _control("of_mountain_car"),
+    "MountainCarContinuous-v0": _control("of_mountain_car"),
+    "Pendulum-v1": _control("of_pendulum"),
+    "Acrobot-v1": _control("of_acrobot"),
+}

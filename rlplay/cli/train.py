@@ -484,6 +484,11 @@ def _open_window(folder: RunFolder, agent: Agent, arguments: Namespace) -> subpr
     window = subprocess.Popen([sys.executable, "-m", "rlplay", *words])
     while not opened.exists() and window.poll() is None and time.perf_counter() - start < _PATIENCE:
         time.sleep(0.02)  # agents that learn within seconds would be done before one sees them
+    if not opened.exists() and window.poll():
+        raise UsageError(
+            f"the window did not open: {quoted(['rlplay', *words])} ended with {window.poll()}",
+            "Nothing was trained yet. Train without --watch, and watch the run afterwards",
+        )
     opened.unlink(missing_ok=True)
     return window
 

@@ -40,7 +40,8 @@ _BY_CHARACTER = {
     " ": "pause", "+": "faster", "=": "faster", "-": "slower", "0": "normal", "e": "explore", "s": "screenshot",
     "v": "record", "?": "help", "q": "quit", "[": "slice back", "]": "slice", "l": "layer", "p": "panel",
     ".": "step", ",": "back", ">": "step ten", "<": "back ten", "n": "surprise", "b": "surprise back", "h": "you",
-    "k": "clock", "w": "what if", "g": "ghost", "u": "inside", "d": "tune",
+    "k": "clock", "w": "what if", "g": "ghost", "u": "inside", "d": "tune", "t": "theme",
+    "z": "zoom",
 }  # fmt: skip
 
 
