@@ -196,9 +196,7 @@ def with_rows(grid: GridMap, rows: tuple[str, ...]) -> GridMap:
         10.0
     """
     cells = {"+": Cell(reward=10.0), "-": Cell(reward=-10.0), **grid.cells}
-    changed = GridMap(
-        grid.name, rows, cells, grid.moves, grid.step_reward, grid.bump_reward, grid.wind, grid.title
-    )
+    changed = GridMap(grid.name, rows, cells, grid.moves, grid.step_reward, grid.bump_reward, grid.wind, grid.title)
     return replace(changed, starts=_starts(changed))
 
 

@@ -22,12 +22,12 @@ class Axis(NamedTuple):
     """One number of a continuous action that keys push.
 
     Attributes:
-        index: which number, in the flattened action.
+        number: which, in the flattened action.
         low, middle, high: pushed one way, left alone, pushed the other way.
         negative, positive: the keys; empty where it is not pushed that way.
     """
 
-    index: int
+    number: int
     low: float
     middle: float
     high: float
@@ -78,7 +78,7 @@ def pushed(space: gym.Space[Any], shares: NDArray[np.float64]) -> NDArray[Any]:
     flat = action.reshape(-1)
     for axis, share in zip(axes(space), shares, strict=True):
         end = axis.high if share > 0 else axis.low
-        flat[axis.index] = axis.middle + abs(share) * (end - axis.middle)
+        flat[axis.number] = axis.middle + abs(share) * (end - axis.middle)
     return action.astype(space.dtype)
 
 

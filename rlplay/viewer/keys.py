@@ -33,7 +33,9 @@ def intent_of(event: pygame.event.Event) -> str | None:
 
 _BY_KEY = {
     pygame.K_RIGHT: ("step", "step ten"), pygame.K_LEFT: ("back", "back ten"), pygame.K_HOME: ("home", "home"),
-    pygame.K_END: ("end", "end"), pygame.K_ESCAPE: ("close", "close"), pygame.K_PLUS: ("faster", "faster"),
+    pygame.K_UP: ("other back", "other back"),
+    pygame.K_DOWN: ("other", "other"), pygame.K_END: ("end", "end"),
+    pygame.K_ESCAPE: ("close", "close"), pygame.K_PLUS: ("faster", "faster"),
     pygame.K_KP_PLUS: ("faster", "faster"), pygame.K_KP_MINUS: ("slower", "slower"),
 }  # fmt: skip
 _BY_CHARACTER = {
@@ -69,6 +71,6 @@ def keys_of(intent: str, session: Session | None) -> str:
     """The keys of an intent as people read them, without those that act in the environment; empty for none."""
     keys = HELP[intent][0]
     taken = action_keys(session) if session is not None and session.driving else {}
-    if intent == "next" or intent == "next bookmark":  # shift and a letter
+    if intent in ("next", "next bookmark"):  # shift and a letter
         return "" if keys.split()[1] in taken else keys
     return " ".join(key for key in keys.split() if key not in taken)

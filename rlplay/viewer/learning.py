@@ -22,12 +22,12 @@ class Move(NamedTuple):
 
     Attributes:
         array: the name of its array.
-        index: where in it.
+        place: where in it.
         before, after: its values.
     """
 
     array: str
-    index: tuple[int, ...]
+    place: tuple[int, ...]
     before: float
     after: float
 
@@ -39,13 +39,13 @@ class Update(NamedTuple):
         transition: the step that was learned from.
         td_error: its TD error; NaN where there is none.
         moves: the learned numbers that moved, the largest move first; at most 200.
-        count: how many moved.
+        moved: how many moved.
     """
 
     transition: Transition
     td_error: float
     moves: list[Move]
-    count: int
+    moved: int
 
 
 class Learning:

@@ -66,7 +66,9 @@ class Session:
         hands: the keys, mouse and gamepad of that person.
         learning: how the agent learns here; None where it does not.
         policy: who acts where neither an agent nor a person does: ``(obs, info) -> action``.
-        touched: whether a person changed the environment or the agent by hand.
+        forced: the action that is taken next in place of the agent's; None for its own.
+        touched, touched_agent: whether a person changed the environment, the agent by hand.
+        world, first_world: the environment's constants and cells now, and at the start.
     """
 
     def __init__(
@@ -79,6 +81,7 @@ class Session:
         target: int = 0,
         episode: Episode | None = None,
         policy: Callable[[Any, dict[str, Any]], Any] | None = None,
+        begun: Twin | None = None,
     ) -> None:
         if env.render_mode != "rgb_array" and "rgb_array" in env.metadata.get("render_modes", []):
             raise UsageError("the window needs an environment made with render_mode='rgb_array'")
@@ -102,7 +105,8 @@ class Session:
         self.driving = mode == "play"
         self.hands = Hands(env, self.choices)
         self.learning = Learning(agent, self.chosen) if agent and mode == "learn" else None
-        self.world = World.of(env)
+        self.world = self.first_world = World.of(env)
+        self.touched_agent = False
         self._episode, self._by_you = episode, 0
         self._twin: Twin | None = None
         self._why_no_twin = ""
@@ -116,6 +120,10 @@ class Session:
         self._running: Episode | None = None
         self._spoiled = False  # whether the running episode would not replay: a person changed the world
         self._verified = episode is not None and bool(episode.digest)
+        self.forced: Any = None
+        if begun is not None:
+            self.position, self.last, self._discount = begun.position, begun.last, 1.0
+            self.first = begun.position.obs
         self._steps = self._start(episode)
         if episode:
             self.position.obs = env.reset(seed=episode.seed)[0]
@@ -231,10 +239,10 @@ class Session:
         moment, twin = self.history[place], self.twin()
         arrived, words = twin is not None and moment.episode.seed >= 0, self._why_no_twin
         if twin is not None and arrived and not twin.go_to(moment, seconds):
-            shown = copy_of(self, moment, None)
+            shown = copy_of(self, place, None)
             shown.message = f"{twin.share}: {place - self.history.newest:,} steps from now"
             return shown
-        past = copy_of(self, moment, twin if arrived else None)
+        past = copy_of(self, place, twin if arrived else None)
         if twin is not None and not twin.exact:
             words = "it draws random numbers that its seed does not set"
         elif twin is not None and not arrived:
@@ -250,6 +258,11 @@ class Session:
                 self._twin = Twin(self.another_env())
             except RlplayError as error:
                 self._why_no_twin = error.cause
+        return self._twin
+
+    @property
+    def made_twin(self) -> Twin | None:
+        """The twin, where one was needed."""
         return self._twin
 
     def another_env(self) -> gym.Env[Any, Any]:
@@ -270,6 +283,11 @@ class Session:
         if self._surprises is None or self._surprises[0] != extent:
             self._surprises = extent, self.history.surprises(self._sizes_of_surprise())
         return self._surprises[1]
+
+    def known_surprises(self) -> list[int]:
+        """The surprises that were looked for last; those that are no longer kept are left out."""
+        found = self._surprises[1] if self._surprises is not None else []
+        return [place for place in found if place >= self.history.oldest]
 
     def _sizes_of_surprise(self) -> NDArray[np.float64]:
         """|TD error| while learning, |advantage| with an agent that has values, else |reward|, of each place [N]."""
@@ -296,6 +314,16 @@ class Session:
 
     def take_over(self, driving: bool) -> str:
         """A person acts from now on, or hands back; returns why that cannot be, in words, or nothing."""
+        if why := self.why_not_driven(driving):
+            return why
+        self.driving, self.pending = driving, None
+        self.hands.release()
+        if self.mode in ("watch", "play"):
+            self.mode = "play" if driving else "watch"
+        return ""
+
+    def why_not_driven(self, driving: bool) -> str:
+        """Why a person cannot take over, or hand back; empty where she can."""
         if driving and self.mode == "replay":
             return "a recording cannot be taken over"
         if driving and not self.choices:
@@ -304,10 +332,6 @@ class Session:
             return why
         if not driving and self.agent is None:
             return "there is no agent to hand back to"
-        self.driving, self.pending = driving, None
-        self.hands.release()
-        if self.mode in ("watch", "play"):
-            self.mode = "play" if driving else "watch"
         return ""
 
     def change(self, world: World) -> None:
@@ -322,7 +346,8 @@ class Session:
         self._spoiled, self._past = True, None
         if self.recorded and self.recorded[-1] is self._running:
             self.recorded.pop()  # its seed and actions would play another episode
-        if self.recorded:
+        if self.agent is not None and self.agent.timestep == "sweep":
+            self.agent.set_env(self.env)  # its model is read again
 
     def _is_forbidden(self) -> bool:
         """Whether the environment's mask forbids what the person chose."""
@@ -380,6 +405,9 @@ class Session:
     def _act(self, obs: Any) -> Any:
         if self.driving:
             return self.chosen()
+        if self.forced is not None:
+            action, self.forced = self.forced, None
+            return action
         if self.agent is None:
             return self.pending if self.policy is None else self.policy(obs, self.position.info)
         self.agent.observe_position(self.position)
@@ -389,6 +417,12 @@ class Session:
         told: dict[str, Any] = {} if mask is None else {"action_masks": mask}
         action, _ = self.agent.predict(obs, deterministic=self.deterministic, **told)
         return action
+
+    def agent_choice(self, other: Session) -> str:
+        """The name of the action that the agent takes next in another session; empty where it has none."""
+        if not self.action_names or other.position.obs is None:
+            return ""
+        return self.action_names[FiniteSpace(self.env.action_space).index(other._act(other.position.obs))]
 
     def chosen(self) -> Any:
         """What a person has chosen; None where the agent acts."""

@@ -202,16 +202,14 @@ def went_on(state: ViewState, *, oldest: int, newest: int) -> ViewState:
         return state
     cursor = state.cursor if state.cursor is None else min(max(state.cursor, oldest), newest)
     kept = tuple(place for place in state.bookmarks if oldest <= place <= newest)
-    return replace(
-        state, oldest=oldest, newest=newest, bookmarks=kept, cursor=None if cursor == newest else cursor
-    )
+    return replace(state, oldest=oldest, newest=newest, bookmarks=kept, cursor=None if cursor == newest else cursor)
 
 
 def closed(state: ViewState) -> ViewState:
     """What Escape does: it closes what is open, the topmost first; at last nothing is left to close."""
     for open_now in ("help", "what_if", "tune", "held", "you", "inside"):
         if getattr(state, open_now):
-            return replace(state, **{open_now: False})
+            return replace(state, **{open_now: False})  # type: ignore[arg-type]
     return replace(state, cursor=None) if state.cursor is not None else state
 
 
@@ -219,7 +217,7 @@ def _toggled(state: ViewState, intent: str) -> ViewState:
     if intent in ("surprise", "surprise back"):  # the history knows where
         return replace(state, paused=True, requests=(*state.requests, intent))
     name = intent.replace(" ", "_")
-    return replace(state, **{name: not getattr(state, name)})
+    return replace(state, **{name: not getattr(state, name)})  # type: ignore[arg-type]
 
 
 def speed_text(factor: float) -> str:

@@ -21,6 +21,8 @@ from numpy.typing import NDArray
 from rlplay.environments.interact import ObservationCheck, Position, begin_episode, take_step
 from rlplay.spaces.observations import observation_bytes, observation_digest
 from rlplay.transition import Transition
+from rlplay.viewer.observation import picture
+from rlplay.viewer.trail import LENGTH, Trail
 from rlplay.viewer.world import World, put_world
 
 if TYPE_CHECKING:
@@ -95,6 +97,8 @@ class History:
         self._moments: deque[Moment] = deque()
         self._most_steps, self._most_bytes = most_steps, most_bytes
         self._dropped = 0  # places before the oldest
+        self._ends: deque[int] = deque()
+        self._by_you: deque[int] = deque()
         self._bytes, self._bare = 0, 0  # of what is seen; places from the oldest on without it
 
     def __len__(self) -> int:
@@ -127,7 +131,21 @@ class History:
             last.episode_return + transition.info.get("extrinsic_reward", transition.reward),
             ended=transition.terminated or transition.truncated, seen=transition,
         )  # fmt: skip
-        self._append(replace(moment, **about), _size(transition.next_obs))
+        moment = replace(moment, **about)
+        self._append(moment, _size(transition.next_obs))
+        for places, counts in ((self._ends, moment.ended), (self._by_you, moment.by_you)):
+            if counts:
+                places.append(self.newest)
+            while places and places[0] < self._dropped:
+                places.popleft()
+
+    def ends(self) -> list[int]:
+        """The places where an episode ended."""
+        return list(self._ends)
+
+    def by_you(self) -> list[int]:
+        """The places of steps in which a person acted."""
+        return list(self._by_you)
 
     def change_world(self, world: World) -> None:
         """A person has changed the environment: from the newest place on it is another."""
@@ -248,14 +266,15 @@ class Twin:
         return f"playing step {self.position.length:,} again"
 
 
-def copy_of(session: Any, moment: Moment, twin: Twin | None) -> Any:
+def copy_of(session: Any, newest: int, twin: Twin | None) -> Any:
     """The session as it was at a place of its history: everything that panels read, nothing that acts.
 
     Args:
         session: the session.
-        moment: the place.
-        twin: stands there; None where there is none, then the picture is the newest one.
+        newest: the place.
+        twin: stands there; None where there is none, then the observation is drawn in place of a picture.
     """
+    moment = session.history[newest]
     past = copy.copy(session)
     exact = twin is not None and twin.exact and twin.position.length == moment.length
     seen = moment.seen
@@ -268,8 +287,16 @@ def copy_of(session: Any, moment: Moment, twin: Twin | None) -> Any:
         None if moment.ended else here, step.info if step is not None else {}, moment.episode.seed, moment.length,
         moment.episode_return,
     )  # fmt: skip
+    past.trail = Trail()
+    for place in range(max(newest - moment.length, newest - LENGTH, session.history.oldest), newest):
+        earlier = session.history[place]
+        past.trail.follow(moment.episode.seed, earlier.length, _newest(earlier.seen))
+    past.trail.follow(moment.episode.seed, moment.length, here)
     past.last, past.td_error, past.gained = step, moment.td_error, moment.gained
-    past._picture = None if exact else session.frame()
+    past._picture = None
+    if not exact:
+        words = "the picture of this step cannot be drawn again"
+        past.frame = lambda: picture(session.env, here, past.trail, past.picture_size, words)
     if moment.probe is not None:
         past.agent = _remembering(session.agent, here, moment.probe)
     return past
@@ -282,7 +309,7 @@ def _remembering(agent: Any, observation: Any, thought: Probe) -> Any:
     def probe(asked: Any) -> Probe:
         if type(asked) is type(observation) and observation_bytes(asked) == told:
             return thought
-        return agent.probe(asked)  # type: ignore[no-any-return]
+        return agent.probe(asked)
 
     then.probe = probe
     return then

@@ -102,9 +102,9 @@ def _attributes(env: gym.Env[Any, Any]) -> dict[str, str]:
     plain: Any = env.unwrapped
     native = registry.recipes("NATIVE_VERSIONS").get(reference(env).id)
     try:
-        told = inspect.signature(type(plain).__init__).parameters.values()
+        told = list(inspect.signature(type(plain).__init__).parameters.values())
     except (TypeError, ValueError, RlplayError):
-        told = ()
+        told = []
     names = [*(native.constants if native is not None else ())]
     names += [one.name for one in told if type(one.default) in (int, float) and one.name not in names]
     found = {}
