@@ -79,9 +79,13 @@ FIRST_SLICE = {"CartPole-v1": (2, 3), "Acrobot-v1": (4, 5)}
 # The native versions' own ids have the same numbers.
 OBSERVATION_NAMES |= {f"rlplay/{env_id}": names for env_id, names in OBSERVATION_NAMES.items()}
 FIRST_SLICE |= {f"rlplay/{env_id}": pair for env_id, pair in FIRST_SLICE.items()}
+# Two of CartPole's and one of Pendulum's read 0 where velocities are hidden.
+OBSERVATION_NAMES |= {f"rlplay/{name}NoVel-v1": OBSERVATION_NAMES[f"{name}-v1"] for name in ("CartPole", "Pendulum")}
+FIRST_SLICE["rlplay/CartPoleNoVel-v1"] = (0, 2)
 OBSERVATION_NAMES |= {
     "rlplay/CarOnTheHill-v0": ["position", "velocity"],
     "rlplay/InvertedPendulum-v0": ["angle", "velocity"],
+    "rlplay/TMaze-v0": ["first bit", "second bit", "third bit"],
 }
 
 # Keys by which a person plays, where they are not the arrows of the names above.
