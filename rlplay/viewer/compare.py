@@ -228,7 +228,7 @@ class Comparison:
 
     def _thought(self, session: Session) -> str:
         """What the player thinks of its actions, in a line."""
-        observation = session.observation
+        observation = session.position.obs
         if session.agent is None or observation is None or session.driving:
             return "you: your keys act" if session.driving else ""
         probe = session.agent.probe(observation)
@@ -322,7 +322,7 @@ def _end(surface: pygame.Surface, box: pygame.Rect, session: Session) -> None:
     why = "terminated" if session.last.terminated else "time limit"
     words = f"{why}: return {d.short(session.position.episode_return)} in {session.position.length} steps"
     width = min(d.font(20).size(words)[0] + d.px(24), box.width)
-    band = pygame.Rect(box.centerx - width // 2, box.centery - d.px(15), width, d.px(30))
+    band = pygame.Rect(box.centerx - width // 2, box.bottom - d.px(56), width, d.px(30))
     pygame.draw.rect(surface, d.BACKGROUND, band, border_radius=d.px(6))
     d.text(surface, words, band.center, 20, d.WARM, "center", width - d.px(10))
 

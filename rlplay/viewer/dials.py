@@ -131,24 +131,27 @@ class DialPanel:
     def draw(self, surface: pygame.Surface, box: pygame.Rect, session: Any, probe: Probe | None) -> None:
         """A row a dial: name, bar, value."""
         self._bars = []
-        dials, tall = dials_of(session), d.px(_ROW)
+        dials, tall, gap = dials_of(session), d.px(_ROW), d.px(20)
+        rows = max(box.height // tall, 1)
+        columns = min(max(-(-len(dials) // rows), 1), max(box.width // d.px(300), 1))
+        width = (box.width - gap * (columns - 1)) // columns
         for i, dial in enumerate(dials):
-            y = box.y + i * tall
-            if y + tall > box.bottom:
+            x, y = box.x + (width + gap) * (i // rows), box.y + (i % rows) * tall
+            if i >= rows * columns:
                 rest = f"and {len(dials) - i} more: a larger window shows them"
-                d.text(surface, rest, (box.x, box.bottom), 15, d.DIM, "bottomleft", box.width)
+                d.text(surface, rest, (box.x, box.bottom + d.px(8)), 15, d.DIM, "bottomleft", box.width)
                 break
-            wide = min(d.px(150), box.width * 0.36)
+            wide = min(d.px(150), width * 0.4)
             color = d.ACCENT if dial.owner == "agent" else d.TEXT
-            d.text(surface, dial.name, (box.x, y + tall / 2), 18, color, "midleft", wide - 6)
-            number = d.px(78)
-            bar = pygame.Rect(round(box.x + wide), y, round(box.width - wide - number), tall)
+            d.text(surface, dial.name, (x, y + tall / 2), 18, color, "midleft", wide - 6)
+            number = d.px(64)
+            bar = pygame.Rect(round(x + wide), y, round(width - wide - number), tall)
             line = pygame.Rect(bar.x, bar.centery - 2, bar.width, 4)
             pygame.draw.rect(surface, d.LINE, line, border_radius=2)
             knob = (round(bar.x + dial.share() * bar.width), bar.centery)
             pygame.draw.rect(surface, color, (bar.x, line.y, knob[0] - bar.x, 4), border_radius=2)
             pygame.draw.circle(surface, color, knob, d.px(7))
-            d.text(surface, d.short(dial.get()), (box.right, y + tall / 2), 18, d.TEXT, "midright")
+            d.text(surface, d.short(dial.get()), (x + width, y + tall / 2), 18, d.TEXT, "midright")
             self._bars.append((bar, dial))
         if not dials:
             d.text(surface, "nothing can be turned here", (box.x, box.y), 18, d.DIM)

@@ -28,7 +28,7 @@ def intent_of(event: pygame.event.Event) -> str | None:
         return "next" if shift else "reset"
     if typed in ("m", "M"):
         return "next bookmark" if shift else "bookmark"
-    return _BY_CHARACTER.get(typed)
+    return _BY_CHARACTER.get(typed) or _BY_CHARACTER.get(typed.lower())  # with caps lock too
 
 
 _BY_KEY = {

@@ -45,7 +45,8 @@ def why_not(intent: str, session: Any, state: ViewState, comparison: Any = None)
         return "this is now"
     if name == "next bookmark" and not state.bookmarks:
         return "there is no bookmark: m sets one"
-    if name == "close" and not (state.help or state.what_if or state.tune or state.driving or state.inside):
+    handed = state.driving and not session.why_not_driven(False)
+    if name == "close" and not (state.help or state.what_if or state.tune or handed or state.inside):
         return "nothing is open, q quits" if state.cursor is None else ""
     if name == "explore" and (agent is None or learning is not None):
         return "there is no agent to explore" if agent is None else "while it learns it explores by its own rule"
@@ -132,7 +133,9 @@ def hints(session: Any, state: ViewState, comparison: Any = None) -> list[tuple[
             for intent, keys, meaning in offered(session, state, comparison)}  # fmt: skip
     found = []
     for intent in _HINTS:
-        if intent in rows and not (intent == "close" and state.cursor is None and not state.driving):
+        if intent in rows and not (
+            intent == "close" and state.cursor is None and not state.driving and comparison is None
+        ):
             keys, meaning = rows[intent]
             found.append((keys, _BRIEF.get(intent, meaning.split(",")[0].split(" (")[0].split(":")[0])))
     return found
