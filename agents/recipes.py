@@ -49,6 +49,18 @@ _FAR_HILL = {  # without noise that lasts over many steps the car stays in its v
     "tau": 0.01, "learning_starts": 0, "net_arch": [64, 64], "noise_type": "ornstein-uhlenbeck", "noise_std": 0.5,
 }  # fmt: skip
 
+# Known combinations of an agent's flags by name, for any environment: the agent, and its settings.
+PRESETS = {
+    "crossq": ("sac", {  # sb3-contrib's CrossQ
+        "target_networks": False, "batch_renorm": True, "policy_delay": 3, "learning_rate": 1e-3, "beta_1": 0.5,
+        "policy_kwargs": {"net_arch": {"pi": [256, 256], "qf": [1024, 1024]}},
+    }),
+    "droq": ("sac", {"dropout": 0.01, "layer_norm": True, "gradient_steps": 20, "policy_delay": 20}),
+    "rainbow": ("dqn", {
+        "double": True, "dueling": True, "prioritized": True, "n_steps": 3, "noisy": True, "distributional": "c51",
+    }),
+}  # fmt: skip
+
 # Settings by agent and environment for `rlplay train`; those of Gymnasium's environments are RL Zoo's.
 TUNED = {
     "ppo": {

@@ -25,16 +25,25 @@ Symbols:
 With ``dropout`` (0.01), ``layer_norm`` (True) and many updates of the critics for one of the actor (``gradient_steps``
 and ``policy_delay``, 20) it is DroQ: Hiraoka et al. 2022, algorithm 1.
 
+With ``batch_renorm`` (True), ``target_networks`` (False), ``policy_delay`` (3), ``beta_1`` (0.5) and wide critics it is
+CrossQ: Bhatt et al. 2024, "CrossQ: Batch normalization in deep reinforcement learning for greater sample efficiency and
+simplicity", section 3 (`agents.recipes.PRESETS` has all of it). Critics and actor normalise by the batch, and so both
+states of each transition go through the critics in one pass, which knows the moments of both:
+
+    [Q_c, Q'_c] = Q_c([s; s'], [a_B; a'])                    with Q'_c held fixed
+
 Deviations from the paper: log α is the parameter of the gradient above, and not α; the actions of the first
 ``learning_starts`` steps are uniform; ``ent_coef`` may be a fixed number. From Stable-Baselines3: log(1 - a²) is
 computed exactly, not as log(1 - a² + 1e-6). From DroQ: the actor climbs the smaller of the critics' values, not their
-mean.
+mean. CrossQ is sb3-contrib's: batch renormalisation, also in front of the outputs, and critics of 1024 units.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Annotated, Any, NamedTuple
 
 from rlplay.extend import (
@@ -57,6 +66,7 @@ from rlplay.extend import (
     Range,
     Schedule,
     Sizes,
+    Spec,
     TargetEntropy,
     Tau,
     TrainFreq,
@@ -65,12 +75,15 @@ from rlplay.extend import (
     draw_noise,
     join,
     mean,
+    of_first,
+    part,
     scalar_adam,
     scheduled,
     squared_errors,
     squashed_gradient,
     squashed_sample,
     to_unit,
+    use_batch,
 )
 
 
@@ -88,8 +101,17 @@ class Settings(NamedTuple):
     noise_std: float
 
 
-def make_update(kernel: Kernel, ensemble: EnsembleKernel, decorator: Callable[..., Any]) -> Callable[..., None]:
+def make_update(
+    kernel: Kernel, ensemble: EnsembleKernel, decorator: Callable[..., Any], renorm: bool = False, joint: bool = False
+) -> Callable[..., None]:
     """The update over an actor and its critics: compiled, or with ``decorator=plain`` as Python.
+
+    Args:
+        kernel: the functions of the actor.
+        ensemble: those of the critics.
+        decorator: compiled, or plain.
+        renorm: whether the networks normalise by the batch while they learn.
+        joint: whether the critics have no targets and value both states in one pass.
 
     Example:
         >>> from rlplay.functional.vector_step import plain
@@ -105,41 +127,72 @@ def make_update(kernel: Kernel, ensemble: EnsembleKernel, decorator: Callable[..
     squared_length, drop = ensemble.squared_length, ensemble.drop
 
     @decorator
-    def update(memory: Any, batch: Any, progress: float) -> None:
-        """One gradient step of critics, actor and temperature."""
-        given, metrics, nets, work = memory.settings, memory.metrics, memory.nets, memory.work
-        learning_rate, alpha = scheduled(given.learning_rate, progress), math.exp(work.log_alpha[0])
-        to_unit(batch.actions, memory.low, memory.high)
-
-        # Targets, by actions that the policy draws now.
-        draw_noise(memory.noise_rng, work.noise)
-        squashed_sample(forward(nets.actor, batch.next_obs), work.noise, work.actions, work.log_probs)
+    def follow_targets(memory: Any, batch: Any, alpha: float) -> None:
+        """The gradient of the critics, of which targets value the next states."""
+        given, nets, work = memory.settings, memory.nets, memory.work
         join(batch.next_obs, work.actions, work.pairs)
         if given.dropout > 0.0:
             drop(nets.target_critics, given.dropout, memory.noise_rng)
         next_values = values_of(nets.target_critics, work.pairs)
         clipped_targets(batch.rewards, batch.discounts, next_values, work.log_probs, alpha, work.targets)
 
-        # Critics.
         join(batch.obs, batch.actions, work.pairs)
         if given.dropout > 0.0:
             drop(nets.critics, given.dropout, memory.noise_rng)
+        if renorm:
+            use_batch(nets.critics.net, True)
         values = values_of(nets.critics, work.pairs)
-        metrics.critic_loss[0] = squared_errors(values, work.targets, 0.5, work.critic_gradient)
+        if renorm:
+            use_batch(nets.critics.net, False)
+        memory.metrics.critic_loss[0] = squared_errors(values, work.targets, 0.5, work.critic_gradient)
         values_back(nets.critics, work.pairs, work.critic_gradient)
+
+    @decorator
+    def follow_themselves(memory: Any, batch: Any, alpha: float) -> None:
+        """The gradient of the critics, which value the states and the next ones in one pass."""
+        given, nets, work, rows = memory.settings, memory.nets, memory.work, batch.obs.shape[0]
+        join(batch.obs, batch.actions, work.both_pairs[:rows])
+        join(batch.next_obs, work.actions, work.both_pairs[rows:])
+        if given.dropout > 0.0:
+            drop(nets.both, given.dropout, memory.noise_rng)
+        use_batch(nets.both.net, renorm)
+        part(values_of(nets.both, work.both_pairs), work.values, work.next_values)
+        use_batch(nets.both.net, False)
+        clipped_targets(batch.rewards, batch.discounts, work.next_values, work.log_probs, alpha, work.targets)
+        memory.metrics.critic_loss[0] = squared_errors(work.values, work.targets, 0.5, work.critic_gradient)
+        of_first(work.critic_gradient, work.both_gradient)
+        values_back(nets.both, work.both_pairs, work.both_gradient)
+
+    learn_values = follow_themselves if joint else follow_targets
+
+    @decorator
+    def update(memory: Any, batch: Any, progress: float) -> None:
+        """One gradient step of critics, actor and temperature."""
+        given, metrics, nets, work = memory.settings, memory.metrics, memory.nets, memory.work
+        learning_rate, alpha = scheduled(given.learning_rate, progress), math.exp(work.log_alpha[0])
+        to_unit(batch.actions, memory.low, memory.high)
+
+        # Critics, for actions that the policy draws now.
+        draw_noise(memory.noise_rng, work.noise)
+        squashed_sample(forward(nets.actor, batch.next_obs), work.noise, work.actions, work.log_probs)
+        learn_values(memory, batch, alpha)
         metrics.grad_norm[0] = math.sqrt(squared_length(nets.critics))
         improve_critics(nets.critics, learning_rate, 0.0)
 
         metrics.ent_coef[0], metrics.learning_rate[0] = alpha, learning_rate
         metrics.n_updates[0] += 1.0
-        if metrics.n_updates[0] % given.target_update_interval == 0:
+        if not joint and metrics.n_updates[0] % given.target_update_interval == 0:
             blend(nets.target_critics, nets.critics, given.tau)
         if metrics.n_updates[0] % given.policy_delay != 0:
             return
 
         # Actor.
         draw_noise(memory.noise_rng, work.noise)
+        if renorm:
+            use_batch(nets.actor, True)
         outputs = forward(nets.actor, batch.obs)
+        if renorm:
+            use_batch(nets.actor, False)
         squashed_sample(outputs, work.noise, work.actions, work.log_probs)
         join(batch.obs, work.actions, work.pairs)
         if given.dropout > 0.0:
@@ -160,6 +213,12 @@ def make_update(kernel: Kernel, ensemble: EnsembleKernel, decorator: Callable[..
             scalar_adam(work.log_alpha, -surplus, work.log_alpha_means, learning_rate)
 
     return update
+
+
+_UPDATES = {  # by flags, each made once: loops are kept by the function that they are made from
+    flags: partial(make_update, renorm=flags[0], joint=flags[1]) if any(flags) else make_update
+    for flags in itertools.product((False, True), repeat=2)
+}
 
 
 class SAC(ActorCriticAgent):
@@ -196,6 +255,9 @@ class SAC(ActorCriticAgent):
     ] = 1
     layer_norm: Annotated[bool, Choice("layer norm behind the hidden layers of the critics", (True, False))] = False
     dropout: Annotated[float, Range("part of the critics' hidden units that is dropped in training", 0, 0.9)] = 0.0
+    batch_renorm: Annotated[bool, Choice("batch renormalisation before the linear layers", (True, False))] = False
+    target_networks: Annotated[bool, Choice("critics follow targets; else themselves", (True, False))] = True
+    beta_1: Annotated[float, Range("decay of Adam's mean of the gradients of the networks", 0, 0.9999)] = 0.9
     n_steps: NSteps = 1
     noise_type: NoiseType = None
     noise_std: NoiseStd = 0.1
@@ -206,6 +268,10 @@ class SAC(ActorCriticAgent):
         str, Choice("as RL Zoo's files have it: the networks follow the observations",
                     ("auto", "MlpPolicy", "MultiInputPolicy"))
     ] = "auto"  # fmt: skip
+
+    def spec(self) -> Spec:
+        """The update of these flags."""
+        return Spec(_UPDATES[self.batch_renorm, not self.target_networks], True)
 
 
 __all__ = ["SAC", "make_update"]

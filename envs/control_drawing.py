@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import pygame
 
@@ -192,3 +193,35 @@ def baird(size: tuple[int, int] | None, state: int, labels: Sequence[str]) -> py
         c.disc(centre, 0.42, d.COOL if k < 6 else d.WARM)
         d.write(c.surface, label, c.at(centre), round(0.26 * c.scale))
     return c.finished()
+
+
+# Gymnasium's own worlds by the same pictures: from an instance, the last action or None, and the size in pixels.
+
+
+def of_cart_pole(env: Any, action: Any, size: tuple[int, int]) -> pygame.Surface:
+    """Gymnasium's CartPole."""
+    push = 0.0 if action is None else 2.0 * float(action) - 1.0
+    return cart_pole(size, float(env.state[0]), float(env.state[2]), 2 * env.length, env.x_threshold, push)
+
+
+def of_mountain_car(env: Any, action: Any, size: tuple[int, int]) -> pygame.Surface:
+    """Gymnasium's MountainCar and MountainCarContinuous."""
+    push = 0.0
+    if action is not None:
+        strongest = getattr(env, "max_action", None)
+        push = float(action) - 1.0 if strongest is None else float(action[0]) / strongest
+    return mountain_car(
+        size, float(env.state[0]), env.min_position, env.max_position, env.goal_position, min(max(push, -1.0), 1.0)
+    )
+
+
+def of_pendulum(env: Any, action: Any, size: tuple[int, int]) -> pygame.Surface:
+    """Gymnasium's Pendulum."""
+    torque = 0.0 if action is None else min(max(float(action[0]) / env.max_torque, -1.0), 1.0)
+    return pendulum(size, float(env.state[0]), torque)
+
+
+def of_acrobot(env: Any, action: Any, size: tuple[int, int]) -> pygame.Surface:
+    """Gymnasium's Acrobot."""
+    first, second = (float(angle) for angle in env.state[:2])
+    return acrobot(size, first, second, (env.LINK_LENGTH_1, env.LINK_LENGTH_2))

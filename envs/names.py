@@ -21,6 +21,11 @@ OWN_ENVS: dict[str, tuple[str, int | None]] = {
     "rlplay/CarOnTheHill-v0": (f"{__package__}.car_on_the_hill:CarOnTheHillEnv", 1000),
     "rlplay/InvertedPendulum-v0": (f"{__package__}.inverted_pendulum:InvertedPendulumEnv", 3000),
     "rlplay/Baird-v0": (f"{__package__}.baird:BairdEnv", None),
+    "rlplay/TMaze-v0": (f"{__package__}.t_maze:TMazeEnv", 1000),
+    "rlplay/RepeatSignal-v0": (f"{__package__}.repeat_signal:RepeatSignalEnv", None),
+    "rlplay/MemoryChain-v0": (f"{__package__}.memory_chain:MemoryChainEnv", None),
+    "rlplay/CartPoleNoVel-v1": (f"{__package__}.without_velocities:CartPoleNoVelEnv", 500),
+    "rlplay/PendulumNoVel-v1": (f"{__package__}.without_velocities:PendulumNoVelEnv", 200),
 }
 
 # Gymnasium's environments in native code, under ids of their own.

@@ -79,9 +79,13 @@ FIRST_SLICE = {"CartPole-v1": (2, 3), "Acrobot-v1": (4, 5)}
 # The native versions' own ids have the same numbers.
 OBSERVATION_NAMES |= {f"rlplay/{env_id}": names for env_id, names in OBSERVATION_NAMES.items()}
 FIRST_SLICE |= {f"rlplay/{env_id}": pair for env_id, pair in FIRST_SLICE.items()}
+# Two of CartPole's and one of Pendulum's read 0 where velocities are hidden.
+OBSERVATION_NAMES |= {f"rlplay/{name}NoVel-v1": OBSERVATION_NAMES[f"{name}-v1"] for name in ("CartPole", "Pendulum")}
+FIRST_SLICE["rlplay/CartPoleNoVel-v1"] = (0, 2)
 OBSERVATION_NAMES |= {
     "rlplay/CarOnTheHill-v0": ["position", "velocity"],
     "rlplay/InvertedPendulum-v0": ["angle", "velocity"],
+    "rlplay/TMaze-v0": ["first bit", "second bit", "third bit"],
 }
 
 # Keys by which a person plays, where they are not the arrows of the names above.
@@ -120,4 +124,29 @@ STATE_GRIDS: dict[str, Callable[[Any, Any], NDArray[np.int64]]] = {
     "CliffWalkingSlippery-v1": _cliff_walking,
     "Taxi-v4": _taxi,
     "Blackjack-v1": _blackjack,
+}
+
+
+def _control(name: str) -> Callable[[Any, Any, tuple[int, int]], NDArray[np.uint8] | None]:
+    """The picture of one of Gymnasium's classic control worlds, by our own drawing."""
+
+    def draw(env: Any, action: Any, size: tuple[int, int]) -> NDArray[np.uint8] | None:
+        from . import control_drawing, drawing
+
+        own = env.unwrapped
+        if not type(own).__module__.startswith("gymnasium.") or getattr(own, "state", None) is None:
+            return None
+        return drawing.pixels(getattr(control_drawing, name)(own, action, size))
+
+    return draw
+
+
+# Pictures in the place of what an environment renders: (env, last action or None, (width, height)) -> [H, W, 3], uint8.
+PICTURES: dict[str, Callable[[Any, Any, tuple[int, int]], NDArray[np.uint8] | None]] = {
+    "CartPole-v1": _control("of_cart_pole"),
+    "CartPole-v0": _control("of_cart_pole"),
+    "MountainCar-v0": _control("of_mountain_car"),
+    "MountainCarContinuous-v0": _control("of_mountain_car"),
+    "Pendulum-v1": _control("of_pendulum"),
+    "Acrobot-v1": _control("of_acrobot"),
 }

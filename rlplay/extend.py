@@ -151,11 +151,14 @@ if TYPE_CHECKING:
     from rlplay.functional.actor_critic import join as join
     from rlplay.functional.actor_critic import kept_quantiles as kept_quantiles
     from rlplay.functional.actor_critic import mean_of_quantiles as mean_of_quantiles
+    from rlplay.functional.actor_critic import of_first as of_first
+    from rlplay.functional.actor_critic import part as part
     from rlplay.functional.actor_critic import quantile_errors as quantile_errors
     from rlplay.functional.actor_critic import scalar_adam as scalar_adam
     from rlplay.functional.actor_critic import smooth as smooth
     from rlplay.functional.actor_critic import squared_errors as squared_errors
     from rlplay.functional.actor_critic import to_unit as to_unit
+    from rlplay.functional.actor_critic_step import Spec as Spec
     from rlplay.functional.distributions import Head as Head
     from rlplay.functional.dynamic_programming import Model as Model
     from rlplay.functional.dynamic_programming import action_values as action_values
@@ -230,6 +233,7 @@ if TYPE_CHECKING:
     from rlplay.functional.squashed_normal import draw_noise as draw_noise
     from rlplay.functional.squashed_normal import squashed_gradient as squashed_gradient
     from rlplay.functional.squashed_normal import squashed_sample as squashed_sample
+    from rlplay.networks.batch_renorm import use_batch as use_batch
     from rlplay.networks.contract import Kernel as Kernel
     from rlplay.networks.ensemble import EnsembleKernel as EnsembleKernel
     from rlplay.networks.layers import ACTIVATIONS as ACTIVATIONS

@@ -45,6 +45,17 @@ class Plain(gym.Env):
 
     def step(self, action):
         return 5, 0.0, True, False, {}
+
+
+class Bare(Plain):
+    """It has no pictures."""
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return 0, {}
+
+    def step(self, action):
+        return 2, 1.0, action == 1, False, {}
 '''
 
 
@@ -415,8 +426,27 @@ def test_the_packages_of_one_command_are_not_asked_for_by_the_next(rlplay):
     assert "--gym-packages" not in out
 
 
-def test_what_has_no_pictures_is_said_without_a_warning(rlplay):
-    refused(rlplay("play", "--env", "mine:Plain"), "mine:Plain cannot be shown: it has no render mode rgb_array")
+def test_what_has_no_pictures_is_watched_by_its_observations(rlplay):
+    words = ("--algo", "q-learning", "--env", "mine:Bare")
+    assert rlplay("train", *words, "-n", "100", "--seed", "0", "--eval-freq", "-1")[0] == 0
+    code, out, err = rlplay("watch", *words, "--headless", "-o", "w.png", "--max-steps", "3")
+    assert (code, err) == (0, "")
+    assert "wrote w.png" in out
+
+
+def test_a_window_that_does_not_open_is_said_before_training(rlplay, monkeypatch):
+    class Refused:
+        def __init__(self, words):
+            pass
+
+        def poll(self):
+            return 2
+
+    monkeypatch.setattr("subprocess.Popen", Refused)
+    monkeypatch.setattr("rlplay.viewer.display.require_display", lambda: None)
+    code, _, err = rlplay("train", *LAKE, "-n", "100", "--seed", "0", "--watch")
+    assert code == 2
+    assert "the window did not open" in err
 
 
 def test_a_planner_without_values_is_watched(rlplay):

@@ -27,6 +27,7 @@ from rlplay.functional.actor_critic import (
     ORNSTEIN_UHLENBECK,
     DeterministicMetrics,
     DeterministicNets,
+    JointNets,
     SoftMetrics,
     SoftNets,
     new_work,
@@ -35,8 +36,8 @@ from rlplay.functional.actor_critic_step import Spec, actor_critic_rule
 from rlplay.functional.squashed_normal import LOG_STD_MAX, LOG_STD_MIN
 from rlplay.hyperparameters.domains import Choice, Either, Range, Settings, Temperature
 from rlplay.networks.contract import Kernel
-from rlplay.networks.ensemble import EnsembleKernel, ensemble_kernel, new_ensemble, target_net, target_of
-from rlplay.networks.layers import Dropout, Layer, LayerNorm, Linear, Tanh, mlp
+from rlplay.networks.ensemble import EnsembleKernel, ensemble_kernel, new_ensemble, over_rows, target_net, target_of
+from rlplay.networks.layers import BatchRenorm, Dropout, Layer, LayerNorm, Linear, Tanh, mlp
 from rlplay.networks.memory import Net
 from rlplay.networks.state import initial_parameters
 from rlplay.probe import Probe
@@ -97,6 +98,11 @@ class ActorCriticAgent(OffPolicyAgent):
         return Spec(type(self).make_update, self.is_soft)
 
     @property
+    def has_targets(self) -> bool:
+        """Whether critics have targets that follow them, or value the next states themselves."""
+        return bool(self.hyperparameters.get("target_networks", True))
+
+    @property
     def noise_kind(self) -> int:
         """The number of ``noise_type``."""
         return _NOISES[self.hyperparameters["noise_type"]]
@@ -116,40 +122,26 @@ class ActorCriticAgent(OffPolicyAgent):
         """Outputs of a critic, and how many of all quantiles are bootstrapped from; 1 and 0 for plain values."""
         return 1, 0
 
-    def _drops(self) -> bool:
-        """Whether the critics have dropout.
-
-        Raises:
-            HyperparameterError: over torch.
-        """
-        drops = float(self.hyperparameters.get("dropout", 0.0)) > 0.0
-        if drops and not is_ours(self.network):
-            raise HyperparameterError(
-                f"{type(self).__name__}: dropout={self.hyperparameters['dropout']} is for our networks",
-                "Leave network='torch' out, or take dropout=0",
-            )
-        return drops
-
     def make_parts(self) -> Parts:
         """The networks, their targets, and working memory."""
         size, n_actions = self.encoder.size, math.prod(self.action_space.shape or ())
-        n_critics = whole_setting(self, "n_critics", self.n_critics)
+        n_critics, joint = whole_setting(self, "n_critics", self.n_critics), not self.has_targets
         outputs, kept = self.quantiles(n_critics)
         actor_outputs = 2 * n_actions if self.is_soft else n_actions
         made = actor_and_critics(
             self, (size, actor_outputs), (size + n_actions, outputs), n_critics, bounded=not self.is_soft,
-            more=self.more_settings, layer_norm=bool(self.hyperparameters.get("layer_norm", False)),
-            dropout=self._drops(),
+            more=self.more_settings,
         )  # fmt: skip
         work = new_work(
             size, n_actions, actor_outputs, (n_critics, int(self.hyperparameters["batch_size"]), outputs), kept,
-            len(self._running_envs),
+            len(self._running_envs), joint,
         )  # fmt: skip
         if self.is_soft:
             work.log_alpha[0] = math.log(initial_temperature(self.hyperparameters["ent_coef"])[0])
-            return Parts(SoftNets(made.actor, made.critics, made.target_critics), made.kernels(), work, SoftMetrics)
-        nets = DeterministicNets(made.actor, target_of_net(made.actor), made.critics, made.target_critics)
-        return Parts(nets, made.kernels(target_actor=True), work, DeterministicMetrics)
+            nets = (JointNets if joint else SoftNets)(made.actor, made.critics, made.target_critics)
+            return Parts(nets, made.kernels(), work, SoftMetrics)
+        all_nets = DeterministicNets(made.actor, target_of_net(made.actor), made.critics, made.target_critics)
+        return Parts(all_nets, made.kernels(target_actor=True), work, DeterministicMetrics)
 
     # Acting.
 
@@ -177,7 +169,7 @@ class ActorCriticAgent(OffPolicyAgent):
             action = outputs
         pairs = np.concatenate([x, action.astype(np.float32)], axis=1)
         critics: Any = self.kernels["critics"]
-        if self._drops():
+        if float(self.hyperparameters.get("dropout", 0.0)) > 0.0:
             critics.drop(self.memory.nets.critics, 0.0, self.memory.noise_rng)  # it draws nothing
         values = critics.predict(self.memory.nets.critics, pairs).astype(np.float64)  # [C, B, K]
         features = x.astype(np.float64) if isinstance(self.encoder, VectorFeatures) else None
@@ -216,7 +208,9 @@ class ActorCriticAgent(OffPolicyAgent):
     def ranges(self) -> Ranges:
         """What whole numbers the arrays hold; targets have no optimiser."""
         return {
-            name: one for name, one in super().ranges().items() if not name.startswith("target") or "/t" not in name
+            name: one
+            for name, one in super().ranges().items()
+            if not name.startswith("both/") and not (name.startswith("target") and "/t" in name)
         }
 
 
@@ -238,9 +232,10 @@ class ActorAndCritics(NamedTuple):
     Attributes:
         actor: the network of the policy.
         critics: an ensemble.
-        target_critics: those that follow them.
+        target_critics: those that follow them; without targets the critics themselves, over twice as many rows.
         kernel: the functions of the actor.
         ensemble: those of the critics.
+        has_targets: whether there are targets.
 
     Example:
         >>> from agents import SAC
@@ -255,20 +250,24 @@ class ActorAndCritics(NamedTuple):
     target_critics: Any
     kernel: Kernel
     ensemble: EnsembleKernel
+    has_targets: bool = True
 
     def kernels(self, *, target_actor: bool = False) -> dict[str, Any]:
         """The functions by the names of the networks; those of targets keep parameters only in a file."""
         followers = {"target_actor": of_targets(self.kernel)} if target_actor else {}
-        return {
-            "actor": self.kernel, **followers, "critics": self.ensemble, "target_critics": of_targets(self.ensemble),
-        }  # fmt: skip
+        also = (
+            {"target_critics": of_targets(self.ensemble)} if self.has_targets else {"both": in_no_file(self.ensemble)}
+        )
+        return {"actor": self.kernel, **followers, "critics": self.ensemble, **also}
 
 
 def actor_and_critics(
     agent: OffPolicyAgent, actor: tuple[int, int], critic: tuple[int, int], n_critics: int, *, bounded: bool = False,
-    more: Sequence[str] = ("n_critics",), layer_norm: bool = False, dropout: bool = False,
+    more: Sequence[str] = ("n_critics",),
 ) -> ActorAndCritics:  # fmt: skip
     """The networks of an agent, as its net_arch, activation, policy_kwargs and network say.
+
+    Where the agent has them, also layer_norm, dropout, batch_renorm, target_networks and beta_1.
 
     Args:
         agent: whose hyperparameters are read.
@@ -277,11 +276,9 @@ def actor_and_critics(
         n_critics: how many.
         bounded: whether tanh stands behind the actor.
         more: what policy_kwargs may have beside net_arch and activation_fn.
-        layer_norm: whether the critics have it behind each hidden layer.
-        dropout: whether they have dropout there, before it.
 
     Raises:
-        HyperparameterError: a setting that does not exist.
+        HyperparameterError: a setting that does not exist, or one that networks over torch do not have.
         UsageError: a GPU for networks that run on the CPU; networks that this machine cannot hold.
 
     Example:
@@ -294,11 +291,23 @@ def actor_and_critics(
     given, name, network = agent.hyperparameters, type(agent).__name__, agent.network
     arch, activation, threads, _ = network_options(given, name, ("pi", "qf"), more)
     rng, torchs, rows = generator(agent.seed, "weights"), (given["device"], threads), int(given["batch_size"])
-    actor_layers = mlp([actor[0], *arch["pi"], actor[1]], activation) + ([Tanh()] if bounded else [])
-    critic_layers = _with_norms(mlp([critic[0], *arch["qf"], critic[1]], activation), layer_norm, dropout)
+    drops, renorm = float(given.get("dropout", 0.0)) > 0.0, bool(given.get("batch_renorm", False))
+    joint, settings = not given.get("target_networks", True), {"beta_1": float(given.get("beta_1", 0.9))}
+    for setting, used in (("dropout", drops), ("batch_renorm", renorm), ("target_networks", joint)):
+        if used and not is_ours(network):
+            raise HyperparameterError(
+                f"{name}: {setting}={given[setting]} is for our networks",
+                f"Leave network='torch' out, or {setting}",
+            )
+    actor_layers = _with_renorm(mlp([actor[0], *arch["pi"], actor[1]], activation), renorm)
+    actor_layers += [Tanh()] if bounded else []
+    critic_layers = _with_norms(
+        mlp([critic[0], *arch["qf"], critic[1]], activation), bool(given.get("layer_norm", False)), drops
+    )  # fmt: skip
+    critic_layers = _with_renorm(critic_layers, renorm)
 
     def new(layers: list[Layer], most: int) -> Any:
-        return new_network(network, layers, None, ("torch", 1.0), most, ("adam", {}), torchs, rng, name)
+        return new_network(network, layers, None, ("torch", 1.0), most, ("adam", settings), torchs, rng, name)
 
     policy = new(actor_layers, agent.network_rows())
     kernel = kernel_of(network, [*actor_layers, *critic_layers])
@@ -308,8 +317,9 @@ def actor_and_critics(
             f"{name}: {n_critics} critics of {size:,} parameters", 5 * n_critics * size, "Lower net_arch or n_critics"
         )
         drawn = [initial_parameters(critic_layers, rng, "torch").astype(np.float32) for _ in range(n_critics)]
-        critics = new_ensemble(critic_layers, np.stack(drawn), rows)
-        return ActorAndCritics(policy, critics, target_of(critics), kernel, ensemble_kernel(kernel))
+        both = new_ensemble(critic_layers, np.stack(drawn), 2 * rows if joint else rows, None, "adam", **settings)
+        critics, also = (over_rows(both, rows), both) if joint else (both, target_of(both))
+        return ActorAndCritics(policy, critics, also, kernel, ensemble_kernel(kernel), not joint)
     from rlplay.networks.torch_network import ENSEMBLE, TorchEnsemble
 
     modules = TorchEnsemble([new(critic_layers, rows) for _ in range(n_critics)])
@@ -323,6 +333,14 @@ def _with_norms(layers: list[Layer], layer_norm: bool, dropout: bool) -> list[La
         found.append(layer)
         if isinstance(layer, Linear) and layer is not layers[-1]:
             found += [Dropout(layer.n_out)] * dropout + [LayerNorm(layer.n_out)] * layer_norm
+    return found
+
+
+def _with_renorm(layers: list[Layer], renorm: bool) -> list[Layer]:
+    """A perceptron's layers with batch renormalisation before each linear one."""
+    found: list[Layer] = []
+    for layer in layers:
+        found += [BatchRenorm(layer.n_in), layer] if renorm and isinstance(layer, Linear) else [layer]
     return found
 
 
@@ -361,6 +379,12 @@ def of_targets(kernel: Any) -> Any:
         kernel.restore(net, {**kernel.arrays(net), **values})
 
     return kernel._replace(arrays=arrays, restore=restore)
+
+
+@cache
+def in_no_file(kernel: Any) -> Any:
+    """The functions of networks whose parameters are those of others, which a file has."""
+    return kernel._replace(arrays=lambda net: {}, restore=lambda net, values: None)
 
 
 __all__ = [

@@ -277,6 +277,10 @@ class Agent(Configured, ABC):
         """Observations that the agent has kept, [N, D], to tell where they lie; None where it keeps none."""
         return self.encoder.seen() if self.encoder.ready else None
 
+    def inputs(self, observation: Any) -> NDArray[Any] | None:
+        """What its networks see of an observation or a batch, [B, F]; None where it is the observation itself."""
+        return None
+
     # Encoders and actions.
 
     def encoder_of(self, kind: Kind, *, wide: bool = False) -> Encoder:

@@ -441,6 +441,10 @@ class VectorAgent(Agent):
 
     # Acting.
 
+    def inputs(self, observation: Any) -> NDArray[Any] | None:
+        """The observation normalised by the running moments, where it is."""
+        return self._network_inputs(observation) if self.memory.moments.norm_obs else None
+
     def _network_inputs(self, observation: Any) -> NDArray[np.float32]:
         """One observation or a batch as the networks see it, float32 [B, D]."""
         found = self.encoder.encode_batch(observation)

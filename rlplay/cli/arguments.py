@@ -195,6 +195,18 @@ def _making(group: Any) -> None:
     )
 
 
+def _many(verb: argparse.ArgumentParser) -> None:
+    """Who does several runs: the same in every verb that makes several."""
+    many = verb.add_argument_group("several runs")
+    many.add_argument("--jobs", type=_count, metavar="N", help="runs at once, in processes of one thread each")
+    many.add_argument(
+        "--runner", choices=["local", "ray"], help="processes of this machine, or a Ray cluster (default: local)"
+    )
+    many.add_argument(
+        "--ray-address", metavar="ADDRESS", help="of a Ray cluster, or auto (default: one is started here; extra: ray)"
+    )
+
+
 def _acting(verb: argparse.ArgumentParser) -> None:
     acting = verb.add_argument_group("acting")
     choice = acting.add_mutually_exclusive_group()
@@ -240,7 +252,7 @@ def _training(verb: argparse.ArgumentParser) -> None:
         "--dataset", metavar="FILE",
         help="what offline agents learn from, or demonstrations in the replay buffer of others (rlplay dataset make)",
     )  # fmt: skip
-    how.add_argument("-conf", "--conf-file", metavar="FILE", help="hyperparameters from an RL Zoo YAML file")
+    how.add_argument("-conf", "--conf-file", metavar="FILE", help="an RL Zoo YAML file; crossq, droq, rainbow")
     how.add_argument(
         "--engine",
         choices=["auto", "python", "compiled"],
@@ -272,11 +284,13 @@ def _training(verb: argparse.ArgumentParser) -> None:
 
 def _train(verb: argparse.ArgumentParser) -> None:
     _training(verb)
+    _many(verb)
     _window(verb)
 
 
 def _compare(verb: argparse.ArgumentParser) -> None:
     _training(verb)
+    _many(verb)
     verb.add_argument("-o", "--output", type=Path, metavar="FILE", help="picture (default: compare-<Env>.png)")
 
 
@@ -319,6 +333,27 @@ def _replay(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--check", action="store_true", help="open no window: only verify that it replays exactly")
 
 
+def _export(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "path",
+        nargs="?",
+        metavar="PATH",
+        help="a saved agent, a run folder or an episode file (default: the newest run)",
+    )
+    _common(verb)
+    _acting(verb)
+    verb.add_argument("-o", "--output", type=Path, metavar="FILE", help="the page (default: replay.html)")
+    verb.add_argument("--max-steps", type=_count, metavar="N", help="stop after N steps (default: 1000)")
+
+
+def _explain(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("path", nargs="?", metavar="PATH", help="a saved agent or a run folder (default: the newest run)")
+    _common(verb)
+    _acting(verb)
+    verb.add_argument("-n", "--n-timesteps", type=_count, metavar="N", help="steps to play (default: 2000)")
+    verb.add_argument("-o", "--output", type=Path, metavar="FILE", help="picture (default: explain-<Env>.png)")
+
+
 def _list(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("what", nargs="?", choices=["agents", "envs", "models", "runs"], help="one kind only")
     verb.add_argument("-f", "--log-folder", type=Path, metavar="DIR", help="folder of runs")
@@ -334,6 +369,7 @@ def _figure(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("names", nargs="*", metavar="NAME", help="figures, e.g. cliff-walking; all; none lists them")
     verb.add_argument("--runs", type=_count, metavar="N", help="independent runs (default: each figure's own)")
     verb.add_argument("-o", "--output", type=Path, metavar="PATH", help="folder, or a file for one (default: figures)")
+    _many(verb)
 
 
 def _demo(verb: argparse.ArgumentParser) -> None:
@@ -412,6 +448,8 @@ _VERBS = {
     "eval": ("evaluate", "play episodes with a saved agent and report the returns", _eval),
     "play": ("play", "play an environment yourself", _play),
     "replay": ("replay", "show a recorded episode again, or verify it", _replay),
+    "export": ("export", "an episode as one page for a browser, to share", _export),
+    "explain": ("explain", "what each number of the observation contributes to the choices of an agent", _explain),
     "check-env": ("check_env", "check an environment of your own: 2000 steps, replay, misuse, pictures", _check_env),
     "dataset": ("dataset", "make a data set to learn from offline; say what is in one", _dataset),
     "list": ("listing", "what is there: agents, environments, models, runs", _list),

@@ -8,12 +8,14 @@ from pathlib import Path
 import numpy as np
 from rich.table import Table
 
-from rlplay.cli import train
+from rlplay.cli import many, train
 from rlplay.cli.common import console, one
 from rlplay.errors import UsageError
 from rlplay.reports.curves import Curve, draw
 from rlplay.reports.pictures import check_picture
-from rlplay.training.run_folder import folder_name
+from rlplay.runners.batch import Request
+from rlplay.runners.job import Outcome
+from rlplay.training.run_folder import RunFolder, folder_name
 
 _SEEDS = [0, 1, 2]
 _EVALUATIONS = 20  # of a run, by default
@@ -37,9 +39,13 @@ def run(arguments: Namespace) -> int:
     if arguments.eval_freq < 1:
         raise UsageError("compare needs evaluations", "Leave out --eval-freq -1")
     check_picture(arguments.output or Path("compare.png"))
-    train.rehearse(arguments, [env_id])
+    requests = train.rehearse(arguments, [env_id])
     curves = []
-    for algo, runs in train.grid(arguments, env_id).items():
+    if arguments.jobs or arguments.runner:
+        found = _runs(many.finish(requests, arguments), requests)
+    else:
+        found = train.grid(arguments, env_id)
+    for algo, runs in found.items():
         curves.append(Curve.of(algo, [finished for finished, _ in runs], [speed for _, speed in runs]))
     out = console()
     out.print(_table(curves, env_id, len(arguments.seed), arguments.eval_episodes or train.EVAL_EPISODES))
@@ -47,6 +53,21 @@ def run(arguments: Namespace) -> int:
     draw(curves, path, title=f"{env_id}, {len(arguments.seed)} seeds")
     out.print(f"picture:  {path}")
     return 0
+
+
+def _runs(outcomes: list[Outcome], requests: list[Request]) -> dict[str, list[tuple[RunFolder, float]]]:
+    """The run folders and speeds by agent.
+
+    Raises:
+        UsageError: a run failed.
+    """
+    found: dict[str, list[tuple[RunFolder, float]]] = {}
+    for outcome, request in zip(outcomes, requests, strict=True):
+        if outcome.error:
+            raise UsageError(f"{outcome.folder} failed: {outcome.error}", outcome.remedy)
+        run = RunFolder(outcome.folder), outcome.steps_per_second
+        found.setdefault(request.asked["algo"], []).append(run)
+    return found
 
 
 def _table(curves: list[Curve], env_id: str, seeds: int, episodes: int) -> Table:

@@ -39,7 +39,7 @@ def check_effects(arguments: Namespace) -> None:
 
 
 _PLACES = {"-o": "output", "-f": "log_folder", "-i": "trained_agent", "-tb": "tensorboard_log", "ID": "name",
-           "-n": "n_timesteps"}  # fmt: skip
+           "-n": "n_timesteps", "-P": "progress"}  # fmt: skip
 
 
 def _is_typed(arguments: Namespace, flag: str) -> bool:
@@ -68,6 +68,11 @@ _LOGGED = (
         ("--eval-episodes",), lambda a: a.eval_freq == -1, "--eval-freq -1 evaluates nothing", "Leave out one of them"
     ),
 )  # fmt: skip
+_MANY = (
+    _Rule(
+        ("--ray-address",), lambda a: a.runner != "ray", "runs are done on this machine", "Add --runner ray",
+    ),
+)  # fmt: skip
 _SAVED = (
     _Rule(("-i",), lambda a: a.path, "PATH names the agent", "Leave out one of them"),
     _Rule(("--exp-id", "-f"), _names_a_file, "the agent is named by its path", "Leave that out"),
@@ -94,6 +99,14 @@ _RULES: dict[str, tuple[_Rule, ...]] = {
             ("--dynamics",), lambda a: a.trained_agent and not a.env, "it goes with --env", "Name the environment too"
         ),
         *_LOGGED,
+        *_MANY,
+        _Rule(
+            ("--jobs", "--runner"), lambda a: a.resume or a.trained_agent, "one run goes on", "Leave that out",
+        ),
+        _Rule(
+            ("--workers", "-P"), lambda a: a.jobs or a.runner, "several runs at once have one thread each, and a table",
+            "Leave that out",
+        ),
         _Rule(
             (*_LOGS, "--engine", "--workers", "--watch"), lambda a: a.lock_step,
             "--lock-step learns in the window and logs nothing",
@@ -103,12 +116,21 @@ _RULES: dict[str, tuple[_Rule, ...]] = {
     "compare": (
         _Rule((*_CHECKPOINT, "--exp-id"), _always, "compare trains anew", "Leave that out"),
         *_LOGGED,
+        *_MANY,
     ),
     "eval": (
         *_SAVED,
         _Rule(("--dynamics",), lambda a: not a.env, "it goes with --env", "Name the environment too"),
     ),
     "watch": _SAVED,
+    "explain": _SAVED,
+    "export": (
+        *_SAVED,
+        _Rule(
+            ("--seed", "--algo", *_CHECKPOINT), lambda a: a.path and a.path.endswith(".json"),
+            "an episode file says what was done", "Leave that out",
+        ),
+    ),
     "play": (
         *_SAVED,
         _Rule(
@@ -154,6 +176,9 @@ _RULES: dict[str, tuple[_Rule, ...]] = {
         _Rule(("--run",), lambda a: a.notebook, "--notebook writes a file and runs nothing", "Leave out one of them"),
     ),
     "figure": (
-        _Rule(("--runs", "-o"), lambda a: not a.names, "no figure is named", "Name one, or all"),
+        _Rule(
+            ("--runs", "-o", "--jobs", "--runner"), lambda a: not a.names, "no figure is named", "Name one, or all"
+        ),
+        *_MANY,
     ),
 }  # fmt: skip

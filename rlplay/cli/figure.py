@@ -6,15 +6,17 @@ import sys
 import time
 from argparse import Namespace
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+from rlplay.cli import many
 from rlplay.cli.common import console
 from rlplay.errors import UsageError
-from rlplay.reports.figures import Figure, compute, draw, figure_names
+from rlplay.reports.figures import Figure, compute, draw, figure_names, untracked
 from rlplay.reports.pictures import check_picture
 
 
@@ -34,16 +36,37 @@ def run(arguments: Namespace) -> int:
         raise UsageError(f"-o {folder} is one file for {len(names)} figures", "Give a folder")
     check_picture(folder if folder.suffix else folder / f"{names[0]}.png")
     start = time.perf_counter()
-    for name in names:
+    several = arguments.jobs or arguments.runner
+    if several and len(names) == 1:
+        raise UsageError("--jobs and --runner are for several figures and one is named", "Name several, or all")
+    for name, (figure, seconds) in (_at_once if several else _one_by_one)(names, arguments):
         path = folder if folder.suffix else folder / f"{name}.png"
-        began = time.perf_counter()
-        figure = _computed(name, arguments.runs)
         draw(figure, path)
-        out.print(_table(figure, time.perf_counter() - began))
+        out.print(_table(figure, seconds))
         out.print(f"picture:  {path}\n")
     if len(names) > 1:
         out.print(f"{len(names)} figures in {time.perf_counter() - start:.0f} s")
     return 0
+
+
+def _one_by_one(names: list[str], arguments: Namespace) -> Iterator[tuple[str, tuple[Figure, float]]]:
+    for name in names:
+        began = time.perf_counter()
+        yield name, (_computed(name, arguments.runs), time.perf_counter() - began)
+
+
+def _at_once(names: list[str], arguments: Namespace) -> Iterator[tuple[str, tuple[Figure, float]]]:
+    runner = many.runner_of(arguments)
+    try:
+        yield from runner.results(partial(_alone, runs=arguments.runs), names)
+    finally:
+        runner.close()
+
+
+def _alone(name: str, runs: int | None) -> tuple[Figure, float]:
+    """A figure in a worker process, with the seconds that it took."""
+    began = time.perf_counter()
+    return compute(name, untracked, runs), time.perf_counter() - began
 
 
 def _computed(name: str, runs: int | None) -> Figure:

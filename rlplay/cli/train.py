@@ -9,7 +9,6 @@ import sys
 import time
 from argparse import Namespace
 from collections.abc import Container
-from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
@@ -20,6 +19,7 @@ from rlplay.agent.base import Agent
 from rlplay.agent.imitation import ImitationAgent
 from rlplay.agent.off_policy import OffPolicyAgent
 from rlplay.agent.offline import OfflineAgent
+from rlplay.cli import many
 from rlplay.cli.common import (
     RUNS,
     console,
@@ -44,10 +44,12 @@ from rlplay.environments.wrappers import listed, untrusted
 from rlplay.errors import UsageError, warn
 from rlplay.hyperparameters.fields import as_json, checked, declared
 from rlplay.hyperparameters.settings import parse_pairs, read_zoo_file
+from rlplay.runners.batch import Request
+from rlplay.runners.job import run_callbacks
 from rlplay.seeding import check_seed
 from rlplay.storage.files import as_path, locked, require_writable
-from rlplay.training.callbacks import Callback, CheckpointCallback, EvalCallback, short_number
-from rlplay.training.logs import LogCallback, require_tensorboard
+from rlplay.training.callbacks import Callback, EvalCallback, short_number
+from rlplay.training.logs import require_tensorboard
 from rlplay.training.run import choose_engine
 from rlplay.training.run_folder import RunFolder, new_run
 
@@ -69,8 +71,12 @@ def run(arguments: Namespace) -> int:
     count = len(list(itertools.product(arguments.algo, arguments.env, arguments.seed or [None])))
     if (arguments.watch or arguments.lock_step) and count > 1:
         raise UsageError(f"--watch and --lock-step show one run and the flags name {count}")
-    if count > 1:
-        rehearse(arguments, arguments.env)
+    if count == 1 and (arguments.jobs or arguments.runner):
+        raise UsageError("--jobs and --runner are for several runs and the flags name one", "Give several --seed, say")
+    prepared = rehearse(arguments, arguments.env) if count > 1 else []
+    if arguments.jobs or arguments.runner:
+        outcomes = many.finish(prepared, arguments)
+        return 1 if any(outcome.error for outcome in outcomes) else 0
     for env_id in arguments.env:
         grid(arguments, env_id)
     return 0
@@ -84,18 +90,24 @@ def _check_unlike(arguments: Namespace) -> None:
             raise UsageError(f"--{flag} names {twice[0]} twice, which would be the same run", "Leave out one of them")
 
 
-def rehearse(arguments: Namespace, env_ids: list[str]) -> None:
-    """Make each agent of a grid once in silence: what is refused is refused before the first run is created."""
-    out = console()
+def rehearse(arguments: Namespace, env_ids: list[str]) -> list[Request]:
+    """Make each agent of a grid once in silence: what is refused is refused before the first run is created.
+
+    Returns:
+        The runs of the grid, agent by agent.
+    """
+    out, requests = console(), []
     _check_unlike(arguments)
-    for seed in arguments.seed or []:
-        check_seed(seed)
+    seeds = [check_seed(seed) for seed in arguments.seed or [None]]
     out.quiet = True
     try:
         for algo, env_id in itertools.product(arguments.algo, env_ids):
-            _new(arguments, algo, env_id, (arguments.seed or [None])[0], rehearsal=True)
+            agent, asked, settings = _prepared(arguments, algo, env_id, seeds[0])
+            agent.env.close()
+            requests += [Request({**asked, "seed": seed}, settings, arguments.dataset) for seed in seeds]
     finally:
         out.quiet = False
+    return requests
 
 
 def grid(arguments: Namespace, env_id: str) -> dict[str, list[tuple[RunFolder, float]]]:
@@ -104,15 +116,36 @@ def grid(arguments: Namespace, env_id: str) -> dict[str, list[tuple[RunFolder, f
     return {algo: [_new(arguments, algo, env_id, seed) for seed in seeds] for algo in arguments.algo}
 
 
-def _new(
-    arguments: Namespace, algo: str, env_id: str, seed: int | None, *, rehearsal: bool = False
-) -> tuple[RunFolder, float]:  # fmt: skip
+def _new(arguments: Namespace, algo: str, env_id: str, seed: int | None) -> tuple[RunFolder, float]:
+    if arguments.lock_step:
+        return _lock_step(arguments, registry.agent_class(algo), *_settings_of(arguments, algo, env_id), seed)
+    agent, asked, _ = _prepared(arguments, algo, env_id, seed)
+    folder = new_run(arguments.log_folder or RUNS, algo, env_id)
+    folder.write_settings(as_json(agent.hyperparameters), asked, quoted(["rlplay", *sys.argv[1:]]))
+    return folder, _train(agent, folder, asked, arguments, fresh=True)
+
+
+def _prepared(
+    arguments: Namespace, algo: str, env_id: str, seed: int | None
+) -> tuple[Agent, dict[str, Any], dict[str, Any]]:
+    """The agent of a new run, what the run is asked for, and the hyperparameters as they were given."""
+    ref, settings, timesteps = _settings_of(arguments, algo, env_id)
+    env = make(env_id, dynamics=arguments.dynamics or "auto", **ref.kwargs)
+    agent = _make_agent(registry.agent_class(algo), env, seed, settings)
+    _take_data(agent, arguments)
+    _check_timesteps(timesteps)
+    _check_surroundings(agent, arguments)
+    return agent, _asked(agent, env_id, timesteps, arguments), settings
+
+
+def _settings_of(arguments: Namespace, algo: str, env_id: str) -> tuple[EnvReference, dict[str, Any], int]:
+    """The environment of a new run, its hyperparameters and its timesteps, from flags, files and recipes."""
     cls = registry.agent_class(algo)
     own = declared(cls)
     for flag in ("features", "model"):
         if getattr(arguments, flag) is not None and flag not in own and len(arguments.algo) == 1:
             raise UsageError(f"{algo} takes no --{flag}", f"rlplay show {algo} lists what it takes")
-    settings = _from_file(arguments, env_id, own) if arguments.conf_file else _tuned(algo, env_id)
+    settings = _from_file(arguments, algo, env_id, own) if arguments.conf_file else _tuned(algo, env_id)
     timesteps = arguments.n_timesteps
     if timesteps is None:
         timesteps = _timesteps_of(settings.get("n_timesteps", DEFAULT_TIMESTEPS))
@@ -120,22 +153,22 @@ def _new(
     settings.update(parse_pairs(arguments.hyperparams, "-params"))
     settings.update({k: v for k in ("features", "model") if (v := getattr(arguments, k)) is not None and k in own})
     env_kwargs = {**_making(settings, arguments, env_id), **environment_arguments(arguments)}
-    if arguments.lock_step:
-        return _lock_step(arguments, cls, EnvReference(env_id, env_kwargs), seed, settings, timesteps)
-    agent = _make_agent(cls, make(env_id, dynamics=arguments.dynamics or "auto", **env_kwargs), seed, settings)
-    _take_data(agent, arguments)
-    _check_timesteps(timesteps)
-    _check_surroundings(agent, arguments)
-    if rehearsal:
-        return RunFolder(arguments.log_folder or RUNS), 0.0
-    folder = new_run(arguments.log_folder or RUNS, algo, env_id)
-    asked = _asked(agent, env_id, timesteps, arguments)
-    folder.write_settings(as_json(agent.hyperparameters), asked, quoted(["rlplay", *sys.argv[1:]]))
-    return folder, _train(agent, folder, asked, arguments, fresh=True)
+    return EnvReference(env_id, env_kwargs), settings, timesteps
 
 
-def _from_file(arguments: Namespace, env_id: str, own: Container[str]) -> dict[str, Any]:
-    """The settings of a Zoo file; an entry with state-dependent exploration is refused where the agent has none."""
+def _from_file(arguments: Namespace, algo: str, env_id: str, own: Container[str]) -> dict[str, Any]:
+    """The settings of a preset or a Zoo file.
+
+    Raises:
+        UsageError: a preset of another agent, or an entry with state-dependent exploration where the agent has none.
+    """
+    name, presets = arguments.conf_file, registry.recipes("PRESETS")
+    if name in presets and not as_path(name).exists():
+        whose, preset = presets[name]
+        if whose != algo:
+            raise UsageError(f"the settings {name} are those of {whose}, not of {algo}", f"Take --algo {whose}")
+        console().print(f"settings of {name}: {', '.join(f'{k}={v}' for k, v in preset.items())}")
+        return dict(preset)
     settings = read_zoo_file(arguments.conf_file, env_id, atari=is_atari(env_id))
     if "use_sde" in own:
         return settings
@@ -174,8 +207,8 @@ def _making(settings: dict[str, Any], arguments: Namespace, env_id: str) -> dict
 
 
 def _lock_step(
-    arguments: Namespace, cls: type[Agent], ref: EnvReference, seed: int | None, settings: dict[str, Any],
-    timesteps: int,
+    arguments: Namespace, cls: type[Agent], ref: EnvReference, settings: dict[str, Any], timesteps: int,
+    seed: int | None,
 ) -> tuple[RunFolder, float]:  # fmt: skip
     """Learn in the window's own time, a step at a time; what was learned is saved when the window closes."""
     from rlplay.cli.windows import open_window, shown_env
@@ -352,6 +385,11 @@ def _take_data(agent: Agent, arguments: Namespace) -> None:
 def _check_surroundings(agent: Agent, arguments: Namespace) -> None:
     """Refuse before a folder is made what training would refuse."""
     choose_engine(agent, arguments.engine or "auto", [])
+    view = getattr(agent.encoder, "view", None)
+    if view is not None and view.as_pictures:
+        console().print(view.as_pictures)
+        if (room := getattr(agent, "buffer_bytes", 0)) > 0:
+            console().print(f"the replay buffer takes up to {room / 2**20:,.0f} MiB")
     if isinstance(agent, OfflineAgent):
         agent.require_data()
     if arguments.tensorboard_log:
@@ -377,7 +415,7 @@ def _check_timesteps(timesteps: int) -> None:
 def _train(agent: Agent, folder: RunFolder, asked: dict[str, Any], arguments: Namespace, *, fresh: bool) -> float:
     """Train, report, and return the timesteps a second."""
     total = asked["n_timesteps"] - (0 if fresh else agent.num_timesteps)
-    callbacks, evaluations = _callbacks(folder, asked, watched=arguments.watch)
+    callbacks, evaluations = run_callbacks(folder, asked, 0.5 if arguments.watch else 30.0)
     engine = choose_engine(agent, asked["engine"], callbacks)
     ref = reference(agent.env)
     out = console()
@@ -443,34 +481,6 @@ class _Summary(Callback):
         self.finished = self.run
 
 
-def _callbacks(
-    folder: RunFolder, asked: dict[str, Any], *, watched: bool
-) -> tuple[list[Callback], EvalCallback | None]:
-    callbacks: list[Callback] = []
-    evaluations = None
-    freq = asked["eval_freq"]
-    if freq is None:
-        freq = max(asked["n_timesteps"] // 10, 1)
-    if freq > 0:
-        evaluations = EvalCallback(
-            eval_freq=freq,
-            n_eval_episodes=asked["eval_episodes"],
-            best_model_save_path=folder.path,
-            log_path=folder.path,
-        )
-        callbacks.append(evaluations)
-    save_freq = asked["save_freq"]
-    checkpoints = CheckpointCallback(
-        save_freq if save_freq and save_freq > 0 else None,
-        folder.path,
-        keep=asked["keep"],
-        rolling=folder.last,
-        rolling_seconds=0.5 if watched else 30.0,
-    )
-    tensorboard = Path(asked["tensorboard_log"]) if asked["tensorboard_log"] else None
-    return [*callbacks, LogCallback(folder, evaluations, tensorboard), checkpoints], evaluations
-
-
 def _open_window(folder: RunFolder, agent: Agent, arguments: Namespace) -> subprocess.Popen[bytes]:
     """The window is a process of its own that follows the run's files: training is neither slowed nor touched."""
     agent.save(folder.last)
@@ -484,6 +494,11 @@ def _open_window(folder: RunFolder, agent: Agent, arguments: Namespace) -> subpr
     window = subprocess.Popen([sys.executable, "-m", "rlplay", *words])
     while not opened.exists() and window.poll() is None and time.perf_counter() - start < _PATIENCE:
         time.sleep(0.02)  # agents that learn within seconds would be done before one sees them
+    if not opened.exists() and window.poll():
+        raise UsageError(
+            f"the window did not open: {quoted(['rlplay', *words])} ended with {window.poll()}",
+            "Nothing was trained yet. Train without --watch, and watch the run afterwards",
+        )
     opened.unlink(missing_ok=True)
     return window
 

@@ -27,26 +27,18 @@ def prepared(work: Callable[[], T], arguments: Namespace, words: str) -> T:
 
 
 def shown_env(ref: EnvReference) -> gym.Env[Any, Any]:
-    """An environment made again so that it can be shown."""
+    """An environment made again so that it can be shown; of one without pictures its observations are drawn."""
     from rlplay.viewer.display import import_pygame
 
     import_pygame()
     try:
-        env = remake(ref, render_mode="rgb_array", dynamics="gymnasium")
+        return remake(ref, render_mode="rgb_array", dynamics="gymnasium")
     except UsageError:  # many a class without pictures takes no render_mode
-        _require_pictures(ref, remake(ref, dynamics="gymnasium"))
-        raise
-    return _require_pictures(ref, env)
-
-
-def _require_pictures(ref: EnvReference, env: gym.Env[Any, Any]) -> gym.Env[Any, Any]:
-    if "rgb_array" not in env.metadata.get("render_modes", []):
-        env.close()
-        raise UsageError(
-            f"{ref.id} cannot be shown: it has no render mode rgb_array",
-            "Name it in its metadata's render_modes, and draw it in render()",
-        )
-    return env
+        env = remake(ref, dynamics="gymnasium")
+        if "rgb_array" in env.metadata.get("render_modes", []):
+            env.close()
+            raise
+        return env
 
 
 def open_window(session: Any, arguments: Namespace, *, default_steps: int | None = None, **options: Any) -> Any:

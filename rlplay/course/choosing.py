@@ -213,13 +213,15 @@ FACTS = (
     Advice(
         ("rewards",), ("cql", "discrete-bcq"), "values of actions that are not in the record are held down",
         "rlplay dataset make --mix random:1 --env CartPole-v1 -n 5000 -o record.rlp",
-        "Then rlplay train --algo cql --env CartPole-v1 --dataset record.rlp.", "imitation", data=("table",), actions=("discrete",),
+        "Then rlplay train --algo cql --env CartPole-v1 --dataset record.rlp.", "imitation",
+        data=("table",), actions=("discrete",),
         source=("data",),
     ),
     Advice(
         ("rewards",), ("td3-bc", "iql"), "it stays near the actions of the record, and improves on them",
         "rlplay dataset make --mix random:1 --env Pendulum-v1 -n 5000 -o record.rlp",
-        "Then rlplay train --algo iql --env Pendulum-v1 --dataset record.rlp.", "imitation", data=("table",), actions=("continuous",),
+        "Then rlplay train --algo iql --env Pendulum-v1 --dataset record.rlp.", "imitation",
+        data=("table",), actions=("continuous",),
         source=("data",),
     ),
     Advice(

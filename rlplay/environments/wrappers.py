@@ -1,4 +1,4 @@
-"""Wrappers by name, as RL Zoo writes them, the last frames as one observation, and observations without text.
+"""Wrappers by name, as RL Zoo writes them, the last frames as one observation, and observations without some parts.
 
 A wrapper is ``module.Class``, or ``{module.Class: {argument: value}}``; several are a list, the innermost first. What
 a file names is taken only where it is one of `TRUSTED`: any other is imported because a user typed it.
@@ -16,6 +16,7 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
+from rlplay import registry
 from rlplay.environments.packages import import_typed
 from rlplay.errors import RlplayError, UsageError, unknown, warn_once
 
@@ -40,6 +41,7 @@ _SB3 = (
 TRUSTED = frozenset(
     [f"gymnasium.wrappers.{name}" for name in _GYMNASIUM]
     + [f"stable_baselines3.common.atari_wrappers.{name}" for name in _SB3]
+    + [f"{__name__}.HideNumbers"]
 )
 LONGEST_STACK = 1000
 
@@ -196,6 +198,37 @@ class FrameStack(gym.ObservationWrapper[Any, Any, Any], gym.utils.RecordConstruc
         return _stacked(list(self._last))
 
 
+# What leaves observations as they are, and may stand around a stack of pictures that is kept picture by picture.
+_TRANSPARENT = (
+    gym.wrappers.TimeLimit, gym.wrappers.OrderEnforcing, gym.wrappers.PassiveEnvChecker,
+    gym.wrappers.RecordEpisodeStatistics, gym.RewardWrapper, gym.ActionWrapper,
+)  # fmt: skip
+
+
+def frames_of(env: gym.Env[Any, Any]) -> tuple[int, bool]:
+    """How many of its last frames an observation is, and whether the first stands for those before an episode.
+
+    Of `FrameStack` and Gymnasium's ``FrameStackObservation``, inside wrappers that leave observations as they are; 1
+    and False for others.
+
+    Example:
+        >>> env = gym.make("CartPole-v1")
+        >>> frames_of(env), frames_of(FrameStack(env, 3)), frames_of(gym.wrappers.FrameStackObservation(env, 2))
+        ((1, False), (3, False), (2, True))
+    """
+    while isinstance(env, gym.Wrapper):
+        if isinstance(env, FrameStack):
+            return env.stack_size, False
+        if isinstance(env, gym.wrappers.FrameStackObservation):
+            return (
+                (env.stack_size, env.padding_type == "reset") if env.padding_type in ("reset", "zero") else (1, False)
+            )
+        if not isinstance(env, _TRANSPARENT):
+            return 1, False
+        env = env.env
+    return 1, False
+
+
 def _joined(frames: list[NDArray[Any]]) -> NDArray[Any]:
     return np.stack(frames, axis=-1) if frames[0].ndim == 2 else np.concatenate(frames, axis=-1)
 
@@ -222,6 +255,54 @@ def _stacked_space(space: spaces.Space[Any], count: int) -> spaces.Space[Any]:
     return spaces.Box(
         np.minimum(low, 0).astype(space.dtype), np.maximum(high, 0).astype(space.dtype), dtype=space.dtype.type
     )
+
+
+class HideNumbers(gym.ObservationWrapper[Any, Any, Any], gym.utils.RecordConstructorArgs):
+    """Observations some of whose numbers read 0: what they tell must be remembered.
+
+    Space and shape stay, so that an agent's file fits both. CartPole and Pendulum without velocities are native as
+    ``rlplay/CartPoleNoVel-v1`` and ``rlplay/PendulumNoVel-v1``.
+
+    Args:
+        env: an environment whose observations are vectors.
+        hidden: the numbers, by name (``rlplay show`` says them) or by place from 0.
+
+    Raises:
+        UsageError: other observations, or no such number.
+
+    Example:
+        >>> from rlplay import make
+        >>> env = HideNumbers(make("CartPole-v1"), ["cart velocity", "pole velocity"])
+        >>> env.reset(seed=0)[0][[1, 3]].tolist()
+        [0.0, 0.0]
+    """
+
+    def __init__(self, env: gym.Env[Any, Any], hidden: Iterable[str | int]) -> None:
+        space, given = env.observation_space, [hidden] if isinstance(hidden, str | int) else list(hidden)
+        if not isinstance(space, spaces.Box) or len(space.shape) != 1:
+            raise UsageError(f"HideNumbers takes observations that are vectors, and {_named(env)} has {space}")
+        names = registry.recipes("OBSERVATION_NAMES").get(env.spec.id if env.spec else "", [])
+        places: list[Any] = [names.index(one) if one in names else one for one in given]
+        for one in places:
+            if isinstance(one, str):
+                raise unknown(f"number of an observation of {_named(env)}", one, names, "Give its place from 0")
+            if type(one) is not int or not 0 <= one < space.shape[0]:
+                raise UsageError(
+                    f"HideNumbers: hidden={one!r} is not a place from 0 to {space.shape[0] - 1} of an observation of "
+                    f"{_named(env)}"
+                )
+        gym.utils.RecordConstructorArgs.__init__(self, hidden=given)
+        gym.Wrapper.__init__(self, env)
+        self._places = places
+        low, high = space.low.copy(), space.high.copy()
+        low[places], high[places] = np.minimum(low[places], 0), np.maximum(high[places], 0)
+        self.observation_space = spaces.Box(low, high, dtype=space.dtype.type)
+
+    def observation(self, observation: Any) -> Any:
+        """The observation without what is hidden."""
+        seen = np.array(observation)
+        seen[self._places] = 0
+        return seen
 
 
 class WithoutText(gym.ObservationWrapper[Any, Any, Any], gym.utils.RecordConstructorArgs):

@@ -42,6 +42,9 @@ class Work(NamedTuple):
         act_draws: standard normal numbers of the last actions, float32 [N, A].
         act_log_probs: of these actions, float64 [N].
         action_noise: what an Ornstein-Uhlenbeck process adds to them, float32 [N, A].
+        both_pairs: pairs of both states of each transition, where one pass values both, float32 [2 B, D + A]; else [0].
+        values, next_values: what that pass said of either, float32 [C, B, 1]; else [0].
+        both_gradient: at its outputs, float32 [C, 2 B, 1]; else [0].
 
     Example:
         >>> new_work(3, 1, 2, (2, 256, 1)).pairs.shape
@@ -62,14 +65,23 @@ class Work(NamedTuple):
     act_draws: Floats
     act_log_probs: NDArray[np.float64]
     action_noise: Floats
+    both_pairs: Floats
+    values: Floats
+    next_values: Floats
+    both_gradient: Floats
 
 
 def new_work(
     obs_size: int, action_size: int, actor_outputs: int, critic_outputs: tuple[int, int, int], kept: int = 0,
-    n_envs: int = 1,
+    n_envs: int = 1, joint: bool = False,
 ) -> Work:  # fmt: skip
-    """Working memory; ``critic_outputs`` is the shape [C, B, K], ``kept`` the quantiles M that are kept of the next."""
+    """Working memory.
+
+    ``critic_outputs`` is the shape [C, B, K], ``kept`` the quantiles M that are kept of the next, ``joint`` whether one
+    pass of the critics values both states of a transition.
+    """
     critics, rows, outputs = critic_outputs
+    also = rows if joint else 0
     return Work(
         noise=np.zeros((rows, action_size), np.float32), actions=np.zeros((rows, action_size), np.float32),
         log_probs=np.zeros(rows), pairs=np.zeros((rows, obs_size + action_size), np.float32), targets=np.zeros(rows),
@@ -78,6 +90,10 @@ def new_work(
         actor_gradient=np.zeros((rows, actor_outputs), np.float32), log_alpha=np.zeros(1),
         log_alpha_means=np.zeros(3), act_draws=np.zeros((n_envs, action_size), np.float32),
         act_log_probs=np.zeros(n_envs), action_noise=np.zeros((n_envs, action_size), np.float32),
+        both_pairs=np.zeros((2 * also, obs_size + action_size), np.float32),
+        values=np.zeros((critics, also, outputs), np.float32),
+        next_values=np.zeros((critics, also, outputs), np.float32),
+        both_gradient=np.zeros((critics, 2 * also, outputs), np.float32),
     )  # fmt: skip
 
 
@@ -94,6 +110,21 @@ class SoftNets(NamedTuple):
     actor: Any
     critics: Any
     target_critics: Any
+
+
+class JointNets(NamedTuple):
+    """The same without targets: ``both`` are the critics themselves, over both states of each transition, 2 B rows.
+
+    Example:
+        >>> from agents import SAC
+        >>> nets = SAC("Pendulum-v1", target_networks=False, net_arch=[4], batch_size=4, seed=0).memory.nets
+        >>> nets.both.outputs.shape, nets.both.net.parameters is nets.critics.net.parameters
+        ((2, 8, 1), True)
+    """
+
+    actor: Any
+    critics: Any
+    both: Any
 
 
 class DeterministicNets(NamedTuple):
@@ -218,6 +249,38 @@ def join(obs: Floats, actions: Floats, pairs: Floats) -> None:
             pairs[i, j] = obs[i, j]
         for j in range(actions.shape[1]):
             pairs[i, size + j] = actions[i, j]
+
+
+@in_place
+def part(both: Floats, values: Floats, next_values: Floats) -> None:
+    """Values of both states of each transition [C, 2 B, 1] into those of the first and of the next, [C, B, 1] each.
+
+    Example:
+        >>> first, after = np.zeros((1, 2, 1), np.float32), np.zeros((1, 2, 1), np.float32)
+        >>> part(np.float32([[[1], [2], [3], [4]]]), first, after)
+        >>> first.ravel().tolist(), after.ravel().tolist()
+        ([1.0, 2.0], [3.0, 4.0])
+    """
+    rows = values.shape[1]
+    for c in range(values.shape[0]):
+        for i in range(rows):
+            values[c, i, 0], next_values[c, i, 0] = both[c, i, 0], both[c, rows + i, 0]
+
+
+@in_place
+def of_first(gradient: Floats, both: Floats) -> None:
+    """A gradient [C, B, 1] at the values of the first states as one at both, [C, 2 B, 1]: that of the next is 0.
+
+    Example:
+        >>> both = np.ones((1, 4, 1), np.float32)
+        >>> of_first(np.float32([[[5], [6]]]), both)
+        >>> both.ravel().tolist()
+        [5.0, 6.0, 0.0, 0.0]
+    """
+    rows = gradient.shape[1]
+    for c in range(gradient.shape[0]):
+        for i in range(rows):
+            both[c, i, 0], both[c, rows + i, 0] = gradient[c, i, 0], 0.0
 
 
 @in_place

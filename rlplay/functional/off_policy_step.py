@@ -37,9 +37,11 @@ from rlplay.functional.replay import (
     close_step,
     draw_uniformly,
     keep_bytes,
+    keep_newest,
     keep_numbers,
     open_slot,
     read_bytes,
+    read_stack,
 )
 from rlplay.functional.rollout import FORBIDDEN
 from rlplay.functional.running_moments import RunningMoments, observe_batch, scale_rewards
@@ -253,6 +255,7 @@ class Options(NamedTuple):
         discrete: whether actions are numbers.
         prioritized: whether batches are drawn by priority.
         in_bytes: whether observations are kept in a byte a number.
+        in_stacks: whether of stacked pictures each is kept once.
 
     Example:
         >>> options = Options(discrete=True, prioritized=False, in_bytes=False)
@@ -263,6 +266,7 @@ class Options(NamedTuple):
     discrete: bool
     prioritized: bool
     in_bytes: bool
+    in_stacks: bool = False
 
 
 class OffPolicyIteration(NamedTuple):
@@ -397,9 +401,10 @@ def iteration(
         [[1.0], [1.0]]
     """
     act, after_step, update = rule
-    discrete, prioritized, in_bytes = options
+    discrete, prioritized, in_bytes, in_stacks = options
     look, keep, is_due = sight(decorator, fill)
-    keep_obs = keep_bytes if in_bytes else keep_numbers
+    keep_obs = keep_newest if in_stacks else keep_bytes if in_bytes else keep_numbers
+    read_obs = read_stack if in_stacks else read_bytes
     act_at_random = act_by_number if discrete else act_in_box
 
     @decorator
@@ -408,7 +413,7 @@ def iteration(
 
     @decorator
     def see_bytes(memory: OffPolicyMemory, row: int, out: NDArray[np.float32]) -> None:
-        read_bytes(memory.replay, row, memory.plan.scale, memory.raw)
+        read_obs(memory.replay, row, memory.plan.scale, memory.raw)
         look(memory, memory.raw, out)
 
     see = see_bytes if in_bytes else see_numbers

@@ -138,6 +138,23 @@ def target_of(ensemble: Ensemble) -> Ensemble:
     return ensemble._replace(net=net, outputs=np.zeros_like(ensemble.outputs))
 
 
+def over_rows(ensemble: Ensemble, rows: int) -> Ensemble:
+    """The same ensemble, parameters and all, for batches of fewer rows than it was made for.
+
+    All but its outputs it shares, so only one of both may run between a forward and its backward pass.
+
+    Example:
+        >>> from rlplay.networks.layers import Linear
+        >>> twins = new_ensemble([Linear(2, 1)], np.ones((2, 3), np.float32), 8)
+        >>> over_rows(twins, 4).outputs.shape, over_rows(twins, 4).net is twins.net
+        ((2, 4, 1), True)
+    """
+    return ensemble._replace(
+        outputs=np.zeros_like(ensemble.outputs[:, :rows]), grad_input=ensemble.grad_input[:rows],
+        grad_rows=ensemble.grad_rows[:rows], order=ensemble.order[:rows],
+    )  # fmt: skip
+
+
 def target_net(net: Net) -> Net:
     """The same for a single network.
 

@@ -17,11 +17,12 @@ from typing import Any
 import numpy as np
 
 from rlplay.compiled.cache import compiled, in_place
-from rlplay.networks import conv2d, dropout, gru, layer_norm, linear, lstm, optimisers
+from rlplay.networks import batch_renorm, conv2d, dropout, gru, layer_norm, linear, lstm, optimisers
 from rlplay.networks.activations import activations
 from rlplay.networks.contract import Kernel
 from rlplay.networks.layers import Layer
 from rlplay.networks.memory import (
+    BATCH_RENORM,
     CONV_2D,
     DROPOUT,
     GELU,
@@ -42,7 +43,9 @@ from rlplay.networks.memory import (
 )  # fmt: skip
 from rlplay.networks.state import arrays, restore
 
-_RULES: dict[int, Any] = {LINEAR: linear, LAYER_NORM: layer_norm, CONV_2D: conv2d, LSTM: lstm, GRU: gru}
+_RULES: dict[int, Any] = {
+    LINEAR: linear, LAYER_NORM: layer_norm, CONV_2D: conv2d, LSTM: lstm, GRU: gru, BATCH_RENORM: batch_renorm,
+}  # fmt: skip
 
 
 @in_place
@@ -145,9 +148,15 @@ def _kernel(kinds: frozenset[int]) -> Kernel:
     def rules(name: str, absent: Any) -> list[Any]:
         return [getattr(module, name) if kind in kinds else absent for kind, module in _RULES.items()]
 
-    linear_forward, norm_forward, conv_forward, lstm_forward, gru_forward = rules("forward", _no_forward)
-    linear_backward, norm_backward, conv_backward, lstm_backward, gru_backward = rules("backward", _no_backward)
-    linear_tangent, norm_tangent, conv_tangent, lstm_tangent, gru_tangent = rules("tangent", _no_tangent)
+    linear_forward, norm_forward, conv_forward, lstm_forward, gru_forward, renorm_forward = rules(
+        "forward", _no_forward
+    )  # fmt: skip
+    linear_backward, norm_backward, conv_backward, lstm_backward, gru_backward, renorm_backward = rules(
+        "backward", _no_backward
+    )  # fmt: skip
+    linear_tangent, norm_tangent, conv_tangent, lstm_tangent, gru_tangent, renorm_tangent = rules(
+        "tangent", _no_tangent
+    )  # fmt: skip
     activate, activate_back = activations(frozenset(kind for kind in kinds if kind <= GELU))
     spreads = kinds & {LAST, REPEAT}
     spread, spread_back = (_spread, _spread_back) if spreads else (_no_spread, _no_spread_back)
@@ -175,6 +184,8 @@ def _kernel(kinds: frozenset[int]) -> Kernel:
                 lstm_forward(layer, net, h, at, net.values, to, rows)
             elif kind == GRU:
                 gru_forward(layer, net, h, at, net.values, to, rows)
+            elif kind == BATCH_RENORM:
+                renorm_forward(layer, net, h, at, net.values, to, rows)
             else:
                 rows = spread(layer, net, h, at, net.values, to, rows)
             h, at = net.values, to
@@ -215,6 +226,8 @@ def _kernel(kinds: frozenset[int]) -> Kernel:
                     lstm_backward(layer, net, h, h_at, grad, at, below, to, rows, wanted)
                 elif kind == GRU:
                     gru_backward(layer, net, h, h_at, grad, at, below, to, rows, wanted)
+                elif kind == BATCH_RENORM:
+                    renorm_backward(layer, net, h, h_at, grad, at, below, to, rows, wanted)
                 else:
                     rows = spread_back(layer, net, grad, at, below, to, rows)
                 grad, at = below, to
@@ -258,6 +271,8 @@ def _kernel(kinds: frozenset[int]) -> Kernel:
                 lstm_tangent(layer, net, h, at, dot, dot_at, direction, out, to, rows)
             elif kind == GRU:
                 gru_tangent(layer, net, h, at, dot, dot_at, direction, out, to, rows)
+            elif kind == BATCH_RENORM:
+                renorm_tangent(layer, net, h, at, dot, dot_at, direction, out, to, rows)
             else:
                 rows = spread(layer, net, dot, dot_at, out, to, rows)
             h, at, dot, dot_at = net.values, y_at, out, to

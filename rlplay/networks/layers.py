@@ -15,8 +15,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from rlplay.networks import initialisers as init
+from rlplay.networks.batch_renorm import KEPT
 from rlplay.networks.matmul import VECTOR
 from rlplay.networks.memory import (  # fmt: skip
+    BATCH_RENORM,
     CONV_2D,
     DROPOUT,
     LAST,
@@ -63,6 +65,10 @@ class Layer:
 
     def saved(self, shape: Shape) -> int:
         """Numbers a row that `backward` needs beside inputs and outputs."""
+        return 0
+
+    def kept(self, shape: Shape) -> int:
+        """Numbers that `backward` needs of a batch as a whole."""
         return 0
 
     def state(self) -> int:
@@ -228,6 +234,41 @@ class LayerNorm(Layer):
 
     def initial(self, name: str, gain: float, rng: np.random.Generator) -> Any:
         return init.flat(np.ones(self.n), np.zeros(self.n))
+
+
+@dataclass(frozen=True)
+class BatchRenorm(Layer):
+    """Numbers of mean 0 and variance 1 over a batch, scaled and shifted: see `rlplay.networks.batch_renorm`.
+
+    Example:
+        >>> str(BatchRenorm(64)), BatchRenorm(64).size(), BatchRenorm(64).kept((64,))
+        ('BatchRenorm(64)', 257, 384)
+    """
+
+    n: int
+    kind = BATCH_RENORM
+
+    def __post_init__(self) -> None:
+        _positive(self, n=self.n)
+
+    def __str__(self) -> str:
+        return f"BatchRenorm({self.n})"
+
+    def takes(self) -> int:
+        return self.n
+
+    def size(self) -> int:
+        return 4 * self.n + 1
+
+    def kept(self, shape: Shape) -> int:
+        return KEPT * self.n
+
+    def shapes(self) -> dict[str, Shape]:
+        one = (self.n,)
+        return {"weight": one, "bias": one, "running_mean": one, "running_var": one, "batches": (1,)}
+
+    def initial(self, name: str, gain: float, rng: np.random.Generator) -> Any:
+        return init.flat(np.ones(self.n), np.zeros(2 * self.n), np.ones(self.n), np.zeros(1))
 
 
 @dataclass(frozen=True)

@@ -25,10 +25,10 @@ COLUMNS = 16
 
 # Kinds of layers; the activations come first.
 TANH, RELU, LEAKY_RELU, SIGMOID, SILU, GELU = range(6)
-LINEAR, LAYER_NORM, CONV_2D, LSTM, GRU, LAST, REPEAT, DROPOUT = range(6, 14)
+LINEAR, LAYER_NORM, CONV_2D, LSTM, GRU, LAST, REPEAT, DROPOUT, BATCH_RENORM = range(6, 15)
 
 # Places in ``Net.sizes``.
-ROWS, STEPS = 0, 1
+ROWS, STEPS, BATCHES = 0, 1, 2
 
 # Rows of ``Net.state``: where sequences begin, where they ended, and the gradients with respect to both.
 INITIAL, FINAL, GRAD_FINAL, GRAD_INITIAL = range(4)
@@ -49,7 +49,7 @@ class Net(NamedTuple):
         saved: what else `backward` needs of `forward`: gates, patches, means.
         state: of the recurrent layers: initial, final, and the gradients with respect to both, [4, S].
         lengths: steps of each sequence, int64 [N]; what comes after them is padding.
-        sizes: N, and the steps T of the sequences at hand, int64 [2].
+        sizes: N, the steps T of the sequences at hand, and whether batch renormalisation is in training, int64 [3].
         work: work space of the matrix products, and behind it of the current layer.
         one: the number 1, [1].
         optimiser: its kind, its settings and its running means.
@@ -59,7 +59,7 @@ class Net(NamedTuple):
         >>> from rlplay.networks.state import new_net
         >>> net = new_net([Linear(2, 1)], np.float32([1, 2, 3]), 8)
         >>> net.layers[0, [KIND, IN, OUT]].tolist(), net.parameters.shape, net.values.shape, net.sizes.tolist()
-        ([6, 2, 1], (3,), (8,), [8, 1])
+        ([6, 2, 1], (3,), (8,), [8, 1, 0])
     """
 
     layers: NDArray[np.int64]

@@ -68,7 +68,7 @@ def restore(net: Net, values: Mapping[str, NDArray[Any]]) -> None:
 
 
 _KINDS = ("tanh", "relu", "leaky relu", "sigmoid", "silu", "gelu", "linear", "layer norm", "conv2d", "lstm", "gru",
-          "last", "repeat", "dropout")  # fmt: skip
+          "last", "repeat", "dropout", "batch renorm")  # fmt: skip
 
 
 def described(layers: NDArray[np.int64]) -> str:
@@ -133,7 +133,7 @@ def new_net(
         row[7 : 7 + len(given)] = given
         at_parameters += layer.size()
         at_values += many * math.prod(after)
-        at_saved += many * layer.saved(before)
+        at_saved += many * layer.saved(before) + layer.kept(before)
         at_state += rows * layer.state()
     if parameters.shape != (at_parameters,):
         raise ValueError(f"these layers have {at_parameters} parameters, and {parameters.shape} were given")
@@ -148,7 +148,7 @@ def new_net(
         saved=np.zeros(max(at_saved, 1), dtype),
         state=np.zeros((4, max(at_state, 1)), dtype),
         lengths=np.full(rows, np.iinfo(np.int64).max),
-        sizes=np.array([rows, steps], np.int64),
+        sizes=np.array([rows, steps, 0], np.int64),
         work=np.zeros(ROOM + work, dtype),
         one=np.ones(1, dtype),
         optimiser=new_optimiser(at_parameters, optimiser, dtype, **settings),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pygame
@@ -13,15 +13,64 @@ from numpy.typing import NDArray
 
 Color = tuple[int, int, int]
 
-BACKGROUND: Color = (21, 24, 31)
-PANEL: Color = (32, 36, 46)
-LINE: Color = (58, 64, 79)
-TEXT: Color = (226, 230, 238)
-DIM: Color = (142, 150, 168)
-ACCENT: Color = (96, 165, 250)
-GOOD: Color = (94, 201, 138)
-WARM: Color = (244, 166, 84)
-BAD: Color = (238, 108, 106)
+
+class Theme(NamedTuple):
+    """The colours of the window. Meaning is never told by colour alone; blue, orange and green are Okabe & Ito's."""
+
+    background: Color
+    panel: Color
+    line: Color
+    text: Color
+    dim: Color
+    accent: Color
+    good: Color
+    warm: Color
+    bad: Color
+    soft: Color
+    nothing: Color
+
+
+THEMES = {
+    "dark": Theme(
+        background=(21, 24, 31), panel=(32, 36, 46), line=(58, 64, 79), text=(226, 230, 238), dim=(150, 158, 176),
+        accent=(96, 165, 250), good=(84, 205, 150), warm=(244, 166, 84), bad=(238, 108, 106), soft=(58, 88, 120),
+        nothing=(45, 50, 62),
+    ),
+    "light": Theme(
+        background=(229, 232, 238), panel=(250, 251, 253), line=(206, 211, 221), text=(26, 30, 40), dim=(86, 94, 110),
+        accent=(0, 90, 160), good=(0, 108, 76), warm=(154, 72, 0), bad=(176, 36, 36), soft=(176, 205, 232),
+        nothing=(222, 226, 233),
+    ),
+}  # fmt: skip
+
+# The colours of the theme in use; `use` changes them.
+BACKGROUND, PANEL, LINE, TEXT, DIM, ACCENT, GOOD, WARM, BAD, SOFT, NOTHING = THEMES["dark"]
+_scale = 1.0  # how much larger than usual words and lines are
+
+_MOST_SHORTENED = 200
+_TINY = 1e-9  # below this a number is what rounding left of 0
+
+shortened: list[tuple[pygame.Rect, str]] = []  # texts that were cut since the list was cleared, and where they stand
+
+
+def use(theme: str = "dark", zoom: float = 1.0) -> None:
+    """Draw in a theme from here on, larger by a factor.
+
+    Example:
+        >>> use("light")
+        >>> PANEL == THEMES["light"].panel
+        True
+        >>> use()
+    """
+    names = [name.upper() for name in Theme._fields]
+    globals().update(zip(names, THEMES[theme], strict=True))
+    globals()["_scale"] = zoom
+
+
+def px(pixels: float) -> int:
+    """A length at the window's zoom, in pixels."""
+    return round(pixels * _scale)
+
 
 # Anchors of a colour scale that is even to the eye and safe for colour-blind people (after viridis).
 _SCALE = np.array(
@@ -36,12 +85,12 @@ def font(size: int) -> pygame.font.Font:
 
     Fonts do not outlive ``pygame.quit()``, which most environments call when they are closed: they are made anew.
     """
-    found = _new_font(size)
+    found = _new_font(px(size))
     try:
         found.get_height()
     except pygame.error:
         _new_font.cache_clear()
-        found = _new_font(size)
+        found = _new_font(px(size))
     return found
 
 
@@ -56,11 +105,11 @@ def text(
     words: str,
     place: tuple[float, float],
     size: int = 20,
-    color: Color = TEXT,
+    color: Color | None = None,
     anchor: str = "topleft",
     width: float = math.inf,
 ) -> pygame.Rect:
-    """Draw one line of text, shortened to a width; returns its rectangle.
+    """Draw one line of text, shortened to a width; returns its rectangle. What was cut is kept in `shortened`.
 
     Example:
         >>> pygame.font.init()
@@ -68,27 +117,38 @@ def text(
         >>> text(surface, "42", (10, 5)).topleft
         (10, 5)
     """
-    glyphs = font(size)
+    glyphs, whole = font(size), words
     if glyphs.size(words)[0] > width:
         while words and glyphs.size(words + "...")[0] > width:
             words = words[:-1]
         words += "..."
-    image = glyphs.render(words, True, color)
+    image = glyphs.render(words, True, TEXT if color is None else color)
     rect = image.get_rect(**{anchor: (round(place[0]), round(place[1]))})
     surface.blit(image, rect)
+    if words != whole and len(shortened) < _MOST_SHORTENED:
+        shortened.append((rect, whole))
     return rect
 
 
+def height_of(size: int) -> int:
+    """The height of a line of text, in pixels, with some air."""
+    return font(size).get_height() + px(5)
+
+
 def panel(surface: pygame.Surface, rect: Any, title: str = "", note: str = "") -> pygame.Rect:
-    """A panel's ground and title; returns the space inside."""
+    """A panel's ground and title; returns the space inside. A note that has no room beside the title goes below it."""
     box = pygame.Rect(*rect)
-    pygame.draw.rect(surface, PANEL, box, border_radius=6)
+    pygame.draw.rect(surface, PANEL, box, border_radius=px(6))
     if not title:
-        return box.inflate(-16, -16)
-    used = text(surface, title, (box.x + 12, box.y + 9), 20, TEXT, width=box.width - 24)
-    if note and box.width - used.width - 40 > font(18).size(note)[0]:
-        text(surface, note, (box.right - 12, box.y + 9), 18, DIM, "topright")
-    return pygame.Rect(box.x + 12, box.y + 32, box.width - 24, box.height - 42)
+        return box.inflate(-px(16), -px(16))
+    used = text(surface, title, (box.x + px(12), box.y + px(9)), 20, width=box.width - px(24))
+    top = box.y + px(32)
+    if note and box.width - used.width - px(40) > font(18).size(note)[0]:
+        text(surface, note, (box.right - px(12), box.y + px(10)), 18, DIM, "topright")
+    elif note:
+        text(surface, note, (box.x + px(12), top - px(4)), 18, DIM, width=box.width - px(24))
+        top += px(16)
+    return pygame.Rect(box.x + px(12), top, box.width - px(24), max(box.bottom - top - px(10), 1))
 
 
 def fit(size: tuple[int, int], box: pygame.Rect) -> pygame.Rect:
@@ -115,16 +175,33 @@ class Picture:
         surface.blit(self._scaled, target)
 
 
+ROW = 24  # pixels of a row of bars at zoom 1, at least
+
+
 def bars(
     surface: pygame.Surface,
     box: pygame.Rect,
     names: Sequence[str],
     values: Sequence[float],
-    probabilities: Sequence[float] | None,
-    best: set[int],
-    taken: int | None,
+    probabilities: Sequence[float] | None = None,
+    best: set[int] | frozenset[int] = frozenset(),
+    taken: int | None = None,
+    *,
+    span: tuple[float, float] | None = None,
+    percent: bool = False,
 ) -> None:
-    """A row an action: name, bar from zero, number, probability; the best in green, the one taken marked.
+    """A row an action: name, bar from zero, number, probability; a diamond at the best, a triangle at the one taken.
+
+    Args:
+        surface: what is drawn on.
+        box: where.
+        names: of the rows.
+        values: of the rows.
+        probabilities: of the rows; None for no column of them.
+        best: the best rows.
+        taken: the row that was taken.
+        span: lowest and highest value of the axis; that of the values by default.
+        percent: whether the values are shares, written as per cent.
 
     Example:
         >>> pygame.font.init()
@@ -133,68 +210,128 @@ def bars(
         >>> surface.get_bounding_rect().width > 100
         True
     """
-    row = min(box.height / max(len(values), 1), 34.0)
-    size = 20 if row >= 20 else max(int(row), 10)
-    label = min(max(font(size).size(name)[0] for name in names) + 22, box.width * 0.34)
-    number = font(size).size("-0000.00")[0] + 6
-    share = (font(size).size("100 %")[0] + 10) if probabilities is not None else 0
-    width = max(box.width - label - number - share, 10)
-    low, high = min(0.0, *values), max(0.0, *values)
-    span = (high - low) or 1.0
-    zero = box.x + label + width * (-low / span)
+    row = min(box.height / max(len(values), 1), px(34))
+    size = 20 if row >= px(20) else max(int(row / _scale), 10)
+    words = [f"{100 * value:.0f} %" if percent else short(value) for value in values]
+    label = min(max((font(size).size(name)[0] for name in names), default=0) + px(30), box.width * 0.4)
+    number = max((font(size).size(word)[0] for word in words), default=0) + px(10)
+    share = (font(size).size("100 %")[0] + px(12)) if probabilities is not None else 0
+    width = max(box.width - label - number - share, px(10))
+    finite = [value for value in values if math.isfinite(value)]
+    low, high = span or (min([0.0, *finite]), max([0.0, *finite]))
+    extent = (high - low) or 1.0
+
+    def place(value: float) -> float:
+        return box.x + label + width * min(max((value - low) / extent, 0.0), 1.0)
+
     for i, value in enumerate(values):
-        y = box.y + i * row
-        color = GOOD if i in best else ACCENT
-        end = box.x + label + width * ((value - low) / span)
-        bar = pygame.Rect(round(min(zero, end)), round(y + row * 0.2), max(round(abs(end - zero)), 1), round(row * 0.6))
-        pygame.draw.rect(surface, color, bar, border_radius=2)
-        middle = y + row / 2
+        y, middle = box.y + i * row, box.y + (i + 0.5) * row
+        if math.isfinite(value):
+            ends = sorted((place(0.0), place(value)))
+            bar = pygame.Rect(
+                round(ends[0]), round(y + row * 0.22), max(round(ends[1] - ends[0]), 1), round(row * 0.56)
+            )
+            pygame.draw.rect(surface, GOOD if i in best else ACCENT, bar, border_radius=2)
         if i == taken:
-            triangle(surface, (box.x + 5, middle), "right", row * 0.24, WARM)
-        text(surface, names[i], (box.x + 14, middle), size, TEXT, "midleft", label - 18)
-        text(surface, short(value), (box.x + label + width + number, middle), size, TEXT, "midright")
+            triangle(surface, (box.x + px(5), middle), "right", row * 0.22, WARM)
+        if i in best:
+            diamond(surface, (box.x + px(16), middle), row * 0.16, GOOD)
+        text(surface, names[i], (box.x + px(25), middle), size, TEXT, "midleft", label - px(30))
+        text(surface, words[i], (box.x + label + width + number, middle), size, TEXT, "midright")
         if probabilities is not None:
             text(surface, f"{100 * probabilities[i]:.0f} %", (box.right, middle), size, DIM, "midright")
+    zero = place(0.0)
     pygame.draw.line(surface, LINE, (zero, box.y), (zero, box.y + row * len(values)))
 
 
-def curve(surface: pygame.Surface, box: pygame.Rect, values: Sequence[float], numbers: Sequence[int]) -> None:
+def curve(
+    surface: pygame.Surface,
+    box: pygame.Rect,
+    values: Sequence[float],
+    numbers: Sequence[float],
+    words: str = "episode",
+    played: Sequence[float] = (),
+    window: int | None = None,
+) -> None:
     """Values of numbered episodes as dots, their running mean as a line, with the range at the left.
+
+    Args:
+        surface: what is drawn on.
+        box: where.
+        values: one an episode.
+        numbers: where each stands: its number from 1, or the timestep of its end.
+        words: what the numbers are.
+        played: values of episodes that were played beside, shown in a strip of their own at the right.
+        window: episodes of the running mean; see `mean_window`.
 
     Example:
         >>> pygame.font.init()
         >>> surface = pygame.Surface((200, 60))
-        >>> curve(surface, surface.get_rect(), [1.0, 3.0, 2.0], [0, 1, 2])
+        >>> curve(surface, surface.get_rect(), [1.0, 3.0, 2.0], [1, 2, 3])
         >>> surface.get_bounding_rect().width > 100
         True
     """
-    if not values:
-        text(surface, "no episode has ended yet", box.center, 18, DIM, "center")
+    both = np.asarray([*values, *played], dtype=np.float64)
+    both = both[np.isfinite(both)]
+    if not len(both):
+        text(surface, "no episode has ended yet", box.center, 18, DIM, "center", box.width)
         return
-    y = np.asarray(values, dtype=np.float64)
-    mean = running_mean(y, max(min(20, len(y)), len(y) // 60))
-    low, high = float(y.min()), float(y.max())
-    span = (high - low) or 1.0
-    margin = font(16).size(short(low))[0] if len(short(low)) > len(short(high)) else font(16).size(short(high))[0]
-    plot = pygame.Rect(box.x + margin + 8, box.y + 4, box.width - margin - 12, box.height - 20)
-    for value in (low, high) if high > low else (low,):
-        level = plot.bottom - (value - low) / span * plot.height
-        pygame.draw.line(surface, LINE, (plot.x, level), (plot.right, level))
-        text(surface, short(value), (plot.x - 6, level), 16, DIM, "midright")
-    count = len(y)
+    low, high = float(both.min()), float(both.max())
+    if high == low:  # one level: in the middle
+        low, high = low - 0.5, high + 0.5
+    marks = [float(both.min()), float(both.max())] if both.max() > both.min() else [float(both.min())]
+    margin = max(font(16).size(short(mark))[0] for mark in marks) + px(8)
+    strip = px(64) if len(values) and len(played) else 0
+    plot = pygame.Rect(box.x + margin, box.y + px(4), max(box.width - margin - px(4) - strip, 2), box.height - px(20))
+    level = plot.bottom - (np.asarray(values, dtype=np.float64) - low) / (high - low) * plot.height
+    for mark in marks:
+        y = plot.bottom - (mark - low) / (high - low) * plot.height
+        pygame.draw.line(surface, LINE, (plot.x, y), (plot.right + strip, y))
+        text(surface, short(mark), (plot.x - px(6), y), 16, DIM, "midright")
+    if strip:
+        side = pygame.Rect(plot.right + px(10), plot.y, strip - px(10), plot.height)
+        pygame.draw.line(surface, LINE, (side.x - px(4), side.y), (side.x - px(4), side.bottom))
+        _dots(surface, side, np.asarray(played[-_PLAYED:], dtype=np.float64), low, high)
+        text(surface, "played", (side.right, box.bottom), 16, DIM, "bottomright")
+    elif not len(values):
+        _dots(surface, plot, np.asarray(played, dtype=np.float64), low, high)
+        text(surface, f"{len(played)} played here", (plot.right, box.bottom), 16, DIM, "bottomright")
+        return
+    count = len(values)
     keep = np.unique(np.linspace(0, count - 1, min(count, plot.width * 2)).astype(int))
     numbered = np.asarray(numbers, dtype=np.float64)
-    x = plot.x + (numbered[keep] - numbered[0]) / max(numbered[-1] - numbered[0], 1) * plot.width
-    dots = plot.bottom - (y[keep] - low) / span * plot.height
-    for px, py in zip(x, dots, strict=True):
-        surface.fill((74, 98, 138), (int(px), int(py), 2, 2))
-    line = plot.bottom - (mean[keep] - low) / span * plot.height
-    points = [(float(px), float(py)) for px, py in zip(x, line, strict=True)]
+    x = plot.x + (numbered[keep] - numbered[0]) / max(numbered[-1] - numbered[0], 1) * (plot.width - 1)
+    for px_, py_ in zip(x, level[keep], strict=True):
+        surface.fill(SOFT, (int(px_), int(py_), 2, 2))
+    mean = running_mean(np.asarray(values, dtype=np.float64), window or mean_window(count))
+    line = plot.bottom - (mean[keep] - low) / (high - low) * plot.height
+    points = [(float(a), float(b)) for a, b in zip(x, line, strict=True)]
     if len(points) > 1:
         pygame.draw.aalines(surface, WARM, False, points)
         pygame.draw.lines(surface, WARM, False, points, 2)
-    text(surface, f"{numbers[0] + 1:,}", (plot.x, box.bottom), 16, DIM, "bottomleft")
-    text(surface, f"episode {numbers[-1] + 1:,}", (plot.right, box.bottom), 16, DIM, "bottomright")
+    text(surface, f"{int(numbers[0]):,}", (plot.x, box.bottom), 16, DIM, "bottomleft")
+    text(surface, f"{words} {int(numbers[-1]):,}", (plot.right, box.bottom), 16, DIM, "bottomright")
+
+
+_PLAYED = 40  # episodes beside the curve that are shown, the newest
+
+
+def _dots(surface: pygame.Surface, box: pygame.Rect, values: NDArray[np.float64], low: float, high: float) -> None:
+    """Values as dots from left to right, the newest largest."""
+    for i, value in enumerate(values):
+        x = box.x + box.width * (i + 0.5) / len(values)
+        y = box.bottom - (value - low) / (high - low) * box.height
+        pygame.draw.circle(surface, ACCENT, (x, y), px(4 if i == len(values) - 1 else 2))
+
+
+def mean_window(count: int) -> int:
+    """Episodes of the running mean over a curve of so many: 20, or a sixtieth.
+
+    Example:
+        >>> mean_window(7), mean_window(100), mean_window(6000)
+        (7, 20, 100)
+    """
+    return max(min(20, count), count // 60)
 
 
 def running_mean(y: NDArray[np.float64], window: int) -> NDArray[np.float64]:
@@ -212,6 +349,8 @@ def scale_color(share: float) -> Color:
     r, g, b = _SCALE[left] + (_SCALE[left + 1] - _SCALE[left]) * (place - left)
     return int(r), int(g), int(b)
 
+
+FLAT = 0.55  # the place on the colour scale of a map that has one value everywhere
 
 _DIRECTIONS = {
     "up": (0, -1), "north": (0, -1), "down": (0, 1), "south": (0, 1), "left": (-1, 0), "west": (-1, 0),
@@ -237,7 +376,7 @@ def heat(
         True
     """
     low, high = values.min(), values.max()
-    shares = (values - low) / (high - low) if high > low else np.zeros_like(values)
+    shares = (values - low) / (high - low) if high > low else np.full_like(values, FLAT)
     table = np.array([scale_color(i / 255) for i in range(256)], np.uint8)
     pixels = np.ascontiguousarray(table[(shares[::-1] * 255).astype(int)])  # [R, C, 3]
     rows, columns = values.shape
@@ -261,24 +400,54 @@ def spread(
     box: pygame.Rect,
     name: str,
     mean: float,
-    std: float,
+    std: float | None,
     bounds: tuple[float, float],
     taken: float | None,
 ) -> None:
-    """A continuous action on the axis of its bounds: its mean, a band of one deviation, and what was taken."""
-    low, high = (bound if abs(bound) < 1e6 else math.copysign(abs(mean) + 3 * std + 1, bound) for bound in bounds)
-    text(surface, f"{name}   mean {mean:+.3f}   std {std:.3f}", (box.x, box.y), 19)
-    y, left, width = box.y + 30, box.x + 4, box.width - 8
+    """A continuous action on the axis of its bounds: its mean, a band of one deviation, and what was taken.
+
+    Args:
+        surface: what is drawn on.
+        box: where; three lines of text high.
+        name: of the action.
+        mean: of the policy.
+        std: its standard deviation; None where the agent has none.
+        bounds: of the action; infinite ones are replaced by what the mean needs.
+        taken: what was done; None for nothing yet.
+
+    Example:
+        >>> pygame.font.init()
+        >>> surface = pygame.Surface((300, 60))
+        >>> spread(surface, surface.get_rect(), "torque", 0.5, 0.1, (-2.0, 2.0), None)
+        >>> surface.get_bounding_rect().width > 200
+        True
+    """
+    wide = abs(mean) + 3 * (std or 0.0) + 1
+    low, high = (bound if abs(bound) < 1e6 else math.copysign(wide, bound) for bound in bounds)
+    words = f"{name}   mean {short(mean)}" + ("" if std is None else f"   std {short(std)}")
+    if taken is not None:
+        words += f"   taken {short(taken)}"
+    text(surface, words, (box.x, box.y), 18, width=box.width)
+    y, left, width = box.y + px(26), box.x + px(4), box.width - px(8)
 
     def place(value: float) -> int:
-        return round(left + width * min(max((value - low) / (high - low), 0.0), 1.0))
+        return round(left + width * min(max((value - low) / ((high - low) or 1.0), 0.0), 1.0))
 
-    pygame.draw.line(surface, LINE, (left, y), (left + width, y), 2)
-    band = pygame.Rect(place(mean - std), y - 5, max(place(mean + std) - place(mean - std), 1), 10)
-    pygame.draw.rect(surface, (58, 88, 120), band, border_radius=3)
-    pygame.draw.line(surface, GOOD, (place(mean), y - 8), (place(mean), y + 8), 3)
+    pygame.draw.line(surface, LINE, (left, y), (left + width, y), px(2))
+    for tick in (low, (low + high) / 2, high):
+        pygame.draw.line(surface, DIM, (place(tick), y - px(3)), (place(tick), y + px(3)))
+    if std is not None:
+        band = pygame.Rect(place(mean - std), y - px(5), max(place(mean + std) - place(mean - std), 1), px(10))
+        pygame.draw.rect(surface, SOFT, band, border_radius=px(3))
+    pygame.draw.line(surface, GOOD, (place(mean), y - px(8)), (place(mean), y + px(8)), px(3))
     if taken is not None:
-        pygame.draw.circle(surface, WARM, (place(taken), y), 4)
+        triangle(surface, (place(taken), y - px(7)), "down", px(5), WARM)
+    for tick, anchor in ((low, "topleft"), ((low + high) / 2, "midtop"), (high, "topright")):
+        at = left if anchor == "topleft" else left + width if anchor == "topright" else left + width / 2
+        text(surface, short(tick), (at, y + px(8)), 15, DIM, anchor)
+
+
+SPREAD = 54  # pixels of a row of `spread` at zoom 1
 
 
 def action_mark(surface: pygame.Surface, center: tuple[float, float], name: str, size: float, color: Color) -> None:
@@ -286,7 +455,7 @@ def action_mark(surface: pygame.Surface, center: tuple[float, float], name: str,
     direction = _DIRECTIONS.get(name.casefold())
     if direction is None:
         letter = name[:1].upper() if not name.isdigit() else name
-        text(surface, letter, center, max(int(size * 1.4), 10), color, "center")
+        text(surface, letter, center, max(int(size * 1.4 / _scale), 10), color, "center")
         return
     length = math.hypot(*direction)
     dx, dy = direction[0] / length, direction[1] / length
@@ -311,9 +480,20 @@ def triangle(surface: pygame.Surface, center: tuple[float, float], toward: str, 
     pygame.draw.polygon(surface, color, [tip, a, b])
 
 
+def diamond(surface: pygame.Surface, center: tuple[float, float], size: float, color: Color) -> None:
+    """A small filled diamond."""
+    x, y = center
+    pygame.draw.polygon(surface, color, [(x - size, y), (x, y - size), (x + size, y), (x, y + size)])
+
+
 def short(number: float) -> str:
-    """A number in few characters."""
-    if number == 0:
+    """A number in few characters; what rounding left of 0 is 0.
+
+    Example:
+        >>> short(-5e-12), short(0.25), short(12345.0), short(float("nan"))
+        ('0', '0.25', '1.2e+04', 'nan')
+    """
+    if abs(number) < _TINY:
         return "0"
     if abs(number) >= 10_000 or abs(number) < 0.001:
         return f"{number:.1e}"

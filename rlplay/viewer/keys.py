@@ -30,6 +30,7 @@ def intent_of(event: pygame.event.Event) -> str | None:
     by_character = {
         " ": "pause", "+": "faster", "=": "faster", "-": "slower", "0": "normal", "e": "explore", "s": "screenshot",
         "v": "record", "?": "help", "q": "quit", "[": "slice back", "]": "slice", "l": "layer", "p": "panel",
+        "t": "theme", "z": "zoom",
     }  # fmt: skip
     return by_character.get(typed)
 

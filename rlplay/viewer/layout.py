@@ -27,25 +27,37 @@ class Rect(NamedTuple):
         return not apart
 
 
-def layout(width: int, height: int) -> dict[str, Rect]:
+def layout(width: int, height: int, zoom: float = 1.0) -> dict[str, Rect]:
     """The panels of a window, none overlapping, all inside.
 
-    Left 58 %: the environment's frame over the curve of returns. Right 42 %: the actions, the last step and the map.
+    Left 58 %: the environment's frame over the curve of returns. Right 42 %: the actions, the last step and the views,
+    of which one is shown at a time. What has no room of its own, in a small window or at a large zoom, is one of them.
     """
-    top, bottom = 44, 46
-    body_y, body = top + _GAP, height - top - bottom - 2 * _GAP
-    left_x, left = _GAP, round((width - 3 * _GAP) * 0.58)
-    right_x = left_x + left + _GAP
-    right = width - right_x - _GAP
-    frame = round((body - _GAP) * 0.70)
-    actions, step = round((body - 2 * _GAP) * 0.32), round((body - 2 * _GAP) * 0.17)
-    map_y = body_y + actions + step + 2 * _GAP
+    gap, top, bottom = round(_GAP * zoom), round(44 * zoom), round(46 * zoom)
+    body_y, body = top + gap, height - top - bottom - 2 * gap
+    left_x, left = gap, round((width - 3 * gap) * 0.58)
+    right_x = left_x + left + gap
+    right = width - right_x - gap
+    places = {"top": Rect(0, 0, width, top), "bottom": Rect(0, height - bottom, width, bottom)}
+    if body >= _ROOM_FOR_CURVE * zoom:
+        frame = round((body - gap) * 0.70)
+        places["returns"] = Rect(left_x, body_y + frame + gap, left, body - frame - gap)
+    else:
+        frame = body
+    places["frame"] = Rect(left_x, body_y, left, frame)
+    if body < _ROOM_FOR_THREE * zoom:
+        return {**places, "views": Rect(right_x, body_y, right, body)}
+    actions, step = round((body - 2 * gap) * 0.32), round((body - 2 * gap) * 0.17)
+    step = max(step, round(_STEP * zoom))
+    views_y = body_y + actions + step + 2 * gap
     return {
-        "top": Rect(0, 0, width, top),
-        "frame": Rect(left_x, body_y, left, frame),
-        "returns": Rect(left_x, body_y + frame + _GAP, left, body - frame - _GAP),
+        **places,
         "actions": Rect(right_x, body_y, right, actions),
-        "step": Rect(right_x, body_y + actions + _GAP, right, step),
-        "map": Rect(right_x, map_y, right, body_y + body - map_y),
-        "bottom": Rect(0, height - bottom, width, bottom),
+        "step": Rect(right_x, body_y + actions + gap, right, step),
+        "views": Rect(right_x, views_y, right, body_y + body - views_y),
     }
+
+
+_ROOM_FOR_CURVE = 330  # pixels of height at zoom 1 from which the curve has a place of its own
+_ROOM_FOR_THREE = 440  # from which actions and the last step have one
+_STEP = 112  # pixels of the last step: four lines

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Callable
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 import pygame
@@ -14,34 +16,124 @@ from rlplay.environments.make import reference
 from rlplay.probe import Probe
 from rlplay.spaces.finite import FiniteSpace, is_finite
 from rlplay.viewer import drawing as d
+from rlplay.viewer.inputs import draw_inputs
 from rlplay.viewer.keys import action_keys
 from rlplay.viewer.layout import Rect, layout
 from rlplay.viewer.maps import ValueMap, value_map
 from rlplay.viewer.panel import registered_panels
+from rlplay.viewer.pointer import Pointer
 from rlplay.viewer.session import Session
-from rlplay.viewer.slices import LAYERS, Slicer, can_be_sliced
+from rlplay.viewer.slices import LAYERS, Slicer, StateSlice, can_be_sliced
 from rlplay.viewer.state import HELP, ViewState, speed_text
 from rlplay.viewer.trees import draw_tree
+from rlplay.viewer.why import draw_why
 
 _picture = d.Picture()
 _slicer = Slicer()
-_HINTS = ("pause", "step", "faster", "slower", "reset", "screenshot", "help", "quit")
+_HINTS = ("pause", "step", "panel", "help", "quit", "faster", "slower", "reset", "screenshot")
 
 
-def draw(surface: pygame.Surface, session: Session, state: ViewState, notice: str = "") -> None:
+class Scene(NamedTuple):
+    """What panels are drawn from."""
+
+    session: Session
+    state: ViewState
+    probe: Probe | None
+    pointer: Pointer
+
+
+class View(NamedTuple):
+    """One of the panels that share a place."""
+
+    label: str
+    draw: Callable[[pygame.Surface, Rect, Scene], None]
+
+
+def draw(
+    surface: pygame.Surface, session: Session, state: ViewState, notice: str = "", pointer: Pointer | None = None
+) -> None:
     """Draw the whole window."""
+    d.use(state.theme, state.zoom)
     surface.fill(d.BACKGROUND)
-    places = layout(*surface.get_size())
-    probe = _probe(session)
+    places = layout(*surface.get_size(), state.zoom)
+    pointer = pointer or Pointer()
+    pointer.clear()
+    scene = Scene(session, state, _probe(session), pointer)
     _top(surface, places["top"], session, state)
     _frame(surface, places["frame"], session)
-    _returns(surface, places["returns"], session)
-    _actions(surface, places["actions"], session, probe)
-    _step(surface, places["step"], session, probe)
-    _map_or_panel(surface, places["map"], session, state, probe)
+    for name, panel in (("returns", _returns), ("actions", _actions), ("step", _step)):
+        if name in places:
+            panel(surface, places[name], scene)
+    _views(surface, places["views"], scene, views(session, set(places)))
     _bottom(surface, places["bottom"], session, state, notice)
     if state.help:
         _help(surface, session)
+    pointer.draw(surface)
+
+
+def views(session: Session, places: set[str]) -> list[View]:
+    """The panels that share a place: those without a place of their own, the map, the plug-ins', what is seen."""
+    found = [View(name, panel) for name, panel in _PANELS.items() if name not in places]
+    if session.agent is not None:
+        found.append(View("map", _map))
+    for name, panel in registered_panels().items():
+        if panel.fits(session):
+            found.append(View(name, _plug_in(name)))
+    found.append(View("input", _input))
+    if session.agent is not None:
+        found.append(View("why", _why))
+    return found
+
+
+def _views(surface: pygame.Surface, rect: Rect, scene: Scene, found: list[View]) -> None:
+    """One of several panels, with a tab for each above it."""
+    chosen = scene.state.panel % len(found)
+    x, y, tall, size = rect.x, rect.y, d.px(28), 17
+    widths = [d.font(size).size(view.label)[0] + d.px(18) for view in found]
+    room = rect.width - d.px(4)
+    shown = range(len(found))
+    if sum(widths) > room:  # the chosen tab and as many as fit beside it, and how many there are
+        room -= d.font(size).size("p: 10 of 10")[0] + d.px(12)
+        first = chosen
+        while first > 0 and sum(widths[first - 1 : chosen + 1]) <= room:
+            first -= 1
+        last = chosen + 1
+        while last < len(found) and sum(widths[first : last + 1]) <= room:
+            last += 1
+        shown = range(first, last)
+        words = f"p: {chosen + 1} of {len(found)}"
+        box = d.text(surface, words, (rect.x + rect.width - d.px(6), y + tall / 2), 16, d.DIM, "midright")
+        scene.pointer.button(box, "panel", "the next of: " + ", ".join(view.label for view in found))
+    for i in shown:
+        tab = pygame.Rect(x, y, widths[i] - d.px(2), tall + (d.px(8) if i == chosen else -d.px(3)))
+        over = scene.pointer.button(tab, f"panel {i}")
+        pygame.draw.rect(surface, d.PANEL if i == chosen or over else d.LINE, tab, border_radius=d.px(6))
+        color = d.ACCENT if i == chosen else d.TEXT
+        d.text(surface, found[i].label, (tab.centerx, y + tall / 2), size, color, "center", tab.width)
+        x += widths[i]
+    below = Rect(rect.x, y + tall, rect.width, rect.height - tall)
+    found[chosen].draw(surface, below, scene)
+
+
+def _plug_in(name: str) -> Callable[[pygame.Surface, Rect, Scene], None]:
+    def draw_panel(surface: pygame.Surface, rect: Rect, scene: Scene) -> None:
+        panel = registered_panels()[name]
+        box = d.panel(surface, rect, panel.title)
+        surface.set_clip(box)
+        try:
+            panel.draw(surface, box, scene.session, scene.probe)
+        finally:
+            surface.set_clip(None)
+
+    return draw_panel
+
+
+def _input(surface: pygame.Surface, rect: Rect, scene: Scene) -> None:
+    draw_inputs(surface, rect, scene.session, scene.probe)
+
+
+def _why(surface: pygame.Surface, rect: Rect, scene: Scene) -> None:
+    draw_why(surface, rect, scene.session, scene.pointer)
 
 
 def _probe(session: Session) -> Probe | None:
@@ -51,12 +143,7 @@ def _probe(session: Session) -> Probe | None:
 
 def _top(surface: pygame.Surface, rect: Rect, session: Session, state: ViewState) -> None:
     pygame.draw.rect(surface, d.PANEL, rect)
-    middle, agent = rect.y + rect.height / 2, session.agent
-    who = "you play" if session.mode == "play" else agent.id if agent else "a recording"
-    used = d.text(surface, who, (14, middle), 26, d.ACCENT, "midleft")
-    used = d.text(
-        surface, f"in {reference(session.env)}", (used.right + 8, middle), 24, d.TEXT, "midleft", rect.width * 0.5
-    )
+    middle, agent, edge = rect.y + rect.height / 2, session.agent, d.px(14)
     facts = []
     if agent is not None:
         count = f"{agent.num_timesteps:,}"
@@ -69,105 +156,230 @@ def _top(surface: pygame.Surface, rect: Rect, session: Session, state: ViewState
     elif session.mode != "learn" or state.touched:
         facts.append(f"speed {speed_text(state.factor)}")
     words = "   ".join(facts)
-    d.text(surface, words, (rect.width - 14, middle), 20, d.DIM, "midright", rect.width - used.right - 30)
+    right = d.text(surface, words, (rect.width - edge, middle), 20, d.DIM, "midright", rect.width * 0.55)
+    who = "you play" if session.mode == "play" else agent.id if agent else "a recording"
+    room = right.left - 2 * edge
+    used = d.text(surface, who, (edge, middle), 26, d.ACCENT, "midleft", room)
+    if room > used.right + d.px(40):
+        left = used.right + d.px(8)
+        d.text(surface, f"in {reference(session.env)}", (left, middle), 24, d.TEXT, "midleft", room - left)
 
 
 def _frame(surface: pygame.Surface, rect: Rect, session: Session) -> None:
     box = d.panel(surface, rect)
+    session.picture_size = box.size
     _picture.draw(surface, session.frame(), box)
     if session.ended and session.last is not None:
         why = "terminated" if session.last.terminated else "time limit"
         words = f"{why}: return {d.short(session.position.episode_return)} in {session.position.length} steps"
-        width = d.font(24).size(words)[0] + 32
-        band = pygame.Rect(box.centerx - width // 2, box.bottom - 44, width, 36)
-        pygame.draw.rect(surface, d.BACKGROUND, band, border_radius=6)
-        d.text(surface, words, band.center, 24, d.WARM, "center")
+        width = min(d.font(24).size(words)[0] + d.px(32), box.width)
+        band = pygame.Rect(box.centerx - width // 2, box.bottom - d.px(44), width, d.px(36))
+        pygame.draw.rect(surface, d.BACKGROUND, band, border_radius=d.px(6))
+        d.text(surface, words, band.center, 24, d.WARM, "center", width - d.px(12))
 
 
-def _returns(surface: pygame.Surface, rect: Rect, session: Session) -> None:
-    recent = session.returns[-100:]
-    note = f"mean of the last {len(recent)}: {d.short(float(np.mean(recent)))}" if recent else ""
-    box = d.panel(surface, rect, "return of each episode, and running mean", note)
-    d.curve(surface, box, session.returns, session.episode_numbers)
+def _returns(surface: pygame.Surface, rect: Rect, scene: Scene) -> None:
+    session = scene.session
+    returns, played, note = session.returns, session.played, ""
+    title = "return of each episode"
+    if returns:
+        window = d.mean_window(len(returns))
+        title += " of the training" if played or session.mode != "learn" else ""
+        note = f"line: mean of {window}, now {d.short(float(np.mean(returns[-window:])))}"
+    elif played:
+        note = f"mean of {len(played)}: {d.short(float(np.mean(played)))}"
+    box = d.panel(surface, rect, title, note)
+    d.curve(surface, box, returns, [n + 1 for n in session.episode_numbers], "episode", played)
+    scene.pointer.say(pygame.Rect(*rect), _returns_in_words(returns, played))
 
 
-def _actions(surface: pygame.Surface, rect: Rect, session: Session, probe: Probe | None) -> None:
-    if probe is None:
+def _returns_in_words(returns: list[float], played: list[float]) -> str:
+    lines = []
+    for name, values in (("training", returns), ("played here", played)):
+        if values:
+            low, mean, high = (d.short(float(f(values))) for f in (np.min, np.mean, np.max))
+            lines.append(f"{name}: {len(values):,} episodes, lowest {low}, mean {mean}, highest {high}")
+    return "\n".join(lines) or "no episode has ended yet"
+
+
+def _actions(surface: pygame.Surface, rect: Rect, scene: Scene) -> None:
+    session, probe = scene.session, scene.probe
+    if session.agent is None:
+        _your_actions(surface, rect, scene)
+    elif probe is None:
         box = d.panel(surface, rect, "actions")
-        words = "no agent: these are yours" if session.agent is None else "no observation yet"
-        d.text(surface, words, (box.x, box.y), 18, d.DIM)
-        return
-    if probe.action_values is not None or probe.action_probabilities is not None:
-        values = probe.action_values if probe.action_values is not None else probe.action_probabilities
-        assert values is not None
-        names = np.array(session.action_names or [str(a) for a in range(values.shape[1])])
-        shown = np.flatnonzero(values[0] > -np.inf)  # actions that may be taken
-        most = max((rect.height - 44) // 16, 3)
-        if len(shown) > most:
-            shown = np.sort(shown[np.argsort(-values[0][shown], kind="stable")[:most]])
-        row = values[0][shown]
-        shares = probe.action_probabilities[0][shown] if probe.action_probabilities is not None else None
-        title = "action values Q(s, a), and probability" if probe.action_values is not None else "action probabilities"
-        note = "green: the best" + (f", {len(shown)} of {len(names)} actions" if len(shown) < len(names) else "")
-        box = d.panel(surface, rect, title, note)
-        best = {int(a) for a in np.flatnonzero(row == row.max())} if row.max() > row.min() else set()
-        d.bars(
-            surface, box, names[shown].tolist(), row.tolist(), None if shares is None else shares.tolist(), best, None
-        )
-        _last_update(surface, rect, session, 36 + 40 * len(shown))
-        return
-    box = d.panel(surface, rect, "actions")
-    if probe.action_mean is not None:
-        spread = probe.action_std[0] if probe.action_std is not None else np.zeros_like(probe.action_mean[0])
-        space = session.env.action_space
-        low, high = (np.ravel(bound) for bound in (space.low, space.high))  # type: ignore[attr-defined]
-        taken = np.ravel(session.last.action) if session.last is not None else None
-        for i, (mean, std) in enumerate(zip(probe.action_mean[0], spread, strict=True)):
-            row = pygame.Rect(box.x, box.y + 46 * i, box.width, 42)
-            if row.bottom <= box.bottom + 4:
-                mark = None if taken is None else float(taken[i])
-                d.spread(surface, row, f"a[{i}]", mean, std, (float(low[i]), float(high[i])), mark)
-        _last_update(surface, rect, session, 36 + 46 * len(spread))
+        d.text(surface, "no observation yet", (box.x, box.y), 18, d.DIM)
+    elif probe.action_values is not None or probe.action_probabilities is not None:
+        _numbered_actions(surface, rect, scene, probe)
+    elif probe.action_mean is not None:
+        _continuous_actions(surface, rect, scene, probe)
     else:
-        d.text(
-            surface, f"{session.agent.id if session.agent else 'this'} has no action values", (box.x, box.y), 18, d.DIM
-        )
+        box = d.panel(surface, rect, "actions")
+        d.text(surface, f"{session.agent.id} has no action values", (box.x, box.y), 18, d.DIM, width=box.width)
 
 
-def _step(surface: pygame.Surface, rect: Rect, session: Session, probe: Probe | None) -> None:
-    last = session.last
-    agent = session.agent
+def _your_actions(surface: pygame.Surface, rect: Rect, scene: Scene) -> None:
+    """Without an agent: what a person can do, with its keys, and what was done last."""
+    session = scene.session
+    title = "your actions, by key" if session.mode == "play" else "actions"
+    box = d.panel(surface, rect, title)
+    rows = _play_rows(session) if session.mode == "play" else [("", name) for name in session.action_names]
+    tall = d.height_of(18)
+    shown = scene.pointer.rows("actions", pygame.Rect(*rect), len(rows), box.height // tall)
+    taken = _taken(session)
+    for place, i in enumerate(shown):
+        key, name = rows[i]
+        middle = box.y + (place + 0.5) * tall
+        if key:
+            wide = d.font(16).size(key)[0] + d.px(12)
+            cap = pygame.Rect(box.x, round(middle - tall * 0.42), wide, round(tall * 0.84))
+            pygame.draw.rect(surface, d.LINE, cap, border_radius=d.px(4))
+            d.text(surface, key, cap.center, 16, d.TEXT, "center")
+        color = d.WARM if name == taken else d.TEXT
+        d.text(surface, name, (box.x + (d.px(76) if key else 0), middle), 18, color, "midleft", box.width - d.px(80))
+    _more(surface, rect, shown, len(rows))
+    if not rows:
+        d.text(surface, f"actions {session.env.action_space}", (box.x, box.y), 18, d.DIM, width=box.width)
+
+
+def _taken(session: Session) -> str:
+    """The name of the last action; empty where there is none."""
+    if session.last is None or not session.action_names or not is_finite(session.env.action_space):
+        return ""
+    return session.action_names[FiniteSpace(session.env.action_space).index(session.last.action)]
+
+
+def _numbered_actions(surface: pygame.Surface, rect: Rect, scene: Scene, probe: Probe) -> None:
+    """A row an action; those that do not fit are scrolled to."""
+    session = scene.session
+    values = probe.action_values if probe.action_values is not None else probe.action_probabilities
+    assert values is not None
+    valued = probe.action_values is not None
+    names = session.action_names or [str(a) for a in range(values.shape[1])]
+    allowed = np.flatnonzero(values[0] > -np.inf)  # actions that may be taken
+    row = values[0][allowed]
+    best = {int(a) for a in np.flatnonzero(row == row.max())} if len(row) and row.max() > row.min() else set()
+    taken = next((i for i, a in enumerate(allowed) if names[a] == _taken(session)), None)
+    shares = probe.action_probabilities[0][allowed] if valued and probe.action_probabilities is not None else None
+    title = "action values Q(s, a)" if valued else "action probabilities"
+    title += ", and probability" if shares is not None else ""
+    forbidden = len(names) - len(allowed)
+    note = f"{forbidden} of {len(names)} may not be taken" if forbidden else ""
+    box = d.panel(surface, rect, title, note)
+    legend, least = d.px(18), d.px(16)
+    last_update = _last_update(session)
+    foot = legend + (legend if last_update and box.height > 5 * d.px(24) else 0)
+    fitting = max((box.height - foot) // least, 1)
+    shown = scene.pointer.rows("actions", pygame.Rect(*rect), len(allowed), fitting)
+    part = pygame.Rect(box.x, box.y, box.width, max(box.height - foot, least))
+    inside = {i - shown.start for i in best if i in shown}
+    mark = taken - shown.start if taken is not None and taken in shown else None
+    finite = row[np.isfinite(row)]
+    span = (min(0.0, float(finite.min())), max(0.0, float(finite.max()))) if len(finite) else (0.0, 1.0)
+    d.bars(
+        surface, part, [names[allowed[i]] for i in shown], [float(row[i]) for i in shown],
+        None if shares is None else [float(shares[i]) for i in shown], inside, mark,
+        span=span if valued else (0.0, 1.0), percent=not valued,
+    )  # fmt: skip
+    used = min(part.height, d.px(34) * len(shown))
+    x, y = box.x, box.y + used + d.px(4)
+    if best:
+        d.diamond(surface, (x + d.px(6), y + d.px(5)), d.px(4), d.GOOD)
+        x = d.text(surface, "best", (x + d.px(14), y), 15, d.DIM).right + d.px(14)
+    if taken is not None:
+        d.triangle(surface, (x + d.px(5), y + d.px(5)), "right", d.px(4), d.WARM)
+        d.text(surface, "taken last", (x + d.px(14), y), 15, d.DIM)
+    if last_update and foot > legend:
+        d.text(surface, last_update, (box.x, y + legend), 16, d.DIM, width=box.width)
+    _more(surface, rect, shown, len(allowed))
+    lines = [
+        f"{names[a]}: {'Q' if valued else 'probability'} {float(values[0][a]):.6g}"
+        + ("" if shares is None else f", probability {float(shares[i]):.4g}")
+        for i, a in enumerate(allowed)
+    ]
+    scene.pointer.say(part, "\n".join(lines[:_FEW]) + (f"\nand {len(lines) - _FEW} more" if len(lines) > _FEW else ""))
+
+
+_FEW = 20  # actions that are listed in full under the mouse
+
+
+def _more(surface: pygame.Surface, rect: Rect, shown: range, count: int) -> None:
+    """Say which rows of a list are shown, where it has more, and draw where they lie in it."""
+    if len(shown) >= count:
+        return
+    words = f"{shown.start + 1} to {shown.stop} of {count}: wheel, or page down"
+    d.text(surface, words, (rect.x + rect.width - d.px(12), rect.y + rect.height - d.px(4)), 15, d.DIM, "bottomright")
+    bar = pygame.Rect(rect.x + rect.width - d.px(6), rect.y + d.px(6), d.px(3), rect.height - d.px(12))
+    pygame.draw.rect(surface, d.LINE, bar, border_radius=2)
+    top, tall = bar.y + bar.height * shown.start / count, max(bar.height * len(shown) / count, 4)
+    pygame.draw.rect(surface, d.DIM, (bar.x, round(top), bar.width, round(tall)), border_radius=2)
+
+
+def _continuous_actions(surface: pygame.Surface, rect: Rect, scene: Scene, probe: Probe) -> None:
+    """Each number of an action on the axis of its bounds."""
+    session = scene.session
+    assert probe.action_mean is not None
+    means = probe.action_mean[0]
+    spread = probe.action_std[0] if probe.action_std is not None else [None] * len(means)
+    space = session.env.action_space
+    low, high = (np.ravel(bound) for bound in (space.low, space.high))  # type: ignore[attr-defined]
+    taken = np.ravel(session.last.action) if session.last is not None else None
+    note = "band: one deviation" if probe.action_std is not None else "no deviation: a deterministic policy"
+    box = d.panel(surface, rect, "the policy's action", f"green: mean, {note}, triangle: taken")
+    tall = d.px(d.SPREAD)
+    shown = scene.pointer.rows("actions", pygame.Rect(*rect), len(means), box.height // tall)
+    for place, i in enumerate(shown):
+        row = pygame.Rect(box.x, box.y + tall * place, box.width, tall)
+        std = spread[i]
+        d.spread(
+            surface, row, f"a[{i}]", float(means[i]), None if std is None else float(std),
+            (float(low[i]), float(high[i])), None if taken is None else float(taken[i]),
+        )  # fmt: skip
+    _more(surface, rect, shown, len(means))
+    y = box.y + tall * len(shown) + d.px(4)
+    if (words := _last_update(session)) and y + d.px(16) < box.bottom:
+        d.text(surface, words, (box.x, y), 16, d.DIM, width=box.width)
+
+
+def _step(surface: pygame.Surface, rect: Rect, scene: Scene) -> None:
+    session, probe = scene.session, scene.probe
+    last, agent = session.last, session.agent
     if agent is not None and agent.timestep == "sweep" and session.mode == "learn":
         box = d.panel(surface, rect, "planning", "space: go on, right: one step")
-        for i, part in enumerate((agent.activity or "no sweep yet").split("; ")):
-            d.text(surface, part, (box.x, box.y + 24 * i), 20, d.TEXT if i == 0 else d.DIM, width=box.width)
-        return
-    box = d.panel(surface, rect, "the last step", f"step {session.position.length} of the episode" if last else "")
-    if last is None:
-        d.text(surface, "none yet", (box.x, box.y), 18, d.DIM)
-        return
-    name = str(last.action)
-    if session.action_names and is_finite(session.env.action_space):
-        index = FiniteSpace(session.env.action_space).index(last.action)
-        name = session.action_names[index]
-    lines = [f"S {_brief(last.obs)}   A {name}   R {d.short(last.reward)}   S' {_brief(last.next_obs)}"]
-    if "bonus" in last.info:
-        lines[0] += f"   bonus in R {d.short(last.info['bonus'])}"
-    if session.td_error is not None and not math.isnan(session.td_error):
-        lines.append(f"TD error {session.td_error:+.4g}   return so far {d.short(session.position.episode_return)}")
+        lines = (agent.activity or "no sweep yet").split("; ")
     else:
-        lines.append(f"return so far {d.short(session.position.episode_return)}")
+        box = d.panel(surface, rect, "the last step", f"step {session.position.length} of the episode" if last else "")
+        lines = _step_lines(session, probe) if last is not None else ["none yet"]
+    tall = d.height_of(18)
+    shown = scene.pointer.rows("step", pygame.Rect(*rect), len(lines), max(box.height // tall, 1))
+    for place, i in enumerate(shown):
+        color = d.TEXT if i == 0 else d.DIM
+        d.text(surface, lines[i], (box.x, box.y + place * tall), 18, color, width=box.width)
+    _more(surface, rect, shown, len(lines))
+
+
+def _step_lines(session: Session, probe: Probe | None) -> list[str]:
+    """The last step in words and numbers, the most important first."""
+    last, agent = session.last, session.agent
+    assert last is not None
+    name = _taken(session) or _brief(last.action)
+    total = d.short(session.position.episode_return)
+    lines = [f"action {name}   reward {d.short(last.reward)}   return so far {total}"]
+    if "bonus" in last.info:
+        lines[0] += f"   bonus in the reward {d.short(last.info['bonus'])}"
+    if session.td_error is not None and not math.isnan(session.td_error):
+        lines.append(f"TD error {d.short(session.td_error)}")
     if probe is not None and probe.value is not None:
-        lines[-1] += f"   value {d.short(float(probe.value[0]))}"
-        lines += _estimates(session)
+        lines.append(f"value {d.short(float(probe.value[0]))}")
+        estimates = _estimates(session)
+        lines[-1] += "".join(f"   {line}" for line in estimates[:1])
+        lines += estimates[1:]
+    lines.append(f"{_brief(last.obs)}  ->  {_brief(last.next_obs)}")
     if agent is not None and session.observation is not None and (sees := agent.encoder.describe(session.observation)):
         lines.append(f"sees {sees}")
     if session.mode == "learn" and agent is not None and (equation := _equation(type(agent))):
         lines.append(equation)
-    for i, line in enumerate(lines):
-        y = box.y + i * 23
-        if y + 16 <= box.bottom + 6:
-            d.text(surface, line, (box.x, y), 19, d.TEXT if i == 0 else d.DIM, width=box.width)
+    return lines
 
 
 def _estimates(session: Session) -> list[str]:
@@ -182,12 +394,17 @@ def _estimates(session: Session) -> list[str]:
         if before is None or after is None:  # a planner has values only where it has searched
             return lines
         advantage = last.reward + gamma * float(after[0]) * (not last.terminated) - float(before[0])
-        lines.append(f"advantage {advantage:+.3g}")
+        if abs(advantage) < _ROUNDING * (abs(last.reward) + abs(float(after[0])) + abs(float(before[0]))):
+            advantage = 0.0
+        lines.append(f"advantage {d.short(advantage)}")
         start = agent.probe(session.first).value if session.first is not None else None
         if start is not None:
             expected, got = d.short(float(start[0])), d.short(session.gained)
-            lines[-1] += f"   told at the start {expected}, got so far {got} (discounted)"
+            lines.append(f"expected at the start {expected}, got so far {got} (discounted)")
     return lines
+
+
+_ROUNDING = 1e-7  # of the numbers that a difference is made of
 
 
 # Numbers of an agent's last update that are shown, by their names there, and with which sign.
@@ -195,14 +412,12 @@ _UPDATE = {"entropy": ("entropy_loss", -1), "KL": ("approx_kl", 1), "clipped": (
            "value loss": ("value_loss", 1)}  # fmt: skip
 
 
-def _last_update(surface: pygame.Surface, rect: Rect, session: Session, used: int) -> None:
-    """Entropy, divergence and so on of the last update, at the bottom of a panel where there is room."""
+def _last_update(session: Session) -> str:
+    """Entropy, divergence and so on of the last update; empty where there was none."""
     found = session.agent.metrics() if session.agent is not None else {}
     shown = [f"{word} {sign * found[f'train/{name}']:.3g}" for word, (name, sign) in _UPDATE.items()
             if f"train/{name}" in found]  # fmt: skip
-    if shown and used + 30 < rect.height:
-        words = "last update: " + "   ".join(shown)
-        d.text(surface, words, (rect.x + 12, rect.y + rect.height - 24), 18, d.DIM, width=rect.width - 24)
+    return "last update: " + "   ".join(shown) if shown else ""
 
 
 @cache
@@ -213,29 +428,21 @@ def _equation(cls: type) -> str:
     return next(found, "").replace("←", ":=")  # the bundled font has no arrow
 
 
+_SPOKEN = 6  # numbers of a vector that are written out
+
+
 def _brief(value: object) -> str:
+    if isinstance(value, np.ndarray) and value.ndim > 1:
+        shape = " x ".join(map(str, value.shape))
+        return f"{shape} numbers, {d.short(float(value.min()))} to {d.short(float(value.max()))}"
     if isinstance(value, np.ndarray):
-        return np.array2string(value, precision=2, separator=" ", threshold=6, suppress_small=True)
+        words = [d.short(float(number)) for number in value[:_SPOKEN]]
+        return f"({', '.join(words)}{', ...' if len(value) > _SPOKEN else ''})"
     return str(value)
 
 
-def _map_or_panel(surface: pygame.Surface, rect: Rect, session: Session, state: ViewState, probe: Probe | None) -> None:
-    """The map, or the panel of a plug-in that is chosen in its place."""
-    others = [panel for panel in registered_panels().values() if panel.fits(session)]
-    chosen = state.panel % (len(others) + 1)
-    if chosen == 0:
-        _map(surface, rect, session, state)
-        return
-    panel = others[chosen - 1]
-    box = d.panel(surface, rect, panel.title)
-    surface.set_clip(box)
-    try:
-        panel.draw(surface, box, session, probe)
-    finally:
-        surface.set_clip(None)
-
-
-def _map(surface: pygame.Surface, rect: Rect, session: Session, state: ViewState) -> None:
+def _map(surface: pygame.Surface, rect: Rect, scene: Scene) -> None:
+    session = scene.session
     tree = getattr(session.agent, "tree", None)
     if tree is not None and session.observation is not None:
         root = tree(session.observation)
@@ -245,48 +452,67 @@ def _map(surface: pygame.Surface, rect: Rect, session: Session, state: ViewState
             draw_tree(surface, box, root, session.action_names)
         return
     if session.agent is not None and session.observation is not None and can_be_sliced(session.env):
-        _slice(surface, rect, session, state)
+        _slice(surface, rect, scene)
         return
     found = value_map(session.agent, session.env, session.observation) if session.agent is not None else None
     if found is None:
         box = d.panel(surface, rect, "values of all states")
-        words = "no agent" if session.agent is None else "only for finite observations and agents with values"
-        d.text(surface, words, (box.x, box.y), 18, d.DIM)
+        words = "a map needs finite observations, or 2 to 64 numbers, and an agent with values"
+        d.text(surface, words, (box.x, box.y), 18, d.DIM, width=box.width)
         return
     filled = found.values[np.isfinite(found.values)]
-    low, high = float(filled.min()), float(filled.max())
-    box = d.panel(surface, rect, "values of all states, and best actions", f"{d.short(low)} to {d.short(high)}")
-    _draw_map(surface, box, found, low, high, session.action_names)
+    low, high = (float(filled.min()), float(filled.max())) if len(filled) else (0.0, 0.0)
+    note = f"{d.short(low)} to {d.short(high)}" if high > low else f"{d.short(low)} everywhere"
+    box = d.panel(surface, rect, "values of all states, and best actions", note)
+    _draw_map(surface, box, found, low, high, scene)
 
 
-def _slice(surface: pygame.Surface, rect: Rect, session: Session, state: ViewState) -> None:
+def _slice(surface: pygame.Surface, rect: Rect, scene: Scene) -> None:
     """Two directions of a vector state space: a layer as colours, regions outlined, and where the agent stands."""
+    session, state = scene.session, scene.state
     assert session.agent is not None
     layer = LAYERS[state.layer % len(LAYERS)]
     found = _slicer.slice(session.agent, session.env, session.observation, state.slice, layer)
     if found is None:
         box = d.panel(surface, rect, "values over the state space")
-        d.text(surface, "the agent has no values yet", (box.x, box.y), 18, d.DIM)
+        d.text(surface, "the agent has no values yet", (box.x, box.y), 18, d.DIM, width=box.width)
         return
     low, high = float(found.values.min()), float(found.values.max())
-    note = f"{d.short(low)} to {d.short(high)}" + (f", {found.regions_are}" if found.regions_are else "")
+    note = f"dark {d.short(low)}, light {d.short(high)}" if high > low else f"{d.short(low)} everywhere"
+    note += f", {found.regions_are}" if found.regions_are else ""
     box = d.panel(surface, rect, found.shows, note)
-    names = found.plane.names
-    d.text(surface, f"across: {names[0]}", (box.centerx, box.bottom + 4), 17, d.DIM, "midbottom")
-    d.text(surface, f"up: {names[1]}", (box.x, box.y - 2), 17, d.DIM)
-    picture = pygame.Rect(box.x, box.y + 14, box.width, box.height - 28)
+    names, word = found.plane.names, d.px(16)
+    d.text(surface, f"across: {names[0]}", (box.centerx, box.bottom + d.px(6)), 17, d.DIM, "midbottom", box.width * 0.7)
+    d.text(surface, f"up: {names[1]}", (box.x, box.y - d.px(2)), 17, d.DIM, width=box.width * 0.6)
+    picture = pygame.Rect(box.x, box.y + word, box.width, max(box.height - 2 * word, 1))
     plain = np.full_like(found.best, -1)
     d.heat(surface, picture, found.values, found.regions, found.best if layer == "values" else plain)
+    _say_slice(picture, scene, found)
     if found.centres is not None:
         _centres(surface, picture, *found.centres)
-    d.text(surface, d.short(found.low[0]), (picture.x, box.bottom + 4), 16, d.DIM, "bottomleft")
-    d.text(surface, d.short(found.high[0]), (picture.right, box.bottom + 4), 16, d.DIM, "bottomright")
+    d.text(surface, d.short(found.low[0]), (picture.x, box.bottom + d.px(6)), 16, d.DIM, "bottomleft")
+    d.text(surface, d.short(found.high[0]), (picture.right, box.bottom + d.px(6)), 16, d.DIM, "bottomright")
     vertical = f"{d.short(found.low[1])} to {d.short(found.high[1])}"
-    d.text(surface, vertical, (picture.right, box.y - 2), 16, d.DIM, "topright")
+    d.text(surface, vertical, (picture.right, box.y - d.px(2)), 16, d.DIM, "topright")
     x, y = found.place(session.observation)
     center = (round(picture.x + x * (picture.width - 1)), round(picture.bottom - 1 - y * (picture.height - 1)))
     pygame.draw.circle(surface, d.BACKGROUND, center, 7)
     pygame.draw.circle(surface, (255, 255, 255), center, 5)
+
+
+def _say_slice(picture: pygame.Rect, scene: Scene, found: StateSlice) -> None:
+    """The value under the mouse."""
+    place = scene.pointer.place
+    if place is None or not picture.collidepoint(place):
+        return
+    rows, columns = found.values.shape
+    across, up = (place[0] - picture.x) / picture.width, (picture.bottom - 1 - place[1]) / picture.height
+    row, column = min(int(up * rows), rows - 1), min(int(across * columns), columns - 1)
+    at = [low + share * (high - low) for low, high, share in zip(found.low, found.high, (across, up), strict=True)]
+    words = ", ".join(f"{name} {d.short(float(value))}" for name, value in zip(found.plane.names, at, strict=True))
+    action, names = int(found.best[row, column]), scene.session.action_names
+    best = f"\nbest action: {names[action]}" if 0 <= action < len(names) else ""
+    scene.pointer.say(picture, f"{words}\n{found.shows}: {float(found.values[row, column]):.5g}{best}")
 
 
 def _centres(
@@ -307,8 +533,9 @@ def _centres(
 
 
 def _draw_map(
-    surface: pygame.Surface, box: pygame.Rect, found: ValueMap, low: float, high: float, names: list[str]
+    surface: pygame.Surface, box: pygame.Rect, found: ValueMap, low: float, high: float, scene: Scene
 ) -> None:
+    names, pointer = scene.session.action_names, scene.pointer
     rows, columns = found.values.shape
     legend = 14 if box.width > 160 else 0
     size = min((box.width - legend * 2) / columns, box.height / rows)
@@ -320,13 +547,16 @@ def _draw_map(
             x, y = round(left + column * size), round(top + row * size)
             cell = pygame.Rect(x, y, round(left + (column + 1) * size) - x, round(top + (row + 1) * size) - y)
             if np.isnan(value):
-                surface.fill((45, 50, 62), cell)
+                surface.fill(d.NOTHING, cell)
                 continue
-            share = (value - low) / span if high > low else 0.0
+            share = (value - low) / span if high > low else d.FLAT
             surface.fill(d.scale_color(share), cell)
             if size > 6:
                 pygame.draw.rect(surface, d.PANEL, cell, 1)
             action = int(found.best[row, column])
+            if pointer.place is not None and cell.collidepoint(pointer.place):
+                best = f", best action: {names[action]}" if action >= 0 else ""
+                pointer.say(cell, f"row {row}, column {column}: value {value:.5g}{best}")
             if action >= 0 and size >= 10:
                 ink = (24, 26, 32) if share > 0.6 else (238, 240, 246)
                 d.action_mark(surface, cell.center, names[action], size * 0.26, ink)
@@ -344,39 +574,47 @@ def _bottom(surface: pygame.Surface, rect: Rect, session: Session, state: ViewSt
     pygame.draw.rect(surface, d.PANEL, rect)
     if session.target and session.agent is not None:
         share = min(session.agent.num_timesteps / session.target, 1.0)
-        surface.fill(d.LINE, (rect.x, rect.y, rect.width, 4))
-        surface.fill(d.GOOD if share >= 1 else d.ACCENT, (rect.x, rect.y, round(rect.width * share), 4))
+        surface.fill(d.LINE, (rect.x, rect.y, rect.width, d.px(4)))
+        surface.fill(d.GOOD if share >= 1 else d.ACCENT, (rect.x, rect.y, round(rect.width * share), d.px(4)))
     middle = rect.y + rect.height / 2 + 2
     if state.recording:
-        pygame.draw.circle(surface, d.BAD, (rect.width - 20, round(middle)), 7)
+        pygame.draw.circle(surface, d.BAD, (rect.width - d.px(20), round(middle)), d.px(7))
     if notice:
-        d.text(surface, notice, (14, middle), 22, d.WARM, "midleft", rect.width - 60)
+        d.text(surface, notice, (d.px(14), middle), 22, d.WARM, "midleft", rect.width - d.px(60))
         return
-    x = 14.0
+    x = float(d.px(14))
     for intent in _HINTS:
         key, meaning = HELP[intent]
         meaning = meaning.split(",")[0].split(" (")[0]
-        if x + d.font(19).size(f"{key} {meaning}")[0] > rect.width - 40:
+        if x + d.font(19).size(f"{key} {meaning}")[0] > rect.width - d.px(40):
             break
-        x = d.text(surface, key, (x, middle), 19, d.ACCENT, "midleft").right + 5
-        x = d.text(surface, meaning, (x, middle), 19, d.DIM, "midleft").right + 18
+        x = d.text(surface, key, (x, middle), 19, d.ACCENT, "midleft").right + d.px(5)
+        x = d.text(surface, meaning, (x, middle), 19, d.DIM, "midleft").right + d.px(18)
 
 
 def _help(surface: pygame.Surface, session: Session) -> None:
+    """All keys, in as many columns as the window's height asks for."""
     rows = list(HELP.values())
     if session.mode == "play":
         rows = [(key, f"you: {name}") for key, name in _play_rows(session)] + rows
-    width, height = 460, 56 + 26 * len(rows)
-    box = pygame.Rect(0, 0, width, height)
+    tall, head = d.px(26), d.px(56)
+    each = max((surface.get_height() - head - d.px(20)) // tall, 1)
+    columns = math.ceil(len(rows) / each)
+    wide = min(d.px(430), (surface.get_width() - d.px(12)) // columns)
+    box = pygame.Rect(0, 0, wide * columns, head + tall * math.ceil(len(rows) / columns))
     box.center = (surface.get_width() // 2, surface.get_height() // 2)
-    pygame.draw.rect(surface, d.BACKGROUND, box.inflate(6, 6), border_radius=10)
-    pygame.draw.rect(surface, d.PANEL, box, border_radius=8)
-    d.text(surface, "keys", (box.x + 20, box.y + 14), 26, d.ACCENT)
+    pygame.draw.rect(surface, d.BACKGROUND, box.inflate(6, 6), border_radius=d.px(10))
+    pygame.draw.rect(surface, d.PANEL, box, border_radius=d.px(8))
+    d.text(surface, "keys", (box.x + d.px(20), box.y + d.px(14)), 26, d.ACCENT)
+    each = math.ceil(len(rows) / columns)
     for i, (key, meaning) in enumerate(rows):
-        y = box.y + 48 + 26 * i
-        d.text(surface, key, (box.x + 20, y), 21, d.TEXT)
-        d.text(surface, meaning, (box.x + 130, y), 21, d.DIM, width=width - 150)
+        x, y = box.x + wide * (i // each), box.y + d.px(48) + tall * (i % each)
+        d.text(surface, key, (x + d.px(20), y), 20, d.TEXT, width=d.px(82))
+        d.text(surface, meaning, (x + d.px(108), y), 20, d.DIM, width=wide - d.px(116))
 
 
 def _play_rows(session: Session) -> list[tuple[str, str]]:
     return [(key, session.choices[action][0]) for key, action in action_keys(session).items()]
+
+
+_PANELS = {"actions": _actions, "step": _step, "returns": _returns}

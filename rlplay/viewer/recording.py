@@ -18,7 +18,8 @@ from rlplay.storage.files import require_writable
 
 _KINDS = (".gif", ".mp4", ".png")
 _GIF_WIDTH = 800  # pixels; a wider picture makes a file too large to share
-_MOST_FRAMES = 3000
+_MOST_FRAMES = 3000  # of a gif, which is kept in memory
+_FASTEST_FILM = 120.0
 FASTEST = 50.0  # frames a second that players of gifs still keep
 _UNCHANGED = 255  # the transparent colour: what did not change since the frame before costs nothing
 
@@ -28,7 +29,11 @@ class Recorder:
 
     Args:
         path: a name that ends in .gif, .mp4 or .png (the last frame).
-        fps: frames a second.
+        fps: frames a second, at most 50 in a gif and 120 in a film.
+
+    Attributes:
+        frames: how many were taken.
+        full: whether a gif has as many frames as fit into one; later ones are left out.
 
     Raises:
         UsageError: another ending, or a place that cannot be written.
@@ -38,13 +43,15 @@ class Recorder:
     def __init__(self, path: Path, fps: float = 8.0) -> None:
         if path.suffix.lower() not in _KINDS:
             raise UsageError(f"{path} ends in none of {', '.join(_KINDS)}")
-        self.path, self.fps, self.frames = path, fps, 0
+        fastest = FASTEST if path.suffix.lower() == ".gif" else _FASTEST_FILM
+        self.path, self.fps, self.frames = path, min(fps, fastest), 0
         require_writable(path, "-o")
         # The ending stays, since ffmpeg chooses the format by it.
         self._temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
         self._images: list[Any] = []
         self._last: Any = None
         self._palette: Any = None
+        self._size: tuple[int, int] | None = None
         self._before: Any = None
         self._video: Any = None
         if path.suffix.lower() == ".mp4":
@@ -57,7 +64,7 @@ class Recorder:
 
     def add(self, surface: pygame.Surface) -> None:
         """Take one frame."""
-        if self.frames >= _MOST_FRAMES:
+        if self.full:
             return
         self.frames += 1
         kind = self.path.suffix.lower()
@@ -67,6 +74,11 @@ class Recorder:
             self._images.append(self._shrink(surface))
         else:
             self._send(surface)
+
+    @property
+    def full(self) -> bool:
+        """Whether a gif has as many frames as fit into one."""
+        return self.path.suffix.lower() == ".gif" and self.frames >= _MOST_FRAMES
 
     def finish(self) -> Path | None:
         """Write the file; None where no frame was taken."""
@@ -93,6 +105,10 @@ class Recorder:
     def _send(self, surface: pygame.Surface) -> None:
         import imageio_ffmpeg
 
+        if self._size is None:
+            self._size = surface.get_size()
+        elif surface.get_size() != self._size:
+            surface = pygame.transform.smoothscale(surface, self._size)
         width, height = (n - n % 2 for n in surface.get_size())
         if self._video is None:
             self._video = imageio_ffmpeg.write_frames(
@@ -106,6 +122,10 @@ class Recorder:
         """A frame for a gif: narrower, in the colours of the first frame, so that only what changed is stored."""
         from PIL import Image
 
+        if self._size is None:
+            self._size = surface.get_size()
+        elif surface.get_size() != self._size:  # the window was made larger or smaller
+            surface = pygame.transform.smoothscale(surface, self._size)
         width, height = surface.get_size()
         image = Image.frombytes("RGB", (width, height), pygame.image.tobytes(surface, "RGB"))
         if width > _GIF_WIDTH:

@@ -30,6 +30,7 @@ from rlplay.training.drivers import learn_stepwise
 from rlplay.transition import Transition
 from rlplay.viewer.choices import choices
 from rlplay.viewer.maps import action_names
+from rlplay.viewer.trail import Trail
 
 Mode = Literal["watch", "learn", "play", "replay"]
 
@@ -46,8 +47,11 @@ class Session:
         td_error: its TD error while learning, else None.
         first: the observation in which the episode began, None before its first step.
         gained: its discounted return so far, by the agent's own γ.
-        returns: return of each finished episode that is known.
+        returns: return of each episode of the training that is known.
         episode_numbers: their numbers from 0; a long run keeps fewer rows than episodes.
+        played: return of each episode that was played in this window without learning.
+        trail: the observations of the episode so far.
+        picture_size: width and height of pictures that are drawn here, in pixels.
         target: timesteps after which a learning session is trained; 0 for no end.
         action_names: the names of numbered actions.
         choices: name and action of what a person can do.
@@ -65,12 +69,8 @@ class Session:
         target: int = 0,
         episode: Episode | None = None,
     ) -> None:
-        if env.render_mode != "rgb_array":
-            raise UsageError(
-                f"{reference(env).id} has no rgb_array frames to show"
-                if "rgb_array" not in env.metadata.get("render_modes", [])
-                else "the window needs an environment made with render_mode='rgb_array'"
-            )
+        if env.render_mode != "rgb_array" and "rgb_array" in env.metadata.get("render_modes", []):
+            raise UsageError("the window needs an environment made with render_mode='rgb_array'")
         self.env, self.agent, self.mode, self.target = env, agent, mode, target
         self.position = agent.position if agent and mode == "learn" else Position()
         self.masks = MaskSource(env)
@@ -79,13 +79,17 @@ class Session:
         self.first, self.gained = None, 0.0
         self.returns: list[float] = []
         self.episode_numbers: list[int] = []
+        self.played: list[float] = []
+        self.picture_size = (800, 500)
         self.deterministic = True
         self.pending: Any = None
         self.action_names = action_names(env) if is_finite(env.action_space) else []
         self.choices = choices(env)
         self.recorded: list[Episode] = []
         self.message = ""
+        self.trail = Trail()
         self._picture: NDArray[np.uint8] | None = None
+        self._pictured: tuple[Any, ...] = ()
         self._seeds = agent.seeds if agent and mode == "learn" else stream(seed, "watch")
         self._digest = EpisodeDigest()
         self._verified = episode is not None and bool(episode.digest)
@@ -141,9 +145,13 @@ class Session:
             self.position.episode_return += transition.reward
             self.position.obs = None if transition.terminated or transition.truncated else transition.next_obs
         self._record(transition)
+        self.trail.follow(self.position.seed, self.position.length, self.observation)
         if transition.terminated or transition.truncated:
-            self.returns.append(self.position.episode_return)
-            self.episode_numbers.append(self.episode_numbers[-1] + 1 if self.episode_numbers else 0)
+            if self.mode == "learn":
+                self.returns.append(self.position.episode_return)
+                self.episode_numbers.append(self.episode_numbers[-1] + 1 if self.episode_numbers else 0)
+            else:
+                self.played.append(self.position.episode_return)
         self.pending = None
         return True
 
@@ -160,6 +168,8 @@ class Session:
         seed = self.position.seed if again and self.position.seed >= 0 else random_seed(self._seeds)
         begin_episode(self.env, self.position, seed, ObservationCheck(self.env))
         self.last, self.td_error, self._picture, self.first = None, None, None, None
+        self.trail.follow(self.position.seed, -1, None)  # another episode, the same seed or not
+        self.trail.follow(self.position.seed, 0, self.observation)
 
     def stop_learning(self) -> None:
         """From learning to watching what was learned, in episodes of its own."""
@@ -170,17 +180,17 @@ class Session:
         self.reset()
 
     def frame(self) -> NDArray[np.uint8]:
-        """The environment's picture, shape [H, W, 3], uint8; rendered once a step.
+        """The environment's picture, shape [H, W, 3], uint8; drawn once a step and size.
 
-        Raises:
-            EnvironmentFault: the environment rendered something else.
+        A plug-in's drawing where there is one, else what the environment renders, else its observation.
         """
-        if self._picture is not None:
-            return self._picture
-        frame = np.asarray(self.env.render())
-        if frame.ndim != 3 or frame.shape[2] != 3:
-            raise EnvironmentFault(f"{reference(self.env).id} rendered shape {frame.shape}, not [height, width, 3]")
-        self._picture = frame.astype(np.uint8, copy=False)
+        from rlplay.viewer.pictures import frame_of
+
+        action = self.last.action if self.last is not None else None
+        at = (self.position.seed, self.position.length, self.observation is None, self.picture_size, id(self.last))
+        if self._picture is None or at != self._pictured:
+            self._pictured = at
+            self._picture = frame_of(self.env, self.observation, action, self.trail, self.picture_size)
         return self._picture
 
     def _start(self, episode: Episode | None) -> Iterator[tuple[Transition, float | None]]:

@@ -88,10 +88,30 @@ class StateSlice:
 
 
 def dimension_names(env: gym.Env[Any, Any]) -> list[str]:
-    """The names of an observation's numbers: the plug-ins', or ``s[0]``, ``s[1]``, ..."""
+    """The names of an observation's numbers: the plug-ins', or ``s[0]``, ``s[1]``, ...
+
+    Example:
+        >>> from rlplay import make
+        >>> dimension_names(make("CartPole-v1"))[2], dimension_names(make("CartPole-v1", frame_stack=2))[2:5]
+        ('pole angle', ['pole angle, 1 before', 'pole velocity, 1 before', 'cart position'])
+    """
     shape = env.observation_space.shape or ()
-    named = registry.recipes("OBSERVATION_NAMES").get(reference(env).id)
-    return list(named) if named else [f"s[{i}]" for i in range(int(np.prod(shape)))]
+    size = int(np.prod(shape))
+    named, stack = registry.recipes("OBSERVATION_NAMES").get(reference(env).id), stack_size(env)
+    if not named or len(named) * stack != size:
+        return [f"s[{i}]" for i in range(size)]
+    ages = [f", {stack - 1 - k} before" if k + 1 < stack else "" for k in range(stack)]
+    return [name + age for age in ages for name in named]
+
+
+def stack_size(env: gym.Env[Any, Any]) -> int:
+    """How many observations make one, by a wrapper that stacks them; 1 without."""
+    at: Any = env
+    while isinstance(at, gym.Wrapper):
+        if isinstance(size := getattr(at, "stack_size", None), int):
+            return size
+        at = at.env
+    return 1
 
 
 def planes(agent: Agent, env: gym.Env[Any, Any]) -> list[Plane]:

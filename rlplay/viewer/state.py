@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, replace
 
 SPEEDS = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, math.inf)
+ZOOMS = (1.0, 1.25, 1.5, 2.0)
 _NORMAL = SPEEDS.index(1.0)
 
 # Intent: the keys as people read them, what it does.
@@ -20,7 +21,10 @@ HELP = {
     "explore": ("e", "greedy, or as it explores"),
     "slice": ("[ ]", "other dimensions of the map"),
     "layer": ("l", "values, receptive field, visits"),
-    "panel": ("p", "the map, or a plug-in's panel"),
+    "panel": ("p", "next panel, at the right"),
+    "scroll": ("page", "up, down, or the wheel: more rows"),
+    "theme": ("t", "light or dark"),
+    "zoom": ("z", "larger words, up to 200 %"),
     "screenshot": ("s", "save a screenshot"),
     "record": ("v", "record on, off"),
     "help": ("?", "help"),
@@ -39,7 +43,9 @@ class ViewState:
         recording: whether frames are recorded.
         slice: which pair of dimensions the map of a vector state space shows, counted on and on.
         layer: which layer the map shows, counted on and on.
-        panel: the map or which plug-in's panel stands in its place, counted on and on.
+        panel: which of the panels that share a place is shown, counted on and on.
+        light: whether the window is drawn in light colours.
+        zooms: how often the words were made larger, counted on and on.
         help: whether the help is shown.
         quit: whether the window closes.
         touched: whether the speed was chosen by hand.
@@ -53,10 +59,22 @@ class ViewState:
     slice: int = 0
     layer: int = 0
     panel: int = 0
+    light: bool = False
+    zooms: int = 0
     help: bool = False
     quit: bool = False
     touched: bool = False
     requests: tuple[str, ...] = ()
+
+    @property
+    def theme(self) -> str:
+        """The name of the colours."""
+        return "light" if self.light else "dark"
+
+    @property
+    def zoom(self) -> float:
+        """How much larger words are than usual."""
+        return ZOOMS[self.zooms % len(ZOOMS)]
 
     @property
     def factor(self) -> float:
@@ -84,6 +102,12 @@ def reduce(state: ViewState, intent: str) -> ViewState:
         return replace(state, layer=state.layer + 1)
     if intent == "panel":
         return replace(state, panel=state.panel + 1)
+    if intent.startswith("panel "):
+        return replace(state, panel=int(intent.removeprefix("panel ")))
+    if intent == "theme":
+        return replace(state, light=not state.light)
+    if intent == "zoom":
+        return replace(state, zooms=state.zooms + 1)
     if intent == "explore":
         return replace(state, deterministic=not state.deterministic)
     if intent == "record":

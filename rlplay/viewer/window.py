@@ -19,7 +19,8 @@ from rlplay.viewer import panels
 from rlplay.viewer.display import open_display, pygame_kept
 from rlplay.viewer.keys import action_of, intent_of
 from rlplay.viewer.layout import SMALLEST
-from rlplay.viewer.recording import FASTEST, Recorder
+from rlplay.viewer.pointer import Pointer
+from rlplay.viewer.recording import Recorder
 from rlplay.viewer.session import Follower, Session
 from rlplay.viewer.state import ViewState, reduce
 
@@ -63,10 +64,9 @@ class Window:
         self.rate = steps_per_second or float(session.env.metadata.get("render_fps") or 8)
         self.max_steps, self.pace, self.follower, self.on_trained = max_steps, pace, follower, on_trained
         self.output = output
-        # Without a window a frame shows one step, at the environment's rate; a demo has a pace of its own.
-        rate = (min(self.rate, FASTEST),) if headless and pace is None else ()
-        self.recorder = Recorder(output, *rate) if output else None
+        self.recorder = self._new_recorder(output) if output else None
         self.state = ViewState(recording=output is not None)
+        self.pointer = Pointer()
         self.steps = 0
         self.frame_times: deque[float] = deque(maxlen=1000)
         self._due = 0.0
@@ -74,6 +74,7 @@ class Window:
         self._notice, self._notice_until = "", 0.0
         self._clock = 0.0  # seconds since the start: real ones, or frames when headless
         self._polled = self._recorded = -math.inf
+        self._recorded_step = -1
 
     def run(self) -> None:
         """Show frames until the window is closed or there is nothing more to show."""
@@ -126,7 +127,7 @@ class Window:
             if action is not None:
                 self.session.pending = self.session.choices[action][1]
                 return
-        intent = intent_of(event)
+        intent = self.pointer.handle(event) or intent_of(event)
         if intent is not None:
             self.state = reduce(self.state, intent)
             self.session.deterministic = self.state.deterministic
@@ -165,6 +166,9 @@ class Window:
             self._due -= 1
             if not self._step():
                 self._due = 0
+                break
+            if self._records_each_step():
+                self._due = min(self._due, 1.0)
                 break
             if not self.headless and time.perf_counter() > deadline:
                 self._due = min(self._due, 1.0)
@@ -205,25 +209,45 @@ class Window:
         notice = self._notice if self._clock < self._notice_until else ""
         # The sign for recording is for the person at the window, not for whoever sees the recording of a headless one.
         panels.draw(
-            surface, self.session, replace(self.state, recording=self.state.recording and not self.headless), notice
-        )
+            surface, self.session, replace(self.state, recording=self.state.recording and not self.headless), notice,
+            self.pointer,
+        )  # fmt: skip
         if "shoot" in self.state.requests:
             self.state = _without_requests(self.state)
             path = _free_name(self._name(), ".png")
             pygame.image.save(surface, str(path))
             self.say(f"saved {path}")
-        if self.recorder and self.state.recording and self._clock - self._recorded >= 0.999 / self.recorder.fps:
-            self._recorded = self._clock
+        if self.recorder and self.state.recording and self._frame_is_due(self.recorder.fps):
+            self._recorded, self._recorded_step = self._clock, self.steps
             self.recorder.add(surface)
+            if self.recorder.full:
+                self.say(f"{self.recorder.path.name} is full: later frames are left out")
         if not self.headless:
             pygame.display.flip()
+
+    def _records_each_step(self) -> bool:
+        """Whether a recording has a frame for each step: where nothing is learned, at whatever speed it is watched."""
+        recording = self.recorder is not None and self.state.recording
+        return recording and self.pace is None and self.session.mode != "learn"
+
+    def _frame_is_due(self, fps: float) -> bool:
+        """Whether what is drawn now is recorded: a step that was not; without steps by the clock."""
+        if self._records_each_step() and not self.headless and self._hold <= 0:
+            return self.steps != self._recorded_step
+        return self._clock - self._recorded >= 0.999 / fps
+
+    def _new_recorder(self, path: Path) -> Recorder:
+        """A recorder at the environment's rate; where learning has a pace of its own, at a steady one."""
+        if self.pace is not None or self.session.mode == "learn":
+            return Recorder(path)
+        return Recorder(path, max(self.rate, 1.0))
 
     def _name(self) -> str:
         return "rlplay-" + folder_name(reference(self.session.env).id).removeprefix("rlplay-")
 
     def _toggle_recording(self) -> None:
         if self.state.recording and self.recorder is None:
-            self.recorder = Recorder(_free_name(self._name(), ".gif"))
+            self.recorder = self._new_recorder(_free_name(self._name(), ".gif"))
             self.say(f"recording to {self.recorder.path}")
         elif not self.state.recording and self.recorder and self.output is None:
             path = self.recorder.finish()

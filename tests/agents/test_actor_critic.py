@@ -42,6 +42,22 @@ def test_dropout_makes_many_updates_a_step_worth_it():
 
 
 @pytest.mark.slow
+def test_without_targets_but_with_batch_renormalisation_the_pendulum_is_swung_up():
+    settings = {**QUICK, "batch_renorm": True, "target_networks": False, "beta_1": 0.5, "policy_delay": 3}
+    agent = SAC("Pendulum-v1", seed=0, **settings).learn(7000)
+    assert evaluate(agent, n_eval_episodes=20, seed=1000).mean >= -250
+
+
+@pytest.mark.slow
+def test_a_preset_is_named_on_the_command_line(tmp_path, capsys):
+    words = ["train", "--env", "Pendulum-v1", "-conf", "crossq", "-n", "110", "-f", str(tmp_path), "--seed", "0"]
+    assert main([*words, "--algo", "sac", "-params", "policy_kwargs:dict(net_arch=[8])", "buffer_size:300"]) == 0
+    assert "target_networks=False" in capsys.readouterr().out
+    assert main([*words, "--algo", "td3"]) != 0
+    assert "are those of sac, not of td3" in capsys.readouterr().err
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("agent_id", AGENTS)
 def test_tuned_settings_swing_the_pendulum_up(agent_id):
     from agents.recipes import TUNED
@@ -215,6 +231,7 @@ def test_critics_and_quantiles_as_policy_kwargs_say():
         (TQC, {"top_quantiles_to_drop_per_net": 25}, HyperparameterError, "leaves nothing of n_quantiles=25"),
         (SAC, {"network": [rlplay.networks.Linear(3, 8)]}, HyperparameterError, "is not one of numpy | torch"),
         (SAC, {"dropout": 0.1, "network": "torch"}, HyperparameterError, "dropout=0.1 is for our networks"),
+        (SAC, {"target_networks": False, "network": "torch"}, HyperparameterError, "target_networks=False is for our"),
         (DDPG, {"batch_size": 1000, "buffer_size": 300}, HyperparameterError, "buffer_size"),
     ],
 )  # fmt: skip

@@ -13,13 +13,14 @@ from torch.nn.functional import softplus
 
 from agents import ddpg, discrete_sac, sac, td3, tqc
 from rlplay.compiled.cache import compiled
-from rlplay.functional.actor_critic import DeterministicNets, SoftNets, new_work
+from rlplay.functional.actor_critic import DeterministicNets, JointNets, SoftNets, new_work
 from rlplay.functional.on_policy_step import plain
 from rlplay.functional.schedules import tabulate
 from rlplay.functional.squashed_normal import draw_noise, squashed_gradient, squashed_sample
-from rlplay.networks.ensemble import ensemble_kernel, new_ensemble, target_net, target_of
+from rlplay.networks import batch_renorm
+from rlplay.networks.ensemble import ensemble_kernel, new_ensemble, over_rows, target_net, target_of
 from rlplay.networks.kernel import kernel
-from rlplay.networks.layers import Tanh, mlp
+from rlplay.networks.layers import BatchRenorm, Linear, ReLU, Tanh, mlp
 from rlplay.networks.state import initial_parameters, new_net
 
 D, A, B, C = 3, 2, 8, 2
@@ -268,6 +269,103 @@ def test_deterministic_updates_equal_those_of_torch(decorator, module):
         (learner.target_critics.net, twin.targets),
     ):  # fmt: skip
         assert ours.parameters == pytest.approx(np.concatenate([one.flat() for one in theirs]), abs=1e-4)
+
+
+class Renormalised:
+    """A perceptron of torch with batch renormalisation before its linear layers, as CrossQ has it, float64."""
+
+    def __init__(self, flat: Any, sizes: list[int], batches: float) -> None:
+        self.layers, self.weights, place = [], [], 0
+        for n_in, n_out in itertools.pairwise(sizes):
+            parts = []
+            for shape in ((n_in,), (n_in,), (n_in,), (n_in,), (1,), (n_in, n_out), (n_out,)):
+                size = math.prod(shape)
+                parts.append(torch.tensor(flat[place : place + size].reshape(shape), dtype=torch.float64))
+                place += size
+            self.layers.append(parts)
+            self.weights += [parts[i].requires_grad_() for i in (0, 1, 5, 6)]
+        assert place == len(flat)
+        self.warm = batches > batch_renorm.WARM_UP
+
+    def __call__(self, x: torch.Tensor, learns: bool) -> torch.Tensor:
+        for number, (gamma, beta, mean, var, _, w, b) in enumerate(self.layers):
+            m, v = mean.clone(), var.clone()
+            if learns:
+                m, v = x.mean(dim=0), x.var(dim=0)
+                new_mean, new_var = m.detach(), v.detach()
+                if self.warm:
+                    known = (var + 1e-3).sqrt()
+                    r = ((v + 1e-3).sqrt() / known).detach().clamp(1 / 3, 3)
+                    d = ((m - mean) / known).detach().clamp(-5, 5)
+                    m, v = m - d * v.sqrt() / r, v / r**2
+                mean.lerp_(new_mean, 0.01)
+                var.lerp_(new_var, 0.01)
+            x = ((x - m) / (v + 1e-3).sqrt() * gamma + beta) @ w + b
+            x = torch.relu(x) if number + 1 < len(self.layers) else x
+        return x
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("batches", [0.0, batch_renorm.WARM_UP + 1.0], ids=["batch norm", "renormalised"])
+def test_an_update_without_targets_equals_that_of_torch(batches):
+    rng, sizes, wide = np.random.default_rng(0), [D, 16, 16, 2 * A], [D + A, 16, 16, 1]
+    layers = [
+        [one for i, o in itertools.pairwise(given) for one in (BatchRenorm(i), Linear(i, o), ReLU())][:-1]
+        for given in (sizes, wide)
+    ]  # fmt: skip
+    flat = [initial_parameters(layers[which], rng, "torch").astype(np.float32) for which in (0, 1, 1)]
+    for numbers, given in zip(flat, (sizes, wide, wide), strict=True):
+        place = 0
+        for n_in, n_out in itertools.pairwise(given):
+            numbers[place + 2 * n_in : place + 3 * n_in] = rng.normal(0, 0.5, n_in)
+            numbers[place + 4 * n_in] = batches
+            place += 4 * n_in + 1 + (n_in + 1) * n_out
+    actor, both = new_net(layers[0], flat[0], B), new_ensemble(layers[1], np.stack(flat[1:]), 2 * B)
+    memory, batch = _memory(
+        lambda rate: sac.Settings(rate, 0.05, 1, -1.5, True, 1, 0.0, 0, 0.0), gaussian=True, critics=C
+    )
+    work = new_work(D, A, 2 * A, (C, B, 1), joint=True)
+    work.log_alpha[0] = math.log(ALPHA)
+    memory = memory._replace(nets=JointNets(actor, over_rows(both, B), both), work=work)
+    policy, critics = Renormalised(flat[0], sizes, batches), [Renormalised(one, wide, batches) for one in flat[1:]]
+    adams = [
+        torch.optim.Adam(policy.weights, RATE),
+        torch.optim.Adam([w for one in critics for w in one.weights], RATE),
+    ]
+    update = sac.make_update(kernel(layers[0]), ensemble_kernel(kernel(layers[0])), plain, renorm=True, joint=True)
+    obs, actions, rewards, next_obs, discounts = _tensors(batch)
+    noise, log_alpha = _noise(6), torch.tensor(math.log(ALPHA), dtype=torch.float64, requires_grad=True)
+    alpha_adam = torch.optim.Adam([log_alpha], RATE)
+    for step in range(3):
+        update(memory, batch, 0.0)
+        # A bias before batch norm has no gradient but rounding, and Adam's first steps are of its sign.
+        close = 2e-3 if step else 1e-5
+        alpha = log_alpha.detach().exp()
+
+        def sample(seen: torch.Tensor, drawn: torch.Tensor, learns: bool) -> tuple[torch.Tensor, torch.Tensor]:
+            mean, log_std = policy(seen, learns).chunk(2, dim=1)
+            u = mean + log_std.exp() * drawn
+            normal = torch.distributions.Normal(mean, log_std.exp())
+            return torch.tanh(u), (normal.log_prob(u) - 2 * (math.log(2) - u - softplus(-2 * u))).sum(dim=1)
+
+        with torch.no_grad():
+            next_actions, next_log_probs = sample(next_obs, noise[2 * step], False)
+        pairs = torch.cat([torch.cat([obs, next_obs]), torch.cat([actions, next_actions])], dim=1)
+        values = torch.stack([one(pairs, True)[:, 0] for one in critics])
+        targets = rewards + discounts * (values[:, B:].detach().min(dim=0).values - alpha * next_log_probs)
+        loss = Twin.step(adams[1], 0.5 * ((values[:, :B] - targets) ** 2).mean(dim=1).sum())
+        assert memory.metrics.critic_loss[0] == pytest.approx(loss, rel=close)
+        drawn, log_probs = sample(obs, noise[2 * step + 1], True)
+        least = torch.stack([one(torch.cat([obs, drawn], dim=1), False)[:, 0] for one in critics]).min(dim=0).values
+        loss = Twin.step(adams[0], (alpha * log_probs - least).mean())
+        assert memory.metrics.actor_loss[0] == pytest.approx(loss, abs=2e-3)
+        Twin.step(alpha_adam, -log_alpha * (log_probs.detach() - 1.5).mean())
+    for ours, theirs in ((actor.parameters, [policy]), (both.net.parameters, critics)):
+        parts = [part.detach().numpy().ravel() for one in theirs for layer in one.layers for part in layer]
+        expected = np.concatenate(parts)
+        counts = ours == 3 + batches  # of batches, which torch does not have
+        assert counts.sum() == 3 * len(theirs)
+        assert np.where(counts, expected, ours) == pytest.approx(expected, abs=5e-3)
 
 
 def test_log_probabilities_stay_exact_where_an_action_is_all_but_1():

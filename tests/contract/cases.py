@@ -144,6 +144,7 @@ LONG_CASES: list[Case] = [
                                  "features": "k-means:8,warm_up=100,refit_every=300"}),
     ("sac", "Pendulum-v1", 350, {**ACTOR_CRITIC, "dropout": 0.1, "layer_norm": True, "gradient_steps": 3,
                                  "policy_delay": 2}),
+    ("sac", "Pendulum-v1", 350, {**ACTOR_CRITIC, "batch_renorm": True, "target_networks": False, "beta_1": 0.5}),
     ("discrete-sac", "FrozenLake-v1", 300, {**ACTOR_CRITIC, "ent_coef": 0.1}),
     ("discrete-sac", "rlplay/MaximizationBias-v0", 300, {**ACTOR_CRITIC, "ent_coef": 0.1}),  # action masks
     ("td3", "Pendulum-v1", 900, {**ACTOR_CRITIC, "network": "torch", "train_freq": [1, "episode"]}),

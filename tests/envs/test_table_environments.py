@@ -37,7 +37,11 @@ def name_of(variant: tuple) -> str:
 MASKED = ("rlplay/Gambler-v0", "rlplay/CarRental-v0", "rlplay/MaximizationBias-v0", "rlplay/Taxi-v4")
 # What they recommend and Gymnasium's own do otherwise: Pendulum's torque is not from -1 to 1, Blackjack's observation
 # is a Tuple.
-RECOMMENDED = {"rlplay/Pendulum-v1": "symmetric and normalized", "rlplay/Blackjack-v1": "space is a Tuple"}
+RECOMMENDED = {
+    "rlplay/Pendulum-v1": "symmetric and normalized",
+    "rlplay/PendulumNoVel-v1": "symmetric and normalized",
+    "rlplay/Blackjack-v1": "space is a Tuple",
+}
 
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=name_of)

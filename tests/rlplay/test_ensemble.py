@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from rlplay.networks import LayerNorm, Linear, ReLU, TorchNetwork, mlp
+from rlplay.networks import LayerNorm, Linear, ReLU, TorchNetwork, batch_renorm, mlp
 from rlplay.networks.dropout import draw_drops
 from rlplay.networks.ensemble import ensemble_kernel, new_ensemble, target_of
 from rlplay.networks.kernel import kernel
-from rlplay.networks.layers import Dropout, Last
+from rlplay.networks.layers import BatchRenorm, Dropout, Last
 from rlplay.networks.state import initial_parameters, new_net
 from rlplay.networks.torch_network import ENSEMBLE, TorchEnsemble
 
@@ -144,6 +144,39 @@ def test_as_many_numbers_are_dropped_as_are_asked_for():
         drops = net.saved == 1
         assert drops.mean() == pytest.approx(p, abs=4 * np.sqrt(p * (1 - p) / drops.size))
         assert net.saved.mean() == pytest.approx(0.0, abs=0.02)
+
+
+def test_batch_renormalisation_and_its_gradients_are_autograds():
+    """In training as batch norm, then by the running moments too; and as an agent acts. Nothing is compiled."""
+    n, rng = 4, np.random.default_rng(0)
+    start = np.concatenate([rng.normal(size=2 * n), rng.normal(size=n), rng.uniform(0.5, 2, n), [0.0]])
+    for batches, learns in ((0.0, True), (batch_renorm.WARM_UP + 1.0, True), (0.0, False)):
+        net = new_net([BatchRenorm(n)], start.copy(), B)
+        net.parameters[4 * n] = batches
+        x, grad = rng.normal(3, 2, (B, n)), rng.normal(size=(B, n))
+        batch_renorm.use_batch(net, learns)
+        y, below = np.empty(B * n), np.empty(B * n)
+        batch_renorm.forward(net.layers[0], net, x.ravel(), 0, y, 0, B)
+        batch_renorm.backward(net.layers[0], net, x.ravel(), 0, grad.ravel(), 0, below, 0, B, True)
+
+        inputs = torch.tensor(x, requires_grad=True)
+        gamma, beta = (torch.tensor(start[i * n : (i + 1) * n], requires_grad=True) for i in range(2))
+        mean, var = (torch.tensor(start[i * n : (i + 1) * n]) for i in (2, 3))
+        m, v = (inputs.mean(dim=0), inputs.var(dim=0)) if learns else (mean, var)
+        if batches:
+            r = ((v + 1e-3).sqrt() / (var + 1e-3).sqrt()).detach().clamp(1 / 3, 3)
+            d = ((m - mean) / (var + 1e-3).sqrt()).detach().clamp(-5, 5)
+            assert 0 < ((d.abs() == 5) | (r == 3)).sum() < 2 * n, "some are cut, some are not"
+            m, v = m - d * v.sqrt() / r, v / r**2
+        expected = (inputs - m) / (v + 1e-3).sqrt() * gamma + beta
+        expected.backward(torch.tensor(grad))
+        assert y.reshape(B, n) == pytest.approx(expected.detach().numpy())
+        assert below.reshape(B, n) == pytest.approx(inputs.grad.numpy())
+        assert net.gradient == pytest.approx(np.concatenate([gamma.grad, beta.grad, np.zeros(2 * n + 1)]))
+        moved = [0.99 * mean + 0.01 * inputs.mean(dim=0), 0.99 * var + 0.01 * inputs.var(dim=0)]
+        after = np.concatenate([one.detach() for one in (moved if learns else (mean, var))])
+        assert net.parameters[2 * n : 4 * n] == pytest.approx(after)
+        assert net.parameters[4 * n] == batches + learns
 
 
 def test_dropout_beside_sequences_is_refused():

@@ -185,7 +185,7 @@ def test_the_map_shows_the_values_and_moves_with_the_state():
     agent = QLearning(env, seed=0)
     agent.q[:] = -1.0
     session = Session(env, agent)
-    place = layout(960, 600)["map"]
+    place = layout(960, 600)["views"]
     surface = pygame.Surface((960, 600))
 
     def look():
@@ -374,7 +374,7 @@ def test_the_window_paints_the_slice_and_the_keys_turn_it():
     session = Session(make("CartPole-v1", render_mode="rgb_array"), Reinforce("CartPole-v1", seed=0).learn(3000))
     session.step()
     surface, pictures = pygame.Surface((1280, 720)), []
-    place = layout(1280, 720)["map"]
+    place = layout(1280, 720)["views"]
     for state in (ViewState(), reduce(ViewState(), "slice"), reduce(ViewState(), "layer")):
         panels.draw(surface, session, state)
         part = surface.subsurface((place.x, place.y, place.width, place.height))
@@ -418,7 +418,7 @@ def test_the_search_tree_is_drawn():
     session = Session(env, agent, "watch", seed=0)
     surface = pygame.Surface((1280, 720))
     panels.draw(surface, session, ViewState())
-    place = layout(1280, 720)["map"]
+    place = layout(1280, 720)["views"]
     picture = pygame.surfarray.pixels3d(surface)[place.x : place.x + place.width, place.y : place.y + place.height]
     assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 15  # boxes of many values
 
@@ -466,7 +466,7 @@ def test_a_plug_ins_panel_stands_in_the_place_of_the_map(monkeypatch):
     state = reduce(ViewState(), "panel")
     panels.draw(surface, session, state)
     assert drawn == [("q-learning", (1, 4))]
-    place = layout(900, 600)["map"]
+    place = layout(900, 600)["views"]
     assert surface.get_at((place.x + place.width // 2, place.y + place.height // 2))[:3] == (250, 0, 250)
     assert surface.get_at((place.x - 20, place.y + 20))[:3] != (250, 0, 250)
     panels.draw(surface, session, reduce(state, "panel"))

@@ -1,0 +1,64 @@
+"""Several runs at once: what ``--jobs`` and ``--runner`` do in ``train``, ``compare`` and ``figure``."""
+
+from __future__ import annotations
+
+import sys
+import time
+from argparse import Namespace
+
+from rlplay.cli.common import RUNS, console, quoted
+from rlplay.errors import warn_once
+from rlplay.runners.batch import Batch, Request
+from rlplay.runners.job import Job, Outcome
+from rlplay.runners.live import LiveTable
+from rlplay.runners.make import new_runner
+from rlplay.runners.runner import Runner
+from rlplay.training.callbacks import short_number
+
+
+def runner_of(arguments: Namespace) -> Runner:
+    """The runner that the flags name."""
+    return new_runner(arguments.runner or "local", arguments.jobs, arguments.ray_address)
+
+
+class _Teller(LiveTable):
+    """The live table; where there is no terminal a line a run."""
+
+    def ended(self, job: Job, outcome: Outcome) -> None:
+        super().ended(job, outcome)
+        for text in outcome.warnings:
+            warn_once(text)
+        if outcome.error:
+            console(stderr=True).print(f"rlplay: {outcome.folder} failed: {outcome.error}\n  {outcome.remedy}".rstrip())
+        elif not self._console.is_terminal:
+            score = "" if outcome.score is None else f", return evaluated {outcome.score:.4g}"
+            speed = short_number(outcome.steps_per_second)
+            self._console.print(f"{self.done} of {self.total}: {outcome.folder}, {speed} steps/s{score}")
+
+
+def finish(requests: list[Request], arguments: Namespace) -> list[Outcome]:
+    """Do all runs, or go on with those that an interrupted command of the same runs left; their outcomes in order."""
+    out, start = console(), time.perf_counter()
+    batch = Batch(arguments.log_folder or RUNS, requests, quoted(["rlplay", *sys.argv[1:]]))
+    with batch.held():
+        before = len(batch.outcomes)
+        if batch.jobs:
+            left = len(requests) - before
+            out.print(f"going on: {before} of {len(requests)} runs are done, {left} are left")
+        runner = runner_of(arguments)
+        places = f"{runner.jobs} at once" if arguments.runner != "ray" else f"Ray, {runner.jobs} at once"
+        out.print(f"{len(requests)} runs, {places}, in {batch.log_folder}", style="dim")
+        try:
+            with _Teller(len(requests), before, out) as table:
+                batch.finish(runner, table)
+        except KeyboardInterrupt:
+            done = len(batch.outcomes)
+            out.print(f"interrupted: {done} of {len(requests)} runs are done, the others are saved. Go on with:")
+            out.print(f"  {batch.command}")
+            raise
+        finally:
+            runner.close()
+        outcomes = [batch.outcomes[request.key] for request in requests]
+    done = sum(outcome.timesteps for outcome in outcomes)
+    out.print(f"{len(requests)} runs, {done:,} timesteps in {time.perf_counter() - start:.1f} s")
+    return outcomes

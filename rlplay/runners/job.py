@@ -1,0 +1,190 @@
+"""A job: one training run that any process can begin, or finish from its newest checkpoint, in the same bits."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rlplay import registry
+from rlplay.agent import saving
+from rlplay.agent.base import Agent
+from rlplay.environments.make import make
+from rlplay.environments.packages import import_packages
+from rlplay.errors import BusyError, RlplayError
+from rlplay.hyperparameters.fields import as_json, checked
+from rlplay.storage.checkpoint import newest_good
+from rlplay.storage.files import locked
+from rlplay.training.callbacks import Callback, CheckpointCallback, EvalCallback
+from rlplay.training.logs import LogCallback
+from rlplay.training.run_folder import RunFolder
+
+_PATIENCE = 30.0  # seconds that a run folder may be held by a process that is ending
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training run.
+
+    Attributes:
+        folder: its run folder, made by `rlplay.training.run_folder.new_run`.
+        asked: what it is asked for, as ``args.yml`` has it: agent, environment, seed, timesteps, evaluations, ...
+        settings: hyperparameters, as they were given.
+        dataset: the data set that it learns from; None for none.
+        command: what was typed, for ``command.txt``.
+        rolling_seconds: seconds between two saves of the checkpoint that a killed run goes on from.
+    """
+
+    folder: Path
+    asked: dict[str, Any]
+    settings: dict[str, Any]
+    dataset: str | None = None
+    command: str = ""
+    rolling_seconds: float = 30.0
+
+    @property
+    def name(self) -> str:
+        """The run in a few words."""
+        return f"{self.asked['algo']} {self.asked['env']} {self.asked['seed']}"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a job.
+
+    Attributes:
+        folder: the run folder.
+        timesteps: done so far.
+        steps_per_second: timesteps over the seconds of learning, of the process that finished the run.
+        seconds: from begin to end in that process, all included.
+        score: mean return of the last evaluation; None without evaluations.
+        interrupted: whether it was asked to stop; what it has done is saved.
+        error: why it failed, in a line; empty where it did not.
+        remedy: the way out of an error.
+        warnings: what was said on the way.
+    """
+
+    folder: Path
+    timesteps: int = 0
+    steps_per_second: float = 0.0
+    seconds: float = 0.0
+    score: float | None = None
+    interrupted: bool = False
+    error: str = ""
+    remedy: str = ""
+    warnings: list[str] = field(default_factory=list)
+
+
+class _Clock(Callback):
+    """Remembers the run's clock."""
+
+    steps_per_second = 0.0
+
+    def on_training_end(self) -> None:
+        self.steps_per_second = self.run.steps_per_second
+
+
+def finish(job: Job) -> Outcome:
+    """Begin a job, or go on from its newest checkpoint, up to its last timestep. Errors are told, not raised."""
+    start = time.perf_counter()
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        outcome = _finished(job, start)
+    return _with_warnings(outcome, said)
+
+
+def _finished(job: Job, start: float) -> Outcome:
+    agent: Agent | None = None
+    clock = _Clock()
+    how: dict[str, Any] = {}
+    evaluations: EvalCallback | None = None
+    try:
+        with _held(job.folder):
+            agent, fresh = begin(job)
+            callbacks, evaluations = run_callbacks(RunFolder(job.folder), job.asked, job.rolling_seconds)
+            left = job.asked["n_timesteps"] - agent.num_timesteps
+            if left > 0 or agent.busy:
+                agent.learn(
+                    left, [*callbacks, clock], log_interval=job.asked["log_interval"], reset_num_timesteps=fresh,
+                    engine=job.asked["engine"], schedule_timesteps=job.asked["n_timesteps"] if fresh else None,
+                )  # fmt: skip
+    except KeyboardInterrupt:
+        how = {"interrupted": True}
+    except RlplayError as error:
+        how = {"error": error.cause, "remedy": error.remedy}
+    except Exception as error:  # of an environment, or of an estimator
+        how = {"error": f"{type(error).__name__}: {' '.join(str(error).split())}"}
+    score = evaluations.evaluations[-1].mean if evaluations and evaluations.evaluations else None
+    done = agent.num_timesteps if agent else 0
+    return Outcome(job.folder, done, clock.steps_per_second, time.perf_counter() - start, score, **how)
+
+
+@contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    """Hold a run folder; whoever had it before may be ending, such as a worker whose node was lost."""
+    until = time.monotonic() + _PATIENCE
+    with ExitStack() as stack:
+        while True:
+            try:
+                stack.enter_context(locked(folder))
+                break
+            except BusyError:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.2)
+        yield
+
+
+def _with_warnings(outcome: Outcome, said: list[warnings.WarningMessage]) -> Outcome:
+    texts = [" ".join(str(one.message).split()) for one in said]
+    return Outcome(**{**vars(outcome), "warnings": list(dict.fromkeys(texts))})
+
+
+def begin(job: Job) -> tuple[Agent, bool]:
+    """The agent of a job, and whether it is at its first timestep; else it stands at the newest checkpoint."""
+    asked, folder = job.asked, RunFolder(job.folder)
+    import_packages(asked.get("gym_packages") or [])
+    env = make(asked["env"], dynamics=asked["dynamics"], **asked["env_kwargs"])
+    path = newest_good(folder.path)
+    if path is not None:
+        return saving.load(path, env), False
+    cls = registry.agent_class(asked["algo"])
+    agent: Agent = cls(env, seed=asked["seed"], **checked(cls, job.settings))
+    if job.dataset is not None:
+        agent.remember(job.dataset)  # type: ignore[attr-defined]  # whoever takes one was checked before
+    if not (folder.settings / "args.yml").exists():
+        folder.write_settings(as_json(agent.hyperparameters), asked, job.command)
+    return agent, True
+
+
+def run_callbacks(
+    folder: RunFolder, asked: dict[str, Any], rolling_seconds: float
+) -> tuple[list[Callback], EvalCallback | None]:
+    """Evaluations, logs and checkpoints of a run, in the order in which they must come; and the first of them."""
+    callbacks: list[Callback] = []
+    evaluations = None
+    freq = asked["eval_freq"]
+    if freq is None:
+        freq = max(asked["n_timesteps"] // 10, 1)
+    if freq > 0:
+        evaluations = EvalCallback(
+            eval_freq=freq,
+            n_eval_episodes=asked["eval_episodes"],
+            best_model_save_path=folder.path,
+            log_path=folder.path,
+        )
+        callbacks.append(evaluations)
+    save_freq = asked["save_freq"]
+    checkpoints = CheckpointCallback(
+        save_freq if save_freq and save_freq > 0 else None,
+        folder.path,
+        keep=asked["keep"],
+        rolling=folder.last,
+        rolling_seconds=rolling_seconds,
+    )
+    tensorboard = Path(asked["tensorboard_log"]) if asked["tensorboard_log"] else None
+    return [*callbacks, LogCallback(folder, evaluations, tensorboard), checkpoints], evaluations

@@ -1,0 +1,127 @@
+"""A Ray cluster as runner: a task whose node is lost goes on from its last checkpoint on another node.
+
+The nodes must see the run folders under the same path, as on any cluster with a shared file system.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeVar
+
+from rlplay.errors import MissingPackageError, RlplayError, UsageError
+from rlplay.runners.runner import ONE_THREAD, was_interrupted
+
+T = TypeVar("T")
+R = TypeVar("R")
+_SAVING = 60.0  # seconds that running calls have to save what they did
+_OBJECTS = 200 * 2**20  # bytes of a local cluster's object store: results are small
+
+
+def connect(address: str | None, processors: int | None = None) -> Any:
+    """The package ray, connected to a cluster; one on this machine without an address.
+
+    Raises:
+        MissingPackageError: ray is not installed.
+        UsageError: nothing answers at the address.
+    """
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # silences a warning about GPUs
+    try:
+        import ray
+    except ImportError as error:
+        raise MissingPackageError("the runner ray needs the package ray", "pip install 'rlplay[ray]'") from error
+    if ray.is_initialized():
+        return ray
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": False}
+    try:
+        if address is None:
+            ray.init(num_cpus=processors, object_store_memory=_OBJECTS, include_dashboard=False, **quiet)
+        else:
+            ray.init(address=address, **quiet)
+    except Exception as error:  # ConnectionError, RuntimeError, ValueError, or gRPC's
+        words = " ".join(str(error).split())[:200]
+        raise UsageError(
+            f"no Ray cluster at {address or 'this machine'}: {type(error).__name__}: {words}",
+            "Start one with `ray start --head` and give its address, or leave out --ray-address",
+        ) from error
+    return ray
+
+
+class RayRunner:
+    """Tasks on a Ray cluster, one processor each.
+
+    Args:
+        jobs: tasks at once; the processors of the cluster by default.
+        address: of the cluster; None starts one on this machine.
+
+    Raises:
+        MissingPackageError, UsageError: as `connect`.
+    """
+
+    def __init__(self, jobs: int | None = None, address: str | None = None) -> None:
+        self._ray = connect(address, jobs if address is None else None)
+        self._given = jobs
+        self.jobs = jobs or self._processors()
+
+    def _processors(self) -> int:
+        return max(int(self._ray.cluster_resources().get("CPU", 1)), 1)
+
+    def results(self, function: Callable[[T], R], tasks: Iterable[T]) -> Iterator[tuple[T, R]]:
+        """Each task with its result, as they come; lost ones are begun again on another node."""
+        ray, source = self._ray, iter(tasks)
+        here = [path for path in sys.path if path]
+        call = ray.remote(_call).options(
+            num_cpus=1, max_retries=-1, retry_exceptions=False, runtime_env={"env_vars": ONE_THREAD}
+        )
+        running: dict[Any, T] = {}
+        try:
+            while True:
+                while len(running) < self.jobs:
+                    given = next(source, _NOTHING)
+                    if given is _NOTHING:
+                        break
+                    running[call.remote(function, given, here)] = given
+                if not running:
+                    return
+                done, _ = ray.wait(list(running), num_returns=1, timeout=1.0)
+                if not self._given:
+                    self.jobs = self._processors()  # nodes come and go
+                for ref in done:
+                    task = running.pop(ref)
+                    try:
+                        result = ray.get(ref)
+                    except ray.exceptions.RayError as error:
+                        words = " ".join(str(error).split())[:200]
+                        raise RlplayError(f"Ray lost {getattr(task, 'name', task)}: {words}") from error
+                    if was_interrupted(result):  # its node goes down
+                        running[call.remote(function, task, here)] = task
+                    else:
+                        yield task, result
+        except BaseException:
+            self._stop(running)
+            raise
+
+    def _stop(self, running: dict[Any, T]) -> None:
+        """Ask the running calls to save and to end, and wait for them."""
+        for ref in running:
+            with contextlib.suppress(Exception):
+                self._ray.cancel(ref, force=False)
+        with contextlib.suppress(Exception):
+            self._ray.wait(list(running), num_returns=len(running), timeout=_SAVING)
+        self.close()
+
+    def close(self) -> None:
+        """Leave the cluster; one of this process ends."""
+        self._ray.shutdown()
+
+
+_NOTHING: Any = object()
+
+
+def _call(function: Callable[[T], R], task: T, path: list[str]) -> R:
+    """One task, in a worker that imports from where its driver does."""
+    sys.path.extend(one for one in path if one not in sys.path)
+    return function(task)
