@@ -138,8 +138,8 @@ class OffPolicyAgent(VectorAgent):
         raw, action_size, stack = self.encoder.view.size, len(low), self._stack()
         if rows // n < max(batch // n, 4, 2 * stack[0]):
             raise HyperparameterError(
-                f"{name}: batch_size={batch} is more than the {rows:,} observations of the replay buffer in "
-                f"{n} environments hold (buffer_size)",
+                f"{name}: batch_size={batch} is more than a replay buffer of {rows:,} observations"
+                f"{f' in {n} environments' * (n > 1)} holds (buffer_size)",
                 "Raise buffer_size, or lower batch_size",
             )
         kept = raw // stack[0]
@@ -252,6 +252,11 @@ class OffPolicyAgent(VectorAgent):
             "learning_starts or train_freq, or learn longer"
         )
 
+    def learns_nothing_by(self, timestep: int) -> bool:
+        """Whether learning_starts lies beyond it."""
+        ahead = int(self.memory.counters.steps[0]) + timestep - self.num_timesteps
+        return self.memory.plan.learning_starts >= max(ahead, 1)
+
     # The environments.
 
     def _mask_of(self, i: int, info: dict[str, Any]) -> Mask | None:
@@ -272,8 +277,8 @@ class OffPolicyAgent(VectorAgent):
         if self._masked:
             self.memory.final_masks[i] = self.memory.masks[i]
 
-    def _update_arguments(self) -> tuple[Any, ...]:
-        return self.memory, self.memory.batch, self.progress
+    def _learn_arguments(self) -> tuple[Any, ...]:
+        return self.memory, self.progress, 1
 
     def _taken(self, action: NDArray[np.float32]) -> Any:
         """An action as the environment takes it."""
@@ -289,12 +294,12 @@ class OffPolicyAgent(VectorAgent):
     def _begin(self) -> None:
         super()._begin()
         if self.encoder.ready:
-            self._iteration.begin(self.memory, self._step_buffer)
+            self._iteration.begin(self.handed(self.memory), self.handed(self._step_buffer))
 
     def _warm_up(self, rounds: int) -> int:
         done = super()._warm_up(rounds)
         if self.encoder.ready:
-            self._iteration.begin(self.memory, self._step_buffer)
+            self._iteration.begin(self.handed(self.memory), self.handed(self._step_buffer))
         return done
 
     def metrics(self) -> dict[str, float]:

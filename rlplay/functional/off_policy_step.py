@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlplay.compiled.by_reference import by_reference
-from rlplay.compiled.cache import in_place
+from rlplay.compiled.cache import in_place, own_code
 from rlplay.compiled.pcg64 import random
 from rlplay.compiled.vector_loop import StepBuffer
 from rlplay.functional.replay import (
@@ -273,7 +273,8 @@ class OffPolicyIteration(NamedTuple):
     """`rlplay.functional.vector_step.Iteration`, and what opens an episode.
 
     Attributes:
-        choose, finish, look, update: see there; ``update(memory, batch, progress)``.
+        choose, finish, look, learn: see there; ``learn(memory, progress, times)`` takes so many gradient steps.
+        update: ``update(memory, batch, progress)``: one gradient step, from a batch.
         begin: ``begin(memory, step_buffer)`` keeps the first observation of every environment.
         draw: ``draw(memory, batch)`` fills a batch.
         learn_offline: ``learn_offline(memory, first, horizon, times)``: so many gradient steps from what the replay
@@ -292,6 +293,7 @@ class OffPolicyIteration(NamedTuple):
     choose: Callable[..., None]
     finish: Callable[..., bool]
     look: Callable[..., None]
+    learn: Callable[..., None]
     update: Callable[..., None]
     begin: Callable[..., None]
     draw: Callable[..., None]
@@ -466,6 +468,7 @@ def iteration(
                 read_mask(replay, row, batch.masks, b)
                 read_mask(replay, after, batch.next_masks, b)
 
+    @own_code
     @decorator
     def learn(memory: OffPolicyMemory, progress: float, times: int) -> None:
         """So many gradient steps."""
@@ -525,7 +528,7 @@ def iteration(
                 return done + 1
         return times
 
-    return OffPolicyIteration(choose, finish, look, update, begin, draw, learn_offline)
+    return OffPolicyIteration(choose, finish, look, learn, update, begin, draw, learn_offline)
 
 
 __all__ = [
