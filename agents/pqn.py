@@ -59,6 +59,7 @@ from rlplay.extend import (
     Sizes,
     StepBuffer,
     VectorFeatures,
+    by_reference,
     check_ranges,
     copy_row,
     count_up,
@@ -217,6 +218,7 @@ def make_rule(kernel: Kernel, decorator: Callable[..., Any]) -> RolloutRule:
     @decorator
     def choose(memory: Memory) -> None:
         """An ε-greedy action for each environment; max_a q̂ and the masks into the rollout."""
+        memory = by_reference(memory)
         rollout, given, rng, first = memory.rollout, memory.settings, memory.action_rng, memory.rollout.filled[0]
         epsilon = exploration(
             given.exploration_fraction, given.exploration_initial_eps, given.exploration_final_eps, memory.progress[0]
@@ -281,7 +283,7 @@ def make_rule(kernel: Kernel, decorator: Callable[..., Any]) -> RolloutRule:
         metrics.learning_rate[0] = learning_rate
         metrics.n_updates[0] += steps
 
-    return RolloutRule(choose, final_value, bootstrap, update, update)
+    return RolloutRule(choose, final_value, bootstrap, update)
 
 
 @cache
@@ -292,6 +294,7 @@ def iteration(kernel: Kernel, decorator: Callable[..., Any], fill: Callable[...,
 
     @decorator
     def finish(memory: Memory, step_buffer: StepBuffer, progress: float) -> bool:
+        memory, step_buffer = by_reference(memory), by_reference(step_buffer)
         memory.progress[0] = progress
         return keep_and_learn(memory, step_buffer, progress)
 

@@ -68,14 +68,17 @@ if TYPE_CHECKING:
     from rlplay.agent.policies import policy_table as policy_table
     from rlplay.agent.rollout_agent import RolloutAgent as RolloutAgent
     from rlplay.agent.rollout_agent import RolloutSteps as RolloutSteps
+    from rlplay.agent.search import SearchAgent as SearchAgent
     from rlplay.agent.tabular import ControlAgent as ControlAgent
     from rlplay.agent.tabular import ControlMemory as ControlMemory
     from rlplay.agent.tabular import TableAgent as TableAgent
     from rlplay.agent.vector_agent import MaxGradNorm as MaxGradNorm
     from rlplay.agent.vector_agent import NEnvs as NEnvs
     from rlplay.agent.vector_agent import VectorAgent as VectorAgent
+    from rlplay.compiled.by_reference import by_reference as by_reference
     from rlplay.compiled.cache import compiled as compiled
     from rlplay.compiled.cache import in_place as in_place
+    from rlplay.compiled.cache import own_code as own_code
     from rlplay.compiled.pcg64 import normal as normal
     from rlplay.compiled.pcg64 import random as random
     from rlplay.compiled.pcg64 import random_bits as random_bits
@@ -218,6 +221,9 @@ if TYPE_CHECKING:
     from rlplay.functional.rollout import new_rollout as new_rollout
     from rlplay.functional.rollout import shuffle as shuffle
     from rlplay.functional.rollout import standardise as standardise
+    from rlplay.functional.population import centred_ranks as centred_ranks
+    from rlplay.functional.population import elite_moments as elite_moments
+    from rlplay.functional.population import random_search_step as random_search_step
     from rlplay.functional.rollout_step import RolloutRule as RolloutRule
     from rlplay.functional.rollout_step import rollout_iteration as rollout_iteration
     from rlplay.functional.running_moments import RunningMoments as RunningMoments
@@ -238,6 +244,7 @@ if TYPE_CHECKING:
     from rlplay.networks.ensemble import EnsembleKernel as EnsembleKernel
     from rlplay.networks.layers import ACTIVATIONS as ACTIVATIONS
     from rlplay.networks.optimisers import improve as improve
+    from rlplay.networks.optimisers import new_optimiser as new_optimiser
     from rlplay.functional.value_heads import ValueHead as ValueHead
     from rlplay.functional.value_heads import atoms_of as atoms_of
     from rlplay.functional.value_heads import combine_streams as combine_streams

@@ -80,7 +80,7 @@ class OfflineAgent(OffPolicyAgent):
             UsageError: there is no data set.
         """
         self.require_data()
-        memory = self.memory
+        memory = self.handed(self.memory)
         done = int(self._iteration.learn_offline(memory, self.num_timesteps, float(max(self.horizon, 1)), timesteps))
         self.num_timesteps += done
         if not self._healthy:

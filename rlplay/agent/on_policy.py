@@ -47,6 +47,7 @@ class OnPolicyAgent(RolloutAgent):
         make_update: ``make_update(kernel, head, decorator) -> update(memory, rollout, progress)``, over a full rollout.
         settings: a NamedTuple class: the hyperparameters that the update reads, each a ``Schedule``, ``float``,
             ``int`` or ``bool``.
+        numbers: a NamedTuple class: what an update logs, loss, grad_norm and n_updates among it.
 
     Example:
         >>> from agents import PPO  # a subclass
@@ -57,6 +58,7 @@ class OnPolicyAgent(RolloutAgent):
 
     make_update: ClassVar[Any]
     settings: ClassVar[Any]
+    numbers: ClassVar[Any] = Metrics
 
     def setup(self) -> None:
         """The environments, the networks and everything else that the iteration works on."""
@@ -77,7 +79,7 @@ class OnPolicyAgent(RolloutAgent):
             self.network_rows(rows), name,
         )  # fmt: skip
         self._rng = np.stack([stream(self.seed, "exploration"), stream(self.seed, "minibatches")])
-        self._metrics = np.zeros(len(Metrics._fields))
+        self._metrics = np.zeros(len(self.numbers._fields))
         self.memory = OnPolicyMemory(
             policy=policy, value=value, spread=spread, spread_gradient=np.zeros(spread_size, np.float32),
             spread_optimiser=new_optimiser(spread_size, optimiser, **settings),
@@ -87,9 +89,9 @@ class OnPolicyAgent(RolloutAgent):
             rewards=np.zeros(n), output_gradient=np.zeros((n, outputs), np.float32),
             moments=self._new_moments(), features=None,
             gamma=float(given["gamma"]), gae_lambda=float(given.get("gae_lambda", 1.0)),
-            max_grad_norm=float(given["max_grad_norm"]), least_rows=self.least_rows(rows),
+            max_grad_norm=float(given.get("max_grad_norm", 0.0)), least_rows=self.least_rows(rows),
             settings=self._settings_of(self.settings), action_rng=self._rng[0], minibatch_rng=self._rng[1],
-            metrics=Metrics(*(self._metrics[i : i + 1] for i in range(len(self._metrics)))),
+            metrics=self.numbers(*(self._metrics[i : i + 1] for i in range(len(self._metrics)))),
         )  # fmt: skip
         self._build()
 

@@ -346,6 +346,14 @@ def _export(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--max-steps", type=_count, metavar="N", help="stop after N steps (default: 1000)")
 
 
+def _explain(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("path", nargs="?", metavar="PATH", help="a saved agent or a run folder (default: the newest run)")
+    _common(verb)
+    _acting(verb)
+    verb.add_argument("-n", "--n-timesteps", type=_count, metavar="N", help="steps to play (default: 2000)")
+    verb.add_argument("-o", "--output", type=Path, metavar="FILE", help="picture (default: explain-<Env>.png)")
+
+
 def _list(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("what", nargs="?", choices=["agents", "envs", "models", "runs"], help="one kind only")
     verb.add_argument("-f", "--log-folder", type=Path, metavar="DIR", help="folder of runs")
@@ -448,6 +456,30 @@ def _models(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("-o", "--output", type=Path, metavar="FILE", help="picture of compare (default: ID.png)")
 
 
+def _learn(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "lesson", nargs="?", metavar="LESSON", type=_text,
+        help="id or number of a lesson; next; all; none lists the path and how far you are",
+    )  # fmt: skip
+    verb.add_argument("--run", action="store_true", help="only run the lesson's code, and say how long it took")
+    verb.add_argument("--exercise", type=_count, metavar="N", help="the exercise that --answer is for (default: 1)")
+    verb.add_argument("--answer", metavar="TEXT", help="a prediction, or what belongs into the gap; judged at once")
+    verb.add_argument("--notebook", action="store_true", help="write the lesson as a Jupyter notebook")
+    verb.add_argument("--forget", action="store_true", help="put the progress aside and begin anew")
+    verb.add_argument("-o", "--output", type=Path, metavar="DIR", help="folder of pictures or notebooks")
+
+
+def _which(verb: argparse.ArgumentParser) -> None:
+    from rlplay.course.choosing import QUESTIONS
+
+    for name, (question, answers) in QUESTIONS.items():
+        if answers:
+            shown = f"{question} {', '.join(answers)}"
+            verb.add_argument(f"--{name}", choices=list(answers), metavar=name.upper(), help=shown)
+        else:
+            verb.add_argument(f"--{name}", type=_count, metavar="N", help=question)
+
+
 _VERBS = {
     "demo": ("demo", "see an agent learn, in under a minute", _demo),
     "train": ("train", "train an agent in an environment", _train),
@@ -458,9 +490,12 @@ _VERBS = {
     "play": ("play", "play an environment yourself", _play),
     "replay": ("replay", "show a recorded episode again, or verify it", _replay),
     "export": ("export", "an episode as one page for a browser, to share", _export),
+    "explain": ("explain", "what each number of the observation contributes to the choices of an agent", _explain),
     "check-env": ("check_env", "check an environment of your own: 2000 steps, replay, misuse, pictures", _check_env),
     "dataset": ("dataset", "make a data set to learn from offline; say what is in one", _dataset),
     "list": ("listing", "what is there: agents, environments, models, runs", _list),
+    "learn": ("learn", "the learning path: lessons that run, exercises that check themselves", _learn),
+    "which": ("which", "what fits what you have: a model or an agent, with the reason and the command", _which),
     "models": ("models", "the models from scratch; one in full; one beside scikit-learn's", _models),
     "figure": ("figure", "a figure of the textbook, computed anew: a picture and a table", _figure),
     "warm": ("warm", "compile agents now, so that none has to be waited for later", _warm),

@@ -124,6 +124,7 @@ _RULES: dict[str, tuple[_Rule, ...]] = {
         _Rule(("--dynamics",), lambda a: not a.env, "it goes with --env", "Name the environment too"),
     ),
     "watch": _SAVED,
+    "explain": _SAVED,
     "export": (
         *_SAVED,
         _Rule(
@@ -181,6 +182,22 @@ _RULES: dict[str, tuple[_Rule, ...]] = {
     "models": (
         _Rule(("ID",), lambda a: a.action == "list", "list lists them all", "rlplay models show ID"),
         _Rule(("-o",), lambda a: a.action != "compare", "only compare draws", "rlplay models compare ID -o FILE"),
+    ),
+    "learn": (
+        _Rule(
+            ("--run", "--exercise", "--answer", "--notebook", "-o"), lambda a: a.forget, "--forget only forgets",
+            "Leave that out",
+        ),
+        _Rule(
+            ("--run", "--exercise", "--answer", "-o"), lambda a: a.lesson is None, "no lesson is named",
+            "For example: rlplay learn next",
+        ),
+        _Rule(("--exercise",), lambda a: a.answer is None, "there is no --answer", "Add --answer TEXT"),
+        _Rule(
+            ("--answer",), lambda a: a.lesson == "all" or a.run or a.notebook, "it answers an exercise of one lesson",
+            "For example: rlplay learn derivatives --exercise 1 --answer 6",
+        ),
+        _Rule(("--run",), lambda a: a.notebook, "--notebook writes a file and runs nothing", "Leave out one of them"),
     ),
     "figure": (
         _Rule(

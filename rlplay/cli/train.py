@@ -385,6 +385,11 @@ def _take_data(agent: Agent, arguments: Namespace) -> None:
 def _check_surroundings(agent: Agent, arguments: Namespace) -> None:
     """Refuse before a folder is made what training would refuse."""
     choose_engine(agent, arguments.engine or "auto", [])
+    view = getattr(agent.encoder, "view", None)
+    if view is not None and view.as_pictures:
+        console().print(view.as_pictures)
+        if (room := getattr(agent, "buffer_bytes", 0)) > 0:
+            console().print(f"the replay buffer takes up to {room / 2**20:,.0f} MiB")
     if isinstance(agent, OfflineAgent):
         agent.require_data()
     if arguments.tensorboard_log:

@@ -26,6 +26,7 @@ from rlplay.viewer.session import Session
 from rlplay.viewer.slices import LAYERS, Slicer, StateSlice, can_be_sliced
 from rlplay.viewer.state import HELP, ViewState, speed_text
 from rlplay.viewer.trees import draw_tree
+from rlplay.viewer.why import draw_why
 
 _picture = d.Picture()
 _slicer = Slicer()
@@ -79,6 +80,8 @@ def views(session: Session, places: set[str]) -> list[View]:
         if panel.fits(session):
             found.append(View(name, _plug_in(name)))
     found.append(View("input", _input))
+    if session.agent is not None:
+        found.append(View("why", _why))
     return found
 
 
@@ -127,6 +130,10 @@ def _plug_in(name: str) -> Callable[[pygame.Surface, Rect, Scene], None]:
 
 def _input(surface: pygame.Surface, rect: Rect, scene: Scene) -> None:
     draw_inputs(surface, rect, scene.session, scene.probe)
+
+
+def _why(surface: pygame.Surface, rect: Rect, scene: Scene) -> None:
+    draw_why(surface, rect, scene.session, scene.pointer)
 
 
 def _probe(session: Session) -> Probe | None:
