@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 _HOMES = {
     "A2C": "a2c",
+    "ARS": "ars",
     "BehaviorCloning": "behavior_cloning",
+    "CEM": "cem",
     "CQL": "cql",
     "DAgger": "dagger",
     "DDPG": "ddpg",
@@ -22,6 +24,7 @@ _HOMES = {
     "EmphaticTD": "emphatic_td",
     "EpisodicControl": "episodic_control",
     "EpsilonGreedy": "epsilon_greedy",
+    "EvolutionStrategies": "evolution_strategies",
     "ExpectedSarsa": "expected_sarsa",
     "FittedQ": "fitted_q",
     "GPSarsa": "gp_sarsa",
@@ -55,6 +58,7 @@ _HOMES = {
     "TDPrediction": "td_prediction",
     "ThompsonSampling": "thompson_sampling",
     "TQC": "tqc",
+    "TRPO": "trpo",
     "TrueOnlineSarsaLambda": "true_online_sarsa_lambda",
     "UCB": "ucb",
     "ValueIteration": "value_iteration",
@@ -63,7 +67,9 @@ _HOMES = {
 
 if TYPE_CHECKING:
     from .a2c import A2C as A2C
+    from .ars import ARS as ARS
     from .behavior_cloning import BehaviorCloning as BehaviorCloning
+    from .cem import CEM as CEM
     from .cql import CQL as CQL
     from .dagger import DAgger as DAgger
     from .ddpg import DDPG as DDPG
@@ -78,6 +84,7 @@ if TYPE_CHECKING:
     from .emphatic_td import EmphaticTD as EmphaticTD
     from .episodic_control import EpisodicControl as EpisodicControl
     from .epsilon_greedy import EpsilonGreedy as EpsilonGreedy
+    from .evolution_strategies import EvolutionStrategies as EvolutionStrategies
     from .expected_sarsa import ExpectedSarsa as ExpectedSarsa
     from .fitted_q import FittedQ as FittedQ
     from .gp_sarsa import GPSarsa as GPSarsa
@@ -111,6 +118,7 @@ if TYPE_CHECKING:
     from .td_prediction import TDPrediction as TDPrediction
     from .thompson_sampling import ThompsonSampling as ThompsonSampling
     from .tqc import TQC as TQC
+    from .trpo import TRPO as TRPO
     from .true_online_sarsa_lambda import TrueOnlineSarsaLambda as TrueOnlineSarsaLambda
     from .ucb import UCB as UCB
     from .value_iteration import ValueIteration as ValueIteration

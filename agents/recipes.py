@@ -108,6 +108,33 @@ TUNED = {
             "learning_rate": "lin_7e-4",
         },
     },
+    "trpo": {
+        "CartPole-v1": {
+            "n_timesteps": 100_000, "n_envs": 2, "n_steps": 512, "batch_size": 512, "cg_damping": 1e-3,
+            "gae_lambda": 0.98, "n_critic_updates": 20,
+        },
+        "MountainCar-v0": {
+            "n_timesteps": 100_000, "normalize": True, "n_envs": 2, "n_steps": 1024, "n_critic_updates": 20,
+        },
+        "Acrobot-v1": {"n_timesteps": 100_000, "normalize": True, "n_envs": 2, "n_steps": 1024},
+        "Pendulum-v1": {
+            "n_timesteps": 100_000, "n_envs": 2, "n_steps": 1024, "gamma": 0.9, "n_critic_updates": 15,
+        },
+        "LunarLander-v3": {
+            "n_timesteps": 200_000, "n_envs": 2, "n_steps": 512, "cg_damping": 0.01, "gae_lambda": 0.98,
+            "n_critic_updates": 15,
+        },
+    },
+    "ars": {
+        "CartPole-v1": {"n_timesteps": 50_000, "n_delta": 2},
+        "Pendulum-v1": {
+            "n_timesteps": 2_000_000, "policy": "MlpPolicy", "net_arch": [16], "normalize": True,
+            "learning_rate": 0.018, "n_delta": 4, "n_top": 1, "delta_std": 0.1,
+        },
+        "Acrobot-v1": {"n_timesteps": 300_000, "normalize": True},
+        "MountainCar-v0": {"n_timesteps": 500_000, "normalize": True},
+        "MountainCarContinuous-v0": {"n_timesteps": 500_000, "normalize": True, "n_delta": 16},
+    },
     "sac": {
         "Pendulum-v1": {"n_timesteps": 20_000, "learning_rate": 1e-3},
         "MountainCarContinuous-v0": {"n_timesteps": 50_000, **_FAR_HILL},

@@ -30,8 +30,8 @@ class HiddenState(tuple[Floats, ...]):
     @classmethod
     def of(cls, policy: Floats, critic: Floats, size: int) -> HiddenState:
         """From the states [B, S] of both networks; ``size`` is H."""
-        made = cls(np.ascontiguousarray(policy[None, :, k : k + size]) for k in range(0, policy.shape[1], size))
-        made.critic = critic
+        made = cls(policy[None, :, k : k + size].copy() for k in range(0, policy.shape[1], size))
+        made.critic = critic.copy()
         return made
 
     def repeated(self, rows: int) -> HiddenState:

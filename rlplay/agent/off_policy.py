@@ -19,6 +19,7 @@ from rlplay.agent.base import StateArrays
 from rlplay.agent.data import dataset_of, steps_of
 from rlplay.agent.vector_agent import VectorAgent
 from rlplay.environments.masks import Mask
+from rlplay.environments.wrappers import frames_of
 from rlplay.errors import CheckpointError, HyperparameterError, SpaceError, require_memory
 from rlplay.functional.off_policy_step import (
     Counters,
@@ -29,7 +30,16 @@ from rlplay.functional.off_policy_step import (
     iteration,
     new_batch,
 )
-from rlplay.functional.replay import NO_STEP, TRUNCATED, bytes_of_a_row, keep_episodes, new_replay, written_rows
+from rlplay.functional.replay import (
+    NO_STEP,
+    TRUNCATED,
+    bytes_of_a_row,
+    frames_before,
+    keep_episodes,
+    new_replay,
+    read_rows,
+    written_rows,
+)
 from rlplay.functional.running_moments import observe_episodes
 from rlplay.functional.sum_tree import sum_up
 from rlplay.hyperparameters.domains import Either, Range
@@ -125,16 +135,17 @@ class OffPolicyAgent(VectorAgent):
         prioritized = bool(given.get("prioritized", False))
         dtype, scale = self._kept_as()
         rows = int(given["buffer_size"])
-        if rows // n < max(batch // n, 4):
+        raw, action_size, stack = self.encoder.view.size, len(low), self._stack()
+        if rows // n < max(batch // n, 4, 2 * stack[0]):
             raise HyperparameterError(
-                f"{name}: batch_size={batch} is more than the {rows:,} observations of the replay buffer in "
-                f"{n} environments hold (buffer_size)",
+                f"{name}: batch_size={batch} is more than a replay buffer of {rows:,} observations"
+                f"{f' in {n} environments' * (n > 1)} holds (buffer_size)",
                 "Raise buffer_size, or lower batch_size",
             )
-        raw, action_size = self.encoder.view.size, len(low)
-        each = bytes_of_a_row(raw, action_size, outputs, dtype, masked=self._masked, prioritized=prioritized)
+        kept = raw // stack[0]
+        each = bytes_of_a_row(kept, action_size, outputs, dtype, masked=self._masked, prioritized=prioritized)
         require_memory(
-            f"{name}: a replay buffer of {rows:,} observations of {raw:,} numbers", rows * each,
+            f"{name}: a replay buffer of {rows:,} observations of {kept:,} numbers", rows * each,
             "Lower buffer_size, or take smaller observations", itemsize=1,
         )  # fmt: skip
         self.buffer_bytes = rows * each
@@ -147,7 +158,7 @@ class OffPolicyAgent(VectorAgent):
                 f"{name}: train_freq={train_freq} waits for the end of an episode, and {n} are played at once",
                 "Give train_freq in steps, or n_envs=1",
             )
-        self._options = Options(self._discrete, prioritized, np.dtype(dtype) == np.uint8)
+        self._options = Options(self._discrete, prioritized, np.dtype(dtype) == np.uint8, stack[0] > 1)
         self._rng = np.stack([stream(self.seed, purpose) for purpose in ("exploration", "replay", "noise")])
         self._metrics = np.zeros(len(parts.metrics._fields))
         self._counts = np.zeros(4, np.int64)
@@ -165,7 +176,8 @@ class OffPolicyAgent(VectorAgent):
             ),
             counters=Counters(*(self._counts[i : i + 1] for i in range(4))),
             replay=new_replay(
-                rows, n, raw, action_size, outputs, dtype=dtype, masked=self._masked, prioritized=prioritized
+                rows, n, raw, action_size, outputs, dtype=dtype, masked=self._masked, prioritized=prioritized,
+                stack=stack,
             ),
             batch=new_batch(batch, size, action_size, outputs, self._masked),
             obs=np.zeros((n, size), np.float32), raw=np.zeros(raw, self.encoder.view.dtype),
@@ -212,11 +224,18 @@ class OffPolicyAgent(VectorAgent):
     def _kept_as(self) -> tuple[Any, float]:
         """How the replay buffer keeps observations, and what a byte is worth: a byte where that loses nothing."""
         view, space = self.encoder.view, self.observation_space
-        if view.picture is not None and space.dtype == np.uint8:
-            return np.uint8, float(np.float32(1 / 255))
+        if view.picture is not None:
+            return np.uint8, float(np.float32(1 / 255)) if space.dtype == np.uint8 else 1.0
         if is_finite(space) and not isinstance(space, gym.spaces.Dict | gym.spaces.Tuple):
             return np.uint8, 1.0
         return view.dtype, 1.0
+
+    def _stack(self) -> tuple[int, int, int]:
+        """How the replay buffer keeps stacked pictures: see `rlplay.functional.replay.Replay`."""
+        picture, (frames, repeats) = self.encoder.view.picture, frames_of(self.env)
+        if frames == 1 or picture is None or picture[2] % frames:
+            return 1, 0, 0
+        return frames, picture[2] // frames, int(repeats)
 
     def network_rows(self) -> int:
         """Rows that networks see at a time, at most: a batch, or a step of all environments."""
@@ -232,6 +251,11 @@ class OffPolicyAgent(VectorAgent):
             f"an update comes after more than {plan.learning_starts:,} steps (learning_starts), every {every}. Lower "
             "learning_starts or train_freq, or learn longer"
         )
+
+    def learns_nothing_by(self, timestep: int) -> bool:
+        """Whether learning_starts lies beyond it."""
+        ahead = int(self.memory.counters.steps[0]) + timestep - self.num_timesteps
+        return self.memory.plan.learning_starts >= max(ahead, 1)
 
     # The environments.
 
@@ -253,8 +277,8 @@ class OffPolicyAgent(VectorAgent):
         if self._masked:
             self.memory.final_masks[i] = self.memory.masks[i]
 
-    def _update_arguments(self) -> tuple[Any, ...]:
-        return self.memory, self.memory.batch, self.progress
+    def _learn_arguments(self) -> tuple[Any, ...]:
+        return self.memory, self.progress, 1
 
     def _taken(self, action: NDArray[np.float32]) -> Any:
         """An action as the environment takes it."""
@@ -270,12 +294,12 @@ class OffPolicyAgent(VectorAgent):
     def _begin(self) -> None:
         super()._begin()
         if self.encoder.ready:
-            self._iteration.begin(self.memory, self._step_buffer)
+            self._iteration.begin(self.handed(self.memory), self.handed(self._step_buffer))
 
     def _warm_up(self, rounds: int) -> int:
         done = super()._warm_up(rounds)
         if self.encoder.ready:
-            self._iteration.begin(self.memory, self._step_buffer)
+            self._iteration.begin(self.handed(self.memory), self.handed(self._step_buffer))
         return done
 
     def metrics(self) -> dict[str, float]:
@@ -290,7 +314,7 @@ class OffPolicyAgent(VectorAgent):
         if not len(rows):
             return super().seen()
         chosen = rows[:: -(-len(rows) // _SHOWN)]
-        return replay.obs[chosen].astype(self.encoder.view.dtype) * np.float32(self.memory.plan.scale)
+        return read_rows(replay, chosen, self.memory.plan.scale).astype(self.encoder.view.dtype, copy=False)
 
     # Data from elsewhere.
 
@@ -332,7 +356,7 @@ class OffPolicyAgent(VectorAgent):
             )
         if self._options.prioritized:
             leaves = replay.priorities.values[: len(replay.kinds)]
-            leaves[(replay.kinds != NO_STEP) & (leaves == 0)] = replay.priorities.greatest[0]
+            leaves[(replay.kinds != NO_STEP) & (leaves == 0) & ~self._forgotten()] = replay.priorities.greatest[0]
             sum_up(replay.priorities)
         observe_episodes(memory.moments, steps.obs, steps.rewards, steps.lengths)
         if not self.encoder.ready:
@@ -345,6 +369,15 @@ class OffPolicyAgent(VectorAgent):
 
     def keep_source(self, described: Any) -> None:
         """Told which data set was remembered; an agent that learns from nothing else says so in its file."""
+
+    def _forgotten(self) -> NDArray[np.bool_]:
+        """Rows whose observation takes a picture that is forgotten, [R]."""
+        replay = self.memory.replay
+        found, n, k = np.zeros(len(replay.kinds), np.bool_), len(replay.place), int(replay.stack[0])
+        for i, newest in enumerate(replay.place.tolist()):
+            oldest = (newest + 1 + np.arange(k - 1)) % (len(found) // n) * n + i
+            found[oldest] = [frames_before(replay, int(row)) < 0 for row in oldest]
+        return found
 
     # Files.
 
@@ -364,6 +397,8 @@ class OffPolicyAgent(VectorAgent):
         if self._options.prioritized:
             kept["priorities"] = replay.priorities.values[: len(replay.kinds)]
             found["greatest_priority"] = replay.priorities.greatest
+        if self._options.in_stacks:
+            found["frame_stack"] = replay.stack
         found.update({f"replay/{name}": array[:rows] for name, array in kept.items()})
         found.update({f"normaliser/{name}": array for name, array in self._moment_arrays.items()})
         return found | self.encoder.arrays()
@@ -378,6 +413,8 @@ class OffPolicyAgent(VectorAgent):
         }  # fmt: skip
         if replay.obs.dtype == np.uint8:
             found["replay/obs"] = (0, 255)
+        if self._options.in_stacks:
+            found["frame_stack"] = (0, self.encoder.view.size)
         for name in self.kernels:
             found.update({f"{name}/layers": ANY, f"{name}/t": COUNT})
         return found
@@ -393,8 +430,26 @@ class OffPolicyAgent(VectorAgent):
             leaves = tree.values[: len(replay.kinds)]
             if not ((leaves >= 0).all() and np.isfinite(leaves.sum()) and 0 < tree.greatest[0] < math.inf):
                 raise CheckpointError("replay/priorities holds numbers that are no priorities: refused")
-            if ((leaves > 0) != (replay.kinds > 0)).any():
+            if ((leaves > 0) != ((replay.kinds > 0) & ~self._forgotten())).any():
                 raise CheckpointError("replay/priorities has priorities where no step begins: refused")
+
+    def _keep_as(self, stack: NDArray[np.int64]) -> None:
+        """Keep pictures as a file does: its environment may not be at hand, and older files hold whole stacks.
+
+        Raises:
+            CheckpointError: such pictures do not make up the observations.
+        """
+        replay, channels = self.memory.replay, (self.encoder.view.picture or (0, 0, 0))[2]
+        if np.array_equal(stack, replay.stack):
+            return
+        if stack.shape != (3,) or (stack[0] != 1 and (stack[0] < 2 or stack[0] * stack[1] != channels)):
+            raise CheckpointError(f"frame_stack is {stack.tolist()}, and pictures have {channels} channels: refused")
+        size, (frames, each, repeats) = self.encoder.view.size, (int(number) for number in stack)
+        room = np.zeros((len(replay.kinds), size // frames), replay.obs.dtype)
+        stack = np.array([frames, each, int(repeats == 1)], np.int64)
+        self.memory = self.memory._replace(replay=replay._replace(obs=room, stack=stack))
+        self._options = self._options._replace(in_stacks=frames > 1)
+        self._build()
 
     def restore_models(self, models: dict[str, Any]) -> None:
         """Take the fitted feature map of a file."""
@@ -403,6 +458,7 @@ class OffPolicyAgent(VectorAgent):
 
     def load_arrays(self, arrays: StateArrays) -> None:
         """Take the arrays of a file, into torch modules too; the sums of priorities are made anew."""
+        self._keep_as(np.asarray(arrays.get("frame_stack", (1, 0, 0))))
         replay = self.memory.replay
         copy_into("place", arrays, replay.place)
         copy_into("filled", arrays, replay.filled)  # it says how many rows there are

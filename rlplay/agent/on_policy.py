@@ -51,6 +51,7 @@ class OnPolicyAgent(RolloutAgent):
         make_update: ``make_update(kernel, head, decorator) -> update(memory, rollout, progress)``, over a full rollout.
         settings: a NamedTuple class: the hyperparameters that the update reads, each a ``Schedule``, ``float``,
             ``int`` or ``bool``.
+        numbers: a NamedTuple class: what an update logs, loss, grad_norm and n_updates among it.
 
     Example:
         >>> from agents import PPO  # a subclass
@@ -61,6 +62,7 @@ class OnPolicyAgent(RolloutAgent):
 
     make_update: ClassVar[Any]
     settings: ClassVar[Any]
+    numbers: ClassVar[Any] = Metrics
 
     recurrent: Annotated[str | None, Choice("memory of the networks; None for none", (None, *CELLS))] = None
     recurrent_size: Annotated[int, Range("units of the memory", 1, 4096, integer=True)] = 64
@@ -85,7 +87,7 @@ class OnPolicyAgent(RolloutAgent):
         self._recurrence = recurrence(given, name)
         policy, value, self.kernel, self.step_kernel = self._new_networks(size, outputs, rows, (optimiser, settings))
         self._rng = np.stack([stream(self.seed, "exploration"), stream(self.seed, "minibatches")])
-        self._metrics = np.zeros(len(Metrics._fields))
+        self._metrics = np.zeros(len(self.numbers._fields))
         self.memory = OnPolicyMemory(
             policy=policy, value=value, spread=spread, spread_gradient=np.zeros(spread_size, np.float32),
             spread_optimiser=new_optimiser(spread_size, optimiser, **settings),
@@ -95,9 +97,9 @@ class OnPolicyAgent(RolloutAgent):
             rewards=np.zeros(n), output_gradient=np.zeros((n, outputs), np.float32),
             moments=self._new_moments(), features=None,
             gamma=float(given["gamma"]), gae_lambda=float(given.get("gae_lambda", 1.0)),
-            max_grad_norm=float(given["max_grad_norm"]), least_rows=self.least_rows(rows),
+            max_grad_norm=float(given.get("max_grad_norm", 0.0)), least_rows=self.least_rows(rows),
             settings=self._settings_of(self.settings), action_rng=self._rng[0], minibatch_rng=self._rng[1],
-            metrics=Metrics(*(self._metrics[i : i + 1] for i in range(len(self._metrics)))),
+            metrics=self.numbers(*(self._metrics[i : i + 1] for i in range(len(self._metrics)))),
         )  # fmt: skip
         self._build()
 

@@ -248,24 +248,29 @@ def new_network(
 
 
 def layers_of(shape: Any, size: int, hidden: Sequence[int], outputs: int, activation: str) -> list[Layer]:
-    """A perceptron; in front of it, where observations are pictures, the convolutions of Mnih et al. 2015.
+    """A perceptron; in its place, where observations are pictures, the convolutions of Mnih et al. 2015.
+
+    Pictures that are too small for them, with a side below 36, get the one of MinAtar's agents (Young & Tian 2019).
 
     Example:
         >>> [str(layer) for layer in layers_of(None, 4, [64], 2, "tanh")]
         ['Linear(4, 64)', 'Tanh()', 'Linear(64, 2)']
         >>> [layer.n_out for layer in layers_of((84, 84, 4), 28224, [64], 6, "relu") if isinstance(layer, Linear)]
         [512, 6]
+        >>> [str(layer) for layer in layers_of((10, 10, 4), 400, [64], 3, "relu")][:4]
+        ['Conv2d(4, 16, kernel_size=3)', 'ReLU()', 'Linear(1024, 128)', 'ReLU()']
     """
     if shape is None:
         return mlp([size, *hidden, outputs], activation)
     layers: list[Layer] = []
-    for filters, width, stride in ((32, 8, 4), (64, 4, 2), (64, 3, 1)):
+    small = min(shape[0], shape[1]) < 36
+    windows, units = ([(16, 3, 1)], 128) if small else ([(32, 8, 4), (64, 4, 2), (64, 3, 1)], 512)
+    for filters, width, stride in windows:
         if min(shape[0], shape[1]) >= width:
             one = Conv2d(shape[2], filters, width, stride)
             layers += [one, activation_layer("relu")]
             shape = one.shape_after(shape)
-    dense = [Linear(math.prod(shape), 512), activation_layer("relu"), Linear(512, outputs)]
-    return [*layers, *dense]
+    return [*layers, Linear(math.prod(shape), units), activation_layer("relu"), Linear(units, outputs)]
 
 
 def with_layer_norm(layers: Sequence[Layer]) -> list[Layer]:

@@ -85,8 +85,8 @@ class RolloutAgent(VectorAgent):
             )
         return f"an update takes a rollout of {rows:,} steps (n_steps * n_envs). Lower n_steps, or learn longer"
 
-    def _update_arguments(self) -> tuple[Any, ...]:
-        return self.memory, self.memory.rollout, self.progress
+    def _learn_arguments(self) -> tuple[Any, ...]:
+        return self.memory, 0, 0, self.progress
 
     def _make_masks(self) -> None:
         """Room for masks; none so far."""

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from rlplay.agent.base import Agent
 from rlplay.approximation.encoder import Encoder, ObservationVectors
 from rlplay.approximation.encoders import VectorFeatures
+from rlplay.compiled.by_reference import laid_out
 from rlplay.compiled.cache import compile_beside, compiled
 from rlplay.compiled.pcg64 import random_seed
 from rlplay.compiled.table import TableEnv
@@ -93,8 +94,8 @@ class VectorAgent(Agent):
         """Room for masks; none so far."""
 
     @abstractmethod
-    def _update_arguments(self) -> tuple[Any, ...]:
-        """What `Iteration.update` is called with."""
+    def _learn_arguments(self) -> tuple[Any, ...]:
+        """What `Iteration.learn` is called with."""
 
     def _mask_of(self, i: int, info: dict[str, Any]) -> Mask | None:
         """The mask of an environment's newest observation, an entry an output [K]; None where all may be taken."""
@@ -121,6 +122,7 @@ class VectorAgent(Agent):
         """The environments, and what they show."""
         self._played = self.make_running_envs(self.hyperparameters.get("n_envs", 1))
         self._ahead = None
+        self._laid_out: dict[type, Any] = {}
         self._checks = [ObservationCheck(one.env) for one in self._running_envs]
         self._remote: RemoteEnvs | None = None  # the workers that play them
         self._sees_now = False  # whether what the networks see is what the environments show
@@ -211,10 +213,21 @@ class VectorAgent(Agent):
             return f"the native dynamics of {name} are a table, and {type(self).__name__} takes vectors"
         return why_not_native(self.env)
 
+    def handed(self, value: Any) -> Any:
+        """A named tuple as the functions of the iteration take it: laid out once, where they are compiled."""
+        if not hasattr(self._iteration.choose, "py_func"):
+            return value
+        known = self._laid_out.get(type(value))
+        if known is None or known.value is not value:
+            known = self._laid_out[type(value)] = laid_out(value)
+        return known
+
     # Learning.
 
     def advance(self, timesteps: int, engine: Engine) -> int:
         """At most this many steps, rounded up to all environments once; one native call, or step by step."""
+        if self.encoder.ready:
+            compile_beside(self._iteration.learn, *self._learn_arguments())
         if self._played[0].position.obs is None:
             self._begin()
         elif not self._sees_now:  # loaded from a file
@@ -267,7 +280,7 @@ class VectorAgent(Agent):
         """Begin an episode in each environment."""
         for i, one in enumerate(self._running_envs):
             self._reset(i, one)
-        observe_batch(self.memory.moments, self._step_buffer.obs)
+        observe_batch(self.handed(self.memory.moments), self._step_buffer.obs)
         self._look()
 
     def _reset(self, i: int, running_env: RunningEnv) -> None:
@@ -279,10 +292,9 @@ class VectorAgent(Agent):
     def _look(self) -> None:
         """What the networks see now, from what the environments show."""
         if self.encoder.ready:
-            look = self._iteration.look
-            look = getattr(look, "py_func", look)  # what it calls is compiled, and short
+            memory = self.handed(self.memory)
             for i in range(len(self._running_envs)):
-                look(self.memory, self._step_buffer.obs[i], self.memory.obs[i])
+                self._iteration.look(memory, self._step_buffer.obs[i], self.memory.obs[i])
 
     def _warm_up(self, rounds: int) -> int:
         """Random steps, which the feature map only watches, until it is fitted."""
@@ -313,7 +325,7 @@ class VectorAgent(Agent):
     def _advance_stepwise(self, rounds: int) -> int:
         done = 0
         for _ in range(rounds):
-            self._iteration.choose(self.memory)
+            self._iteration.choose(self.handed(self.memory))
             try:
                 self._step_all([self._taken(action) for action in self.memory.actions])
             except Exception:
@@ -322,7 +334,7 @@ class VectorAgent(Agent):
                 raise
             self.num_timesteps += len(self._running_envs)
             done += len(self._running_envs)
-            if not self._iteration.finish(self.memory, self._step_buffer, self.progress):
+            if not self._iteration.finish(self.handed(self.memory), self.handed(self._step_buffer), self.progress):
                 self.refit() if self._healthy else self._stop()
                 break
         return done
@@ -365,9 +377,8 @@ class VectorAgent(Agent):
             total_return=np.array([statistics.total_return], np.float64),
         )  # fmt: skip
         loop = vector_training_loop(env.dynamics, self._iteration.choose, self._iteration.finish)
-        compile_beside(loop, self._iteration.update, *self._update_arguments())
         limit, horizon = env.max_episode_steps, float(max(self.horizon, 1))
-        done = loop(state, buffer, self.memory, run, log, rounds, limit, horizon)
+        done = loop(*map(self.handed, (state, buffer, self.memory, run, log)), rounds, limit, horizon)
         self._ahead = state
         self._put_back(state, slice(0, 1))
         self.num_timesteps, statistics.episodes = int(run.timestep[0]), int(run.episodes[0])

@@ -28,7 +28,8 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -37,6 +38,11 @@ import numpy as np
 
 from rlplay.compiled import by_reference, digest, numba_internals, numba_linking
 from rlplay.errors import warn
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -81,9 +87,13 @@ class _Entries(numba_linking.NoEntries):
         self._dispatcher = dispatcher
         self._keys: dict[Any, str] = {}
 
+    def key(self, arguments: Any) -> str:
+        """The name of the entries, without its ending; empty where nothing is kept."""
+        return self._keys.get(arguments) or self._key(arguments)
+
     def number(self, arguments: Any) -> int | None:
         """A number by the content of the function; None where no digest can tell it from others."""
-        key = self._keys.get(arguments) or self._key(arguments)
+        key = self.key(arguments)
         return int(key[-40:-25], 16) if key else None
 
     def load_machine_code(self, arguments: Any, context: Any) -> Any:
@@ -96,7 +106,12 @@ class _Entries(numba_linking.NoEntries):
         except Exception:  # a whole entry that numba cannot take back
             _discard(path)
             return None
-        return found if tuple(found.signature.args) == arguments else None
+        return found if found is not None and tuple(found.signature.args) == arguments else None
+
+    def has_own_code(self, arguments: Any) -> bool:
+        """Whether there is machine code for argument types that others call."""
+        key, folder = self.key(arguments), cache_folder()
+        return bool(key) and folder is not None and (folder / (key + OWN_CODE)).exists()
 
     def load_lowered(self, arguments: Any, context: Any) -> Any:
         """The lowered code for argument types, from disk; None where the function has to be compiled."""
@@ -152,7 +167,77 @@ class _Entries(numba_linking.NoEntries):
         return f"{re.sub(r'[^A-Za-z0-9_.]', '_', name)[-_NAME_LENGTH:]}-{key[:40]}"
 
 
-MACHINE_CODE, LOWERED = ".nbc", ".nbl"
+class _OwnCode(numba_linking.NoStore):
+    """Machine code that others call, on disk."""
+
+    def load_own_code(self, key: str, codegen: Any) -> Any:
+        """What was kept under a key; None where there is nothing."""
+        folder = cache_folder()
+        if not key or folder is None:
+            return None
+        path = folder / (key + OWN_CODE)
+        if (data := read_entry(path)) is None:
+            return None
+        try:
+            return numba_linking.own_code_from_bytes(data, codegen)
+        except Exception:  # a whole entry that numba cannot take back
+            _discard(path)
+            return None
+
+    def save_own_code(self, key: str, library: Any) -> None:
+        """Keep the machine code of a library."""
+        folder = cache_folder()
+        if key and folder is not None and (data := numba_linking.own_code_to_bytes(library)) is not None:
+            write_entry(folder / (key + OWN_CODE), data)
+
+    @contextmanager
+    def making(self, name: str, meanwhile: Callable[[], bool]) -> Iterator[None]:
+        """While this lasts, no other process makes what bears the name; one that does so is waited for.
+
+        A process that ends lets go of what it was making. One that stands still for long is not waited for.
+        """
+        file, until = _lock_file(os.getpid()), time.monotonic() + _LONGEST
+        if not name or file is None:
+            yield
+            return
+        place = int.from_bytes(_CHECKSUM(name.encode()).digest()[:7], "big")
+        held = False
+        while not held and time.monotonic() < until:
+            try:
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, place)
+                held = True
+            except (BlockingIOError, PermissionError):  # another process has it
+                if not meanwhile():
+                    time.sleep(_PAUSE)
+            except OSError:  # a file system without locks
+                break
+        try:
+            yield
+        finally:
+            if held:
+                fcntl.lockf(file, fcntl.LOCK_UN, 1, place)
+
+
+_LONGEST, _PAUSE = 120.0, 0.005  # seconds: for which another process is waited for, and between two looks
+
+
+@cache
+def _lock_file(process: int) -> int | None:
+    """A file, each byte of which stands for a name; None where there is none, or the system has no such locks.
+
+    It stays open: the locks of a process end when it closes the file.
+    """
+    folder = cache_folder()
+    if folder is None or fcntl is None:
+        return None
+    try:
+        return os.open(folder / "locks", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
+    except OSError:
+        return None
+
+
+numba_linking.store = _OwnCode()
+MACHINE_CODE, LOWERED, OWN_CODE = ".nbc", ".nbl", ".nbo"
 _lowered: dict[str, Any] = {}  # what this process has read or written, by key
 
 
@@ -264,7 +349,7 @@ def _keep_within_bounds() -> None:
             status = path.stat()
             if path.suffix == ".tmp" and time.time() - status.st_mtime > _HOUR:
                 path.unlink()
-            elif path.suffix in (MACHINE_CODE, LOWERED):
+            elif path.suffix in (MACHINE_CODE, LOWERED, OWN_CODE):
                 files.append((status.st_mtime, status.st_size, path))
     total = 0
     for _, size, path in sorted(files, reverse=True):
@@ -323,6 +408,24 @@ def written_out(function: F) -> F:
     return _compiled(function, _nrt=False, inline="always")
 
 
+def own_code(function: F) -> F:
+    """A compiled function whose machine code is made once: whatever reaches it calls that code, and holds no copy.
+
+    For what is large and called seldom: an agent's update, a network's forward and backward pass. Then an agent
+    compiles them once for all environments and both executions, and agents share what they have in common. Plain
+    Python stays as it is.
+
+    Example:
+        >>> @own_code
+        ... @compiled
+        ... def total(x):
+        ...     return x.sum()
+        >>> total(np.ones(3))
+        3.0
+    """
+    return cast(F, numba_linking.own_code(function))
+
+
 def as_these(*functions: Callable[..., Any]) -> Callable[[F], F]:
     """The decorator for a function that calls these and allocates nothing itself: `in_place` where all of them are."""
     places = all(getattr(function, "targetoptions", {}).get("_nrt") is False for function in functions)
@@ -336,13 +439,14 @@ def _compiled(function: F, **options: Any) -> F:
     return cast(F, dispatcher)
 
 
-def compile_beside(caller: Callable[..., Any], function: Callable[..., Any], *arguments: Any) -> None:
-    """Where ``caller`` has to be compiled, have another process work on a function that it calls with such arguments.
+def compile_beside(function: Callable[..., Any], *arguments: Any) -> None:
+    """Have another process compile a function with code of its own (`own_code`), called with such arguments.
 
-    What it lowers is found on disk. Where processes cannot be forked, or nothing is kept on disk, nothing changes.
+    Whoever calls it finds it on disk. Where that is so already, where processes cannot be forked, or nothing is kept on
+    disk, nothing happens; nor where the function is plain Python.
     """
-    if not numba_internals.is_in_use(caller):
-        vars(caller)["called_beside"] = [(function, by_reference.kinds_by_reference(*arguments))]
+    if isinstance(function, numba_linking.Function):
+        function.make_beside(by_reference.kinds_by_reference(*arguments))
 
 
 def why_not_cached(function: Callable[..., Any]) -> str:

@@ -71,7 +71,8 @@ def options(dispatcher: Any) -> dict[str, Any] | None:
     """The compile options of a dispatcher; None where it has a compiler pipeline of its own."""
     if dispatcher._compiler.pipeline_class is not Compiler:
         return None
-    return {**dispatcher.targetoptions, "locals": dispatcher.locals}
+    own_code = getattr(dispatcher, "has_own_code", False)
+    return {**dispatcher.targetoptions, "locals": dispatcher.locals, "own_code": own_code}
 
 
 def intrinsic_parts(intrinsic: Any) -> tuple[Callable[..., Any], dict[str, Any]]:
@@ -88,6 +89,12 @@ def versions() -> tuple[str, ...]:
 def target() -> str:
     """The processor that is compiled for: triple, name, features."""
     return repr(cpu_target.target_context.codegen().magic_tuple())
+
+
+def size_of(kind: Any) -> int:
+    """The bytes that a value of a numba type takes in memory."""
+    context = cpu_target.target_context
+    return int(context.get_abi_sizeof(context.get_value_type(kind)))
 
 
 def type_parts(kind: Any) -> tuple[Any, ...] | None:

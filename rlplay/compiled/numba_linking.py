@@ -7,8 +7,9 @@ reaches is linked into one module, optimised once, and translated. For PPO that 
 
     lowered       LLVM's code of one function, and the libraries of those that it calls
     machine code  of an entry point: its wrapper for Python, and everything that it reaches
+    own code      machine code of a function that many entry points reach (`own_code`): they call it, and hold no copy
 
-Both can be kept on disk (`rlplay.compiled.cache`). Lowered code names what it calls by the digest of its content, so
+All can be kept on disk (`rlplay.compiled.cache`). Lowered code names what it calls by the digest of its content, so
 that it may come from another process. With `rlplay.compiled.numba_internals` this file is the only one that names parts
 of numba that are not public.
 """
@@ -21,12 +22,10 @@ import itertools
 import os
 import pickle
 import secrets
-import signal
-import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import llvmlite.binding as llvm
 from numba import _dynfunc
@@ -51,6 +50,7 @@ class Library(codegen.JITCodeLibrary):  # type: ignore[misc]
         key: the name of its entry on disk; empty where it has none.
         environment: name and value of the constants that its code reads; None where there are none.
         is_lowered: whether the code is here; of a function whose machine code came from disk it may not be.
+        has_own_code: whether whoever calls it calls machine code of its own.
     """
 
     def __init__(self, owner: Any, name: str) -> None:
@@ -59,6 +59,9 @@ class Library(codegen.JITCodeLibrary):  # type: ignore[misc]
         self.key = ""
         self.environment: tuple[str, Any] | None = None
         self.is_lowered = True
+        self.has_own_code = False
+        self.callees: list[Library] = []  # with code of their own, that its machine code calls
+        self.object_code = b""
         self._linkable: Any = None
 
     def add_ir_module(self, ir_module: Any) -> None:
@@ -89,20 +92,29 @@ class Library(codegen.JITCodeLibrary):  # type: ignore[misc]
         """The libraries of what its code calls, each once."""
         return list(dict.fromkeys(self._linking_libraries))
 
-    def reached(self) -> list[Any]:
-        """Every library that its code reaches, callers before what they call: LLVM links what is already wanted."""
+    def reached(self) -> tuple[list[Any], list[Library]]:
+        """What becomes one module with it, callers before what they call, and what has machine code of its own.
+
+        LLVM links what is already wanted, so callers come first.
+        """
         found: list[Any] = []
+        apart: list[Library] = []
         seen: set[int] = set()
 
         def visit(library: Any) -> None:
-            if id(library) not in seen:
-                seen.add(id(library))
-                for one in library.called if isinstance(library, Library) else ():
+            seen.add(id(library))
+            for one in library.called if isinstance(library, Library) else ():
+                if id(one) in seen:
+                    continue
+                if isinstance(one, Library) and one.has_own_code:
+                    seen.add(id(one))
+                    apart.append(one)
+                else:
                     visit(one)
-                found.append(library)
+            found.append(library)
 
         visit(self)
-        return found[-2::-1]  # without itself
+        return found[-2::-1], apart  # without itself
 
     def linkable(self) -> Any:
         """Its own module, in which every function may stand in several modules."""
@@ -118,26 +130,65 @@ class Library(codegen.JITCodeLibrary):  # type: ignore[misc]
         self.own = other.own
         self._linking_libraries: list[Any] = list(other._linking_libraries)
         self._linkable, self.is_lowered = other._linkable, True
+        self.key, self.has_own_code = self.key or other.key, other.has_own_code
+
+    def defined(self) -> set[str]:
+        """The names of its functions."""
+        return {one.name for one in self.own.functions if not one.is_declaration}
 
     def finalize(self) -> None:
-        """Make machine code of it and all that it reaches, as numba does with each library."""
+        """Make machine code of it and all that it reaches, but for what has code of its own: that is called."""
         self._codegen._check_llvm_bugs()
         self._raise_if_finalized()
         self._final_module = self.own.clone()
-        reached = self.reached()
+        reached, self.callees = self.reached()
         for library in reached:
             self._reload_init.update(library._reload_init)
             module = library.linkable() if isinstance(library, Library) else library._get_module_for_linking()
             self._final_module.link_in(module, preserve=True)
+        elsewhere = set().union(*(library.defined() for library in self.callees))
         missing = [one.name for one in self._final_module.functions if one.is_declaration and one.name[:3] == "_ZN"]
-        if missing:  # a call of it would end the process
-            raise RuntimeError(f"the code of {missing[0]} is missing; empty the folder of compiled code")
+        if lost := sorted(set(missing) - elsewhere):  # a call of it would end the process
+            raise RuntimeError(f"the code of {lost[0]} is missing; empty the folder of compiled code")
         self._optimize_final_module()
         self._final_module.verify()
+        self._final_module.name = self.name
+        self.object_code = self._codegen._tm.emit_object(self._final_module)
+        for library in self.callees:
+            library.load_own_code()
+        self._set_compiled_object(self.object_code)
         self._finalize_final_module()
         for library in reached:
             if isinstance(library, Library) and library.environment is not None:
                 self._set_environment(*library.environment)
+
+    def load_own_code(self) -> None:
+        """Have its machine code in this process: from disk, or made now and kept there.
+
+        What it calls comes first: another process may be making it meanwhile.
+        """
+        if self.key not in _own_code:
+            for library in self.reached()[1]:
+                library.load_own_code()
+            self.have_own_code()
+
+    def have_own_code(self) -> None:
+        """The same, without what it calls."""
+        name = self.key or min(self.defined())
+        if name not in _own_code:
+            _own_code[name] = _once(
+                self.key and f"{self.key}.own", lambda: store.load_own_code(self.key, self._codegen), self._own_code_now
+            )
+
+    def _own_code_now(self) -> Library:
+        made = Library(self._codegen, self.name)
+        made.enable_object_caching()
+        made.own, made._linking_libraries = self.own, list(self._linking_libraries)
+        made.finalize()
+        if self.environment is not None:
+            made._set_environment(*self.environment)
+        store.save_own_code(self.key, made)
+        return made
 
     def _set_environment(self, name: str, value: Any) -> None:
         if self._codegen._engine.is_symbol_defined(name) and name not in _environments:
@@ -146,6 +197,64 @@ class Library(codegen.JITCodeLibrary):  # type: ignore[misc]
 
 
 _environments: dict[str, Any] = {}  # the constants that machine code reads, by name: kept alive
+_own_code: dict[str, Library] = {}  # the machine code that others call, by its key, else the name of its function
+
+
+class NoStore:
+    """Where machine code that others call is kept; here nowhere."""
+
+    def load_own_code(self, key: str, codegen: Any) -> Library | None:
+        """What was kept under a key; None where there is nothing."""
+        return None
+
+    def save_own_code(self, key: str, library: Library) -> None:
+        """Keep the machine code of a library."""
+
+    @contextmanager
+    def making(self, name: str, meanwhile: Callable[[], bool]) -> Iterator[None]:
+        """While this lasts, no other process makes what bears the name; one that does so is waited for.
+
+        Args:
+            name: of an entry.
+            meanwhile: does some other work; False where there is none.
+        """
+        yield
+
+
+store = NoStore()  # `rlplay.compiled.cache` puts one on disk in its place
+
+
+def _have_own_code(key: str, codegen: Any) -> bool:
+    """Whether machine code that others call is in this process, from disk if need be."""
+    if key not in _own_code:
+        found = store.load_own_code(key, codegen)
+        if found is not None:
+            _own_code[key] = found
+    return key in _own_code
+
+
+_to_be_called: list[Library] = []  # lowered, with machine code of their own that will be wanted
+
+
+def _spare_work() -> bool:
+    """Make machine code that will be wanted; False where there is none."""
+    if not _to_be_called:
+        return False
+    _to_be_called.pop().have_own_code()
+    return True
+
+
+Made = TypeVar("Made")
+
+
+def _once(name: str, load: Callable[[], Made | None], make: Callable[[], Made]) -> Made:
+    """What is on disk, else what is made now; where another process makes it, that is waited for."""
+    found = load()
+    if found is None:
+        with store.making(name, _spare_work):
+            found = load()
+            found = make() if found is None else found
+    return found
 
 
 def _no_machine_code(library: Any, description: Any, environment: Any) -> Any:
@@ -197,9 +306,9 @@ class Function(CPUDispatcher):  # type: ignore[misc]
         super().__init__(py_func, {}, targetoptions)
         self._compiler._customize_flags = _without_wrappers
         self._cache = NoEntries()
+        self.has_own_code = False
         self._callable: set[Signature] = set()  # for which there is machine code
-        self._beside: dict[Signature, int] = {}  # processes that lower it for this one
-        self.called_beside: list[tuple[Function, Signature]] = []
+        self._beside: set[Signature] = set()  # for which another process was asked
 
     def compile(self, sig: Any) -> Any:
         """The entry point for Python."""
@@ -207,25 +316,22 @@ class Function(CPUDispatcher):  # type: ignore[misc]
         with global_compiler_lock:
             if arguments in self._callable:
                 return self.overloads[arguments].entry_point
+            found = self._have(arguments, self._cache.load_machine_code, self._made)
             known = self.overloads.get(arguments)
-            found = self._found(arguments, self._cache.load_machine_code)
-            if found is None:
-                for function, kinds in self.called_beside:
-                    function.lower_beside(kinds)
-                self._lower(arguments)
-                for function, kinds in self.called_beside:
-                    _wait_for(function._beside.pop(kinds, 0))
-                known = self.overloads[arguments]
-                found = machine_code(
-                    known, self.targetoptions.get("_nrt", True), self.targetoptions.get("nogil", False)
-                )
-                self._cache.save_machine_code(arguments, found)
             if known is not None:
                 found = found._replace(library=known.library)
             self._take(arguments, found)
             self._callable.add(arguments)
             self._insert([one._code for one in arguments], found.entry_point, found.objectmode)
             return found.entry_point
+
+    def _made(self, arguments: Signature) -> Any:
+        """Machine code, made now."""
+        self._lower(arguments)
+        known, options = self.overloads[arguments], self.targetoptions
+        found = machine_code(known, options.get("_nrt", True), options.get("nogil", False))
+        self._cache.save_machine_code(arguments, found)
+        return found
 
     def get_call_template(self, args: Any, kws: Any) -> Any:
         """What a caller that is being compiled needs to know; the function is lowered for it."""
@@ -238,33 +344,46 @@ class Function(CPUDispatcher):  # type: ignore[misc]
         template = make_concrete_template(f"CallTemplate({name})", key=name, signatures=self.nopython_signatures)
         return template, python, arguments, {}
 
-    def lower_beside(self, arguments: Signature) -> None:
-        """Have another process lower the function and leave it on disk; whoever needs it waits for that."""
-        if arguments in self.overloads or _processors() < 2 or self._cache.number(arguments) is None:
+    def make_beside(self, arguments: Signature) -> None:
+        """Have another process make the function's own code and leave it on disk; whoever needs it waits for that."""
+        if arguments in self.overloads or arguments in self._beside:
             return
-        with warnings.catch_warnings(), contextlib.suppress(OSError):  # no room for another process: not beside
+        self._beside.add(arguments)
+        if _processors() < 2 or not self._cache.key(arguments) or self._cache.has_own_code(arguments):
+            return
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # of threads: what runs there needs none
-            self._beside[arguments] = os.fork()
-        if self._beside.get(arguments) == 0:
-            try:
-                self._lower(arguments)
-            finally:
-                os._exit(0)  # whatever went wrong goes wrong again where it is needed, and is said there
+            with contextlib.suppress(OSError):  # no room for another process: not beside
+                _in_another_process(lambda: self._make_own_code(arguments))
+
+    def _make_own_code(self, arguments: Signature) -> None:
+        self._lower(arguments)
+        self.overloads[arguments].library.have_own_code()
 
     def _lower(self, arguments: Signature) -> None:
         """Have lowered code of the function."""
         known = self.overloads.get(arguments)
         if known is not None and known.library.is_lowered:
             return
-        _wait_for(self._beside.pop(arguments, 0))
-        found = self._found(arguments, self._cache.load_lowered)
-        if found is None:
-            found = self._lowered_now(arguments)
-            self._cache.save_lowered(arguments, found)
+        found = self._have(arguments, self._cache.load_lowered, self._lowered_now)
         if known is None:
             self._take(arguments, found)
         else:
             known.library.take(found.library)
+        if self.has_own_code:
+            _to_be_called.append(found.library)
+
+    def _have(self, arguments: Signature, load: Callable[..., Any], make: Callable[..., Any]) -> Any:
+        """What ``load`` finds, else what ``make`` makes."""
+
+        def found() -> Any:
+            one = load(arguments, self.targetctx)
+            if one is not None and arguments not in self.overloads:
+                self._cache_hits[arguments] += 1
+            return one
+
+        key = self._cache.key(arguments)
+        return _once(key and f"{key}.{make.__name__}", found, lambda: make(arguments))
 
     def _lowered_now(self, arguments: Signature) -> Any:
         if arguments not in self.overloads:
@@ -272,17 +391,14 @@ class Function(CPUDispatcher):  # type: ignore[misc]
         with self._compiling_counter, _linking_later(self.targetctx):
             _names.coming = self._cache.number(arguments)
             try:
-                return self._compiler.compile(arguments, None)
+                found = self._compiler.compile(arguments, None)
             except errors.ForceLiteralArg as error:
                 fold = self._compiler.fold_argument_types
                 raise error.bind_fold_arguments(lambda args, kws: fold(args, kws)[1]) from error
             finally:
                 _names.coming = None
-
-    def _found(self, arguments: Signature, load: Callable[..., Any]) -> Any:
-        found = load(arguments, self.targetctx)
-        if found is not None and arguments not in self.overloads:
-            self._cache_hits[arguments] += 1
+        found.library.has_own_code = self.has_own_code
+        self._cache.save_lowered(arguments, found)
         return found
 
     def _take(self, arguments: Signature, found: Any) -> None:
@@ -293,9 +409,17 @@ class Function(CPUDispatcher):  # type: ignore[misc]
 class NoEntries:
     """What a `Function` asks of its entries on disk; here nothing is kept."""
 
+    def key(self, arguments: Signature) -> str:
+        """A name by the content of the function; empty where nothing is kept."""
+        return ""
+
     def number(self, arguments: Signature) -> int | None:
         """A number by the content of the function, the same in every process; None for any."""
         return None
+
+    def has_own_code(self, arguments: Signature) -> bool:
+        """Whether there is machine code for argument types that others call."""
+        return False
 
     def load_machine_code(self, arguments: Signature, context: Any) -> CompileResult | None:
         """The machine code for argument types; None where there is none."""
@@ -317,17 +441,19 @@ def _processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "fork") and hasattr(os, "sched_getaffinity") else 1
 
 
-_LONGEST = 120.0  # seconds after which a process that lowers a function is given up
+def _in_another_process(work: Callable[[], None]) -> None:
+    """Do work in a copy of this process, which nobody waits for: whoever needs its result finds it on disk.
 
-
-def _wait_for(process: int) -> None:
-    """Wait until another process has ended (0 for none); one that hangs is ended, and its work is done here."""
-    until = time.monotonic() + _LONGEST
-    with contextlib.suppress(ChildProcessError):  # the system has forgotten it already
-        while process and os.waitpid(process, os.WNOHANG)[0] == 0:
-            if time.monotonic() > until:
-                os.kill(process, signal.SIGKILL)
-            time.sleep(0.005)
+    What goes wrong there goes wrong again where it is needed, and is said there.
+    """
+    child = os.fork()
+    if child == 0:
+        try:
+            if os.fork() == 0:  # a child of nobody leaves nothing behind when it ends
+                work()
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
 
 
 def _without_wrappers(flags: Any) -> Any:
@@ -342,6 +468,13 @@ class _InOrder(set[str]):
 
     def __repr__(self) -> str:
         return "{" + ", ".join(map(repr, sorted(self))) + "}"
+
+
+def own_code(function: Any) -> Any:
+    """A function whose machine code is made once, and called by whatever reaches it; plain Python stays as it is."""
+    if isinstance(function, Function):
+        function.has_own_code = True
+    return function
 
 
 def machine_code(lowered: CompileResult, counts: bool = True, release_gil: bool = False) -> CompileResult:
@@ -373,8 +506,52 @@ def machine_code_to_bytes(result: CompileResult) -> bytes | None:
     module = library._final_module
     if _has_addresses(module) or any(not lifted.can_cache for lifted in result.lifted):
         return None
+    if any(not one.key for one in library.callees):
+        return None
+    return _to_bytes(result, _code_parts(library), _environments_of(module))
+
+
+def _code_parts(library: Library) -> tuple[str, bytes, list[str], list[str]]:
+    """Name, object code, what it defines, and the keys of what has code of its own and is called."""
+    module = library._final_module
     names = [one.name for one in (*module.functions, *module.global_variables) if not one.is_declaration]
-    return _to_bytes(result, (library.name, library._get_compiled_object(), names), _environments_of(module))
+    return library.name, library.object_code, names, [one.key for one in library.callees]
+
+
+def own_code_to_bytes(library: Library) -> bytes | None:
+    """The machine code that others call; None where it cannot be kept."""
+    if _has_addresses(library._final_module) or any(not one.key for one in library.callees):
+        return None
+    data: bytes = serialize.dumps((_code_parts(library), _environments_of(library._final_module)))
+    return data
+
+
+def own_code_from_bytes(data: bytes, codegen: Any) -> Library | None:
+    """The library of `own_code_to_bytes`; None where something that it calls is not there."""
+    parts, environments = pickle.loads(data)
+    library = _loaded(parts, codegen)
+    if library is not None:
+        _set_environments(library, environments)
+    return library
+
+
+def _loaded(parts: Any, codegen: Any) -> Library | None:
+    """The library of `_code_parts`, in this process."""
+    name, code, names, called = parts
+    if not all(_have_own_code(key, codegen) for key in called):
+        return None
+    library = Library(codegen, name)
+    library.is_lowered = False
+    library.enable_object_caching()
+    library._set_compiled_object(code)
+    library._finalize_final_module()
+    library._codegen._engine._defined_symbols.update(names)
+    return library
+
+
+def _set_environments(library: Library, packed: Any) -> None:
+    for one in map(_environment, packed):
+        library._set_environment(one.env_name, one)
 
 
 def lowered_to_bytes(result: CompileResult) -> bytes | None:
@@ -392,7 +569,7 @@ def lowered_to_bytes(result: CompileResult) -> bytes | None:
             if packed is None:
                 return None
             called.append(packed)
-    return _to_bytes(result, (library.name, module.as_bitcode(), called), [])
+    return _to_bytes(result, (library.name, module.as_bitcode(), called, library.has_own_code), [])
 
 
 def _has_addresses(module: Any) -> bool:
@@ -454,23 +631,19 @@ def _environment(packed: Any) -> Any:
     return found
 
 
-def machine_code_from_bytes(data: bytes, context: Any) -> CompileResult:
-    """The function of `machine_code_to_bytes`; its library has no lowered code."""
-    (name, code, names), description, packed, *rest, environments = pickle.loads(data)
+def machine_code_from_bytes(data: bytes, context: Any) -> CompileResult | None:
+    """The function of `machine_code_to_bytes`; its library has no lowered code. None as in `own_code_from_bytes`."""
+    parts, description, packed, *rest, environments = pickle.loads(data)
     for function in rest[-1]:
         function()
     environment = _environment(packed)
-    library = Library(context.codegen(), name)
-    library.is_lowered = False
-    library.enable_object_caching()
-    library._set_compiled_object(code)
-    library._finalize_final_module()
-    library._codegen._engine._defined_symbols.update(names)
+    library = _loaded(parts, context.codegen())
+    if library is None:
+        return None
     entry_point = context.get_executable(library, description, environment)
     _environments.setdefault(context.get_env_name(description), environment)
-    for one in map(_environment, environments):
-        library._set_environment(one.env_name, one)
-    linkable = Library(context.codegen(), name)
+    _set_environments(library, environments)
+    linkable = Library(context.codegen(), library.name)
     linkable.is_lowered = False
     return _result(context, library, entry_point, description, environment, rest)._replace(library=linkable)
 
@@ -483,12 +656,13 @@ def lowered_from_bytes(data: bytes, context: Any, library_of: Callable[[str], Li
         context: numba's target context.
         library_of: the library of an entry on disk, by its key; None where there is none.
     """
-    (name, code, called), description, packed, *rest, _ = pickle.loads(data)
+    (name, code, called, has_own_code), description, packed, *rest, _ = pickle.loads(data)
     for function in rest[-1]:
         function()
     library = _unpack((name, code, called, None), context, library_of)
     if library is None:
         return None
+    library.has_own_code = has_own_code
     environment = _environment(packed)
     library.environment = (environment.env_name, environment)
     entry_point = _no_machine_code(library, description, environment)

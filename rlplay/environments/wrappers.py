@@ -198,6 +198,37 @@ class FrameStack(gym.ObservationWrapper[Any, Any, Any], gym.utils.RecordConstruc
         return _stacked(list(self._last))
 
 
+# What leaves observations as they are, and may stand around a stack of pictures that is kept picture by picture.
+_TRANSPARENT = (
+    gym.wrappers.TimeLimit, gym.wrappers.OrderEnforcing, gym.wrappers.PassiveEnvChecker,
+    gym.wrappers.RecordEpisodeStatistics, gym.RewardWrapper, gym.ActionWrapper,
+)  # fmt: skip
+
+
+def frames_of(env: gym.Env[Any, Any]) -> tuple[int, bool]:
+    """How many of its last frames an observation is, and whether the first stands for those before an episode.
+
+    Of `FrameStack` and Gymnasium's ``FrameStackObservation``, inside wrappers that leave observations as they are; 1
+    and False for others.
+
+    Example:
+        >>> env = gym.make("CartPole-v1")
+        >>> frames_of(env), frames_of(FrameStack(env, 3)), frames_of(gym.wrappers.FrameStackObservation(env, 2))
+        ((1, False), (3, False), (2, True))
+    """
+    while isinstance(env, gym.Wrapper):
+        if isinstance(env, FrameStack):
+            return env.stack_size, False
+        if isinstance(env, gym.wrappers.FrameStackObservation):
+            return (
+                (env.stack_size, env.padding_type == "reset") if env.padding_type in ("reset", "zero") else (1, False)
+            )
+        if not isinstance(env, _TRANSPARENT):
+            return 1, False
+        env = env.env
+    return 1, False
+
+
 def _joined(frames: list[NDArray[Any]]) -> NDArray[Any]:
     return np.stack(frames, axis=-1) if frames[0].ndim == 2 else np.concatenate(frames, axis=-1)
 

@@ -40,6 +40,11 @@ class Head(NamedTuple):
             fills the last three; ``grad`` with what `gradient` needs.
         gradient: ``gradient(outputs [N, K], spread, actions [N, A], weights [N], entropy_coef, grad [N, K],
             grad_spread)`` fills the gradients of the loss above; after `log_probs` of the same batch.
+        divergence: ``divergence(old_outputs [N, K], old_spread, outputs [N, K], spread) -> float``, the mean over the
+            batch of KL(π_old ‖ π).
+        fisher: ``fisher(outputs [N, K], spread, moved [N, K], direction, grad_spread)`` turns a movement of the outputs
+            into F times it, in place, and the movement ``direction`` of log σ into ``grad_spread``; F is the mean
+            Fisher matrix over the batch.
 
     Example:
         >>> logits, choices = np.array([0.0, 40.0], np.float32), np.array([2.0], np.float32)
@@ -53,6 +58,8 @@ class Head(NamedTuple):
     native: Callable[..., Any]
     log_probs: Callable[..., None]
     gradient: Callable[..., None]
+    divergence: Callable[..., float]
+    fisher: Callable[..., None]
 
 
 @in_place
@@ -133,6 +140,53 @@ def gradient_categorical(
 
 
 @in_place
+def _log_total(logits: Floats, row: int, at: int, n: int) -> float:
+    """log Σ_b e^{z_b} over a part."""
+    largest, total = logits[row, at], 0.0
+    for b in range(1, n):
+        largest = max(largest, logits[row, at + b])
+    for b in range(n):
+        total += math.exp(logits[row, at + b] - largest)
+    return largest + math.log(total)
+
+
+@in_place
+def divergence_categorical(old_logits: Floats, old_choices: Floats, logits: Floats, choices: Floats) -> float:
+    """Mean over the batch of Σ_parts Σ_b π_old(b) [log π_old(b) - log π(b)]."""
+    mean, rows = 0.0, logits.shape[0]
+    for row in range(rows):
+        at = 0
+        for part in range(choices.shape[0]):
+            n = int(choices[part])
+            old, new = _log_total(old_logits, row, at, n), _log_total(logits, row, at, n)
+            for b in range(n):
+                log_old = old_logits[row, at + b] - old
+                p = math.exp(log_old)
+                if p > 0.0:  # not of what a mask forbids
+                    mean += p * (log_old - logits[row, at + b] + new) / rows
+            at += n
+    return mean
+
+
+@in_place
+def fisher_categorical(
+    logits: Floats, choices: Floats, moved: Floats, direction: NDArray[np.float64], grad_spread: Floats
+) -> None:
+    """M u = π ⊙ (u - π · u) / N for the logits of each part."""
+    rows = logits.shape[0]
+    for row in range(rows):
+        at = 0
+        for part in range(choices.shape[0]):
+            n, mean = int(choices[part]), 0.0
+            total = _log_total(logits, row, at, n)
+            for b in range(n):
+                mean += math.exp(logits[row, at + b] - total) * moved[row, at + b]
+            for b in range(n):
+                moved[row, at + b] = math.exp(logits[row, at + b] - total) * (moved[row, at + b] - mean) / rows
+            at += n
+
+
+@in_place
 def sample_gaussian(mean: Floats, log_std: Floats, rng: NDArray[np.uint64], action: Floats) -> None:
     """a = μ + σ ε with ε standard normal, each dimension by itself."""
     for i in range(mean.shape[0]):
@@ -178,5 +232,35 @@ def gradient_gaussian(
         grad_spread[i] = total / rows - entropy_coef
 
 
-CATEGORICAL = Head(sample_categorical, native_categorical, log_probs_categorical, gradient_categorical)
-GAUSSIAN = Head(sample_gaussian, native_gaussian, log_probs_gaussian, gradient_gaussian)
+@in_place
+def divergence_gaussian(old_mean: Floats, old_log_std: Floats, mean: Floats, log_std: Floats) -> float:
+    """Mean over the batch of Σ_i [log σ - log σ_old + (σ_old² + (μ_old - μ)²) / 2σ² - ½]."""
+    total, rows = 0.0, mean.shape[0]
+    for i in range(log_std.shape[0]):
+        variance, old_variance = math.exp(2.0 * log_std[i]), math.exp(2.0 * old_log_std[i])
+        total += log_std[i] - old_log_std[i] + 0.5 * old_variance / variance - 0.5
+        for row in range(rows):
+            total += 0.5 * (old_mean[row, i] - mean[row, i]) ** 2 / (variance * rows)
+    return total
+
+
+@in_place
+def fisher_gaussian(
+    mean: Floats, log_std: Floats, moved: Floats, direction: NDArray[np.float64], grad_spread: Floats
+) -> None:
+    """M u = u / (σ² N) for means, and 2 v for log σ."""
+    rows = mean.shape[0]
+    for i in range(log_std.shape[0]):
+        scale = math.exp(-2.0 * log_std[i]) / rows
+        for row in range(rows):
+            moved[row, i] *= scale
+        grad_spread[i] = 2.0 * direction[i]
+
+
+CATEGORICAL = Head(
+    sample_categorical, native_categorical, log_probs_categorical, gradient_categorical, divergence_categorical,
+    fisher_categorical,
+)  # fmt: skip
+GAUSSIAN = Head(
+    sample_gaussian, native_gaussian, log_probs_gaussian, gradient_gaussian, divergence_gaussian, fisher_gaussian
+)

@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlplay.compiled.by_reference import by_reference
-from rlplay.compiled.cache import in_place
+from rlplay.compiled.cache import in_place, own_code
 from rlplay.compiled.pcg64 import random
 from rlplay.compiled.vector_loop import StepBuffer
 from rlplay.functional.replay import (
@@ -37,9 +37,11 @@ from rlplay.functional.replay import (
     close_step,
     draw_uniformly,
     keep_bytes,
+    keep_newest,
     keep_numbers,
     open_slot,
     read_bytes,
+    read_stack,
 )
 from rlplay.functional.rollout import FORBIDDEN
 from rlplay.functional.running_moments import RunningMoments, observe_batch, scale_rewards
@@ -253,6 +255,7 @@ class Options(NamedTuple):
         discrete: whether actions are numbers.
         prioritized: whether batches are drawn by priority.
         in_bytes: whether observations are kept in a byte a number.
+        in_stacks: whether of stacked pictures each is kept once.
 
     Example:
         >>> options = Options(discrete=True, prioritized=False, in_bytes=False)
@@ -263,13 +266,15 @@ class Options(NamedTuple):
     discrete: bool
     prioritized: bool
     in_bytes: bool
+    in_stacks: bool = False
 
 
 class OffPolicyIteration(NamedTuple):
     """`rlplay.functional.vector_step.Iteration`, and what opens an episode.
 
     Attributes:
-        choose, finish, look, update: see there; ``update(memory, batch, progress)``.
+        choose, finish, look, learn: see there; ``learn(memory, progress, times)`` takes so many gradient steps.
+        update: ``update(memory, batch, progress)``: one gradient step, from a batch.
         begin: ``begin(memory, step_buffer)`` keeps the first observation of every environment.
         draw: ``draw(memory, batch)`` fills a batch.
         learn_offline: ``learn_offline(memory, first, horizon, times)``: so many gradient steps from what the replay
@@ -288,6 +293,7 @@ class OffPolicyIteration(NamedTuple):
     choose: Callable[..., None]
     finish: Callable[..., bool]
     look: Callable[..., None]
+    learn: Callable[..., None]
     update: Callable[..., None]
     begin: Callable[..., None]
     draw: Callable[..., None]
@@ -397,9 +403,10 @@ def iteration(
         [[1.0], [1.0]]
     """
     act, after_step, update = rule
-    discrete, prioritized, in_bytes = options
+    discrete, prioritized, in_bytes, in_stacks = options
     look, keep, is_due = sight(decorator, fill)
-    keep_obs = keep_bytes if in_bytes else keep_numbers
+    keep_obs = keep_newest if in_stacks else keep_bytes if in_bytes else keep_numbers
+    read_obs = read_stack if in_stacks else read_bytes
     act_at_random = act_by_number if discrete else act_in_box
 
     @decorator
@@ -408,7 +415,7 @@ def iteration(
 
     @decorator
     def see_bytes(memory: OffPolicyMemory, row: int, out: NDArray[np.float32]) -> None:
-        read_bytes(memory.replay, row, memory.plan.scale, memory.raw)
+        read_obs(memory.replay, row, memory.plan.scale, memory.raw)
         look(memory, memory.raw, out)
 
     see = see_bytes if in_bytes else see_numbers
@@ -461,6 +468,7 @@ def iteration(
                 read_mask(replay, row, batch.masks, b)
                 read_mask(replay, after, batch.next_masks, b)
 
+    @own_code
     @decorator
     def learn(memory: OffPolicyMemory, progress: float, times: int) -> None:
         """So many gradient steps."""
@@ -520,7 +528,7 @@ def iteration(
                 return done + 1
         return times
 
-    return OffPolicyIteration(choose, finish, look, update, begin, draw, learn_offline)
+    return OffPolicyIteration(choose, finish, look, learn, update, begin, draw, learn_offline)
 
 
 __all__ = [

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from rlplay.compiled.by_reference import by_reference
 from rlplay.functional.distributions import Head
 from rlplay.functional.rollout import Rollout, copy_row, forbid, generalised_advantages
 from rlplay.functional.rollout_step import RolloutRule, rollout_iteration
@@ -80,7 +81,7 @@ class OnPolicyMemory(NamedTuple):
         least_rows: rows from which the end of an episode ends the rollout.
         settings: the agent's own hyperparameters, a NamedTuple.
         action_rng, minibatch_rng: streams of random numbers, uint64 [4].
-        metrics: numbers of the last update.
+        metrics: numbers of the last update, `Metrics` or an agent's own, loss, grad_norm and n_updates among them.
 
     Example:
         >>> from agents import A2C
@@ -111,7 +112,7 @@ class OnPolicyMemory(NamedTuple):
     settings: Any
     action_rng: NDArray[np.uint64]
     minibatch_rng: NDArray[np.uint64]
-    metrics: Metrics
+    metrics: Any
 
 
 @cache
@@ -143,6 +144,7 @@ def iteration(
     @decorator
     def choose(memory: OnPolicyMemory) -> None:
         """Draw an action for each environment."""
+        memory = by_reference(memory)
         rollout, first, n = memory.rollout, memory.rollout.filled[0], memory.obs.shape[0]
         outputs = forward(memory.policy, memory.obs)
         if memory.masks.shape[0] > 0:  # kept now: after the step they are those of what comes next
@@ -177,7 +179,7 @@ def iteration(
         generalised_advantages(rollout, memory.obs.shape[0], memory.gamma, memory.gae_lambda)
         update(memory, rollout, progress)
 
-    return rollout_iteration(RolloutRule(choose, final_value, bootstrap, learn, update), decorator, fill)
+    return rollout_iteration(RolloutRule(choose, final_value, bootstrap, learn), decorator, fill)
 
 
 @cache

@@ -8,6 +8,11 @@ slot of its own, from which no step begins; so what comes after a time limit is 
     obs        S₀   S₁   S₂   S₃   S₀'  S₁'
     kind       1    1    2    0    1    0            GOES_ON, GOES_ON, TERMINATED, no step, GOES_ON, newest
 
+Where an observation is the last k pictures as one, a slot holds its newest picture only, and the stack is put together
+when it is read: from the slots before it back to the first of the episode, and before that zeros or the first picture
+again, as the wrapper has it. That takes 1/k of the memory. The oldest k - 1 slots of a full ring are not drawn:
+pictures that they need are forgotten.
+
 Returns of n steps are added up when a step is drawn,
 
     R^(n) = Σ_{k<m} γ^k R_{t+k+1}        bootstrapped with γ^m from S_{t+m},  m ≤ n
@@ -46,6 +51,8 @@ class Replay(NamedTuple):
         place: the slot of each environment's newest observation, -1 before the first, int64 [N].
         filled: slots of each environment that hold something, int64 [N].
         priorities: of the rows, where they are drawn by priority; else a tree of one.
+        stack: pictures k of an observation, of which a slot holds the newest, channels of one of them, and whether the
+            first of an episode stands for those before it; [1, 0, 0] where slots hold whole observations, int64 [3].
 
     Example:
         >>> replay = new_replay(10, 2, 3, 1, 2)  # 10 rows of 2 environments, 3 numbers, an action of 1, 2 outputs
@@ -61,16 +68,17 @@ class Replay(NamedTuple):
     place: NDArray[np.int64]
     filled: NDArray[np.int64]
     priorities: SumTree
+    stack: NDArray[np.int64]
 
 
 def new_replay(
     rows: int, n_envs: int, obs_size: int, action_size: int, outputs: int, *, dtype: Any = np.float32,
-    masked: bool = False, prioritized: bool = False,
+    masked: bool = False, prioritized: bool = False, stack: tuple[int, int, int] = (1, 0, 0),
 ) -> Replay:  # fmt: skip
     """An empty replay buffer of at most ``rows`` rows. Memory is taken as it fills."""
     rows -= rows % n_envs
     return Replay(
-        obs=np.zeros((rows, obs_size), dtype),
+        obs=np.zeros((rows, obs_size // stack[0]), dtype),
         actions=np.zeros((rows, action_size), np.float32),
         rewards=np.zeros(rows, np.float32),
         kinds=np.zeros(rows, np.uint8),
@@ -78,6 +86,7 @@ def new_replay(
         place=np.full(n_envs, -1),
         filled=np.zeros(n_envs, np.int64),
         priorities=new_sum_tree(rows if prioritized else 1),
+        stack=np.array(stack, np.int64),
     )
 
 
@@ -135,7 +144,38 @@ def open_slot(replay: Replay, i: int, prioritized: bool) -> int:
     replay.kinds[row] = NO_STEP
     if prioritized:
         set_priority(replay.priorities, row, 0.0)
+        older = row
+        for _ in range(replay.stack[0] - 1):
+            older = next_row(replay, older)
+            if frames_before(replay, older) < 0:
+                set_priority(replay.priorities, older, 0.0)
     return row
+
+
+@in_place
+def frames_before(replay: Replay, row: int) -> int:
+    """How many pictures before that of a row are of its episode, at most k - 1; -1 where one of them is forgotten.
+
+    Example:
+        >>> replay = new_replay(4, 1, 2, 1, 2, dtype=np.uint8, stack=(2, 1, 0))
+        >>> rows = []
+        >>> for _ in range(6):  # one episode
+        ...     rows.append(open_slot(replay, 0, False))
+        ...     close_step(replay, 0, np.zeros((1, 1), np.float32), 0.0, False, False, False)
+        >>> rows, [frames_before(replay, row) for row in range(4)]  # the second slot is the newest
+        ([0, 1, 2, 3, 0, 1], [1, 1, -1, 1])
+    """
+    n, rows = replay.place.shape[0], replay.kinds.shape[0]
+    newest, here, found = newest_row(replay, row % n), row, 0
+    for _ in range(replay.stack[0] - 1):
+        before = here - n if here >= n else here - n + rows
+        if before == newest and replay.filled[row % n] * n == rows:
+            return -1
+        if replay.kinds[before] == NO_STEP:
+            return found
+        here = before
+        found += 1
+    return found
 
 
 @in_place
@@ -168,6 +208,26 @@ def keep_bytes(replay: Replay, row: int, obs: NDArray[Any], i: int, scale: float
     """The same, of whole numbers 0 to 255 times a scale, in a byte each."""
     for j in range(obs.shape[1]):
         replay.obs[row, j] = np.uint8(obs[i, j] / scale + 0.5)
+
+
+@in_place
+def keep_newest(replay: Replay, row: int, obs: NDArray[Any], i: int, scale: float) -> None:
+    """The newest picture of a stack, row i of observations [N, D], into a row, in a byte a number."""
+    k, channels = replay.stack[0], replay.stack[1]
+    for pixel in range(replay.obs.shape[1] // channels):
+        for c in range(channels):
+            replay.obs[row, pixel * channels + c] = np.uint8(obs[i, (pixel * k + k - 1) * channels + c] / scale + 0.5)
+
+
+def newest_of(obs: NDArray[Any], stack: NDArray[np.int64]) -> NDArray[Any]:
+    """The newest pictures of stacks [B, D], as a slot holds them, [B, D / k].
+
+    Example:
+        >>> newest_of(np.arange(8)[None], np.array([2, 1, 0])).tolist()  # 4 pixels, 2 pictures, 1 channel
+        [[1, 3, 5, 7]]
+    """
+    k, channels = int(stack[0]), int(stack[1])
+    return obs if k == 1 else obs.reshape(len(obs), -1, k, channels)[:, :, -1].reshape(len(obs), -1)
 
 
 def keep_episodes(
@@ -208,7 +268,7 @@ def keep_episodes(
         if replay.filled[i] + length + 1 > slots:
             return False
         rows = (replay.place[i] + 1 + np.arange(length + 1)) % slots * n + i
-        kept[rows] = obs[t + e : t + e + length + 1]
+        kept[rows] = newest_of(obs[t + e : t + e + length + 1], replay.stack)
         steps = rows[:-1]
         replay.actions[steps], replay.rewards[steps] = actions[t : t + length], rewards[t : t + length]
         replay.kinds[rows] = NO_STEP
@@ -237,6 +297,45 @@ def read_bytes(replay: Replay, row: int, scale: float, out: NDArray[Any]) -> Non
 
 
 @in_place
+def read_stack(replay: Replay, row: int, scale: float, out: NDArray[Any]) -> None:
+    """The same, of the pictures that slots hold one by one, the newest last."""
+    k, channels, repeats = replay.stack[0], replay.stack[1], replay.stack[2] == 1
+    n, rows, earlier = replay.place.shape[0], replay.kinds.shape[0], max(frames_before(replay, row), 0)
+    for back in range(k):
+        at = row - min(back, earlier) * n
+        at = at if at >= 0 else at + rows
+        worth = np.float32(scale) if back <= earlier or repeats else np.float32(0)
+        for pixel in range(replay.obs.shape[1] // channels):
+            for c in range(channels):
+                seen = np.float32(replay.obs[at, pixel * channels + c])
+                out[(pixel * k + k - 1 - back) * channels + c] = seen * worth
+
+
+def read_rows(replay: Replay, rows: NDArray[np.int64], scale: float) -> NDArray[Any]:
+    """The observations of rows [B] as the environment gave them, [B, D].
+
+    Example:
+        >>> replay = new_replay(4, 1, 2, 1, 2, dtype=np.uint8, stack=(2, 1, 0))
+        >>> for number in (7, 8):
+        ...     keep_newest(replay, open_slot(replay, 0, False), np.float32([[0, number]]), 0, 1.0)
+        ...     close_step(replay, 0, np.zeros((1, 1), np.float32), 0.0, False, False, False)
+        >>> read_rows(replay, np.array([0, 1]), 1.0).tolist()
+        [[0.0, 7.0], [7.0, 8.0]]
+    """
+    k, channels, repeats = (int(number) for number in replay.stack)
+    if k == 1:
+        return replay.obs[rows] * np.float32(scale)
+    n, pixels = len(replay.place), replay.obs.shape[1] // channels
+    found = np.zeros((len(rows), pixels, k, channels), np.float32)
+    for b, row in enumerate(rows.tolist()):
+        earlier = max(frames_before(replay, row), 0)
+        for back in range(k if repeats else earlier + 1):
+            at = (row - min(back, earlier) * n) % len(replay.kinds)
+            found[b, :, k - 1 - back] = replay.obs[at].reshape(pixels, channels)
+    return found.reshape(len(rows), -1) * np.float32(scale)
+
+
+@in_place
 def draw_uniformly(replay: Replay, rng: NDArray[np.uint64], rows: NDArray[np.int64]) -> None:
     """Draw rows [B] from which a step begins, all equally likely, with replacement. There must be one.
 
@@ -253,7 +352,7 @@ def draw_uniformly(replay: Replay, rng: NDArray[np.uint64], rows: NDArray[np.int
     for b in range(rows.shape[0]):
         rows[b] = int(random(rng) * most)
     for b in range(rows.shape[0]):
-        while replay.kinds[rows[b]] == NO_STEP:
+        while replay.kinds[rows[b]] == NO_STEP or (replay.stack[0] > 1 and frames_before(replay, rows[b]) < 0):
             rows[b] = int(random(rng) * most)
 
 

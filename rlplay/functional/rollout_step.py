@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rlplay.compiled.by_reference import by_reference
+from rlplay.compiled.cache import own_code
 from rlplay.compiled.vector_loop import StepBuffer
 from rlplay.functional.rollout import all_true, copy_row, first_rows
 from rlplay.functional.running_moments import observe_batch, scale_rewards
@@ -31,14 +32,13 @@ class RolloutRule(NamedTuple):
     `rlplay.functional.on_policy_step.OnPolicyMemory` describes.
 
     Attributes:
-        choose: ``choose(memory)`` writes ``memory.actions`` [N, A], and into the next N rows of the rollout what
-            belongs to the choice: masks, log-probabilities, values.
+        choose: ``choose(memory)`` takes it by reference, writes ``memory.actions`` [N, A], and into the next N rows of
+            the rollout what belongs to the choice: masks, log-probabilities, values.
         final_value: ``final_value(memory, i) -> float`` of ``memory.obs[i]``, where a time limit cut the episode of
             environment i.
         bootstrap: ``bootstrap(memory, rollout, first)`` writes the values of ``memory.obs`` [N] as the bootstrap
             values of the N rows from ``first`` on, but for those in which an episode ended.
         learn: ``learn(memory, rollout, progress)`` from a full rollout with its bootstrap values.
-        update: what `learn` ends in; it is compiled beside the loop.
 
     Example:
         >>> from agents.pqn import PQN, make_rule
@@ -54,7 +54,6 @@ class RolloutRule(NamedTuple):
     final_value: Callable[..., float]
     bootstrap: Callable[..., None]
     learn: Callable[..., None]
-    update: Callable[..., None]
 
 
 def rollout_iteration(
@@ -71,17 +70,27 @@ def rollout_iteration(
         >>> from agents import A2C
         >>> from rlplay.functional.vector_step import plain
         >>> memory = A2C("CartPole-v1", n_envs=2, seed=0).memory
-        >>> rule = RolloutRule(lambda memory: memory.actions.fill(1), *[lambda *given: 0.0] * 4)
+        >>> rule = RolloutRule(lambda memory: memory.actions.fill(1), *[lambda *given: 0.0] * 3)
         >>> rollout_iteration(rule, plain).choose(memory)
         >>> memory.actions.tolist()
         [[1.0], [1.0]]
     """
-    choose, final_value, bootstrap, learn, update = rule
+    choose, final_value, bootstrap, learn = rule
     look, keep, is_due = sight(decorator, fill)
+
+    @own_code
+    @decorator
+    def learn_from(memory: Any, first: int, rows: int, progress: float) -> None:
+        """Learn from so many rows; the last step of all environments begins at row ``first``."""
+        rollout = by_reference(first_rows(memory.rollout, rows))
+        bootstrap(memory, rollout, first)
+        memory.rollout.filled[0] = 0
+        learn(memory, rollout, progress)
 
     @decorator
     def finish(memory: Any, step_buffer: StepBuffer, progress: float) -> bool:
         """Keep a step of all environments, and learn when the rollout is full."""
+        memory, step_buffer = by_reference(memory), by_reference(step_buffer)
         rollout, n = memory.rollout, memory.obs.shape[0]
         first = rollout.filled[0]
         ends = rollout.ends[first : first + n]
@@ -106,14 +115,11 @@ def rollout_iteration(
         if rows < rollout.rewards.shape[0] and not (rows >= memory.least_rows and all_true(ends)):
             return True
 
-        full = by_reference(first_rows(rollout, rows))
-        bootstrap(memory, full, first)
-        rollout.filled[0] = 0
-        learn(memory, full, progress)
+        learn_from(memory, first, rows, progress)
         healthy = bool(np.isfinite(memory.metrics.loss[0]) and np.isfinite(memory.metrics.grad_norm[0]))
         return healthy and not is_due(memory)
 
-    return Iteration(choose, finish, look, update)
+    return Iteration(choose, finish, look, learn_from)
 
 
 __all__ = ["RolloutRule", "rollout_iteration"]

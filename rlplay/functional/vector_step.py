@@ -57,7 +57,7 @@ class Iteration(NamedTuple):
         finish: ``finish(memory, step_buffer, progress)`` learns; False where the loop has to stop: numbers are not
             finite, or the feature map is to be fitted again.
         look: ``look(memory, observation [D], out [F])``, an observation as the networks see it.
-        update: what `finish` calls to learn.
+        learn: what `finish` calls to learn; its machine code is its own.
 
     Example:
         >>> from agents.a2c import A2C, make_update
@@ -73,7 +73,7 @@ class Iteration(NamedTuple):
     choose: Callable[[Any], None]
     finish: Callable[[Any, StepBuffer, float], bool]
     look: Callable[..., None]
-    update: Callable[..., None]
+    learn: Callable[..., None]
 
 
 def plain(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -25,6 +25,7 @@ class Kernel(NamedTuple):
             respect to the parameters, which is cheaper; what was there of it is lost.
         blend: ``blend(net, other, share)``: the parameters become (1 - share) times what they are and share times
             those of another network of the same layers.
+        move: ``move(net, origin [P], direction [P], length)``: the parameters become origin + length direction.
         arrays: ``arrays(net)``, parameters and optimiser by name: parameters, m, v, t.
         restore: ``restore(net, arrays)`` takes such arrays.
 
@@ -48,5 +49,6 @@ class Kernel(NamedTuple):
     tangent: Callable[..., Any]
     input_gradient: Callable[..., Any]
     blend: Callable[..., None]
+    move: Callable[..., None]
     arrays: Callable[..., dict[str, Any]]
     restore: Callable[..., None]

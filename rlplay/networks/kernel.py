@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from rlplay.compiled.cache import compiled, in_place
+from rlplay.compiled.cache import compiled, in_place, own_code
 from rlplay.networks import batch_renorm, conv2d, dropout, gru, layer_norm, linear, lstm, optimisers
 from rlplay.networks.activations import activations
 from rlplay.networks.contract import Kernel
@@ -131,6 +131,22 @@ def blend(net: Net, other: Net, share: float) -> None:
         net.parameters[i] = kept * net.parameters[i] + taken * other.parameters[i]
 
 
+@in_place
+def move(net: Net, origin: Floats, direction: Floats, length: float) -> None:
+    """θ ← origin + length direction, [P] each; sums in the precision of the direction.
+
+    Example:
+        >>> from rlplay.networks.layers import Linear
+        >>> from rlplay.networks.state import new_net
+        >>> net = new_net([Linear(1, 1)], np.float32([1, 2]), 1)
+        >>> move(net, np.float32([1, 2]), np.array([10.0, 20.0]), 0.5)
+        >>> net.parameters.tolist()
+        [6.0, 12.0]
+    """
+    for i in range(net.parameters.shape[0]):
+        net.parameters[i] = origin[i] + length * direction[i]
+
+
 def kernel(layers: Sequence[Layer]) -> Kernel:
     """The functions for networks of such layers, compiled with the rules of their kinds (and linear, tanh) only.
 
@@ -165,6 +181,7 @@ def _kernel(kinds: frozenset[int]) -> Kernel:
             raise ValueError("a network has Dropout, or Last and Repeat, and not both")
         spread, spread_back = dropout.forward, dropout.backward
 
+    @own_code
     @compiled
     def forward(net: Net, x: Floats) -> Floats:
         """The outputs for a batch [N, D], [N, K]; a view of the network's own memory, overwritten by the next call."""
@@ -192,6 +209,7 @@ def _kernel(kinds: frozenset[int]) -> Kernel:
         return net.values[at : at + rows * net.layers[-1, OUT]].reshape((rows, net.layers[-1, OUT]))
 
     def sweep_back(of_linear: Any) -> Any:
+        @own_code
         @compiled
         def backward(net: Net, x: Floats, grad_output: Floats, to_input: bool = True) -> Floats:
             """The gradients after `forward` of the same batch: ∂θ into ``net.gradient``, ∂x returned, [N, D].
@@ -315,5 +333,5 @@ def _kernel(kinds: frozenset[int]) -> Kernel:
 
     return Kernel(
         forward, forward_row, backward, improve, squared_length, shrink, predict, tangent, input_gradient, blend,
-        arrays, restore,
+        move, arrays, restore,
     )  # fmt: skip

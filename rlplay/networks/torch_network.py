@@ -313,7 +313,8 @@ class TorchNetwork:
             assert self._final is not None
             outputs.append(self._final)
             grads.append(torch.from_numpy(np.array(state_grad, self.dtype)).to(self.device))
-        torch.autograd.backward(outputs, grads)
+        self._input.grad = None
+        torch.autograd.backward(outputs, grads, retain_graph=True)  # until the next `forward`: products go back often
         return None if self._input.grad is None else self._input.grad.cpu().numpy()
 
     @_in_its_threads
@@ -471,9 +472,13 @@ def _blend(net: TorchNetwork, other: TorchNetwork, share: float) -> None:
             mine.mul_(1.0 - share).add_(theirs, alpha=share)
 
 
+def _move(net: TorchNetwork, origin: Floats, direction: Floats, length: float) -> None:
+    net._set(net._tensors(), origin + length * direction)
+
+
 KERNEL = Kernel(
     _forward, TorchNetwork.forward_row, _backward, TorchNetwork.improve, _squared_length, _shrink, TorchNetwork.predict,
-    _tangent, _input_gradient, _blend, TorchNetwork.arrays, TorchNetwork.restore,
+    _tangent, _input_gradient, _blend, _move, TorchNetwork.arrays, TorchNetwork.restore,
 )  # fmt: skip
 
 

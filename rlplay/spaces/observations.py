@@ -105,8 +105,15 @@ def observation_digest(obs: Any) -> str:
 
 
 def is_picture(space: spaces.Space[Any]) -> bool:
-    """Whether observations are pictures: bytes with height, width and channels, in this order or channels first."""
-    return isinstance(space, spaces.Box) and space.dtype == np.uint8 and len(space.shape) == 3
+    """Whether observations are pictures: height, width and channels, in this order or channels first.
+
+    They are of bytes, or of bits as a grid of what lies where has them.
+
+    Example:
+        >>> [is_picture(spaces.Box(0, 1, (10, 10, 4), kind)) for kind in (np.uint8, np.bool_, np.float32)]
+        [True, True, False]
+    """
+    return isinstance(space, spaces.Box) and space.dtype in (np.uint8, np.bool_) and len(space.shape) == 3
 
 
 def channels_first(space: spaces.Space[Any]) -> bool:
@@ -126,9 +133,10 @@ def channels_first(space: spaces.Space[Any]) -> bool:
 class VectorView:
     """Observations as vectors: Box flattened, finite ones one-hot, Dicts and Tuples of both joined.
 
-    Pictures (Box of uint8 with three axes) are divided by 255. Vectors are float32. Where they are scaled later, that
-    would come too late for numbers from 2^24 on, of which float32 no longer tells neighbours apart: for such a reader
-    (``wide``) a Box that float32 does not hold gives float64. A difference that is lost is said once.
+    Pictures of bytes (Box of uint8 with three axes) are divided by 255, those of bits are 0 and 1. Vectors are
+    float32. Where they are scaled later, that would come too late for numbers from 2^24 on, of which float32 no
+    longer tells neighbours apart: for such a reader (``wide``) a Box that float32 does not hold gives float64. A
+    difference that is lost is said once.
 
     Args:
         space: the observations.
@@ -166,7 +174,7 @@ class VectorView:
         self._parts: list[tuple[Any, VectorView]] = []
         self._numbering = FiniteSpace(space) if is_finite(space) and not joined else None
         self._warned = False
-        self._scale = np.float32(1 / 255 if is_picture(space) else 1)
+        self._scale = np.float32(1 / 255 if is_picture(space) and space.dtype == np.uint8 else 1)
         if joined:
             whole: Any = space
             keys = whole.spaces if isinstance(space, spaces.Dict) else range(len(whole.spaces))
@@ -187,6 +195,18 @@ class VectorView:
             )
         self._held = 2.0 ** (np.finfo(self.dtype).nmant + 1)  # every whole number up to here is held
         self._plain = isinstance(space, spaces.Box) and space.dtype == np.float32 and len(space.shape) == 1
+
+    @property
+    def as_pictures(self) -> str:
+        """What the axes of pictures are taken for; empty where vectors are no pictures."""
+        if self.picture is None:
+            return ""
+        height, width, channels = self.picture
+        place = "first" if self._turned else "last"
+        return (
+            f"observations {self.space.shape} are pictures of {height} x {width} with {channels} "
+            f"channel{'s' * (channels != 1)}, which come{'s' * (channels == 1)} {place}: the shortest axis"
+        )
 
     def vector(self, obs: Any) -> NDArray[Any]:
         """One observation as it comes out of the environment, `dtype` [D]."""

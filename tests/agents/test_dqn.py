@@ -15,6 +15,7 @@ from agents import DQN
 from agents.dqn import Flags, exploration, make_rule
 from rlplay import evaluate
 from rlplay.cli import main
+from rlplay.environments.wrappers import FrameStack
 from rlplay.errors import CheckpointError, HyperparameterError, RlplayWarning, SpaceError, UsageError
 from rlplay.functional.value_heads import CATEGORICAL, QUANTILES
 from rlplay.functional.vector_step import plain
@@ -318,6 +319,51 @@ def test_pictures_are_kept_in_bytes_and_seen_as_they_were():
     assert out.tolist() == newest.tolist()
 
 
+def stacked(kind="ours"):
+    """Grey pictures of 12 x 14, the last three as one."""
+    env = Shown(spaces.Box(0, 255, (12, 14), np.uint8), spaces.Discrete(3))
+    return FrameStack(env, 3) if kind == "ours" else gym.wrappers.FrameStackObservation(env, 3)
+
+
+@pytest.mark.parametrize("kind", ["ours", "Gymnasium's"])
+def test_each_picture_of_a_stack_is_kept_once_and_the_same_is_learned(kind, monkeypatch):
+    settings = {**SMALL, "network": "torch", "buffer_size": 200, "n_steps": 2, "seed": 0, "learning_starts": 20}
+    frugal = DQN(stacked(kind), **settings).learn(100)
+    monkeypatch.setattr(DQN, "_stack", lambda self: (1, 0, 0))
+    whole = DQN(stacked(kind), **settings).learn(100)
+    assert 3 * frugal.memory.replay.obs.nbytes == whole.memory.replay.obs.nbytes == 200 * 12 * 14 * 3
+    assert 3 * (frugal.buffer_bytes - 200 * 9) == whole.buffer_bytes - 200 * 9
+    assert frugal.memory.nets.q.parameters.tolist() == whole.memory.nets.q.parameters.tolist()
+    assert np.array_equal(frugal.seen(), whole.seen())
+
+
+@pytest.mark.parametrize("more", [{}, {"prioritized": True, "n_envs": 2}], ids=["uniform", "prioritised"])
+def test_stacked_pictures_go_on_in_the_same_bits(tmp_path, more):
+    settings = {**SMALL, "network": "torch", "buffer_size": 100, "seed": 0, "learning_starts": 20, **more}
+    whole = DQN(stacked, **settings).learn(200)
+    part = DQN(stacked, **settings).learn(140, schedule_timesteps=200)
+    path = part.save(tmp_path / "part")
+    again = DQN.load(path, stacked)
+    assert again.learn(60, reset_num_timesteps=False).memory.nets.q.parameters.tolist() == (
+        whole.memory.nets.q.parameters.tolist()
+    )
+    with pytest.warns(RlplayWarning, match="loaded without its environment"):
+        alone = DQN.load(path)
+    assert alone.memory.replay.obs.shape == part.memory.replay.obs.shape
+    assert np.array_equal(alone.seen(), part.seen())
+
+
+def test_pictures_of_bits_are_pictures():
+    env = Shown(spaces.Box(0, 1, (10, 10, 4), np.bool_), spaces.Discrete(3))
+    agent = DQN(env, seed=0, network="torch", **{**SMALL, "buffer_size": 100}).learn(60)
+    assert agent.encoder.view.as_pictures == (
+        "observations (10, 10, 4) are pictures of 10 x 10 with 4 channels, which come last: the shortest axis"
+    )
+    assert agent.memory.replay.obs.dtype == np.uint8
+    assert set(np.unique(agent.memory.batch.obs)) == {0.0, 1.0}
+    assert agent._layers()[0][0].out_channels == 16  # MinAtar's
+
+
 # Files.
 
 
@@ -422,7 +468,7 @@ def test_dqn_solves_cart_pole_in_two_of_three_seeds():
     ("make", "error", "words"),
     [
         (lambda: DQN("Pendulum-v1"), SpaceError, "needs actions that are finite"),
-        (lambda: DQN("CartPole-v1", batch_size=64, buffer_size=32), HyperparameterError, "more than the 32 observ"),
+        (lambda: DQN("CartPole-v1", batch_size=64, buffer_size=32), HyperparameterError, "more than a replay buffer of 32 observ"),
         (lambda: DQN(Shown(*PICTURE), buffer_size=10**9), UsageError, "Lower buffer_size"),
         (lambda: DQN("CartPole-v1", v_min=5, v_max=5), HyperparameterError, "v_min=5 is not below v_max=5"),
         (lambda: DQN("CartPole-v1", noisy=True, network="torch"), HyperparameterError, "Take noisy=False"),
@@ -438,7 +484,7 @@ def test_bad_input(make, error, words):
 
 
 def test_a_run_too_short_to_learn_is_said():
-    with pytest.warns(RlplayWarning, match=r"learned nothing.*more than 5,000 steps \(learning_starts\)"):
+    with pytest.warns(RlplayWarning, match=r"will have learned nothing.*more than 5,000 steps \(learning_starts\)"):
         DQN("CartPole-v1", learning_starts=5000, seed=0).learn(200)
 
 

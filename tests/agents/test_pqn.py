@@ -9,7 +9,9 @@ from gymnasium import spaces
 
 import rlplay
 from agents import PQN
+from agents.pqn import make_rule
 from rlplay import evaluate
+from rlplay.compiled.cache import compiled
 from rlplay.errors import HyperparameterError, SpaceError
 from rlplay.networks.layers import LayerNorm
 from rlplay.testing import differences
@@ -78,7 +80,7 @@ def test_an_update_is_that_of_torch():
         for i in range(3)
     ]  # fmt: skip
     returns = np.stack(of_each, axis=1).ravel()
-    agent._iteration.update(agent.memory, rollout, 0.0)
+    make_rule(agent.kernel, compiled).learn(agent.memory, rollout, 0.0)
     assert rollout.returns == pytest.approx(returns, abs=1e-12)
 
     q = net(torch.tensor(rollout.obs))[torch.arange(60), torch.tensor(rollout.actions[:, 0]).long()]

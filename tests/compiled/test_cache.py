@@ -280,9 +280,12 @@ def test_names_of_code_are_the_same_in_every_process(tmp_path, monkeypatch):
 def test_processes_at_once_leave_whole_entries(tmp_path):
     folder, cache_dir = write(tmp_path / "package"), tmp_path / "cache"
     running = [start(folder, cache_dir) for _ in range(3)]
-    assert {process.communicate()[0].split()[0] for process in running} == {"214.0"}
+    printed = [process.communicate()[0].split() for process in running]
+    assert {result for result, _ in printed} == {"214.0"}
+    if cache.fcntl:  # whoever comes second waits
+        assert sum(int(compiled) for _, compiled in printed) == 3
     assert run(folder, cache_dir) == (214.0, 0)
-    assert len(list(cache_dir.iterdir())) == 4
+    assert len(list(cache_dir.glob("*.nb?"))) == 4
 
 
 FORKS = """
@@ -321,7 +324,7 @@ def flip(data: bytes) -> bytes:
 def test_damaged_entries_are_said_once_and_compiled_again(own_cache, tmp_path):
     folder = write(tmp_path / "package")
     damages = [flip, lambda data: data[: len(data) // 2], lambda data: b"", lambda data: data[:10]]
-    for damage, path in zip(damages, own_cache.iterdir(), strict=True):
+    for damage, path in zip(damages, own_cache.glob("*.nb?"), strict=True):
         path.write_bytes(damage(path.read_bytes()))
     process = start(folder, own_cache)
     out, err = process.communicate()
@@ -406,7 +409,7 @@ def test_an_entry_under_another_name_is_not_taken(tmp_path):
 
 
 def test_names_of_files_say_the_function_and_no_place(filled):
-    names = sorted(path.name for path in filled.iterdir())
+    names = sorted(path.name for path in filled.glob("*.nb?"))
     assert [re.sub("-[0-9a-f]{40}", "", name) for name in names] == [
         "mine.rule.make.shifted.nbl",
         "mine.rule.rule.nbc",  # machine code: Python calls it
@@ -431,3 +434,116 @@ def test_what_was_not_used_for_longest_goes_first(tmp_path, monkeypatch):
 def test_a_folder_that_cannot_be_written_any_more_is_no_error(tmp_path):
     cache.write_entry(tmp_path / "gone" / "entry.nbc", b"data")
     assert cache.read_entry(tmp_path / "gone" / "entry.nbc") is None
+
+
+HOLDS = """
+import sys, time
+from rlplay.compiled import numba_linking
+import rlplay.compiled.cache
+with numba_linking.store.making("an entry", lambda: False):
+    print("holds", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.mark.skipif(cache.fcntl is None, reason="this system has no such locks")
+@pytest.mark.parametrize("fate", ["killed", "stands still"])
+def test_a_process_that_does_not_go_on_is_not_waited_for(tmp_path, monkeypatch, fate):
+    monkeypatch.setattr(cache, "cache_folder", lambda: tmp_path / "cache")
+    monkeypatch.setattr(cache, "_LONGEST", 60.0 if fate == "killed" else 0.05)
+    monkeypatch.setattr(cache, "_lock_file", cache._lock_file.__wrapped__)
+    done = [1, 1]
+    process = start(tmp_path, tmp_path / "cache", HOLDS)
+    try:
+        assert process.stdout.readline() == "holds\n"
+
+        def meanwhile() -> bool:
+            if fate == "killed" and not done:
+                process.kill()
+            return bool(done and done.pop())
+
+        with cache.numba_linking.store.making("another entry", meanwhile):
+            assert done == [1, 1]
+        with cache.numba_linking.store.making("an entry", meanwhile):
+            assert done == []
+    finally:
+        process.kill()
+        process.communicate()
+
+
+OWN = {
+    "__init__.py": "",
+    "tools.py": """
+from rlplay.compiled.cache import compiled, own_code
+@compiled
+def inner(x):
+    return x * 3
+@own_code
+@compiled
+def whole(x):
+    return inner(x) + 1.0
+@compiled
+def through(x):
+    return whole(x) + whole(x + 1.0)
+""",
+}
+CALLS = """
+from rlplay.compiled.cache import compiled, compile_report
+from mine.tools import {name} as called
+{text}
+print(entry(2.0), compile_report()["compiled"])
+"""
+
+
+def _own_code_of(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.nbo"))
+
+
+def test_code_of_its_own_is_made_once_for_all_callers(tmp_path):
+    folder, kept = write(tmp_path, OWN), tmp_path / "cache"
+    first = "@compiled\ndef entry(x):\n    return called(x) * 2.0"
+    assert run(folder, kept, CALLS.format(name="whole", text=first)) == (14.0, 3)
+    (own,) = _own_code_of(kept)
+    written = own.stat().st_mtime_ns
+    assert run(folder, kept, CALLS.format(name="through", text="entry = called")) == (17.0, 1)
+    assert run(folder, kept, CALLS.format(name="whole", text="entry = called")) == (7.0, 0)
+    assert run(folder, kept, CALLS.format(name="whole", text=first)) == (14.0, 0)
+    assert [path.stat().st_mtime_ns for path in _own_code_of(kept)] == [written]
+    text = (folder / "mine" / "tools.py").read_text()
+    (folder / "mine" / "tools.py").write_text(text.replace("x * 3", "x * 5"))
+    assert run(folder, kept, CALLS.format(name="through", text="entry = called")) == (27.0, 3)
+    assert len(_own_code_of(kept)) == 2
+
+
+@pytest.mark.parametrize("harm", ["gone", "damaged", "no pickle"])
+def test_code_of_its_own_that_is_lost_is_made_again(tmp_path, harm):
+    folder, kept, code = write(tmp_path, OWN), tmp_path / "cache", CALLS.format(name="through", text="entry = called")
+    assert run(folder, kept, code) == (17.0, 3)
+    (own,) = _own_code_of(kept)
+    if harm == "gone":
+        own.unlink()
+    elif harm == "damaged":
+        own.write_bytes(flip(own.read_bytes()))
+    else:
+        cache.write_entry(own, b"hello")
+    out, err = start(folder, kept, code).communicate()
+    assert out.split() == ["17.0", "0"]  # from what was lowered
+    assert ("was damaged" in err) == (harm != "gone")
+    assert run(folder, kept, code) == (17.0, 0)
+    assert _own_code_of(kept) == [own]
+
+
+def test_code_of_its_own_where_nothing_is_kept(monkeypatch):
+    monkeypatch.setattr(cache, "cache_folder", lambda: None)
+
+    @cache.own_code
+    @cache.compiled
+    def whole(x):
+        return x[0] + x[1]
+
+    @cache.compiled
+    def entry(x):
+        return whole(x) + whole(x)
+
+    assert entry((1.0, 2.0)) == 6.0
+    assert whole((1.0, 2.0)) == 3.0

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import ast
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numba
@@ -16,7 +13,7 @@ from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 
 from rlplay.compiled import numba_internals, numba_linking
-from rlplay.compiled.cache import compiled, in_place, written_out
+from rlplay.compiled.cache import compiled, in_place, own_code, written_out
 from rlplay.compiled.numba_internals import Intrinsic
 
 ROOT = Path(__file__).parents[2]
@@ -77,7 +74,9 @@ def test_constants_that_callers_write_share_one_compilation():
 
 
 def test_options_of_a_dispatcher():
-    assert numba_internals.options(one) == {"nopython": True, "error_model": "numpy", "boundscheck": None, "locals": {}}
+    given = {"nopython": True, "error_model": "numpy", "boundscheck": None}
+    assert numba_internals.options(one) == {**given, "locals": {}, "own_code": False}
+    assert numba_internals.options(own_code(compiled(one.py_func)))["own_code"] is True
     assert numba_internals.options(in_place(one.py_func))["_nrt"] is False
     assert numba_internals.options(written_out(one.py_func))["inline"] == "always"
 
@@ -253,15 +252,3 @@ def test_machine_code_from_disk_is_lowered_again_where_functions_of_others_call_
 
     assert theirs(2.5) == 7.0
     assert from_disk.is_lowered
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
-def test_a_process_that_hangs_is_given_up(monkeypatch):
-    monkeypatch.setattr(numba_linking, "_LONGEST", 0.05)
-    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
-    numba_linking._wait_for(process.pid)
-    with pytest.raises(ChildProcessError):
-        os.waitpid(process.pid, 0)
-    numba_linking._wait_for(process.pid)  # there is none any more
-    numba_linking._wait_for(0)
-    assert process.wait() == 0  # as subprocess says of one that somebody else has waited for

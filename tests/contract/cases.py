@@ -12,7 +12,7 @@ OFFLINE = {"net_arch": [16], "batch_size": 16}
 ACTOR_CRITIC = {"net_arch": [16], "buffer_size": 400, "learning_starts": 60, "batch_size": 16}
 
 # Agents that compile for long: `pytest -m slow` has their contract.
-LONG_AGENTS = frozenset(("ddpg", "discrete-bcq", "discrete-sac", "iql", "sac", "td3", "td3-bc", "tqc"))
+LONG_AGENTS = frozenset(("ddpg", "discrete-bcq", "discrete-sac", "iql", "sac", "td3", "td3-bc", "tqc", "trpo"))
 
 # Agent, environment, steps of a run, hyperparameters: what each agent is for, its rarer spaces, and each kind of model.
 CASES: list[Case] = [
@@ -47,6 +47,10 @@ CASES: list[Case] = [
                                                                          {"layer": "Tanh"}]}),
     ("ppo", "CartPole-v1", 900, {"n_envs": 3, "n_steps": 50, "batch_size": 30, "n_epochs": 2}),
     ("a2c", "CartPole-v1", 900, {"n_envs": 3}),
+    ("trpo", "CartPole-v1", 900, {"n_envs": 3, "n_steps": 50, "batch_size": 30, "n_critic_updates": 2}),
+    ("ars", "CartPole-v1", 900, {"n_delta": 2, "normalize": True}),
+    ("cem", "CartPole-v1", 900, {"n_candidates": 3}),
+    ("evolution-strategies", "CartPole-v1", 900, {"n_delta": 2, "policy": "MlpPolicy", "net_arch": [8]}),
     ("dqn", "CartPole-v1", 900, {**DQN, "n_envs": 3, "double": True, "n_steps": 2, "prioritized": True}),
     ("pqn", "CartPole-v1", 900, {"n_envs": 3, "n_steps": 50, "batch_size": 30, "n_epochs": 2, "net_arch": [16]}),
     ("sac", "Pendulum-v1", 900, {**ACTOR_CRITIC, "n_envs": 3, "n_steps": 3, "train_freq": 2, "gradient_steps": -1}),
@@ -134,6 +138,10 @@ LONG_CASES: list[Case] = [
     ("ppo", "Blackjack-v1", 300, {"n_steps": 32, "batch_size": 16, "n_epochs": 2, "target_kl": 0.001}),
     ("a2c", "Pendulum-v1", 300, {"n_envs": 2, "normalize": {"norm_reward": False}, "network": "torch"}),
     ("a2c", "FrozenLake-v1", 300, {"use_rms_prop": False}),
+    ("ars", "FrozenLake-v1", 900, {"n_delta": 2}),
+    ("evolution-strategies", "Pendulum-v1", 3000, {"n_delta": 1, "n_eval_episodes": 1}),
+    ("trpo", "Pendulum-v1", 600, {"n_envs": 2, "n_steps": 60, "batch_size": 30, "normalize": True}),
+    ("trpo", "CartPole-v1", 300, {"n_steps": 60, "batch_size": 20, "network": "torch", "line_search_max_iter": 0}),
     ("dqn", "CartPole-v1", 400, {**DQN, "network": "torch"}),
     ("dqn", "CartPole-v1", 900, {**DQN, "n_envs": 2, "features": "k-means:8,warm_up=100,refit_every=300"}),
     ("dqn", "MountainCar-v0", 900, {**DQN, "normalize": True, "train_freq": 16, "gradient_steps": -1}),

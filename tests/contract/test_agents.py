@@ -13,6 +13,7 @@ SKIPS = {
     "check_both_drivers": {
         "a2c-FrozenLake-v1",
         "a2c-Pendulum-v1-torch",
+        "ars-FrozenLake-v1",
         "behavior-cloning-CartPole-v1",
         "cql-FrozenLake-v1-torch",
         "dagger-Pendulum-v1",
@@ -54,6 +55,7 @@ SKIPS = {
         "sb3/sac-Pendulum-v1",
         "sb3/td3-Pendulum-v1",
         "td3-Pendulum-v1-torch",
+        "trpo-CartPole-v1-60-torch",
         "ucb-rlplay/Bandit-v0",
     },
     "check_own_and_native_dynamics": {

@@ -18,6 +18,10 @@ from tests.contract.worlds import MASKS, Masked, MaskedStates
 SMALL = {
     "ppo": {"n_steps": 32, "batch_size": 32, "n_epochs": 1, "net_arch": [8]},
     "a2c": {"net_arch": [8]},
+    "ars": {"n_delta": 2},
+    "cem": {"n_candidates": 4},
+    "evolution-strategies": {"n_delta": 2},
+    "trpo": {"n_steps": 32, "batch_size": 32, "n_critic_updates": 1, "net_arch": [8]},
     "discrete-sac": {"learning_starts": 20, "net_arch": [8], "buffer_size": 1000, "batch_size": 16},
     "pqn": {"n_envs": 2, "n_steps": 16, "batch_size": 32, "n_epochs": 1, "net_arch": [8]},
     "dqn": {"learning_starts": 20, "net_arch": [8], "buffer_size": 1000},

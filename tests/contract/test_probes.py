@@ -72,6 +72,7 @@ CASES: dict[str, Case] = {
     "reinforce": Case(20_000, {}, 0.05, slow=True),
     "ppo": Case(8000, {"n_steps": 128, "learning_rate": 0.003}, 0.05),
     "a2c": Case(20_000, {}, 0.05, slow=True),
+    "trpo": Case(8000, {"n_steps": 128, "learning_rate": 0.003}, 0.05, slow=True),
     "dqn": Case(
         5000, {"learning_rate": 0.002, "target_update_interval": 50, "train_freq": 1, "buffer_size": 5000}, 0.05
     ),
@@ -108,12 +109,16 @@ AVERAGE: dict[str, Case] = {
 
 # What does not apply: an agent, worlds, and why.
 _BANDIT = dict.fromkeys(("two-steps", "truncated", "terminated"), "a bandit looks no further than its next reward")
+_SEARCHES = dict.fromkeys(WORLDS, "it searches for a policy and has no values")
 _TAUGHT = dict.fromkeys(WORLDS, "it learns from a teacher and never looks at rewards")
 SKIPS: dict[str, dict[str, str]] = {
     "epsilon-greedy": _BANDIT,
     "ucb": _BANDIT,
     "gradient-bandit": _BANDIT,
     "thompson-sampling": _BANDIT,
+    "ars": _SEARCHES,
+    "cem": _SEARCHES,
+    "evolution-strategies": _SEARCHES,
     "behavior-cloning": _TAUGHT,
     "dagger": _TAUGHT,
 }

@@ -16,13 +16,18 @@ from rlplay.functional.replay import (
     add_up_rewards,
     close_step,
     draw_uniformly,
+    frames_before,
     keep_bytes,
+    keep_newest,
     keep_numbers,
     new_replay,
     newest_row,
+    next_row,
     open_slot,
     read_bytes,
     read_numbers,
+    read_rows,
+    read_stack,
     written_rows,
 )
 from rlplay.functional.running_moments import new_running_moments
@@ -112,6 +117,52 @@ def test_what_is_kept_and_what_follows_from_it_are_those_of_plain_deques(n_envs,
     ours = sorted(found(replay, n_steps))
     assert len(ours) == len(expected)
     assert np.allclose(np.array(ours), np.array(expected), rtol=1e-12, atol=0) if expected else not ours
+
+
+@pytest.mark.parametrize(("k", "channels", "repeats"), [(2, 1, 0), (4, 3, 0), (3, 1, 1)])
+@pytest.mark.parametrize("n_envs", [1, 3])
+def test_stacked_pictures_are_kept_once_and_seen_as_they_were(n_envs, k, channels, repeats):
+    """Against the stacks themselves, in a ring that wraps; what needs a forgotten picture is never drawn."""
+    rng, slots, pixels, scale = np.random.default_rng(k), 40, 5, float(np.float32(1 / 255))
+    size = pixels * k * channels
+    replay = new_replay(
+        slots * n_envs, n_envs, size, 1, 2, dtype=np.uint8, prioritized=True, stack=(k, channels, repeats)
+    )
+    assert replay.obs.nbytes == slots * n_envs * pixels * channels
+    stacks, truth = [deque(maxlen=k) for _ in range(n_envs)], {}
+
+    def observe(i, first):
+        frame = rng.integers(1, 256, (pixels, channels)).astype(np.float32)
+        if first:
+            stacks[i].extend([frame if repeats else 0 * frame] * k)
+        stacks[i].append(frame)
+        obs = np.stack(list(stacks[i]), axis=1).reshape(1, size) * np.float32(scale)
+        row = open_slot(replay, i, True)
+        keep_newest(replay, row, obs, 0, scale)
+        truth[row] = obs[0]
+
+    for i in range(n_envs):
+        observe(i, True)
+    for t in range(300):
+        for i in range(n_envs):
+            ended, truncated = rng.random(2) < 0.1
+            close_step(replay, i, np.zeros((n_envs, 1), np.float32), 1.0, ended, truncated, True)
+            observe(i, False)
+            if ended or truncated:
+                observe(i, True)
+        rows, out = np.zeros(30, np.int64), np.zeros(size, np.float32)
+        draw_uniformly(replay, stream(t, "test"), rows)
+        leaves = replay.priorities.values[: len(replay.kinds)]
+        for row in {*rows.tolist(), *np.flatnonzero(leaves).tolist()}:
+            assert replay.kinds[row] != NO_STEP
+            for seen in (row, next_row(replay, row)):
+                read_stack(replay, seen, scale, out)
+                assert out.tolist() == truth[seen].tolist()
+        assert read_rows(replay, rows, scale).tolist() == [truth[row].tolist() for row in rows]
+        forgotten = [row for row in np.flatnonzero(replay.kinds) if frames_before(replay, int(row)) < 0]
+        assert len(forgotten) <= n_envs * (k - 1)
+        assert not leaves[forgotten].any()
+        assert (leaves > 0).sum() == (replay.kinds > 0).sum() - len(forgotten)
 
 
 def test_a_return_by_hand():

@@ -78,7 +78,7 @@ class RemoteEnvs:
         workers = min(workers, len(local) - 1)
         self.first = -(-len(local) // (workers + 1))
         played, positions = local[self.first :], positions[self.first :]
-        makers = [partial(_again, ref, gym.registry.get(ref.id))] * len(played)
+        makers = [partial(again, ref, gym.registry.get(ref.id))] * len(played)
         self._pool = WorkerPool(makers, workers, AutoresetMode.DISABLED, _TIMEOUT, before=self.first)
         assert self._pool.buffers is not None
         self._buffers = self._pool.buffers
@@ -194,11 +194,11 @@ def _seconds_a_step(env: gym.Env[Any, Any]) -> float:
     return seconds
 
 
-def _again(ref: EnvReference, spec: EnvSpec | None) -> gym.Env[Any, Any]:
+def again(ref: EnvReference, spec: EnvSpec | None) -> gym.Env[Any, Any]:
     """One environment, in a process that may not know its id yet."""
     if spec is not None and ref.id not in gym.registry:
         gym.registry[ref.id] = spec
     return remake(ref, dynamics="auto" if ref.dynamics.startswith("native") else "gymnasium")
 
 
-__all__ = ["why_not_remote", "worthwhile_workers"]
+__all__ = ["again", "why_not_remote", "worthwhile_workers"]
