@@ -36,6 +36,7 @@ from numpy.typing import NDArray
 
 from rlplay.extend import (
     Choice,
+    CriticMemory,
     Discount,
     Either,
     EntropyWeight,
@@ -49,7 +50,9 @@ from rlplay.extend import (
     OnPolicyAgent,
     OnPolicyMemory,
     Range,
+    Recurrent,
     RecurrentKernel,
+    RecurrentSize,
     Rollout,
     RolloutSteps,
     Schedule,
@@ -247,6 +250,9 @@ class PPO(OnPolicyAgent):
         float | None, Either((None,), Range("divergence at which a rollout's epochs end", 0, open_low=True))
     ] = None
     n_envs: NEnvs = 1
+    recurrent: Recurrent = None
+    recurrent_size: RecurrentSize = 64
+    critic_memory: CriticMemory = "own"
     policy: Annotated[
         str, Choice("as RL Zoo's files have it: the networks follow the observations",
                     ("auto", "MlpPolicy", "CnnPolicy", "MultiInputPolicy", "MlpLstmPolicy", "CnnLstmPolicy",

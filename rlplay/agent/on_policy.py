@@ -39,6 +39,9 @@ _JOINT = 1024  # combinations of the parts of an action up to which they are num
 
 GaeLambda = Annotated[float, Range("λ of generalised advantage estimation", 0, 1)]
 EntropyWeight = Annotated[float, Range("weight of the policy's entropy", 0, 10)]
+Recurrent = Annotated[str | None, Choice("memory of the networks; None for none", (None, *CELLS))]
+RecurrentSize = Annotated[int, Range("units of the memory", 1, 4096, integer=True)]
+CriticMemory = Annotated[str, Choice("whose memory the value has: its own, the policy's, or none", CRITIC_MEMORIES)]
 ValueWeight = Annotated[float, Range("weight of the value loss", 0, 100)]
 
 
@@ -63,12 +66,6 @@ class OnPolicyAgent(RolloutAgent):
     make_update: ClassVar[Any]
     settings: ClassVar[Any]
     numbers: ClassVar[Any] = Metrics
-
-    recurrent: Annotated[str | None, Choice("memory of the networks; None for none", (None, *CELLS))] = None
-    recurrent_size: Annotated[int, Range("units of the memory", 1, 4096, integer=True)] = 64
-    critic_memory: Annotated[
-        str, Choice("whose memory the value has: its own, the policy's, or none", CRITIC_MEMORIES)
-    ] = "own"
 
     def setup(self) -> None:
         """The environments, the networks and everything else that the iteration works on."""
@@ -305,4 +302,7 @@ class OnPolicyAgent(RolloutAgent):
                 )
 
 
-__all__ = ["EntropyWeight", "GaeLambda", "MaxGradNorm", "NEnvs", "OnPolicyAgent", "RolloutSteps", "ValueWeight"]
+__all__ = [
+    "CriticMemory", "EntropyWeight", "GaeLambda", "MaxGradNorm", "NEnvs", "OnPolicyAgent", "Recurrent", "RecurrentSize",
+    "RolloutSteps", "ValueWeight",
+]  # fmt: skip

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rlplay.compiled.by_reference import by_reference
 from rlplay.compiled.cache import in_place
 from rlplay.functional.distributions import Head
 from rlplay.functional.on_policy_step import OnPolicyMemory
@@ -71,6 +72,7 @@ def recurrent_iteration(
     @decorator
     def choose(memory: OnPolicyMemory) -> None:
         """Draw an action for each environment, and value what it has seen."""
+        memory = by_reference(memory)
         rollout, first, n = memory.rollout, memory.rollout.filled[0], memory.obs.shape[0]
         policy, value, none = memory.policy, memory.value, np.zeros(0, np.bool_)
         if first > 0:
@@ -131,7 +133,7 @@ def recurrent_iteration(
         update(memory, rollout, progress)
         forget_ended(memory, rollout, rows - n)
 
-    return rollout_iteration(RolloutRule(choose, final_value, bootstrap, learn, update), decorator, fill)
+    return rollout_iteration(RolloutRule(choose, final_value, bootstrap, learn), decorator, fill)
 
 
 __all__ = ["recurrent_iteration"]

@@ -71,7 +71,7 @@ def speed(ours: int = 50_000, peers: int = 2048) -> None:
     first, _ = timed(PPO("rlplay/CartPoleNoVel-v1", seed=0, **MEMORY).learn, 512)
     clock, cpu = timed(PPO("rlplay/CartPoleNoVel-v1", seed=1, **MEMORY).learn, ours)
     print(
-        f"PPO, LSTM 64, own critic memory: {ours / cpu:,.0f} steps/s of the processor ({ours / clock:,.0f} by the clock)"
+        f"PPO, LSTM 64, own critic memory: {ours / cpu:,.0f} steps/s of the processor, {ours / clock:,.0f} by the clock"
     )
     print(f"    the first 512 steps, with what was compiled or loaded: {first:.1f} s")
     if importlib.util.find_spec("sb3_contrib") is None:
@@ -79,7 +79,7 @@ def speed(ours: int = 50_000, peers: int = 2048) -> None:
         return
     theirs().learn(256)
     peer_clock, peer_cpu = timed(theirs(1).learn, peers)
-    print(f"RecurrentPPO: {peers / peer_cpu:,.0f} ({peers / peer_clock:,.0f})")
+    print(f"RecurrentPPO: {peers / peer_cpu:,.0f} and {peers / peer_clock:,.0f}")
     times = ours / cpu / (peers / peer_cpu)
     print(f"{times:.1f} times, {'at least' if times >= ASKED else 'LESS THAN'} the {ASKED:g} asked")
 
@@ -97,8 +97,8 @@ def scores(twins: bool) -> None:
                 found[name].append(evaluate(agent, n_eval_episodes=50).mean)
         shown = {name: ", ".join(f"{score:.2f}" for score in each) for name, each in found.items()}
         reached = sum(score >= floor for score in found["with"])
-        print(f"{env_id}, {steps:,} steps: with a memory {shown['with']} ({reached} of {len(SEEDS)} at least {floor:g}); "
-              f"without {shown['without']} (at most {ceiling:g} asked)", flush=True)  # fmt: skip
+        print(f"{env_id}, {steps:,} steps: with a memory {shown['with']} "
+              f"({reached} of {len(SEEDS)} at least {floor:g}); without {shown['without']} (at most {ceiling:g} asked)", flush=True)  # fmt: skip
     if twins:
         for seed in SEEDS:
             twin = theirs(seed).learn(100_000)
