@@ -97,8 +97,8 @@ def scores(twins: bool) -> None:
                 found[name].append(evaluate(agent, n_eval_episodes=50).mean)
         shown = {name: ", ".join(f"{score:.2f}" for score in each) for name, each in found.items()}
         reached = sum(score >= floor for score in found["with"])
-        print(f"{env_id}, {steps:,} steps: with a memory {shown['with']} "
-              f"({reached} of {len(SEEDS)} at least {floor:g}); without {shown['without']} (at most {ceiling:g} asked)", flush=True)  # fmt: skip
+        said = f"with a memory {shown['with']} ({reached} of {len(SEEDS)} at least {floor:g})"
+        print(f"{env_id}, {steps:,} steps: {said}; without {shown['without']} (at most {ceiling:g} asked)", flush=True)
     if twins:
         for seed in SEEDS:
             twin = theirs(seed).learn(100_000)
