@@ -44,7 +44,7 @@ _GIVEN: dict[str, dict[str, Any]] = {
     "mlp-classifier": {"hidden_layer_sizes": (16, 16), "learning_rate_init": 0.01, "tol": 0.0, "batch_size": 50},
     "gradient-boosting-classifier": {"min_samples_leaf": 5, "learning_rate": 0.3},
     "k-means": {"n_clusters": 4, "init": "random", "n_init": 1},
-    "gaussian-mixture": {"n_components": 4, "init_params": "random_from_data"},
+    "gaussian-mixture": {"n_components": 4},
 }
 DATA = ("moons", "circles", "spirals", "blobs", "xor")
 _COLOURS = ((96, 150, 236), (236, 140, 84), (96, 196, 132), (190, 130, 226), (226, 196, 90), (120, 200, 210))
