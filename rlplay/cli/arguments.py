@@ -296,10 +296,14 @@ def _compare(verb: argparse.ArgumentParser) -> None:
 
 def _watch(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("path", nargs="?", metavar="PATH", help="a saved agent or a run folder (default: the newest run)")
+    verb.add_argument(
+        "others", nargs="*", metavar="PATH", help="up to three more to compare it with; `random` and `you` play too"
+    )
     _common(verb)
     _acting(verb)
     _window(verb)
     verb.add_argument("--follow", action="store_true", help="take over new weights while the run goes on")
+    verb.add_argument("--ghost", action="store_true", help="draw the players over each other: the first, and ghosts")
 
 
 def _eval(verb: argparse.ArgumentParser) -> None:
