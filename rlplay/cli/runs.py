@@ -88,7 +88,8 @@ def _compare(rows: list[Row], arguments: Namespace) -> int:
         raise UsageError(f"these runs are in {len(envs)} environments: {', '.join(envs)}", "Choose one with --env")
     path = arguments.output or Path(f"runs-{folder_name(envs[0])}.png")
     check_picture(path)
-    names, groups = _differing(rows), {}
+    names = _differing(rows)
+    groups: dict[str, list[Row]] = {}
     for row in (row for row in rows if row["last"] is not None):
         settings = [f"{n.removeprefix('params.')}={_short(row[n])}" for n in names if row.get(n) is not None]
         groups.setdefault(" ".join([row["algo"], *settings]), []).append(row)

@@ -60,7 +60,7 @@ class TensorBoardCallback(Callback):
 
 
 class WandbCallback(Callback):
-    """Write a run for Weights & Biases on this machine; ``wandb sync DIR/wandb/offline-run-*`` sends it, if one wants to.
+    """Write a run for Weights & Biases on this machine; ``wandb sync DIR/wandb/offline-run-*`` would send it.
 
     Args:
         log_dir: where ``wandb/offline-run-*`` is made.

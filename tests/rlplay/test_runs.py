@@ -81,6 +81,7 @@ def test_runs_that_are_being_written_are_not_removed(logs):
     assert [row["run"] for row in runs(logs)] == busy
 
 
+@pytest.mark.slow
 def test_the_command_line_lists_compares_prunes_and_exports(cli, logs):
     answer = cli("runs", "--sort", "best")
     assert (answer.returncode, answer.stdout.count("logs/q-learning"), "alpha" in answer.stdout) == (0, 3, True)
@@ -106,6 +107,7 @@ def test_the_command_line_lists_compares_prunes_and_exports(cli, logs):
         assert (answer.returncode, said in answer.stderr) == (2, True), answer.stderr
 
 
+@pytest.mark.slow
 def test_a_run_is_written_for_weights_and_biases_without_a_network(tmp_path):
     pytest.importorskip("wandb")
     from agents import QLearning
