@@ -1,5 +1,4 @@
-"""Panels of the window that our agents bring: returns of actions, critics and their targets, the replay
-buffer, and what is remembered."""
+"""Panels of the window that our agents bring: returns, critics, the replay buffer, and what is remembered."""
 
 from __future__ import annotations
 
