@@ -53,18 +53,28 @@ _TINY = 1e-9  # below this a number is what rounding left of 0
 shortened: list[tuple[pygame.Rect, str]] = []  # texts that were cut since the list was cleared, and where they stand
 
 
-def use(theme: str = "dark", zoom: float = 1.0) -> None:
+def use(name: str = "dark", zoom: float = 1.0) -> None:
     """Draw in a theme from here on, larger by a factor.
 
     Example:
         >>> use("light")
-        >>> PANEL == THEMES["light"].panel
+        >>> theme() == THEMES["light"]
         True
         >>> use()
     """
     names = [name.upper() for name in Theme._fields]
-    globals().update(zip(names, THEMES[theme], strict=True))
+    globals().update(zip(names, THEMES[name], strict=True))
     globals()["_scale"] = zoom
+
+
+def theme() -> Theme:
+    """The colours in use.
+
+    Example:
+        >>> theme().panel == PANEL
+        True
+    """
+    return Theme(BACKGROUND, PANEL, LINE, TEXT, DIM, ACCENT, GOOD, WARM, BAD, SOFT, NOTHING)
 
 
 def px(pixels: float) -> int:
@@ -163,6 +173,7 @@ class Picture:
 
     def __init__(self) -> None:
         self._of: NDArray[np.uint8] | None = None
+        self.box = pygame.Rect(0, 0, 0, 0)  # where it was drawn last
         self._scaled = pygame.Surface((0, 0))
 
     def draw(self, surface: pygame.Surface, pixels: NDArray[np.uint8], box: pygame.Rect) -> None:
@@ -173,6 +184,7 @@ class Picture:
             image = pygame.image.frombuffer(np.ascontiguousarray(pixels).tobytes(), (width, height), "RGB")
             self._of, self._scaled = pixels, pygame.transform.smoothscale(image, target.size)
         surface.blit(self._scaled, target)
+        self.box = target
 
 
 ROW = 24  # pixels of a row of bars at zoom 1, at least
