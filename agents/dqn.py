@@ -78,6 +78,7 @@ from rlplay.extend import (
     TrainFreq,
     ValueLayers,
     VectorFeatures,
+    as_ours,
     atoms_of,
     best_action,
     combine_streams,
@@ -88,10 +89,12 @@ from rlplay.extend import (
     head_of,
     is_ours,
     munchausen_rewards,
+    noisy_functions,
     part_streams,
     random,
     random_number,
     scheduled,
+    set_parameters,
     soft_policy,
     to_outputs,
     to_streams,
@@ -103,7 +106,7 @@ from rlplay.extend import (
 from rlplay.extend import Settings as ByName
 from rlplay.networks.layers import ACTIVATIONS
 from rlplay.networks.memory import IN, OUT, PARAMETERS
-from rlplay.networks.noisy import NoisyWeights, as_ours, blend_noisy, new_noisy_weights, noisy_functions, set_parameters
+from rlplay.networks.noisy import NoisyWeights, blend_noisy, new_noisy_weights
 
 YES_NO = (True, False)
 Array = NDArray[np.float64]

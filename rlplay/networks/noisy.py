@@ -12,7 +12,6 @@ Source: Fortunato et al. 2018, "Noisy networks for exploration", equations 8 to 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -150,54 +149,3 @@ def blend_noisy(noisy: Any, other: Any, share: float) -> None:
     kept, taken = np.float32(1.0 - share), np.float32(share)
     for p in range(noisy.parameters.shape[0]):
         noisy.parameters[p] = kept * noisy.parameters[p] + taken * other.parameters[p]
-
-
-# Over torch the same functions work on a twin of the network in our layout (`rlplay.networks.torch_noisy`).
-
-
-def noisy_functions(over_torch: bool) -> tuple[Callable[..., None], Callable[..., float]]:
-    """`perturb` and `descend_noisily` of our networks, or of torch's.
-
-    Example:
-        >>> noisy_functions(False) == (perturb, descend_noisily)
-        True
-    """
-    if not over_torch:
-        return perturb, descend_noisily
-    from rlplay.networks import torch_noisy
-
-    return torch_noisy.perturb, torch_noisy.descend_noisily
-
-
-def as_ours(net: Any) -> Net:
-    """A network itself, or the twin of torch's.
-
-    Example:
-        >>> from rlplay.networks.layers import Linear
-        >>> from rlplay.networks.state import new_net
-        >>> net = new_net([Linear(1, 1)], np.float32([2, 3]), 1)
-        >>> as_ours(net) is net
-        True
-    """
-    if isinstance(net, Net):
-        return net
-    from rlplay.networks import torch_noisy
-
-    return torch_noisy.as_ours(net)
-
-
-def set_parameters(net: Any, flat: Floats) -> None:
-    """Give a network, ours or torch's, parameters in our order, [P].
-
-    Example:
-        >>> from rlplay.networks.layers import Linear
-        >>> from rlplay.networks.state import new_net
-        >>> net = new_net([Linear(1, 1)], np.float32([2, 3]), 1)
-        >>> set_parameters(net, np.float32([4, 5]))
-        >>> net.parameters.tolist()
-        [4.0, 5.0]
-    """
-    if isinstance(net, Net):
-        net.parameters[:] = flat
-    else:
-        net.set_parameters(flat)
