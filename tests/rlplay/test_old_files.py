@@ -65,6 +65,9 @@ def test_an_old_file_loads_says_the_same_and_goes_on(path, tmp_path):
 
     again = agent.save(tmp_path / "again.rlp")
     manifest = checkpoint.read(again).manifest
+    since = set(manifest["hyperparameters"]) - set(saved.manifest["hyperparameters"])
+    for name in since:  # a hyperparameter that the agent has got since then has its default
+        assert manifest["hyperparameters"].pop(name) == declared(type(agent))[name].default, name
     for key in ("agent", "env", "spaces", "hyperparameters", "seed", "horizon", "extra"):
         before = saved.manifest[key]
         if key == "hyperparameters":  # those that the agent has got since have their defaults
