@@ -38,11 +38,8 @@ class World:
         plain = env.unwrapped
         found = {name: float(getattr(plain, attribute)) for name, attribute in _attributes(env).items()}
         if isinstance(plain, NativeEnv):
-            found = (
-                {}
-                if not _in_their_order(plain)
-                else {name: float(plain.world.parameters[i]) for i, name in enumerate(plain.constants)}
-            )
+            names = list(plain.constants) if _in_their_order(plain) else []
+            found = {name: float(plain.world.parameters[i]) for i, name in enumerate(names)}
         grid = getattr(plain, "grid", None)
         return cls(found, tuple(grid.rows) if hasattr(plain, "set_rows") and grid is not None else None)
 
