@@ -87,7 +87,8 @@ class Session:
         if env.render_mode != "rgb_array" and "rgb_array" in env.metadata.get("render_modes", []):
             raise UsageError("the window needs an environment made with render_mode='rgb_array'")
         self.env, self.agent, self.mode, self.target = env, agent, mode, target
-        self.position = agent.position if agent and mode == "learn" else Position()
+        its_own = agent is not None and mode == "learn" and agent.timestep != "sweep"  # a planner takes no steps
+        self.position = agent.position if agent and its_own else Position()
         self.masks = MaskSource(env)
         self.last: Transition | None = None
         self.td_error: float | None = None
@@ -116,7 +117,7 @@ class Session:
         self.trail = Trail()
         self._picture: NDArray[np.uint8] | None = None
         self._pictured: tuple[Any, ...] = ()
-        self._seeds = agent.seeds if agent and mode == "learn" else stream(seed, "watch")
+        self._seeds = agent.seeds if agent and its_own else stream(seed, "watch")
         self._digest = EpisodeDigest()
         self._running: Episode | None = None
         self._spoiled = False  # whether the running episode would not replay: a person changed the world
