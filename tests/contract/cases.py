@@ -23,6 +23,9 @@ CASES: list[Case] = [
     ("expected-sarsa", "FrozenLake-v1", 3000, {}),
     ("epsilon-greedy", "rlplay/Bandit-v0", 1500, {}),
     ("ucb", "rlplay/Bandit-v0", 1500, {}),
+    ("lin-ucb", "rlplay/LinearBandit-v0", 400, {}),
+    ("linear-thompson-sampling", "rlplay/LinearBandit-v0", 400, {}),
+    ("model-bandit", "rlplay/LinearBandit-v0", 400, {"train_freq": 60}),
     ("gradient-bandit", "FrozenLake-v1", 3000, {}),  # a contextual bandit: each state for itself
     ("thompson-sampling", "FrozenLake-v1", 3000, {}),
     ("policy-evaluation", "rlplay/RandomWalk-v0", 500, {"gamma": 1.0}),
