@@ -2,8 +2,8 @@
 
     A = argmax_a f_a(x), with probability ε any        f_a fitted to the steps (x, R) in which a was taken
 
-A regressor predicts the reward. A classifier, where rewards are two numbers, predicts how likely the greater one is. All
-models are fitted again every ``train_freq`` steps, and at the end of learn.
+A regressor predicts the reward. A classifier, where rewards are two numbers, predicts how likely the greater one is.
+All models are fitted again every ``train_freq`` steps, and at the end of learn.
 
 Source: Dudík, Langford & Li 2011, section 2 (the direct method); Sutton & Barto 2e, section 2.2 (ε-greedy) and 2.9.
 
