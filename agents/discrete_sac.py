@@ -298,7 +298,7 @@ def make_rule(kernels: tuple[Any, ...], spec: Any, decorator: Callable[..., Any]
 class DiscreteSAC(OffPolicyAgent):
     """Soft actor-critic, for finite actions.
 
-    Observations are vectors, finite, pictures, or Dicts and Tuples of those, flattened.
+    Observations are vectors, finite, pictures (convolutions), or Dicts and Tuples of those, flattened.
 
     Example:
         >>> agent = DiscreteSAC("CartPole-v1", net_arch=[32], batch_size=32, buffer_size=1000, seed=0).learn(200)

@@ -76,30 +76,32 @@ from rlplay.extend import (
     Sizes,
     StateArrays,
     TrainFreq,
+    ValueLayers,
     VectorFeatures,
     atoms_of,
+    best_action,
     combine_streams,
+    cut_streams,
+    exploration,
     forbid,
-    generator,
     greedy_policy,
     head_of,
-    in_place,
     is_ours,
-    kernel_of,
-    layers_of,
-    network_options,
-    new_network,
-    on_top,
+    munchausen_rewards,
+    part_streams,
     random,
     random_number,
     scheduled,
     soft_policy,
     to_outputs,
     to_streams,
+    two_streams,
+    value_layers,
+    value_networks,
     warn,
 )
 from rlplay.extend import Settings as ByName
-from rlplay.networks.layers import ACTIVATIONS, Linear
+from rlplay.networks.layers import ACTIVATIONS
 from rlplay.networks.memory import IN, OUT, PARAMETERS
 from rlplay.networks.noisy import NoisyWeights, blend_noisy, descend_noisily, new_noisy_weights, perturb
 
@@ -190,64 +192,6 @@ class Metrics(NamedTuple):
     learning_rate: Array
     grad_norm: Array
     n_updates: Array
-
-
-@in_place
-def exploration(fraction: float, initial: float, final: float, progress: float) -> float:
-    """ε: a line from its initial to its final value within a fraction of training.
-
-    Example:
-        >>> [exploration(0.5, 1.0, 0.2, progress) for progress in (0.0, 0.25, 0.5, 1.0)]
-        [1.0, 0.6, 0.2, 0.2]
-    """
-    return final if progress >= fraction else initial + (final - initial) * progress / fraction
-
-
-@in_place
-def best_action(q: Floats, row: int) -> int:
-    """argmax_a q(row, a), the first among equals.
-
-    Example:
-        >>> best_action(np.float32([[1, 3, 3]]), 0)
-        1
-    """
-    best = 0
-    for a in range(1, q.shape[1]):
-        if q[row, a] > q[row, best]:
-            best = a
-    return best
-
-
-@in_place
-def munchausen_rewards(soft: Array, actions: Floats, scale: float, least: float, rewards: Array) -> None:
-    """R + α clip(τ log π(A|S), l₀, 0), in place; soft is τ log π [B, K] in the states that were left.
-
-    Example:
-        >>> rewards = np.array([1.0, 1.0])
-        >>> munchausen_rewards(np.array([[-0.5, -4.0], [-0.5, -4.0]]), np.float32([[0], [1]]), 0.9, -1.0, rewards)
-        >>> rewards.round(2).tolist()
-        [0.55, 0.1]
-    """
-    for b in range(rewards.shape[0]):
-        rewards[b] += scale * min(max(soft[b, int(actions[b, 0])], least), 0.0)
-
-
-@in_place
-def cut_streams(gradient: Floats, first: int, width: int, n_outputs: int, split: int, n_atoms: int) -> None:
-    """No gradient for the weights [width, outputs] of the last layer that would join the streams of v̂ and â.
-
-    They begin at a place of the parameters, or of their gradient; units before ``split`` are those of v̂.
-
-    Example:
-        >>> weights = np.ones(6, np.float32)
-        >>> cut_streams(weights, 0, 2, 3, 1, 1)
-        >>> weights.reshape(2, 3).tolist()
-        [[1.0, 0.0, 0.0], [0.0, 1.0, 1.0]]
-    """
-    for i in range(width):
-        for j in range(n_outputs):
-            if (i < split) != (j < n_atoms):
-                gradient[first + i * n_outputs + j] = 0.0
 
 
 @cache
@@ -436,7 +380,7 @@ class DQN(OffPolicyAgent):
 
     def make_parts(self) -> Parts:
         """Two networks, the same at the start."""
-        given, name, rows = self.hyperparameters, type(self).__name__, self.network_rows()
+        rows = self.network_rows()
         if self.v_min >= self.v_max:
             raise HyperparameterError(f"DQN: v_min={self.v_min:g} is not below v_max={self.v_max:g}", "Raise v_max")
         if self.noisy and not is_ours(self.network):
@@ -444,17 +388,13 @@ class DQN(OffPolicyAgent):
                 "DQN: noisy weights are made for our own networks, and network= asks for torch's",
                 "Take noisy=False, or network='numpy'",
             )
-        layers, split, shape = self._layers()
-        _, _, threads, _ = network_options(given, name, ("q",))
-        q, target = (
-            new_network(self.network, layers, shape, ("torch", 1.0), rows, ("adam", {}), (given["device"], threads),
-                        generator(self.seed, "weights"), name)
-            for _ in range(2)
-        )  # fmt: skip
+        made_of, split = self._layers()
+        (q, target), kernel = value_networks(self, made_of, 2, rows)
         assert self.numbering is not None
         atoms, batch, n_actions = self._atoms(), self.batch_size, self.numbering.n
-        for net in (q, target):
-            self._part_streams(net, split, len(atoms))
+        if split:
+            for net in (q, target):
+                part_streams(net, self.network, split, len(atoms))
         noisy = [new_noisy_weights(net if self.noisy else None, self.noisy_sigma) for net in (q, target)]
         if self.noisy and split:  # weights that do not exist have no noise
             first, last = len(q.parameters) + q.layers[-1][PARAMETERS], q.layers[-1]
@@ -467,43 +407,17 @@ class DQN(OffPolicyAgent):
             gradient=np.zeros((batch, (n_actions + self.dueling) * len(atoms)), np.float32),
             seen=np.array([np.inf, -np.inf]), split=split,
         )  # fmt: skip
-        kernel = kernel_of(self.network, layers)
         return Parts(Nets(q, target), {"q": kernel, "target": kernel}, work, Metrics)
 
     def _atoms(self) -> Array:
         return atoms_of(self.distributional, self.n_atoms, self.v_min, self.v_max)
 
-    def _layers(self) -> tuple[list[Any], int, tuple[int, ...] | None]:
-        """The layers, the units of the last hidden one that are the stream of v̂, and the shape of a picture."""
-        given, size, name = self.hyperparameters, self.encoder.size, type(self).__name__
+    def _layers(self) -> tuple[ValueLayers, int]:
+        """The layers, and the units of the last hidden one that are the stream of v̂; 0 where there is one stream."""
         assert self.numbering is not None
-        outputs, picture = (self.numbering.n + self.dueling) * len(self._atoms()), self.encoder.view.picture
-        shape = picture if picture is not None and size == math.prod(picture) else None
-        if isinstance(self.network, list):
-            return on_top(self.network, shape or (size,), outputs, name), 0, shape
-        hidden, activation, _, _ = network_options(given, name, ("q",))
-        layers = layers_of(shape, size, hidden["q"], outputs, activation)
-        if not (self.dueling and len(layers) > 1 and isinstance(self.network, str)):
-            return layers, 0, shape
-        last = layers[-3]
-        assert isinstance(last, Linear)
-        both = [Linear(last.n_in, 2 * last.n_out), layers[-2], Linear(2 * last.n_out, outputs)]
-        return [*layers[:-3], *both], last.n_out, shape
-
-    def _part_streams(self, net: Any, split: int, n_atoms: int) -> None:
-        """No weight of the last layer joins the streams of v̂ and â: neither now nor by learning."""
-        if not split:
-            return
-        if is_ours(self.network):
-            last = net.layers[-1]
-            cut_streams(net.parameters, last[PARAMETERS], last[IN], last[OUT], split, n_atoms)
-            return
-        weight = net.module.parts[-1].weight  # [outputs, width]
-        joined = np.ones(weight.numel(), np.float32)
-        cut_streams(joined, 0, weight.shape[1], weight.shape[0], split, n_atoms)
-        kept = weight.new_tensor(joined.reshape(weight.shape[1], weight.shape[0]).T.copy())
-        weight.data.mul_(kept)
-        weight.register_hook(lambda gradient: gradient * kept)
+        made_of = value_layers(self, (self.numbering.n + self.dueling) * len(self._atoms()))
+        parted = self.dueling and len(made_of.layers) > 1 and isinstance(self.network, str)
+        return two_streams(made_of) if parted else (made_of, 0)
 
     def advance(self, timesteps: int, engine: Any) -> int:
         """As every off-policy agent; returns outside the support of C51 are said, once."""

@@ -214,7 +214,7 @@ def make_update(kernel: Kernel, ensemble: EnsembleKernel, decorator: Callable[..
 class IQL(OfflineAgent, ActorCriticAgent):
     """Implicit Q-learning from a data set, for continuous actions; a timestep is an update.
 
-    Observations are vectors, finite, pictures, or Dicts and Tuples of those, flattened; actions are a Box with bounds.
+    Observations are vectors, finite, or Dicts and Tuples of those, flattened; actions are a Box with bounds.
 
     Example:
         >>> agent = IQL("Pendulum-v1", dataset="pump-and-hold:400", net_arch=[16], batch_size=32, seed=0).learn(50)

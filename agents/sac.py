@@ -224,7 +224,7 @@ _UPDATES = {  # by flags, each made once: loops are kept by the function that th
 class SAC(ActorCriticAgent):
     """Soft actor-critic, for continuous actions.
 
-    Observations are vectors, finite, pictures, or Dicts and Tuples of those, flattened; actions are a Box with bounds.
+    Observations are vectors, finite, or Dicts and Tuples of those, flattened; actions are a Box with bounds.
 
     Example:
         >>> agent = SAC("Pendulum-v1", net_arch=[32], batch_size=32, buffer_size=1000, seed=0).learn(200)

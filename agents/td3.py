@@ -133,7 +133,7 @@ def make_update(kernel: Kernel, ensemble: EnsembleKernel, decorator: Callable[..
 class TD3(ActorCriticAgent):
     """Twin delayed DDPG, for continuous actions.
 
-    Observations are vectors, finite, pictures, or Dicts and Tuples of those, flattened; actions are a Box with bounds.
+    Observations are vectors, finite, or Dicts and Tuples of those, flattened; actions are a Box with bounds.
 
     Example:
         >>> agent = TD3("Pendulum-v1", net_arch=[32], batch_size=32, buffer_size=1000, seed=0).learn(200)

@@ -170,7 +170,7 @@ def make_update(kernel: Kernel, ensemble: EnsembleKernel, decorator: Callable[..
 class TD3BC(OfflineAgent, ActorCriticAgent):
     """TD3 with behaviour cloning from a data set, for continuous actions; a timestep is an update.
 
-    Observations are vectors, finite, pictures, or Dicts and Tuples of those, flattened; actions are a Box with bounds.
+    Observations are vectors, finite, or Dicts and Tuples of those, flattened; actions are a Box with bounds.
 
     Example:
         >>> agent = TD3BC("Pendulum-v1", dataset="pump-and-hold:400", net_arch=[16], batch_size=32, seed=0).learn(50)

@@ -53,7 +53,6 @@ if TYPE_CHECKING:
     from rlplay.agent.off_policy import TrainFreq as TrainFreq
     from rlplay.agent.offline import DataLike as DataLike
     from rlplay.agent.offline import OfflineAgent as OfflineAgent
-    from rlplay.agent.offline import q_network as q_network
     from rlplay.agent.on_policy import EntropyWeight as EntropyWeight
     from rlplay.agent.on_policy import GaeLambda as GaeLambda
     from rlplay.agent.on_policy import OnPolicyAgent as OnPolicyAgent
@@ -73,6 +72,12 @@ if TYPE_CHECKING:
     from rlplay.agent.tabular import ControlAgent as ControlAgent
     from rlplay.agent.tabular import ControlMemory as ControlMemory
     from rlplay.agent.tabular import TableAgent as TableAgent
+    from rlplay.agent.value_networks import ValueLayers as ValueLayers
+    from rlplay.agent.value_networks import part_streams as part_streams
+    from rlplay.agent.value_networks import q_network as q_network
+    from rlplay.agent.value_networks import two_streams as two_streams
+    from rlplay.agent.value_networks import value_layers as value_layers
+    from rlplay.agent.value_networks import value_networks as value_networks
     from rlplay.agent.vector_agent import MaxGradNorm as MaxGradNorm
     from rlplay.agent.vector_agent import NEnvs as NEnvs
     from rlplay.agent.vector_agent import VectorAgent as VectorAgent
@@ -180,9 +185,11 @@ if TYPE_CHECKING:
     from rlplay.functional.episode_buffer import steps_due as steps_due
     from rlplay.functional.epsilon_greedy import act_epsilon_greedy as act_epsilon_greedy
     from rlplay.functional.epsilon_greedy import act_policy as act_policy
+    from rlplay.functional.epsilon_greedy import best_action as best_action
     from rlplay.functional.epsilon_greedy import epsilon_greedy as epsilon_greedy
     from rlplay.functional.epsilon_greedy import epsilon_greedy_probabilities as epsilon_greedy_probabilities
     from rlplay.functional.epsilon_greedy import expected_value as expected_value
+    from rlplay.functional.epsilon_greedy import exploration as exploration
     from rlplay.functional.epsilon_greedy import greatest as greatest
     from rlplay.functional.epsilon_greedy import greedy as greedy
     from rlplay.functional.epsilon_greedy import policy_probability as policy_probability
@@ -253,8 +260,10 @@ if TYPE_CHECKING:
     from rlplay.functional.value_heads import ValueHead as ValueHead
     from rlplay.functional.value_heads import atoms_of as atoms_of
     from rlplay.functional.value_heads import combine_streams as combine_streams
+    from rlplay.functional.value_heads import cut_streams as cut_streams
     from rlplay.functional.value_heads import greedy_policy as greedy_policy
     from rlplay.functional.value_heads import head_of as head_of
+    from rlplay.functional.value_heads import munchausen_rewards as munchausen_rewards
     from rlplay.functional.value_heads import soft_policy as soft_policy
     from rlplay.functional.value_heads import to_outputs as to_outputs
     from rlplay.functional.value_heads import to_streams as to_streams

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+_LESSON = re.compile(r"\]\(\.\./\.\./rlplay/course/(?:lessons|failures)/([\w-]+\.md)")
 _EXCERPT = re.compile(r"^```py (\S+)$", re.M)
 
 
@@ -16,4 +17,5 @@ def on_page_markdown(markdown: str, *, page: Any, **kwargs: Any) -> str:
     """Called for each page before it is rendered."""
     if page.parent is None:
         page.meta["hide"] = ["navigation"]
+    markdown = _LESSON.sub(r"](\1", markdown) if page.file.src_path == "learn/README.md" else markdown
     return _EXCERPT.sub(r'```py title="\1"', markdown)

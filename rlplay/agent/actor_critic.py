@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from rlplay.agent.base import StateArrays
 from rlplay.agent.off_policy import OffPolicyAgent, Parts
-from rlplay.agent.policy_networks import is_ours, kernel_of, network_options, new_network
+from rlplay.agent.policy_networks import is_ours, kernel_of, layers_of, network_options, new_network
 from rlplay.approximation.encoders import VectorFeatures
-from rlplay.errors import HyperparameterError, require_memory
+from rlplay.errors import HyperparameterError, SpaceError, require_memory
 from rlplay.functional.actor_critic import (
     NO_NOISE,
     NORMAL,
@@ -37,7 +37,7 @@ from rlplay.functional.squashed_normal import LOG_STD_MAX, LOG_STD_MIN
 from rlplay.hyperparameters.domains import Choice, Either, Range, Settings, Temperature
 from rlplay.networks.contract import Kernel
 from rlplay.networks.ensemble import EnsembleKernel, ensemble_kernel, new_ensemble, over_rows, target_net, target_of
-from rlplay.networks.layers import BatchRenorm, Dropout, Layer, LayerNorm, Linear, Tanh, mlp
+from rlplay.networks.layers import BatchRenorm, Dropout, Layer, LayerNorm, Linear, Tanh
 from rlplay.networks.memory import Net
 from rlplay.networks.state import initial_parameters
 from rlplay.probe import Probe
@@ -279,6 +279,7 @@ def actor_and_critics(
 
     Raises:
         HyperparameterError: a setting that does not exist, or one that networks over torch do not have.
+        SpaceError: pictures, where critics take actions too.
         UsageError: a GPU for networks that run on the CPU; networks that this machine cannot hold.
 
     Example:
@@ -299,15 +300,16 @@ def actor_and_critics(
                 f"{name}: {setting}={given[setting]} is for our networks",
                 f"Leave network='torch' out, or {setting}",
             )
-    actor_layers = _with_renorm(mlp([actor[0], *arch["pi"], actor[1]], activation), renorm)
+    shape = _picture(agent, with_actions=critic[0] != actor[0])
+    actor_layers = _with_renorm(layers_of(shape, actor[0], arch["pi"], actor[1], activation), renorm)
     actor_layers += [Tanh()] if bounded else []
     critic_layers = _with_norms(
-        mlp([critic[0], *arch["qf"], critic[1]], activation), bool(given.get("layer_norm", False)), drops
+        layers_of(shape, critic[0], arch["qf"], critic[1], activation), bool(given.get("layer_norm", False)), drops
     )  # fmt: skip
     critic_layers = _with_renorm(critic_layers, renorm)
 
     def new(layers: list[Layer], most: int) -> Any:
-        return new_network(network, layers, None, ("torch", 1.0), most, ("adam", settings), torchs, rng, name)
+        return new_network(network, layers, shape, ("torch", 1.0), most, ("adam", settings), torchs, rng, name)
 
     policy = new(actor_layers, agent.network_rows())
     kernel = kernel_of(network, [*actor_layers, *critic_layers])
@@ -317,13 +319,35 @@ def actor_and_critics(
             f"{name}: {n_critics} critics of {size:,} parameters", 5 * n_critics * size, "Lower net_arch or n_critics"
         )
         drawn = [initial_parameters(critic_layers, rng, "torch").astype(np.float32) for _ in range(n_critics)]
-        both = new_ensemble(critic_layers, np.stack(drawn), 2 * rows if joint else rows, None, "adam", **settings)
+        both = new_ensemble(critic_layers, np.stack(drawn), 2 * rows if joint else rows, shape, "adam", **settings)
         critics, also = (over_rows(both, rows), both) if joint else (both, target_of(both))
         return ActorAndCritics(policy, critics, also, kernel, ensemble_kernel(kernel), not joint)
     from rlplay.networks.torch_network import ENSEMBLE, TorchEnsemble
 
     modules = TorchEnsemble([new(critic_layers, rows) for _ in range(n_critics)])
     return ActorAndCritics(policy, modules, copy.deepcopy(modules), kernel, ENSEMBLE)
+
+
+def _picture(agent: OffPolicyAgent, *, with_actions: bool) -> tuple[int, ...] | None:
+    """The shape of the pictures that the networks see, or None where they see vectors.
+
+    Critics that take actions beside a picture would need two kinds of inputs, which a list of layers does not have.
+    """
+    picture, space = agent.encoder.view.picture, agent.observation_space
+    if picture is None or agent.encoder.size != math.prod(picture):
+        return None
+    if not with_actions:
+        return picture
+    if agent.hyperparameters.get("policy", "auto") == "MlpPolicy":
+        return None  # asked for by name
+    owner = type(agent).__name__
+    flat = (
+        "policy='MlpPolicy' for" if "policy" in agent.hyperparameters else "gymnasium.wrappers.FlattenObservation for"
+    )
+    raise SpaceError(
+        f"{owner} has no convolutions, and observations {space.shape} of {space.dtype} are pictures",
+        f"Take PPO or A2C, which have; features= such as pca:16; or {flat} flat vectors",
+    )
 
 
 def _with_norms(layers: list[Layer], layer_norm: bool, dropout: bool) -> list[Layer]:

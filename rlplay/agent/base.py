@@ -65,6 +65,8 @@ class Agent(Configured, ABC):
         rule: the learning rule as compiled functions, None for agents that override `advance`.
         timestep: what one timestep is, for progress bars: ``"step"`` of the environment or ``"sweep"``.
         needs_model: whether it acts by its environment's model, so that it cannot act without one.
+        learns_from_others: whether it may learn from steps in which another acted: its update asks what was done and
+            what came of it, not how probable that was or what it will do next itself.
         follows_position: whether `predict` depends on where an episode stands, told by `observe_position`.
         chunk_seconds: about how long `advance` works before callbacks, progress bars and Ctrl-C have their turn.
         memory: what the rule works on: a NamedTuple of arrays and scalars.
@@ -107,6 +109,7 @@ class Agent(Configured, ABC):
     timestep: ClassVar[str] = "step"
     needs_model: ClassVar[bool] = False
     follows_position: ClassVar[bool] = False
+    learns_from_others: ClassVar[bool] = False
     chunk_seconds: ClassVar[float] = 0.05
     _env_given: EnvLike = argument(alias="env", kw_only=False)
     _seed_given: int | None = argument(alias="seed", default=None)
@@ -240,6 +243,10 @@ class Agent(Configured, ABC):
         if self.learns_after is None:
             return "it learns at the end of an episode, and none ended. Learn longer, or lower max_episode_steps"
         return f"a step is learned from {self.learns_after:,} steps later. Lower n_steps, or learn longer"
+
+    def learns_nothing_by(self, timestep: int) -> bool:
+        """Whether it is known beforehand that it will not have learned by a timestep; it is said before the run."""
+        return False
 
     def conclude(self) -> None:
         """The run has all its timesteps: begin what is left to do with them; see `busy`."""

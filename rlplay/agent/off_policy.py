@@ -138,8 +138,8 @@ class OffPolicyAgent(VectorAgent):
         raw, action_size, stack = self.encoder.view.size, len(low), self._stack()
         if rows // n < max(batch // n, 4, 2 * stack[0]):
             raise HyperparameterError(
-                f"{name}: batch_size={batch} is more than the {rows:,} observations of the replay buffer in "
-                f"{n} environments hold (buffer_size)",
+                f"{name}: batch_size={batch} is more than a replay buffer of {rows:,} observations"
+                f"{f' in {n} environments' * (n > 1)} holds (buffer_size)",
                 "Raise buffer_size, or lower batch_size",
             )
         kept = raw // stack[0]
@@ -251,6 +251,11 @@ class OffPolicyAgent(VectorAgent):
             f"an update comes after more than {plan.learning_starts:,} steps (learning_starts), every {every}. Lower "
             "learning_starts or train_freq, or learn longer"
         )
+
+    def learns_nothing_by(self, timestep: int) -> bool:
+        """Whether learning_starts lies beyond it."""
+        ahead = int(self.memory.counters.steps[0]) + timestep - self.num_timesteps
+        return self.memory.plan.learning_starts >= max(ahead, 1)
 
     # The environments.
 

@@ -14,6 +14,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from rlplay.errors import require_memory
+
 Array = NDArray[np.float64]
 
 
@@ -39,7 +41,14 @@ class LinearModels(NamedTuple):
 
 
 def new_linear_models(actions: int, size: int, ridge: float) -> LinearModels:
-    """Models of no step yet: A = λ I."""
+    """Models of no step yet: A = λ I.
+
+    Raises:
+        UsageError: models that this machine cannot hold.
+    """
+    require_memory(
+        f"{actions:,} models of {size:,} numbers", 2 * actions * size * size, "Take smaller observations, or features="
+    )
     return LinearModels(
         np.tile(np.eye(size) / ridge, (actions, 1, 1)), np.zeros((actions, size)), np.zeros((actions, size))
     )

@@ -62,6 +62,9 @@ class Learner(Protocol):
     def waits_for(self) -> str:
         """What it waits for before it learns, and what to set."""
 
+    def learns_nothing_by(self, timestep: int) -> bool:
+        """Whether it is known beforehand that it will not have learned by a timestep."""
+
     def conclude(self) -> None:
         """The run has all its timesteps: begin what is left to do with them."""
 

@@ -109,6 +109,13 @@ class Run:
 
     def go(self) -> None:
         """Run to the target, until a callback says stop, or until Ctrl-C."""
+        left, by = self.target - self.agent.num_timesteps, max(self.target, self.agent.horizon)
+        foreseen = left > 0 and self.agent.learns_nothing_by(by)
+        if foreseen:
+            warn(
+                f"{type(self.agent).__name__} will have learned nothing in these {left:,} {self.agent.timestep}s: "
+                f"{self.agent.waits_for()}"
+            )
         with interruptible() as interrupted:
             going = True
             for callback in self.callbacks:
@@ -123,7 +130,8 @@ class Run:
                     callback.on_training_end()
             if interrupted:
                 raise KeyboardInterrupt
-            self._say_nothing_learned()
+            if not foreseen:
+                self._say_nothing_learned()
 
     def _chunk(self, size: int) -> tuple[int, bool]:
         now = self.agent.num_timesteps

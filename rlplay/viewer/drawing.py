@@ -163,6 +163,7 @@ class Picture:
 
     def __init__(self) -> None:
         self._of: NDArray[np.uint8] | None = None
+        self.box = pygame.Rect(0, 0, 0, 0)  # where it was drawn last
         self._scaled = pygame.Surface((0, 0))
 
     def draw(self, surface: pygame.Surface, pixels: NDArray[np.uint8], box: pygame.Rect) -> None:
@@ -173,6 +174,7 @@ class Picture:
             image = pygame.image.frombuffer(np.ascontiguousarray(pixels).tobytes(), (width, height), "RGB")
             self._of, self._scaled = pixels, pygame.transform.smoothscale(image, target.size)
         surface.blit(self._scaled, target)
+        self.box = target
 
 
 ROW = 24  # pixels of a row of bars at zoom 1, at least

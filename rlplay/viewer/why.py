@@ -93,8 +93,7 @@ class Explainer:
             found = list(seen.astype(space.dtype))
         else:
             found = self._states
-        places = np.unique(np.linspace(0, len(found) - 1, _BACKGROUND).astype(int)) if found else []
-        return [found[i] for i in places]
+        return [found[i] for i in np.unique(np.linspace(0, len(found) - 1, _BACKGROUND).astype(int))]
 
 
 _explainer = Explainer()

@@ -17,6 +17,7 @@ from rlplay import evaluate
 from rlplay.cli import main
 from rlplay.errors import HyperparameterError, SpaceError, UnknownNameError, UsageError
 from rlplay.functional.actor_critic import ORNSTEIN_UHLENBECK, disturb
+from rlplay.networks.memory import CONV_2D, KIND
 
 AGENTS = {"sac": SAC, "tqc": TQC, "td3": TD3, "ddpg": DDPG}
 SMALL = {"net_arch": [16], "buffer_size": 500, "batch_size": 16, "learning_starts": 50}
@@ -244,6 +245,28 @@ def test_numbers_that_are_not_finite_end_training_with_what_helps():
     agent = SAC("Pendulum-v1", seed=0, **SMALL | {"learning_rate": 10.0})
     with pytest.raises(UsageError, match="at timestep .* Take a smaller learning_rate, or normalize=True"):
         agent.learn(4000)
+
+
+def test_pictures_beside_actions_are_refused_by_name_and_flat_ones_are_asked_for():
+    class Pictures(gym.Env):
+        observation_space = gym.spaces.Box(0, 255, (8, 8, 3), np.uint8)
+        action_space = gym.spaces.Box(-1, 1, (1,), np.float32)
+
+    for cls in (SAC, TQC, TD3, DDPG):
+        with pytest.raises(SpaceError, match=f"{cls.__name__} has no convolutions, and .*Take PPO or A2C"):
+            cls(Pictures(), **SMALL)
+    assert SAC(Pictures(), policy="MlpPolicy", **SMALL).memory.batch.obs.shape == (16, 192)
+    assert SAC(Pictures(), features="pca:4", **SMALL).memory.batch.obs.shape == (16, 4)
+
+
+def test_pictures_go_through_convolutions_where_actions_are_finite():
+    class Pictures(gym.Env):
+        observation_space = gym.spaces.Box(0, 255, (8, 8, 3), np.uint8)
+        action_space = gym.spaces.Discrete(3)
+
+    nets = DiscreteSAC(Pictures(), **SMALL).memory.nets
+    for net in (nets.actor, nets.critics.net):
+        assert net.layers[0, KIND] == CONV_2D
 
 
 def test_actions_that_do_not_fit_are_named():

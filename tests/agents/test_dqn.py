@@ -468,7 +468,7 @@ def test_dqn_solves_cart_pole_in_two_of_three_seeds():
     ("make", "error", "words"),
     [
         (lambda: DQN("Pendulum-v1"), SpaceError, "needs actions that are finite"),
-        (lambda: DQN("CartPole-v1", batch_size=64, buffer_size=32), HyperparameterError, "more than the 32 observ"),
+        (lambda: DQN("CartPole-v1", batch_size=64, buffer_size=32), HyperparameterError, "more than a replay buffer of 32 observ"),
         (lambda: DQN(Shown(*PICTURE), buffer_size=10**9), UsageError, "Lower buffer_size"),
         (lambda: DQN("CartPole-v1", v_min=5, v_max=5), HyperparameterError, "v_min=5 is not below v_max=5"),
         (lambda: DQN("CartPole-v1", noisy=True, network="torch"), HyperparameterError, "Take noisy=False"),
@@ -484,7 +484,7 @@ def test_bad_input(make, error, words):
 
 
 def test_a_run_too_short_to_learn_is_said():
-    with pytest.warns(RlplayWarning, match=r"learned nothing.*more than 5,000 steps \(learning_starts\)"):
+    with pytest.warns(RlplayWarning, match=r"will have learned nothing.*more than 5,000 steps \(learning_starts\)"):
         DQN("CartPole-v1", learning_starts=5000, seed=0).learn(200)
 
 

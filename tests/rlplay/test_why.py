@@ -101,7 +101,7 @@ def test_the_live_panel_explains_what_is_shown_and_lets_the_window_breathe():
     assert explainer.explain(session)[0] is None
     for _ in range(8):
         session.step()
-        found, words = explainer.explain(session)
+        found, _ = explainer.explain(session)
     assert found.names == ["cart position", "cart velocity", "pole angle", "pole velocity"]
     time.sleep(0.2)
     session.step()
