@@ -14,9 +14,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rlplay.errors import require_memory
+from rlplay.errors import SpaceError, require_memory
 
 Array = NDArray[np.float64]
+_LARGEST = 1024
 
 
 class LinearModels(NamedTuple):
@@ -44,11 +45,13 @@ def new_linear_models(actions: int, size: int, ridge: float) -> LinearModels:
     """Models of no step yet: A = λ I.
 
     Raises:
+        SpaceError: contexts of more than 1,024 numbers: each step would be a million products an action.
         UsageError: models that this machine cannot hold.
     """
-    require_memory(
-        f"{actions:,} models of {size:,} numbers", 2 * actions * size * size, "Take smaller observations, or features="
-    )
+    way = 'Take features= of them, such as features="pca:32"'
+    if size > _LARGEST:
+        raise SpaceError(f"linear bandits keep a matrix of D by D numbers an action, and contexts have D={size:,}", way)
+    require_memory(f"{actions:,} linear models of {size:,} numbers", 2 * actions * size * size, way)
     return LinearModels(
         np.tile(np.eye(size) / ridge, (actions, 1, 1)), np.zeros((actions, size)), np.zeros((actions, size))
     )
