@@ -432,11 +432,16 @@ class DQN(OffPolicyAgent):
             )
         return done
 
-    def _outputs(self, x: Floats) -> tuple[Floats, Floats]:
-        """The outputs of the mean weights [B, K M], and the action values [B, K]."""
-        net, work = self.memory.nets.q, self.memory.work
+    def critic_values(self, observations: Any, actions: Any = None, *, target: bool = False) -> Any:
+        """Q of the network or its target, [1, B, A]; see `Agent.critic_values`."""
+        return self._outputs(self._network_inputs(observations), target=target)[1].astype(np.float64)[None]
+
+    def _outputs(self, x: Floats, *, target: bool = False) -> tuple[Floats, Floats]:
+        """The outputs of the mean weights [B, K M], and the action values [B, K]; of the target where it is asked."""
+        work = self.memory.work
+        net, mean = (self.memory.nets.target, work.noisy_target) if target else (self.memory.nets.q, work.noisy)
         if self.noisy:
-            perturbed, net.parameters[:] = net.parameters.copy(), work.noisy.parameters[: len(net.parameters)]
+            perturbed, net.parameters[:] = net.parameters.copy(), mean.parameters[: len(net.parameters)]
         outputs = self.kernels["q"].predict(net, x)
         if self.noisy:
             net.parameters[:] = perturbed

@@ -315,7 +315,10 @@ if TYPE_CHECKING:
     from rlplay.viewer.drawing import bars as draw_bars
     from rlplay.viewer.drawing import curve as draw_curve
     from rlplay.viewer.drawing import heat as draw_heat
+    from rlplay.viewer.drawing import px as draw_px
+    from rlplay.viewer.drawing import short as draw_number
     from rlplay.viewer.drawing import text as draw_text
+    from rlplay.viewer.drawing import theme as draw_theme
     from rlplay.viewer.panel import WindowPanel as WindowPanel
     from rlplay.viewer.panel import register_panel as register_panel
 

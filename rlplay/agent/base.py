@@ -288,6 +288,21 @@ class Agent(Configured, ABC):
         """What its networks see of an observation or a batch, [B, F]; None where it is the observation itself."""
         return None
 
+    def critic_values(
+        self, observations: Any, actions: NDArray[Any] | None = None, *, target: bool = False
+    ) -> NDArray[np.float64] | None:
+        """What each of its C critics says, or their targets; None where it has none.
+
+        Args:
+            observations: a batch of B.
+            actions: continuous actions as the environment takes them, [B, D]; None for those of the policy.
+            target: whether the networks are asked that the others learn from.
+
+        Returns:
+            Of numbered actions their values, [C, B, A]; of continuous ones the value or its quantiles, [C, B, K].
+        """
+        return None
+
     # Encoders and actions.
 
     def encoder_of(self, kind: Kind, *, wide: bool = False) -> Encoder:

@@ -53,18 +53,28 @@ _TINY = 1e-9  # below this a number is what rounding left of 0
 shortened: list[tuple[pygame.Rect, str]] = []  # texts that were cut since the list was cleared, and where they stand
 
 
-def use(theme: str = "dark", zoom: float = 1.0) -> None:
+def use(name: str = "dark", zoom: float = 1.0) -> None:
     """Draw in a theme from here on, larger by a factor.
 
     Example:
         >>> use("light")
-        >>> PANEL == THEMES["light"].panel
+        >>> theme() == THEMES["light"]
         True
         >>> use()
     """
     names = [name.upper() for name in Theme._fields]
-    globals().update(zip(names, THEMES[theme], strict=True))
+    globals().update(zip(names, THEMES[name], strict=True))
     globals()["_scale"] = zoom
+
+
+def theme() -> Theme:
+    """The colours in use.
+
+    Example:
+        >>> theme().panel == PANEL
+        True
+    """
+    return Theme(BACKGROUND, PANEL, LINE, TEXT, DIM, ACCENT, GOOD, WARM, BAD, SOFT, NOTHING)
 
 
 def px(pixels: float) -> int:
