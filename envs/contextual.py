@@ -103,7 +103,7 @@ class LinearBanditEnv(ContextualEnv):
     Any context, uniform on the sphere, as in every step.
 
     ## Episode End
-    Never terminated. Truncated after 1,000 steps (``max_episode_steps``).
+    Never terminated. Truncated after 100 steps (``max_episode_steps``).
 
     ## Arguments
     ``k=5``, ``dim=5``, ``noise=0.1``, ``problem_seed=0`` of the vectors θ.
@@ -164,7 +164,7 @@ class DigitsBanditEnv(ContextualEnv):
     Any of 1,797 pictures, as in every step.
 
     ## Episode End
-    Never terminated. Truncated after 1,000 steps (``max_episode_steps``).
+    Never terminated. Truncated after 100 steps (``max_episode_steps``).
 
     ## Arguments
     None.

@@ -83,7 +83,7 @@ def test_models_learn_digits_from_right_or_wrong(model):
 
 def test_lin_ucb_learns_digits():
     agent = LinUCB(DIGITS, alpha=0.5, seed=0).learn(2500)
-    assert agent.statistics.recent[-1].episode_return > 650
+    assert np.mean([row.episode_return for row in list(agent.statistics.recent)[-5:]]) > 65
 
 
 def test_scikit_learns_classifiers_are_taken():
