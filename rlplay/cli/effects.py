@@ -156,6 +156,14 @@ _RULES: dict[str, tuple[_Rule, ...]] = {
         _Rule(("--all",), lambda a: a.what not in (None, "envs"), "it lists environments", "rlplay list envs --all"),
         _Rule(("-f",), lambda a: a.what not in (None, "runs"), "it lists runs", "rlplay list runs -f DIR"),
     ),
+    "runs": (
+        _Rule(("--keep", "--yes"), lambda a: a.action != "prune", "only prune removes runs", "rlplay runs prune"),
+        _Rule(("-o",), lambda a: a.action not in ("compare", "export"), "no file is written", "rlplay runs export"),
+        _Rule(
+            ("--sort",), lambda a: a.action in ("compare", "prune"), "compare and prune have their own order",
+            "Leave that out",
+        ),
+    ),
     "tune": (
         _Rule(
             ("--trials", "--space", "--features", "--model", "--metric", "--sampler", "--sampler-seed", "--pruner",
@@ -181,7 +189,14 @@ _RULES: dict[str, tuple[_Rule, ...]] = {
     ),
     "models": (
         _Rule(("ID",), lambda a: a.action == "list", "list lists them all", "rlplay models show ID"),
-        _Rule(("-o",), lambda a: a.action != "compare", "only compare draws", "rlplay models compare ID -o FILE"),
+        _Rule(
+            ("-o",), lambda a: a.action not in ("compare", "play"), "only compare and play draw",
+            "rlplay models compare ID -o FILE",
+        ),
+        _Rule(
+            ("--data", "--seed", "--size", "--headless", "--max-steps"), lambda a: a.action != "play",
+            "only play has a playground", "rlplay models play ID",
+        ),
     ),
     "learn": (
         _Rule(
