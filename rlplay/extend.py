@@ -56,6 +56,8 @@ if TYPE_CHECKING:
     from rlplay.agent.on_policy import EntropyWeight as EntropyWeight
     from rlplay.agent.on_policy import GaeLambda as GaeLambda
     from rlplay.agent.on_policy import OnPolicyAgent as OnPolicyAgent
+    from rlplay.agent.on_policy import SdeSampleFreq as SdeSampleFreq
+    from rlplay.agent.on_policy import UseSde as UseSde
     from rlplay.agent.on_policy import ValueWeight as ValueWeight
     from rlplay.agent.planner import Planner as Planner
     from rlplay.agent.policy_networks import is_ours as is_ours

@@ -137,6 +137,7 @@ LONG_CASES: list[Case] = [
     ("a2c", "FrozenLake-v1", 300, {"use_rms_prop": False}),
     ("ars", "FrozenLake-v1", 900, {"n_delta": 2}),
     ("evolution-strategies", "Pendulum-v1", 3000, {"n_delta": 1, "n_eval_episodes": 1}),
+    ("ppo", "Pendulum-v1", 600, {"n_envs": 2, "n_steps": 30, "batch_size": 30, "use_sde": True, "sde_sample_freq": 4}),
     ("trpo", "Pendulum-v1", 600, {"n_envs": 2, "n_steps": 60, "batch_size": 30, "normalize": True}),
     ("trpo", "CartPole-v1", 300, {"n_steps": 60, "batch_size": 20, "network": "torch", "line_search_max_iter": 0}),
     ("dqn", "CartPole-v1", 400, {**DQN, "network": "torch"}),
