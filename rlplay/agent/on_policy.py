@@ -23,12 +23,14 @@ from rlplay.agent.vector_agent import MaxGradNorm, NEnvs
 from rlplay.approximation.encoders import VectorFeatures
 from rlplay.environments.make import reference
 from rlplay.environments.masks import Mask
-from rlplay.errors import EnvironmentFault, SpaceError, require_memory
+from rlplay.errors import EnvironmentFault, HyperparameterError, SpaceError, require_memory
 from rlplay.functional.distributions import CATEGORICAL, GAUSSIAN, Head
 from rlplay.functional.on_policy_step import Metrics, OnPolicyMemory, iteration
 from rlplay.functional.recurrent_step import recurrent_iteration
 from rlplay.functional.rollout import FORBIDDEN, new_rollout
+from rlplay.functional.state_noise import STATE_DEPENDENT, StateNoise, deviations, with_latents
 from rlplay.hyperparameters.domains import Choice, Range
+from rlplay.networks.memory import IN
 from rlplay.networks.optimisers import new_optimiser
 from rlplay.probe import Probe
 from rlplay.seeding import generator, stream
@@ -42,6 +44,10 @@ EntropyWeight = Annotated[float, Range("weight of the policy's entropy", 0, 10)]
 Recurrent = Annotated[str | None, Choice("memory of the networks; None for none", (None, *CELLS))]
 RecurrentSize = Annotated[int, Range("units of the memory", 1, 4096, integer=True)]
 CriticMemory = Annotated[str, Choice("whose memory the value has: its own, the policy's, or none", CRITIC_MEMORIES)]
+UseSde = Annotated[bool, Choice("noise on actions of a Box that depends on the state", (True, False))]
+SdeSampleFreq = Annotated[
+    int, Range("steps of a rollout between draws of that noise; -1 for one draw a rollout", -1, 1_000_000, integer=True)
+]
 ValueWeight = Annotated[float, Range("weight of the value loss", 0, 100)]
 
 
@@ -83,6 +89,15 @@ class OnPolicyAgent(RolloutAgent):
         optimiser, settings = self.optimiser()
         self._recurrence = recurrence(given, name)
         policy, value, self.kernel, self.step_kernel = self._new_networks(size, outputs, rows, (optimiser, settings))
+        units = 0
+        if self._head is STATE_DEPENDENT:
+            if self._recurrence is not None:
+                raise HyperparameterError(
+                    f"{name}: use_sde and a memory do not go together", "Take use_sde=False, or recurrent=None"
+                )
+            units = self._hidden_units(policy, action_size)
+            self.kernel, outputs, spread = with_latents(self.kernel), outputs + units, np.tile(spread, units)
+            self.step_kernel, spread_size = self.kernel, len(spread)
         self._rng = np.stack([stream(self.seed, "exploration"), stream(self.seed, "minibatches")])
         self._metrics = np.zeros(len(self.numbers._fields))
         self.memory = OnPolicyMemory(
@@ -96,6 +111,10 @@ class OnPolicyAgent(RolloutAgent):
             gamma=float(given["gamma"]), gae_lambda=float(given.get("gae_lambda", 1.0)),
             max_grad_norm=float(given.get("max_grad_norm", 0.0)), least_rows=self.least_rows(rows),
             settings=self._settings_of(self.settings), action_rng=self._rng[0], minibatch_rng=self._rng[1],
+            noise=StateNoise(
+                np.zeros((n if units else 0, units, action_size if units else 0), np.float32),
+                max(int(given.get("sde_sample_freq", -1)), 0),
+            ),
             metrics=self.numbers(*(self._metrics[i : i + 1] for i in range(len(self._metrics)))),
         )  # fmt: skip
         self._build()
@@ -147,6 +166,11 @@ class OnPolicyAgent(RolloutAgent):
         """Head, numbers of an action, outputs, and spread, by the action space."""
         space, name = self.action_space, type(self).__name__
         self._discrete = is_finite(space) and not isinstance(space, gym.spaces.Dict | gym.spaces.Tuple)
+        smooth = bool(self.hyperparameters.get("use_sde", False))
+        if smooth and not isinstance(space, gym.spaces.Box):
+            raise HyperparameterError(
+                f"{name}: use_sde=True is noise on actions of a Box, and {space} is none", "Leave use_sde out"
+            )
         if self._discrete:
             self.numbering = FiniteSpace(space)
             self._parts, self._combinations = self.numbering.sizes, self.numbering.n
@@ -158,7 +182,27 @@ class OnPolicyAgent(RolloutAgent):
                 "Flatten them: one of those, or a wrapper of yours",
             )
         size = math.prod(space.shape)
-        return GAUSSIAN, size, size, np.full(size, options(self.hyperparameters, name).log_std_init, np.float32)
+        head = STATE_DEPENDENT if smooth else GAUSSIAN
+        return head, size, size, np.full(size, options(self.hyperparameters, name).log_std_init, np.float32)
+
+    def _hidden_units(self, policy: Any, action_size: int) -> int:
+        """Units that the last layer of the policy takes, which state-dependent noise is a function of.
+
+        Raises:
+            HyperparameterError: torch's networks, or fewer units than an action has numbers.
+        """
+        name = type(self).__name__
+        if self._is_torch:
+            raise HyperparameterError(
+                f"{name}: use_sde=True is for our own networks", "Leave network out, or take --algo sb3/ppo, sb3/a2c"
+            )
+        units = int(policy.layers[-1, IN])
+        if units < action_size:
+            raise HyperparameterError(
+                f"{name}: use_sde=True with {units} units in front of the {action_size} numbers of an action",
+                f"Take a last hidden layer of {action_size} units or more",
+            )
+        return units
 
     # The environments.
 
@@ -195,6 +239,8 @@ class OnPolicyAgent(RolloutAgent):
 
     def _probe_of(self, x: NDArray[np.float32], outputs: NDArray[np.float64], value: NDArray[np.float64]) -> Probe:
         features = x.astype(np.float64) if isinstance(self.encoder, VectorFeatures) else None
+        if self._head is STATE_DEPENDENT:
+            return Probe(action_mean=outputs, action_std=self._deviations(x), value=value, features=features)
         if not self._discrete:
             std = np.broadcast_to(np.exp(self.memory.spread.astype(np.float64)), outputs.shape)
             return Probe(action_mean=outputs, action_std=std, value=value, features=features)
@@ -207,6 +253,14 @@ class OnPolicyAgent(RolloutAgent):
         for part in parts[1:]:
             joint = (joint[:, :, None] * part[:, None, :]).reshape(len(x), -1)
         return Probe(action_probabilities=joint, value=value, features=features)
+
+    def _deviations(self, x: NDArray[np.float32]) -> NDArray[np.float64]:
+        """What state-dependent noise amounts to at what the networks see, [B, A]."""
+        memory, most, found = self.memory, int(self.memory.policy.sizes[0]), []
+        for begin in range(0, len(x), most):
+            outputs = self.kernel.forward(memory.policy, np.ascontiguousarray(x[begin : begin + most]))
+            found.append(deviations(outputs.astype(np.float64), memory.spread, memory.actions.shape[1]))
+        return np.concatenate(found)
 
     def _probabilities(self, outputs: NDArray[np.float64]) -> list[NDArray[np.float64]]:
         """The probabilities of the choices of each part of an action."""
@@ -285,6 +339,8 @@ class OnPolicyAgent(RolloutAgent):
         if self._recurrence is not None:
             for name, net in (("policy", memory.policy), ("value", memory.value)):
                 found |= {f"{name}/state": net.state, f"{name}/kept": net.kept}
+        if self._head is STATE_DEPENDENT:
+            found["noise"] = memory.noise.matrices
         return found | super().arrays()
 
     def ranges(self) -> Ranges:
@@ -304,5 +360,5 @@ class OnPolicyAgent(RolloutAgent):
 
 __all__ = [
     "CriticMemory", "EntropyWeight", "GaeLambda", "MaxGradNorm", "NEnvs", "OnPolicyAgent", "Recurrent", "RecurrentSize",
-    "RolloutSteps", "ValueWeight",
+    "RolloutSteps", "SdeSampleFreq", "UseSde", "ValueWeight",
 ]  # fmt: skip
