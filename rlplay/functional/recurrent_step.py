@@ -44,8 +44,11 @@ def recurrent_iteration(
 
     Example:
         >>> from agents import A2C
+        >>> from rlplay.functional.distributions import CATEGORICAL
+        >>> from rlplay.functional.vector_step import plain
         >>> agent = A2C("CartPole-v1", n_envs=2, recurrent="gru", recurrent_size=4, net_arch=[4], seed=0)
-        >>> agent._iteration.choose(agent.memory)
+        >>> agent.memory.obs[:] = 1.0
+        >>> recurrent_iteration(agent.step_kernel, CATEGORICAL, A2C.make_update, plain).choose(agent.memory)
         >>> bool(agent.memory.policy.state.any())  # it has seen something
         True
     """
