@@ -454,6 +454,25 @@ def _tune(verb: argparse.ArgumentParser) -> None:
     _many(verb)
 
 
+def _runs(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "action", nargs="?", default="list", choices=["list", "compare", "prune", "export"], help="default: list"
+    )
+    verb.add_argument("-f", "--log-folder", type=Path, metavar="DIR", help="folder of runs (default: logs)")
+    which = verb.add_argument_group("which runs")
+    which.add_argument("--algo", nargs="+", action="extend", metavar="ID", help="of these agents")
+    which.add_argument("--env", nargs="+", action="extend", metavar="ID", help="in these environments")
+    which.add_argument("--seed", nargs="+", action="extend", type=int, metavar="N", help="with these seeds")
+    which.add_argument(
+        "--where", nargs="+", action="extend", default=[], metavar="CONDITION",
+        help="e.g. 'best>=400' 'params.alpha=0.1' finished=true",
+    )  # fmt: skip
+    verb.add_argument("--sort", metavar="COLUMN", help="the highest first, e.g. best")
+    verb.add_argument("--keep", type=_count, metavar="K", help="prune: leave the best K of each agent and environment")
+    verb.add_argument("--yes", action="store_true", help="prune: remove them, do not only say which")
+    verb.add_argument("-o", "--output", type=Path, metavar="FILE", help="picture of compare, or table of export")
+
+
 def _models(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("action", nargs="?", default="list", choices=["list", "show", "compare"], help="default: list")
     verb.add_argument("name", nargs="?", metavar="ID", help="a model, e.g. k-means")
@@ -488,6 +507,7 @@ _VERBS = {
     "demo": ("demo", "see an agent learn, in under a minute", _demo),
     "train": ("train", "train an agent in an environment", _train),
     "compare": ("compare", "train several agents on the same seeds; a table and a picture of their curves", _compare),
+    "runs": ("runs", "the runs in a folder: list, filter, compare, remove, export", _runs),
     "tune": ("tune", "search hyperparameters; confirm what was found on fresh seeds", _tune),
     "watch": ("watch", "watch a saved agent in a window", _watch),
     "eval": ("evaluate", "play episodes with a saved agent and report the returns", _eval),

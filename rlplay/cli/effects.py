@@ -156,6 +156,14 @@ _RULES: dict[str, tuple[_Rule, ...]] = {
         _Rule(("--all",), lambda a: a.what not in (None, "envs"), "it lists environments", "rlplay list envs --all"),
         _Rule(("-f",), lambda a: a.what not in (None, "runs"), "it lists runs", "rlplay list runs -f DIR"),
     ),
+    "runs": (
+        _Rule(("--keep", "--yes"), lambda a: a.action != "prune", "only prune removes runs", "rlplay runs prune"),
+        _Rule(("-o",), lambda a: a.action not in ("compare", "export"), "no file is written", "rlplay runs export"),
+        _Rule(
+            ("--sort",), lambda a: a.action in ("compare", "prune"), "compare and prune have their own order",
+            "Leave that out",
+        ),
+    ),
     "tune": (
         _Rule(
             ("--trials", "--space", "--features", "--model", "--metric", "--sampler", "--sampler-seed", "--pruner",

@@ -120,7 +120,7 @@ def _around(default: float, span: float, domain: Range) -> Dimension | None:
     if default <= 0 or domain.low < 0:
         return None
     low, high = max(default / span, domain.low), min(default * span, domain.high)
-    return Numbers(low, high, log=True) if 0 < low < high else None
+    return Numbers(float(low), float(high), log=True) if 0 < low < high else None
 
 
 def _count(default: int, domain: Range) -> Dimension | None:
