@@ -468,7 +468,7 @@ def test_dqn_solves_cart_pole_in_two_of_three_seeds():
     ("make", "error", "words"),
     [
         (lambda: DQN("Pendulum-v1"), SpaceError, "needs actions that are finite"),
-        (lambda: DQN("CartPole-v1", batch_size=64, buffer_size=32), HyperparameterError, "more than a replay buffer of 32 observ"),
+        (lambda: DQN("CartPole-v1", batch_size=64, buffer_size=32), HyperparameterError, "more than a replay buffer"),
         (lambda: DQN(Shown(*PICTURE), buffer_size=10**9), UsageError, "Lower buffer_size"),
         (lambda: DQN("CartPole-v1", v_min=5, v_max=5), HyperparameterError, "v_min=5 is not below v_max=5"),
         (lambda: DQN("CartPole-v1", noisy=True, network="torch"), HyperparameterError, "Take noisy=False"),
