@@ -18,7 +18,7 @@ from rlplay.course import choosing, lesson, lessons
 from rlplay.course import judge as judging
 from rlplay.course import progress as kept
 from rlplay.course.lesson import PARTS
-from rlplay.course.notebook import notebook
+from rlplay.course.notebook import as_text, notebook
 from rlplay.course.running import Session, difference, pairs
 from rlplay.errors import RlplayError, RlplayWarning
 
@@ -264,7 +264,7 @@ def test_a_notebook_client_runs_a_notebook(tmp_path):
     nbformat, client = pytest.importorskip("nbformat"), pytest.importorskip("nbclient")
     pytest.importorskip("ipykernel")
     for name in ("derivatives", "chain-rule"):
-        made = nbformat.from_dict(notebook(lesson(name)))
+        made = nbformat.reads(as_text(lesson(name)), as_version=4)
         nbformat.validate(made)
         client.NotebookClient(made, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
         printed = "".join(

@@ -474,9 +474,19 @@ def _runs(verb: argparse.ArgumentParser) -> None:
 
 
 def _models(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("action", nargs="?", default="list", choices=["list", "show", "compare"], help="default: list")
+    verb.add_argument(
+        "action", nargs="?", default="list", choices=["list", "show", "compare", "play"], help="default: list"
+    )
     verb.add_argument("name", nargs="?", metavar="ID", help="a model, e.g. k-means")
-    verb.add_argument("-o", "--output", type=Path, metavar="FILE", help="picture of compare (default: ID.png)")
+    verb.add_argument(
+        "-o", "--output", type=Path, metavar="FILE", help="picture of compare (default: ID.png), record of play"
+    )
+    play = verb.add_argument_group("playground (play)")
+    play.add_argument("--data", type=_text, metavar="NAME", help="moons, circles, spirals, blobs, xor, or a CSV file")
+    play.add_argument("--seed", type=int, metavar="N", help="seed of the points and the models")
+    play.add_argument("--size", type=_size, metavar="WxH", help="size of the window (default: 1280x720)")
+    play.add_argument("--headless", action="store_true", help="open no window; write all steps to --output")
+    play.add_argument("--max-steps", type=_count, metavar="N", help="stop after N frames")
 
 
 def _learn(verb: argparse.ArgumentParser) -> None:
@@ -520,7 +530,7 @@ _VERBS = {
     "list": ("listing", "what is there: agents, environments, models, runs", _list),
     "learn": ("learn", "the learning path: lessons that run, exercises that check themselves", _learn),
     "which": ("which", "what fits what you have: a model or an agent, with the reason and the command", _which),
-    "models": ("models", "the models from scratch; one in full; one beside scikit-learn's", _models),
+    "models": ("models", "the models from scratch; one in full, beside scikit-learn's, or to play with", _models),
     "figure": ("figure", "a figure of the textbook, computed anew: a picture and a table", _figure),
     "warm": ("warm", "compile agents now, so that none has to be waited for later", _warm),
     "show": ("show", "the idea, the equation, the hyperparameters and the file of an agent", _show),

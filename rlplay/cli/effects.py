@@ -189,7 +189,14 @@ _RULES: dict[str, tuple[_Rule, ...]] = {
     ),
     "models": (
         _Rule(("ID",), lambda a: a.action == "list", "list lists them all", "rlplay models show ID"),
-        _Rule(("-o",), lambda a: a.action != "compare", "only compare draws", "rlplay models compare ID -o FILE"),
+        _Rule(
+            ("-o",), lambda a: a.action not in ("compare", "play"), "only compare and play draw",
+            "rlplay models compare ID -o FILE",
+        ),
+        _Rule(
+            ("--data", "--seed", "--size", "--headless", "--max-steps"), lambda a: a.action != "play",
+            "only play has a playground", "rlplay models play ID",
+        ),
     ),
     "learn": (
         _Rule(

@@ -129,11 +129,14 @@ def _study(one: Lesson, folder: Path | None) -> int:
             if not block.runs:
                 _say(block)
                 continue
+            out.print()
             out.print(Syntax(block.text.rstrip(), "python", background_color="default", word_wrap=True))
+            out.print()
             if asks and _asked("[Enter] runs this, s skips it, q ends: ") == "s":
                 continue
             session.run(block.text, f"{one.id}.md")
             sys.stdout.flush()
+            out.print()
             for picture in sorted(session.folder.glob("*.png")):
                 if f'"{picture.name}"' in block.text:
                     out.print(f"picture: {picture}", style="dim")
