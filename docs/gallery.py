@@ -117,7 +117,8 @@ def dqn() -> Any:
 def sb3_sac() -> Any:
     from agents.sb3 import SB3
 
-    return watched(SB3("sac", "Pendulum-v1", learning_starts=200, seed=0).learn(1500), 60)
+    agent = SB3("sac", "Pendulum-v1", learning_starts=100, batch_size=64, policy_kwargs={"net_arch": [64, 64]}, seed=0)
+    return watched(agent.learn(600), 60)
 
 
 def sb3_pixels() -> Any:
@@ -131,7 +132,7 @@ def sb3_pixels() -> Any:
                  {"gymnasium.wrappers.ResizeObservation": {"shape": [48, 48]}},
                  {"gymnasium.wrappers.GrayscaleObservation": {"keep_dim": True}}],
     )  # fmt: skip
-    return watched(SB3("dqn", env, policy="CnnPolicy", learning_starts=50, buffer_size=1000, seed=0).learn(300), 12)
+    return watched(SB3("dqn", env, policy="CnnPolicy", learning_starts=50, buffer_size=1000, seed=0).learn(120), 12)
 
 
 def play() -> Any:
@@ -290,12 +291,16 @@ def main() -> None:
         image = Image.frombytes("RGB", surface.get_size(), pygame.image.tobytes(surface, "RGB"))
         image.quantize(224, dither=Image.Dither.NONE).save(path, optimize=True)
         print(f"{path}   {path.stat().st_size / 1000:.0f} kB, {time.perf_counter() - began:.0f} s", flush=True)
-    if not given.names:
-        lines = ["# Gallery", "", "Every mode of the window, as `python docs/gallery.py` draws it.", ""]
-        for name, picture in PICTURES.items():
-            lines += [f"## {picture.words}", "", f"![{picture.words.replace('`', '')}](images/gallery/{name}.png)", ""]
-        if given.output == ROOT / "docs" / "images" / "gallery":
-            (ROOT / "docs" / "gallery.md").write_text("\n".join(lines), encoding="utf-8")
+    if given.output == ROOT / "docs" / "images" / "gallery":
+        write_page()
+
+
+def write_page() -> None:
+    """The page of all pictures."""
+    lines = ["# Gallery", "", "Every mode of the window, as `python docs/gallery.py` draws it.", ""]
+    for name, picture in PICTURES.items():
+        lines += [f"## {picture.words}", "", f"![{picture.words.replace('`', '')}](images/gallery/{name}.png)", ""]
+    (ROOT / "docs" / "gallery.md").write_text("\n".join(lines), encoding="utf-8")
 
 
 if __name__ == "__main__":
