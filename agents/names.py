@@ -17,6 +17,7 @@ _HOMES = {
     "DoubleQLearning": "double_q_learning",
     "DoubleSarsa": "double_q_learning",
     "DiscreteBCQ": "discrete_bcq",
+    "DiscreteIQL": "discrete_iql",
     "DiscreteSAC": "discrete_sac",
     "DQN": "dqn",
     "DynaQ": "dyna_q",
@@ -75,6 +76,7 @@ if TYPE_CHECKING:
     from .ddpg import DDPG as DDPG
     from .differential_sarsa import DifferentialSarsa as DifferentialSarsa
     from .discrete_bcq import DiscreteBCQ as DiscreteBCQ
+    from .discrete_iql import DiscreteIQL as DiscreteIQL
     from .discrete_sac import DiscreteSAC as DiscreteSAC
     from .double_q_learning import DoubleQLearning as DoubleQLearning
     from .double_q_learning import DoubleSarsa as DoubleSarsa

@@ -72,8 +72,11 @@ if TYPE_CHECKING:
     from rlplay.agent.tabular import ControlMemory as ControlMemory
     from rlplay.agent.tabular import TableAgent as TableAgent
     from rlplay.agent.value_networks import ValueLayers as ValueLayers
+    from rlplay.agent.value_networks import as_ours as as_ours
+    from rlplay.agent.value_networks import noisy_functions as noisy_functions
     from rlplay.agent.value_networks import part_streams as part_streams
     from rlplay.agent.value_networks import q_network as q_network
+    from rlplay.agent.value_networks import set_parameters as set_parameters
     from rlplay.agent.value_networks import two_streams as two_streams
     from rlplay.agent.value_networks import value_layers as value_layers
     from rlplay.agent.value_networks import value_networks as value_networks

@@ -12,7 +12,9 @@ OFFLINE = {"net_arch": [16], "batch_size": 16}
 ACTOR_CRITIC = {"net_arch": [16], "buffer_size": 400, "learning_starts": 60, "batch_size": 16}
 
 # Agents that compile for long: `pytest -m slow` has their contract.
-LONG_AGENTS = frozenset(("ddpg", "discrete-bcq", "discrete-sac", "iql", "sac", "td3", "td3-bc", "tqc", "trpo"))
+LONG_AGENTS = frozenset(
+    ("ddpg", "discrete-bcq", "discrete-iql", "discrete-sac", "iql", "sac", "td3", "td3-bc", "tqc", "trpo")
+)
 
 # Agent, environment, steps of a run, hyperparameters: what each agent is for, its rarer spaces, and each kind of model.
 CASES: list[Case] = [
@@ -60,6 +62,7 @@ CASES: list[Case] = [
     ("ddpg", "MountainCarContinuous-v0", 500, {**ACTOR_CRITIC, "noise_type": "normal", "normalize": True}),
     ("cql", "CartPole-v1", 600, {**OFFLINE, "dataset": "random:300", "target_update_interval": 60}),
     ("discrete-bcq", "CartPole-v1", 600, {**OFFLINE, "dataset": "random:300", "target_update_interval": 60}),
+    ("discrete-iql", "CartPole-v1", 600, {**OFFLINE, "dataset": "random:300"}),
     ("td3-bc", "Pendulum-v1", 300, {**OFFLINE, "dataset": "pump-and-hold:300"}),
     ("iql", "Pendulum-v1", 300, {**OFFLINE, "dataset": "random:300", "normalize": True}),
     ("linear-sarsa", "MountainCar-v0", 3000, {"n_steps": 3}),

@@ -27,6 +27,7 @@ SMALL = {
     "dqn": {"learning_starts": 20, "net_arch": [8], "buffer_size": 1000},
     "cql": {"dataset": "random:60", "batch_size": 16, "net_arch": [8]},
     "discrete-bcq": {"dataset": "random:60", "batch_size": 16, "net_arch": [8]},
+    "discrete-iql": {"dataset": "random:60", "batch_size": 16, "net_arch": [8]},
     "reinforce": {"batch_size": 40, "net_arch": [8]},
     "mcts": {"simulations": 4, "depth": 4},
     "fitted-q": {"train_freq": 30, "n_iterations": 2, "model": "decision-tree", "n_eval_episodes": 2},

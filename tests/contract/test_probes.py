@@ -83,6 +83,12 @@ CASES: dict[str, Case] = {
     "discrete-bcq": Case(
         2000, {"dataset": "random:1000", "learning_rate": 0.002, "target_update_interval": 50}, 0.05, slow=True
     ),
+    "discrete-iql": Case(
+        4000,
+        {**OFFLINE_ACTOR, "dataset": "random:1000", "learning_rate": "lin_0.01", "expectile": 0.985},
+        0.05,
+        slow=True,
+    ),
     "iql": Case(4000, {**OFFLINE_ACTOR, "dataset": "random:1000"}, 0.05, slow=True),
     "pqn": Case(8000, {"n_envs": 4, "n_steps": 32, "net_arch": [32], "learning_rate": "lin_0.003"}, 0.05),
     "sac": Case(1500, {**SMALL_ACTOR, "ent_coef": 0.001}, 0.05),
