@@ -200,7 +200,13 @@ def _seconds_a_step(env: gym.Env[Any, Any]) -> float:
 
 
 def again(ref: EnvReference, spec: EnvSpec | None) -> gym.Env[Any, Any]:
-    """One environment, in a process that may not know its id yet."""
+    """One environment, in a process that may not know its id yet.
+
+    Example:
+        >>> from rlplay.environments.make import make
+        >>> again(reference(make("CartPole-v1", dynamics="gymnasium")), None).action_space
+        Discrete(2)
+    """
     if spec is not None and ref.id not in gym.registry:
         gym.registry[ref.id] = spec
     return remake(ref, dynamics="auto" if ref.dynamics.startswith("native") else "gymnasium")
