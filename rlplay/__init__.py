@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from rlplay.training.trackers import TensorBoardCallback as TensorBoardCallback
     from rlplay.training.trackers import WandbCallback as WandbCallback
     from rlplay.transition import Transition as Transition
+    from rlplay.tuning.estimator import AgentEstimator as AgentEstimator
 
 __getattr__, __dir__, __all__ = attach(__name__, __file__)
 

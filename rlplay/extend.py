@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from rlplay.agent.batch import BatchAgent as BatchAgent
     from rlplay.agent.batch import Candidates as Candidates
     from rlplay.agent.batch import GreedyEvaluator as GreedyEvaluator
+    from rlplay.agent.contextual import ContextualBandit as ContextualBandit
     from rlplay.agent.episodes import longest_episode as longest_episode
     from rlplay.agent.episodes import require_steps_memory as require_steps_memory
     from rlplay.agent.episodes import require_end as require_end
@@ -55,6 +56,8 @@ if TYPE_CHECKING:
     from rlplay.agent.on_policy import EntropyWeight as EntropyWeight
     from rlplay.agent.on_policy import GaeLambda as GaeLambda
     from rlplay.agent.on_policy import OnPolicyAgent as OnPolicyAgent
+    from rlplay.agent.on_policy import SdeSampleFreq as SdeSampleFreq
+    from rlplay.agent.on_policy import UseSde as UseSde
     from rlplay.agent.on_policy import ValueWeight as ValueWeight
     from rlplay.agent.planner import Planner as Planner
     from rlplay.agent.policy_networks import is_ours as is_ours
@@ -231,6 +234,10 @@ if TYPE_CHECKING:
     from rlplay.functional.rollout import new_rollout as new_rollout
     from rlplay.functional.rollout import shuffle as shuffle
     from rlplay.functional.rollout import standardise as standardise
+    from rlplay.functional.linear_bandit import LinearModels as LinearModels
+    from rlplay.functional.linear_bandit import learn_reward as learn_reward
+    from rlplay.functional.linear_bandit import new_linear_models as new_linear_models
+    from rlplay.functional.linear_bandit import widths as widths
     from rlplay.functional.population import centred_ranks as centred_ranks
     from rlplay.functional.population import elite_moments as elite_moments
     from rlplay.functional.population import random_search_step as random_search_step

@@ -205,6 +205,16 @@ def test_a_lesson_in_a_pipe_shows_all_and_runs(rlplay):
     assert "chain-rule" in kept.load().read
 
 
+def test_a_block_that_stops_is_said_in_a_line(rlplay, monkeypatch):
+    def fail(*_):
+        raise ModuleNotFoundError("No module named 'torch'")
+
+    monkeypatch.setattr(Session, "run", fail)
+    code, _, err = rlplay("learn", "chain-rule")
+    assert code == 1
+    assert "a block of chain-rule stopped: ModuleNotFoundError: No module named 'torch'" in err
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -416,8 +416,9 @@ def _dataset(verb: argparse.ArgumentParser) -> None:
 
 def _tune(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
-        "action", nargs="?", default="search", choices=["search", "confirm", "repeat", "revive", "plot"],
-        help="search; confirm the best on fresh seeds; repeat a trial; revive a pruned one; plot (default: search)",
+        "action", nargs="?", default="search", choices=["search", "population", "confirm", "repeat", "revive", "plot"],
+        help="search (default); population-based training; confirm the best on fresh seeds; repeat a trial; revive a "
+        "pruned one; plot",
     )  # fmt: skip
     what = verb.add_argument_group("agent and environment")
     what.add_argument("--algo", nargs="+", action="extend", metavar="ID", help="agent, see `rlplay list agents`")
@@ -445,6 +446,9 @@ def _tune(verb: argparse.ArgumentParser) -> None:
     space.add_argument("--sampler-seed", type=_none_or_more, metavar="N", help="seed of the sampler (default: 0)")
     space.add_argument("--pruner", metavar="NAME", help="none, median, halving or wilcoxon (default: none)")
     space.add_argument("--rungs", type=_count, metavar="N", help="evaluations at which a pruner judges (default: 4)")
+    population = verb.add_argument_group("population")
+    population.add_argument("--members", type=_count, metavar="N", help="agents that learn side by side (default: 8)")
+    population.add_argument("--generations", type=_count, metavar="N", help="between two copies (default: 10)")
     study = verb.add_argument_group("study")
     study.add_argument("--study", metavar="NAME", help="its name (default: <algo>-<env>, or the newest)")
     study.add_argument("--storage", metavar="URL", help="sqlite:///FILE or a journal (default: in its folder)")

@@ -168,7 +168,15 @@ _RULES: dict[str, tuple[_Rule, ...]] = {
         _Rule(
             ("--trials", "--space", "--features", "--model", "--metric", "--sampler", "--sampler-seed", "--pruner",
              "--rungs", "-n", "-params", "-conf", "--seed", "--eval-episodes"),
-            lambda a: a.action != "search", "the study says it", "Leave that out",
+            lambda a: a.action not in ("search", "population"), "the study says it", "Leave that out",
+        ),
+        _Rule(
+            ("--members", "--generations"), lambda a: a.action != "population", "no population learns",
+            "rlplay tune population --algo ... --env ...",
+        ),
+        _Rule(
+            ("--trials", "--sampler", "--pruner", "--rungs", "--metric", "--storage"),
+            lambda a: a.action == "population", "a population has generations, and is judged by iqm", "Leave that out",
         ),
         _Rule(
             ("--trial",), lambda a: a.action not in ("repeat", "revive"), "no single trial is run",
@@ -178,7 +186,7 @@ _RULES: dict[str, tuple[_Rule, ...]] = {
             ("--top", "--seeds"), lambda a: a.action != "confirm", "only confirm has fresh seeds", "rlplay tune confirm"
         ),
         _Rule(
-            ("--jobs", "--runner"), lambda a: a.action not in ("search", "confirm"), "one trial is run, or none",
+            ("--jobs", "--runner"), lambda a: a.action in ("repeat", "revive", "plot"), "one trial is run, or none",
             "Leave that out",
         ),
         _Rule(

@@ -16,6 +16,7 @@ from rlplay.storage.files import as_path
 from rlplay.training.run_folder import folder_name
 from rlplay.tuning.confirm import Confirmed, best_trials, confirm, write_settings
 from rlplay.tuning.pictures import draw_all
+from rlplay.tuning.population import Population
 from rlplay.tuning.spaces import Choices, Space, checked_space, read_space, space_of
 from rlplay.tuning.study import Place, Plan, create, open_study, repeat, require_optuna, revive, search
 
@@ -24,9 +25,11 @@ _TRIALS, _RUNGS, _EPISODES = 100, 4, 10
 
 def run(arguments: Namespace) -> int:
     """Do what the action says."""
-    require_optuna()
+    if arguments.action != "population":
+        require_optuna()
     return {
-        "search": _search, "confirm": _confirm, "repeat": _repeat, "revive": _revive, "plot": _plot,
+        "search": _search, "population": _population, "confirm": _confirm, "repeat": _repeat,
+        "revive": _revive, "plot": _plot,
     }[arguments.action](arguments)  # fmt: skip
 
 
@@ -115,6 +118,34 @@ def _search(arguments: Namespace) -> int:
         runner.close()
     out.print(f"{ended - before} trials in {time.perf_counter() - start:.1f} s")
     return _report(place, arguments)
+
+
+def _population(arguments: Namespace) -> int:
+    out, start = console(), time.perf_counter()
+    plan = plan_of(arguments)
+    name = arguments.study or f"{folder_name(plan.asked['algo'])}-{folder_name(plan.asked['env'])}-population"
+    folder = (arguments.log_folder or RUNS) / "tune" / folder_name(name)
+    population = Population(folder, plan, arguments.members or 8, arguments.generations or 10)
+    space = population.check()
+    runner = runner_of(arguments)
+    try:
+        with population.held():
+            done = population.history()
+            if done:
+                out.print(f"going on: {len(done)} of {population.generations} generations are done")
+            out.print(f"{population.size} members; on the way change {', '.join(space)}\n  {folder}")
+            for number, members in enumerate(population.learn(runner), len(done) + 1):
+                scores = sorted(member.score for member in members)
+                copied = sum(member.parent != k for k, member in enumerate(members))
+                out.print(f"generation {number}: {scores[-1]:.4g} best, {scores[len(scores) // 2]:.4g} median, "
+                          f"{scores[0]:.4g} worst; {copied} copy a better one")  # fmt: skip
+            best, path = population.best()
+    finally:
+        runner.close()
+    out.print(f"{time.perf_counter() - start:.1f} s; the best agent:  {path}")
+    words = ", ".join(f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in best.params.items())
+    out.print(f"  {best.score:.5g} with {words}")
+    return 0
 
 
 def _words(arguments: Namespace, action: str, place: Place) -> str:

@@ -387,10 +387,41 @@ def heat(
         >>> surface.get_at((2, 2)) != surface.get_at((18, 18))
         True
     """
+    arrays, size = (values, regions, best), (*box.size, _scale)
+    if not (
+        _heated.size == size and all(np.array_equal(old, new) for old, new in zip(_heated.arrays, arrays, strict=True))
+    ):
+        _heated.surface = pygame.Surface(box.size)
+        _heated.arrays, _heated.size = tuple(array.copy() for array in arrays), size
+        _draw_heat(_heated.surface, _heated.surface.get_rect(), values, regions, best)
+    surface.blit(_heated.surface, box.topleft)
+
+
+class _Heated:
+    """The heat map that was drawn last: it stays the same for many frames, and its lines are many."""
+
+    def __init__(self) -> None:
+        self.arrays: tuple[NDArray[Any], ...] = (np.zeros(0),) * 3
+        self.size: tuple[float, ...] = ()
+        self.surface = pygame.Surface((0, 0))
+
+
+_heated = _Heated()
+
+
+@cache
+def _heat_table() -> NDArray[np.uint8]:
+    """Colours of 256 shares, [256, 3]."""
+    return np.array([scale_color(i / 255) for i in range(256)], np.uint8)
+
+
+def _draw_heat(
+    surface: pygame.Surface, box: pygame.Rect, values: NDArray[np.float64], regions: NDArray[np.int64],
+    best: NDArray[np.int64],
+) -> None:  # fmt: skip
     low, high = values.min(), values.max()
     shares = (values - low) / (high - low) if high > low else np.full_like(values, FLAT)
-    table = np.array([scale_color(i / 255) for i in range(256)], np.uint8)
-    pixels = np.ascontiguousarray(table[(shares[::-1] * 255).astype(int)])  # [R, C, 3]
+    pixels = np.ascontiguousarray(_heat_table()[(shares[::-1] * 255).astype(int)])  # [R, C, 3]
     rows, columns = values.shape
     small = pygame.image.frombuffer(pixels.tobytes(), (columns, rows), "RGB")
     surface.blit(pygame.transform.scale(small, box.size), box.topleft)

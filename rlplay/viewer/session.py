@@ -68,6 +68,7 @@ class Session:
         policy: who acts where neither an agent nor a person does: ``(obs, info) -> action``.
         forced: the action that is taken next in place of the agent's; None for its own.
         touched, touched_agent: whether a person changed the environment, the agent by hand.
+        followed: whether the agent is that of a training that goes on.
         world, first_world: the environment's constants and cells now, and at the start.
     """
 
@@ -86,7 +87,8 @@ class Session:
         if env.render_mode != "rgb_array" and "rgb_array" in env.metadata.get("render_modes", []):
             raise UsageError("the window needs an environment made with render_mode='rgb_array'")
         self.env, self.agent, self.mode, self.target = env, agent, mode, target
-        self.position = agent.position if agent and mode == "learn" else Position()
+        its_own = agent is not None and mode == "learn" and agent.timestep != "sweep"  # a planner takes no steps
+        self.position = agent.position if agent and its_own else Position()
         self.masks = MaskSource(env)
         self.last: Transition | None = None
         self.td_error: float | None = None
@@ -106,7 +108,7 @@ class Session:
         self.hands = Hands(env, self.choices)
         self.learning = Learning(agent, self.chosen) if agent and mode == "learn" else None
         self.world = self.first_world = World.of(env)
-        self.touched_agent = False
+        self.touched_agent = self.followed = False
         self._episode, self._by_you = episode, 0
         self._twin: Twin | None = None
         self._why_no_twin = ""
@@ -115,7 +117,7 @@ class Session:
         self.trail = Trail()
         self._picture: NDArray[np.uint8] | None = None
         self._pictured: tuple[Any, ...] = ()
-        self._seeds = agent.seeds if agent and mode == "learn" else stream(seed, "watch")
+        self._seeds = agent.seeds if agent and its_own else stream(seed, "watch")
         self._digest = EpisodeDigest()
         self._running: Episode | None = None
         self._spoiled = False  # whether the running episode would not replay: a person changed the world
@@ -274,7 +276,8 @@ class Session:
 
     def think(self) -> None:
         """Keep what the agent thinks now, which it will have forgotten once it has learned more."""
-        if self.learning is not None and len(self.history) and self.agent is not None and self.observation is not None:
+        changing = self.learning is not None or self.followed
+        if changing and len(self.history) and self.agent is not None and self.observation is not None:
             self.history[self.history.newest].probe = self.agent.probe(self.observation)
 
     def surprises(self) -> list[int]:
@@ -474,7 +477,7 @@ class Follower:
             env = self.session.env
             agent = saving.load(self.path, NoEnvironment(env.observation_space, env.action_space, ""))
             agent.env = env
-            self.session.agent = agent
+            self.session.agent, self.session.followed = agent, True
         try:
             size = self.monitor.stat().st_size
             if size != self._read:

@@ -9,6 +9,7 @@ kept is shown, and that it is no more than that is said.
 from __future__ import annotations
 
 import copy
+import hashlib
 import time
 from collections import deque
 from dataclasses import dataclass, field, replace
@@ -19,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlplay.environments.interact import ObservationCheck, Position, begin_episode, take_step
-from rlplay.spaces.observations import observation_bytes, observation_digest
+from rlplay.spaces.observations import observation_bytes
 from rlplay.transition import Transition
 from rlplay.viewer.observation import picture
 from rlplay.viewer.trail import LENGTH, Trail
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
     from rlplay.probe import Probe
 
 MOST_STEPS = 10_000  # that are kept
-MOST_BYTES = 4_000_000  # of observations that are kept
+MOST_BYTES = 2_000_000  # of what was seen that is kept
+_OVERHEAD = 400  # bytes of a step beside its observation
 
 
 @dataclass
@@ -47,14 +49,14 @@ class PastEpisode:
     worlds: dict[int, World] = field(default_factory=dict)
 
 
-@dataclass
+@dataclass(slots=True)
 class Moment:
     """A place of the history: the start of an episode, or a step.
 
     Attributes:
         episode: the episode.
         length: steps of it that lie behind.
-        digest: of the observation at this place.
+        digest: of the observation at this place, the first 16 bytes of a sha256.
         reward: of the step.
         episode_return: the return so far.
         gained: the discounted return so far.
@@ -67,7 +69,7 @@ class Moment:
 
     episode: PastEpisode
     length: int
-    digest: str
+    digest: bytes
     reward: float = 0.0
     episode_return: float = 0.0
     gained: float = 0.0
@@ -120,14 +122,14 @@ class History:
     def begin(self, seed: int, observation: Any, world: World | None = None) -> None:
         """An episode begins."""
         episode = PastEpisode(seed, worlds={} if world is None else {0: world})
-        self._append(Moment(episode, 0, observation_digest(observation), seen=observation), _size(observation))
+        self._append(Moment(episode, 0, _digest(observation), seen=observation), _size(observation))
 
     def add(self, transition: Transition, **about: Any) -> None:
         """A step was taken; ``about`` are fields of its `Moment`."""
         last = self._moments[-1]
         last.episode.actions.append(transition.action)
         moment = Moment(
-            last.episode, last.length + 1, observation_digest(transition.next_obs), transition.reward,
+            last.episode, last.length + 1, _digest(transition.next_obs), transition.reward,
             last.episode_return + transition.info.get("extrinsic_reward", transition.reward),
             ended=transition.terminated or transition.truncated, seen=transition,
         )  # fmt: skip
@@ -203,8 +205,14 @@ def _newest(seen: Any) -> Any:
 
 
 def _size(observation: Any) -> int:
-    """Bytes of an observation; what is no array counts for what its numbers take."""
-    return observation.nbytes if isinstance(observation, np.ndarray) else len(observation_bytes(observation)) + 32
+    """Bytes of a step with this observation."""
+    return _OVERHEAD + (
+        observation.nbytes if isinstance(observation, np.ndarray) else len(observation_bytes(observation))
+    )
+
+
+def _digest(observation: Any) -> bytes:
+    return hashlib.sha256(observation_bytes(observation)).digest()[:16]
 
 
 class Twin:
@@ -257,7 +265,7 @@ class Twin:
             if time.perf_counter() > end and self.position.length < moment.length:
                 return False
         here = self.last.next_obs if self.last is not None else self.position.obs
-        self.exact = self.exact and observation_digest(here) == moment.digest
+        self.exact = self.exact and _digest(here) == moment.digest
         return True
 
     @property

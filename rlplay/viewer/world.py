@@ -38,7 +38,8 @@ class World:
         plain = env.unwrapped
         found = {name: float(getattr(plain, attribute)) for name, attribute in _attributes(env).items()}
         if isinstance(plain, NativeEnv):
-            found = {name: float(plain.world.parameters[i]) for i, name in enumerate(plain.constants)}
+            names = list(plain.constants) if _in_their_order(plain) else []
+            found = {name: float(plain.world.parameters[i]) for i, name in enumerate(names)}
         grid = getattr(plain, "grid", None)
         return cls(found, tuple(grid.rows) if hasattr(plain, "set_rows") and grid is not None else None)
 
@@ -77,7 +78,7 @@ def put_world(env: gym.Env[Any, Any], world: World) -> None:
     if world == now:
         return
     if isinstance(plain, NativeEnv):
-        for i, name in enumerate(plain.constants):
+        for i, name in enumerate(world.constants):
             plain.world.parameters[i] = world.constants[name]
     else:
         for name, attribute in _attributes(env).items():
@@ -95,6 +96,11 @@ def why_not_changed(env: gym.Env[Any, Any]) -> str:
     if world.constants or world.rows:
         return ""
     return f"{reference(env).id or 'this environment'} says no constants and no cells that could be changed"
+
+
+def _in_their_order(env: NativeEnv) -> bool:
+    """Whether the parameters of native code are the constants, one by one."""
+    return type(env).parameters is NativeEnv.parameters
 
 
 def _attributes(env: gym.Env[Any, Any]) -> dict[str, str]:

@@ -25,6 +25,9 @@ CASES: list[Case] = [
     ("expected-sarsa", "FrozenLake-v1", 3000, {}),
     ("epsilon-greedy", "rlplay/Bandit-v0", 1500, {}),
     ("ucb", "rlplay/Bandit-v0", 1500, {}),
+    ("lin-ucb", "rlplay/LinearBandit-v0", 400, {}),
+    ("linear-thompson-sampling", "rlplay/LinearBandit-v0", 400, {}),
+    ("model-bandit", "rlplay/LinearBandit-v0", 400, {"train_freq": 60}),
     ("gradient-bandit", "FrozenLake-v1", 3000, {}),  # a contextual bandit: each state for itself
     ("thompson-sampling", "FrozenLake-v1", 3000, {}),
     ("policy-evaluation", "rlplay/RandomWalk-v0", 500, {"gamma": 1.0}),
@@ -137,6 +140,7 @@ LONG_CASES: list[Case] = [
     ("a2c", "FrozenLake-v1", 300, {"use_rms_prop": False}),
     ("ars", "FrozenLake-v1", 900, {"n_delta": 2}),
     ("evolution-strategies", "Pendulum-v1", 3000, {"n_delta": 1, "n_eval_episodes": 1}),
+    ("ppo", "Pendulum-v1", 600, {"n_envs": 2, "n_steps": 30, "batch_size": 30, "use_sde": True, "sde_sample_freq": 4}),
     ("trpo", "Pendulum-v1", 600, {"n_envs": 2, "n_steps": 60, "batch_size": 30, "normalize": True}),
     ("trpo", "CartPole-v1", 300, {"n_steps": 60, "batch_size": 20, "network": "torch", "line_search_max_iter": 0}),
     ("dqn", "CartPole-v1", 400, {**DQN, "network": "torch"}),

@@ -19,6 +19,7 @@ SMALL = {
     "ppo": {"n_steps": 32, "batch_size": 32, "n_epochs": 1, "net_arch": [8]},
     "a2c": {"net_arch": [8]},
     "ars": {"n_delta": 2},
+    "model-bandit": {"train_freq": 20},
     "cem": {"n_candidates": 4},
     "evolution-strategies": {"n_delta": 2},
     "trpo": {"n_steps": 32, "batch_size": 32, "n_critic_updates": 1, "net_arch": [8]},

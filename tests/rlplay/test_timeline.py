@@ -192,7 +192,7 @@ def test_an_episode_that_takes_long_is_played_again_in_parts():
 
 
 def test_old_observations_give_way_and_steps_stay():
-    history = History(most_steps=50, most_bytes=4000)
+    history = History(most_steps=50, most_bytes=40_000)
     env = make("CartPole-v1", dynamics="gymnasium")
     obs = env.reset(seed=1)[0]
     history.begin(1, obs)
@@ -201,7 +201,7 @@ def test_old_observations_give_way_and_steps_stay():
         assert not terminated
         history.add(Transition(obs, k % 2, reward, after, terminated, truncated, info))
         obs = after
-    small = History(most_steps=50, most_bytes=100)
+    small = History(most_steps=50, most_bytes=4000)
     small.begin(1, env.reset(seed=1)[0])
     for place in range(1, 31):
         small.add(history[place].seen)
