@@ -359,18 +359,25 @@ def test_the_window_shows_what_the_agent_remembers():
 
 
 SCORES = {
-    "rlplay/MemoryChain-v0": (1.0, 0.2, 40_000),
-    "rlplay/RepeatSignal-v0": (0.95, -0.4, 120_000),
+    "rlplay/MemoryChain-v0": (1.0, 0.2, 40_000, {"learning_rate": 1e-3, "gamma": 0.98}),
+    "rlplay/RepeatSignal-v0": (0.95, -0.4, 240_000, {"learning_rate": "lin_3e-3", "gamma": 0.9}),
 }
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("env_id", [*SCORES])
 def test_what_needs_a_memory_is_solved_with_one_and_chance_without(env_id):
-    solved, chance, steps = SCORES[env_id]
-    given = {"n_envs": 16, "n_steps": 48, "batch_size": 192, "n_epochs": 10, "learning_rate": 1e-3, "gamma": 0.98,
-             "gae_lambda": 0.9, "net_arch": [32]}  # fmt: skip
-    with_one = PPO(env_id, seed=0, recurrent="lstm", recurrent_size=32, **given).learn(steps)
+    solved, chance, steps, tuned = SCORES[env_id]
+    given = {
+        "n_envs": 16,
+        "n_steps": 48,
+        "batch_size": 192,
+        "n_epochs": 10,
+        "gae_lambda": 0.9,
+        "net_arch": [32],
+        **tuned,
+    }
+    with_one = PPO(env_id, seed=0, recurrent="lstm", **given).learn(steps)
     assert evaluate(with_one, n_eval_episodes=100).mean >= solved
     without = PPO(env_id, seed=0, **given).learn(steps)
     assert evaluate(without, n_eval_episodes=100).mean <= chance

@@ -27,11 +27,12 @@ NETS = {"net_arch": [64], "activation": "relu"}
 MEMORY = {**POLE, **NETS, "recurrent": "lstm", "recurrent_size": 64}
 TASK = {"n_envs": 16, "n_steps": 48, "batch_size": 192, "n_epochs": 10, "learning_rate": 1e-3, "gamma": 0.98,
         "gae_lambda": 0.9, "net_arch": [32]}  # fmt: skip
+SIGNAL = {**TASK, "learning_rate": "lin_3e-3", "gamma": 0.9}
 # Environment, settings, those of the memory, steps, at least with it, at most without.
 SCORES = [
     ("rlplay/CartPoleNoVel-v1", {**POLE, **NETS}, {"recurrent": "lstm", "recurrent_size": 64}, 100_000, 475.0, 80.0),
     ("rlplay/MemoryChain-v0", TASK, {"recurrent": "lstm", "recurrent_size": 32}, 40_000, 1.0, 0.2),
-    ("rlplay/RepeatSignal-v0", TASK, {"recurrent": "lstm", "recurrent_size": 32}, 120_000, 0.95, -0.4),
+    ("rlplay/RepeatSignal-v0", SIGNAL, {"recurrent": "lstm", "recurrent_size": 64}, 240_000, 0.95, -0.4),
     ("rlplay/TMaze-v0", TASK, {"recurrent": "lstm", "recurrent_size": 32}, 80_000, 3.9, 2.2),
 ]
 ASKED = 8.0  # times the peer's steps/s
