@@ -45,6 +45,8 @@ from rlplay.extend import (
     Rollout,
     RolloutSteps,
     Schedule,
+    SdeSampleFreq,
+    UseSde,
     ValueWeight,
     descent,
     explained_variance,
@@ -158,6 +160,8 @@ class A2C(OnPolicyAgent):
     ent_coef: EntropyWeight = 0.0
     vf_coef: ValueWeight = 0.5
     max_grad_norm: MaxGradNorm = 0.5
+    use_sde: UseSde = False
+    sde_sample_freq: SdeSampleFreq = -1
     rms_prop_eps: Annotated[float, Range("ε of RMSProp", 0, 1, open_low=True)] = 1e-5
     use_rms_prop: Annotated[bool, Choice("RMSProp in place of Adam", (True, False))] = True
     normalize_advantage: Annotated[

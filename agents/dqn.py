@@ -78,6 +78,7 @@ from rlplay.extend import (
     TrainFreq,
     ValueLayers,
     VectorFeatures,
+    as_ours,
     atoms_of,
     best_action,
     combine_streams,
@@ -88,10 +89,12 @@ from rlplay.extend import (
     head_of,
     is_ours,
     munchausen_rewards,
+    noisy_functions,
     part_streams,
     random,
     random_number,
     scheduled,
+    set_parameters,
     soft_policy,
     to_outputs,
     to_streams,
@@ -103,7 +106,7 @@ from rlplay.extend import (
 from rlplay.extend import Settings as ByName
 from rlplay.networks.layers import ACTIVATIONS
 from rlplay.networks.memory import IN, OUT, PARAMETERS
-from rlplay.networks.noisy import NoisyWeights, blend_noisy, descend_noisily, new_noisy_weights, perturb
+from rlplay.networks.noisy import NoisyWeights, blend_noisy, new_noisy_weights
 
 YES_NO = (True, False)
 Array = NDArray[np.float64]
@@ -135,6 +138,7 @@ class Flags(NamedTuple):
     munchausen: bool
     huber: bool
     parted: bool  # whether weights of ours that would join the streams are held at 0
+    over_torch: bool
 
 
 class Nets(NamedTuple):
@@ -210,7 +214,8 @@ def make_rule(kernels: tuple[Kernel, ...], flags: Flags, decorator: Callable[...
     forward, backward, improve, blend = kernel.forward, kernel.backward, kernel.improve, kernel.blend
     squared_length, shrink = kernel.squared_length, kernel.shrink
     values, targets, gradient = head
-    double, dueling, noisy, _, munchausen, huber, parted = flags
+    double, dueling, noisy, _, munchausen, huber, parted, over_torch = flags
+    draw_weights, descend_on_weights = noisy_functions(over_torch)
     spread = to_streams if dueling else to_outputs
 
     @decorator
@@ -258,8 +263,8 @@ def make_rule(kernels: tuple[Kernel, ...], flags: Flags, decorator: Callable[...
             width, outputs = net.layers[-1, IN], net.layers[-1, OUT]
             cut_streams(net.gradient, net.layers[-1, PARAMETERS], width, outputs, work.split, work.atoms.shape[0])
         if noisy:
-            length = descend_noisily(net, work.noisy, learning_rate, longest)
-            perturb(net, work.noisy, memory.noise_rng)
+            length = descend_on_weights(net, work.noisy, learning_rate, longest)
+            draw_weights(net, work.noisy, memory.noise_rng)
             return length
         length = math.sqrt(squared_length(net))
         if longest > 0.0 and length > longest:
@@ -273,7 +278,7 @@ def make_rule(kernels: tuple[Kernel, ...], flags: Flags, decorator: Callable[...
         nets, work, given, metrics = memory.nets, memory.work, memory.settings, memory.metrics
         learning_rate, temperature = scheduled(given.learning_rate, progress), given.munchausen_temperature
         if noisy:
-            perturb(nets.target, work.noisy_target, memory.noise_rng)
+            draw_weights(nets.target, work.noisy_target, memory.noise_rng)
         if munchausen:
             evaluate(nets.target, work, batch.obs, batch.masks)
             soft_policy(work.q, temperature, work.policy, work.soft)
@@ -369,13 +374,15 @@ class DQN(OffPolicyAgent):
         super().setup()
         self._support_said = False
         if self.noisy:
-            perturb(self.memory.nets.q, self.memory.work.noisy, self.memory.noise_rng)
+            draw_weights, _ = noisy_functions(not is_ours(self.network))
+            draw_weights(self.memory.nets.q, self.memory.work.noisy, self.memory.noise_rng)
 
     def spec(self) -> Flags:
         """The flags."""
         parted = is_ours(self.network) and self._layers()[1] > 0
         return Flags(
-            self.double, self.dueling, self.noisy, self.distributional, self.munchausen, self.loss == "huber", parted
+            self.double, self.dueling, self.noisy, self.distributional, self.munchausen, self.loss == "huber", parted,
+            not is_ours(self.network),
         )  # fmt: skip
 
     def make_parts(self) -> Parts:
@@ -383,10 +390,10 @@ class DQN(OffPolicyAgent):
         rows = self.network_rows()
         if self.v_min >= self.v_max:
             raise HyperparameterError(f"DQN: v_min={self.v_min:g} is not below v_max={self.v_max:g}", "Raise v_max")
-        if self.noisy and not is_ours(self.network):
+        if self.noisy and not isinstance(self.network, str | list):
             raise HyperparameterError(
-                "DQN: noisy weights are made for our own networks, and network= asks for torch's",
-                "Take noisy=False, or network='numpy'",
+                "DQN: noisy weights are made of layers, and network= is a module of torch",
+                "Take noisy=False, or network='torch' with net_arch",
             )
         made_of, split = self._layers()
         (q, target), kernel = value_networks(self, made_of, 2, rows)
@@ -395,9 +402,11 @@ class DQN(OffPolicyAgent):
         if split:
             for net in (q, target):
                 part_streams(net, self.network, split, len(atoms))
-        noisy = [new_noisy_weights(net if self.noisy else None, self.noisy_sigma) for net in (q, target)]
-        if self.noisy and split:  # weights that do not exist have no noise
-            first, last = len(q.parameters) + q.layers[-1][PARAMETERS], q.layers[-1]
+        layers = [as_ours(net) if self.noisy else None for net in (q, target)]
+        noisy = [new_noisy_weights(net, self.noisy_sigma) for net in layers]
+        if layers[0] is not None and split:  # weights that do not exist have no noise
+            last = layers[0].layers[-1]
+            first = len(q.parameters) + last[PARAMETERS]
             for one in noisy:
                 cut_streams(one.parameters, first, last[IN], last[OUT], split, len(atoms))
         work = Work(
@@ -432,14 +441,20 @@ class DQN(OffPolicyAgent):
             )
         return done
 
-    def _outputs(self, x: Floats) -> tuple[Floats, Floats]:
-        """The outputs of the mean weights [B, K M], and the action values [B, K]."""
-        net, work = self.memory.nets.q, self.memory.work
+    def critic_values(self, observations: Any, actions: Any = None, *, target: bool = False) -> Any:
+        """Q of the network or its target, [1, B, A]; see `Agent.critic_values`."""
+        return self._outputs(self._network_inputs(observations), target=target)[1].astype(np.float64)[None]
+
+    def _outputs(self, x: Floats, *, target: bool = False) -> tuple[Floats, Floats]:
+        """The outputs of the mean weights [B, K M], and the action values [B, K]; of the target where it is asked."""
+        work = self.memory.work
+        net, mean = (self.memory.nets.target, work.noisy_target) if target else (self.memory.nets.q, work.noisy)
         if self.noisy:
-            perturbed, net.parameters[:] = net.parameters.copy(), work.noisy.parameters[: len(net.parameters)]
+            perturbed = net.parameters.copy()
+            set_parameters(net, mean.parameters[: len(perturbed)])
         outputs = self.kernels["q"].predict(net, x)
         if self.noisy:
-            net.parameters[:] = perturbed
+            set_parameters(net, perturbed)
         q = np.zeros((len(x), work.q.shape[1]), np.float32)
         if self.dueling:
             combine_streams(outputs, q.shape[1], len(work.atoms))

@@ -52,6 +52,8 @@ from rlplay.extend import (
     RolloutSteps,
     Schedule,
     ScheduleLike,
+    SdeSampleFreq,
+    UseSde,
     ValueWeight,
     count_up,
     descent,
@@ -231,6 +233,8 @@ class PPO(OnPolicyAgent):
     ent_coef: EntropyWeight = 0.0
     vf_coef: ValueWeight = 0.5
     max_grad_norm: MaxGradNorm = 0.5
+    use_sde: UseSde = False
+    sde_sample_freq: SdeSampleFreq = -1
     target_kl: Annotated[
         float | None, Either((None,), Range("divergence at which a rollout's epochs end", 0, open_low=True))
     ] = None

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from rlplay.agent.batch import BatchAgent as BatchAgent
     from rlplay.agent.batch import Candidates as Candidates
     from rlplay.agent.batch import GreedyEvaluator as GreedyEvaluator
+    from rlplay.agent.contextual import ContextualBandit as ContextualBandit
     from rlplay.agent.episodes import longest_episode as longest_episode
     from rlplay.agent.episodes import require_steps_memory as require_steps_memory
     from rlplay.agent.episodes import require_end as require_end
@@ -55,6 +56,8 @@ if TYPE_CHECKING:
     from rlplay.agent.on_policy import EntropyWeight as EntropyWeight
     from rlplay.agent.on_policy import GaeLambda as GaeLambda
     from rlplay.agent.on_policy import OnPolicyAgent as OnPolicyAgent
+    from rlplay.agent.on_policy import SdeSampleFreq as SdeSampleFreq
+    from rlplay.agent.on_policy import UseSde as UseSde
     from rlplay.agent.on_policy import ValueWeight as ValueWeight
     from rlplay.agent.planner import Planner as Planner
     from rlplay.agent.policy_networks import is_ours as is_ours
@@ -72,8 +75,11 @@ if TYPE_CHECKING:
     from rlplay.agent.tabular import ControlMemory as ControlMemory
     from rlplay.agent.tabular import TableAgent as TableAgent
     from rlplay.agent.value_networks import ValueLayers as ValueLayers
+    from rlplay.agent.value_networks import as_ours as as_ours
+    from rlplay.agent.value_networks import noisy_functions as noisy_functions
     from rlplay.agent.value_networks import part_streams as part_streams
     from rlplay.agent.value_networks import q_network as q_network
+    from rlplay.agent.value_networks import set_parameters as set_parameters
     from rlplay.agent.value_networks import two_streams as two_streams
     from rlplay.agent.value_networks import value_layers as value_layers
     from rlplay.agent.value_networks import value_networks as value_networks
@@ -233,6 +239,10 @@ if TYPE_CHECKING:
     from rlplay.functional.rollout import new_rollout as new_rollout
     from rlplay.functional.rollout import shuffle as shuffle
     from rlplay.functional.rollout import standardise as standardise
+    from rlplay.functional.linear_bandit import LinearModels as LinearModels
+    from rlplay.functional.linear_bandit import learn_reward as learn_reward
+    from rlplay.functional.linear_bandit import new_linear_models as new_linear_models
+    from rlplay.functional.linear_bandit import widths as widths
     from rlplay.functional.population import centred_ranks as centred_ranks
     from rlplay.functional.population import elite_moments as elite_moments
     from rlplay.functional.population import random_search_step as random_search_step
@@ -315,7 +325,10 @@ if TYPE_CHECKING:
     from rlplay.viewer.drawing import bars as draw_bars
     from rlplay.viewer.drawing import curve as draw_curve
     from rlplay.viewer.drawing import heat as draw_heat
+    from rlplay.viewer.drawing import px as draw_px
+    from rlplay.viewer.drawing import short as draw_number
     from rlplay.viewer.drawing import text as draw_text
+    from rlplay.viewer.drawing import theme as draw_theme
     from rlplay.viewer.panel import WindowPanel as WindowPanel
     from rlplay.viewer.panel import register_panel as register_panel
 

@@ -18,7 +18,7 @@ from rlplay.course import choosing, lesson, lessons
 from rlplay.course import judge as judging
 from rlplay.course import progress as kept
 from rlplay.course.lesson import PARTS
-from rlplay.course.notebook import notebook
+from rlplay.course.notebook import as_text, notebook
 from rlplay.course.running import Session, difference, pairs
 from rlplay.errors import RlplayError, RlplayWarning
 
@@ -205,6 +205,16 @@ def test_a_lesson_in_a_pipe_shows_all_and_runs(rlplay):
     assert "chain-rule" in kept.load().read
 
 
+def test_a_block_that_stops_is_said_in_a_line(rlplay, monkeypatch):
+    def fail(*_):
+        raise ModuleNotFoundError("No module named 'torch'")
+
+    monkeypatch.setattr(Session, "run", fail)
+    code, _, err = rlplay("learn", "chain-rule")
+    assert code == 1
+    assert "a block of chain-rule stopped: ModuleNotFoundError: No module named 'torch'" in err
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -264,7 +274,7 @@ def test_a_notebook_client_runs_a_notebook(tmp_path):
     nbformat, client = pytest.importorskip("nbformat"), pytest.importorskip("nbclient")
     pytest.importorskip("ipykernel")
     for name in ("derivatives", "chain-rule"):
-        made = nbformat.from_dict(notebook(lesson(name)))
+        made = nbformat.reads(as_text(lesson(name)), as_version=4)
         nbformat.validate(made)
         client.NotebookClient(made, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
         printed = "".join(

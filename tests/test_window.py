@@ -114,6 +114,19 @@ def test_watch_pause_step_reset_screenshot_record_help_quit(screen, tmp_path):
     assert (tmp_path / "rlplay-FrozenLake-v1-1.png").stat().st_size > 5000
 
 
+def test_players_are_compared_and_one_goes_back_takes_over_and_branches(screen, tmp_path):
+    train(screen, tmp_path)
+    run = "logs/q-learning/FrozenLake-v1_1"
+    with Driven(screen, tmp_path, "watch", run, "random", "--ghost") as window:
+        window.keys("space", "g", "g", "Right", "question", "Escape")
+        window.press("q")
+        assert "of the same seeds" in window.end()
+    with Driven(screen, tmp_path, "watch", run, "--size", "640x420") as window:
+        window.keys("space", "Left", "shift+Left", "w", "Down", "space", "Escape", "Escape", "h", "Down", "Escape", "d")
+        window.press("q")
+        window.end()
+
+
 def test_play_takes_your_keys_and_records_what_replays(screen, tmp_path):
     words = ("play", "--env", "rlplay/GridWorld-v0", "--record", "mine.json", "--seed", "1")
     with Driven(screen, tmp_path, *words) as window:

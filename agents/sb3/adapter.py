@@ -75,7 +75,7 @@ from .parameters import (
     plain_settings,
     require_settings,
 )
-from .probes import probe_model
+from .probes import critic_values_of, probe_model
 from .spaces import policy_for, require_spaces
 
 _COUNTERS = ("_n_updates", "_episode_num", "_n_calls", "exploration_rate", "_current_progress_remaining")
@@ -393,6 +393,12 @@ class SB3Agent(Agent, init=False):
         finally:
             if kept is not None:
                 space._np_random.bit_generator.state = kept
+
+    def critic_values(self, observations: Any, actions: Any = None, *, target: bool = False) -> Any:
+        """Of DQN, and of actors with critics; see `Agent.critic_values`."""
+        if self.model is None:
+            return None
+        return critic_values_of(self.model, self._shown(observations), actions, target=target)
 
     def probe(self, observation: Any) -> Probe:
         """Q values (DQN), probabilities or mean and deviation, and the value: what the algorithm really has."""

@@ -70,6 +70,8 @@ class Agent(Configured, ABC):
         rule: the learning rule as compiled functions, None for agents that override `advance`.
         timestep: what one timestep is, for progress bars: ``"step"`` of the environment or ``"sweep"``.
         needs_model: whether it acts by its environment's model, so that it cannot act without one.
+        learns_from_others: whether it may learn from steps in which another acted: its update asks what was done and
+            what came of it, not how probable that was or what it will do next itself.
         follows_position: whether `predict` depends on where an episode stands, told by `observe_position`.
         chunk_seconds: about how long `advance` works before callbacks, progress bars and Ctrl-C have their turn.
         memory: what the rule works on: a NamedTuple of arrays and scalars.
@@ -112,6 +114,7 @@ class Agent(Configured, ABC):
     timestep: ClassVar[str] = "step"
     needs_model: ClassVar[bool] = False
     follows_position: ClassVar[bool] = False
+    learns_from_others: ClassVar[bool] = False
     chunk_seconds: ClassVar[float] = 0.05
     _env_given: EnvLike = argument(alias="env", kw_only=False)
     _seed_given: int | None = argument(alias="seed", default=None)
@@ -285,6 +288,21 @@ class Agent(Configured, ABC):
 
     def inputs(self, observation: Any) -> NDArray[Any] | None:
         """What its networks see of an observation or a batch, [B, F]; None where it is the observation itself."""
+        return None
+
+    def critic_values(
+        self, observations: Any, actions: NDArray[Any] | None = None, *, target: bool = False
+    ) -> NDArray[np.float64] | None:
+        """What each of its C critics says, or their targets; None where it has none.
+
+        Args:
+            observations: a batch of B.
+            actions: continuous actions as the environment takes them, [B, D]; None for those of the policy.
+            target: whether the networks are asked that the others learn from.
+
+        Returns:
+            Of numbered actions their values, [C, B, A]; of continuous ones the value or its quantiles, [C, B, K].
+        """
         return None
 
     # Encoders and actions.

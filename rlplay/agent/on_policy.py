@@ -20,11 +20,13 @@ from rlplay.agent.vector_agent import MaxGradNorm, NEnvs
 from rlplay.approximation.encoders import VectorFeatures
 from rlplay.environments.make import reference
 from rlplay.environments.masks import Mask
-from rlplay.errors import EnvironmentFault, SpaceError, require_memory
+from rlplay.errors import EnvironmentFault, HyperparameterError, SpaceError, require_memory
 from rlplay.functional.distributions import CATEGORICAL, GAUSSIAN, Head
 from rlplay.functional.on_policy_step import Metrics, OnPolicyMemory, iteration
 from rlplay.functional.rollout import FORBIDDEN, new_rollout
-from rlplay.hyperparameters.domains import Range
+from rlplay.functional.state_noise import STATE_DEPENDENT, StateNoise, deviations, with_latents
+from rlplay.hyperparameters.domains import Choice, Range
+from rlplay.networks.memory import IN
 from rlplay.networks.optimisers import new_optimiser
 from rlplay.probe import Probe
 from rlplay.seeding import generator, stream
@@ -35,6 +37,10 @@ _JOINT = 1024  # combinations of the parts of an action up to which they are num
 
 GaeLambda = Annotated[float, Range("λ of generalised advantage estimation", 0, 1)]
 EntropyWeight = Annotated[float, Range("weight of the policy's entropy", 0, 10)]
+UseSde = Annotated[bool, Choice("noise on actions of a Box that depends on the state", (True, False))]
+SdeSampleFreq = Annotated[
+    int, Range("steps of a rollout between draws of that noise; -1 for one draw a rollout", -1, 1_000_000, integer=True)
+]
 ValueWeight = Annotated[float, Range("weight of the value loss", 0, 100)]
 
 
@@ -78,6 +84,11 @@ class OnPolicyAgent(RolloutAgent):
             given, self.encoder.view.picture, size, outputs, (optimiser, settings), generator(self.seed, "weights"),
             self.network_rows(rows), name,
         )  # fmt: skip
+        units = 0
+        if self._head is STATE_DEPENDENT:
+            units = self._hidden_units(policy, action_size)
+            self.kernel, outputs, spread = with_latents(self.kernel), outputs + units, np.tile(spread, units)
+            spread_size = len(spread)
         self._rng = np.stack([stream(self.seed, "exploration"), stream(self.seed, "minibatches")])
         self._metrics = np.zeros(len(self.numbers._fields))
         self.memory = OnPolicyMemory(
@@ -91,6 +102,10 @@ class OnPolicyAgent(RolloutAgent):
             gamma=float(given["gamma"]), gae_lambda=float(given.get("gae_lambda", 1.0)),
             max_grad_norm=float(given.get("max_grad_norm", 0.0)), least_rows=self.least_rows(rows),
             settings=self._settings_of(self.settings), action_rng=self._rng[0], minibatch_rng=self._rng[1],
+            noise=StateNoise(
+                np.zeros((n if units else 0, units, action_size if units else 0), np.float32),
+                max(int(given.get("sde_sample_freq", -1)), 0),
+            ),
             metrics=self.numbers(*(self._metrics[i : i + 1] for i in range(len(self._metrics)))),
         )  # fmt: skip
         self._build()
@@ -114,6 +129,11 @@ class OnPolicyAgent(RolloutAgent):
         """Head, numbers of an action, outputs, and spread, by the action space."""
         space, name = self.action_space, type(self).__name__
         self._discrete = is_finite(space) and not isinstance(space, gym.spaces.Dict | gym.spaces.Tuple)
+        smooth = bool(self.hyperparameters.get("use_sde", False))
+        if smooth and not isinstance(space, gym.spaces.Box):
+            raise HyperparameterError(
+                f"{name}: use_sde=True is noise on actions of a Box, and {space} is none", "Leave use_sde out"
+            )
         if self._discrete:
             self.numbering = FiniteSpace(space)
             self._parts, self._combinations = self.numbering.sizes, self.numbering.n
@@ -125,7 +145,27 @@ class OnPolicyAgent(RolloutAgent):
                 "Flatten them: one of those, or a wrapper of yours",
             )
         size = math.prod(space.shape)
-        return GAUSSIAN, size, size, np.full(size, options(self.hyperparameters, name).log_std_init, np.float32)
+        head = STATE_DEPENDENT if smooth else GAUSSIAN
+        return head, size, size, np.full(size, options(self.hyperparameters, name).log_std_init, np.float32)
+
+    def _hidden_units(self, policy: Any, action_size: int) -> int:
+        """Units that the last layer of the policy takes, which state-dependent noise is a function of.
+
+        Raises:
+            HyperparameterError: torch's networks, or fewer units than an action has numbers.
+        """
+        name = type(self).__name__
+        if self._is_torch:
+            raise HyperparameterError(
+                f"{name}: use_sde=True is for our own networks", "Leave network out, or take --algo sb3/ppo, sb3/a2c"
+            )
+        units = int(policy.layers[-1, IN])
+        if units < action_size:
+            raise HyperparameterError(
+                f"{name}: use_sde=True with {units} units in front of the {action_size} numbers of an action",
+                f"Take a last hidden layer of {action_size} units or more",
+            )
+        return units
 
     # The environments.
 
@@ -154,6 +194,8 @@ class OnPolicyAgent(RolloutAgent):
         outputs = self.kernel.predict(self.memory.policy, x).astype(np.float64)
         value = self.kernel.predict(self.memory.value, x)[:, 0].astype(np.float64)
         features = x.astype(np.float64) if isinstance(self.encoder, VectorFeatures) else None
+        if self._head is STATE_DEPENDENT:
+            return Probe(action_mean=outputs, action_std=self._deviations(x), value=value, features=features)
         if not self._discrete:
             std = np.broadcast_to(np.exp(self.memory.spread.astype(np.float64)), outputs.shape)
             return Probe(action_mean=outputs, action_std=std, value=value, features=features)
@@ -166,6 +208,14 @@ class OnPolicyAgent(RolloutAgent):
         for part in parts[1:]:
             joint = (joint[:, :, None] * part[:, None, :]).reshape(len(x), -1)
         return Probe(action_probabilities=joint, value=value, features=features)
+
+    def _deviations(self, x: NDArray[np.float32]) -> NDArray[np.float64]:
+        """What state-dependent noise amounts to at what the networks see, [B, A]."""
+        memory, most, found = self.memory, int(self.memory.policy.sizes[0]), []
+        for begin in range(0, len(x), most):
+            outputs = self.kernel.forward(memory.policy, np.ascontiguousarray(x[begin : begin + most]))
+            found.append(deviations(outputs.astype(np.float64), memory.spread, memory.actions.shape[1]))
+        return np.concatenate(found)
 
     def _probabilities(self, outputs: NDArray[np.float64]) -> list[NDArray[np.float64]]:
         """The probabilities of the choices of each part of an action."""
@@ -215,6 +265,8 @@ class OnPolicyAgent(RolloutAgent):
         found: StateArrays = {
             "spread": memory.spread, "spread_m": optimiser.m, "spread_v": optimiser.v, "spread_t": optimiser.t
         }  # fmt: skip
+        if self._head is STATE_DEPENDENT:
+            found["noise"] = memory.noise.matrices
         return found | super().arrays()
 
     def ranges(self) -> Ranges:
@@ -232,4 +284,7 @@ class OnPolicyAgent(RolloutAgent):
                 )
 
 
-__all__ = ["EntropyWeight", "GaeLambda", "MaxGradNorm", "NEnvs", "OnPolicyAgent", "RolloutSteps", "ValueWeight"]
+__all__ = [
+    "EntropyWeight", "GaeLambda", "MaxGradNorm", "NEnvs", "OnPolicyAgent", "RolloutSteps", "SdeSampleFreq", "UseSde",
+    "ValueWeight",
+]  # fmt: skip

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rlplay.agent.policy_networks import is_ours, kernel_of, layers_of, network_options, new_network, on_top
 from rlplay.agent.vector_agent import VectorAgent
 from rlplay.functional.value_heads import cut_streams
 from rlplay.networks.contract import Kernel
 from rlplay.networks.layers import Layer, Linear
-from rlplay.networks.memory import IN, OUT, PARAMETERS
+from rlplay.networks.memory import IN, OUT, PARAMETERS, Net
+from rlplay.networks.noisy import descend_noisily, perturb
 from rlplay.seeding import generator
 
 
@@ -135,4 +138,55 @@ def part_streams(net: Any, network: Any, split: int, n_atoms: int) -> None:
     weight.register_hook(lambda gradient: gradient * kept)
 
 
-__all__ = ["ValueLayers", "part_streams", "q_network", "two_streams", "value_layers", "value_networks"]
+def noisy_functions(over_torch: bool) -> tuple[Callable[..., None], Callable[..., float]]:
+    """`perturb` and `descend_noisily` of our networks, or of torch's.
+
+    Example:
+        >>> noisy_functions(False) == (perturb, descend_noisily)
+        True
+    """
+    if not over_torch:
+        return perturb, descend_noisily
+    from rlplay.networks import torch_noisy
+
+    return torch_noisy.perturb, torch_noisy.descend_noisily
+
+
+def as_ours(net: Any) -> Net:
+    """A network itself, or the twin of torch's.
+
+    Example:
+        >>> from rlplay.networks.layers import Linear
+        >>> from rlplay.networks.state import new_net
+        >>> net = new_net([Linear(1, 1)], np.float32([2, 3]), 1)
+        >>> as_ours(net) is net
+        True
+    """
+    if isinstance(net, Net):
+        return net
+    from rlplay.networks import torch_noisy
+
+    return torch_noisy.as_ours(net)
+
+
+def set_parameters(net: Any, flat: NDArray[np.float32]) -> None:
+    """Give a network, ours or torch's, parameters in our order, [P].
+
+    Example:
+        >>> from rlplay.networks.layers import Linear
+        >>> from rlplay.networks.state import new_net
+        >>> net = new_net([Linear(1, 1)], np.float32([2, 3]), 1)
+        >>> set_parameters(net, np.float32([4, 5]))
+        >>> net.parameters.tolist()
+        [4.0, 5.0]
+    """
+    if isinstance(net, Net):
+        net.parameters[:] = flat
+    else:
+        net.set_parameters(flat)
+
+
+__all__ = [
+    "ValueLayers", "as_ours", "noisy_functions", "part_streams", "q_network", "set_parameters", "two_streams",
+    "value_layers", "value_networks",
+]  # fmt: skip

@@ -129,11 +129,14 @@ def _study(one: Lesson, folder: Path | None) -> int:
             if not block.runs:
                 _say(block)
                 continue
+            out.print()
             out.print(Syntax(block.text.rstrip(), "python", background_color="default", word_wrap=True))
+            out.print()
             if asks and _asked("[Enter] runs this, s skips it, q ends: ") == "s":
                 continue
-            session.run(block.text, f"{one.id}.md")
+            _run_block(session, block, one)
             sys.stdout.flush()
+            out.print()
             for picture in sorted(session.folder.glob("*.png")):
                 if f'"{picture.name}"' in block.text:
                     out.print(f"picture: {picture}", style="dim")
@@ -147,6 +150,18 @@ def _study(one: Lesson, folder: Path | None) -> int:
     following = done.next_lesson()
     out.print(f"\n  next: rlplay learn {following.id}" if following else "\n  the path is done")
     return 0
+
+
+def _run_block(session: Session, block: Block, one: Lesson) -> None:
+    """Run a block of a lesson; what it raises is said in a line, since it may lie in what is installed here."""
+    try:
+        session.run(block.text, f"{one.id}.md")
+    except Exception as error:
+        first = f"{error}".partition("\n")[0]
+        raise RlplayError(
+            f"a block of {one.id} stopped: {type(error).__name__}{f': {first}' if first else ''}",
+            "What was answered is kept. A block that was skipped may be missing; --debug shows where it stopped",
+        ) from error
 
 
 def _asked(prompt: str) -> str:

@@ -25,7 +25,7 @@ def page(lesson: Lesson) -> str:
     )
     title, _, body = text.partition("\n")
     text = f"{title}\n\n{head}\n{body}"
-    text = re.sub(r"^```output.*$", '```text title="prints"', text, flags=re.M)
+    text = re.sub(r"^```output.*$", "```{ .text .printed }", text, flags=re.M)
     text = re.sub(r"^```python predict$", '```python title="predict, then run"', text, flags=re.M)
     text = re.sub(r"^```python fill$", '```python title="fill in the gap"', text, flags=re.M)
     text = re.sub(r"^```python answer$", "```python", text, flags=re.M)

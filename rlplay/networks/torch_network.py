@@ -223,6 +223,7 @@ class TorchNetwork:
         self._fill_states()
         self._input = self._output = torch.zeros(0)
         self._call: Any = None
+        self.twin: Any = None  # one of our networks with the same layers, see `rlplay.networks.torch_noisy`
         self._final: torch.Tensor | None = None
         self._initial: torch.Tensor | None = None
 
@@ -242,6 +243,10 @@ class TorchNetwork:
     def parameters(self) -> Floats:
         """All weights and biases in our order, a copy, [P]."""
         return self._flat([p.detach() for p in self._tensors()])
+
+    def set_parameters(self, flat: Floats) -> None:
+        """Take all weights and biases in our order, [P]."""
+        self._set(self._tensors(), flat)
 
     @property
     def gradient(self) -> Floats:
