@@ -378,7 +378,8 @@ class Agent(Configured, ABC):
             schedule_timesteps: horizon of the schedules; by default the timesteps done and these, or the horizon so
                 far where it lies beyond them.
             workers: processes that play the environments of an agent with ``n_envs``, with the same bits; ``"auto"``
-                measures the environment and takes as many as pay. For environments without native dynamics.
+                measures the environment and takes as many as pay; ``"ray:4"`` takes actors of a Ray cluster, at the
+                address in ``RAY_ADDRESS``. For environments without native dynamics.
             tb_log_name: name of the run in the folder ``tensorboard_log`` that the agent was made with, to which a
                 number is added; by default its class.
 

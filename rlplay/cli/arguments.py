@@ -74,6 +74,12 @@ def _none_or_more(text: str) -> int:
     return number
 
 
+def _workers(text: str) -> int | str:
+    if text.startswith("ray:"):
+        return f"ray:{_count(text.removeprefix('ray:'))}"
+    return _none_or_more(text)
+
+
 def _frequency(text: str) -> int:
     number = _whole(text)
     if number < 1 and number != -1:
@@ -259,9 +265,9 @@ def _training(verb: argparse.ArgumentParser) -> None:
         help="step by step in Python, or one native loop; the same bits (default: auto, or the resumed run's)",
     )
     how.add_argument(
-        "--workers", type=_none_or_more, metavar="N",
+        "--workers", type=_workers, metavar="N",
         help="processes that play n_envs environments without native dynamics, besides this one; the same bits "
-        "(default: as many as pay, measured)",
+        "(default: as many as pay, measured); ray:N for actors of a Ray cluster",
     )  # fmt: skip
     how.add_argument("--resume", metavar="RUN", help="finish a run that was interrupted or killed: its folder")
     how.add_argument("--watch", action="store_true", help="open a window on the agent while it learns")

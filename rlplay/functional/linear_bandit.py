@@ -47,6 +47,10 @@ def new_linear_models(actions: int, size: int, ridge: float) -> LinearModels:
     Raises:
         SpaceError: contexts of more than 1,024 numbers: each step would be a million products an action.
         UsageError: models that this machine cannot hold.
+
+    Example:
+        >>> new_linear_models(2, 3, 1.0).inverse.shape
+        (2, 3, 3)
     """
     way = 'Take features= of them, such as features="pca:32"'
     if size > _LARGEST:
@@ -58,7 +62,13 @@ def new_linear_models(actions: int, size: int, ridge: float) -> LinearModels:
 
 
 def learn_reward(models: LinearModels, x: Array, a: int, reward: float) -> float:
-    """Take a step into the model of its action; returns what was not expected, r - θ_aᵀ x."""
+    """Take a step into the model of its action; returns what was not expected, r - θ_aᵀ x.
+
+    Example:
+        >>> models = new_linear_models(1, 1, 1.0)
+        >>> learn_reward(models, np.array([1.0]), 0, 4.0), learn_reward(models, np.array([1.0]), 0, 4.0)
+        (4.0, 2.0)
+    """
     error = reward - float(models.theta[a] @ x)
     gain = models.inverse[a] @ x
     models.inverse[a] -= np.outer(gain, gain) / (1.0 + float(x @ gain))

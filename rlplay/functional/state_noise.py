@@ -43,6 +43,12 @@ class StateNoise(NamedTuple):
     Attributes:
         matrices: E of each, float32 [N, L, A]; [0, 0, 0] without state-dependent exploration.
         sample_freq: steps of a rollout between draws; 0 for one draw a rollout.
+
+    Example:
+        >>> from agents import A2C
+        >>> noise = A2C("Pendulum-v1", n_envs=2, net_arch=[8], use_sde=True, seed=0).memory.noise
+        >>> noise.matrices.shape, noise.sample_freq
+        ((2, 8, 1), 0)
     """
 
     matrices: Floats
@@ -51,7 +57,16 @@ class StateNoise(NamedTuple):
 
 @cache
 def with_latents(kernel: Kernel) -> Kernel:
-    """A kernel whose outputs have the inputs of the last layer beside them, [N, K + L]; gradients are those of K."""
+    """A kernel whose outputs have the inputs of the last layer beside them, [N, K + L]; gradients are those of K.
+
+    Example:
+        >>> from rlplay.networks.kernel import kernel
+        >>> from rlplay.networks.layers import Linear
+        >>> from rlplay.networks.state import new_net
+        >>> net = new_net([Linear(2, 1)], np.float32([1, 2, 3]), 1)
+        >>> with_latents(kernel([Linear(2, 1)])).forward(net, np.float32([[10, 20]])).tolist()
+        [[53.0, 10.0, 20.0]]
+    """
     forward_alone, backward_alone, tangent_alone = kernel.forward, kernel.backward, kernel.tangent
 
     @compiled
@@ -85,7 +100,14 @@ def with_latents(kernel: Kernel) -> Kernel:
 
 @in_place
 def draw_matrices(matrices: Floats, log_std: Floats, rng: NDArray[np.uint64]) -> None:
-    """A new matrix of noise for each environment, in place, [N, L, A]."""
+    """A new matrix of noise for each environment, in place, [N, L, A].
+
+    Example:
+        >>> matrices = np.zeros((100, 4, 1), np.float32)
+        >>> draw_matrices(matrices, np.zeros(4, np.float32), np.arange(1, 5, dtype=np.uint64))
+        >>> bool(abs(matrices.std() - 1.0) < 0.1)
+        True
+    """
     n, units, size = matrices.shape
     for k in range(n):
         for j in range(units):
@@ -95,7 +117,14 @@ def draw_matrices(matrices: Floats, log_std: Floats, rng: NDArray[np.uint64]) ->
 
 @in_place
 def add_noise(outputs: Floats, matrices: Floats, actions: Floats) -> None:
-    """a = μ + h E, each row by the matrix of its environment, [N, A]."""
+    """a = μ + h E, each row by the matrix of its environment, [N, A].
+
+    Example:
+        >>> actions = np.zeros((1, 1), np.float32)
+        >>> add_noise(np.float32([[1, 2, 3]]), np.float32([[[10], [100]]]), actions)  # 1 + 2 · 10 + 3 · 100
+        >>> actions.tolist()
+        [[321.0]]
+    """
     n, units, size = matrices.shape
     for k in range(n):
         for i in range(size):

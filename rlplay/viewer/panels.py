@@ -441,8 +441,14 @@ def _brief(value: object) -> str:
         shape = " x ".join(map(str, value.shape))
         return f"{shape} numbers, {d.short(float(value.min()))} to {d.short(float(value.max()))}"
     if isinstance(value, np.ndarray):
-        words = [d.short(float(number)) for number in value[:_SPOKEN]]
+        words = [d.short(float(number)) for number in np.ravel(value)[:_SPOKEN]]
+        if value.size == 1:
+            return words[0]
         return f"({', '.join(words)}{', ...' if len(value) > _SPOKEN else ''})"
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_brief(part)}" for key, part in value.items())
+    if isinstance(value, tuple):
+        return ", ".join(_brief(part) for part in value)
     return str(value)
 
 
