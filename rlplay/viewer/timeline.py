@@ -29,8 +29,8 @@ from rlplay.viewer.world import World, put_world
 if TYPE_CHECKING:
     from rlplay.probe import Probe
 
-MOST_STEPS = 10_000  # that are kept
-MOST_BYTES = 2_000_000  # of what was seen that is kept
+MOST_STEPS = 5_000  # that are kept
+MOST_BYTES = 1_500_000  # of what was seen that is kept
 _OVERHEAD = 400  # bytes of a step beside its observation
 
 
