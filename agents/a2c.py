@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 
 from rlplay.extend import (
     Choice,
+    CriticMemory,
     Discount,
     EntropyWeight,
     GaeLambda,
@@ -42,9 +43,13 @@ from rlplay.extend import (
     OnPolicyAgent,
     OnPolicyMemory,
     Range,
+    Recurrent,
+    RecurrentSize,
     Rollout,
     RolloutSteps,
     Schedule,
+    SdeSampleFreq,
+    UseSde,
     ValueWeight,
     descent,
     explained_variance,
@@ -158,12 +163,17 @@ class A2C(OnPolicyAgent):
     ent_coef: EntropyWeight = 0.0
     vf_coef: ValueWeight = 0.5
     max_grad_norm: MaxGradNorm = 0.5
+    use_sde: UseSde = False
+    sde_sample_freq: SdeSampleFreq = -1
     rms_prop_eps: Annotated[float, Range("ε of RMSProp", 0, 1, open_low=True)] = 1e-5
     use_rms_prop: Annotated[bool, Choice("RMSProp in place of Adam", (True, False))] = True
     normalize_advantage: Annotated[
         bool, Choice("divide advantages by their deviation in the rollout", (True, False))
     ] = False
     n_envs: NEnvs = 1
+    recurrent: Recurrent = None
+    recurrent_size: RecurrentSize = 64
+    critic_memory: CriticMemory = "own"
     policy: Annotated[
         str, Choice("as RL Zoo's files have it: the networks follow the observations",
                     ("auto", "MlpPolicy", "CnnPolicy", "MultiInputPolicy"))

@@ -369,6 +369,12 @@ class DiscreteSAC(OffPolicyAgent):
         features = x.astype(np.float64) if isinstance(self.encoder, VectorFeatures) else None
         return Probe(action_probabilities=policy, value=(policy * values).sum(axis=1), features=features)
 
+    def critic_values(self, observations: Any, actions: Any = None, *, target: bool = False) -> Any:
+        """Q of each critic, [C, B, A]; see `Agent.critic_values`."""
+        nets = self.memory.nets
+        asked = nets.target_critics if target else nets.critics
+        return self.kernels["critics"].predict(asked, self._network_inputs(observations)).astype(np.float64)
+
     def arrays(self) -> StateArrays:
         """Those of all off-policy agents, and the temperature."""
         return super().arrays() | {

@@ -111,6 +111,7 @@ class DoubleQLearning(DoubleAgent):
 
     id = "double-q-learning"
     rule = LearningRule(act_epsilon_greedy, learn_double_q)
+    learns_from_others = True
 
 
 class DoubleSarsa(DoubleAgent):

@@ -76,32 +76,37 @@ from rlplay.extend import (
     Sizes,
     StateArrays,
     TrainFreq,
+    ValueLayers,
     VectorFeatures,
+    as_ours,
     atoms_of,
+    best_action,
     combine_streams,
+    cut_streams,
+    exploration,
     forbid,
-    generator,
     greedy_policy,
     head_of,
-    in_place,
     is_ours,
-    kernel_of,
-    layers_of,
-    network_options,
-    new_network,
-    on_top,
+    munchausen_rewards,
+    noisy_functions,
+    part_streams,
     random,
     random_number,
     scheduled,
+    set_parameters,
     soft_policy,
     to_outputs,
     to_streams,
+    two_streams,
+    value_layers,
+    value_networks,
     warn,
 )
 from rlplay.extend import Settings as ByName
-from rlplay.networks.layers import ACTIVATIONS, Linear
+from rlplay.networks.layers import ACTIVATIONS
 from rlplay.networks.memory import IN, OUT, PARAMETERS
-from rlplay.networks.noisy import NoisyWeights, blend_noisy, descend_noisily, new_noisy_weights, perturb
+from rlplay.networks.noisy import NoisyWeights, blend_noisy, new_noisy_weights
 
 YES_NO = (True, False)
 Array = NDArray[np.float64]
@@ -133,6 +138,7 @@ class Flags(NamedTuple):
     munchausen: bool
     huber: bool
     parted: bool  # whether weights of ours that would join the streams are held at 0
+    over_torch: bool
 
 
 class Nets(NamedTuple):
@@ -192,64 +198,6 @@ class Metrics(NamedTuple):
     n_updates: Array
 
 
-@in_place
-def exploration(fraction: float, initial: float, final: float, progress: float) -> float:
-    """ε: a line from its initial to its final value within a fraction of training.
-
-    Example:
-        >>> [exploration(0.5, 1.0, 0.2, progress) for progress in (0.0, 0.25, 0.5, 1.0)]
-        [1.0, 0.6, 0.2, 0.2]
-    """
-    return final if progress >= fraction else initial + (final - initial) * progress / fraction
-
-
-@in_place
-def best_action(q: Floats, row: int) -> int:
-    """argmax_a q(row, a), the first among equals.
-
-    Example:
-        >>> best_action(np.float32([[1, 3, 3]]), 0)
-        1
-    """
-    best = 0
-    for a in range(1, q.shape[1]):
-        if q[row, a] > q[row, best]:
-            best = a
-    return best
-
-
-@in_place
-def munchausen_rewards(soft: Array, actions: Floats, scale: float, least: float, rewards: Array) -> None:
-    """R + α clip(τ log π(A|S), l₀, 0), in place; soft is τ log π [B, K] in the states that were left.
-
-    Example:
-        >>> rewards = np.array([1.0, 1.0])
-        >>> munchausen_rewards(np.array([[-0.5, -4.0], [-0.5, -4.0]]), np.float32([[0], [1]]), 0.9, -1.0, rewards)
-        >>> rewards.round(2).tolist()
-        [0.55, 0.1]
-    """
-    for b in range(rewards.shape[0]):
-        rewards[b] += scale * min(max(soft[b, int(actions[b, 0])], least), 0.0)
-
-
-@in_place
-def cut_streams(gradient: Floats, first: int, width: int, n_outputs: int, split: int, n_atoms: int) -> None:
-    """No gradient for the weights [width, outputs] of the last layer that would join the streams of v̂ and â.
-
-    They begin at a place of the parameters, or of their gradient; units before ``split`` are those of v̂.
-
-    Example:
-        >>> weights = np.ones(6, np.float32)
-        >>> cut_streams(weights, 0, 2, 3, 1, 1)
-        >>> weights.reshape(2, 3).tolist()
-        [[1.0, 0.0, 0.0], [0.0, 1.0, 1.0]]
-    """
-    for i in range(width):
-        for j in range(n_outputs):
-            if (i < split) != (j < n_atoms):
-                gradient[first + i * n_outputs + j] = 0.0
-
-
 @cache
 def make_rule(kernels: tuple[Kernel, ...], flags: Flags, decorator: Callable[..., Any]) -> OffPolicyRule:
     """The rule over networks: compiled, or with ``decorator=plain`` as Python.
@@ -266,7 +214,8 @@ def make_rule(kernels: tuple[Kernel, ...], flags: Flags, decorator: Callable[...
     forward, backward, improve, blend = kernel.forward, kernel.backward, kernel.improve, kernel.blend
     squared_length, shrink = kernel.squared_length, kernel.shrink
     values, targets, gradient = head
-    double, dueling, noisy, _, munchausen, huber, parted = flags
+    double, dueling, noisy, _, munchausen, huber, parted, over_torch = flags
+    draw_weights, descend_on_weights = noisy_functions(over_torch)
     spread = to_streams if dueling else to_outputs
 
     @decorator
@@ -314,8 +263,8 @@ def make_rule(kernels: tuple[Kernel, ...], flags: Flags, decorator: Callable[...
             width, outputs = net.layers[-1, IN], net.layers[-1, OUT]
             cut_streams(net.gradient, net.layers[-1, PARAMETERS], width, outputs, work.split, work.atoms.shape[0])
         if noisy:
-            length = descend_noisily(net, work.noisy, learning_rate, longest)
-            perturb(net, work.noisy, memory.noise_rng)
+            length = descend_on_weights(net, work.noisy, learning_rate, longest)
+            draw_weights(net, work.noisy, memory.noise_rng)
             return length
         length = math.sqrt(squared_length(net))
         if longest > 0.0 and length > longest:
@@ -329,7 +278,7 @@ def make_rule(kernels: tuple[Kernel, ...], flags: Flags, decorator: Callable[...
         nets, work, given, metrics = memory.nets, memory.work, memory.settings, memory.metrics
         learning_rate, temperature = scheduled(given.learning_rate, progress), given.munchausen_temperature
         if noisy:
-            perturb(nets.target, work.noisy_target, memory.noise_rng)
+            draw_weights(nets.target, work.noisy_target, memory.noise_rng)
         if munchausen:
             evaluate(nets.target, work, batch.obs, batch.masks)
             soft_policy(work.q, temperature, work.policy, work.soft)
@@ -425,39 +374,39 @@ class DQN(OffPolicyAgent):
         super().setup()
         self._support_said = False
         if self.noisy:
-            perturb(self.memory.nets.q, self.memory.work.noisy, self.memory.noise_rng)
+            draw_weights, _ = noisy_functions(not is_ours(self.network))
+            draw_weights(self.memory.nets.q, self.memory.work.noisy, self.memory.noise_rng)
 
     def spec(self) -> Flags:
         """The flags."""
         parted = is_ours(self.network) and self._layers()[1] > 0
         return Flags(
-            self.double, self.dueling, self.noisy, self.distributional, self.munchausen, self.loss == "huber", parted
+            self.double, self.dueling, self.noisy, self.distributional, self.munchausen, self.loss == "huber", parted,
+            not is_ours(self.network),
         )  # fmt: skip
 
     def make_parts(self) -> Parts:
         """Two networks, the same at the start."""
-        given, name, rows = self.hyperparameters, type(self).__name__, self.network_rows()
+        rows = self.network_rows()
         if self.v_min >= self.v_max:
             raise HyperparameterError(f"DQN: v_min={self.v_min:g} is not below v_max={self.v_max:g}", "Raise v_max")
-        if self.noisy and not is_ours(self.network):
+        if self.noisy and not isinstance(self.network, str | list):
             raise HyperparameterError(
-                "DQN: noisy weights are made for our own networks, and network= asks for torch's",
-                "Take noisy=False, or network='numpy'",
+                "DQN: noisy weights are made of layers, and network= is a module of torch",
+                "Take noisy=False, or network='torch' with net_arch",
             )
-        layers, split, shape = self._layers()
-        _, _, threads, _ = network_options(given, name, ("q",))
-        q, target = (
-            new_network(self.network, layers, shape, ("torch", 1.0), rows, ("adam", {}), (given["device"], threads),
-                        generator(self.seed, "weights"), name)
-            for _ in range(2)
-        )  # fmt: skip
+        made_of, split = self._layers()
+        (q, target), kernel = value_networks(self, made_of, 2, rows)
         assert self.numbering is not None
         atoms, batch, n_actions = self._atoms(), self.batch_size, self.numbering.n
-        for net in (q, target):
-            self._part_streams(net, split, len(atoms))
-        noisy = [new_noisy_weights(net if self.noisy else None, self.noisy_sigma) for net in (q, target)]
-        if self.noisy and split:  # weights that do not exist have no noise
-            first, last = len(q.parameters) + q.layers[-1][PARAMETERS], q.layers[-1]
+        if split:
+            for net in (q, target):
+                part_streams(net, self.network, split, len(atoms))
+        layers = [as_ours(net) if self.noisy else None for net in (q, target)]
+        noisy = [new_noisy_weights(net, self.noisy_sigma) for net in layers]
+        if layers[0] is not None and split:  # weights that do not exist have no noise
+            last = layers[0].layers[-1]
+            first = len(q.parameters) + last[PARAMETERS]
             for one in noisy:
                 cut_streams(one.parameters, first, last[IN], last[OUT], split, len(atoms))
         work = Work(
@@ -467,43 +416,17 @@ class DQN(OffPolicyAgent):
             gradient=np.zeros((batch, (n_actions + self.dueling) * len(atoms)), np.float32),
             seen=np.array([np.inf, -np.inf]), split=split,
         )  # fmt: skip
-        kernel = kernel_of(self.network, layers)
         return Parts(Nets(q, target), {"q": kernel, "target": kernel}, work, Metrics)
 
     def _atoms(self) -> Array:
         return atoms_of(self.distributional, self.n_atoms, self.v_min, self.v_max)
 
-    def _layers(self) -> tuple[list[Any], int, tuple[int, ...] | None]:
-        """The layers, the units of the last hidden one that are the stream of v̂, and the shape of a picture."""
-        given, size, name = self.hyperparameters, self.encoder.size, type(self).__name__
+    def _layers(self) -> tuple[ValueLayers, int]:
+        """The layers, and the units of the last hidden one that are the stream of v̂; 0 where there is one stream."""
         assert self.numbering is not None
-        outputs, picture = (self.numbering.n + self.dueling) * len(self._atoms()), self.encoder.view.picture
-        shape = picture if picture is not None and size == math.prod(picture) else None
-        if isinstance(self.network, list):
-            return on_top(self.network, shape or (size,), outputs, name), 0, shape
-        hidden, activation, _, _ = network_options(given, name, ("q",))
-        layers = layers_of(shape, size, hidden["q"], outputs, activation)
-        if not (self.dueling and len(layers) > 1 and isinstance(self.network, str)):
-            return layers, 0, shape
-        last = layers[-3]
-        assert isinstance(last, Linear)
-        both = [Linear(last.n_in, 2 * last.n_out), layers[-2], Linear(2 * last.n_out, outputs)]
-        return [*layers[:-3], *both], last.n_out, shape
-
-    def _part_streams(self, net: Any, split: int, n_atoms: int) -> None:
-        """No weight of the last layer joins the streams of v̂ and â: neither now nor by learning."""
-        if not split:
-            return
-        if is_ours(self.network):
-            last = net.layers[-1]
-            cut_streams(net.parameters, last[PARAMETERS], last[IN], last[OUT], split, n_atoms)
-            return
-        weight = net.module.parts[-1].weight  # [outputs, width]
-        joined = np.ones(weight.numel(), np.float32)
-        cut_streams(joined, 0, weight.shape[1], weight.shape[0], split, n_atoms)
-        kept = weight.new_tensor(joined.reshape(weight.shape[1], weight.shape[0]).T.copy())
-        weight.data.mul_(kept)
-        weight.register_hook(lambda gradient: gradient * kept)
+        made_of = value_layers(self, (self.numbering.n + self.dueling) * len(self._atoms()))
+        parted = self.dueling and len(made_of.layers) > 1 and isinstance(self.network, str)
+        return two_streams(made_of) if parted else (made_of, 0)
 
     def advance(self, timesteps: int, engine: Any) -> int:
         """As every off-policy agent; returns outside the support of C51 are said, once."""
@@ -518,14 +441,20 @@ class DQN(OffPolicyAgent):
             )
         return done
 
-    def _outputs(self, x: Floats) -> tuple[Floats, Floats]:
-        """The outputs of the mean weights [B, K M], and the action values [B, K]."""
-        net, work = self.memory.nets.q, self.memory.work
+    def critic_values(self, observations: Any, actions: Any = None, *, target: bool = False) -> Any:
+        """Q of the network or its target, [1, B, A]; see `Agent.critic_values`."""
+        return self._outputs(self._network_inputs(observations), target=target)[1].astype(np.float64)[None]
+
+    def _outputs(self, x: Floats, *, target: bool = False) -> tuple[Floats, Floats]:
+        """The outputs of the mean weights [B, K M], and the action values [B, K]; of the target where it is asked."""
+        work = self.memory.work
+        net, mean = (self.memory.nets.target, work.noisy_target) if target else (self.memory.nets.q, work.noisy)
         if self.noisy:
-            perturbed, net.parameters[:] = net.parameters.copy(), work.noisy.parameters[: len(net.parameters)]
+            perturbed = net.parameters.copy()
+            set_parameters(net, mean.parameters[: len(perturbed)])
         outputs = self.kernels["q"].predict(net, x)
         if self.noisy:
-            net.parameters[:] = perturbed
+            set_parameters(net, perturbed)
         q = np.zeros((len(x), work.q.shape[1]), np.float32)
         if self.dueling:
             combine_streams(outputs, q.shape[1], len(work.atoms))

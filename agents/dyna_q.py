@@ -140,6 +140,7 @@ class DynaQ(ControlAgent):
 
     id = "dyna-q"
     rule = LearningRule(act_epsilon_greedy, learn)
+    learns_from_others = True
     planning_steps: PlanningSteps = 5
 
     def setup(self) -> None:

@@ -150,6 +150,7 @@ class DynaQPlus(ControlAgent):
 
     id = "dyna-q-plus"
     rule = LearningRule(act_epsilon_greedy, learn)
+    learns_from_others = True
     planning_steps: PlanningSteps = 10
     kappa: Annotated[float, Range("weight κ of the bonus κ√τ for what was not tried for τ steps", 0, 1e6)] = 0.001
 

@@ -68,3 +68,4 @@ class ExpectedSarsa(ControlAgent):
 
     id = "expected-sarsa"
     rule = LearningRule(act_epsilon_greedy, learn)
+    learns_from_others = True

@@ -61,6 +61,7 @@ class LinearQLearning(LinearControl):
 
     id = "linear-q-learning"
     rule = LearningRule(act_linear_epsilon_greedy, learn, forget_steps)
+    learns_from_others = True
     n_steps: Annotated[int, Range("rewards in the return, n", 1, 10_000, integer=True)] = 1
 
 

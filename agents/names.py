@@ -17,6 +17,7 @@ _HOMES = {
     "DoubleQLearning": "double_q_learning",
     "DoubleSarsa": "double_q_learning",
     "DiscreteBCQ": "discrete_bcq",
+    "DiscreteIQL": "discrete_iql",
     "DiscreteSAC": "discrete_sac",
     "DQN": "dqn",
     "DynaQ": "dyna_q",
@@ -34,9 +35,12 @@ _HOMES = {
     "LinearActorCritic": "linear_actor_critic",
     "LinearQLearning": "linear_q_learning",
     "LinearSarsa": "linear_sarsa",
+    "LinearThompsonSampling": "linear_thompson_sampling",
+    "LinUCB": "lin_ucb",
     "LSPI": "lspi",
     "LSTD": "lstd",
     "MCTS": "mcts",
+    "ModelBandit": "model_bandit",
     "MonteCarlo": "monte_carlo",
     "NeuralFittedQ": "neural_fitted_q",
     "NStepSarsa": "n_step_sarsa",
@@ -75,6 +79,7 @@ if TYPE_CHECKING:
     from .ddpg import DDPG as DDPG
     from .differential_sarsa import DifferentialSarsa as DifferentialSarsa
     from .discrete_bcq import DiscreteBCQ as DiscreteBCQ
+    from .discrete_iql import DiscreteIQL as DiscreteIQL
     from .discrete_sac import DiscreteSAC as DiscreteSAC
     from .double_q_learning import DoubleQLearning as DoubleQLearning
     from .double_q_learning import DoubleSarsa as DoubleSarsa
@@ -91,12 +96,15 @@ if TYPE_CHECKING:
     from .gradient_bandit import GradientBandit as GradientBandit
     from .gradient_td import GradientTD as GradientTD
     from .iql import IQL as IQL
+    from .lin_ucb import LinUCB as LinUCB
     from .linear_actor_critic import LinearActorCritic as LinearActorCritic
     from .linear_q_learning import LinearQLearning as LinearQLearning
     from .linear_sarsa import LinearSarsa as LinearSarsa
+    from .linear_thompson_sampling import LinearThompsonSampling as LinearThompsonSampling
     from .lspi import LSPI as LSPI
     from .lstd import LSTD as LSTD
     from .mcts import MCTS as MCTS
+    from .model_bandit import ModelBandit as ModelBandit
     from .monte_carlo import MonteCarlo as MonteCarlo
     from .n_step_sarsa import NStepSarsa as NStepSarsa
     from .neural_fitted_q import NeuralFittedQ as NeuralFittedQ

@@ -59,24 +59,20 @@ from rlplay.extend import (
     Sizes,
     StepBuffer,
     VectorFeatures,
+    best_action,
     by_reference,
     check_ranges,
     copy_row,
     count_up,
     explained_variance,
+    exploration,
     forbid,
     gather,
     generalised_advantages,
-    generator,
     in_place,
-    kernel_of,
-    layers_of,
-    network_options,
     new_minibatch,
-    new_network,
     new_rollout,
     numbers_below,
-    on_top,
     random,
     random_number,
     require_memory,
@@ -84,10 +80,10 @@ from rlplay.extend import (
     scheduled,
     shuffle,
     stream,
+    value_layers,
+    value_networks,
     with_layer_norm,
 )
-
-from .dqn import best_action, exploration
 
 Array = NDArray[np.float64]
 Floats = NDArray[np.float32]
@@ -338,7 +334,7 @@ class PQN(RolloutAgent):
 
     def setup(self) -> None:
         """The environments, the network and everything else that the iteration works on."""
-        given, name = self.hyperparameters, type(self).__name__
+        name = type(self).__name__
         self._begin_setup()
         self.number_actions()
         assert self.numbering is not None
@@ -351,12 +347,10 @@ class PQN(RolloutAgent):
             rows * (size + outputs * self._masked + 15),
             "Lower n_steps or n_envs, or take smaller observations", itemsize=4,
         )  # fmt: skip
-        layers, shape, threads = self._layers(outputs)
-        self.kernel = kernel_of(self.network, layers)
-        q = new_network(
-            self.network, layers, shape, ("torch", 1.0), self.minibatch_rows(rows), ("adam", {}),
-            (given["device"], threads), generator(self.seed, "weights"), name,
-        )  # fmt: skip
+        made_of = value_layers(self, outputs)
+        if self.layer_norm and not isinstance(self.network, list):
+            made_of = made_of._replace(layers=with_layer_norm(made_of.layers))
+        (q,), self.kernel = value_networks(self, made_of, 1, self.minibatch_rows(rows))
         self._rng = np.stack([stream(self.seed, "exploration"), stream(self.seed, "minibatches")])
         self._metrics = np.zeros(len(Metrics._fields))
         masks = (n if self._masked else 0, outputs)
@@ -374,16 +368,6 @@ class PQN(RolloutAgent):
         """The iteration, over the feature map as it is now."""
         decorator, fill = self._through_features()
         self._iteration = iteration(self.kernel, decorator, fill)
-
-    def _layers(self, outputs: int) -> tuple[list[Any], tuple[int, ...] | None, int]:
-        """The layers, the shape of a picture, and torch's threads."""
-        name, size, picture = type(self).__name__, self.encoder.size, self.encoder.view.picture
-        shape = picture if picture is not None and size == math.prod(picture) else None
-        hidden, activation, threads, _ = network_options(self.hyperparameters, name, ("q",))
-        if isinstance(self.network, list):
-            return on_top(self.network, shape or (size,), outputs, name), shape, threads
-        layers = layers_of(shape, size, hidden["q"], outputs, activation)
-        return with_layer_norm(layers) if self.layer_norm else layers, shape, threads
 
     def nets(self) -> dict[str, Any]:
         """The network."""

@@ -272,6 +272,7 @@ class PrioritizedSweeping(ControlAgent):
 
     id = "prioritized-sweeping"
     rule = LearningRule(act_epsilon_greedy, learn)
+    learns_from_others = True
     alpha = 1.0
     planning_steps: PlanningSteps = 5
     theta: Annotated[float, Range("smallest priority that goes into the queue", 0)] = 1e-4

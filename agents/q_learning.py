@@ -66,3 +66,4 @@ class QLearning(ControlAgent):
 
     id = "q-learning"
     rule = LearningRule(act_epsilon_greedy, learn)
+    learns_from_others = True

@@ -97,6 +97,7 @@ class RealTimeDP(TableAgent):
 
     id = "real-time-dp"
     rule = LearningRule(act, learn)
+    learns_from_others = True
     needs_model = True
     gamma: Discount = 0.99
     initial_value: InitialValue = 0.0

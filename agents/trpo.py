@@ -52,6 +52,8 @@ from rlplay.extend import (
     Rollout,
     RolloutSteps,
     Schedule,
+    SdeSampleFreq,
+    UseSde,
     count_up,
     explained_variance,
     forbid,
@@ -358,6 +360,8 @@ class TRPO(OnPolicyAgent):
     sub_sampling_factor: Annotated[
         int, Range("every how many steps of the rollout the policy learns from", 1, 1_000_000, integer=True)
     ] = 1
+    use_sde: UseSde = False
+    sde_sample_freq: SdeSampleFreq = -1
     n_envs: NEnvs = 1
     policy: Annotated[
         str, Choice("as RL Zoo's files have it: the networks follow the observations",

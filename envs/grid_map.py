@@ -185,6 +185,21 @@ def parse_map(text: str, name: str = "map") -> GridMap:
     return replace(parsed, starts=_starts(parsed))
 
 
+def with_rows(grid: GridMap, rows: tuple[str, ...]) -> GridMap:
+    """The same map with other cells; + and - are floor that pays 10 and -10, where the map has no such characters.
+
+    Raises:
+        UsageError: a character that means nothing, or no start.
+
+    Example:
+        >>> with_rows(parse_map("S.G"), ("S+G",)).cell(0, 1).reward
+        10.0
+    """
+    cells = {"+": Cell(reward=10.0), "-": Cell(reward=-10.0), **grid.cells}
+    changed = GridMap(grid.name, rows, cells, grid.moves, grid.step_reward, grid.bump_reward, grid.wind, grid.title)
+    return replace(changed, starts=_starts(changed))
+
+
 def _starts(grid: GridMap) -> tuple[int, ...]:
     jumps = {cell.jump for cell in grid.cells.values() if cell.jump}
     for row, line in enumerate(grid.rows):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .grid_map import MOVE_NAMES, read_map, transition_table
+from rlplay.extend import UsageError
+
+from .grid_map import MOVE_NAMES, read_map, transition_table, with_rows
 from .table_world import TableWorld
 
 _LONGEST = 8192  # pixels of a side of a picture, where its cells have more than one
@@ -74,6 +77,28 @@ class GridWorldEnv(TableWorld):
         from . import grid_drawing
 
         return grid_drawing.draw(self.grid, self.s, min(self.cell_size, max(_LONGEST // max(self.shape), 1)))
+
+    def set_rows(self, rows: Sequence[str]) -> None:
+        """Other cells, by their characters, of the same shape: the table is made anew, and an episode goes on.
+
+        Besides the map's own characters + and - stand for floor that pays 10 and -10 on entering.
+
+        Raises:
+            UsageError: another shape, a character that means nothing, or no start.
+
+        Example:
+            >>> env = GridWorldEnv("cliff")
+            >>> rows = list(env.grid.rows)
+            >>> rows[0] = "#" * 12
+            >>> env.set_rows(rows)
+            >>> env.P[12][0]  # up, against the new wall
+            [(1.0, 12, -1.0, False)]
+        """
+        if (len(rows), *{len(row) for row in rows}) != (self.shape[0], self.shape[1]):
+            raise UsageError(f"the map has {self.shape[0]} rows of {self.shape[1]} cells, and other rows were given")
+        self.grid = with_rows(self.grid, tuple(rows))
+        self.transition_table = transition_table(self.grid)
+        self.__dict__.pop("P", None)
 
     def text(self) -> str:
         """The map with the agent as @."""

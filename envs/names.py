@@ -10,6 +10,8 @@ __all__ = ["GYMNASIUM_ENVS", "NOT_BATCHED", "OWN_ENVS"]
 OWN_ENVS: dict[str, tuple[str, int | None]] = {
     "rlplay/GridWorld-v0": (f"{__package__}.grid_world:GridWorldEnv", 10_000),
     "rlplay/Bandit-v0": (f"{__package__}.bandit:BanditEnv", 1000),
+    "rlplay/LinearBandit-v0": (f"{__package__}.contextual:LinearBanditEnv", 100),
+    "rlplay/DigitsBandit-v0": (f"{__package__}.contextual:DigitsBanditEnv", 100),
     "rlplay/RandomWalk-v0": (f"{__package__}.random_walk:RandomWalkEnv", None),
     "rlplay/Corridor-v0": (f"{__package__}.corridor:CorridorEnv", 1000),
     "rlplay/CarRental-v0": (f"{__package__}.car_rental:CarRentalEnv", 1000),
@@ -42,7 +44,9 @@ GYMNASIUM_ENVS: dict[str, tuple[str, int | None]] = {
 }
 
 # Native code cannot step these side by side: their rewards are drawn from a normal distribution. Python does.
-NOT_BATCHED = ("rlplay/Bandit-v0", "rlplay/MaximizationBias-v0")
+NOT_BATCHED = (
+    "rlplay/Bandit-v0", "rlplay/LinearBandit-v0", "rlplay/DigitsBandit-v0", "rlplay/MaximizationBias-v0"
+)  # fmt: skip
 
 for _id, (_place, _limit) in {**OWN_ENVS, **GYMNASIUM_ENVS}.items():
     if _id not in gym.registry:

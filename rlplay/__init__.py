@@ -38,12 +38,16 @@ if TYPE_CHECKING:
     from rlplay.probe import Probe as Probe
     from rlplay.registry import register as register
     from rlplay.registry import register_model as register_model
+    from rlplay.reports.runs import runs as runs
     from rlplay.training.callbacks import Callback as Callback
     from rlplay.training.callbacks import CheckpointCallback as CheckpointCallback
     from rlplay.training.callbacks import EvalCallback as EvalCallback
     from rlplay.training.evaluation import Evaluation as Evaluation
     from rlplay.training.evaluation import evaluate as evaluate
+    from rlplay.training.trackers import TensorBoardCallback as TensorBoardCallback
+    from rlplay.training.trackers import WandbCallback as WandbCallback
     from rlplay.transition import Transition as Transition
+    from rlplay.tuning.estimator import AgentEstimator as AgentEstimator
 
 __getattr__, __dir__, __all__ = attach(__name__, __file__)
 

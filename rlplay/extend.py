@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from rlplay.agent.batch import BatchAgent as BatchAgent
     from rlplay.agent.batch import Candidates as Candidates
     from rlplay.agent.batch import GreedyEvaluator as GreedyEvaluator
+    from rlplay.agent.contextual import ContextualBandit as ContextualBandit
     from rlplay.agent.episodes import longest_episode as longest_episode
     from rlplay.agent.episodes import require_steps_memory as require_steps_memory
     from rlplay.agent.episodes import require_end as require_end
@@ -52,10 +53,14 @@ if TYPE_CHECKING:
     from rlplay.agent.off_policy import TrainFreq as TrainFreq
     from rlplay.agent.offline import DataLike as DataLike
     from rlplay.agent.offline import OfflineAgent as OfflineAgent
-    from rlplay.agent.offline import q_network as q_network
     from rlplay.agent.on_policy import EntropyWeight as EntropyWeight
     from rlplay.agent.on_policy import GaeLambda as GaeLambda
     from rlplay.agent.on_policy import OnPolicyAgent as OnPolicyAgent
+    from rlplay.agent.on_policy import CriticMemory as CriticMemory
+    from rlplay.agent.on_policy import Recurrent as Recurrent
+    from rlplay.agent.on_policy import RecurrentSize as RecurrentSize
+    from rlplay.agent.on_policy import SdeSampleFreq as SdeSampleFreq
+    from rlplay.agent.on_policy import UseSde as UseSde
     from rlplay.agent.on_policy import ValueWeight as ValueWeight
     from rlplay.agent.planner import Planner as Planner
     from rlplay.agent.policy_networks import is_ours as is_ours
@@ -72,6 +77,15 @@ if TYPE_CHECKING:
     from rlplay.agent.tabular import ControlAgent as ControlAgent
     from rlplay.agent.tabular import ControlMemory as ControlMemory
     from rlplay.agent.tabular import TableAgent as TableAgent
+    from rlplay.agent.value_networks import ValueLayers as ValueLayers
+    from rlplay.agent.value_networks import as_ours as as_ours
+    from rlplay.agent.value_networks import noisy_functions as noisy_functions
+    from rlplay.agent.value_networks import part_streams as part_streams
+    from rlplay.agent.value_networks import q_network as q_network
+    from rlplay.agent.value_networks import set_parameters as set_parameters
+    from rlplay.agent.value_networks import two_streams as two_streams
+    from rlplay.agent.value_networks import value_layers as value_layers
+    from rlplay.agent.value_networks import value_networks as value_networks
     from rlplay.agent.vector_agent import MaxGradNorm as MaxGradNorm
     from rlplay.agent.vector_agent import NEnvs as NEnvs
     from rlplay.agent.vector_agent import VectorAgent as VectorAgent
@@ -141,6 +155,11 @@ if TYPE_CHECKING:
     from rlplay.storage.ranges import numbers_below as numbers_below
     from rlplay.storage.ranges import or_none as or_none
     from rlplay.training.callbacks import Callback as Callback
+    from rlplay.training.callbacks import stops as stops
+    from rlplay.training.sb3_callbacks import SB3Model as SB3Model
+    from rlplay.training.sb3_callbacks import is_function_of_locals as is_function_of_locals
+    from rlplay.training.sb3_callbacks import is_sb3_callback as is_sb3_callback
+    from rlplay.training.sb3_callbacks import observes_raw as observes_raw
     from rlplay.training.learner import Engine as Engine
     from rlplay.transition import Transition as Transition
 
@@ -179,9 +198,11 @@ if TYPE_CHECKING:
     from rlplay.functional.episode_buffer import steps_due as steps_due
     from rlplay.functional.epsilon_greedy import act_epsilon_greedy as act_epsilon_greedy
     from rlplay.functional.epsilon_greedy import act_policy as act_policy
+    from rlplay.functional.epsilon_greedy import best_action as best_action
     from rlplay.functional.epsilon_greedy import epsilon_greedy as epsilon_greedy
     from rlplay.functional.epsilon_greedy import epsilon_greedy_probabilities as epsilon_greedy_probabilities
     from rlplay.functional.epsilon_greedy import expected_value as expected_value
+    from rlplay.functional.epsilon_greedy import exploration as exploration
     from rlplay.functional.epsilon_greedy import greatest as greatest
     from rlplay.functional.epsilon_greedy import greedy as greedy
     from rlplay.functional.epsilon_greedy import policy_probability as policy_probability
@@ -221,12 +242,18 @@ if TYPE_CHECKING:
     from rlplay.functional.rollout import new_rollout as new_rollout
     from rlplay.functional.rollout import shuffle as shuffle
     from rlplay.functional.rollout import standardise as standardise
+    from rlplay.functional.linear_bandit import LinearModels as LinearModels
+    from rlplay.functional.linear_bandit import learn_reward as learn_reward
+    from rlplay.functional.linear_bandit import new_linear_models as new_linear_models
+    from rlplay.functional.linear_bandit import widths as widths
     from rlplay.functional.population import centred_ranks as centred_ranks
     from rlplay.functional.population import elite_moments as elite_moments
     from rlplay.functional.population import random_search_step as random_search_step
     from rlplay.functional.rollout_step import RolloutRule as RolloutRule
     from rlplay.functional.rollout_step import rollout_iteration as rollout_iteration
     from rlplay.functional.running_moments import RunningMoments as RunningMoments
+    from rlplay.functional.sequences import shuffle_sequences as shuffle_sequences
+    from rlplay.functional.sequences import taking_up as taking_up
     from rlplay.functional.schedules import Rate as Rate
     from rlplay.functional.schedules import Schedule as Schedule
     from rlplay.functional.schedules import ScheduleLike as ScheduleLike
@@ -245,11 +272,14 @@ if TYPE_CHECKING:
     from rlplay.networks.layers import ACTIVATIONS as ACTIVATIONS
     from rlplay.networks.optimisers import improve as improve
     from rlplay.networks.optimisers import new_optimiser as new_optimiser
+    from rlplay.networks.recurrent import RecurrentKernel as RecurrentKernel
     from rlplay.functional.value_heads import ValueHead as ValueHead
     from rlplay.functional.value_heads import atoms_of as atoms_of
     from rlplay.functional.value_heads import combine_streams as combine_streams
+    from rlplay.functional.value_heads import cut_streams as cut_streams
     from rlplay.functional.value_heads import greedy_policy as greedy_policy
     from rlplay.functional.value_heads import head_of as head_of
+    from rlplay.functional.value_heads import munchausen_rewards as munchausen_rewards
     from rlplay.functional.value_heads import soft_policy as soft_policy
     from rlplay.functional.value_heads import to_outputs as to_outputs
     from rlplay.functional.value_heads import to_streams as to_streams
@@ -301,7 +331,10 @@ if TYPE_CHECKING:
     from rlplay.viewer.drawing import bars as draw_bars
     from rlplay.viewer.drawing import curve as draw_curve
     from rlplay.viewer.drawing import heat as draw_heat
+    from rlplay.viewer.drawing import px as draw_px
+    from rlplay.viewer.drawing import short as draw_number
     from rlplay.viewer.drawing import text as draw_text
+    from rlplay.viewer.drawing import theme as draw_theme
     from rlplay.viewer.panel import WindowPanel as WindowPanel
     from rlplay.viewer.panel import register_panel as register_panel
 

@@ -16,9 +16,10 @@ import pytest
 ROOT = Path(__file__).parents[1]
 README, LONGER_TEXTS = [ROOT / "README.md"], sorted((ROOT / "docs").rglob("*.md"))
 PAGES = [*README, *LONGER_TEXTS]
+LESSONS = sorted((ROOT / "rlplay" / "course").rglob("*.md"))  # their code is run by tests/test_course.py
 BIN = Path(sys.executable).parent
 # Blocks that compile for half a minute and more: `pytest -m slow`.
-LONG = ("docs/learn/directions.md-1", "docs/learn/linear.md-1", "docs/models-in-agents.md-2")
+LONG = ("docs/models-in-agents.md-2", "docs/recurrent.md-0")
 
 
 def blocks(language: str, pages: list[Path]) -> list[pytest.param]:
@@ -99,7 +100,8 @@ def test_shell_blocks_run(text, tmp_path, commands):
             continue  # the two commands of the README: run by .ci/run, see below
         if words[1] == "watch":
             words += ["--max-steps", "3"]
-        done = commands.run(words[1:], tmp_path, {**os.environ, "SDL_VIDEODRIVER": "dummy"})
+        env = {**os.environ, "SDL_VIDEODRIVER": "dummy", "RLPLAY_DATA_DIR": str(tmp_path)}
+        done = commands.run(words[1:], tmp_path, env)
         assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
 
 
@@ -119,7 +121,7 @@ def test_examples_run_and_are_short(script, tmp_path):
 def excerpts() -> list[pytest.param]:
     """Lines of our files that a page quotes: blocks ```py FILE."""
     found = []
-    for page in PAGES:
+    for page in [*PAGES, *LESSONS]:
         for file, lines in re.findall(r"```py (\S+)\n(.*?)```", page.read_text(encoding="utf-8"), re.S):
             found.append(pytest.param(file, lines, id=f"{page.stem}-{file}"))
     return found

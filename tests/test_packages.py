@@ -344,10 +344,10 @@ def test_a_zoo_file_with_wrappers(foreign, capsys):
 
 
 def test_state_dependent_exploration_is_refused_in_one_line(foreign, capsys):
-    (foreign / "ppo.yml").write_text(ZOO)
-    assert main(["train", "--algo", "ppo", "--env", "Pendulum-v1", "-conf", "ppo.yml"]) == 2
+    (foreign / "sac.yml").write_text("Pendulum-v1: {use_sde: true, sde_sample_freq: 4}")
+    assert main(["train", "--algo", "sac", "--env", "Pendulum-v1", "-conf", "sac.yml"]) == 2
     said = capsys.readouterr().err
-    assert "Pendulum-v1 in ppo.yml are for state-dependent exploration (use_sde: true)" in said
+    assert "Pendulum-v1 in sac.yml are for state-dependent exploration (use_sde: true)" in said
     assert "--algo sb3/" in said
 
 

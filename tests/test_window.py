@@ -114,6 +114,19 @@ def test_watch_pause_step_reset_screenshot_record_help_quit(screen, tmp_path):
     assert (tmp_path / "rlplay-FrozenLake-v1-1.png").stat().st_size > 5000
 
 
+def test_players_are_compared_and_one_goes_back_takes_over_and_branches(screen, tmp_path):
+    train(screen, tmp_path)
+    run = "logs/q-learning/FrozenLake-v1_1"
+    with Driven(screen, tmp_path, "watch", run, "random", "--ghost") as window:
+        window.keys("space", "g", "g", "Right", "question", "Escape")
+        window.press("q")
+        assert "of the same seeds" in window.end()
+    with Driven(screen, tmp_path, "watch", run, "--size", "640x420") as window:
+        window.keys("space", "Left", "shift+Left", "w", "Down", "space", "Escape", "Escape", "h", "Down", "Escape", "d")
+        window.press("q")
+        window.end()
+
+
 def test_play_takes_your_keys_and_records_what_replays(screen, tmp_path):
     words = ("play", "--env", "rlplay/GridWorld-v0", "--record", "mine.json", "--seed", "1")
     with Driven(screen, tmp_path, *words) as window:
@@ -170,3 +183,38 @@ def test_a_planner_goes_on_by_key(screen, tmp_path):
 
     agent = PolicyIteration.load(tmp_path / "logs/policy-iteration/FrozenLake-v1_1/FrozenLake-v1.rlp")
     assert agent.counts[1] == 1
+
+
+def windows_of(screen):
+    command = ["xdotool", "search", "--onlyvisible", "--class", "rlplay"]
+    found = subprocess.run(command, env=screen, capture_output=True, text=True, check=False)
+    return found.stdout.split()
+
+
+@pytest.mark.slow
+def test_the_start_screen_opens_a_world_to_play_and_comes_back(screen, tmp_path):
+    """rlplay alone, then ctrl p: the chosen world opens in a window of its own; without it the start screen goes on."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "rlplay"], cwd=tmp_path, env=screen, stdout=subprocess.DEVNULL
+    ) as process:
+        try:
+            wait_for(lambda: windows_of(screen))
+            end = time.monotonic() + LONGEST
+            while len(windows_of(screen)) < 2:
+                assert time.monotonic() < end, "no world opened"
+                subprocess.run(["xdotool", "key", "ctrl+p"], env=screen, check=True)
+                again = time.monotonic() + 8
+                while len(windows_of(screen)) < 2 and time.monotonic() < again:
+                    time.sleep(0.05)
+            while len(windows_of(screen)) > 1:
+                assert time.monotonic() < end, "the world does not close"
+                subprocess.run(["xdotool", "key", "q"], env=screen, check=True)
+                time.sleep(0.2)
+            assert process.poll() is None
+            while process.poll() is None:
+                assert time.monotonic() < end, "the start screen does not close"
+                subprocess.run(["xdotool", "key", "ctrl+q"], env=screen, check=True)
+                time.sleep(0.2)
+            assert process.returncode == 0
+        finally:
+            process.kill()

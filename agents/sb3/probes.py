@@ -73,3 +73,30 @@ def _of_actor(model: Any, obs: Any, noise_std: float) -> Probe:
 
 def _numbers(tensor: torch.Tensor) -> NDArray[np.float64]:
     return tensor.detach().cpu().numpy().astype(np.float64)
+
+
+def critic_values_of(model: Any, observations: Any, actions: Any, *, target: bool) -> NDArray[np.float64] | None:
+    """What each critic of a model says, or their targets: [C, B, A] of numbered actions, else [C, B, 1].
+
+    Args:
+        model: the model.
+        observations: a batch as the model sees it.
+        actions: continuous actions as the environment takes them, [B, D]; None for the policy's.
+        target: whether the targets are asked.
+    """
+    policy = model.policy
+    policy.set_training_mode(False)
+    with torch.no_grad():
+        obs, _ = policy.obs_to_tensor(observations)
+        if hasattr(model, "q_net"):
+            return _numbers((model.q_net_target if target else model.q_net)(obs))[None]
+        if not hasattr(model, "critic_target"):
+            return None
+        if actions is None:
+            stochastic = hasattr(model.actor, "get_action_dist_params")
+            scaled = model.actor(obs, deterministic=True) if stochastic else model.actor(obs)
+        else:
+            given = policy.scale_action(np.asarray(actions).reshape(-1, *model.action_space.shape))
+            scaled = torch.as_tensor(given.reshape(len(given), -1), dtype=torch.float32, device=model.device)
+        values = (model.critic_target if target else model.critic)(obs, scaled)
+        return np.stack([_numbers(value) for value in values])

@@ -1,7 +1,7 @@
 """Pages that are generated when the site is built: one for each module, the examples, and files of the root.
 
 Nothing is listed by hand: a module that is added, moved or renamed has its page at the next build. The sources are
-read, not imported.
+read, not imported; the lessons of the learning path are read by the package itself.
 """
 
 from __future__ import annotations
@@ -10,6 +10,10 @@ from pathlib import Path
 
 import griffe
 import mkdocs_gen_files
+
+from rlplay.course.lesson import PARTS, lessons
+from rlplay.course.notebook import as_text
+from rlplay.course.pages import page
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = {
@@ -108,6 +112,18 @@ def examples() -> None:
     write("examples.md", "\n".join(text), ROOT / "docs" / "examples")
 
 
+def learning_path() -> None:
+    """A page and a notebook for each lesson, and their place in the menu."""
+    lines = ["* [The learning path](README.md)"]
+    for part in PARTS:
+        lines.append(f"* {part.capitalize()}")
+        for one in (one for one in lessons() if one.part == part):
+            lines.append(f"    * [{one.title}]({one.id}.md)")
+            write(f"learn/{one.id}.md", page(one), one.path)
+            write(f"learn/{one.id}.ipynb", as_text(one), one.path)
+    write("learn/SUMMARY.md", "\n".join(lines) + "\n", Path(__file__))
+
+
 def root_files() -> None:
     """CONTRIBUTING, CHANGELOG and SECURITY, with links that hold inside the site."""
     names = "CONTRIBUTING", "CHANGELOG", "SECURITY"
@@ -121,4 +137,5 @@ def root_files() -> None:
 
 reference()
 examples()
+learning_path()
 root_files()

@@ -175,6 +175,21 @@ class ActorCriticAgent(OffPolicyAgent):
         features = x.astype(np.float64) if isinstance(self.encoder, VectorFeatures) else None
         return Probe(action_mean=self._scaled(action), action_std=std, value=self.value_of(values), features=features)
 
+    def critic_values(
+        self, observations: Any, actions: NDArray[Any] | None = None, *, target: bool = False
+    ) -> NDArray[np.float64] | None:
+        """Values or quantiles of each critic, [C, B, K]; see `Agent.critic_values`."""
+        x, nets = self._network_inputs(observations), self.memory.nets
+        if actions is None:
+            actions = self.probe(observations).action_mean
+        low, high = self.memory.low.astype(np.float64), self.memory.high.astype(np.float64)
+        scaled = 2.0 * (np.asarray(actions, np.float64).reshape(len(x), -1) - low) / (high - low) - 1.0
+        asked = nets.target_critics if target and self.has_targets else nets.critics
+        critics: Any = self.kernels["critics"]
+        if float(self.hyperparameters.get("dropout", 0.0)) > 0.0:
+            critics.drop(asked, 0.0, self.memory.noise_rng)  # it draws nothing
+        return critics.predict(asked, np.concatenate([x, scaled.astype(np.float32)], axis=1)).astype(np.float64)
+
     def value_of(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """One value of those of all critics: the least, [C, B, 1] to [B]."""
         return values[:, :, 0].min(axis=0)

@@ -32,11 +32,13 @@ from rlplay.functional.off_policy_step import (
 )
 from rlplay.functional.replay import (
     NO_STEP,
+    TERMINATED,
     TRUNCATED,
     bytes_of_a_row,
     frames_before,
     keep_episodes,
     new_replay,
+    next_row,
     read_rows,
     written_rows,
 )
@@ -88,6 +90,35 @@ class Parts(NamedTuple):
     kernels: dict[str, Kernel]
     work: Any
     metrics: Any
+
+
+class StoredSteps(NamedTuple):
+    """Steps of a replay buffer.
+
+    Attributes:
+        obs, next_obs: what was seen before and after, [N, D].
+        actions: as the environment takes them, float32 [N, A].
+        rewards: float64 [N].
+        terminated: whether the episode ended there, bool [N].
+        priorities: of the steps, float64 [N]; None where they are drawn uniformly.
+        held: steps in the buffer.
+        capacity: observations that it has room for.
+
+    Example:
+        >>> from agents import DQN
+        >>> stored = DQN("CartPole-v1", buffer_size=500, seed=0).learn(140).stored_steps(10)
+        >>> stored.obs.shape, stored.capacity
+        ((10, 4), 500)
+    """
+
+    obs: NDArray[Any]
+    actions: NDArray[np.float32]
+    rewards: NDArray[np.float64]
+    next_obs: NDArray[Any]
+    terminated: NDArray[np.bool_]
+    priorities: NDArray[np.float64] | None
+    held: int
+    capacity: int
 
 
 class OffPolicyAgent(VectorAgent):
@@ -315,6 +346,26 @@ class OffPolicyAgent(VectorAgent):
             return super().seen()
         chosen = rows[:: -(-len(rows) // _SHOWN)]
         return read_rows(replay, chosen, self.memory.plan.scale).astype(self.encoder.view.dtype, copy=False)
+
+    def stored_steps(self, count: int) -> StoredSteps | None:
+        """Steps of the replay buffer, evenly spread over it; None where there are none, or observations are no vectors.
+
+        Args:
+            count: how many, at most.
+        """
+        space, replay = self.observation_space, self.memory.replay
+        rows = np.flatnonzero(replay.kinds[: written_rows(replay)])
+        if not len(rows) or not isinstance(space, gym.spaces.Box) or len(space.shape) != 1:
+            return None
+        chosen = rows[np.unique(np.linspace(0, len(rows) - 1, count).astype(int))]
+        after = np.array([next_row(replay, int(row)) for row in chosen])
+        obs, next_obs = (read_rows(replay, some, self.memory.plan.scale) for some in (chosen, after))
+        priorities = replay.priorities.values[chosen] if self.hyperparameters.get("prioritized") else None
+        return StoredSteps(
+            obs.astype(space.dtype), replay.actions[chosen], replay.rewards[chosen].astype(np.float64),
+            next_obs.astype(space.dtype), replay.kinds[chosen] == TERMINATED, priorities, len(rows),
+            int(replay.kinds.shape[0]),
+        )  # fmt: skip
 
     # Data from elsewhere.
 

@@ -8,18 +8,14 @@ in the agent's replay buffer and so in its file: a run goes on from there withou
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any, ClassVar, Self
 
 from rlplay.agent.base import Agent
 from rlplay.agent.off_policy import BufferSize, OffPolicyAgent
-from rlplay.agent.policy_networks import kernel_of, layers_of, network_options, new_network, on_top
 from rlplay.errors import UsageError
 from rlplay.hyperparameters.domains import DataSource
-from rlplay.networks.contract import Kernel
-from rlplay.seeding import generator
 from rlplay.training.learner import Engine
 
 DataLike = Annotated[Any, DataSource("what is learned from")]
@@ -105,39 +101,4 @@ class OfflineAgent(OffPolicyAgent):
         return "it makes no update"
 
 
-def q_network(agent: OfflineAgent, outputs: int, count: int, seed: str = "weights") -> tuple[list[Any], Kernel]:
-    """So many networks of the same weights over an agent's observations, and their functions.
-
-    Args:
-        agent: its net_arch, activation, policy_kwargs, network and device are read.
-        outputs: of each network.
-        count: how many.
-        seed: the purpose of the random numbers that weights are drawn with.
-
-    Raises:
-        HyperparameterError: a setting that does not exist, or layers that do not take the observations.
-        UsageError: a GPU for networks that run on the CPU; networks that this machine cannot hold.
-
-    Example:
-        >>> from agents import CQL
-        >>> twins, kernel = q_network(CQL("CartPole-v1", net_arch=[4], seed=0), 2, 2)
-        >>> len(twins), twins[0].parameters.shape, (twins[0].parameters == twins[1].parameters).all()
-        (2, (30,), np.True_)
-    """
-    given, size, name = agent.hyperparameters, agent.encoder.size, type(agent).__name__
-    picture = agent.encoder.view.picture
-    shape = picture if picture is not None and size == math.prod(picture) else None
-    if isinstance(agent.network, list):
-        threads, layers = 1, on_top(agent.network, shape or (size,), outputs, name)
-    else:
-        hidden, activation, threads, _ = network_options(given, name, ("q",))
-        layers = layers_of(shape, size, hidden["q"], outputs, activation)
-    made = [
-        new_network(agent.network, layers, shape, ("torch", 1.0), agent.network_rows(), ("adam", {}),
-                    (given["device"], threads), generator(agent.seed, seed), name)
-        for _ in range(count)
-    ]  # fmt: skip
-    return made, kernel_of(agent.network, layers)
-
-
-__all__ = ["DataLike", "OfflineAgent", "q_network"]
+__all__ = ["DataLike", "OfflineAgent"]

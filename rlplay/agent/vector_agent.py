@@ -247,13 +247,13 @@ class VectorAgent(Agent):
     def played_by(self, workers: int | str, timesteps: int, engine: Engine) -> Iterator[None]:
         """While this lasts, worker processes play the environments; see `Agent.learn`."""
         native = engine != "python" and not self.why_not_compiled()
-        self.workers, self.step_seconds = 0, 0.0
+        self.workers, self.step_seconds, on_ray = 0, 0.0, False
         if workers == "auto":
             if not native:
                 count = len(self._running_envs)
                 self.workers, self.step_seconds = worthwhile_workers(self.env, count, timesteps)
         else:
-            self.workers = whole_number("workers", workers, low=0)
+            self.workers, on_ray = _workers(workers)
             if self.workers and len(self._running_envs) == 1:
                 raise UsageError(f"workers={workers}: there is one environment", "Take n_envs=2 or more, or no workers")
             if self.workers and native:
@@ -265,7 +265,9 @@ class VectorAgent(Agent):
             yield
             return
         local = list(self._running_envs)
-        self._remote = RemoteEnvs([one.env for one in local], [one.position for one in local], self.workers)
+        self._remote = RemoteEnvs(
+            [one.env for one in local], [one.position for one in local], self.workers, on_ray=on_ray
+        )
         self._running_envs[:] = [one._replace(env=env) for one, env in zip(local, self._remote.envs, strict=True)]
         try:
             yield
@@ -463,3 +465,12 @@ class VectorAgent(Agent):
             given, found = np.array(found, order="C"), np.empty(found.shape, np.float32)
             normalise_batch(self.memory.moments, given, found)
         return found
+
+
+def _workers(given: int | str) -> tuple[int, bool]:
+    """How many workers, and whether on Ray: 4, or ``"ray:4"``."""
+    on_ray = isinstance(given, str) and given.startswith("ray:")
+    count = str(given).removeprefix("ray:")
+    if on_ray and count.isdigit():
+        return whole_number("workers", int(count)), True
+    return whole_number("workers", given, low=0), False

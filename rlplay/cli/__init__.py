@@ -7,6 +7,7 @@ import os
 import re
 import sys
 import warnings
+from argparse import Namespace
 from typing import Any, TextIO
 
 from rlplay.cli.arguments import parser
@@ -17,16 +18,17 @@ _shown: set[str] = set()  # a warning is shown once a command
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run a command; returns its exit code."""
-    arguments = parser().parse_args(argv)
+    """Run a command; returns its exit code. Without a word the start screen opens."""
+    typed = sys.argv[1:] if argv is None else argv
+    arguments = parser().parse_args(typed) if typed else Namespace(verb="start", module="start", debug=False)
     warnings.showwarning = _show_warning  # type: ignore[assignment]
     try:
         check_effects(arguments)
-        typed = getattr(arguments, "gym_packages", None) or []
-        if typed or "rlplay.environments.packages" in sys.modules:  # of an earlier command in this process
+        packages = getattr(arguments, "gym_packages", None) or []
+        if packages or "rlplay.environments.packages" in sys.modules:  # of an earlier command in this process
             from rlplay.environments.packages import import_packages
 
-            import_packages(typed)
+            import_packages(packages)
         verb = importlib.import_module(f"rlplay.cli.{arguments.module}")
         if (cache := sys.modules.get("rlplay.compiled.cache")) is not None:  # most verbs compile
             cache.say_long_compiles()

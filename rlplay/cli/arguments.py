@@ -74,6 +74,12 @@ def _none_or_more(text: str) -> int:
     return number
 
 
+def _workers(text: str) -> int | str:
+    if text.startswith("ray:"):
+        return f"ray:{_count(text.removeprefix('ray:'))}"
+    return _none_or_more(text)
+
+
 def _frequency(text: str) -> int:
     number = _whole(text)
     if number < 1 and number != -1:
@@ -259,9 +265,9 @@ def _training(verb: argparse.ArgumentParser) -> None:
         help="step by step in Python, or one native loop; the same bits (default: auto, or the resumed run's)",
     )
     how.add_argument(
-        "--workers", type=_none_or_more, metavar="N",
+        "--workers", type=_workers, metavar="N",
         help="processes that play n_envs environments without native dynamics, besides this one; the same bits "
-        "(default: as many as pay, measured)",
+        "(default: as many as pay, measured); ray:N for actors of a Ray cluster",
     )  # fmt: skip
     how.add_argument("--resume", metavar="RUN", help="finish a run that was interrupted or killed: its folder")
     how.add_argument("--watch", action="store_true", help="open a window on the agent while it learns")
@@ -301,10 +307,14 @@ def _compare(verb: argparse.ArgumentParser) -> None:
 
 def _watch(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("path", nargs="?", metavar="PATH", help="a saved agent or a run folder (default: the newest run)")
+    verb.add_argument(
+        "others", nargs="*", metavar="PATH", help="up to three more to compare it with; `random` and `you` play too"
+    )
     _common(verb)
     _acting(verb)
     _window(verb)
     verb.add_argument("--follow", action="store_true", help="take over new weights while the run goes on")
+    verb.add_argument("--ghost", action="store_true", help="draw the players over each other: the first, and ghosts")
 
 
 def _eval(verb: argparse.ArgumentParser) -> None:
@@ -415,16 +425,115 @@ def _dataset(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("-o", "--output", type=Path, metavar="FILE", help="what make writes")
 
 
+def _tune(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "action", nargs="?", default="search", choices=["search", "population", "confirm", "repeat", "revive", "plot"],
+        help="search (default); population-based training; confirm the best on fresh seeds; repeat a trial; revive a "
+        "pruned one; plot",
+    )  # fmt: skip
+    what = verb.add_argument_group("agent and environment")
+    what.add_argument("--algo", nargs="+", action="extend", metavar="ID", help="agent, see `rlplay list agents`")
+    what.add_argument("--env", nargs="+", action="extend", metavar="ID", help="environment")
+    _making(what)
+    what.add_argument("--dynamics", choices=["auto", "native", "gymnasium"], help="whose dynamics run")
+    what.add_argument("-f", "--log-folder", type=Path, metavar="DIR", help="folder of runs (default: logs)")
+    what.add_argument("-n", "--n-timesteps", type=_whole, metavar="N", help="timesteps of a trial (default: 100000)")
+    what.add_argument(
+        "-params", "--hyperparams", nargs="+", action="extend", default=[], metavar="K:V", help="what is not searched"
+    )
+    what.add_argument("-conf", "--conf-file", metavar="FILE", help="what is not searched, from an RL Zoo YAML file")
+    what.add_argument("--dataset", metavar="FILE", help="what offline agents learn from")
+    space = verb.add_argument_group("search")
+    space.add_argument("--trials", type=_count, metavar="N", help="trials in all (default: 100)")
+    space.add_argument(
+        "--seed", nargs="+", action="extend", type=int, metavar="N", help="a run of each trial (default: 0)"
+    )
+    space.add_argument("--space", metavar="FILE", help="YAML: name: {low, high, log, integer} or name: [values]")
+    space.add_argument("--features", nargs="+", metavar="MODEL", help="feature maps to choose from; none is one")
+    space.add_argument("--model", nargs="+", metavar="MODEL", help="models to choose from")
+    space.add_argument("--metric", nargs="+", metavar="NAME", help="iqm (default), mean, median, worst; and seconds")
+    space.add_argument("--eval-episodes", type=_count, metavar="N", help="episodes an evaluation (default: 10)")
+    space.add_argument("--sampler", metavar="NAME", help="tpe or random (default: tpe)")
+    space.add_argument("--sampler-seed", type=_none_or_more, metavar="N", help="seed of the sampler (default: 0)")
+    space.add_argument("--pruner", metavar="NAME", help="none, median, halving or wilcoxon (default: none)")
+    space.add_argument("--rungs", type=_count, metavar="N", help="evaluations at which a pruner judges (default: 4)")
+    population = verb.add_argument_group("population")
+    population.add_argument("--members", type=_count, metavar="N", help="agents that learn side by side (default: 8)")
+    population.add_argument("--generations", type=_count, metavar="N", help="between two copies (default: 10)")
+    study = verb.add_argument_group("study")
+    study.add_argument("--study", metavar="NAME", help="its name (default: <algo>-<env>, or the newest)")
+    study.add_argument("--storage", metavar="URL", help="sqlite:///FILE or a journal (default: in its folder)")
+    study.add_argument("--trial", type=_none_or_more, metavar="K", help="which trial (default: the best)")
+    study.add_argument("--top", type=_count, metavar="N", help="trials that are confirmed (default: 5)")
+    study.add_argument("--seeds", type=_count, metavar="N", help="fresh seeds of each (default: 10)")
+    _many(verb)
+
+
+def _runs(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "action", nargs="?", default="list", choices=["list", "compare", "prune", "export"], help="default: list"
+    )
+    verb.add_argument("-f", "--log-folder", type=Path, metavar="DIR", help="folder of runs (default: logs)")
+    which = verb.add_argument_group("which runs")
+    which.add_argument("--algo", nargs="+", action="extend", metavar="ID", help="of these agents")
+    which.add_argument("--env", nargs="+", action="extend", metavar="ID", help="in these environments")
+    which.add_argument("--seed", nargs="+", action="extend", type=int, metavar="N", help="with these seeds")
+    which.add_argument(
+        "--where", nargs="+", action="extend", default=[], metavar="CONDITION",
+        help="e.g. 'best>=400' 'params.alpha=0.1' finished=true",
+    )  # fmt: skip
+    verb.add_argument("--sort", metavar="COLUMN", help="the highest first, e.g. best")
+    verb.add_argument("--keep", type=_count, metavar="K", help="prune: leave the best K of each agent and environment")
+    verb.add_argument("--yes", action="store_true", help="prune: remove them, do not only say which")
+    verb.add_argument("-o", "--output", type=Path, metavar="FILE", help="picture of compare, or table of export")
+
+
 def _models(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("action", nargs="?", default="list", choices=["list", "show", "compare"], help="default: list")
+    verb.add_argument(
+        "action", nargs="?", default="list", choices=["list", "show", "compare", "play"], help="default: list"
+    )
     verb.add_argument("name", nargs="?", metavar="ID", help="a model, e.g. k-means")
-    verb.add_argument("-o", "--output", type=Path, metavar="FILE", help="picture of compare (default: ID.png)")
+    verb.add_argument(
+        "-o", "--output", type=Path, metavar="FILE", help="picture of compare (default: ID.png), record of play"
+    )
+    play = verb.add_argument_group("playground (play)")
+    play.add_argument("--data", type=_text, metavar="NAME", help="moons, circles, spirals, blobs, xor, or a CSV file")
+    play.add_argument("--seed", type=int, metavar="N", help="seed of the points and the models")
+    play.add_argument("--size", type=_size, metavar="WxH", help="size of the window (default: 1280x720)")
+    play.add_argument("--headless", action="store_true", help="open no window; write all steps to --output")
+    play.add_argument("--max-steps", type=_count, metavar="N", help="stop after N frames")
+
+
+def _learn(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "lesson", nargs="?", metavar="LESSON", type=_text,
+        help="id or number of a lesson; next; all; none lists the path and how far you are",
+    )  # fmt: skip
+    verb.add_argument("--run", action="store_true", help="only run the lesson's code, and say how long it took")
+    verb.add_argument("--exercise", type=_count, metavar="N", help="the exercise that --answer is for (default: 1)")
+    verb.add_argument("--answer", metavar="TEXT", help="a prediction, or what belongs into the gap; judged at once")
+    verb.add_argument("--notebook", action="store_true", help="write the lesson as a Jupyter notebook")
+    verb.add_argument("--forget", action="store_true", help="put the progress aside and begin anew")
+    verb.add_argument("-o", "--output", type=Path, metavar="DIR", help="folder of pictures or notebooks")
+
+
+def _which(verb: argparse.ArgumentParser) -> None:
+    from rlplay.course.choosing import QUESTIONS
+
+    for name, (question, answers) in QUESTIONS.items():
+        if answers:
+            shown = f"{question} {', '.join(answers)}"
+            verb.add_argument(f"--{name}", choices=list(answers), metavar=name.upper(), help=shown)
+        else:
+            verb.add_argument(f"--{name}", type=_count, metavar="N", help=question)
 
 
 _VERBS = {
     "demo": ("demo", "see an agent learn, in under a minute", _demo),
     "train": ("train", "train an agent in an environment", _train),
     "compare": ("compare", "several agents on the same seeds: tables, a page for a browser, a picture", _compare),
+    "runs": ("runs", "the runs in a folder: list, filter, compare, remove, export", _runs),
+    "tune": ("tune", "search hyperparameters; confirm what was found on fresh seeds", _tune),
     "watch": ("watch", "watch a saved agent in a window", _watch),
     "eval": ("evaluate", "play episodes with a saved agent and report the returns", _eval),
     "play": ("play", "play an environment yourself", _play),
@@ -434,7 +543,9 @@ _VERBS = {
     "check-env": ("check_env", "check an environment of your own: 2000 steps, replay, misuse, pictures", _check_env),
     "dataset": ("dataset", "make a data set to learn from offline; say what is in one", _dataset),
     "list": ("listing", "what is there: agents, environments, models, runs", _list),
-    "models": ("models", "the models from scratch; one in full; one beside scikit-learn's", _models),
+    "learn": ("learn", "the learning path: lessons that run, exercises that check themselves", _learn),
+    "which": ("which", "what fits what you have: a model or an agent, with the reason and the command", _which),
+    "models": ("models", "the models from scratch; one in full, beside scikit-learn's, or to play with", _models),
     "figure": ("figure", "a figure of the textbook, computed anew: a picture and a table", _figure),
     "warm": ("warm", "compile agents now, so that none has to be waited for later", _warm),
     "show": ("show", "the idea, the equation, the hyperparameters and the file of an agent", _show),

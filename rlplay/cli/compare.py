@@ -1,4 +1,4 @@
-"""``rlplay compare``: several agents on the same seeds, trained now or saved; tables, a page for a browser, a picture."""
+"""``rlplay compare``: agents on the same seeds, trained now or saved; tables, a page for a browser, a picture."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ from rlplay.cli.common import console, one, quoted
 from rlplay.errors import CheckpointError, RlplayError, UsageError, warn
 from rlplay.hyperparameters.fields import as_json, declared
 from rlplay.reports import comparison_page
-from rlplay.reports.comparison_page import Comparison, Contender, check_page, write_comparison
+from rlplay.reports.comparison_page import Comparison, Contender, write_comparison
 from rlplay.reports.curves import Curve, draw
 from rlplay.reports.pictures import check_picture
+from rlplay.reports.replay_page import check_page
 from rlplay.runners.batch import Request
 from rlplay.runners.job import Outcome
 from rlplay.storage.texts import plain_yaml
@@ -178,10 +179,9 @@ def _settings_of(agent: Any) -> str:
     usual = {name: one.default for name, one in declared(type(agent)).items()}
     words = []
     for name, value in as_json(agent.hyperparameters).items():
-        if isinstance(value, dict) and "model" in value:
-            value = value["model"]
+        shown = value["model"] if isinstance(value, dict) and "model" in value else value
         if name not in usual or usual[name] != value:
-            words.append(f"{name}={value}")
+            words.append(f"{name}={shown}")
     return ", ".join(words)
 
 

@@ -39,7 +39,8 @@ def check_effects(arguments: Namespace) -> None:
 
 
 _PLACES = {"-o": "output", "-f": "log_folder", "-i": "trained_agent", "-tb": "tensorboard_log", "ID": "name",
-           "-n": "n_timesteps", "-P": "progress"}  # fmt: skip
+           "-n": "n_timesteps", "-P": "progress",
+           "-params": "hyperparams", "-conf": "conf_file"}  # fmt: skip
 
 
 def _is_typed(arguments: Namespace, flag: str) -> bool:
@@ -160,9 +161,71 @@ _RULES: dict[str, tuple[_Rule, ...]] = {
         _Rule(("--all",), lambda a: a.what not in (None, "envs"), "it lists environments", "rlplay list envs --all"),
         _Rule(("-f",), lambda a: a.what not in (None, "runs"), "it lists runs", "rlplay list runs -f DIR"),
     ),
+    "runs": (
+        _Rule(("--keep", "--yes"), lambda a: a.action != "prune", "only prune removes runs", "rlplay runs prune"),
+        _Rule(("-o",), lambda a: a.action not in ("compare", "export"), "no file is written", "rlplay runs export"),
+        _Rule(
+            ("--sort",), lambda a: a.action in ("compare", "prune"), "compare and prune have their own order",
+            "Leave that out",
+        ),
+    ),
+    "tune": (
+        _Rule(
+            ("--trials", "--space", "--features", "--model", "--metric", "--sampler", "--sampler-seed", "--pruner",
+             "--rungs", "-n", "-params", "-conf", "--seed", "--eval-episodes"),
+            lambda a: a.action not in ("search", "population"), "the study says it", "Leave that out",
+        ),
+        _Rule(
+            ("--members", "--generations"), lambda a: a.action != "population", "no population learns",
+            "rlplay tune population --algo ... --env ...",
+        ),
+        _Rule(
+            ("--trials", "--sampler", "--pruner", "--rungs", "--metric", "--storage"),
+            lambda a: a.action == "population", "a population has generations, and is judged by iqm", "Leave that out",
+        ),
+        _Rule(
+            ("--trial",), lambda a: a.action not in ("repeat", "revive"), "no single trial is run",
+            "rlplay tune repeat --trial K, or revive",
+        ),
+        _Rule(
+            ("--top", "--seeds"), lambda a: a.action != "confirm", "only confirm has fresh seeds", "rlplay tune confirm"
+        ),
+        _Rule(
+            ("--jobs", "--runner"), lambda a: a.action in ("repeat", "revive", "plot"), "one trial is run, or none",
+            "Leave that out",
+        ),
+        _Rule(
+            ("--rungs",), lambda a: a.pruner in (None, "none", "wilcoxon"), "no pruner judges at rungs",
+            "Add --pruner median, or halving",
+        ),
+        *_MANY,
+    ),
     "models": (
         _Rule(("ID",), lambda a: a.action == "list", "list lists them all", "rlplay models show ID"),
-        _Rule(("-o",), lambda a: a.action != "compare", "only compare draws", "rlplay models compare ID -o FILE"),
+        _Rule(
+            ("-o",), lambda a: a.action not in ("compare", "play"), "only compare and play draw",
+            "rlplay models compare ID -o FILE",
+        ),
+        _Rule(
+            ("--data", "--seed", "--size", "--headless", "--max-steps"), lambda a: a.action != "play",
+            "only play has a playground", "rlplay models play ID",
+        ),
+    ),
+    "learn": (
+        _Rule(
+            ("--run", "--exercise", "--answer", "--notebook", "-o"), lambda a: a.forget, "--forget only forgets",
+            "Leave that out",
+        ),
+        _Rule(
+            ("--run", "--exercise", "--answer", "-o"), lambda a: a.lesson is None, "no lesson is named",
+            "For example: rlplay learn next",
+        ),
+        _Rule(("--exercise",), lambda a: a.answer is None, "there is no --answer", "Add --answer TEXT"),
+        _Rule(
+            ("--answer",), lambda a: a.lesson == "all" or a.run or a.notebook, "it answers an exercise of one lesson",
+            "For example: rlplay learn derivatives --exercise 1 --answer 6",
+        ),
+        _Rule(("--run",), lambda a: a.notebook, "--notebook writes a file and runs nothing", "Leave out one of them"),
     ),
     "figure": (
         _Rule(

@@ -53,8 +53,13 @@ def _table(title: str, group: str, ids: list[str]) -> Table:
     return table
 
 
+def run_folders(folder: Path) -> list[Path]:
+    """The folders of all runs in a folder of runs."""
+    return sorted(p for p in folder.glob("*/*_*") if p.is_dir() and p.name.rpartition("_")[2].isdigit())
+
+
 def _runs(folder: Path) -> None:
-    runs = sorted(p for p in folder.glob("*/*_*") if p.is_dir() and p.name.rpartition("_")[2].isdigit())
+    runs = run_folders(folder)
     if not runs:
         console().print(f"{folder} holds no runs", style="dim")
         return
@@ -65,12 +70,12 @@ def _runs(folder: Path) -> None:
         files = sorted(path.glob("*.rlp"))
         written = max((p.stat().st_mtime for p in files), default=path.stat().st_mtime)
         date = time.strftime("%Y-%m-%d %H:%M", time.localtime(written))
-        steps, last, best = _progress(RunFolder(path))
+        steps, last, best = progress_of(RunFolder(path))
         table.add_row(f"[cyan]{path}[/]", steps, last, best, date, ", ".join(p.name for p in files))
     console().print(table)
 
 
-def _progress(run: RunFolder) -> tuple[str, str, str]:
+def progress_of(run: RunFolder) -> tuple[str, str, str]:
     """Timesteps done, the last return and the best evaluation, from what the run wrote; "-" for what is not there."""
     steps = last = best = "-"
     try:

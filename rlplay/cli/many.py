@@ -21,10 +21,11 @@ def runner_of(arguments: Namespace) -> Runner:
     return new_runner(arguments.runner or "local", arguments.jobs, arguments.ray_address)
 
 
-class _Teller(LiveTable):
+class Teller(LiveTable):
     """The live table; where there is no terminal a line a run."""
 
     def ended(self, job: Job, outcome: Outcome) -> None:
+        """A run ended."""
         super().ended(job, outcome)
         for text in outcome.warnings:
             warn_once(text)
@@ -49,7 +50,7 @@ def finish(requests: list[Request], arguments: Namespace) -> list[Outcome]:
         places = f"{runner.jobs} at once" if arguments.runner != "ray" else f"Ray, {runner.jobs} at once"
         out.print(f"{len(requests)} runs, {places}, in {batch.log_folder}", style="dim")
         try:
-            with _Teller(len(requests), before, out) as table:
+            with Teller(len(requests), before, out) as table:
                 batch.finish(runner, table)
         except KeyboardInterrupt:
             done = len(batch.outcomes)

@@ -31,11 +31,26 @@ def run(arguments: Namespace) -> int:
         raise UsageError(f"{arguments.name} is an agent, not a model", f"rlplay show {arguments.name}")
     if arguments.name not in known:
         raise unknown("model", arguments.name, known, "See `rlplay models list`")
-    if arguments.action == "show":
+    if arguments.action == "play":
+        _play(arguments)
+    elif arguments.action == "show":
         _show(arguments.name)
     else:
         _compare(arguments.name, arguments.output or Path(f"{arguments.name}.png"))
     return 0
+
+
+def _play(arguments: Namespace) -> None:
+    """Open a playground, or record all its steps."""
+    from rlplay.viewer.playground import Playground, play
+
+    if arguments.headless and arguments.output is None:
+        raise UsageError("--headless shows nothing without -o FILE", "For example: -o k-means.gif")
+    ground = Playground(arguments.name, arguments.data or "moons", arguments.seed or 0)
+    size = arguments.size or (1280, 720)
+    written = play(ground, size, arguments.output, headless=arguments.headless, max_steps=arguments.max_steps)
+    if written is not None:
+        console().print(f"wrote {written}")
 
 
 def _list() -> None:

@@ -102,7 +102,7 @@ def rehearse(arguments: Namespace, env_ids: list[str]) -> list[Request]:
     out.quiet = True
     try:
         for algo, env_id in itertools.product(arguments.algo, env_ids):
-            agent, asked, settings = _prepared(arguments, algo, env_id, seeds[0])
+            agent, asked, settings = prepared(arguments, algo, env_id, seeds[0])
             agent.env.close()
             requests += [Request({**asked, "seed": seed}, settings, arguments.dataset) for seed in seeds]
     finally:
@@ -119,13 +119,13 @@ def grid(arguments: Namespace, env_id: str) -> dict[str, list[tuple[RunFolder, f
 def _new(arguments: Namespace, algo: str, env_id: str, seed: int | None) -> tuple[RunFolder, float]:
     if arguments.lock_step:
         return _lock_step(arguments, registry.agent_class(algo), *_settings_of(arguments, algo, env_id), seed)
-    agent, asked, _ = _prepared(arguments, algo, env_id, seed)
+    agent, asked, _ = prepared(arguments, algo, env_id, seed)
     folder = new_run(arguments.log_folder or RUNS, algo, env_id)
     folder.write_settings(as_json(agent.hyperparameters), asked, quoted(["rlplay", *sys.argv[1:]]))
     return folder, _train(agent, folder, asked, arguments, fresh=True)
 
 
-def _prepared(
+def prepared(
     arguments: Namespace, algo: str, env_id: str, seed: int | None
 ) -> tuple[Agent, dict[str, Any], dict[str, Any]]:
     """The agent of a new run, what the run is asked for, and the hyperparameters as they were given."""

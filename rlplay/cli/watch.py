@@ -1,4 +1,4 @@
-"""``rlplay watch``: a saved agent in a window, or into a file without one."""
+"""``rlplay watch``: a saved agent in a window, or several side by side; or into a file without one."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from rlplay.cli.common import load_agent, one
+from rlplay.cli.together import watch_together
 from rlplay.cli.windows import open_window, prepared, shown_env
 from rlplay.environments.make import reference
 from rlplay.errors import UsageError
@@ -19,6 +20,8 @@ def run(arguments: Namespace) -> int:
     seed = one(arguments.seed, "--seed")
     if seed is not None:
         check_seed(seed)
+    if arguments.others or arguments.ghost:
+        return watch_together(arguments, seed)
     agent, path = load_agent(arguments)
     from rlplay.viewer.session import Follower, Session
 

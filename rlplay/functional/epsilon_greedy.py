@@ -87,6 +87,32 @@ def epsilon_greedy(q: NDArray[np.float64], s: int, epsilon: float, rng: NDArray[
 
 
 @in_place
+def best_action(q: NDArray[np.float32], row: int) -> int:
+    """argmax_a q(row, a), the first among equals.
+
+    Example:
+        >>> best_action(np.float32([[1, 3, 3]]), 0)
+        1
+    """
+    best = 0
+    for a in range(1, q.shape[1]):
+        if q[row, a] > q[row, best]:
+            best = a
+    return best
+
+
+@in_place
+def exploration(fraction: float, initial: float, final: float, progress: float) -> float:
+    """ε: a line from its initial to its final value within a fraction of training.
+
+    Example:
+        >>> [exploration(0.5, 1.0, 0.2, progress) for progress in (0.0, 0.25, 0.5, 1.0)]
+        [1.0, 0.6, 0.2, 0.2]
+    """
+    return final if progress >= fraction else initial + (final - initial) * progress / fraction
+
+
+@in_place
 def expected_value(q: NDArray[np.float64], s: int, epsilon: float) -> float:
     """Σ_a π(a|s) q(s, a) for the ε-greedy policy π; ties share, which leaves the sum the same.
 

@@ -21,6 +21,7 @@ from rlplay.functional.distributions import Head
 from rlplay.functional.rollout import Rollout, copy_row, forbid, generalised_advantages
 from rlplay.functional.rollout_step import RolloutRule, rollout_iteration
 from rlplay.functional.running_moments import RunningMoments
+from rlplay.functional.state_noise import STATE_DEPENDENT, StateNoise, add_noise, draw_matrices
 from rlplay.functional.vector_step import Decorator, FeatureState, Iteration, Scalar, plain
 from rlplay.networks.contract import Kernel
 from rlplay.networks.optimisers import Optimiser, improve
@@ -81,6 +82,7 @@ class OnPolicyMemory(NamedTuple):
         least_rows: rows from which the end of an episode ends the rollout.
         settings: the agent's own hyperparameters, a NamedTuple.
         action_rng, minibatch_rng: streams of random numbers, uint64 [4].
+        noise: matrices of state-dependent exploration.
         metrics: numbers of the last update, `Metrics` or an agent's own, loss, grad_norm and n_updates among them.
 
     Example:
@@ -112,6 +114,7 @@ class OnPolicyMemory(NamedTuple):
     settings: Any
     action_rng: NDArray[np.uint64]
     minibatch_rng: NDArray[np.uint64]
+    noise: StateNoise
     metrics: Any
 
 
@@ -158,6 +161,20 @@ def iteration(
             rollout.log_probs[first + i] = memory.log_probs[i]
 
     @decorator
+    def choose_smoothly(memory: OnPolicyMemory) -> None:
+        """An action for each environment, by noise that depends on the state."""
+        memory = by_reference(memory)
+        rollout, first, n, noise = memory.rollout, memory.rollout.filled[0], memory.obs.shape[0], memory.noise
+        step = first // n
+        if step == 0 or (noise.sample_freq > 0 and step % noise.sample_freq == 0):
+            draw_matrices(noise.matrices, memory.spread, memory.action_rng)
+        outputs = forward(memory.policy, memory.obs)
+        add_noise(outputs, noise.matrices, memory.actions)
+        log_probs(outputs, memory.spread, memory.actions, memory.output_gradient, memory.log_probs, memory.entropies)
+        for i in range(n):
+            rollout.log_probs[first + i] = memory.log_probs[i]
+
+    @decorator
     def final_value(memory: OnPolicyMemory, i: int) -> float:
         """v̂ of what environment i showed last."""
         return forward_row(memory.value, memory.obs[i])[0]
@@ -179,7 +196,8 @@ def iteration(
         generalised_advantages(rollout, memory.obs.shape[0], memory.gamma, memory.gae_lambda)
         update(memory, rollout, progress)
 
-    return rollout_iteration(RolloutRule(choose, final_value, bootstrap, learn), decorator, fill)
+    chosen = choose_smoothly if head is STATE_DEPENDENT else choose
+    return rollout_iteration(RolloutRule(chosen, final_value, bootstrap, learn), decorator, fill)
 
 
 @cache

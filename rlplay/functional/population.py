@@ -44,7 +44,12 @@ class Results(NamedTuple):
 
 
 def new_results(candidates: int, episodes: int, obs_size: int) -> Results:
-    """Room for what they gave."""
+    """Room for what they gave.
+
+    Example:
+        >>> new_results(4, 2, 3).returns.shape
+        (4, 2)
+    """
     return Results(
         np.zeros((candidates, episodes)), np.zeros((candidates, episodes), np.int64),
         np.zeros((candidates, 1 + 2 * obs_size)),
@@ -73,7 +78,15 @@ def see(seen: Array, obs: NDArray[Any]) -> None:
 
 
 def merge(moments: RunningMoments, seen: Array) -> None:
-    """Take the moments of a candidate [1 + 2 D] into the running ones (Chan, Golub & LeVeque 1983)."""
+    """Take the moments of a candidate [1 + 2 D] into the running ones (Chan, Golub & LeVeque 1983).
+
+    Example:
+        >>> from rlplay.functional.running_moments import new_running_moments
+        >>> moments, _ = new_running_moments(True, 1, 1, 0.99, "ARS")
+        >>> merge(moments, np.array([2.0, 3.0, 8.0]))  # 1 and 5
+        >>> moments.obs_mean.round(2).tolist(), moments.obs_variance.round(2).tolist()
+        ([3.0], [4.0])
+    """
     size = len(moments.obs_mean)
     n, count = seen[0], moments.obs_count[0]
     if not moments.norm_obs or n == 0:
@@ -87,7 +100,14 @@ def merge(moments: RunningMoments, seen: Array) -> None:
 
 @in_place
 def draw(rng: NDArray[np.uint64], noise: Array) -> None:
-    """Standard normal numbers, in place, [N, P]."""
+    """Standard normal numbers, in place, [N, P].
+
+    Example:
+        >>> noise = np.zeros((500, 2))
+        >>> draw(np.arange(1, 5, dtype=np.uint64), noise)
+        >>> bool(abs(noise.mean()) < 0.1)
+        True
+    """
     for i in range(noise.shape[0]):
         for j in range(noise.shape[1]):
             noise[i, j] = normal(rng)
@@ -131,6 +151,13 @@ def population_loop(native: NativeDynamics, kernel: Kernel) -> Callable[..., Non
 
     ``loop(parameters, bounds, net, size, candidates, seeds, moments, squashed, limit, state_size, results)`` fills the
     results of all candidates [C, P]; their P parameters are the first of the network's.
+
+    Example:
+        >>> from agents import ARS
+        >>> agent = ARS("CartPole-v1", n_delta=2, seed=0)
+        >>> loop = population_loop(agent.env.dynamics, agent._kernel)
+        >>> loop is population_loop(agent.env.dynamics, agent._kernel)  # one for all such networks
+        True
     """
     native_reset, native_step, native_observe, continuous = native
     forward_row = kernel.forward_row

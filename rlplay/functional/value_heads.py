@@ -110,6 +110,20 @@ def soft_policy(q: Floats, temperature: float, policy: Array, soft: Array) -> No
 
 
 @in_place
+def munchausen_rewards(soft: Array, actions: Floats, scale: float, least: float, rewards: Array) -> None:
+    """R + α clip(τ log π(A|S), l₀, 0), in place; soft is τ log π [B, K] in the states that were left.
+
+    Example:
+        >>> rewards = np.array([1.0, 1.0])
+        >>> munchausen_rewards(np.array([[-0.5, -4.0], [-0.5, -4.0]]), np.float32([[0], [1]]), 0.9, -1.0, rewards)
+        >>> rewards.round(2).tolist()
+        [0.55, 0.1]
+    """
+    for b in range(rewards.shape[0]):
+        rewards[b] += scale * min(max(soft[b, int(actions[b, 0])], least), 0.0)
+
+
+@in_place
 def combine_streams(outputs: Floats, n_actions: int, n_atoms: int) -> None:
     """q̂ = v̂ + â - mean_a â, in place: outputs [N, (1 + K) M], v̂ first, become q̂ in their first K M columns.
 
@@ -148,6 +162,24 @@ def to_streams(slope: Array, actions: Floats, gradient: Floats) -> None:
             gradient[b, j] = slope[b, j]
             for a in range(n_actions):
                 gradient[b, (a + 1) * n_atoms + j] = slope[b, j] * ((a == taken) - 1.0 / n_actions)
+
+
+@in_place
+def cut_streams(gradient: Floats, first: int, width: int, n_outputs: int, split: int, n_atoms: int) -> None:
+    """No gradient for the weights [width, outputs] of the last layer that would join the streams of v̂ and â.
+
+    They begin at a place of the parameters, or of their gradient; units before ``split`` are those of v̂.
+
+    Example:
+        >>> weights = np.ones(6, np.float32)
+        >>> cut_streams(weights, 0, 2, 3, 1, 1)
+        >>> weights.reshape(2, 3).tolist()
+        [[1.0, 0.0, 0.0], [0.0, 1.0, 1.0]]
+    """
+    for i in range(width):
+        for j in range(n_outputs):
+            if (i < split) != (j < n_atoms):
+                gradient[first + i * n_outputs + j] = 0.0
 
 
 @in_place

@@ -13,7 +13,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -304,7 +304,7 @@ class _Axis:
         return [value for value in found if self.low <= value * (1 + 1e-12) and value <= self.high * (1 + 1e-12)]
 
 
-def _drawing(curves: Sequence[Curve], unit: str, places: Callable[[Curve], NDArray[np.float64]]) -> str:
+def _drawing(curves: Sequence[Curve], unit: str, places: Callable[[Curve], NDArray[Any]]) -> str:
     """The curves over an axis, as SVG."""
     xs = [np.asarray(places(curve), np.float64) for curve in curves]
     longest, shortest = max(float(x[-1]) for x in xs), min(float(x[-1]) for x in xs)
@@ -327,24 +327,25 @@ def _drawing(curves: Sequence[Curve], unit: str, places: Callable[[Curve], NDArr
     for tick in x_axis.ticks():
         x = x_axis(tick)
         parts.append(f"<line class='grid' x1='{x:.1f}' x2='{x:.1f}' y1='{_TOP}' y2='{_HEIGHT - _BOTTOM}'/>"
-                     f"<text x='{x:.1f}' y='{_HEIGHT - _BOTTOM + 18}' text-anchor='middle'>{_short(tick)}</text>")  # fmt: skip
+                     f"<text x='{x:.1f}' y='{_HEIGHT - _BOTTOM + 20}' text-anchor='middle'>{_short(tick)}"
+                     "</text>")  # fmt: skip
     scale = ", logarithmic" if x_axis.logarithmic else ""
     parts.append(f"<text x='{(_LEFT + _WIDTH - _RIGHT) / 2}' y='{_HEIGHT - 4}' text-anchor='middle' class='unit'>"
                  f"{unit}{scale}</text><g clip-path='url(#area-{unit})'>")  # fmt: skip
-    for i, (curve, x) in enumerate(zip(curves, xs, strict=True)):
+    for i, (curve, at) in enumerate(zip(curves, xs, strict=True)):
         colour = f"c{i % len(COLOURS)}"
         limits = curve.intervals
         if np.isfinite(limits).all():
-            upper = [f"{x_axis(a):.1f},{y_axis(b):.1f}" for a, b in zip(x, limits[:, 1], strict=True)]
-            lower = [f"{x_axis(a):.1f},{y_axis(b):.1f}" for a, b in zip(x, limits[:, 0], strict=True)]
+            upper = [f"{x_axis(a):.1f},{y_axis(b):.1f}" for a, b in zip(at, limits[:, 1], strict=True)]
+            lower = [f"{x_axis(a):.1f},{y_axis(b):.1f}" for a, b in zip(at, limits[:, 0], strict=True)]
             parts.append(f"<polygon class='band {colour}' points='{' '.join(upper + lower[::-1])}'/>")
         for run in curve.returns if len(curve.returns) > 1 else []:
-            parts.append(f"<polyline class='run {colour}' points='{_points(x_axis, y_axis, x, run)}'/>")
+            parts.append(f"<polyline class='run {colour}' points='{_points(x_axis, y_axis, at, run)}'/>")
         parts.append(
             f"<polyline class='mean {colour}' stroke-dasharray='{_DASHES[i % len(_DASHES)]}' "
-            f"points='{_points(x_axis, y_axis, x, curve.centre)}'/>"
+            f"points='{_points(x_axis, y_axis, at, curve.centre)}'/>"
         )
-        for a, b, t in zip(x, curve.centre, curve.timesteps, strict=True):
+        for a, b, t in zip(at, curve.centre, curve.timesteps, strict=True):
             words = f"{html.escape(curve.name)}: {number(float(b))} after {t:,} timesteps"
             parts.append(f"<circle class='dot {colour}' cx='{x_axis(a):.1f}' cy='{y_axis(b):.1f}' r='4'>"
                          f"<title>{words}</title></circle>")  # fmt: skip

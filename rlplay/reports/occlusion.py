@@ -11,9 +11,9 @@ over K background states b_k. The score is, with the action a that the agent pre
     μ_j(s)                                       for each number j of a continuous action
     V(s)                                         for agents that only predict
 
-Source: Robnik-Šikonja & Kononenko 2008, "Explaining classifications for individual instances", IEEE TKDE 20(5), section 2
-(the value of an attribute is marked unknown by averaging over its values); patches of images: Zeiler & Fergus 2014,
-section 4.2. What two numbers do only together is counted at both of them or at neither.
+Source: Robnik-Šikonja & Kononenko 2008, "Explaining classifications for individual instances", IEEE TKDE 20(5),
+section 2 (an attribute is made unknown by averaging over its values); patches of images: Zeiler & Fergus 2014, section
+4.2. What two numbers do only together is counted at both of them or at neither.
 """
 
 from __future__ import annotations

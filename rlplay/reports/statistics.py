@@ -1,4 +1,4 @@
-"""Statistics of few runs, as rliable defines them: interquartile mean, stratified bootstrap, probability of improvement.
+"""Statistics of few runs, as rliable defines them: interquartile mean, bootstrap, probability of improvement.
 
 Scores are float64 [S, M]: S runs (seeds) of each of M tasks.
 

@@ -6,7 +6,7 @@ import time
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -91,36 +91,73 @@ class _Clock(Callback):
 def finish(job: Job) -> Outcome:
     """Begin a job, or go on from its newest checkpoint, up to its last timestep. Errors are told, not raised."""
     start = time.perf_counter()
-    with warnings.catch_warnings(record=True) as said:
-        warnings.simplefilter("always")
-        outcome = _finished(job, start)
-    return _with_warnings(outcome, said)
+    going = go_on(job)
+    outcome = going.learn_to(job.asked["n_timesteps"])
+    going.close()
+    return replace(outcome, seconds=time.perf_counter() - start)
 
 
-def _finished(job: Job, start: float) -> Outcome:
-    agent: Agent | None = None
-    clock = _Clock()
-    how: dict[str, Any] = {}
-    evaluations: EvalCallback | None = None
-    try:
-        with _held(job.folder):
-            agent, fresh = begin(job)
-            callbacks, evaluations = run_callbacks(RunFolder(job.folder), job.asked, job.rolling_seconds)
-            left = job.asked["n_timesteps"] - agent.num_timesteps
+def go_on(job: Job) -> Going:
+    """A job that learns up to one timestep after the other; it is begun when it first learns."""
+    return Going(job)
+
+
+class Going:
+    """A job in this process.
+
+    Attributes:
+        job: the job.
+        agent: its agent, once it was begun.
+    """
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.agent: Agent | None = None
+        self._fresh = False
+        self._held = ExitStack()
+
+    def learn_to(self, timestep: int) -> Outcome:
+        """Learn up to a timestep; nothing is done where it is beyond. Errors are told, not raised."""
+        start = time.perf_counter()
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            outcome = self._learnt_to(timestep)
+        texts = [" ".join(str(one.message).split()) for one in said]
+        return replace(outcome, seconds=time.perf_counter() - start, warnings=list(dict.fromkeys(texts)))
+
+    def _learnt_to(self, timestep: int) -> Outcome:
+        clock = _Clock()
+        how: dict[str, Any] = {}
+        evaluations: EvalCallback | None = None
+        asked = self.job.asked
+        try:
+            if self.agent is None:
+                self._held.enter_context(_held(self.job.folder))
+                self.agent, self._fresh = begin(self.job)
+            agent = self.agent
+            callbacks, evaluations = run_callbacks(RunFolder(self.job.folder), asked, self.job.rolling_seconds)
+            left = timestep - agent.num_timesteps
             if left > 0 or agent.busy:
+                fresh, self._fresh = self._fresh, False
                 agent.learn(
-                    left, [*callbacks, clock], log_interval=job.asked["log_interval"], reset_num_timesteps=fresh,
-                    engine=job.asked["engine"], schedule_timesteps=job.asked["n_timesteps"] if fresh else None,
+                    max(left, 0), [*callbacks, clock], log_interval=asked["log_interval"], reset_num_timesteps=fresh,
+                    engine=asked["engine"], schedule_timesteps=asked["n_timesteps"] if fresh else None,
                 )  # fmt: skip
-    except KeyboardInterrupt:
-        how = {"interrupted": True}
-    except RlplayError as error:
-        how = {"error": error.cause, "remedy": error.remedy}
-    except Exception as error:  # of an environment, or of an estimator
-        how = {"error": f"{type(error).__name__}: {' '.join(str(error).split())}"}
-    score = evaluations.evaluations[-1].mean if evaluations and evaluations.evaluations else None
-    done = agent.num_timesteps if agent else 0
-    return Outcome(job.folder, done, clock.steps_per_second, time.perf_counter() - start, score, **how)
+        except KeyboardInterrupt:
+            how = {"interrupted": True}
+        except RlplayError as error:
+            how = {"error": error.cause, "remedy": error.remedy}
+        except Exception as error:  # of an environment, or of an estimator
+            how = {"error": f"{type(error).__name__}: {' '.join(str(error).split())}"}
+        if "error" in how:
+            self.close()
+        score = evaluations.evaluations[-1].mean if evaluations and evaluations.evaluations else None
+        done = self.agent.num_timesteps if self.agent else 0
+        return Outcome(self.job.folder, done, clock.steps_per_second, 0.0, score, **how)
+
+    def close(self) -> None:
+        """Leave the run folder to others."""
+        self._held.close()
 
 
 @contextmanager
@@ -137,11 +174,6 @@ def _held(folder: Path) -> Iterator[None]:
                     raise
                 time.sleep(0.2)
         yield
-
-
-def _with_warnings(outcome: Outcome, said: list[warnings.WarningMessage]) -> Outcome:
-    texts = [" ".join(str(one.message).split()) for one in said]
-    return Outcome(**{**vars(outcome), "warnings": list(dict.fromkeys(texts))})
 
 
 def begin(job: Job) -> tuple[Agent, bool]:

@@ -6,48 +6,17 @@ The nodes must see the run folders under the same path, as on any cluster with a
 from __future__ import annotations
 
 import contextlib
-import logging
-import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
-from rlplay.errors import MissingPackageError, RlplayError, UsageError
+from rlplay.environments.vector.ray_pool import connect
+from rlplay.errors import RlplayError
 from rlplay.runners.runner import ONE_THREAD, was_interrupted
 
 T = TypeVar("T")
 R = TypeVar("R")
 _SAVING = 60.0  # seconds that running calls have to save what they did
-_OBJECTS = 200 * 2**20  # bytes of a local cluster's object store: results are small
-
-
-def connect(address: str | None, processors: int | None = None) -> Any:
-    """The package ray, connected to a cluster; one on this machine without an address.
-
-    Raises:
-        MissingPackageError: ray is not installed.
-        UsageError: nothing answers at the address.
-    """
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # silences a warning about GPUs
-    try:
-        import ray
-    except ImportError as error:
-        raise MissingPackageError("the runner ray needs the package ray", "pip install 'rlplay[ray]'") from error
-    if ray.is_initialized():
-        return ray
-    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": False}
-    try:
-        if address is None:
-            ray.init(num_cpus=processors, object_store_memory=_OBJECTS, include_dashboard=False, **quiet)
-        else:
-            ray.init(address=address, **quiet)
-    except Exception as error:  # ConnectionError, RuntimeError, ValueError, or gRPC's
-        words = " ".join(str(error).split())[:200]
-        raise UsageError(
-            f"no Ray cluster at {address or 'this machine'}: {type(error).__name__}: {words}",
-            "Start one with `ray start --head` and give its address, or leave out --ray-address",
-        ) from error
-    return ray
 
 
 class RayRunner:

@@ -3,6 +3,10 @@
 * ``layout``: where each panel stands, as a pure function of the window's size.
 * ``state``: what the keys do, as a pure function from state and intent to state; and which key means what.
 * ``session``: what is shown: an environment and who acts in it (the agent, learning or not; you; a recording).
+* ``timeline``: what was shown, found again exactly. ``learning``: an agent that learns in the window's own time.
+* ``hands``, ``choices``, ``keys``, ``offers``: what a person does, which keys do something now, and why others do not.
+* ``compare``: several side by side, and what if. ``world``, ``dials``: what is changed by hand. ``updates``: an update
+  in numbers. ``bottom``: the timeline and the keys.
 * ``panels``, ``drawing``: how it looks. ``maps``: values of states laid out for people.
 * ``display``: a real window or none. ``waiting``: the window while something is loaded or compiled.
 * ``window``: the loop that joins them. ``recording``: gif, mp4, png.

@@ -53,18 +53,28 @@ _TINY = 1e-9  # below this a number is what rounding left of 0
 shortened: list[tuple[pygame.Rect, str]] = []  # texts that were cut since the list was cleared, and where they stand
 
 
-def use(theme: str = "dark", zoom: float = 1.0) -> None:
+def use(name: str = "dark", zoom: float = 1.0) -> None:
     """Draw in a theme from here on, larger by a factor.
 
     Example:
         >>> use("light")
-        >>> PANEL == THEMES["light"].panel
+        >>> theme() == THEMES["light"]
         True
         >>> use()
     """
     names = [name.upper() for name in Theme._fields]
-    globals().update(zip(names, THEMES[theme], strict=True))
+    globals().update(zip(names, THEMES[name], strict=True))
     globals()["_scale"] = zoom
+
+
+def theme() -> Theme:
+    """The colours in use.
+
+    Example:
+        >>> theme().panel == PANEL
+        True
+    """
+    return Theme(BACKGROUND, PANEL, LINE, TEXT, DIM, ACCENT, GOOD, WARM, BAD, SOFT, NOTHING)
 
 
 def px(pixels: float) -> int:
@@ -163,6 +173,7 @@ class Picture:
 
     def __init__(self) -> None:
         self._of: NDArray[np.uint8] | None = None
+        self.box = pygame.Rect(0, 0, 0, 0)  # where it was drawn last
         self._scaled = pygame.Surface((0, 0))
 
     def draw(self, surface: pygame.Surface, pixels: NDArray[np.uint8], box: pygame.Rect) -> None:
@@ -173,6 +184,7 @@ class Picture:
             image = pygame.image.frombuffer(np.ascontiguousarray(pixels).tobytes(), (width, height), "RGB")
             self._of, self._scaled = pixels, pygame.transform.smoothscale(image, target.size)
         surface.blit(self._scaled, target)
+        self.box = target
 
 
 ROW = 24  # pixels of a row of bars at zoom 1, at least
@@ -375,10 +387,41 @@ def heat(
         >>> surface.get_at((2, 2)) != surface.get_at((18, 18))
         True
     """
+    arrays, size = (values, regions, best), (*box.size, _scale)
+    if not (
+        _heated.size == size and all(np.array_equal(old, new) for old, new in zip(_heated.arrays, arrays, strict=True))
+    ):
+        _heated.surface = pygame.Surface(box.size)
+        _heated.arrays, _heated.size = tuple(array.copy() for array in arrays), size
+        _draw_heat(_heated.surface, _heated.surface.get_rect(), values, regions, best)
+    surface.blit(_heated.surface, box.topleft)
+
+
+class _Heated:
+    """The heat map that was drawn last: it stays the same for many frames, and its lines are many."""
+
+    def __init__(self) -> None:
+        self.arrays: tuple[NDArray[Any], ...] = (np.zeros(0),) * 3
+        self.size: tuple[float, ...] = ()
+        self.surface = pygame.Surface((0, 0))
+
+
+_heated = _Heated()
+
+
+@cache
+def _heat_table() -> NDArray[np.uint8]:
+    """Colours of 256 shares, [256, 3]."""
+    return np.array([scale_color(i / 255) for i in range(256)], np.uint8)
+
+
+def _draw_heat(
+    surface: pygame.Surface, box: pygame.Rect, values: NDArray[np.float64], regions: NDArray[np.int64],
+    best: NDArray[np.int64],
+) -> None:  # fmt: skip
     low, high = values.min(), values.max()
     shares = (values - low) / (high - low) if high > low else np.full_like(values, FLAT)
-    table = np.array([scale_color(i / 255) for i in range(256)], np.uint8)
-    pixels = np.ascontiguousarray(table[(shares[::-1] * 255).astype(int)])  # [R, C, 3]
+    pixels = np.ascontiguousarray(_heat_table()[(shares[::-1] * 255).astype(int)])  # [R, C, 3]
     rows, columns = values.shape
     small = pygame.image.frombuffer(pixels.tobytes(), (columns, rows), "RGB")
     surface.blit(pygame.transform.scale(small, box.size), box.topleft)

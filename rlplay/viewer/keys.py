@@ -1,4 +1,4 @@
-"""From keyboard events to intents, and to actions while a person plays."""
+"""From keyboard events to intents, and to actions while a person plays; which keys do something in a session."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import pygame
 
 from rlplay import registry
 from rlplay.environments.make import reference
+from rlplay.viewer.choices import keys_of_axes
 from rlplay.viewer.session import Session
+from rlplay.viewer.state import HELP
 
 _ARROWS = {"up": "up", "north": "up", "down": "down", "south": "down", "left": "left", "west": "left",
            "right": "right", "east": "right"}  # fmt: skip
@@ -18,25 +20,37 @@ def intent_of(event: pygame.event.Event) -> str | None:
     if event.type != pygame.KEYDOWN or event.mod & (pygame.KMOD_ALT | pygame.KMOD_CTRL | pygame.KMOD_META):
         return None
     shift = bool(event.mod & pygame.KMOD_SHIFT)
-    if event.key == pygame.K_RIGHT:
-        return "step ten" if shift else "step"
-    if event.key in (pygame.K_PLUS, pygame.K_KP_PLUS):
-        return "faster"
-    if event.key == pygame.K_KP_MINUS:
-        return "slower"
+    if event.key in _BY_KEY:
+        plain, shifted = _BY_KEY[event.key]
+        return shifted if shift else plain
     typed = event.unicode
     if typed in ("r", "R"):
         return "next" if shift else "reset"
-    by_character = {
-        " ": "pause", "+": "faster", "=": "faster", "-": "slower", "0": "normal", "e": "explore", "s": "screenshot",
-        "v": "record", "?": "help", "q": "quit", "[": "slice back", "]": "slice", "l": "layer", "p": "panel",
-        "t": "theme", "z": "zoom",
-    }  # fmt: skip
-    return by_character.get(typed)
+    if typed in ("m", "M"):
+        return "next bookmark" if shift else "bookmark"
+    return _BY_CHARACTER.get(typed) or _BY_CHARACTER.get(typed.lower())  # with caps lock too
+
+
+_BY_KEY = {
+    pygame.K_RIGHT: ("step", "step ten"), pygame.K_LEFT: ("back", "back ten"), pygame.K_HOME: ("home", "home"),
+    pygame.K_UP: ("other back", "other back"),
+    pygame.K_DOWN: ("other", "other"), pygame.K_END: ("end", "end"),
+    pygame.K_ESCAPE: ("close", "close"), pygame.K_PLUS: ("faster", "faster"),
+    pygame.K_KP_PLUS: ("faster", "faster"), pygame.K_KP_MINUS: ("slower", "slower"),
+}  # fmt: skip
+_BY_CHARACTER = {
+    " ": "pause", "+": "faster", "=": "faster", "-": "slower", "0": "normal", "e": "explore", "s": "screenshot",
+    "v": "record", "?": "help", "q": "quit", "[": "slice back", "]": "slice", "l": "layer", "p": "panel",
+    ".": "step", ",": "back", ">": "step ten", "<": "back ten", "n": "surprise", "b": "surprise back", "h": "you",
+    "k": "clock", "w": "what if", "g": "ghost", "u": "inside", "d": "tune", "t": "theme",
+    "z": "zoom",
+}  # fmt: skip
 
 
 def action_keys(session: Session) -> dict[str, int]:
     """Which key makes which of the session's choices: arrows for directions, the plug-ins' keys, or 1 to 9."""
+    if axes := keys_of_axes(session.env.action_space):
+        return {"1": 0, **{key: 1 + number for number, (key, _, _) in enumerate(axes)}}
     own = registry.recipes("ACTION_KEYS").get(reference(session.env).id, {})
     keys: dict[str, int] = {}
     for action, (name, _) in enumerate(session.choices):
@@ -48,6 +62,15 @@ def action_keys(session: Session) -> dict[str, int]:
 
 def action_of(event: pygame.event.Event, session: Session) -> int | None:
     """The number of the choice that a key makes while a person plays; these keys win over the window's."""
-    if event.type != pygame.KEYDOWN or event.mod & (pygame.KMOD_ALT | pygame.KMOD_CTRL | pygame.KMOD_META):
+    if event.type != pygame.KEYDOWN or event.mod & (pygame.KMOD_ALT | pygame.KMOD_META):
         return None
     return action_keys(session).get(pygame.key.name(event.key))
+
+
+def keys_of(intent: str, session: Session | None) -> str:
+    """The keys of an intent as people read them, without those that act in the environment; empty for none."""
+    keys = HELP[intent][0]
+    taken = action_keys(session) if session is not None and session.driving else {}
+    if intent in ("next", "next bookmark"):  # shift and a letter
+        return "" if keys.split()[1] in taken else keys
+    return " ".join(key for key in keys.split() if key not in taken)

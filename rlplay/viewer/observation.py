@@ -274,7 +274,7 @@ def picture(
 
     Example:
         >>> from rlplay import make
-        >>> env = make("FrozenLake-v1")
+        >>> env = make("FrozenLake-v1", dynamics="gymnasium")
         >>> picture(env, 3, [], (320, 200)).shape
         (200, 320, 3)
     """

@@ -16,6 +16,7 @@ from rlplay.environments.make import reference
 from rlplay.probe import Probe
 from rlplay.spaces.finite import FiniteSpace, is_finite
 from rlplay.viewer import drawing as d
+from rlplay.viewer.bottom import draw_bottom, draw_help
 from rlplay.viewer.inputs import draw_inputs
 from rlplay.viewer.keys import action_keys
 from rlplay.viewer.layout import Rect, layout
@@ -24,13 +25,12 @@ from rlplay.viewer.panel import registered_panels
 from rlplay.viewer.pointer import Pointer
 from rlplay.viewer.session import Session
 from rlplay.viewer.slices import LAYERS, Slicer, StateSlice, can_be_sliced
-from rlplay.viewer.state import HELP, ViewState, speed_text
+from rlplay.viewer.state import ViewState, speed_text
 from rlplay.viewer.trees import draw_tree
 from rlplay.viewer.why import draw_why
 
 _picture = d.Picture()
 _slicer = Slicer()
-_HINTS = ("pause", "step", "panel", "help", "quit", "faster", "slower", "reset", "screenshot")
 
 
 class Scene(NamedTuple):
@@ -65,10 +65,15 @@ def draw(
         if name in places:
             panel(surface, places[name], scene)
     _views(surface, places["views"], scene, views(session, set(places)))
-    _bottom(surface, places["bottom"], session, state, notice)
+    draw_bottom(surface, places["bottom"], session, state, notice)
     if state.help:
-        _help(surface, session)
+        draw_help(surface, session, state)
     pointer.draw(surface)
+
+
+def picture_box() -> pygame.Rect:
+    """Where the environment's picture was drawn last, for clicks into it."""
+    return pygame.Rect(_picture.box)
 
 
 def views(session: Session, places: set[str]) -> list[View]:
@@ -137,8 +142,7 @@ def _why(surface: pygame.Surface, rect: Rect, scene: Scene) -> None:
 
 
 def _probe(session: Session) -> Probe | None:
-    obs = session.observation
-    return session.agent.probe(obs) if session.agent is not None and obs is not None else None
+    return session.probe()
 
 
 def _top(surface: pygame.Surface, rect: Rect, session: Session, state: ViewState) -> None:
@@ -389,7 +393,7 @@ def _estimates(session: Session) -> list[str]:
     assert agent is not None
     assert last is not None
     gamma = agent.hyperparameters.get("gamma")
-    if isinstance(gamma, float):
+    if isinstance(gamma, float) and not agent.remembers:  # its values are of what it remembered then
         before, after = (agent.probe(obs).value for obs in (last.obs, last.next_obs))
         if before is None or after is None:  # a planner has values only where it has searched
             return lines
@@ -436,8 +440,14 @@ def _brief(value: object) -> str:
         shape = " x ".join(map(str, value.shape))
         return f"{shape} numbers, {d.short(float(value.min()))} to {d.short(float(value.max()))}"
     if isinstance(value, np.ndarray):
-        words = [d.short(float(number)) for number in value[:_SPOKEN]]
+        words = [d.short(float(number)) for number in np.ravel(value)[:_SPOKEN]]
+        if value.size == 1:
+            return words[0]
         return f"({', '.join(words)}{', ...' if len(value) > _SPOKEN else ''})"
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_brief(part)}" for key, part in value.items())
+    if isinstance(value, tuple):
+        return ", ".join(_brief(part) for part in value)
     return str(value)
 
 
@@ -568,49 +578,6 @@ def _draw_map(
         bar = pygame.Rect(box.right - legend, box.y, legend, box.height)
         for y in range(bar.height):
             surface.fill(d.scale_color(1 - y / max(bar.height - 1, 1)), (bar.x, bar.y + y, bar.width, 1))
-
-
-def _bottom(surface: pygame.Surface, rect: Rect, session: Session, state: ViewState, notice: str) -> None:
-    pygame.draw.rect(surface, d.PANEL, rect)
-    if session.target and session.agent is not None:
-        share = min(session.agent.num_timesteps / session.target, 1.0)
-        surface.fill(d.LINE, (rect.x, rect.y, rect.width, d.px(4)))
-        surface.fill(d.GOOD if share >= 1 else d.ACCENT, (rect.x, rect.y, round(rect.width * share), d.px(4)))
-    middle = rect.y + rect.height / 2 + 2
-    if state.recording:
-        pygame.draw.circle(surface, d.BAD, (rect.width - d.px(20), round(middle)), d.px(7))
-    if notice:
-        d.text(surface, notice, (d.px(14), middle), 22, d.WARM, "midleft", rect.width - d.px(60))
-        return
-    x = float(d.px(14))
-    for intent in _HINTS:
-        key, meaning = HELP[intent]
-        meaning = meaning.split(",")[0].split(" (")[0]
-        if x + d.font(19).size(f"{key} {meaning}")[0] > rect.width - d.px(40):
-            break
-        x = d.text(surface, key, (x, middle), 19, d.ACCENT, "midleft").right + d.px(5)
-        x = d.text(surface, meaning, (x, middle), 19, d.DIM, "midleft").right + d.px(18)
-
-
-def _help(surface: pygame.Surface, session: Session) -> None:
-    """All keys, in as many columns as the window's height asks for."""
-    rows = list(HELP.values())
-    if session.mode == "play":
-        rows = [(key, f"you: {name}") for key, name in _play_rows(session)] + rows
-    tall, head = d.px(26), d.px(56)
-    each = max((surface.get_height() - head - d.px(20)) // tall, 1)
-    columns = math.ceil(len(rows) / each)
-    wide = min(d.px(430), (surface.get_width() - d.px(12)) // columns)
-    box = pygame.Rect(0, 0, wide * columns, head + tall * math.ceil(len(rows) / columns))
-    box.center = (surface.get_width() // 2, surface.get_height() // 2)
-    pygame.draw.rect(surface, d.BACKGROUND, box.inflate(6, 6), border_radius=d.px(10))
-    pygame.draw.rect(surface, d.PANEL, box, border_radius=d.px(8))
-    d.text(surface, "keys", (box.x + d.px(20), box.y + d.px(14)), 26, d.ACCENT)
-    each = math.ceil(len(rows) / columns)
-    for i, (key, meaning) in enumerate(rows):
-        x, y = box.x + wide * (i // each), box.y + d.px(48) + tall * (i % each)
-        d.text(surface, key, (x + d.px(20), y), 20, d.TEXT, width=d.px(82))
-        d.text(surface, meaning, (x + d.px(108), y), 20, d.DIM, width=wide - d.px(116))
 
 
 def _play_rows(session: Session) -> list[tuple[str, str]]:

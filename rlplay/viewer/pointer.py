@@ -31,6 +31,7 @@ class Pointer:
     def __init__(self) -> None:
         self.place: tuple[int, int] | None = None
         self._first: dict[str, int] = {}
+        self._shown: dict[str, range] = {}
         self._lists: list[tuple[pygame.Rect, str, int]] = []  # where, name, the last first row
         self._buttons: list[tuple[pygame.Rect, str]] = []
         self._said: list[tuple[pygame.Rect, str]] = []
@@ -49,7 +50,17 @@ class Pointer:
         self._first[name] = first
         if last:
             self._lists.append((pygame.Rect(box), name, last))
-        return range(first, min(first + max(fitting, 1), count))
+        self._shown[name] = range(first, min(first + max(fitting, 1), count))
+        return self._shown[name]
+
+    def shown(self, name: str) -> range:
+        """The rows of a list that were shown last."""
+        return self._shown.get(name, range(0))
+
+    def reveal(self, name: str, row: int, fitting: int) -> None:
+        """Scroll a list so that a row is shown."""
+        first = self._first.get(name, 0)
+        self._first[name] = min(max(first, row - max(fitting, 1) + 1), row)
 
     def button(self, box: pygame.Rect, intent: str, words: str = "") -> bool:
         """Offer a rectangle that can be pressed; returns whether the mouse is over it."""

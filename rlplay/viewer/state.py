@@ -12,7 +12,18 @@ _NORMAL = SPEEDS.index(1.0)
 # Intent: the keys as people read them, what it does.
 HELP = {
     "pause": ("space", "pause, play"),
-    "step": ("right", "one step (ten with shift), paused"),
+    "step": ("right .", "one step on (ten with shift)"),
+    "back": ("left ,", "one step back (ten with shift)"),
+    "home": ("home end", "to the first step that is kept, to now"),
+    "surprise": ("n b", "next, previous surprise"),
+    "bookmark": ("m", "set or take away a bookmark"),
+    "next bookmark": ("shift m", "to the next bookmark"),
+    "you": ("h", "take over, hand back (or hold ctrl)"),
+    "clock": ("k", "the world waits for you, or runs on"),
+    "what if": ("w", "what if: another action here"),
+    "ghost": ("g", "one over the other, or side by side"),
+    "inside": ("u", "stop inside each update"),
+    "tune": ("d", "dials: step size, exploration, the world"),
     "faster": ("+", "faster"),
     "slower": ("-", "slower"),
     "normal": ("0", "normal speed"),
@@ -28,6 +39,7 @@ HELP = {
     "screenshot": ("s", "save a screenshot"),
     "record": ("v", "record on, off"),
     "help": ("?", "help"),
+    "close": ("esc", "close what is open, hand back, to now"),
     "quit": ("q", "quit"),
 }
 
@@ -50,6 +62,16 @@ class ViewState:
         quit: whether the window closes.
         touched: whether the speed was chosen by hand.
         requests: what the window is to do once, in order.
+        oldest, newest: the places of the history that can be shown: the first that is kept, and now.
+        cursor: the place that is shown; None for now, which moves on.
+        bookmarks: places that are marked, in order.
+        you: whether a person acts.
+        held: whether a person acts as long as a key is held.
+        clock: whether the world runs on while a person acts; None as the world suggests.
+        what_if: whether another action is tried.
+        ghost: whether what is compared is drawn one over the other.
+        inside: whether each update stops between what was seen and what is learned.
+        tune: whether the dials are shown.
     """
 
     paused: bool = False
@@ -65,6 +87,27 @@ class ViewState:
     quit: bool = False
     touched: bool = False
     requests: tuple[str, ...] = ()
+    oldest: int = 0
+    newest: int = 0
+    cursor: int | None = None
+    bookmarks: tuple[int, ...] = ()
+    you: bool = False
+    held: bool = False
+    clock: bool | None = None
+    what_if: bool = False
+    ghost: bool = False
+    inside: bool = False
+    tune: bool = False
+
+    @property
+    def place(self) -> int:
+        """The place of the history that is shown."""
+        return self.newest if self.cursor is None else self.cursor
+
+    @property
+    def driving(self) -> bool:
+        """Whether a person acts."""
+        return self.you or self.held
 
     @property
     def theme(self) -> str:
@@ -83,12 +126,40 @@ class ViewState:
 
 
 def reduce(state: ViewState, intent: str) -> ViewState:
-    """The state after an intent; an unknown one changes nothing."""
+    """The state after an intent; an unknown one changes nothing.
+
+    Example:
+        >>> state = went_on(ViewState(), oldest=0, newest=5)
+        >>> reduce(reduce(state, "back"), "back").place
+        3
+        >>> reduce(reduce(state, "back"), "step").cursor  # now again
+    """
     if intent == "pause":
         return replace(state, paused=not state.paused)
     if intent in ("step", "step ten"):
         count = 10 if intent == "step ten" else 1
-        return replace(state, paused=True, requests=state.requests + ("step",) * count)
+        known = min(count, state.newest - state.place)  # steps that were taken already
+        return replace(show(state, state.place + known), requests=state.requests + ("step",) * (count - known))
+    if intent in ("back", "back ten"):
+        return show(state, state.place - (10 if intent == "back ten" else 1))
+    if intent in ("home", "end"):
+        return show(state, state.oldest if intent == "home" else state.newest)
+    if intent in ("surprise", "surprise back", "tune", "what if", "inside", "ghost"):
+        return _toggled(state, intent)
+    if intent == "bookmark":
+        here = {state.place}
+        return replace(state, bookmarks=tuple(sorted({*state.bookmarks} ^ here)))
+    if intent == "next bookmark":
+        ahead = [place for place in state.bookmarks if place > state.place] or list(state.bookmarks)
+        return show(state, ahead[0]) if ahead else state
+    if intent == "you":
+        return replace(state, you=not state.you, held=False)
+    if intent in ("hold", "release"):
+        return replace(state, held=intent == "hold")
+    if intent in ("wait", "run"):
+        return replace(state, clock=intent == "run")
+    if intent == "close":
+        return closed(state)
     if intent in ("faster", "slower"):
         speed = state.speed + (1 if intent == "faster" else -1)
         return replace(state, speed=min(max(speed, 0), len(SPEEDS) - 1), touched=True)
@@ -117,6 +188,36 @@ def reduce(state: ViewState, intent: str) -> ViewState:
     if intent == "quit":
         return replace(state, quit=True)
     return state
+
+
+def show(state: ViewState, place: int) -> ViewState:
+    """Show a place of the history, paused; beyond its ends the nearest."""
+    place = min(max(place, state.oldest), state.newest)
+    return replace(state, paused=True, cursor=None if place == state.newest else place)
+
+
+def went_on(state: ViewState, *, oldest: int, newest: int) -> ViewState:
+    """The history has grown; what is shown stays, where it is still kept."""
+    if (oldest, newest) == (state.oldest, state.newest):
+        return state
+    cursor = state.cursor if state.cursor is None else min(max(state.cursor, oldest), newest)
+    kept = tuple(place for place in state.bookmarks if oldest <= place <= newest)
+    return replace(state, oldest=oldest, newest=newest, bookmarks=kept, cursor=None if cursor == newest else cursor)
+
+
+def closed(state: ViewState) -> ViewState:
+    """What Escape does: it closes what is open, the topmost first; at last nothing is left to close."""
+    for open_now in ("help", "what_if", "tune", "held", "you", "inside"):
+        if getattr(state, open_now):
+            return replace(state, **{open_now: False})  # type: ignore[arg-type]
+    return replace(state, cursor=None) if state.cursor is not None else state
+
+
+def _toggled(state: ViewState, intent: str) -> ViewState:
+    if intent in ("surprise", "surprise back"):  # the history knows where
+        return replace(state, paused=True, requests=(*state.requests, intent))
+    name = intent.replace(" ", "_")
+    return replace(state, **{name: not getattr(state, name)})  # type: ignore[arg-type]
 
 
 def speed_text(factor: float) -> str:

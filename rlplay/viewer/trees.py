@@ -45,9 +45,11 @@ def _row(
             cell = pygame.Rect(round(x), round(y), max(round(x + part) - round(x) - 1, 1), round(height) - 2)
             surface.fill(d.scale_color(share), cell)
             ink = (24, 26, 32) if share > 0.6 else (238, 240, 246)
+            told = part > 70 and height > 30  # there is room for words below the mark
             if part > 14:
-                d.action_mark(surface, cell.center, names[action], min(height * 0.2, part * 0.3, 9), ink)
-            if part > 70 and height > 34:
+                middle = (cell.centerx, cell.centery - (7 if told else 0))
+                d.action_mark(surface, middle, names[action], min(height * 0.2, part * 0.3, 9), ink)
+            if told:
                 words = f"{visits} x {d.short(value)}"
                 d.text(surface, words, (cell.centerx, cell.bottom - 2), 15, ink, "midbottom", part - 6)
             children = [(child, sum(child.visits) + 1) for (a, _), child in node.children.items() if a == action]

@@ -7,6 +7,7 @@ the window stays smooth.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import gymnasium as gym
@@ -31,6 +32,9 @@ _MOST_NUMBERS = 512
 class Explainer:
     """Explains the choice in the state that is shown, and remembers the states it has seen.
 
+    Args:
+        clock: the time in seconds.
+
     Example:
         >>> from agents import QLearning
         >>> from rlplay import make
@@ -44,7 +48,8 @@ class Explainer:
         ['the state']
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._agent: Any = None
         self._env: Any = None
         self._states: list[Any] = []
@@ -68,7 +73,7 @@ class Explainer:
         self._states.append(obs)
         if len(self._states) > _KEPT:
             self._states = self._states[::2]
-        start = time.monotonic()
+        start = self._clock()
         if start < self._due and self._found is not None:
             return self._found, self._words
         others = self._others(session)
@@ -79,9 +84,9 @@ class Explainer:
         names = dimension_names(session.env) if len(session.env.observation_space.shape or ()) == 1 else None
         if names is not None and len(names) > _MOST_NUMBERS:
             return None, f"{len(names):,} numbers are too many to hide one by one: rlplay explain"
-        self._found = contributions(agent.probe, agent.observation_space, [obs], others, names)
+        self._found = contributions(session.probe_instead, agent.observation_space, [obs], others, names)
         self._words = "" if self._found else f"{agent.id} has neither values nor probabilities"
-        self._at, now = at, time.monotonic()
+        self._at, now = at, self._clock()
         self._due = now + max(_SECONDS, (now - start) / _SHARE)
         return self._found, self._words
 
@@ -92,9 +97,8 @@ class Explainer:
         if seen is not None and isinstance(space, gym.spaces.Box) and len(space.shape) == 1 and len(seen) >= _ENOUGH:
             found = list(seen.astype(space.dtype))
         else:
-            found = self._states
-        places = np.unique(np.linspace(0, len(found) - 1, _BACKGROUND).astype(int)) if found else []
-        return [found[i] for i in places]
+            found = max(self._states, list(session.trail), key=len)
+        return [found[i] for i in np.unique(np.linspace(0, len(found) - 1, _BACKGROUND).astype(int))]
 
 
 _explainer = Explainer()

@@ -15,19 +15,33 @@ from rlplay.environments.episode import Episode
 from rlplay.environments.make import reference
 from rlplay.errors import RlplayError, UsageError
 from rlplay.training.run_folder import folder_name
+from rlplay.viewer import drawing as d
 from rlplay.viewer import panels
+from rlplay.viewer.bottom import draw_help, place_at, timeline_box
+from rlplay.viewer.compare import Comparison, what_if
+from rlplay.viewer.dials import DialPanel
 from rlplay.viewer.display import open_display, pygame_kept
-from rlplay.viewer.keys import action_of, intent_of
-from rlplay.viewer.layout import SMALLEST
+from rlplay.viewer.hands import open_gamepads
+from rlplay.viewer.keys import action_keys, intent_of
+from rlplay.viewer.layout import SMALLEST, layout
+from rlplay.viewer.offers import why_not
+from rlplay.viewer.panel import WindowPanel, register_panel
 from rlplay.viewer.pointer import Pointer
 from rlplay.viewer.recording import Recorder
 from rlplay.viewer.session import Follower, Session
-from rlplay.viewer.state import ViewState, reduce
+from rlplay.viewer.state import ViewState, reduce, show, went_on
+from rlplay.viewer.updates import draw_update
 
 _FPS = 60
 _STEP_BUDGET = 0.020  # seconds of a frame that steps may take
 _NOTICE_SECONDS = 4.0
+_REPLAY_BUDGET = 0.012  # seconds of a frame in which a past episode is played again
 _HOLD_SECONDS = 0.7  # how long the end of an episode is shown at speeds up to 4x
+
+
+_LOOKED_AT = 20.0  # steps a second up to which it is found out what each update moved
+
+UPDATE = WindowPanel("the update, in numbers", draw_update, lambda session: session.learning is not None)
 
 
 class Window:
@@ -43,6 +57,8 @@ class Window:
         pace: chooses steps a second from (seconds, session), until the user touches the speed.
         follower: where new weights come from while another process trains.
         on_trained: a notice to show once a learning session has reached its target.
+        comparison: shows these players in place of the session.
+        ghost: shows them one over the other.
     """
 
     def __init__(
@@ -57,6 +73,8 @@ class Window:
         pace: Callable[[float, Session], float] | None = None,
         follower: Follower | None = None,
         on_trained: str = "",
+        comparison: Comparison | None = None,
+        ghost: bool = False,
     ) -> None:
         if size[0] < SMALLEST[0] or size[1] < SMALLEST[1]:
             raise UsageError(f"a window of {size[0]}x{size[1]} is smaller than {SMALLEST[0]}x{SMALLEST[1]}")
@@ -65,7 +83,12 @@ class Window:
         self.max_steps, self.pace, self.follower, self.on_trained = max_steps, pace, follower, on_trained
         self.output = output
         self.recorder = self._new_recorder(output) if output else None
-        self.state = ViewState(recording=output is not None)
+        self.comparison, self._branch_choice = comparison, 0
+        self.state = ViewState(recording=output is not None, you=session.driving)
+        self.state = replace(self.state, deterministic=session.deterministic, ghost=ghost)
+        self.dials, self._dragging = DialPanel(), ""
+        register_panel("update", UPDATE)
+        self._gamepads: list[object] = []
         self.pointer = Pointer()
         self.steps = 0
         self.frame_times: deque[float] = deque(maxlen=1000)
@@ -100,7 +123,7 @@ class Window:
             if self.recorder and self.recorder.finish():
                 print(f"wrote {self.recorder.path}")
             with pygame_kept():
-                self.session.env.close()
+                self._close_all()
             if not self.headless:
                 pygame.display.quit()
 
@@ -114,27 +137,265 @@ class Window:
             return pygame.Surface(self.size)
         open_display()  # display and font only: audio makes noise on servers
         pygame.key.set_repeat(300, 60)
+        self._gamepads = open_gamepads()
         surface = pygame.display.set_mode(self.size, pygame.RESIZABLE)
         pygame.display.set_caption(f"rlplay: {reference(self.session.env)}")
         return surface
 
+    def _close_all(self) -> None:
+        if self.session.in_update:
+            self.session.step()  # nothing is saved half way
+        for one in (self.session, *self._players()):
+            one.env.close()
+        if (twin := self.session.made_twin) is not None:
+            twin.env.close()
+
+    def _players(self) -> list[Session]:
+        found = [one.session for one in self.comparison.contestants] if self.comparison else []
+        return [session for session in found if session is not self.session]
+
+    @property
+    def driver(self) -> Session | None:
+        """The session in which a person acts; None where nobody does."""
+        if self.comparison is not None:
+            return self.comparison.driver
+        return self.session if self.session.driving else None
+
+    # Events.
+
     def _handle(self, event: pygame.event.Event) -> None:
         if event.type == pygame.QUIT:
             self.state = reduce(self.state, "quit")
+        elif event.type in (pygame.MOUSEBUTTONDOWN, pygame.MOUSEMOTION, pygame.MOUSEBUTTONUP) and self._mouse(event):
             return
-        if self.session.mode == "play":
-            action = action_of(event, self.session)
+        elif event.type == pygame.WINDOWFOCUSLOST and self.driver is not None:
+            self.driver.hands.release()
+        elif event.type in (pygame.KEYDOWN, pygame.KEYUP) and event.key in (pygame.K_LCTRL, pygame.K_RCTRL):
+            self._hold_to_drive(event.type == pygame.KEYDOWN)
+        elif self.driver is not None and self._drive(self.driver, event):
+            return
+        elif (intent := self.pointer.handle(event) or intent_of(event)) is not None:
+            self._do(intent)
+        elif event.type == pygame.KEYDOWN and event.unicode.strip() and not event.mod & pygame.KMOD_CTRL:
+            self.say(f"{event.unicode} does nothing: ? lists the keys")
+
+    def _do(self, intent: str) -> None:
+        """Do what a key means; where that is nothing, say why."""
+        if self.state.what_if and self._choose_branch(intent):
+            return
+        if why := why_not(intent, self.session, self.state, self.comparison):
+            self.say(why)
+            return
+        before = self.state
+        if intent in ("reset", "next") and self.session.mode == "replay":
+            self.state = replace(reduce(self.state, "home"), paused=False)
+            return
+        if intent == "clock":
+            driver = self.driver
+            intent = "wait" if driver is not None and self._runs_on(driver) else "run"
+            self.say("the world waits for you" if intent == "wait" else "the world runs on")
+        self.state = reduce(self.state, intent)
+        self._follow_state(before, intent)
+
+    def _follow_state(self, before: ViewState, intent: str) -> None:
+        """What a change of the state asks of session and files."""
+        state = self.state
+        for one in (self.session, *self._players()):
+            one.deterministic = state.deterministic
+        if intent == "explore":
+            self.say("the agent takes its best action" if state.deterministic else "the agent explores")
+        if intent == "record":
+            self._toggle_recording()
+        if state.driving != before.driving and self.comparison is None:
+            if state.cursor is not None:
+                self.state = replace(state, cursor=None)
+            if why := self.session.take_over(state.driving):
+                self.say(why)
+                self.state = replace(state, you=before.you, held=before.held)
+            else:
+                self.say("you act: esc hands back" if state.driving else "the agent acts")
+                self.state = replace(self.state, paused=self.state.paused and not state.driving)
+        if state.inside != before.inside and self.session.learning is not None:
+            self.session.learning.inside = state.inside
+            self.say("stops inside each update: right goes on" if state.inside else "updates are not stopped in")
+            if state.inside:
+                self.state = replace(self.state, paused=True)
+            self._show_panel("update")
+        if state.tune and not before.tune:
+            self.say("drag a dial; click a cell: wall or floor, with the right button its reward"
+                     if self.session.world.rows else "drag a dial")  # fmt: skip
+        if state.what_if != before.what_if:
+            self._open_branch() if state.what_if else self._close_branch()
+
+    def _hold_to_drive(self, down: bool) -> None:
+        if self.state.you or self.comparison is not None or down == self.state.held:
+            return
+        if down and (why := self.session.why_not_driven(True)):
+            self.say(why)
+            return
+        before, self.state = self.state, reduce(self.state, "hold" if down else "release")
+        self._follow_state(before, "hold")
+
+    def _drive(self, session: Session, event: pygame.event.Event) -> bool:
+        """Give an event to the person's hands; returns whether it was theirs."""
+        hands = session.hands
+        if event.type in (pygame.KEYDOWN, pygame.KEYUP):
+            if event.mod & (pygame.KMOD_ALT | pygame.KMOD_META):
+                return False
+            name, keys = pygame.key.name(event.key), action_keys(session)
+            if name not in keys:
+                return False
+            if event.type == pygame.KEYUP:
+                hands.lift(name)
+                return True
+            hands.press(name)
+            if not self._runs_on(session):
+                self._act(session, session.choices[keys[name]][1])
+            return True
+        if event.type == pygame.JOYAXISMOTION:
+            hands.stick(event.axis, event.value)
+        elif event.type == pygame.JOYHATMOTION:
+            hands.stick(0, float(event.value[0]))
+            hands.stick(1, -float(event.value[1]))
+        elif event.type == pygame.JOYBUTTONDOWN:
+            if (action := hands.button(event.button)) is not None:
+                self._act(session, action)
+        else:
+            return False
+        if event.type != pygame.JOYBUTTONDOWN and not hands.continuous and not self._runs_on(session):
+            action = hands.action()
             if action is not None:
-                self.session.pending = self.session.choices[action][1]
+                self._act(session, action)
+        return True
+
+    def _act(self, session: Session, action: object) -> None:
+        session.pending = action
+        if self.state.cursor is not None:
+            self.state = replace(self.state, cursor=None)
+
+    def _runs_on(self, session: Session) -> bool:
+        """Whether the world runs on while a person acts, whatever is pressed."""
+        if self.comparison is not None or session.learning is not None:
+            return bool(self.state.clock)
+        return session.hands.in_real_time if self.state.clock is None else self.state.clock
+
+    def _mouse(self, event: pygame.event.Event) -> bool:
+        """The timeline, the dials, the picture; returns whether it was one of them."""
+        if self.comparison is not None:
+            return False
+        places = layout(*pygame.display.get_window_size(), self.state.zoom) if not self.headless else {}
+        bottom = places.get("bottom")
+        if event.type == pygame.MOUSEBUTTONUP:
+            used, self._dragging = bool(self._dragging), ""
+            self.dials.let_go()
+            if self.driver is not None:
+                self.driver.hands.point(None)
+            return used
+        if event.type == pygame.MOUSEBUTTONDOWN and event.button in (1, 3):
+            if bottom is not None and timeline_box(bottom).collidepoint(event.pos):
+                self._dragging = "timeline"
+            elif self.state.tune and self.dials.grab(event.pos):
+                self._dragging = "dial"
+            elif self.driver is not None and self._point(self.driver, event.pos):
+                self._dragging = "picture"
+                return True
+            elif self.state.tune and self._cell(event.pos, event.button):
+                return True
+        if self._dragging == "timeline" and bottom is not None:
+            if self.state.newest > self.state.oldest:
+                self.state = show(self.state, place_at(bottom, self.state, event.pos[0]))
+            return True
+        if self._dragging == "dial":
+            if words := self.dials.drag(event.pos):
+                self.say(words)
+            return True
+        if self._dragging == "picture" and self.driver is not None:
+            self._point(self.driver, event.pos)
+            return True
+        return False
+
+    def _point(self, session: Session, pixel: tuple[int, int]) -> bool:
+        """The mouse steers from within the picture: how far from its middle, to the right and upwards."""
+        box = panels.picture_box()
+        if not box.collidepoint(pixel):
+            return False
+        x = (pixel[0] - box.centerx) / (box.width / 2)
+        y = (box.centery - pixel[1]) / (box.height / 2)
+        session.hands.point((x, y))
+        if not self._runs_on(session) and not session.hands.continuous:
+            action = session.hands.action()
+            if action is not None:
+                self._act(session, action)
+        return True
+
+    def _cell(self, pixel: tuple[int, int], button: int) -> bool:
+        """A click on a cell of a grid: wall or floor; with the right button +10, -10 or nothing for entering it."""
+        box, rows = panels.picture_box(), self.session.world.rows
+        if rows is None or not box.collidepoint(pixel):
+            return False
+        row = min(int((pixel[1] - box.y) / box.height * len(rows)), len(rows) - 1)
+        column = min(int((pixel[0] - box.x) / box.width * len(rows[0])), len(rows[0]) - 1)
+        now = rows[row][column]
+        if now in "SG":
+            self.say("starts and goals stay where they are")
+            return True
+        here = self.session.observation
+        if button == 1 and now != "#" and here == row * len(rows[0]) + column:
+            self.say("no wall where the agent stands")
+            return True
+        after = {"#": "."} if button == 1 else {"+": "-", "-": "."}
+        wanted = after.get(now, "#" if button == 1 else "+")
+        try:
+            self.session.change(self.session.world.with_cell(row, column, wanted))
+        except RlplayError as error:
+            self.say(error.cause)
+            return True
+        what = {"#": "a wall", ".": "floor", "+": "+10 for entering", "-": "-10 for entering"}[wanted]
+        self.say(f"row {row + 1}, column {column + 1}: {what}. This run is marked as touched by hand")
+        return True
+
+    # What if.
+
+    def _open_branch(self) -> None:
+        self.state = replace(self.state, paused=True)
+        self._branch_choice = -1
+        self._next_branch(1)
+
+    def _next_branch(self, by: int) -> None:
+        """Try the next other action: not the one that the agent takes itself."""
+        choices = self.session.choices
+        for _ in choices:
+            self._branch_choice = (self._branch_choice + by) % len(choices)
+            try:
+                found = what_if(self.session, self.state.place, self._branch_choice)
+            except RlplayError as error:
+                self._close_branch()
+                self.state = replace(self.state, what_if=False)
+                self.say(error.cause)
                 return
-        intent = self.pointer.handle(event) or intent_of(event)
-        if intent is not None:
-            self.state = reduce(self.state, intent)
-            self.session.deterministic = self.state.deterministic
-            if intent == "explore":
-                self.say("the agent takes its best action" if self.state.deterministic else "the agent explores")
-            if intent == "record":
-                self._toggle_recording()
+            name = choices[self._branch_choice][0]
+            if not found.contestants[0].name.endswith(f": {name}"):
+                self._close_branch()
+                self.comparison = found
+                self.say("up, down: another action. space plays, esc goes back", 30)
+                return
+            found.close()
+
+    def _close_branch(self) -> None:
+        if self.comparison is not None and self.comparison.closable:
+            with pygame_kept():
+                self.comparison.close()
+            self.comparison = None
+            self.say("back where it branched")
+
+    def _choose_branch(self, intent: str) -> bool:
+        """Within what if, two keys choose the other action."""
+        if intent not in ("slice", "slice back", "other", "other back"):
+            return False
+        self._next_branch(-1 if intent.endswith("back") else 1)
+        return True
+
+    # Time.
 
     def _advance(self, elapsed: float) -> None:
         self._clock += elapsed
@@ -143,29 +404,32 @@ class Window:
             self._follow(self.follower)
         requests, self.state = self.state.requests, _without_requests(self.state)
         for request in requests:
-            if request == "step":
-                self._step()
-            elif request in ("reset", "next"):
-                self.session.reset(again=request == "reset")
-                self.say(self.session.message or f"seed {self.session.position.seed}")
-                self.session.message = ""
-            elif request == "screenshot":
-                self.state = _with_requests(self.state, ("shoot",))
-        if self.session.mode == "play":
-            if self.session.pending is not None:
-                self._step()
-            return
+            self._request(request)
+        self._grow()
+        driver = self.driver
+        if driver is not None and self.state.cursor is None:
+            driver.hands.move(elapsed)
+            if not self._runs_on(driver):
+                self._take_turn(driver, elapsed)
+                return
         if self.state.paused:
             return
         if self._hold > 0:
             self._hold -= elapsed
             return
         self._due = min(self._due + elapsed * self._steps_per_second(), 1e6)
+        if self.state.cursor is not None:
+            self._play_again()
+            return
         deadline = time.perf_counter() + _STEP_BUDGET
         while self._due >= 1 and self._hold <= 0 and not self.state.quit:
             self._due -= 1
+            if driver is not None and driver.pending is None:
+                driver.pending = self._action_of(driver)
             if not self._step():
                 self._due = 0
+                break
+            if self.state.paused:
                 break
             if self._records_each_step():
                 self._due = min(self._due, 1.0)
@@ -173,6 +437,59 @@ class Window:
             if not self.headless and time.perf_counter() > deadline:
                 self._due = min(self._due, 1.0)
                 break
+        self._grow()
+
+    def _take_turn(self, driver: Session, elapsed: float) -> None:
+        """A world that waits: a step for each press, and one after another while a push along an axis lasts."""
+        if driver.pending is None and driver.hands.continuous and driver.hands.busy:
+            self._due = min(self._due + elapsed * self._steps_per_second(), 1.0)
+            if self._due >= 1:
+                self._due, driver.pending = 0.0, driver.hands.action()
+        if driver.pending is not None or (self.comparison is not None and driver.ended and not self.state.paused):
+            self._step()
+            self._grow()
+
+    def _action_of(self, driver: Session) -> object:
+        """What a person does in a world that runs on: what is held, or what leaves things alone."""
+        action = driver.hands.action(action_keys(driver))
+        return driver.hands.idle if action is None else action
+
+    def _grow(self) -> None:
+        history = self.session.history
+        self.state = went_on(self.state, oldest=history.oldest, newest=max(history.newest, 0))
+
+    def _play_again(self) -> None:
+        """Through the history at the speed of the clock; at its end time goes on."""
+        many, self._due = int(self._due), self._due % 1
+        if many:
+            self.state = replace(show(self.state, self.state.place + many), paused=False)
+
+    def _request(self, request: str) -> None:
+        session = self.session
+        if request == "step":
+            if self.driver is not None and self.driver.pending is None:
+                self.say("you act: press one of your keys, or esc to hand back")
+                return
+            self._step()
+        elif request in ("reset", "next") and self.comparison is not None:
+            self.comparison.again() if request == "reset" else self.comparison.following()
+            self.say(f"seed {self.comparison.contestants[0].session.position.seed}")
+        elif request in ("reset", "next"):
+            session.reset(again=request == "reset")
+            self.state = replace(self.state, cursor=None)
+            self.say(session.message or f"seed {session.position.seed}")
+            session.message = ""
+        elif request.startswith("surprise"):
+            places = session.surprises()
+            later = [place for place in places if place > self.state.place]
+            earlier = [place for place in places if place < self.state.place]
+            wanted = earlier[-1:] if request.endswith("back") else later[:1]
+            if wanted:
+                self.state = show(self.state, wanted[0])
+            else:
+                self.say(f"no surprise {'before' if request.endswith('back') else 'after'} this step")
+        elif request == "screenshot":
+            self.state = _with_requests(self.state, (*self.state.requests, "shoot"))
 
     def _steps_per_second(self) -> float:
         if self.pace and not self.state.touched and self.session.mode == "learn":
@@ -182,14 +499,23 @@ class Window:
     def _step(self) -> bool:
         if self.max_steps is not None and self.steps >= self.max_steps:
             return False
+        if self.comparison is not None:
+            return self._step_beside(self.comparison)
         if self.session.ended and self.session.mode in ("watch", "play") and self.session.last is not None:
             self.session.reset()
+            if self.session.driving and not self._runs_on(self.session):  # one looks before one acts
+                self.session.pending = None
+                self.say(f"a new episode, seed {self.session.position.seed}")
+                return True
+        if self.session.learning is not None:
+            self.session.learning.looking = self.state.paused or self._steps_per_second() <= _LOOKED_AT
         going = self.session.step()
         if going:
             self.steps += 1
         elif self.session.message:
             self.say(self.session.message, 60)
             self.session.message = ""
+            self.state = replace(self.state, paused=self.state.paused or self.session.mode == "replay")
         calm = self.state.factor <= 4 and not (self.pace and self.session.mode == "learn")
         if self.session.ended and calm and not self.state.paused and going:
             self._hold = _HOLD_SECONDS
@@ -197,6 +523,17 @@ class Window:
             self.session.stop_learning()
             self.say(self.on_trained or "trained: now the agent shows what it learned", 3600)
             return False
+        return going
+
+    def _step_beside(self, comparison: Comparison) -> bool:
+        ended = comparison.ended
+        going = comparison.step()
+        self.steps += going
+        if comparison.message:
+            self.say(comparison.message)
+            comparison.message = ""
+        if going and not ended and comparison.ended and self.state.factor <= 4 and not self.state.paused:
+            self._hold = 2 * _HOLD_SECONDS
         return going
 
     def _follow(self, follower: Follower) -> None:
@@ -208,10 +545,21 @@ class Window:
     def _draw(self, surface: pygame.Surface) -> None:
         notice = self._notice if self._clock < self._notice_until else ""
         # The sign for recording is for the person at the window, not for whoever sees the recording of a headless one.
-        panels.draw(
-            surface, self.session, replace(self.state, recording=self.state.recording and not self.headless), notice,
-            self.pointer,
-        )  # fmt: skip
+        state = replace(self.state, recording=self.state.recording and not self.headless)
+        if self.comparison is not None:
+            self.pointer.clear()
+            self.comparison.draw(surface, state, notice)
+        else:
+            shown = self.session if state.cursor is None else self.session.at(state.cursor, _REPLAY_BUDGET)
+            if state.cursor is None:
+                self.session.think()
+            elif shown.message and not notice:
+                notice = shown.message
+            panels.draw(surface, shown, replace(state, help=state.help and not state.tune), notice, self.pointer)
+            if state.tune:
+                self._draw_dials(surface, shown)
+                if state.help:
+                    draw_help(surface, shown, state)
         if "shoot" in self.state.requests:
             self.state = _without_requests(self.state)
             path = _free_name(self._name(), ".png")
@@ -224,6 +572,20 @@ class Window:
                 self.say(f"{self.recorder.path.name} is full: later frames are left out")
         if not self.headless:
             pygame.display.flip()
+
+    def _draw_dials(self, surface: pygame.Surface, shown: Session) -> None:
+        """In place of the curve, or of the views; the picture and the map stay: cells are clicked, and values move."""
+        places = layout(*surface.get_size(), self.state.zoom)
+        box = d.panel(
+            surface, places.get("returns", places["views"]), "dials, by hand", "blue: the agent's, white: the world's"
+        )
+        self.dials.draw(surface, box, shown, None)
+
+    def _show_panel(self, name: str) -> None:
+        """Bring one of the panels that share a place to the front."""
+        labels = [view.label for view in panels.views(self.session, set(layout(*self.size, self.state.zoom)))]
+        if name in labels:
+            self.state = reduce(self.state, f"panel {labels.index(name)}")
 
     def _records_each_step(self) -> bool:
         """Whether a recording has a frame for each step: where nothing is learned, at whatever speed it is watched."""

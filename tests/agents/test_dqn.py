@@ -364,6 +364,19 @@ def test_pictures_of_bits_are_pictures():
     assert agent._layers()[0][0].out_channels == 16  # MinAtar's
 
 
+@pytest.mark.parametrize("more", [{}, {"dueling": True, "double": True}], ids=["alone", "dueling"])
+def test_noisy_weights_over_torch_are_ours(more):
+    settings = {**SMALL, "noisy": True, "seed": 0, "learning_starts": 20, **more}
+    ours, theirs = (DQN("CartPole-v1", network=name, **settings) for name in ("numpy", "torch"))
+    assert ours.memory.nets.q.parameters.tolist() == theirs.memory.nets.q.parameters.tolist()  # the same noise
+    for agent in (ours, theirs):
+        agent.learn(60, engine="python")
+    assert theirs.memory.work.noisy.parameters == pytest.approx(ours.memory.work.noisy.parameters, abs=1e-4)
+    assert theirs.memory.nets.q.parameters == pytest.approx(ours.memory.nets.q.parameters, abs=1e-4)
+    obs = np.zeros((3, 4), np.float32)
+    assert theirs.probe(obs).action_values == pytest.approx(ours.probe(obs).action_values, abs=1e-4)
+
+
 # Files.
 
 
@@ -468,10 +481,10 @@ def test_dqn_solves_cart_pole_in_two_of_three_seeds():
     ("make", "error", "words"),
     [
         (lambda: DQN("Pendulum-v1"), SpaceError, "needs actions that are finite"),
-        (lambda: DQN("CartPole-v1", batch_size=64, buffer_size=32), HyperparameterError, "more than a replay buffer of 32 observ"),
+        (lambda: DQN("CartPole-v1", batch_size=64, buffer_size=32), HyperparameterError, "buffer of 32 observ"),
         (lambda: DQN(Shown(*PICTURE), buffer_size=10**9), UsageError, "Lower buffer_size"),
         (lambda: DQN("CartPole-v1", v_min=5, v_max=5), HyperparameterError, "v_min=5 is not below v_max=5"),
-        (lambda: DQN("CartPole-v1", noisy=True, network="torch"), HyperparameterError, "Take noisy=False"),
+        (lambda: DQN("CartPole-v1", noisy=True, network=torch.nn.Linear(4, 8)), HyperparameterError, "noisy=False"),
         (lambda: DQN("CartPole-v1", distributional="iqn"), HyperparameterError, "None | c51 | qr"),
         (lambda: DQN("CartPole-v1", n_envs=2, train_freq=[1, "episode"]), HyperparameterError, "train_freq in steps"),
         (lambda: DQN("CartPole-v1", policy_kwargs={"net_arch": {"pi": [8]}}), HyperparameterError, "to be a list"),
@@ -513,4 +526,4 @@ def test_flags_that_are_off_take_no_room():
     work = DQN("CartPole-v1", seed=0, **SMALL).memory.work
     assert work.noisy.parameters.size == 0
     assert work.targets.shape == (16, 1)
-    assert Flags(False, False, False, None, False, True, False) == DQN("CartPole-v1", seed=0).spec()
+    assert Flags(False, False, False, None, False, True, False, False) == DQN("CartPole-v1", seed=0).spec()

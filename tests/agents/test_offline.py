@@ -12,9 +12,10 @@ import pytest
 import torch
 
 import rlplay
-from agents import CQL, DQN, IQL, TD3BC, BehaviorCloning, DiscreteBCQ, cql, discrete_bcq, dqn, iql
+from agents import CQL, DQN, IQL, TD3BC, BehaviorCloning, DiscreteBCQ, DiscreteIQL, cql, discrete_bcq, dqn, iql
 from agents.cql import make_rule, press_down
 from agents.discrete_bcq import best_likely, losses
+from agents.discrete_iql import imitate_likelier
 from agents.iql import expectile_errors, imitate_better, targets_of_values
 from agents.td3_bc import climb_near_data
 from rlplay import Dataset, evaluate, interact
@@ -300,9 +301,22 @@ def test_the_losses_of_iql_have_the_gradients_of_autograd():
     assert targets == pytest.approx(1 + 0.5 * values[:, 0])
 
 
+def test_the_losses_of_discrete_iql_have_the_gradients_of_autograd():
+    rng = np.random.default_rng(0)
+    z, actions = torch.tensor(rng.normal(size=(6, 3)), requires_grad=True), rng.integers(3, size=(6, 1))
+    log_policy, gaps = torch.log_softmax(z, dim=1), rng.normal(size=6)
+    weight = torch.tensor(3 * gaps).exp().clamp(max=100)
+    loss = -(weight * log_policy[np.arange(6), actions[:, 0]]).mean()
+    loss.backward()
+    grad, known = np.zeros((6, 3), np.float32), log_policy.detach().numpy()
+    found, mean = imitate_likelier(np.exp(known), known, actions.astype(np.float32), gaps, 3.0, grad)
+    assert (found, mean) == (pytest.approx(float(loss.detach())), pytest.approx(float(weight.mean())))
+    assert grad == pytest.approx(z.grad.numpy(), rel=1e-5, abs=1e-7)
+
+
 def test_what_is_compiled_has_names_of_its_own():
     """Compiled code tells records apart by their names and the types of their fields; two alike would be one."""
-    names = [cls.settings.__name__ for cls in (DQN, CQL, DiscreteBCQ, TD3BC, IQL)]
+    names = [cls.settings.__name__ for cls in (DQN, CQL, DiscreteBCQ, DiscreteIQL, TD3BC, IQL)]
     names += [module.__name__ for module in (dqn.Metrics, cql.CQLMetrics, discrete_bcq.BCQMetrics, iql.IQLMetrics)]
     assert len(set(names)) == len(names)
 
@@ -464,5 +478,7 @@ def test_cql_learns_from_mixed_data_what_cloning_does_not():
     cloned = [score(BehaviorCloning("CartPole-v1", seed=seed).remember(half)) for seed in range(3)]
     learned = [score(CQL("CartPole-v1", dataset=half, seed=seed).learn(20_000)) for seed in range(3)]
     assert np.median(learned) >= np.median(cloned) + 100
+    implicit = [score(DiscreteIQL("CartPole-v1", dataset=half, seed=seed).learn(20_000)) for seed in range(3)]
+    assert np.median(implicit) >= np.median(cloned) + 100
     strayed = [score(CQL("CartPole-v1", dataset=half, seed=seed, alpha=0.0).learn(20_000)) for seed in range(3)]
     assert np.median(strayed) <= np.median(learned) - 100

@@ -332,7 +332,7 @@ MountainCarContinuous-v0:
 """
 
 
-def test_zoo_files_are_read_unchanged_and_what_is_not_known_is_named(tmp_path, capsys, monkeypatch):
+def test_zoo_files_are_read_unchanged(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "ppo.yml").write_text(ZOO)
     for env_id in ("CartPole-v1", "Pendulum-v1"):
@@ -341,8 +341,16 @@ def test_zoo_files_are_read_unchanged_and_what_is_not_known_is_named(tmp_path, c
     assert agent.hyperparameters["normalize"] == {"norm_obs": True, "norm_reward": False}
     assert agent.memory.spread[0] == pytest.approx(-2, abs=0.2)
     assert len(agent.memory.policy.parameters) == 3 * 16 + 16 + 16 + 1
-    assert main(["train", "--algo", "ppo", "--env", "MountainCarContinuous-v0", "-conf", "ppo.yml"]) == 2
-    assert "use_sde" in capsys.readouterr().err
+
+
+@pytest.mark.slow  # compiles for long
+def test_zoo_entries_with_state_dependent_exploration_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "ppo.yml").write_text(ZOO)
+    words = ["train", "--algo", "ppo", "--env", "MountainCarContinuous-v0", "-conf", "ppo.yml", "--seed", "0"]
+    assert main([*words, "-n", "2048"]) == 0
+    agent = rlplay.load(tmp_path / "logs/ppo/MountainCarContinuous-v0_1/MountainCarContinuous-v0.rlp")
+    assert agent.memory.noise.matrices.shape == (1, 64, 1)
 
 
 def test_tuned_settings_are_taken_and_said(tmp_path, capsys, monkeypatch):

@@ -1,5 +1,7 @@
 """Off-policy agents beside SB3: taskset -c 1 python tests/benchmarks/off_policy.py [speed] [replay] [scores [--twins]]
 
+``ablations [NAME ...]`` learns with and without a part, three seeds each; MinAtar's where that package is installed.
+
 One core. OPENBLAS_CORETYPE is unset before NumPy starts. Both sides have the same settings, and so the same number of
 updates; speeds are steps/s of ``learn`` in turns, the best of ten rounds. Scores are greedy returns over 50
 episodes for three seeds, of both where ``--twins`` is given. Names of agents (``SAC TD3``) leave the others out.
@@ -74,6 +76,41 @@ SCORES: list[tuple[str, str, dict[str, Any], int, float]] = [
     ("TQC", "Pendulum-v1", PENDULUM, 20_000, -250),
     ("TD3", "Pendulum-v1", NOISY, 20_000, -250),
     ("DDPG", "Pendulum-v1", NOISY, 20_000, -250),
+]
+
+
+FALLING = {**CAR, "learning_rate": "lin_4e-3"}
+EIGHT = {  # of SLM-Lab: eight environments, four updates of 32 a step of all
+    "policy_kwargs": {"net_arch": [256, 128]}, "learning_rate": 5e-4, "buffer_size": 50_000, "batch_size": 32,
+    "learning_starts": 1000, "n_envs": 8, "train_freq": 1, "gradient_steps": 4, "target_update_interval": 800,
+    "exploration_fraction": 0.1667, "exploration_final_eps": 0.01, "gamma": 0.99,
+}  # fmt: skip
+SLOW = {  # of CleanRL
+    "policy_kwargs": {"net_arch": [120, 84]}, "learning_rate": 2.5e-4, "buffer_size": 10_000,
+    "learning_starts": 10_000, "train_freq": 10, "batch_size": 128, "target_update_interval": 500,
+    "exploration_fraction": 0.5, "exploration_final_eps": 0.05, "max_grad_norm": 0,
+}  # fmt: skip
+GRID = {
+    "learning_rate": 2.5e-4, "buffer_size": 100_000, "learning_starts": 5000, "target_update_interval": 1000,
+    "train_freq": 1, "exploration_fraction": 0.5, "exploration_final_eps": 0.1, "max_grad_norm": 0,
+}  # fmt: skip
+CROSSQ = {
+    "batch_renorm": True, "target_networks": False, "policy_delay": 3, "beta_1": 0.5, "learning_rate": 1e-3,
+    "buffer_size": 20_000,
+}  # fmt: skip
+C51 = {"distributional": "c51", "n_atoms": 101, "v_min": -100, "v_max": 100}
+BOTH = {"double": True, "prioritized": True}
+# Name, what it is, agent, environment, settings, steps.
+ABLATIONS: list[tuple[str, str, str, str, dict[str, Any], int]] = [
+    ("car", "RL Zoo", "DQN", "MountainCar-v0", CAR, 120_000),
+    ("car", "RL Zoo, the learning rate falling to 0", "DQN", "MountainCar-v0", FALLING, 120_000),
+    ("lander", "plain", "DQN", "LunarLander-v3", EIGHT, 300_000),
+    ("lander", "double, prioritised", "DQN", "LunarLander-v3", {**EIGHT, **BOTH}, 300_000),
+    ("c51", "plain", "DQN", "MountainCar-v0", {**SLOW, "loss": "mse"}, 500_000),
+    ("c51", "C51", "DQN", "MountainCar-v0", {**SLOW, **C51}, 500_000),
+    ("crossq", "no targets, batch renormalisation", "SAC", "Pendulum-v1", CROSSQ, 5000),
+    ("minatar", "one convolution", "DQN", "MinAtar/Breakout-v1", GRID, 200_000),
+    ("minatar", "one convolution", "DQN", "MinAtar/SpaceInvaders-v1", GRID, 200_000),
 ]
 
 
@@ -176,7 +213,30 @@ def scores(twins: bool) -> None:
         print(line, flush=True)
 
 
+def ablations() -> None:
+    """Greedy returns with and without a part."""
+    import agents
+    from rlplay import evaluate
+
+    wanted = {word for word in sys.argv[1:] if word in {one[0] for one in ABLATIONS}}
+    for name, what, agent, env_id, settings, steps in ABLATIONS:
+        if wanted and name not in wanted:
+            continue
+        if env_id.startswith("MinAtar"):
+            import minatar.gym
+
+            minatar.gym.register_envs()
+        for seed in range(3):
+            made, along = getattr(agents, agent)(env_id, seed=seed, **settings), []
+            for part in range(6):
+                made.learn(steps // 6, reset_num_timesteps=not part, schedule_timesteps=steps)
+                along.append(evaluate(made, n_eval_episodes=10).mean)
+            last = evaluate(made, n_eval_episodes=50).mean
+            print(f"{agent} {env_id}, {what}, {steps:,} steps, seed {seed}: {last:.1f}; along the way "
+                  f"{', '.join(f'{one:.0f}' for one in along)}", flush=True)  # fmt: skip
+
+
 if __name__ == "__main__":
-    runs = {"speed": speed, "replay": replay, "scores": lambda: scores("--twins" in sys.argv)}
-    for part in [word for word in sys.argv[1:] if word in runs] or runs:
+    runs = {"speed": speed, "replay": replay, "scores": lambda: scores("--twins" in sys.argv), "ablations": ablations}
+    for part in [word for word in sys.argv[1:] if word in runs] or ("speed", "replay", "scores"):
         runs[part]()

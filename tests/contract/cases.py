@@ -12,7 +12,9 @@ OFFLINE = {"net_arch": [16], "batch_size": 16}
 ACTOR_CRITIC = {"net_arch": [16], "buffer_size": 400, "learning_starts": 60, "batch_size": 16}
 
 # Agents that compile for long: `pytest -m slow` has their contract.
-LONG_AGENTS = frozenset(("ddpg", "discrete-bcq", "discrete-sac", "iql", "sac", "td3", "td3-bc", "tqc", "trpo"))
+LONG_AGENTS = frozenset(
+    ("ddpg", "discrete-bcq", "discrete-iql", "discrete-sac", "iql", "sac", "td3", "td3-bc", "tqc", "trpo")
+)
 
 # Agent, environment, steps of a run, hyperparameters: what each agent is for, its rarer spaces, and each kind of model.
 CASES: list[Case] = [
@@ -23,6 +25,9 @@ CASES: list[Case] = [
     ("expected-sarsa", "FrozenLake-v1", 3000, {}),
     ("epsilon-greedy", "rlplay/Bandit-v0", 1500, {}),
     ("ucb", "rlplay/Bandit-v0", 1500, {}),
+    ("lin-ucb", "rlplay/LinearBandit-v0", 400, {}),
+    ("linear-thompson-sampling", "rlplay/LinearBandit-v0", 400, {}),
+    ("model-bandit", "rlplay/LinearBandit-v0", 400, {"train_freq": 60}),
     ("gradient-bandit", "FrozenLake-v1", 3000, {}),  # a contextual bandit: each state for itself
     ("thompson-sampling", "FrozenLake-v1", 3000, {}),
     ("policy-evaluation", "rlplay/RandomWalk-v0", 500, {"gamma": 1.0}),
@@ -60,6 +65,7 @@ CASES: list[Case] = [
     ("ddpg", "MountainCarContinuous-v0", 500, {**ACTOR_CRITIC, "noise_type": "normal", "normalize": True}),
     ("cql", "CartPole-v1", 600, {**OFFLINE, "dataset": "random:300", "target_update_interval": 60}),
     ("discrete-bcq", "CartPole-v1", 600, {**OFFLINE, "dataset": "random:300", "target_update_interval": 60}),
+    ("discrete-iql", "CartPole-v1", 600, {**OFFLINE, "dataset": "random:300"}),
     ("td3-bc", "Pendulum-v1", 300, {**OFFLINE, "dataset": "pump-and-hold:300"}),
     ("iql", "Pendulum-v1", 300, {**OFFLINE, "dataset": "random:300", "normalize": True}),
     ("linear-sarsa", "MountainCar-v0", 3000, {"n_steps": 3}),
@@ -90,6 +96,12 @@ CASES: list[Case] = [
 LONG_CASES: list[Case] = [
     ("reinforce", "CartPole-v1", 3000, {"batch_size": 300, "features": "pca:4,warm_up=200,refit_every=700"}),
     ("ppo", "CartPole-v1", 400, {"n_steps": 60, "batch_size": 20, "n_epochs": 2, "network": "torch"}),
+    ("ppo", "rlplay/CartPoleNoVel-v1", 700, {"n_envs": 2, "n_steps": 32, "batch_size": 16, "n_epochs": 2,
+                                             "recurrent": "lstm", "recurrent_size": 8, "net_arch": [8]}),
+    ("a2c", "rlplay/MemoryChain-v0", 700, {"n_envs": 2, "n_steps": 16, "recurrent": "gru", "recurrent_size": 8,
+                                           "critic_memory": "shared", "net_arch": [8]}),
+    ("reinforce", "rlplay/RepeatSignal-v0", 1000, {"batch_size": 100, "recurrent": "gru", "recurrent_size": 8,
+                                                   "critic_memory": "none", "net_arch": [8]}),
     ("sb3/sac", "Pendulum-v1", 130, REPLAY),
     ("q-learning", "rlplay/GridWorld-v0", 3000, {}),  # no time limit
     ("q-learning", "MountainCar-v0", 300, {"features": "sklearn/k-means:8,warm_up=50,refit_every=150"}),
@@ -134,6 +146,7 @@ LONG_CASES: list[Case] = [
     ("a2c", "FrozenLake-v1", 300, {"use_rms_prop": False}),
     ("ars", "FrozenLake-v1", 900, {"n_delta": 2}),
     ("evolution-strategies", "Pendulum-v1", 3000, {"n_delta": 1, "n_eval_episodes": 1}),
+    ("ppo", "Pendulum-v1", 600, {"n_envs": 2, "n_steps": 30, "batch_size": 30, "use_sde": True, "sde_sample_freq": 4}),
     ("trpo", "Pendulum-v1", 600, {"n_envs": 2, "n_steps": 60, "batch_size": 30, "normalize": True}),
     ("trpo", "CartPole-v1", 300, {"n_steps": 60, "batch_size": 20, "network": "torch", "line_search_max_iter": 0}),
     ("dqn", "CartPole-v1", 400, {**DQN, "network": "torch"}),

@@ -50,6 +50,7 @@ LATER = (
     "mcts",
     "cql",
     "discrete-bcq",
+    "discrete-iql",
     "iql",
     "td3-bc",
 )  # need more than the environment to learn

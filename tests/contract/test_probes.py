@@ -38,6 +38,9 @@ CASES: dict[str, Case] = {
     "ucb": Case(3000),
     "gradient-bandit": Case(5000, {}, 0.05),  # the mean of all rewards, the first ones too
     "thompson-sampling": Case(3000),
+    "lin-ucb": Case(1500),
+    "linear-thompson-sampling": Case(1500),
+    "model-bandit": Case(3000, {"train_freq": 1000}),
     "policy-evaluation": Case(300, GIVEN),
     "policy-iteration": Case(300),
     "value-iteration": Case(300),
@@ -83,6 +86,12 @@ CASES: dict[str, Case] = {
     "discrete-bcq": Case(
         2000, {"dataset": "random:1000", "learning_rate": 0.002, "target_update_interval": 50}, 0.05, slow=True
     ),
+    "discrete-iql": Case(
+        4000,
+        {**OFFLINE_ACTOR, "dataset": "random:1000", "learning_rate": "lin_0.01", "expectile": 0.985},
+        0.05,
+        slow=True,
+    ),
     "iql": Case(4000, {**OFFLINE_ACTOR, "dataset": "random:1000"}, 0.05, slow=True),
     "pqn": Case(8000, {"n_envs": 4, "n_steps": 32, "net_arch": [32], "learning_rate": "lin_0.003"}, 0.05),
     "sac": Case(1500, {**SMALL_ACTOR, "ent_coef": 0.001}, 0.05),
@@ -116,6 +125,9 @@ SKIPS: dict[str, dict[str, str]] = {
     "ucb": _BANDIT,
     "gradient-bandit": _BANDIT,
     "thompson-sampling": _BANDIT,
+    "lin-ucb": _BANDIT,
+    "linear-thompson-sampling": _BANDIT,
+    "model-bandit": _BANDIT,
     "ars": _SEARCHES,
     "cem": _SEARCHES,
     "evolution-strategies": _SEARCHES,

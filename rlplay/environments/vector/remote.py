@@ -25,6 +25,7 @@ from rlplay.environments.interact import Position
 from rlplay.environments.make import make_anew, reference, remake
 from rlplay.environments.masks import MaskSource
 from rlplay.environments.reference import EnvReference
+from rlplay.environments.vector.ray_pool import RayPool
 from rlplay.environments.vector.workers import WorkerPool
 from rlplay.errors import RlplayError, UsageError
 from rlplay.spaces.observations import observation_digest
@@ -61,6 +62,7 @@ class RemoteEnvs:
         local: the environments of a run.
         positions: where the run stands in them; the copies are brought there.
         workers: how many processes besides the run's own.
+        on_ray: whether they are actors of a Ray cluster.
 
     Attributes:
         first: the number of the first environment that is played by a worker.
@@ -71,7 +73,9 @@ class RemoteEnvs:
         EnvironmentFault: a worker failed; here and in every method.
     """
 
-    def __init__(self, local: Sequence[gym.Env[Any, Any]], positions: Sequence[Position], workers: int) -> None:
+    def __init__(
+        self, local: Sequence[gym.Env[Any, Any]], positions: Sequence[Position], workers: int, *, on_ray: bool = False
+    ) -> None:
         if reason := why_not_remote(local[0]):
             raise UsageError(f"workers={workers}: {reason}", "Leave workers out: one process plays them all")
         ref = reference(local[0])  # the others were made from it
@@ -79,7 +83,8 @@ class RemoteEnvs:
         self.first = -(-len(local) // (workers + 1))
         played, positions = local[self.first :], positions[self.first :]
         makers = [partial(again, ref, gym.registry.get(ref.id))] * len(played)
-        self._pool = WorkerPool(makers, workers, AutoresetMode.DISABLED, _TIMEOUT, before=self.first)
+        pool: type[WorkerPool] | type[RayPool] = RayPool if on_ray else WorkerPool
+        self._pool = pool(makers, workers, AutoresetMode.DISABLED, _TIMEOUT, before=self.first)
         assert self._pool.buffers is not None
         self._buffers = self._pool.buffers
         self._count = len(played)
@@ -195,7 +200,13 @@ def _seconds_a_step(env: gym.Env[Any, Any]) -> float:
 
 
 def again(ref: EnvReference, spec: EnvSpec | None) -> gym.Env[Any, Any]:
-    """One environment, in a process that may not know its id yet."""
+    """One environment, in a process that may not know its id yet.
+
+    Example:
+        >>> from rlplay.environments.make import make
+        >>> again(reference(make("CartPole-v1", dynamics="gymnasium")), None).action_space
+        Discrete(2)
+    """
     if spec is not None and ref.id not in gym.registry:
         gym.registry[ref.id] = spec
     return remake(ref, dynamics="auto" if ref.dynamics.startswith("native") else "gymnasium")

@@ -1,0 +1,142 @@
+"""What a student has done, kept in a small JSON file in the user's data folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rlplay.course.lesson import Lesson, lessons
+from rlplay.errors import RlplayError, warn
+from rlplay.storage.files import write_atomically
+
+VERSION = 1
+
+
+def data_folder() -> Path:
+    """Where progress and pictures are kept: ``RLPLAY_DATA_DIR``, else the user's data folder."""
+    if named := os.environ.get("RLPLAY_DATA_DIR"):
+        return Path(named)
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "rlplay"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / "rlplay"
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "rlplay"
+
+
+@dataclass
+class Progress:
+    """What was read and answered.
+
+    Attributes:
+        read: ids of lessons that were gone through.
+        right: for each lesson the numbers of the exercises that were answered rightly.
+        tries: for each lesson and exercise (``"id 2"``) how often an answer was given.
+        seconds: for each lesson the time spent on it.
+    """
+
+    read: list[str] = field(default_factory=list)
+    right: dict[str, list[int]] = field(default_factory=dict)
+    tries: dict[str, int] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def is_done(self, one: Lesson) -> bool:
+        """Whether a lesson was read and all its exercises answered."""
+        return one.id in self.read and len(self.right.get(one.id, [])) >= len(one.exercises)
+
+    def next_lesson(self) -> Lesson | None:
+        """The first lesson of the path that is not done, the museum left out; None at the end."""
+        path = [one for one in lessons() if one.part != "museum of failures"]
+        return next((one for one in path if not self.is_done(one)), None)
+
+    def answered(self, name: str, number: int, *, right: bool) -> None:
+        """Take note of an answer; one that was right stays right."""
+        key = f"{name} {number}"
+        self.tries[key] = self.tries.get(key, 0) + 1
+        if right and number not in self.right.setdefault(name, []):
+            self.right[name] = sorted([*self.right[name], number])
+
+    def went_through(self, name: str, seconds: float) -> None:
+        """Take note that a lesson was read, and of the time."""
+        if name not in self.read:
+            self.read.append(name)
+        self.seconds[name] = round(self.seconds.get(name, 0.0) + seconds, 1)
+
+
+def progress_file() -> Path:
+    """The file that progress is kept in."""
+    return data_folder() / "learn.json"
+
+
+def load() -> Progress:
+    """The progress so far; none where there is no file.
+
+    A file that is damaged is put aside under another name, with a warning, and progress begins anew.
+
+    Raises:
+        RlplayError: the file is of a later version; it is left as it is.
+    """
+    path = progress_file()
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return Progress()
+    except UnicodeDecodeError:
+        return _put_aside(path)
+    try:
+        held = json.loads(text)
+        version = held["version"]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return _put_aside(path)
+    if isinstance(version, int) and version > VERSION:
+        raise RlplayError(
+            f"{path} is of version {version}, and this rlplay reads {VERSION}",
+            "Upgrade rlplay, or begin anew: rlplay learn --forget",
+        )
+    try:
+        return _checked(held)
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return _put_aside(path)
+
+
+def _checked(held: dict[str, Any]) -> Progress:
+    found = Progress(
+        [str(one) for one in held["read"]],
+        {str(name): sorted({int(k) for k in numbers}) for name, numbers in held["right"].items()},
+        {str(name): int(count) for name, count in held["tries"].items()},
+        {str(name): float(seconds) for name, seconds in held["seconds"].items()},
+    )
+    if held["version"] != VERSION or isinstance(held["read"], str):
+        raise ValueError(held["version"])
+    return found
+
+
+def _put_aside(path: Path) -> Progress:
+    aside, number = path.with_name(f"{path.name}.damaged"), 1
+    while aside.exists():
+        number += 1
+        aside = path.with_name(f"{path.name}.damaged{number}")
+    path.replace(aside)
+    warn(f"{path} is damaged: it was put aside as {aside.name}, and progress begins anew")
+    return Progress()
+
+
+def save(progress: Progress) -> Path:
+    """Write the progress; at every moment the file is whole."""
+    held = {
+        "version": VERSION, "read": progress.read, "right": progress.right, "tries": progress.tries,
+        "seconds": progress.seconds,
+    }  # fmt: skip
+    return write_atomically(progress_file(), (json.dumps(held, indent=1) + "\n").encode())
+
+
+def forget() -> bool:
+    """Put the file aside as ``learn.json.old``; whether there was one."""
+    path = progress_file()
+    if not path.exists():
+        return False
+    path.replace(path.with_name(f"{path.name}.old"))
+    return True

@@ -1,0 +1,1 @@
+"""Tuning: the hyperparameters of an agent searched by Optuna, or changed while a population learns."""

@@ -1,0 +1,177 @@
+"""Dials: numbers of the agent and of the environment that are turned while they run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pygame
+
+from rlplay.probe import Probe
+from rlplay.viewer import drawing as d
+from rlplay.viewer.world import World
+
+_OF_AGENTS = {
+    "alpha": (1e-4, 1.0), "actor_alpha": (1e-5, 1.0), "reward_alpha": (1e-5, 1.0), "epsilon": (0.0, 1.0),
+    "temperature": (1e-3, 10.0), "gamma": (0.0, 1.0), "lambda_": (0.0, 1.0),
+}  # fmt: skip
+_SPAN = 4.0  # a constant goes from a quarter of what it was to four times that
+_ROW = 30
+
+
+@dataclass(frozen=True)
+class Dial:
+    """A number that is turned.
+
+    Attributes:
+        name: as the agent or the environment names it.
+        owner: ``"agent"`` or ``"world"``.
+        low, high: its ends.
+        get: its value now; NaN where it changes with the visits of each state.
+        set: takes a value.
+    """
+
+    name: str
+    owner: str
+    low: float
+    high: float
+    get: Callable[[], float]
+    set: Callable[[float], None]
+
+    def share(self) -> float:
+        """Where it stands between its ends, from 0 to 1."""
+        value = self.get()
+        return min(max((value - self.low) / (self.high - self.low), 0.0), 1.0) if self.high > self.low else 0.0
+
+    def turn(self, share: float) -> float:
+        """Turn it to a share from 0 to 1; returns the value, of three digits."""
+        value = self.low + min(max(share, 0.0), 1.0) * (self.high - self.low)
+        value = float(f"{value:.3g}")
+        self.set(value)
+        return value
+
+
+def dials_of(session: Any) -> list[Dial]:
+    """What can be turned in a session: the agent's rates while it learns, and the environment's constants."""
+    return [*_agent_dials(session), *_world_dials(session)]
+
+
+def _agent_dials(session: Any) -> list[Dial]:
+    agent = session.agent
+    if session.learning is None or not hasattr(agent.memory, "_fields"):
+        return []
+    return [
+        Dial(name, "agent", *ends, _reader(agent, name), _writer(session, name))
+        for name, ends in _OF_AGENTS.items()
+        if name in agent.memory._fields and not math.isnan(_reader(agent, name)())
+    ]
+
+
+def _reader(agent: Any, name: str) -> Callable[[], float]:
+    def read() -> float:
+        held = getattr(agent.memory, name)
+        if isinstance(held, tuple):  # a rate: a schedule over training, or one by visits
+            held = held[0] if not held[1].size else np.array([math.nan])
+        if isinstance(held, np.ndarray):
+            place = min(agent.progress, 1.0) * (held.size - 1)
+            return float(np.interp(place, np.arange(held.size), held)) if held.ndim == 1 else math.nan
+        return float(held)
+
+    return read
+
+
+def _writer(session: Any, name: str) -> Callable[[float], None]:
+    def write(value: float) -> None:
+        agent = session.agent
+        held = getattr(agent.memory, name)
+        array = held[0] if isinstance(held, tuple) else held
+        if isinstance(array, np.ndarray):
+            array[:] = value
+        else:
+            agent.memory = agent.memory._replace(**{name: value})
+        session.touched_agent = True
+
+    return write
+
+
+def _world_dials(session: Any) -> list[Dial]:
+    found = []
+    if session.mode == "replay":
+        return []
+    for name, first in session.first_world.constants.items():
+        low, high = sorted((first / _SPAN, first * _SPAN)) if first else (-1.0, 1.0)
+        found.append(Dial(name, "world", low, high, _constant(session, name), _changer(session, name)))
+    return found
+
+
+def _constant(session: Any, name: str) -> Callable[[], float]:
+    return lambda: World.of(session.env).constants.get(name, math.nan)
+
+
+def _changer(session: Any, name: str) -> Callable[[float], None]:
+    return lambda value: session.change(World.of(session.env).with_constant(name, value))
+
+
+class DialPanel:
+    """The dials as sliders; the mouse turns them, and a click on a name puts a number back.
+
+    Example:
+        >>> panel = DialPanel()
+        >>> panel.grab((5, 5))
+        False
+    """
+
+    def __init__(self) -> None:
+        self._bars: list[tuple[pygame.Rect, Dial]] = []
+        self._held: Dial | None = None
+
+    def draw(self, surface: pygame.Surface, box: pygame.Rect, session: Any, probe: Probe | None) -> None:
+        """A row a dial: name, bar, value."""
+        self._bars = []
+        dials, tall, gap = dials_of(session), d.px(_ROW), d.px(20)
+        rows = max(box.height // tall, 1)
+        columns = min(max(-(-len(dials) // rows), 1), max(box.width // d.px(300), 1))
+        width = (box.width - gap * (columns - 1)) // columns
+        for i, dial in enumerate(dials):
+            x, y = box.x + (width + gap) * (i // rows), box.y + (i % rows) * tall
+            if i >= rows * columns:
+                rest = f"and {len(dials) - i} more: a larger window shows them"
+                d.text(surface, rest, (box.x, box.bottom + d.px(8)), 15, d.DIM, "bottomleft", box.width)
+                break
+            wide = min(d.px(150), width * 0.4)
+            color = d.ACCENT if dial.owner == "agent" else d.TEXT
+            d.text(surface, dial.name, (x, y + tall / 2), 18, color, "midleft", wide - 6)
+            number = d.px(64)
+            bar = pygame.Rect(round(x + wide), y, round(width - wide - number), tall)
+            line = pygame.Rect(bar.x, bar.centery - 2, bar.width, 4)
+            pygame.draw.rect(surface, d.LINE, line, border_radius=2)
+            knob = (round(bar.x + dial.share() * bar.width), bar.centery)
+            pygame.draw.rect(surface, color, (bar.x, line.y, knob[0] - bar.x, 4), border_radius=2)
+            pygame.draw.circle(surface, color, knob, d.px(7))
+            d.text(surface, d.short(dial.get()), (x + width, y + tall / 2), 18, d.TEXT, "midright")
+            self._bars.append((bar, dial))
+        if not dials:
+            words = "no dials: click a cell of the picture" if session.world.rows else "nothing can be turned here"
+            d.text(surface, words, (box.x, box.y), 18, d.DIM)
+
+    def grab(self, place: tuple[int, int]) -> bool:
+        """The mouse is pressed there; returns whether that is a dial."""
+        self._held = next((dial for bar, dial in self._bars if bar.inflate(16, 0).collidepoint(place)), None)
+        return self._held is not None
+
+    def drag(self, place: tuple[int, int]) -> str:
+        """The mouse moves while it is pressed; returns what the dial says now, or nothing."""
+        if self._held is None:
+            return ""
+        bar = next((bar for bar, dial in self._bars if dial.name == self._held.name), None)
+        if bar is None:
+            return ""
+        value = self._held.turn((place[0] - bar.x) / max(bar.width, 1))
+        return f"{self._held.name} = {value:g}: this run is marked as touched by hand"
+
+    def let_go(self) -> None:
+        """The mouse is not pressed any more."""
+        self._held = None

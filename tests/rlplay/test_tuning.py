@@ -1,0 +1,328 @@
+"""Tuning: the same trials however often a study is killed, the same score when a trial is repeated."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rlplay import registry
+from rlplay.errors import RlplayError, UnknownNameError, UsageError
+from rlplay.hyperparameters.fields import checked, declared
+from rlplay.hyperparameters.settings import read_zoo_file
+from rlplay.runners.runner import OneByOne
+from rlplay.tuning.spaces import Choices, Numbers, checked_space, read_space, space_of
+
+optuna = pytest.importorskip("optuna")
+from rlplay.tuning import study as studies  # noqa: E402
+from rlplay.tuning.confirm import best_trials, confirm, write_settings  # noqa: E402
+from rlplay.tuning.study import Place, Plan, check_plan, create, open_study, repeat, revive, search  # noqa: E402
+
+ROOT = Path(__file__).parents[2]
+ASKED = {
+    "algo": "q-learning", "env": "FrozenLake-v1", "env_kwargs": {}, "n_timesteps": 2000, "gym_packages": [],
+    "dynamics": "auto", "engine": "auto", "eval_freq": 2000, "eval_episodes": 10, "save_freq": None, "keep": None,
+    "log_interval": None, "tensorboard_log": None,
+}  # fmt: skip
+PLAN = Plan(ASKED, {"gamma": 0.95}, {"alpha": Numbers(0.01, 1.0, log=True), "epsilon": Numbers(0.0, 0.3)}, [0, 1],
+            ["iqm"])  # fmt: skip
+AT_RUNGS = PLAN._replace(asked={**ASKED, "eval_freq": 500}, pruner="median")
+
+
+def searched(folder, trials, plan=PLAN):
+    create(Place(folder), plan)
+    return list(search(Place(folder), trials, OneByOne()))
+
+
+def told(folder):
+    """What a study knows: parameters and values of each trial."""
+    study, _ = open_study(Place(folder))
+    return [(trial.state.name, trial.params, trial.values) for trial in study.get_trials(deepcopy=False)]
+
+
+@pytest.mark.parametrize("algo", [name for name in registry.agent_ids() if not name.startswith("sb3/")])
+def test_each_agent_has_a_space_that_it_takes(algo):
+    space = space_of(algo)
+    if algo == "behavior-cloning":  # a model and a teacher
+        with pytest.raises(UsageError, match="nothing to search by default"):
+            checked_space(space, algo)
+        return
+    assert checked_space(space, algo) == space
+    cls = registry.agent_class(algo)
+    rng = np.random.default_rng(0)
+    for name, dimension in space.items():
+        default = declared(cls)[name].default
+        if isinstance(dimension, Numbers):
+            assert dimension.low <= default <= dimension.high or default == 0, (name, dimension)
+            inside = float(rng.uniform(dimension.low, dimension.high))
+            checked(cls, {name: round(inside) if dimension.integer else inside})
+
+
+def test_spaces_come_from_the_declared_ranges():
+    assert space_of("sarsa-lambda")["lambda_"] == Numbers(0.0, 1.0)
+    assert space_of("dqn")["learning_rate"] == Numbers(1e-4 / 30, 1e-4 * 30, log=True)
+    assert space_of("ppo")["n_steps"] == Choices((512, 1024, 2048, 4096))
+    assert space_of("n-step-sarsa")["n_steps"] == Numbers(1, 8, integer=True)
+
+
+def test_a_space_is_read_from_yaml(tmp_path):
+    path = tmp_path / "space.yml"
+    path.write_text("q-learning:\n  alpha: {low: 0.01, high: 1, log: true}\n  features: [null, 'k-means:8']\n")
+    assert read_space(str(path), "q-learning", "X") == {
+        "alpha": Numbers(0.01, 1.0, log=True), "features": Choices((None, "k-means:8")),
+    }  # fmt: skip
+    for text, said in (
+        ("alpah: [0.1]", "alpah"),
+        ("alpha: [0.1, 2.0]", r"alpha=2.0 is not a number in \(0, 1\]"),
+        ("alpha: {low: 1, high: 0.1}", "no dimension"),
+        ("alpha: {low: 0, high: 1, log: true}", "no dimension"),
+        ("alpha: 3", "no dimension"),
+        ("- a", "names no hyperparameters"),
+        ("a: !!python/object:os.system {}", "no plain YAML"),
+    ):
+        path.write_text(text)
+        with pytest.raises(UsageError, match=said):
+            read_space(str(path), "q-learning", "X")
+
+
+def test_a_study_finds_the_same_again_and_its_best_trial_repeats_to_the_bit(tmp_path):
+    outcomes = searched(tmp_path / "a", 6)
+    searched(tmp_path / "b", 6)
+    assert [outcome.number for outcome in outcomes] == [*range(6)]
+    assert told(tmp_path / "a") == told(tmp_path / "b")
+    best = best_trials(Place(tmp_path / "a"), 1)[0]
+    assert repeat(PLAN, best.params, tmp_path / "again") == best.value
+    assert best.value == max(outcome.values[0] for outcome in outcomes)
+
+
+def test_a_trial_that_was_left_in_the_middle_goes_on_and_nothing_else_changes(tmp_path, monkeypatch):
+    searched(tmp_path / "alone", 4, AT_RUNGS)
+    create(Place(tmp_path / "cut"), AT_RUNGS)
+    plain, calls = studies._Runs.learn_to, []
+
+    def cut(self, number, timestep):
+        calls.append(timestep)
+        if len(calls) == 13:  # in the middle of the second trial
+            raise KeyboardInterrupt
+        return plain(self, number, timestep)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(studies._Runs, "learn_to", cut)
+        list(search(Place(tmp_path / "cut"), 4, OneByOne()))
+    assert [state for state, _, _ in told(tmp_path / "cut")] == ["COMPLETE", "RUNNING"]
+    assert len(list(search(Place(tmp_path / "cut"), 4, OneByOne()))) == 3
+    assert told(tmp_path / "cut") == told(tmp_path / "alone")
+
+
+def test_two_tuners_work_on_one_study(tmp_path):
+    create(Place(tmp_path), PLAN)
+    one, two = (search(Place(tmp_path), 6, OneByOne()) for _ in range(2))
+    numbers = [next(one).number, next(two).number, next(one).number, next(two).number]
+    numbers += [outcome.number for outcome in one] + [outcome.number for outcome in two]
+    assert sorted(numbers) == [*range(6)]
+
+
+def test_another_study_of_the_name_is_refused(tmp_path):
+    create(Place(tmp_path), PLAN)
+    create(Place(tmp_path), PLAN)
+    with pytest.raises(UsageError, match="another space: epsilon"):
+        create(Place(tmp_path), PLAN._replace(space={**PLAN.space, "epsilon": Numbers(0.0, 0.5)}))
+    with pytest.raises(UsageError, match="another asked: n_timesteps"):
+        create(Place(tmp_path), PLAN._replace(asked={**ASKED, "n_timesteps": 10}))
+    with pytest.raises(UnknownNameError, match="unknown study"):
+        open_study(Place(tmp_path / "none"))
+
+
+def test_what_a_plan_refuses():
+    for changes, said in (
+        ({"metrics": ["lenght"]}, "unknown metric 'lenght'"),
+        ({"sampler": "grid"}, "unknown sampler"),
+        ({"pruner": "hyperband"}, "unknown pruner"),
+        ({"metrics": ["seconds"]}, "one score, or one and seconds"),
+        ({"metrics": ["iqm", "seconds"], "pruner": "median"}, "two metrics"),
+        ({"pruner": "wilcoxon", "seeds": [0]}, "seed by seed"),
+    ):
+        with pytest.raises(UsageError, match=said):
+            check_plan(PLAN._replace(**changes))
+
+
+def test_trials_that_all_fail_end_the_study(tmp_path):
+    plan = PLAN._replace(asked={**ASKED, "env": "CartPole-v1"})  # no table of it
+    create(Place(tmp_path), plan)
+    with pytest.raises(RlplayError, match=r"all of the first 3 trials failed: .*finite observations"):
+        list(search(Place(tmp_path), 3, OneByOne()))
+    assert [state for state, _, _ in told(tmp_path)] == ["FAIL"] * 3
+
+
+def test_a_full_disk_ends_the_search_and_what_has_ended_is_kept(tmp_path, monkeypatch):
+    searched(tmp_path, 2)
+    before = told(tmp_path)
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="No space left"):
+        patch.setattr(optuna.storages.journal.JournalFileBackend, "append_logs", full)
+        list(search(Place(tmp_path), 4, OneByOne()))
+    list(search(Place(tmp_path), 3, OneByOne()))
+    assert told(tmp_path)[:2] == before
+
+
+def test_a_pruned_trial_is_revived_from_its_checkpoint(tmp_path, monkeypatch):
+    class PruneTheSecond(optuna.pruners.BasePruner):
+        def prune(self, study, trial):
+            return trial.number == 1 and trial.last_step == 2
+
+    monkeypatch.setattr(studies, "_pruner", lambda plan: PruneTheSecond())
+    searched(tmp_path / "a", 3, AT_RUNGS)
+    assert [state for state, _, _ in told(tmp_path / "a")] == ["COMPLETE", "PRUNED", "COMPLETE"]
+    place, params = Place(tmp_path / "a"), told(tmp_path / "a")[1][1]
+    checkpoint = tmp_path / "a" / "trial_1" / "FrozenLake-v1_0" / "FrozenLake-v1.rlp"
+    from rlplay import load
+
+    assert load(checkpoint).num_timesteps == 1000
+    value = revive(place, 1)
+    assert value == repeat(AT_RUNGS, params, tmp_path / "again")
+    assert told(tmp_path / "a")[3] == ("COMPLETE", params, [value])
+    with pytest.raises(UsageError, match="was not pruned"):
+        revive(place, 0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("pruner", ["halving", "wilcoxon"])
+def test_pruners_end_bad_trials_early(tmp_path, pruner):
+    asked = {**ASKED, "env": "CliffWalking-v1", "n_timesteps": 20_000, "eval_freq": 5000, "eval_episodes": 2}
+    seeds = [*range(5)] if pruner == "wilcoxon" else [0]
+    plan = AT_RUNGS._replace(asked=asked, pruner=pruner, seeds=seeds, space={"alpha": Choices((0.3, 1e-6))}, seed=3)
+    states = [state for state, _, _ in (searched(tmp_path, 12, plan), told(tmp_path))[1]]
+    assert "PRUNED" in states
+    assert "COMPLETE" in states
+
+
+@pytest.mark.slow
+def test_score_and_seconds(tmp_path):
+    searched(tmp_path, 3, PLAN._replace(metrics=["iqm", "seconds"]))
+    assert all(len(values) == 2 and values[1] > 0 for _, _, values in told(tmp_path))
+
+
+@pytest.mark.slow
+def test_sqlite_holds_a_study(tmp_path):
+    place = Place(tmp_path / "study", f"sqlite:///{tmp_path}/study.db")
+    create(place, PLAN)
+    assert len(list(search(place, 2, OneByOne()))) == 2
+    assert len(open_study(place)[0].trials) == 2
+    with pytest.raises(UsageError, match="cannot be opened"):
+        create(Place(tmp_path / "x", "nosuchdb://x"), PLAN)
+
+
+@pytest.mark.slow
+def test_features_and_models_are_searched_too(tmp_path):
+    plan = PLAN._replace(
+        asked={**ASKED, "env": "CartPole-v1", "n_timesteps": 500, "eval_freq": 500}, fixed={}, seeds=[0],
+        space={"features": Choices(("rbf-grid:2", "tile-coding:4")), "alpha": Numbers(0.01, 0.1)}, sampler="random",
+    )  # fmt: skip
+    plan = plan._replace(asked={**plan.asked, "algo": "linear-q-learning"})
+    searched(tmp_path, 4, plan)
+    assert {params["features"] for _, params, _ in told(tmp_path)} == {"rbf-grid:2", "tile-coding:4"}
+    assert {state for state, _, _ in told(tmp_path)} == {"COMPLETE"}
+
+
+class Nobody:
+    def began(self, job):
+        pass
+
+    def ended(self, job, outcome):
+        pass
+
+
+@pytest.mark.slow
+def test_confirmation_writes_settings_with_evidence(tmp_path):
+    searched(tmp_path / "study", 4)
+    place = Place(tmp_path / "study")
+    found = confirm(place, OneByOne(), Nobody(), trials=2, seeds=3)
+    assert [one.returns.shape for one in found] == [(3, 10), (3, 10)]
+    assert found[0].iqm >= found[1].iqm
+    low, high = found[0].interval
+    assert low <= found[0].iqm <= high
+    path = write_settings(place, found)
+    settings = read_zoo_file(str(path), "FrozenLake-v1")
+    assert settings == {"n_timesteps": 2000, "gamma": 0.95, **found[0].params}
+    assert f"trial {found[0].number}: {found[0].iqm:.6g} [{low:.6g}, {high:.6g}]" in path.read_text()
+
+
+@pytest.mark.slow
+def test_pictures_of_a_study(tmp_path):
+    from PIL import Image
+
+    from rlplay.tuning.pictures import draw_all
+
+    searched(tmp_path, 6)
+    drawn = draw_all(Place(tmp_path))
+    assert {path.name for path in drawn} >= {"history.png", "slice.png"}
+    assert all(len(Image.open(path).convert("L").getcolors(256)) > 10 for path in drawn)
+
+
+@pytest.mark.slow
+def test_the_command_line_searches_goes_on_and_repeats(cli):
+    words = ("tune", "--algo", "q-learning", "--env", "FrozenLake-v1", "-n", "2000")
+    answer = cli(*words, "--trials", "3")
+    assert answer.returncode == 0, answer.stderr
+    assert "3 trials in" in answer.stdout
+    answer = cli(*words, "--trials", "4")
+    assert "going on: 3 of 4 trials have ended" in answer.stdout
+    answer = cli("tune", "repeat")
+    assert (answer.returncode, "the same bits" in answer.stdout) == (0, True)
+    for more, said in (
+        (("--metric", "lenght"), "unknown metric 'lenght'"),
+        (("--trial", "3"), "--trial has no effect"),
+        (("--sampler", "random"), "another sampler: 'tpe' in place of 'random'"),
+    ):
+        answer = cli(*words, *more)
+        assert (answer.returncode, said in answer.stderr) == (2, True), answer.stderr
+    assert "unknown study 'none'" in cli("tune", "repeat", "--study", "none").stderr
+
+
+def test_a_missing_optuna_names_its_extra(monkeypatch):
+    from rlplay.errors import MissingPackageError
+
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    with pytest.raises(MissingPackageError, match=r"rlplay\[tune\]"):
+        studies.require_optuna()
+
+
+@pytest.mark.slow
+def test_a_study_killed_20_times_at_random_loses_no_finished_trial(tmp_path):
+    words = ["tune", "--algo", "q-learning", "--env", "FrozenLake-v1", "-n", "1000000", "--trials", "40"]
+    command = [sys.executable, "-m", "rlplay", *words]
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    place, rng, known = Place(tmp_path / "logs" / "tune" / "q-learning-FrozenLake-v1"), random.Random(0), {}
+    for _ in range(20):
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=env)
+        until, size = time.monotonic() + 60, place.journal.stat().st_size if place.journal.exists() else 0
+        while time.monotonic() < until and not (place.journal.exists() and place.journal.stat().st_size > size):
+            time.sleep(0.02)  # it works
+        time.sleep(2.0 * rng.random())
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        if place.journal.exists():
+            now = {number: row for number, row in enumerate(told(place.folder)) if row[0] == "COMPLETE"}
+            assert all(now.get(number) == row for number, row in known.items())
+            known = now
+    assert known
+    answer = subprocess.run(command, capture_output=True, text=True, env=env, timeout=300, check=False)
+    assert answer.returncode == 0, answer.stderr
+    rows = told(place.folder)
+    assert all(rows[number] == row for number, row in known.items())
+    assert sum(state == "COMPLETE" for state, _, _ in rows) >= 60
+    plan = open_study(place)[1]
+    best = best_trials(place, 1)[0]
+    assert repeat(plan, best.params, tmp_path / "again") == best.value
+    assert json.loads((place.folder / "plan.json").read_text()) == json.loads(json.dumps(plan.to_json()))

@@ -1,0 +1,100 @@
+"""The playground of models: its steps are fits, its data are read or refused, and it records without a window."""
+
+from __future__ import annotations
+
+import numpy as np
+import pygame
+import pytest
+from PIL import Image
+
+from rlplay.errors import UsageError
+from rlplay.models import twin
+from rlplay.models.supervised import DecisionTreeClassifier
+from rlplay.viewer.playground import DATA, STEPS, Playground, points_of
+
+
+def test_a_step_is_a_fit_of_so_many_steps():
+    ground = Playground("decision-tree-classifier", "spirals")
+    first = ground.scores()[0]
+    ground.advance(5)
+    assert ground.counter() == "max_depth = 6"
+    alone = DecisionTreeClassifier(max_depth=6, random_state=0).fit(ground.x, ground.y)
+    assert np.array_equal(ground.models[0].predict(ground.places), alone.predict(ground.places))
+    assert type(ground.models[1]) is type(twin(alone))
+    assert ground.scores()[0] > first
+    ground.advance(-100)
+    assert ground.scores()[0] == first
+    ground.advance(100)
+    assert ground.step == len(STEPS["decision-tree-classifier"][1]) - 1
+
+
+@pytest.mark.parametrize("name", DATA)
+def test_data_are_drawn_from_a_seed(name):
+    x, y = points_of(name, seed=3)
+    again, other = points_of(name, seed=3)[0], points_of(name, seed=4)[0]
+    assert np.array_equal(x, again)
+    assert not np.array_equal(x, other)
+    assert len(np.unique(y)) in (2, 4)
+
+
+def test_points_of_a_file(tmp_path):
+    path = tmp_path / "points.csv"
+    path.write_text("x,y,class\n0,0,red\n0,1,red\n5,0,blue\n5,1,blue\n")
+    x, y = points_of(str(path))
+    assert x.shape == (4, 2)
+    assert y.tolist() == [1, 1, 0, 0]
+    assert np.allclose(x.mean(axis=0), 0)
+
+
+@pytest.mark.parametrize("text", ["", "x,y,class\n", "1,2\n3,4\n", "1,2,a\n1,nan,b\n1,2,a\n1,2,a\n", "1,b,c\nd,e,f\n"])
+def test_a_file_that_does_not_fit_is_refused(tmp_path, text):
+    path = tmp_path / "points.csv"
+    path.write_text(text)
+    with pytest.raises(UsageError):
+        points_of(str(path))
+
+
+def test_keys():
+    ground = Playground("k-means", "blobs")
+    assert ground.key(pygame.K_RIGHT)
+    assert ground.step == 1
+    assert ground.key(pygame.K_d)
+    assert ground.data == "xor"
+    assert ground.key(pygame.K_r)
+    assert ground.seed == 1
+    assert not ground.key(pygame.K_q)
+
+
+def test_it_is_recorded_without_a_window(rlplay, tmp_path):
+    words = ("models", "play", "k-means", "--headless", "-o", "k.gif", "--max-steps", "3", "--size", "600x340")
+    assert rlplay(*words)[0] == 0
+    with Image.open(tmp_path / "k.gif") as film:
+        assert film.size == (600, 340)
+        assert film.n_frames == 3
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("models", "play", "pca", "--headless", "-o", "a.gif"), "pca has no playground"),
+        (("models", "play", "k-means", "--headless"), "--headless shows nothing without -o"),
+        (("models", "play", "k-means", "--headless", "-o", "a.gif", "--data", "moon"), "Did you mean moons?"),
+        (("models", "show", "k-means", "--data", "moons"), "only play has a playground"),
+        (("models", "play"), "models play needs a model"),
+    ],
+)
+def test_wrong_usage(rlplay, words, said):
+    code, _, err = rlplay(*words)
+    assert code == 2
+    assert said in err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", STEPS)
+def test_every_model_that_has_a_playground_draws_all_its_steps(name):
+    pygame.font.init()
+    ground, surface = Playground(name, "moons"), pygame.Surface((500, 300))
+    for _ in STEPS[name][1]:
+        ground.draw(surface)
+        ground.advance(1)
+    assert len({tuple(surface.get_at((x, 150))) for x in range(500)}) > 5
