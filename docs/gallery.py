@@ -122,14 +122,13 @@ def sb3_sac() -> Any:
 
 
 def sb3_pixels() -> Any:
-    """DQN that sees four small grey pictures of a grid, the last ones."""
+    """DQN that sees four small grey pictures of a pole, the last ones."""
     from agents.sb3 import SB3
     from rlplay import make
 
     env = make(
-        "rlplay/GridWorld-v0", render_mode="rgb_array", map="cliff", frame_stack=4,
+        "rlplay/CartPole-v1", render_mode="rgb_array", width=64, height=48, frame_stack=4, dynamics="gymnasium",
         wrapper=[{"gymnasium.wrappers.AddRenderObservation": {"render_only": True}},
-                 {"gymnasium.wrappers.ResizeObservation": {"shape": [48, 48]}},
                  {"gymnasium.wrappers.GrayscaleObservation": {"keep_dim": True}}],
     )  # fmt: skip
     return watched(SB3("dqn", env, policy="CnnPolicy", learning_starts=50, buffer_size=1000, seed=0).learn(120), 12)

@@ -56,6 +56,9 @@ if TYPE_CHECKING:
     from rlplay.agent.on_policy import EntropyWeight as EntropyWeight
     from rlplay.agent.on_policy import GaeLambda as GaeLambda
     from rlplay.agent.on_policy import OnPolicyAgent as OnPolicyAgent
+    from rlplay.agent.on_policy import CriticMemory as CriticMemory
+    from rlplay.agent.on_policy import Recurrent as Recurrent
+    from rlplay.agent.on_policy import RecurrentSize as RecurrentSize
     from rlplay.agent.on_policy import SdeSampleFreq as SdeSampleFreq
     from rlplay.agent.on_policy import UseSde as UseSde
     from rlplay.agent.on_policy import ValueWeight as ValueWeight
@@ -152,6 +155,11 @@ if TYPE_CHECKING:
     from rlplay.storage.ranges import numbers_below as numbers_below
     from rlplay.storage.ranges import or_none as or_none
     from rlplay.training.callbacks import Callback as Callback
+    from rlplay.training.callbacks import stops as stops
+    from rlplay.training.sb3_callbacks import SB3Model as SB3Model
+    from rlplay.training.sb3_callbacks import is_function_of_locals as is_function_of_locals
+    from rlplay.training.sb3_callbacks import is_sb3_callback as is_sb3_callback
+    from rlplay.training.sb3_callbacks import observes_raw as observes_raw
     from rlplay.training.learner import Engine as Engine
     from rlplay.transition import Transition as Transition
 
@@ -244,6 +252,8 @@ if TYPE_CHECKING:
     from rlplay.functional.rollout_step import RolloutRule as RolloutRule
     from rlplay.functional.rollout_step import rollout_iteration as rollout_iteration
     from rlplay.functional.running_moments import RunningMoments as RunningMoments
+    from rlplay.functional.sequences import shuffle_sequences as shuffle_sequences
+    from rlplay.functional.sequences import taking_up as taking_up
     from rlplay.functional.schedules import Rate as Rate
     from rlplay.functional.schedules import Schedule as Schedule
     from rlplay.functional.schedules import ScheduleLike as ScheduleLike
@@ -262,6 +272,7 @@ if TYPE_CHECKING:
     from rlplay.networks.layers import ACTIVATIONS as ACTIVATIONS
     from rlplay.networks.optimisers import improve as improve
     from rlplay.networks.optimisers import new_optimiser as new_optimiser
+    from rlplay.networks.recurrent import RecurrentKernel as RecurrentKernel
     from rlplay.functional.value_heads import ValueHead as ValueHead
     from rlplay.functional.value_heads import atoms_of as atoms_of
     from rlplay.functional.value_heads import combine_streams as combine_streams

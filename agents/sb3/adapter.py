@@ -7,7 +7,8 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Annotated, Any, ClassVar
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Self
 
 import gymnasium as gym
 import numpy as np
@@ -16,7 +17,7 @@ from gymnasium.spaces.utils import flatdim
 from numpy.typing import NDArray
 from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
-from stable_baselines3.common.vec_env import VecEnv, VecNormalize, VecTransposeImage
+from stable_baselines3.common.vec_env import VecNormalize, VecTransposeImage
 
 from rlplay.extend import (
     ANY,
@@ -52,7 +53,8 @@ from rlplay.extend import (
     warn,
 )
 
-from .collecting import Silent, Window, collect_on_policy
+from .callbacks import Relayed, without_theirs
+from .collecting import Relay, Window, collect_on_policy
 from .environments import make_vec_env
 from .features import MappedFeatures
 from .files import (
@@ -120,19 +122,6 @@ class SB3Agent(Agent, init=False):
         for name, value in self.settings.items():
             setattr(self, name, value)
 
-    def make_env(self, env: EnvLike) -> gym.Env[Any, Any]:
-        """The environment to learn in; not those of Stable-Baselines3, which `setup` makes itself.
-
-        Raises:
-            UsageError: a VecEnv.
-        """
-        if isinstance(env, VecEnv):
-            raise UsageError(
-                f"{self._name} puts its environments side by side itself, and {type(env).__name__} does already",
-                f"Give one environment, or its id, with n_envs={env.num_envs}; for VecNormalize normalize=True",
-            )
-        return super().make_env(env)
-
     def make_encoder(self) -> Encoder:
         """Observations as they are, which the model reads itself; with features as vectors of these."""
         self.numbering = FiniteSpace(self.action_space) if is_finite(self.action_space) else None
@@ -151,6 +140,7 @@ class SB3Agent(Agent, init=False):
         self.model: Any = None
         self._random, self._private = RandomStates(self.seed), RandomStates(self.seed)
         self._window = Window()  # of an off-policy algorithm
+        self._relay = Relay()
         self._running_envs = self.make_running_envs(self.n_envs)
         self.vec_env = make_vec_env(
             self._running_envs, self.encoder, self.count_step, self.normalize, self.settings["gamma"], self._name
@@ -209,7 +199,8 @@ class SB3Agent(Agent, init=False):
             arguments["action_noise"] = action_noise(
                 self.settings["noise_type"], self.settings["noise_std"], self.action_space.shape or (), self.n_envs
             )
-        policy = self.policy if self.policy != "auto" else policy_for(self.vec_env.observation_space)
+        named = self.settings["policy"]
+        policy = named if named != "auto" else policy_for(self.vec_env.observation_space)
         try:
             self.model = self.algorithm(policy, self.vec_env, seed=self.seed, **arguments)
         except (AssertionError, ValueError, TypeError, AttributeError, RuntimeError) as error:
@@ -221,8 +212,8 @@ class SB3Agent(Agent, init=False):
             ) from error
         self.model.set_logger(Logger(None, []))
         self.model.ep_info_buffer, self.model.ep_success_buffer = deque(maxlen=100), deque(maxlen=100)
-        self._callback = Silent()
-        self._callback.init_callback(self.model)
+        self._relay.init_callback(self.model)
+        self.policy = self.model.policy
         self._on_policy = isinstance(self.model, OnPolicyAlgorithm)
         if self._on_policy:
             self.model.rollout_buffer.reset()
@@ -230,6 +221,20 @@ class SB3Agent(Agent, init=False):
         if isinstance(outermost, VecTransposeImage) and isinstance(inner, VecNormalize):
             # What is stored is what was not normalised, in the order in which the model sees it.
             inner.get_original_obs = lambda: outermost.transpose_observations(VecNormalize.get_original_obs(inner))
+
+    def learn(self, total_timesteps: int, callback: Any = None, *more: Any, **options: Any) -> Self:
+        """Learn for a number of timesteps; see `Agent.learn`.
+
+        Stable-Baselines3's callbacks are called by its own loop, with its variables in ``locals``; the model that they
+        see is its own, but for ``predict``, which takes observations as the environment gives them, and ``save``,
+        which writes an ``.rlp``.
+        """
+        ours, theirs = without_theirs(callback)
+        self._relay.told, self._relay.stopped = theirs, False
+        try:
+            return super().learn(total_timesteps, [*ours, Relayed(self._relay)] if theirs else ours, *more, **options)
+        finally:
+            self._relay.told, self._relay.stopped = [], False
 
     def advance(self, timesteps: int, engine: Engine) -> int:
         """Collect and train as Stable-Baselines3 does, so many steps at most, rounded up to all environments once."""
@@ -239,7 +244,7 @@ class SB3Agent(Agent, init=False):
                 if not self._has_begun() or (self.model is not None and self.model._last_obs is None):
                     self._set_last_obs(self.vec_env.reset(), np.ones(count, bool))
                     self.see_mask(self._running_envs[0].position.obs, self._running_envs[0].position.info)
-                while self.num_timesteps - before < timesteps:
+                while self.num_timesteps - before < timesteps and not self._relay.stopped:
                     rounds = -(-(timesteps - (self.num_timesteps - before)) // count)
                     if self.model is None:
                         self._warm_up()
@@ -247,14 +252,16 @@ class SB3Agent(Agent, init=False):
                     self.model.num_timesteps = self.num_timesteps
                     self.model._total_timesteps = max(self.horizon, 1)
                     if self._on_policy:
-                        collect_on_policy(self.model, self._callback, rounds)
+                        collect_on_policy(self.model, self._relay, rounds)
                     else:
-                        self._window.collect(self.model, self._callback, rounds)
+                        self._window.collect(self.model, self._relay, rounds)
                     whole = not self._on_policy or self.model.rollout_buffer.pos == 0
                     if whole and self.encoder.due():
                         self.refit()
                 if not self._is_finite():
                     raise self._diverged()
+            if self._relay.stopped:  # the step at which a callback says stop is in no buffer
+                self.give_up_episode()
         except Exception:
             if count > 1:  # some of them have taken the step and some have not
                 self.give_up_episode()
@@ -412,6 +419,38 @@ class SB3Agent(Agent, init=False):
             vectors = self.encoder.view.vectors(observation)
             shown = vectors[0] if single else vectors
         return self.vec_env.normalize_obs(shown) if isinstance(self.vec_env, VecNormalize) else shown
+
+    # As in Stable-Baselines3.
+
+    def get_parameters(self) -> dict[str, Any]:
+        """Stable-Baselines3's own parameters: the state of each network and optimiser by name."""
+        return {} if self.model is None else copy.deepcopy(self.model.get_parameters())
+
+    def set_parameters(self, load_path_or_dict: Any, exact_match: bool = True, device: str = "auto") -> None:
+        """Take what `get_parameters` gave, of an agent or of a Stable-Baselines3 model, or a file of an agent.
+
+        Raises:
+            UsageError: they are another network's.
+        """
+        given = load_path_or_dict
+        if isinstance(given, str | Path):
+            given = type(self).load(given, self.env).get_parameters()
+        before = self.get_parameters()
+        try:
+            self.model.set_parameters(given, exact_match, device)
+        except (ValueError, RuntimeError, KeyError, AttributeError, TypeError) as error:
+            self.model.set_parameters(before)
+            raise UsageError(
+                f"{self._name}: these are no parameters of its networks: {' '.join(str(error).split())}"
+            ) from error
+
+    def set_random_seed(self, seed: int | None = None) -> None:
+        """Begin every stream of random numbers anew, from a seed."""
+        super().set_random_seed(seed)
+        self._random.restore(RandomStates(self.seed).arrays)
+        self._private = RandomStates(self.seed)
+        if self.model is not None:
+            self.model.action_space.seed(self.seed)
 
     # Files.
 

@@ -10,19 +10,67 @@ from typing import Any
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.type_aliases import TrainFreq, TrainFrequencyUnit
 
+from rlplay.extend import stops
 
-class Silent(BaseCallback):  # type: ignore[misc]
-    """The callback that Stable-Baselines3's loops ask for."""
+
+class Relay(BaseCallback):  # type: ignore[misc]
+    """The callback that Stable-Baselines3's loops ask for: it tells a user's callbacks, of whole rollouts alone.
+
+    Attributes:
+        told: the user's callbacks, and functions of ``locals`` and ``globals``.
+        begins: whether the part that is collected next is the first of its rollout.
+        ends: whether it is the last.
+        stopped: whether one of them said stop.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: list[Any] = []
+        self.begins = self.ends = True
+        self.stopped = False
+
+    def begin(self, model: Any, total: int) -> None:
+        """A run begins; the callbacks are shown the model."""
+        self.stopped = False
+        self.locals = {"self": model, "total_timesteps": total, "callback": self}
+        for one in self._callbacks():
+            one.init_callback(model)
+            one.on_training_start(self.locals, self.globals)
+
+    def end(self) -> None:
+        """The run is over."""
+        for one in self._callbacks():
+            one.on_training_end()
+
+    def _callbacks(self) -> list[Any]:
+        return [one for one in self.told if isinstance(one, BaseCallback)]
+
+    def _on_rollout_start(self) -> None:
+        for one in self._callbacks() * self.begins:
+            one.on_rollout_start()
+
+    def _on_rollout_end(self) -> None:
+        for one in self._callbacks() * self.ends:
+            one.on_rollout_end()
+
+    def update_child_locals(self, locals_: dict[str, Any]) -> None:
+        """Hand on the variables of the loop."""
+        for one in self._callbacks():
+            one.update_locals(locals_)
 
     def _on_step(self) -> bool:
-        return True
+        for one in self.told:
+            going = one.on_step() if isinstance(one, BaseCallback) else one(self.locals, self.globals)
+            self.stopped |= stops(going)
+        return not self.stopped
 
 
-def collect_on_policy(model: Any, callback: BaseCallback, rounds: int) -> bool:
+def collect_on_policy(model: Any, callback: Relay, rounds: int) -> bool:
     """At most so many steps of each environment; trains where the rollout is whole, and returns whether it did."""
     buffer = model.rollout_buffer
     whole = model.n_steps - buffer.pos
     part = min(rounds, whole)
+    callback.begins, callback.ends = buffer.pos == 0, part == whole
     # A part of a rollout: what came before is not forgotten, and advantages wait until it is whole.
     buffer.reset = lambda: None
     if part < whole:
@@ -33,7 +81,7 @@ def collect_on_policy(model: Any, callback: BaseCallback, rounds: int) -> bool:
     finally:
         vars(buffer).pop("compute_returns_and_advantage", None)
         del buffer.reset
-    if not buffer.full:
+    if callback.stopped or not buffer.full:
         return False
     model._update_current_progress_remaining(model.num_timesteps, model._total_timesteps)
     model.train()
@@ -52,11 +100,12 @@ class Window:
     def __init__(self) -> None:
         self.done = self.collected = 0
 
-    def collect(self, model: Any, callback: BaseCallback, rounds: int) -> bool:
+    def collect(self, model: Any, callback: Relay, rounds: int) -> bool:
         """At most so many steps of each environment; trains where an update is due, and returns whether it was."""
         frequency, unit = model.train_freq
         by_step, episodes = unit == TrainFrequencyUnit.STEP, model._episode_num
         part = min(rounds, frequency - self.done) if by_step else 1
+        callback.begins, callback.ends = self.collected == 0, not by_step or part == frequency - self.done
         with _one_noise(model, getattr(model, "actor", None), self.collected // model.n_envs):
             rollout = model.collect_rollouts(
                 model.env,
@@ -66,6 +115,8 @@ class Window:
                 action_noise=model.action_noise,
                 learning_starts=model.learning_starts,
             )
+        if callback.stopped:
+            return False
         self.done += part if by_step else model._episode_num - episodes
         self.collected += rollout.episode_timesteps
         if self.done < frequency:

@@ -62,8 +62,11 @@ class SeededEpisodes(gym.Env[Any, Any]):
         """One step."""
         env, position, _ = self._running_env
         taken = take_step(env, position, action.item() if self._scalar else action, self._check)
-        self._count(position, taken.next_obs, taken.terminated or taken.truncated)
-        return self._seen(taken.next_obs), taken.reward, taken.terminated, taken.truncated, taken.info
+        info, ended = taken.info, taken.terminated or taken.truncated
+        self._count(position, taken.next_obs, ended)
+        if ended:  # as Stable-Baselines3's Monitor tells callbacks
+            info = {**info, "episode": {"r": position.episode_return, "l": position.length}}
+        return self._seen(taken.next_obs), taken.reward, taken.terminated, taken.truncated, info
 
 
 def make_vec_env(

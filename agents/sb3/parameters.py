@@ -110,11 +110,6 @@ _INSTEAD = {
     "replay_buffer_kwargs": "It has its own buffers, whose arrays a file can hold",
     "rollout_buffer_class": "It has its own buffers, whose arrays a file can hold",
     "rollout_buffer_kwargs": "It has its own buffers, whose arrays a file can hold",
-    "verbose": "Take learn(..., progress_bar=True)",
-    "tensorboard_log": "Take rlplay train -tb DIR, or a callback",
-    "stats_window_size": "Episodes are counted in agent.statistics",
-    "monitor_wrapper": "Episodes are counted in agent.statistics",
-    "_init_setup_model": "The model is made at once, or with its features",
 }
 
 

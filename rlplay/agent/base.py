@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import copy
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -20,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlplay.agent import saving
+from rlplay.agent.sb3_words import ActingPolicy, told
 from rlplay.approximation.encoder import Encoder, Kind, PlainObservations
 from rlplay.approximation.encoders import new_encoder
 from rlplay.approximation.feature_encoder import FeatureEncoder
@@ -31,24 +33,27 @@ from rlplay.environments.interact import Position, RunningEnv
 from rlplay.environments.make import EnvLike, make_anew, reference
 from rlplay.environments.masks import Mask, MaskSource
 from rlplay.environments.no_environment import NoEnvironment
+from rlplay.environments.side_by_side import is_side_by_side, taken_apart
 from rlplay.errors import SpaceError, UsageError, warn
-from rlplay.hyperparameters.domains import Choice
-from rlplay.hyperparameters.fields import Configured, argument, declared
+from rlplay.hyperparameters.fields import Configured, argument
 from rlplay.probe import Probe, masked
 from rlplay.seeding import check_seed, generator, stream
 from rlplay.spaces.finite import FiniteSpace, finite
 from rlplay.spaces.observations import batch_of
 from rlplay.storage import checkpoint
 from rlplay.storage.ranges import Ranges
+from rlplay.training.callbacks import Callback
 from rlplay.training.drivers import advance_compiled, advance_stepwise, why_not_compiled
 from rlplay.training.learner import Engine
+from rlplay.training.logger import Forwarding, Logger
+from rlplay.training.logs import PrintedLog, TensorBoardLog
 from rlplay.training.run import train
 from rlplay.training.statistics import EpisodeStatistics
 from rlplay.transition import Transition
 
 StateArrays = dict[str, NDArray[Any]]
 
-_POLICIES = ("MlpPolicy", "CnnPolicy", "MultiInputPolicy")  # Stable-Baselines3's first arguments
+_NOT_LEARNED = {"metrics", "replay", "rollout", "normaliser/sums", "last_obs", "buffer", "random"}  # of `arrays`
 _MOST_SHOWN = 8  # numbers of a list in a repr
 
 
@@ -117,12 +122,10 @@ class Agent(Configured, ABC):
     def __init__(self, env: EnvLike | None = None, *more: Any, seed: int | None = None, **hyperparameters: Any) -> None:
         self.seed = check_seed(seed)
         self.features: Any = None
-        if more:
-            hyperparameters["policy"], env = _policy_first(type(self), env, more)
-        elif isinstance(env, str) and env in _POLICIES:
-            name = type(self).__name__
-            raise UsageError(f"{name} was given the policy {env!r} and no environment", f"Write {name}(env)")
-        self.configure(hyperparameters)
+        said = told(type(self), env, more, hyperparameters)
+        env, self._beside = said.env, said.beside
+        self.verbose, self.tensorboard_log, self._logger = said.verbose, said.tensorboard_log, Logger()
+        self.configure(said.hyperparameters)
         if env is None:
             name = type(self).__name__
             raise UsageError(f"{name} needs an environment to learn in", f'For example {name}("CartPole-v1")')
@@ -137,11 +140,6 @@ class Agent(Configured, ABC):
         self.next_action = -1
         self.numbering: FiniteSpace | None = None
         self._prediction = generator(self.seed, "prediction")
-        if isinstance(env, gym.vector.VectorEnv):
-            raise SpaceError(
-                f"{type(self).__name__} learns in one environment, not in a VectorEnv of {env.num_envs}",
-                "Give its id or one of its environments",
-            )
         self.env = self.make_env(env)
         self.observation_space, self.action_space = self.env.observation_space, self.env.action_space
         self.mask_source = MaskSource(self.env)
@@ -158,6 +156,10 @@ class Agent(Configured, ABC):
                 f"{self.action_space}: {error or 'it could not be allocated'}",
                 "Take smaller spaces, or lower the sizes in its hyperparameters",
             ) from error
+        if isinstance(getattr(self, "policy", None), str):
+            self.policy: Any = ActingPolicy(self)
+        if not hasattr(self, "device"):
+            self.device = "cpu"
         if self.masks_seen:
             self._say_masks()
         saving.warn_of_unsavable(self)
@@ -217,6 +219,15 @@ class Agent(Configured, ABC):
 
     def remap_states(self, nearest: NDArray[np.int64] | None) -> None:
         """The feature map was fitted again: state k is now where ``nearest[k]`` was, int64 [S]; None for vectors."""
+
+    @property
+    def remembers(self) -> bool:
+        """Whether `predict` depends on the state that it returned last: then give it, and ``episode_start``."""
+        return False
+
+    def running_state(self) -> Any:
+        """The state from which `predict` would go on where the run stands in its own environment; None for none."""
+        return None
 
     @property
     def busy(self) -> bool:
@@ -359,12 +370,14 @@ class Agent(Configured, ABC):
         engine: Engine = "auto",
         schedule_timesteps: int | None = None,
         workers: int | str = 0,
+        tb_log_name: str | None = None,
     ) -> Self:
         """Learn for a number of timesteps.
 
         Args:
             total_timesteps: how many timesteps to add.
-            callback: a `rlplay.Callback`, a function of the agent that returns False to stop, or a list.
+            callback: a `rlplay.Callback`, a function of the agent that returns False to stop, a callback of
+                Stable-Baselines3 or a function of its ``locals`` and ``globals``, or a list.
             log_interval: episodes between two calls of the callbacks' ``on_log``; by default 100 calls a run.
             progress_bar: show steps, steps/s and the time left.
             reset_num_timesteps: start counting, schedules and a new episode; False goes on where the last stopped,
@@ -376,6 +389,8 @@ class Agent(Configured, ABC):
             workers: processes that play the environments of an agent with ``n_envs``, with the same bits; ``"auto"``
                 measures the environment and takes as many as pay; ``"ray:4"`` takes actors of a Ray cluster, at the
                 address in ``RAY_ADDRESS``. For environments without native dynamics.
+            tb_log_name: name of the run in the folder ``tensorboard_log`` that the agent was made with, to which a
+                number is added; by default its class.
 
         Returns:
             The agent itself.
@@ -388,7 +403,7 @@ class Agent(Configured, ABC):
             train(
                 self,
                 total_timesteps,
-                callback,
+                [callback, *self._logs(tb_log_name, reset_num_timesteps)],
                 log_interval=log_interval,
                 progress_bar=progress_bar,
                 reset_num_timesteps=reset_num_timesteps,
@@ -396,6 +411,13 @@ class Agent(Configured, ABC):
                 schedule_timesteps=schedule_timesteps,
             )
         return self
+
+    def _logs(self, name: str | None, anew: bool) -> list[Callback]:
+        """What ``verbose`` and ``tensorboard_log`` ask for."""
+        found: list[Callback] = [PrintedLog()] if self.verbose else []
+        if self.tensorboard_log is not None:
+            found.append(TensorBoardLog(self.tensorboard_log, name or type(self).__name__, anew))
+        return found
 
     def played_by(self, workers: int | str, timesteps: int, engine: Engine) -> AbstractContextManager[None]:
         """While this lasts, worker processes play the environments, where an agent has several.
@@ -574,8 +596,11 @@ class Agent(Configured, ABC):
             SpaceError: an observation of the wrong shape or type, or with NaN.
             UsageError: the environment masks its actions, and nothing says which may be taken now.
         """
+        return self.actions_of(self.probe(observation), observation, deterministic, action_masks), state
+
+    def actions_of(self, probe: Probe, observation: Any, deterministic: bool, action_masks: Any = None) -> Any:
+        """The actions that a probe of an observation or a batch leads to; see `predict`."""
         batch, single = batch_of(self.observation_space, observation, type(self).__name__)
-        probe = self.probe(observation)
         masks = self.prediction_masks(observation, len(batch), action_masks) if self.numbering is not None else None
         if masks is not None:
             probe = masked(probe, masks)
@@ -584,7 +609,7 @@ class Agent(Configured, ABC):
         else:
             assert self.numbering is not None
             actions = [self.numbering.value(index) for index in self.choose_actions(probe, deterministic)]
-        return (actions[0] if single else np.asarray(actions)), state
+        return actions[0] if single else np.asarray(actions)
 
     def observe_position(self, position: Position) -> None:
         """Told before each `predict` where an episode stands; for agents that plan from there."""
@@ -623,8 +648,10 @@ class Agent(Configured, ABC):
         """
         found = [RunningEnv(self.env, self.position, self.seeds)]
         for number in range(1, count):
-            if isinstance(self.env, NoEnvironment):
-                env: Any = copy.copy(self.env)
+            if self._beside:
+                env: Any = self._beside[number - 1]
+            elif isinstance(self.env, NoEnvironment):
+                env = copy.copy(self.env)
             else:
                 env = make_anew(self.env, f"n_envs={count} needs environments made anew")
             found.append(RunningEnv(env, Position(), stream(self.seed, f"environment {number}")))
@@ -640,6 +667,9 @@ class Agent(Configured, ABC):
         Raises:
             SpaceError: the spaces differ; shows both.
         """
+        self._beside = []
+        if is_side_by_side(env):
+            env = self._one_of(env)
         env = self.make_env(env)
         for role in ("observation_space", "action_space"):
             mine, theirs = getattr(self, role), getattr(env, role)
@@ -653,12 +683,88 @@ class Agent(Configured, ABC):
         self.masks_seen = self.masks_seen or self.mask_source.method is not None
         self.give_up_episode()
 
+    def _one_of(self, several: Any) -> EnvLike:
+        """The environment to go on in, of several that were given: as many as it plays."""
+        said = told(type(self), several, (), {})
+        mine = self.hyperparameters.get("n_envs", 1)
+        if said.hyperparameters.get("n_envs", 1) != mine:
+            raise UsageError(f"this {type(self).__name__} plays {mine} environments and was given {several.num_envs}")
+        self._beside = said.beside
+        return said.env
+
     def give_up_episode(self) -> None:
         """Stand between episodes, with nothing carried over from the running one."""
         self.position.clear()
         self.next_action = -1
         if self.rule is not None and self.rule.begin is not nothing:
             self.rule.begin(self.memory)
+
+    # As in Stable-Baselines3.
+
+    @property
+    def logger(self) -> Any:
+        """Where callbacks note numbers for the next row of the logs: ``agent.logger.record("rollout/height", 2.0)``."""
+        return self._logger
+
+    def set_logger(self, logger: Any) -> None:
+        """Give the rows of the logs to a logger of Stable-Baselines3, too: ``record`` and ``dump`` are called."""
+        self._logger = Forwarding(logger) if not isinstance(logger, Logger) else logger
+
+    def get_parameters(self) -> StateArrays:
+        """A copy of what is learned, by the names of `arrays`: no random states, no buffers, no counters."""
+        return {name: np.array(array) for name, array in self._learned().items()}
+
+    def set_parameters(
+        self, load_path_or_dict: Mapping[str, Any] | str | Path, exact_match: bool = True, device: str = "auto"
+    ) -> None:
+        """Take what is learned from another agent's `get_parameters`, or from its file.
+
+        Args:
+            load_path_or_dict: arrays by name, or the path of a file.
+            exact_match: whether every array must be there.
+            device: as in Stable-Baselines3; the agent's own stays.
+
+        Raises:
+            CheckpointError: an array is missing, or of another shape or type; nothing is changed.
+            UsageError: a name that the agent does not have.
+        """
+        mine = self._learned()
+        if isinstance(load_path_or_dict, str | Path):
+            given: Mapping[str, Any] = type(self).load(load_path_or_dict, self.env).get_parameters()
+        else:
+            given = load_path_or_dict
+        strange = [name for name in given if name not in mine]
+        if strange:
+            raise UsageError(
+                f"{type(self).__name__} has no parameters {strange[0]!r}", f"It has {', '.join(mine) or 'none'}"
+            )
+        found = {**({} if exact_match else mine), **{name: np.asarray(array) for name, array in given.items()}}
+        for dry in (True, False):
+            for name, target in mine.items():
+                checkpoint.copy_into(name, found, np.array(target) if dry else target)
+
+    def _learned(self) -> StateArrays:
+        """The arrays that hold what is learned."""
+        return {
+            name: array
+            for name, array in self.arrays().items()
+            if array.dtype.kind == "f" and not _NOT_LEARNED & {name, name.partition("/")[0]}
+        }
+
+    def set_random_seed(self, seed: int | None = None) -> None:
+        """Begin every stream of random numbers anew, from a seed.
+
+        Raises:
+            UsageError: no seed.
+        """
+        self.seed = check_seed(seed)
+        for name, array in self.arrays().items():
+            if array.dtype == np.uint64 and array.shape[-1:] == (4,):
+                for k, one in enumerate(array.reshape(-1, 4)):
+                    one[:] = stream(self.seed, f"{name} {k} anew")
+        self._prediction = generator(self.seed, "prediction")
+        for number, running in enumerate(self.running_envs()):
+            running.seeds[:] = stream(self.seed, f"environment {number}" if number else "environment")
 
     # Files.
 
@@ -684,6 +790,8 @@ class Agent(Configured, ABC):
             CheckpointError: damaged, refused, or another agent's file; says what and where.
             SpaceError: the environment has other spaces; shows both.
         """
+        if is_side_by_side(env):
+            env = taken_apart(env, cls.__name__).envs[0]
         return saving.unpack(cls, path, env, allow_nan=allow_nan)
 
     def __repr__(self) -> str:
@@ -696,14 +804,3 @@ def _shown(value: Any) -> str:
     if isinstance(value, list) and len(value) > _MOST_SHOWN:
         return f"[{value[0]!r}, ..., {value[-1]!r}]"
     return repr(value)
-
-
-def _policy_first(cls: type, policy: Any, more: tuple[Any, ...]) -> tuple[str, Any]:
-    """Stable-Baselines3's order of arguments, ``PPO("MlpPolicy", env)``: the policy and the environment."""
-    known = declared(cls).get("policy")
-    if len(more) == 1 and isinstance(policy, str) and isinstance(getattr(known, "domain", None), Choice):
-        return policy, more[0]
-    raise UsageError(
-        f"{cls.__name__} takes one argument without a name, the environment, and was given {1 + len(more)}",
-        f"Write {cls.__name__}(env, seed=0), and hyperparameters by name",
-    )

@@ -7,11 +7,9 @@ selects the stepwise driver.
 
 from __future__ import annotations
 
-import inspect
 import io
 import sys
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -95,14 +93,6 @@ class Callback:
         """After the last step, also after an error or Ctrl-C."""
 
 
-class _Function(Callback):
-    def __init__(self, function: Callable[[Learner], Any]) -> None:
-        self._function = function
-
-    def on_step(self) -> bool | None:
-        return not stops(self._function(self.agent))
-
-
 def stops(answer: Any) -> bool:
     """Whether what a callback returned stops the run: False, Python's or NumPy's.
 
@@ -111,57 +101,6 @@ def stops(answer: Any) -> bool:
         (True, True, False)
     """
     return isinstance(answer, bool | np.bool_) and not answer
-
-
-def as_callbacks(callback: Any) -> list[Callback]:
-    """A list of callbacks from None, one, a function of the agent, or a list of them.
-
-    Raises:
-        UsageError: something else; says what is taken.
-
-    Example:
-        >>> as_callbacks(lambda locals, globals: True)
-        Traceback (most recent call last):
-            ...
-        rlplay.errors.UsageError: callback=<lambda> cannot be called with the agent alone. Give a function of the ...
-    """
-    return _as_callbacks(callback, ())
-
-
-def _as_callbacks(callback: Any, around: tuple[int, ...]) -> list[Callback]:
-    if callback is None:
-        return []
-    if isinstance(callback, Callback):
-        return [callback]
-    if isinstance(callback, list | tuple | set | Iterator):
-        if id(callback) in around:
-            raise UsageError("callback is a list that holds itself", "Give a list of callbacks")
-        return [one for part in callback for one in _as_callbacks(part, (*around, id(callback)))]
-    if type(callback).__module__.startswith("stable_baselines3") or any(
-        cls.__module__.startswith("stable_baselines3") for cls in getattr(callback, "__mro__", type(callback).__mro__)
-    ):
-        name = getattr(callback, "__name__", type(callback).__name__)
-        raise UsageError(
-            f"callback={name} is one of Stable-Baselines3's, which read its own loop",
-            "Give rlplay.EvalCallback, CheckpointCallback, a subclass of rlplay.Callback, or a function of the agent",
-        )
-    if isinstance(callback, type):
-        raise UsageError(f"callback={callback.__name__} is a class", f"Give an instance: {callback.__name__}(...)")
-    if not callable(callback):
-        raise UsageError(
-            f"callback={callback!r} is neither a Callback, a function of the agent, nor a list of them",
-            "Give rlplay.EvalCallback(...), a subclass of rlplay.Callback, or lambda agent: agent.num_timesteps < 1000",
-        )
-    try:
-        inspect.signature(callback).bind(None)
-    except TypeError as error:
-        raise UsageError(
-            f"callback={getattr(callback, '__name__', repr(callback))} cannot be called with the agent alone",
-            "Give a function of the agent, which has all that locals() has: lambda agent: agent.num_timesteps < 1000",
-        ) from error
-    except ValueError:
-        pass  # a function of C that does not say what it takes
-    return [_Function(callback)]
 
 
 class _Every:

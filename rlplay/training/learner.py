@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from rlplay.approximation.encoder import Encoder
 from rlplay.compiled.training_loop import EpisodeLog, LearningRule
-from rlplay.environments.interact import Position
+from rlplay.environments.interact import Position, RunningEnv
 from rlplay.training.statistics import EpisodeStatistics
 from rlplay.transition import Transition
 
@@ -92,6 +92,13 @@ class Learner(Protocol):
 
     def metrics(self) -> dict[str, float]:
         """Numbers of the last update by TensorBoard tags."""
+
+    @property
+    def logger(self) -> Any:
+        """Where callbacks note numbers for the next row of the logs."""
+
+    def running_envs(self) -> list[RunningEnv]:
+        """The environments of the run, and where it stands in each."""
 
     def save(self, path: str | Path) -> Path:
         """Save everything."""

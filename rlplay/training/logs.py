@@ -1,7 +1,8 @@
 """What a run writes down: a row an episode, a row a log step, and TensorBoard where it is asked for.
 
 ``0.monitor.csv`` is Stable-Baselines3's Monitor file (JSON header; r, l, t) with the episode's number and last step
-added; ``progress.csv`` has SB3's tag names. A resumed run drops the rows after its checkpoint and goes on, so that
+added; ``progress.csv`` has SB3's tag names, those of the last update (``train/loss``) and of what callbacks recorded
+after the others. A resumed run drops the rows after its checkpoint and goes on, so that
 the files equal those of an undisturbed run (but for times).
 """
 
@@ -14,9 +15,12 @@ import time
 from pathlib import Path
 from typing import IO, Any
 
+import numpy as np
+
 from rlplay.environments.make import reference
 from rlplay.errors import CheckpointError, MissingPackageError, warn
-from rlplay.training.callbacks import Callback, EvalCallback
+from rlplay.training.callbacks import Callback, EvalCallback, RunClock
+from rlplay.training.learner import Learner
 from rlplay.training.run_folder import RunFolder
 from rlplay.training.statistics import FinishedEpisode
 
@@ -31,6 +35,7 @@ PROGRESS_COLUMNS = [
     "eval/mean_reward",
 ]
 
+_NUMBERS = (int, float, np.integer, np.floating)
 _NO_TENSORBOARD = MissingPackageError(
     "TensorBoard logs need the package tensorboard", "pip install 'rlplay[tensorboard]'"
 )
@@ -51,6 +56,7 @@ class LogCallback(Callback):
         self.folder, self.evaluations = run_folder, evaluations
         self.tensorboard = TensorBoard(tensorboard_log / run_folder.path.name) if tensorboard_log else None
         self._writes = True
+        self._columns = list(PROGRESS_COLUMNS)
 
     def on_training_start(self) -> None:
         """Open the files; drop rows after the checkpoint that is resumed."""
@@ -59,7 +65,8 @@ class LogCallback(Callback):
         now = self.agent.num_timesteps
         self._monitor = _continue(self.folder.monitor, MONITOR_COLUMNS, "step", now, "#" + json.dumps(header))
         try:
-            self._progress = _continue(self.folder.progress, PROGRESS_COLUMNS, PROGRESS_COLUMNS[0], now, "")
+            self._columns += [one for one in _more_columns(self.folder.progress, now) if one not in self._columns]
+            self._progress = _continue(self.folder.progress, self._columns, PROGRESS_COLUMNS[0], now, "")
         except BaseException:
             self._monitor.close()
             raise
@@ -79,24 +86,28 @@ class LogCallback(Callback):
 
     def on_log(self) -> None:
         """A row of numbers, on disk at once."""
-        agent, statistics = self.agent, self.agent.statistics
         best = self.evaluations.evaluations[-1].mean if self.evaluations and self.evaluations.evaluations else None
-        values = [
-            agent.num_timesteps,
-            round(time.time() - self._start, 3),
-            round(self.run.steps_per_second),
-            statistics.episodes,
-            statistics.mean_return if statistics.recent else None,
-            statistics.mean_length if statistics.recent else None,
-            best,
-        ]
-        self._write(self._progress, [["" if v is None else str(v) for v in values]])
+        row = row_of(self.agent, self.run, time.time() - self._start, best)
+        new = [tag for tag in row if tag not in self._columns]
+        if new:  # the first update has happened, or a callback records something
+            self._widen(new)
+        self._write(self._progress, [["" if (v := row.get(tag)) is None else str(v) for tag in self._columns]])
         for file in (self._monitor, self._progress):
             self._flush(file)
         if self.tensorboard:
-            for tag, value in zip(PROGRESS_COLUMNS[2:], values[2:], strict=True):
-                if value is not None:
-                    self.tensorboard.add(tag, float(value), agent.num_timesteps)
+            self.tensorboard.write(row, self.agent.num_timesteps)
+
+    def _widen(self, new: list[str]) -> None:
+        """Begin new columns; they are empty in the rows so far."""
+        if not self._writes:
+            return
+        self._columns += new
+        try:
+            self._progress.close()
+            now = self.agent.num_timesteps
+            self._progress = _continue(self.folder.progress, self._columns, PROGRESS_COLUMNS[0], now, "")
+        except OSError as error:
+            self._give_up(error)
 
     def on_training_end(self) -> None:
         """Close the files."""
@@ -125,6 +136,99 @@ class LogCallback(Callback):
         warn(f"the logs in {self.folder.path} cannot be written any more and training goes on: {error}")
 
 
+def row_of(agent: Learner, run: RunClock, seconds: float, evaluated: float | None) -> dict[str, Any]:
+    """A row of the logs by Stable-Baselines3's tags; None for what is not known yet.
+
+    Args:
+        agent: the agent that learns.
+        run: the running training.
+        seconds: since its start.
+        evaluated: the mean return of the last evaluation; None for none.
+    """
+    statistics = agent.statistics
+    return {
+        "time/total_timesteps": agent.num_timesteps,
+        "time/time_elapsed": round(seconds, 3),
+        "time/fps": round(run.steps_per_second),
+        "rollout/episodes": statistics.episodes,
+        "rollout/ep_rew_mean": statistics.mean_return if statistics.recent else None,
+        "rollout/ep_len_mean": statistics.mean_length if statistics.recent else None,
+        "eval/mean_reward": evaluated,
+        **{tag: value for tag, value in agent.metrics().items() if tag not in PROGRESS_COLUMNS},
+        **{tag: value for tag, value in agent.logger.name_to_value.items() if isinstance(value, _NUMBERS)},
+    }
+
+
+def _more_columns(path: Path, timestep: int) -> list[str]:
+    """The columns of a log that goes on."""
+    if not timestep or not path.exists():
+        return []
+    first = next(iter(_lines(path)), "")
+    try:
+        return next(csv.reader([first]), [])
+    except csv.Error:
+        return []  # said where it is read
+
+
+class TensorBoardLog(Callback):
+    """TensorBoard events in ``FOLDER/NAME_K``, as Stable-Baselines3's ``tensorboard_log`` and ``tb_log_name``.
+
+    Args:
+        folder: the folder of all runs.
+        name: the name of this one.
+        anew: whether it is a run of its own; else it goes on in the newest folder of its name.
+
+    Raises:
+        MissingPackageError: tensorboard is not installed.
+    """
+
+    def __init__(self, folder: Path, name: str, anew: bool) -> None:
+        require_tensorboard()
+        self.folder, self.name, self.anew = folder, name, anew
+
+    def on_training_start(self) -> None:
+        """Open the file."""
+        numbers = [path.name.removeprefix(f"{self.name}_") for path in self.folder.glob(f"{self.name}_*")]
+        newest = max((int(number) for number in numbers if _is_step(number)), default=0)
+        self._start = time.time()
+        self._tensorboard = TensorBoard(self.folder / f"{self.name}_{max(newest + self.anew, 1)}")
+
+    def on_log(self) -> None:
+        """The numbers of a row."""
+        self._tensorboard.write(row_of(self.agent, self.run, time.time() - self._start, None), self.agent.num_timesteps)
+
+    def on_training_end(self) -> None:
+        """Close the file."""
+        self._tensorboard.close()
+
+
+class PrintedLog(Callback):
+    """The rows of the logs as tables on standard output, as Stable-Baselines3 prints them with ``verbose=1``."""
+
+    def on_training_start(self) -> None:
+        """Begin the clock."""
+        self._start, self._lessons = time.time(), self.agent.lessons
+
+    def on_log(self) -> None:
+        """Print a row, where something was learned since the last one."""
+        if self.agent.lessons == self._lessons:
+            return
+        self._lessons = self.agent.lessons
+        row = row_of(self.agent, self.run, time.time() - self._start, None)
+        lines, heading = [], ""
+        for tag, value in sorted(row.items()):
+            if value is None:
+                continue
+            group, _, name = tag.partition("/")
+            if group != heading:
+                lines.append((f"{group}/", ""))
+                heading = group
+            lines.append((f"   {name}", f"{value:.3g}" if isinstance(value, float) else str(value)))
+        names, values = (max(len(one[k]) for one in lines) for k in (0, 1))
+        rule = "-" * (names + values + 7)
+        print("\n".join([rule, *(f"| {name:<{names}} | {value:<{values}} |" for name, value in lines), rule]))
+
+
 def _continue(path: Path, columns: list[str], key: str, timestep: int, header: str) -> IO[str]:
     """Open a log for appending after the rows up to a timestep; a fresh one where there is none."""
     kept: list[list[str]] = []
@@ -136,10 +240,11 @@ def _continue(path: Path, columns: list[str], key: str, timestep: int, header: s
             rows = [row for row in csv.reader(line for line in lines if not line.startswith("#")) if row]
         except csv.Error as error:
             raise _damaged(path, f"has a line that is no row ({error})") from error
-        if lines and (not rows or not set(columns) <= set(rows[0])):
+        missing = set(columns) - set(rows[0]) if rows else set()
+        if lines and (not rows or missing & {*MONITOR_COLUMNS, *PROGRESS_COLUMNS}):
             raise _damaged(path, "has no line that names its columns")
-        place = [rows[0].index(column) for column in columns] if rows else []
-        whole = [[row[k] for k in place] for row in rows[1:] if len(row) == len(rows[0])]
+        place = [None if column in missing else rows[0].index(column) for column in columns] if rows else []
+        whole = [["" if k is None else row[k] for k in place] for row in rows[1:] if len(row) == len(rows[0])]
         whole = [row for row in whole if _is_step(row[columns.index(key)])]
         if len(whole) < len(rows) - 1:
             warn(f"{path} is damaged: {len(rows) - 1 - len(whole)} rows are left out")
@@ -204,6 +309,12 @@ class TensorBoard:
         """One number under one tag."""
         summary = self._summary(value=[self._summary.Value(tag=tag, simple_value=value)])
         self._writer.add_event(self._event(wall_time=time.time(), step=timestep, summary=summary))
+
+    def write(self, row: dict[str, Any], timestep: int) -> None:
+        """The numbers of a row, but for the timestep and the clock."""
+        for tag, value in row.items():
+            if value is not None and tag not in PROGRESS_COLUMNS[:2]:
+                self.add(tag, float(value), timestep)
 
     def close(self) -> None:
         """Write what is left."""

@@ -17,8 +17,9 @@ from rlplay.compiled.cache import compile_report
 from rlplay.compiled.numba_internals import CompileErrors, why_not_compiled
 from rlplay.errors import UsageError, warn
 from rlplay.functional.schedules import rate_at_end
-from rlplay.training.callbacks import NEVER, Callback, ProgressBar, as_callbacks, stops
+from rlplay.training.callbacks import NEVER, Callback, ProgressBar, stops
 from rlplay.training.checks import whole_number
+from rlplay.training.given_callbacks import as_callbacks
 from rlplay.training.learner import Engine, Learner
 
 _ROWS_A_RUN = 100  # log rows of a run by default
@@ -171,9 +172,15 @@ class Run:
             if log_is_due or not going:
                 callback.on_log()
         if log_is_due:
+            self._hand_to_logger()
             self._next_log = self._after_log()
         growth = min(max(self.agent.chunk_seconds / max(seconds, 1e-9), 0.25), 4.0)
         return (max(int(size * growth), 1) if done >= size or growth < 1 else size), going
+
+    def _hand_to_logger(self) -> None:
+        """A row was written: give it to a logger of the user's, and forget what callbacks noted for it."""
+        logger = self.agent.logger
+        logger.write({**self.agent.metrics(), **logger.take()}, self.agent.num_timesteps)
 
     def _is_over(self) -> bool:
         """Whether all timesteps are done, of this call and of the longer run that it may be a part of."""

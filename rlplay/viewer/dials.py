@@ -154,7 +154,8 @@ class DialPanel:
             d.text(surface, d.short(dial.get()), (x + width, y + tall / 2), 18, d.TEXT, "midright")
             self._bars.append((bar, dial))
         if not dials:
-            d.text(surface, "nothing can be turned here", (box.x, box.y), 18, d.DIM)
+            words = "no dials: click a cell of the picture" if session.world.rows else "nothing can be turned here"
+            d.text(surface, words, (box.x, box.y), 18, d.DIM)
 
     def grab(self, place: tuple[int, int]) -> bool:
         """The mouse is pressed there; returns whether that is a dial."""

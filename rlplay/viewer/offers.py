@@ -66,9 +66,9 @@ def why_not(intent: str, session: Any, state: ViewState, comparison: Any = None)
         return "a ghost needs two agents: rlplay watch A B --ghost"
     if name == "inside" and (learning is None or agent.timestep == "sweep"):
         return "there is no update to stop in: nothing is learned here step by step (train --lock-step)"
-    if name == "tune" and not dials_of(session):
+    if name == "tune" and not dials_of(session) and not session.world.rows:
         where = reference(session.env).id or "this environment"
-        return f"there is nothing to turn: {where} says no constants, and nothing is learned here"
+        return f"there is nothing to turn: {where} has no constants and no cells to change, and nothing is learned here"
     return ""
 
 

@@ -214,6 +214,7 @@ class Window:
                 self.state = replace(state, you=before.you, held=before.held)
             else:
                 self.say("you act: esc hands back" if state.driving else "the agent acts")
+                self.state = replace(self.state, paused=self.state.paused and not state.driving)
         if state.inside != before.inside and self.session.learning is not None:
             self.session.learning.inside = state.inside
             self.say("stops inside each update: right goes on" if state.inside else "updates are not stopped in")

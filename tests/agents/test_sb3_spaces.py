@@ -16,7 +16,7 @@ from stable_baselines3.common.noise import NormalActionNoise
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
 from agents import SB3
-from rlplay.errors import RlplayError, RlplayWarning, SpaceError, UsageError
+from rlplay.errors import RlplayError, RlplayWarning, SpaceError
 
 SMALL = {"policy_kwargs": {"net_arch": [8]}, "device": "cpu"}
 REPLAY = {**SMALL, "buffer_size": 60, "learning_starts": 8, "batch_size": 4}
@@ -187,7 +187,6 @@ def test_pictures_too_small_for_convolutions_are_read_as_vectors():
     [
         ("TD3", {"action_noise": NormalActionNoise(np.zeros(2), np.ones(2))}, "action_noise.*noise_type='normal'"),
         ("DQN", {"replay_buffer_class": object}, "replay_buffer_class.*its own buffers"),
-        ("PPO", {"tensorboard_log": "x"}, "tensorboard_log.*-tb DIR"),
         ("PPO", {"policy_kwargs": {"activation_fn": "nn.Relu"}}, r"nn.Relu.*Did you mean nn.ReLU"),
         ("PPO", {"policy_kwargs": {"features_extractor_class": World}}, "features_extractor_class=World, whose code"),
         ("PPO", {"policy_kwargs": {"nope": 1}}, r"policy_kwargs={'nope': 1}"),
@@ -237,11 +236,12 @@ def test_features_see_the_observations_of_the_environment():
         assert np.allclose(seen.numpy(), agent.probe(obs).features, atol=1e-6)
 
 
-def test_its_own_environments_side_by_side_are_refused_with_the_way_out():
-    vec_env = DummyVecEnv([lambda: World(VECTOR, PAIR)] * 3)
+def test_its_own_environments_side_by_side_are_taken_one_by_one():
+    vec_env = DummyVecEnv([lambda: World(VECTOR, PAIR) for _ in range(3)])
     for given in (vec_env, VecNormalize(vec_env)):
-        with pytest.raises(UsageError, match="side by side itself.*n_envs=3.*normalize=True"):
-            SB3("PPO", given)
+        agent = SB3("PPO", given, **SETTINGS["PPO"])
+        assert [one.env for one in agent.running_envs()] == vec_env.envs
+        assert isinstance(agent.vec_env, VecNormalize) == (given is not vec_env)
 
 
 class Masking(gym.Wrapper):

@@ -200,7 +200,7 @@ LINES: list[tuple[Any, type[Exception], str]] = [
     (lambda: rlplay.EvalCallback(20), UsageError, "Write n_eval_episodes=20"),
     (lambda: rlplay.EvalCallback(eval_freq=1.5), UsageError, "eval_freq=1.5"),
     (lambda: rlplay.EvalCallback(stop_at="a"), UsageError, "stop_at='a' is not a number"),
-    (lambda: Q().learn(10, lambda locals, globals: True), UsageError, "lambda agent: "),
+    (lambda: Q().learn(10, lambda one, two, three: True), UsageError, "lambda agent: "),
     (lambda: Q().learn(10, [None, "x"]), UsageError, "callback='x' is neither a Callback"),
     (lambda: Q().learn(10, {}), UsageError, "callback={} is neither a Callback"),
     (lambda: Q().learn(10, Callback), UsageError, "Callback is a class. Give an instance: Callback(...)"),
@@ -399,18 +399,12 @@ def test_without_its_decorator_a_rule_runs() -> None:
 
 
 def test_callbacks_that_cannot_be_are_named():
-    from stable_baselines3.common.callbacks import BaseCallback, EvalCallback
-
-    class Own(BaseCallback):
-        def _on_step(self):
-            return True
+    from stable_baselines3.common.callbacks import BaseCallback
 
     itself = []
     itself.append(itself)
     agent = QLearning("FrozenLake-v1", seed=0)
-    for callback, words in ((itself, "holds itself"), (Own(), "Own is one of Stable-Baselines3's"),
-                            (Own, "Own is one of Stable-Baselines3's"),
-                            ([EvalCallback(gym.make("CartPole-v1"))], "EvalCallback is one of")):  # fmt: skip
+    for callback, words in ((itself, "holds itself"), (BaseCallback, "BaseCallback is a class. Give an instance")):
         with pytest.raises(UsageError, match=words):
             agent.learn(10, callback)
 

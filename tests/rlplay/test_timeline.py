@@ -584,6 +584,23 @@ def test_the_window_goes_back_takes_over_and_branches(monkeypatch):
     pygame.display.quit()
 
 
+def test_taking_over_a_paused_world_lets_it_run(monkeypatch):
+    env = shown("MountainCar-v0")
+    agent = LinearSarsa(env, seed=0)
+    driver = Driver(monkeypatch, Session(env, agent), steps_per_second=60)
+    session = driver.window.session
+    driver.frames(5)
+    driver.keys("space", "left", "h")
+    before = session.position.length
+    driver.frames(10)
+    assert session.driving
+    assert session.position.length >= before + 8  # it runs on
+    assert session.last.action == 1  # pushed by nobody
+    driver.keys("h", "space")
+    assert not session.driving
+    pygame.display.quit()
+
+
 def test_the_timeline_is_dragged_and_cells_are_clicked(monkeypatch):
     env = shown(map="maze")
     driver = Driver(monkeypatch, Session(env, QLearning(env, seed=0), "learn"), steps_per_second=60)

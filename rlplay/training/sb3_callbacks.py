@@ -1,0 +1,247 @@
+"""A bridge: callbacks of Stable-Baselines3 (Raffin et al. 2021), and functions of its loop's variables, on any agent.
+
+They see what they see there: ``model``, ``num_timesteps``, ``n_calls``, ``training_env``, ``logger``, and in ``locals``
+the newest step (``new_obs``, ``rewards``, ``dones``, ``infos``, ``actions``). Those that ask after every step make a
+run step by step in Python; evaluations, checkpoints and `EveryNTimesteps` leave it in native code.
+"""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rlplay.errors import warn_once
+from rlplay.training.callbacks import NEVER, Callback, stops
+from rlplay.training.learner import Learner
+from rlplay.training.statistics import FinishedEpisode
+
+# Callbacks that do nothing between multiples of a number of calls, or of timesteps.
+_BY_CALLS = {"EvalCallback": "eval_freq", "CheckpointCallback": "save_freq"}
+_BY_TIMESTEPS = {"EveryNTimesteps": "n_steps", "LogEveryNTimesteps": "n_steps"}
+
+
+def is_sb3_callback(callback: Any) -> bool:
+    """Whether something is a callback of Stable-Baselines3, or of a class derived from one."""
+    return any(
+        cls.__name__ == "BaseCallback" and cls.__module__.startswith("stable_baselines3")
+        for cls in type(callback).__mro__
+    )
+
+
+def is_function_of_locals(callback: Any) -> bool:
+    """Whether something is a function of two arguments, ``locals`` and ``globals``.
+
+    Example:
+        >>> is_function_of_locals(lambda locals, globals: True), is_function_of_locals(lambda agent: True)
+        (True, False)
+    """
+    if isinstance(callback, type | Callback) or not callable(callback):
+        return False
+    try:
+        signature = inspect.signature(callback)
+        signature.bind(None, None)
+    except (TypeError, ValueError):
+        return False
+    try:
+        signature.bind(None)
+    except TypeError:
+        return True
+    return False  # of the agent alone, too
+
+
+class SB3Bridge(Callback):
+    """One callback of Stable-Baselines3, or a function of ``locals`` and ``globals``, in a run of any agent.
+
+    Args:
+        callback: the callback, or the function; it stops the run by returning False.
+
+    Attributes:
+        callback: the callback.
+
+    Example:
+        >>> from agents import QLearning
+        >>> rewards = []
+        >>> def look(locals, globals):
+        ...     rewards.append(locals["rewards"][0])
+        ...     return len(rewards) < 5
+        >>> import rlplay
+        >>> env = rlplay.make("CliffWalking-v1", dynamics="gymnasium")
+        >>> QLearning(env, seed=0).learn(100, look).num_timesteps
+        5
+    """
+
+    def __init__(self, callback: Any) -> None:
+        self.callback = callback
+        self._freq, self._in_calls = _schedule_of(callback)
+        self.every_step = self._freq == 0
+        self._rows: list[FinishedEpisode] = []
+
+    def next_due(self, timestep: int) -> int:
+        """The next timestep at which it has something to do, where it has nothing between."""
+        if self.every_step:
+            return NEVER
+        if not self._in_calls:
+            return max(self.callback.last_time_trigger + self._freq, timestep + 1)
+        return (timestep // self._stride + 1) * self._stride
+
+    @property
+    def _stride(self) -> int:
+        """Timesteps between two calls that do something."""
+        return self._freq * (len(self._envs()) if self._in_calls else 1)
+
+    def _envs(self) -> list[Any]:
+        found: Any = self.agent
+        return found.running_envs()
+
+    def on_training_start(self) -> None:
+        """Show it the model, and say once what asking after every step costs."""
+        agent = self.agent
+        self._locals: dict[str, Any] = {
+            "self": agent, "total_timesteps": self.run.target, "callback": self.callback, "log_interval": None,
+        }  # fmt: skip
+        self._lessons = agent.lessons
+        self._remember_returns()
+        if self.every_step and not agent.why_not_compiled():
+            warn_once(
+                f"callback={_name_of(self.callback)} asks after every step, so {type(agent).__name__} runs in Python: "
+                "rlplay.Callback and a function of the agent leave it in native code"
+            )
+        if _is_function(self.callback):
+            return
+        observes_raw(self.callback)
+        model = SB3Model(agent)
+        self._locals["self"] = model
+        self.callback.init_callback(model)
+        self.callback.on_training_start(self._locals, {})
+        self.callback.on_rollout_start()
+
+    def on_episodes(self, rows: list[FinishedEpisode]) -> None:
+        """Keep the episodes that ended in the newest step."""
+        self._rows = rows
+
+    def on_step(self) -> bool:
+        """Tell it of the newest step, where it has something to do."""
+        now = self.agent.num_timesteps
+        if not self.every_step:
+            if self.agent.busy or (now % self._stride if self._in_calls else now < self.next_due(now - 1)):
+                return True
+            self.callback.n_calls = now // len(self._envs()) - 1
+        self._locals.update(self._newest_step())
+        if _is_function(self.callback):
+            return not stops(self.callback(self._locals, {}))
+        if self.agent.lessons != self._lessons:
+            self._lessons = self.agent.lessons
+            self.callback.on_rollout_end()
+            self.callback.on_rollout_start()
+        self.callback.update_locals(self._locals)
+        return not stops(self.callback.on_step())
+
+    def on_training_end(self) -> None:
+        """The run is over."""
+        if not _is_function(self.callback):
+            self.callback.on_rollout_end()
+            self.callback.on_training_end()
+
+    def _remember_returns(self) -> None:
+        self._before = [(one.position.length, one.position.episode_return) for one in self._envs()]
+
+    def _newest_step(self) -> dict[str, Any]:
+        """The newest step of each environment, as Stable-Baselines3's loops name it."""
+        envs, before = self._envs(), self._before
+        self._remember_returns()
+        ended = {row.timestep: row for row in self._rows}
+        first = self.agent.num_timesteps - len(envs) + 1
+        rewards, dones = np.zeros(len(envs), np.float32), np.zeros(len(envs), bool)
+        infos: list[dict[str, Any]] = []
+        for i, one in enumerate(envs):
+            info = dict(one.position.info)
+            so_far = before[i][1] if before[i][0] else 0.0
+            row = ended.get(first + i)
+            if one.position.obs is None or row is not None or one.position.length < before[i][0]:
+                dones[i] = True
+                row = row or (self._rows[-1] if self._rows else None)
+            if row is not None:
+                info["episode"] = {"r": row.episode_return, "l": row.length}
+                rewards[i] = row.episode_return - so_far
+            else:
+                rewards[i] = one.position.episode_return - so_far
+            infos.append(info)
+        actions = [one.position.actions[-1] if one.position.actions else None for one in envs]
+        obs = [one.position.obs for one in envs]
+        return {"rewards": rewards, "dones": dones, "infos": infos, "actions": actions, "new_obs": obs, "env": envs}
+
+
+class SB3Model:
+    """An agent as Stable-Baselines3's callbacks see their model: all that it has, and its environments in a VecEnv.
+
+    Args:
+        agent: the agent.
+    """
+
+    def __init__(self, agent: Learner) -> None:
+        vars(self)["agent"] = agent
+        vars(self)["_vec_env"] = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.agent, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(self.agent, name, value)
+
+    def get_env(self) -> Any:
+        """Its environments side by side, in a VecEnv that nobody steps."""
+        if self._vec_env is None:
+            from stable_baselines3.common.vec_env import DummyVecEnv
+
+            envs = self.agent.running_envs()
+            vars(self)["_vec_env"] = DummyVecEnv([lambda one=one: one.env for one in envs])
+        return self._vec_env
+
+    def get_vec_normalize_env(self) -> None:
+        """None: means and deviations are the agent's own, and `predict` takes observations as they are."""
+
+    def dump_logs(self, iteration: int = 0) -> None:
+        """Rows of the logs are written where they are due."""
+
+    def save(self, path: str | Path) -> Path:
+        """Save the agent; where a callback names a zip, its file is an ``.rlp``."""
+        path = Path(path)
+        return self.agent.save(path.with_suffix(".rlp") if path.suffix == ".zip" else path)
+
+
+def observes_raw(callback: Any) -> None:
+    """Take VecNormalize off the environment that a callback evaluates in: `predict` normalises what it is given."""
+    env = getattr(callback, "eval_env", None)
+    if env is not None and type(env).__name__ == "VecNormalize":
+        callback.eval_env = env.venv
+    for child in ("callback", "callback_on_new_best"):
+        if is_sb3_callback(getattr(callback, child, None)):
+            observes_raw(getattr(callback, child))
+
+
+def _is_function(callback: Any) -> bool:
+    return not is_sb3_callback(callback)
+
+
+def _name_of(callback: Any) -> str:
+    return getattr(callback, "__name__", type(callback).__name__)
+
+
+def _schedule_of(callback: Any) -> tuple[int, bool]:
+    """Calls, or timesteps, between two at which a callback does something, and whether they are calls; 0 for each."""
+    cls = type(callback)
+    if cls.__module__ == "stable_baselines3.common.callbacks":
+        for table, in_calls in ((_BY_CALLS, True), (_BY_TIMESTEPS, False)):
+            if cls.__name__ in table:
+                return int(getattr(callback, table[cls.__name__])), in_calls
+    return 0, True
+
+
+def bridged(callback: Any) -> list[Callback]:
+    """Bridges for one callback; for a CallbackList of Stable-Baselines3's one each, so that each has its own steps."""
+    if type(callback).__name__ == "CallbackList":
+        return [one for part in callback.callbacks for one in bridged(part)]
+    return [SB3Bridge(callback)]
