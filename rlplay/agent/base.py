@@ -778,13 +778,16 @@ class Agent(Configured, ABC):
         return checkpoint.write(path, *saving.pack(self))
 
     @classmethod
-    def load(cls, path: str | Path, env: EnvLike | None = None, *, allow_nan: bool = False) -> Self:
+    def load(
+        cls, path: str | Path, env: EnvLike | None = None, *, allow_nan: bool = False, content: Any = None
+    ) -> Self:  # fmt: skip
         """Load an agent; never runs code from the file.
 
         Args:
             path: a file that `save` wrote; ``.rlp`` may be left out.
             env: the environment to go on in; by default the one named in the file, if it is registered.
             allow_nan: take a file with NaN or infinite values.
+            content: what `rlplay.storage.checkpoint.read` gave of it, where that was done already.
 
         Raises:
             CheckpointError: damaged, refused, or another agent's file; says what and where.
@@ -792,7 +795,7 @@ class Agent(Configured, ABC):
         """
         if is_side_by_side(env):
             env = taken_apart(env, cls.__name__).envs[0]
-        return saving.unpack(cls, path, env, allow_nan=allow_nan)
+        return saving.unpack(cls, path, env, allow_nan=allow_nan, content=content)
 
     def __repr__(self) -> str:
         shown = ", ".join(f"{key}={_shown(value)}" for key, value in self.hyperparameters.items())

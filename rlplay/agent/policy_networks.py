@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from rlplay.agent.saving import LOADING
 from rlplay.errors import HyperparameterError, UsageError, require_memory
 from rlplay.networks.contract import Kernel
 from rlplay.networks.kernel import kernel
@@ -230,7 +231,10 @@ def new_network(
         raise UsageError(
             f"{owner}: device='cuda' asks for a GPU, and our own networks run on the CPU", "Take network='torch'"
         )
-    parameters = initial_parameters(layers, rng, *initial).astype(np.float32)
+    if LOADING.get():
+        parameters = np.zeros(sum(layer.size() for layer in layers), np.float32)
+    else:
+        parameters = initial_parameters(layers, rng, *initial).astype(np.float32)
     if is_ours(network):
         return new_net(layers, parameters, rows, max(steps, 1), shape, name, cut=steps > 0, **settings)
     from rlplay.networks import TorchNetwork

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import re
 from collections.abc import Iterable
+from contextvars import ContextVar
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -171,9 +172,15 @@ def warn_of_unsavable(agent: Savable) -> None:
             )
 
 
-def unpack(cls: type[A], path: str | Path, env: EnvLike | None, *, allow_nan: bool = False) -> A:
-    """The agent in a file; see `Agent.load`."""
-    content = checkpoint.read(path, allow_nan=allow_nan)
+# Whether an agent is made whose weights come from a file: then none need be drawn, which takes long for large networks.
+LOADING: ContextVar[bool] = ContextVar("LOADING", default=False)
+
+
+def unpack(
+    cls: type[A], path: str | Path, env: EnvLike | None, *, allow_nan: bool = False, content: Any = None
+) -> A:  # fmt: skip
+    """The agent in a file, whose content may have been read already; see `Agent.load`."""
+    content = checkpoint.read(path, allow_nan=allow_nan) if content is None else content
     manifest = content.manifest
     if manifest.get("kind") != "agent":
         raise CheckpointError(f"{path} holds no agent but {manifest.get('kind')!r}")
@@ -208,12 +215,13 @@ def load(path: str | Path, env: EnvLike | None = None, *, allow_nan: bool = Fals
         >>> loaded.num_timesteps, bool((loaded.q == agent.q).all())
         (100, True)
     """
-    agent_id = str(checkpoint.read(path, allow_nan=allow_nan).manifest.get("agent"))
+    content = checkpoint.read(path, allow_nan=allow_nan)
+    agent_id = str(content.manifest.get("agent"))
     try:
         cls = registry.agent_class(agent_id)
     except RlplayError as error:
         raise CheckpointError(f"{path} holds an {error.cause}", error.remedy) from error
-    return cls.load(path, env, allow_nan=allow_nan)
+    return cls.load(path, env, allow_nan=allow_nan, content=content)
 
 
 def _rebuild(cls: type[A], content: checkpoint.Checkpoint, env: EnvLike | None) -> A:
@@ -228,7 +236,11 @@ def _rebuild(cls: type[A], content: checkpoint.Checkpoint, env: EnvLike | None) 
                 "Take the environment it was trained in, or train a new agent",
             )
     check_generators(arrays)
-    agent = cls(made, seed=manifest["seed"], **manifest["hyperparameters"])
+    token = LOADING.set(True)
+    try:
+        agent = cls(made, seed=manifest["seed"], **manifest["hyperparameters"])
+    finally:
+        LOADING.reset(token)
     agent.restore_models({name: packing.unpack(packed, arrays) for name, packed in manifest["models"].items()})
     check_ranges(arrays, under("agent", agent.ranges()))
     agent.load_arrays({n.removeprefix("agent/"): a for n, a in arrays.items() if n.startswith("agent/")})
