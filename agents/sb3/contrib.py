@@ -54,7 +54,7 @@ class TRPO(SB3Agent, init=False):
     """sb3-contrib's TRPO.
 
     Example:
-        >>> TRPO("CartPole-v1", n_steps=64, seed=0).settings["cg_max_steps"]
+        >>> TRPO("CartPole-v1", n_steps=128, seed=0).settings["cg_max_steps"]
         15
     """
 
@@ -102,7 +102,7 @@ class RecurrentPPO(SB3Agent, init=False):
     """sb3-contrib's PPO with an LSTM.
 
     Example:
-        >>> RecurrentPPO("CartPole-v1", n_steps=64, seed=0).policy.lstm_actor.hidden_size
+        >>> RecurrentPPO("CartPole-v1", n_steps=128, seed=0).policy.lstm_actor.hidden_size
         256
     """
 
