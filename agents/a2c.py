@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 
 from rlplay.extend import (
     Choice,
+    CriticMemory,
     Discount,
     EntropyWeight,
     GaeLambda,
@@ -42,6 +43,8 @@ from rlplay.extend import (
     OnPolicyAgent,
     OnPolicyMemory,
     Range,
+    Recurrent,
+    RecurrentSize,
     Rollout,
     RolloutSteps,
     Schedule,
@@ -168,6 +171,9 @@ class A2C(OnPolicyAgent):
         bool, Choice("divide advantages by their deviation in the rollout", (True, False))
     ] = False
     n_envs: NEnvs = 1
+    recurrent: Recurrent = None
+    recurrent_size: RecurrentSize = 64
+    critic_memory: CriticMemory = "own"
     policy: Annotated[
         str, Choice("as RL Zoo's files have it: the networks follow the observations",
                     ("auto", "MlpPolicy", "CnnPolicy", "MultiInputPolicy"))

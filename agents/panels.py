@@ -1,7 +1,8 @@
-"""Panels of the window that our agents bring: returns of actions, critics and their targets, the replay buffer."""
+"""Panels of the window that our agents bring: returns, critics, the replay buffer, and what is remembered."""
 
 from __future__ import annotations
 
+import math
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakKeyDictionary
@@ -314,8 +315,56 @@ def _histogram(
         look.draw_text(surface, words, (x, plot.bottom + 2), 15, theme.dim, anchor)
 
 
+def draw_memory(surface: pygame.Surface, box: pygame.Rect, session: Any, probe: Probe | None) -> None:
+    """The hidden numbers of a recurrent agent, a cell each: warm above 0, cold below, faint at 0.
+
+    Example:
+        >>> import pygame
+        >>> pygame.font.init()
+        >>> surface = pygame.Surface((200, 100))
+        >>> draw_memory(surface, surface.get_rect(), None, Probe(memory=np.ones((1, 2, 16))))
+        >>> surface.get_bounding_rect().width > 150
+        True
+    """
+    import pygame
+
+    draw_text, theme = look.draw_text, look.draw_theme()
+    if probe is None or probe.memory is None:
+        draw_text(surface, "no observation yet", (box.x, box.y), 18)
+        return
+    parts = probe.memory[0]  # [P, H]
+    tall, words = box.height / len(parts), 22
+    for number, (name, values) in enumerate(zip(("h, what it shows", "c, what it keeps"), parts, strict=False)):
+        top, most = box.y + number * tall, max(float(np.abs(values).max()), 1e-9)
+        low, high = float(values.min()), float(values.max())
+        draw_text(surface, f"{name}: {len(values)} numbers from {low:.2f} to {high:.2f}", (box.x, int(top)), 16)
+        room = max(tall - words - 6, 8.0)
+        columns = max(min(math.ceil(math.sqrt(len(values) * box.width / room)), len(values)), 1)
+        rows = math.ceil(len(values) / columns)
+        columns = math.ceil(len(values) / rows)  # as many in each row
+        wide, high_cell = box.width / columns, room / rows
+        for i, value in enumerate(values):
+            x, y = box.x + i % columns * wide, top + words + i // columns * high_cell
+            share = float(value) / most
+            colour = _mix(theme.line, theme.warm if share > 0 else theme.accent, abs(share))
+            cell = pygame.Rect(
+                int(x), int(y), max(int(x + wide) - int(x) - 1, 1), max(int(y + high_cell) - int(y) - 1, 1)
+            )
+            pygame.draw.rect(surface, colour, cell)
+
+
+def _mix(one: Any, other: Any, share: float) -> tuple[int, ...]:
+    return tuple(round(a + (b - a) * share) for a, b in zip(one[:3], other[:3], strict=True))
+
+
+def has_memory(session: Any) -> bool:
+    """Whether the agent remembers what it has seen."""
+    return bool(getattr(session.agent, "remembers", False))
+
+
 PANELS = {
     "returns": WindowPanel("returns of each action, and how probable", draw_returns, has_returns),
     "critics": WindowPanel("critics, and the targets they learn from", draw_critics, has_critics),
     "replay": WindowPanel("what it learns from", draw_replay, has_replay),
+    "memory": WindowPanel("what it remembers", draw_memory, has_memory),
 }

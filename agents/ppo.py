@@ -36,11 +36,13 @@ from numpy.typing import NDArray
 
 from rlplay.extend import (
     Choice,
+    CriticMemory,
     Discount,
     Either,
     EntropyWeight,
     GaeLambda,
     Head,
+    HyperparameterError,
     Kernel,
     LearningRate,
     MaxGradNorm,
@@ -48,6 +50,9 @@ from rlplay.extend import (
     OnPolicyAgent,
     OnPolicyMemory,
     Range,
+    Recurrent,
+    RecurrentKernel,
+    RecurrentSize,
     Rollout,
     RolloutSteps,
     Schedule,
@@ -65,7 +70,9 @@ from rlplay.extend import (
     new_minibatch,
     scheduled,
     shuffle,
+    shuffle_sequences,
     standardise,
+    taking_up,
 )
 
 Array = NDArray[np.float64]
@@ -134,6 +141,8 @@ def make_update(kernel: Kernel, head: Head, decorator: Callable[..., Any]) -> Ca
         [2.0]
     """
     forward, backward, descend = kernel.forward, kernel.backward, descent(kernel, decorator)
+    remembers = isinstance(kernel, RecurrentKernel)
+    take_up: Any = taking_up(kernel, decorator) if isinstance(kernel, RecurrentKernel) else None
     log_probs_of, policy_gradient = head.log_probs, head.gradient
 
     @decorator
@@ -152,9 +161,15 @@ def make_update(kernel: Kernel, head: Head, decorator: Callable[..., Any]) -> Ca
         for _ in range(given.n_epochs):
             if not going:
                 break
-            shuffle(order, memory.minibatch_rng)
+            if remembers:
+                shuffle_sequences(order, memory.obs.shape[0], policy.window, given.batch_size, memory.minibatch_rng)
+            else:
+                shuffle(order, memory.minibatch_rng)
             for begin in range(0, order.shape[0], given.batch_size):
                 batch = gather(rollout, order[begin : begin + given.batch_size], minibatch)
+                if remembers:
+                    take_up(policy, rollout.ends, order[begin : begin + given.batch_size], policy.window)
+                    take_up(value, rollout.ends, order[begin : begin + given.batch_size], policy.window)
                 if given.normalize_advantage:
                     standardise(batch.advantages)
 
@@ -239,10 +254,29 @@ class PPO(OnPolicyAgent):
         float | None, Either((None,), Range("divergence at which a rollout's epochs end", 0, open_low=True))
     ] = None
     n_envs: NEnvs = 1
+    recurrent: Recurrent = None
+    recurrent_size: RecurrentSize = 64
+    critic_memory: CriticMemory = "own"
     policy: Annotated[
         str, Choice("as RL Zoo's files have it: the networks follow the observations",
-                    ("auto", "MlpPolicy", "CnnPolicy", "MultiInputPolicy"))
+                    ("auto", "MlpPolicy", "CnnPolicy", "MultiInputPolicy", "MlpLstmPolicy", "CnnLstmPolicy",
+                     "MultiInputLstmPolicy"))
     ] = "auto"  # fmt: skip
+
+    def sequence_steps(self) -> int:
+        """Steps of the sequences from which networks with a memory learn: a rollout's, or as many as a minibatch has.
+
+        Raises:
+            HyperparameterError: minibatches that are not whole sequences.
+        """
+        steps = min(self.n_steps, self.batch_size)
+        if self.n_steps % steps or self.batch_size % steps:
+            raise HyperparameterError(
+                f"PPO: with a memory a minibatch has whole sequences, and of batch_size={self.batch_size} and "
+                f"n_steps={self.n_steps} neither is a multiple of the other",
+                f"Take batch_size={self.n_steps}",
+            )
+        return steps
 
     def network_rows(self, rows: int) -> int:
         """Rows that the networks see at a time: a minibatch, or a step of all environments."""

@@ -36,6 +36,7 @@ from numpy.typing import NDArray
 
 from rlplay.extend import (
     Choice,
+    CriticMemory,
     Discount,
     EntropyWeight,
     Head,
@@ -45,6 +46,8 @@ from rlplay.extend import (
     OnPolicyAgent,
     OnPolicyMemory,
     Range,
+    Recurrent,
+    RecurrentSize,
     Rollout,
     Schedule,
     explained_variance,
@@ -164,6 +167,9 @@ class Reinforce(OnPolicyAgent):
     )
     ent_coef: EntropyWeight = 0.0
     max_grad_norm: MaxGradNorm = 0.5
+    recurrent: Recurrent = None
+    recurrent_size: RecurrentSize = 64
+    critic_memory: CriticMemory = "own"
 
     def rollout_steps(self) -> int:
         """The batch, and the longest episode that may begin within it."""

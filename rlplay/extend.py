@@ -56,6 +56,9 @@ if TYPE_CHECKING:
     from rlplay.agent.on_policy import EntropyWeight as EntropyWeight
     from rlplay.agent.on_policy import GaeLambda as GaeLambda
     from rlplay.agent.on_policy import OnPolicyAgent as OnPolicyAgent
+    from rlplay.agent.on_policy import CriticMemory as CriticMemory
+    from rlplay.agent.on_policy import Recurrent as Recurrent
+    from rlplay.agent.on_policy import RecurrentSize as RecurrentSize
     from rlplay.agent.on_policy import SdeSampleFreq as SdeSampleFreq
     from rlplay.agent.on_policy import UseSde as UseSde
     from rlplay.agent.on_policy import ValueWeight as ValueWeight
@@ -250,6 +253,8 @@ if TYPE_CHECKING:
     from rlplay.functional.rollout_step import RolloutRule as RolloutRule
     from rlplay.functional.rollout_step import rollout_iteration as rollout_iteration
     from rlplay.functional.running_moments import RunningMoments as RunningMoments
+    from rlplay.functional.sequences import shuffle_sequences as shuffle_sequences
+    from rlplay.functional.sequences import taking_up as taking_up
     from rlplay.functional.schedules import Rate as Rate
     from rlplay.functional.schedules import Schedule as Schedule
     from rlplay.functional.schedules import ScheduleLike as ScheduleLike
@@ -268,6 +273,7 @@ if TYPE_CHECKING:
     from rlplay.networks.layers import ACTIVATIONS as ACTIVATIONS
     from rlplay.networks.optimisers import improve as improve
     from rlplay.networks.optimisers import new_optimiser as new_optimiser
+    from rlplay.networks.recurrent import RecurrentKernel as RecurrentKernel
     from rlplay.functional.value_heads import ValueHead as ValueHead
     from rlplay.functional.value_heads import atoms_of as atoms_of
     from rlplay.functional.value_heads import combine_streams as combine_streams

@@ -23,6 +23,8 @@ class Probe:
         features: what the agent sees in place of the observation, shape [B, F], float64.
         atoms: returns that the agent tells apart for each action, shape [B, A, M], float64.
         atom_probabilities: how probable it holds each of them, shape [B, A, M], float64; they sum to 1.
+        memory: what a recurrent agent remembers once it has seen the observation, its parts (h, and c of an LSTM),
+            shape [B, P, H], float64.
 
     Example:
         >>> probe = Probe(value=np.array([0.5]))
@@ -38,6 +40,7 @@ class Probe:
     features: NDArray[np.float64] | None = None
     atoms: NDArray[np.float64] | None = None
     atom_probabilities: NDArray[np.float64] | None = None
+    memory: NDArray[np.float64] | None = None
 
 
 def masked(probe: Probe, masks: NDArray[np.bool_]) -> Probe:

@@ -72,6 +72,17 @@ def commands():
     running.close()
 
 
+@pytest.fixture(scope="session")
+def cli_in(commands: Commands):
+    """Run ``rlplay ...`` in a new process, in a folder, without a display."""
+
+    def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+        clean = {k: v for k, v in os.environ.items() if k not in ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER")}
+        return commands.run(list(words), folder, clean)
+
+    return run
+
+
 @pytest.fixture
 def cli(tmp_path: Path, commands: Commands):
     """Run ``rlplay ...`` in a new process, in the test's folder, without a display."""

@@ -221,6 +221,15 @@ class Agent(Configured, ABC):
         """The feature map was fitted again: state k is now where ``nearest[k]`` was, int64 [S]; None for vectors."""
 
     @property
+    def remembers(self) -> bool:
+        """Whether `predict` depends on the state that it returned last: then give it, and ``episode_start``."""
+        return False
+
+    def running_state(self) -> Any:
+        """The state from which `predict` would go on where the run stands in its own environment; None for none."""
+        return None
+
+    @property
     def busy(self) -> bool:
         """Whether work that belongs to the timesteps done is still to do; then `advance` may return 0."""
         return False
@@ -587,8 +596,11 @@ class Agent(Configured, ABC):
             SpaceError: an observation of the wrong shape or type, or with NaN.
             UsageError: the environment masks its actions, and nothing says which may be taken now.
         """
+        return self.actions_of(self.probe(observation), observation, deterministic, action_masks), state
+
+    def actions_of(self, probe: Probe, observation: Any, deterministic: bool, action_masks: Any = None) -> Any:
+        """The actions that a probe of an observation or a batch leads to; see `predict`."""
         batch, single = batch_of(self.observation_space, observation, type(self).__name__)
-        probe = self.probe(observation)
         masks = self.prediction_masks(observation, len(batch), action_masks) if self.numbering is not None else None
         if masks is not None:
             probe = masked(probe, masks)
@@ -597,7 +609,7 @@ class Agent(Configured, ABC):
         else:
             assert self.numbering is not None
             actions = [self.numbering.value(index) for index in self.choose_actions(probe, deterministic)]
-        return (actions[0] if single else np.asarray(actions)), state
+        return actions[0] if single else np.asarray(actions)
 
     def observe_position(self, position: Position) -> None:
         """Told before each `predict` where an episode stands; for agents that plan from there."""

@@ -58,6 +58,12 @@ def teacher_of(teacher: Any, env: gym.Env[Any, Any], owner: str) -> Callable[[An
                 f"Give the path of a saved agent, or one of {', '.join(named)}" if named else "Give the path of one",
             )
         teacher = load(teacher)
+    if getattr(teacher, "remembers", False):
+        raise HyperparameterError(
+            f"{owner}: the teacher {type(teacher).__name__} acts by what it remembers, and a teacher is asked about "
+            "single observations",
+            "Take one without a memory, or clone its data: rlplay dataset make, then dataset=FILE",
+        )
     if hasattr(teacher, "predict"):
         return lambda obs: teacher.predict(obs, deterministic=True)[0]
     return teacher

@@ -7,6 +7,7 @@ An agent is a file with its update in it, such as `agents.ppo`; how a step of al
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Annotated, Any, ClassVar
 
 import gymnasium as gym
@@ -14,7 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlplay.agent.base import StateArrays
+from rlplay.agent.hidden_states import HiddenState, given_states, see
 from rlplay.agent.policy_networks import new_networks, options
+from rlplay.agent.recurrent_networks import CELLS, CRITIC_MEMORIES, new_recurrent_networks, recurrence
 from rlplay.agent.rollout_agent import RolloutAgent, RolloutSteps
 from rlplay.agent.vector_agent import MaxGradNorm, NEnvs
 from rlplay.approximation.encoders import VectorFeatures
@@ -23,6 +26,7 @@ from rlplay.environments.masks import Mask
 from rlplay.errors import EnvironmentFault, HyperparameterError, SpaceError, require_memory
 from rlplay.functional.distributions import CATEGORICAL, GAUSSIAN, Head
 from rlplay.functional.on_policy_step import Metrics, OnPolicyMemory, iteration
+from rlplay.functional.recurrent_step import recurrent_iteration
 from rlplay.functional.rollout import FORBIDDEN, new_rollout
 from rlplay.functional.state_noise import STATE_DEPENDENT, StateNoise, deviations, with_latents
 from rlplay.hyperparameters.domains import Choice, Range
@@ -37,6 +41,9 @@ _JOINT = 1024  # combinations of the parts of an action up to which they are num
 
 GaeLambda = Annotated[float, Range("λ of generalised advantage estimation", 0, 1)]
 EntropyWeight = Annotated[float, Range("weight of the policy's entropy", 0, 10)]
+Recurrent = Annotated[str | None, Choice("memory of the networks; None for none", (None, *CELLS))]
+RecurrentSize = Annotated[int, Range("units of the memory", 1, 4096, integer=True)]
+CriticMemory = Annotated[str, Choice("whose memory the value has: its own, the policy's, or none", CRITIC_MEMORIES)]
 UseSde = Annotated[bool, Choice("noise on actions of a Box that depends on the state", (True, False))]
 SdeSampleFreq = Annotated[
     int, Range("steps of a rollout between draws of that noise; -1 for one draw a rollout", -1, 1_000_000, integer=True)
@@ -80,15 +87,17 @@ class OnPolicyAgent(RolloutAgent):
             "Lower n_steps, n_envs or batch_size, or take smaller observations", itemsize=4,
         )  # fmt: skip
         optimiser, settings = self.optimiser()
-        policy, value, self.kernel = new_networks(
-            given, self.encoder.view.picture, size, outputs, (optimiser, settings), generator(self.seed, "weights"),
-            self.network_rows(rows), name,
-        )  # fmt: skip
+        self._recurrence = recurrence(given, name)
+        policy, value, self.kernel, self.step_kernel = self._new_networks(size, outputs, rows, (optimiser, settings))
         units = 0
         if self._head is STATE_DEPENDENT:
+            if self._recurrence is not None:
+                raise HyperparameterError(
+                    f"{name}: use_sde and a memory do not go together", "Take use_sde=False, or recurrent=None"
+                )
             units = self._hidden_units(policy, action_size)
             self.kernel, outputs, spread = with_latents(self.kernel), outputs + units, np.tile(spread, units)
-            spread_size = len(spread)
+            self.step_kernel, spread_size = self.kernel, len(spread)
         self._rng = np.stack([stream(self.seed, "exploration"), stream(self.seed, "minibatches")])
         self._metrics = np.zeros(len(self.numbers._fields))
         self.memory = OnPolicyMemory(
@@ -113,7 +122,21 @@ class OnPolicyAgent(RolloutAgent):
     def _build(self) -> None:
         """The iteration, over the feature map as it is now."""
         decorator, fill = self._through_features()
-        self._iteration = iteration(self.kernel, self._head, type(self).make_update, decorator, fill)
+        make = iteration if self._recurrence is None else recurrent_iteration
+        self._iteration = make(self.step_kernel, self._head, type(self).make_update, decorator, fill)
+
+    def _new_networks(self, size: int, outputs: int, rows: int, optimiser: tuple[str, dict[str, float]]) -> Any:
+        """Policy, value, the functions of their parts, and those of a step."""
+        given, picture, name = self.hyperparameters, self.encoder.view.picture, type(self).__name__
+        rng = generator(self.seed, "weights")
+        if self._recurrence is None:
+            made = new_networks(given, picture, size, outputs, optimiser, rng, self.network_rows(rows), name)
+            return *made, made.kernel
+        n, steps = len(self._running_envs), self.sequence_steps()
+        sizes = n, max(n, self.network_rows(rows) // steps), steps, -(-rows // (n * steps))
+        return new_recurrent_networks(
+            given, self._recurrence, picture, size, outputs, optimiser, rng, sizes, name
+        )  # fmt: skip
 
     # What it is made of.
 
@@ -122,8 +145,22 @@ class OnPolicyAgent(RolloutAgent):
         return "adam", {"eps": 1e-5}
 
     def nets(self) -> dict[str, Any]:
-        """The policy and the value."""
-        return {"policy": self.memory.policy, "value": self.memory.value}
+        """The policy and the value; of those with a memory the parts."""
+        policy, value = self.memory.policy, self.memory.value
+        if self._recurrence is None:
+            return {"policy": policy, "value": value}
+        found = {"policy_core": policy.core, "policy": policy.top, "value": value.top}
+        return found if value.shares else {**found, "value_core": value.core}
+
+    def sequence_steps(self) -> int:
+        """Steps of the sequences from which networks with a memory learn."""
+        return self.rollout_steps()
+
+    def give_up_episode(self) -> None:
+        """Stand between episodes, with nothing remembered."""
+        super().give_up_episode()
+        if self._recurrence is not None:
+            self.memory.policy.state[:] = self.memory.value.state[:] = 0.0
 
     def _policy(self) -> tuple[Head, int, int, NDArray[np.float32]]:
         """Head, numbers of an action, outputs, and spread, by the action space."""
@@ -188,11 +225,19 @@ class OnPolicyAgent(RolloutAgent):
 
     # Acting.
 
-    def probe(self, observation: Any) -> Probe:
-        """Probabilities, or mean and deviation, of the actions, and the value."""
+    def probe(self, observation: Any, state: Any = None, episode_start: Any = None) -> Probe:
+        """Probabilities, or mean and deviation, of the actions, and the value.
+
+        With a memory after what ``state`` says, as in `predict`; by default at the start of an episode.
+        """
         x = self._network_inputs(observation)
-        outputs = self.kernel.predict(self.memory.policy, x).astype(np.float64)
-        value = self.kernel.predict(self.memory.value, x)[:, 0].astype(np.float64)
+        outputs, value, state = self._seen(x, state, episode_start)
+        probe = self._probe_of(x, outputs, value)
+        return (
+            probe if state is None else replace(probe, memory=np.stack(state)[:, 0].swapaxes(0, 1).astype(np.float64))
+        )
+
+    def _probe_of(self, x: NDArray[np.float32], outputs: NDArray[np.float64], value: NDArray[np.float64]) -> Probe:
         features = x.astype(np.float64) if isinstance(self.encoder, VectorFeatures) else None
         if self._head is STATE_DEPENDENT:
             return Probe(action_mean=outputs, action_std=self._deviations(x), value=value, features=features)
@@ -238,10 +283,10 @@ class OnPolicyAgent(RolloutAgent):
         action_masks: Any = None,
     ) -> tuple[Any, Any]:  # fmt: skip
         """The agent's action, as in Stable-Baselines3; see `Agent.predict`."""
-        if not self._discrete or self._combinations <= _JOINT or len(self._parts) == 1:
-            return super().predict(observation, state, episode_start, deterministic, action_masks)
         x = self._network_inputs(observation)
-        outputs = self.kernel.predict(self.memory.policy, x).astype(np.float64)
+        outputs, value, state = self._seen(x, state, episode_start)
+        if not self._discrete or self._combinations <= _JOINT or len(self._parts) == 1:
+            return self.actions_of(self._probe_of(x, outputs, value), observation, deterministic, action_masks), state
         masks = self.prediction_masks(observation, len(x), action_masks, joint=False)
         parts = self._probabilities(outputs if masks is None else outputs + np.where(masks, 0.0, FORBIDDEN))
         columns = []
@@ -253,11 +298,37 @@ class OnPolicyAgent(RolloutAgent):
         single = np.shape(observation) == self.observation_space.shape or isinstance(observation, dict)
         return (actions[0] if single and len(actions) == 1 else actions), state
 
+    @property
+    def remembers(self) -> bool:
+        """Whether it has a memory."""
+        return self._recurrence is not None
+
+    def running_state(self) -> Any:
+        """What it remembers of the episode in its own environment."""
+        if self._recurrence is None:
+            return None
+        return HiddenState.of(self.memory.policy.state[:1], self.memory.value.state[:1], self._recurrence.size)
+
+    def _seen(
+        self, x: NDArray[np.float32], state: Any = None, episode_start: Any = None
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], Any]:
+        """Outputs [B, K] and values [B] of what the networks see, and the state after that."""
+        policy, value = self.memory.policy, self.memory.value
+        if self._recurrence is None:
+            outputs, values = self.kernel.predict(policy, x), self.kernel.predict(value, x)
+        else:
+            size, widths = self._recurrence.size, (policy.state.shape[1], value.state.shape[1])
+            states = given_states(type(self).__name__, len(x), state, episode_start, widths, size)
+            outputs, values = see(self.step_kernel, policy, value, x, states)
+            state = HiddenState.of(*states, size)
+        return outputs.astype(np.float64), values[:, 0].astype(np.float64), state
+
     # Files.
 
     def kept_rows(self) -> dict[str, NDArray[Any]]:
         """What a file keeps of the rows of the rollout, by name."""
-        return {**super().kept_rows(), "log_probs": self.memory.rollout.log_probs}
+        found = {**super().kept_rows(), "log_probs": self.memory.rollout.log_probs}
+        return found if self._recurrence is None else {**found, "values": self.memory.rollout.values}
 
     def arrays(self) -> StateArrays:
         """As every agent that learns from rollouts, and log σ with its optimiser."""
@@ -265,6 +336,9 @@ class OnPolicyAgent(RolloutAgent):
         found: StateArrays = {
             "spread": memory.spread, "spread_m": optimiser.m, "spread_v": optimiser.v, "spread_t": optimiser.t
         }  # fmt: skip
+        if self._recurrence is not None:
+            for name, net in (("policy", memory.policy), ("value", memory.value)):
+                found |= {f"{name}/state": net.state, f"{name}/kept": net.kept}
         if self._head is STATE_DEPENDENT:
             found["noise"] = memory.noise.matrices
         return found | super().arrays()
@@ -285,6 +359,6 @@ class OnPolicyAgent(RolloutAgent):
 
 
 __all__ = [
-    "EntropyWeight", "GaeLambda", "MaxGradNorm", "NEnvs", "OnPolicyAgent", "RolloutSteps", "SdeSampleFreq", "UseSde",
-    "ValueWeight",
+    "CriticMemory", "EntropyWeight", "GaeLambda", "MaxGradNorm", "NEnvs", "OnPolicyAgent", "Recurrent", "RecurrentSize",
+    "RolloutSteps", "SdeSampleFreq", "UseSde", "ValueWeight",
 ]  # fmt: skip

@@ -53,7 +53,8 @@ def options(given: dict[str, Any], owner: str) -> Options:
         >>> chosen.pi, chosen.vf, chosen.activation
         ([16], [8], 'tanh')
     """
-    arch, activation, threads, rest = network_options(given, owner, ("pi", "vf"), ("ortho_init", "log_std_init"))
+    known = ("ortho_init", "log_std_init", "lstm_hidden_size", "n_lstm_layers", "enable_critic_lstm", "shared_lstm")
+    arch, activation, threads, rest = network_options(given, owner, ("pi", "vf"), known)
     initialiser = "orthogonal" if rest.get("ortho_init", True) else "torch"
     return Options(arch["pi"], arch["vf"], activation, initialiser, float(rest.get("log_std_init", 0.0)), threads)
 
@@ -191,6 +192,7 @@ def kernel_of(network: Any, layers: list[Layer]) -> Kernel:
 def new_network(
     network: Any, layers: list[Layer], shape: tuple[int, ...] | None, initial: tuple[str, float], rows: int,
     optimiser: tuple[str, dict[str, Any]], torchs: tuple[str, int], rng: np.random.Generator, owner: str,
+    steps: int = 0,
 ) -> Any:  # fmt: skip
     """One network, ours or torch's.
 
@@ -204,6 +206,7 @@ def new_network(
         torchs: torch's device and number of threads.
         rng: draws the initial weights.
         owner: who asks, for errors.
+        steps: of the sequences that it sees, in which episodes may begin; 0 where rows are examples.
 
     Raises:
         HyperparameterError: a module of the user's that does not take these observations.
@@ -229,7 +232,7 @@ def new_network(
         )
     parameters = initial_parameters(layers, rng, *initial).astype(np.float32)
     if is_ours(network):
-        return new_net(layers, parameters, rows, input_shape=shape, optimiser=name, **settings)
+        return new_net(layers, parameters, rows, max(steps, 1), shape, name, cut=steps > 0, **settings)
     from rlplay.networks import TorchNetwork
 
     torch_settings = {**settings, "threads": threads}

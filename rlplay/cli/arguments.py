@@ -297,7 +297,12 @@ def _train(verb: argparse.ArgumentParser) -> None:
 def _compare(verb: argparse.ArgumentParser) -> None:
     _training(verb)
     _many(verb)
-    verb.add_argument("-o", "--output", type=Path, metavar="FILE", help="picture (default: compare-<Env>.png)")
+    verb.add_argument("runs", nargs="*", metavar="RUN", help="folders of saved runs, in place of training")
+    verb.add_argument("--paired", action="store_true", help="differences on the same seeds too")
+    verb.add_argument(
+        "-o", "--output", type=Path, metavar="FILE",
+        help="page (.html) or picture (default: both, compare-<Env>.html and .png)",
+    )  # fmt: skip
 
 
 def _watch(verb: argparse.ArgumentParser) -> None:
@@ -526,7 +531,7 @@ def _which(verb: argparse.ArgumentParser) -> None:
 _VERBS = {
     "demo": ("demo", "see an agent learn, in under a minute", _demo),
     "train": ("train", "train an agent in an environment", _train),
-    "compare": ("compare", "train several agents on the same seeds; a table and a picture of their curves", _compare),
+    "compare": ("compare", "several agents on the same seeds: tables, a page for a browser, a picture", _compare),
     "runs": ("runs", "the runs in a folder: list, filter, compare, remove, export", _runs),
     "tune": ("tune", "search hyperparameters; confirm what was found on fresh seeds", _tune),
     "watch": ("watch", "watch a saved agent in a window", _watch),

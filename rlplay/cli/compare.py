@@ -1,33 +1,80 @@
-"""``rlplay compare``: several agents on the same seeds; a table, and a picture of curves with intervals."""
+"""``rlplay compare``: agents on the same seeds, trained now or saved; tables, a page for a browser, a picture."""
 
 from __future__ import annotations
 
+import csv
+import os
+import platform
+import sys
 from argparse import Namespace
+from importlib import metadata
 from pathlib import Path
+from typing import Any
 
+import gymnasium as gym
 import numpy as np
+import yaml
+from numpy.typing import NDArray
 from rich.table import Table
 
+from rlplay.agent.saving import load
 from rlplay.cli import many, train
-from rlplay.cli.common import console, one
-from rlplay.errors import UsageError
+from rlplay.cli.common import console, one, quoted
+from rlplay.errors import CheckpointError, RlplayError, UsageError, warn
+from rlplay.hyperparameters.fields import as_json, declared
+from rlplay.reports import comparison_page
+from rlplay.reports.comparison_page import Comparison, Contender, write_comparison
 from rlplay.reports.curves import Curve, draw
 from rlplay.reports.pictures import check_picture
+from rlplay.reports.replay_page import check_page
 from rlplay.runners.batch import Request
 from rlplay.runners.job import Outcome
+from rlplay.storage.texts import plain_yaml
 from rlplay.training.run_folder import RunFolder, folder_name
 
 _SEEDS = [0, 1, 2]
 _EVALUATIONS = 20  # of a run, by default
+_FILM_STEPS, _FILM_SIZE = 250, (320, 214)  # of the episode on the page
+_PACKAGES = ("gymnasium", "numpy", "torch", "stable-baselines3")
+
+Run = tuple[RunFolder, float]  # a finished run and its steps a second
 
 
 def run(arguments: Namespace) -> int:
-    """Train every agent on every seed, then compare their evaluations."""
+    """Train every agent on every seed, or take saved runs; compare their evaluations."""
+    given = arguments.output
+    if given is not None and given.suffix.lower() in (".html", ".htm"):
+        check_page(given)
+    else:
+        check_picture(given or Path("compare.png"))
+    env_id, found = (_saved if arguments.runs else _trained)(arguments)
+    contenders = [_contender(name, runs, film=given is None or given.suffix != ".png") for name, runs in found.items()]
+    comparison = _comparison(env_id, contenders, arguments)
+    out = console()
+    out.print(_table(comparison_page.results(comparison), comparison.title))
+    if len(contenders) > 1:
+        out.print(_table(comparison_page.improvements(comparison), "which is better"))
+    if arguments.paired:
+        out.print(_table(comparison_page.differences(comparison), "on the same seeds"))
+    name = f"compare-{folder_name(env_id)}"
+    for path in [given] if given else [Path(f"{name}.html"), Path(f"{name}.png")]:
+        if path.suffix.lower() in (".html", ".htm"):
+            write_comparison(comparison, path)
+            out.print(f"page:     {path}")
+        else:
+            draw([one.curve for one in contenders], path, title=comparison.title)
+            out.print(f"picture:  {path}")
+    return 0
+
+
+def _trained(arguments: Namespace) -> tuple[str, dict[str, list[Run]]]:
+    """The environment, and the runs of each agent, trained now."""
     env_id = one(arguments.env, "--env")
     if not arguments.algo or env_id is None:
         raise UsageError(
-            "compare needs --algo and --env",
-            "For example: rlplay compare --algo reinforce sb3/a2c --env CartPole-v1 --seed 0 1 2 -n 100000",
+            "compare needs --algo and --env, or saved runs",
+            "For example: rlplay compare --algo reinforce sb3/a2c --env CartPole-v1 --seed 0 1 2 -n 100000; "
+            "or: rlplay compare logs/ppo/CartPole-v1_1 logs/a2c/CartPole-v1_1",
         )
     if arguments.watch or arguments.lock_step or arguments.resume or arguments.trained_agent:
         raise UsageError("compare trains anew, without a window", "Leave out --watch, --lock-step, --resume and -i")
@@ -38,30 +85,19 @@ def run(arguments: Namespace) -> int:
         arguments.eval_freq = max(arguments.n_timesteps // _EVALUATIONS, 1)
     if arguments.eval_freq < 1:
         raise UsageError("compare needs evaluations", "Leave out --eval-freq -1")
-    check_picture(arguments.output or Path("compare.png"))
     requests = train.rehearse(arguments, [env_id])
-    curves = []
     if arguments.jobs or arguments.runner:
-        found = _runs(many.finish(requests, arguments), requests)
-    else:
-        found = train.grid(arguments, env_id)
-    for algo, runs in found.items():
-        curves.append(Curve.of(algo, [finished for finished, _ in runs], [speed for _, speed in runs]))
-    out = console()
-    out.print(_table(curves, env_id, len(arguments.seed), arguments.eval_episodes or train.EVAL_EPISODES))
-    path = arguments.output or Path(f"compare-{folder_name(env_id)}.png")
-    draw(curves, path, title=f"{env_id}, {len(arguments.seed)} seeds")
-    out.print(f"picture:  {path}")
-    return 0
+        return env_id, _runs(many.finish(requests, arguments), requests)
+    return env_id, train.grid(arguments, env_id)
 
 
-def _runs(outcomes: list[Outcome], requests: list[Request]) -> dict[str, list[tuple[RunFolder, float]]]:
+def _runs(outcomes: list[Outcome], requests: list[Request]) -> dict[str, list[Run]]:
     """The run folders and speeds by agent.
 
     Raises:
         UsageError: a run failed.
     """
-    found: dict[str, list[tuple[RunFolder, float]]] = {}
+    found: dict[str, list[Run]] = {}
     for outcome, request in zip(outcomes, requests, strict=True):
         if outcome.error:
             raise UsageError(f"{outcome.folder} failed: {outcome.error}", outcome.remedy)
@@ -70,22 +106,149 @@ def _runs(outcomes: list[Outcome], requests: list[Request]) -> dict[str, list[tu
     return found
 
 
-def _table(curves: list[Curve], env_id: str, seeds: int, episodes: int) -> Table:
-    table = Table(
-        title=f"{env_id}: {seeds} seeds, evaluations of {episodes} episodes, greedy",
-        caption="returns, mean over seeds: of the last evaluation with its 95 % bootstrap interval, of the best, "
-        "of the whole curve; steps/s: median, learning alone",
-    )
-    for column in ("agent", "last", "95 %", "best", "mean", "steps/s"):
-        table.add_column(column, justify="left" if column == "agent" else "right")
-    for curve in sorted(curves, key=lambda c: -c.last.mean()):
-        low, high = curve.interval(curve.last)
-        table.add_row(
-            curve.name,
-            f"{curve.last.mean():.4g}",
-            f"{low:.4g} to {high:.4g}",
-            f"{curve.returns.max(axis=1).mean():.4g}",
-            f"{curve.returns.mean():.4g}",
-            f"{np.median(curve.speeds):,.0f}",
-        )
+def _saved(arguments: Namespace) -> tuple[str, dict[str, list[Run]]]:
+    """The environment, and the saved runs by agent and hyperparameters.
+
+    A run that cannot be read is left out, and named.
+
+    Raises:
+        UsageError: runs of two environments, or no run that can be read.
+    """
+    groups: dict[tuple[str, str], list[Run]] = {}
+    first: tuple[str, str] | None = None
+    for path in arguments.runs:
+        folder = RunFolder(Path(path))
+        try:
+            asked = folder.arguments()
+            if not (folder.path / "evaluations.npz").is_file():
+                raise CheckpointError(f"{path} has no evaluations", "Train it with --eval-freq")
+            env = asked["env"], str(asked["env_kwargs"])
+            config = yaml.safe_dump(plain_yaml((folder.settings / "config.yml").read_text(encoding="utf-8")))
+        except (RlplayError, OSError, yaml.YAMLError) as error:
+            warn(f"left out: {getattr(error, 'cause', error)}")
+            continue
+        if first is None:
+            first = env
+        if env != first:
+            raise UsageError(
+                f"{path} is a run in {env[0]} {env[1]}, and {arguments.runs[0]} in {first[0]} {first[1]}",
+                "Compare the runs of one environment at a time",
+            )
+        groups.setdefault((asked["algo"], config), []).append((folder, _speed_of(folder)))
+    if first is None:
+        raise UsageError("none of these runs can be compared", "Train some: rlplay train --eval-freq N ...")
+    algos = [algo for algo, _ in groups]
+    counts: dict[str, int] = {}
+    found = {}
+    for (algo, _), runs in groups.items():
+        counts[algo] = counts.get(algo, 0) + 1
+        found[algo if algos.count(algo) == 1 else f"{algo} {counts[algo]}"] = runs
+    return first[0], found
+
+
+def _speed_of(folder: RunFolder) -> float:
+    """The timesteps a second of a saved run, as its log has it; NaN where it does not."""
+    try:
+        with open(folder.progress, encoding="utf-8", newline="") as file:
+            rows = [row for row in csv.DictReader(file) if row.get("time/fps")]
+        return float(rows[-1]["time/fps"])
+    except (OSError, ValueError, IndexError, KeyError, csv.Error):
+        return float("nan")
+
+
+def _contender(name: str, runs: list[Run], *, film: bool) -> Contender:
+    """An agent with its curve, and an episode of its first run's best."""
+    curve = Curve.of(name, [folder for folder, _ in runs], [speed for _, speed in runs])
+    seeds = [int(folder.arguments()["seed"]) for folder, _ in runs]
+    contender = Contender(curve, seeds)
+    folder = runs[0][0]
+    path = folder.best if folder.best.is_file() else folder.last
+    try:
+        contender.file_bytes = path.stat().st_size
+        agent = load(path)
+        contender.settings = _settings_of(agent)
+        if film:
+            contender.film, contender.film_words = _film(agent, seeds[0])
+    except (RlplayError, OSError) as error:  # an environment that a file may not import, a picture that cannot be made
+        contender.film_words = str(error)
+    return contender
+
+
+def _settings_of(agent: Any) -> str:
+    """The hyperparameters that are not at their defaults, in words."""
+    usual = {name: one.default for name, one in declared(type(agent)).items()}
+    words = []
+    for name, value in as_json(agent.hyperparameters).items():
+        shown = value["model"] if isinstance(value, dict) and "model" in value else value
+        if name not in usual or usual[name] != value:
+            words.append(f"{name}={shown}")
+    return ", ".join(words)
+
+
+def _film(agent: Any, seed: int) -> tuple[list[NDArray[np.uint8]], str]:
+    """The pictures of an episode, and what they show."""
+    from rlplay.cli.windows import shown_env
+    from rlplay.environments.make import reference
+    from rlplay.viewer.session import Session
+
+    env = shown_env(reference(agent.env))
+    agent.set_env(env)
+    session = Session(env, agent, "watch", seed=seed)
+    session.deterministic, session.picture_size = True, _FILM_SIZE
+    frames = [session.frame()]
+    try:
+        while len(frames) <= _FILM_STEPS and not session.ended and session.step():
+            frames.append(session.frame())
+        words = f"return {session.position.episode_return:.4g}, {session.position.length:,} steps"
+    finally:
+        env.close()
+    return frames, words if session.ended else f"the first {_FILM_STEPS} steps"
+
+
+def _comparison(env_id: str, contenders: list[Contender], arguments: Namespace) -> Comparison:
+    curves, seeds = [one.curve for one in contenders], max(len(one.seeds) for one in contenders)
+    threshold, words = _threshold(env_id, curves)
+    versions = ", ".join(f"{name} {version}" for name in ("rlplay", *_PACKAGES) if (version := _version(name)))
+    return Comparison(
+        f"{', '.join(curve.name for curve in curves)} in {env_id}, {seeds} seed{'s' if seeds > 1 else ''}",
+        contenders, threshold, words, arguments.eval_episodes or train.EVAL_EPISODES,
+        f"Python {platform.python_version()}, {versions}; {_processor()}, {os.cpu_count()} processors",
+        quoted(["rlplay", *sys.argv[1:]]), bool(arguments.paired),
+    )  # fmt: skip
+
+
+def _threshold(env_id: str, curves: list[Curve]) -> tuple[float, str]:
+    """The return at which the environment counts as solved."""
+    try:
+        threshold = gym.spec(env_id).reward_threshold
+    except gym.error.Error:
+        threshold = None
+    if threshold is not None:
+        return float(threshold), "the environment's own threshold"
+    low = min(float(curve.returns[:, 0].min()) for curve in curves)
+    best = max(float(curve.centre.max()) for curve in curves)
+    return low + 0.9 * (best - low), "nine tenths of the way from the lowest first evaluation to the best one"
+
+
+def _version(name: str) -> str:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return ""
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def _table(made: comparison_page.Table, title: str) -> Table:
+    table = Table(title=title, caption=made.caption)
+    for i, column in enumerate(made.columns):
+        table.add_column(column, justify="right" if i else "left")
+    for row in made.rows:
+        table.add_row(*row)
     return table

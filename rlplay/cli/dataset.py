@@ -87,8 +87,8 @@ def _make(arguments: Namespace) -> int:
         if name == "random":
             part = Dataset.random(env, steps, seed=seed + number)
         else:
-            act, player = _player(name, agent, env, arguments)
-            part = Dataset.record(env, act, steps, seed=seed + number, player=player)
+            act, start, player = _player(name, agent, env, arguments)
+            part = Dataset.record(env, act, steps, seed=seed + number, player=player, on_start=start)
         parts.append(replace(part, dynamics=dynamics))
     if recordings:
         env = remake(ref, dynamics="gymnasium")
@@ -111,13 +111,13 @@ def _share(text: str) -> tuple[str, float]:
 
 def _player(
     name: str, agent: Any, env: gym.Env[Any, Any], arguments: Namespace
-) -> tuple[Callable[[Any, dict[str, Any]], Any], str]:
-    """How someone acts who plays, and the name: the agent, a policy by name, or the agent of a file."""
+) -> tuple[Callable[[Any, dict[str, Any]], Any], Callable[[], None], str]:
+    """How the agent, a policy by name or the agent of a file acts; what is done before an episode; and the name."""
     if name:
         named = registry.recipes("POLICIES").get(reference(env).id.removeprefix("rlplay/"), {})
         if name in named:
             policy = named[name]
-            return lambda obs, _: policy(obs), name
+            return lambda obs, _: policy(obs), lambda: None, name
         if not as_path(name).exists() and not as_path(f"{name}.rlp").exists():
             raise UsageError(
                 f"--mix {name}: it is neither a file nor a policy for {reference(env)}",
@@ -131,12 +131,20 @@ def _player(
             f"{name or agent.id} was trained in {reference(agent.env)}, and {reference(env)} has other spaces"
         )
 
+    state: Any = None
+
+    def start() -> None:
+        nonlocal state
+        state = None
+
     def act(obs: Any, info: dict[str, Any]) -> Any:
+        nonlocal state
         mask = masks.of(info)
         told = {} if mask is None else {"action_masks": mask}
-        return agent.predict(obs, deterministic=deterministic, **told)[0]
+        action, state = agent.predict(obs, state, [False], deterministic, **told)
+        return action
 
-    return act, agent.id
+    return act, start, agent.id
 
 
 def _info(arguments: Namespace) -> int:

@@ -116,6 +116,11 @@ _RULES: dict[str, tuple[_Rule, ...]] = {
     ),
     "compare": (
         _Rule((*_CHECKPOINT, "--exp-id"), _always, "compare trains anew", "Leave that out"),
+        _Rule(
+            ("--algo", "--env", "--seed", "-n", "-params", "-conf", "--features", "--model", "--eval-freq",
+             "--eval-episodes", "--jobs", "--runner", "-f", "--engine", "--dynamics"),
+            lambda a: a.runs, "saved runs are compared as they are", "Leave that out, or name no runs",
+        ),
         *_LOGGED,
         *_MANY,
     ),

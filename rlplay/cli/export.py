@@ -98,7 +98,7 @@ def page_of(session: Session, most: int, command: list[str]) -> EpisodePage:
     while True:
         obs = session.observation
         over = session.ended and (session.last is None or session.last.terminated)  # nothing is expected from here on
-        probe = agent.probe(obs) if agent is not None and obs is not None and not over else None
+        probe = session.probe() if obs is not None and not over else None
         if rows is None:
             rows = _describe_actions(page, session, probe)
         frame, moment = session.frame(), _moment(page, session, probe, rows)

@@ -426,6 +426,22 @@ def own_code(function: F) -> F:
     return cast(F, numba_linking.own_code(function))
 
 
+def without_gil(function: F) -> F:
+    """`compiled`, for long calls: other threads of Python run meanwhile. They may not share what they write.
+
+    Example:
+        >>> @without_gil
+        ... def count(n, out):
+        ...     for _ in range(n):
+        ...         out[0] += 1
+        >>> out = np.zeros(1)
+        >>> count(1000, out)
+        >>> out.tolist()
+        [1000.0]
+    """
+    return _compiled(function, nogil=True)
+
+
 def as_these(*functions: Callable[..., Any]) -> Callable[[F], F]:
     """The decorator for a function that calls these and allocates nothing itself: `in_place` where all of them are."""
     places = all(getattr(function, "targetoptions", {}).get("_nrt") is False for function in functions)

@@ -22,6 +22,7 @@ import itertools
 import os
 import pickle
 import secrets
+import signal
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -441,18 +442,25 @@ def _processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "fork") and hasattr(os, "sched_getaffinity") else 1
 
 
+_LONGEST = 600  # seconds after which such a process ends, whatever it does
+
+
 def _in_another_process(work: Callable[[], None]) -> None:
     """Do work in a copy of this process, which nobody waits for: whoever needs its result finds it on disk.
 
-    What goes wrong there goes wrong again where it is needed, and is said there.
+    What goes wrong there goes wrong again where it is needed, and is said there. No other thread compiles when the
+    process is copied: its locks would stay closed in the copy.
     """
-    child = os.fork()
-    if child == 0:
-        try:
-            if os.fork() == 0:  # a child of nobody leaves nothing behind when it ends
-                work()
-        finally:
-            os._exit(0)
+    with global_compiler_lock:
+        child = os.fork()
+        if child == 0:
+            try:
+                if os.fork() == 0:  # a child of nobody leaves nothing behind when it ends
+                    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+                    signal.alarm(_LONGEST)
+                    work()
+            finally:
+                os._exit(0)
     os.waitpid(child, 0)
 
 

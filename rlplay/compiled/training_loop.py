@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rlplay.compiled.cache import compiled, in_place
+from rlplay.compiled.cache import in_place, without_gil
 from rlplay.compiled.pcg64 import random_seed, reseed
 
 
@@ -170,7 +170,7 @@ def training_loop(dynamics: Dynamics, rule: LearningRule) -> Callable[..., int]:
     in_buffers = buffers is not None  # known when compiled, as numbered_actions is: only one branch is ever there
     act, learn, begin, on_policy = rule.act, rule.learn, rule.begin, rule.on_policy
 
-    @compiled
+    @without_gil
     def loop(
         parameters: Any,
         env_rng: NDArray[np.uint64],
@@ -242,7 +242,7 @@ def evaluation_loop(dynamics: Dynamics) -> Callable[..., None]:
     """
     env_reset, env_step = dynamics.reset, dynamics.step
 
-    @compiled
+    @without_gil
     def loop(
         parameters: Any,
         policy: NDArray[np.int64],

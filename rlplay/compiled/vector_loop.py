@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlplay.compiled.by_reference import by_reference
-from rlplay.compiled.cache import as_these, compiled
+from rlplay.compiled.cache import as_these, without_gil
 from rlplay.compiled.native import NativeDynamics
 from rlplay.compiled.pcg64 import random_seed, reseed
 from rlplay.compiled.training_loop import EpisodeLog, log_episode
@@ -133,7 +133,7 @@ def vector_training_loop(
         step_buffer.terminated[i], step_buffer.truncated[i] = terminated, 0 < limit <= envs.length[i]
         return terminated or step_buffer.truncated[i]
 
-    @compiled
+    @without_gil
     def loop(
         envs: VectorState, step_buffer: StepBuffer, memory: Any, run: VectorRun, log: EpisodeLog, rounds: int,
         limit: int, horizon: float,

@@ -67,6 +67,10 @@ class Steps(NamedTuple):
     allowed: NDArray[np.bool_] | None
 
 
+def _nothing() -> None:
+    """Of an actor without a memory."""
+
+
 @dataclass(frozen=True, eq=False)
 class Dataset:
     """Episodes of one environment as seeds and actions: E episodes, T steps in all.
@@ -116,7 +120,7 @@ class Dataset:
     @classmethod
     def record(
         cls, env: Any, act: Callable[[Any, dict[str, Any]], Any], steps: int, *, seed: int = 0, player: str = "",
-        dynamics: str = "auto",
+        dynamics: str = "auto", on_start: Callable[[], None] = _nothing,
     ) -> Self:  # fmt: skip
         """Play so many steps; the last episode may be cut.
 
@@ -127,6 +131,7 @@ class Dataset:
             seed: of the stream of the episodes' seeds.
             player: who acts, in a word.
             dynamics: in whose dynamics it will be replayed.
+            on_start: is called before the first action of each episode.
 
         Raises:
             UsageError: fewer than one step.
@@ -135,7 +140,13 @@ class Dataset:
         if steps < 1:
             raise UsageError(f"a data set of {steps} steps is empty", "Ask for 1 or more")
         seeds, position = stream(seed, "dataset"), Position()
-        played = interact(env, lambda obs: act(obs, position.info), lambda: random_seed(seeds), position)
+
+        def acting(obs: Any) -> Any:
+            if position.length == 0:
+                on_start()
+            return act(obs, position.info)
+
+        played = interact(env, acting, lambda: random_seed(seeds), position)
         return cls._gathered(env, itertools.islice(played, steps), position, player, dynamics)
 
     @classmethod

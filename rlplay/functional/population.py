@@ -15,10 +15,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rlplay.compiled.cache import as_these, compiled, in_place
+from rlplay.compiled.cache import as_these, compiled, in_place, without_gil
 from rlplay.compiled.native import NativeDynamics
 from rlplay.compiled.pcg64 import normal, reseed
-from rlplay.compiled.threads import without_gil
 from rlplay.functional.running_moments import RunningMoments, normalise
 from rlplay.networks.contract import Kernel
 

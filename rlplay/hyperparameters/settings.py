@@ -64,7 +64,13 @@ def read_zoo_file(path: str, env_id: str, *, atari: bool = False) -> dict[str, A
         raise UsageError(f"the settings {path} are not plain YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
         raise UsageError(f"the settings {path} have no environment ids as keys")
-    names = [env_id, env_id.rpartition(":")[2], *(["atari"] if atari else []), "default"]
+    names = [
+        env_id,
+        env_id.rpartition(":")[2],
+        env_id.removeprefix("rlplay/"),
+        *(["atari"] if atari else []),
+        "default",
+    ]
     entry = next((content[name] for name in names if name in content), None)
     if entry is None:
         raise unknown(f"environment in {path}", env_id, [str(key) for key in content])

@@ -104,7 +104,7 @@ def new_ensemble(
         >>> new_ensemble([Linear(2, 1)], np.zeros((3, 3), np.float32), 8).outputs.shape
         (3, 8, 1)
     """
-    one = new_net(layers, parameters[0], rows, 1, input_shape, optimiser, **settings)
+    one = new_net(layers, parameters[0], rows, 1, input_shape, optimiser, False, **settings)
     members, flat = len(parameters), np.ascontiguousarray(parameters).reshape(-1)
     tables = np.repeat(one.layers[None], members, axis=0)
     steps = {PARAMETERS: len(parameters[0]), VALUES: len(one.values), SAVED: len(one.saved), STATE: one.state.shape[1]}

@@ -12,7 +12,8 @@
 
     tangent    the forward lines, differentiated along a direction of all parameters and inputs.
 
-After a sequence's own length its state stays as it is, so that the last state is that of its last step.
+After a sequence's own length its state stays as it is, so that the last state is that of its last step. Where an
+episode begins within a sequence, h_{t-1} = 0, and nothing goes back to step t - 1.
 
 Source: Cho et al. 2014; the order of the gates, the two biases and the place of r are those of `torch.nn.GRU`.
 
@@ -25,6 +26,7 @@ from typing import Any
 
 from rlplay.compiled.cache import in_place
 from rlplay.networks.activations import sigmoid_of, tanh_of
+from rlplay.networks.episodes import any_begins, begins, clear_begun, copy_unless_begun
 from rlplay.networks.linear import affine, bias_gradient, input_gradient, weight_gradient
 from rlplay.networks.matmul import ROOM, product, transpose
 from rlplay.networks.memory import (
@@ -65,6 +67,10 @@ def forward(layer: Any, net: Net, x: Floats, x_at: int, y: Floats, y_at: int, ro
     affine(net, at, bias, x, x_at, net.saved, gates, rows, n_in, wide)
     hidden, hidden_at = net.state[INITIAL], layer[STATE]
     for t in range(steps):
+        if any_begins(net, t, n):
+            kept = ROOM + n * wide
+            copy_unless_begun(net, t, n, hidden, hidden_at, kept, h)
+            hidden, hidden_at = work, kept
         affine(net, recurrent, bias + wide, hidden, hidden_at, work, ROOM, n, h, wide)
         y_t = y_at + t * n * h
         for row in range(n):
@@ -152,6 +158,9 @@ def backward(
     for i in range(n * h):
         dh[dh_at + i] = net.state[GRAD_FINAL, dh_at + i]
     transpose(p, recurrent, wide, work, ROOM, h, h, wide)  # Uᵀ, once for all steps
+    nothing = ROOM + h * wide
+    for j in range(h):
+        work[nothing + j] = work.dtype.type(0)
     for t in range(steps - 1, -1, -1):
         hidden, hidden_at = net.values, y_at + (t - 1) * n * h
         if t == 0:
@@ -160,8 +169,11 @@ def backward(
         for row in range(n):
             g, q, here = gates + (t * n + row) * wide, candidates + (t * n + row) * h, grad_at + (t * n + row) * h
             if t < net.lengths[row]:
-                _step_back(net.saved, g, q, hidden, hidden_at + row * h, grad, here, dh, dh_at + row * h,
-                           to + row * wide, to_q + row * h, h)  # fmt: skip
+                before, before_at = hidden, hidden_at + row * h
+                if begins(net, t * n + row):
+                    before, before_at = work, nothing
+                _step_back(net.saved, g, q, before, before_at, grad, here, dh, dh_at + row * h, to + row * wide,
+                           to_q + row * h, h)  # fmt: skip
             else:
                 for j in range(h):
                     dh[dh_at + row * h + j] += grad[here + j]
@@ -170,12 +182,13 @@ def backward(
                     net.saved[to + row * wide + j] = net.saved.dtype.type(0)
         product(net.saved, to, wide, 1, work, ROOM, h, 1, dh, dh_at, h, dh, dh_at, h, n, h, 2 * h, work)
         product(net.saved, to_q, h, 1, work, ROOM + 2 * h * h, h, 1, dh, dh_at, h, dh, dh_at, h, n, h, h, work)
+        clear_begun(net, t * n, n, dh, dh_at, h)
     weight_gradient(net, at, x, x_at, net.saved, deltas, rows, n_in, wide)
     bias_gradient(net, bias, net.saved, deltas, rows, wide)
-    _recurrent_gradient(layer, net, deltas, wide, 2 * h, recurrent, bias + wide, rows)
-    _recurrent_gradient(layer, net, deltas_q, h, h, recurrent + 2 * h, bias + wide + 2 * h, rows)
     if to_input:
         input_gradient(net, at, net.saved, deltas, below, below_at, rows, n_in, wide)
+    _recurrent_gradient(layer, net, deltas, wide, 2 * h, recurrent, bias + wide, rows)
+    _recurrent_gradient(layer, net, deltas_q, h, h, recurrent + 2 * h, bias + wide + 2 * h, rows)
 
 
 @in_place
@@ -184,13 +197,14 @@ def _recurrent_gradient(
 ) -> None:  # fmt: skip
     """∂U = Σ_t h_{t-1}ᵀ G'_t and ∂b' = Σ G'_t, for some of the columns of U."""
     h, n, to, work = layer[OUT], rows // net.sizes[STEPS], net.gradient, net.work
+    product(net.one, 0, 0, 0, net.saved, g, g_row, 1, to, bias, 3 * h, to, -1, 0, 1, columns, rows, work)
+    clear_begun(net, 0, rows, net.saved, g, g_row)  # h_{t-1} = 0 there
     product(
         net.state[INITIAL], layer[STATE], 1, h, net.saved, g, g_row, 1, to, place, 3 * h, to, -1, 0, h, columns, n, work
     )
     if rows > n:
         product(net.values, layer[VALUES], 1, h, net.saved, g + n * g_row, g_row, 1, to, place, 3 * h, to, place, 3 *
                 h, h, columns, rows - n, work)  # fmt: skip
-    product(net.one, 0, 0, 0, net.saved, g, g_row, 1, to, bias, 3 * h, to, -1, 0, 1, columns, rows, work)
 
 
 @in_place

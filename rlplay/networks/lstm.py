@@ -11,7 +11,8 @@
 
     tangent    the forward lines, differentiated along a direction of all parameters and inputs.
 
-After a sequence's own length its state stays as it is, so that the last state is that of its last step.
+After a sequence's own length its state stays as it is, so that the last state is that of its last step. Where an
+episode begins within a sequence, h_{t-1} = c_{t-1} = 0, and nothing goes back to step t - 1.
 
 Source: Hochreiter & Schmidhuber 1997; Gers, Schmidhuber & Cummins 2000 (the forget gate); the order of the gates and
 the two biases are those of `torch.nn.LSTM`.
@@ -25,6 +26,7 @@ from typing import Any
 
 from rlplay.compiled.cache import in_place
 from rlplay.networks.activations import sigmoid_of, tanh_of
+from rlplay.networks.episodes import any_begins, begins, clear_begun, copy_unless_begun
 from rlplay.networks.linear import affine, bias_gradient, input_gradient, weight_gradient
 from rlplay.networks.matmul import ROOM, product, transpose
 from rlplay.networks.memory import (
@@ -70,6 +72,11 @@ def forward(layer: Any, net: Net, x: Floats, x_at: int, y: Floats, y_at: int, ro
     cell, cell_at = net.state[INITIAL], layer[STATE] + net.sizes[ROWS] * h
     for t in range(steps):
         at = gates + t * n * 4 * h
+        if any_begins(net, t, n):
+            kept = ROOM + 4 * h
+            copy_unless_begun(net, t, n, hidden, hidden_at, kept, h)
+            copy_unless_begun(net, t, n, cell, cell_at, kept + n * h, h)
+            hidden, hidden_at, cell, cell_at = work, kept, work, kept + n * h
         product(hidden, hidden_at, h, 1, p, recurrent, 4 * h, 1, net.saved, at, 4 * h, net.saved, at, 4 * h, n, 4 * h,
                 h, work)  # fmt: skip
         y_t, cell_t = y_at + t * n * h, cells + t * n * h
@@ -167,6 +174,9 @@ def backward(
         dh[dh_at + i] = net.state[GRAD_FINAL, dh_at + i]
         dh[dc_at + i] = net.state[GRAD_FINAL, dc_at + i]
     transpose(p, recurrent, 4 * h, work, ROOM, h, h, 4 * h)  # Uᵀ, once for all steps
+    nothing = ROOM + 4 * h * h
+    for j in range(h):
+        work[nothing + j] = work.dtype.type(0)
     for t in range(steps - 1, -1, -1):
         to = deltas + t * n * 4 * h
         cell, cell_at = net.saved, cells + (t - 1) * n * h
@@ -175,24 +185,30 @@ def backward(
         for row in range(n):
             g, c, here = gates + (t * n + row) * 4 * h, cells + (t * n + row) * h, grad_at + (t * n + row) * h
             if t < net.lengths[row]:
-                _step_back(net.saved, g, c, cell, cell_at + row * h, grad, here, dh, dh_at + row * h, dh,
-                           dc_at + row * h, to + row * 4 * h, h)  # fmt: skip
+                before, before_at = cell, cell_at + row * h
+                if begins(net, t * n + row):
+                    before, before_at = work, nothing
+                _step_back(net.saved, g, c, before, before_at, grad, here, dh, dh_at + row * h, dh, dc_at + row * h,
+                           to + row * 4 * h, h)  # fmt: skip
             else:
                 for j in range(h):
                     dh[dh_at + row * h + j] += grad[here + j]
                 for j in range(4 * h):
                     net.saved[to + row * 4 * h + j] = net.saved.dtype.type(0)
         product(net.saved, to, 4 * h, 1, work, ROOM, h, 1, dh, dh_at, h, dh, dh_at, h, n, h, 4 * h, work)  # += G_t Uᵀ
+        clear_begun(net, t * n, n, dh, dh_at, h)
+        clear_begun(net, t * n, n, dh, dc_at, h)
     hidden, later = net.values, rows - n
     weight_gradient(net, weights, x, x_at, net.saved, deltas, rows, n_in, 4 * h)
-    weight_gradient(net, recurrent, net.state[INITIAL], layer[STATE], net.saved, deltas, n, h, 4 * h)
-    if later > 0:
-        product(hidden, y_at, 1, h, net.saved, deltas + n * 4 * h, 4 * h, 1, net.gradient, recurrent, 4 * h,
-                net.gradient, recurrent, 4 * h, h, 4 * h, later, work)  # fmt: skip
     bias_gradient(net, bias, net.saved, deltas, rows, 4 * h)
     bias_gradient(net, bias + 4 * h, net.saved, deltas, rows, 4 * h)
     if to_input:
         input_gradient(net, weights, net.saved, deltas, below, below_at, rows, n_in, 4 * h)
+    clear_begun(net, 0, rows, net.saved, deltas, 4 * h)  # h_{t-1} = 0 there
+    weight_gradient(net, recurrent, net.state[INITIAL], layer[STATE], net.saved, deltas, n, h, 4 * h)
+    if later > 0:
+        product(hidden, y_at, 1, h, net.saved, deltas + n * 4 * h, 4 * h, 1, net.gradient, recurrent, 4 * h,
+                net.gradient, recurrent, 4 * h, h, 4 * h, later, work)  # fmt: skip
 
 
 @in_place

@@ -49,6 +49,8 @@ class Net(NamedTuple):
         saved: what else `backward` needs of `forward`: gates, patches, means.
         state: of the recurrent layers: initial, final, and the gradients with respect to both, [4, S].
         lengths: steps of each sequence, int64 [N]; what comes after them is padding.
+        starts: whether an episode begins with a row, so that nothing before it counts, bool [T * N]; [0] where
+            sequences are not cut.
         sizes: N, the steps T of the sequences at hand, and whether batch renormalisation is in training, int64 [3].
         work: work space of the matrix products, and behind it of the current layer.
         one: the number 1, [1].
@@ -70,6 +72,7 @@ class Net(NamedTuple):
     saved: Floats
     state: Floats
     lengths: NDArray[np.int64]
+    starts: NDArray[np.bool_]
     sizes: NDArray[np.int64]
     work: Floats
     one: Floats

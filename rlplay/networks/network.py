@@ -82,11 +82,12 @@ class Network:
         self.kernel = kernel(self.layers)
         self.net = self._allocate(parameters.astype(self.dtype), 1, 1)
         self._x: Floats = np.zeros((0, 0), self.dtype)
-        self._is_sequence = any(layer.kind in (LSTM, GRU, LAST) for layer in self.layers[: _first_repeat(self.layers)])
+        self.is_sequence = any(layer.kind in (LSTM, GRU, LAST) for layer in self.layers[: _first_repeat(self.layers)])
 
     def _allocate(self, parameters: Floats, rows: int, steps: int) -> Net:
         name, settings = self._optimiser
-        return new_net(self.layers, parameters, rows, steps, self.shapes[0], name, **settings)
+        cut = any(layer.kind in (LSTM, GRU) for layer in self.layers)
+        return new_net(self.layers, parameters, rows, steps, self.shapes[0], name, cut, **settings)
 
     @property
     def parameters(self) -> Floats:
@@ -109,7 +110,7 @@ class Network:
         return found
 
     def forward(
-        self, x: Any, state: Floats | None = None, lengths: Any = None, steps: int | None = None
+        self, x: Any, state: Floats | None = None, lengths: Any = None, steps: int | None = None, starts: Any = None
     ) -> NDArray[Any]:
         """The outputs for a batch, [N, K], or for sequences, [T, N, K]; a view that the next call overwrites.
 
@@ -118,18 +119,19 @@ class Network:
             state: in which recurrent layers begin, [N, S]; zeros by default.
             lengths: steps of each sequence, [N]; what comes after them is padding.
             steps: of the sequences that a network with `Repeat` makes of examples.
+            starts: whether an episode begins with a step, so that the state before it is 0, bool [T, N].
 
         Raises:
             ValueError: x does not fit the first layer, or lengths lie outside the sequences.
         """
         given, wanted = np.asarray(x, self.dtype), self.shapes[0]
         lead = given.ndim - len(wanted)
-        if lead != 1 + self._is_sequence or given.shape[lead:] != wanted:
-            before = "[T, N" if self._is_sequence else "[N"
+        if lead != 1 + self.is_sequence or given.shape[lead:] != wanted:
+            before = "[T, N" if self.is_sequence else "[N"
             raise ValueError(
                 f"the network takes {before}, {', '.join(map(str, wanted))}] and was given {list(given.shape)}"
             )
-        t = given.shape[0] if self._is_sequence else (steps or 1)
+        t = given.shape[0] if self.is_sequence else (steps or 1)
         n = given.shape[lead - 1]
         self._reserve(n, t)
         net = self.net
@@ -140,6 +142,7 @@ class Network:
             if own.shape != (n,) or own.min() < 1 or own.max() > t:
                 raise ValueError(f"lengths must be {n} whole numbers between 1 and {t}, the steps; got {lengths!r}")
             net.lengths[:n] = own
+        net.starts[: t * n] = False if starts is None else np.asarray(starts, bool).reshape(-1)
         self._set_state(INITIAL, state, n)
         self._x = np.ascontiguousarray(given.reshape(-1, math.prod(wanted)))
         out = self.kernel.forward(net, self._x)
@@ -157,10 +160,10 @@ class Network:
         """
         out = self.shapes[-1]
         grad = np.ascontiguousarray(np.asarray(grad_output, self.dtype).reshape(-1, math.prod(out)))
-        n = len(self._x) // self.net.sizes[STEPS] if self._is_sequence else len(self._x)
+        n = len(self._x) // self.net.sizes[STEPS] if self.is_sequence else len(self._x)
         self._set_state(GRAD_FINAL, state_grad, n)
         below = self.kernel.backward(self.net, self._x, grad, to_input)
-        return below.reshape(-1, n, *self.shapes[0]) if self._is_sequence else below.reshape(-1, *self.shapes[0])
+        return below.reshape(-1, n, *self.shapes[0]) if self.is_sequence else below.reshape(-1, *self.shapes[0])
 
     def tangent(self, direction: Floats) -> NDArray[Any]:
         """The change of the outputs, [N, K], when the parameters move along a direction [P]; after `forward`."""
@@ -183,7 +186,7 @@ class Network:
         return self._state(GRAD_INITIAL)
 
     def _state(self, which: int) -> NDArray[Any]:
-        most, n = int(self.net.sizes[ROWS]), len(self._x) // (self.net.sizes[STEPS] if self._is_sequence else 1)
+        most, n = int(self.net.sizes[ROWS]), len(self._x) // (self.net.sizes[STEPS] if self.is_sequence else 1)
         return np.concatenate([part.reshape(most, -1)[:n] for part in self._states(which)], axis=1)
 
     def _states(self, which: int) -> list[Floats]:
@@ -223,7 +226,7 @@ class Network:
         return len(self.net.gradients) // (2 * max(math.prod(shape) for shape in self.shapes))
 
     def _gives_sequence(self) -> bool:
-        return self._is_sequence and not any(layer.kind == LAST for layer in self.layers)
+        return self.is_sequence and not any(layer.kind == LAST for layer in self.layers)
 
     def predict(self, x: Any) -> NDArray[Any]:
         """The outputs for a batch of examples of any size, as a copy, [N, K]."""

@@ -111,9 +111,12 @@ def new_net(
     steps: int = 1,
     input_shape: tuple[int, ...] | None = None,
     optimiser: str = "adam",
+    cut: bool = False,
     **settings: float,
 ) -> Net:
     """The memory of a network from its parameters [P], for at most ``rows`` examples, or sequences of ``steps``.
+
+    With ``cut`` episodes may begin within the sequences.
 
     Raises:
         ValueError: layers that do not chain, or another number of parameters than they have.
@@ -148,6 +151,7 @@ def new_net(
         saved=np.zeros(max(at_saved, 1), dtype),
         state=np.zeros((4, max(at_state, 1)), dtype),
         lengths=np.full(rows, np.iinfo(np.int64).max),
+        starts=np.zeros(many if cut else 0, np.bool_),
         sizes=np.array([rows, steps, 0], np.int64),
         work=np.zeros(ROOM + work, dtype),
         one=np.ones(1, dtype),

@@ -8,6 +8,7 @@ depend on which network it has.
 from __future__ import annotations
 
 import functools
+import itertools
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
@@ -104,8 +105,9 @@ class _Steps(torch.nn.Module):
         self.parts = torch.nn.ModuleList(_part(layer) for layer in layers)
 
     def forward(
-        self, x: torch.Tensor, state: torch.Tensor | None, lengths: torch.Tensor, steps: int, sequence: bool
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+        self, x: torch.Tensor, state: torch.Tensor | None, lengths: torch.Tensor, steps: int, sequence: bool,
+        starts: NDArray[np.bool_] | None = None,
+    ) -> tuple[torch.Tensor, torch.Tensor]:  # fmt: skip
         finals, place = [], 0
         n = x.shape[1] if sequence else x.shape[0]
         for layer, part, shape in zip(self.layers, self.parts, self.shapes, strict=False):
@@ -118,7 +120,7 @@ class _Steps(torch.nn.Module):
                 wide = layer.state()
                 begin = x.new_zeros(n, wide) if state is None else state[:, place : place + wide]
                 place += wide
-                x, final = _recurrent(part, x.reshape(*lead, -1), begin, lengths)
+                x, final = _episodes(part, x.reshape(*lead, -1), begin, lengths, starts)
                 finals.append(final)
             elif isinstance(layer, Last):
                 x, sequence = x[-1], False
@@ -165,6 +167,21 @@ def _recurrent(
         place = torch.minimum(torch.arange(x.shape[0], device=x.device)[:, None], lengths.to(x.device)[None] - 1)
         out = out.gather(0, place[:, :, None].expand_as(out))
     return out, torch.cat([one[0] for one in last], dim=1) if isinstance(last, tuple) else last[0]
+
+
+def _episodes(
+    part: torch.nn.Module, x: torch.Tensor, begin: torch.Tensor, lengths: torch.Tensor, starts: NDArray[np.bool_] | None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The same where episodes begin within the sequences, ``starts`` [T, N]: the state before is 0 there."""
+    if starts is None or not starts.any():
+        return _recurrent(part, x, begin, lengths)
+    cuts = [0, *(np.flatnonzero(starts[1:].any(axis=1)) + 1).tolist(), len(starts)]
+    outputs, state = [], begin
+    for first, end in itertools.pairwise(cuts):
+        state = state * torch.from_numpy(~starts[first]).to(x.device, x.dtype)[:, None]
+        out, state = _recurrent(part, x[first:end], state, torch.full_like(lengths, end - first))
+        outputs.append(out)
+    return torch.cat(outputs), state
 
 
 class TorchNetwork:
@@ -215,7 +232,7 @@ class TorchNetwork:
             self.shapes = shapes_of(self.layers, input_shape)
             self.module = _Steps(self.layers, self.shapes).to(self.device, self._tensor_type)
             begin = Network(layers, input_shape=input_shape, dtype=dtype, optimiser=optimiser, **initial)
-            self._is_sequence = begin._is_sequence
+            self.is_sequence = begin.is_sequence
             self._architecture = architecture(begin.net)
             self._set(self._tensors(), begin.parameters if parameters is None else parameters)
         self._name = optimiser
@@ -223,6 +240,7 @@ class TorchNetwork:
         self._fill_states()
         self._input = self._output = torch.zeros(0)
         self._call: Any = None
+        self.sequences: Any = None  # states, starts and steps of the next ones, see `rlplay.networks.torch_recurrent`
         self.twin: Any = None  # one of our networks with the same layers, see `rlplay.networks.torch_noisy`
         self._final: torch.Tensor | None = None
         self._initial: torch.Tensor | None = None
@@ -255,22 +273,23 @@ class TorchNetwork:
 
     @_in_its_threads
     def forward(
-        self, x: Any, state: Floats | None = None, lengths: Any = None, steps: int | None = None
-    ) -> NDArray[Any]:
+        self, x: Any, state: Floats | None = None, lengths: Any = None, steps: int | None = None,
+        starts: NDArray[np.bool_] | None = None,
+    ) -> NDArray[Any]:  # fmt: skip
         """The outputs for a batch: see `rlplay.networks.network.Network.forward`."""
         self._input = torch.from_numpy(np.array(x, self.dtype)).to(self.device).requires_grad_()
         if self.layers is None:
             self._output = self.module(self._input)
             self._call = None
             return self._output.detach().cpu().numpy()
-        n = self._input.shape[1] if self._is_sequence else self._input.shape[0]
-        t = self._input.shape[0] if self._is_sequence else (steps or 1)
+        n = self._input.shape[1] if self.is_sequence else self._input.shape[0]
+        t = self._input.shape[0] if self.is_sequence else (steps or 1)
         own = torch.as_tensor(np.full(n, t) if lengths is None else np.asarray(lengths, np.int64))
         begin = None
         if state is not None:
             begin = torch.from_numpy(np.array(state, self.dtype)).to(self.device).requires_grad_()
         self._initial = begin
-        self._call = (begin, own, t, self._is_sequence)
+        self._call = (begin, own, t, self.is_sequence, starts)
         self._output, self._final = self.module(self._input, *self._call)
         return self._output.detach().cpu().numpy()
 
@@ -312,6 +331,10 @@ class TorchNetwork:
     def add_to_gradient(self, more: Floats) -> None:
         """Add to the gradient, [P] in our order: that of a penalty."""
         self._set([p.grad for p in self._tensors() if p.grad is not None], self.gradient + more)
+
+    def outputs(self) -> NDArray[Any]:
+        """What the last `forward` gave."""
+        return self._output.detach().cpu().numpy()
 
     def state(self) -> NDArray[Any]:
         """The state in which the last sequences ended, [N, S]."""

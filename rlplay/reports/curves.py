@@ -1,4 +1,7 @@
-"""Learning curves of several runs: their evaluations side by side, and a picture with intervals over the seeds."""
+"""Learning curves of several runs: their evaluations side by side, and a picture with intervals over the seeds.
+
+Curves are interquartile means over the seeds (`rlplay.reports.statistics`); of three seeds or fewer that is the mean.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +14,11 @@ from numpy.typing import NDArray
 
 from rlplay.errors import UsageError
 from rlplay.reports.pictures import check_picture
+from rlplay.reports.statistics import interquartile_mean, stratified_interval
 from rlplay.storage.files import atomic_writer
 from rlplay.training.run_folder import RunFolder, read_evaluations
-from rlplay.training.statistics import bootstrap_interval
 
-_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#6a51a3", "#444444")  # told apart by all
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#6a51a3", "#444444")  # told apart by all
 CUT_AFTER = 10_000  # steps after which an evaluation cuts an episode that does not end
 _MARKS = ("o", "s", "^", "D", "v", "P", "X", "*")
 
@@ -65,10 +68,22 @@ class Curve:
         """The last evaluation of each seed, [S]."""
         return self.returns[:, -1]
 
+    @property
+    def centre(self) -> NDArray[np.float64]:
+        """The interquartile mean over the seeds at each timestep, [T]."""
+        return np.array([interquartile_mean(column) for column in self.returns.T])
+
     @staticmethod
     def interval(values: NDArray[np.float64]) -> tuple[float, float]:
-        """95 % bootstrap interval of a mean over seeds."""
-        return bootstrap_interval(values)
+        """95 % bootstrap interval of an interquartile mean over seeds; of one seed there is none: NaN."""
+        if len(values) < 2:
+            return np.nan, np.nan
+        return stratified_interval([values], interquartile_mean)
+
+    @property
+    def intervals(self) -> NDArray[np.float64]:
+        """The interval at each timestep, [T, 2]."""
+        return np.array([self.interval(column) for column in self.returns.T])
 
 
 def value_range(curves: list[Curve]) -> tuple[float, float] | None:
@@ -100,9 +115,8 @@ def draw(curves: list[Curve], path: Path, title: str) -> None:
     figure = Figure(figsize=(8.5, 5), dpi=140, layout="constrained")
     axes = figure.add_subplot()
     for number, curve in enumerate(curves):
-        colour = _COLOURS[number % len(_COLOURS)]
-        intervals = np.array([curve.interval(column) for column in curve.returns.T])  # [T, 2]
-        axes.fill_between(curve.timesteps, *intervals.T, color=colour, alpha=0.18, linewidth=0)
+        colour = COLOURS[number % len(COLOURS)]
+        axes.fill_between(curve.timesteps, *curve.intervals.T, color=colour, alpha=0.18, linewidth=0)
         for seed in curve.returns:
             axes.plot(curve.timesteps, seed, color=colour, alpha=0.35, linewidth=0.8)
         style: dict[str, Any] = {
@@ -112,7 +126,7 @@ def draw(curves: list[Curve], path: Path, title: str) -> None:
             "linewidth": 2.2,
         }
         every = max(len(curve.timesteps) // 10, 1)
-        axes.plot(curve.timesteps, curve.returns.mean(axis=0), label=curve.name, markevery=every, **style)
+        axes.plot(curve.timesteps, curve.centre, label=curve.name, markevery=every, **style)
     axes.set_title(title, loc="left", fontweight="bold")
     axes.set_xlabel("timesteps")
     axes.set_ylabel("return, greedy evaluation")
@@ -124,7 +138,7 @@ def draw(curves: list[Curve], path: Path, title: str) -> None:
         margin = 0.1 * (shown[1] - shown[0] or 1.0)
         axes.set_ylim(shown[0] - margin, shown[1] + margin)
         axes.set_ylabel(f"return, greedy evaluation (off the axis: cut after {CUT_AFTER:,} steps)")
-    axes.legend(frameon=False, title="mean, 95 % interval over seeds", alignment="left", loc="best")
+    axes.legend(frameon=False, title="interquartile mean, 95 % interval over seeds", alignment="left", loc="best")
     kind = check_picture(path)
     with atomic_writer(path) as file:
         figure.savefig(file, format=kind)

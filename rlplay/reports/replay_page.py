@@ -122,10 +122,10 @@ def check_page(path: Path) -> None:
 
 def render(page: EpisodePage) -> str:
     """The page as text."""
-    parts = {name: _asset(name) for name in ("replay.html", "replay.css", "replay.js")}
+    parts = {name: asset(name) for name in ("replay.html", "replay.css", "replay.js")}
     style, script = parts["replay.css"], parts["replay.js"]
     policy = (
-        f"default-src 'none'; script-src '{_sha256(script)}'; style-src '{_sha256(style)}'; "
+        f"default-src 'none'; script-src '{sha256(script)}'; style-src '{sha256(style)}'; "
         "base-uri 'none'; form-action 'none'"
     )
     said = _said(page)
@@ -139,11 +139,23 @@ def render(page: EpisodePage) -> str:
     return "".join(values[piece] if i % 2 else piece for i, piece in enumerate(pieces))
 
 
-def _asset(name: str) -> str:
+def asset(name: str) -> str:
+    """The text of a file that pages are made of.
+
+    Example:
+        >>> "color-scheme" in asset("replay.css")
+        True
+    """
     return (resources.files("rlplay.reports") / "page" / name).read_text(encoding="utf-8")
 
 
-def _sha256(text: str) -> str:
+def sha256(text: str) -> str:
+    """A text as a Content-Security-Policy names it.
+
+    Example:
+        >>> sha256("")
+        'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='
+    """
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 

@@ -172,9 +172,10 @@ def _play_side_by_side(
         part = slice(first, first + _SIDE_BY_SIDE)
         envs = NativeVectorEnv(env, len(given[part]), max_episode_steps=limit, autoreset_mode="same-step")
         obs, _ = envs.reset(seed=given[part])
-        running = np.ones(envs.num_envs, bool)
+        running, starts, state = np.ones(envs.num_envs, bool), np.ones(envs.num_envs, bool), None
         while running.any():
-            actions, _ = agent.predict(obs, deterministic=True)
+            actions, state = agent.predict(obs, state, starts, deterministic=True)
+            starts[:] = False
             obs, rewards, terminated, truncated, _ = envs.step(actions)
             returns[part] += np.where(running, rewards, 0.0)
             lengths[part] += running

@@ -231,7 +231,8 @@ class Comparison:
         observation = session.position.obs
         if session.agent is None or observation is None or session.driving:
             return "you: your keys act" if session.driving else ""
-        probe = session.agent.probe(observation)
+        probe = session.probe()
+        assert probe is not None
         names = session.action_names
         for values, form in ((probe.action_values, "Q {}"), (probe.action_probabilities, "{} %")):
             if values is not None and names:
@@ -366,7 +367,7 @@ def what_if(session: Session, place: int, choice: int) -> Comparison:
             twin.env.close()
             raise UsageError("this step cannot be played again: the environment draws numbers that no seed sets")
         future = Session(twin.env, session.agent, "watch", begun=twin)
-        future.forced = forced
+        future.forced, future.remembered = forced, moment.remembered
         contestants.append(Contestant(told, future, course=[future.position.episode_return]))
     decided = session.agent_choice(contestants[0].session)
     if decided:

@@ -142,8 +142,7 @@ def _why(surface: pygame.Surface, rect: Rect, scene: Scene) -> None:
 
 
 def _probe(session: Session) -> Probe | None:
-    obs = session.observation
-    return session.agent.probe(obs) if session.agent is not None and obs is not None else None
+    return session.probe()
 
 
 def _top(surface: pygame.Surface, rect: Rect, session: Session, state: ViewState) -> None:
@@ -394,7 +393,7 @@ def _estimates(session: Session) -> list[str]:
     assert agent is not None
     assert last is not None
     gamma = agent.hyperparameters.get("gamma")
-    if isinstance(gamma, float):
+    if isinstance(gamma, float) and not agent.remembers:  # its values are of what it remembered then
         before, after = (agent.probe(obs).value for obs in (last.obs, last.next_obs))
         if before is None or after is None:  # a planner has values only where it has searched
             return lines

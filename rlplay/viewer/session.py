@@ -25,6 +25,7 @@ from rlplay.environments.make import reference, remake
 from rlplay.environments.masks import MaskSource
 from rlplay.environments.no_environment import NoEnvironment
 from rlplay.errors import EnvironmentFault, RlplayError, SpaceError, UsageError
+from rlplay.probe import Probe
 from rlplay.seeding import stream
 from rlplay.spaces.finite import FiniteSpace, is_finite
 from rlplay.transition import Transition
@@ -115,6 +116,8 @@ class Session:
         self._past: tuple[int, Any] | None = None
         self._surprises: tuple[tuple[int, int], list[int]] | None = None
         self.trail = Trail()
+        # the state of an agent with a memory before what it sees now
+        self.remembered: Any = agent.running_state() if agent and mode == "learn" else None
         self._picture: NDArray[np.uint8] | None = None
         self._pictured: tuple[Any, ...] = ()
         self._seeds = agent.seeds if agent and its_own else stream(seed, "watch")
@@ -181,7 +184,10 @@ class Session:
             self.message, self.pending = error.__cause__.cause, None  # an action that may not be taken here
             self._steps = self._start(None)
             return False
-        if self.last is None or self.last.terminated or self.last.truncated:
+        begins = self.last is None or self.last.terminated or self.last.truncated
+        if self.agent is not None and self.agent.remembers:
+            self._recall(transition.obs, begins)
+        if begins:
             self.first, self.gained, self._discount = transition.obs, 0.0, 1.0
         self.last, self._picture = transition, None
         self.gained += self._discount * transition.reward
@@ -191,6 +197,7 @@ class Session:
             self.position.episode_return += transition.reward
             self.position.obs = None if transition.terminated or transition.truncated else transition.next_obs
         self._remember(transition)
+        self.history[self.history.newest].remembered = self.remembered
         self.trail.follow(self.position.seed, self.position.length, self.observation)
         if transition.terminated or transition.truncated:
             if self.mode == "learn":
@@ -278,7 +285,7 @@ class Session:
         """Keep what the agent thinks now, which it will have forgotten once it has learned more."""
         changing = self.learning is not None or self.followed
         if changing and len(self.history) and self.agent is not None and self.observation is not None:
-            self.history[self.history.newest].probe = self.agent.probe(self.observation)
+            self.history[self.history.newest].probe = self.probe()
 
     def surprises(self) -> list[int]:
         """Places where most was learned, or where the values before and after tell the most different stories."""
@@ -307,7 +314,7 @@ class Session:
             if not isinstance(step, Transition):
                 continue
             sizes[i] = abs(step.reward)
-            if agent is None or agent.follows_position:
+            if agent is None or agent.follows_position or agent.remembers:
                 continue
             before, after = (agent.probe(obs).value for obs in (step.obs, step.next_obs))
             if before is not None and after is not None:
@@ -414,12 +421,46 @@ class Session:
         if self.agent is None:
             return self.pending if self.policy is None else self.policy(obs, self.position.info)
         self.agent.observe_position(self.position)
+        state, starts = self._before()
+        return self.agent.predict(obs, state, starts, self.deterministic, **self._masks())[0]
+
+    def _masks(self) -> dict[str, Any]:
+        """What `predict` is told of masks."""
         mask = self.masks.of(self.position.info)
-        if mask is None and self.agent.masks_seen:  # masks are given now and then
+        if mask is None and self.agent is not None and self.agent.masks_seen:  # masks are given now and then
             mask = self.masks.everything
-        told: dict[str, Any] = {} if mask is None else {"action_masks": mask}
-        action, _ = self.agent.predict(obs, deterministic=self.deterministic, **told)
-        return action
+        return {} if mask is None else {"action_masks": mask}
+
+    def _before(self) -> tuple[Any, Any]:
+        """The state of an agent with a memory before what it sees now, and whether an episode starts with that."""
+        if self.agent is None or not self.agent.remembers:
+            return None, None
+        return self.remembered, np.array([not self.ended and self.position.length == 0])
+
+    def _recall(self, seen: Any, begins: bool) -> None:
+        """An agent with a memory has seen an observation, with which an episode began or not."""
+        assert self.agent is not None
+        if self.mode == "learn":
+            self.remembered = self.agent.running_state()
+        else:
+            self.remembered = self.agent.predict(seen, self.remembered, np.array([begins]), **self._masks())[1]
+
+    def probe_instead(self, observations: Any) -> Probe:
+        """What the agent would think of each of a batch [B] of observations in place of what it sees now."""
+        agent: Any = self.agent
+        if not agent.remembers:
+            found: Probe = agent.probe(observations)
+            return found
+        state, starts = self._before()
+        rows = len(observations)
+        return agent.probe(observations, None if state is None else state.repeated(rows), np.repeat(starts, rows))
+
+    def probe(self) -> Probe | None:
+        """What the agent thinks of what it sees now."""
+        agent: Any = self.agent
+        if agent is None or self.observation is None:
+            return None
+        return agent.probe(self.observation, *self._before()) if agent.remembers else agent.probe(self.observation)
 
     def agent_choice(self, other: Session) -> str:
         """The name of the action that the agent takes next in another session; empty where it has none."""

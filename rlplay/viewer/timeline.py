@@ -64,6 +64,7 @@ class Moment:
         by_you: whether a person acted.
         td_error: while learning, else None.
         probe: what the agent thought then, while it learns; None where it still thinks so.
+        remembered: what an agent with a memory remembers before what it sees at this place.
         seen: the step with its observations, or the first observation; None where there was no room.
     """
 
@@ -77,6 +78,7 @@ class Moment:
     by_you: bool = False
     td_error: float | None = None
     probe: Probe | None = None
+    remembered: Any = None
     seen: Any = None
 
 
@@ -301,7 +303,7 @@ def copy_of(session: Any, newest: int, twin: Twin | None) -> Any:
         past.trail.follow(moment.episode.seed, earlier.length, _newest(earlier.seen))
     past.trail.follow(moment.episode.seed, moment.length, here)
     past.last, past.td_error, past.gained = step, moment.td_error, moment.gained
-    past._picture = None
+    past._picture, past.remembered = None, moment.remembered
     if not exact:
         words = "the picture of this step cannot be drawn again"
         past.frame = lambda: picture(session.env, here, past.trail, past.picture_size, words)
@@ -314,10 +316,11 @@ def _remembering(agent: Any, observation: Any, thought: Probe) -> Any:
     """The agent, which thinks of one observation what it thought then."""
     then, told = copy.copy(agent), observation_bytes(observation)
 
-    def probe(asked: Any) -> Probe:
+    def probe(asked: Any, *remembered: Any) -> Probe:
         if type(asked) is type(observation) and observation_bytes(asked) == told:
             return thought
-        return agent.probe(asked)
+        found: Probe = agent.probe(asked, *remembered)
+        return found
 
     then.probe = probe
     return then

@@ -64,6 +64,8 @@ def _before(session: Any) -> list[str]:
     step, agent = session.last, session.agent
     lines = ["seen, and not yet learned from: right goes on"]
     lines.append(f"A {_action(session, step.action)}   R {d.short(step.reward)}" + _ending(step))
+    if agent.remembers:  # what it thought of S it has forgotten
+        return lines
     before, after = agent.probe(step.obs), agent.probe(step.next_obs)
     for label, probe in (("S", before), ("S'", after)):
         if probe.action_values is not None:

@@ -84,7 +84,7 @@ class Explainer:
         names = dimension_names(session.env) if len(session.env.observation_space.shape or ()) == 1 else None
         if names is not None and len(names) > _MOST_NUMBERS:
             return None, f"{len(names):,} numbers are too many to hide one by one: rlplay explain"
-        self._found = contributions(agent.probe, agent.observation_space, [obs], others, names)
+        self._found = contributions(session.probe_instead, agent.observation_space, [obs], others, names)
         self._words = "" if self._found else f"{agent.id} has neither values nor probabilities"
         self._at, now = at, self._clock()
         self._due = now + max(_SECONDS, (now - start) / _SHARE)

@@ -96,6 +96,12 @@ CASES: list[Case] = [
 LONG_CASES: list[Case] = [
     ("reinforce", "CartPole-v1", 3000, {"batch_size": 300, "features": "pca:4,warm_up=200,refit_every=700"}),
     ("ppo", "CartPole-v1", 400, {"n_steps": 60, "batch_size": 20, "n_epochs": 2, "network": "torch"}),
+    ("ppo", "rlplay/CartPoleNoVel-v1", 700, {"n_envs": 2, "n_steps": 32, "batch_size": 16, "n_epochs": 2,
+                                             "recurrent": "lstm", "recurrent_size": 8, "net_arch": [8]}),
+    ("a2c", "rlplay/MemoryChain-v0", 700, {"n_envs": 2, "n_steps": 16, "recurrent": "gru", "recurrent_size": 8,
+                                           "critic_memory": "shared", "net_arch": [8]}),
+    ("reinforce", "rlplay/RepeatSignal-v0", 1000, {"batch_size": 100, "recurrent": "gru", "recurrent_size": 8,
+                                                   "critic_memory": "none", "net_arch": [8]}),
     ("sb3/sac", "Pendulum-v1", 130, REPLAY),
     ("q-learning", "rlplay/GridWorld-v0", 3000, {}),  # no time limit
     ("q-learning", "MountainCar-v0", 300, {"features": "sklearn/k-means:8,warm_up=50,refit_every=150"}),

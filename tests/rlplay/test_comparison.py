@@ -1,0 +1,167 @@
+"""Comparisons: statistics of few runs, tables, the page, saved runs."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rlplay.reports import comparison_page, statistics
+from rlplay.reports.comparison_page import Comparison, Contender, render
+from rlplay.reports.curves import Curve
+
+# Two agents, ten runs each of three tasks: NumPy's default_rng(7), normal around 1 and 1.3.
+RNG = np.random.default_rng(7)
+ONE, OTHER = RNG.normal(1.0, 0.5, (10, 3)), RNG.normal(1.3, 0.5, (10, 3))
+
+
+def test_statistics_are_those_of_rliable():
+    """The numbers are rliable 1.2's, of the scores above: `metrics` and `library.get_interval_estimates`.
+
+    ``aggregate_iqm``, ``probability_of_improvement``; its percentile intervals of 10,000 resamples, which differ from
+    ours by their random numbers; so do those of pairs, of 3,000.
+    """
+    assert statistics.interquartile_mean(ONE) == pytest.approx(IQM[0], abs=1e-12)
+    assert statistics.interquartile_mean(OTHER) == pytest.approx(IQM[1], abs=1e-12)
+    assert statistics.probability_of_improvement(ONE, OTHER) == pytest.approx(IMPROVEMENT, abs=1e-12)
+    for scores, limits in zip((ONE, OTHER), INTERVALS, strict=True):
+        assert statistics.stratified_interval([scores], statistics.interquartile_mean) == pytest.approx(
+            limits, abs=0.02
+        )
+    found = statistics.stratified_interval([ONE, OTHER], statistics.probability_of_improvement)
+    assert found == pytest.approx(IMPROVEMENT_INTERVAL, abs=0.02)
+
+
+IQM = (0.8475457358790501, 1.2872841987540427)
+IMPROVEMENT = 0.23
+INTERVALS = ((0.6807, 0.9807), (1.1332, 1.4453))
+IMPROVEMENT_INTERVAL = (0.1267, 0.3467)
+
+
+def curve(name: str, returns, timesteps=(100, 200, 300), speed: float = 100.0, cut=None) -> Curve:
+    table = np.array(returns, np.float64)
+    return Curve(name, np.array(timesteps), table, np.full(len(table), speed), cut)
+
+
+def comparison(*curves: Curve, threshold: float = 50.0, **others) -> Comparison:
+    contenders = [Contender(one, list(range(len(one.returns)))) for one in curves]
+    return Comparison("two in a world", contenders, threshold, "chosen", 5, **others)
+
+
+def test_results_say_when_the_threshold_is_reached_and_what_the_curve_is_worth():
+    first = curve("first", [[10, 60, 40], [20, 30, 80], [0, 70, 90]])
+    second = curve("second", [[10, 20, 30], [10, 60, 20], [10, 20, 40]], speed=10.0)
+    table = comparison_page.results(comparison(second, first))
+    rows = {row[0]: dict(zip(table.columns, row, strict=True)) for row in table.rows}
+    assert list(rows) == ["first", "second"]  # the best one first
+    assert rows["first"]["last"] == "70"
+    assert (rows["first"]["reached"], rows["second"]["reached"]) == ("3 of 3", "1 of 3")
+    assert rows["first"]["after steps"] == "200"
+    assert rows["first"]["after seconds"] == "2"
+    assert rows["second"]["after steps"] == "–"  # not of the seeds that happened to
+
+
+def test_one_seed_has_no_interval_and_that_is_said():
+    page = comparison(curve("first", [[1, 2, 3]]), curve("second", [[2, 2, 2]]))
+    table = comparison_page.results(page)
+    assert {row[2] for row in table.rows} == {"–"}
+    assert "One seed says nothing of the spread" in table.caption
+    assert "(" not in comparison_page.improvements(page).rows[0][2]
+    assert "<polygon" not in render(page)
+
+
+def test_differences_are_those_on_the_same_seeds():
+    page = comparison(curve("first", [[0, 0, 5], [0, 0, 9]]), curve("second", [[0, 0, 1], [0, 0, 2]]), paired=True)
+    page.contenders[1].seeds = [1, 7]  # one seed in common: the first's second run and the second's first
+    (row,) = comparison_page.differences(page).rows
+    assert row == ["first - second", "1", "8", "–", "1 of 1"]
+    page.contenders[1].seeds = [8, 9]
+    assert comparison_page.differences(page).rows[0][1] == "0"
+
+
+def test_an_episode_that_was_cut_does_not_set_the_scale():
+    cut = np.array([[True, False, False]])
+    text = render(comparison(curve("sarsa", [[-10_000, -20, -13]], cut=cut), curve("other", [[-50, -30, -15]])))
+    ticks = [float(t.replace(",", "")) for t in re.findall(r"text-anchor='end'>([^<]+)<", text)]
+    assert min(ticks) >= -60
+    assert "may lie off the axis" in text
+
+
+def test_axes_are_logarithmic_where_speeds_are_far_apart():
+    far = render(comparison(curve("fast", [[1, 2, 3]], speed=1e5), curve("slow", [[1, 2, 3]], speed=1e2)))
+    assert far.count("logarithmic") == 1  # of the seconds, not of the timesteps
+    assert "logarithmic" not in render(comparison(curve("fast", [[1, 2, 3]]), curve("slow", [[1, 2, 3]])))
+
+
+def test_what_users_write_is_text_and_nothing_is_loaded():
+    evil = "<script>alert(1)</script>'\""
+    page = comparison(curve(evil, [[1, 2, 3], [1, 2, 4]]), curve("b", [[1, 2, 3], [1, 2, 4]]), facts=evil, command=evil)
+    page.title, page.contenders[0].settings, page.contenders[0].film_words = evil, evil, evil
+    page.contenders[0].film = [np.zeros((20, 30, 3), np.uint8), np.full((20, 30, 3), 255, np.uint8)]
+    text = render(page)
+    assert "<script" not in text
+    assert "alert(1)</script>" not in text
+    assert "default-src 'none'" in text
+    assert not re.findall(r"(?:src|href)=['\"](?!data:image/gif;base64,)", text)
+
+
+def test_films_share_the_room_of_the_page():
+    noise = np.random.default_rng(0)
+    page = comparison(*(curve(name, [[1, 2, 3]]) for name in "abcd"))
+    for one in page.contenders:
+        one.film = [noise.integers(0, 255, (320, 480, 3), dtype=np.uint8) for _ in range(60)]
+    assert len(render(page)) < comparison_page.MOST_BYTES
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory, cli_in):
+    """Runs of two agents, of two settings of one of them, and one in another world."""
+    folder = tmp_path_factory.mktemp("saved")
+    words = ("--eval-freq", "500", "--eval-episodes", "2", "-n", "1000", "-f", "logs")
+    for algo, env, more in (("sarsa", "CliffWalking-v1", ()), ("q-learning", "CliffWalking-v1", ()),
+                            ("q-learning", "CliffWalking-v1", ("-params", "alpha:0.5")),
+                            ("sarsa", "FrozenLake-v1", ())):  # fmt: skip
+        done = cli_in(folder, "train", "--algo", algo, "--env", env, "--seed", "0", "1", *words, *more)
+        assert done.returncode == 0, done.stderr
+    return folder
+
+
+def runs(*names: str) -> list[str]:
+    return [f"logs/{name}" for name in names]
+
+
+def test_saved_runs_are_grouped_by_agent_and_hyperparameters(saved, cli_in):
+    four = [f"q-learning/CliffWalking-v1_{k}" for k in (1, 2, 3, 4)]
+    done = cli_in(saved, "compare", *runs("sarsa/CliffWalking-v1_1", "sarsa/CliffWalking-v1_2", *four), "--paired")
+    assert done.returncode == 0, done.stderr
+    text = (saved / "compare-CliffWalking-v1.html").read_text()
+    assert "sarsa, q-learning 1, q-learning 2 in CliffWalking-v1, 2 seeds" in text
+    assert "alpha=0.5" in text
+    assert text.count("data:image/gif;base64,") == 3
+    assert len(text) < 1_500_000
+    assert (saved / "compare-CliffWalking-v1.png").is_file()
+
+
+def test_runs_of_two_worlds_are_refused(saved, cli_in):
+    done = cli_in(saved, "compare", *runs("sarsa/CliffWalking-v1_1", "sarsa/FrozenLake-v1_1"))
+    assert done.returncode == 2
+    assert "Compare the runs of one environment at a time" in done.stderr
+    assert "FrozenLake-v1" in done.stderr
+
+
+def test_damaged_and_foreign_folders_are_left_out_and_named(saved, cli_in):
+    Path(saved / "logs" / "empty").mkdir(exist_ok=True)
+    done = cli_in(saved, "compare", *runs("sarsa/CliffWalking-v1_1", "empty", "nothing"), "-o", "one.html")
+    assert done.returncode == 0, done.stderr
+    assert "left out: logs/empty" in done.stderr
+    assert "left out: logs/nothing" in done.stderr
+    assert not (saved / "one.png").exists()
+    assert cli_in(saved, "compare", "logs/nothing").returncode == 2
+
+
+def test_flags_of_training_have_no_effect_on_saved_runs(saved, cli_in):
+    done = cli_in(saved, "compare", "logs/sarsa/CliffWalking-v1_1", "--seed", "3")
+    assert done.returncode == 2
+    assert "--seed has no effect here: saved runs are compared as they are" in done.stderr
