@@ -98,7 +98,12 @@ class EnvironmentFault(RlplayError, RuntimeError):  # noqa: N818 - the environme
 
 
 class MissingPackageError(RlplayError, ImportError):
-    """A package that a feature needs and that is absent, or another one that stands in its place."""
+    """A package that a feature needs and that is absent, or another one that stands in its place.
+
+    Example:
+        >>> issubclass(MissingPackageError, ImportError)
+        True
+    """
 
 
 class DisplayError(RlplayError, RuntimeError):

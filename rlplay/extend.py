@@ -102,6 +102,7 @@ if TYPE_CHECKING:
     from rlplay.errors import CheckpointError as CheckpointError
     from rlplay.errors import EnvironmentFault as EnvironmentFault
     from rlplay.errors import HyperparameterError as HyperparameterError
+    from rlplay.errors import MissingPackageError as MissingPackageError
     from rlplay.errors import RlplayError as RlplayError
     from rlplay.errors import SpaceError as SpaceError
     from rlplay.errors import UsageError as UsageError

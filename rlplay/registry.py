@@ -20,6 +20,8 @@ from rlplay.errors import MissingPackageError, UsageError, unknown
 
 AGENTS, ENVS, RECIPES, MODELS = "rlplay.agents", "rlplay.envs", "rlplay.recipes", "rlplay.models"
 
+_EXTRAS = {"contrib": "sb3_contrib"}  # of agents, and the package of each
+
 _registered: dict[str, Any] = {}
 _registered_models: dict[str, Any] = {}
 
@@ -77,8 +79,13 @@ def _place(agent: Any) -> str:
 
 
 def agent_ids() -> list[str]:
-    """The ids of all registered agents, sorted."""
-    return sorted({*_entry_points(AGENTS), *_registered})
+    """The ids of all registered agents, sorted; without those of an extra that is not installed."""
+    return sorted({*(name for name, point in _entry_points(AGENTS).items() if _is_installed(point)), *_registered})
+
+
+def _is_installed(point: importlib.metadata.EntryPoint) -> bool:
+    """Whether the packages of the extras of an entry point are there."""
+    return all(importlib.util.find_spec(_EXTRAS[extra]) is not None for extra in point.extras if extra in _EXTRAS)
 
 
 def env_ids() -> list[str]:

@@ -16,6 +16,7 @@ A table of them is printed, and the exit code is 1 unless all are 0. Each is kep
 from __future__ import annotations
 
 import argparse
+import contextlib
 import hashlib
 import json
 import os
@@ -100,7 +101,7 @@ def warm(seeds: Path, folder: Path) -> None:
     import random
 
     from rlplay import registry
-    from rlplay.errors import RlplayError, RlplayWarning
+    from rlplay.errors import MissingPackageError, RlplayError, RlplayWarning
     from rlplay.models.names import model_class, model_ids
     from tests.fuzz_cases import use_agent
 
@@ -114,7 +115,8 @@ def warm(seeds: Path, folder: Path) -> None:
         for package in ("rlplay", "agents", "envs"):
             for found in pkgutil.walk_packages(importlib.import_module(package).__path__, f"{package}."):
                 if not found.name.endswith("__main__"):
-                    importlib.import_module(found.name)
+                    with contextlib.suppress(MissingPackageError):  # of an extra
+                        importlib.import_module(found.name)
         for name in model_ids():
             try:
                 model_class(name)

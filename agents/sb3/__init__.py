@@ -26,9 +26,11 @@ from typing import Any
 
 import stable_baselines3
 
-from rlplay.extend import EnvLike, unknown
+from rlplay.extend import EnvLike, UsageError, unknown
 
 from .adapter import SB3Agent
+
+_CONTRIB = ("TQC", "QRDQN", "TRPO", "MaskablePPO", "RecurrentPPO", "CrossQ")  # of agents.sb3.contrib
 
 __all__ = ["A2C", "DDPG", "DQN", "PPO", "SAC", "SB3", "TD3", "SB3Agent"]
 
@@ -108,7 +110,9 @@ def SB3(algorithm: str, env: EnvLike, *, seed: int | None = None, **hyperparamet
     """An agent that is an algorithm of Stable-Baselines3.
 
     Args:
-        algorithm: ``"PPO"``, ``"A2C"``, ``"DQN"``, ``"SAC"``, ``"TD3"`` or ``"DDPG"``, in upper or lower case.
+        algorithm: ``"PPO"``, ``"A2C"``, ``"DQN"``, ``"SAC"``, ``"TD3"`` or ``"DDPG"``, in upper or lower case; with
+            the extra ``contrib``, ``"TQC"``, ``"QRDQN"``, ``"TRPO"``, ``"MaskablePPO"``, ``"RecurrentPPO"`` or
+            ``"CrossQ"``.
         env: an id, ``module:Class`` or an environment.
         seed: of all its random numbers.
         hyperparameters: Stable-Baselines3's own, and ``n_envs``, ``normalize``, ``noise_type``, ``noise_std``,
@@ -116,14 +120,22 @@ def SB3(algorithm: str, env: EnvLike, *, seed: int | None = None, **hyperparamet
 
     Raises:
         UnknownNameError: no such algorithm; names the nearest.
+        MissingPackageError: one of sb3-contrib, which is not installed.
 
     Example:
         >>> agent = SB3("PPO", "CartPole-v1", n_steps=64, seed=0).learn(128)
         >>> agent.num_timesteps
         128
     """
-    known = {cls.__name__: cls for cls in (PPO, A2C, DQN, SAC, TD3, DDPG)}
-    found = known.get(str(algorithm).upper())
+    known: dict[str, Any] = {cls.__name__: cls for cls in (PPO, A2C, DQN, SAC, TD3, DDPG)}
+    name = str(algorithm).upper().replace("-", "").replace("_", "")
+    if name == "ARS":
+        raise UsageError("SB3: sb3-contrib's ARS searches as a whole, and cannot stop between", "Take agents.ARS")
+    if name in {one.upper() for one in _CONTRIB}:
+        from .contrib import CONTRIB
+
+        known = CONTRIB
+    found = known.get(name)
     if found is None:
-        raise unknown("Stable-Baselines3 algorithm", str(algorithm), known)
+        raise unknown("Stable-Baselines3 algorithm", str(algorithm), (*known, *_CONTRIB))
     return found(env, seed=seed, **hyperparameters)

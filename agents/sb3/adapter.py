@@ -55,15 +55,17 @@ from rlplay.extend import (
 
 from .callbacks import Relayed, without_theirs
 from .collecting import Relay, Window, collect_on_policy
-from .environments import make_vec_env
+from .environments import MaskedEpisodes, SeededEpisodes, make_vec_env
 from .features import MappedFeatures
 from .files import (
     below,
     flat,
     in_memory,
+    pack_memory,
     pack_model,
     pack_normalizer,
     unflat,
+    unpack_memory,
     unpack_model,
     unpack_normalizer,
 )
@@ -143,8 +145,9 @@ class SB3Agent(Agent, init=False):
         self._relay = Relay()
         self._running_envs = self.make_running_envs(self.n_envs)
         self.vec_env = make_vec_env(
-            self._running_envs, self.encoder, self.count_step, self.normalize, self.settings["gamma"], self._name
-        )
+            self._running_envs, self.encoder, self.count_step, self.normalize, self.settings["gamma"], self._name,
+            MaskedEpisodes if self.takes_masks else SeededEpisodes,
+        )  # fmt: skip
         self._build_when_ready()
 
     @property
@@ -186,6 +189,11 @@ class SB3Agent(Agent, init=False):
             with self._random():
                 self._build()
 
+    def policy_name(self) -> str:
+        """The kind of policy by Stable-Baselines3's name."""
+        named = self.settings["policy"]
+        return named if named != "auto" else policy_for(self.vec_env.observation_space)
+
     def _build(self) -> None:
         """Make the model; its constructor seeds the random states that are in use."""
         arguments = constructor_arguments(self.settings)
@@ -199,10 +207,8 @@ class SB3Agent(Agent, init=False):
             arguments["action_noise"] = action_noise(
                 self.settings["noise_type"], self.settings["noise_std"], self.action_space.shape or (), self.n_envs
             )
-        named = self.settings["policy"]
-        policy = named if named != "auto" else policy_for(self.vec_env.observation_space)
         try:
-            self.model = self.algorithm(policy, self.vec_env, seed=self.seed, **arguments)
+            self.model = self.algorithm(self.policy_name(), self.vec_env, seed=self.seed, **arguments)
         except (AssertionError, ValueError, TypeError, AttributeError, RuntimeError) as error:
             given = {name: self.settings[name] for name in ("policy", "policy_kwargs") if name in self.hyperparameters}
             words = "".join(f" and {name}={value!r}" for name, value in given.items())
@@ -469,6 +475,7 @@ class SB3Agent(Agent, init=False):
             found.update({**flat("last_obs", obs), "last_starts": np.array(starts)})
         if self.model is not None:
             found.update(pack_model(self.model, self._buffer()))
+            found.update(pack_memory(self.model))
         return found
 
     def load_arrays(self, arrays: StateArrays) -> None:
@@ -480,6 +487,7 @@ class SB3Agent(Agent, init=False):
             unpack_normalizer(self.vec_env, below(arrays, "normalize/"))
         if self.model is not None:
             unpack_model(self.model, self._buffer(), arrays)
+            unpack_memory(self.model, arrays)
         self._random.restore(below(arrays, "random/"))
         if "last_starts" in arrays:
             obs = unflat(arrays, "last_obs")

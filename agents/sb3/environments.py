@@ -8,11 +8,13 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
+from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
 from rlplay.extend import (
     Encoder,
     HyperparameterError,
+    MaskSource,
     ObservationCheck,
     Position,
     RunningEnv,
@@ -69,9 +71,24 @@ class SeededEpisodes(gym.Env[Any, Any]):
         return self._seen(taken.next_obs), taken.reward, taken.terminated, taken.truncated, info
 
 
+class MaskedEpisodes(SeededEpisodes):
+    """An environment that says which actions may be taken, as sb3-contrib asks for it."""
+
+    def follow(self, running_env: RunningEnv) -> None:
+        """Step this environment from now on."""
+        super().follow(running_env)
+        self._masks = MaskSource(running_env.env)
+
+    def action_masks(self) -> NDArray[np.bool_]:
+        """The actions that may be taken now, bool, an entry an action, of each part one after another."""
+        mask = self._masks.of(self._running_env.position.info)
+        return self._masks.everything if mask is None else mask
+
+
 def make_vec_env(
-    running_envs: Sequence[RunningEnv], encoder: Encoder, count: Count, normalize: Any, gamma: float, owner: str
-) -> Any:
+    running_envs: Sequence[RunningEnv], encoder: Encoder, count: Count, normalize: Any, gamma: float, owner: str,
+    kind: type[SeededEpisodes] = SeededEpisodes,
+) -> Any:  # fmt: skip
     """All environments side by side, and around them what normalises observations and rewards.
 
     Args:
@@ -81,11 +98,12 @@ def make_vec_env(
         normalize: False, True, or arguments of Stable-Baselines3's VecNormalize.
         gamma: the agent's, for its running returns.
         owner: who asks, for errors.
+        kind: as which each is stepped.
 
     Raises:
         HyperparameterError: observations that cannot be normalised.
     """
-    vec_env = DummyVecEnv([lambda one=one: SeededEpisodes(one, encoder, count) for one in running_envs])
+    vec_env = DummyVecEnv([lambda one=one: kind(one, encoder, count) for one in running_envs])
     if normalize is False:
         return vec_env
     options = {} if normalize is True else normalize

@@ -6,6 +6,7 @@ Names in a file: each network and optimiser by Stable-Baselines3's own name of i
 * ``buffer/NAME``: the filled part of a column of the rollout or replay buffer, and ``buffer/place``: the next row, and
   1 where the buffer is full, int64 [2];
 * ``noise/N``: the state of the N-th environment's action noise;
+* ``memory/NAME``: the state of an LSTM in the running episodes, of policy and values;
 * ``sde/NAME``: the noise of state-dependent exploration, which lasts over a rollout.
 """
 
@@ -79,6 +80,32 @@ def unpack_model(model: Any, buffer: Any, arrays: StateArrays) -> None:
             setattr(_exploration(model), name, torch.from_numpy(np.array(matrix)).to(model.device))
 
 
+def pack_memory(model: Any) -> StateArrays:
+    """The state of a recurrent policy in the running episodes; nothing of others."""
+    states = getattr(model, "_last_lstm_states", None)
+    if states is None:
+        return {}
+    parts = {f"memory/{name}{k}": one for name in ("pi", "vf") for k, one in enumerate(getattr(states, name))}
+    return {name: one.detach().cpu().numpy().copy() for name, one in parts.items()}
+
+
+def unpack_memory(model: Any, arrays: StateArrays) -> None:
+    """Take what `pack_memory` gave.
+
+    Raises:
+        CheckpointError: a state of another shape.
+    """
+    states = getattr(model, "_last_lstm_states", None)
+    if states is None:
+        return
+    for name in ("pi", "vf"):
+        for k, target in enumerate(getattr(states, name)):
+            saved = arrays[f"memory/{name}{k}"]
+            if saved.shape != tuple(target.shape):
+                raise CheckpointError(f"the memory has shape {saved.shape} in the file, {tuple(target.shape)} here")
+            target.copy_(torch.from_numpy(np.array(saved)))
+
+
 def _exploration(model: Any) -> Any:
     """The distribution that holds the noise of state-dependent exploration."""
     return (model.policy if hasattr(model.policy, "action_dist") else model.actor).action_dist
@@ -94,7 +121,7 @@ def _columns(buffer: Any) -> StateArrays:
     """The arrays of a buffer, one row a step."""
     columns: StateArrays = {}
     for name, value in vars(buffer).items():
-        if isinstance(value, np.ndarray):
+        if isinstance(value, np.ndarray) and value.shape[:1] == (buffer.buffer_size,):
             columns[name] = value
         elif isinstance(value, dict) and all(isinstance(one, np.ndarray) for one in value.values()):
             columns.update({f"{name}/{key}": one for key, one in value.items()})

@@ -79,6 +79,13 @@ DOMAINS: dict[str, Domain] = {
     "exploration_final_eps": Range("ε at the end", 0, 1),
     "target_entropy": Either(("auto",), Range("entropy that SAC's coefficient aims at")),
     "policy_delay": Range("critic updates between policy updates", 1, integer=True),
+    "top_quantiles_to_drop_per_net": Range("the highest quantiles of each critic that are dropped", 0, integer=True),
+    "cg_max_steps": Range("steps of the conjugate gradient", 1, integer=True),
+    "cg_damping": Range("damping of the Hessian", 0),
+    "line_search_shrinking_factor": Range("how much a step of the line search shrinks", 0, 1),
+    "line_search_max_iter": Range("steps of the line search", 1, integer=True),
+    "n_critic_updates": Range("critic updates a policy update", 1, integer=True),
+    "sub_sampling_factor": Range("every so many samples count for the step", 1, integer=True),
     "target_policy_noise": Range("deviation of the noise on target actions", 0),
     "target_noise_clip": Range("bound of that noise", 0),
     "policy_kwargs": Either((None,), Settings("arguments of the policy: net_arch, activation_fn (nn.ReLU), ...")),
@@ -192,7 +199,7 @@ def require_settings(owner: str, settings: Mapping[str, Any], observations: gym.
             f"{owner}: normalize scales pictures, which its convolutions take as they are",
             'Take normalize={"norm_obs": False}, for rewards alone, or policy="MlpPolicy"',
         )
-    if isinstance(settings.get("ent_coef"), str) and owner != "SAC":
+    if isinstance(settings.get("ent_coef"), str) and owner not in ("SAC", "TQC", "CrossQ"):
         raise HyperparameterError(
             f"{owner}: ent_coef={settings['ent_coef']!r} is learned, which SAC does alone",
             "Give a number, such as 0.01",

@@ -25,15 +25,31 @@ def probe_model(model: Any, observations: Any, noise_std: float) -> Probe:
     policy.set_training_mode(False)
     with torch.no_grad():
         obs, _ = policy.obs_to_tensor(observations)
+        if hasattr(policy, "lstm_actor"):
+            return _of_recurrent(policy, obs)
         if isinstance(model, OnPolicyAlgorithm):
             return _of_policy(policy, obs)
-        return _of_values(model, obs) if hasattr(model, "q_net") else _of_actor(model, obs, noise_std)
+        by_value = hasattr(model, "q_net") or hasattr(model, "quantile_net")
+        return _of_values(model, obs) if by_value else _of_actor(model, obs, noise_std)
 
 
 def _of_policy(policy: Any, obs: Any) -> Probe:
     """Probabilities, or mean and deviation, and the value."""
-    value = _numbers(policy.predict_values(obs))[:, 0]
-    inner = policy.get_distribution(obs).distribution
+    return _of_distribution(policy, policy.get_distribution(obs).distribution, policy.predict_values(obs))
+
+
+def _of_recurrent(policy: Any, obs: Any) -> Probe:
+    """The same of a policy with an LSTM; each observation is the first of an episode."""
+    count = len(next(iter(obs.values())) if isinstance(obs, dict) else obs)
+    lstm = policy.lstm_actor
+    zeros = torch.zeros(lstm.num_layers, count, lstm.hidden_size, device=policy.device)
+    starts = torch.ones(count, device=policy.device)
+    distribution, _ = policy.get_distribution(obs, (zeros, zeros), starts)
+    return _of_distribution(policy, distribution.distribution, policy.predict_values(obs, (zeros, zeros), starts))
+
+
+def _of_distribution(policy: Any, inner: Any, values: torch.Tensor) -> Probe:
+    value = _numbers(values)[:, 0]
     if isinstance(policy.action_space, gym.spaces.Discrete):
         return Probe(action_probabilities=_numbers(inner.probs), value=value)
     if isinstance(policy.action_space, gym.spaces.Box):
@@ -43,7 +59,7 @@ def _of_policy(policy: Any, obs: Any) -> Probe:
 
 def _of_values(model: Any, obs: Any) -> Probe:
     """Action values, the ε-greedy policy over them, and the value of the best action."""
-    q = _numbers(model.q_net(obs))
+    q = _numbers(model.q_net(obs) if hasattr(model, "q_net") else model.quantile_net(obs).mean(dim=1))
     epsilon, best = model.exploration_rate, q == q.max(axis=1, keepdims=True)
     probabilities = epsilon / q.shape[1] + (1 - epsilon) * best / best.sum(axis=1, keepdims=True)
     return Probe(q, probabilities, value=q.max(axis=1))
@@ -53,7 +69,10 @@ def _of_actor(model: Any, obs: Any, noise_std: float) -> Probe:
     """Mean, deviation and value of an actor with critics; the value is that of the mean action."""
     stochastic, std = hasattr(model.actor, "get_action_dist_params"), None
     scaled = model.actor(obs, deterministic=True) if stochastic else model.actor(obs)  # [B, A]
-    value = _numbers(torch.cat(model.critic(obs, scaled), dim=1).min(dim=1).values)
+    found = model.critic(obs, scaled)
+    # Critics of quantiles [B, N, M] say the mean of their distribution; of pairs of critics the smaller one counts.
+    quantiles = isinstance(found, torch.Tensor)
+    value = _numbers(found.mean(dim=(1, 2)) if quantiles else torch.cat(found, dim=1).min(dim=1).values)
     space = model.action_space
     width = (space.high - space.low).ravel() / 2
     if stochastic:

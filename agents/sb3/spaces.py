@@ -11,7 +11,7 @@ from stable_baselines3.common.preprocessing import is_image_space
 
 from rlplay.extend import SpaceError
 
-CONTINUOUS, DISCRETE = ("SAC", "TD3", "DDPG"), ("DQN",)
+CONTINUOUS, DISCRETE = ("SAC", "TD3", "DDPG", "TQC", "CrossQ"), ("DQN", "QRDQN")
 _SMALLEST_PICTURE = 36  # height and width from which its convolutions (Mnih et al. 2015) fit
 
 

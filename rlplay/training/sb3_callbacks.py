@@ -24,7 +24,13 @@ _BY_TIMESTEPS = {"EveryNTimesteps": "n_steps", "LogEveryNTimesteps": "n_steps"}
 
 
 def is_sb3_callback(callback: Any) -> bool:
-    """Whether something is a callback of Stable-Baselines3, or of a class derived from one."""
+    """Whether something is a callback of Stable-Baselines3, or of a class derived from one.
+
+    Example:
+        >>> from stable_baselines3.common.callbacks import CheckpointCallback
+        >>> is_sb3_callback(CheckpointCallback(100, "logs")), is_sb3_callback(Callback())
+        (True, False)
+    """
     return any(
         cls.__name__ == "BaseCallback" and cls.__module__.startswith("stable_baselines3")
         for cls in type(callback).__mro__
@@ -179,6 +185,12 @@ class SB3Model:
 
     Args:
         agent: the agent.
+
+    Example:
+        >>> from agents import QLearning
+        >>> model = SB3Model(QLearning("FrozenLake-v1", seed=0))
+        >>> model.num_timesteps, model.get_env().num_envs
+        (0, 1)
     """
 
     def __init__(self, agent: Learner) -> None:
@@ -213,7 +225,17 @@ class SB3Model:
 
 
 def observes_raw(callback: Any) -> None:
-    """Take VecNormalize off the environment that a callback evaluates in: `predict` normalises what it is given."""
+    """Take VecNormalize off the environment that a callback evaluates in: `predict` normalises what it is given.
+
+    Example:
+        >>> from stable_baselines3.common.callbacks import EvalCallback
+        >>> from stable_baselines3.common.env_util import make_vec_env
+        >>> from stable_baselines3.common.vec_env import VecNormalize
+        >>> callback = EvalCallback(VecNormalize(make_vec_env("CartPole-v1")))
+        >>> observes_raw(callback)
+        >>> type(callback.eval_env).__name__
+        'DummyVecEnv'
+    """
     env = getattr(callback, "eval_env", None)
     if env is not None and type(env).__name__ == "VecNormalize":
         callback.eval_env = env.venv
