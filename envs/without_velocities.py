@@ -21,13 +21,27 @@ from . import cart_pole, pendulum
 
 @in_place
 def observe_cart(parameters: NDArray[np.float64], state: NDArray[np.float64], obs: NDArray[np.float32]) -> None:
-    """The observation is the state without its velocities."""
+    """The observation is the state without its velocities.
+
+    Example:
+        >>> obs = np.zeros(4, np.float32)
+        >>> observe_cart(np.zeros(0), np.array([0.5, 2.0, 0.25, 3.0]), obs)
+        >>> obs.tolist()
+        [0.5, 0.0, 0.25, 0.0]
+    """
     obs[0], obs[1], obs[2], obs[3] = state[0], 0.0, state[2], 0.0
 
 
 @in_place
 def observe_angle(parameters: NDArray[np.float64], state: NDArray[np.float64], obs: NDArray[np.float32]) -> None:
-    """Cosine and sine of the angle."""
+    """Cosine and sine of the angle.
+
+    Example:
+        >>> obs = np.ones(3, np.float32)
+        >>> observe_angle(np.zeros(0), np.array([0.0, 2.0]), obs)
+        >>> obs.tolist()
+        [1.0, 0.0, 0.0]
+    """
     obs[0], obs[1], obs[2] = math.cos(state[0]), math.sin(state[0]), 0.0
 
 

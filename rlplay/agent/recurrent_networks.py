@@ -88,7 +88,15 @@ def recurrence(given: dict[str, Any], owner: str) -> Recurrence | None:
 
 
 class RecurrentNetworks(NamedTuple):
-    """Both networks, the functions of their parts, and those that a step and an update take."""
+    """Both networks, the functions of their parts, and those that a step and an update take.
+
+    Example:
+        >>> given = {"net_arch": [8], "activation": "tanh", "network": "numpy"}
+        >>> memory, rng = Recurrence("lstm", 4, "shared"), np.random.default_rng(0)
+        >>> found = new_recurrent_networks(given, memory, None, 3, 2, ("adam", {}), rng, (2, 2, 5, 1), "PPO")
+        >>> isinstance(found, RecurrentNetworks), bool(found.value.shares)
+        (True, True)
+    """
 
     policy: RecurrentNet
     value: RecurrentNet

@@ -36,6 +36,10 @@ class Verdict:
     Attributes:
         right: whether it is right.
         words: why, in one or more lines.
+
+    Example:
+        >>> print(Verdict(False, "17 is not 12"))
+        not yet: 17 is not 12
     """
 
     right: bool

@@ -62,6 +62,11 @@ class Exercise:
         code: computes ``answer``, or the function with the gap and its ``cases``.
         answer: what belongs into the gap; empty for a prediction.
         why: the explanation, Markdown.
+
+    Example:
+        >>> exercise = lesson("derivatives").exercises[0]
+        >>> isinstance(exercise, Exercise), exercise.number
+        (True, 1)
     """
 
     number: int
@@ -86,6 +91,10 @@ class Lesson:
         exercises: in order.
         path: its file.
         about: its first paragraph.
+
+    Example:
+        >>> isinstance(lesson("derivatives"), Lesson), lesson("derivatives").title
+        (True, 'Derivatives')
     """
 
     id: str

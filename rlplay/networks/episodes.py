@@ -24,7 +24,17 @@ def begins(net: Net, row: int) -> bool:
 
 @in_place
 def any_begins(net: Net, t: int, n: int) -> bool:
-    """Whether an episode begins at step t in one of N sequences."""
+    """Whether an episode begins at step t in one of N sequences.
+
+    Example:
+        >>> import numpy as np
+        >>> from rlplay.networks.layers import GRU
+        >>> from rlplay.networks.state import new_net
+        >>> net = new_net([GRU(1, 1)], np.zeros(12, np.float32), 1, steps=2, cut=True)
+        >>> net.starts[1] = True
+        >>> any_begins(net, 0, 1), any_begins(net, 1, 1)
+        (False, True)
+    """
     if net.starts.shape[0] == 0:
         return False
     found = False
@@ -35,7 +45,21 @@ def any_begins(net: Net, t: int, n: int) -> bool:
 
 @in_place
 def copy_unless_begun(net: Net, t: int, n: int, state: Floats, at: int, to: int, h: int) -> None:
-    """A state [N, H] into the network's work space, with zeros where an episode begins at step t."""
+    """A state [N, H] into the network's work space, with zeros where an episode begins at step t.
+
+    Example:
+        >>> import numpy as np
+        >>> from rlplay.networks.layers import GRU
+        >>> from rlplay.networks.state import new_net
+        >>> net = new_net([GRU(1, 1)], np.zeros(12, np.float32), 1, steps=2, cut=True)
+        >>> net.starts[1] = True
+        >>> copy_unless_begun(net, 0, 1, np.ones(1, np.float32), 0, 0, 1)
+        >>> float(net.work[0])
+        1.0
+        >>> copy_unless_begun(net, 1, 1, np.ones(1, np.float32), 0, 0, 1)
+        >>> float(net.work[0])
+        0.0
+    """
     for i in range(n):
         for j in range(h):
             zero = net.work.dtype.type(0)
@@ -44,7 +68,19 @@ def copy_unless_begun(net: Net, t: int, n: int, state: Floats, at: int, to: int,
 
 @in_place
 def clear_begun(net: Net, first: int, n: int, array: Floats, at: int, width: int) -> None:
-    """Zeros in the rows of an array [N, W] with which an episode begins; they are N rows of all from ``first`` on."""
+    """Zeros in the rows of an array [N, W] with which an episode begins; they are N rows of all from ``first`` on.
+
+    Example:
+        >>> import numpy as np
+        >>> from rlplay.networks.layers import GRU
+        >>> from rlplay.networks.state import new_net
+        >>> net = new_net([GRU(1, 1)], np.zeros(12, np.float32), 1, steps=2, cut=True)
+        >>> net.starts[1] = True
+        >>> array = np.ones(2, np.float32)
+        >>> clear_begun(net, 0, 2, array, 0, 1)
+        >>> array.tolist()
+        [1.0, 0.0]
+    """
     if net.starts.shape[0] == 0:
         return
     for i in range(n):

@@ -60,6 +60,12 @@ class RecurrentKernel(NamedTuple):
         begin: ``begin(net, states [N, S], starts [T * N], steps)``: the states in which sequences begin, and with which
             rows episodes do; [0] for none but the first.
         end: ``end(net, states [N, S])`` takes the states in which they ended.
+
+    Example:
+        >>> from rlplay.networks.kernel import kernel
+        >>> from rlplay.networks.layers import GRU
+        >>> isinstance(recurrent_kernel(kernel([GRU(1, 1)])), RecurrentKernel)
+        True
     """
 
     forward: Callable[..., Any]
@@ -138,7 +144,18 @@ def recurrent_kernel(kernel: Kernel) -> RecurrentKernel:
 
 @compiled
 def begin(net: RecurrentNet, states: Any, starts: Any, steps: int) -> None:
-    """See `RecurrentKernel`."""
+    """See `RecurrentKernel`.
+
+    Example:
+        >>> from rlplay.networks.layers import GRU, Linear
+        >>> from rlplay.networks.state import new_net
+        >>> layers = GRU(1, 1), Linear(1, 1)
+        >>> core, top = (new_net([one], np.ones(one.size(), np.float32), 1, 2, cut=True) for one in layers)
+        >>> net = RecurrentNet(core, top, False, np.ones((1, 1), np.float32), np.zeros((1, 1, 1), np.float32), 2)
+        >>> begin(net, net.state, np.array([False, True]), 2)
+        >>> core.starts[:2].tolist()
+        [False, True]
+    """
     core, h = net.core, net.core.layers[-1, OUT]
     core.sizes[STEPS] = steps
     if net.shares or not (core.layers[-1, KIND] == LSTM or core.layers[-1, KIND] == GRU):
@@ -154,7 +171,21 @@ def begin(net: RecurrentNet, states: Any, starts: Any, steps: int) -> None:
 
 @compiled
 def end(net: RecurrentNet, states: Any) -> None:
-    """See `RecurrentKernel`."""
+    """See `RecurrentKernel`.
+
+    Example:
+        >>> from rlplay.networks.kernel import kernel
+        >>> from rlplay.networks.layers import GRU, Linear
+        >>> from rlplay.networks.state import new_net
+        >>> layers = [GRU(1, 1), Linear(1, 1)]
+        >>> core, top = (new_net([one], np.zeros(one.size(), np.float32), 1, 2, cut=True) for one in layers)
+        >>> net = RecurrentNet(core, top, False, np.ones((1, 1), np.float32), np.zeros((1, 1, 1), np.float32), 2)
+        >>> begin(net, net.state, np.zeros(1, np.bool_), 1)
+        >>> _ = recurrent_kernel(kernel(layers)).forward(net, np.zeros((1, 1), np.float32))
+        >>> end(net, net.state)  # a gate of 1/2 keeps half of what was there
+        >>> net.state.tolist()
+        [[0.5]]
+    """
     core, h = net.core, net.core.layers[-1, OUT]
     for i in range(states.shape[0]):
         for k in range(states.shape[1]):

@@ -78,7 +78,12 @@ def theme() -> Theme:
 
 
 def px(pixels: float) -> int:
-    """A length at the window's zoom, in pixels."""
+    """A length at the window's zoom, in pixels.
+
+    Example:
+        >>> px(12.4)
+        12
+    """
     return round(pixels * _scale)
 
 

@@ -42,6 +42,10 @@ class PastEpisode:
         seed: of its reset.
         actions: all of them, in order.
         worlds: constants and cells of the environment from a step on, where a person changed them.
+
+    Example:
+        >>> PastEpisode(seed=3).actions
+        []
     """
 
     seed: int
@@ -66,6 +70,10 @@ class Moment:
         probe: what the agent thought then, while it learns; None where it still thinks so.
         remembered: what an agent with a memory remembers before what it sees at this place.
         seen: the step with its observations, or the first observation; None where there was no room.
+
+    Example:
+        >>> Moment(PastEpisode(3), 0, b"").by_you
+        False
     """
 
     episode: PastEpisode
@@ -283,6 +291,17 @@ def copy_of(session: Any, newest: int, twin: Twin | None) -> Any:
         session: the session.
         newest: the place.
         twin: stands there; None where there is none, then the observation is drawn in place of a picture.
+
+    Example:
+        >>> from agents import QLearning
+        >>> from rlplay import make
+        >>> from rlplay.viewer.session import Session
+        >>> agent = QLearning("FrozenLake-v1", seed=0)
+        >>> session = Session(make("FrozenLake-v1", render_mode="rgb_array"), agent, "watch", seed=0)
+        >>> for _ in range(2):
+        ...     _ = session.step()
+        >>> copy_of(session, 1, None).position.length, session.position.length
+        (1, 2)
     """
     moment = session.history[newest]
     past = copy.copy(session)
