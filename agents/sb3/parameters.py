@@ -212,12 +212,10 @@ def require_settings(owner: str, settings: Mapping[str, Any], observations: gym.
     if settings["device"] == "cuda" and not torch.cuda.is_available():
         warn("device='cuda' asks for a GPU and torch finds none: the networks run on the CPU")
     most, batch = settings.get("buffer_size"), settings.get("batch_size")
-    if most is None:
-        most = settings["n_steps"] * n_envs
-    if batch is not None and batch > most:
+    if most is not None and batch is not None and batch > most:  # a batch beyond its rollout it cuts, and says so
         raise HyperparameterError(
             f"{owner}: batch_size={batch} is more than the {most} transitions there are",
-            "Raise n_steps, n_envs or buffer_size, or lower batch_size",
+            "Raise buffer_size, or lower batch_size",
         )
 
 

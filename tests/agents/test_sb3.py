@@ -106,7 +106,9 @@ def test_unknown_algorithms_and_spaces_that_do_not_fit_are_named():
     with pytest.raises(SpaceError, match="takes no Tuple"):
         SB3("PPO", "Blackjack-v1")
     with pytest.raises(HyperparameterError, match="batch_size=64 is more than the 16 transitions"):
-        SB3("PPO", "CartPole-v1", n_steps=16)
+        SB3("DQN", "CartPole-v1", buffer_size=16, batch_size=64)
+    with pytest.warns(UserWarning, match="truncated mini-batch"):  # as it is there: it goes on
+        SB3("PPO", "CartPole-v1", n_steps=16).learn(16)
     with pytest.raises(HyperparameterError, match="gamma=5"):
         SB3("PPO", "CartPole-v1", gamma=5)
 
