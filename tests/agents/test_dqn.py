@@ -14,6 +14,7 @@ import rlplay
 from agents import DQN
 from agents.dqn import Flags, exploration, make_rule
 from rlplay import evaluate
+from rlplay.agent.value_networks import value_layers
 from rlplay.cli import main
 from rlplay.environments.wrappers import FrameStack
 from rlplay.errors import CheckpointError, HyperparameterError, RlplayWarning, SpaceError, UsageError
@@ -361,7 +362,7 @@ def test_pictures_of_bits_are_pictures():
     )
     assert agent.memory.replay.obs.dtype == np.uint8
     assert set(np.unique(agent.memory.batch.obs)) == {0.0, 1.0}
-    assert agent._layers()[0][0].out_channels == 16  # MinAtar's
+    assert value_layers(agent, 3).layers[0].out_channels == 16  # MinAtar's
 
 
 @pytest.mark.parametrize("more", [{}, {"dueling": True, "double": True}], ids=["alone", "dueling"])

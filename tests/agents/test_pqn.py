@@ -13,7 +13,7 @@ from agents.pqn import make_rule
 from rlplay import evaluate
 from rlplay.compiled.cache import compiled
 from rlplay.errors import HyperparameterError, SpaceError
-from rlplay.networks.layers import LayerNorm
+from rlplay.networks.memory import KIND, LAYER_NORM, OUT
 from rlplay.testing import differences
 from tests.agents.test_dqn import Cut
 from tests.agents.test_policy_gradients import BOX, PICTURE, SPACES, Shown
@@ -153,8 +153,8 @@ def test_spaces(name):
 
 def test_layers_are_normalised_where_that_is_asked_for():
     def normalised(**settings):
-        layers, _, _ = PQN("CartPole-v1", seed=0, **settings)._layers(2)
-        return [layer.n for layer in layers if isinstance(layer, LayerNorm)]
+        layers = PQN("CartPole-v1", seed=0, **settings).memory.q.layers
+        return [int(row[OUT]) for row in layers if row[KIND] == LAYER_NORM]
 
     assert normalised() == [256, 256]
     assert normalised(layer_norm=False) == []

@@ -8,9 +8,11 @@ import torch
 
 import rlplay
 from agents import TRPO
+from agents.trpo import make_update
 from rlplay import evaluate
 from rlplay.errors import HyperparameterError, RlplayWarning
 from rlplay.functional.distributions import CATEGORICAL, GAUSSIAN
+from rlplay.functional.vector_step import plain
 from tests.agents.test_policy_gradients import random_batch
 
 SMALL = {"n_envs": 2, "n_steps": 32, "batch_size": 16, "n_critic_updates": 2, "net_arch": [6]}
@@ -117,7 +119,7 @@ def quiet():
     origin = agent.memory.policy.parameters.copy()
     rollout = agent.memory.rollout
     rollout.obs[:], rollout.advantages[:], rollout.log_probs[:] = 0.1, 0.0, np.log(0.5)
-    agent._iteration.update(agent.memory, rollout, 0.0)
+    make_update(agent.kernel, CATEGORICAL, plain)(agent.memory, rollout, 0.0)
     agent.advance(2, "python")
     return agent, (origin, None)
 
