@@ -307,13 +307,13 @@ def test_demo_without_a_display_says_so_and_writes_a_gif(cli, tmp_path):
     assert (tmp_path / "rlplay-demo.gif").stat().st_size > 100_000
 
 
-FOUR_ARMS = """
+NINE_ARMS = """
 from gymnasium.spaces import Box
 from gymnasium.envs.classic_control import PendulumEnv
-class FourArms(PendulumEnv):
+class NineArms(PendulumEnv):
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
-        self.action_space = Box(-1, 1, (4,))
+        self.action_space = Box(-1, 1, (9,))
 """
 
 
@@ -338,11 +338,15 @@ class FourArms(PendulumEnv):
         (("eval", "/dev/null"), 1, "device"),
         (("replay", "nothing.json"), 2, "no episode file"),
         (("show", "q-lerning"), 2, "Did you mean q-learning"),
-        (("play", "--env", "four_arms:FourArms"), 2, "Keys exist for up to 20 single actions"),
+        (
+            ("play", "--env", "nine_arms:NineArms"),
+            2,
+            "Keys exist for up to 20 single actions, and for pushes along eight",
+        ),
     ],
 )
 def test_bad_input_in_two_lines(cli, tmp_path, words, code, said):
-    (tmp_path / "four_arms.py").write_text(FOUR_ARMS)
+    (tmp_path / "nine_arms.py").write_text(NINE_ARMS)
     done = cli(*words)
     assert done.returncode == code, done.stderr
     assert said in done.stderr

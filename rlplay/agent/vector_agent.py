@@ -152,7 +152,7 @@ class VectorAgent(Agent):
     def _through_features(self) -> tuple[Decorator, Any]:
         """Compiled or plain, and the function of the feature map, which the memory is given; None for none."""
         encoder = self.encoder
-        decorator = plain if self._is_torch or encoder.why_not_compiled else compiled
+        decorator = plain if self._is_torch or encoder.why_not_compiled or not encoder.ready else compiled
         if not isinstance(encoder, VectorFeatures):
             return decorator, None
         state = FeatureState(

@@ -36,7 +36,7 @@ def run(arguments: Namespace) -> int:
     if not choices(env):
         raise SpaceError(
             f"{ref.id} has actions {env.action_space}",
-            "Keys exist for up to 20 single actions, and for pushes along two axes",
+            "Keys exist for up to 20 single actions, and for pushes along eight axes",
         )
     if agent is not None:
         agent.set_env(env)

@@ -96,7 +96,8 @@ class Library(codegen.JITCodeLibrary):  # type: ignore[misc]
     def reached(self) -> tuple[list[Any], list[Library]]:
         """What becomes one module with it, callers before what they call, and what has machine code of its own.
 
-        LLVM links what is already wanted, so callers come first.
+        LLVM links what is already wanted, so callers come first. A function that numba itself compiles takes all into
+        its module: it may keep that on disk, and knows nothing of code elsewhere.
         """
         found: list[Any] = []
         apart: list[Library] = []
@@ -107,7 +108,7 @@ class Library(codegen.JITCodeLibrary):  # type: ignore[misc]
             for one in library.called if isinstance(library, Library) else ():
                 if id(one) in seen:
                     continue
-                if isinstance(one, Library) and one.has_own_code:
+                if self._object_caching_enabled and isinstance(one, Library) and one.has_own_code:
                     seen.add(id(one))
                     apart.append(one)
                 else:
@@ -153,11 +154,11 @@ class Library(codegen.JITCodeLibrary):  # type: ignore[misc]
             raise RuntimeError(f"the code of {lost[0]} is missing; empty the folder of compiled code")
         self._optimize_final_module()
         self._final_module.verify()
-        self._final_module.name = self.name
-        self.object_code = self._codegen._tm.emit_object(self._final_module)
-        for library in self.callees:
-            library.load_own_code()
-        self._set_compiled_object(self.object_code)
+        if self._object_caching_enabled:
+            self.object_code = self._codegen._tm.emit_object(self._final_module)
+            for library in self.callees:
+                library.load_own_code()
+            self._set_compiled_object(self.object_code)
         self._finalize_final_module()
         for library in reached:
             if isinstance(library, Library) and library.environment is not None:

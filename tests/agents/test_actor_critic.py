@@ -23,6 +23,8 @@ AGENTS = {"sac": SAC, "tqc": TQC, "td3": TD3, "ddpg": DDPG}
 SMALL = {"net_arch": [16], "buffer_size": 500, "batch_size": 16, "learning_starts": 50}
 QUICK = {"net_arch": [64, 64], "batch_size": 128, "learning_rate": 2e-3, "buffer_size": 20_000, "gamma": 0.98}
 
+pytestmark = pytest.mark.slow  # they compile for long; `test_actor_critic_updates` is in the default suite
+
 
 @pytest.mark.slow
 @pytest.mark.parametrize(

@@ -37,7 +37,8 @@ def nothing_said_before(monkeypatch):
 
 
 TOYS = ("FrozenLake-v1", "FrozenLake8x8-v1", "CliffWalking-v1", "CliffWalkingSlippery-v1", "Taxi-v4")
-DRAWN = ("rlplay/Bandit-v0", "rlplay/MaximizationBias-v0")  # their rewards are, and no table says them
+# Their rewards or contexts are, and no table says them.
+DRAWN = ("rlplay/Bandit-v0", "rlplay/MaximizationBias-v0", "rlplay/LinearBandit-v0", "rlplay/DigitsBandit-v0")
 OURS = (env_id for env_id in registry.env_ids() if env_id.startswith("rlplay/") and env_id not in DRAWN)
 IDS = [*TOYS, *registry.recipes("NATIVE_VERSIONS"), *registry.recipes("TABLES"), *OURS]
 

@@ -102,7 +102,10 @@ def pole(steps=500):
     """An episode of CartPole, 500 steps by a rule that keeps the pole up."""
     env = make("CartPole-v1", render_mode="rgb_array")
     session = Session(env, A2C("CartPole-v1", seed=0), seed=3)
-    session.agent.predict = lambda obs, **more: (int(obs[2] + 0.3 * obs[3] + 0.02 * obs[0] + 0.05 * obs[1] > 0), None)
+    session.agent.predict = lambda obs, *more, **others: (
+        int(obs[2] + 0.3 * obs[3] + 0.02 * obs[0] + 0.05 * obs[1] > 0),
+        None,
+    )
     return page_of(session, steps, ["rlplay", "export", "logs/x y", "--seed", "3"])
 
 
