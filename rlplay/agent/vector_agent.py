@@ -123,6 +123,7 @@ class VectorAgent(Agent):
         self._played = self.make_running_envs(self.hyperparameters.get("n_envs", 1))
         self._ahead = None
         self._laid_out: dict[type, Any] = {}
+        self._compiled_beside: Any = None  # the last function that another process was asked to compile
         self._checks = [ObservationCheck(one.env) for one in self._running_envs]
         self._remote: RemoteEnvs | None = None  # the workers that play them
         self._sees_now = False  # whether what the networks see is what the environments show
@@ -226,7 +227,8 @@ class VectorAgent(Agent):
 
     def advance(self, timesteps: int, engine: Engine) -> int:
         """At most this many steps, rounded up to all environments once; one native call, or step by step."""
-        if self.encoder.ready:
+        if self.encoder.ready and self._iteration.learn is not self._compiled_beside:
+            self._compiled_beside = self._iteration.learn
             compile_beside(self._iteration.learn, *self._learn_arguments())
         if self._played[0].position.obs is None:
             self._begin()
