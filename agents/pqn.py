@@ -373,6 +373,10 @@ class PQN(RolloutAgent):
         """The network."""
         return {"q": self.memory.q}
 
+    def rounds_ahead(self) -> int:
+        """None with masks: how many random numbers a random action takes depends on all of them."""
+        return 1 if self._masked else super().rounds_ahead()
+
     # The environments.
 
     def _mask_of(self, i: int, info: dict[str, Any]) -> Any:

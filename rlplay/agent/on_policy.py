@@ -152,6 +152,11 @@ class OnPolicyAgent(RolloutAgent):
         found = {"policy_core": policy.core, "policy": policy.top, "value": value.top}
         return found if value.shares else {**found, "value_core": value.core}
 
+    def acting_arrays(self) -> StateArrays:
+        """Those of the policy, and its spread and noise."""
+        memory = self.memory
+        return {"spread": memory.spread, "noise": memory.noise.matrices, **super().acting_arrays()}
+
     def sequence_steps(self) -> int:
         """Steps of the sequences from which networks with a memory learn."""
         return self.rollout_steps()

@@ -96,6 +96,21 @@ class RolloutAgent(VectorAgent):
             rollout=rollout._replace(masks=rows), masks=np.zeros((n, outputs), np.float32)
         )
 
+    def rounds_ahead(self) -> int:
+        """The rest of the rollout, or of the run."""
+        memory, n, rows = self.memory, len(self._running_envs), len(self.memory.rollout.rewards)
+        if self._is_torch or self.remembers or memory.moments.norm_obs or memory.features is not None:
+            return 1  # torch rounds by the number of rows; memories, moments and maps see what all environments show
+        if memory.least_rows < rows:
+            return 1  # the end of an episode may end the rollout
+        rest, run = (rows - int(memory.rollout.filled[0])) // n, -(-(self.horizon - self.num_timesteps) // n)
+        return min(rest, run) if run > 0 else rest
+
+    def acting_arrays(self) -> StateArrays:
+        """The first network's parameters, and the random state."""
+        net = next(iter(self.nets().values()))
+        return {"rng": self._rng, "parameters": self.kernel.arrays(net)["parameters"]}
+
     @property
     def _between_updates(self) -> bool:
         return bool(self.memory.rollout.filled[0] == 0 and self.memory.metrics.n_updates[0])
@@ -143,9 +158,8 @@ class RolloutAgent(VectorAgent):
     def load_arrays(self, arrays: StateArrays) -> None:
         """Take the arrays of a file, into torch modules too."""
         copy_into("counters", arrays, self.memory.rollout.filled)  # it says how many rows there are
-        if np.size(arrays.get("rollout/masks", ())) and not self._masked:  # its environment has not said so yet
-            self._masked = self.masks_seen = True
-            self._make_masks()
+        if np.size(arrays.get("rollout/masks", ())):  # its environment has not said so yet
+            self.expect_masks()
         super().load_arrays(arrays)
         for name, net in self.nets().items():
             own = {part.removeprefix(f"{name}/"): a for part, a in arrays.items() if part.startswith(f"{name}/")}

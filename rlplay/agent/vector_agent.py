@@ -15,7 +15,8 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from rlplay.agent.base import Agent
+from rlplay.agent.base import Agent, StateArrays
+from rlplay.agent.policy_copies import CopyActor, PolicyCopies
 from rlplay.approximation.encoder import Encoder, ObservationVectors
 from rlplay.approximation.encoders import VectorFeatures
 from rlplay.compiled.by_reference import laid_out
@@ -104,6 +105,17 @@ class VectorAgent(Agent):
     def _keep_final_mask(self, i: int) -> None:
         """An episode ended: the mask in the memory is that of its last observation."""
 
+    def rounds_ahead(self) -> int:
+        """Steps of all environments that a copy of the policy can foresee, see `rlplay.agent.policy_copies`: 1 is none.
+
+        They end with the next update, and there are none where the choice depends on what all environments show.
+        """
+        return 1
+
+    def acting_arrays(self) -> StateArrays:
+        """What the choice of an action depends on, besides what the networks see, where `rounds_ahead` is above 1."""
+        return {}
+
     @property
     def _between_updates(self) -> bool:
         """Whether the steps so far have been learned from, so that a feature map may be fitted again."""
@@ -126,6 +138,7 @@ class VectorAgent(Agent):
         self._compiled_beside: Any = None  # the last function that another process was asked to compile
         self._checks = [ObservationCheck(one.env) for one in self._running_envs]
         self._remote: RemoteEnvs | None = None  # the workers that play them
+        self._copies: PolicyCopies | None = None  # of the policy, beside the environments
         self._sees_now = False  # whether what the networks see is what the environments show
         self._mask_sources = [MaskSource(one.env) for one in self._running_envs]
         view = self.encoder.view
@@ -197,11 +210,16 @@ class VectorAgent(Agent):
     def _mask(self, i: int, info: dict[str, Any]) -> None:
         """Take the mask that goes with the newest observation of an environment."""
         mask = self._mask_of(i, info) if self._discrete else None
-        if mask is not None and not self._masked:
-            self._masked = self.masks_seen = True
-            self._make_masks()
+        if mask is not None:
+            self.expect_masks()
         if self._masked:
             self.memory.masks[i] = 0.0 if mask is None else np.where(mask, 0.0, FORBIDDEN)
+
+    def expect_masks(self) -> None:
+        """Make room for masks, where there is none."""
+        if not self._masked:
+            self._masked = self.masks_seen = True
+            self._make_masks()
 
     def why_not_compiled(self) -> str:
         """The native loop needs native dynamics and our own networks."""
@@ -268,14 +286,17 @@ class VectorAgent(Agent):
             return
         local = list(self._running_envs)
         self._remote = RemoteEnvs(
-            [one.env for one in local], [one.position for one in local], self.workers, on_ray=on_ray
-        )
+            [one.env for one in local], [one.position for one in local], self.workers,
+            actor=CopyActor if on_ray else None,
+        )  # fmt: skip
+        if on_ray:
+            self._remote.ahead = self._copies = PolicyCopies(self, self._remote)
         self._running_envs[:] = [one._replace(env=env) for one, env in zip(local, self._remote.envs, strict=True)]
         try:
             yield
         finally:
             self._remote.close()
-            self._remote = None
+            self._remote = self._copies = None
             self._running_envs[:] = local
             for one, check in zip(local, self._checks, strict=True):
                 go_on_from(one.env, one.position, check)
@@ -329,6 +350,8 @@ class VectorAgent(Agent):
     def _advance_stepwise(self, rounds: int) -> int:
         done = 0
         for _ in range(rounds):
+            if self._copies is not None:
+                self._copies.play_on()
             self._iteration.choose(self.handed(self.memory))
             try:
                 self._step_all([self._taken(action) for action in self.memory.actions])

@@ -22,8 +22,20 @@ def write_atomically(path: Path, data: bytes) -> Path:
     return path
 
 
+def write_together(folder: Path, files: dict[str, bytes]) -> None:
+    """Write files of one folder, each as `write_atomically` does; the folder is synchronised once for all of them.
+
+    Raises:
+        OSError: as `atomic_writer`.
+    """
+    for name, data in files.items():
+        with atomic_writer(folder / name, sync_folder=False) as file:
+            file.write(data)
+    _sync_folder(folder)
+
+
 @contextlib.contextmanager
-def atomic_writer(path: Path, verify: Any = None) -> Iterator[IO[bytes]]:
+def atomic_writer(path: Path, verify: Any = None, *, sync_folder: bool = True) -> Iterator[IO[bytes]]:
     """A file to write to that takes the path's place only when it is complete and on disk.
 
     The mode of a file that is there is kept; of a link the file that it leads to is written.
@@ -31,6 +43,7 @@ def atomic_writer(path: Path, verify: Any = None) -> Iterator[IO[bytes]]:
     Args:
         path: where the content goes. Folders are made.
         verify: called with the temporary file's path before it takes its place; raises to refuse it.
+        sync_folder: whether the new name is on disk too when this ends; else the caller synchronises the folder.
 
     Raises:
         OSError: the folder cannot be written, the disk is full; the old file is untouched.
@@ -54,7 +67,8 @@ def atomic_writer(path: Path, verify: Any = None) -> Iterator[IO[bytes]]:
         if verify:
             verify(temporary)
         os.replace(temporary, path)
-        _sync_folder(path.parent)
+        if sync_folder:
+            _sync_folder(path.parent)
     except BaseException:
         with contextlib.suppress(OSError):
             temporary.unlink()

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from rlplay.errors import CheckpointError, RlplayError, UsageError, unknown, warn
 from rlplay.storage import checkpoint
-from rlplay.storage.files import as_path, write_atomically
+from rlplay.storage.files import as_path, write_together
 from rlplay.storage.texts import plain_yaml
 
 
@@ -152,11 +152,11 @@ class RunFolder:
 
     def write_settings(self, config: dict[str, Any], arguments: dict[str, Any], command: str) -> None:
         """Write what the run was asked for."""
-        self.settings.mkdir(parents=True, exist_ok=True)
-        for name, content in (("config.yml", config), ("args.yml", arguments)):
-            text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
-            write_atomically(self.settings / name, text.encode())
-        write_atomically(self.settings / "command.txt", (command + "\n").encode())
+        config_text, arguments_text = (
+            yaml.safe_dump(content, sort_keys=False, allow_unicode=True) for content in (config, arguments)
+        )
+        texts = {"config.yml": config_text, "args.yml": arguments_text, "command.txt": command + "\n"}
+        write_together(self.settings, {name: text.encode() for name, text in texts.items()})
 
     def arguments(self) -> dict[str, Any]:
         """What the run was asked for.

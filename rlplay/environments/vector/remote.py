@@ -12,28 +12,57 @@ import os
 import time
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 import cloudpickle
 import gymnasium as gym
 import numpy as np
 from gymnasium.envs.registration import EnvSpec
 from gymnasium.vector import AutoresetMode
+from numpy.typing import NDArray
 
 from rlplay.environments.bonus import novelty_of
 from rlplay.environments.interact import Position
 from rlplay.environments.make import make_anew, reference, remake
 from rlplay.environments.masks import MaskSource
 from rlplay.environments.reference import EnvReference
-from rlplay.environments.vector.ray_pool import RayPool
+from rlplay.environments.vector.ray_pool import Actor, RayPool, shown
 from rlplay.environments.vector.workers import WorkerPool
-from rlplay.errors import RlplayError, UsageError
+from rlplay.errors import EnvironmentFault, RlplayError, UsageError
 from rlplay.spaces.observations import observation_digest
 
 _TIMEOUT = 600.0  # seconds that a step of all environments may take
 _HANDING = 600e-6  # seconds that a step of all of them costs beside it, for each worker: waking it, cold caches
 _STARTING = 2.0  # seconds that workers take to start
 _MEASURED = 0.1  # seconds for which an environment is measured
+
+
+class PlayedStep(NamedTuple):
+    """A step of the remote environments, R of them, that was taken before it was asked for.
+
+    Attributes:
+        actions: that were taken, as `SpaceBuffers` has them, [R, ...] each.
+        rows: what came, as `rlplay.environments.vector.ray_pool.shown` lists it, [R, ...] each.
+        infos: those that are not empty, with the environment's number.
+        resets: seed, first observation and info of each episode that began after the step, by environment.
+
+    Example:
+        >>> step = PlayedStep([np.zeros(2, np.int64)], [np.zeros((2, 4)), np.ones(2)], [(1, {"lives": 3})], {})
+        >>> step.rows[1].tolist(), dict(step.infos)
+        ([1.0, 1.0], {1: {'lives': 3}})
+    """
+
+    actions: list[NDArray[Any]]
+    rows: list[NDArray[Any]]
+    infos: list[tuple[int, dict[str, Any]]]
+    resets: dict[int, tuple[int, Any, dict[str, Any]]]
+
+
+class Ahead(Protocol):
+    """Whoever has steps taken ahead of the agent."""
+
+    def next_step(self, actions: list[NDArray[Any]]) -> PlayedStep | None:
+        """The next step, if it was taken with these actions; None: it is to be taken now."""
 
 
 class RemoteEnv(gym.Env[Any, Any]):
@@ -62,9 +91,11 @@ class RemoteEnvs:
         local: the environments of a run.
         positions: where the run stands in them; the copies are brought there.
         workers: how many processes besides the run's own.
-        on_ray: whether they are actors of a Ray cluster.
+        actor: what the actors of a Ray cluster are; None for processes on this machine.
 
     Attributes:
+        pool: the processes, or the actors.
+        ahead: who has steps taken ahead; None: each is taken when its actions are there.
         first: the number of the first environment that is played by a worker.
         envs: the environments of the run: its own, then what stands for the others.
 
@@ -74,33 +105,39 @@ class RemoteEnvs:
     """
 
     def __init__(
-        self, local: Sequence[gym.Env[Any, Any]], positions: Sequence[Position], workers: int, *, on_ray: bool = False
-    ) -> None:
+        self, local: Sequence[gym.Env[Any, Any]], positions: Sequence[Position], workers: int,
+        *, actor: type[Actor] | None = None,
+    ) -> None:  # fmt: skip
         if reason := why_not_remote(local[0]):
             raise UsageError(f"workers={workers}: {reason}", "Leave workers out: one process plays them all")
         ref = reference(local[0])  # the others were made from it
         workers = min(workers, len(local) - 1)
         self.first = -(-len(local) // (workers + 1))
-        played, positions = local[self.first :], positions[self.first :]
+        played, self._positions = local[self.first :], positions[self.first :]
         makers = [partial(again, ref, gym.registry.get(ref.id))] * len(played)
-        pool: type[WorkerPool] | type[RayPool] = RayPool if on_ray else WorkerPool
-        self._pool = pool(makers, workers, AutoresetMode.DISABLED, _TIMEOUT, before=self.first)
-        assert self._pool.buffers is not None
-        self._buffers = self._pool.buffers
+        self.pool: WorkerPool | RayPool
+        if actor is None:
+            self.pool = WorkerPool(makers, workers, AutoresetMode.DISABLED, _TIMEOUT, before=self.first)
+        else:
+            self.pool = RayPool(makers, workers, AutoresetMode.DISABLED, _TIMEOUT, self.first, actor)
+        assert self.pool.buffers is not None
+        self._buffers = self.pool.buffers
         self._count = len(played)
         self.envs = [*local[: self.first], *(RemoteEnv(self, i, env) for i, env in enumerate(played))]
         self._infos: dict[int, dict[str, Any]] = {}
         self._is_stepping = False
-        running = [None if p.obs is None else (p.seed, p.actions) for p in positions]
+        self.ahead: Ahead | None = None
+        self._played: PlayedStep | None = None
         try:
-            self._pool.resume(running)
-            self._check(positions)
+            self.stand_where_the_run_does()
         except BaseException:
             self.close()
             raise
 
-    def _check(self, positions: Sequence[Position]) -> None:
-        for i, position in enumerate(positions):
+    def stand_where_the_run_does(self) -> None:
+        """Bring the copies to where the run stands, by the seed and the actions of each episode."""
+        self.pool.resume([None if p.obs is None else (p.seed, p.actions) for p in self._positions])
+        for i, position in enumerate(self._positions):
             if position.obs is None:
                 continue
             if observation_digest(self._buffers.obs.get(i)) != observation_digest(position.obs):
@@ -113,27 +150,42 @@ class RemoteEnvs:
         """Hand out the actions: those of all environments are given, the workers' ones are taken."""
         for i, action in enumerate(actions[self.first :]):
             self._buffers.actions.put(i, action)
-        self._pool.begin_step()
+        self._played = None if self.ahead is None else self.ahead.next_step(self._buffers.actions.arrays)
+        if self._played is None:
+            self.pool.begin_step()
         self._is_stepping = True
 
     def taken(self, i: int) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """What an environment gave; the first of a step waits for all."""
         if self._is_stepping:
             self._is_stepping = False
-            self._infos = dict(self._pool.end_step())
+            self._infos = dict(self.pool.end_step() if self._played is None else self._take(self._played))
         buffers = self._buffers
         ended = bool(buffers.terminated[i]), bool(buffers.truncated[i])
         return buffers.obs.get(i), float(buffers.rewards[i]), *ended, self._infos.pop(i, {})
 
+    def _take(self, step: PlayedStep) -> list[tuple[int, dict[str, Any]]]:
+        for array, rows in zip(shown(self._buffers), step.rows, strict=True):
+            array[:] = rows
+        return step.infos
+
     def reset_one(self, i: int, seed: int | None, options: dict[str, Any] | None) -> tuple[Any, dict[str, Any]]:
         """Begin an episode in one of them."""
+        if self._played is not None:
+            begun = self._played.resets.get(i)
+            if begun is None or begun[0] != seed:
+                raise EnvironmentFault(
+                    f"environment {self.first + i} is reset with seed {seed}, which its actor did not foresee",
+                    "Resume the run, or leave workers out",
+                )
+            return begun[1], begun[2]
         chosen = np.arange(self._count) == i
-        infos = dict(self._pool.reset(np.where(chosen, -1 if seed is None else seed, -1), chosen, options))
+        infos = dict(self.pool.reset(np.where(chosen, -1 if seed is None else seed, -1), chosen, options))
         return self._buffers.obs.get(i), infos.get(i, {})
 
     def close(self) -> None:
         """End the workers."""
-        self._pool.close()
+        self.pool.close()
 
 
 def why_not_remote(env: gym.Env[Any, Any]) -> str:
