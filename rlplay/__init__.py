@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from rlplay.environments.feature_wrappers import random_play as random_play
     from rlplay.environments.interact import interact as interact
     from rlplay.environments.make import make as make
+    from rlplay.environments.memory import Memory as Memory
+    from rlplay.environments.memory import MemoryMap as MemoryMap
     from rlplay.environments.vector.make import make_vec as make_vec
     from rlplay.errors import RlplayError as RlplayError
     from rlplay.probe import Probe as Probe

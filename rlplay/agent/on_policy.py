@@ -6,7 +6,6 @@ An agent is a file with its update in it, such as `agents.ppo`; how a step of al
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from typing import Annotated, Any, ClassVar
 
@@ -21,10 +20,12 @@ from rlplay.agent.recurrent_networks import CELLS, CRITIC_MEMORIES, new_recurren
 from rlplay.agent.rollout_agent import RolloutAgent, RolloutSteps
 from rlplay.agent.vector_agent import MaxGradNorm, NEnvs
 from rlplay.approximation.encoders import VectorFeatures
+from rlplay.compiled.pcg64 import random
 from rlplay.environments.make import reference
 from rlplay.environments.masks import Mask
 from rlplay.errors import EnvironmentFault, HyperparameterError, SpaceError, require_memory
 from rlplay.functional.distributions import CATEGORICAL, GAUSSIAN, Head
+from rlplay.functional.mixed_actions import mixed_head
 from rlplay.functional.on_policy_step import Metrics, OnPolicyMemory, iteration
 from rlplay.functional.recurrent_step import recurrent_iteration
 from rlplay.functional.rollout import FORBIDDEN, new_rollout
@@ -34,7 +35,9 @@ from rlplay.networks.memory import IN
 from rlplay.networks.optimisers import new_optimiser
 from rlplay.probe import Probe
 from rlplay.seeding import generator, stream
+from rlplay.spaces.action_parts import ActionParts
 from rlplay.spaces.finite import FiniteSpace, is_finite
+from rlplay.spaces.observations import batch_of
 from rlplay.storage.ranges import COUNT, Ranges, check_ranges, numbers_below
 
 _JOINT = 1024  # combinations of the parts of an action up to which they are numbered
@@ -80,7 +83,7 @@ class OnPolicyAgent(RolloutAgent):
         self._head, action_size, outputs, spread = self._policy()
         self._masked = self._has_masks()
         n, size = len(self._running_envs), self.encoder.size
-        rows, spread_size = n * self.rollout_steps(), 0 if self._discrete else len(spread)
+        rows, spread_size = n * self.rollout_steps(), 0 if self._head is CATEGORICAL else len(spread)
         require_memory(
             f"{name}: a rollout of {rows:,} steps of {size:,} numbers and {outputs:,} outputs",
             rows * (size + action_size + outputs + 14),
@@ -170,25 +173,51 @@ class OnPolicyAgent(RolloutAgent):
     def _policy(self) -> tuple[Head, int, int, NDArray[np.float32]]:
         """Head, numbers of an action, outputs, and spread, by the action space."""
         space, name = self.action_space, type(self).__name__
-        self._discrete = is_finite(space) and not isinstance(space, gym.spaces.Dict | gym.spaces.Tuple)
+        self._discrete = is_finite(space)
         smooth = bool(self.hyperparameters.get("use_sde", False))
         if smooth and not isinstance(space, gym.spaces.Box):
             raise HyperparameterError(
                 f"{name}: use_sde=True is noise on actions of a Box, and {space} is none", "Leave use_sde out"
             )
+        try:
+            self._action_parts = ActionParts(space)
+        except TypeError:
+            raise SpaceError(
+                f"{name} needs actions that are finite, a Box, or a Tuple or Dict of these, and {space} is none",
+                "Flatten them: one of those, or a wrapper of yours",
+            ) from None
+        self._parts, size = self._action_parts.sizes, self._action_parts.n_numbers
         if self._discrete:
             self.numbering = FiniteSpace(space)
-            self._parts, self._combinations = self.numbering.sizes, self.numbering.n
+            self._combinations = self.numbering.n
             choices = np.array(self._parts, np.float32)
             return CATEGORICAL, len(choices), int(choices.sum()), choices
-        if not isinstance(space, gym.spaces.Box):
-            raise SpaceError(
-                f"{name} needs actions that are Discrete, MultiDiscrete, MultiBinary or Box, and {space} is none",
-                "Flatten them: one of those, or a wrapper of yours",
-            )
-        size = math.prod(space.shape)
-        head = STATE_DEPENDENT if smooth else GAUSSIAN
-        return head, size, size, np.full(size, options(self.hyperparameters, name).log_std_init, np.float32)
+        head = STATE_DEPENDENT if smooth else mixed_head(self._parts) if self._parts else GAUSSIAN
+        log_std = np.full(size, options(self.hyperparameters, name).log_std_init, np.float32)
+        return head, len(self._parts) + size, sum(self._parts) + size, log_std
+
+    @property
+    def _is_plain_box(self) -> bool:
+        """Whether an action is a Box alone."""
+        return isinstance(self.action_space, gym.spaces.Box)
+
+    @property
+    def _maskable(self) -> bool:
+        return bool(self._parts)
+
+    def _taken(self, action: NDArray[np.float32]) -> Any:
+        """An action as the environment takes it."""
+        return self.bounded(action) if self._is_plain_box else self._action_parts.value(action)
+
+    def random_action(self, rng: NDArray[np.uint64]) -> Any:
+        """An action for the warm-up of a feature map, uniform over the space."""
+        if self.numbering is not None or self._is_plain_box:
+            return super().random_action(rng)
+        low, high = np.clip(self._action_parts.low, -10, 10), np.clip(self._action_parts.high, -10, 10)
+        chosen = [int(random(rng) * n) for n in self._parts]
+        return self._action_parts.value(
+            np.array([*chosen, *(a + (b - a) * random(rng) for a, b in zip(low, high, strict=True))])
+        )
 
     def _hidden_units(self, policy: Any, action_size: int) -> int:
         """Units that the last layer of the policy takes, which state-dependent noise is a function of.
@@ -213,18 +242,18 @@ class OnPolicyAgent(RolloutAgent):
 
     def _mask_of(self, i: int, info: dict[str, Any]) -> Mask | None:
         """One entry a choice of each part."""
-        mask = super()._mask_of(i, info)
-        if mask is not None and mask.size != self.memory.masks.shape[1]:
+        mask, choices = super()._mask_of(i, info), sum(self._parts)
+        if mask is not None and mask.size != choices:
             raise EnvironmentFault(
                 f"{reference(self.env)} gave a mask of all {mask.size:,} combinations of the parts of an action",
-                f"{type(self).__name__} takes one entry a choice of each part, {self.memory.masks.shape[1]}",
+                f"{type(self).__name__} takes one entry a choice of each part, {choices}",
             )
-        return mask
+        return mask if mask is None else np.append(mask, np.ones(self.memory.masks.shape[1] - choices, np.bool_))
 
     def metrics(self) -> dict[str, float]:
         """Losses, entropy, divergence and so on of the last update."""
         found = super().metrics()
-        if found and not self._discrete:
+        if found and self.memory.spread_gradient.size:
             found["train/std"] = float(np.exp(self.memory.spread).mean())
         return found
 
@@ -246,6 +275,8 @@ class OnPolicyAgent(RolloutAgent):
         features = x.astype(np.float64) if isinstance(self.encoder, VectorFeatures) else None
         if self._head is STATE_DEPENDENT:
             return Probe(action_mean=outputs, action_std=self._deviations(x), value=value, features=features)
+        if not self._discrete and not self._is_plain_box:
+            return Probe(value=value, features=features)
         if not self._discrete:
             std = np.broadcast_to(np.exp(self.memory.spread.astype(np.float64)), outputs.shape)
             return Probe(action_mean=outputs, action_std=std, value=value, features=features)
@@ -290,18 +321,31 @@ class OnPolicyAgent(RolloutAgent):
         """The agent's action, as in Stable-Baselines3; see `Agent.predict`."""
         x = self._network_inputs(observation)
         outputs, value, state = self._seen(x, state, episode_start)
-        if not self._discrete or self._combinations <= _JOINT or len(self._parts) == 1:
+        numbered = self._discrete and (self._combinations <= _JOINT or len(self._parts) == 1)
+        if numbered or self._is_plain_box:
             return self.actions_of(self._probe_of(x, outputs, value), observation, deterministic, action_masks), state
-        masks = self.prediction_masks(observation, len(x), action_masks, joint=False)
-        parts = self._probabilities(outputs if masks is None else outputs + np.where(masks, 0.0, FORBIDDEN))
+        masks = self.prediction_masks(observation, len(x), action_masks, joint=False) if self._parts else None
+        logits, means = outputs[:, : sum(self._parts)], outputs[:, sum(self._parts) :]
+        parts = self._probabilities(logits if masks is None else logits + np.where(masks, 0.0, FORBIDDEN))
         columns = []
         for part in parts:
             draws = self._prediction.random((len(x), 1))
             columns.append(part.argmax(axis=1) if deterministic else (part.cumsum(axis=1) <= draws).sum(axis=1))
-        chosen = np.stack(columns, axis=1).clip(0, np.array(self._parts) - 1)
-        actions = np.array([self._taken(row.astype(np.float32)) for row in chosen])
-        single = np.shape(observation) == self.observation_space.shape or isinstance(observation, dict)
-        return (actions[0] if single and len(actions) == 1 else actions), state
+        rows = np.zeros((len(x), len(self._parts) + means.shape[1]))
+        for i, column in enumerate(columns):
+            rows[:, i] = column.clip(0, self._parts[i] - 1)
+        if means.size:
+            rows[:, len(self._parts) :] = means
+            if not deterministic:
+                deviations_now = np.exp(self.memory.spread.astype(np.float64))
+                rows[:, len(self._parts) :] += deviations_now * self._prediction.standard_normal(means.shape)
+        actions: Any = [self._taken(row.astype(np.float32)) for row in rows]
+        single = batch_of(self.observation_space, observation, type(self).__name__)[1]
+        if single:
+            return actions[0], state
+        return (
+            actions if isinstance(self.action_space, gym.spaces.Tuple | gym.spaces.Dict) else np.array(actions)
+        ), state
 
     @property
     def remembers(self) -> bool:
@@ -355,7 +399,7 @@ class OnPolicyAgent(RolloutAgent):
     def check(self) -> None:
         """Refuse actions that there are not: they are kept as floating-point numbers, and chosen by number."""
         super().check()
-        if self._discrete:
+        if self._parts:
             for part, n in enumerate(self._parts):
                 chosen = self.memory.rollout.actions[:, part]
                 check_ranges(

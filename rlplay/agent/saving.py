@@ -22,6 +22,7 @@ from rlplay.compiled.table import TableEnv
 from rlplay.environments.bonus import novelty_of
 from rlplay.environments.interact import ObservationCheck, Position, RunningEnv, begin_episode
 from rlplay.environments.make import EnvLike, gymnasium_wrapper, make, reference, wrap_by_name
+from rlplay.environments.memory import memory_of
 from rlplay.environments.no_environment import NoEnvironment
 from rlplay.environments.reference import EnvReference
 from rlplay.environments.wrappers import listed
@@ -120,6 +121,9 @@ def pack(agent: Savable) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     }
     arrays = {f"agent/{name}": array for name, array in agent.arrays().items()}
     manifest["models"] = {name: packing.pack(model, arrays, f"models/{name}") for name, model in agent.models().items()}
+    memory = memory_of(agent.env)
+    if memory is not None and (packed := memory.pack(arrays, "memory")) is not None:
+        manifest["memory"] = packed
     envs = enumerate(agent.running_envs())
     manifest["lanes"] = [_pack_running_env(agent, one, arrays, f"run/{i}") for i, one in envs]
     return manifest, arrays
@@ -236,6 +240,9 @@ def _rebuild(cls: type[A], content: checkpoint.Checkpoint, env: EnvLike | None) 
                 "Take the environment it was trained in, or train a new agent",
             )
     check_generators(arrays)
+    memory = memory_of(made)
+    if memory is not None and "memory" in manifest:  # before the first episode, which fits one that is not
+        memory.unpack(manifest["memory"], arrays, "memory")
     token = LOADING.set(True)
     try:
         agent = cls(made, seed=manifest["seed"], **manifest["hyperparameters"])
@@ -280,7 +287,8 @@ def _given(env: EnvLike, saved: dict[str, Any]) -> gym.Env[Any, Any]:
 def _around(kwargs: dict[str, Any], wrappers: Iterable[tuple[str, dict[str, Any] | None]]) -> list[str]:
     """The wrappers of an environment in words, the innermost first: those made by name, then those around them."""
     named = [{one: None} if isinstance(one, str) else one for one in listed(kwargs.get("wrapper"))]
-    pairs = [*(pair for one in named for pair in one.items()), *wrappers]
+    memory = [("memory", kwargs["memory"])] if "memory" in kwargs else []
+    pairs = [*(pair for one in named for pair in one.items()), *wrappers, *memory]
     return [f"{re.split('[.:]', name)[-1]}{f' {said}' if said else ''}" for name, said in pairs]
 
 

@@ -205,11 +205,16 @@ class VectorAgent(Agent):
 
     def _has_masks(self) -> bool:
         """Whether the environment is known to mask its actions; one that says so only in info is known at its reset."""
-        return self._discrete and (self.masks_seen or hasattr(self.env.unwrapped, "action_mask"))
+        return self._maskable and (self.masks_seen or hasattr(self.env.unwrapped, "action_mask"))
+
+    @property
+    def _maskable(self) -> bool:
+        """Whether actions have parts that masks can forbid."""
+        return self._discrete
 
     def _mask(self, i: int, info: dict[str, Any]) -> None:
         """Take the mask that goes with the newest observation of an environment."""
-        mask = self._mask_of(i, info) if self._discrete else None
+        mask = self._mask_of(i, info) if self._maskable else None
         if mask is not None:
             self.expect_masks()
         if self._masked:

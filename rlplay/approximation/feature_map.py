@@ -75,6 +75,11 @@ class FeatureMap:
                 f"features={type(estimator).__name__} has neither transform nor predict",
                 "Give a transformer (PCA, StandardScaler) or a clusterer (KMeans, GaussianMixture)",
             )
+        if hasattr(final_step(estimator), "follower") and not hasattr(estimator, "transform"):
+            raise HyperparameterError(
+                f"features={type(estimator).__name__} follows what came before, and a feature map sees one observation",
+                "Give it as memory: rlplay.make(env, memory='hidden-markov-model:6'), or --memory",
+            )
         for name, value, least in (
             ("warm_up", warm_up, 2),
             ("sample_size", sample_size, 2),

@@ -201,6 +201,8 @@ def _asked(question: Any, estimator: Any) -> bool:
 def _answer(fitted: Any, x: NDArray[np.float64]) -> NDArray[Any] | None:
     """What a fitted estimator says of points [N, D]; None where it answers nothing about new points."""
     ask = getattr(fitted, "predict", None) or getattr(fitted, "transform", None)
+    if getattr(fitted, "step_size_", None) == x.shape[1]:  # fitted on sequences of such steps
+        x = x[:, None]
     return None if ask is None else np.asarray(ask(x))
 
 

@@ -192,6 +192,10 @@ def _making(group: Any) -> None:
     )
     group.add_argument("--frame-stack", type=int, metavar="K", help="the last K observations as one")
     group.add_argument(
+        "--memory", metavar="KIND[:FIRST][,KEY=VALUE]",
+        help="what observations hold of those before: window:4,actions=true, or a model such as hidden-markov-model:6",
+    )  # fmt: skip
+    group.add_argument(
         "--gym-packages",
         nargs="+",
         action="extend",

@@ -61,7 +61,7 @@ def agent_file(arguments: Namespace) -> Path:
 
 
 def environment_arguments(arguments: Namespace) -> dict[str, Any]:
-    """What --env-kwargs, --wrapper and --frame-stack give to `rlplay.make`."""
+    """What --env-kwargs, --wrapper, --frame-stack and --memory give to `rlplay.make`."""
     from rlplay.environments.make import check_arguments
 
     given = parse_pairs(arguments.env_kwargs, "--env-kwargs")
@@ -70,6 +70,8 @@ def environment_arguments(arguments: Namespace) -> dict[str, Any]:
         given["wrapper"] = parse_wrappers(arguments.wrapper)
     if arguments.frame_stack is not None:
         given["frame_stack"] = arguments.frame_stack
+    if arguments.memory is not None:
+        given["memory"] = arguments.memory
     return given
 
 
@@ -89,7 +91,9 @@ def typed_reference(arguments: Namespace, saved: EnvReference) -> EnvReference |
     kwargs = environment_arguments(arguments)
     if env_id is None:
         if kwargs:
-            raise UsageError("--env-kwargs, --wrapper and --frame-stack go with --env", "Name the environment too")
+            raise UsageError(
+                "--env-kwargs, --wrapper, --frame-stack and --memory go with --env", "Name the environment too"
+            )
         return None
     if without_module(env_id) == without_module(saved.id):
         if "wrapper" not in kwargs and (strange := untrusted(saved.kwargs.get("wrapper"))):
@@ -117,7 +121,7 @@ def typed_words(env_id: str, kwargs: dict[str, Any]) -> list[str]:
     from rlplay.environments.packages import imported_packages
 
     kwargs = {name: value for name, value in kwargs.items() if name != "bonus"}  # the agent's own
-    wrappers, stack = kwargs.pop("wrapper", None), kwargs.pop("frame_stack", None)
+    wrappers, stack, memory = (kwargs.pop(name, None) for name in ("wrapper", "frame_stack", "memory"))
     words = ["--env", env_id or "package.module:Class"]
     if kwargs:
         words += ["--env-kwargs", *(f"{name}:{_as_text(value)}" for name, value in kwargs.items())]
@@ -125,6 +129,8 @@ def typed_words(env_id: str, kwargs: dict[str, Any]) -> list[str]:
         words += wrapper_words(wrappers)
     if stack is not None:
         words += ["--frame-stack", str(stack)]
+    if memory is not None:
+        words += ["--memory", str(memory)]
     if packages := imported_packages():
         words += ["--gym-packages", *packages]
     return words

@@ -68,7 +68,7 @@ def why_not_native(env: gym.Env[Any, Any]) -> str:
         return ""
     ref = reference(env)
     name = ref.id or "an environment given as an instance"
-    if isinstance(env.unwrapped, NativeEnv | TableEnv) or ref.kwargs.keys() & {"wrapper", "frame_stack"}:
+    if isinstance(env.unwrapped, NativeEnv | TableEnv) or ref.kwargs.keys() & {"memory", "wrapper", "frame_stack"}:
         return f"the wrapper {type(env).__name__} around {name} is Python"
     why = ref.why_not_native or "give an id whose environment has a native version or a transition table"
     return f"{name} has no compiled dynamics: {why}"

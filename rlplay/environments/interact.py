@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from rlplay.compiled.cache import compiled
 from rlplay.environments.make import reference, time_limit
-from rlplay.errors import EnvironmentFault, RlplayError, SpaceError, warn
+from rlplay.errors import EnvironmentFault, RlplayError, SpaceError, UsageError, warn
 from rlplay.spaces.actions import as_played
 from rlplay.spaces.finite import FiniteSpace, is_finite
 from rlplay.spaces.observations import observation_digest
@@ -181,7 +181,7 @@ def begin_episode(
     try:
         obs, info = env.reset(seed=seed, options=options) if options else env.reset(seed=seed)
     except Exception as error:
-        if getattr(env, "is_remote", False):
+        if getattr(env, "is_remote", False) or isinstance(error, UsageError):  # a memory that cannot be fitted
             raise
         raise _fault(env, f"raised {_name(error)} in reset", position) from error
     if not isinstance(info, dict):

@@ -71,7 +71,7 @@ def reference(env: gym.Env[Any, Any]) -> EnvReference:
 
 def make(
     env: EnvLike, *, dynamics: DynamicsChoice = "auto", render_mode: str | None = None, bonus: Any = None,
-    wrapper: Wrappers | None = None, frame_stack: int | None = None, **kwargs: Any,
+    wrapper: Wrappers | None = None, frame_stack: int | None = None, memory: Any = None, **kwargs: Any,
 ) -> gym.Env[Any, Any]:  # fmt: skip
     """Make an environment.
 
@@ -88,6 +88,7 @@ def make(
         wrapper: ``module.Class`` of a wrapper, ``{module.Class: arguments}``, or a list of these, the innermost first;
             they go over Gymnasium's dynamics unless native ones are asked for.
         frame_stack: how many observations make one, see `rlplay.environments.wrappers.FrameStack`.
+        memory: what observations hold of what was seen before, see `rlplay.environments.memory`.
         kwargs: arguments of the environment, and ``max_episode_steps``.
 
     Raises:
@@ -103,11 +104,11 @@ def make(
             ...
         rlplay.errors.UnknownNameError: unknown environment 'FrozenLake-v2'. Did you mean FrozenLake-v1 or ...
     """
-    if bonus is not None:
-        return _with_bonus(
-            make(env, dynamics=dynamics, render_mode=render_mode, wrapper=wrapper, frame_stack=frame_stack, **kwargs),
-            bonus,
-        )
+    if bonus is not None or memory is not None:
+        around: dict[str, Any] = {"wrapper": wrapper, "frame_stack": frame_stack}
+        plain = make(env, dynamics=dynamics, render_mode=render_mode, **around, **kwargs)
+        made = plain if memory is None else _with_memory(plain, memory)
+        return made if bonus is None else _with_bonus(made, bonus)
     wrappers = listed(wrapper)
     if not wrappers and frame_stack is None:
         return _told(_made(env, dynamics, render_mode, kwargs))
@@ -322,6 +323,24 @@ def _with_bonus(plain: gym.Env[Any, Any], bonus: Any) -> gym.Env[Any, Any]:
     maker = again if unsaved or ref.maker is not None else None
     kwargs, why = {**ref.kwargs, **said}, f"the wrapper {type(wrapped).__name__} around it is Python"
     remember(wrapped, replace(ref, kwargs=kwargs, unsaved=(*ref.unsaved, *unsaved), maker=maker, why_not_native=why))
+    return wrapped
+
+
+def _with_memory(plain: gym.Env[Any, Any], memory: Any) -> gym.Env[Any, Any]:
+    """The environment with a memory; those that are made again share what its model has learned."""
+    from rlplay.environments.memory import Memory, as_memory
+
+    ref, given = reference(plain), as_memory(memory)
+    said, unsaved = json_kwargs({"memory": memory if isinstance(memory, str | int | dict) else given.describe()})
+    wrapped = Memory(plain, given)
+
+    def again(**kwargs: Any) -> gym.Env[Any, Any]:
+        chosen = kwargs.pop("memory", given)
+        made = remake(ref, **kwargs)
+        return made if chosen is None else _with_memory(made, chosen)
+
+    kwargs, why = {**ref.kwargs, **said}, f"the wrapper {type(wrapped).__name__} around it is Python"
+    remember(wrapped, replace(ref, kwargs=kwargs, unsaved=(*ref.unsaved, *unsaved), maker=again, why_not_native=why))
     return wrapped
 
 

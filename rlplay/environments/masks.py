@@ -21,6 +21,7 @@ from rlplay.compiled.native import NativeEnv
 from rlplay.compiled.table import TableEnv, action_masks, changing_wrapper
 from rlplay.environments.make import reference
 from rlplay.errors import EnvironmentFault
+from rlplay.spaces.action_parts import ActionParts
 from rlplay.spaces.finite import FiniteSpace, is_finite
 from rlplay.spaces.observations import batch_of
 
@@ -46,7 +47,8 @@ class MaskSource:
 
     def __init__(self, env: gym.Env[Any, Any]) -> None:
         self._env, space = env, env.action_space
-        self._sizes = FiniteSpace(space).sizes if is_finite(space) else ()
+        self._parts = _parts_of(space)
+        self._sizes = self._parts.sizes if self._parts is not None else ()
         self._states: tuple[FiniteSpace, Mask | None] | None = None
         self.method: Callable[[], Any] | None = None
         owner = _owner(env)
@@ -130,7 +132,7 @@ class MaskSource:
                     "A mask has one entry an action, 1 where it may be taken and 0 where not",
                 )
         parts, joint = sum(self._sizes), math.prod(self._sizes)
-        if found.size not in (parts, joint):
+        if found.size not in (parts, joint if is_finite(self._env.action_space) else parts):
             raise EnvironmentFault(
                 f"{reference(self._env)} gave an action mask of {np.size(mask)} entries for {joint:,} actions",
                 "A mask has one entry an action, and at least one that may be taken",
@@ -145,9 +147,16 @@ class MaskSource:
 
     def sample(self, info: dict[str, Any]) -> Any:
         """A random action of the space that may be taken."""
-        space, mask = self._env.action_space, self.joint_of(info)
+        space = self._env.action_space
+        mask = self.joint_of(info) if is_finite(space) else self.of(info)
         if mask is None:
             return space.sample()
+        if not is_finite(space):
+            assert self._parts is not None
+            row = self._parts.row(space.sample())
+            for part, allowed in enumerate(_split(mask, self._sizes)):
+                row[part] = space.np_random.choice(np.flatnonzero(allowed))
+            return self._parts.value(row)
         numbering = FiniteSpace(space)
         if not isinstance(space, gym.spaces.Discrete):
             return numbering.value(int(space.np_random.choice(np.flatnonzero(mask))))
@@ -163,6 +172,13 @@ class MaskSource:
         for part in _split(mask, self._sizes):
             found = (found[:, None] & part[None, :]).ravel()
         return found
+
+
+def _parts_of(space: gym.Space[Any]) -> ActionParts | None:
+    try:
+        return ActionParts(space)
+    except TypeError:  # texts, sequences: nothing that could be masked
+        return None
 
 
 def _split(mask: Mask, sizes: tuple[int, ...]) -> list[Mask]:

@@ -20,7 +20,7 @@ class EnvReference:
 
     Attributes:
         id: Gymnasium's id, ``module:id`` or ``module:Class``; empty for an instance that was given without an id.
-        kwargs: the arguments it was made with, as JSON values; ``wrapper`` and ``frame_stack`` are among them.
+        kwargs: the arguments it was made with, as JSON values; ``wrapper``, ``frame_stack`` and ``memory`` too.
         dynamics: whose dynamics run, in words for people.
         exact: whether an episode recorded here replays in Gymnasium's own environment.
         wrappers: what stands around it beyond what its id says, the innermost first: ``module:Class`` and the
@@ -73,7 +73,7 @@ def shortened(value: Any) -> str:
 _LINE = 200  # characters of an argument that are shown
 
 # Arguments of an environment that rlplay and Gymnasium read themselves.
-_OURS = {"max_episode_steps", "bonus", "wrapper", "frame_stack"}
+_OURS = {"max_episode_steps", "bonus", "memory", "wrapper", "frame_stack"}
 
 _references: WeakKeyDictionary[gym.Env[Any, Any], EnvReference] = WeakKeyDictionary()
 

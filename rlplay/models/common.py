@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,24 @@ from rlplay.compiled.cache import compiled
 
 Floats = NDArray[np.float64]
 _CACHED = 2**16  # numbers of a block that stays in the processor's cache, 512 KiB
+
+
+class Follower(NamedTuple):
+    """A fitted model of sequences, a step at a time; it keeps nothing itself.
+
+    Attributes:
+        begin: the state before the first step of a sequence.
+        step: the state after one more step x [D], and what the model says of the sequence so far, [F].
+
+    Example:
+        >>> from rlplay.models.unsupervised import HiddenMarkovModel
+        >>> begin, step = HiddenMarkovModel.given([1, 0], [[0, 1], [1, 0]], [[0.5, 0.5], [0.5, 0.5]]).follower()
+        >>> step(begin(), np.array([0.0]))[1].tolist()
+        [1.0, 0.0]
+    """
+
+    begin: Callable[[], NDArray[Any]]
+    step: Callable[[NDArray[Any], NDArray[Any]], tuple[NDArray[Any], NDArray[Any]]]
 
 
 def checked(model: Any, X: Any, *y: Any, **checks: Any) -> Any:

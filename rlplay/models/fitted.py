@@ -51,6 +51,7 @@ ARRAYS: Mapping[str, Mapping[str, str]] = {
     "gradient-boosting": {"baseline_": "1", **_TREES},
     "gradient-boosting-classifier": {"baseline_": "K", **_TREES},
     "gru-autoencoder": _NEURAL,
+    "hidden-markov-model": {"startprob_": "K", "transmat_": "K K", "emissionprob_": "K M", "means_": "K D"},
     "incremental-pca": {**_DIRECTIONS, "var_": "D"},
     "k-means": _CENTRES,
     "k-neighbors-classifier": {"codes_": "N: below C"},

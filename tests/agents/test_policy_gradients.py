@@ -386,7 +386,7 @@ def test_numbers_that_are_no_numbers_stop_training(tmp_path):
         (lambda: PPO("CartPole-v1", normalize={"norm_action": True}), HyperparameterError, "no 'norm_action'"),
         (lambda: A2C("CartPole-v1", policy_kwargs={"squash_output": True}), HyperparameterError, "squash_output"),
         (lambda: A2C("CartPole-v1", policy_kwargs={"net_arch": {"pi": [8]}}), HyperparameterError, "needs pi and vf"),
-        (lambda: PPO(Shown(BOX, spaces.Tuple([spaces.Discrete(2)]))), SpaceError, "Discrete, MultiDiscrete"),
+        (lambda: PPO(Shown(BOX, spaces.Tuple([spaces.Text(2)]))), SpaceError, "finite, a Box, or a Tuple"),
         (lambda: PPO(Shown(BOX, spaces.Discrete(2)), n_envs=2), UsageError, "arguments of Shown are not known"),
     ],
 )  # fmt: skip

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 
-from rlplay.models.common import Floats
+from rlplay.models.common import Floats, Follower
 from rlplay.models.deep.autoencoder import Coder
 from rlplay.models.deep.sequences import SequenceModel, Sequences
 from rlplay.models.deep.training import loss_of, sizes_of
@@ -69,6 +69,26 @@ class _SequenceAutoencoder(SequenceModel, Coder):
             return encoder.forward(x, lengths=lengths).copy()
 
         return self._in_parts(codes, np.arange(len(given.lengths)))
+
+    def follower(self) -> Follower:
+        """The code of a sequence that grows, step by step: `transform` of what came so far, [n_components].
+
+        Example:
+            >>> model = GRUAutoencoder(2, 4, max_iter=1, random_state=0).fit(np.zeros((4, 3, 1)))
+            >>> begin, step = model.follower()
+            >>> state, _ = step(begin(), np.array([1.0]))
+            >>> _, code = step(state, np.array([2.0]))
+            >>> bool(abs(code - model.transform(np.array([[[1.0], [2.0]]]))[0]).max() < 1e-6)
+            True
+        """
+        encoder = self.networks()[0]
+        width = sum(sizes_of(self.hidden_size)) * (2 if self.cell == "lstm" else 1)
+
+        def step(state: NDArray[Any], x: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+            code = encoder.forward(np.asarray(x, np.float32)[None, None], state[None])[0].copy()
+            return encoder.state()[0].copy(), code
+
+        return Follower(lambda: np.zeros(width, np.float32), step)
 
     def inverse_transform(self, X: Any, n_steps: int | None = None) -> Floats:
         """The sequences of codes X [N, n_components], float64 [N, n_steps, D]; by default of `n_steps_`.

@@ -5,6 +5,7 @@ from rlplay.models.unsupervised.bases import RBFGrid as RBFGrid
 from rlplay.models.unsupervised.bases import TileCoding as TileCoding
 from rlplay.models.unsupervised.dbscan import DBSCAN as DBSCAN
 from rlplay.models.unsupervised.gaussian_mixture import GaussianMixture as GaussianMixture
+from rlplay.models.unsupervised.hidden_markov_model import HiddenMarkovModel as HiddenMarkovModel
 from rlplay.models.unsupervised.hierarchical import AgglomerativeClustering as AgglomerativeClustering
 from rlplay.models.unsupervised.ica import FastICA as FastICA
 from rlplay.models.unsupervised.incremental_pca import IncrementalPCA as IncrementalPCA
