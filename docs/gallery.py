@@ -196,8 +196,9 @@ def comparison() -> Any:
     from agents import QLearning, Sarsa
     from rlplay.cli.windows import shown_env
     from rlplay.environments.make import reference
-    from rlplay.viewer.compare import Comparison, Contestant, random_player
+    from rlplay.viewer.compare import Comparison, random_player
     from rlplay.viewer.session import Session
+    from rlplay.viewer.together import Contestant
     from rlplay.viewer.window import Window
 
     players = []

@@ -263,8 +263,8 @@ def test_unseeded_randomness_is_said_before_training(cli, tmp_path):
 
 def test_episodes_replay_from_files(cli, tmp_path):
     from rlplay import make
+    from rlplay.viewer.recording import save_episodes
     from rlplay.viewer.session import Session
-    from rlplay.viewer.window import save_episodes
 
     session = Session(make("Taxi-v4", render_mode="rgb_array"), None, "play", seed=1)
     for _ in range(15):

@@ -296,6 +296,7 @@ def _train(verb: argparse.ArgumentParser) -> None:
     _training(verb)
     _many(verb)
     _window(verb)
+    _rows(verb)
 
 
 def _compare(verb: argparse.ArgumentParser) -> None:
@@ -309,6 +310,12 @@ def _compare(verb: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
+def _rows(group: argparse._ActionsContainer) -> None:
+    group.add_argument(
+        "--rows", type=_count, metavar="N", help="the agent in 2 to 32 environments side by side, as a vector's rows"
+    )
+
+
 def _watch(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("path", nargs="?", metavar="PATH", help="a saved agent or a run folder (default: the newest run)")
     verb.add_argument(
@@ -319,6 +326,7 @@ def _watch(verb: argparse.ArgumentParser) -> None:
     _window(verb)
     verb.add_argument("--follow", action="store_true", help="take over new weights while the run goes on")
     verb.add_argument("--ghost", action="store_true", help="draw the players over each other: the first, and ghosts")
+    _rows(verb)
 
 
 def _eval(verb: argparse.ArgumentParser) -> None:

@@ -85,6 +85,10 @@ _RULES: dict[str, tuple[_Rule, ...]] = {
             "Add --watch, or --lock-step; or watch the run afterwards: rlplay watch",
         ),
         _Rule(
+            ("--rows",), lambda a: not a.watch, "no window follows the training",
+            "Add --watch, or watch the run afterwards: rlplay watch --rows 8",
+        ),
+        _Rule(
             ("--headless",), lambda a: not a.lock_step, "only --lock-step learns in the window itself",
             "Add --lock-step, or watch the run afterwards: rlplay watch --headless -o watch.gif",
         ),

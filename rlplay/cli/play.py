@@ -16,8 +16,8 @@ from rlplay.storage.files import require_writable
 def run(arguments: Namespace) -> int:
     """Open the window; write what was played."""
     from rlplay.viewer.choices import choices
+    from rlplay.viewer.recording import save_episodes
     from rlplay.viewer.session import Session
-    from rlplay.viewer.window import save_episodes
 
     if arguments.headless:
         raise UsageError("play needs a window: a person plays")

@@ -71,8 +71,9 @@ def _comparison(names: list[str], arguments: Namespace, seed: int) -> Any:
 
 
 def _contestant(label: str, loaded: tuple[Any, Path] | None, ref: EnvReference, name: str) -> Any:
-    from rlplay.viewer.compare import Contestant, random_player
+    from rlplay.viewer.compare import random_player
     from rlplay.viewer.session import Session
+    from rlplay.viewer.together import Contestant
 
     if loaded is not None:
         agent, _ = loaded

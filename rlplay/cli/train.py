@@ -488,7 +488,8 @@ def _open_window(folder: RunFolder, agent: Agent, arguments: Namespace) -> subpr
     opened, start = watched(folder.path), time.perf_counter()
     opened.unlink(missing_ok=True)
     size = None if arguments.size is None else "{}x{}".format(*arguments.size)
-    flags = {"--size": size, "--fps": arguments.fps, "-o": arguments.output, "--max-steps": arguments.max_steps}
+    flags = {"--size": size, "--fps": arguments.fps, "-o": arguments.output, "--max-steps": arguments.max_steps,
+             "--rows": arguments.rows}  # fmt: skip
     shown = [word for flag, value in flags.items() if value is not None for word in (flag, str(value))]
     words = ["watch", str(folder.path), "--follow", *shown, *typed]
     window = subprocess.Popen([sys.executable, "-m", "rlplay", *words])

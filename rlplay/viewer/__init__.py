@@ -5,11 +5,12 @@
 * ``session``: what is shown: an environment and who acts in it (the agent, learning or not; you; a recording).
 * ``timeline``: what was shown, found again exactly. ``learning``: an agent that learns in the window's own time.
 * ``hands``, ``choices``, ``keys``, ``offers``: what a person does, which keys do something now, and why others do not.
-* ``compare``: several side by side, and what if. ``world``, ``dials``: what is changed by hand. ``updates``: an update
-  in numbers. ``bottom``: the timeline and the keys.
+* ``together``: several by one clock: ``compare`` of players, a ``mosaic`` of a vector's rows, a ``branch`` of what if.
+* ``world``, ``dials``, ``cells``, ``cell_marks``: what is changed by hand. ``updates``: an update in numbers.
+  ``bottom``: the timeline and the keys.
 * ``panels``, ``drawing``: how it looks. ``maps``: values of states laid out for people.
 * ``display``: a real window or none. ``waiting``: the window while something is loaded or compiled.
-* ``window``: the loop that joins them. ``recording``: gif, mp4, png.
+* ``window``: the loop that joins them; ``events``: keys and mouse. ``recording``: gif, mp4, png.
 """
 
 import os

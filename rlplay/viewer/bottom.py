@@ -41,13 +41,15 @@ def draw_bottom(
     """The timeline above the keys, or above a notice."""
     pygame.draw.rect(surface, d.PANEL, rect)
     if comparison is None:
-        _timeline(surface, timeline_box(rect), session, state)
+        _timeline(surface, timeline_box(rect), session.history, session.known_surprises(), state)
+    else:
+        _timeline(surface, timeline_box(rect), comparison, [], state)
     if session.target and session.agent is not None:
         share = min(session.agent.num_timesteps / session.target, 1.0)
         edge = rect.y + rect.height - d.px(3)
         surface.fill(d.LINE, (rect.x, edge, rect.width, d.px(3)))
         surface.fill(d.GOOD if share >= 1 else d.ACCENT, (rect.x, edge, round(rect.width * share), d.px(3)))
-    middle = rect.y + (rect.height + d.px(_TALL if comparison is None else 0)) / 2
+    middle = rect.y + (rect.height + d.px(_TALL)) / 2
     if state.recording:
         pygame.draw.circle(surface, d.BAD, (rect.width - d.px(20), round(middle)), d.px(7))
     if notice:
@@ -61,9 +63,9 @@ def draw_bottom(
         x = d.text(surface, meaning, (x, middle), 18, d.DIM, "midleft").right + d.px(16)
 
 
-def _timeline(surface: pygame.Surface, box: pygame.Rect, session: Any, state: ViewState) -> None:
+def _timeline(surface: pygame.Surface, box: pygame.Rect, history: Any, surprises: list[int], state: ViewState) -> None:
     """A line with the ends of episodes, your steps, surprises, bookmarks, and where one looks."""
-    history, span = session.history, max(state.newest - state.oldest, 1)
+    span = max(state.newest - state.oldest, 1)
     line = pygame.Rect(box.x, box.centery - 1, box.width, d.px(3))
     pygame.draw.rect(surface, d.LINE, line, border_radius=2)
     if state.newest <= state.oldest:
@@ -77,7 +79,7 @@ def _timeline(surface: pygame.Surface, box: pygame.Rect, session: Any, state: Vi
         pygame.draw.rect(surface, d.WARM, (at(first), line.y, max(at(last) - at(first), 2), line.height))
     for place in _thinned(history.ends(), box.width):
         pygame.draw.line(surface, d.DIM, (at(place), box.y + 3), (at(place), box.bottom - 3))
-    for place in session.known_surprises():
+    for place in surprises:
         d.diamond(surface, (at(place), box.centery), d.px(3), d.BAD)
     for place in state.bookmarks:
         x = at(place)

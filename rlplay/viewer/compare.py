@@ -6,7 +6,6 @@ Also what if: two futures from one place, which differ by one action.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 import gymnasium as gym
@@ -26,29 +25,14 @@ from rlplay.viewer.layout import layout
 from rlplay.viewer.session import Session
 from rlplay.viewer.state import ViewState, speed_text
 from rlplay.viewer.timeline import Twin
+from rlplay.viewer.together import Contestant, Together
 
 MOST = 4  # players side by side
+_REPLAY_BUDGET = 0.012  # seconds of a frame in which the past is played again
 _GHOST = 0.4  # how much of a ghost is seen
 
 
-@dataclass
-class Contestant:
-    """One of those that are compared.
-
-    Attributes:
-        name: for people.
-        session: its own environment, and who acts in it.
-        returns: of its finished episodes, in the order of the seeds.
-        course: the return so far after each step of the running episode, from 0 at its start.
-    """
-
-    name: str
-    session: Session
-    returns: list[float] = field(default_factory=list)
-    course: list[float] = field(default_factory=lambda: [0.0])
-
-
-class Comparison:
+class Comparison(Together):
     """Players in environments of one kind, an episode of each seed at a time; who is done waits for the others.
 
     Args:
@@ -76,29 +60,21 @@ class Comparison:
                         f"{getattr(first, role)} and {getattr(env, role)}",
                         "Compare what was trained in one environment, or name it with --env",
                     )
-        self.contestants, self.closable = contestants, closable
+        super().__init__(contestants, closable=closable)
         self.seeds: list[int] = []
-        self.message = ""
         self._stream = stream(seed, "watch")
         self._pictures = [d.Picture() for _ in contestants]
-        if not closable:
+        if closable:
+            self.note()
+        else:
             self.begin(random_seed(self._stream))
-
-    @property
-    def driver(self) -> Session | None:
-        """The session in which a person acts; None where nobody does."""
-        return next((one.session for one in self.contestants if one.session.driving), None)
-
-    @property
-    def ended(self) -> bool:
-        """Whether all have finished the running episode."""
-        return all(one.session.ended for one in self.contestants)
 
     def begin(self, seed: int) -> None:
         """Everybody begins the episode of a seed."""
         for one in self.contestants:
             one.session.reset(seed=seed)
             one.course = [0.0]
+        self.note()
 
     def again(self) -> None:
         """The same episode from its start; what it would have given is not counted."""
@@ -127,6 +103,7 @@ class Comparison:
                 self.message, session.message = session.message, ""
                 return False
             one.course.append(session.position.episode_return)
+        self.note()
         if self.ended and not self.closable:
             self.seeds.append(self.contestants[0].session.position.seed)
             for one in self.contestants:
@@ -150,83 +127,80 @@ class Comparison:
             found.append((one.name, float(returns.mean()), float(paired.mean()), interval))
         return found
 
-    def close(self) -> None:
-        """Close the environments."""
-        for one in self.contestants:
-            one.session.env.close()
-
     # Drawn.
 
     def draw(self, surface: pygame.Surface, state: ViewState, notice: str = "") -> None:
         """The whole window: pictures side by side, the returns so far, and the table of differences."""
         d.use(state.theme, state.zoom)
         surface.fill(d.BACKGROUND)
+        shown, courses = self.at(state.cursor, _REPLAY_BUDGET), self.courses(state.cursor)
+        notice = notice or next((one.message for one in shown if one.message), "")
         width, height = surface.get_size()
         places = layout(width, height, state.zoom)
-        self._top(surface, pygame.Rect(*places["top"]), state)
+        self._top(surface, pygame.Rect(*places["top"]), state, shown)
         bottom, gap = pygame.Rect(*places["bottom"]), d.px(8)
         body = pygame.Rect(gap, places["top"].height + gap, width - 2 * gap, bottom.y - places["top"].height - 2 * gap)
         rows = len(self.contestants) + (0 if self.closable else 1)
         foot = min(d.px(56) + d.height_of(18) * (rows + 1), round(body.height * 0.42))
         tiles = pygame.Rect(body.x, body.y, body.width, body.height - foot - gap)
         if state.ghost:
-            self._ghost(surface, tiles)
+            self._ghost(surface, tiles, shown)
         else:
-            self._tiles(surface, tiles, gap)
+            self._tiles(surface, tiles, gap, shown)
         below = pygame.Rect(body.x, body.bottom - foot, body.width, foot)
         half = round(below.width * (0.35 if not self.closable else 0.6))
-        self._courses(surface, pygame.Rect(below.x, below.y, half, foot))
-        self._table(surface, pygame.Rect(below.x + half + gap, below.y, below.width - half - gap, foot))
+        self._courses(surface, pygame.Rect(below.x, below.y, half, foot), courses)
+        self._table(surface, pygame.Rect(below.x + half + gap, below.y, below.width - half - gap, foot), shown)
         draw_bottom(surface, places["bottom"], self.contestants[0].session, state, notice, self)
         if state.help:
             draw_help(surface, self.contestants[0].session, state, self)
 
-    def _top(self, surface: pygame.Surface, rect: pygame.Rect, state: ViewState) -> None:
+    def _top(self, surface: pygame.Surface, rect: pygame.Rect, state: ViewState, shown: list[Any]) -> None:
         pygame.draw.rect(surface, d.PANEL, rect)
         env = self.contestants[0].session.env
         words = "what if" if self.closable else f"{len(self.contestants)} players"
         used = d.text(surface, words, (d.px(14), rect.centery), 26, d.ACCENT, "midleft")
         speed = "paused" if state.paused else f"speed {speed_text(state.factor)}"
-        facts = f"seed {self.contestants[0].session.position.seed}   {speed}"
+        facts = f"seed {shown[0].position.seed}   {speed}"
         right = d.text(surface, facts, (rect.right - d.px(14), rect.centery), 20, d.DIM, "midright")
         left = used.right + d.px(8)
         room = right.left - left - d.px(14)
         d.text(surface, f"in {reference(env)}", (left, rect.centery), 24, d.TEXT, "midleft", room)
 
-    def _tiles(self, surface: pygame.Surface, area: pygame.Rect, gap: int) -> None:
+    def _tiles(self, surface: pygame.Surface, area: pygame.Rect, gap: int, shown: list[Any]) -> None:
         count = len(self.contestants)
         columns = count if count < 4 or area.width > 2.4 * area.height else 2
         lines = -(-count // columns)
         wide, tall = (area.width - gap * (columns - 1)) // columns, (area.height - gap * (lines - 1)) // lines
-        for i, one in enumerate(self.contestants):
+        for i, (one, session) in enumerate(zip(self.contestants, shown, strict=True)):
             x, y = area.x + (wide + gap) * (i % columns), area.y + (tall + gap) * (i // columns)
-            box = d.panel(surface, (x, y, wide, tall), one.name, self._note(one))
+            box = d.panel(surface, (x, y, wide, tall), one.name, self._note(session))
             pygame.draw.rect(surface, self._color(i), (x, y + d.px(8), d.px(4), d.px(20)))
-            words = self._thought(one.session)
+            words = self._thought(session)
             line = d.height_of(16) if words else 0
-            one.session.picture_size = (box.width, box.height - line)
-            frame = one.session.frame()
+            one.session.picture_size = session.picture_size = (box.width, box.height - line)
+            frame = session.frame()
             self._pictures[i].draw(surface, frame, pygame.Rect(box.x, box.y, box.width, box.height - line))
             if words:
                 d.text(surface, words, (box.x, box.bottom), 16, d.DIM, "bottomleft", box.width)
-            _end(surface, box, one.session)
+            _end(surface, box, session)
 
-    def _ghost(self, surface: pygame.Surface, area: pygame.Rect) -> None:
+    def _ghost(self, surface: pygame.Surface, area: pygame.Rect, shown: list[Any]) -> None:
         """The first one's picture, and the others' shining through where they stand elsewhere."""
         names = " and ".join(one.name for one in self.contestants[1:])
         box = d.panel(surface, area, self.contestants[0].name, f"ghost: {names}")
         frames = []
-        for one in self.contestants:
-            one.session.picture_size = box.size
-            frames.append(one.session.frame())
+        for one, session in zip(self.contestants, shown, strict=True):
+            one.session.picture_size = session.picture_size = box.size
+            frames.append(session.frame())
         self._pictures[0].draw(surface, blended(frames), box)
-        _end(surface, box, self.contestants[0].session)
+        _end(surface, box, shown[0])
 
-    def _note(self, one: Contestant) -> str:
-        position = one.session.position
+    def _note(self, session: Any) -> str:
+        position = session.position
         return f"step {position.length}, return {d.short(position.episode_return)}"
 
-    def _thought(self, session: Session) -> str:
+    def _thought(self, session: Any) -> str:
         """What the player thinks of its actions, in a line."""
         observation = session.position.obs
         if session.agent is None or observation is None or session.driving:
@@ -244,11 +218,10 @@ class Comparison:
             return "mean " + " ".join(d.short(float(x)) for x in probe.action_mean[0][:6])
         return ""
 
-    def _courses(self, surface: pygame.Surface, rect: pygame.Rect) -> None:
+    def _courses(self, surface: pygame.Surface, rect: pygame.Rect, courses: list[list[float]]) -> None:
         box = d.panel(surface, rect, "return so far", "by step of the episode")
-        low = min(min(one.course) for one in self.contestants)
-        high = max(max(one.course) for one in self.contestants)
-        longest = max(len(one.course) for one in self.contestants)
+        low, high = min(map(min, courses)), max(map(max, courses))
+        longest = max(map(len, courses))
         margin = max(d.font(16).size(d.short(x))[0] for x in (low, high)) + d.px(8)
         plot = pygame.Rect(box.x + margin, box.y + d.px(6), box.width - margin - d.px(6), box.height - d.px(22))
         if plot.height < 8:
@@ -257,8 +230,7 @@ class Comparison:
             y = plot.bottom - (value - low) / ((high - low) or 1.0) * plot.height
             pygame.draw.line(surface, d.LINE, (plot.x, y), (plot.right, y))
             d.text(surface, d.short(value), (plot.x - d.px(6), y), 16, d.DIM, "midright")
-        for i, one in enumerate(self.contestants):
-            course = one.course
+        for i, course in enumerate(courses):
             kept = np.unique(np.linspace(0, len(course) - 1, min(len(course), plot.width)).astype(int))
             points = [
                 (plot.x + k / max(longest - 1, 1) * plot.width,
@@ -268,7 +240,7 @@ class Comparison:
                 pygame.draw.lines(surface, self._color(i), False, points, d.px(3) if i == 0 else d.px(2))
         d.text(surface, f"step {longest - 1:,}", (plot.right, box.bottom), 16, d.DIM, "bottomright")
 
-    def _table(self, surface: pygame.Surface, rect: pygame.Rect) -> None:
+    def _table(self, surface: pygame.Surface, rect: pygame.Rect, shown: list[Any]) -> None:
         count = len(self.seeds)
         if self.closable:
             title, note = "where it leads", "both go on greedily" if not self.ended else "both have ended"
@@ -283,18 +255,18 @@ class Comparison:
                                                                   (0, 0.42, 0.58, 0.82, 1))]  # fmt: skip
         lines = [heads]
         if self.closable:
-            for one in self.contestants:
-                here = one.session.position
-                gap = here.episode_return - first.session.position.episode_return
+            for one, session in zip(self.contestants, shown, strict=True):
+                here = session.position
+                gap = here.episode_return - shown[0].position.episode_return
                 lines.append((one.name, f"{here.length:,}", d.short(here.episode_return),
                               "" if one is first else _signed(gap)))  # fmt: skip
         else:
             for one, (name, mean, gap, interval) in zip(self.contestants, self.differences(), strict=True):
-                shown = "" if one is first or interval is None else f"{_signed(interval[0])} to {_signed(interval[1])}"
+                spread = "" if one is first or interval is None else f"{_signed(interval[0])} to {_signed(interval[1])}"
                 pairs = np.array(one.returns) - np.array(first.returns)
                 wins = "" if one is first or not count else f"{(pairs > 0).sum()}, {(pairs < 0).sum()}"
                 lines.append((name, "" if not count else d.short(mean), "" if one is first or not count
-                              else _signed(gap), shown, wins))  # fmt: skip
+                              else _signed(gap), spread, wins))  # fmt: skip
         for k, line in enumerate(lines):
             if y + tall > box.bottom + d.px(6):
                 break
@@ -317,7 +289,7 @@ def _signed(number: float) -> str:
     return ("+" if number > 0 else "") + d.short(number)
 
 
-def _end(surface: pygame.Surface, box: pygame.Rect, session: Session) -> None:
+def _end(surface: pygame.Surface, box: pygame.Rect, session: Any) -> None:
     if not session.ended or session.last is None:
         return
     why = "terminated" if session.last.terminated else "time limit"

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from rlplay import registry
 from rlplay.environments.make import reference
 from rlplay.spaces.finite import FiniteSpace, is_finite
+from rlplay.viewer.cell_marks import wall_states
 
 if TYPE_CHECKING:
     from rlplay.agent.base import Agent
@@ -80,6 +81,8 @@ def value_map(agent: Agent, env: gym.Env[Any, Any], observation: Any) -> ValueMa
     if scores is not None:
         stands_out = scores.max(axis=1) > scores.min(axis=1)
         best[filled] = np.where(stands_out, scores.argmax(axis=1), -1)
+    walls = np.isin(grid, wall_states(env))  # a wall that a person put there has no value
+    values[walls], best[walls] = np.nan, -1
     place = np.argwhere(grid == numbering.index(observation))
     return ValueMap(values, best, (int(place[0][0]), int(place[0][1])) if len(place) else None)
 

@@ -11,8 +11,8 @@ from rlplay.viewer.slices import can_be_sliced
 from rlplay.viewer.state import HELP, ViewState
 
 _PAST = ("back", "home", "end", "surprise", "bookmark", "next bookmark")
-_HINTS = ("close", "pause", "step", "back", "you", "what if", "surprise", "panel", "inside", "tune", "ghost", "faster",
-          "help", "quit", "reset", "screenshot")  # fmt: skip
+_HINTS = ("close", "look", "other", "pause", "step", "back", "you", "what if", "surprise", "panel", "inside", "tune",
+          "ghost", "faster", "help", "quit", "reset", "screenshot")  # fmt: skip
 
 
 def why_not(intent: str, session: Any, state: ViewState, comparison: Any = None) -> str:
@@ -35,19 +35,15 @@ def why_not(intent: str, session: Any, state: ViewState, comparison: Any = None)
     if comparison is not None:
         return _why_not_beside(name, state, comparison)
     agent, learning = session.agent, session.learning
-    if name in _PAST and state.newest <= state.oldest:
-        return "nothing has happened yet"
-    if name == "home" and state.place == state.oldest:
-        return "this is the first step that is kept"
-    if name == "back" and state.place == state.oldest:
-        return "this is the first step that is kept: there is none before it"
-    if name == "end" and state.cursor is None:
-        return "this is now"
-    if name == "next bookmark" and not state.bookmarks:
-        return "there is no bookmark: m sets one"
+    if why := _why_not_back(name, state):
+        return why
     handed = state.driving and not session.why_not_driven(False)
     if name == "close" and not (state.help or state.what_if or state.tune or handed or state.inside):
-        return "nothing is open, q quits" if state.cursor is None else ""
+        return "nothing is open, q quits" if state.cursor is None and not state.looking else ""
+    if name == "look":
+        return "" if state.looking else "there is one environment: rlplay watch RUN --rows 8 shows several"
+    if name == "other":
+        return "there is nothing to choose: w tries another action, --rows shows several environments"
     if name == "explore" and (agent is None or learning is not None):
         return "there is no agent to explore" if agent is None else "while it learns it explores by its own rule"
     if name in ("slice", "layer") and (agent is None or not can_be_sliced(session.env)):
@@ -72,21 +68,47 @@ def why_not(intent: str, session: Any, state: ViewState, comparison: Any = None)
     return ""
 
 
+def _why_not_back(name: str, state: ViewState) -> str:
+    """Why there is no going back, or to a mark, on the timeline."""
+    if name in _PAST and state.newest <= state.oldest:
+        return "nothing has happened yet"
+    if name == "home" and state.place == state.oldest:
+        return "this is the first step that is kept"
+    if name == "back" and state.place == state.oldest:
+        return "this is the first step that is kept: there is none before it"
+    if name == "end" and state.cursor is None:
+        return "this is now"
+    if name == "next bookmark" and not state.bookmarks:
+        return "there is no bookmark: m sets one"
+    return ""
+
+
 def _why_not_beside(name: str, state: ViewState, comparison: Any) -> str:
-    if name == "close" and comparison.closable:
+    if name == "surprise":
+        return "surprises are for one agent"
+    if why := _why_not_back(name, state):
+        return why
+    if name == "close" and (comparison.closable or state.cursor is not None):
         return ""
-    if name == "ghost" and len(comparison.contestants) < 2:
-        return "a ghost needs two"
+    if name in ("other", "slice") and (comparison.closable or state.rows):
+        return ""
+    if name == "look" or name.startswith("row "):
+        return "" if state.rows else "there are no rows to look into"
+    if name == "ghost" and state.rows:
+        return "a ghost is for two agents: rlplay watch A B --ghost"
     if name == "next" and comparison.closable:
         return "what if ends with the episode: esc closes it"
-    if name in ("pause", "step", "faster", "slower", "normal", "reset", "next", "ghost", "screenshot", "record", "help",
-                "quit", "theme", "zoom", "explore") or (name == "close" and state.help):  # fmt: skip
+    if name in _BESIDE or (name == "close" and state.help):
         return ""
     if name == "what if":
         return "esc closes it" if comparison.closable else "what if is for one agent"
     if name == "close":
         return "nothing is open, q quits"
-    return "not while several are compared"
+    return "not while several are compared" if not state.rows else "look into a row first: enter"
+
+
+_BESIDE = ("pause", "step", "faster", "slower", "normal", "reset", "next", "ghost", "screenshot", "record", "help",
+           "quit", "theme", "zoom", "explore", *(name for name in _PAST if name != "surprise"))  # fmt: skip
 
 
 def _why_no_branch(session: Any, state: ViewState) -> str:
@@ -134,7 +156,11 @@ def hints(session: Any, state: ViewState, comparison: Any = None) -> list[tuple[
     found = []
     for intent in _HINTS:
         if intent in rows and not (
-            intent == "close" and state.cursor is None and not state.driving and comparison is None
+            intent == "close"
+            and state.cursor is None
+            and not state.driving
+            and not state.looking
+            and comparison is None
         ):
             keys, meaning = rows[intent]
             found.append((keys, _BRIEF.get(intent, meaning.split(",")[0].split(" (")[0].split(":")[0])))
@@ -142,4 +168,5 @@ def hints(session: Any, state: ViewState, comparison: Any = None) -> list[tuple[
 
 
 _BRIEF = {"step": "step", "back": "back", "surprise": "surprise", "inside": "stop inside", "tune": "dials",
-          "you": "take over", "panel": "panel", "ghost": "ghost", "close": "close"}  # fmt: skip
+          "you": "take over", "panel": "panel", "look": "look into it", "other": "choose", "ghost": "ghost",
+          "close": "close"}  # fmt: skip

@@ -17,6 +17,7 @@ from rlplay.probe import Probe
 from rlplay.spaces.finite import FiniteSpace, is_finite
 from rlplay.viewer import drawing as d
 from rlplay.viewer.bottom import draw_bottom, draw_help
+from rlplay.viewer.cell_marks import WALL, marked_rows, pay_of
 from rlplay.viewer.inputs import draw_inputs
 from rlplay.viewer.keys import action_keys
 from rlplay.viewer.layout import Rect, layout
@@ -173,6 +174,8 @@ def _frame(surface: pygame.Surface, rect: Rect, session: Session) -> None:
     box = d.panel(surface, rect)
     session.picture_size = box.size
     _picture.draw(surface, session.frame(), box)
+    if session.touched:
+        _cell_marks(surface, session)
     if session.ended and session.last is not None:
         why = "terminated" if session.last.terminated else "time limit"
         words = f"{why}: return {d.short(session.position.episode_return)} in {session.position.length} steps"
@@ -180,6 +183,25 @@ def _frame(surface: pygame.Surface, rect: Rect, session: Session) -> None:
         band = pygame.Rect(box.centerx - width // 2, box.bottom - d.px(44), width, d.px(36))
         pygame.draw.rect(surface, d.BACKGROUND, band, border_radius=d.px(6))
         d.text(surface, words, band.center, 24, d.WARM, "center", width - d.px(12))
+
+
+def _cell_marks(surface: pygame.Surface, session: Session) -> None:
+    """Walls and rewards put by hand into a grid that does not draw them itself."""
+    cells = marked_rows(session.env)
+    for row, line in enumerate(cells or ()):
+        for column, mark in enumerate(line):
+            if mark not in (WALL, "+", "-"):
+                continue
+            box, wide, tall = _picture.box, _picture.box.width / len(line), _picture.box.height / len(cells or ())
+            cell = pygame.Rect(round(box.x + column * wide), round(box.y + row * tall), round(wide), round(tall))
+            if mark == WALL:
+                pygame.draw.rect(surface, (92, 98, 114), cell)
+                pygame.draw.rect(surface, (44, 48, 58), cell, d.px(2))
+                continue
+            pays = pay_of(session.env) * (1 if mark == "+" else -1)
+            badge = cell.inflate(-round(wide * 0.35), -round(tall * 0.55))
+            pygame.draw.rect(surface, d.GOOD if pays > 0 else d.BAD, badge, border_radius=d.px(5))
+            d.text(surface, f"{pays:+g}", badge.center, 20, (20, 22, 28), "center", badge.width)
 
 
 def _returns(surface: pygame.Surface, rect: Rect, scene: Scene) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pygame
 
+from rlplay.environments.episode import Episode
 from rlplay.errors import MissingPackageError, UsageError
 from rlplay.storage.files import require_writable
 
@@ -153,3 +154,20 @@ def _palette(image: Any) -> Any:
     palette = Image.new("P", (1, 1))
     palette.putpalette((common + scale + [0] * 768)[:768])
     return palette
+
+
+def save_episodes(episodes: list[Episode], path: Path, session: Any) -> list[Path]:
+    """Write the episodes a person played: the first to the path, the others numbered beside it."""
+    written = []
+    for number, episode in enumerate(episodes, 1):
+        target = path if number == 1 else path.with_name(f"{path.stem}-{number}{path.suffix}")
+        written.append(episode.save(target, session.env.action_space))
+    return written
+
+
+def free_name(stem: str, suffix: str) -> Path:
+    """The first name of stem-1, stem-2, ... in the current folder that is not taken."""
+    number = 1
+    while (path := Path(f"{stem}-{number}{suffix}")).exists():
+        number += 1
+    return path

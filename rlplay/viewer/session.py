@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -340,7 +340,7 @@ class Session:
             return f"there are no keys for actions {self.env.action_space}"
         if driving and self.learning is not None and self.agent is not None and (why := why_not_taught(self.agent)):
             return why
-        if not driving and self.agent is None:
+        if not driving and self.agent is None and self.policy is None:
             return "there is no agent to hand back to"
         return ""
 
@@ -500,10 +500,11 @@ class Follower:
         session: the session whose agent is replaced.
         path: the checkpoint that the trainer rewrites.
         monitor: its ``0.monitor.csv``.
+        others: sessions that take the same weights, as the rows of a mosaic.
     """
 
-    def __init__(self, session: Session, path: Path, monitor: Path) -> None:
-        self.session, self.path, self.monitor = session, path, monitor
+    def __init__(self, session: Session, path: Path, monitor: Path, others: Sequence[Session] = ()) -> None:
+        self.session, self.path, self.monitor, self.others = session, path, monitor, others
         self._seen = 0
         self._read = 0
 
@@ -518,7 +519,8 @@ class Follower:
             env = self.session.env
             agent = saving.load(self.path, NoEnvironment(env.observation_space, env.action_space, ""))
             agent.env = env
-            self.session.agent, self.session.followed = agent, True
+            for one in (self.session, *self.others):
+                one.agent, one.followed = agent, True
         try:
             size = self.monitor.stat().st_size
             if size != self._read:

@@ -21,6 +21,8 @@ HELP = {
     "you": ("h", "take over, hand back (or hold ctrl)"),
     "clock": ("k", "the world waits for you, or runs on"),
     "what if": ("w", "what if: another action here"),
+    "look": ("enter", "look into the chosen row"),
+    "other": ("up down", "choose another row or action"),
     "ghost": ("g", "one over the other, or side by side"),
     "inside": ("u", "stop inside each update"),
     "tune": ("d", "dials: step size, exploration, the world"),
@@ -72,6 +74,9 @@ class ViewState:
         ghost: whether what is compared is drawn one over the other.
         inside: whether each update stops between what was seen and what is learned.
         tune: whether the dials are shown.
+        rows: of a mosaic; 0 for none.
+        row: the one that is chosen.
+        looking: whether that one is looked into.
     """
 
     paused: bool = False
@@ -98,6 +103,9 @@ class ViewState:
     ghost: bool = False
     inside: bool = False
     tune: bool = False
+    rows: int = 0
+    row: int = 0
+    looking: bool = False
 
     @property
     def place(self) -> int:
@@ -165,6 +173,12 @@ def reduce(state: ViewState, intent: str) -> ViewState:
         return replace(state, speed=min(max(speed, 0), len(SPEEDS) - 1), touched=True)
     if intent == "normal":
         return replace(state, speed=_NORMAL, touched=True)
+    if state.rows and intent in ("other", "other back", "slice", "slice back") and not state.looking:
+        return replace(state, row=(state.row + (-1 if intent.endswith("back") else 1)) % state.rows)
+    if state.rows and intent == "look":
+        return replace(state, looking=not state.looking)
+    if state.rows and intent.startswith("row "):
+        return replace(state, row=int(intent.removeprefix("row ")), looking=True)
     if intent in ("reset", "next", "screenshot"):
         return replace(state, requests=(*state.requests, intent))
     if intent in ("slice", "slice back"):
@@ -210,7 +224,7 @@ def closed(state: ViewState) -> ViewState:
     for open_now in ("help", "what_if", "tune", "held", "you", "inside"):
         if getattr(state, open_now):
             return replace(state, **{open_now: False})  # type: ignore[arg-type]
-    return replace(state, cursor=None) if state.cursor is not None else state
+    return replace(state, cursor=None) if state.cursor is not None else replace(state, looking=False)
 
 
 def _toggled(state: ViewState, intent: str) -> ViewState:

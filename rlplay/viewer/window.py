@@ -11,25 +11,24 @@ from pathlib import Path
 
 import pygame
 
-from rlplay.environments.episode import Episode
 from rlplay.environments.make import reference
 from rlplay.errors import RlplayError, UsageError
 from rlplay.training.run_folder import folder_name
 from rlplay.viewer import drawing as d
 from rlplay.viewer import panels
-from rlplay.viewer.bottom import draw_help, place_at, timeline_box
-from rlplay.viewer.compare import Comparison, what_if
-from rlplay.viewer.dials import DialPanel
+from rlplay.viewer.bottom import draw_help
+from rlplay.viewer.branch import Branch
 from rlplay.viewer.display import open_display, pygame_kept
+from rlplay.viewer.events import Events
 from rlplay.viewer.hands import open_gamepads
-from rlplay.viewer.keys import action_keys, intent_of
+from rlplay.viewer.keys import action_keys
 from rlplay.viewer.layout import SMALLEST, layout
-from rlplay.viewer.offers import why_not
+from rlplay.viewer.mosaic import Mosaic
 from rlplay.viewer.panel import WindowPanel, register_panel
-from rlplay.viewer.pointer import Pointer
-from rlplay.viewer.recording import Recorder
+from rlplay.viewer.recording import Recorder, free_name
 from rlplay.viewer.session import Follower, Session
 from rlplay.viewer.state import ViewState, reduce, show, went_on
+from rlplay.viewer.together import Together
 from rlplay.viewer.updates import draw_update
 
 _FPS = 60
@@ -44,7 +43,7 @@ _LOOKED_AT = 20.0  # steps a second up to which it is found out what each update
 UPDATE = WindowPanel("the update, in numbers", draw_update, lambda session: session.learning is not None)
 
 
-class Window:
+class Window(Events):
     """Shows a session until it is closed.
 
     Args:
@@ -57,7 +56,7 @@ class Window:
         pace: chooses steps a second from (seconds, session), until the user touches the speed.
         follower: where new weights come from while another process trains.
         on_trained: a notice to show once a learning session has reached its target.
-        comparison: shows these players in place of the session.
+        comparison: shows these players, or the rows of a mosaic, in place of the session.
         ghost: shows them one over the other.
     """
 
@@ -73,23 +72,24 @@ class Window:
         pace: Callable[[float, Session], float] | None = None,
         follower: Follower | None = None,
         on_trained: str = "",
-        comparison: Comparison | None = None,
+        comparison: Together | None = None,
         ghost: bool = False,
     ) -> None:
         if size[0] < SMALLEST[0] or size[1] < SMALLEST[1]:
             raise UsageError(f"a window of {size[0]}x{size[1]} is smaller than {SMALLEST[0]}x{SMALLEST[1]}")
-        self.session, self.size, self.headless = session, size, headless
+        super().__init__(session, comparison)
+        self.size, self.headless = size, headless
         self.rate = steps_per_second or float(session.env.metadata.get("render_fps") or 8)
         self.max_steps, self.pace, self.follower, self.on_trained = max_steps, pace, follower, on_trained
         self.output = output
         self.recorder = self._new_recorder(output) if output else None
-        self.comparison, self._branch_choice = comparison, 0
-        self.state = ViewState(recording=output is not None, you=session.driving)
-        self.state = replace(self.state, deterministic=session.deterministic, ghost=ghost)
-        self.dials, self._dragging = DialPanel(), ""
+        self.mosaic = comparison if isinstance(comparison, Mosaic) else None
+        self._branch: Branch | None = None
+        rows = len(self.mosaic.contestants) if self.mosaic is not None else 0
+        self.state = ViewState(recording=output is not None, you=session.driving, ghost=ghost, rows=rows)
+        self.state = replace(self.state, deterministic=session.deterministic)
         register_panel("update", UPDATE)
         self._gamepads: list[object] = []
-        self.pointer = Pointer()
         self.steps = 0
         self.frame_times: deque[float] = deque(maxlen=1000)
         self._due = 0.0
@@ -147,55 +147,20 @@ class Window:
             self.session.step()  # nothing is saved half way
         for one in (self.session, *self._players()):
             one.env.close()
-        if (twin := self.session.made_twin) is not None:
-            twin.env.close()
+            if (twin := one.made_twin) is not None:
+                twin.env.close()
 
     def _players(self) -> list[Session]:
-        found = [one.session for one in self.comparison.contestants] if self.comparison else []
+        """The sessions beside the one that is shown, or is the first of those that are."""
+        found = {one.session for group in (self.comparison, self.mosaic) if group for one in group.contestants}
         return [session for session in found if session is not self.session]
 
-    @property
-    def driver(self) -> Session | None:
-        """The session in which a person acts; None where nobody does."""
-        if self.comparison is not None:
-            return self.comparison.driver
-        return self.session if self.session.driving else None
+    def size_now(self) -> tuple[int, int]:
+        """Width and height of the window, in pixels."""
+        surface = None if self.headless else pygame.display.get_surface()
+        return self.size if surface is None else surface.get_size()
 
-    # Events.
-
-    def _handle(self, event: pygame.event.Event) -> None:
-        if event.type == pygame.QUIT:
-            self.state = reduce(self.state, "quit")
-        elif event.type in (pygame.MOUSEBUTTONDOWN, pygame.MOUSEMOTION, pygame.MOUSEBUTTONUP) and self._mouse(event):
-            return
-        elif event.type == pygame.WINDOWFOCUSLOST and self.driver is not None:
-            self.driver.hands.release()
-        elif event.type in (pygame.KEYDOWN, pygame.KEYUP) and event.key in (pygame.K_LCTRL, pygame.K_RCTRL):
-            self._hold_to_drive(event.type == pygame.KEYDOWN)
-        elif self.driver is not None and self._drive(self.driver, event):
-            return
-        elif (intent := self.pointer.handle(event) or intent_of(event)) is not None:
-            self._do(intent)
-        elif event.type == pygame.KEYDOWN and event.unicode.strip() and not event.mod & pygame.KMOD_CTRL:
-            self.say(f"{event.unicode} does nothing: ? lists the keys")
-
-    def _do(self, intent: str) -> None:
-        """Do what a key means; where that is nothing, say why."""
-        if self.state.what_if and self._choose_branch(intent):
-            return
-        if why := why_not(intent, self.session, self.state, self.comparison):
-            self.say(why)
-            return
-        before = self.state
-        if intent in ("reset", "next") and self.session.mode == "replay":
-            self.state = replace(reduce(self.state, "home"), paused=False)
-            return
-        if intent == "clock":
-            driver = self.driver
-            intent = "wait" if driver is not None and self._runs_on(driver) else "run"
-            self.say("the world waits for you" if intent == "wait" else "the world runs on")
-        self.state = reduce(self.state, intent)
-        self._follow_state(before, intent)
+    # What a change of the state asks for.
 
     def _follow_state(self, before: ViewState, intent: str) -> None:
         """What a change of the state asks of session and files."""
@@ -222,178 +187,72 @@ class Window:
                 self.state = replace(self.state, paused=True)
             self._show_panel("update")
         if state.tune and not before.tune:
-            self.say("drag a dial; click a cell: wall or floor, with the right button its reward"
+            self.say("drag a dial; click a cell of the picture: wall or floor, with the right button its reward"
                      if self.session.world.rows else "drag a dial")  # fmt: skip
         if state.what_if != before.what_if:
             self._open_branch() if state.what_if else self._close_branch()
-
-    def _hold_to_drive(self, down: bool) -> None:
-        if self.state.you or self.comparison is not None or down == self.state.held:
-            return
-        if down and (why := self.session.why_not_driven(True)):
-            self.say(why)
-            return
-        before, self.state = self.state, reduce(self.state, "hold" if down else "release")
-        self._follow_state(before, "hold")
-
-    def _drive(self, session: Session, event: pygame.event.Event) -> bool:
-        """Give an event to the person's hands; returns whether it was theirs."""
-        hands = session.hands
-        if event.type in (pygame.KEYDOWN, pygame.KEYUP):
-            if event.mod & (pygame.KMOD_ALT | pygame.KMOD_META):
-                return False
-            name, keys = pygame.key.name(event.key), action_keys(session)
-            if name not in keys:
-                return False
-            if event.type == pygame.KEYUP:
-                hands.lift(name)
-                return True
-            hands.press(name)
-            if not self._runs_on(session):
-                self._act(session, session.choices[keys[name]][1])
-            return True
-        if event.type == pygame.JOYAXISMOTION:
-            hands.stick(event.axis, event.value)
-        elif event.type == pygame.JOYHATMOTION:
-            hands.stick(0, float(event.value[0]))
-            hands.stick(1, -float(event.value[1]))
-        elif event.type == pygame.JOYBUTTONDOWN:
-            if (action := hands.button(event.button)) is not None:
-                self._act(session, action)
-        else:
-            return False
-        if event.type != pygame.JOYBUTTONDOWN and not hands.continuous and not self._runs_on(session):
-            action = hands.action()
-            if action is not None:
-                self._act(session, action)
-        return True
-
-    def _act(self, session: Session, action: object) -> None:
-        session.pending = action
-        if self.state.cursor is not None:
-            self.state = replace(self.state, cursor=None)
-
-    def _runs_on(self, session: Session) -> bool:
-        """Whether the world runs on while a person acts, whatever is pressed."""
-        if self.comparison is not None or session.learning is not None:
-            return bool(self.state.clock)
-        return session.hands.in_real_time if self.state.clock is None else self.state.clock
-
-    def _mouse(self, event: pygame.event.Event) -> bool:
-        """The timeline, the dials, the picture; returns whether it was one of them."""
-        if self.comparison is not None:
-            return False
-        places = layout(*pygame.display.get_window_size(), self.state.zoom) if not self.headless else {}
-        bottom = places.get("bottom")
-        if event.type == pygame.MOUSEBUTTONUP:
-            used, self._dragging = bool(self._dragging), ""
-            self.dials.let_go()
-            if self.driver is not None:
-                self.driver.hands.point(None)
-            return used
-        if event.type == pygame.MOUSEBUTTONDOWN and event.button in (1, 3):
-            if bottom is not None and timeline_box(bottom).collidepoint(event.pos):
-                self._dragging = "timeline"
-            elif self.state.tune and self.dials.grab(event.pos):
-                self._dragging = "dial"
-            elif self.driver is not None and self._point(self.driver, event.pos):
-                self._dragging = "picture"
-                return True
-            elif self.state.tune and self._cell(event.pos, event.button):
-                return True
-        if self._dragging == "timeline" and bottom is not None:
-            if self.state.newest > self.state.oldest:
-                self.state = show(self.state, place_at(bottom, self.state, event.pos[0]))
-            return True
-        if self._dragging == "dial":
-            if words := self.dials.drag(event.pos):
-                self.say(words)
-            return True
-        if self._dragging == "picture" and self.driver is not None:
-            self._point(self.driver, event.pos)
-            return True
-        return False
-
-    def _point(self, session: Session, pixel: tuple[int, int]) -> bool:
-        """The mouse steers from within the picture: how far from its middle, to the right and upwards."""
-        box = panels.picture_box()
-        if not box.collidepoint(pixel):
-            return False
-        x = (pixel[0] - box.centerx) / (box.width / 2)
-        y = (box.centery - pixel[1]) / (box.height / 2)
-        session.hands.point((x, y))
-        if not self._runs_on(session) and not session.hands.continuous:
-            action = session.hands.action()
-            if action is not None:
-                self._act(session, action)
-        return True
-
-    def _cell(self, pixel: tuple[int, int], button: int) -> bool:
-        """A click on a cell of a grid: wall or floor; with the right button +10, -10 or nothing for entering it."""
-        box, rows = panels.picture_box(), self.session.world.rows
-        if rows is None or not box.collidepoint(pixel):
-            return False
-        row = min(int((pixel[1] - box.y) / box.height * len(rows)), len(rows) - 1)
-        column = min(int((pixel[0] - box.x) / box.width * len(rows[0])), len(rows[0]) - 1)
-        now = rows[row][column]
-        if now in "SG":
-            self.say("starts and goals stay where they are")
-            return True
-        here = self.session.observation
-        if button == 1 and now != "#" and here == row * len(rows[0]) + column:
-            self.say("no wall where the agent stands")
-            return True
-        after = {"#": "."} if button == 1 else {"+": "-", "-": "."}
-        wanted = after.get(now, "#" if button == 1 else "+")
-        try:
-            self.session.change(self.session.world.with_cell(row, column, wanted))
-        except RlplayError as error:
-            self.say(error.cause)
-            return True
-        what = {"#": "a wall", ".": "floor", "+": "+10 for entering", "-": "-10 for entering"}[wanted]
-        self.say(f"row {row + 1}, column {column + 1}: {what}. This run is marked as touched by hand")
-        return True
+        if state.looking != before.looking and self.mosaic is not None:
+            self._look(state.looking)
 
     # What if.
 
     def _open_branch(self) -> None:
-        self.state = replace(self.state, paused=True)
-        self._branch_choice = -1
-        self._next_branch(1)
+        self._branch = Branch(self.session, self.state)
+        self.state = replace(self.state, paused=True, cursor=None, bookmarks=())
+        self._turn_branch(1)
 
-    def _next_branch(self, by: int) -> None:
-        """Try the next other action: not the one that the agent takes itself."""
-        choices = self.session.choices
-        for _ in choices:
-            self._branch_choice = (self._branch_choice + by) % len(choices)
-            try:
-                found = what_if(self.session, self.state.place, self._branch_choice)
-            except RlplayError as error:
-                self._close_branch()
-                self.state = replace(self.state, what_if=False)
-                self.say(error.cause)
-                return
-            name = choices[self._branch_choice][0]
-            if not found.contestants[0].name.endswith(f": {name}"):
-                self._close_branch()
-                self.comparison = found
-                self.say("up, down: another action. space plays, esc goes back", 30)
-                return
-            found.close()
+    def _turn_branch(self, by: int) -> None:
+        """Try another action at the place where the futures part."""
+        assert self._branch is not None
+        try:
+            found = self._branch.turn(by)
+        except RlplayError as error:
+            self._close_branch()
+            self.state = replace(self.state, what_if=False)
+            self.say(error.cause)
+            return
+        self._leave_branch()
+        self.comparison = found
+        self.state = replace(self.state, cursor=None)
+        self.say("up, down: another action. space plays, esc goes back", 30)
 
-    def _close_branch(self) -> None:
+    def _leave_branch(self) -> None:
         if self.comparison is not None and self.comparison.closable:
             with pygame_kept():
                 self.comparison.close()
-            self.comparison = None
+        self.comparison = None
+
+    def _close_branch(self) -> None:
+        """Back to the session, as it was shown."""
+        self._leave_branch()
+        if (branch := self._branch) is not None:
+            before, self._branch = branch.state, None
+            self._grow()
+            self.state = replace(self.state, cursor=before.cursor, bookmarks=before.bookmarks)
             self.say("back where it branched")
 
     def _choose_branch(self, intent: str) -> bool:
         """Within what if, two keys choose the other action."""
         if intent not in ("slice", "slice back", "other", "other back"):
             return False
-        self._next_branch(-1 if intent.endswith("back") else 1)
+        self._turn_branch(-1 if intent.endswith("back") else 1)
         return True
+
+    # A mosaic.
+
+    def _look(self, inside: bool) -> None:
+        """Into the chosen row of a mosaic, or back to all of them."""
+        mosaic = self.mosaic
+        assert mosaic is not None
+        chosen = mosaic.contestants[self.state.row % len(mosaic.contestants)]
+        if inside:
+            self.session, self.comparison = chosen.session, None
+            self.say(f"{chosen.name}: esc goes back to all rows")
+        else:
+            if self.session.driving:
+                self.session.take_over(False)
+            self.comparison = mosaic
+        self.state = replace(self.state, cursor=None, bookmarks=(), you=False, held=False)
 
     # Time.
 
@@ -455,8 +314,8 @@ class Window:
         return driver.hands.idle if action is None else action
 
     def _grow(self) -> None:
-        history = self.session.history
-        self.state = went_on(self.state, oldest=history.oldest, newest=max(history.newest, 0))
+        past = self.session.history if self.comparison is None else self.comparison
+        self.state = went_on(self.state, oldest=past.oldest, newest=max(past.newest, 0))
 
     def _play_again(self) -> None:
         """Through the history at the speed of the clock; at its end time goes on."""
@@ -512,6 +371,8 @@ class Window:
         going = self.session.step()
         if going:
             self.steps += 1
+            if self.mosaic is not None:  # one looks into a row, and the others go on beside it
+                self.mosaic.step_beside(self.session)
         elif self.session.message:
             self.say(self.session.message, 60)
             self.session.message = ""
@@ -525,7 +386,7 @@ class Window:
             return False
         return going
 
-    def _step_beside(self, comparison: Comparison) -> bool:
+    def _step_beside(self, comparison: Together) -> bool:
         ended = comparison.ended
         going = comparison.step()
         self.steps += going
@@ -562,7 +423,7 @@ class Window:
                     draw_help(surface, shown, state)
         if "shoot" in self.state.requests:
             self.state = _without_requests(self.state)
-            path = _free_name(self._name(), ".png")
+            path = free_name(self._name(), ".png")
             pygame.image.save(surface, str(path))
             self.say(f"saved {path}")
         if self.recorder and self.state.recording and self._frame_is_due(self.recorder.fps):
@@ -609,21 +470,12 @@ class Window:
 
     def _toggle_recording(self) -> None:
         if self.state.recording and self.recorder is None:
-            self.recorder = self._new_recorder(_free_name(self._name(), ".gif"))
+            self.recorder = self._new_recorder(free_name(self._name(), ".gif"))
             self.say(f"recording to {self.recorder.path}")
         elif not self.state.recording and self.recorder and self.output is None:
             path = self.recorder.finish()
             self.recorder = None
             self.say(f"wrote {path}" if path else "nothing recorded")
-
-
-def save_episodes(episodes: list[Episode], path: Path, session: Session) -> list[Path]:
-    """Write the episodes a person played: the first to the path, the others numbered beside it."""
-    written = []
-    for number, episode in enumerate(episodes, 1):
-        target = path if number == 1 else path.with_name(f"{path.stem}-{number}{path.suffix}")
-        written.append(episode.save(target, session.env.action_space))
-    return written
 
 
 def _without_requests(state: ViewState) -> ViewState:
@@ -632,10 +484,3 @@ def _without_requests(state: ViewState) -> ViewState:
 
 def _with_requests(state: ViewState, requests: tuple[str, ...]) -> ViewState:
     return replace(state, requests=requests)
-
-
-def _free_name(stem: str, suffix: str) -> Path:
-    number = 1
-    while (path := Path(f"{stem}-{number}{suffix}")).exists():
-        number += 1
-    return path

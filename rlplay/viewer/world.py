@@ -12,6 +12,7 @@ from rlplay import registry
 from rlplay.compiled.native import NativeEnv
 from rlplay.environments.make import reference
 from rlplay.errors import RlplayError, UsageError
+from rlplay.viewer.cell_marks import mark_rows, marked_rows
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class World:
             names = list(plain.constants) if _in_their_order(plain) else []
             found = {name: float(plain.world.parameters[i]) for i, name in enumerate(names)}
         grid = getattr(plain, "grid", None)
-        return cls(found, tuple(grid.rows) if hasattr(plain, "set_rows") and grid is not None else None)
+        return cls(found, tuple(grid.rows) if hasattr(plain, "set_rows") and grid else marked_rows(env))
 
     def with_constant(self, name: str, value: float) -> World:
         """With another value of one constant."""
@@ -87,7 +88,7 @@ def put_world(env: gym.Env[Any, Any], world: World) -> None:
         if hasattr(plain, "polemass_length"):  # what Gymnasium's CartPole makes of its constants
             plain.total_mass, plain.polemass_length = plain.masspole + plain.masscart, plain.masspole * plain.length
     if world.rows is not None and world.rows != now.rows:
-        plain.set_rows(world.rows)
+        plain.set_rows(world.rows) if hasattr(plain, "set_rows") else mark_rows(env, world.rows)
 
 
 def why_not_changed(env: gym.Env[Any, Any]) -> str:

@@ -18,15 +18,17 @@ from rlplay.spaces.observations import observation_bytes
 from rlplay.testing import differences
 from rlplay.transition import Transition
 from rlplay.viewer import panels
-from rlplay.viewer.compare import Comparison, Contestant, random_player, what_if
+from rlplay.viewer.compare import Comparison, random_player, what_if
 from rlplay.viewer.dials import dials_of
 from rlplay.viewer.keys import action_keys, intent_of
 from rlplay.viewer.offers import offered, why_not
+from rlplay.viewer.recording import save_episodes
 from rlplay.viewer.session import Session
 from rlplay.viewer.state import HELP, ViewState, reduce, show, went_on
 from rlplay.viewer.timeline import History, Twin
+from rlplay.viewer.together import Contestant
 from rlplay.viewer.updates import lines_of
-from rlplay.viewer.window import Window, save_episodes
+from rlplay.viewer.window import Window
 from rlplay.viewer.world import World, put_world
 
 GRID = "rlplay/GridWorld-v0"

@@ -18,10 +18,10 @@ from rlplay.viewer import drawing, panel, panels
 from rlplay.viewer.keys import action_keys, action_of, intent_of
 from rlplay.viewer.layout import SMALLEST, Rect, layout
 from rlplay.viewer.maps import action_names, state_grid, value_map
-from rlplay.viewer.recording import Recorder
+from rlplay.viewer.recording import Recorder, save_episodes
 from rlplay.viewer.session import Follower, Session
 from rlplay.viewer.state import HELP, SPEEDS, ViewState, reduce, speed_text
-from rlplay.viewer.window import Window, save_episodes
+from rlplay.viewer.window import Window
 
 GRID = "rlplay/GridWorld-v0"
 
