@@ -187,6 +187,3 @@ class CopyActor(Actor):
         actions, rows = ([array[self._share].copy() for array in arrays]
                          for arrays in (buffers.actions.arrays, shown(buffers)))  # fmt: skip
         return PlayedStep(actions, rows, infos, resets)
-
-
-__all__ = ["CopyActor", "PolicyCopies"]

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from rlplay.agent import saving
 from rlplay.agent.base import Agent
 from rlplay.environments.make import make
 from rlplay.environments.packages import import_packages
-from rlplay.errors import BusyError, RlplayError
+from rlplay.errors import RlplayError
 from rlplay.hyperparameters.fields import as_json, checked
 from rlplay.storage.checkpoint import newest_good
 from rlplay.storage.files import locked
@@ -23,7 +22,7 @@ from rlplay.training.callbacks import Callback, CheckpointCallback, EvalCallback
 from rlplay.training.logs import LogCallback
 from rlplay.training.run_folder import RunFolder
 
-_PATIENCE = 30.0  # seconds that a run folder may be held by a process that is ending
+_PATIENCE = 30.0  # seconds that a run folder may be held by a process that is ending, such as one whose node was lost
 
 
 @dataclass(frozen=True)
@@ -132,7 +131,7 @@ class Going:
         asked = self.job.asked
         try:
             if self.agent is None:
-                self._held.enter_context(_held(self.job.folder))
+                self._held.enter_context(locked(self.job.folder, _PATIENCE))
                 self.agent, self._fresh = begin(self.job)
             agent = self.agent
             callbacks, evaluations = run_callbacks(RunFolder(self.job.folder), asked, self.job.rolling_seconds)
@@ -158,22 +157,6 @@ class Going:
     def close(self) -> None:
         """Leave the run folder to others."""
         self._held.close()
-
-
-@contextmanager
-def _held(folder: Path) -> Iterator[None]:
-    """Hold a run folder; whoever had it before may be ending, such as a worker whose node was lost."""
-    until = time.monotonic() + _PATIENCE
-    with ExitStack() as stack:
-        while True:
-            try:
-                stack.enter_context(locked(folder))
-                break
-            except BusyError:
-                if time.monotonic() > until:
-                    raise
-                time.sleep(0.2)
-        yield
 
 
 def begin(job: Job) -> tuple[Agent, bool]:

@@ -70,6 +70,8 @@ def _history(place: Place, study: Any, done: list[Any], metric: str) -> Path:
 
 
 def _slices(place: Place, done: list[Any], names: list[str], metric: str) -> Path:
+    from matplotlib.ticker import MaxNLocator
+
     columns = min(len(names), 4)
     rows = -(-len(names) // columns)
     figure, axes = _canvas(f"{place.name}: each hyperparameter", columns, rows, (3.4, 2.9))
@@ -85,15 +87,28 @@ def _slices(place: Place, done: list[Any], names: list[str], metric: str) -> Pat
             one.set_xlim(-0.5, len(texts) - 0.5)
         else:
             shown = given
-            one.set_xscale("log" if distribution.log else "linear")
+            if distribution.log:
+                _log_axis(one, given)
         points = one.scatter(shown, values, c=order, cmap="viridis", s=22, alpha=0.85, linewidths=0)
         one.set_title(name, loc="left", fontsize=10)
     for one in axes[len(names) :]:
         one.set_visible(False)
     for row in range(rows):
         axes[row * columns].set_ylabel(metric)
-    figure.colorbar(points, ax=list(axes), label="trial", shrink=0.8)
+    figure.colorbar(points, ax=list(axes), label="trial", shrink=0.8, ticks=MaxNLocator(8, integer=True))
     return _saved(figure, place.folder / "slice.png")
+
+
+def _log_axis(axes: Any, values: list[float]) -> None:
+    """A logarithmic axis with a few plain numbers, over less than a decade or over many."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+    axes.set_xscale("log")
+    decades = np.log10(max(values) / min(values))
+    subs = (1.0, 2.0, 5.0) if decades < 1.2 else (1.0, 3.0) if decades < 2.0 else (1.0,)
+    axes.xaxis.set_major_locator(LogLocator(subs=subs, numticks=5))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
 def _importance(place: Place, study: Any, metric: str) -> Path:

@@ -36,9 +36,10 @@ _NO_MATTER = {
     "memory_size", "n_atoms", "n_envs", "n_eval_episodes", "noisy_sigma", "prior_mean", "projection", "reward_scale",
     "rms_prop_eps", "signal", "target_kl", "theta", "tolerance", "top_quantiles_to_drop_per_net", "v_max", "v_min",
     "exploration_initial_eps", "dropout", "train_freq", "gradient_steps", "policy_delay", "normalize", "threshold",
-    "depth", "dictionary_size", "n_candidates", "baseline_epochs", "verbose", "stats_window_size",
+    "depth", "dictionary_size", "n_candidates", "baseline_epochs", "verbose", "stats_window_size", "n_jobs",
 }  # fmt: skip
 _PREFIXES = ("munchausen", "priority")
+_PARTS = {"noise_std": "noise_type", "recurrent_size": "recurrent"}  # no matter where the other one is None
 
 
 @dataclass(frozen=True)
@@ -89,8 +90,15 @@ def space_of(algo: str) -> Space:
         >>> space["alpha"], list(space)
         (Numbers(low=0.0033333333333333335, high=1.0, log=True, integer=False), ['alpha', 'gamma', 'epsilon'])
     """
-    found = {name: _dimension(one) for name, one in declared(registry.agent_class(algo)).items()}
+    known = declared(registry.agent_class(algo))
+    matter = [one for one in known.values() if one.name not in _PARTS or _is_on(_PARTS[one.name], known)]
+    found = {one.name: _dimension(one) for one in matter}
     return {name: dimension for name, dimension in found.items() if dimension is not None}
+
+
+def _is_on(name: str, known: Mapping[str, Hyperparameter]) -> bool:
+    """Whether a hyperparameter that others are parts of is there, and not None by default."""
+    return name not in known or known[name].default is not None
 
 
 def _dimension(one: Hyperparameter) -> Dimension | None:

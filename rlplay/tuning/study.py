@@ -39,6 +39,7 @@ _SCORES = {
 }
 METRICS = (*_SCORES, "seconds")
 _HOPELESS = 10  # trials that all fail before a study is given up
+_MAKING = 60.0  # seconds that another tuner may take to make the study
 _LOCK_PATIENCE = 5.0  # seconds after which the lock of a killed process on a journal is taken
 
 
@@ -160,16 +161,17 @@ def create(place: Place, plan: Plan) -> Any:
     optuna = require_optuna()
     place.folder.mkdir(parents=True, exist_ok=True)
     directions = ["minimize" if metric == "seconds" else "maximize" for metric in plan.metrics]
-    found = optuna.create_study(
-        study_name=place.name, storage=place.storage(), directions=directions, load_if_exists=True
-    )
-    told = found.user_attrs.get("plan")
     mine = json.loads(json.dumps(plan.to_json()))
-    if told is None:
-        found.set_user_attr("plan", mine)
-        found.set_metric_names(plan.metrics)
-        write_atomically(place.folder / "plan.json", json.dumps(mine, indent=1).encode())
-    elif other := _difference(told, mine):
+    with locked(place.folder, _MAKING):  # two at once would both make the tables of a data base
+        found = optuna.create_study(
+            study_name=place.name, storage=place.storage(), directions=directions, load_if_exists=True
+        )
+        told = found.user_attrs.get("plan")
+        if told is None:
+            found.set_user_attr("plan", mine)
+            found.set_metric_names(plan.metrics)
+            write_atomically(place.folder / "plan.json", json.dumps(mine, indent=1).encode())
+    if told is not None and (other := _difference(told, mine)):
         raise UsageError(f"the study {place.name} has another {other}", "Give another --study, or the same flags")
     return found
 

@@ -319,15 +319,14 @@ if __name__ == "__main__":
             assert not outcome.error, outcome
             print("ended", job.folder, outcome.seconds, flush=True)
 
-    def kill_when_both_learn():
-        while len(list(Path("cluster").glob("*/*/progress.csv"))) < 2:
+    def kill_when_both_have_learned():
+        while len(list(Path("cluster").glob("*/*/best_model.rlp"))) < 2:  # what the lost run goes on from
             time.sleep(0.05)
-        time.sleep(0.5)
         cluster.remove_node(other, allow_graceful=False)
         print("killed", flush=True)
 
     if kill:
-        threading.Thread(target=kill_when_both_learn, daemon=True).start()
+        threading.Thread(target=kill_when_both_have_learned, daemon=True).start()
     start = time.monotonic()
     with batch.held():
         batch.finish(runner, Watcher())
@@ -340,7 +339,7 @@ if __name__ == "__main__":
 @pytest.mark.slow
 def test_a_node_that_is_killed_loses_no_run_and_changes_no_bit(tmp_path):
     pytest.importorskip("ray")
-    asked, count = {**ASKED, "n_timesteps": 60_000_000}, 3
+    asked, count = {**ASKED, "n_timesteps": 60_000_000, "eval_freq": 20_000_000}, 3
     (tmp_path / "cluster.py").write_text(_CLUSTER)
     words = [sys.executable, "cluster.py", json.dumps([asked, count, True])]
     answer = subprocess.run(words, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)},

@@ -67,6 +67,8 @@ def test_spaces_come_from_the_declared_ranges():
     assert space_of("dqn")["learning_rate"] == Numbers(1e-4 / 30, 1e-4 * 30, log=True)
     assert space_of("ppo")["n_steps"] == Choices((512, 1024, 2048, 4096))
     assert space_of("n-step-sarsa")["n_steps"] == Numbers(1, 8, integer=True)
+    for algo, name in (("td3", "noise_std"), ("ppo", "recurrent_size"), ("ars", "n_jobs")):  # without effect
+        assert name not in space_of(algo)
 
 
 def test_a_space_is_read_from_yaml(tmp_path):
@@ -204,6 +206,28 @@ def test_pruners_end_bad_trials_early(tmp_path, pruner):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("storage", [(), ("--storage", "sqlite:///study.db")], ids=["journal", "sqlite"])
+def test_two_processes_tune_at_once_and_each_trial_is_done_once(storage, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    words = ["tune", "--algo", "q-learning", "--env", "FrozenLake-v1", "-n", "200000", "--trials", "12", *storage]
+    tuners = [
+        subprocess.Popen([sys.executable, "-m", "rlplay", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                         text=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+        for _ in range(2)
+    ]  # fmt: skip
+    said = [tuner.communicate(timeout=240) for tuner in tuners]
+    assert [tuner.returncode for tuner in tuners] == [0, 0], said
+    mine, other = ({int(line.split()[1][:-1]) for line in out.splitlines() if line.startswith("trial ")
+                    and line.split()[1][:-1].isdigit()} for out, _ in said)  # fmt: skip
+    study, _ = open_study(Place(Path("logs/tune/q-learning-FrozenLake-v1"), storage[1] if storage else None))
+    assert (mine & other, mine | other) == (set(), {*range(len(study.trials))})
+    assert 12 <= len(study.trials) <= 13  # both may begin the last one
+    assert {trial.state.name for trial in study.trials} == {"COMPLETE"}
+    assert mine
+    assert other
+
+
+@pytest.mark.slow
 def test_score_and_seconds(tmp_path):
     searched(tmp_path, 3, PLAN._replace(metrics=["iqm", "seconds"]))
     assert all(len(values) == 2 and values[1] > 0 for _, _, values in told(tmp_path))
@@ -303,7 +327,7 @@ from rlplay.tuning.study import Place, create, open_study, repeat, search
 from tests.rlplay.test_tuning import PLAN, told
 
 if __name__ == "__main__":
-    plan = PLAN._replace(asked={**PLAN.asked, "n_timesteps": 300_000, "eval_freq": 300_000})
+    plan = PLAN._replace(asked={**PLAN.asked, "n_timesteps": 100_000, "eval_freq": 100_000})
     place, rng, known, kills = Place(Path("study")), random.Random(0), {}, 0
     create(place, plan)
     while kills < 20:
