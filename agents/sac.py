@@ -22,6 +22,9 @@ Symbols:
     α  temperature      ent_coef, or learned from log α = 0            H  target_entropy   - A by default, A numbers
     γ  gamma    τ  tau  ε  standard normal numbers, float32 [B, A]     Q_c  critics        float32 [C, B, 1]
 
+With ``use_sde`` the noise depends on the state and lasts (`rlplay.functional.squashed_state_noise`): then one matrix of
+noise serves a whole update.
+
 With ``dropout`` (0.01), ``layer_norm`` (True) and many updates of the critics for one of the actor (``gradient_steps``
 and ``policy_delay``, 20) it is DroQ: Hiraoka et al. 2022, algorithm 1.
 
@@ -65,14 +68,17 @@ from rlplay.extend import (
     NSteps,
     Range,
     Schedule,
+    SdeSampleFreq,
     Sizes,
     Spec,
     TargetEntropy,
     Tau,
     TrainFreq,
+    UseSde,
+    UseSdeAtWarmup,
     choose_least,
     clipped_targets,
-    draw_noise,
+    drawing,
     join,
     mean,
     of_first,
@@ -80,8 +86,6 @@ from rlplay.extend import (
     scalar_adam,
     scheduled,
     squared_errors,
-    squashed_gradient,
-    squashed_sample,
     to_unit,
     use_batch,
 )
@@ -102,8 +106,9 @@ class Settings(NamedTuple):
 
 
 def make_update(
-    kernel: Kernel, ensemble: EnsembleKernel, decorator: Callable[..., Any], renorm: bool = False, joint: bool = False
-) -> Callable[..., None]:
+    kernel: Kernel, ensemble: EnsembleKernel, decorator: Callable[..., Any], renorm: bool = False, joint: bool = False,
+    smooth: bool = False,
+) -> Callable[..., None]:  # fmt: skip
     """The update over an actor and its critics: compiled, or with ``decorator=plain`` as Python.
 
     Args:
@@ -112,6 +117,7 @@ def make_update(
         decorator: compiled, or plain.
         renorm: whether the networks normalise by the batch while they learn.
         joint: whether the critics have no targets and value both states in one pass.
+        smooth: whether the actor's noise depends on the state.
 
     Example:
         >>> from rlplay.functional.vector_step import plain
@@ -125,6 +131,7 @@ def make_update(
     values_of, values_back, action_gradient = ensemble.forward, ensemble.backward, ensemble.input_gradient
     improve_critics, blend = ensemble.improve, ensemble.blend
     squared_length, drop = ensemble.squared_length, ensemble.drop
+    draw, draw_again, sample, follow_sample = drawing(smooth, decorator)
 
     @decorator
     def follow_targets(memory: Any, batch: Any, alpha: float) -> None:
@@ -173,8 +180,8 @@ def make_update(
         to_unit(batch.actions, memory.low, memory.high)
 
         # Critics, for actions that the policy draws now.
-        draw_noise(memory.noise_rng, work.noise)
-        squashed_sample(forward(nets.actor, batch.next_obs), work.noise, work.actions, work.log_probs)
+        draw(nets, work, memory.noise_rng)
+        sample(nets, work, forward(nets.actor, batch.next_obs))
         learn_values(memory, batch, alpha)
         metrics.grad_norm[0] = math.sqrt(squared_length(nets.critics))
         improve_critics(nets.critics, learning_rate, 0.0)
@@ -187,19 +194,19 @@ def make_update(
             return
 
         # Actor.
-        draw_noise(memory.noise_rng, work.noise)
+        draw_again(nets, work, memory.noise_rng)
         if renorm:
             use_batch(nets.actor, True)
         outputs = forward(nets.actor, batch.obs)
         if renorm:
             use_batch(nets.actor, False)
-        squashed_sample(outputs, work.noise, work.actions, work.log_probs)
+        sample(nets, work, outputs)
         join(batch.obs, work.actions, work.pairs)
         if given.dropout > 0.0:
             drop(nets.critics, given.dropout, memory.noise_rng)
         value = choose_least(values_of(nets.critics, work.pairs), work.critic_gradient)
         slope = action_gradient(nets.critics, work.pairs, work.critic_gradient)[:, batch.obs.shape[1] :]  # [B, A]
-        squashed_gradient(outputs, work.noise, work.actions, slope, alpha, work.actor_gradient)
+        follow_sample(nets, work, outputs, slope, alpha)
         backward(nets.actor, batch.obs, work.actor_gradient, False)
         improve(nets.actor, learning_rate, 0.0)
         log_prob = mean(work.log_probs)
@@ -216,8 +223,8 @@ def make_update(
 
 
 _UPDATES = {  # by flags, each made once: loops are kept by the function that they are made from
-    flags: partial(make_update, renorm=flags[0], joint=flags[1]) if any(flags) else make_update
-    for flags in itertools.product((False, True), repeat=2)
+    flags: partial(make_update, renorm=flags[0], joint=flags[1], smooth=flags[2]) if any(flags) else make_update
+    for flags in itertools.product((False, True), repeat=3)
 }
 
 
@@ -261,6 +268,9 @@ class SAC(ActorCriticAgent):
     n_steps: NSteps = 1
     noise_type: NoiseType = None
     noise_std: NoiseStd = 0.1
+    use_sde: UseSde = False
+    sde_sample_freq: SdeSampleFreq = -1
+    use_sde_at_warmup: UseSdeAtWarmup = False
     n_envs: NEnvs = 1
     net_arch: Annotated[Sequence[int], Sizes("units of the hidden layers, of all networks")] = (256, 256)
     activation: Annotated[str, Choice("what hidden units apply", tuple(ACTIVATIONS))] = "relu"
@@ -271,7 +281,7 @@ class SAC(ActorCriticAgent):
 
     def spec(self) -> Spec:
         """The update of these flags."""
-        return Spec(_UPDATES[self.batch_renorm, not self.target_networks], True)
+        return Spec(_UPDATES[self.batch_renorm, not self.target_networks, self.use_sde], True, self.use_sde)
 
 
 __all__ = ["SAC", "make_update"]

@@ -23,6 +23,8 @@ Symbols:
     d  top_quantiles_to_drop_per_net     α  temperature, ent_coef     H  target_entropy, - A by default, A numbers
     γ  gamma    τ  tau                   K  n_quantiles               z  critics, float32 [C, B, K]
 
+With ``use_sde`` the noise depends on the state and lasts (`rlplay.functional.squashed_state_noise`).
+
 Deviations from the paper: two critics by default, and not five, as in sb3-contrib; those of `agents.sac`.
 """
 
@@ -30,6 +32,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Annotated, Any, NamedTuple
 
 import numpy as np
@@ -55,11 +58,15 @@ from rlplay.extend import (
     NSteps,
     Range,
     Schedule,
+    SdeSampleFreq,
     Sizes,
+    Spec,
     TargetEntropy,
     Tau,
     TrainFreq,
-    draw_noise,
+    UseSde,
+    UseSdeAtWarmup,
+    drawing,
     join,
     kept_quantiles,
     mean,
@@ -67,8 +74,6 @@ from rlplay.extend import (
     quantile_errors,
     scalar_adam,
     scheduled,
-    squashed_gradient,
-    squashed_sample,
     to_unit,
     whole_setting,
 )
@@ -86,7 +91,9 @@ class Settings(NamedTuple):
     noise_std: float
 
 
-def make_update(kernel: Kernel, ensemble: EnsembleKernel, decorator: Callable[..., Any]) -> Callable[..., None]:
+def make_update(
+    kernel: Kernel, ensemble: EnsembleKernel, decorator: Callable[..., Any], smooth: bool = False
+) -> Callable[..., None]:
     """The update over an actor and its critics: compiled, or with ``decorator=plain`` as Python.
 
     Example:
@@ -101,6 +108,7 @@ def make_update(kernel: Kernel, ensemble: EnsembleKernel, decorator: Callable[..
     quantiles_of, quantiles_back, action_gradient = ensemble.forward, ensemble.backward, ensemble.input_gradient
     improve_critics, blend = ensemble.improve, ensemble.blend
     squared_length = ensemble.squared_length
+    draw, draw_again, sample, follow_sample = drawing(smooth, decorator)
 
     @decorator
     def update(memory: Any, batch: Any, progress: float) -> None:
@@ -110,8 +118,8 @@ def make_update(kernel: Kernel, ensemble: EnsembleKernel, decorator: Callable[..
         to_unit(batch.actions, memory.low, memory.high)
 
         # Targets, by actions that the policy draws now.
-        draw_noise(memory.noise_rng, work.noise)
-        squashed_sample(forward(nets.actor, batch.next_obs), work.noise, work.actions, work.log_probs)
+        draw(nets, work, memory.noise_rng)
+        sample(nets, work, forward(nets.actor, batch.next_obs))
         join(batch.next_obs, work.actions, work.pairs)
         quantiles = quantiles_of(nets.target_critics, work.pairs)
         kept_quantiles(
@@ -127,13 +135,13 @@ def make_update(kernel: Kernel, ensemble: EnsembleKernel, decorator: Callable[..
         improve_critics(nets.critics, learning_rate, 0.0)
 
         # Actor.
-        draw_noise(memory.noise_rng, work.noise)
+        draw_again(nets, work, memory.noise_rng)
         outputs = forward(nets.actor, batch.obs)
-        squashed_sample(outputs, work.noise, work.actions, work.log_probs)
+        sample(nets, work, outputs)
         join(batch.obs, work.actions, work.pairs)
         value = mean_of_quantiles(quantiles_of(nets.critics, work.pairs), work.critic_gradient)
         slope = action_gradient(nets.critics, work.pairs, work.critic_gradient)[:, batch.obs.shape[1] :]  # [B, A]
-        squashed_gradient(outputs, work.noise, work.actions, slope, alpha, work.actor_gradient)
+        follow_sample(nets, work, outputs, slope, alpha)
         backward(nets.actor, batch.obs, work.actor_gradient, False)
         improve(nets.actor, learning_rate, 0.0)
         log_prob = mean(work.log_probs)
@@ -152,6 +160,9 @@ def make_update(kernel: Kernel, ensemble: EnsembleKernel, decorator: Callable[..
             blend(nets.target_critics, nets.critics, given.tau)
 
     return update
+
+
+_SMOOTH_UPDATE = partial(make_update, smooth=True)  # made once: loops are kept by the function they are made from
 
 
 class TQC(ActorCriticAgent):
@@ -190,6 +201,9 @@ class TQC(ActorCriticAgent):
     n_steps: NSteps = 1
     noise_type: NoiseType = None
     noise_std: NoiseStd = 0.1
+    use_sde: UseSde = False
+    sde_sample_freq: SdeSampleFreq = -1
+    use_sde_at_warmup: UseSdeAtWarmup = False
     n_envs: NEnvs = 1
     net_arch: Annotated[Sequence[int], Sizes("units of the hidden layers, of all networks")] = (256, 256)
     activation: Annotated[str, Choice("what hidden units apply", tuple(ACTIVATIONS))] = "relu"
@@ -197,6 +211,10 @@ class TQC(ActorCriticAgent):
         str, Choice("as RL Zoo's files have it: the networks follow the observations",
                     ("auto", "MlpPolicy", "MultiInputPolicy"))
     ] = "auto"  # fmt: skip
+
+    def spec(self) -> Spec:
+        """The update, with state-dependent noise or without."""
+        return Spec(_SMOOTH_UPDATE if self.use_sde else make_update, True, self.use_sde)
 
     def quantiles(self, n_critics: int) -> tuple[int, int]:
         """Quantiles of a critic, and how many of all are bootstrapped from."""

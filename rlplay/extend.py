@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from rlplay.agent.actor_critic import OursOrTorchs as OursOrTorchs
     from rlplay.agent.actor_critic import TargetEntropy as TargetEntropy
     from rlplay.agent.actor_critic import Tau as Tau
+    from rlplay.agent.actor_critic import UseSdeAtWarmup as UseSdeAtWarmup
     from rlplay.agent.actor_critic import actor_and_critics as actor_and_critics
     from rlplay.agent.actor_critic import initial_temperature as initial_temperature
     from rlplay.agent.actor_critic import whole_setting as whole_setting
@@ -267,6 +268,7 @@ if TYPE_CHECKING:
     from rlplay.functional.squashed_normal import draw_noise as draw_noise
     from rlplay.functional.squashed_normal import squashed_gradient as squashed_gradient
     from rlplay.functional.squashed_normal import squashed_sample as squashed_sample
+    from rlplay.functional.squashed_state_noise import drawing as drawing
     from rlplay.networks.batch_renorm import use_batch as use_batch
     from rlplay.networks.contract import Kernel as Kernel
     from rlplay.networks.ensemble import EnsembleKernel as EnsembleKernel

@@ -344,10 +344,10 @@ def test_a_zoo_file_with_wrappers(foreign, capsys):
 
 
 def test_state_dependent_exploration_is_refused_in_one_line(foreign, capsys):
-    (foreign / "sac.yml").write_text("Pendulum-v1: {use_sde: true, sde_sample_freq: 4}")
-    assert main(["train", "--algo", "sac", "--env", "Pendulum-v1", "-conf", "sac.yml"]) == 2
+    (foreign / "td3.yml").write_text("Pendulum-v1: {use_sde: true, sde_sample_freq: 4}")
+    assert main(["train", "--algo", "td3", "--env", "Pendulum-v1", "-conf", "td3.yml"]) == 2
     said = capsys.readouterr().err
-    assert "Pendulum-v1 in sac.yml are for state-dependent exploration (use_sde: true)" in said
+    assert "Pendulum-v1 in td3.yml are for state-dependent exploration (use_sde: true)" in said
     assert "--algo sb3/" in said
 
 

@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 from rlplay.agent.base import StateArrays
 from rlplay.agent.off_policy import OffPolicyAgent, Parts
 from rlplay.agent.policy_networks import is_ours, kernel_of, layers_of, network_options, new_network
+from rlplay.agent.smooth_actor import SDE_SETTINGS, smooth_actor
 from rlplay.approximation.encoders import VectorFeatures
-from rlplay.errors import HyperparameterError, SpaceError, require_memory
+from rlplay.errors import HyperparameterError, SpaceError, require_memory, warn_once
 from rlplay.functional.actor_critic import (
     NO_NOISE,
     NORMAL,
@@ -34,16 +35,18 @@ from rlplay.functional.actor_critic import (
 )
 from rlplay.functional.actor_critic_step import Spec, actor_critic_rule
 from rlplay.functional.squashed_normal import LOG_STD_MAX, LOG_STD_MIN
+from rlplay.functional.squashed_state_noise import smooth_kernel
+from rlplay.functional.state_noise import deviations
 from rlplay.hyperparameters.domains import Choice, Either, Range, Settings, Temperature
 from rlplay.networks.contract import Kernel
 from rlplay.networks.ensemble import EnsembleKernel, ensemble_kernel, new_ensemble, over_rows, target_net, target_of
 from rlplay.networks.layers import BatchRenorm, Dropout, Layer, LayerNorm, Linear, Tanh
-from rlplay.networks.memory import Net
+from rlplay.networks.memory import OUT, Net
 from rlplay.networks.state import initial_parameters
 from rlplay.probe import Probe
 from rlplay.seeding import generator
 from rlplay.spaces.observations import batch_of
-from rlplay.storage.ranges import Ranges
+from rlplay.storage.ranges import ANY, COUNT, Ranges
 
 _NOISES = {None: NO_NOISE, "normal": NORMAL, "ornstein-uhlenbeck": ORNSTEIN_UHLENBECK}
 
@@ -54,8 +57,10 @@ EntCoef = Annotated[Any, Temperature("temperature α, the weight of the entropy;
 TargetEntropy = Annotated[Any, Either(("auto",), Range("entropy H that is aimed at; auto is -1 a number of an action"))]
 OursOrTorchs = Annotated[str, Choice("whose networks: ours, compiled, or torch's", ("numpy", "torch"))]
 CriticsKwargs = Annotated[
-    Any, Either((None,), Settings("net_arch, activation_fn, n_critics and for TQC n_quantiles by name"))
+    Any,
+    Either((None,), Settings("net_arch, activation_fn, n_critics, for TQC n_quantiles, and log_std_init by name")),
 ]
+UseSdeAtWarmup = Annotated[bool, Choice("that noise before learning_starts too, not random actions", (True, False))]
 
 
 class ActorCriticAgent(OffPolicyAgent):
@@ -95,7 +100,17 @@ class ActorCriticAgent(OffPolicyAgent):
 
     def spec(self) -> Spec:
         """The agent's update, and how it acts."""
-        return Spec(type(self).make_update, self.is_soft)
+        return Spec(type(self).make_update, self.is_soft, self.is_smooth)
+
+    @property
+    def is_smooth(self) -> bool:
+        """Whether it explores by state-dependent noise."""
+        return bool(self.hyperparameters.get("use_sde", False))
+
+    def random_steps(self) -> int:
+        """Steps with random actions at the start: none where its own noise is there already and asked for."""
+        own = self.is_smooth and bool(self.hyperparameters.get("use_sde_at_warmup", False))
+        return 0 if own else super().random_steps()
 
     @property
     def has_targets(self) -> bool:
@@ -127,11 +142,13 @@ class ActorCriticAgent(OffPolicyAgent):
         size, n_actions = self.encoder.size, math.prod(self.action_space.shape or ())
         n_critics, joint = whole_setting(self, "n_critics", self.n_critics), not self.has_targets
         outputs, kept = self.quantiles(n_critics)
-        actor_outputs = 2 * n_actions if self.is_soft else n_actions
+        actor_outputs = 2 * n_actions if self.is_soft and not self.is_smooth else n_actions
         made = actor_and_critics(
             self, (size, actor_outputs), (size + n_actions, outputs), n_critics, bounded=not self.is_soft,
-            more=self.more_settings,
+            more=(*self.more_settings, *SDE_SETTINGS) if self.is_soft else self.more_settings,
         )  # fmt: skip
+        if self.is_smooth:
+            actor_outputs += int(made.actor.core.layers[-1, OUT])
         work = new_work(
             size, n_actions, actor_outputs, (n_critics, int(self.hyperparameters["batch_size"]), outputs), kept,
             len(self._running_envs), joint,
@@ -150,6 +167,13 @@ class ActorCriticAgent(OffPolicyAgent):
         x = self._network_inputs(observation)
         return x, self.kernels["actor"].predict(self.memory.nets.actor, x).astype(np.float64)
 
+    def _normal(self, outputs: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Mean and deviation of a soft policy before it is squashed, [B, A] each, from the actor's outputs."""
+        size = self.memory.actions.shape[1]
+        if self.is_smooth:
+            return outputs[:, :size], deviations(outputs, self.memory.nets.actor.log_std.astype(np.float64), size)
+        return outputs[:, :size], np.exp(np.clip(outputs[:, size:], LOG_STD_MIN, LOG_STD_MAX))
+
     def _scaled(self, actions: NDArray[np.float64]) -> NDArray[np.float64]:
         """Actions in [-1, 1] as the environment takes them, [B, A]."""
         low, high = self.memory.low.astype(np.float64), self.memory.high.astype(np.float64)
@@ -161,10 +185,9 @@ class ActorCriticAgent(OffPolicyAgent):
         width = (self.memory.high - self.memory.low).astype(np.float64) / 2.0
         std = None
         if self.is_soft:
-            mean, log_std = np.split(outputs, 2, axis=1)
+            mean, deviation = self._normal(outputs)
             action = np.tanh(mean)
-            # of tanh(u) at the mean: the deviation of u times the slope of tanh
-            std = np.exp(np.clip(log_std, LOG_STD_MIN, LOG_STD_MAX)) * (1.0 - action**2) * width
+            std = deviation * (1.0 - action**2) * width  # of tanh(u) at the mean: that of u times the slope of tanh
         else:
             action = outputs
         pairs = np.concatenate([x, action.astype(np.float32)], axis=1)
@@ -202,8 +225,7 @@ class ActorCriticAgent(OffPolicyAgent):
         if deterministic or not self.is_soft:
             return super().predict(observation, state, episode_start, True, action_masks)
         batch, single = batch_of(self.observation_space, observation, type(self).__name__)
-        mean, log_std = np.split(self._outputs(observation)[1], 2, axis=1)
-        std = np.exp(np.clip(log_std, LOG_STD_MIN, LOG_STD_MAX))
+        mean, std = self._normal(self._outputs(observation)[1])
         drawn = self._scaled(np.tanh(mean + std * self._prediction.standard_normal(mean.shape)))
         space = self.action_space
         assert isinstance(space, gym.spaces.Box)
@@ -218,13 +240,16 @@ class ActorCriticAgent(OffPolicyAgent):
         found["action_noise"] = work.action_noise
         if self.is_soft:
             found |= {"log_alpha": work.log_alpha, "log_alpha_means": work.log_alpha_means}
+        if self.is_smooth:
+            found["noise"] = self.memory.nets.actor.matrices
         return found
 
     def ranges(self) -> Ranges:
         """What whole numbers the arrays hold; targets have no optimiser."""
+        also: Ranges = {"actor/head_layers": ANY, "actor/head_t": COUNT, "actor/log_std_t": COUNT}
         return {
             name: one
-            for name, one in super().ranges().items()
+            for name, one in {**super().ranges(), **(also if self.is_smooth else {})}.items()
             if not name.startswith("both/") and not (name.startswith("target") and "/t" in name)
         }
 
@@ -305,7 +330,7 @@ def actor_and_critics(
         ((5, 8, 1), ['actor', 'critics', 'target_critics'])
     """
     given, name, network = agent.hyperparameters, type(agent).__name__, agent.network
-    arch, activation, threads, _ = network_options(given, name, ("pi", "qf"), more)
+    arch, activation, threads, rest = network_options(given, name, ("pi", "qf"), more)
     rng, torchs, rows = generator(agent.seed, "weights"), (given["device"], threads), int(given["batch_size"])
     drops, renorm = float(given.get("dropout", 0.0)) > 0.0, bool(given.get("batch_renorm", False))
     joint, settings = not given.get("target_networks", True), {"beta_1": float(given.get("beta_1", 0.9))}
@@ -326,8 +351,15 @@ def actor_and_critics(
     def new(layers: list[Layer], most: int) -> Any:
         return new_network(network, layers, shape, ("torch", 1.0), most, ("adam", settings), torchs, rng, name)
 
-    policy = new(actor_layers, agent.network_rows())
     kernel = kernel_of(network, [*actor_layers, *critic_layers])
+    policy, acting = None, kernel
+    if given.get("use_sde", False):
+        policy = smooth_actor(agent, actor_layers, new, rest)
+        acting = smooth_kernel(kernel)
+    else:
+        if strange := sorted(set(rest) & set(SDE_SETTINGS)):
+            warn_once(f"{name}: {strange[0]} of policy_kwargs says nothing without use_sde=True")
+        policy = new(actor_layers, agent.network_rows())
     if is_ours(network):
         size = sum(layer.size() for layer in critic_layers)
         require_memory(
@@ -336,7 +368,7 @@ def actor_and_critics(
         drawn = [initial_parameters(critic_layers, rng, "torch").astype(np.float32) for _ in range(n_critics)]
         both = new_ensemble(critic_layers, np.stack(drawn), 2 * rows if joint else rows, shape, "adam", **settings)
         critics, also = (over_rows(both, rows), both) if joint else (both, target_of(both))
-        return ActorAndCritics(policy, critics, also, kernel, ensemble_kernel(kernel), not joint)
+        return ActorAndCritics(policy, critics, also, acting, ensemble_kernel(kernel), not joint)
     from rlplay.networks.torch_network import ENSEMBLE, TorchEnsemble
 
     modules = TorchEnsemble([new(critic_layers, rows) for _ in range(n_critics)])
@@ -428,5 +460,5 @@ def in_no_file(kernel: Any) -> Any:
 
 __all__ = [
     "ActorAndCritics", "ActorCriticAgent", "CriticsKwargs", "EntCoef", "NoiseStd", "NoiseType", "OursOrTorchs",
-    "TargetEntropy", "Tau", "actor_and_critics", "initial_temperature", "whole_setting",
+    "TargetEntropy", "Tau", "UseSdeAtWarmup", "actor_and_critics", "initial_temperature", "whole_setting",
 ]  # fmt: skip

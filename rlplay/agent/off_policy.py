@@ -198,7 +198,8 @@ class OffPolicyAgent(VectorAgent):
             nets=parts.nets, work=parts.work, settings=self._settings_of(self.settings),
             metrics=parts.metrics(*(self._metrics[i : i + 1] for i in range(len(self._metrics)))),
             plan=Plan(
-                learning_starts=int(given.get("learning_starts", 0)), train_freq=int(every),
+                learning_starts=int(given.get("learning_starts", 0)), random_steps=self.random_steps(),
+                train_freq=int(every),
                 by_episode=unit == "episode", gradient_steps=int(given.get("gradient_steps", 1)),
                 n_steps=int(given.get("n_steps", 1)),
                 gamma=float(given["gamma"]), scale=scale, alpha=float(given.get("priority_alpha", 0.0)),
@@ -267,6 +268,10 @@ class OffPolicyAgent(VectorAgent):
         if frames == 1 or picture is None or picture[2] % frames:
             return 1, 0, 0
         return frames, picture[2] // frames, int(repeats)
+
+    def random_steps(self) -> int:
+        """Steps with random actions at the start."""
+        return int(self.hyperparameters.get("learning_starts", 0))
 
     def network_rows(self) -> int:
         """Rows that networks see at a time, at most: a batch, or a step of all environments."""

@@ -1,9 +1,10 @@
 """How an off-policy actor-critic acts while it learns: the functions around an agent's own update.
 
     soft            a = tanh(μ + σ ε), of the policy itself
+    smooth          a = tanh(μ + h E), with a matrix E that is drawn now and then
     deterministic   a = π(s)
 
-and in both noise may be added. Actions are in [-1, 1] here and are scaled to the bounds of the space.
+and in all noise may be added. Actions are in [-1, 1] here and are scaled to the bounds of the space.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from typing import Any, NamedTuple
 from rlplay.functional.actor_critic import disturb, from_unit, rest
 from rlplay.functional.off_policy_step import OffPolicyMemory, OffPolicyRule
 from rlplay.functional.squashed_normal import draw_noise, squashed_sample
+from rlplay.functional.squashed_state_noise import squash
+from rlplay.functional.state_noise import add_noise, draw_matrices
 from rlplay.functional.vector_step import Decorator
 
 
@@ -24,6 +27,7 @@ class Spec(NamedTuple):
     Attributes:
         make_update: ``make_update(kernel, ensemble, decorator) -> update(memory, batch, progress)``.
         is_soft: whether actions are drawn from a squashed normal.
+        is_smooth: whether by state-dependent noise (`rlplay.functional.squashed_state_noise`).
 
     Example:
         >>> from agents import SAC, TD3
@@ -33,6 +37,7 @@ class Spec(NamedTuple):
 
     make_update: Callable[..., Callable[..., None]]
     is_soft: bool
+    is_smooth: bool = False
 
 
 @cache
@@ -61,6 +66,18 @@ def actor_critic_rule(kernels: tuple[Any, ...], spec: Spec, decorator: Decorator
         from_unit(memory.actions, memory.low, memory.high)
 
     @decorator
+    def act_smoothly(memory: OffPolicyMemory) -> None:
+        """An action for each environment, by its matrix of noise."""
+        work, given, actor = memory.work, memory.settings, memory.nets.actor
+        since = memory.counters.since[0]
+        if since == 0 or (actor.sample_freq > 0 and since % actor.sample_freq == 0):
+            draw_matrices(actor.matrices, actor.log_std, memory.action_rng)
+        add_noise(forward(actor, memory.obs), actor.matrices, memory.actions)
+        squash(memory.actions)
+        disturb(memory.actions, work.action_noise, given.noise_kind, given.noise_std, memory.action_rng)
+        from_unit(memory.actions, memory.low, memory.high)
+
+    @decorator
     def act_with_noise(memory: OffPolicyMemory) -> None:
         """The actor's action for each environment, disturbed."""
         work, given = memory.work, memory.settings
@@ -73,7 +90,8 @@ def actor_critic_rule(kernels: tuple[Any, ...], spec: Spec, decorator: Decorator
         """Noise begins anew with each episode."""
         rest(memory.work.action_noise, memory.ends)
 
-    return OffPolicyRule(act_softly if spec.is_soft else act_with_noise, after_step, update)
+    act = act_smoothly if spec.is_smooth else act_softly if spec.is_soft else act_with_noise
+    return OffPolicyRule(act, after_step, update)
 
 
 __all__ = ["Spec", "actor_critic_rule"]

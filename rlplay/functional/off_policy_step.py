@@ -112,6 +112,7 @@ class Plan(NamedTuple):
 
     Attributes:
         learning_starts: steps before the first update.
+        random_steps: steps with random actions.
         train_freq: steps of each environment, or episodes, from one update to the next.
         by_episode: whether they are episodes.
         gradient_steps: batches an update; -1 for as many as there were steps.
@@ -131,6 +132,7 @@ class Plan(NamedTuple):
     """
 
     learning_starts: int
+    random_steps: int
     train_freq: int
     by_episode: bool
     gradient_steps: int
@@ -439,7 +441,7 @@ def iteration(
     def choose(memory: OffPolicyMemory) -> None:
         """An action for each environment."""
         memory = by_reference(memory)
-        if memory.counters.steps[0] < memory.plan.learning_starts:
+        if memory.counters.steps[0] < memory.plan.random_steps:
             act_at_random(memory.actions, memory.masks, memory.low, memory.high, memory.action_rng)
         else:
             act(memory)
