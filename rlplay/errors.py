@@ -106,6 +106,48 @@ class MissingPackageError(RlplayError, ImportError):
     """
 
 
+def missing(what: str, package: str, extra: str) -> MissingPackageError:
+    """The error for a feature whose package is absent, with the extra that brings it.
+
+    Args:
+        what: the feature, in the plural: ``"networks over torch"``.
+        package: its name at PyPI; the whole extra may bring more, which a lean installation leaves out.
+        extra: of rlplay.
+
+    Example:
+        >>> str(missing("networks over torch", "torch", "torch"))
+        "networks over torch need the package torch. pip install 'rlplay[torch]', or torch alone"
+    """
+    return MissingPackageError(
+        f"{what} need the package {package}", f"pip install 'rlplay[{extra}]', or {package} alone"
+    )
+
+
+_EXTRAS = {  # modules that a user's code or a lesson may import: their package, and the extra that brings it
+    "torch": ("torch", "torch"), "stable_baselines3": ("stable-baselines3", "sb3"),
+    "sb3_contrib": ("sb3-contrib", "contrib"), "tensorboard": ("tensorboard", "tensorboard"),
+    "optuna": ("optuna", "tune"), "ray": ("ray", "ray"), "wandb": ("wandb", "wandb"), "pyarrow": ("pyarrow", "parquet"),
+    "imageio_ffmpeg": ("imageio-ffmpeg", "video"),
+}  # fmt: skip
+
+
+def missing_module(error: BaseException, what: str) -> MissingPackageError | None:
+    """The error for code that imports a package of an extra that is absent; None for any other error.
+
+    Example:
+        >>> missing_module(ModuleNotFoundError("no torch", name="torch.nn"), "this lesson").cause
+        'this lesson needs the package torch'
+        >>> missing_module(ValueError("another"), "this lesson") is None
+        True
+    """
+    name = (getattr(error, "name", None) or "").partition(".")[0] if isinstance(error, ImportError) else ""
+    if name not in _EXTRAS:
+        return None
+    package, extra = _EXTRAS[name]
+    found = missing(what, package, extra)
+    return MissingPackageError(found.cause.replace(" need the ", " needs the ", 1), found.remedy)
+
+
 class DisplayError(RlplayError, RuntimeError):
     """A window was asked for where there is no display."""
 

@@ -107,6 +107,7 @@ if TYPE_CHECKING:
     from rlplay.errors import RlplayError as RlplayError
     from rlplay.errors import SpaceError as SpaceError
     from rlplay.errors import UsageError as UsageError
+    from rlplay.errors import missing as missing
     from rlplay.errors import require_memory as require_memory
     from rlplay.errors import unknown as unknown
     from rlplay.errors import warn as warn

@@ -20,7 +20,7 @@ from rlplay.errors import MissingPackageError, UsageError, unknown
 
 AGENTS, ENVS, RECIPES, MODELS = "rlplay.agents", "rlplay.envs", "rlplay.recipes", "rlplay.models"
 
-_EXTRAS = {"contrib": "sb3_contrib"}  # of agents, and the package of each
+_EXTRAS = {"contrib": "sb3_contrib", "sb3": "stable_baselines3"}  # of agents, and the package of each
 
 _registered: dict[str, Any] = {}
 _registered_models: dict[str, Any] = {}
@@ -81,6 +81,11 @@ def _place(agent: Any) -> str:
 def agent_ids() -> list[str]:
     """The ids of all registered agents, sorted; without those of an extra that is not installed."""
     return sorted({*(name for name, point in _entry_points(AGENTS).items() if _is_installed(point)), *_registered})
+
+
+def absent_agent_ids() -> list[str]:
+    """The ids of agents that an extra brings which is not installed, sorted."""
+    return sorted(name for name, point in _entry_points(AGENTS).items() if not _is_installed(point))
 
 
 def _is_installed(point: importlib.metadata.EntryPoint) -> bool:
@@ -195,6 +200,8 @@ def _load(point: importlib.metadata.EntryPoint) -> Any:
     try:
         found = own.module_of(point.module) if _is_ours(point) else importlib.import_module(point.module)
         return getattr(found, point.attr) if point.attr else found
+    except MissingPackageError:
+        raise
     except (ImportError, AttributeError) as error:
         owner = point.dist.name if point.dist else "its package"
         raise MissingPackageError(

@@ -24,9 +24,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import stable_baselines3
+from rlplay.extend import EnvLike, UsageError, missing, unknown
 
-from rlplay.extend import EnvLike, UsageError, unknown
+try:
+    import stable_baselines3
+except ImportError as error:
+    raise missing("Stable-Baselines3's algorithms", "stable-baselines3", "sb3") from error
 
 from .adapter import SB3Agent
 

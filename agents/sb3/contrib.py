@@ -16,16 +16,14 @@ from typing import Annotated, Any
 
 import gymnasium as gym
 
-from rlplay.extend import Choice, MissingPackageError, SpaceError
+from rlplay.extend import Choice, SpaceError, missing
 
 from .adapter import SB3Agent
 
 try:
     import sb3_contrib
 except ImportError as error:
-    raise MissingPackageError(
-        "the algorithms of sb3-contrib need the package sb3-contrib", "pip install 'rlplay[contrib]'"
-    ) from error
+    raise missing("the algorithms of sb3-contrib", "sb3-contrib", "contrib") from error
 
 
 class TQC(SB3Agent, init=False):

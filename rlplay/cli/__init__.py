@@ -8,6 +8,7 @@ import re
 import sys
 import warnings
 from argparse import Namespace
+from contextlib import redirect_stdout
 from typing import Any, TextIO
 
 from rlplay.cli.arguments import parser
@@ -32,7 +33,9 @@ def main(argv: list[str] | None = None) -> int:
         verb = importlib.import_module(f"rlplay.cli.{arguments.module}")
         if (cache := sys.modules.get("rlplay.compiled.cache")) is not None:  # most verbs compile
             cache.say_long_compiles()
-        code = verb.run(arguments)
+        arguments.stdout = sys.stdout  # what --json says goes there alone
+        with redirect_stdout(sys.stderr if getattr(arguments, "json", False) else sys.stdout):
+            code = verb.run(arguments)
         sys.stdout.flush()
         return int(code or 0)
     except RlplayError as error:

@@ -217,6 +217,11 @@ def _many(verb: argparse.ArgumentParser) -> None:
     )
 
 
+def _json(verb: argparse.ArgumentParser, what: str) -> None:
+    """What programs read: the same in every verb that answers with data."""
+    verb.add_argument("--json", action="store_true", help=f"{what} as JSON on standard output, and nothing else there")
+
+
 def _acting(verb: argparse.ArgumentParser) -> None:
     acting = verb.add_argument_group("acting")
     choice = acting.add_mutually_exclusive_group()
@@ -308,6 +313,7 @@ def _compare(verb: argparse.ArgumentParser) -> None:
         "-o", "--output", type=Path, metavar="FILE",
         help="page (.html) or picture (default: both, compare-<Env>.html and .png)",
     )  # fmt: skip
+    _json(verb, "curves and results")
 
 
 def _rows(group: argparse._ActionsContainer) -> None:
@@ -336,6 +342,7 @@ def _eval(verb: argparse.ArgumentParser) -> None:
     choice.add_argument("--deterministic", action="store_true", help="the best actions alone (default: both)")
     choice.add_argument("--stochastic", action="store_true", help="the agent's own policy alone (default: both)")
     verb.add_argument("--eval-episodes", type=_count, default=20, metavar="N", help="episodes (default: 20)")
+    _json(verb, "the returns")
 
 
 def _play(verb: argparse.ArgumentParser) -> None:
@@ -385,11 +392,13 @@ def _list(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("what", nargs="?", choices=["agents", "envs", "models", "runs"], help="one kind only")
     verb.add_argument("-f", "--log-folder", type=Path, metavar="DIR", help="folder of runs")
     verb.add_argument("--all", action="store_true", help="every environment in Gymnasium's registry too")
+    _json(verb, "what is there")
 
 
 def _show(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("name", help="an agent or environment, e.g. q-learning or FrozenLake-v1")
     verb.add_argument("--source", action="store_true", help="print the whole file")
+    _json(verb, "the page")
 
 
 def _figure(verb: argparse.ArgumentParser) -> None:
@@ -498,6 +507,7 @@ def _runs(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--keep", type=_count, metavar="K", help="prune: leave the best K of each agent and environment")
     verb.add_argument("--yes", action="store_true", help="prune: remove them, do not only say which")
     verb.add_argument("-o", "--output", type=Path, metavar="FILE", help="picture of compare, or table of export")
+    _json(verb, "the table of list or compare")
 
 
 def _models(verb: argparse.ArgumentParser) -> None:
@@ -540,6 +550,10 @@ def _which(verb: argparse.ArgumentParser) -> None:
             verb.add_argument(f"--{name}", type=_count, metavar="N", help=question)
 
 
+def _completion(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("shell", choices=["bash", "zsh", "fish"], help="whose script is printed")
+
+
 _VERBS = {
     "demo": ("demo", "see an agent learn, in under a minute", _demo),
     "train": ("train", "train an agent in an environment", _train),
@@ -560,5 +574,6 @@ _VERBS = {
     "models": ("models", "the models from scratch; one in full, beside scikit-learn's, or to play with", _models),
     "figure": ("figure", "a figure of the textbook, computed anew: a picture and a table", _figure),
     "warm": ("warm", "compile agents now, so that none has to be waited for later", _warm),
+    "completion": ("completion", "a script by which your shell completes verbs, flags and names", _completion),
     "show": ("show", "the idea, the equation, the hyperparameters and the file of an agent", _show),
 }

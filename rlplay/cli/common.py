@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import math
 import shlex
 import sys
 from argparse import Namespace
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from rich.console import Console
 
 from rlplay.errors import CheckpointError, RlplayError, UsageError
@@ -32,6 +35,25 @@ def console(*, stderr: bool = False) -> Console:
     """Standard output (or error) for people: plain text where it is not a terminal."""
     piped = not (sys.stderr if stderr else sys.stdout).isatty()
     return Console(highlight=False, stderr=stderr, soft_wrap=piped, width=_NO_WRAP if piped else None)
+
+
+def answer(arguments: Namespace, value: Any) -> int:
+    """Print data as JSON where ``--json`` asks for it; numbers that JSON does not have become null."""
+    print(json.dumps(_plain(value), ensure_ascii=False, allow_nan=False, indent=1), file=arguments.stdout)
+    return 0
+
+
+def _plain(value: Any) -> Any:
+    """Data as JSON has it."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    if isinstance(value, np.ndarray | np.generic):
+        return _plain(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if isinstance(value, str | int | float | bool) or value is None else str(value)
 
 
 def one(values: list[Any] | None, flag: str) -> Any:

@@ -19,7 +19,7 @@ from rich.table import Table
 
 from rlplay.agent.saving import load
 from rlplay.cli import many, train
-from rlplay.cli.common import console, one, quoted
+from rlplay.cli.common import answer, console, one, quoted
 from rlplay.errors import CheckpointError, RlplayError, UsageError, warn
 from rlplay.hyperparameters.fields import as_json, declared
 from rlplay.reports import comparison_page
@@ -50,12 +50,14 @@ def run(arguments: Namespace) -> int:
     env_id, found = (_saved if arguments.runs else _trained)(arguments)
     contenders = [_contender(name, runs, film=given is None or given.suffix != ".png") for name, runs in found.items()]
     comparison = _comparison(env_id, contenders, arguments)
-    out = console()
-    out.print(_table(comparison_page.results(comparison), comparison.title))
+    out, tables = console(), [("results", comparison.title, comparison_page.results(comparison))]
     if len(contenders) > 1:
-        out.print(_table(comparison_page.improvements(comparison), "which is better"))
+        tables.append(("improvement", "which is better", comparison_page.improvements(comparison)))
     if arguments.paired:
-        out.print(_table(comparison_page.differences(comparison), "on the same seeds"))
+        tables.append(("differences", "on the same seeds", comparison_page.differences(comparison)))
+    for _, title, table in tables:
+        out.print(_table(table, title))
+    files = []
     name = f"compare-{folder_name(env_id)}"
     for path in [given] if given else [Path(f"{name}.html"), Path(f"{name}.png")]:
         if path.suffix.lower() in (".html", ".htm"):
@@ -64,6 +66,13 @@ def run(arguments: Namespace) -> int:
         else:
             draw([one.curve for one in contenders], path, title=comparison.title)
             out.print(f"picture:  {path}")
+        files.append(str(path))
+    if arguments.json:
+        return answer(arguments, {
+            "env": env_id, "threshold": comparison.threshold, "episodes": comparison.episodes, "files": files,
+            "agents": [{**c.curve.as_data(), "seeds": c.seeds, "settings": c.settings} for c in contenders],
+            **{key: [dict(zip(t.columns, row, strict=True)) for row in t.rows] for key, _, t in tables},
+        })  # fmt: skip
     return 0
 
 

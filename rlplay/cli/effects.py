@@ -78,6 +78,7 @@ _SAVED = (
     _Rule(("-i",), lambda a: a.path, "PATH names the agent", "Leave out one of them"),
     _Rule(("--exp-id", "-f"), _names_a_file, "the agent is named by its path", "Leave that out"),
 )
+_DATA = _Rule(("--source",), lambda a: a.json, "--json names the file", "Leave out one of them")
 _RULES: dict[str, tuple[_Rule, ...]] = {
     "train": (
         _Rule(
@@ -161,11 +162,16 @@ _RULES: dict[str, tuple[_Rule, ...]] = {
             "Name one with -i",
         ),
     ),
+    "show": (_DATA,),
     "list": (
         _Rule(("--all",), lambda a: a.what not in (None, "envs"), "it lists environments", "rlplay list envs --all"),
         _Rule(("-f",), lambda a: a.what not in (None, "runs"), "it lists runs", "rlplay list runs -f DIR"),
     ),
     "runs": (
+        _Rule(
+            ("--json",), lambda a: a.action in ("prune", "export"), "only list and compare answer with data",
+            "Leave that out",
+        ),
         _Rule(("--keep", "--yes"), lambda a: a.action != "prune", "only prune removes runs", "rlplay runs prune"),
         _Rule(("-o",), lambda a: a.action not in ("compare", "export"), "no file is written", "rlplay runs export"),
         _Rule(

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from rich.table import Table
 
-from rlplay.cli.common import console, load_agent, one
+from rlplay.cli.common import answer, console, load_agent, one
 from rlplay.environments.make import reference
 from rlplay.functional.schedules import falls_with_visits, scheduled, tabulate
 from rlplay.hyperparameters.fields import declared
@@ -25,12 +25,18 @@ def run(arguments: Namespace) -> int:
     table = Table(title=f"{agent.id} in {reference(agent.env)}, {agent.num_timesteps:,} {agent.timestep}s trained")
     for column in ("policy", "mean return", "95 % interval", "std", "min", "max", "mean length"):
         table.add_column(column, justify="left" if column == "policy" else "right")
+    played: list[dict[str, Any]] = []
     both = arguments.deterministic == arguments.stochastic
     for name, deterministic in (("greedy", True), (_own(agent), False)):
         if not both and deterministic != arguments.deterministic:
             continue
         result = evaluate(agent, None, arguments.eval_episodes, deterministic=deterministic, seed=seed)
         low, high = result.interval
+        played.append({
+            "policy": "greedy" if deterministic else "own", "deterministic": deterministic, "mean": result.mean,
+            "interval": [low, high], "std": result.std, "min": result.returns.min(), "max": result.returns.max(),
+            "mean_length": result.lengths.mean(), "returns": result.returns, "lengths": result.lengths,
+        })  # fmt: skip
         table.add_row(
             name,
             f"{result.mean:.4g}",
@@ -40,6 +46,11 @@ def run(arguments: Namespace) -> int:
             f"{result.returns.max():.4g}",
             f"{result.lengths.mean():.4g}",
         )
+    if arguments.json:
+        return answer(arguments, {
+            "agent": agent.id, "env": reference(agent.env).id, "env_kwargs": reference(agent.env).kwargs,
+            "timesteps": agent.num_timesteps, "file": str(path), "episodes": arguments.eval_episodes, "played": played,
+        })  # fmt: skip
     console().print(table)
     console().print(f"{arguments.eval_episodes} episodes each, {path}", style="dim")
     return 0

@@ -18,7 +18,7 @@ from rlplay.course.judge import exercise_of, judge
 from rlplay.course.lesson import GAP, PARTS, Block, Exercise, Lesson, lesson, lessons
 from rlplay.course.notebook import as_text
 from rlplay.course.running import Session
-from rlplay.errors import RlplayError, UsageError
+from rlplay.errors import RlplayError, UsageError, missing_module
 from rlplay.storage.files import write_atomically
 
 _WIDTH = 96  # columns of text, at most
@@ -100,7 +100,9 @@ def _run_all(chosen: list[Lesson], folder: Path | None) -> int:
             for block in one.blocks:
                 if block.runs:
                     session.run(block.text, f"{one.id}.md")
-        except Exception:
+        except Exception as error:
+            if absent := missing_module(error, one.id):
+                raise absent from error
             traceback.print_exc()
             failed.append(one.id)
         out.print(f"{one.id:28} {time.perf_counter() - began:6.1f} s{'  failed' if one.id in failed else ''}")
@@ -157,6 +159,8 @@ def _run_block(session: Session, block: Block, one: Lesson) -> None:
     try:
         session.run(block.text, f"{one.id}.md")
     except Exception as error:
+        if absent := missing_module(error, f"a block of {one.id}"):
+            raise absent from error
         first = f"{error}".partition("\n")[0]
         raise RlplayError(
             f"a block of {one.id} stopped: {type(error).__name__}{f': {first}' if first else ''}",

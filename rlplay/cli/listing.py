@@ -6,13 +6,15 @@ import csv
 import time
 from argparse import Namespace
 from pathlib import Path
+from typing import Any
 
 from rich.table import Table
 
 from rlplay import registry
-from rlplay.cli.common import RUNS, console
+from rlplay.cli.common import RUNS, answer, console
 from rlplay.errors import RlplayError
 from rlplay.models.names import LIBRARY
+from rlplay.reports.runs import runs
 from rlplay.training.run_folder import RunFolder, read_evaluations
 
 # Gymnasium's ids that come with its plain installation.
@@ -24,6 +26,8 @@ _GYMNASIUM = {
 
 def run(arguments: Namespace) -> int:
     """Print what is there."""
+    if arguments.json:
+        return answer(arguments, _data(arguments))
     out = console()
     if arguments.what in (None, "agents"):
         out.print(_table("agents", registry.AGENTS, registry.agent_ids()))
@@ -46,6 +50,28 @@ def run(arguments: Namespace) -> int:
     return 0
 
 
+def _data(arguments: Namespace) -> dict[str, Any]:
+    """What is there, for programs."""
+    found: dict[str, Any] = {}
+    for kind, group, ids in (
+        ("agents", registry.AGENTS, registry.agent_ids), ("envs", registry.ENVS, registry.env_ids),
+        ("models", registry.MODELS, registry.model_ids),
+    ):  # fmt: skip
+        if arguments.what in (None, kind):
+            found[kind] = [{"id": name, "summary": registry.summary(group, name)} for name in ids()]
+    if arguments.what in (None, "envs"):
+        found["gymnasium"] = [name for ids in _GYMNASIUM.values() for name in ids.split()]
+        if arguments.all:
+            from rlplay.environments.make import known_env_ids
+
+            found["registered"] = known_env_ids()
+    if arguments.what in (None, "models"):
+        found["sklearn"] = sorted(LIBRARY)
+    if arguments.what == "runs":
+        found["runs"] = runs(arguments.log_folder or RUNS)
+    return found
+
+
 def _table(title: str, group: str, ids: list[str]) -> Table:
     table = Table(title=title, title_justify="left", title_style="bold", box=None, show_header=False, padding=(0, 2))
     for name in ids:
@@ -59,14 +85,14 @@ def run_folders(folder: Path) -> list[Path]:
 
 
 def _runs(folder: Path) -> None:
-    runs = run_folders(folder)
-    if not runs:
+    found = run_folders(folder)
+    if not found:
         console().print(f"{folder} holds no runs", style="dim")
         return
     table = Table(box=None, padding=(0, 2))
     for column in ("run", "steps", "return", "best", "last written", "files"):
         table.add_column(column, justify="right" if column in ("steps", "return", "best") else "left", no_wrap=True)
-    for path in runs:
+    for path in found:
         files = sorted(path.glob("*.rlp"))
         written = max((p.stat().st_mtime for p in files), default=path.stat().st_mtime)
         date = time.strftime("%Y-%m-%d %H:%M", time.localtime(written))

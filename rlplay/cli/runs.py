@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.table import Table
 
-from rlplay.cli.common import RUNS, console
+from rlplay.cli.common import RUNS, answer, console
 from rlplay.errors import UsageError
 from rlplay.reports.curves import Curve, draw
 from rlplay.reports.pictures import check_picture
@@ -58,6 +58,8 @@ def _differing(rows: list[Row]) -> list[str]:
 
 
 def _list(rows: list[Row], arguments: Namespace) -> int:
+    if arguments.json:
+        return answer(arguments, {"runs": rows})
     differing = _differing(rows)
     table = Table(box=None, padding=(0, 2))
     for name in ("run", "seed", "timesteps", "done", "last", "best", "steps/s", "MB", "written"):
@@ -107,8 +109,12 @@ def _compare(rows: list[Row], arguments: Namespace) -> int:
         low, high = curve.interval(curve.last)
         table.add_row(curve.name, str(len(curve.last)), f"{curve.last.mean():.4g}", f"{low:.4g} to {high:.4g}",
                       f"{curve.returns.max(axis=1).mean():.4g}")  # fmt: skip
-    console().print(table)
     draw(curves, path, title=envs[0])
+    if arguments.json:
+        return answer(
+            arguments, {"env": envs[0], "picture": str(path), "curves": [curve.as_data() for curve in curves]}
+        )
+    console().print(table)
     console().print(f"picture:  {path}")
     return 0
 

@@ -6,12 +6,13 @@ import inspect
 import sys
 from argparse import Namespace
 from pathlib import Path
+from typing import Any
 
 from rich.markup import escape
 from rich.table import Table
 
 from rlplay import registry
-from rlplay.cli.common import console
+from rlplay.cli.common import answer, console
 from rlplay.errors import UsageError, unknown
 from rlplay.hyperparameters.fields import declared
 
@@ -19,7 +20,9 @@ from rlplay.hyperparameters.fields import declared
 def run(arguments: Namespace) -> int:
     """Print the page of an agent or environment."""
     name = arguments.name
-    if name in registry.agent_ids():
+    if name in registry.agent_ids() or name in registry.absent_agent_ids():
+        if arguments.json:
+            return answer(arguments, _agent_data(name))
         _agent(name, whole=arguments.source)
         return 0
     if name in registry.model_ids():
@@ -27,9 +30,31 @@ def run(arguments: Namespace) -> int:
     from rlplay.environments.make import known_env_ids
 
     if name in known_env_ids() or ":" in name:
+        if arguments.json:
+            return answer(arguments, _environment_data(name))
         _environment(name, whole=arguments.source)
         return 0
     raise unknown("agent or environment", name, [*registry.agent_ids(), *known_env_ids()], "See `rlplay list`")
+
+
+def _agent_data(name: str) -> dict[str, Any]:
+    """An agent, for programs."""
+    cls = registry.agent_class(name)
+    module = sys.modules[cls.__module__]
+    return {
+        "kind": "agent", "id": name, "import": f"from {_home(cls)} import {cls.__name__}",
+        "text": inspect.cleandoc(module.__doc__ or ""), "file": module.__file__,
+        "hyperparameters": [
+            {"name": one.name, "default": one.default, "range": str(one.domain), "meaning": one.domain.meaning}
+            for one in declared(cls).values()
+        ],
+    }  # fmt: skip
+
+
+def _home(cls: type) -> str:
+    """The module that a class is imported from."""
+    top = cls.__module__.partition(".")[0]
+    return top if hasattr(sys.modules[top], cls.__name__) else cls.__module__
 
 
 def _agent(name: str, *, whole: bool) -> None:
@@ -40,9 +65,7 @@ def _agent(name: str, *, whole: bool) -> None:
         for file in sorted(path.parent.glob("*.py")) if path.name == "__init__.py" else [path]:
             out.print(file.read_text(encoding="utf-8"), markup=False)
         return
-    top = cls.__module__.partition(".")[0]
-    home = top if hasattr(sys.modules[top], cls.__name__) else cls.__module__
-    out.print(f"[bold]{name}[/]   from {home} import {cls.__name__}\n")
+    out.print(f"[bold]{name}[/]   from {_home(cls)} import {cls.__name__}\n")
     out.print(inspect.cleandoc(module.__doc__ or ""), markup=False)
     table = Table(title="\nhyperparameters", title_justify="left", title_style="bold", box=None, padding=(0, 2))
     for column in ("name", "default", "range", "meaning"):
@@ -52,6 +75,20 @@ def _agent(name: str, *, whole: bool) -> None:
         table.add_row(parameter.name, *map(escape, words))  # [n, episode] is no markup
     out.print(table)
     out.print(f"\n[bold]file[/] {path}   (rlplay show {name} --source)")
+
+
+def _environment_data(name: str) -> dict[str, Any]:
+    """An environment, for programs."""
+    from rlplay.environments.make import make, reference, time_limit
+
+    env, native = make(name, dynamics="gymnasium"), make(name)
+    cls = type(env.unwrapped)
+    return {
+        "kind": "environment", "id": name, "observation_space": str(env.observation_space),
+        "action_space": str(env.action_space), "time_limit": time_limit(env) or None,
+        "dynamics": reference(native).dynamics, "text": inspect.cleandoc(cls.__doc__ or ""),
+        "file": inspect.getsourcefile(cls),
+    }  # fmt: skip
 
 
 def _environment(name: str, *, whole: bool) -> None:

@@ -14,10 +14,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from rlplay.errors import UsageError
+from rlplay.errors import UsageError, missing
 from rlplay.networks.contract import Kernel
 from rlplay.networks.ensemble import EnsembleKernel
 from rlplay.networks.layers import (
@@ -36,6 +35,11 @@ from rlplay.networks.layers import (
 from rlplay.networks.network import Network
 from rlplay.networks.optimisers import OPTIMISERS
 from rlplay.networks.state import architecture, described
+
+try:
+    import torch
+except ImportError as error:
+    raise missing("networks over torch", "torch", "torch") from error
 
 Floats = NDArray[Any]
 F = TypeVar("F", bound=Callable[..., Any])

@@ -9,11 +9,15 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from rlplay.errors import CheckpointError, HyperparameterError
+from rlplay.errors import CheckpointError, HyperparameterError, missing
 from rlplay.storage.ranges import COUNT
+
+try:
+    import torch
+except ImportError as error:
+    raise missing("the states of torch's networks", "torch", "torch") from error
 
 Arrays = dict[str, NDArray[Any]]
 

@@ -85,6 +85,20 @@ class Curve:
         """The interval at each timestep, [T, 2]."""
         return np.array([self.interval(column) for column in self.returns.T])
 
+    def as_data(self) -> dict[str, Any]:
+        """The curve for programs: numbers as they stand on a page, and every evaluation.
+
+        Example:
+            >>> Curve("a", np.array([10, 20]), np.array([[1.0, 5.0]]), np.ones(1)).as_data()["last"]
+            5.0
+        """
+        return {
+            "name": self.name, "timesteps": self.timesteps.tolist(), "returns": self.returns.tolist(),
+            "centre": self.centre.tolist(), "intervals": self.intervals.tolist(),
+            "last": interquartile_mean(self.last), "last_interval": list(self.interval(self.last)),
+            "steps_per_second": self.speeds.tolist(),
+        }  # fmt: skip
+
 
 def value_range(curves: list[Curve]) -> tuple[float, float] | None:
     """The returns that the axis must show where some evaluations were cut; None where it shows all.

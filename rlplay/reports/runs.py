@@ -17,7 +17,7 @@ from typing import Any
 
 import yaml
 
-from rlplay.errors import BusyError, MissingPackageError, RlplayError, UsageError, unknown
+from rlplay.errors import BusyError, RlplayError, UsageError, missing, unknown
 from rlplay.storage.files import as_path, atomic_writer, locked
 from rlplay.storage.texts import plain_yaml
 from rlplay.training.run_folder import RunFolder, read_evaluations
@@ -166,7 +166,7 @@ def export(rows: Sequence[Row], path: Path) -> None:
         try:
             from pyarrow import parquet, table
         except ImportError as error:
-            raise MissingPackageError("Parquet needs the package pyarrow", "pip install 'rlplay[parquet]'") from error
+            raise missing("Parquet files", "pyarrow", "parquet") from error
         buffer = BytesIO()
         parquet.write_table(table({name: _plain_column([row.get(name) for row in rows]) for name in columns}), buffer)
         content = buffer.getvalue()

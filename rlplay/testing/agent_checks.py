@@ -21,7 +21,7 @@ from rlplay.agent.base import Agent
 from rlplay.environments.make import make, reference
 from rlplay.environments.masks import MaskSource
 from rlplay.environments.no_environment import NoEnvironment
-from rlplay.errors import HyperparameterError, RlplayError
+from rlplay.errors import HyperparameterError, RlplayError, missing
 from rlplay.hyperparameters.domains import Range, Sizes
 from rlplay.hyperparameters.fields import declared
 from rlplay.testing.comparison import differences
@@ -335,8 +335,11 @@ def check_sb3_evaluate_policy(agent_id: str, env_id: str, steps: int = 3000, **s
     Example:
         >>> check_sb3_evaluate_policy("q-learning", "FrozenLake-v1", steps=300)
     """
-    from stable_baselines3.common.evaluation import evaluate_policy
-    from stable_baselines3.common.monitor import Monitor
+    try:
+        from stable_baselines3.common.evaluation import evaluate_policy
+        from stable_baselines3.common.monitor import Monitor
+    except ImportError as error:
+        raise missing("checks beside Stable-Baselines3", "stable-baselines3", "sb3") from error
 
     agent = _new(agent_id, env_id, **settings).learn(steps)
     env = Monitor(make(env_id, dynamics="gymnasium", max_episode_steps=200))

@@ -18,7 +18,7 @@ from typing import IO, Any
 import numpy as np
 
 from rlplay.environments.make import reference
-from rlplay.errors import CheckpointError, MissingPackageError, warn
+from rlplay.errors import CheckpointError, missing, warn
 from rlplay.training.callbacks import Callback, EvalCallback, RunClock
 from rlplay.training.learner import Learner
 from rlplay.training.run_folder import RunFolder
@@ -36,9 +36,7 @@ PROGRESS_COLUMNS = [
 ]
 
 _NUMBERS = (int, float, np.integer, np.floating)
-_NO_TENSORBOARD = MissingPackageError(
-    "TensorBoard logs need the package tensorboard", "pip install 'rlplay[tensorboard]'"
-)
+_NO_TENSORBOARD = missing("TensorBoard logs", "tensorboard", "tensorboard")
 
 
 class LogCallback(Callback):

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from rlplay.errors import warn_once
+from rlplay.errors import missing, warn_once
 from rlplay.training.callbacks import NEVER, Callback, stops
 from rlplay.training.learner import Learner
 from rlplay.training.statistics import FinishedEpisode
@@ -206,7 +206,10 @@ class SB3Model:
     def get_env(self) -> Any:
         """Its environments side by side, in a VecEnv that nobody steps."""
         if self._vec_env is None:
-            from stable_baselines3.common.vec_env import DummyVecEnv
+            try:
+                from stable_baselines3.common.vec_env import DummyVecEnv
+            except ImportError as error:
+                raise missing("VecEnvs", "stable-baselines3", "sb3") from error
 
             envs = self.agent.running_envs()
             vars(self)["_vec_env"] = DummyVecEnv([lambda one=one: one.env for one in envs])

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from rlplay.environments.make import reference
-from rlplay.errors import MissingPackageError
+from rlplay.errors import missing
 from rlplay.hyperparameters.fields import as_json
 from rlplay.storage.files import as_path
 from rlplay.training.callbacks import Callback
@@ -79,9 +79,7 @@ class WandbCallback(Callback):
         try:
             import wandb
         except ImportError as error:
-            raise MissingPackageError(
-                "runs for Weights & Biases need the package wandb", "pip install 'rlplay[wandb]'"
-            ) from error
+            raise missing("runs for Weights & Biases", "wandb", "wandb") from error
         self._wandb: Any = wandb
         self.log_dir, self.project, self.name = as_path(log_dir), project, name
 

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import trim_mean
 
-from rlplay.errors import BusyError, CheckpointError, MissingPackageError, RlplayError, UsageError, unknown
+from rlplay.errors import BusyError, CheckpointError, RlplayError, UsageError, missing, unknown
 from rlplay.runners.job import Job, go_on
 from rlplay.runners.runner import Runner
 from rlplay.storage.files import locked, write_atomically
@@ -105,7 +105,7 @@ def require_optuna() -> Any:
     try:
         import optuna
     except ImportError as error:
-        raise MissingPackageError("tuning needs the package optuna", "pip install 'rlplay[tune]'") from error
+        raise missing("searches for hyperparameters", "optuna", "tune") from error
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
     return optuna

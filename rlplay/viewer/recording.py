@@ -60,7 +60,8 @@ class Recorder:
                 import imageio_ffmpeg  # noqa: F401
             except ImportError as error:
                 raise MissingPackageError(
-                    "mp4 needs the package imageio-ffmpeg", "pip install 'rlplay[video]', or record a .gif"
+                    "mp4 needs the package imageio-ffmpeg",
+                    "pip install 'rlplay[video]', or imageio-ffmpeg alone; or record a .gif",
                 ) from error
 
     def add(self, surface: pygame.Surface) -> None:

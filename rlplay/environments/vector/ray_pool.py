@@ -20,7 +20,7 @@ from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
 from rlplay.environments.vector.sequential import Maker, SequentialEnvs, SharedBuffers
-from rlplay.errors import EnvironmentFault, MissingPackageError, RlplayError, UsageError
+from rlplay.errors import EnvironmentFault, RlplayError, UsageError, missing
 
 _ANSWER = 5.0  # seconds that a cluster has to answer
 _OBJECTS = 200 * 2**20  # bytes of a local cluster's object store: what is sent is small
@@ -37,7 +37,7 @@ def connect(address: str | None, processors: int | None = None) -> Any:
     try:
         import ray
     except ImportError as error:
-        raise MissingPackageError("the runner ray needs the package ray", "pip install 'rlplay[ray]'") from error
+        raise missing("actors of Ray", "ray", "ray") from error
     if ray.is_initialized():
         return ray
     if address is not None:

@@ -1,0 +1,118 @@
+"""What programs read from the command line: ``--json``, alone on standard output, and the completion of shells."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+
+import pytest
+
+from rlplay.cli import main
+from rlplay.cli.completion import SHELLS, script
+
+LAKE = ("--algo", "q-learning", "--env", "FrozenLake-v1")
+
+
+@pytest.fixture
+def asked(capfd):
+    """The data that a command answers with: all of its standard output."""
+
+    def ask(*words):
+        capfd.readouterr()
+        code = main([*words, "--json"])
+        out, err = capfd.readouterr()
+        assert code == 0, err
+        return json.loads(out, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+
+    return ask
+
+
+def test_list_and_show_as_json(asked):
+    found = asked("list")
+    assert {"agents", "envs", "models", "gymnasium", "sklearn"} <= set(found)
+    (pole,) = [one for one in found["agents"] if one["id"] == "q-learning"]
+    assert pole["summary"].startswith("Q-learning")
+    assert set(asked("list", "envs")) == {"envs", "gymnasium"}
+    agent = asked("show", "q-learning")
+    assert (agent["kind"], agent["import"]) == ("agent", "from agents import QLearning")
+    (alpha,) = [one for one in agent["hyperparameters"] if one["name"] == "alpha"]
+    assert set(alpha) == {"name", "default", "range", "meaning"}
+    env = asked("show", "FrozenLake-v1")
+    assert (env["kind"], env["observation_space"], env["time_limit"]) == ("environment", "Discrete(16)", 100)
+
+
+def test_runs_eval_and_compare_as_json(asked, capfd):
+    made = asked("compare", "--algo", "q-learning", "sarsa", *LAKE[2:], "-n", "2000", "--seed", "0", "1", "-o", "a.png")
+    assert [one["name"] for one in made["agents"]] == ["q-learning", "sarsa"]
+    first = made["agents"][0]
+    assert len(first["returns"]) == 2
+    assert len(first["returns"][0]) == len(first["timesteps"]) == len(first["intervals"])
+    assert (first["seeds"], made["files"], len(made["improvement"])) == ([0, 1], ["a.png"], 2)
+    one_seed = asked("compare", first_run := "logs/q-learning/FrozenLake-v1_1", "-o", "b.png")
+    assert one_seed["agents"][0]["last_interval"] == [None, None]  # NaN is no JSON
+    rows = asked("runs")["runs"]
+    assert [(row["algo"], row["seed"]) for row in rows] == [
+        ("q-learning", 0), ("q-learning", 1), ("sarsa", 0), ("sarsa", 1)
+    ]  # fmt: skip
+    assert asked("list", "runs")["runs"] == rows
+    assert len(asked("runs", "compare", "-o", "c.png")["curves"]) == 2
+    played = asked("eval", first_run, "--eval-episodes", "3")
+    assert [one["policy"] for one in played["played"]] == ["greedy", "own"]
+    assert len(played["played"][0]["returns"]) == played["episodes"] == 3
+    assert (played["agent"], played["timesteps"]) == ("q-learning", 2000)
+    assert main(["runs", "prune", "--json"]) == 2
+    out, err = capfd.readouterr()
+    assert not out
+    assert "--json has no effect here" in err
+    assert main(["show", "no-such", "--json"]) == 2
+    assert not capfd.readouterr().out
+
+
+COMPLETED = [
+    (["rlplay", "tra"], ["train"]),
+    (["rlplay", "train", "--algo", "q-le"], ["q-learning"]),
+    (["rlplay", "train", "--algo", "sarsa", "double-q"], ["double-q-learning"]),
+    (["rlplay", "train", "--env", "CartP"], ["CartPole-v1"]),
+    (["rlplay", "train", "--n-time"], ["--n-timesteps"]),
+    (["rlplay", "train", "--engine", ""], ["auto", "python", "compiled"]),
+    (["rlplay", "eval", "--conf"], []),
+    (["rlplay", "show", "value-it"], ["value-iteration"]),
+    (["rlplay", "list", "ag"], ["agents"]),
+    (["rlplay", "watch", "a_fi"], ["a_file.rlp"]),
+    (["rlplay", "completion", ""], list(SHELLS)),
+]
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not installed")
+@pytest.mark.parametrize(("typed", "right"), COMPLETED, ids=" ".join)
+def test_bash_completes(typed, right, tmp_path):
+    (tmp_path / "a_file.rlp").write_text("")
+    words = " ".join(f"'{word}'" for word in typed)
+    code = script("bash") + f"COMP_WORDS=({words}); COMP_CWORD={len(typed) - 1}; _rlplay\n"
+    code += "printf '%s\\n' \"${COMPREPLY[@]}\"\n"
+    done = subprocess.run(["bash", "--norc", "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert done.stdout.split() == [word for word in right if not word.startswith("CartPoleNoVel")]
+
+
+@pytest.mark.skipif(shutil.which("fish") is None, reason="fish is not installed")
+@pytest.mark.parametrize(("typed", "right"), COMPLETED, ids=" ".join)
+def test_fish_completes(typed, right, tmp_path):
+    (tmp_path / "a_file.rlp").write_text("")
+    (tmp_path / "rlplay.fish").write_text(script("fish"))
+    code = f"source rlplay.fish; complete -C '{' '.join(typed)}'"
+    done = subprocess.run(["fish", "--no-config", "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
+    found = [line.split("\t")[0] for line in done.stdout.splitlines()]
+    assert set(right) <= set(found)
+    assert len(found) == len(right) or typed[-1] == ""
+
+
+@pytest.mark.skipif(shutil.which("zsh") is None, reason="zsh is not installed")
+def test_zsh_reads_its_script():
+    stub = "compdef() { : }\n"
+    subprocess.run(["zsh", "-f", "-c", stub + script("zsh")], check=True, capture_output=True)
+
+
+def test_the_command_prints_the_script(capsys):
+    assert main(["completion", "fish"]) == 0
+    assert capsys.readouterr().out == script("fish")
