@@ -35,7 +35,7 @@ def smooth_actor(
 
     Example:
         >>> from agents import SAC
-        >>> agent = SAC("Pendulum-v1", use_sde=True, policy_kwargs={"log_std_init": -2}, buffer_size=100, seed=0)
+        >>> agent = SAC("Pendulum-v1", use_sde=True, policy_kwargs={"log_std_init": -2}, buffer_size=500, seed=0)
         >>> float(agent.memory.nets.actor.log_std[0])
         -2.0
     """
