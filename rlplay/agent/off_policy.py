@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Hashable
-from typing import Annotated, Any, ClassVar, NamedTuple, Self
+from collections.abc import Callable, Hashable
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple, Self
 
 import gymnasium as gym
 import numpy as np
@@ -132,6 +132,8 @@ class OffPolicyAgent(VectorAgent):
         make_rule: ``make_rule(kernels, spec, decorator) -> OffPolicyRule``, a cached function.
         settings: a NamedTuple class: the hyperparameters that the rule reads, each a ``Schedule``, ``float``, ``int``
             or ``bool``.
+        another: who may act in the agent's place, step by step: gives an action, or None where the agent acts. What was
+            done is what goes into the replay buffer. The stepwise driver asks; None for nobody.
 
     Example:
         >>> from agents import DQN  # a subclass
@@ -142,6 +144,10 @@ class OffPolicyAgent(VectorAgent):
 
     make_rule: ClassVar[Any]
     settings: ClassVar[Any]
+    learns_from_others = True
+
+    if TYPE_CHECKING:  # set in `setup`; what stands in the body of the class is a hyperparameter
+        another: Callable[[], Any] | None
 
     # What an agent supplies.
 
@@ -158,6 +164,7 @@ class OffPolicyAgent(VectorAgent):
     def setup(self) -> None:
         """The environments, the networks, the replay buffer and everything else that a step works on."""
         given, name = self.hyperparameters, type(self).__name__
+        self.another = None
         self._begin_setup()
         self._discrete, low, high = self._actions()
         self._masked = self._has_masks()
@@ -317,7 +324,10 @@ class OffPolicyAgent(VectorAgent):
         return self.memory, self.progress, 1
 
     def _taken(self, action: NDArray[np.float32]) -> Any:
-        """An action as the environment takes it."""
+        """An action as the environment takes it; where another acts, that one's, which is then what was done."""
+        given = None if self.another is None else self.another()
+        if given is not None:
+            action[:] = self.numbering.index(given) if self.numbering is not None else np.ravel(given)
         return self.numbering.value(int(action[0])) if self.numbering is not None else self.bounded(action)
 
     # Learning.

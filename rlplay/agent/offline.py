@@ -32,6 +32,7 @@ class OfflineAgent(OffPolicyAgent):
     """
 
     timestep: ClassVar[str] = "update"
+    learns_from_others = False
 
     dataset: DataLike = None
     buffer_size: BufferSize = 1_000_000

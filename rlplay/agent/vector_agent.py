@@ -45,6 +45,7 @@ from rlplay.hyperparameters.types import FeaturesLike
 from rlplay.networks.layers import ACTIVATIONS
 from rlplay.training.checks import whole_number
 from rlplay.training.learner import Engine
+from rlplay.transition import Transition
 
 NEnvs = Annotated[int, Range("environments that are played at once", 1, 4096, integer=True)]
 MaxGradNorm = Annotated[float, Range("longest gradient, of both networks together; 0 for any", 0, 1e9)]
@@ -82,6 +83,7 @@ class VectorAgent(Agent):
         _discrete: bool  # whether actions are numbers, which masks can forbid
         _played: list[RunningEnv]
         _ahead: VectorState | None  # where the native loop left them, while the objects do not know it yet
+        last_step: Transition | None  # that the stepwise driver took
         _masked: bool  # whether masks were seen, so that the memory has room for them
 
     # What a family supplies.
@@ -133,7 +135,7 @@ class VectorAgent(Agent):
     def _begin_setup(self) -> None:
         """The environments, and what they show."""
         self._played = self.make_running_envs(self.hyperparameters.get("n_envs", 1))
-        self._ahead = None
+        self._ahead, self.last_step = None, None
         self._laid_out: dict[type, Any] = {}
         self._compiled_beside: Any = None  # the last function that another process was asked to compile
         self._checks = [ObservationCheck(one.env) for one in self._running_envs]
@@ -381,6 +383,7 @@ class VectorAgent(Agent):
     def _step(self, i: int, running_env: RunningEnv, action: Any) -> None:
         buffer, position = self._step_buffer, running_env.position
         taken = take_step(running_env.env, position, action, self._checks[i])
+        self.last_step = taken
         buffer.rewards[i], buffer.terminated[i], buffer.truncated[i] = taken.reward, taken.terminated, taken.truncated
         buffer.obs[i] = self.encoder.view.vector(taken.next_obs)
         self._mask(i, taken.info)

@@ -212,13 +212,13 @@ def _lock_step(
 ) -> tuple[RunFolder, float]:  # fmt: skip
     """Learn in the window's own time, a step at a time; what was learned is saved when the window closes."""
     from rlplay.cli.windows import open_window, shown_env
+    from rlplay.viewer.learning import why_not_stepwise
     from rlplay.viewer.session import Session
 
     _check_timesteps(timesteps)
     agent = _make_agent(cls, shown_env(ref), seed, settings)
-    in_steps = agent.rule is not None or agent.timestep == "sweep" or "act" in vars(cls)
-    if not in_steps or cls.busy is not Agent.busy:  # it collects and fits as a whole
-        raise UsageError(f"{agent.id} does not learn step by step", "Watch it learn with --watch")
+    if why := why_not_stepwise(agent):
+        raise UsageError(why, "Watch it learn with --watch")
     agent.horizon = timesteps
     folder = new_run(arguments.log_folder or RUNS, agent.id, ref.id)
     asked = _asked(agent, ref.id, timesteps, arguments)

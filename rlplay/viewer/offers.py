@@ -62,6 +62,8 @@ def why_not(intent: str, session: Any, state: ViewState, comparison: Any = None)
         return "a ghost needs two agents: rlplay watch A B --ghost"
     if name == "inside" and (learning is None or agent.timestep == "sweep"):
         return "there is no update to stop in: nothing is learned here step by step (train --lock-step)"
+    if name == "inside" and not learning.can_stop_inside:
+        return f"{agent.id} learns from many steps at once: there is no update of one step to stop in"
     if name == "tune" and not dials_of(session) and not session.world.rows:
         where = reference(session.env).id or "this environment"
         return f"there is nothing to turn: {where} has no constants and no cells to change, and nothing is learned here"

@@ -31,7 +31,7 @@ from rlplay.spaces.finite import FiniteSpace, is_finite
 from rlplay.transition import Transition
 from rlplay.viewer.choices import choices
 from rlplay.viewer.hands import Hands
-from rlplay.viewer.learning import Learning, why_not_taught
+from rlplay.viewer.learning import Learning, NetworkLearning, learning_of, why_not_taught
 from rlplay.viewer.maps import action_names
 from rlplay.viewer.timeline import History, Twin, copy_of
 from rlplay.viewer.trail import Trail
@@ -107,7 +107,10 @@ class Session:
         self.history, self.policy, self.touched = History(), policy, False
         self.driving = mode == "play"
         self.hands = Hands(env, self.choices)
-        self.learning = Learning(agent, self.chosen) if agent and mode == "learn" else None
+        self.learning: Learning | None = None
+        if agent and mode == "learn":
+            self.position = Position() if hasattr(agent, "last_step") else self.position
+            self.learning = learning_of(agent, self.chosen, self.position)
         self.world = self.first_world = World.of(env)
         self.touched_agent = self.followed = False
         self._episode, self._by_you = episode, 0
@@ -119,6 +122,7 @@ class Session:
         # the state of an agent with a memory before what it sees now
         self.remembered: Any = agent.running_state() if agent and mode == "learn" else None
         self._picture: NDArray[np.uint8] | None = None
+        self._kept_picture: NDArray[np.uint8] | None = None  # of the step before
         self._pictured: tuple[Any, ...] = ()
         self._seeds = agent.seeds if agent and its_own else stream(seed, "watch")
         self._digest = EpisodeDigest()
@@ -189,7 +193,7 @@ class Session:
             self._recall(transition.obs, begins)
         if begins:
             self.first, self.gained, self._discount = transition.obs, 0.0, 1.0
-        self.last, self._picture = transition, None
+        self.last, self._kept_picture, self._picture = transition, self._picture, None
         self.gained += self._discount * transition.reward
         self._discount *= float(self.agent.hyperparameters.get("gamma", 1.0)) if self.agent else 1.0
         if self.mode == "replay":
@@ -394,6 +398,8 @@ class Session:
         """
         from rlplay.viewer.pictures import frame_of
 
+        if self.ended and self._kept_picture is not None and isinstance(self.learning, NetworkLearning):
+            return self._kept_picture  # its environment stands in the next episode already
         action = self.last.action if self.last is not None else None
         at = (self.position.seed, self.position.length, self.observation is None, self.picture_size, id(self.last))
         if self._picture is None or at != self._pictured:

@@ -80,6 +80,10 @@ def _after(session: Any, update: Update) -> list[str]:
     """The equation with its numbers, where one number of the state and action moved; else what is known."""
     step, delta = update.transition, update.td_error
     first = f"A {_action(session, step.action)}   R {d.short(step.reward)}{_ending(step)}"
+    if not session.learning.can_stop_inside:  # networks: what the last update says of itself
+        told = [f"{name.removeprefix('train/')}  {_full(value)}" for name, value in session.agent.metrics().items()]
+        many = f"{update.moved:,} update{'s' * (update.moved != 1)} of the networks after this step"
+        return [first, many if update.moved else "no update of the networks after this step", *told]
     lines = [first] if math.isnan(delta) else [f"{first}   TD error {_full(delta)}"]
     own = _own_move(session, update)
     if own is not None and not math.isnan(delta) and abs(delta) > _CLOSE:

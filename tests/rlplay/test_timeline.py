@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents import DynaQ, LinearSarsa, QLearning, Sarsa, ValueIteration
+from agents import DQN, SAC, DynaQ, LinearSarsa, QLearning, Sarsa, ValueIteration
 from rlplay import Dataset, load_episode, make
 from rlplay.errors import UsageError
 from rlplay.spaces.observations import observation_bytes
@@ -683,3 +683,58 @@ def test_axes_are_pushed_by_keys_mouse_and_gamepad_in_real_time(monkeypatch):
     assert session.position.length <= length + 16  # it waits, once the push has gone back
     assert intent_of(pygame.event.Event(pygame.KEYDOWN, key=pygame.K_ESCAPE, unicode="", mod=0)) == "close"
     pygame.display.quit()
+
+
+def test_networks_learn_a_step_at_a_time_in_the_same_bits_and_from_a_person_too():
+    settings = {"net_arch": [16], "buffer_size": 1000, "learning_starts": 30, "seed": 0}
+    watched, plain = (DQN(shown("CartPole-v1", dynamics="gymnasium"), **settings) for _ in range(2))
+    watched.horizon = 120
+    session = Session(watched.env, watched, "learn", target=120)
+    while not session.trained:
+        before = session.position.seed, session.position.length
+        assert session.step()
+        after = session.position
+        assert (after.seed, after.length) == (before[0], before[1] + 1) or after.length == 1
+        assert session.ended == (session.last.terminated or session.last.truncated)
+    assert len(session.returns) == watched.statistics.episodes
+    assert session.at(session.history.newest - 3).message == ""
+    plain.learn(120, engine="python", schedule_timesteps=120)
+    assert not differences(watched, plain)
+    session.target = 0
+    assert session.take_over(True) == ""
+    first = int((watched.memory.replay.kinds > 0).sum())
+    done = []
+    for action in (0, 1, 1, 0, 1):
+        session.pending = action
+        assert session.step()
+        done.append(session.last.action)
+    assert done == [0, 1, 1, 0, 1]
+    kinds = watched.memory.replay.kinds
+    rows = np.flatnonzero(kinds > 0)
+    assert len(rows) == first + 5
+    assert watched.memory.replay.actions[rows[-5:], 0].tolist() == [
+        0,
+        1,
+        1,
+        0,
+        1,
+    ]  # what was done is what is learned from
+    assert "updates" in lines_of(session)[0][1] or "update of the networks" in lines_of(session)[0][1]
+    assert session.take_over(False) == ""
+    assert session.step()
+
+
+@pytest.mark.slow
+def test_an_actor_critic_learns_from_pushes_along_its_axis():
+    agent = SAC(shown("Pendulum-v1", dynamics="gymnasium"), net_arch=[16], learning_starts=5, batch_size=8, seed=0)
+    session = Session(agent.env, agent, "learn")
+    played(session, 10)
+    assert session.take_over(True) == ""
+    for push in (2.0, -2.0, 0.5):
+        session.pending = np.array([push], np.float32)
+        assert session.step()
+        assert session.last.action == pytest.approx(push)
+    rows = np.flatnonzero(agent.memory.replay.kinds > 0)[-3:]
+    pendulum = agent.memory.replay.actions[rows, 0]
+    assert (np.sign(pendulum) == [1, -1, 1]).all()
+    assert pendulum[0] == -pendulum[1] == 4 * pendulum[2]

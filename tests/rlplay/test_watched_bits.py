@@ -21,6 +21,7 @@ from rlplay.testing import differences
 from rlplay.training.callbacks import Callback
 from rlplay.viewer import panels
 from rlplay.viewer.compare import random_player
+from rlplay.viewer.learning import why_not_stepwise
 from rlplay.viewer.session import Session
 from rlplay.viewer.state import ViewState
 
@@ -39,15 +40,18 @@ class Watching(Callback):
         self.path, self.env_id, self.shown, self.due = path, env_id, 0, 1
         self.surface = pygame.Surface((960, 600))
 
+    def env(self):
+        return shown(self.env_id)
+
     def next_due(self, timestep: int) -> int:
         return self.due if self.due > timestep else timestep + 10**9
 
     def on_step(self) -> bool:
         if self.agent.num_timesteps < self.due or self.shown >= 3:
             return True
-        self.due, self.shown = self.agent.num_timesteps + 200, self.shown + 1
+        self.due, self.shown = self.agent.num_timesteps + 40, self.shown + 1
         self.agent.save(self.path)
-        env = shown(self.env_id)
+        env = self.env()
         agent = saving.load(self.path, NoEnvironment(env.observation_space, env.action_space, ""))
         agent.env = env
         session = Session(env, agent, seed=1)
@@ -91,10 +95,10 @@ def test_every_agent_learns_the_same_while_it_is_watched(algo, env_id, steps, se
 @pytest.mark.parametrize(("algo", "env_id", "steps", "settings"), RUNS)
 def test_every_agent_learns_the_same_in_lock_step(algo, env_id, steps, settings):
     cls = registry.agent_class(algo)
-    if not learns_in_steps(cls):
-        pytest.skip(f"{algo} collects and fits as a whole: it is watched by its file")
     env = shown(env_id)
     watched = cls(env, seed=3, **settings)
+    if why := why_not_stepwise(watched):
+        pytest.skip(f"{why}: it is watched by its file")
     watched.horizon = steps
     session, surface = Session(env, watched, "learn", target=steps), pygame.Surface((960, 600))
     many = 0
@@ -105,12 +109,47 @@ def test_every_agent_learns_the_same_in_lock_step(algo, env_id, steps, settings)
             panels.draw(surface, session, ViewState())
             panels.draw(surface, session.at(max(session.history.newest - 5, 0), 0.05), ViewState())
             session.surprises()
-            session.learning.inside = session.learning.looking = not session.learning.inside
+            learning = session.learning
+            learning.inside = learning.looking = learning.can_stop_inside and not learning.inside
     while session.in_update:
         session.step()
     plain = cls(make(env_id, dynamics="gymnasium"), seed=3, **settings)
     plain.learn(steps, engine="python", schedule_timesteps=steps)
     assert not differences(watched, plain)
+
+
+PIXELS = {
+    "dqn": {"learning_starts": 20, "buffer_size": 200, "batch_size": 8, "train_freq": 4},
+    "ppo": {"n_steps": 32, "batch_size": 16, "n_epochs": 2},
+    "a2c": {"n_steps": 8},
+}
+
+
+@pytest.mark.parametrize("algorithm", PIXELS)
+def test_stable_baselines_agents_of_pictures_learn_the_same_while_they_are_watched(algorithm, tmp_path):
+    from agents.sb3 import SB3
+
+    wrapper = [{"gymnasium.wrappers.AddRenderObservation": {"render_only": True}},
+               {"gymnasium.wrappers.GrayscaleObservation": {"keep_dim": True}}]  # fmt: skip
+    given = {"render_mode": "rgb_array", "width": 64, "height": 48, "frame_stack": 2, "dynamics": "gymnasium"}
+    envs_of = [make("rlplay/CartPole-v1", wrapper=wrapper, **given) for _ in range(2)]
+    agents = [SB3(algorithm, env, policy="CnnPolicy", seed=3, **PIXELS[algorithm]) for env in envs_of]
+    watching = WatchingPictures(tmp_path / "live.rlp", lambda: make("rlplay/CartPole-v1", wrapper=wrapper, **given))
+    agents[0].learn(90, watching)
+    agents[1].learn(90)
+    assert watching.shown
+    assert not differences(*agents)
+
+
+class WatchingPictures(Watching):
+    """The same with an environment of pictures."""
+
+    def __init__(self, path: Path, make_env) -> None:
+        super().__init__(path, "")
+        self.make_env = make_env
+
+    def env(self):
+        return self.make_env()
 
 
 REPLAYED = sorted(
