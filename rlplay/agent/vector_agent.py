@@ -354,12 +354,19 @@ class VectorAgent(Agent):
         metrics = self.memory.metrics
         return bool(np.isfinite(metrics.loss[0]) and np.isfinite(metrics.grad_norm[0]))
 
+    @property
+    def _chose_numbers(self) -> bool:
+        actions = self.memory.actions
+        return actions.dtype.kind != "f" or bool(np.isfinite(actions).all())
+
     def _advance_stepwise(self, rounds: int) -> int:
         done = 0
         for _ in range(rounds):
             if self._copies is not None:
                 self._copies.play_on()
             self._iteration.choose(self.handed(self.memory))
+            if not self._chose_numbers:
+                self._stop()
             try:
                 self._step_all([self._taken(action) for action in self.memory.actions])
             except Exception:
@@ -420,6 +427,8 @@ class VectorAgent(Agent):
         statistics.total_return = float(run.total_return[0])
         statistics.take_log(log)
         if not (np.isfinite(buffer.obs).all() and np.isfinite(state.score).all()):
+            if not self._chose_numbers:
+                self._stop()
             raise EnvironmentFault(
                 f"{reference(self.env)} gave numbers that are not finite before timestep {self.num_timesteps:,}",
                 "Everything saved before is unharmed; engine='python' finds the step",
@@ -465,10 +474,12 @@ class VectorAgent(Agent):
 
     def _stop(self) -> None:
         """Training broke: say which number, and when."""
-        name = "loss" if not np.isfinite(self.memory.metrics.loss[0]) else "gradient's length"
+        loss, length = self.memory.metrics.loss[0], self.memory.metrics.grad_norm[0]
+        name = "loss" if not np.isfinite(loss) else "gradient's length" if not np.isfinite(length) else "action"
+        when = "in the update" if name != "action" else "after the updates"
         shorter = ", normalize=True, or max_grad_norm=0.5" if "max_grad_norm" in self.hyperparameters else ""
         raise UsageError(
-            f"{type(self).__name__}: the {name} is not a number in the update at timestep {self.num_timesteps:,}",
+            f"{type(self).__name__}: the {name} is not a number {when} at timestep {self.num_timesteps:,}",
             f"What was saved before is unharmed. Take a smaller learning_rate{shorter or ', or normalize=True'}",
         )
 
