@@ -28,14 +28,16 @@ def test_a_step_size_far_too_large_is_never_learned_with_in_silence(name, env, s
     try:
         agent = registry.agent_class(name)(env, seed=0, **given)
     except errors.HyperparameterError as refused:
-        assert word in str(refused)
+        if word not in str(refused):
+            raise
         return
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             agent.learn(4 * steps)
         except errors.UsageError as said:
-            assert type(agent).__name__ in str(said)
+            if type(agent).__name__ not in str(said):
+                raise
             return
     actions = [agent.predict(agent.observation_space.sample(), deterministic=True)[0] for _ in range(3)]
     assert all(np.isfinite(np.asarray(action, np.float64)).all() for action in actions)
