@@ -142,7 +142,7 @@ def make_update(kernel: Kernel, head: Head, decorator: Callable[..., Any]) -> Ca
 
 
 class A2C(OnPolicyAgent):
-    """Advantage actor-critic, for Discrete, MultiDiscrete, MultiBinary and Box actions.
+    """Advantage actor-critic, for finite actions, a Box, and Tuples and Dicts of both.
 
     Observations are vectors, finite, pictures (convolutions), or Dicts and Tuples of those, flattened.
 

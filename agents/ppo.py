@@ -215,7 +215,7 @@ def make_update(kernel: Kernel, head: Head, decorator: Callable[..., Any]) -> Ca
 
 
 class PPO(OnPolicyAgent):
-    """Proximal policy optimisation, for Discrete, MultiDiscrete, MultiBinary and Box actions.
+    """Proximal policy optimisation, for finite actions, a Box, and Tuples and Dicts of both.
 
     Observations are vectors, finite, pictures (convolutions), or Dicts and Tuples of those, flattened.
 

@@ -141,7 +141,7 @@ def make_update(kernel: Kernel, head: Head, decorator: Callable[..., Any]) -> Ca
 
 
 class Reinforce(OnPolicyAgent):
-    """REINFORCE with baseline, for Discrete, MultiDiscrete, MultiBinary and Box actions.
+    """REINFORCE with baseline, for finite actions, a Box, and Tuples and Dicts of both.
 
     Observations are vectors, finite, pictures (convolutions), or Dicts and Tuples of those, flattened.
 

@@ -323,7 +323,7 @@ def make_update(kernel: Kernel, head: Head, decorator: Callable[..., Any]) -> Ca
 
 
 class TRPO(OnPolicyAgent):
-    """Trust region policy optimisation, for Discrete, MultiDiscrete, MultiBinary and Box actions.
+    """Trust region policy optimisation, for finite actions, a Box, and Tuples and Dicts of both.
 
     Observations are vectors, finite, pictures (convolutions), or Dicts and Tuples of those, flattened.
 

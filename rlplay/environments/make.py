@@ -331,7 +331,7 @@ def _with_memory(plain: gym.Env[Any, Any], memory: Any) -> gym.Env[Any, Any]:
     from rlplay.environments.memory import Memory, as_memory
 
     ref, given = reference(plain), as_memory(memory)
-    said, unsaved = json_kwargs({"memory": memory if isinstance(memory, str | int | dict) else given.describe()})
+    said, unsaved = json_kwargs({"memory": given.said()})
     wrapped = Memory(plain, given)
 
     def again(**kwargs: Any) -> gym.Env[Any, Any]:

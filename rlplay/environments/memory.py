@@ -107,9 +107,14 @@ class MemoryMap:
         self.model = None if self.window else model
         self.actions, self.observation, self.encoding = actions, observation, encoding
         self.warm_up, self.longest = int(warm_up), int(longest)
+        self.text = ""
         self.fitted = _Fitted()
         if self.model is not None and is_fitted(self.model):
             self.fitted.model = self.model
+
+    def said(self) -> str | dict[str, Any]:
+        """The text that it was given as, else `describe`."""
+        return self.text or self.describe()
 
     def describe(self) -> dict[str, Any]:
         """What it is as JSON values, unfitted."""
@@ -164,6 +169,7 @@ def as_memory(value: Any) -> MemoryMap:
     if isinstance(value, MemoryMap):
         return value
     options: dict[str, Any] = {}
+    text = value if isinstance(value, str) else ""
     if isinstance(value, str) and value.split(":")[0].split(",")[0].strip() == WINDOW:
         value, options = _window(value)
     elif isinstance(value, str):
@@ -172,7 +178,9 @@ def as_memory(value: Any) -> MemoryMap:
         options = {k: v for k, v in value.items() if k not in ("model", "params", WINDOW)}
         value = value[WINDOW] if WINDOW in value else build(value)
     try:
-        return MemoryMap(value, **options)
+        found = MemoryMap(value, **options)
+        found.text = text
+        return found
     except TypeError as error:
         raise HyperparameterError(f"memory: {one_line(error)}", _SOME) from error
 
@@ -289,6 +297,12 @@ class Memory(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
             name = type(self.memory.model).__name__
             raise HyperparameterError(f"memory={name} has no n_components, by which its outputs are counted", _SOME)
         return int(count)
+
+    @property
+    def stack_size(self) -> int | None:
+        """How many observations stand one after the other in a vector; None where it holds something else too."""
+        plain = self.memory.window and not self._acts and isinstance(self.observation_space, spaces.Box)
+        return self.memory.window if plain else None
 
     # Steps.
 

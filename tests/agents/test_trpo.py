@@ -149,9 +149,9 @@ def test_bad_input():
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1])
 def test_it_solves_cart_pole(seed):
-    agent = TRPO("CartPole-v1", n_envs=2, n_steps=512, batch_size=512, cg_damping=1e-3, gae_lambda=0.98,
+    agent = TRPO("CartPole-v1", n_envs=2, n_steps=512, batch_size=128, cg_damping=1e-3, gae_lambda=0.98,
                  n_critic_updates=20, seed=seed).learn(100_000)  # fmt: skip
-    assert evaluate(agent, n_eval_episodes=20).mean >= 475
+    assert evaluate(agent, n_eval_episodes=20).mean >= 495
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
     speed     steps/s of ``learn`` with the settings of RL Zoo's CartPoleNoVel-v1, both in this run
     scores    greedy returns over 50 episodes for three seeds, with a memory and without; --twins adds sb3-contrib's
+    features  the same of agents without recurrent networks, whose observations hold what was seen before
 
 One thread a side, and CPU seconds of the process, which other work disturbs less than the clock. Ours is warmed first:
 what it compiles or loads is a column of its own. ``pip install sb3-contrib`` for the peer.
@@ -35,6 +36,15 @@ SCORES = [
     ("rlplay/RepeatSignal-v0", SIGNAL, {"recurrent": "lstm", "recurrent_size": 64}, 240_000, 0.95, -0.4),
     ("rlplay/TMaze-v0", TASK, {"recurrent": "lstm", "recurrent_size": 32}, 80_000, 3.9, 2.2),
 ]
+LINEAR = {"features": "identity", "alpha": 0.05, "epsilon": 0.2, "gamma": 1.0}
+# Agent, environment, its arguments, settings, memories, steps.
+FEATURES: list[tuple[str, str, dict[str, Any], dict[str, Any], tuple[str | None, ...], int]] = [
+    ("LinearQLearning", "rlplay/MemoryChain-v0", {}, LINEAR,
+     (None, "window:11", "gru-autoencoder:4,max_iter=60,longest=16"), 15_000),
+    ("LinearSarsa", "rlplay/RepeatSignal-v0", {}, {**LINEAR, "epsilon": 0.1, "gamma": 0.5}, (None, "window:5"), 10_000),
+    ("QLearning", "rlplay/RepeatSignal-v0", {"n_signals": 2, "delay": 2, "steps": 12},
+     {"features": "tile-coding:2,n_tilings=1", "alpha": 0.2, "gamma": 0.9}, (None, "window:3"), 6000),
+]  # fmt: skip
 ASKED = 8.0  # times the peer's steps/s
 SEEDS = (0, 1, 2)
 
@@ -106,6 +116,22 @@ def scores(twins: bool) -> None:
             print(f"RecurrentPPO, CartPole without velocities, seed {seed}: {peer_return(twin):.1f}", flush=True)
 
 
+def features() -> None:
+    """Greedy returns of agents with memory as features, and without."""
+    import agents
+    from rlplay import evaluate, make
+
+    for name, env_id, arguments, settings, memories, steps in FEATURES:
+        for memory in memories:
+            found = []
+            for seed in SEEDS:
+                env = make(env_id, memory=memory, **arguments)
+                agent = getattr(agents, name)(env, seed=seed, **settings).learn(steps)
+                found.append(evaluate(agent, n_eval_episodes=50, seed=1).mean)
+            shown = " ".join(f"{one:.2f}" for one in found)
+            print(f"{name} {env_id} {steps:,} steps, memory {memory}: {shown}", flush=True)
+
+
 def peer_return(model: Any, episodes: int = 50) -> float:
     """The mean greedy return of sb3-contrib's model."""
     from stable_baselines3.common.evaluation import evaluate_policy
@@ -120,6 +146,8 @@ def main() -> None:
     asked = [one for one in sys.argv[1:] if not one.startswith("-")] or ["speed", "scores"]
     if "speed" in asked:
         speed()
+    if "features" in asked:
+        features()
     if "scores" in asked:
         scores("--twins" in sys.argv)
 

@@ -16,6 +16,7 @@ from rlplay.errors import CheckpointError, HyperparameterError, RlplayWarning, S
 from rlplay.models.deep import GRUAutoencoder
 from rlplay.models.unsupervised import HiddenMarkovModel, KMeans
 from rlplay.testing import differences
+from rlplay.viewer.slices import dimension_names
 
 SIGNAL = {"n_signals": 2, "delay": 2, "steps": 12}
 
@@ -58,6 +59,8 @@ def test_windows_of_vectors_are_the_oldest_first_with_the_actions_behind():
     assert env.reset(seed=0)[0].tolist() == [0.0] * 4 + first.tolist() + [0.0, 0.0]
     assert env.step(1)[0].tolist() == [*first.tolist(), *second.tolist(), 0.0, 1.0]
     assert env.observation_space.contains(env.step(0)[0])
+    named = dimension_names(make("CartPole-v1", memory="window:2"))
+    assert named[3:5] == ["pole velocity, 1 before", "cart position"]
     box = make("Pendulum-v1", memory="window:2,actions=true")
     box.reset(seed=0)
     assert box.step(np.float32([0.5]))[0][-1] == 0.5
