@@ -27,17 +27,30 @@ class Rect(NamedTuple):
         return not apart
 
 
-def layout(width: int, height: int, zoom: float = 1.0) -> dict[str, Rect]:
+def layout(width: int, height: int, zoom: float = 1.0, views: int = 3) -> dict[str, Rect]:
     """The panels of a window, none overlapping, all inside.
 
-    Left 58 %: the environment's frame over the curve of returns. Right 42 %: the actions, the last step and the views,
-    of which one is shown at a time. What has no room of its own, in a small window or at a large zoom, is one of them.
+    Left the environment's frame over the curve of returns; right the actions, the last step and the views, of which one
+    is shown at a time. A wide window has a third column for one or two further views. What has no room of its own, in
+    a small window or at a large zoom, is one of the views.
+
+    Args:
+        width, height: of the window, in pixels.
+        zoom: how much larger words are than usual.
+        views: how many panels share a place; a third column needs two.
+
+    Example:
+        >>> [len(layout(*size)) for size in ((640, 420), (960, 600), (1280, 720), (1920, 1080))]
+        [4, 7, 7, 9]
     """
     gap, top, bottom = round(_GAP * zoom), round(44 * zoom), round(46 * zoom)
     body_y, body = top + gap, height - top - bottom - 2 * gap
-    left_x, left = gap, round((width - 3 * gap) * 0.58)
+    wide = views > 1 and width >= _ROOM_FOR_COLUMN * zoom and body >= _ROOM_FOR_THREE * zoom
+    column = round((width - 4 * gap) * 0.27) if wide else 0
+    main = width - column - gap if wide else width  # of the first two columns
+    left_x, left = gap, round((main - 3 * gap) * (0.6 if wide else 0.58))
     right_x = left_x + left + gap
-    right = width - right_x - gap
+    right = main - right_x - gap
     places = {"top": Rect(0, 0, width, top), "bottom": Rect(0, height - bottom, width, bottom)}
     if body >= _ROOM_FOR_CURVE * zoom:
         frame = round((body - gap) * 0.70)
@@ -50,6 +63,11 @@ def layout(width: int, height: int, zoom: float = 1.0) -> dict[str, Rect]:
     actions, step = round((body - 2 * gap) * 0.32), round((body - 2 * gap) * 0.17)
     step = max(step, round(_STEP * zoom))
     views_y = body_y + actions + step + 2 * gap
+    if wide:
+        half = (body - gap) // 2 if views > 2 else body
+        places["second"] = Rect(main, body_y, width - gap - main, half)
+        if views > 2:
+            places["third"] = Rect(main, body_y + half + gap, width - gap - main, body - half - gap)
     return {
         **places,
         "actions": Rect(right_x, body_y, right, actions),
@@ -58,6 +76,7 @@ def layout(width: int, height: int, zoom: float = 1.0) -> dict[str, Rect]:
     }
 
 
+_ROOM_FOR_COLUMN = 1600  # pixels of width at zoom 1 from which there is a third column
 _ROOM_FOR_CURVE = 330  # pixels of height at zoom 1 from which the curve has a place of its own
 _ROOM_FOR_THREE = 440  # from which actions and the last step have one
 _STEP = 112  # pixels of the last step: four lines

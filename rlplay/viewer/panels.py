@@ -56,7 +56,9 @@ def draw(
     """Draw the whole window."""
     d.use(state.theme, state.zoom)
     surface.fill(d.BACKGROUND)
-    places = layout(*surface.get_size(), state.zoom)
+    size = surface.get_size()
+    found = views(session, set(layout(*size, state.zoom)))
+    places = layout(*size, state.zoom, len(found))
     pointer = pointer or Pointer()
     pointer.clear()
     scene = Scene(session, state, _probe(session), pointer)
@@ -65,7 +67,10 @@ def draw(
     for name, panel in (("returns", _returns), ("actions", _actions), ("step", _step)):
         if name in places:
             panel(surface, places[name], scene)
-    _views(surface, places["views"], scene, views(session, set(places)))
+    _views(surface, places["views"], scene, found)
+    for further, name in enumerate(("second", "third"), 1):
+        if name in places:  # in a wide window the views that come next
+            found[(state.panel + further) % len(found)].draw(surface, places[name], scene)
     draw_bottom(surface, places["bottom"], session, state, notice)
     if state.help:
         draw_help(surface, session, state)
