@@ -245,9 +245,13 @@ class BatchAgent(PeriodicAgent):
             self.iterate()
             return 0
         done = advance_stepwise(self, min(timesteps, self.train_freq - int(self.counts.seen[0]) % self.train_freq))
+        self.fit_if_due()
+        return done
+
+    def fit_if_due(self) -> None:
+        """After a step: begin a fit, where one is due."""
         if self.counts.seen[0] % self.train_freq == 0:
             self.begin_fits()
-        return done
 
     def begin_fits(self) -> None:
         """Learn from all that was gathered, in iterations."""

@@ -35,7 +35,8 @@ def layout(width: int, height: int, zoom: float = 1.0, views: int = 3) -> dict[s
     a small window or at a large zoom, is one of the views.
 
     Args:
-        width, height: of the window, in pixels.
+        width: of the window, in pixels.
+        height: of the window, in pixels.
         zoom: how much larger words are than usual.
         views: how many panels share a place; a third column needs two.
 

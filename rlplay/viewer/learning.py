@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,9 @@ from rlplay.agent.base import Agent
 from rlplay.compiled.pcg64 import random_seed
 from rlplay.environments.interact import Position, interact
 from rlplay.transition import Transition
+
+if TYPE_CHECKING:
+    from rlplay.viewer.slices import StateSlice
 
 _LARGEST = 200_000  # numbers of an array that is compared before and after an update
 _MOST_MOVES = 200
@@ -40,12 +43,16 @@ class Update(NamedTuple):
         td_error: its TD error; NaN where there is none.
         moves: the learned numbers that moved, the largest move first; at most 200.
         moved: how many moved.
+        changed: how much the values of the slice of the state space moved that was drawn last, [R, C]; None without.
+        where: that slice.
     """
 
-    transition: Transition
+    transition: Transition | None
     td_error: float
     moves: list[Move]
     moved: int
+    changed: NDArray[np.float64] | None = None
+    where: StateSlice | None = None
 
 
 class Learning:
@@ -69,6 +76,33 @@ class Learning:
         self.agent, self.chosen = agent, chosen
         self.inside = self.looking = self.half = False
         self.update: Update | None = None
+        self._slice: StateSlice | None = None
+
+    def watch(self, found: StateSlice) -> None:
+        """Told which slice of the state space is drawn: of the next update it is found out what moved there."""
+        self._slice = found
+
+    def between_steps(self) -> bool:
+        """Learn without a step, where the agent has that to do; returns whether it had."""
+        return False
+
+    def finish(self) -> bool:
+        """The target is reached: learn from what is left. Returns whether nothing is left."""
+        return True
+
+    def _values(self) -> NDArray[np.float64] | None:
+        """The values of the slice that is drawn, as far as the agent has any."""
+        if not self.looking or self._slice is None or self.agent.remembers:
+            return None
+        probe = self.agent.probe(self._slice.points)
+        values = probe.value
+        if values is None and probe.action_values is not None:
+            values = probe.action_values.max(axis=1)
+        return None if values is None else np.array(values, np.float64).reshape(self._slice.values.shape)
+
+    def _changed(self, before: NDArray[np.float64] | None) -> NDArray[np.float64] | None:
+        after = self._values()
+        return None if before is None or after is None else after - before
 
     def steps(self) -> Iterator[tuple[Transition, float | None]]:
         """Each step with its TD error; before that once with None, where it stops inside."""
@@ -87,14 +121,72 @@ class Learning:
                 self.half = True
                 yield transition, None
                 self.half = False
-            before = _learned(agent) if self.looking else None
+            before, values = (_learned(agent) if self.looking else None), self._values()
             agent.see_mask(transition.next_obs, transition.info, transition.terminated)
             td_error = agent.update(transition)
             if transition.terminated or transition.truncated:
                 agent.statistics.finish(position.episode_return, position.length, agent.num_timesteps)
             if before is not None:
-                self.update = _difference(transition, td_error, before, _learned(agent, copy=False))
+                found = _difference(transition, td_error, before, _learned(agent, copy=False))
+                self.update = found._replace(changed=self._changed(values), where=self._slice)
+            self._after_step()
             yield transition, td_error
+
+    def _after_step(self) -> None:
+        """A step was learned from."""
+
+
+class FittedLearning(Learning):
+    """The same of an agent that fits all it has gathered every so often: an iteration of a fit counts as a step.
+
+    Its updates are what an iteration moved on the slice that is drawn, by the leaves of a tree where it has any.
+    """
+
+    can_stop_inside = False
+
+    def __init__(self, agent: Any, chosen: Callable[[], Any]) -> None:
+        super().__init__(agent, chosen)
+        self._agent, self._concluded = agent, False
+
+    def between_steps(self) -> bool:
+        """One iteration of a fit that is due."""
+        if not self._agent.busy:
+            return False
+        before = self._values()
+        self._agent.advance(1, "python")
+        changed, where = self._changed(before), self._slice
+        moves = []
+        if changed is not None and where is not None:
+            regions = self._agent.state_partition(where.points)[0].reshape(changed.shape)
+            moves = _leaves(changed, where, regions, before)
+        self.update = Update(None, float("nan"), moves, len(moves), changed, where)
+        return True
+
+    def finish(self) -> bool:
+        """Fit what came after the last fit."""
+        if not self._concluded:
+            self._concluded = True
+            self._agent.conclude()
+        return not self._agent.busy
+
+    def _after_step(self) -> None:
+        self._agent.fit_if_due()
+
+
+def _leaves(changed: NDArray[np.float64], where: StateSlice, regions: NDArray[np.int64], before: Any) -> list[Move]:
+    """Of each region of a slice whose mean value moved: its place and that value before and after, most first."""
+    found, names = [], where.plane.names
+    across, up = (np.linspace(where.low[k], where.high[k], changed.shape[1 - k]) for k in (0, 1))
+    for region in np.unique(regions[regions >= 0]):
+        inside = regions == region
+        if not np.abs(changed[inside]).max() > 0:
+            continue
+        rows, columns = np.nonzero(inside)
+        spans = [(names[0], across[columns.min()], across[columns.max()]), (names[1], up[rows.min()], up[rows.max()])]
+        words = ", ".join(f"{name} {low:.3g} to {high:.3g}" for name, low, high in spans)
+        old = float(before[inside].mean())
+        found.append(Move(f"leaf at {words}", (), old, old + float(changed[inside].mean())))
+    return sorted(found, key=lambda move: -abs(move.after - move.before))[:_MOST_MOVES]
 
 
 class NetworkLearning(Learning):
@@ -141,6 +233,8 @@ def learning_of(agent: Agent, chosen: Callable[[], Any], position: Position) -> 
     """How an agent learns in a session."""
     if hasattr(agent, "last_step"):
         return NetworkLearning(agent, chosen, position)
+    if hasattr(agent, "fit_if_due"):
+        return FittedLearning(agent, chosen)
     return Learning(agent, chosen)
 
 
@@ -156,7 +250,7 @@ def why_not_stepwise(agent: Agent) -> str:
     """
     cls = type(agent)
     in_steps = agent.rule is not None or agent.timestep == "sweep" or "act" in vars(cls)
-    if in_steps and cls.busy is Agent.busy:
+    if (in_steps and cls.busy is Agent.busy) or hasattr(agent, "fit_if_due"):
         return ""
     if (
         not hasattr(agent, "last_step") or agent.timestep != "step" or agent.remembers

@@ -29,11 +29,13 @@ class ValueMap:
         values: value of the state in each cell, NaN where there is none, shape [R, C].
         best: best action in each cell, -1 where none stands out, shape [R, C].
         here: row and column of the current state, None where it has no cell.
+        states: the number of the state in each cell, -1 for none, shape [R, C].
     """
 
     values: NDArray[np.float64]
     best: NDArray[np.int64]
     here: tuple[int, int] | None
+    states: NDArray[np.int64]
 
 
 def action_names(env: gym.Env[Any, Any]) -> list[str]:
@@ -84,7 +86,7 @@ def value_map(agent: Agent, env: gym.Env[Any, Any], observation: Any) -> ValueMa
     walls = np.isin(grid, wall_states(env))  # a wall that a person put there has no value
     values[walls], best[walls] = np.nan, -1
     place = np.argwhere(grid == numbering.index(observation))
-    return ValueMap(values, best, (int(place[0][0]), int(place[0][1])) if len(place) else None)
+    return ValueMap(values, best, (int(place[0][0]), int(place[0][1])) if len(place) else None, grid)
 
 
 def _batch(numbering: FiniteSpace, states: NDArray[np.int64]) -> Any:

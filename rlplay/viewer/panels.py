@@ -21,6 +21,7 @@ from rlplay.viewer.cell_marks import WALL, marked_rows, pay_of
 from rlplay.viewer.inputs import draw_inputs
 from rlplay.viewer.keys import action_keys
 from rlplay.viewer.layout import Rect, layout
+from rlplay.viewer.learning import Update
 from rlplay.viewer.maps import ValueMap, value_map
 from rlplay.viewer.panel import registered_panels
 from rlplay.viewer.pointer import Pointer
@@ -524,6 +525,9 @@ def _slice(surface: pygame.Surface, rect: Rect, scene: Scene) -> None:
     picture = pygame.Rect(box.x, box.y + word, box.width, max(box.height - 2 * word, 1))
     plain = np.full_like(found.best, -1)
     d.heat(surface, picture, found.values, found.regions, found.best if layer == "values" else plain)
+    if session.learning is not None:
+        session.learning.watch(found)
+        _moved_slice(surface, picture, session, found)
     _say_slice(picture, scene, found)
     if found.centres is not None:
         _centres(surface, picture, *found.centres)
@@ -535,6 +539,55 @@ def _slice(surface: pygame.Surface, rect: Rect, scene: Scene) -> None:
     center = (round(picture.x + x * (picture.width - 1)), round(picture.bottom - 1 - y * (picture.height - 1)))
     pygame.draw.circle(surface, d.BACKGROUND, center, 7)
     pygame.draw.circle(surface, (255, 255, 255), center, 5)
+
+
+def _last_seen_update(session: Session) -> Update | None:
+    """The update that was looked at last, while what is shown is now."""
+    update = session.learning.update if session.learning is not None else None
+    return update if update is not None and update.transition in (None, session.last) else None
+
+
+def _moved_slice(surface: pygame.Surface, picture: pygame.Rect, session: Session, found: StateSlice) -> None:
+    """A frame around what the last update moved: the leaf, the tiles, the points that share a weight."""
+    update = _last_seen_update(session)
+    if (
+        update is None
+        or update.changed is None
+        or update.where is None
+        or update.where.plane.names != found.plane.names
+    ):
+        return
+    sizes = np.abs(update.changed)
+    if not sizes.max() > _ROUNDING * max(float(np.abs(found.values).max()), 1e-9):
+        return
+    moved = np.pad(sizes > _MARKED * sizes.max(), 1)
+    (rows, columns), low, high = sizes.shape, update.where.low, update.where.high
+
+    def at(row: int, column: int) -> tuple[float, float]:
+        share = [
+            (low[k] + i / n * (high[k] - low[k]) - found.low[k]) / (found.high[k] - found.low[k])
+            for k, (i, n) in enumerate(((column, columns), (row, rows)))
+        ]
+        return picture.x + share[0] * picture.width, picture.bottom - share[1] * picture.height
+
+    clip = surface.get_clip()
+    surface.set_clip(picture)
+    for row, column in np.argwhere(moved[1:, 1:-1] != moved[:-1, 1:-1]):
+        pygame.draw.line(surface, d.WARM, at(row, column), at(row, column + 1), d.px(2))
+    for row, column in np.argwhere(moved[1:-1, 1:] != moved[1:-1, :-1]):
+        pygame.draw.line(surface, d.WARM, at(row, column), at(row + 1, column), d.px(2))
+    surface.set_clip(clip)
+
+
+_MARKED = 0.02  # of the largest move: what moved less is not framed
+
+
+def _moved_states(session: Session) -> set[int]:
+    """The states of whose entries in a table the last update moved one."""
+    update = _last_seen_update(session)
+    if update is None or session.agent is None or session.agent.encoder.kind != "index":
+        return set()
+    return {move.place[0] for move in update.moves if move.place and move.array[0] in "qv"}
 
 
 def _say_slice(picture: pygame.Rect, scene: Scene, found: StateSlice) -> None:
@@ -597,6 +650,9 @@ def _draw_map(
             if action >= 0 and size >= 10:
                 ink = (24, 26, 32) if share > 0.6 else (238, 240, 246)
                 d.action_mark(surface, cell.center, names[action], size * 0.26, ink)
+    for row, column in np.argwhere(np.isin(found.states, list(_moved_states(scene.session)))):
+        cell = pygame.Rect(round(left + column * size), round(top + row * size), round(size), round(size))
+        pygame.draw.rect(surface, d.WARM, cell, max(round(size / 12), 2))
     if found.here is not None:
         row, column = found.here
         here = pygame.Rect(round(left + column * size), round(top + row * size), round(size), round(size))

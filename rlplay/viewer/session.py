@@ -153,7 +153,9 @@ class Session:
     @property
     def trained(self) -> bool:
         """Whether a learning session has reached its target."""
-        return bool(self.target and self.agent and self.agent.num_timesteps >= self.target)
+        if not (self.target and self.agent and self.agent.num_timesteps >= self.target):
+            return False
+        return self.learning is None or self.learning.finish()
 
     @property
     def waits(self) -> bool:
@@ -169,6 +171,8 @@ class Session:
         """Take one step; False where there is nothing to do (waiting for you, or the recording is over)."""
         if self.in_update:
             return self._finish_update()
+        if self.learning is not None and self.learning.between_steps():
+            return True
         if self.waits:
             return False
         if self.driving and self._is_forbidden():

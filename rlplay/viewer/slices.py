@@ -63,6 +63,7 @@ class StateSlice:
         plane: the two directions.
         low: smallest value of each, [2].
         high: largest value of each, [2].
+        points: the observations of all points, [R * C, D].
         centres: where clusters lie, as shares of width and height, [K, 2], and where they lay before the last refit.
     """
 
@@ -74,6 +75,7 @@ class StateSlice:
     plane: Plane
     low: tuple[float, float]
     high: tuple[float, float]
+    points: NDArray[Any]
     centres: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
 
     def place(self, observation: Any) -> tuple[float, float]:
@@ -208,7 +210,7 @@ class Slicer:
         regions, words = agent.state_partition(points)
         found = StateSlice(
             values.reshape(shape), best.reshape(shape), regions.reshape(shape), words, shows, plane,
-            (float(low[0]), float(low[1])), (float(high[0]), float(high[1])),
+            (float(low[0]), float(low[1])), (float(high[0]), float(high[1])), points,
         )  # fmt: skip
         centres = agent.encoder.centres()
         if centres is None:

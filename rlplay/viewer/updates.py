@@ -11,7 +11,7 @@ import pygame
 from rlplay.probe import Probe
 from rlplay.spaces.finite import FiniteSpace, is_finite
 from rlplay.viewer import drawing as d
-from rlplay.viewer.learning import Move, Update
+from rlplay.viewer.learning import FittedLearning, Move, Update
 
 _ROWS = 12  # moves that are listed at most
 _CLOSE = 1e-9
@@ -54,6 +54,8 @@ def lines_of(session: Any) -> tuple[list[str], list[Move]]:
     if learning.half:
         return _before(session), []
     update = learning.update
+    if isinstance(learning, FittedLearning):
+        return _fitted(session, update)
     if update is None:
         return ["no update yet: right takes a step"], []
     return _after(session, update), update.moves
@@ -76,9 +78,24 @@ def _before(session: Any) -> list[str]:
     return lines
 
 
+def _fitted(session: Any, update: Update | None) -> tuple[list[str], list[Move]]:
+    """Of an agent that fits what it gathered: where the fit stands, and what its last iteration moved."""
+    agent = session.agent
+    lines = [agent.activity or f"gathering: {int(agent.counts.seen[0]):,} steps, {agent.lessons:,} fits so far"]
+    if update is None:
+        return [*lines, f"a fit comes every {agent.train_freq:,} steps"], []
+    if update.changed is None:
+        return [*lines, "what it moves is shown where the map is a slice of the state space"], []
+    lines.append(f"the last iteration moved values by up to {d.short(float(np.abs(update.changed).max()))}")
+    if update.moves:
+        lines.append("leaves whose value moved most:")
+    return lines, update.moves
+
+
 def _after(session: Any, update: Update) -> list[str]:
     """The equation with its numbers, where one number of the state and action moved; else what is known."""
     step, delta = update.transition, update.td_error
+    assert step is not None
     first = f"A {_action(session, step.action)}   R {d.short(step.reward)}{_ending(step)}"
     if not session.learning.can_stop_inside:  # networks: what the last update says of itself
         told = [f"{name.removeprefix('train/')}  {_full(value)}" for name, value in session.agent.metrics().items()]
@@ -108,6 +125,7 @@ def _after(session: Any, update: Update) -> list[str]:
 def _own_move(session: Any, update: Update) -> Move | None:
     """The move of the table's entry of the state and action; None where the agent has no such table."""
     agent, step = session.agent, update.transition
+    assert step is not None
     q = getattr(agent, "q", None)
     if not (isinstance(q, np.ndarray) and q.ndim == 2 and q.size and agent.encoder.in_use and agent.numbering):
         return None
@@ -120,6 +138,8 @@ def _own_move(session: Any, update: Update) -> Move | None:
 
 def _name(move: Move, session: Any) -> str:
     """``q[24, up]``: the array, the state or feature, and the action."""
+    if not move.place:
+        return move.array
     names, parts = session.action_names, [str(i) for i in move.place]
     if names and len(move.place) == 2 and move.array in ("q", "w", "h") and move.place[1] < len(names):
         parts[1] = names[move.place[1]]

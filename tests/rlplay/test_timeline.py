@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents import DQN, SAC, DynaQ, LinearSarsa, QLearning, Sarsa, ValueIteration
+from agents import DQN, SAC, DynaQ, FittedQ, LinearSarsa, QLearning, Sarsa, ValueIteration
 from rlplay import Dataset, load_episode, make
 from rlplay.errors import UsageError
 from rlplay.spaces.observations import observation_bytes
 from rlplay.testing import differences
 from rlplay.transition import Transition
-from rlplay.viewer import panels
+from rlplay.viewer import drawing, panels
 from rlplay.viewer.compare import Comparison, random_player, what_if
 from rlplay.viewer.dials import dials_of
 from rlplay.viewer.keys import action_keys, intent_of
@@ -738,3 +738,41 @@ def test_an_actor_critic_learns_from_pushes_along_its_axis():
     pendulum = agent.memory.replay.actions[rows, 0]
     assert (np.sign(pendulum) == [1, -1, 1]).all()
     assert pendulum[0] == -pendulum[1] == 4 * pendulum[2]
+
+
+def test_a_fit_is_shown_by_iterations_and_the_leaves_that_moved_in_the_same_bits(monkeypatch):
+    settings = {"model": "decision-tree:max_depth=3", "train_freq": 60, "n_iterations": 3, "n_eval_episodes": 0, "seed": 0}
+    watched, plain = (FittedQ(shown("CartPole-v1", dynamics="gymnasium"), **settings) for _ in range(2))
+    watched.horizon = 100
+    session, surface = Session(watched.env, watched, "learn", target=100), pygame.Surface((1280, 720))
+    session.learning.looking = True
+    monkeypatch.setattr(panels, "_slicer", panels.Slicer(seconds=0))
+    steps, moves = 0, []
+    while not session.trained:
+        panels.draw(surface, session, ViewState())
+        fitting = watched.busy
+        assert session.step()
+        steps += not fitting
+        if fitting and session.learning.update.moves:
+            moves.append(session.learning.update)
+    assert steps == 100
+    assert watched.lessons == 2  # one was due, and one at the end
+    assert moves
+    assert moves[-1].moves[0].array.startswith("leaf at ")
+    panels.draw(surface, session, ViewState())
+    colors = pygame.surfarray.array3d(surface).reshape(-1, 3)
+    assert (colors == drawing.WARM).all(axis=1).sum() > 50  # the frame around what moved
+    plain.learn(100, engine="python", schedule_timesteps=100)
+    assert not differences(watched, plain)
+
+
+def test_the_cell_that_moved_is_framed():
+    env = shown(map="cliff")
+    session = Session(env, QLearning(env, alpha=0.5, gamma=1.0, seed=0), "learn")
+    session.learning.looking = True
+    surface = pygame.Surface((1280, 720))
+    for _ in range(3):
+        session.step()
+        panels.draw(surface, session, ViewState())
+        assert panels._moved_states(session) == {session.last.obs}
+    assert panels._moved_states(session.at(1)) == set()
