@@ -7,9 +7,11 @@ as one line of cause and one line of remedy, and sets the exit code: 1 failed, 2
 from __future__ import annotations
 
 import difflib
+import errno
 import os
 import warnings
 from collections.abc import Iterable
+from typing import Self
 
 
 class RlplayError(Exception):
@@ -83,6 +85,22 @@ class CheckpointError(RlplayError, ValueError):
 
 class BusyError(RlplayError, OSError):
     """A file or folder that another process is writing."""
+
+
+class NoRoomError(RlplayError, OSError):
+    """The disk is full, or the user's share of it; what was written before is whole."""
+
+    @classmethod
+    def of(cls, error: OSError, place: object) -> Self | None:
+        """Where an error of the system says so of a file or folder; None where it says something else.
+
+        Example:
+            >>> str(NoRoomError.of(OSError(errno.ENOSPC, "No space left on device"), "runs.csv"))
+            'no room is left on the disk for runs.csv. Make room: what was written before is whole'
+        """
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            return None
+        return cls(f"no room is left on the disk for {place}", "Make room: what was written before is whole")
 
 
 class EnvironmentFault(RlplayError, RuntimeError):  # noqa: N818 - the environment's fault, not ours

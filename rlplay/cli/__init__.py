@@ -13,7 +13,7 @@ from typing import Any, TextIO
 
 from rlplay.cli.arguments import parser
 from rlplay.cli.effects import check_effects
-from rlplay.errors import EnvironmentFault, RlplayError
+from rlplay.errors import EnvironmentFault, NoRoomError, RlplayError
 
 _shown: set[str] = set()  # a warning is shown once a command
 
@@ -58,7 +58,8 @@ def main(argv: list[str] | None = None) -> int:
     except OSError as error:
         if arguments.debug:
             raise
-        _say(f"{type(error).__name__}: {error}", "")
+        full = NoRoomError.of(error, error.filename or "what is written")
+        _say(full.cause if full else f"{type(error).__name__}: {error}", full.remedy if full else "")
         return 1
 
 

@@ -14,7 +14,7 @@ from rlplay.agent import saving
 from rlplay.agent.base import Agent
 from rlplay.environments.make import make
 from rlplay.environments.packages import import_packages
-from rlplay.errors import RlplayError
+from rlplay.errors import NoRoomError, RlplayError
 from rlplay.hyperparameters.fields import as_json, checked
 from rlplay.storage.checkpoint import newest_good
 from rlplay.storage.files import locked
@@ -22,6 +22,7 @@ from rlplay.training.callbacks import Callback, CheckpointCallback, EvalCallback
 from rlplay.training.logs import LogCallback
 from rlplay.training.run_folder import RunFolder
 
+_NO_ROOM = "Make room: the same command goes on where it stopped"
 _PATIENCE = 30.0  # seconds that a run folder may be held by a process that is ending, such as one whose node was lost
 
 
@@ -64,6 +65,7 @@ class Outcome:
         interrupted: whether it was asked to stop; what it has done is saved.
         error: why it failed, in a line; empty where it did not.
         remedy: the way out of an error.
+        no_room: whether it failed because the disk is full.
         warnings: what was said on the way.
     """
 
@@ -75,6 +77,7 @@ class Outcome:
     interrupted: bool = False
     error: str = ""
     remedy: str = ""
+    no_room: bool = False
     warnings: list[str] = field(default_factory=list)
 
 
@@ -145,9 +148,12 @@ class Going:
         except KeyboardInterrupt:
             how = {"interrupted": True}
         except RlplayError as error:
-            how = {"error": error.cause, "remedy": error.remedy}
+            full = isinstance(error, NoRoomError)
+            how = {"error": error.cause, "remedy": _NO_ROOM if full else error.remedy, "no_room": full}
         except Exception as error:  # of an environment, or of an estimator
             how = {"error": f"{type(error).__name__}: {' '.join(str(error).split())}"}
+            if isinstance(error, OSError) and (no_room := NoRoomError.of(error, self.job.folder)):
+                how = {"error": no_room.cause, "remedy": _NO_ROOM, "no_room": True}
         if "error" in how:
             self.close()
         score = evaluations.evaluations[-1].mean if evaluations and evaluations.evaluations else None

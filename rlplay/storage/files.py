@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from rlplay.errors import BusyError, CheckpointError, RlplayError, UsageError, unknown
+from rlplay.errors import BusyError, CheckpointError, NoRoomError, RlplayError, UsageError, unknown
 
 
 def write_atomically(path: Path, data: bytes) -> Path:
@@ -47,7 +47,7 @@ def atomic_writer(path: Path, verify: Any = None, *, sync_folder: bool = True) -
         sync_folder: whether the new name is on disk too when this ends; else the caller synchronises the folder.
 
     Raises:
-        OSError: the folder cannot be written, the disk is full; the old file is untouched.
+        OSError: the folder cannot be written, or the disk is full (NoRoomError); the old file is untouched.
     """
     path = _linked(path)
     if path.is_dir():
@@ -70,9 +70,11 @@ def atomic_writer(path: Path, verify: Any = None, *, sync_folder: bool = True) -
         os.replace(temporary, path)
         if sync_folder:
             _sync_folder(path.parent)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             temporary.unlink()
+        if isinstance(error, OSError) and (full := NoRoomError.of(error, path)):
+            raise full from error
         raise
 
 

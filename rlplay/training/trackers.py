@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,8 @@ class WandbCallback(Callback):
             import wandb
         except ImportError as error:
             raise missing("runs for Weights & Biases", "wandb", "wandb") from error
+        # W&B takes our folder `agents` for a package of that name, and would advertise.
+        os.environ.setdefault("WANDB_DISABLE_WEAVE", "true")
         self._wandb: Any = wandb
         self.log_dir, self.project, self.name = as_path(log_dir), project, name
 

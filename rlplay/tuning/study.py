@@ -21,12 +21,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import trim_mean
 
-from rlplay.errors import BusyError, CheckpointError, RlplayError, UsageError, missing, unknown
+from rlplay.errors import BusyError, CheckpointError, NoRoomError, RlplayError, UsageError, missing, unknown
 from rlplay.runners.job import Job, go_on
 from rlplay.runners.runner import Runner
 from rlplay.storage.files import locked, write_atomically
 from rlplay.training.evaluation import evaluate
 from rlplay.training.run_folder import folder_name, read_evaluations
+from rlplay.tuning.journal import journal_storage
 from rlplay.tuning.spaces import Numbers, Space, as_json, from_json
 
 SAMPLERS = ("tpe", "random")
@@ -40,7 +41,6 @@ _SCORES = {
 METRICS = (*_SCORES, "seconds")
 _HOPELESS = 10  # trials that all fail before a study is given up
 _MAKING = 60.0  # seconds that another tuner may take to make the study
-_LOCK_PATIENCE = 5.0  # seconds after which the lock of a killed process on a journal is taken
 
 
 class Plan(NamedTuple):
@@ -139,10 +139,7 @@ class Place:
             if self.url and "://" in self.url:
                 return optuna.storages.RDBStorage(self.url, engine_kwargs={"connect_args": {"timeout": 60}}
                                                   if self.url.startswith("sqlite") else None)  # fmt: skip
-            path = str(self.url or self.journal)
-            backend = optuna.storages.journal
-            lock = backend.JournalFileSymlinkLock(path, grace_period=_LOCK_PATIENCE)
-            return optuna.storages.JournalStorage(backend.JournalFileBackend(path, lock_obj=lock))
+            return journal_storage(str(self.url or self.journal), optuna)
         except OSError:
             raise
         except Exception as error:  # SQLAlchemy's many, and Optuna's
@@ -359,7 +356,8 @@ class _Runs:
         if outcome.interrupted:
             raise KeyboardInterrupt
         if outcome.error:
-            raise RlplayError(outcome.error, outcome.remedy)
+            kind = NoRoomError if outcome.no_room else RlplayError
+            raise kind(outcome.error, outcome.remedy)
         return returns_of(going.job, going.agent)
 
 
@@ -389,6 +387,8 @@ def _run(study: Any, plan: Plan, trial: Any, place: Place) -> TrialOutcome:
     except optuna.TrialPruned:
         study.tell(trial.number, state=states.PRUNED)
         return TrialOutcome(trial.number, "PRUNED", [])
+    except NoRoomError:
+        raise  # the trial is as good as others, and goes on when there is room
     except (RlplayError, CheckpointError) as error:
         cause = getattr(error, "cause", str(error))
         trial.set_user_attr("error", cause)

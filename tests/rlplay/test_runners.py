@@ -150,7 +150,9 @@ def test_a_folder_without_room_is_said_in_an_outcome(tmp_path, monkeypatch):
 
     monkeypatch.setattr("rlplay.storage.files.os.fsync", full)
     folder = new_run(tmp_path, "q-learning", "FrozenLake-v1").path
-    assert "No space left on device" in finish(Job(folder, *requests(1)[0])).error
+    outcome = finish(Job(folder, *requests(1)[0]))
+    assert "no room is left" in outcome.error
+    assert "the same command goes on" in outcome.remedy
 
 
 def test_tasks_are_taken_as_there_is_room_for_them():

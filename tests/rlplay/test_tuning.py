@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from rlplay import registry
-from rlplay.errors import RlplayError, UnknownNameError, UsageError
+from rlplay.errors import NoRoomError, RlplayError, UnknownNameError, UsageError
 from rlplay.hyperparameters.fields import checked, declared
 from rlplay.hyperparameters.settings import read_zoo_file
 from rlplay.runners.runner import OneByOne
@@ -162,16 +162,23 @@ def test_trials_that_all_fail_end_the_study(tmp_path):
 
 def test_a_full_disk_ends_the_search_and_what_has_ended_is_kept(tmp_path, monkeypatch):
     searched(tmp_path, 2)
-    before = told(tmp_path)
+    before, journal = told(tmp_path), Place(tmp_path).journal.read_bytes()
 
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    with monkeypatch.context() as patch, pytest.raises(OSError, match="No space left"):
-        patch.setattr(optuna.storages.journal.JournalFileBackend, "append_logs", full)
+    with monkeypatch.context() as patch, pytest.raises(NoRoomError, match=r"no room .*journal.log. Make room"):
+        patch.setattr("rlplay.tuning.journal.os.fsync", full)
+        list(search(Place(tmp_path), 4, OneByOne()))
+    assert Place(tmp_path).journal.read_bytes() == journal  # no half line, behind which others would write
+    with open(Place(tmp_path).journal, "ab") as file:
+        file.write(b'{"op_code":4,"wor')
+    with monkeypatch.context() as patch, pytest.raises(NoRoomError, match="no room .*trial_2"):
+        patch.setattr("rlplay.runners.job.RunFolder.write_settings", full)
         list(search(Place(tmp_path), 4, OneByOne()))
     list(search(Place(tmp_path), 3, OneByOne()))
     assert told(tmp_path)[:2] == before
+    assert [state for state, _, _ in told(tmp_path)] == ["COMPLETE"] * 3  # the third was not to blame
 
 
 def test_a_pruned_trial_is_revived_from_its_checkpoint(tmp_path, monkeypatch):
