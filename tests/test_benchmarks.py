@@ -32,6 +32,12 @@ def test_operations_are_those_counted_by_hand(module):
     assert arithmetic.ppo_operations([4, 64, 64, 2], [4, 64, 64, 1], 4) == 227_200
 
 
+def test_what_a_step_on_ray_costs_is_found_again(module):
+    scale = module("scale")
+    rows = [(n, w, t, t + 0.003 + 1e-4 * n + 2e-4 * w) for n, w in scale.GRID for t in (0.001, 0.01)]
+    assert np.allclose(scale._fit(rows, 3), [0.003, 1e-4, 2e-4])
+
+
 def test_operations_are_those_torch_counts(module):
     from torch.utils.flop_counter import FlopCounterMode
 

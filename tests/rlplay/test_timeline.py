@@ -741,7 +741,13 @@ def test_an_actor_critic_learns_from_pushes_along_its_axis():
 
 
 def test_a_fit_is_shown_by_iterations_and_the_leaves_that_moved_in_the_same_bits(monkeypatch):
-    settings = {"model": "decision-tree:max_depth=3", "train_freq": 60, "n_iterations": 3, "n_eval_episodes": 0, "seed": 0}
+    settings = {
+        "model": "decision-tree:max_depth=3",
+        "train_freq": 60,
+        "n_iterations": 3,
+        "n_eval_episodes": 0,
+        "seed": 0,
+    }
     watched, plain = (FittedQ(shown("CartPole-v1", dynamics="gymnasium"), **settings) for _ in range(2))
     watched.horizon = 100
     session, surface = Session(watched.env, watched, "learn", target=100), pygame.Surface((1280, 720))
