@@ -376,8 +376,43 @@ def _export(verb: argparse.ArgumentParser) -> None:
     )
     _common(verb)
     _acting(verb)
-    verb.add_argument("-o", "--output", type=Path, metavar="FILE", help="the page (default: replay.html)")
+    verb.add_argument(
+        "-o", "--output", type=Path, metavar="FILE",
+        help="the page (.html, default: replay.html), a zip of Stable-Baselines3 (.zip), or a folder as "
+        "Hugging Face has them (DIR/)",
+    )  # fmt: skip
     verb.add_argument("--max-steps", type=_count, metavar="N", help="stop after N steps (default: 1000)")
+    verb.add_argument("--eval-episodes", type=_count, metavar="N", help="of a folder's results (default: 10)")
+
+
+def _import(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "path",
+        metavar="PATH",
+        help="a zip of Stable-Baselines3's model.save, or a folder of Hugging Face or RL Zoo",
+    )
+    what = verb.add_argument_group("agent and environment")
+    what.add_argument(
+        "--algo", nargs="+", action="extend", metavar="ID",
+        help="ours (ppo) or Stable-Baselines3's (sb3/ppo); default: ours where its networks fit",
+    )  # fmt: skip
+    what.add_argument(
+        "--env", nargs="+", action="extend", metavar="ID", help="environment (default: what the folder names)"
+    )
+    _making(what)
+    what.add_argument("--seed", nargs="+", action="extend", type=int, metavar="N", help="seed (default: the file's)")
+    what.add_argument(
+        "-params", "--hyperparams", nargs="+", action="extend", default=[], metavar="K:V",
+        help="hyperparameters in place of the file's",
+    )  # fmt: skip
+    what.add_argument(
+        "--vecnormalize", type=Path, metavar="FILE", help="what VecNormalize.save wrote (default: beside the zip)"
+    )
+    where = verb.add_argument_group("files")
+    where.add_argument("-f", "--log-folder", type=Path, metavar="DIR", help="folder of runs (default: logs)")
+    where.add_argument(
+        "-o", "--output", type=Path, metavar="RUN", help="folder of the run, or FILE.rlp (default: a new run in logs)"
+    )
 
 
 def _explain(verb: argparse.ArgumentParser) -> None:
@@ -564,7 +599,8 @@ _VERBS = {
     "eval": ("evaluate", "play episodes with a saved agent and report the returns", _eval),
     "play": ("play", "play an environment yourself", _play),
     "replay": ("replay", "show a recorded episode again, or verify it", _replay),
-    "export": ("export", "an episode as one page for a browser, to share", _export),
+    "export": ("export", "an episode as one page for a browser; an agent as a zip of Stable-Baselines3", _export),
+    "import": ("import_model", "a model of Stable-Baselines3 as a run; its code is never run", _import),
     "explain": ("explain", "what each number of the observation contributes to the choices of an agent", _explain),
     "check-env": ("check_env", "check an environment of your own: 2000 steps, replay, misuse, pictures", _check_env),
     "dataset": ("dataset", "make a data set to learn from offline; say what is in one", _dataset),

@@ -141,6 +141,14 @@ _RULES: dict[str, tuple[_Rule, ...]] = {
             ("--seed", "--algo", *_CHECKPOINT), lambda a: a.path and a.path.endswith(".json"),
             "an episode file says what was done", "Leave that out",
         ),
+        _Rule(
+            ("--eval-episodes",), lambda a: a.output is None or a.output.suffix != "", "nothing is evaluated",
+            "Leave that out, or name a folder: -o DIR/",
+        ),
+        _Rule(
+            ("--max-steps",), lambda a: a.output is not None and a.output.suffix == ".zip", "no episode is shown",
+            "Leave that out",
+        ),
     ),
     "play": (
         *_SAVED,

@@ -1,4 +1,7 @@
-"""``rlplay export``: an episode as one page for a browser: frames, values, probabilities, a scrubber, bookmarks."""
+"""``rlplay export``: an episode as one page for a browser: frames, values, probabilities, a scrubber, bookmarks.
+
+An agent as a zip of Stable-Baselines3, or as a folder of Hugging Face: `rlplay.cli.export_model`.
+"""
 
 from __future__ import annotations
 
@@ -26,6 +29,10 @@ _MOST_ACTIONS = 24  # rows of a page
 def run(arguments: Namespace) -> int:
     """Play an episode and write the page."""
     path = arguments.output or Path("replay.html")
+    if _is_model(path):
+        from rlplay.cli.export_model import export_model
+
+        return export_model(arguments, path)
     check_page(path)
     session, words = _recording(arguments) if _is_episode(arguments.path) else _played(arguments)
     try:
@@ -37,6 +44,11 @@ def run(arguments: Namespace) -> int:
     total = sum(moment.reward for moment in page.moments[:-1])
     console().print(f"wrote {path}   {len(page.moments) - 1} steps, return {total:g}, {size / 1e6:.2f} MB")
     return 0
+
+
+def _is_model(path: Path) -> bool:
+    """Whether a zip of Stable-Baselines3 or a folder with one is asked for."""
+    return path.suffix == ".zip" or path.is_dir() or path.suffix == ""
 
 
 def _is_episode(path: str | None) -> bool:

@@ -1,0 +1,343 @@
+"""An agent from a zip of Stable-Baselines3: ours where its networks fit, else Stable-Baselines3's behind our door."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from rlplay import registry
+from rlplay.environments.make import EnvLike, make
+from rlplay.environments.no_environment import NoEnvironment
+from rlplay.errors import CheckpointError, HyperparameterError, RlplayError, SpaceError, UsageError, warn
+from rlplay.hyperparameters.fields import checked, declared
+from rlplay.sb3.layout import Layout, OtherNetworksError, layout_of
+from rlplay.sb3.settings import (
+    algorithm_of,
+    own_policy_settings,
+    policy_name,
+    policy_settings,
+    refuse_with_way_out,
+    settings_of,
+)
+from rlplay.sb3.spaces import space_of
+from rlplay.sb3.statistics import ObservedStatistics, read_vecnormalize
+from rlplay.spaces.observations import channels_first, is_picture
+from rlplay.storage.ranges import COUNT, check_number
+from rlplay.storage.sb3_zip import ModelZip, read_model_zip
+
+OURS = {"ppo": "ppo", "a2c": "a2c", "trpo": "trpo", "dqn": "dqn", "qrdqn": "dqn", "sac": "sac", "tqc": "tqc",
+        "td3": "td3", "ddpg": "ddpg"}  # fmt: skip
+
+
+def load_zip(
+    path: str | Path,
+    env: EnvLike | None = None,
+    *,
+    algo: str | None = None,
+    vecnormalize: str | Path | None = None,
+    seed: int | None = None,
+    **hyperparameters: Any,
+) -> Any:
+    """An agent from a zip that Stable-Baselines3's ``model.save`` wrote; nothing in it is run.
+
+    Taken are the weights, the optimisers' states, the spaces, the timesteps and the settings that are data. What is
+    code there, such as a schedule in a function, is left at the agent's default, which is said.
+
+    Args:
+        path: of the zip.
+        env: where it goes on; None for nowhere: it predicts, and takes one with ``set_env``.
+        algo: an agent of ours (``"ppo"``), or Stable-Baselines3's behind the same door (``"sb3/ppo"``), whose bits are
+            the same; by default ours where its networks fit, and else the other.
+        vecnormalize: the file that ``VecNormalize.save`` wrote, read as data too.
+        seed: of what comes now; the file's by default.
+        hyperparameters: in place of the file's.
+
+    Raises:
+        CheckpointError: damaged, or refused: says which part.
+        SpaceError: the environment has other spaces than the file.
+        UsageError: another algorithm wrote it, or no agent here takes it.
+
+    Example:
+        >>> import tempfile
+        >>> from stable_baselines3 import PPO
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     PPO("MlpPolicy", "CartPole-v1", n_steps=8, batch_size=8).save(f"{folder}/model.zip")
+        ...     agent = load_zip(f"{folder}/model.zip", "CartPole-v1")
+        >>> agent.id, agent.hyperparameters["n_steps"], agent.predict(np.zeros(4, np.float32))[0] in (0, 1)
+        ('ppo', 8, True)
+    """
+    model = read_model_zip(path)
+    statistics = None if vecnormalize is None else read_vecnormalize(vecnormalize)
+    wrote = algorithm_of(model)
+    agent_id, fallback = _agent_for(model, wrote, algo), algo is None
+    seed = _seed(model, seed)
+    environment = _environment(model, env)
+    given = {**hyperparameters, **({} if statistics is None else {"normalize": statistics.settings()})}
+    if agent_id.startswith("sb3/"):
+        return _adapter(model, agent_id, environment, seed, given, statistics)
+    try:
+        return _ours(model, agent_id, wrote, environment, seed, given, statistics)
+    except (OtherNetworksError, SpaceError, HyperparameterError) as error:
+        if not fallback or f"sb3/{wrote}" not in registry.agent_ids():
+            raise refuse_with_way_out(model, error, wrote) from error
+        warn(f"{model.path} does not fit {agent_id}: {error.cause}. sb3/{wrote} is taken")
+    return _adapter(model, f"sb3/{wrote}", environment, seed, given, statistics)
+
+
+def _agent_for(model: ModelZip, wrote: str, algo: str | None) -> str:
+    """The agent that is asked for, or ours of the same algorithm."""
+    if algo is None:
+        return OURS.get(wrote, f"sb3/{wrote}")
+    name = algo.removeprefix("sb3/")
+    if name != wrote and not (wrote == "qrdqn" and algo == "dqn"):
+        raise UsageError(f"{model.path} was written by {wrote.upper()}, not by {name.upper()}", f"Take --algo {wrote}")
+    if not algo.startswith("sb3/") and wrote not in OURS:
+        raise UsageError(f"{model.path}: no agent of ours has the networks of {wrote}", f"Take --algo sb3/{wrote}")
+    return algo if algo.startswith("sb3/") else OURS[wrote]
+
+
+def _seed(model: ModelZip, seed: int | None) -> int | None:
+    found = model.data.get("seed") if seed is None else seed
+    return found if type(found) is int and found >= 0 else None
+
+
+def _environment(model: ModelZip, env: EnvLike | None) -> gym.Env[Any, Any]:
+    """The environment given, whose spaces are the file's; none with the file's spaces."""
+    own = {name: space_of(model.value(name), f"{name} of {model.path}") for name in _SPACES}
+    if env is None:
+        return NoEnvironment(own["observation_space"], own["action_space"], "")
+    made = make(env)
+    for name, space in own.items():
+        theirs = getattr(made, name)
+        turned = name == "observation_space" and _turned(theirs) == space
+        if theirs != space and not turned:
+            raise SpaceError(
+                f"{model.path} has the {name.replace('_', ' ')} {_shown(space)} and the environment has "
+                f"{_shown(theirs)}",
+                "Take the environment it was trained in, with its wrappers: --wrapper, --frame-stack",
+            )
+    return made
+
+
+_SPACES = ("observation_space", "action_space")
+
+
+def _shown(space: gym.Space[Any]) -> str:
+    return " ".join(str(space).split())[:200]
+
+
+def _turned(space: gym.Space[Any]) -> gym.Space[Any] | None:
+    """Pictures with their channels first, as Stable-Baselines3 sees those with channels last."""
+    if not isinstance(space, spaces.Box) or not is_picture(space) or channels_first(space):
+        return None
+    low, high = (np.moveaxis(side, -1, 0) for side in (space.low, space.high))
+    return spaces.Box(low, high, dtype=space.dtype.type)
+
+
+# An agent of ours.
+
+
+def _ours(
+    model: ModelZip, agent_id: str, wrote: str, env: gym.Env[Any, Any], seed: int | None, given: dict[str, Any],
+    statistics: ObservedStatistics | None,
+) -> Any:  # fmt: skip
+    policy_name(model)  # a policy of the user's own is refused
+    _require_same_encoding(env.observation_space)
+    tensors = _finite(model, "policy")
+    layout = layout_of(wrote, tensors, _picture(env.observation_space))
+    cls, settings = registry.agent_class(agent_id), settings_of(model, declared(registry.agent_class(agent_id)))
+    of_policy = own_policy_settings(model)
+    arch, count = _architecture(layout, tensors), of_policy.pop("n_quantiles", None)
+    of_policy.pop("net_arch", None)
+    if of_policy.get("activation_fn") == "nn.GELU":
+        raise OtherNetworksError("its GELU is computed otherwise than ours")
+    kept = {"net_arch": arch, **of_policy}
+    if wrote == "tqc" and count is not None:
+        kept["n_quantiles"] = count
+    if wrote == "qrdqn":
+        layout.quantiles = 200 if type(count) is not int or count < 1 else count
+        settings = {"max_grad_norm": 0.0, **settings, "distributional": "qr", "n_atoms": layout.quantiles}
+    if wrote in ("sac", "tqc", "td3", "ddpg"):
+        kept["n_critics"] = len(layout.networks["critics"])
+    settings = {**settings, "policy_kwargs": kept, **given}
+    agent = cls(env, seed=seed, **checked(cls, settings))
+    agent.load_arrays(_arrays_of(agent.arrays(), layout, model, tensors, statistics))
+    agent.check()
+    _take_progress(model, agent)
+    return agent
+
+
+def _require_same_encoding(space: gym.Space[Any]) -> None:
+    """Refuse observations that our networks see in another way than Stable-Baselines3's: as numbers of another kind."""
+    parts = list(space.spaces.values()) if isinstance(space, spaces.Dict) else [space]
+    pictures = isinstance(space, spaces.Dict) and any(is_picture(part) for part in parts)
+    strange = [part for part in parts if not isinstance(part, spaces.Box | spaces.Discrete)]
+    if strange or pictures:
+        raise SpaceError(f"our networks see {_shown(space)} in another way than Stable-Baselines3's")
+
+
+def _picture(space: gym.Space[Any]) -> tuple[int, int, int] | None:
+    if not is_picture(space) or not isinstance(space, spaces.Box) or space.dtype != np.uint8:
+        return None
+    shape = space.shape
+    return (shape[1], shape[2], shape[0]) if channels_first(space) else (shape[0], shape[1], shape[2])
+
+
+def _architecture(layout: Layout, tensors: Mapping[str, NDArray[Any]]) -> Any:
+    """Hidden layers by the shapes of the weights; of pictures those behind the convolutions."""
+
+    def hidden(network: str) -> list[int]:
+        names = layout.networks[network][0]
+        plain = [n for n in names if tensors[f"{n[0]}.weight"].ndim == 2 and ".linear." not in n[0]]
+        return [int(tensors[f"{n[0]}.weight"].shape[0]) for n in plain[:-1]]
+
+    parts = {"policy": "pi", "value": "vf", "actor": "pi", "critics": "qf"}
+    if "q" in layout.networks:
+        return hidden("q")
+    return {short: hidden(network) for network, short in parts.items() if network in layout.networks}
+
+
+def _finite(model: ModelZip, member: str) -> dict[str, NDArray[Any]]:
+    tensors = model.tensors.get(member)
+    if not tensors:
+        raise CheckpointError(f"{model.path} has no {member}.pth with weights")
+    for name, tensor in tensors.items():
+        if tensor.dtype.kind == "f" and not np.isfinite(tensor).all():
+            raise CheckpointError(f"{model.path}: {name} holds NaN or infinite values, the model is broken")
+    return tensors
+
+
+def _arrays_of(
+    own: dict[str, NDArray[Any]], layout: Layout, model: ModelZip, tensors: dict[str, NDArray[Any]],
+    statistics: ObservedStatistics | None,
+) -> dict[str, NDArray[Any]]:  # fmt: skip
+    """An agent's arrays with the weights, moments and statistics of a zip in their places."""
+    found = {name: np.array(array) for name, array in own.items()}
+
+    def put(name: str, values: NDArray[Any]) -> None:
+        if name not in found or found[name].size != values.size:
+            size = found[name].size if name in found else 0
+            raise OtherNetworksError(f"{name} has {values.size:,} numbers in the zip and {size:,} in the agent")
+        found[name] = np.asarray(values, found[name].dtype).reshape(found[name].shape)
+
+    for network in layout.networks:
+        put(f"{network}/parameters", layout.parameters(tensors, network))
+    if layout.noise:
+        put("spread", np.ravel(tensors[layout.noise]))
+    variables = model.tensors.get("pytorch_variables", {})
+    if "log_alpha" in found:
+        if "log_ent_coef" in variables:
+            put("log_alpha", np.ravel(variables["log_ent_coef"]))
+        elif "ent_coef_tensor" in variables and (variables["ent_coef_tensor"] > 0).all():
+            put("log_alpha", np.log(np.ravel(variables["ent_coef_tensor"])))
+    _put_moments(found, layout, model, tensors)
+    if statistics is not None:
+        for name, values in statistics.ours().items():
+            put(f"normaliser/{name}", values)
+    return found
+
+
+def _put_moments(
+    found: dict[str, NDArray[Any]], layout: Layout, model: ModelZip, tensors: dict[str, NDArray[Any]]
+) -> None:
+    """The optimisers' running means, where those of the zip are Adam's over the same parameters."""
+    for stem, names, networks in (
+        ("policy.optimizer", list(tensors), ("policy", "value", "q")),
+        ("actor.optimizer", [n.removeprefix("actor.") for n in tensors if n.startswith("actor.")], ("actor",)),
+        ("critic.optimizer", [n.removeprefix("critic.") for n in tensors if n.startswith("critic.")], ("critics",)),
+    ):
+        prefix = "" if stem == "policy.optimizer" else stem.partition(".")[0] + "."
+        state = model.optimizers.get(stem, {})
+        learned = [prefix + n for n in names if prefix or not (_is_target(n) or n in layout.ignored)]
+        if stem == "policy.optimizer" and layout.noise in learned:
+            learned = [layout.noise, *(n for n in learned if n != layout.noise)]
+        parts = [state.get(k, {}) for k in range(len(learned))]
+        kept = set(parts[0]) - {"step"} if parts else set()
+        if not state or not learned:
+            continue
+        alike = kept in _MEANS and all(set(part) == {*kept, "step"} for part in parts)
+        if not alike or any(part[key].shape != tensors[name].shape for key in kept
+                            for name, part in zip(learned, parts, strict=True)):  # fmt: skip
+            warn(f"{model.path}: the state of its {stem.replace('.', ' ')} is not taken: it begins anew")
+            continue
+        for key in sorted(kept):
+            means, ours = {name: part[key] for name, part in zip(learned, parts, strict=True)}, _OURS_OF[key]
+            if not all(np.isfinite(mean).all() for mean in means.values()):
+                raise CheckpointError(f"{model.path}: {stem} holds NaN or infinite values, the model is broken")
+            for network in networks:
+                if network in layout.networks and found.get(f"{network}/{ours}", _NOTHING).size:
+                    found[f"{network}/{ours}"][...] = layout.parameters(means, network)
+            if layout.noise and stem == "policy.optimizer":
+                found[f"spread_{ours}"][...] = np.ravel(means[layout.noise])
+        step = check_number("step", int(parts[0]["step"]), COUNT)
+        for name in (*(f"{network}/t" for network in networks), "spread_t"):
+            if name in found and (name != "spread_t" or stem == "policy.optimizer"):
+                found[name][...] = step
+
+
+_NOTHING = np.zeros(0)
+_MEANS = ({"exp_avg", "exp_avg_sq"}, {"square_avg"})  # of Adam and of RMSProp
+_OURS_OF = {"exp_avg": "m", "exp_avg_sq": "v", "square_avg": "v"}
+
+
+def _is_target(name: str) -> bool:
+    return name.split(".", maxsplit=1)[0].endswith("_target")
+
+
+# Stable-Baselines3's own.
+
+
+def _adapter(
+    model: ModelZip, agent_id: str, env: gym.Env[Any, Any], seed: int | None, given: dict[str, Any],
+    statistics: ObservedStatistics | None,
+) -> Any:  # fmt: skip
+    cls = registry.agent_class(agent_id)
+    named, of_policy = policy_name(model) or "", policy_settings(model)
+    settings = settings_of(model, declared(cls))
+    kind = "CnnPolicy" if "Cnn" in named else "MultiInputPolicy" if "MultiInput" in named else "MlpPolicy"
+    for name in ("use_sde", "features_extractor_class"):
+        of_policy.pop(name, None)
+    if of_policy.get("optimizer_class") not in (None, *_OPTIMISERS):
+        of_policy.pop("optimizer_class")
+    agent_settings = {"policy": kind, **settings, **({"policy_kwargs": of_policy} if of_policy else {}), **given}
+    agent = cls(env, seed=seed, **checked(cls, agent_settings))
+    found = {name: np.array(array) for name, array in agent.arrays().items()}
+    _finite(model, "policy")
+    for member, prefix in (("policy", "policy"), ("pytorch_variables", "variable")):
+        for name, tensor in model.tensors.get(member, {}).items():
+            found[f"{prefix}/{name}"] = tensor
+    for stem, state in model.optimizers.items():
+        found = {name: array for name, array in found.items() if not name.startswith(f"{stem}/")}
+        found |= {f"{stem}/{k}/{key}": value for k, parts in state.items() for key, value in parts.items()}
+    if statistics is not None:
+        found |= {f"normalize/{name}": values for name, values in statistics.theirs().items()}
+    try:
+        agent.load_arrays(found)
+    except RlplayError:
+        raise
+    except (KeyError, RuntimeError, ValueError, TypeError) as error:
+        raise CheckpointError(f"{model.path} does not fit {agent_id}: {' '.join(str(error).split())[:200]}") from error
+    _take_progress(model, agent)
+    extra = agent.extra_state()
+    for name, value in extra.get("counters", {}).items():
+        held = model.data.get(name)
+        if isinstance(held, int | float) and type(value) in (int, float):
+            extra["counters"][name] = held if isinstance(held, int) else min(max(held, 0.0), 1.0)
+    agent.restore_extra(extra)
+    return agent
+
+
+_OPTIMISERS = ("optim.Adam", "optim.AdamW", "optim.RMSprop", "optim.SGD", "optim.Adamax", "optim.NAdam")
+
+
+def _take_progress(model: ModelZip, agent: Any) -> None:
+    """The timesteps so far, and the total that schedules run over."""
+    for name, key in (("num_timesteps", "num_timesteps"), ("horizon", "_total_timesteps")):
+        found = model.data.get(key, 0)
+        setattr(agent, name, check_number(key, found if type(found) is int else 0, COUNT))
