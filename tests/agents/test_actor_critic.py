@@ -228,7 +228,7 @@ def test_critics_and_quantiles_as_policy_kwargs_say():
         (SAC, {"ent_coef": 0.0}, HyperparameterError, "ent_coef=0.0 is not a temperature"),
         (SAC, {"ent_coef": "auto_-1"}, HyperparameterError, "ent_coef='auto_-1' is not a temperature"),
         (SAC, {"noise_type": "pink"}, HyperparameterError, "None | normal | ornstein-uhlenbeck"),
-        (SAC, {"use_sde": True}, UnknownNameError, "use_sde"),
+        (TD3, {"use_sde": True}, UnknownNameError, "use_sde"),
         (TD3, {"policy_kwargs": {"n_critics": 0}}, HyperparameterError, "n_critics=0"),
         (TD3, {"policy_kwargs": {"net_arch": {"pi": [8], "vf": [8]}}}, HyperparameterError, "needs pi and qf"),
         (TQC, {"top_quantiles_to_drop_per_net": 25}, HyperparameterError, "leaves nothing of n_quantiles=25"),
