@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -96,6 +97,37 @@ def test_what_needs_an_extra_names_it_and_the_rest_works():
             package = re.search(r"the package ([\w-]+)", cause)[1]
             assert f"{package} alone" in remedy
             assert [one for one in extras[extra] if re.match(rf"{package}\b", one)], (extra, package)
+
+
+USER = """
+import numpy as np
+
+import rlplay
+from agents import PPO, QLearning
+from rlplay.models.unsupervised import KMeans
+
+agent = QLearning("FrozenLake-v1", alpha=0.1, seed=0).learn(1000)
+model = PPO("CartPole-v1", n_steps=64)
+labels = KMeans(4).fit(np.zeros((8, 2))).labels_
+wrong: str = rlplay.evaluate(agent, n_eval_episodes=5).mean
+"""
+
+
+@pytest.mark.slow  # half a minute of mypy
+def test_a_users_script_sees_the_types(tmp_path):
+    pytest.importorskip("mypy")
+    (tmp_path / "user.py").write_text(USER)
+    command = [sys.executable, "-m", "mypy", "--config-file=", "--cache-dir=cache", "user.py"]
+    surroundings = {**os.environ, "MYPYPATH": str(ROOT)}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path, env=surroundings)
+    errors = [line for line in done.stdout.splitlines() if "error:" in line and line.startswith("user.py")]
+    assert len(errors) == 1, done.stdout
+    assert 'expression has type "float", variable has type "str"' in errors[0]
+
+
+def test_an_editable_installation_is_a_plain_path():
+    """Type checkers do not run the import hooks of editable installations: setuptools writes a path for this alone."""
+    assert PROJECT["tool"]["setuptools"]["package-dir"] == {"": "."}
 
 
 @pytest.mark.slow  # Stable-Baselines3 is imported

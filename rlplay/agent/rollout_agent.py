@@ -33,10 +33,12 @@ class RolloutAgent(VectorAgent):
         (['policy', 'value'], 10)
     """
 
-    if TYPE_CHECKING:  # set in `setup`; what stands in the body of the class is a hyperparameter
-        kernel: Kernel
-        _rng: NDArray[np.uint64]
-        _metrics: NDArray[np.float64]
+    if TYPE_CHECKING:  # set in `setup`; an annotation in the body of the class would be a hyperparameter
+
+        def _set_in_setup(self) -> None:
+            self.kernel: Kernel
+            self._rng: NDArray[np.uint64]
+            self._metrics: NDArray[np.float64]
 
     # What a family supplies.
 

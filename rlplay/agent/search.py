@@ -181,9 +181,11 @@ class SearchAgent(Agent):
     ] = None
     n_envs: FilesEnvs = 1
 
-    if TYPE_CHECKING:
-        theta: NDArray[np.float64]
-        generation: Generation
+    if TYPE_CHECKING:  # set in `setup`; an annotation in the body of the class would be a hyperparameter
+
+        def _set_in_setup(self) -> None:
+            self.theta: NDArray[np.float64]
+            self.generation: Generation
 
     # What a search supplies.
 

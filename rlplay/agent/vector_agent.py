@@ -78,13 +78,15 @@ class VectorAgent(Agent):
     device: Annotated[str, Choice("of torch", ("auto", "cpu", "cuda"))] = "auto"
     features: FeaturesLike = None
 
-    if TYPE_CHECKING:  # set in `setup`; what stands in the body of the class is a hyperparameter
-        _iteration: Any  # an `Iteration`, or one with more functions
-        _discrete: bool  # whether actions are numbers, which masks can forbid
-        _played: list[RunningEnv]
-        _ahead: VectorState | None  # where the native loop left them, while the objects do not know it yet
-        last_step: Transition | None  # that the stepwise driver took
-        _masked: bool  # whether masks were seen, so that the memory has room for them
+    if TYPE_CHECKING:  # set in `setup`; an annotation in the body of the class would be a hyperparameter
+
+        def _set_in_setup(self) -> None:
+            self._iteration: Any  # an `Iteration`, or one with more functions
+            self._discrete: bool  # whether actions are numbers, which masks can forbid
+            self._played: list[RunningEnv]
+            self._ahead: VectorState | None  # where the native loop left them, while the objects do not know it yet
+            self.last_step: Transition | None  # that the stepwise driver took
+            self._masked: bool  # whether masks were seen, so that the memory has room for them
 
     # What a family supplies.
 

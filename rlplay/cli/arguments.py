@@ -585,6 +585,17 @@ def _which(verb: argparse.ArgumentParser) -> None:
             verb.add_argument(f"--{name}", type=_count, metavar="N", help=question)
 
 
+def _plot(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("paths", nargs="*", metavar="PATH", help="folders of runs or log files (default: logs)")
+    verb.add_argument(
+        "-y", "--quantity", metavar="NAME",
+        help="evaluations, episodes, or a tag, e.g. train/loss (default: the first that most runs have)",
+    )  # fmt: skip
+    verb.add_argument("--each", action="store_true", help="every run a curve of its own, not all of a name together")
+    verb.add_argument("-o", "--output", type=Path, metavar="FILE", help="picture: .png, .svg, .pdf (default: plot.png)")
+    _json(verb, "the curves")
+
+
 def _completion(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("shell", choices=["bash", "zsh", "fish"], help="whose script is printed")
 
@@ -594,6 +605,7 @@ _VERBS = {
     "train": ("train", "train an agent in an environment", _train),
     "compare": ("compare", "several agents on the same seeds: tables, a page for a browser, a picture", _compare),
     "runs": ("runs", "the runs in a folder: list, filter, compare, remove, export", _runs),
+    "plot": ("plot", "learning curves of saved runs, RL Zoo's and Stable-Baselines3's logs", _plot),
     "tune": ("tune", "search hyperparameters; confirm what was found on fresh seeds", _tune),
     "watch": ("watch", "watch a saved agent in a window", _watch),
     "eval": ("evaluate", "play episodes with a saved agent and report the returns", _eval),

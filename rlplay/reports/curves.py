@@ -118,8 +118,14 @@ def value_range(curves: list[Curve]) -> tuple[float, float] | None:
     return (float(values.min()), float(values.max())) if values.size else None
 
 
-def draw(curves: list[Curve], path: Path, title: str) -> None:
-    """Draw mean returns with their intervals over seeds, each seed as a thin line.
+def draw(curves: list[Curve], path: Path, title: str, quantity: str = "return, greedy evaluation") -> None:
+    """Draw means with their intervals over seeds, each seed as a thin line.
+
+    Args:
+        curves: what is drawn.
+        path: of the picture; its ending says its kind.
+        title: above it.
+        quantity: beside the vertical axis.
 
     Raises:
         UsageError: an ending that matplotlib does not know.
@@ -143,7 +149,7 @@ def draw(curves: list[Curve], path: Path, title: str) -> None:
         axes.plot(curve.timesteps, curve.centre, label=curve.name, markevery=every, **style)
     axes.set_title(title, loc="left", fontweight="bold")
     axes.set_xlabel("timesteps")
-    axes.set_ylabel("return, greedy evaluation")
+    axes.set_ylabel(quantity)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value / 1000:g}k" if value else "0")
     axes.grid(alpha=0.25, linewidth=0.6)
     axes.spines[["top", "right"]].set_visible(False)
@@ -151,7 +157,7 @@ def draw(curves: list[Curve], path: Path, title: str) -> None:
     if shown := value_range(curves):
         margin = 0.1 * (shown[1] - shown[0] or 1.0)
         axes.set_ylim(shown[0] - margin, shown[1] + margin)
-        axes.set_ylabel(f"return, greedy evaluation (off the axis: cut after {CUT_AFTER:,} steps)")
+        axes.set_ylabel(f"{quantity} (off the axis: cut after {CUT_AFTER:,} steps)")
     axes.legend(frameon=False, title="interquartile mean, 95 % interval over seeds", alignment="left", loc="best")
     kind = check_picture(path)
     with atomic_writer(path) as file:

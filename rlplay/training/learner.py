@@ -22,7 +22,6 @@ class Learner(Protocol):
     """What learns in an environment.
 
     Attributes:
-        id: the id under which it is registered.
         timestep: what one timestep is: ``"step"`` of the environment or ``"sweep"``.
         chunk_seconds: about how long `advance` works before callbacks, progress bars and Ctrl-C have their turn.
         follows_position: whether `predict` depends on where an episode stands, told by `observe_position`.
@@ -35,7 +34,6 @@ class Learner(Protocol):
         statistics: the finished episodes.
     """
 
-    id: ClassVar[str]
     timestep: ClassVar[str]
     chunk_seconds: ClassVar[float]
     follows_position: ClassVar[bool]
@@ -46,6 +44,10 @@ class Learner(Protocol):
     horizon: int
     hyperparameters: dict[str, Any]
     statistics: EpisodeStatistics
+
+    @property
+    def id(self) -> str:
+        """The id under which it is registered."""
 
     @property
     def busy(self) -> bool:

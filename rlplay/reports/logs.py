@@ -1,0 +1,252 @@
+"""Learning curves from logs: saved runs, RL Zoo's folders, Stable-Baselines3's files.
+
+A folder that holds one of these files is a run; nothing in them is executed:
+
+* ``evaluations.npz``: evaluations of EvalCallback, read without pickle;
+* ``*.monitor.csv``: an episode a row, of one environment a file (a JSON header; r, l, t);
+* ``progress.csv``: a row of numbers by their tags;
+* ``events.out.tfevents.*``: TensorBoard's, where tensorboard is installed.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rlplay.errors import CheckpointError, MissingPackageError, RlplayError, UsageError, missing, unknown, warn
+from rlplay.reports.curves import Curve
+from rlplay.training.run_folder import read_evaluations
+
+Series = tuple[NDArray[np.float64], NDArray[np.float64]]  # timesteps and values, [N] each
+
+STEPS = "time/total_timesteps"
+EVALUATIONS, EPISODES = "evaluations", "episodes"
+RETURNS = "rollout/ep_rew_mean"
+WINDOW = 100  # episodes of a moving mean, as in Stable-Baselines3
+_MONITOR = "monitor.csv"  # how the names of its files end
+_GRID = 200  # places of a curve whose runs were logged at different timesteps
+_NUMBERED = re.compile(r"[_-]?(?:seed|run)?[_-]?\d+$")
+
+
+class Run(NamedTuple):
+    """A run's folder, and what it logged by name."""
+
+    path: Path
+    series: dict[str, Series]
+
+
+def read_runs(paths: list[Path]) -> list[Run]:
+    """The runs in files and folders, the folders below them too. What is damaged is left out and named.
+
+    Raises:
+        UsageError: a path that does not exist.
+        MissingPackageError: all there is are TensorBoard's files, and tensorboard is not installed.
+    """
+    folders: dict[Path, list[Path]] = {}
+    for path in paths:
+        if not path.exists():
+            raise UsageError(f"{path} does not exist", "Name folders of runs, or log files")
+        for file in [path] if path.is_file() else sorted(path.rglob("*")):
+            if (_reader(file) is not None or file.name.endswith(_MONITOR)) and file.is_file():
+                folders.setdefault(file.parent, []).append(file)
+    found, absent = [], None
+    for folder, files in folders.items():
+        series: dict[str, Series] = {}
+        episodes: list[NDArray[np.float64]] = []
+        for file in dict.fromkeys(files):
+            try:
+                if file.name.endswith(_MONITOR):
+                    episodes.append(_monitor(file))
+                elif (read := _reader(file)) is not None:
+                    series = {**read(file), **series}
+            except MissingPackageError as error:
+                absent = error
+                warn(f"left out: {file}: {error}")
+            except (RlplayError, OSError, ValueError, csv.Error) as error:
+                warn(f"left out: {file}: {getattr(error, 'cause', error)}")
+        if episodes:
+            series[EPISODES] = _smoothed(_together(episodes))
+        if series:
+            found.append(Run(folder, series))
+    if not found and absent is not None:
+        raise absent
+    return found
+
+
+def curves_of(runs: list[Run], quantity: str | None = None, *, each: bool = False) -> tuple[str, list[Curve]]:
+    """One curve for the runs that differ in their number alone, with what is drawn.
+
+    Args:
+        runs: what was read.
+        quantity: ``"evaluations"``, ``"episodes"`` (a moving mean over 100) or a tag such as ``"train/loss"``; by
+            default the first of evaluations, episodes and ``rollout/ep_rew_mean`` that most runs have.
+        each: whether every run is a curve of its own.
+
+    Raises:
+        UsageError: no run has it; names what there is.
+
+    Example:
+        >>> x = np.array([10.0, 20.0])
+        >>> two = [Run(Path(f"logs/ppo/Env_{k}"), {"evaluations": (x, x * k)}) for k in (1, 2)]
+        >>> name, (curve,) = curves_of(two)
+        >>> name, curve.name, curve.returns.tolist()
+        ('evaluations', 'ppo/Env', [[10.0, 20.0], [20.0, 40.0]])
+    """
+    known = sorted({name for run in runs for name in run.series})
+    if quantity is None:
+        usual = [name for name in (EVALUATIONS, EPISODES, RETURNS) if name in known] or known[:1]
+        if not usual:
+            raise UsageError("there are no logs that can be read", "Name folders of runs, or log files")
+        quantity = max(usual, key=lambda name: sum(name in run.series for run in runs))
+    if quantity not in known:
+        raise unknown("quantity", quantity, known)
+    groups: dict[str, list[Run]] = {}
+    for run in runs:
+        if quantity in run.series:
+            groups.setdefault(_short(run.path, each=each), []).append(run)
+        else:
+            warn(f"left out: {run.path} has no {quantity}; it has {', '.join(sorted(run.series))}")
+    return quantity, [_curve(name, [run.series[quantity] for run in group]) for name, group in groups.items()]
+
+
+def _short(path: Path, *, each: bool) -> str:
+    """The name of a run's group: its last two folders, without the number of the run."""
+    parts = path.resolve().parts[-2:]
+    last = parts[-1] if each else _NUMBERED.sub("", parts[-1])
+    return "/".join([*parts[:-1], last]) if last else "/".join(parts[:-1])
+
+
+def _curve(name: str, found: list[Series]) -> Curve:
+    """Runs side by side: at the timesteps that all have, or interpolated where they were logged at others."""
+    common = set.intersection(*(set(steps.tolist()) for steps, _ in found))
+    if len(common) >= 0.5 * min(len(steps) for steps, _ in found):
+        places = np.array(sorted(common))
+    else:
+        first, last = max(steps[0] for steps, _ in found), min(steps[-1] for steps, _ in found)
+        if first >= last:
+            raise UsageError(f"the runs of {name} have no timesteps in common", "Draw each of them: --each")
+        places = np.linspace(first, last, min(max(len(steps) for steps, _ in found), _GRID))
+    rows = [np.interp(places, steps, values) for steps, values in found]
+    return Curve(name, places.astype(np.int64), np.array(rows), np.full(len(rows), np.nan))
+
+
+def _reader(path: Path) -> Callable[[Path], dict[str, Series]] | None:
+    """What reads a file by its name; None for a file that is no log."""
+    if path.name == "evaluations.npz":
+        return _evaluations
+    if path.name == "progress.csv":
+        return _progress
+    return _events if path.name.startswith("events.out.tfevents.") else None
+
+
+def _evaluations(path: Path) -> dict[str, Series]:
+    saved = read_evaluations(path)
+    return _finite({EVALUATIONS: (saved.timesteps.astype(np.float64), saved.results.mean(axis=1, dtype=np.float64))})
+
+
+def _monitor(path: Path) -> NDArray[np.float64]:
+    """Episodes of one environment: seconds, lengths and returns, [N, 3]."""
+    return np.array([[float(row[name]) for name in ("t", "l", "r")] for row in _rows(path, ("r", "l", "t"))])
+
+
+def _together(tables: list[NDArray[np.float64]]) -> Series:
+    """Episodes of all environments of a run in the order in which they ended: timesteps of all of them, returns."""
+    rows = np.concatenate(tables)
+    rows = rows[np.argsort(rows[:, 0], kind="stable")] if len(tables) > 1 else rows
+    return np.cumsum(rows[:, 1]), rows[:, 2]
+
+
+def _smoothed(series: Series) -> Series:
+    """The moving mean over the last `WINDOW` episodes."""
+    steps, values = series
+    sums = np.concatenate([[0.0], np.cumsum(values)])
+    ends = np.arange(1, len(values) + 1)
+    starts = np.maximum(ends - WINDOW, 0)
+    return steps, (sums[ends] - sums[starts]) / (ends - starts)
+
+
+def _progress(path: Path) -> dict[str, Series]:
+    found: dict[str, list[tuple[float, float]]] = {}
+    for row in _rows(path, (STEPS,)):
+        for tag, text in row.items():
+            if tag and tag != STEPS and text:
+                try:
+                    found.setdefault(tag, []).append((float(row[STEPS]), float(text)))
+                except ValueError:
+                    continue  # a word in a column of words
+    return _finite({tag: _pair(points) for tag, points in found.items()})
+
+
+def _rows(path: Path, needed: tuple[str, ...]) -> list[dict[str, str]]:
+    """The whole rows of a table; a line that a kill cut short is left out, and more than one is said.
+
+    Raises:
+        CheckpointError: no text, without the columns, or without a row.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise CheckpointError("it is no UTF-8 text") from error
+    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+    if any("\0" in line for line in lines):
+        raise CheckpointError("it has bytes that are no text")
+    rows, bad = [], 0
+    for row in csv.DictReader(lines):
+        try:
+            whole = None not in row and all(value is not None for value in row.values())
+            whole = whole and all(np.isfinite(float(row[name])) for name in needed)
+        except (KeyError, ValueError):
+            whole = False
+        if whole:
+            rows.append(row)
+        else:
+            bad += 1
+    if not rows:
+        raise CheckpointError(f"it has no row with {', '.join(needed)}")
+    if bad > 1:
+        warn(f"{path}: {bad} rows that are damaged are left out")
+    return rows
+
+
+def _events(path: Path) -> dict[str, Series]:
+    """The scalars of TensorBoard's file, up to where it was cut."""
+    try:
+        from tensorboard.backend.event_processing.event_file_loader import RawEventFileLoader
+        from tensorboard.compat.proto.event_pb2 import Event
+    except ImportError as error:
+        raise missing("TensorBoard's files", "tensorboard", "tensorboard") from error
+    found: dict[str, list[tuple[float, float]]] = {}
+    try:
+        for record in RawEventFileLoader(str(path)).Load():
+            event = Event.FromString(record)
+            for value in event.summary.value:
+                if value.HasField("simple_value"):
+                    found.setdefault(value.tag, []).append((float(event.step), float(value.simple_value)))
+    except Exception as error:  # what its reader raises is its own affair: its errors share no class
+        raise CheckpointError(f"it cannot be read as TensorBoard's ({type(error).__name__})") from error
+    if not found:
+        raise CheckpointError("it has no scalars, or is damaged")
+    return _finite({tag: _pair(points) for tag, points in found.items()})
+
+
+def _pair(points: list[tuple[float, float]]) -> Series:
+    table = np.array(points, np.float64).reshape(-1, 2)
+    return table[:, 0], table[:, 1]
+
+
+def _finite(series: dict[str, Series]) -> dict[str, Series]:
+    """Numbers alone, by rising timesteps; of equal ones the last."""
+    kept: dict[str, Any] = {}
+    for name, pair in series.items():
+        good = np.isfinite(pair[0]) & np.isfinite(pair[1])
+        steps, values = pair[0][good], pair[1][good]
+        places, reverse = np.unique(steps[::-1], return_index=True)
+        if len(places):
+            kept[name] = places, values[::-1][reverse]
+    return kept
