@@ -27,6 +27,7 @@ from rlplay.reports.comparison_page import Comparison, Contender, write_comparis
 from rlplay.reports.curves import Curve, draw
 from rlplay.reports.pictures import check_picture
 from rlplay.reports.replay_page import check_page
+from rlplay.reports.step_costs import step_costs
 from rlplay.runners.batch import Request
 from rlplay.runners.job import Outcome
 from rlplay.storage.texts import plain_yaml
@@ -51,6 +52,8 @@ def run(arguments: Namespace) -> int:
     contenders = [_contender(name, runs, film=given is None or given.suffix != ".png") for name, runs in found.items()]
     comparison = _comparison(env_id, contenders, arguments)
     out, tables = console(), [("results", comparison.title, comparison_page.results(comparison))]
+    if any(contender.costs for contender in contenders):
+        tables.append(("costs", "what a step costs", comparison_page.costs(comparison)))
     if len(contenders) > 1:
         tables.append(("improvement", "which is better", comparison_page.improvements(comparison)))
     if arguments.paired:
@@ -176,6 +179,7 @@ def _contender(name: str, runs: list[Run], *, film: bool) -> Contender:
         contender.file_bytes = path.stat().st_size
         agent = load(path)
         contender.settings = _settings_of(agent)
+        contender.costs = step_costs(agent)
         if film:
             contender.film, contender.film_words = _film(agent, seeds[0])
     except (RlplayError, OSError) as error:  # an environment that a file may not import, a picture that cannot be made

@@ -26,6 +26,7 @@ from rlplay.reports.statistics import (
     probability_of_improvement,
     stratified_interval,
 )
+from rlplay.reports.step_costs import ENVS, StepCosts
 from rlplay.storage.files import write_atomically
 
 MOST_BYTES = 3_000_000  # of a page
@@ -46,6 +47,7 @@ class Contender:
         film: frames [H, W, 3] of an episode, uint8; none for none.
         film_words: what it shows.
         file_bytes: the size of its saved file, 0 where that is not known.
+        costs: what a step costs in its environment and in choosing; None where that was not measured.
     """
 
     curve: Curve
@@ -54,6 +56,7 @@ class Contender:
     film: list[NDArray[np.uint8]] = field(default_factory=list)
     film_words: str = ""
     file_bytes: int = 0
+    costs: StepCosts | None = None
 
 
 @dataclass
@@ -163,6 +166,29 @@ def improvements(comparison: Comparison) -> Table:
     )
 
 
+def costs(comparison: Comparison) -> Table:
+    """Microseconds of a step of each agent: environment, inference, update; and its memory."""
+    rows = []
+    for one in comparison.contenders:
+        whole = 1e6 / float(np.median(one.curve.speeds)) if (one.curve.speeds > 0).all() else math.nan
+        found = one.costs or StepCosts()
+        environment, acting = found.environment * 1e6, found.acting * 1e6
+        left = max(whole - environment - acting, 0.0)
+        rows.append([
+            one.curve.name, number(float(np.median(one.curve.speeds)), 3), number(whole, 3), number(environment, 3),
+            number(acting, 3), number(left, 3), number(left / whole * 100, 2),
+            number(found.memory / 1e6, 3) if found.memory else "–",
+        ])  # fmt: skip
+    return Table(
+        f"Microseconds a step of learning. Environment and inference were measured after training, {ENVS} at a time, "
+        "in this process; update is what is left, with everything else that learning does. Where one native loop does "
+        "it all, inference from outside costs more than within, and what is left is a lower bound. Memory: tables, "
+        "networks and replay buffer.",
+        ["agent", "steps/s", "whole", "environment", "inference", "update", "update, %", "memory, MB"],
+        rows,
+    )
+
+
 def differences(comparison: Comparison) -> Table:
     """Differences of the last evaluation on the same seeds, pair by pair."""
     rows, contenders = [], comparison.contenders
@@ -212,6 +238,8 @@ def render(comparison: Comparison) -> str:
     policy = f"default-src 'none'; img-src data:; style-src '{sha256(style)}'; base-uri 'none'; form-action 'none'"
     contenders = comparison.contenders
     tables = [("Results", results(comparison))]
+    if any(one.costs for one in contenders):
+        tables.append(("What a step costs", costs(comparison)))
     if len(contenders) > 1:
         tables.append(("Which is better", improvements(comparison)))
     if comparison.paired and len(contenders) > 1:

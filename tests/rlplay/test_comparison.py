@@ -11,6 +11,7 @@ import pytest
 from rlplay.reports import comparison_page, statistics
 from rlplay.reports.comparison_page import Comparison, Contender, render
 from rlplay.reports.curves import Curve
+from rlplay.reports.step_costs import StepCosts
 
 # Two agents, ten runs each of three tasks: NumPy's default_rng(7), normal around 1 and 1.3.
 RNG = np.random.default_rng(7)
@@ -70,6 +71,17 @@ def test_one_seed_has_no_interval_and_that_is_said():
     assert "One seed says nothing of the spread" in table.caption
     assert "(" not in comparison_page.improvements(page).rows[0][2]
     assert "<polygon" not in render(page)
+
+
+def test_a_step_is_split_into_environment_inference_and_update():
+    made = comparison(curve("a", [[1, 2, 3]], speed=1e5), curve("b", [[1, 2, 3]], speed=1e6))
+    first, second = made.contenders
+    first.costs = StepCosts(2e-6, 3e-6, 1_500_000)  # of 10 microseconds a step
+    second.costs = StepCosts(2e-6, 3e-6)  # more than the whole: nothing is left
+    table = comparison_page.costs(made)
+    assert table.rows[0][1:] == ["100,000", "10", "2", "3", "5", "50", "1.5"]
+    assert table.rows[1][1:] == ["1,000,000", "1", "2", "3", "0", "0", "–"]
+    assert "What a step costs" in render(made)
 
 
 def test_differences_are_those_on_the_same_seeds():
