@@ -214,6 +214,56 @@ def comparison() -> Any:
     return played(Window(players[0].session, SIZE, headless=True, comparison=found), 9)
 
 
+def mosaic() -> Any:
+    """The rows of a vector, of an agent that still explores."""
+    from agents import QLearning
+    from rlplay.cli.windows import shown_env
+    from rlplay.environments.make import reference
+    from rlplay.viewer.mosaic import Mosaic
+    from rlplay.viewer.session import Session
+    from rlplay.viewer.window import Window
+
+    agent = QLearning("CartPole-v1", features="k-means:48", alpha=0.2, seed=0).learn(20_000)
+    envs = [shown_env(reference(agent.env)) for _ in range(16)]
+    agent.set_env(envs[0])
+    found = Mosaic([Session(env, agent) for env in envs], seed=0)
+    return played(Window(found.contestants[0].session, SIZE, headless=True, comparison=found), 460)
+
+
+def walls() -> Any:
+    """FrozenLake without ice: a wall in the way and a reward on it, and the values that found another way."""
+    from agents import ValueIteration
+    from rlplay import make
+    from rlplay.viewer.cells import change_cell
+    from rlplay.viewer.session import Session
+    from rlplay.viewer.window import Window
+
+    env = make("FrozenLake-v1", render_mode="rgb_array", map_name="8x8", is_slippery=False, dynamics="gymnasium")
+    session = Session(env, ValueIteration(env, gamma=0.95), "learn")
+    for cell, button in (((2, 1), 1), ((2, 2), 1), ((5, 7), 1), ((4, 7), 1), ((0, 5), 3)):
+        change_cell(session, cell, button)
+    return played(Window(session, SIZE, headless=True), 60)
+
+
+def leaves() -> Any:
+    from agents import FittedQ
+    from rlplay import make
+    from rlplay.viewer.session import Session
+    from rlplay.viewer.window import Window
+
+    env = make("CartPole-v1", render_mode="rgb_array", dynamics="gymnasium")
+    settings = {"model": "decision-tree:max_depth=5", "train_freq": 400, "n_iterations": 12, "n_eval_episodes": 0}
+    window = Window(Session(env, FittedQ(env, seed=0, **settings), "learn", target=2000), SIZE, headless=True)
+    window._do("pause")
+    return played(window, 405)
+
+
+def full_screen() -> Any:
+    window = ppo()
+    window.size = (1920, 1080)
+    return window
+
+
 def start() -> Any:
     """The start screen, over runs of its own."""
     import pygame
@@ -235,6 +285,8 @@ PICTURES = {
     "start": Picture("`rlplay`: the start screen", start),
     "q-learning": Picture("A table: values and best actions of all states", q_learning),
     "lock-step": Picture("Learning in lock-step: the update in numbers", lock_step, panel="update"),
+    "walls": Picture("Walls and a reward put by a click: the values find another way", walls),
+    "leaves": Picture("A fit, iteration by iteration: the leaves that moved are framed", leaves),
     "linear-sarsa": Picture("Linear Sarsa over tiles: values over the state space, tiles outlined", linear_sarsa),
     "fitted-q": Picture("Fitted Q with extra trees", fitted_q),
     "k-means": Picture("Q-learning over the clusters of k-means", k_means),
@@ -248,6 +300,8 @@ PICTURES = {
     "silent": Picture("An environment that draws nothing", silent, panel="input"),
     "play": Picture("`rlplay play`: your turn", play, panel="input"),
     "compare": Picture("`rlplay watch A B random`: the same seeds, paired differences", comparison),
+    "mosaic": Picture("`rlplay watch RUN --rows 16`: the rows of a vector", mosaic),
+    "full-screen": Picture("Full screen: a third column", full_screen),
     "rewind": Picture("Back in time: the timeline, surprises, a bookmark", ppo, BACK),
     "light": Picture("Light colours", k_means, ("theme",)),
     "large": Picture("Words at 200 %", q_learning, ("zoom", "zoom", "zoom"), panel="actions"),

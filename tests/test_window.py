@@ -211,10 +211,35 @@ def test_the_start_screen_opens_a_world_to_play_and_comes_back(screen, tmp_path)
                 subprocess.run(["xdotool", "key", "q"], env=screen, check=True)
                 time.sleep(0.2)
             assert process.poll() is None
-            while process.poll() is None:
+            while process.poll() is None:  # without a window manager nobody gives the keyboard back to it
                 assert time.monotonic() < end, "the start screen does not close"
-                subprocess.run(["xdotool", "key", "ctrl+q"], env=screen, check=True)
+                for window in windows_of(screen)[:1]:
+                    command = ["xdotool", "windowfocus", window, "key", "ctrl+q"]
+                    subprocess.run(command, env=screen, check=False)
                 time.sleep(0.2)
             assert process.returncode == 0
         finally:
             process.kill()
+
+
+@pytest.mark.slow
+def test_a_window_is_made_small_and_large(screen, tmp_path):
+    """What is drawn, and saved as a screenshot, has the size that the window was given."""
+    from PIL import Image
+
+    train(screen, tmp_path)
+    with Driven(screen, tmp_path, "watch") as window:
+        for size in ((640, 420), (1311, 767)):
+            shown = windows_of(screen)[0]
+            subprocess.run(["xdotool", "windowsize", shown, *map(str, size)], env=screen, check=True)
+
+            def taken(size=size) -> bool:
+                window.press("s")
+                time.sleep(0.1)
+                paths = sorted(tmp_path.glob("rlplay-*.png"), key=lambda path: path.stat().st_mtime)
+                with Image.open(paths[-1]) as image:
+                    return image.size == size
+
+            wait_for(taken)
+        window.press("q")
+        window.end()

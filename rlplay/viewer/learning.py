@@ -268,10 +268,10 @@ def why_not_taught(agent: Agent) -> str:
 
 
 def _learned(agent: Agent, *, copy: bool = True) -> dict[str, NDArray[Any]]:
-    """What is learned, by name: arrays of floats that are not too large."""
+    """What is learned, by name: arrays of floats that are not too large; no data."""
     found = {}
     for name, array in agent.arrays().items():
-        if array.dtype.kind == "f" and 0 < array.size <= _LARGEST:
+        if array.dtype.kind == "f" and 0 < array.size <= _LARGEST and not name.endswith("samples"):
             found[name] = array.copy() if copy else array
     return found
 

@@ -38,6 +38,8 @@ def draw_update(surface: pygame.Surface, box: pygame.Rect, session: Any, probe: 
 def _move(surface: pygame.Surface, row: pygame.Rect, move: Move, largest: float, session: Any) -> None:
     change = move.after - move.before
     words = f"{_name(move, session)}   {d.short(move.before)} -> {d.short(move.after)}"
+    if not move.place:  # a leaf: its place is long, and may be cut
+        words = f"{d.short(move.before)} -> {d.short(move.after)}   {move.array}"
     d.text(surface, words, (row.x, row.y), 17, d.TEXT, width=row.width * 0.62)
     middle, wide = row.x + row.width * 0.82, row.width * 0.17
     pygame.draw.line(surface, d.LINE, (middle, row.y), (middle, row.bottom - 3))

@@ -128,7 +128,7 @@ def test_every_row_is_drawn_and_pressed(size):
     for i, box in enumerate(boxes):
         assert surface.get_rect().contains(box)
         assert box.collidelist(boxes[i + 1 :]) < 0
-        colors = np.unique(pygame.surfarray.array3d(surface.subsurface(box)).reshape(-1, 3), axis=0)
+        colors = np.unique(pygame.surfarray.array3d(surface.subsurface(box))[::3, ::3].reshape(-1, 3), axis=0)
         assert len(colors) > 10, f"row {i} is empty"
 
 
