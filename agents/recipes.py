@@ -116,7 +116,7 @@ TUNED = {
             "gae_lambda": 0.98, "n_critic_updates": 20,
         },
         "MountainCar-v0": {
-            # RL Zoo's, but for its 1024 steps: twice as many updates, and all seeds end above -112
+            # RL Zoo's, but for its 1024 steps: with 512 all of 20 seeds end at -113.2 or better
             "n_timesteps": 100_000, "normalize": True, "n_envs": 2, "n_steps": 512, "n_critic_updates": 20,
         },
         "Acrobot-v1": {"n_timesteps": 100_000, "normalize": True, "n_envs": 2, "n_steps": 1024},

@@ -107,7 +107,6 @@ WITHOUT = {
 
 # Checks of scikit-learn's `check_estimator` that a model's nature does not allow, and why.
 _TOO_MANY = "its ten columns are more features than fit, with the default grid"
-_SEQUENCE = "rows follow each other: what a state is depends on those before and after it"
 _WEIGHTS = "check_sample_weight_equivalence_on_dense_data"
 _DRAWN = "points are drawn: so many of them and so much weight draw other ones (the twin declares it too)"
 _ORDER = "a weight is one longer step, and points that occur twice are two (the twin declares it too)"
@@ -115,10 +114,6 @@ EXPECTED_FAILED_CHECKS: dict[str, dict[str, str]] = {
     "tile-coding": {"check_dtype_object": _TOO_MANY, "check_fit2d_1sample": _TOO_MANY},
     "fourier-basis": {"check_dtype_object": _TOO_MANY, "check_fit2d_1sample": _TOO_MANY},
     "rbf-grid": {"check_dtype_object": _TOO_MANY, "check_fit2d_1sample": _TOO_MANY},
-    "hidden-markov-model": {
-        "check_methods_subset_invariance": _SEQUENCE,
-        "check_methods_sample_order_invariance": _SEQUENCE,
-    },
     "self-organising-map": {"check_clustering": "units between two clusters may hold no points"},
     "k-means": {_WEIGHTS: _DRAWN},
     "mini-batch-k-means": {_WEIGHTS: _DRAWN},

@@ -315,6 +315,8 @@ What ours do that the twins do not, and the other way round:
   nearest to each mean.
 * The sigmoid is no inner product: a support vector machine then has several minima, and the two may find different
   ones.
+* A hidden Markov model has no twin in scikit-learn. Of hmmlearn's, with the same parameters, it has the likelihoods,
+  beliefs and paths to 1e-9, and from the same start the same model (tests, where hmmlearn is installed).
 * `SVC(probability=True)` divides its five folds by other random numbers.
 
 | model | checks | same answers | score | twin's | fit | predict | one row | memory, ours / twin's |
