@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -31,17 +32,55 @@ QUICK = (
 # Files whose tests compile the same functions: one worker runs them, so that nothing compiles twice at a time.
 COMPILES_TOGETHER = ("agents", "contract", "models", "compiled", "rlplay/test_networks.py", "rlplay/test_features.py")
 
+# Tests over everything registered, of which the default suite runs one case in so many; `pytest -m slow` runs the rest.
+# A check of the contract is named by its own name.
+ONE_IN = {
+    "check_chunks": 2,
+    "check_resume_in_new_process": 12,
+    "check_same_seed_same_bits": 2,
+    "test_a_hundred_thousand_random_transitions": 2,
+    "test_all_checkers": 3,
+    "test_any_features_batch_and_single_and_vectors_agree": 3,
+    "test_every_figure": 4,
+    "test_every_way_to_give_an_environment_learns_the_same_bits": 3,
+    "test_files_hold_arrays_and_learning_goes_on_in_the_same_bits": 3,
+    "test_masks_of_a_table_hold_natively_and_in_files": 3,
+    "test_no_allocation_in_a_training_step": 3,
+    "test_pictures_at_any_size": 4,
+    "test_python_environments_do_what_they_do_alone": 3,
+    "test_scikit_learns_contract": 3,
+    "test_show_and_pictures": 4,
+    "test_the_same_curve_over_torch": 3,
+    "test_what_is_forbidden_is_never_done": 2,
+    "test_what_is_learned_is_right": 2,
+    "test_what_users_bring_is_taken_or_refused_by_name": 2,
+}
+# One agent of each kind, of which the default suite runs every case.
+ALWAYS = frozenset(("dagger", "dqn", "fitted-q", "linear-sarsa", "ppo", "q-learning", "sb3/dqn"))
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the quick tests, and have one worker run what compiles the same functions."""
+    """Mark the quick and the slow tests, and have one worker run what compiles the same functions."""
+    seen: Counter[str] = Counter()
     for item in items:
         place = item.path.relative_to(HERE).as_posix()
+        if (name := _kind(item)) in ONE_IN and item.get_closest_marker("slow") is None:
+            seen[name] += 1
+            if seen[name] % ONE_IN[name] != 1 and not ALWAYS & _agents_of(item):
+                item.add_marker(pytest.mark.slow)
         if place.startswith(("contract/", "rlplay/test_conventions.py")) and LONG_AGENTS & _agents_of(item):
             item.add_marker(pytest.mark.slow)
         if place.startswith(QUICK) and item.get_closest_marker("slow") is None:
             item.add_marker(pytest.mark.quick)
         if place.startswith(COMPILES_TOGETHER):
             item.add_marker(pytest.mark.xdist_group(_group(item, place)))
+
+
+def _kind(item: pytest.Item) -> str:
+    """What a test is one of many of: its function, or the check of the contract that it makes."""
+    callspec = getattr(item, "callspec", None)
+    check = callspec.params.get("check") if callspec is not None else None
+    return getattr(check, "__name__", None) or getattr(item, "originalname", item.name)
 
 
 def _agents_of(item: pytest.Item) -> set[Any]:
