@@ -69,6 +69,17 @@ def test_runs_eval_and_compare_as_json(asked, capfd):
     assert not capfd.readouterr().out
 
 
+def test_bench_as_json(asked, capfd):
+    found = asked("bench", "environments", "--rounds", "1")
+    assert [line["name"] for line in found["lines"]] == [
+        f"64 {env}, steps/s" for env in ("CartPole-v1", "Pendulum-v1", "FrozenLake-v1")
+    ]
+    assert all(line["ratio"] > 1 and line["ours"] > line["theirs"] for line in found["lines"])
+    assert found["machine"]
+    assert main(["bench", "enviroments"]) == 2
+    assert "Did you mean environments?" in capfd.readouterr().err
+
+
 COMPLETED = [
     (["rlplay", "tra"], ["train"]),
     (["rlplay", "train", "--algo", "q-le"], ["q-learning"]),

@@ -596,6 +596,14 @@ def _plot(verb: argparse.ArgumentParser) -> None:
     _json(verb, "the curves")
 
 
+def _bench(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "parts", nargs="*", metavar="PART", help="agents, environments, models (default: all, about two minutes)"
+    )
+    verb.add_argument("--rounds", type=_count, default=3, metavar="N", help="of each line (default: 3)")
+    _json(verb, "the table")
+
+
 def _completion(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("shell", choices=["bash", "zsh", "fish"], help="whose script is printed")
 
@@ -622,6 +630,7 @@ _VERBS = {
     "models": ("models", "the models from scratch; one in full, beside scikit-learn's, or to play with", _models),
     "figure": ("figure", "a figure of the textbook, computed anew: a picture and a table", _figure),
     "warm": ("warm", "compile agents now, so that none has to be waited for later", _warm),
+    "bench": ("bench", "this machine's table: ours beside Stable-Baselines3, Gymnasium, scikit-learn, torch", _bench),
     "completion": ("completion", "a script by which your shell completes verbs, flags and names", _completion),
     "show": ("show", "the idea, the equation, the hyperparameters and the file of an agent", _show),
 }

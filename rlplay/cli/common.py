@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import platform
 import shlex
 import sys
 from argparse import Namespace
@@ -261,6 +262,15 @@ def packages_of_run(path: Path) -> list[str]:
         return [str(name) for name in RunFolder(path.parent).arguments().get("gym_packages") or []]
     except RlplayError:
         return []
+
+
+def processor_name() -> str:
+    """What this machine's processor calls itself."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
 
 
 def quoted(words: list[str]) -> str:

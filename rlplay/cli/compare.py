@@ -19,7 +19,7 @@ from rich.table import Table
 
 from rlplay.agent.saving import load
 from rlplay.cli import many, train
-from rlplay.cli.common import answer, console, one, quoted
+from rlplay.cli.common import answer, console, one, processor_name, quoted
 from rlplay.errors import CheckpointError, RlplayError, UsageError, warn
 from rlplay.hyperparameters.fields import as_json, declared
 from rlplay.reports import comparison_page
@@ -225,7 +225,7 @@ def _comparison(env_id: str, contenders: list[Contender], arguments: Namespace) 
     return Comparison(
         f"{', '.join(curve.name for curve in curves)} in {env_id}, {seeds} seed{'s' if seeds > 1 else ''}",
         contenders, threshold, words, arguments.eval_episodes or train.EVAL_EPISODES,
-        f"Python {platform.python_version()}, {versions}; {_processor()}, {os.cpu_count()} processors",
+        f"Python {platform.python_version()}, {versions}; {processor_name()}, {os.cpu_count()} processors",
         quoted(["rlplay", *sys.argv[1:]]), bool(arguments.paired),
     )  # fmt: skip
 
@@ -248,14 +248,6 @@ def _version(name: str) -> str:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
         return ""
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
 
 
 def _table(made: comparison_page.Table, title: str) -> Table:
