@@ -8,6 +8,7 @@ import re
 import shlex
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from rlplay.course import judge as judging
 from rlplay.course import progress as kept
 from rlplay.course.lesson import PARTS
 from rlplay.course.notebook import as_text, notebook
+from rlplay.course.pages import page
 from rlplay.course.running import Session, difference, pairs
 from rlplay.errors import RlplayError, RlplayWarning
 
@@ -191,8 +193,43 @@ def test_progress_is_kept_and_the_next_lesson_is_known(rlplay):
     assert "done" in out
     assert f"next: rlplay learn {second.id}" in out
     assert "was put aside" not in out
-    assert rlplay("learn", "--forget")[0] == 0
-    assert f"next: rlplay learn {first.id}" in rlplay("learn")[1]
+    for old in ("learn.json.old", "learn.json.old2"):  # forgetting twice keeps both
+        assert old in rlplay("learn", "--forget")[1].replace("\n", "")
+        assert f"next: rlplay learn {first.id}" in rlplay("learn")[1]
+        kept.save(kept.Progress([first.id]))
+
+
+def test_terminals_do_not_overwrite_each_other():
+    names = [one.id for one in PATH[:12]]
+    with ThreadPoolExecutor(6) as terminals:
+        list(terminals.map(lambda name: kept.update(lambda done: done.went_through(name, 1.0)), names))
+    assert sorted(kept.load().read) == sorted(names)
+
+
+@pytest.mark.parametrize(
+    ("name", "number", "given", "words"),
+    [
+        ("derivatives", 1, "17", "17 is too large"),
+        ("derivatives", 1, "nan", "nan is no number"),
+        ("vectors", 2, "100 2", "2 is too small"),
+        ("neuron", 2, "y", "it is not y"),
+    ],
+)
+def test_a_wrong_prediction_does_not_give_the_answer_away(name, number, given, words):
+    assert judging._predicted(judging.exercise_of(name, number).code, given) == (False, words)
+
+
+def test_the_answer_is_shown_when_it_is_asked_for(rlplay):
+    code, out, _ = rlplay("learn", "derivatives", "--exercise", "1", "--answer", "?")
+    assert (code, "the rule gives 3 x²" in out) == (0, True)
+    assert kept.load() == kept.Progress()
+
+
+def test_a_page_hides_the_code_of_a_prediction():
+    text = page(lesson("derivatives"))
+    question = text[text.index("### The slope of x³") :].partition("<details")[0]
+    assert "answer =" not in question
+    assert text.count('title="predict, then run"') == 2
 
 
 def test_a_lesson_in_a_pipe_shows_all_and_runs(rlplay):
@@ -202,6 +239,7 @@ def test_a_lesson_in_a_pipe_shows_all_and_runs(rlplay):
     assert "rlplay learn chain-rule --exercise 3 --answer" in out
     assert "<details" not in out
     assert "2 * (y - t) * x" not in out  # answers come after one's own
+    assert "2 * 3**2" not in out  # nor does the code of a prediction give it away
     assert "chain-rule" in kept.load().read
 
 
@@ -248,7 +286,7 @@ def test_a_student_at_a_terminal(tmp_path):
     os.close(other)
     assert running.returncode == 0, out
     assert "gradient: [8.0, 3.0]" in out
-    assert "not yet: it is" in out
+    assert "not yet: 7 is too small" in out
     assert "ended here; what was answered is kept" in out
     held = json.loads((tmp_path / "learn.json").read_text())
     assert held["read"] == ["chain-rule"]

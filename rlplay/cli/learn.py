@@ -29,7 +29,7 @@ def run(arguments: Namespace) -> int:
     out = console()
     if arguments.forget:
         found = kept.forget()
-        out.print(f"progress begins anew; the old one is {kept.progress_file()}.old" if found else "there was none")
+        out.print(f"progress begins anew; the old one is {found}" if found else "there was none")
         return 0
     if arguments.lesson is None:
         if arguments.notebook:
@@ -80,14 +80,17 @@ def _path() -> None:
 
 
 def _answer(one: Lesson, number: int, given: str) -> int:
-    done = kept.load()
     exercise = exercise_of(one.id, number)
+    if given.strip() == "?":
+        _explain(exercise)
+        return 0
     verdict = judge(exercise, given)
     console().print(str(verdict), markup=False)
-    done.answered(one.id, number, right=verdict.right)
-    kept.save(done)
+    kept.update(lambda done: done.answered(one.id, number, right=verdict.right))
     if verdict.right:
         _explain(exercise)
+    else:
+        console().print('  --answer "?" shows and explains it', style="dim")
     return 0 if verdict.right else 1
 
 
@@ -142,14 +145,15 @@ def _study(one: Lesson, folder: Path | None) -> int:
             for picture in sorted(session.folder.glob("*.png")):
                 if f'"{picture.name}"' in block.text:
                     out.print(f"picture: {picture}", style="dim")
-        done.went_through(one.id, time.monotonic() - begun)
-        kept.save(done)
+        kept.update(lambda done: done.went_through(one.id, time.monotonic() - begun))
+        begun = time.monotonic()
         for exercise in one.exercises:
-            _exercise(one, exercise, done, asks=asks)
+            _exercise(one, exercise, asks=asks)
     except EOFError:
         out.print("\nended here; what was answered is kept", style="dim")
+        kept.update(lambda done: done.spent(one.id, time.monotonic() - begun))
         return 0
-    following = done.next_lesson()
+    following = kept.update(lambda done: done.spent(one.id, time.monotonic() - begun)).next_lesson()
     out.print(f"\n  next: rlplay learn {following.id}" if following else "\n  the path is done")
     return 0
 
@@ -175,13 +179,14 @@ def _asked(prompt: str) -> str:
     return said
 
 
-def _exercise(one: Lesson, exercise: Exercise, done: kept.Progress, *, asks: bool) -> None:
+def _exercise(one: Lesson, exercise: Exercise, *, asks: bool) -> None:
     out = console()
     out.print(f"\n[bold]Exercise {exercise.number}: {exercise.title}[/]")
     if exercise.question:
         out.print(Markdown(exercise.question), width=min(_WIDTH, out.width))
-    out.print(Syntax(exercise.code.rstrip(), "python", background_color="default", word_wrap=True))
-    if exercise.number in done.right.get(one.id, []):
+    if exercise.kind == "fill":  # the code of a prediction is its answer
+        out.print(Syntax(exercise.code.rstrip(), "python", background_color="default", word_wrap=True))
+    if exercise.number in kept.load().right.get(one.id, []):
         out.print("answered already", style="green")
         return
     if not asks:
@@ -197,8 +202,8 @@ def _exercise(one: Lesson, exercise: Exercise, done: kept.Progress, *, asks: boo
             _explain(exercise)
             return
         verdict = judge(exercise, given)
-        done.answered(one.id, exercise.number, right=verdict.right)
-        kept.save(done)
+        right = verdict.right
+        kept.update(lambda done, right=right: done.answered(one.id, exercise.number, right=right))  # type: ignore[misc]
         out.print(str(verdict), style="green" if verdict.right else "yellow", markup=False)
         if verdict.right:
             _explain(exercise)
@@ -207,8 +212,8 @@ def _exercise(one: Lesson, exercise: Exercise, done: kept.Progress, *, asks: boo
 
 def _explain(exercise: Exercise) -> None:
     out = console()
-    if exercise.answer:
-        out.print(Syntax(exercise.answer, "python", background_color="default", word_wrap=True))
+    if code := exercise.answer or exercise.code.rstrip():
+        out.print(Syntax(code, "python", background_color="default", word_wrap=True))
     if exercise.why:
         out.print(Markdown(exercise.why), width=min(_WIDTH, out.width))
 

@@ -185,7 +185,7 @@ def _predicted(code: str, given: str) -> tuple[bool, str]:
     if isinstance(answer, bool | str) or type(answer).__name__ == "bool":
         truth = str(answer).casefold()
         meant = {"yes": "true", "no": "false", "y": "true", "n": "false"}.get(said, said)
-        return (meant == truth, f"it is {shown}")
+        return (meant == truth, f"it is {shown if meant == truth else f'not {said}'}")
     try:
         wanted = [float(x) for x in _flat(answer)]
         typed = [_number(x) for x in said.strip("[]()").replace(",", " ").split()]
@@ -194,8 +194,10 @@ def _predicted(code: str, given: str) -> tuple[bool, str]:
     if len(typed) != len(wanted):
         return False, f"it is {len(wanted)} number{'s' * (len(wanted) > 1)}, and {len(typed)} were given"
     slack = space.get("tolerance", TOLERANCE)
-    near = all(abs(a - b) <= slack * abs(b) + 1e-6 for a, b in zip(typed, wanted, strict=True))
-    return near, f"it is {shown}"
+    for a, b in zip(typed, wanted, strict=True):
+        if not abs(a - b) <= slack * abs(b) + 1e-6:
+            return False, f"{a:g} is {'too small' if a < b else 'too large' if a > b else 'no number'}"
+    return True, f"it is {shown}"
 
 
 def _number(text: str) -> float:

@@ -38,10 +38,11 @@ def notebook(lesson: Lesson) -> dict[str, Any]:
             if one.kind == "fill"
             else "Say it before you run it, in place of `None`."
         )
-        cells.append(_words(f"### {one.title}\n\n{one.question}\n\n```python\n{one.code}```\n\n{ask}"))
+        code = f"```python\n{one.code}```\n\n"
+        shown, hidden = (code, f"```python\n{one.answer}\n```\n\n") if one.kind == "fill" else ("", code)
+        cells.append(_words(f"### {one.title}\n\n{one.question}\n\n{shown}{ask}"))
         cells.append(_code(f'print(check("{lesson.id}", {one.number}, {gap}))'))
-        answer = f"```python\n{one.answer}\n```\n\n" if one.answer else ""
-        cells.append(_words(f"<details><summary>Answer</summary>\n\n{answer}{one.why}\n\n</details>"))
+        cells.append(_words(f"<details><summary>Answer</summary>\n\n{hidden}{one.why}\n\n</details>"))
     for number, cell in enumerate(cells):
         cell["id"] = f"{lesson.id}-{number}"[-64:]
     return {

@@ -8,6 +8,7 @@ from rlplay.course.lesson import PARTS, Lesson, lessons
 
 BEGIN, BEGIN_WHICH = "<!-- path: written by docs/run_lessons.py -->", "<!-- which: written by docs/run_lessons.py -->"
 END = "<!-- end -->"
+_PREDICT = re.compile(r"^```python predict\n(.*?)^```\n\n(<details[^>]*><summary>Answer</summary>)$", re.M | re.S)
 
 
 def page(lesson: Lesson) -> str:
@@ -26,7 +27,7 @@ def page(lesson: Lesson) -> str:
     title, _, body = text.partition("\n")
     text = f"{title}\n\n{head}\n{body}"
     text = re.sub(r"^```output.*$", "```{ .text .printed }", text, flags=re.M)
-    text = re.sub(r"^```python predict$", '```python title="predict, then run"', text, flags=re.M)
+    text = _PREDICT.sub(r'\2\n\n```python title="predict, then run"\n\1```', text)  # its code is its answer
     text = re.sub(r"^```python fill$", '```python title="fill in the gap"', text, flags=re.M)
     text = re.sub(r"^```python answer$", "```python", text, flags=re.M)
     text = text.replace("](../../../docs/", "](../").replace("](../failures/", "](")

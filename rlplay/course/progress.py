@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from rlplay.course.lesson import Lesson, lessons
 from rlplay.errors import RlplayError, warn
-from rlplay.storage.files import write_atomically
+from rlplay.storage.files import locked, write_atomically
 
 VERSION = 1
+_PATIENCE = 10.0  # seconds to wait for another terminal that writes
 
 
 def data_folder() -> Path:
@@ -63,6 +65,10 @@ class Progress:
         """Take note that a lesson was read, and of the time."""
         if name not in self.read:
             self.read.append(name)
+        self.spent(name, seconds)
+
+    def spent(self, name: str, seconds: float) -> None:
+        """Take note of time spent on a lesson."""
         self.seconds[name] = round(self.seconds.get(name, 0.0) + seconds, 1)
 
 
@@ -115,13 +121,19 @@ def _checked(held: dict[str, Any]) -> Progress:
 
 
 def _put_aside(path: Path) -> Progress:
-    aside, number = path.with_name(f"{path.name}.damaged"), 1
-    while aside.exists():
-        number += 1
-        aside = path.with_name(f"{path.name}.damaged{number}")
-    path.replace(aside)
+    aside = _moved(path, "damaged")
     warn(f"{path} is damaged: it was put aside as {aside.name}, and progress begins anew")
     return Progress()
+
+
+def _moved(path: Path, ending: str) -> Path:
+    """Rename a file to a name that is free; that name."""
+    aside, number = path.with_name(f"{path.name}.{ending}"), 1
+    while aside.exists():
+        number += 1
+        aside = path.with_name(f"{path.name}.{ending}{number}")
+    path.replace(aside)
+    return aside
 
 
 def save(progress: Progress) -> Path:
@@ -133,10 +145,27 @@ def save(progress: Progress) -> Path:
     return write_atomically(progress_file(), (json.dumps(held, indent=1) + "\n").encode())
 
 
-def forget() -> bool:
-    """Put the file aside as ``learn.json.old``; whether there was one."""
+def update(change: Callable[[Progress], None]) -> Progress:
+    """Read the progress, change it and write it, while no other terminal does; what it is then.
+
+    Args:
+        change: alters the progress it is given.
+
+    Raises:
+        BusyError: another process held the folder for ten seconds.
+        RlplayError: the file is of a later version; it is left as it is.
+    """
+    with locked(data_folder(), _PATIENCE):
+        progress = load()
+        change(progress)
+        save(progress)
+    return progress
+
+
+def forget() -> Path | None:
+    """Put the file aside as ``learn.json.old``, or with a number where there is one; None where there was no file."""
     path = progress_file()
     if not path.exists():
-        return False
-    path.replace(path.with_name(f"{path.name}.old"))
-    return True
+        return None
+    with locked(data_folder(), _PATIENCE):
+        return _moved(path, "old")
