@@ -203,7 +203,7 @@ def comparison() -> Any:
 
     players = []
     for cls in (QLearning, Sarsa):
-        agent = cls("CliffWalking-v1", alpha=0.5, epsilon=0.1, gamma=1.0, seed=1).learn(40_000)
+        agent = cls("FrozenLake-v1", seed=1).learn(60_000)
         env = shown_env(reference(agent.env))
         agent.set_env(env)
         players.append(Contestant(agent.id, Session(env, agent)))
@@ -211,7 +211,7 @@ def comparison() -> Any:
     env.action_space.seed(0)
     players.append(Contestant("random", Session(env, None, "watch", policy=random_player(env))))
     found = Comparison(players, 0)
-    return played(Window(players[0].session, SIZE, headless=True, comparison=found), 9)
+    return played(Window(players[0].session, SIZE, headless=True, comparison=found), 900)
 
 
 def mosaic() -> Any:

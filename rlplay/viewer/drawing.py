@@ -98,8 +98,11 @@ _SCALE = np.array(
 def font(size: int) -> pygame.font.Font:
     """The font that comes with pygame, so that the window looks the same everywhere.
 
-    Fonts do not outlive ``pygame.quit()``, which most environments call when they are closed: they are made anew.
+    Fonts do not outlive ``pygame.quit()``, which most environments call when they are closed: they are made anew. The
+    other build of pygame does not say that a font is dead: drawing with it is a crash.
     """
+    if not pygame.font.get_init():
+        _new_font.cache_clear()
     found = _new_font(px(size))
     try:
         found.get_height()
@@ -112,6 +115,7 @@ def font(size: int) -> pygame.font.Font:
 @cache
 def _new_font(size: int) -> pygame.font.Font:
     pygame.font.init()
+    pygame.register_quit(_new_font.cache_clear)
     return pygame.font.Font(None, size)
 
 
