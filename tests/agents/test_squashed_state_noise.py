@@ -50,6 +50,7 @@ def test_samples_and_gradients_are_stable_baselines3s():
     assert np.allclose(of_spread, spread.grad.numpy().ravel(), atol=1e-5)
 
 
+@pytest.mark.slow  # compiles for long
 def test_an_update_moves_all_parts_of_the_actor_along_torchs_gradient():
     agent = SAC("Pendulum-v1", **{**SMALL, "n_envs": 1}, seed=0)
     kernel, actor = agent.kernels["actor"], agent.memory.nets.actor

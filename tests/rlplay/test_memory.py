@@ -18,6 +18,7 @@ from rlplay.models.unsupervised import HiddenMarkovModel, KMeans
 from rlplay.testing import differences
 from rlplay.viewer.slices import dimension_names
 
+CODES = "gru-autoencoder:4,max_iter=60,longest=16"  # compiles for long
 SIGNAL = {"n_signals": 2, "delay": 2, "steps": 12}
 
 
@@ -74,7 +75,7 @@ def test_a_table_repeats_signals_with_a_memory_and_not_without(memory, score):
     assert mean == pytest.approx(1.0) if memory else mean < score
 
 
-@pytest.mark.parametrize("memory", ["window:11", "gru-autoencoder:4,max_iter=60,longest=16"])
+@pytest.mark.parametrize("memory", ["window:11", pytest.param(CODES, marks=pytest.mark.slow)])
 def test_a_linear_agent_answers_what_it_was_shown(memory):
     env = make("rlplay/MemoryChain-v0", memory=memory)
     settings = {"features": "identity", "alpha": 0.05, "epsilon": 0.2, "gamma": 1.0}
@@ -103,13 +104,22 @@ def test_each_environment_has_a_memory_of_its_own():
         16
     )
     assert agent.memory.obs.shape == (2, 8)
+
+
+@pytest.mark.slow  # compiles for long
+def test_what_was_fitted_is_shared():
     codes = make("rlplay/MemoryChain-v0", memory=GRUAutoencoder(2, 4, max_iter=1))
     agent = PPO(codes, n_envs=2, n_steps=8, batch_size=8, net_arch=[8], seed=0).learn(16)
-    assert len({id(memory_of(one.env)) for one in agent.running_envs()}) == 1  # what was fitted is shared
+    assert len({id(memory_of(one.env)) for one in agent.running_envs()}) == 1
 
 
 @pytest.mark.parametrize(
-    "memory", ["window:3,actions=true", "gru-autoencoder:2,max_iter=2,actions=true", "hidden-markov-model:3,max_iter=5"]
+    "memory",
+    [
+        "window:3,actions=true",
+        pytest.param("gru-autoencoder:2,max_iter=2,actions=true", marks=pytest.mark.slow),
+        "hidden-markov-model:3,max_iter=5",
+    ],
 )
 def test_a_run_goes_on_from_a_file_to_the_bit(memory, tmp_path):
     def agent():
@@ -122,6 +132,7 @@ def test_a_run_goes_on_from_a_file_to_the_bit(memory, tmp_path):
     assert not differences(whole, again.learn(295, reset_num_timesteps=False))
 
 
+@pytest.mark.slow  # imports torch
 def test_agents_of_other_libraries_take_it_too(tmp_path):
     from agents.sb3 import DQN
 
