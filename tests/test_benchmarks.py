@@ -134,3 +134,32 @@ def test_the_benchmarks_run():
     row = next(line for line in lines if line.startswith("64 x 64 "))
     assert row.split()[3] == "227,200"
     assert row.split()[-1] == "1.00"
+
+
+def test_the_published_table_counts_whole_pairs_and_says_what_is_below(module, tmp_path, capsys):
+    import json
+
+    published = module("published_result")
+    task = published.TASKS[0]
+
+    def write(side, seed, value, **changes):
+        found = {"settings": task.settings, "asked": task.timesteps, "returns": [value] * published.EPISODES,
+                 "seconds": 1.0, "processor": "p", "versions": {"rlplay": "0"}, **changes}  # fmt: skip
+        published.place(tmp_path, task, seed, side).write_text(json.dumps(found))
+
+    for seed in (0, 1, 2):
+        write("ours", seed, 10.0 + seed)
+        write("sb3", seed, 20.0 + seed)
+    write("ours", 3, 500.0)  # without its twin: not counted
+    line, verdict = published.row(tmp_path, task)
+    assert verdict == "below"
+    assert "| 3 | 11 (10 to 12) | 21 (20 to 22) | 0.00 |" in line
+    write("ours", 2, 21.0)
+    assert published.row(tmp_path, task)[1] == "intervals overlap"
+    write("sb3", 2, 22.0, asked=1)
+    published.place(tmp_path, task, 1, "sb3").write_text('{"half')
+    assert "| 1 | 10 (–) | 20 (–) |" in published.row(tmp_path, task)[0]
+    said = capsys.readouterr().err
+    assert "sb3_2.json is of other settings" in said
+    assert "sb3_1.json is damaged" in said
+    assert "Not run yet: DQN in CartPole-v1" in published.page(tmp_path)

@@ -23,6 +23,7 @@ for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"
 os.environ.pop("OPENBLAS_CORETYPE", None)
 
 import argparse
+import contextlib
 import importlib.util
 import json
 import sys
@@ -239,8 +240,10 @@ def page(folder: Path) -> str:
             count[verdict] = count.get(verdict, 0) + 1
         else:
             missing.append(f"{task.agent} in {task.env}")
-    newest = max(folder.glob("*.json"), key=lambda path: path.stat().st_mtime, default=None)
-    facts = json.loads(newest.read_text(encoding="utf-8")) if newest else {"versions": {}, "processor": "-"}
+    facts: dict[str, Any] = {"versions": {}, "processor": "-"}
+    for path in sorted(folder.glob("*.json"), key=lambda path: path.stat().st_mtime):
+        with contextlib.suppress(ValueError):  # a damaged one, said already
+            facts = json.loads(path.read_text(encoding="utf-8"))
     versions = ", ".join(f"{name} {version}" for name, version in facts["versions"].items())
     summary = ", ".join(f"{verdict}: {number}" for verdict, number in count.items())
     return "\n".join([
