@@ -65,9 +65,9 @@ def test_python_blocks_run(code, tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_the_compiled_environment_of_the_readme_is_one_short_file(tmp_path):
+def test_the_compiled_environment_of_the_page_is_one_short_file(tmp_path):
     """It passes all three checkers, learns natively, and its loops are compiled once a machine."""
-    code = named_files((ROOT / "README.md").read_text(encoding="utf-8"))["spring.py"]
+    code = named_files((ROOT / "docs/environments.md").read_text(encoding="utf-8"))["spring.py"]
     assert len(code.splitlines()) < 40
     (tmp_path / "spring.py").write_text(code, encoding="utf-8")
     script = (
