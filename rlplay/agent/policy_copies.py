@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlplay.compiled.pcg64 import random_seed
-from rlplay.environments.interact import RunningEnv, begin_episode, take_step
+from rlplay.environments.interact import RunningEnv
 from rlplay.environments.no_environment import NoEnvironment
 from rlplay.environments.vector.ray_pool import Actor, RayPool, shown
 from rlplay.environments.vector.remote import PlayedStep, RemoteEnvs
@@ -165,11 +165,11 @@ class CopyActor(Actor):
         if hasattr(memory, "progress"):
             memory.progress[0] = agent.progress
         agent._iteration.choose(agent.handed(memory))
-        for k, env in enumerate(envs.envs):
+        for k in range(len(envs.envs)):
             i, position = envs.first + k, envs.positions[k]
             action = agent._taken(memory.actions[before + i])
             buffers.actions.put(i, action)
-            step = take_step(env, position, action, envs.checks[k])
+            step = envs.take(k, action)
             buffers.rewards[i], buffers.terminated[i], buffers.truncated[i] = (
                 step.reward, step.terminated, step.truncated
             )  # fmt: skip
@@ -178,8 +178,8 @@ class CopyActor(Actor):
                 infos.append((i, step.info))
             if step.terminated or step.truncated:
                 seed = random_seed(self._seeds[i])
-                begin_episode(env, position, seed, envs.checks[k])
-                resets[i] = seed, position.obs, position.info
+                info = envs.begin(k, seed)
+                resets[i] = seed, position.obs, info
             agent._iteration.look(agent.handed(memory), agent.encoder.view.vector(position.obs), memory.obs[before + i])
             agent._mask(before + i, position.info)
         agent.num_timesteps += len(memory.obs)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -57,6 +58,13 @@ if __name__ == "__main__":
         words = any("chose other actions" in str(one.message) for one in said)
         found[name] = [all(np.array_equal(alone[key], spread[key]) for key in alone), sum(ahead), len(ahead), words]
 
+    failing = PPO(lambda: Walk(fail_at=7), n_envs=3, n_steps=16, batch_size=16, seed=0)
+    failing._running_envs[0].env.unwrapped.fail_at = 0  # the first is played here
+    try:
+        failing.learn(64, workers="ray:2")
+    except EnvironmentFault as error:
+        found["fault"] = error.cause
+
     def kill(agent):
         if agent.num_timesteps > 100:
             ray.kill(agent._remote.pool._actors[0])
@@ -78,7 +86,7 @@ if __name__ == "__main__":
 def test_environments_on_ray_change_no_bit_and_a_lost_actor_is_said(tmp_path):
     pytest.importorskip("ray")
     (tmp_path / "spread.py").write_text(_SCRIPT)
-    answer = subprocess.run([sys.executable, "-W", "ignore", "spread.py"], capture_output=True, text=True, timeout=300,
+    answer = subprocess.run([sys.executable, "-W", "ignore", "spread.py"], capture_output=True, text=True, timeout=500,
                             env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False)  # fmt: skip
     assert answer.returncode == 0, answer.stderr[-2000:]
     found = json.loads(answer.stdout.splitlines()[-1])
@@ -89,5 +97,6 @@ def test_environments_on_ray_change_no_bit_and_a_lost_actor_is_said(tmp_path):
         assert found[name] == [True, 0, 50, False], name
     same, foreseen, _, said = found["changed"]
     assert (same, said, 0 < foreseen < 50) == (True, True, True)
+    assert re.search("environment [12] of 3.*ZeroDivisionError: in the walk in step 7", found["fault"])
     assert "an actor with environments was lost" in found["lost"]
     assert "workers='ray:x' is not a whole number" in found["refused"]

@@ -40,6 +40,7 @@ def connect(address: str | None, processors: int | None = None) -> Any:
         raise missing("actors of Ray", "ray", "ray") from error
     if ray.is_initialized():
         return ray
+    logging.getLogger("ray").setLevel(logging.ERROR)  # it speaks of its tokens before it reads its own level
     if address is not None:
         _require_answer(address)
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": False}

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from rlplay.environments.interact import ObservationCheck, Position, begin_episode, take_step
 from rlplay.environments.vector.buffers import SpaceBuffers, size_of
 from rlplay.errors import EnvironmentFault
+from rlplay.transition import Transition
 
 Spaces = tuple[gym.Space[Any], gym.Space[Any]]
 Maker = Callable[[], gym.Env[Any, Any]]
@@ -93,7 +94,7 @@ class SequentialEnvs:
         for k, i in enumerate(range(self.first, self.first + len(self.envs))):
             if chosen[i]:
                 buffers.at[self.worker] = i
-                infos.append((i, self._begin(k, None if seeds[i] < 0 else int(seeds[i]), options)))
+                infos.append((i, self.begin(k, None if seeds[i] < 0 else int(seeds[i]), options)))
                 buffers.obs.put(i, self.positions[k].obs)
                 buffers.over[i] = False
         buffers.at[self.worker] = -1
@@ -107,12 +108,9 @@ class SequentialEnvs:
             if episode is None:
                 continue
             seed, actions = episode
-            self._begin(k, seed, None)
+            self.begin(k, seed, None)
             for action in actions or []:
-                try:
-                    take_step(self.envs[k], self.positions[k], action, self.checks[k])
-                except EnvironmentFault as error:
-                    raise self._fault(i, error.cause) from error.__cause__ or error
+                self.take(k, action)
             if self.positions[k].obs is not None:
                 buffers.obs.put(i, self.positions[k].obs)
                 buffers.over[i] = False
@@ -133,19 +131,16 @@ class SequentialEnvs:
         if buffers.over[i]:
             if self.mode != AutoresetMode.NEXT_STEP:
                 raise self._fault(i, "had ended its episode when step() was called", "Reset it with a reset_mask first")
-            info = self._begin(k, None, None)
+            info = self.begin(k, None, None)
             buffers.rewards[i], buffers.terminated[i], buffers.truncated[i], buffers.over[i] = 0.0, False, False, False
             buffers.obs.put(i, position.obs)
             return info
-        try:
-            step = take_step(self.envs[k], position, buffers.actions.get(i), self.checks[k])
-        except EnvironmentFault as error:
-            raise self._fault(i, error.cause) from error.__cause__ or error
+        step = self.take(k, buffers.actions.get(i))
         buffers.rewards[i], buffers.terminated[i], buffers.truncated[i] = step.reward, step.terminated, step.truncated
         obs, info = step.next_obs, step.info
         if step.terminated or step.truncated:
             if self.mode == AutoresetMode.SAME_STEP:
-                first_info = self._begin(k, None, None)
+                first_info = self.begin(k, None, None)
                 info = {**first_info, "final_obs": obs, "final_info": info}
                 obs = position.obs
             else:
@@ -153,7 +148,15 @@ class SequentialEnvs:
         buffers.obs.put(i, obs)
         return info
 
-    def _begin(self, k: int, seed: int | None, options: dict[str, Any] | None) -> dict[str, Any]:
+    def take(self, k: int, action: Any) -> Transition:
+        """A step of the k-th of them."""
+        try:
+            return take_step(self.envs[k], self.positions[k], action, self.checks[k])
+        except EnvironmentFault as error:
+            raise self._fault(self.first + k, error.cause) from error.__cause__ or error
+
+    def begin(self, k: int, seed: int | None, options: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Begin an episode in the k-th of them; the info."""
         try:
             begin_episode(self.envs[k], self.positions[k], seed, self.checks[k], options)
         except EnvironmentFault as error:
