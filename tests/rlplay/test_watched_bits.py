@@ -102,7 +102,7 @@ def test_every_agent_learns_the_same_in_lock_step(algo, env_id, steps, settings)
     watched.horizon = steps
     session, surface = Session(env, watched, "learn", target=steps), pygame.Surface((960, 600))
     many = 0
-    while watched.num_timesteps < steps and session.step():
+    while not session.trained and session.step():
         many += 1
         if many % 97 == 0:
             session.think()
