@@ -10,6 +10,7 @@ from PIL import Image
 from rlplay.errors import UsageError
 from rlplay.models import twin
 from rlplay.models.supervised import DecisionTreeClassifier
+from rlplay.viewer.descent import DESCENTS, Backpropagation, GradientDescent
 from rlplay.viewer.playground import DATA, STEPS, Playground, points_of
 
 
@@ -87,6 +88,44 @@ def test_wrong_usage(rlplay, words, said):
     code, _, err = rlplay(*words)
     assert code == 2
     assert said in err
+
+
+def test_backpropagation_learns_xor_with_the_right_gradient():
+    ground = Backpropagation(seed=1)
+    first, second = ground.weights[0]
+    h = 1e-6
+    moved = first.copy()
+    moved[1, 2] += h
+
+    def loss(weights):
+        units = np.append(np.tanh(ground.inputs @ weights), 1.0)
+        return 0.5 * (units @ second - ground.target) ** 2
+
+    assert (loss(moved) - loss(first)) / h == pytest.approx(ground.gradient[0][1, 2], abs=1e-5)
+    ground.advance(ground.count)
+    assert ground.loss() < 0.01
+    ground.advance(-ground.count)
+    assert np.array_equal(ground.weights[0][0], first)
+
+
+def test_a_learning_rate_that_is_too_large_diverges_while_it_runs():
+    ground = GradientDescent()
+    ground.advance(5)
+    assert not ground.diverged()
+    for _ in range(9):
+        ground.key(pygame.K_UP)
+    ground.advance(50)
+    assert ground.rate == 1.2
+    assert ground.diverged()
+
+
+@pytest.mark.parametrize("name", DESCENTS)
+def test_descents_are_recorded(rlplay, tmp_path, name):
+    words = ("models", "play", name, "--headless", "-o", "d.gif", "--max-steps", "4", "--size", "600x340")
+    assert rlplay(*words)[0] == 0
+    with Image.open(tmp_path / "d.gif") as film:
+        assert film.n_frames == 4
+    assert rlplay(*words, "--data", "xor")[0] == 2
 
 
 @pytest.mark.slow

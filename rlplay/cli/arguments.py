@@ -549,7 +549,10 @@ def _models(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
         "action", nargs="?", default="list", choices=["list", "show", "compare", "play"], help="default: list"
     )
-    verb.add_argument("name", nargs="?", metavar="ID", help="a model, e.g. k-means")
+    verb.add_argument(
+        "name", nargs="?", metavar="ID",
+        help="a model, e.g. k-means; play has gradient-descent and backpropagation too",
+    )  # fmt: skip
     verb.add_argument(
         "-o", "--output", type=Path, metavar="FILE", help="picture of compare (default: ID.png), record of play"
     )

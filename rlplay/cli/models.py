@@ -27,6 +27,10 @@ def run(arguments: Namespace) -> int:
     if arguments.name is None:
         example = f"For example: rlplay models {arguments.action} k-means"
         raise UsageError(f"models {arguments.action} needs a model", example)
+    if arguments.action == "play":
+        from rlplay.viewer.descent import DESCENTS
+
+        known = sorted({*known, *DESCENTS})
     if arguments.name not in known and arguments.name in registry.agent_ids():
         raise UsageError(f"{arguments.name} is an agent, not a model", f"rlplay show {arguments.name}")
     if arguments.name not in known:
@@ -42,11 +46,18 @@ def run(arguments: Namespace) -> int:
 
 def _play(arguments: Namespace) -> None:
     """Open a playground, or record all its steps."""
+    from rlplay.viewer.descent import DESCENTS, Descent
     from rlplay.viewer.playground import Playground, play
 
     if arguments.headless and arguments.output is None:
         raise UsageError("--headless shows nothing without -o FILE", "For example: -o k-means.gif")
-    ground = Playground(arguments.name, arguments.data or "moons", arguments.seed or 0)
+    ground: Playground | Descent
+    if arguments.name in DESCENTS:
+        if arguments.data:
+            raise UsageError(f"{arguments.name} has its own data", "Leave --data out")
+        ground = DESCENTS[arguments.name](arguments.seed or 0)
+    else:
+        ground = Playground(arguments.name, arguments.data or "moons", arguments.seed or 0)
     size = arguments.size or (1280, 720)
     written = play(ground, size, arguments.output, headless=arguments.headless, max_steps=arguments.max_steps)
     if written is not None:

@@ -19,6 +19,7 @@ from rlplay.errors import UsageError, unknown
 from rlplay.models.names import model_class
 from rlplay.models.references import REFERENCES, twin
 from rlplay.viewer import drawing
+from rlplay.viewer.descent import DESCENTS, Descent
 from rlplay.viewer.display import open_display
 from rlplay.viewer.recording import Recorder
 
@@ -135,7 +136,7 @@ class Playground:
 
     def __init__(self, model_id: str, data: str = "moons", seed: int = 0) -> None:
         if model_id not in STEPS:
-            raise UsageError(f"{model_id} has no playground", f"These have: {', '.join(STEPS)}")
+            raise UsageError(f"{model_id} has no playground", f"These have: {', '.join([*DESCENTS, *STEPS])}")
         self.model_id, self.data, self.seed, self.step, self.noise = model_id, data, seed, 0, 0.15
         self.models: list[Any] = []
         self.renew()
@@ -164,7 +165,7 @@ class Playground:
 
     def advance(self, by: int) -> None:
         """Go on, or back, by so many steps; it stops at both ends."""
-        step = min(max(self.step + by, 0), len(STEPS[self.model_id][1]) - 1)
+        step = min(max(self.step + by, 0), self.count - 1)
         if step != self.step:
             self.step = step
             self.fit()
@@ -174,6 +175,11 @@ class Playground:
         for name, value in given.items():
             setattr(self, name, value)
         self.renew()
+
+    @property
+    def count(self) -> int:
+        """How many steps there are."""
+        return len(STEPS[self.model_id][1])
 
     @property
     def clusters(self) -> bool:
@@ -252,8 +258,8 @@ class Playground:
 
 
 def play(
-    ground: Playground, size: tuple[int, int], output: Path | None = None, *, headless: bool = False, fps: float = 2.0,
-    max_steps: int | None = None,
+    ground: Playground | Descent, size: tuple[int, int], output: Path | None = None, *, headless: bool = False,
+    fps: float = 2.0, max_steps: int | None = None,
 ) -> Path | None:  # fmt: skip
     """Show a playground until it is closed, or without a window all its steps; returns the file that was recorded.
 
@@ -264,7 +270,7 @@ def play(
     pygame.font.init()
     if headless:
         surface = pygame.Surface(size)
-        for _ in range(min(max_steps or 1000, len(STEPS[ground.model_id][1]))):
+        for _ in range(min(max_steps or 1000, ground.count)):
             ground.draw(surface)
             if recorder is not None:
                 recorder.add(surface)
