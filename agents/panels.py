@@ -263,8 +263,8 @@ def draw_replay(surface: pygame.Surface, box: pygame.Rect, session: Any, probe: 
         found = errors_of(agent)
         _errors[agent] = (now + _SECONDS, agent.num_timesteps, found)
     lines = []
-    log_alpha = getattr(agent.memory.work, "log_alpha", None)
-    if log_alpha is not None:
+    if "ent_coef" in agent.hyperparameters:  # the work space of TD3 and its kin has a temperature that nothing reads
+        log_alpha = agent.memory.work.log_alpha
         lines.append(f"temperature {float(np.exp(log_alpha[0])):.4g} ({'learned' if agent.learns_alpha else 'fixed'})")
     metrics = agent.metrics()
     lines += [f"{name.removeprefix('train/').replace('_', ' ')} {value:.4g}" for name, value in metrics.items()

@@ -8,7 +8,7 @@ import numpy as np
 import pygame
 import pytest
 
-from agents import DQN, PPO, SAC, DiscreteSAC
+from agents import DQN, PPO, SAC, TD3, DiscreteSAC
 from agents.panels import PANELS, draw_critics, draw_replay, errors_of, has_critics, has_replay
 from rlplay import make
 
@@ -87,11 +87,12 @@ def test_panels_are_there_for_those_who_have_what_they_show():
         DQN("CartPole-v1", net_arch=[8], buffer_size=300, prioritized=True, seed=0).learn(140), "CartPole-v1"
     )
     soft = session_of(SAC("Pendulum-v1", net_arch=[8], batch_size=4, buffer_size=100, seed=0), "Pendulum-v1")
+    plain = session_of(TD3("Pendulum-v1", net_arch=[8], batch_size=4, buffer_size=100, seed=0), "Pendulum-v1")
     none = session_of(PPO("CartPole-v1", seed=0), "CartPole-v1")
-    assert [has_critics(s) for s in (deep, soft, none)] == [True, True, False]
-    assert [has_replay(s) for s in (deep, soft, none)] == [True, True, False]
+    assert [has_critics(s) for s in (deep, soft, plain, none)] == [True, True, True, False]
+    assert [has_replay(s) for s in (deep, soft, plain, none)] == [True, True, True, False]
     pygame.font.init()
-    for session in (deep, soft):
+    for session in (deep, soft, plain):
         for name in ("critics", "replay"):
             surface = pygame.Surface((500, 260))
             PANELS[name].draw(surface, surface.get_rect(), session, session.agent.probe(session.observation))
