@@ -256,5 +256,10 @@ class CQL(OfflineAgent):
         features = x.astype(np.float64) if isinstance(self.encoder, VectorFeatures) else None
         return Probe(action_values=q, value=q.max(axis=1), features=features)
 
+    def critic_values(self, observations: Any, actions: Any = None, *, target: bool = False) -> Any:
+        """Q of the network or its target, [1, B, A]; see `Agent.critic_values`."""
+        net = self.memory.nets.target if target else self.memory.nets.q
+        return self.kernels["q"].predict(net, self._network_inputs(observations)).astype(np.float64)[None]
+
 
 __all__ = ["CQL", "make_rule", "press_down"]

@@ -253,6 +253,12 @@ class DiscreteIQL(OfflineAgent):
         features = x.astype(np.float64) if isinstance(self.encoder, VectorFeatures) else None
         return Probe(action_probabilities=policy, value=value, features=features)
 
+    def critic_values(self, observations: Any, actions: Any = None, *, target: bool = False) -> Any:
+        """Q of each critic, [C, B, A]; see `Agent.critic_values`."""
+        nets = self.memory.nets
+        asked = nets.target_critics if target else nets.critics
+        return self.kernels["critics"].predict(asked, self._network_inputs(observations)).astype(np.float64)
+
     def ranges(self) -> Ranges:
         """What whole numbers the arrays hold; targets have no optimiser."""
         found = super().ranges()

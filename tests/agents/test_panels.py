@@ -8,7 +8,7 @@ import numpy as np
 import pygame
 import pytest
 
-from agents import DQN, PPO, SAC, TD3, DiscreteSAC
+from agents import CQL, DQN, PPO, SAC, TD3, DiscreteIQL, DiscreteSAC
 from agents.panels import PANELS, draw_critics, draw_replay, errors_of, has_critics, has_replay
 from rlplay import make
 
@@ -43,6 +43,17 @@ def test_a_soft_agent_of_numbered_actions_weighs_its_critics():
     values, probe = agent.critic_values(obs), agent.probe(obs)
     assert values.shape == (2, 5, 2)
     assert (probe.action_probabilities * values.min(axis=0)).sum(axis=1) == pytest.approx(probe.value)
+
+
+@pytest.mark.parametrize(("cls", "critics"), [(CQL, 1), (DiscreteIQL, 2)])
+def test_offline_agents_of_numbered_actions_have_critics_and_errors(cls, critics):
+    agent = cls("CartPole-v1", dataset="random:60", net_arch=[8], batch_size=4, seed=0)
+    values = agent.critic_values(poles())
+    assert values.shape == (critics, 5, 2)
+    assert np.array_equal(values, agent.critic_values(poles(), target=True))  # a copy at the start
+    if cls is CQL:
+        assert values[0] == pytest.approx(agent.probe(poles()).action_values)
+    assert len(errors_of(agent).errors) == errors_of(agent).held == 60
 
 
 def test_the_errors_of_stored_steps_by_hand():
