@@ -27,7 +27,8 @@ def write(path: str, text: str, source: Path) -> None:
     """One page of the site."""
     with mkdocs_gen_files.open(path, "w") as file:
         file.write(text)
-    mkdocs_gen_files.set_edit_path(path, source)
+    if path.endswith(".md"):  # only pages have a link to edit them; notebooks are files beside
+        mkdocs_gen_files.set_edit_path(path, source)
 
 
 def first_sentence(thing: griffe.Object | griffe.Alias) -> str:

@@ -160,8 +160,10 @@ class HiddenMarkovModel(DensityMixin, BaseEstimator):  # type: ignore[misc]
         tol: gain of the log-likelihood of all observations at which it stops.
         max_iter: most rounds.
         n_init: starts, of which the one with the highest likelihood is kept.
-        startprob_init, transmat_init: π [K] and A [K, K] to begin with.
-        emissionprob_init, means_init: B [K, M] or μ [K, D] to begin with.
+        startprob_init: π [K] to begin with.
+        transmat_init: A [K, K] to begin with.
+        emissionprob_init: B [K, M] to begin with, for symbols.
+        means_init: μ [K, D] to begin with, for numbers.
         random_state: a seed, a RandomState, or None.
 
     Attributes:
