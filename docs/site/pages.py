@@ -28,7 +28,6 @@ def write(path: str, text: str, source: Path) -> None:
     with mkdocs_gen_files.open(path, "w") as file:
         file.write(text)
     if path.endswith(".md"):  # only pages have a link to edit them; notebooks are files beside
-        if path.endswith(".md"):  # a file to download is no page
         mkdocs_gen_files.set_edit_path(path, source)
 
 
