@@ -17,7 +17,7 @@ from rlplay.errors import UsageError
 from rlplay.spaces.observations import observation_bytes
 from rlplay.testing import differences
 from rlplay.transition import Transition
-from rlplay.viewer import drawing, panels
+from rlplay.viewer import drawing, map_panel, panels
 from rlplay.viewer.compare import Comparison, random_player, what_if
 from rlplay.viewer.dials import dials_of
 from rlplay.viewer.keys import action_keys, intent_of
@@ -752,7 +752,7 @@ def test_a_fit_is_shown_by_iterations_and_the_leaves_that_moved_in_the_same_bits
     watched.horizon = 100
     session, surface = Session(watched.env, watched, "learn", target=100), pygame.Surface((1280, 720))
     session.learning.looking = True
-    monkeypatch.setattr(panels, "_slicer", panels.Slicer(seconds=0))
+    monkeypatch.setattr(map_panel, "_slicer", map_panel.Slicer(seconds=0))
     steps, moves = 0, []
     while not session.trained:
         panels.draw(surface, session, ViewState())
@@ -780,5 +780,5 @@ def test_the_cell_that_moved_is_framed():
     for _ in range(3):
         session.step()
         panels.draw(surface, session, ViewState())
-        assert panels._moved_states(session) == {session.last.obs}
-    assert panels._moved_states(session.at(1)) == set()
+        assert map_panel.moved_states(session) == {session.last.obs}
+    assert map_panel.moved_states(session.at(1)) == set()
