@@ -10,8 +10,10 @@ from PIL import Image
 from rlplay.errors import UsageError
 from rlplay.models import twin
 from rlplay.models.supervised import DecisionTreeClassifier
+from rlplay.viewer.codes import CODERS, Codes
 from rlplay.viewer.descent import DESCENTS, Backpropagation, GradientDescent
-from rlplay.viewer.playground import DATA, STEPS, Playground, points_of
+from rlplay.viewer.playground import STEPS, Playground
+from rlplay.viewer.playground_data import DATA, points_of, rollout
 
 
 def test_a_step_is_a_fit_of_so_many_steps():
@@ -55,6 +57,72 @@ def test_a_file_that_does_not_fit_is_refused(tmp_path, text):
         points_of(str(path))
 
 
+def test_points_of_an_environment_are_its_observations():
+    x, y, words = rollout("CartPole-v1,2,3")
+    assert words == "CartPole-v1, numbers 2 and 3, actions of follow-the-pole"
+    whole = rollout("CartPole-v1")[0]
+    assert np.array_equal(whole[:, [2, 3]], x)
+    score = whole @ [0.0, 0.0, 1.0, 1.0]  # the pole leans or falls to the right: the policy pushes to the right
+    assert np.mean((score > 0) == y) > 0.8
+    axes, labels = points_of("CartPole-v1")
+    assert axes.shape == (240, 2)
+    assert np.array_equal(labels, y)
+    assert np.abs(axes).max() <= 3
+    assert rollout("CartPole-v1,returns")[2].endswith("returns of random play")
+    assert not np.array_equal(points_of("CartPole-v1", seed=1)[0], axes)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("CartPol-v1", "Did you mean CartPole-v1"),
+        ("CartPole-v1,2", "two or more different numbers"),
+        ("CartPole-v1,2,angle", "'angle' is no number of an observation"),
+        ("Pendulum-v1,actions", "are no classes"),
+        ("nothing", "an environment such as CartPole-v1"),
+    ],
+)
+def test_an_environment_that_does_not_fit_is_refused(name, said):
+    with pytest.raises(UsageError, match=said):
+        points_of(name)
+
+
+@pytest.mark.slow
+def test_codes_of_an_autoencoder_beat_two_axes():
+    ground = Codes("autoencoder")
+    ground.advance(7)
+    ours, over_torch, axes = ground.scores()
+    assert ours == pytest.approx(over_torch, rel=0.02)
+    assert ours < axes
+
+
+def test_codes_are_drawn_beside_the_twins():
+    pygame.font.init()
+    ground = Codes("autoencoder")
+    ours, over_torch, axes = ground.scores()
+    assert ours == pytest.approx(over_torch, rel=0.02)
+    assert axes < ours
+    surface = pygame.Surface((900, 340))
+    ground.draw(surface)
+    assert len({tuple(surface.get_at((x, y))) for x in range(0, 300, 2) for y in range(60, 300, 2)}) >= 5
+    with pytest.raises(UsageError, match="nothing is squeezed"):
+        Codes("autoencoder", "moons")
+    with pytest.raises(UsageError, match="Take three or more"):
+        Codes("autoencoder", "CartPole-v1,0,1")
+
+
+def test_torch_takes_the_same_steps():
+    ground = GradientDescent()
+    ground.advance(3)
+    w, place = ground.twin(3)
+    assert w == pytest.approx(ground.curve[3])
+    assert place == pytest.approx(ground.valley[3])
+    network = Backpropagation(seed=2)
+    network.advance(10)
+    for ours, theirs in zip(network.gradient, network.twin(), strict=True):
+        assert np.allclose(ours, theirs, atol=1e-12)
+
+
 def test_keys():
     ground = Playground("k-means", "blobs")
     assert ground.key(pygame.K_RIGHT)
@@ -77,6 +145,7 @@ def test_it_is_recorded_without_a_window(rlplay, tmp_path):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
+        (("models", "play", "vae", "--headless", "-o", "a.gif", "--data", "xor"), "nothing is squeezed"),
         (("models", "play", "pca", "--headless", "-o", "a.gif"), "pca has no playground"),
         (("models", "play", "k-means", "--headless"), "--headless shows nothing without -o"),
         (("models", "play", "k-means", "--headless", "-o", "a.gif", "--data", "moon"), "Did you mean moons?"),
@@ -129,11 +198,11 @@ def test_descents_are_recorded(rlplay, tmp_path, name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", STEPS)
+@pytest.mark.parametrize("name", [*STEPS, *CODERS])
 def test_every_model_that_has_a_playground_draws_all_its_steps(name):
     pygame.font.init()
-    ground, surface = Playground(name, "moons"), pygame.Surface((500, 300))
-    for _ in STEPS[name][1]:
+    ground, surface = (Codes if name in CODERS else Playground)(name), pygame.Surface((500, 300))
+    for _ in range(ground.count):
         ground.draw(surface)
         ground.advance(1)
     assert len({tuple(surface.get_at((x, 150))) for x in range(500)}) > 5

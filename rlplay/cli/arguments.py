@@ -551,13 +551,18 @@ def _models(verb: argparse.ArgumentParser) -> None:
     )
     verb.add_argument(
         "name", nargs="?", metavar="ID",
-        help="a model, e.g. k-means; play has gradient-descent and backpropagation too",
+        help="a model, e.g. k-means; play has gradient-descent and backpropagation too, with data of their own",
     )  # fmt: skip
     verb.add_argument(
         "-o", "--output", type=Path, metavar="FILE", help="picture of compare (default: ID.png), record of play"
     )
     play = verb.add_argument_group("playground (play)")
-    play.add_argument("--data", type=_text, metavar="NAME", help="moons, circles, spirals, blobs, xor, or a CSV file")
+    play.add_argument(
+        "--data", type=_text, metavar="NAME",
+        help="moons, circles, spirals, blobs, xor, a CSV file of x, y, class, or an environment's observations: "
+        "CartPole-v1 (first two principal axes), CartPole-v1,2,3 (two numbers), CartPole-v1,returns (labels); "
+        "autoencoders take roll or an environment; gradient-descent and backpropagation have their own",
+    )  # fmt: skip
     play.add_argument("--seed", type=int, metavar="N", help="seed of the points and the models")
     play.add_argument("--size", type=_size, metavar="WxH", help="size of the window (default: 1280x720)")
     play.add_argument("--headless", action="store_true", help="open no window; write all steps to --output")

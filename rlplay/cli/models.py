@@ -46,8 +46,9 @@ def run(arguments: Namespace) -> int:
 
 def _play(arguments: Namespace) -> None:
     """Open a playground, or record all its steps."""
+    from rlplay.viewer.codes import CODERS, Codes
     from rlplay.viewer.descent import DESCENTS, Descent
-    from rlplay.viewer.playground import Playground, play
+    from rlplay.viewer.playground import STEPS, Playground, play
 
     if arguments.headless and arguments.output is None:
         raise UsageError("--headless shows nothing without -o FILE", "For example: -o k-means.gif")
@@ -56,6 +57,11 @@ def _play(arguments: Namespace) -> None:
         if arguments.data:
             raise UsageError(f"{arguments.name} has its own data", "Leave --data out")
         ground = DESCENTS[arguments.name](arguments.seed or 0)
+    elif arguments.name in CODERS:
+        ground = Codes(arguments.name, arguments.data or "roll", arguments.seed or 0)
+    elif arguments.name not in STEPS:
+        names = ", ".join([*DESCENTS, *STEPS, *CODERS])
+        raise UsageError(f"{arguments.name} has no playground", f"These have: {names}")
     else:
         ground = Playground(arguments.name, arguments.data or "moons", arguments.seed or 0)
     size = arguments.size or (1280, 720)

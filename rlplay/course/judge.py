@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import builtins
 import copy
+import difflib
 import io
 import json
 import re
@@ -222,7 +223,7 @@ def _filled_in(code: str, given: str, answer: str) -> tuple[bool, str]:
     try:
         yours = _function(filled(code, given), name)
     except BaseException as error:
-        return False, f"it does not run: {_error(error)}"
+        return False, f"it does not run: {_error(error, code)}"
     cases = ours[1]
     for arguments in cases:
         mine, theirs = copy.deepcopy(arguments), copy.deepcopy(arguments)
@@ -232,7 +233,7 @@ def _filled_in(code: str, given: str, answer: str) -> tuple[bool, str]:
             with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
                 got = yours[0](*theirs)
         except BaseException as error:
-            return False, f"{what} does not run: {_error(error)}"
+            return False, f"{what} does not run: {_error(error, code)}"
         if not _same(got, wanted):
             return False, f"{what} gives {_shown(got)}, ours gives {_shown(wanted)}{_gap(got, wanted)}"
         for k, (a, b) in enumerate(zip(theirs, mine, strict=True), 1):
@@ -265,6 +266,8 @@ def _gap(a: Any, b: Any) -> str:
     """How far two results are apart, where both are numbers of one shape."""
     import numpy as np
 
+    if isinstance(b, bool):
+        return ""
     try:
         x, y = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
     except (TypeError, ValueError):
@@ -282,16 +285,36 @@ def _shown(value: Any) -> str:
     with np.printoptions(precision=4, suppress=True, threshold=12):
         if isinstance(value, np.ndarray):
             return str(value).replace("\n", "")
+        if callable(value):
+            return getattr(value, "__name__", "a function")
         return f"{value:.6g}" if isinstance(value, float | np.floating) else str(value)[:200]
 
 
-def _error(error: BaseException) -> str:
+def _error(error: BaseException, code: str) -> str:
+    if isinstance(error, NameError) and error.name:
+        return _no_name(error.name, code)
     if isinstance(error, SystemExit):
         return "it ends the program"
     if isinstance(error, ModuleNotFoundError):
         return f"there is no module {error.name}"
     words = f"{type(error).__name__}: {error}"
     return words[:300]
+
+
+def _no_name(name: str, code: str) -> str:
+    """What is said of a name that a block does not have: what it has, and the one that was meant."""
+    if name in ("np", "numpy", "math"):
+        module = "math" if name == "math" else "numpy"
+        other = "math" if module == "numpy" and "import math" in code else "plain arithmetic"
+        return f"this block does not import {module}, so there is no {name}: {other} is enough here"
+    before, tree = code.partition(GAP)[0], ast.parse(filled(code, "..."))
+    outer = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and f"def {node.name}(" in before]
+    inside = {one.arg for node in outer for one in node.args.args}
+    inside |= {node.id for node in ast.walk(outer[-1]) if isinstance(node, ast.Name) and node.id + " " in before}
+    names = sorted(inside - {"_"})
+    close = difflib.get_close_matches(name, names, 1)
+    meant = f"; did you mean {close[0]}?" if close else "."
+    return f"there is no {name} here{meant} There are {', '.join(names)}"
 
 
 def _main() -> None:

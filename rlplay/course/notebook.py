@@ -20,7 +20,7 @@ def notebook(lesson: Lesson) -> dict[str, Any]:
     cells: list[dict[str, Any]] = []
     for block in lesson.blocks:
         if block.runs:
-            cells.append(_code(block.text))
+            cells.append(_code(block.text + _shown(block.text)))
         elif block.language == "output" and cells and cells[-1]["cell_type"] == "code":
             cells[-1]["outputs"] = [{"output_type": "stream", "name": "stdout", "text": _lines(block.text)}]
         elif block.language == "text":
@@ -65,6 +65,14 @@ def _without_links(text: str) -> str:
     """The text without pictures, which the code draws, and without links to other files."""
     text = re.sub(r"!\[([^\]]*)\]\([^)]+\)", "", text)
     return re.sub(r"\[([^\]]+)\]\((?!http)[^)]+\)", r"\1", text)
+
+
+def _shown(code: str) -> str:
+    """Lines that show the pictures which a block draws: in a notebook a file that was written is not seen."""
+    names = re.findall(r'\.savefig\("([^"]+)"', code)
+    if not names:
+        return ""
+    return "\nfrom IPython.display import Image, display\n\n" + "".join(f'display(Image("{name}"))\n' for name in names)
 
 
 def _lines(text: str) -> list[str]:

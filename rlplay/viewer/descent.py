@@ -118,6 +118,17 @@ class GradientDescent(Descent):
         """Whether a weight left the picture by moving away."""
         return abs(self.curve[self.step]) > 5 or float(np.abs(self.valley[self.step]).max()) > 4
 
+    def twin(self, k: int) -> tuple[float, Floats]:
+        """What torch's SGD makes of the weights before step `k`: that of the curve, and those of the valley [2]."""
+        import torch
+
+        w = torch.tensor(self.curve[k - 1], dtype=torch.float64, requires_grad=True)
+        place = torch.tensor(self.valley[k - 1], requires_grad=True)
+        optimiser = torch.optim.SGD([w, place], lr=self.rate)
+        ((w - 1) ** 2 + 0.5 * place[0] ** 2 + 5 * place[1] ** 2).backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+        return float(w.detach()), place.detach().numpy()
+
     def draw(self, surface: pygame.Surface) -> None:
         """The curve with the step drawn along its tangent, and the valley from above."""
         surface.fill(drawing.BACKGROUND)
@@ -128,6 +139,11 @@ class GradientDescent(Descent):
         title = f"loss (w - 1)^2, step {self.step}"
         note = f"w = {w:.4g}, slope {slope:.4g}, loss {(w - 1) ** 2:.4g}{self._said(abs(w) > 5)}"
         self._curve(surface, drawing.panel(surface, (gap, gap, each, bottom - 2 * gap), title, note), w, slope)
+        after, there = self.twin(self.step + 1)
+        mine, step = w - self.rate * slope, self.valley[self.step] * (1 - self.rate * np.array([1.0, 10.0]))
+        apart = max(abs(after - mine), float(np.abs(there - step).max()))
+        words = f"next step: ours w = {mine:.4g}, torch.optim.SGD {after:.4g}{_apart(apart)}"
+        drawing.text(surface, words, (2 * gap, bottom - gap - drawing.px(22)), 18, _GREEN)
         a, b = self.valley[self.step]
         note = f"a = {a:.4g}, b = {b:.4g}, loss {0.5 * a * a + 5 * b * b:.4g}{self._said(max(abs(a), abs(b)) > 4)}"
         rect = (2 * gap + each, gap, each, bottom - 2 * gap)
@@ -233,6 +249,18 @@ class Backpropagation(Descent):
         self.of_sums = self.of_units * (1 - self.units**2)
         return np.outer(x, self.of_sums), np.append(self.units, 1.0) * self.of_output
 
+    def twin(self) -> tuple[Floats, Floats]:
+        """What torch's autograd says of the gradient of both matrices for the point that is shown."""
+        import torch
+
+        first, second = (torch.tensor(one, requires_grad=True) for one in self.weights[self.step // 4])
+        units = torch.tanh(torch.tensor(self.inputs) @ first)
+        y = units @ second[:3] + second[3]
+        (0.5 * (y - self.target) ** 2).backward()  # type: ignore[no-untyped-call]
+        assert first.grad is not None
+        assert second.grad is not None
+        return first.grad.numpy(), second.grad.numpy()
+
     def loss(self) -> float:
         """The mean loss over the four points."""
         first, second = self.weights[self.step // 4]
@@ -246,6 +274,9 @@ class Backpropagation(Descent):
         gap, bottom = drawing.px(10), self.foot(surface)
         title = f"{self.phase}   point {self.step // 4 % 4 + 1} of 4, update {self.step // 4}"
         note = f"mean loss {self.loss():.4f}   d: dL/dw of an edge"
+        if self.step % 4 >= 2:
+            both = zip(self.gradient, self.twin(), strict=True)
+            note += f"   torch's autograd{_apart(max(float(np.abs(one - other).max()) for one, other in both))}"
         box = drawing.panel(surface, (gap, gap, surface.get_width() - 2 * gap, bottom - 2 * gap), title, note)
         stage = self.step % 4
         columns = [box.x + box.width * share for share in (0.1, 0.52, 0.9)]
@@ -305,6 +336,10 @@ class Backpropagation(Descent):
             ground = pygame.Rect(rect.centerx - size[0] // 2, rect.bottom + drawing.px(3), *size)
             pygame.draw.rect(surface, drawing.PANEL, ground.inflate(drawing.px(6), 0))
             drawing.text(surface, under, ground.midtop, 18, _GREEN, "midtop")
+
+
+def _apart(size: float) -> str:
+    return ": the same" if size == 0 else f": apart by {size:.0e}"
 
 
 DESCENTS: dict[str, type[GradientDescent] | type[Backpropagation]] = {

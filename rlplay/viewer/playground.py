@@ -6,24 +6,22 @@ model is fitted anew for each step with the same seed: step n is what a fit of n
 
 from __future__ import annotations
 
-import csv
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pygame
 from numpy.typing import NDArray
 
-from rlplay.errors import UsageError, unknown
+from rlplay.errors import UsageError
 from rlplay.models.names import model_class
 from rlplay.models.references import REFERENCES, twin
 from rlplay.viewer import drawing
-from rlplay.viewer.descent import DESCENTS, Descent
+from rlplay.viewer.descent import Descent
 from rlplay.viewer.display import open_display
+from rlplay.viewer.playground_data import DATA, points_of
 from rlplay.viewer.recording import Recorder
-
-Points = tuple[NDArray[np.float64], NDArray[np.int64]]
 
 # What one step is for each model: the parameter that counts it, and its values.
 _TO_12, _TO_30 = tuple(range(1, 13)), tuple(range(1, 31))
@@ -47,69 +45,8 @@ _GIVEN: dict[str, dict[str, Any]] = {
     "k-means": {"n_clusters": 4, "init": "random", "n_init": 1},
     "gaussian-mixture": {"n_components": 4},
 }
-DATA = ("moons", "circles", "spirals", "blobs", "xor")
-_COLOURS = ((96, 150, 236), (236, 140, 84), (96, 196, 132), (190, 130, 226), (226, 196, 90), (120, 200, 210))
+COLOURS = ((96, 150, 236), (236, 140, 84), (96, 196, 132), (190, 130, 226), (226, 196, 90), (120, 200, 210))
 _GRID = 60  # places of the surface on each side
-
-
-def points_of(name: str, seed: int = 0, noise: float = 0.15, count: int = 240) -> Points:
-    """Points [N, 2] and their classes [N]: one of `DATA`, or a CSV file of x, y, class.
-
-    Raises:
-        UnknownNameError: neither.
-        UsageError: a file without three columns of numbers.
-
-    Example:
-        >>> x, y = points_of("spirals")
-        >>> x.shape, sorted(set(y.tolist()))
-        ((240, 2), [0, 1])
-    """
-    if name.endswith(".csv"):
-        return _read(Path(name))
-    rng = np.random.default_rng(seed)
-    y = np.arange(count) % 2
-    if name == "moons":
-        angle = rng.uniform(0, np.pi, count)
-        x = np.column_stack([np.cos(angle) - 0.5, np.sin(angle) - 0.25])
-        x[y == 1] = -x[y == 1]
-    elif name == "circles":
-        angle, radius = rng.uniform(0, 2 * np.pi, count), np.where(y == 0, 1.4, 0.6)
-        x = np.column_stack([radius * np.cos(angle), radius * np.sin(angle)])
-    elif name == "spirals":
-        turn = rng.uniform(0.3, 1.0, count) * 3.2 * np.pi
-        x = np.column_stack([np.cos(turn + np.pi * y), np.sin(turn + np.pi * y)]) * turn[:, None] / 5
-        noise = noise / 2
-    elif name == "blobs":
-        y = np.arange(count) % 4
-        x = np.array([[-1.2, -1.0], [1.2, -0.9], [-1.0, 1.1], [1.1, 1.0]])[y]
-        noise = noise * 2.2
-    elif name == "xor":
-        x = rng.uniform(-1.5, 1.5, (count, 2))
-        y = (x[:, 0] * x[:, 1] > 0).astype(int)
-    else:
-        raise unknown("data", name, [*DATA], f"Take {', '.join(DATA)}, or a CSV file of x, y, class")
-    return x + noise * rng.normal(size=x.shape), y
-
-
-def _read(path: Path) -> Points:
-    try:
-        with open(path, encoding="utf-8", newline="") as file:
-            rows = list(csv.reader(file))
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{path} is no text", "Give a CSV file of x, y, class") from error
-    try:
-        [float(cell) for cell in rows[0]]
-    except (ValueError, IndexError):
-        rows = rows[1:]  # the names of the columns
-    try:
-        x = np.array([[float(row[0]), float(row[1])] for row in rows if row])
-        labels = [row[2].strip() for row in rows if row]
-    except (ValueError, IndexError) as error:
-        raise UsageError(f"{path}: a row is not x, y, class", "For example: 0.5,-1.2,red") from error
-    if len(x) < 4 or not np.isfinite(x).all():
-        raise UsageError(f"{path} has {len(x)} rows of finite numbers", "Give 4 or more")
-    names = sorted(set(labels))
-    return (x - x.mean(axis=0)) / np.maximum(x.std(axis=0), 1e-12), np.array([names.index(one) for one in labels])
 
 
 class Playground:
@@ -117,7 +54,7 @@ class Playground:
 
     Args:
         model_id: one of `STEPS`.
-        data: one of `DATA`, or a CSV file.
+        data: one of `DATA`, a CSV file, or an environment, as `points_of` takes them.
         seed: of the points and of both models.
 
     Attributes:
@@ -134,9 +71,12 @@ class Playground:
         ('max_depth = 5', True)
     """
 
+    steps: ClassVar[dict[str, tuple[str, tuple[Any, ...]]]] = STEPS
+    drawn: ClassVar[tuple[str, ...]] = DATA  # what the key d goes through
+
     def __init__(self, model_id: str, data: str = "moons", seed: int = 0) -> None:
-        if model_id not in STEPS:
-            raise UsageError(f"{model_id} has no playground", f"These have: {', '.join([*DESCENTS, *STEPS])}")
+        if model_id not in self.steps:
+            raise UsageError(f"{model_id} has no playground", f"These have: {', '.join(self.steps)}")
         self.model_id, self.data, self.seed, self.step, self.noise = model_id, data, seed, 0, 0.15
         self.models: list[Any] = []
         self.renew()
@@ -151,7 +91,7 @@ class Playground:
 
     def fit(self) -> None:
         """Fit both for the step that is shown."""
-        name, values = STEPS[self.model_id]
+        name, values = self.steps[self.model_id]
         given = {**_GIVEN.get(self.model_id, {}), name: values[self.step]}
         cls: Any = model_class(self.model_id)
         if "random_state" in cls().get_params():
@@ -179,7 +119,7 @@ class Playground:
     @property
     def count(self) -> int:
         """How many steps there are."""
-        return len(STEPS[self.model_id][1])
+        return len(self.steps[self.model_id][1])
 
     @property
     def clusters(self) -> bool:
@@ -188,7 +128,7 @@ class Playground:
 
     def counter(self) -> str:
         """The step in words."""
-        name, values = STEPS[self.model_id]
+        name, values = self.steps[self.model_id]
         return f"{name} = {values[self.step]:g}"
 
     def scores(self) -> list[float]:
@@ -202,11 +142,17 @@ class Playground:
         else:
             labels = np.asarray(model.predict(self.places), dtype=int)
             shares = np.eye(max(int(labels.max()) + 1, 2))[labels]
-        palette = np.array([_COLOURS[k % len(_COLOURS)] for k in range(shares.shape[1])], dtype=float)
+        palette = np.array([COLOURS[k % len(COLOURS)] for k in range(shares.shape[1])], dtype=float)
         ground = np.array(drawing.PANEL, dtype=float)
         sure = (shares.max(axis=1, keepdims=True) - 1 / shares.shape[1]) / max(1 - 1 / shares.shape[1], 1e-9)
         color = ground + (shares @ palette - ground) * (0.15 + 0.4 * sure)
         return color.reshape(_GRID, _GRID, 3).astype(np.uint8)
+
+    def said(self, k: int, model: Any, score: float) -> tuple[str, str]:
+        """Title and note of a panel."""
+        shown = f"score {score:.4g}" if self.clusters else f"right {score:.1%}"
+        whose = "the library's" if k else "ours"
+        return f"{whose}: {type(model).__name__}", f"{self.counter()}, {shown}"
 
     def draw(self, surface: pygame.Surface) -> None:
         """Both models side by side, and the keys."""
@@ -214,13 +160,9 @@ class Playground:
         width, height = surface.get_size()
         foot, gap = drawing.height_of(18) + drawing.px(10), drawing.px(10)
         each = (width - gap * (len(self.models) + 1)) // len(self.models)
-        names = ("ours", "the library's")
         for k, (model, score) in enumerate(zip(self.models, self.scores(), strict=True)):
             rect = (gap + k * (each + gap), gap, each, height - gap - foot)
-            what = "score" if self.clusters else "right"
-            shown = f"{score:.4g}" if self.clusters else f"{score:.1%}"
-            title = f"{names[k]}: {type(model).__name__}"
-            self._draw_model(surface, drawing.panel(surface, rect, title, f"{self.counter()}, {what} {shown}"), model)
+            self._draw_model(surface, drawing.panel(surface, rect, *self.said(k, model, score)), model)
         keys = "space runs   arrows step   d data   n noise   r other points   q quits"
         place = (gap, height - foot + drawing.px(4))
         drawing.text(surface, f"{self.model_id} on {self.data}   {keys}", place, 18, drawing.DIM, width=width - 2 * gap)
@@ -236,7 +178,7 @@ class Playground:
             return round(place.x + share[0] * place.width), round(place.bottom - share[1] * place.height)
 
         for point, label in zip(self.x, self.y, strict=True):
-            color = drawing.DIM if self.clusters else _COLOURS[int(label) % len(_COLOURS)]
+            color = drawing.DIM if self.clusters else COLOURS[int(label) % len(COLOURS)]
             pygame.draw.circle(surface, color, at(point), drawing.px(3))
             pygame.draw.circle(surface, drawing.BACKGROUND, at(point), drawing.px(3), 1)
         for centre in getattr(model, "cluster_centers_", getattr(model, "means_", ())):
@@ -249,7 +191,9 @@ class Playground:
         if key in (pygame.K_RIGHT, pygame.K_LEFT):
             self.advance(1 if key == pygame.K_RIGHT else -1)
         elif key == pygame.K_d:
-            self.change(data=DATA[(DATA.index(self.data) + 1) % len(DATA) if self.data in DATA else 0])
+            self.change(
+                data=self.drawn[(self.drawn.index(self.data) + 1) % len(self.drawn) if self.data in self.drawn else 0]
+            )
         elif key == pygame.K_n:
             self.change(noise=0.05 if self.noise > 0.3 else self.noise + 0.15)
         elif key == pygame.K_r:
