@@ -125,6 +125,19 @@ def test_an_exercise_takes_its_answer_and_no_other(one, exercise):
         assert near or spelled.get(number, "?") in exercise.why, f"the explanation does not say {number:.6g}"
 
 
+@pytest.mark.parametrize(
+    ("name", "number", "given", "words"),
+    [
+        ("losses", 1, "ln 4", "'ln 4' is not a number: give one such as 1.5, 3/4 or 20%, worked out"),
+        ("losses", 1, "1,386", "1,386 has a comma: decimals stand behind a point, 1.386"),
+        ("generalisation", 1, "Model A", "it is not Model A: one word is wanted"),
+    ],
+)
+def test_a_prediction_that_was_written_otherwise_is_told_how(name, number, given, words):
+    exercise = lesson(name).exercises[number - 1]
+    assert judging._predicted(exercise.code, given) == (False, words)
+
+
 FILL = lesson("derivatives").exercises[2]
 
 

@@ -65,6 +65,21 @@ def check_the_public_names_are_listed(site: Path) -> None:
         assert f">{name}</code>" in page, place
 
 
+def check_pages_of_algorithms_and_models_have_a_figure_and_a_failure(site: Path) -> None:
+    from rlplay.viewer.codes import CODERS
+    from rlplay.viewer.playground import STEPS
+
+    pages = {path.stem: path.read_text(encoding="utf-8") for path in (site / "algorithms").glob("*.html")}
+    for name in ("index", "SUMMARY"):
+        pages.pop(name)
+    assert len(pages) > 100
+    assert [name for name, text in pages.items() if 'id="where-it-fails"' not in text] == []
+    assert [
+        name for name, text in pages.items() if not re.search(r'src="\.\./images/(learn|pages|gallery)/', text)
+    ] == []
+    assert {name for name, text in pages.items() if f"rlplay models play {name}" in text} == {*STEPS, *CODERS}
+
+
 def test_the_site(tmp_path):
     """One test, since it is built once: a minute."""
     build(tmp_path)
@@ -72,6 +87,7 @@ def test_the_site(tmp_path):
     check_every_module_has_a_page(tmp_path)
     check_docstrings_keep_columns_and_examples(tmp_path)
     check_the_public_names_are_listed(tmp_path)
+    check_pages_of_algorithms_and_models_have_a_figure_and_a_failure(tmp_path)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

@@ -186,12 +186,15 @@ def _predicted(code: str, given: str) -> tuple[bool, str]:
     if isinstance(answer, bool | str) or type(answer).__name__ == "bool":
         truth = str(answer).casefold()
         meant = {"yes": "true", "no": "false", "y": "true", "n": "false"}.get(said, said)
-        return (meant == truth, f"it is {shown if meant == truth else f'not {said}'}")
+        wrong = f"not {given.strip()}" + (": one word is wanted" if len(said.split()) > 1 else "")
+        return meant == truth, f"it is {shown if meant == truth else wrong}"
     try:
         wanted = [float(x) for x in _flat(answer)]
         typed = [_number(x) for x in said.strip("[]()").replace(",", " ").split()]
     except ValueError:
-        return False, f"{given!r} is not a number"
+        return False, f"{given!r} is not a number: give one such as 1.5, 3/4 or 20%, worked out"
+    if len(wanted) == 1 and re.fullmatch(r"-?\d+,\d+", said):
+        return False, f"{said} has a comma: decimals stand behind a point, {said.replace(',', '.')}"
     if len(typed) != len(wanted):
         return False, f"it is {len(wanted)} number{'s' * (len(wanted) > 1)}, and {len(typed)} were given"
     slack = space.get("tolerance", TOLERANCE)
