@@ -73,6 +73,9 @@ class SpaceError(UsageError):
         rlplay.errors.SpaceError: QLearning needs finite observations and Box(...) is not. Give ...
     """
 
+    def __init__(self, cause: str, remedy: str = "") -> None:
+        super().__init__(" ".join(cause.split()), remedy)  # a Box of many numbers is shown over several lines
+
 
 class CheckpointError(RlplayError, ValueError):
     """A file that is damaged, refused, of another agent or too new.

@@ -142,6 +142,11 @@ class Agent(Configured, ABC):
         self._prediction = generator(self.seed, "prediction")
         self.env = self.make_env(env)
         self.observation_space, self.action_space = self.env.observation_space, self.env.action_space
+        if isinstance(self.action_space, gym.spaces.Box) and not np.prod(self.action_space.shape):
+            raise SpaceError(
+                f"{type(self).__name__} needs actions to choose from, and {self.action_space} has no numbers",
+                "Take an action space of one number or more",
+            )
         self.mask_source = MaskSource(self.env)
         self.mask: Mask | None = None
         self.masks_seen = self.mask_source.method is not None
@@ -533,7 +538,13 @@ class Agent(Configured, ABC):
         """
         listed = self.mask_source.joint if joint else (lambda mask: mask)
         if given is not None:
-            return np.array([listed(self.mask_source.checked(mask)) for mask in np.asarray(given).reshape(rows, -1)])
+            each = np.asarray(given)
+            if each.size % rows:
+                raise UsageError(
+                    f"{type(self).__name__}.predict was given {rows} observations and action masks of {each.shape}",
+                    "Give a mask an observation: one entry an action, 1 where it may be taken and 0 where not",
+                )
+            return np.array([listed(self.mask_source.checked(mask)) for mask in each.reshape(rows, -1)])
         if not self.masks_seen:
             return None
         by_state = None if self.mask_source.by_wrapper else self.mask_source.by_state(observation)

@@ -77,6 +77,11 @@ def given_states(
                 "Give the state that the last predict of this batch returned, or None where all episodes start",
             )
         policy[:] = np.concatenate([part[0] for part in parts], axis=1)
+        if not np.isfinite(policy).all():
+            raise UsageError(
+                f"{owner}.predict was given a state with NaN or infinite numbers",
+                "Give the state that the last predict of this batch returned, or None where all episodes start",
+            )
         own = getattr(state, "critic", None)
         if own is not None and own.shape == critic.shape:
             critic[:] = own

@@ -187,6 +187,8 @@ class OnPolicyAgent(RolloutAgent):
                 "Flatten them: one of those, or a wrapper of yours",
             ) from None
         self._parts, size = self._action_parts.sizes, self._action_parts.n_numbers
+        if not len(self._parts) + size:
+            raise SpaceError(f"{name} needs actions to choose from, and {space} has none", "Give the space a part")
         if self._discrete:
             self.numbering = FiniteSpace(space)
             self._combinations = self.numbering.n

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from rlplay.agent.base import StateArrays
 from rlplay.agent.vector_agent import VectorAgent
-from rlplay.errors import HyperparameterError
+from rlplay.errors import warn_once
 from rlplay.hyperparameters.domains import Range
 from rlplay.networks.contract import Kernel
 from rlplay.storage.checkpoint import copy_into
@@ -63,17 +63,15 @@ class RolloutAgent(VectorAgent):
     def minibatch_rows(self, rows: int) -> int:
         """`network_rows` of an agent that learns in minibatches: of those, or of a step of all environments.
 
-        Raises:
-            HyperparameterError: a minibatch is larger than the rollout.
+        A minibatch that is larger than the rollout is the rollout, which is said.
         """
         batch_size, n_envs = int(self.hyperparameters["batch_size"]), int(self.hyperparameters["n_envs"])
         if batch_size > rows:
-            raise HyperparameterError(
+            warn_once(
                 f"{type(self).__name__}: batch_size={batch_size} is more than the {rows} steps of a rollout "
-                "(n_steps * n_envs)",
-                "Raise n_steps or n_envs, or lower batch_size",
+                "(n_steps * n_envs), which is one minibatch then"
             )
-        return max(batch_size, n_envs)
+        return max(min(batch_size, rows), n_envs)
 
     def waits_for(self) -> str:
         """The rollout, which is not whole."""

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlplay.approximation.encodings import Active
+from rlplay.errors import SpaceError
 from rlplay.spaces.finite import finite
 from rlplay.spaces.observations import VectorView, batch_of
 from rlplay.storage.ranges import Ranges
@@ -239,6 +240,8 @@ class ObservationVectors(Encoder):
     def __init__(self, space: gym.Space[Any], owner: str, *, channels_last: bool = False, wide: bool = False) -> None:
         self.view = VectorView(space, owner, channels_last=channels_last, wide=wide)
         self.size = self.view.size
+        if not self.size:
+            raise SpaceError(f"{owner} needs something to see, and {space} has no numbers", "Observe a constant, 0.0")
 
     def encode(self, obs: Any) -> NDArray[Any]:
         """One observation, [D]."""

@@ -293,9 +293,11 @@ class Memory(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
     def _outputs(self) -> int:
         """How many numbers the model says: a state each, or those of a code."""
         count = getattr(final_step(self.memory.model), "n_components", None)
-        if not isinstance(count, int | np.integer) or count < 1:
-            name = type(self.memory.model).__name__
+        name = type(self.memory.model).__name__
+        if count is None:
             raise HyperparameterError(f"memory={name} has no n_components, by which its outputs are counted", _SOME)
+        if not isinstance(count, int | np.integer) or count < 1:
+            raise HyperparameterError(f"memory={name}: n_components={count!r} is no whole number from 1 on", _SOME)
         return int(count)
 
     @property

@@ -13,11 +13,11 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
 import rlplay
-from agents import A2C, PPO
+from agents import A2C, PPO, QLearning
 from agents.ppo import surrogate, value_gradient
 from rlplay import evaluate
 from rlplay.cli import main
-from rlplay.errors import CheckpointError, HyperparameterError, SpaceError, UsageError
+from rlplay.errors import CheckpointError, HyperparameterError, RlplayWarning, SpaceError, UsageError
 from rlplay.functional.distributions import CATEGORICAL, GAUSSIAN
 from rlplay.functional.rollout import generalised_advantages, new_rollout
 from rlplay.functional.running_moments import new_running_moments, normalise, observe_batch, scale_rewards
@@ -379,7 +379,6 @@ def test_numbers_that_are_no_numbers_stop_training(tmp_path):
 @pytest.mark.parametrize(
     ("make", "error", "words"),
     [
-        (lambda: PPO("CartPole-v1", n_steps=16, batch_size=64), HyperparameterError, "more than the 16 steps"),
         (lambda: PPO("CartPole-v1", device="cuda"), UsageError, "our own networks run on the CPU"),
         (lambda: PPO("CartPole-v1", network="jax"), HyperparameterError, "numpy | torch"),
         (lambda: PPO("CartPole-v1", clip_range=0), HyperparameterError, "clip_range"),
@@ -454,3 +453,28 @@ def test_an_environment_that_is_played_between_two_calls_is_gone_on_from():
     agent.running_envs()[1].env.world.state[2] = 1.0
     agent.learn(2, reset_num_timesteps=False)
     assert agent.statistics.episodes == before + 2
+
+
+@pytest.mark.parametrize(("n_steps", "recurrent"), [(16, None), (8, "gru")])
+def test_a_minibatch_larger_than_the_rollout_is_the_rollout(n_steps, recurrent):
+    settings = {"n_steps": n_steps, "recurrent": recurrent, "recurrent_size": 4, "n_epochs": 2, "seed": 0}
+    with pytest.warns(RlplayWarning, match=f"batch_size=64 is more than the {n_steps} steps"):
+        large = PPO("CartPole-v1", batch_size=64, **settings).learn(48)
+    fitting = PPO("CartPole-v1", batch_size=n_steps, **settings).learn(48)
+    for name, array in large.get_parameters().items():
+        np.testing.assert_array_equal(array, fitting.get_parameters()[name])
+
+
+@pytest.mark.parametrize("space", [spaces.Box(-1, 1, (0,)), spaces.Tuple(()), spaces.Dict({})])
+def test_spaces_without_numbers_are_refused(space):
+    with pytest.raises(SpaceError, match="actions to choose from"):
+        PPO(Shown(BOX, space))
+    if not isinstance(space, spaces.Tuple):
+        with pytest.raises(SpaceError, match="something to see"):
+            PPO(Shown(space, spaces.Discrete(2)))
+
+
+def test_an_error_about_a_large_box_is_one_line():
+    with pytest.raises(SpaceError) as error:
+        QLearning(Shown(spaces.Box(np.zeros(30, np.float32), np.arange(1, 31, dtype=np.float32)), spaces.Discrete(2)))
+    assert "\n" not in str(error.value)

@@ -391,3 +391,13 @@ def test_cart_pole_without_velocities():
              "activation": "relu"}  # fmt: skip
     assert evaluate(PPO(WORLD, seed=0, recurrent="lstm", **given).learn(100_000)).mean >= 475
     assert evaluate(PPO(WORLD, seed=0, **given).learn(100_000)).mean <= 80
+
+
+def test_states_that_are_no_numbers_and_masks_of_another_batch_are_refused():
+    agent = PPO("CartPole-v1", recurrent="gru", recurrent_size=4, seed=0)
+    obs = np.zeros((2, 4), np.float32)
+    state = agent.predict(obs)[1]
+    with pytest.raises(UsageError, match="NaN"):
+        agent.predict(obs, tuple(part * np.nan for part in state), np.zeros(2, bool))
+    with pytest.raises(UsageError, match=r"2 observations and action masks of \(3,\)"):
+        agent.predict(obs, action_masks=[True, False, True])

@@ -140,8 +140,8 @@ def test_every_other_step_is_enough_for_the_policy():
 
 
 def test_bad_input():
-    with pytest.raises(HyperparameterError, match="batch_size=128 is more than the 20 steps"):
-        TRPO("CartPole-v1", n_steps=20)
+    with pytest.warns(RlplayWarning, match="batch_size=128 is more than the 20 steps"):
+        assert TRPO("CartPole-v1", n_steps=20, seed=0).learn(20).metrics()["train/n_updates"] == 1
     with pytest.raises(HyperparameterError, match="target_kl=0"):
         TRPO("CartPole-v1", target_kl=0)
 

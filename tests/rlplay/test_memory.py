@@ -181,3 +181,8 @@ def test_bad_input(tmp_path):
 def test_masks_pass_through():
     agent = QLearning(make("Taxi-v4", memory="window:1"), seed=0).learn(50)
     assert agent.masks_seen
+
+
+def test_a_count_of_states_below_one_is_named():
+    with pytest.raises(HyperparameterError, match="n_components=-6 is no whole number"):
+        make("CartPole-v1", memory="hidden-markov-model:-6")
