@@ -96,6 +96,7 @@ def test_codes_of_an_autoencoder_beat_two_axes():
     assert ours < axes
 
 
+@pytest.mark.slow
 def test_codes_are_drawn_beside_the_twins():
     pygame.font.init()
     ground = Codes("autoencoder")
@@ -105,6 +106,9 @@ def test_codes_are_drawn_beside_the_twins():
     surface = pygame.Surface((900, 340))
     ground.draw(surface)
     assert len({tuple(surface.get_at((x, y))) for x in range(0, 300, 2) for y in range(60, 300, 2)}) >= 5
+
+
+def test_codes_need_points_of_three_numbers():
     with pytest.raises(UsageError, match="nothing is squeezed"):
         Codes("autoencoder", "moons")
     with pytest.raises(UsageError, match="Take three or more"):
