@@ -214,8 +214,9 @@ def read_code(code: CodeType) -> _Code:
             parts: list[Part] = []
             _describe(constant, parts)
             texts.append(repr(parts))
+    flags = code.co_flags & 0xFFFE  # numba clears the others when it calls the function under a profiler
     whole = (
-        code.co_name, code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_flags, code.co_names,
+        code.co_name, code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, flags, code.co_names,
         code.co_varnames, code.co_freevars, code.co_cellvars, code.co_exceptiontable.hex(), instructions.hex(), texts,
     )  # fmt: skip
     text = hashlib.sha256(repr(whole).encode()).hexdigest()

@@ -412,3 +412,22 @@ def test_in_place_is_part_of_the_digest():
         return x
 
     assert digest(compiled(one)) != digest(in_place(one))
+
+
+def test_a_profiler_changes_no_digest():
+    """numba changes the flags of a function's code when it is called under a profiler."""
+
+    @compiled
+    def plus_one(x: float) -> float:
+        return x + 1
+
+    before, flags = digest(plus_one), plus_one.py_func.__code__.co_flags
+    profiler, found = sys.getprofile(), []
+    sys.setprofile(lambda *_: None)
+    try:
+        found.append(plus_one(1.0))
+    finally:
+        sys.setprofile(profiler)
+    assert found == [2.0]
+    assert plus_one.py_func.__code__.co_flags != flags
+    assert digest(plus_one) == before
