@@ -26,7 +26,12 @@ def journal_storage(path: str, optuna: Any) -> Any:
     Raises:
         NoRoomError: the disk is full; by every method that writes. The file is as it was.
     """
-    backend = optuna.storages.journal
+    backend, path = (
+        optuna.storages.journal,
+        os.path.abspath(path),
+    )  # a lock is a link to it: a relative one leads nowhere
+    if os.path.islink(path + ".lock") and not os.path.exists(path + ".lock") and os.path.exists(path):
+        os.unlink(path + ".lock")  # such a one, which Optuna would wait for without end
     lock = backend.JournalFileSymlinkLock(path, grace_period=_LOCK_PATIENCE)
 
     class WholeLines(backend.JournalFileBackend):  # type: ignore[misc,name-defined]

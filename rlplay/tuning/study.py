@@ -260,10 +260,11 @@ def run_one(task: Task) -> TrialOutcome:
     """Run the next trial: one that a killed process left, or a new one."""
     study, plan = open_study(task.place)
     with ExitStack() as held:
-        trial = _left_behind(study, task.place, held)
-        if trial is None:
-            trial = _asked(study, plan)
-            held.enter_context(locked(task.place.folder / f"trial_{trial.number}"))
+        with locked(task.place.folder, _MAKING):  # so a trial without a folder is one whose process is gone
+            trial = _left_behind(study, task.place, held)
+            if trial is None:
+                trial = _asked(study, plan)
+                held.enter_context(locked(task.place.folder / f"trial_{trial.number}"))
         return _run(study, plan, trial, task.place)
 
 
@@ -271,11 +272,8 @@ def _left_behind(study: Any, place: Place, held: ExitStack) -> Any | None:
     """A trial that is said to run and whose process is gone; it is held from now on."""
     optuna = require_optuna()
     for frozen in study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,)):
-        folder = place.folder / f"trial_{frozen.number}"
-        if not folder.exists():
-            continue  # it is being made
         try:
-            held.enter_context(locked(folder))
+            held.enter_context(locked(place.folder / f"trial_{frozen.number}"))
         except BusyError:
             continue
         now = study.get_trials(deepcopy=False)[frozen.number]

@@ -325,6 +325,23 @@ def test_a_missing_optuna_names_its_extra(monkeypatch):
         studies.require_optuna()
 
 
+_LOG = {"op_code": 0, "worker_id": "one", "study_name": "one", "directions": [1]}
+
+
+def test_the_lock_of_a_killed_process_is_waited_for_only_a_while(tmp_path, monkeypatch):
+    """The path of a study may be relative, of which Optuna's lock, a link, leads nowhere."""
+    optuna = pytest.importorskip("optuna")
+    from rlplay.tuning import journal
+
+    monkeypatch.setattr(journal, "_LOCK_PATIENCE", 3)
+    (tmp_path / "study").mkdir()
+    journal.journal_storage("study/journal.log", optuna)._backend.append_logs([_LOG])
+    for target in (tmp_path / "study/journal.log", Path("study/journal.log")):  # of a process that was killed
+        (tmp_path / "study/journal.log.lock").symlink_to(target)
+        journal.journal_storage("study/journal.log", optuna)._backend.append_logs([_LOG])
+    assert len((tmp_path / "study/journal.log").read_text().splitlines()) == 3
+
+
 _KILLED = """
 import os, random, signal, sys, time
 from pathlib import Path
