@@ -24,6 +24,7 @@ POLICIES = ("MlpPolicy", "CnnPolicy", "MultiInputPolicy")  # Stable-Baselines3's
 _MEANINGLESS: dict[str, tuple[Any, str]] = {  # the value that says nothing, and why the others are not heeded
     "stats_window_size": (100, "means are over the last 100 episodes"),
     "_init_setup_model": (True, "the agent is made at once"),
+    "optimize_memory_usage": (False, "each observation is kept once anyway"),
     "monitor_wrapper": (True, "agents count their episodes themselves, in agent.statistics"),
 }
 

@@ -170,6 +170,8 @@ def _from_file(arguments: Namespace, algo: str, env_id: str, own: Container[str]
         console().print(f"settings of {name}: {', '.join(f'{k}={v}' for k, v in preset.items())}")
         return dict(preset)
     settings = read_zoo_file(arguments.conf_file, env_id, atari=is_atari(env_id))
+    if "optimize_memory_usage" not in own:
+        settings.pop("optimize_memory_usage", None)  # each observation is kept once here
     if "use_sde" in own:
         return settings
     if settings.pop("use_sde", False):
@@ -203,6 +205,30 @@ def _making(settings: dict[str, Any], arguments: Namespace, env_id: str) -> dict
         made["wrapper"] = wrappers
     if (stack := settings.pop("frame_stack", None)) is not None:
         made["frame_stack"] = stack
+    return {**made, **_around_all(settings)}
+
+
+def _around_all(settings: dict[str, Any]) -> dict[str, Any]:
+    """Zoo's vec_env_wrapper, taken out of settings: what stands around all environments there stands around each here.
+
+    VecNormalize becomes the hyperparameter ``normalize``.
+
+    Raises:
+        UsageError: a wrapper that has no counterpart.
+    """
+    made: dict[str, Any] = {}
+    for one in listed(settings.pop("vec_env_wrapper", None)):
+        name, given = next(iter(one.items())) if isinstance(one, dict) else (one, {})
+        kind = name.rpartition(".")[2]
+        if kind == "VecFrameStack":
+            made["frame_stack"] = given.get("n_stack")
+        elif kind == "VecNormalize":
+            settings.setdefault("normalize", dict(given) or True)
+        elif kind != "VecMonitor":  # episodes are counted here anyway
+            raise UsageError(
+                f"the settings name the vec_env_wrapper {name}, which stands around all environments at once",
+                "VecFrameStack, VecNormalize and VecMonitor are taken; --wrapper puts one around each",
+            )
     return made
 
 

@@ -81,8 +81,8 @@ def test_a_zip_gives_its_own_actions(name, env, given, tmp_path):
     np.testing.assert_allclose(chosen(ours, obs), chosen(model, obs), rtol=0, atol=2e-6)  # float32, another order
     same = load_zip(tmp_path / "model.zip", env, algo=f"sb3/{name.lower()}")
     assert np.array_equal(chosen(same, obs), chosen(model, obs))
-    ours.learn(40, reset_num_timesteps=False)  # it goes on
-    same.learn(40, reset_num_timesteps=False)
+    ours.learn(64, reset_num_timesteps=False)  # it goes on
+    same.learn(64, reset_num_timesteps=False)
 
 
 def test_weights_settings_and_moments_of_adam_come_along(tmp_path):
@@ -139,7 +139,7 @@ EXPORTED = [
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "env", "given"), EXPORTED)
 def test_every_agent_with_a_twin_is_exported(name, env, given, tmp_path):
-    agent = getattr(agents, name)(env, seed=0, **given).learn(60)
+    agent = getattr(agents, name)(env, seed=0, **given).learn(64)
     model = theirs(name).load(save_zip(agent, tmp_path / "model").model)
     obs = observations(env)
     np.testing.assert_allclose(chosen(model, obs), chosen(agent, obs), rtol=0, atol=2e-6)
