@@ -172,6 +172,11 @@ def _from_file(arguments: Namespace, algo: str, env_id: str, own: Container[str]
     settings = read_zoo_file(arguments.conf_file, env_id, atari=is_atari(env_id))
     if "optimize_memory_usage" not in own:
         settings.pop("optimize_memory_usage", None)  # each observation is kept once here
+    of_policy = settings.get("policy_kwargs")
+    if isinstance(of_policy, dict) and of_policy.get("optimizer_class") == "RMSpropTFLike" and "use_rms_prop" in own:
+        epsilon = (of_policy.pop("optimizer_kwargs", None) or {}).get("eps", 1e-5)
+        del of_policy["optimizer_class"]
+        settings |= {"use_rms_prop": True, "rms_prop_eps": epsilon, "policy_kwargs": of_policy or None}
     if "use_sde" in own:
         return settings
     if settings.pop("use_sde", False):

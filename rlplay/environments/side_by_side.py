@@ -67,7 +67,8 @@ def as_one_kind(envs: list[Any]) -> list[gym.Env[Any, Any]]:
     """Environments given one by one, where they are all alike the first alone: it is made anew for the others."""
     made = [make(env) for env in envs]
     first = reference(made[0])
-    alike = first.id and not first.unsaved and all(reference(env) == first for env in made[1:])
+    again = first.id and not first.unsaved and not first.obstacle
+    alike = again and all(reference(env) == first for env in made[1:])
     if alike:
         return made[:1]
     for env in made:  # each is what it is: native code would play them all as the first

@@ -114,4 +114,6 @@ def _plain_value(node: ast.expr) -> Any:
         return [_plain_value(one) for one in node.elts]
     if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in ("nn", "th", "torch"):
         return f"nn.{node.attr}"
+    if isinstance(node, ast.Name) and node.id == "RMSpropTFLike":  # of RL Zoo's entry for Atari
+        return node.id
     return ast.literal_eval(node)

@@ -1,4 +1,4 @@
-"""How fast and how well agents with models learn: python tests/benchmarks/learning.py [speed] [scores] [twins]
+"""How fast and well agents with models learn: python tests/benchmarks/learning.py [speed] [adapter] [scores] [twins]
 
 Speeds are ratios in one run: contenders take turns on one core, medians are compared. Scores are evaluations of 50
 episodes after training, a seed each.
@@ -13,11 +13,13 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 if os.environ.pop("OPENBLAS_CORETYPE", None):
     print("OPENBLAS_CORETYPE was set and is unset: it slows NumPy's and SciPy's matrix products")
 
+import importlib.util
 import statistics
 import sys
 import time
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import numpy as np
 import sklearn.cluster
@@ -127,17 +129,42 @@ def adapter() -> None:
     }, 7)  # fmt: skip
     table(found, "a step of its DummyVecEnv and Monitor", "microseconds")
     theirs, ours, chunk = (statistics.median(values) for values in found.values())
-    for name, settings, steps in (
-        ("PPO", {"n_steps": 256}, 1024),
-        ("A2C", {}, 2000),
-        ("DQN", {"learning_starts": 100}, 3000),
-    ):
-        direct = getattr(stable_baselines3, name)("MlpPolicy", "CartPole-v1", seed=0, device="cpu", **settings)
+    for name, env, settings, steps in ADAPTED:
+        if not hasattr(stable_baselines3, name) and importlib.util.find_spec("sb3_contrib") is None:
+            print(f"{name}: sb3-contrib is not installed (extra: contrib)")
+            continue
+        source = stable_baselines3 if hasattr(stable_baselines3, name) else importlib.import_module("sb3_contrib")
+        agent = SB3(name, env, seed=0, device="cpu", **settings)
+        direct = getattr(source, name)(agent.policy_name(), env, seed=0, device="cpu", **settings)
         step = statistics.median(rounds({name: lambda d=direct, n=steps: 1e6 / per_second(d.learn, n)}, 3)[name])
         added = ours - theirs + chunk * step / (agent.chunk_seconds * 1e6)
         print(
-            f"{name}: {step:,.0f} microseconds a step of its learn; the adapter adds {added:+.1f}, {added / step:+.2%}"
+            f"{name}: {step:,.0f} microseconds a step of its learn; the adapter adds {added:+.1f}, "
+            f"{added / step:+.2%}; {_same_bits(source, name, env, settings)}",
+            flush=True,
         )
+
+
+# Algorithm, environment, settings, and steps that are timed.
+ADAPTED = (
+    ("PPO", "CartPole-v1", {"n_steps": 256}, 1024),
+    ("A2C", "CartPole-v1", {}, 2000),
+    ("DQN", "CartPole-v1", {"learning_starts": 100}, 3000),
+    ("TRPO", "CartPole-v1", {"n_steps": 256}, 1024),
+    ("RecurrentPPO", "CartPole-v1", {"n_steps": 128}, 256),
+    ("QRDQN", "CartPole-v1", {"learning_starts": 100}, 1000),
+    ("TQC", "Pendulum-v1", {"learning_starts": 100}, 400),
+)
+
+
+def _same_bits(source: Any, name: str, env: str, settings: dict[str, Any]) -> str:
+    """Whether the adapter's weights after 512 steps are those of the algorithm itself on the same environments."""
+    beside = SB3(name, env, seed=0, device="cpu", **settings)
+    plain = getattr(source, name)(beside.policy_name(), beside.vec_env, seed=0, device="cpu", **settings).learn(512)
+    adapted = SB3(name, env, seed=0, device="cpu", **settings).learn(plain.num_timesteps)
+    mine, theirs = adapted.policy.state_dict(), plain.policy.state_dict()
+    other = [key for key in theirs if not torch.equal(mine[key], theirs[key])]
+    return f"{other[0]} differs" if other else "its bits"
 
 
 def _fresh(agent: QLearning, obs: object) -> object:
@@ -208,4 +235,4 @@ def scores() -> None:
 
 if __name__ == "__main__":
     for part in sys.argv[1:] or ["speed", "scores", "twins"]:
-        {"speed": speed, "scores": scores, "twins": twins}[part]()
+        {"speed": speed, "adapter": adapter, "scores": scores, "twins": twins}[part]()

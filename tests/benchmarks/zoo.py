@@ -2,7 +2,7 @@
 
 The files are those of the package rl_zoo3 (``pip install rl_zoo3``; its ``hyperparams`` folder is found where it is
 installed). Each entry of ppo, a2c, dqn, sac, td3, ddpg, tqc, trpo, ars and qrdqn whose environment can be made here is
-given to ``rlplay train -conf`` as it stands, in a process of its own: the agent is made and learns a few steps. What is
+given to ``rlplay train -conf`` as it stands, in a process of its own: the agent is made and takes a few steps. What is
 refused is counted with its reason, and docs/zoo.md is written.
 
     pip install 'rlplay[contrib]' rl_zoo3 ale-py minigrid highway-env panda-gym pybullet_envs_gymnasium
@@ -112,8 +112,9 @@ def report(rows: dict[str, Counter[str]], refused: dict[str, list[str]], absent:
     """The page."""
     lines = [
         "# RL Zoo's files, entry by entry", "",
-        f"Written by `python tests/benchmarks/zoo.py` with rl_zoo3 {version('rl_zoo3')}: each entry whose environment is",
-        f"installed is given to `rlplay train -conf` as it stands and learns {steps} steps.", "",
+        f"Written by `python tests/benchmarks/zoo.py` with rl_zoo3 {version('rl_zoo3')}: each entry whose environment",
+        f"is installed is given to `rlplay train -conf` as it stands and takes {steps} steps: it is made,",
+        "and most do not come to an update.", "",
         "| file | agent | entries | environment installed | run as they stand | refused |", "|---|---|---|---|---|---|",
     ]  # fmt: skip
     for name, counts in rows.items():
