@@ -10,7 +10,7 @@ import numpy as np
 from rlplay.agent.off_policy import OffPolicyAgent
 from rlplay.agent.policy_networks import is_ours
 from rlplay.errors import HyperparameterError
-from rlplay.functional.squashed_state_noise import SmoothActor
+from rlplay.functional.squashed_state_noise import SmoothActor, find_spread
 from rlplay.networks.layers import Layer
 from rlplay.networks.memory import OUT
 from rlplay.networks.optimisers import new_optimiser
@@ -48,10 +48,9 @@ def smooth_actor(
         raise HyperparameterError(f"{name}: use_sde and batch_renorm do not go together", "Leave one of them out")
     if len(layers) < 2:
         raise HyperparameterError(f"{name}: use_sde=True needs a hidden layer in front of the actions", "Give net_arch")
-    if rest.get("use_expln", False):
-        raise HyperparameterError(
-            f"{name}: use_expln=True of policy_kwargs is not here", f"Leave it out, or take --algo sb3/{agent.id}"
-        )
+    expln = rest.get("use_expln", False)
+    if not isinstance(expln, bool):
+        raise HyperparameterError(f"{name}: use_expln={expln!r} of policy_kwargs is not True or False")
     numbers = {"log_std_init": -3.0, "clip_mean": 2.0} | {
         k: v for k, v in rest.items() if k in ("log_std_init", "clip_mean")
     }
@@ -62,13 +61,15 @@ def smooth_actor(
     core, head = new(layers[:-1], rows), new(layers[-1:], rows)
     units, size = int(core.layers[-1, OUT]), int(head.layers[-1, OUT])
     log_std = np.full(units * size, numbers["log_std_init"], np.float32)
-    drawn = np.exp(log_std[0]) * generator(agent.seed, "state noise").standard_normal((n, units, size))
+    log_spread = np.empty_like(log_std)
+    find_spread(log_std, expln, log_spread)
+    drawn = np.exp(log_spread[0]) * generator(agent.seed, "state noise").standard_normal((n, units, size))
     return SmoothActor(
-        core=core, head=head, log_std=log_std, log_std_gradient=np.zeros_like(log_std),
+        core=core, head=head, log_std=log_std, log_spread=log_spread, log_std_gradient=np.zeros_like(log_std),
         log_std_optimiser=new_optimiser(len(log_std), beta_1=float(given.get("beta_1", 0.9))),
-        squares=np.exp(2.0 * log_std.astype(np.float64)), matrices=drawn.astype(np.float32),
+        squares=np.exp(2.0 * log_spread.astype(np.float64)), matrices=drawn.astype(np.float32),
         matrix=np.zeros((1, units, size), np.float32), sample_freq=max(int(given.get("sde_sample_freq", -1)), 0),
-        clip_mean=float(numbers["clip_mean"]),
+        clip_mean=float(numbers["clip_mean"]), expln=expln,
     )  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from rlplay.functional.actor_critic import disturb, from_unit, rest
 from rlplay.functional.off_policy_step import OffPolicyMemory, OffPolicyRule
 from rlplay.functional.squashed_normal import draw_noise, squashed_sample
-from rlplay.functional.squashed_state_noise import squash
+from rlplay.functional.squashed_state_noise import find_spread, squash
 from rlplay.functional.state_noise import add_noise, draw_matrices
 from rlplay.functional.vector_step import Decorator
 
@@ -71,7 +71,8 @@ def actor_critic_rule(kernels: tuple[Any, ...], spec: Spec, decorator: Decorator
         work, given, actor = memory.work, memory.settings, memory.nets.actor
         since = memory.counters.since[0]
         if since == 0 or (actor.sample_freq > 0 and since % actor.sample_freq == 0):
-            draw_matrices(actor.matrices, actor.log_std, memory.action_rng)
+            find_spread(actor.log_std, actor.expln, actor.log_spread)
+            draw_matrices(actor.matrices, actor.log_spread, memory.action_rng)
         add_noise(forward(actor, memory.obs), actor.matrices, memory.actions)
         squash(memory.actions)
         disturb(memory.actions, work.action_noise, given.noise_kind, given.noise_std, memory.action_rng)

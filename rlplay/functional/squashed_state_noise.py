@@ -49,7 +49,8 @@ class SmoothActor(NamedTuple):
     Attributes:
         core: from observations to h [L].
         head: from h to μ [A].
-        log_std: log σ, float32 [L A], a row of the matrix after the other.
+        log_std: what is learned, log σ unless ``expln``, float32 [L A], a row of the matrix after the other.
+        log_spread: log σ, float32 [L A].
         log_std_gradient: of the loss, float32 [L A].
         log_std_optimiser: its Adam.
         squares: σ² in the update at hand, float64 [L A].
@@ -57,6 +58,7 @@ class SmoothActor(NamedTuple):
         matrix: E of the update at hand, float32 [1, L, A].
         sample_freq: steps of a rollout between draws; 0 for one draw a rollout.
         clip_mean: to what means are cut; 0 for nothing.
+        expln: whether σ grows like a logarithm where ``log_std`` is above 0.
 
     Example:
         >>> from agents import SAC
@@ -69,6 +71,7 @@ class SmoothActor(NamedTuple):
     core: Any
     head: Any
     log_std: Floats
+    log_spread: Floats
     log_std_gradient: Floats
     log_std_optimiser: Optimiser
     squares: NDArray[np.float64]
@@ -76,6 +79,7 @@ class SmoothActor(NamedTuple):
     matrix: Floats
     sample_freq: int
     clip_mean: float
+    expln: bool
 
 
 @cache
@@ -143,6 +147,37 @@ def smooth_kernel(kernel: Kernel) -> Kernel:
     return kernel._replace(
         forward=forward, backward=backward, improve=improve, predict=predict, arrays=arrays, restore=restore
     )
+
+
+@in_place
+def find_spread(log_std: Floats, expln: bool, log_spread: Floats) -> None:
+    """log σ of what is learned, [L A]: x itself; with ``expln`` σ = 1 + log(1 + x) for x > 0.
+
+    Example:
+        >>> log_spread = np.zeros(2, np.float32)
+        >>> find_spread(np.float32([-1.0, np.e - 1.0]), True, log_spread)
+        >>> np.exp(log_spread).round(3).tolist()
+        [0.368, 2.0]
+    """
+    for k in range(log_std.shape[0]):
+        x = float(log_std[k])
+        log_spread[k] = math.log(1.0 + math.log1p(x + _EPSILON)) if expln and x > 0.0 else x
+
+
+@in_place
+def follow_spread(log_std: Floats, expln: bool, grad: Floats) -> None:
+    """The gradient at log σ becomes that at what is learned, [L A].
+
+    Example:
+        >>> grad = np.ones(2, np.float32)
+        >>> follow_spread(np.float32([-1.0, 1.0]), True, grad)
+        >>> grad.round(3).tolist()  # 1 / (1 + x) / σ
+        [1.0, 0.295]
+    """
+    for k in range(log_std.shape[0]):
+        x = float(log_std[k])
+        if expln and x > 0.0:
+            grad[k] /= (1.0 + x + _EPSILON) * (1.0 + math.log1p(x + _EPSILON))
 
 
 @in_place
@@ -296,8 +331,9 @@ def _plain_drawing(decorator: Callable[..., Any]) -> Drawing:
 def _smooth_drawing(decorator: Callable[..., Any]) -> Drawing:
     @decorator
     def draw(nets: Any, work: Any, rng: NDArray[np.uint64]) -> None:
-        draw_matrices(nets.actor.matrix, nets.actor.log_std, rng)
-        square_spread(nets.actor.log_std, nets.actor.squares)
+        find_spread(nets.actor.log_std, nets.actor.expln, nets.actor.log_spread)
+        draw_matrices(nets.actor.matrix, nets.actor.log_spread, rng)
+        square_spread(nets.actor.log_spread, nets.actor.squares)
 
     @decorator
     def draw_again(nets: Any, work: Any, rng: NDArray[np.uint64]) -> None:
@@ -314,8 +350,19 @@ def _smooth_drawing(decorator: Callable[..., Any]) -> Drawing:
             outputs, actor.matrix[0], actor.squares, work.actions, slope, alpha, actor.clip_mean, work.actor_gradient,
             actor.log_std_gradient,
         )  # fmt: skip
+        follow_spread(actor.log_std, actor.expln, actor.log_std_gradient)
 
     return Drawing(draw, draw_again, sample, gradient)
 
 
-__all__ = ["Drawing", "SmoothActor", "drawing", "smooth_gradient", "smooth_kernel", "smooth_sample", "squash"]
+__all__ = [
+    "Drawing",
+    "SmoothActor",
+    "drawing",
+    "find_spread",
+    "follow_spread",
+    "smooth_gradient",
+    "smooth_kernel",
+    "smooth_sample",
+    "squash",
+]

@@ -11,40 +11,51 @@ import rlplay
 from agents import SAC, TQC
 from rlplay.cli import main
 from rlplay.errors import HyperparameterError, RlplayWarning
-from rlplay.functional.squashed_state_noise import smooth_gradient, smooth_sample, square_spread
+from rlplay.functional.squashed_state_noise import (
+    find_spread,
+    follow_spread,
+    smooth_gradient,
+    smooth_sample,
+    square_spread,
+)
 from rlplay.testing import differences
 
 SIZE, UNITS, ROWS = 2, 5, 30
 SMALL = {"net_arch": [16], "batch_size": 16, "buffer_size": 500, "learning_starts": 20, "n_envs": 2, "use_sde": True}
 
 
-def test_samples_and_gradients_are_stable_baselines3s():
+@pytest.mark.parametrize("expln", [False, True])
+def test_samples_and_gradients_are_stable_baselines3s(expln):
     rng = np.random.default_rng(0)
     outputs = rng.normal(size=(ROWS, SIZE + UNITS)).astype(np.float32)
+    outputs[:, SIZE:] *= 0.3 if expln else 1.0  # actions near 1 show what theirs adds within a logarithm
     outputs[0, 0] = 2.0  # a mean that was cut
-    log_std = rng.normal(-1.0, 0.3, UNITS * SIZE).astype(np.float32)
+    log_std = rng.normal(0.0 if expln else -1.0, 0.3, UNITS * SIZE).astype(np.float32)
+    log_spread = np.zeros_like(log_std)
+    find_spread(log_std, expln, log_spread)
     slope, alpha = rng.normal(size=(ROWS, SIZE)).astype(np.float32), 0.3
     drawn = rng.normal(size=(UNITS, SIZE)).astype(np.float32)
-    matrix = np.exp(log_std.reshape(UNITS, SIZE)) * drawn
+    matrix = np.exp(log_spread.reshape(UNITS, SIZE)) * drawn
 
     mean, latent = (torch.tensor(one, requires_grad=True) for one in (outputs[:, :SIZE], outputs[:, SIZE:]))
     spread = torch.tensor(log_std.reshape(UNITS, SIZE), requires_grad=True)
-    distribution = StateDependentNoiseDistribution(SIZE, squash_output=True, learn_features=True)
+    distribution = StateDependentNoiseDistribution(SIZE, squash_output=True, learn_features=True, use_expln=expln)
     distribution.proba_distribution_net(UNITS)
     cut = torch.nn.functional.hardtanh(mean, -2.0, 2.0)
     distribution.proba_distribution(cut, spread, latent)
-    distribution.exploration_mat = torch.exp(spread) * torch.tensor(drawn)
+    distribution.exploration_mat = distribution.get_std(spread) * torch.tensor(drawn)
     action = distribution.sample()
     told = distribution.log_prob(action)
     (alpha * told - (torch.tensor(slope) * action).sum(1)).mean().backward()
 
     squares, actions, log_probs = np.zeros(UNITS * SIZE), np.zeros((ROWS, SIZE), np.float32), np.zeros(ROWS)
-    square_spread(log_std, squares)
+    square_spread(log_spread, squares)
     smooth_sample(outputs, matrix, squares, actions, log_probs)
     assert np.allclose(actions, action.detach().numpy(), atol=1e-6)
     assert np.allclose(log_probs, told.detach().numpy(), atol=1e-3)  # theirs adds 1e-6 within a logarithm
     grad, of_spread = np.zeros_like(outputs), np.zeros_like(log_std)
     smooth_gradient(outputs, matrix, squares, actions, slope, alpha, 2.0, grad, of_spread)
+    follow_spread(log_std, expln, of_spread)
     assert np.allclose(grad[:, :SIZE], mean.grad.numpy(), atol=1e-5)
     assert np.allclose(grad[:, SIZE:], latent.grad.numpy(), atol=1e-5)
     assert np.allclose(of_spread, spread.grad.numpy().ravel(), atol=1e-5)
@@ -138,7 +149,7 @@ def test_bad_input():
     for settings, words in (
         ({"network": "torch"}, "our own networks"), ({"batch_renorm": True}, "do not go together"),
         ({"policy_kwargs": {"net_arch": []}}, "needs a hidden layer"),
-        ({"policy_kwargs": {"use_expln": True}}, "use_expln=True of policy_kwargs is not here"),
+        ({"policy_kwargs": {"use_expln": "yes"}}, "use_expln='yes' of policy_kwargs is not True or False"),
         ({"policy_kwargs": {"log_std_init": "low"}}, "log_std_init='low'"),
         ({"sde_sample_freq": -2}, "sde_sample_freq=-2"),
     ):  # fmt: skip
