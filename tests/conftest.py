@@ -36,14 +36,18 @@ COMPILES_TOGETHER = ("agents", "contract", "models", "compiled", "rlplay/test_ne
 # A check of the contract is named by its own name.
 ONE_IN = {
     "check_chunks": 2,
+    "check_probe_does_not_disturb": 2,
     "check_resume_in_new_process": 12,
     "check_same_seed_same_bits": 2,
     "test_a_hundred_thousand_random_transitions": 2,
+    "test_a_kill_in_a_save_never_harms_the_file": 2,
     "test_all_checkers": 3,
+    "test_an_edit_compiles_what_depends_on_it_and_nothing_else": 2,
     "test_any_features_batch_and_single_and_vectors_agree": 3,
     "test_every_figure": 4,
     "test_every_way_to_give_an_environment_learns_the_same_bits": 3,
     "test_files_hold_arrays_and_learning_goes_on_in_the_same_bits": 3,
+    "test_five_fold_scores_on_real_data": 3,
     "test_masks_of_a_table_hold_natively_and_in_files": 3,
     "test_no_allocation_in_a_training_step": 3,
     "test_pictures_at_any_size": 4,

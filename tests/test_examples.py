@@ -123,7 +123,7 @@ def test_all_models_are_among_them():
         for package in ("supervised", "unsupervised", "deep")
         for name, value in vars(importlib.import_module(f"rlplay.models.{package}")).items() if inspect.isclass(value)
     }  # fmt: skip
-    assert len(models) == 53
+    assert len(models) == 54
     assert models <= places
 
 

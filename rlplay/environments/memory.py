@@ -18,26 +18,27 @@ from __future__ import annotations
 
 import warnings
 from collections import deque
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
 import numpy as np
 import yaml
 from gymnasium import spaces
 from numpy.typing import NDArray
-from sklearn.exceptions import ConvergenceWarning
 
 from rlplay.approximation.estimators import final_step, is_fitted, seeded
 from rlplay.approximation.feature_map import one_line
 from rlplay.approximation.packing import build, describe, pack, unpack
 from rlplay.errors import CheckpointError, HyperparameterError, UsageError
-from rlplay.models.common import Follower
 from rlplay.models.names import parse
 from rlplay.seeding import generator
 from rlplay.spaces.actions import as_played
 from rlplay.spaces.finite import FiniteSpace, is_finite
 from rlplay.spaces.observations import VectorView
 from rlplay.storage.texts import plain_yaml
+
+if TYPE_CHECKING:  # its module imports scikit-learn
+    from rlplay.models.common import Follower
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -406,6 +407,8 @@ class Memory(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
         Raises:
             UsageError: the model cannot be fitted on it; says why.
         """
+        from sklearn.exceptions import ConvergenceWarning
+
         given, fitted = self.memory, self.memory.fitted
         episodes, rng = self._random_episodes(), generator(0, "memory")
         model = seeded(given.model, rng)
