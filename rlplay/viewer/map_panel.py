@@ -85,7 +85,9 @@ def _slice(surface: pygame.Surface, rect: Rect, scene: Scene) -> None:
 def _last_seen_update(session: Session) -> Update | None:
     """The update that was looked at last, while what is shown is now."""
     update = session.learning.update if session.learning is not None else None
-    return update if update is not None and update.transition in (None, session.last) else None
+    if update is None or update.transition is None:
+        return update
+    return update if update.transition is session.last else None  # `==` would compare arrays
 
 
 def _moved_slice(surface: pygame.Surface, picture: pygame.Rect, session: Session, found: StateSlice) -> None:
