@@ -82,7 +82,7 @@ def _slice(surface: pygame.Surface, rect: Rect, scene: Scene) -> None:
     pygame.draw.circle(surface, (255, 255, 255), center, 5)
 
 
-def _last_seen_update(session: Session) -> Update | None:
+def last_seen_update(session: Session) -> Update | None:
     """The update that was looked at last, while what is shown is now."""
     update = session.learning.update if session.learning is not None else None
     if update is None or update.transition is None:
@@ -92,7 +92,7 @@ def _last_seen_update(session: Session) -> Update | None:
 
 def _moved_slice(surface: pygame.Surface, picture: pygame.Rect, session: Session, found: StateSlice) -> None:
     """A frame around what the last update moved: the leaf, the tiles, the points that share a weight."""
-    update = _last_seen_update(session)
+    update = last_seen_update(session)
     if (
         update is None
         or update.changed is None
@@ -124,7 +124,7 @@ def _moved_slice(surface: pygame.Surface, picture: pygame.Rect, session: Session
 
 def moved_states(session: Session) -> set[int]:
     """The states of whose entries in a table the last update moved one."""
-    update = _last_seen_update(session)
+    update = last_seen_update(session)
     if update is None or session.agent is None or session.agent.encoder.kind != "index":
         return set()
     return {move.place[0] for move in update.moves if move.place and move.array[0] in "qv"}

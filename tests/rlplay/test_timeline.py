@@ -782,3 +782,17 @@ def test_the_cell_that_moved_is_framed():
         panels.draw(surface, session, ViewState())
         assert map_panel.moved_states(session) == {session.last.obs}
     assert map_panel.moved_states(session.at(1)) == set()
+
+
+def test_what_moved_is_framed_for_the_step_that_is_shown_alone():
+    """Also where observations are arrays, of which two steps cannot be compared."""
+    env = shown("MountainCar-v0", dynamics="gymnasium")
+    session = Session(env, LinearSarsa(env, seed=0), "learn")
+    session.learning.looking = True
+    surface = pygame.Surface((1280, 720))
+    for _ in range(8):
+        session.step()
+        panels.draw(surface, session, ViewState())
+    assert map_panel.last_seen_update(session) is session.learning.update
+    assert map_panel.last_seen_update(session.at(3)) is None
+    panels.draw(surface, session.at(3), ViewState())
