@@ -171,7 +171,7 @@ def follow_spread(log_std: Floats, expln: bool, grad: Floats) -> None:
     Example:
         >>> grad = np.ones(2, np.float32)
         >>> follow_spread(np.float32([-1.0, 1.0]), True, grad)
-        >>> grad.round(3).tolist()  # 1 / (1 + x) / σ
+        >>> [round(float(one), 3) for one in grad]  # 1 / (1 + x) / σ
         [1.0, 0.295]
     """
     for k in range(log_std.shape[0]):
