@@ -156,7 +156,7 @@ def find_spread(log_std: Floats, expln: bool, log_spread: Floats) -> None:
     Example:
         >>> log_spread = np.zeros(2, np.float32)
         >>> find_spread(np.float32([-1.0, np.e - 1.0]), True, log_spread)
-        >>> np.exp(log_spread).round(3).tolist()
+        >>> [round(float(one), 3) for one in np.exp(log_spread)]
         [0.368, 2.0]
     """
     for k in range(log_std.shape[0]):
