@@ -35,7 +35,7 @@ from rlplay.functional.actor_critic import (
 )
 from rlplay.functional.actor_critic_step import Spec, actor_critic_rule
 from rlplay.functional.squashed_normal import LOG_STD_MAX, LOG_STD_MIN
-from rlplay.functional.squashed_state_noise import smooth_kernel
+from rlplay.functional.squashed_state_noise import find_spread, smooth_kernel
 from rlplay.functional.state_noise import deviations
 from rlplay.hyperparameters.domains import Choice, Either, Range, Settings, Temperature
 from rlplay.networks.contract import Kernel
@@ -171,7 +171,10 @@ class ActorCriticAgent(OffPolicyAgent):
         """Mean and deviation of a soft policy before it is squashed, [B, A] each, from the actor's outputs."""
         size = self.memory.actions.shape[1]
         if self.is_smooth:
-            return outputs[:, :size], deviations(outputs, self.memory.nets.actor.log_std.astype(np.float64), size)
+            actor = self.memory.nets.actor
+            log_spread = np.empty(len(actor.log_std))
+            find_spread(actor.log_std, actor.expln, log_spread)
+            return outputs[:, :size], deviations(outputs, log_spread, size)
         return outputs[:, :size], np.exp(np.clip(outputs[:, size:], LOG_STD_MIN, LOG_STD_MAX))
 
     def _scaled(self, actions: NDArray[np.float64]) -> NDArray[np.float64]:

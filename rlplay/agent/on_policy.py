@@ -209,7 +209,8 @@ class OnPolicyAgent(RolloutAgent):
 
     def _taken(self, action: NDArray[np.float32]) -> Any:
         """An action as the environment takes it."""
-        return self.bounded(action) if self._is_plain_box else self._action_parts.value(action)
+        nested = isinstance(self.action_space, gym.spaces.Tuple | gym.spaces.Dict)
+        return self._action_parts.value(action) if nested else super()._taken(action)
 
     def random_action(self, rng: NDArray[np.uint64]) -> Any:
         """An action for the warm-up of a feature map, uniform over the space."""

@@ -358,8 +358,7 @@ class VectorAgent(Agent):
 
     @property
     def _chose_numbers(self) -> bool:
-        actions = self.memory.actions
-        return actions.dtype.kind != "f" or bool(np.isfinite(actions).all())
+        return self._discrete or bool(np.isfinite(self.memory.actions).all())
 
     def _advance_stepwise(self, rounds: int) -> int:
         done = 0

@@ -13,6 +13,8 @@ d_i = 2 α a_i - g_i (1 - a_i²):
     ∂L/∂n_i = (d_i - α n_i / s_i²) / N                      ∂L/∂s_i² = ½ α (n_i² / s_i² - 1) / (s_i² N)
     ∂L/∂h_j = Σ_i [∂L/∂n_i E_ji + 2 ∂L/∂s_i² h_j σ_ji²]     ∂L/∂log σ_ji = Σ_n h_j [∂L/∂n_i E_ji + 2 ∂L/∂s_i² h_j σ_ji²]
 
+With ``expln`` σ grows slowly above 1: what is learned is x, and σ = eˣ for x <= 0, 1 + log(1 + x) above.
+
 An agent acts by a matrix for each environment, drawn at the start of every rollout (``train_freq`` steps) and every
 ``sample_freq`` steps of it; an update has one for its whole batch.
 

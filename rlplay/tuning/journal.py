@@ -26,10 +26,8 @@ def journal_storage(path: str, optuna: Any) -> Any:
     Raises:
         NoRoomError: the disk is full; by every method that writes. The file is as it was.
     """
-    backend, path = (
-        optuna.storages.journal,
-        os.path.abspath(path),
-    )  # a lock is a link to it: a relative one leads nowhere
+    path = os.path.abspath(path)  # a lock is a link to it: a relative one leads nowhere
+    backend = optuna.storages.journal
     if os.path.islink(path + ".lock") and not os.path.exists(path + ".lock") and os.path.exists(path):
         os.unlink(path + ".lock")  # such a one, which Optuna would wait for without end
     lock = backend.JournalFileSymlinkLock(path, grace_period=_LOCK_PATIENCE)

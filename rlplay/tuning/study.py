@@ -40,7 +40,7 @@ _SCORES = {
 }
 METRICS = (*_SCORES, "seconds")
 _HOPELESS = 10  # trials that all fail before a study is given up
-_MAKING = 60.0  # seconds that another tuner may take to make the study
+_PATIENCE = 60.0  # seconds that another tuner may take to make the study, or to take a trial
 
 
 class Plan(NamedTuple):
@@ -159,7 +159,7 @@ def create(place: Place, plan: Plan) -> Any:
     place.folder.mkdir(parents=True, exist_ok=True)
     directions = ["minimize" if metric == "seconds" else "maximize" for metric in plan.metrics]
     mine = json.loads(json.dumps(plan.to_json()))
-    with locked(place.folder, _MAKING):  # two at once would both make the tables of a data base
+    with locked(place.folder, _PATIENCE):  # two at once would both make the tables of a data base
         found = optuna.create_study(
             study_name=place.name, storage=place.storage(), directions=directions, load_if_exists=True
         )
@@ -260,7 +260,7 @@ def run_one(task: Task) -> TrialOutcome:
     """Run the next trial: one that a killed process left, or a new one."""
     study, plan = open_study(task.place)
     with ExitStack() as held:
-        with locked(task.place.folder, _MAKING):  # so a trial without a folder is one whose process is gone
+        with locked(task.place.folder, _PATIENCE):  # so a trial without a folder is one whose process is gone
             trial = _left_behind(study, task.place, held)
             if trial is None:
                 trial = _asked(study, plan)

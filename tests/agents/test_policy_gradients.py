@@ -271,7 +271,7 @@ def test_a_module_of_yours_is_a_network(tmp_path):
 @pytest.mark.slow  # the contract has a short one for every agent
 def test_stable_baselines3_evaluates_it():
     for cls in (PPO, A2C):
-        agent = cls("CartPole-v1", seed=0, n_envs=4).learn(4000)
+        agent = cls("CartPole-v1", seed=0, n_envs=4, n_steps=64).learn(4000)
         mean, _ = evaluate_policy(agent, Monitor(gym.make("CartPole-v1")), n_eval_episodes=3)
         assert mean > 8
 

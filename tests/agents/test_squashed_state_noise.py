@@ -157,3 +157,13 @@ def test_bad_input():
             SAC("Pendulum-v1", **{"use_sde": True, "buffer_size": 500, **settings})
     with pytest.warns(RlplayWarning, match="log_std_init of policy_kwargs says nothing without use_sde=True"):
         SAC("Pendulum-v1", buffer_size=500, policy_kwargs={"log_std_init": -3})
+
+
+@pytest.mark.slow  # compiles for long
+@pytest.mark.parametrize(("expln", "spread"), [(False, np.e), (True, 1.0 + np.log(2.0))])
+def test_the_deviation_that_is_shown_is_that_of_the_noise(expln, spread):
+    agent = SAC("Pendulum-v1", **SMALL, seed=0, policy_kwargs={"use_expln": expln, "log_std_init": 1.0})
+    outputs = np.array([[0.0, 3.0, 4.0]])
+    agent.memory.nets.actor.log_spread[:] = 9.0  # of an earlier draw
+    (deviation,) = agent._normal(np.pad(outputs, ((0, 0), (0, 14))))[1]
+    assert deviation == pytest.approx([5.0 * spread], rel=1e-4)
