@@ -172,9 +172,9 @@ class ActorCriticAgent(OffPolicyAgent):
         size = self.memory.actions.shape[1]
         if self.is_smooth:
             actor = self.memory.nets.actor
-            log_spread = np.empty(len(actor.log_std))
+            log_spread = np.empty_like(actor.log_std)
             find_spread(actor.log_std, actor.expln, log_spread)
-            return outputs[:, :size], deviations(outputs, log_spread, size)
+            return outputs[:, :size], deviations(outputs, log_spread.astype(np.float64), size)
         return outputs[:, :size], np.exp(np.clip(outputs[:, size:], LOG_STD_MIN, LOG_STD_MAX))
 
     def _scaled(self, actions: NDArray[np.float64]) -> NDArray[np.float64]:

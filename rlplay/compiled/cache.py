@@ -3,11 +3,14 @@
 numba stamps a cached function with the time of its own file, so an edited helper would stay stale in its callers, and a
 touched file would compile everything again. Here machine code is kept under a digest of all that the compiler read
 (`rlplay.compiled.digest`): of the function and of every function and constant that it reaches, of the argument types,
-the versions of Python, numba, llvmlite and NumPy, numba's settings and the processor. Where a file lies and when it was
-written plays no part, so two checkouts share what they have in common, and an edit compiles what depends on it.
+the versions of Python, numba, llvmlite and NumPy, and numba's settings; machine code is one processor's besides. Where
+a file lies and when it was written plays no part, so two checkouts share what they have in common, and an edit compiles
+what depends on it.
 
 A function typed at a prompt or in a notebook is found again too. What reaches a value that no digest can tell from
 others, or a class of the script that runs, compiles in each process (`why_not_cached`).
+
+A wheel may carry lowered code (`rlplay.compiled.shipped`): then the first start only makes machine code of it.
 
 The cache is the folder ``RLPLAY_CACHE_DIR``, else ``NUMBA_CACHE_DIR``, else the user's cache folder. Where none can
 be written, everything compiles anew in each process. An entry is one file with a checksum: one that is damaged, or no
@@ -36,7 +39,15 @@ from typing import Any, TypeVar, cast
 
 import numpy as np
 
-from rlplay.compiled import by_reference, digest, numba_internals, numba_linking
+from rlplay.compiled import (
+    by_reference,
+    digest,
+    numba_bytes,
+    numba_faster,
+    numba_internals,
+    numba_linking,
+    shipped,
+)
 from rlplay.errors import warn
 
 try:
@@ -49,6 +60,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 MAX_BYTES = 1 << 30  # of all entries together
 _NAME_LENGTH = 100  # of a file, before the digest
 _CHECKSUM = hashlib.sha256
+_TAKES_PART = (by_reference, digest, numba_bytes, numba_faster, numba_internals, numba_linking)  # in what is compiled
 _HOUR = 3600.0
 
 
@@ -74,10 +86,21 @@ def cache_folder() -> Path | None:
 
 @cache
 def _compiler() -> str:
-    """All that takes part in compiling, whatever the function: versions, settings, and the code that keeps entries."""
+    """All that takes part in lowering, whatever the function: versions, settings, and the code that keeps entries."""
     python = platform.python_implementation(), *sys.version_info[:2], getattr(sys, "abiflags", "")
-    own = digest.code_of_modules(by_reference, digest, numba_internals, numba_linking, sys.modules[__name__])
-    return digest.digest(python, np.__version__, numba_internals.versions(), numba_internals.target(), own)
+    own = digest.code_of_modules(*_TAKES_PART, sys.modules[__name__])
+    return digest.digest(python, np.__version__, numba_internals.versions(), numba_internals.platform(), own)
+
+
+@cache
+def _processor() -> str:
+    """Stands for the processor in the names of machine code."""
+    return digest.digest(numba_internals.processor())[:8]
+
+
+def _here(suffix: str) -> str:
+    """The ending of a name for machine code of this processor."""
+    return f".{_processor()}{suffix}"
 
 
 class _Entries(numba_linking.NoEntries):
@@ -98,11 +121,11 @@ class _Entries(numba_linking.NoEntries):
 
     def load_machine_code(self, arguments: Any, context: Any) -> Any:
         """The machine code for argument types, from disk; None where it has to be made."""
-        data, path = self._read(arguments, context, MACHINE_CODE)
+        data, path = self._read(arguments, context, _here(MACHINE_CODE))
         if data is None or path is None:
             return None
         try:
-            found = numba_linking.machine_code_from_bytes(data, context)
+            found = numba_bytes.machine_code_from_bytes(data, context)
         except Exception:  # a whole entry that numba cannot take back
             _discard(path)
             return None
@@ -111,7 +134,7 @@ class _Entries(numba_linking.NoEntries):
     def has_own_code(self, arguments: Any) -> bool:
         """Whether there is machine code for argument types that others call."""
         key, folder = self.key(arguments), cache_folder()
-        return bool(key) and folder is not None and (folder / (key + OWN_CODE)).exists()
+        return bool(key) and folder is not None and (folder / (key + _here(OWN_CODE))).exists()
 
     def load_lowered(self, arguments: Any, context: Any) -> Any:
         """The lowered code for argument types, from disk; None where the function has to be compiled."""
@@ -124,11 +147,11 @@ class _Entries(numba_linking.NoEntries):
 
     def save_machine_code(self, arguments: Any, result: Any) -> None:
         """Keep machine code, unless what it depends on has changed while it was made."""
-        self._save(arguments, result, numba_linking.machine_code_to_bytes, MACHINE_CODE)
+        self._save(arguments, result, numba_bytes.machine_code_to_bytes, _here(MACHINE_CODE))
 
     def save_lowered(self, arguments: Any, result: Any) -> None:
         """Keep lowered code, likewise; then its library has the key by which others find it."""
-        if key := self._save(arguments, result, numba_linking.lowered_to_bytes, LOWERED):
+        if key := self._save(arguments, result, numba_bytes.lowered_to_bytes, LOWERED):
             result.library.key = key
             _lowered[key] = result
 
@@ -155,7 +178,7 @@ class _Entries(numba_linking.NoEntries):
 
     def _key(self, arguments: Any) -> str:
         """The name of the entries, without its ending; empty where nothing is kept."""
-        if cache_folder() is None:
+        if cache_folder() is None and not shipped.is_there():
             return ""
         try:
             key = digest.digest(_compiler(), self._dispatcher, arguments)
@@ -175,11 +198,11 @@ class _OwnCode(numba_linking.NoStore):
         folder = cache_folder()
         if not key or folder is None:
             return None
-        path = folder / (key + OWN_CODE)
+        path = folder / (key + _here(OWN_CODE))
         if (data := read_entry(path)) is None:
             return None
         try:
-            return numba_linking.own_code_from_bytes(data, codegen)
+            return numba_bytes.own_code_from_bytes(data, codegen)
         except Exception:  # a whole entry that numba cannot take back
             _discard(path)
             return None
@@ -187,8 +210,8 @@ class _OwnCode(numba_linking.NoStore):
     def save_own_code(self, key: str, library: Any) -> None:
         """Keep the machine code of a library."""
         folder = cache_folder()
-        if key and folder is not None and (data := numba_linking.own_code_to_bytes(library)) is not None:
-            write_entry(folder / (key + OWN_CODE), data)
+        if key and folder is not None and (data := numba_bytes.own_code_to_bytes(library)) is not None:
+            write_entry(folder / (key + _here(OWN_CODE)), data)
 
     @contextmanager
     def making(self, name: str, meanwhile: Callable[[], bool]) -> Iterator[None]:
@@ -243,11 +266,14 @@ _lowered: dict[str, Any] = {}  # what this process has read or written, by key
 
 def _lowered_of(key: str, context: Any) -> Any:
     """The lowered code of a key, with all that it calls; None where something is missing."""
+    if key in _lowered:
+        return _lowered[key]
     folder = cache_folder()
-    if key in _lowered or folder is None:
-        return _lowered.get(key)
-    path = folder / (key + LOWERED)
-    if (data := read_entry(path)) is None:
+    path = None if folder is None else folder / (key + LOWERED)
+    data = shipped.read(key + LOWERED)
+    if data is None and path is not None:
+        data = read_entry(path)
+    if data is None:
         return None
 
     def library_of(called: str) -> Any:
@@ -255,9 +281,10 @@ def _lowered_of(key: str, context: Any) -> Any:
         return None if found is None else found.library
 
     try:
-        found = numba_linking.lowered_from_bytes(data, context, library_of)
+        found = numba_bytes.lowered_from_bytes(data, context, library_of)
     except Exception:  # a whole entry that numba cannot take back
-        _discard(path)
+        if path is not None:
+            _discard(path)
         return None
     if found is not None:
         found.library.key = key

@@ -1,4 +1,4 @@
-"""The parts of numba that are not its public interface. Only `rlplay.compiled.numba_linking` names others.
+"""The parts of numba that are not its public interface. Only its neighbours, numba_..., name others.
 
 numba may change them from one minor version to the next, so ``pyproject.toml`` bounds its version on both sides.
 ``python tests/numba_versions.py`` tries each version within the bounds, and ``tests/compiled/test_numba_internals.py``
@@ -86,9 +86,14 @@ def versions() -> tuple[str, ...]:
     return numba.__version__, llvmlite.__version__, *settings
 
 
-def target() -> str:
-    """The processor that is compiled for: triple, name, features."""
-    return repr(cpu_target.target_context.codegen().magic_tuple())
+def platform() -> str:
+    """What lowered code is written for: the kind of processor, the system and its conventions."""
+    return str(cpu_target.target_context.codegen().magic_tuple()[0])
+
+
+def processor() -> str:
+    """What machine code is made for: name and features of the processor."""
+    return repr(cpu_target.target_context.codegen().magic_tuple()[1:])
 
 
 def size_of(kind: Any) -> int:
