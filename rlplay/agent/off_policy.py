@@ -517,11 +517,6 @@ class OffPolicyAgent(VectorAgent):
         self._options = self._options._replace(in_stacks=frames > 1)
         self._build()
 
-    def restore_models(self, models: dict[str, Any]) -> None:
-        """Take the fitted feature map of a file."""
-        super().restore_models(models)
-        self._build()
-
     def load_arrays(self, arrays: StateArrays) -> None:
         """Take the arrays of a file, into torch modules too; the sums of priorities are made anew."""
         self._keep_as(np.asarray(arrays.get("frame_stack", (1, 0, 0))))
@@ -537,3 +532,4 @@ class OffPolicyAgent(VectorAgent):
         for name, kernel in self.kernels.items():
             own = {part.removeprefix(f"{name}/"): a for part, a in arrays.items() if part.startswith(f"{name}/")}
             kernel.restore(getattr(self.memory.nets, name), own)
+        self._build()  # over the feature map of the file

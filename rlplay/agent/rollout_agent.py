@@ -150,11 +150,6 @@ class RolloutAgent(VectorAgent):
             found.update({f"{name}/layers": ANY, f"{name}/t": COUNT})
         return found
 
-    def restore_models(self, models: dict[str, Any]) -> None:
-        """Take the fitted feature map of a file."""
-        super().restore_models(models)
-        self._build()
-
     def load_arrays(self, arrays: StateArrays) -> None:
         """Take the arrays of a file, into torch modules too."""
         copy_into("counters", arrays, self.memory.rollout.filled)  # it says how many rows there are
@@ -164,6 +159,7 @@ class RolloutAgent(VectorAgent):
         for name, net in self.nets().items():
             own = {part.removeprefix(f"{name}/"): a for part, a in arrays.items() if part.startswith(f"{name}/")}
             self.kernel.restore(net, own)
+        self._build()  # over the feature map of the file
 
 
 __all__ = ["RolloutAgent", "RolloutSteps"]
