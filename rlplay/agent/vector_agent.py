@@ -252,11 +252,15 @@ class VectorAgent(Agent):
 
     # Learning.
 
-    def advance(self, timesteps: int, engine: Engine) -> int:
-        """At most this many steps, rounded up to all environments once; one native call, or step by step."""
+    def _compile_beside(self) -> None:
+        """Have another process compile the update, while this one compiles what plays."""
         if self.encoder.ready and self._iteration.learn is not self._compiled_beside:
             self._compiled_beside = self._iteration.learn
             compile_beside(self._iteration.learn, *self._learn_arguments())
+
+    def advance(self, timesteps: int, engine: Engine) -> int:
+        """At most this many steps, rounded up to all environments once; one native call, or step by step."""
+        self._compile_beside()
         if self._played[0].position.obs is None:
             self._begin()
         elif not self._sees_now:  # loaded from a file
@@ -275,6 +279,7 @@ class VectorAgent(Agent):
     @contextmanager
     def played_by(self, workers: int | str, timesteps: int, engine: Engine) -> Iterator[None]:
         """While this lasts, worker processes play the environments; see `Agent.learn`."""
+        self._compile_beside()
         native = engine != "python" and not self.why_not_compiled()
         self.workers, self.step_seconds, on_ray = 0, 0.0, False
         if workers == "auto":
