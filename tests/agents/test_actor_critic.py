@@ -33,7 +33,7 @@ pytestmark = pytest.mark.slow  # they compile for long; `test_actor_critic_updat
 )
 def test_small_networks_swing_the_pendulum_up(agent_id):
     more = {} if agent_id in ("sac", "tqc") else {"noise_type": "normal", "learning_starts": 1000}
-    agent = AGENTS[agent_id]("Pendulum-v1", seed=0, tau=0.01, **QUICK, **more).learn(7000)
+    agent = AGENTS[agent_id]("Pendulum-v1", seed=0, tau=0.01, **QUICK, **more).learn(10_000)
     assert evaluate(agent, n_eval_episodes=20, seed=1000).mean >= -250
 
 
