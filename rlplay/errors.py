@@ -9,6 +9,8 @@ from __future__ import annotations
 import difflib
 import errno
 import os
+import sys
+import sysconfig
 import warnings
 from collections.abc import Iterable
 from typing import Self
@@ -239,8 +241,12 @@ class RlplayWarning(UserWarning):
     """Something a user should know that does not stop a run; the command line shows it as one line."""
 
 
-def warn(message: str) -> None:
-    """Give an `RlplayWarning`.
+def warn(message: str, category: type[Warning] = RlplayWarning) -> None:
+    """Give a warning that names the line of the user's code from which it came.
+
+    Args:
+        message: what to know.
+        category: of the warning; a model may have one of scikit-learn's.
 
     Example:
         >>> with warnings.catch_warnings(record=True) as said:
@@ -249,7 +255,7 @@ def warn(message: str) -> None:
         >>> said[0].category.__name__, str(said[0].message)
         ('RlplayWarning', 'the run is long')
     """
-    warnings.warn(message, RlplayWarning, stacklevel=3)
+    warnings.warn(message, category, stacklevel=_levels())
 
 
 def warn_once(message: str) -> None:
@@ -265,7 +271,30 @@ def warn_once(message: str) -> None:
     """
     if message not in _said_once:
         _said_once.add(message)
-        warnings.warn(message, RlplayWarning, stacklevel=3)
+        warnings.warn(message, RlplayWarning, stacklevel=_levels())
+
+
+_HERE = os.path.dirname(os.path.dirname(__file__))
+_LIBRARIES = tuple(
+    place + os.sep
+    for place in (
+        *(os.path.join(_HERE, name) for name in ("rlplay", "agents", "envs")),
+        *(sysconfig.get_path(kind) for kind in ("stdlib", "purelib", "platlib")),
+    )
+)
+
+
+def _levels() -> int:
+    """How many calls lie between a warning and the innermost line that is neither ours nor a library's."""
+    levels, frame = 1, sys._getframe(1).f_back
+    while frame is not None:
+        file = frame.f_code.co_filename
+        if not ("importlib" in file and "_bootstrap" in file):  # Python does not count those
+            levels += 1
+            if not file.startswith(_LIBRARIES):
+                break
+        frame = frame.f_back
+    return levels
 
 
 _said_once: set[str] = set()

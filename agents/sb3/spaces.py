@@ -49,14 +49,26 @@ def _shown(space: gym.Space[Any]) -> str:
     return " ".join(str(space).split())
 
 
+def _others(actions: gym.Space[Any]) -> str:
+    """The way out where an algorithm does not take actions: algorithms that do."""
+    if isinstance(actions, spaces.Box):
+        bounded = np.isfinite(actions.low).all() and np.isfinite(actions.high).all()
+        return "Take SAC, TD3, PPO or A2C" if bounded else "Bound them, and take an algorithm for actions of a Box"
+    if isinstance(actions, spaces.Discrete):
+        return "Take DQN, PPO or A2C"
+    if isinstance(actions, spaces.MultiDiscrete | spaces.MultiBinary):
+        return "Take PPO or A2C"
+    return "Flatten it: one Discrete or Box"
+
+
 def _require_actions(name: str, actions: gym.Space[Any]) -> None:
     shown = _shown(actions)
     if name in DISCRETE and not isinstance(actions, spaces.Discrete):
-        raise SpaceError(f"{name} needs Discrete actions and {shown} is not", "Take SAC, TD3, PPO or A2C")
+        raise SpaceError(f"{name} needs Discrete actions and {shown} is not", _others(actions))
     if name in CONTINUOUS and not isinstance(actions, spaces.Box):
-        raise SpaceError(f"{name} needs Box actions and {shown} is not", "Take DQN, PPO or A2C")
+        raise SpaceError(f"{name} needs Box actions and {shown} is not", _others(actions))
     if not isinstance(actions, spaces.Box | spaces.Discrete | spaces.MultiDiscrete | spaces.MultiBinary):
-        raise SpaceError(f"Stable-Baselines3 takes no {shown} as actions", "Flatten it: one Discrete or Box")
+        raise SpaceError(f"Stable-Baselines3 takes no {shown} as actions", _others(actions))
     if isinstance(actions, spaces.Discrete | spaces.MultiDiscrete) and np.any(actions.start != 0):
         raise SpaceError(f"Stable-Baselines3 counts actions from 0 and {shown} does not", "Wrap it so that it does")
     if isinstance(actions, spaces.MultiDiscrete | spaces.MultiBinary) and len(actions.shape) != 1:

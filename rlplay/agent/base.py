@@ -341,7 +341,7 @@ class Agent(Configured, ABC):
             SpaceError: they are not finite; says which agents and environments fit.
         """
         if not (boxes and isinstance(self.action_space, gym.spaces.Box)):
-            self.numbering = finite(self.action_space, type(self).__name__, "actions")
+            self.numbering = finite(self.action_space, type(self).__name__, "actions", boxes=boxes)
 
     def random_action(self, rng: NDArray[np.uint64]) -> Any:
         """An action for the warm-up of a feature map, uniform over the space."""

@@ -47,7 +47,7 @@ from rlplay.functional.sum_tree import sum_up
 from rlplay.hyperparameters.domains import Either, Range
 from rlplay.networks.contract import Kernel
 from rlplay.seeding import stream
-from rlplay.spaces.finite import is_finite
+from rlplay.spaces.finite import agents_for, is_finite
 from rlplay.storage.checkpoint import copy_into
 from rlplay.storage.ranges import ANY, COUNT, Ranges, check_ranges, numbers_below, or_none
 
@@ -249,8 +249,7 @@ class OffPolicyAgent(VectorAgent):
             low, high = (np.asarray(bound, np.float32).ravel() for bound in (space.low, space.high))
             return False, low, high
         kinds = " or ".join(["finite"] * self.takes_numbers() + ["a Box"] * self.takes_boxes())
-        other = "SAC, TD3, PPO or A2C" if self.takes_numbers() else "DQN, PPO or A2C"
-        raise SpaceError(f"{name} needs actions that are {kinds}, and {space} is not", f"Take {other}")
+        raise SpaceError(f"{name} needs actions that are {kinds}, and {space} is not", agents_for(space))
 
     def takes_numbers(self) -> bool:
         """Whether its actions may be finite."""

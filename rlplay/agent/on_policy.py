@@ -36,7 +36,7 @@ from rlplay.networks.optimisers import new_optimiser
 from rlplay.probe import Probe
 from rlplay.seeding import generator, stream
 from rlplay.spaces.action_parts import ActionParts
-from rlplay.spaces.finite import FiniteSpace, is_finite
+from rlplay.spaces.finite import FiniteSpace, agents_for, is_finite
 from rlplay.spaces.observations import batch_of
 from rlplay.storage.ranges import COUNT, Ranges, check_ranges, numbers_below
 
@@ -91,6 +91,9 @@ class OnPolicyAgent(RolloutAgent):
         )  # fmt: skip
         optimiser, settings = self.optimiser()
         self._recurrence = recurrence(given, name)
+        if self._recurrence is not None:  # what policy and policy_kwargs ask for is shown and saved as what it is
+            cell, units, critic = self._recurrence
+            given.update(recurrent=cell, recurrent_size=units, critic_memory=critic)
         policy, value, self.kernel, self.step_kernel = self._new_networks(size, outputs, rows, (optimiser, settings))
         units = 0
         if self._head is STATE_DEPENDENT:
@@ -184,7 +187,7 @@ class OnPolicyAgent(RolloutAgent):
         except TypeError:
             raise SpaceError(
                 f"{name} needs actions that are finite, a Box, or a Tuple or Dict of these, and {space} is none",
-                "Flatten them: one of those, or a wrapper of yours",
+                agents_for(space),
             ) from None
         self._parts, size = self._action_parts.sizes, self._action_parts.n_numbers
         if not len(self._parts) + size:

@@ -15,6 +15,7 @@ from rlplay.networks.recurrent import RecurrentKernel, RecurrentNet, recurrent_k
 
 CELLS: dict[str, type[LSTM] | type[GRU]] = {"lstm": LSTM, "gru": GRU}
 CRITIC_MEMORIES = ("own", "shared", "none")
+DEFAULT_SIZE = 64  # of recurrent_size
 LSTM_POLICIES = ("MlpLstmPolicy", "CnnLstmPolicy", "MultiInputLstmPolicy")  # RL Zoo's, of sb3-contrib's RecurrentPPO
 
 
@@ -69,9 +70,8 @@ def recurrence(given: dict[str, Any], owner: str) -> Recurrence | None:
             f"{owner}: n_lstm_layers={kwargs['n_lstm_layers']!r} of policy_kwargs is not 1",
             "Take a larger lstm_hidden_size",
         )
-    size = kwargs.get(
-        "lstm_hidden_size", 256 if by_policy and given.get("recurrent") is None else given["recurrent_size"]
-    )
+    by_name = by_policy and given.get("recurrent") is None and given["recurrent_size"] == DEFAULT_SIZE
+    size = kwargs.get("lstm_hidden_size", 256 if by_name else given["recurrent_size"])
     if type(size) is not int or not 1 <= size <= 4096:
         raise HyperparameterError(
             f"{owner}: lstm_hidden_size={size!r} of policy_kwargs is not a whole number, 1 to 4096"

@@ -124,13 +124,37 @@ def is_finite(space: Space[Any]) -> bool:
     return isinstance(space, spaces.Discrete | spaces.MultiDiscrete | spaces.MultiBinary)
 
 
-def finite(space: Space[Any], owner: str, role: str) -> FiniteSpace:
+def agents_for(actions: Space[Any]) -> str:
+    """The way out where an agent does not take actions: some agents that do, or what to make of them.
+
+    Example:
+        >>> agents_for(spaces.Discrete(3)), agents_for(spaces.Box(-1.0, 1.0))
+        ('Take DQN, PPO or A2C', 'Take SAC, TD3, PPO or A2C')
+    """
+    if is_finite(actions):
+        return "Take DQN, PPO or A2C"
+    if isinstance(actions, spaces.Box):
+        bounded = np.isfinite(actions.low).all() and np.isfinite(actions.high).all()
+        return "Take SAC, TD3, PPO or A2C" if bounded else "Take PPO, A2C or ARS, which need no bounds"
+    if isinstance(actions, spaces.Tuple | spaces.Dict) and all(
+        is_finite(part) or (isinstance(part, spaces.Box | spaces.Tuple | spaces.Dict)
+        and agents_for(part) != _NO_AGENT) for _, part in _parts(actions)
+    ):  # fmt: skip
+        return "Take PPO, A2C, TRPO or Reinforce"
+    return _NO_AGENT
+
+
+_NO_AGENT = "No agent takes them: wrap the environment, so that they are finite, a Box, or a Tuple or Dict of these"
+
+
+def finite(space: Space[Any], owner: str, role: str, *, boxes: bool = False) -> FiniteSpace:
     """The numbering of a space that an agent needs finite.
 
     Args:
         space: an observation or action space.
         owner: who asks, for the error.
         role: ``"observations"`` or ``"actions"``.
+        boxes: whether who asks takes a Box as it is.
 
     Raises:
         SpaceError: the space is not finite or too large; names the space and what fits.
@@ -140,11 +164,13 @@ def finite(space: Space[Any], owner: str, role: str) -> FiniteSpace:
         6
     """
     if not is_finite(space):
-        raise SpaceError(
-            f"{owner} needs finite {role} and {space} is not",
+        way = (
             "Take an environment with Discrete, MultiDiscrete or MultiBinary spaces (FrozenLake-v1, Taxi-v4, "
-            "rlplay/GridWorld-v0), or see `rlplay list agents` for agents that take other spaces",
+            "rlplay/GridWorld-v0), or see `rlplay list agents` for agents that take other spaces"
         )
+        if role == "actions":
+            way = agents_for(space)
+        raise SpaceError(f"{owner} needs finite {'or Box ' * boxes}{role} and {space} is not", way)
     numbered = FiniteSpace(space)
     if numbered.n > _LARGEST:
         raise SpaceError(

@@ -338,6 +338,22 @@ def test_zoos_settings_of_recurrent_ppo_are_read(tmp_path):
     assert PPO(WORLD, seed=0, policy="MlpLstmPolicy").memory.policy.state.shape == (1, 512)
 
 
+@pytest.mark.parametrize(
+    ("given", "size", "critic"),
+    [
+        ({"policy": "MlpLstmPolicy"}, 256, "own"),
+        ({"policy": "MlpLstmPolicy", "recurrent_size": 8}, 8, "own"),
+        ({"policy": "MlpLstmPolicy", "policy_kwargs": {"lstm_hidden_size": 16, "shared_lstm": True}}, 16, "shared"),
+        ({"recurrent": "lstm", "policy_kwargs": {"lstm_hidden_size": 4, "enable_critic_lstm": False}}, 4, "none"),
+    ],
+)
+def test_what_is_shown_and_saved_is_the_memory_that_is_used(given, size, critic, tmp_path):
+    agent = PPO(WORLD, seed=0, n_steps=8, batch_size=8, **given)
+    for one in (agent, rlplay.load(agent.save(tmp_path / "agent"))):
+        assert one.memory.policy.state.shape == (1, 2 * size)
+        assert f"recurrent='lstm', recurrent_size={size}, critic_memory='{critic}'" in repr(one)
+
+
 def test_the_window_shows_what_the_agent_remembers():
     """While watching the state goes on from step to step; with an episode it begins anew."""
     agent = A2C(WORLD, seed=0, recurrent="lstm", **TORCH)

@@ -12,7 +12,6 @@ Source: Goodfellow, Bengio & Courville 2016, sections 7.8 and 8.1.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from rlplay.errors import warn
 from rlplay.models.common import Floats, require, training_points
 from rlplay.models.deep.progress import Progress
 from rlplay.networks.initialisers import INITIALISERS
@@ -193,10 +193,10 @@ class DeepModel(TrainingParameters):
         if self.batch_size == "auto":
             return min(self._most, n)
         if int(self.batch_size) > n:
-            warnings.warn(
+            warn(
                 f"batch_size={self.batch_size} is larger than the data: {type(self).__name__} has {n} samples to learn "
                 f"from, and takes them all at once.",
-                stacklevel=2,
+                UserWarning,
             )
         return min(int(self.batch_size), n)
 

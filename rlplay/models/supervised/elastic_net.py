@@ -20,7 +20,6 @@ In reinforcement learning: which of many features a value depends on.
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
@@ -29,6 +28,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.exceptions import ConvergenceWarning
 
 from rlplay.compiled.cache import compiled, in_place, reordered
+from rlplay.errors import warn
 from rlplay.models.common import Floats, LinearAnswers, point_weights, points_and_numbers, require
 from rlplay.models.supervised.linear import centred
 
@@ -141,11 +141,10 @@ def solve(model: Any, X: Any, y: Any, l1_ratio: float, sample_weight: Any = None
     model.n_iter_, gap = coordinate_descent(columns, target, weights, l1, l2, int(model.max_iter), float(model.tol))
     model.dual_gap_ = gap / n
     if gap > model.tol * (target @ target):
-        warnings.warn(
+        warn(
             f"{type(model).__name__} did not converge in {model.max_iter} iterations: the duality gap is "
             f"{model.dual_gap_:.3g}. Give more iterations, scale the columns, or take a larger alpha.",
             ConvergenceWarning,
-            stacklevel=3,
         )
     model.coef_, model.intercept_ = weights, float(y_mean - x_mean @ weights)
 

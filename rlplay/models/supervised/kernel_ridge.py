@@ -14,7 +14,6 @@ In reinforcement learning: smooth values from few points.
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
@@ -22,6 +21,7 @@ import numpy as np
 import scipy.linalg
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 
+from rlplay.errors import warn
 from rlplay.models.common import Floats, new_points, point_weights, points_and_numbers, require
 from rlplay.models.kernels import check_kernel, gamma_of, gram
 
@@ -76,7 +76,7 @@ class KernelRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ign
             self.dual_coef_ = scipy.linalg.solve(kernel, target, assume_a="pos", check_finite=False)
         except scipy.linalg.LinAlgError:
             words = f"K + alpha I is singular to rounding with the {self.kernel} kernel: least squares are solved. "
-            warnings.warn(words + "A larger alpha, or columns around 0, avoid it.", stacklevel=2)
+            warn(words + "A larger alpha, or columns around 0, avoid it.", UserWarning)
             self.dual_coef_ = scipy.linalg.lstsq(kernel, target, check_finite=False)[0]
         if weights is not None:
             self.dual_coef_ = (self.dual_coef_.T * root).T

@@ -20,7 +20,6 @@ In reinforcement learning: a policy over actions (softmax of preferences, Sutton
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
@@ -28,6 +27,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.exceptions import ConvergenceWarning
 
+from rlplay.errors import warn
 from rlplay.models.common import (
     Floats,
     LinearScores,
@@ -161,10 +161,9 @@ class LogisticRegression(LogProbabilities, LinearScores, ClassifierMixin, BaseEs
             most, tol = self.max_iter, self.tol
             theta, self.n_iter_ = minimise_with_l1(objective, start, price, max_iter=most, tol=tol)
         if self.n_iter_ >= self.max_iter:
-            warnings.warn(
+            warn(
                 f"LogisticRegression did not converge in {self.max_iter} iterations. Give more, or scale the columns.",
                 ConvergenceWarning,
-                stacklevel=2,
             )
         found = theta.reshape(d + 1, columns)
         self.coef_, self.intercept_ = np.ascontiguousarray(found[:-1].T), found[-1].copy()

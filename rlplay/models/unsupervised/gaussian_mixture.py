@@ -22,7 +22,6 @@ In reinforcement learning: soft aggregation of states, memberships as features (
 from __future__ import annotations
 
 import math
-import warnings
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
@@ -33,6 +32,7 @@ from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
+from rlplay.errors import warn
 from rlplay.models.common import Floats, new_points, require, training_points
 from rlplay.models.unsupervised.k_means import KMeans, nearest_labels
 
@@ -206,8 +206,8 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
         self.means_, self.covariances_ = means + middle, self._own(covariances)
         self.precisions_cholesky_ = self._own(precision_factors(covariances))
         if not self.converged_:
-            warnings.warn("GaussianMixture did not converge. Try different init parameters, or increase max_iter, tol, "
-                          "or check for degenerate data.", ConvergenceWarning, stacklevel=2)  # fmt: skip
+            warn("GaussianMixture did not converge. Try different init parameters, or increase max_iter, tol, "
+                          "or check for degenerate data.", ConvergenceWarning)  # fmt: skip
         return self
 
     def _own(self, each: Floats) -> Floats:

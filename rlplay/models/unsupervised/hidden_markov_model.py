@@ -27,7 +27,6 @@ In reinforcement learning: the belief of a state that an observation does not de
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, NamedTuple, Self
 
@@ -39,6 +38,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from rlplay.compiled.cache import compiled
+from rlplay.errors import warn
 from rlplay.models.common import Floats, Follower, new_points, require, training_points
 from rlplay.models.unsupervised.gaussian_mixture import KINDS, log_densities, maximisation, precision_factors
 from rlplay.models.unsupervised.k_means import KMeans
@@ -263,8 +263,7 @@ class HiddenMarkovModel(DensityMixin, BaseEstimator):  # type: ignore[misc]
         self.means_: Any = None if categorical else learned.means + middle
         self.covariances_: Any = None if categorical else learned.covariances
         if not self.converged_:
-            warnings.warn("HiddenMarkovModel did not converge. Increase max_iter or tol.", ConvergenceWarning,
-                          stacklevel=2)  # fmt: skip
+            warn("HiddenMarkovModel did not converge. Increase max_iter or tol.", ConvergenceWarning)
         return self
 
     def _first(self, x: Floats, middle: Floats, rng: np.random.RandomState) -> tuple[Floats, Floats, _Emissions]:

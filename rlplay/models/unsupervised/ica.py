@@ -13,7 +13,6 @@ In reinforcement learning: features that vary independently of each other.
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
@@ -23,6 +22,7 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
+from rlplay.errors import warn
 from rlplay.models.common import Floats, new_points, require, training_points
 
 
@@ -100,7 +100,7 @@ class FastICA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             w, self.n_iter_ = new, self.n_iter_ + 1
         if change >= self.tol:
             words = "FastICA did not converge. Consider increasing tolerance or the maximum number of iterations."
-            warnings.warn(words, ConvergenceWarning, stacklevel=2)
+            warn(words, ConvergenceWarning)
         unmix = w @ whiten
         deviation = ((x - self.mean_) @ unmix.T).std(axis=0)
         self.components_ = unmix / np.where(deviation > 0, deviation, 1.0)[:, None]

@@ -17,7 +17,6 @@ In reinforcement learning: states for a table (state aggregation), distances as 
 from __future__ import annotations
 
 import math
-import warnings
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
@@ -28,6 +27,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
 from rlplay.compiled.cache import compiled
+from rlplay.errors import warn
 from rlplay.models.common import new_points, point_weights, training_points
 
 _BLOCK = 256  # points whose products are computed at once
@@ -389,9 +389,11 @@ class KMeans(CentreAnswers, ClusterMixin, TransformerMixin, BaseEstimator):  # t
         self.cluster_centers_, self.labels_, self.inertia_, self.n_iter_ = best
         distinct = len(np.unique(self.labels_))
         if distinct < self.n_clusters:
-            warnings.warn(f"Number of distinct clusters ({distinct}) found smaller than n_clusters "
-                          f"({self.n_clusters}). Possibly due to duplicate points in X.", ConvergenceWarning,
-                          stacklevel=2)  # fmt: skip
+            warn(
+                f"Number of distinct clusters ({distinct}) found smaller than n_clusters ({self.n_clusters}). "
+                "Possibly due to duplicate points in X.",
+                ConvergenceWarning,
+            )
         return self
 
     def _first(
