@@ -391,12 +391,25 @@ def test_without_home(cli, tmp_path):
     assert done.returncode == 0, done.stderr
 
 
+def test_every_help_text_is_shown_whole():
+    import argparse
+
+    from rlplay.cli.arguments import parser
+
+    (verbs,) = (action for action in parser()._actions if isinstance(action, argparse._SubParsersAction))
+    for name, verb in verbs.choices.items():
+        shown = "".join(verb.format_help().split())
+        for action in verb._actions:
+            if action.help and action.help != argparse.SUPPRESS:
+                assert "".join((action.help % {"default": action.default}).split()) in shown, (name, action.help)
+
+
 def test_tensorboard(cli, tmp_path):
     pytest.importorskip("tensorboard")
     ok(cli("train", *LAKE, "-n", "20000", "-tb", "tb"))
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    events = EventAccumulator(str(tmp_path / "tb" / "FrozenLake-v1_1"))
+    events = EventAccumulator(str(tmp_path / "tb" / "q-learning-FrozenLake-v1_1"))
     events.Reload()
     assert {"rollout/ep_rew_mean", "rollout/ep_len_mean", "eval/mean_reward", "time/fps"} <= set(
         events.Tags()["scalars"]

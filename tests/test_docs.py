@@ -13,6 +13,8 @@ from pathlib import Path
 import gymnasium as gym
 import pytest
 
+from rlplay.cli.arguments import _VERBS, parser
+
 ROOT = Path(__file__).parents[1]
 README, LONGER_TEXTS = [ROOT / "README.md"], sorted((ROOT / "docs").rglob("*.md"))
 PAGES = [*README, *LONGER_TEXTS]
@@ -103,6 +105,15 @@ def test_shell_blocks_run(text, tmp_path, commands):
         env = {**os.environ, "SDL_VIDEODRIVER": "dummy", "RLPLAY_DATA_DIR": str(tmp_path)}
         done = commands.run(words[1:], tmp_path, env)
         assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
+
+
+def test_the_readme_names_every_command_and_its_flags_are_known():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert [verb for verb in _VERBS if f"rlplay {verb}" not in text] == []
+    for line in re.findall(r"`rlplay ([a-z][^`]*)`", text):
+        words = shlex.split(line)
+        if words[0] in _VERBS:
+            parser().parse_args(words)
 
 
 def test_ci_runs_the_readmes_test_command():

@@ -58,8 +58,15 @@ def main(argv: list[str] | None = None) -> int:
     except OSError as error:
         if arguments.debug:
             raise
+        from rlplay.storage.files import reason
+
         full = NoRoomError.of(error, error.filename or "what is written")
-        _say(full.cause if full else f"{type(error).__name__}: {error}", full.remedy if full else "")
+        if full:
+            _say(full.cause, full.remedy)
+        elif error.filename and error.strerror:
+            _say(f"{os.fspath(error.filename)} cannot be read or written: {reason(error)}", "Name another place")
+        else:
+            _say(f"{type(error).__name__}: {error}", "")
         return 1
 
 

@@ -120,12 +120,11 @@ def parser() -> argparse.ArgumentParser:
         epilog=_EPILOG,
         formatter_class=RawDescriptionRichHelpFormatter,
     )
+    RawDescriptionRichHelpFormatter.help_markup = False  # "[first, second]" in a help text is no style
     top.add_argument("--version", action="version", version=_version())
     verbs = top.add_subparsers(dest="verb", metavar="verb", required=True, parser_class=_Parser)
     for name, (module, help_text, add) in _VERBS.items():
-        verb = verbs.add_parser(
-            name, help=help_text, description=help_text, formatter_class=RawDescriptionRichHelpFormatter
-        )
+        verb = verbs.add_parser(name, help=help_text, description=help_text, formatter_class=top.formatter_class)
         verb.set_defaults(module=module)
         for kind, read in _READ.items():
             verb.register("type", kind, read)
@@ -599,6 +598,7 @@ def _plot(verb: argparse.ArgumentParser) -> None:
         "-y", "--quantity", metavar="NAME",
         help="evaluations, episodes, or a tag, e.g. train/loss (default: the first that most runs have)",
     )  # fmt: skip
+    verb.add_argument("-x", "--axis", choices=["steps", "episodes", "time"], default="steps", help="default: steps")
     verb.add_argument("--each", action="store_true", help="every run a curve of its own, not all of a name together")
     verb.add_argument("-o", "--output", type=Path, metavar="FILE", help="picture: .png, .svg, .pdf (default: plot.png)")
     _json(verb, "the curves")

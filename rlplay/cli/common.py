@@ -8,13 +8,14 @@ import platform
 import shlex
 import sys
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rich.console import Console
+from rich.table import Table
 
 from rlplay.errors import CheckpointError, RlplayError, UsageError
 from rlplay.hyperparameters.settings import parse_pairs, parse_wrappers
@@ -36,6 +37,35 @@ def console(*, stderr: bool = False) -> Console:
     """Standard output (or error) for people: plain text where it is not a terminal."""
     piped = not (sys.stderr if stderr else sys.stdout).isatty()
     return Console(highlight=False, stderr=stderr, soft_wrap=piped, width=_NO_WRAP if piped else None)
+
+
+def fits(table: Table, out: Console) -> bool:
+    """Whether a table's widest rows fit on the terminal; elsewhere all do."""
+    return (
+        not out.is_terminal or out.measure(table, options=out.options.update(max_width=_NO_WRAP)).maximum <= out.width
+    )
+
+
+def without_spare(table: Table, out: Console, spare: Sequence[str]) -> list[str]:
+    """Take columns out of a table, the first of ``spare`` first, until it fits; their names."""
+    gone: list[str] = []
+    for name in spare:
+        if fits(table, out):
+            break
+        table.columns = [column for column in table.columns if column.header != name]
+        gone.append(name)
+    return gone
+
+
+def turned(table: Table) -> Table:
+    """A table with its columns as rows, for a terminal that is too narrow for them."""
+    found = Table(title=table.title, title_justify="left", title_style="bold", box=None, padding=(0, 1),
+                  show_header=False)  # fmt: skip
+    for k in range(table.row_count + 1):
+        found.add_column(justify="right" if k else "left", no_wrap=True)
+    for column in table.columns:
+        found.add_row(column.header, *column.cells)
+    return found
 
 
 def answer(arguments: Namespace, value: Any) -> int:

@@ -56,7 +56,7 @@ def _one_by_one(names: list[str], arguments: Namespace) -> Iterator[tuple[str, t
 
 
 def _at_once(names: list[str], arguments: Namespace) -> Iterator[tuple[str, tuple[Figure, float]]]:
-    runner = many.runner_of(arguments)
+    runner = many.runner_of(arguments, len(names))
     try:
         yield from runner.results(partial(_alone, runs=arguments.runs), names)
     finally:

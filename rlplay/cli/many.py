@@ -16,9 +16,10 @@ from rlplay.runners.runner import Runner
 from rlplay.training.callbacks import short_number
 
 
-def runner_of(arguments: Namespace) -> Runner:
-    """The runner that the flags name."""
-    return new_runner(arguments.runner or "local", arguments.jobs, arguments.ray_address)
+def runner_of(arguments: Namespace, calls: int) -> Runner:
+    """The runner that the flags name, with no more jobs than there are calls."""
+    jobs = arguments.jobs if arguments.jobs is None else max(min(arguments.jobs, calls), 1)
+    return new_runner(arguments.runner or "local", jobs, arguments.ray_address)
 
 
 class Teller(LiveTable):
@@ -29,7 +30,7 @@ class Teller(LiveTable):
         super().ended(job, outcome)
         for text in outcome.warnings:
             warn_once(text)
-        if outcome.error:
+        if outcome.error and not outcome.no_room:  # a full disk ends the command, which says so
             console(stderr=True).print(f"rlplay: {outcome.folder} failed: {outcome.error}\n  {outcome.remedy}".rstrip())
         elif not self._console.is_terminal:
             score = "" if outcome.score is None else f", return evaluated {outcome.score:.4g}"
@@ -46,7 +47,7 @@ def finish(requests: list[Request], arguments: Namespace) -> list[Outcome]:
         if batch.jobs:
             left = len(requests) - before
             out.print(f"going on: {before} of {len(requests)} runs are done, {left} are left")
-        runner = runner_of(arguments)
+        runner = runner_of(arguments, len(requests) - before)
         places = f"{runner.jobs} at once" if arguments.runner != "ray" else f"Ray, {runner.jobs} at once"
         out.print(f"{len(requests)} runs, {places}, in {batch.log_folder}", style="dim")
         try:
@@ -61,5 +62,6 @@ def finish(requests: list[Request], arguments: Namespace) -> list[Outcome]:
             runner.close()
         outcomes = [batch.outcomes[request.key] for request in requests]
     done = sum(outcome.timesteps for outcome in outcomes)
-    out.print(f"{len(requests)} runs, {done:,} timesteps in {time.perf_counter() - start:.1f} s")
+    failed = f", {batch.failed} failed (the same command tries them again)" if batch.failed else ""
+    out.print(f"{len(requests)} runs{failed}, {done:,} timesteps in {time.perf_counter() - start:.1f} s")
     return outcomes

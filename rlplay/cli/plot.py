@@ -11,7 +11,7 @@ from rich.table import Table
 from rlplay.cli.common import RUNS, answer, console
 from rlplay.errors import UsageError, warn
 from rlplay.reports.curves import draw
-from rlplay.reports.logs import EPISODES, EVALUATIONS, WINDOW, curves_of, read_runs
+from rlplay.reports.logs import AXES, EPISODES, EVALUATIONS, WINDOW, curves_of, read_runs
 from rlplay.reports.pictures import check_picture
 from rlplay.reports.statistics import interquartile_mean
 from rlplay.reports.text_chart import MARKS, text_chart
@@ -33,7 +33,7 @@ def run(arguments: Namespace) -> int:
             f"no logs that can be read in {', '.join(map(str, paths))}",
             "Looked for: evaluations.npz, *.monitor.csv, progress.csv, events.out.tfevents.*",
         )
-    quantity, curves = curves_of(runs, arguments.quantity, each=arguments.each)
+    quantity, curves = curves_of(runs, arguments.quantity, each=arguments.each, axis=arguments.axis)
     words = _WORDS.get(quantity, quantity)
     path = arguments.output or Path("plot.png")
     out = console()
@@ -44,17 +44,27 @@ def run(arguments: Namespace) -> int:
     for line in text_chart(curves, width):
         out.print(line, markup=False, no_wrap=True)
     table = Table(box=None, padding=(0, 2), caption=_CAPTION, caption_justify="left")
-    for column in ("", "runs", "count", "timesteps", "last", "95 %", "best"):
+    for column in ("", "runs", "count", AXES[arguments.axis], "last", "95 %", "best"):
         table.add_column(column, justify="left" if column in ("", "runs") else "right", no_wrap=True)
+    digits = 2 if arguments.axis == "time" else 0
     for number, curve in enumerate(curves):
         low, high = curve.interval(curve.last)
         around = f"{low:.4g} to {high:.4g}" if np.isfinite(low) else "-"
         table.add_row(MARKS[number] if number < len(MARKS) else "", curve.name, str(len(curve.last)),
-                      f"{curve.timesteps[-1]:,}", f"{interquartile_mean(curve.last):.4g}", around,
+                      f"{curve.timesteps[-1]:,.{digits}f}", f"{interquartile_mean(curve.last):.4g}", around,
                       f"{interquartile_mean(curve.returns.max(axis=1)):.4g}")  # fmt: skip
     out.print(table)
-    draw(curves, path, title=", ".join(dict.fromkeys(curve.name for curve in curves[:4])), quantity=words)
+    title = ", ".join(dict.fromkeys(curve.name for curve in curves[:4]))
+    draw(curves, path, title, quantity=words, axis=AXES[arguments.axis])
     out.print(f"picture:  {path}")
     if arguments.json:
-        return answer(arguments, {"quantity": quantity, "picture": str(path), "curves": [c.as_data() for c in curves]})
+        return answer(
+            arguments,
+            {
+                "quantity": quantity,
+                "axis": AXES[arguments.axis],
+                "picture": str(path),
+                "curves": [c.as_data() for c in curves],
+            },
+        )
     return 0

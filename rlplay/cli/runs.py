@@ -8,13 +8,16 @@ from pathlib import Path
 
 from rich.table import Table
 
-from rlplay.cli.common import RUNS, answer, console
-from rlplay.errors import UsageError
+from rlplay.cli.common import RUNS, answer, console, without_spare
+from rlplay.errors import UsageError, unknown
 from rlplay.reports.curves import Curve, draw
 from rlplay.reports.pictures import check_picture
 from rlplay.reports.runs import Row, columns_of, export, filtered, remove, require_column, runs
+from rlplay.storage.files import require_writable
 from rlplay.training.callbacks import short_number
 from rlplay.training.run_folder import RunFolder, folder_name
+
+_SPARE = ("written", "MB", "steps/s", "timesteps")  # columns of the list that a narrow terminal does without
 
 
 def run(arguments: Namespace) -> int:
@@ -23,6 +26,11 @@ def run(arguments: Namespace) -> int:
     rows = runs(folder)
     if not rows:
         raise UsageError(f"{folder} holds no runs", "Train first, or name another folder with -f")
+    for flag, given in (("algo", arguments.algo), ("env", arguments.env), ("seed", arguments.seed)):
+        known = {str(row[flag]) for row in rows}
+        for value in given or []:
+            if str(value) not in known:
+                raise UsageError(f"no run in {folder} has the {flag} {value}", unknown(flag, str(value), known).remedy)
     for flag, given in (("algo", arguments.algo), ("env", arguments.env), ("seed", arguments.seed)):
         if given:
             rows = [row for row in rows if row[flag] in given]
@@ -74,7 +82,11 @@ def _list(rows: list[Row], arguments: Namespace) -> int:
         params = (_short(row.get(name)) for name in differing)
         table.add_row(f"[cyan]{row['run']}[/]", str(row["seed"]), f"{row['timesteps']:,}", share, *scores, speed,
                       f"{row['megabytes']:.2f}", date, *params)  # fmt: skip
-    console().print(table)
+    out = console()
+    gone = without_spare(table, out, [*_SPARE, *(name.removeprefix("params.") for name in reversed(differing))])
+    out.print(table)
+    if gone:
+        out.print(f"no room here for {', '.join(gone)}: widen the terminal, or --json", style="dim")
     return 0
 
 
@@ -147,6 +159,7 @@ def _prune(rows: list[Row], arguments: Namespace) -> int:
 
 def _export(rows: list[Row], arguments: Namespace) -> int:
     path = arguments.output or Path("runs.csv")
+    require_writable(path, "-o")
     export(rows, path)
     read = "read_parquet" if path.suffix == ".parquet" else "read_csv"
     console().print(f"{len(rows)} runs:  {path}\nin Python:  pandas.{read}({str(path)!r})")

@@ -70,7 +70,9 @@ def run(arguments: Namespace) -> int:
         )
     count = len(list(itertools.product(arguments.algo, arguments.env, arguments.seed or [None])))
     if (arguments.watch or arguments.lock_step) and count > 1:
-        raise UsageError(f"--watch and --lock-step show one run and the flags name {count}")
+        raise UsageError(
+            f"--watch and --lock-step show one run and the flags name {count}", "Name one agent, environment and seed"
+        )
     if count == 1 and (arguments.jobs or arguments.runner):
         raise UsageError("--jobs and --runner are for several runs and the flags name one", "Give several --seed, say")
     prepared = rehearse(arguments, arguments.env) if count > 1 else []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from argparse import Namespace
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from rich.table import Table
 
 from rlplay.cli import train
-from rlplay.cli.common import RUNS, console, environment_arguments, one, quoted
+from rlplay.cli.common import RUNS, console, environment_arguments, fits, one, quoted, turned
 from rlplay.cli.many import Teller, runner_of
 from rlplay.errors import RlplayError, UsageError
 from rlplay.storage.files import as_path
@@ -18,7 +19,7 @@ from rlplay.tuning.confirm import Confirmed, best_trials, confirm, write_setting
 from rlplay.tuning.pictures import draw_all
 from rlplay.tuning.population import Population
 from rlplay.tuning.spaces import Choices, Space, checked_space, read_space, space_of
-from rlplay.tuning.study import Place, Plan, create, open_study, repeat, require_optuna, revive, search
+from rlplay.tuning.study import Place, Plan, create, is_population, open_study, repeat, require_optuna, revive, search
 
 _TRIALS, _RUNGS, _EPISODES = 100, 4, 10
 
@@ -39,7 +40,8 @@ def _place(arguments: Namespace) -> Place:
     if name is None and arguments.algo and arguments.env:
         name = folder_name(f"{one(arguments.algo, '--algo')}-{one(arguments.env, '--env')}")
     if name is None:
-        found = sorted((path for path in folder.glob("*/plan.json")), key=lambda path: path.stat().st_mtime)
+        plans = (path for path in folder.glob("*/plan.json") if not is_population(path.parent))
+        found = sorted(plans, key=lambda path: path.stat().st_mtime)
         if not found:
             raise UsageError(f"{folder} holds no study", "Search first: rlplay tune --algo ppo --env CartPole-v1")
         name = found[-1].parent.name
@@ -60,8 +62,10 @@ def plan_of(arguments: Namespace) -> Plan:
     )  # fmt: skip
     alone = Namespace(**{**vars(arguments), **nothing, "eval_episodes": arguments.eval_episodes or _EPISODES})
     seeds = arguments.seed or [0]
-    agent, asked, settings = train.prepared(alone, algo, env_id, seeds[0])
-    agent.env.close()
+    for features, model in itertools.product(arguments.features or [None], arguments.model or [None]):
+        alone.features, alone.model = (None if one == "none" else one for one in (features, model))
+        agent, asked, settings = train.prepared(alone, algo, env_id, seeds[0])
+        agent.env.close()
     pruner = arguments.pruner or "none"
     rungs = arguments.rungs or (1 if pruner in ("none", "wilcoxon") else _RUNGS)
     if rungs > asked["n_timesteps"]:
@@ -91,7 +95,7 @@ def _search(arguments: Namespace) -> int:
     before = sum(trial.state.is_finished() for trial in study.get_trials(deepcopy=False))
     if before:
         out.print(f"going on: {before} of {trials} trials have ended")
-    runner = runner_of(arguments)
+    runner = runner_of(arguments, trials - before)
     seeds = f"seed {plan.seeds[0]}" if len(plan.seeds) == 1 else f"{len(plan.seeds)} seeds"
     out.print(
         f"[bold]{plan.asked['algo']}[/] in [bold]{plan.asked['env']}[/]: {trials} trials of "
@@ -127,7 +131,7 @@ def _population(arguments: Namespace) -> int:
     folder = (arguments.log_folder or RUNS) / "tune" / folder_name(name)
     population = Population(folder, plan, arguments.members or 8, arguments.generations or 10)
     space = population.check()
-    runner = runner_of(arguments)
+    runner = runner_of(arguments, population.size)
     try:
         with population.held():
             done = population.history()
@@ -156,6 +160,7 @@ def _words(arguments: Namespace, action: str, place: Place) -> str:
 
 def _report(place: Place, arguments: Namespace) -> int:
     out = console()
+    open_study(place)
     try:
         best = best_trials(place, 5)
     except UsageError as error:
@@ -165,9 +170,9 @@ def _report(place: Place, arguments: Namespace) -> int:
     for column in ("trial", "value", *best[0].params):
         table.add_column(column, justify="right")
     for trial in best:
-        given = (f"{v:.4g}" if isinstance(v, float) else str(v) for v in trial.params.values())
+        given = ("none" if v is None else f"{v:.4g}" if isinstance(v, float) else str(v) for v in trial.params.values())
         table.add_row(str(trial.number), ", ".join(f"{v:.5g}" for v in trial.values), *given)
-    out.print(table)
+    out.print(table if fits(table, out) else turned(table))
     for path in draw_all(place):
         out.print(f"picture:  {path}")
     out.print(f"on fresh seeds:  {_words(arguments, 'confirm', place)}")
@@ -211,7 +216,7 @@ def _confirm(arguments: Namespace) -> int:
     out, place = console(), _place(arguments)
     count, seeds = arguments.top or 5, arguments.seeds or 10
     total = len(best_trials(place, count)) * seeds
-    runner = runner_of(arguments)
+    runner = runner_of(arguments, total)
     try:
         with Teller(total, 0, out) as table:
             found = confirm(place, runner, table, trials=count, seeds=seeds)

@@ -29,14 +29,14 @@ class Curve:
 
     Attributes:
         name: id of the agent.
-        timesteps: int64 [T].
+        timesteps: int64 [T]; where a curve is drawn along episodes or seconds (float64) these.
         returns: mean return of each evaluation, float64 [S, T].
         speeds: timesteps a second of learning, float64 [S].
         cut: whether an episode of an evaluation was cut because it did not end, bool [S, T]; None for nowhere.
     """
 
     name: str
-    timesteps: NDArray[np.int64]
+    timesteps: NDArray[Any]
     returns: NDArray[np.float64]
     speeds: NDArray[np.float64]
     cut: NDArray[np.bool_] | None = None
@@ -59,7 +59,10 @@ class Curve:
             found.append(dict(zip(saved.timesteps.tolist(), rows, strict=True)))
         common = sorted(set.intersection(*(set(one) for one in found)))
         if not common:
-            raise UsageError(f"the runs of {name} were evaluated at different timesteps")
+            raise UsageError(
+                f"the runs of {name} were evaluated at different timesteps",
+                "Choose runs of one length: --where n_timesteps=..., or draw each with rlplay plot --each",
+            )
         table = np.array([[one[t] for t in common] for one in found])
         return cls(name, np.array(common), table[:, :, 0], np.array(speeds), table[:, :, 1] > 0)
 
@@ -118,7 +121,9 @@ def value_range(curves: list[Curve]) -> tuple[float, float] | None:
     return (float(values.min()), float(values.max())) if values.size else None
 
 
-def draw(curves: list[Curve], path: Path, title: str, quantity: str = "return, greedy evaluation") -> None:
+def draw(
+    curves: list[Curve], path: Path, title: str, quantity: str = "return, greedy evaluation", axis: str = "timesteps"
+) -> None:
     """Draw means with their intervals over seeds, each seed as a thin line.
 
     Args:
@@ -126,6 +131,7 @@ def draw(curves: list[Curve], path: Path, title: str, quantity: str = "return, g
         path: of the picture; its ending says its kind.
         title: above it.
         quantity: beside the vertical axis.
+        axis: below the horizontal one.
 
     Raises:
         UsageError: an ending that matplotlib does not know.
@@ -148,9 +154,10 @@ def draw(curves: list[Curve], path: Path, title: str, quantity: str = "return, g
         every = max(len(curve.timesteps) // 10, 1)
         axes.plot(curve.timesteps, curve.centre, label=curve.name, markevery=every, **style)
     axes.set_title(title, loc="left", fontweight="bold")
-    axes.set_xlabel("timesteps")
+    axes.set_xlabel(axis)
     axes.set_ylabel(quantity)
-    axes.xaxis.set_major_formatter(lambda value, _: f"{value / 1000:g}k" if value else "0")
+    if axis == "timesteps":
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value / 1000:g}k" if value else "0")
     axes.grid(alpha=0.25, linewidth=0.6)
     axes.spines[["top", "right"]].set_visible(False)
     axes.margins(x=0.02)

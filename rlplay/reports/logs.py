@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,6 +27,9 @@ from rlplay.training.run_folder import read_evaluations
 Series = tuple[NDArray[np.float64], NDArray[np.float64]]  # timesteps and values, [N] each
 
 STEPS = "time/total_timesteps"
+_SECONDS = "time/time_elapsed"
+_COUNTS = ("rollout/episodes", "time/episodes")  # ours, Stable-Baselines3's
+AXES = {"steps": "timesteps", "episodes": "episodes", "time": "seconds"}  # of pictures: what is typed, what is written
 EVALUATIONS, EPISODES = "evaluations", "episodes"
 RETURNS = "rollout/ep_rew_mean"
 WINDOW = 100  # episodes of a moving mean, as in Stable-Baselines3
@@ -35,10 +39,11 @@ _NUMBERED = re.compile(r"[_-]?(?:seed|run)?[_-]?\d+$")
 
 
 class Run(NamedTuple):
-    """A run's folder, and what it logged by name."""
+    """A run's folder, what it logged by name, and the episodes and seconds after timesteps: ``episodes``, ``time``."""
 
     path: Path
     series: dict[str, Series]
+    clocks: Mapping[str, Series] = MappingProxyType({})
 
 
 def read_runs(paths: list[Path]) -> list[Run]:
@@ -70,16 +75,22 @@ def read_runs(paths: list[Path]) -> list[Run]:
                 warn(f"left out: {file}: {error}")
             except (RlplayError, OSError, ValueError, csv.Error) as error:
                 warn(f"left out: {file}: {getattr(error, 'cause', error)}")
+        clocks = _clocks(series)
         if episodes:
-            series[EPISODES] = _smoothed(_together(episodes))
+            table = _together(episodes)
+            steps = np.cumsum(table[:, 1])
+            series[EPISODES] = _smoothed((steps, table[:, 2]))
+            clocks = {"episodes": (steps, np.arange(1.0, len(steps) + 1)), "time": (steps, table[:, 0])}
         if series:
-            found.append(Run(folder, series))
+            found.append(Run(folder, series, clocks))
     if not found and absent is not None:
         raise absent
     return found
 
 
-def curves_of(runs: list[Run], quantity: str | None = None, *, each: bool = False) -> tuple[str, list[Curve]]:
+def curves_of(
+    runs: list[Run], quantity: str | None = None, *, each: bool = False, axis: str = "steps"
+) -> tuple[str, list[Curve]]:
     """One curve for the runs that differ in their number alone, with what is drawn.
 
     Args:
@@ -87,6 +98,7 @@ def curves_of(runs: list[Run], quantity: str | None = None, *, each: bool = Fals
         quantity: ``"evaluations"``, ``"episodes"`` (a moving mean over 100) or a tag such as ``"train/loss"``; by
             default the first of evaluations, episodes and ``rollout/ep_rew_mean`` that most runs have.
         each: whether every run is a curve of its own.
+        axis: ``"steps"``, ``"episodes"`` or ``"time"`` (seconds of the wall clock): where a curve's values stand.
 
     Raises:
         UsageError: no run has it; names what there is.
@@ -106,13 +118,26 @@ def curves_of(runs: list[Run], quantity: str | None = None, *, each: bool = Fals
         quantity = max(usual, key=lambda name: sum(name in run.series for run in runs))
     if quantity not in known:
         raise unknown("quantity", quantity, known)
-    groups: dict[str, list[Run]] = {}
+    groups: dict[str, list[Series]] = {}
     for run in runs:
-        if quantity in run.series:
-            groups.setdefault(_short(run.path, each=each), []).append(run)
-        else:
+        if quantity not in run.series:
             warn(f"left out: {run.path} has no {quantity}; it has {', '.join(sorted(run.series))}")
-    return quantity, [_curve(name, [run.series[quantity] for run in group]) for name, group in groups.items()]
+        elif axis != "steps" and axis not in run.clocks:
+            warn(f"left out: {run.path} has no log that says its {AXES[axis]}")
+        else:
+            groups.setdefault(_short(run.path, each=each), []).append(_along(axis, run, quantity))
+    if not groups:
+        raise UsageError(f"no run that has {quantity} says its {AXES[axis]}", "Take -x steps")
+    return quantity, [_curve(name, group, axis) for name, group in groups.items()]
+
+
+def _along(axis: str, run: Run, quantity: str) -> Series:
+    """A quantity at timesteps, or at the episodes or seconds that had passed then."""
+    steps, values = run.series[quantity]
+    if axis == "steps":
+        return steps, values
+    known, passed = run.clocks[axis]
+    return np.interp(steps, [0.0, *known], [0.0, *passed]), values
 
 
 def _short(path: Path, *, each: bool) -> str:
@@ -122,7 +147,7 @@ def _short(path: Path, *, each: bool) -> str:
     return "/".join([*parts[:-1], last]) if last else "/".join(parts[:-1])
 
 
-def _curve(name: str, found: list[Series]) -> Curve:
+def _curve(name: str, found: list[Series], axis: str) -> Curve:
     """Runs side by side: at the timesteps that all have, or interpolated where they were logged at others."""
     common = set.intersection(*(set(steps.tolist()) for steps, _ in found))
     if len(common) >= 0.5 * min(len(steps) for steps, _ in found):
@@ -130,10 +155,11 @@ def _curve(name: str, found: list[Series]) -> Curve:
     else:
         first, last = max(steps[0] for steps, _ in found), min(steps[-1] for steps, _ in found)
         if first >= last:
-            raise UsageError(f"the runs of {name} have no timesteps in common", "Draw each of them: --each")
+            raise UsageError(f"the runs of {name} have no {AXES[axis]} in common", "Draw each of them: --each")
         places = np.linspace(first, last, min(max(len(steps) for steps, _ in found), _GRID))
     rows = [np.interp(places, steps, values) for steps, values in found]
-    return Curve(name, places.astype(np.int64), np.array(rows), np.full(len(rows), np.nan))
+    places = places if axis == "time" else places.astype(np.int64)
+    return Curve(name, places, np.array(rows), np.full(len(rows), np.nan))
 
 
 def _reader(path: Path) -> Callable[[Path], dict[str, Series]] | None:
@@ -152,14 +178,34 @@ def _evaluations(path: Path) -> dict[str, Series]:
 
 def _monitor(path: Path) -> NDArray[np.float64]:
     """Episodes of one environment: seconds, lengths and returns, [N, 3]."""
-    return np.array([[float(row[name]) for name in ("t", "l", "r")] for row in _rows(path, ("r", "l", "t"))])
+    table = np.array([[float(row[name]) for name in ("t", "l", "r")] for row in _rows(path, ("r", "l", "t"))])
+    table[:, 0] = _going_on(table[:, 0])
+    return table
 
 
-def _together(tables: list[NDArray[np.float64]]) -> Series:
-    """Episodes of all environments of a run in the order in which they ended: timesteps of all of them, returns."""
+def _going_on(seconds: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A clock that begins anew where a run was resumed, as one that goes on."""
+    again = np.flatnonzero(np.diff(seconds) < 0)
+    found = seconds.copy()
+    for place in again:
+        found[place + 1 :] += seconds[place]
+    return found
+
+
+def _clocks(series: dict[str, Series]) -> dict[str, Series]:
+    """Episodes and seconds after timesteps, as rows of numbers say them."""
+    counts = [series[name] for name in _COUNTS if name in series]
+    found = {"episodes": counts[0]} if counts else {}
+    if _SECONDS in series:
+        steps, seconds = series[_SECONDS]
+        found["time"] = steps, _going_on(seconds)
+    return found
+
+
+def _together(tables: list[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """Episodes of all environments of a run in the order in which they ended, [N, 3]."""
     rows = np.concatenate(tables)
-    rows = rows[np.argsort(rows[:, 0], kind="stable")] if len(tables) > 1 else rows
-    return np.cumsum(rows[:, 1]), rows[:, 2]
+    return rows[np.argsort(rows[:, 0], kind="stable")] if len(tables) > 1 else rows
 
 
 def _smoothed(series: Series) -> Series:
@@ -222,9 +268,12 @@ def _events(path: Path) -> dict[str, Series]:
     except ImportError as error:
         raise missing("TensorBoard's files", "tensorboard", "tensorboard") from error
     found: dict[str, list[tuple[float, float]]] = {}
+    clock: list[tuple[float, float]] = []
     try:
         for record in RawEventFileLoader(str(path)).Load():
             event = Event.FromString(record)
+            if event.summary.value:
+                clock.append((float(event.step), float(event.wall_time)))
             for value in event.summary.value:
                 if value.HasField("simple_value"):
                     found.setdefault(value.tag, []).append((float(event.step), float(value.simple_value)))
@@ -232,6 +281,7 @@ def _events(path: Path) -> dict[str, Series]:
         raise CheckpointError(f"it cannot be read as TensorBoard's ({type(error).__name__})") from error
     if not found:
         raise CheckpointError("it has no scalars, or is damaged")
+    found.setdefault(_SECONDS, [(step, seconds - clock[0][1]) for step, seconds in clock])
     return _finite({tag: _pair(points) for tag, points in found.items()})
 
 

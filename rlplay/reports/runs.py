@@ -38,7 +38,8 @@ def runs(folder: str | Path = "logs") -> list[Row]:
     Returns:
         Rows with run (its path), algo, env, seed, n_timesteps (asked for), timesteps (done), finished, last and best
         (mean return of an evaluation; None without), steps_per_second (of learning), megabytes, written (seconds since
-        1970), and ``params.<name>`` for each hyperparameter. Trials of a study are in ``<folder>/tune/<study>``.
+        1970), and ``params.<name>`` for each hyperparameter; of a model or feature map its name, and its settings as
+        ``params.features.<name>``. Trials of a study are in ``<folder>/tune/<study>``.
 
     Example:
         >>> runs("no/such/folder")
@@ -75,8 +76,25 @@ def _row(run: RunFolder) -> Row | None:
     with contextlib.suppress(OSError, yaml.YAMLError, UnicodeDecodeError):
         config = plain_yaml((run.settings / "config.yml").read_text(encoding="utf-8"))
     if isinstance(config, dict):
-        row.update({f"params.{name}": value for name, value in config.items()})
+        for name, value in config.items():
+            row.update(_flat(f"params.{name}", value))
     return row
+
+
+def _flat(name: str, value: Any) -> Row:
+    """A hyperparameter as columns: of a model its name, and each of its settings under it.
+
+    Example:
+        >>> _flat("params.features", {"model": "k-means", "params": {"n_clusters": 16}, "warm_up": 500})
+        {'params.features': 'k-means', 'params.features.n_clusters': 16, 'params.features.warm_up': 500}
+    """
+    if not isinstance(value, dict):
+        return {name: value}
+    found: Row = {name: value["model"]} if isinstance(value.get("model"), str) else {}
+    for key, one in value.items():
+        if key != "model" or not found:
+            found.update(_flat(name if key == "params" else f"{name}.{key}", one))
+    return found
 
 
 def _progress(run: RunFolder) -> tuple[int, float | None]:
@@ -120,6 +138,9 @@ def filtered(rows: Sequence[Row], conditions: Iterable[str]) -> list[Row]:
         if isinstance(wanted, str):
             with contextlib.suppress(ValueError):
                 wanted = float(wanted)  # YAML 1.1 takes 1e-3 for text
+        values = [row[name] for row in rows if row.get(name) is not None]
+        if isinstance(wanted, str) and values and all(isinstance(value, int | float) for value in values):
+            raise UsageError(f"--where {condition!r}: {name} is a number", f"For example --where '{name}>={values[0]}'")
         left = [row for row in left if _holds(row.get(name), _COMPARISONS[split[2]], wanted)]
     return left
 

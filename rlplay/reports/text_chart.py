@@ -30,7 +30,7 @@ def text_chart(curves: list[Curve], width: int = 72, height: int = 16) -> list[s
     low = min(float(c.returns.min()) for c in curves) if shown is None else shown[0]
     high = max(float(c.returns.max()) for c in curves) if shown is None else shown[1]
     high = high if high > low else low + 1.0
-    first, last = min(int(c.timesteps[0]) for c in curves), max(int(c.timesteps[-1]) for c in curves)
+    first, last = min(c.timesteps[0].item() for c in curves), max(c.timesteps[-1].item() for c in curves)
     area = [[" "] * width for _ in range(height)]
 
     def row(value: float) -> int:
@@ -55,5 +55,5 @@ def text_chart(curves: list[Curve], width: int = 72, height: int = 16) -> list[s
     for number, cells in enumerate(area):
         label = f"{high:.4g}" if number == 0 else f"{low:.4g}" if number == height - 1 else ""
         lines.append(f"{label:>10} |{''.join(cells)}".rstrip())
-    left, right = f"{first:,}", f"{last:,}"
+    left, right = (f"{place:,.2f}" if isinstance(place, float) else f"{place:,}" for place in (first, last))
     return [*lines, f"{'':>10} +{'-' * width}", f"{'':>12}{left}{right:>{max(width - len(left), 0)}}"]

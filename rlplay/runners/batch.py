@@ -1,7 +1,7 @@
 """The runs of one command: which there are and which are done, so that the same command goes on where it stopped.
 
 ``<log folder>/.batches/<digest>/runs.jsonl`` has a line for each run that was begun and for each that ended. It goes
-when all are done: then the same command begins anew.
+when all are done: then the same command begins anew. A run that failed is not done: the same command tries it again.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from rlplay.errors import BusyError, UsageError
+from rlplay.errors import BusyError, NoRoomError, UsageError
 from rlplay.runners.job import Job, Outcome, finish
 from rlplay.runners.runner import Runner
-from rlplay.storage.files import locked
+from rlplay.storage.files import locked, make_folder
 from rlplay.training.run_folder import new_run
 
 
@@ -70,6 +70,11 @@ class Batch:
         self.outcomes: dict[str, Outcome] = {}
 
     @property
+    def failed(self) -> int:
+        """How many runs failed."""
+        return sum(bool(outcome.error) for outcome in self.outcomes.values())
+
+    @property
     def _journal(self) -> Path:
         return self.folder / "runs.jsonl"
 
@@ -79,7 +84,9 @@ class Batch:
 
         Raises:
             BusyError: another process works on the same runs.
+            UsageError: the log folder cannot be written.
         """
+        make_folder(self.log_folder, "-f")
         try:
             with locked(self.folder):
                 self._read()
@@ -89,7 +96,7 @@ class Batch:
                 raise
             raise BusyError("another process works on the same runs", "Wait for it, or choose another folder with -f"
                             ) from None  # fmt: skip
-        if len(self.outcomes) == len(self.requests):
+        if len(self.outcomes) == len(self.requests) and not self.failed:
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def _read(self) -> None:
@@ -127,12 +134,17 @@ class Batch:
         return self.jobs[request.key]
 
     def finish(self, runner: Runner, watcher: Watcher) -> None:
-        """Finish all runs that are not done yet."""
+        """Finish all runs that are not done yet.
+
+        Raises:
+            NoRoomError: the disk is full; no other run was begun then.
+        """
         keys: dict[Path, str] = {}
+        full: Outcome | None = None
 
         def tasks() -> Iterator[Job]:
             for request in self.requests:
-                if request.key not in self.outcomes:
+                if full is None and request.key not in self.outcomes:
                     job = self._begun(request)
                     keys[job.folder] = request.key
                     watcher.began(job)
@@ -144,3 +156,6 @@ class Batch:
                 self._write({"key": key, "folder": str(job.folder), "outcome": asdict(outcome)})
             self.outcomes[key] = outcome
             watcher.ended(job, outcome)
+            full = outcome if outcome.no_room else full
+        if full is not None:
+            raise NoRoomError(full.error, full.remedy)

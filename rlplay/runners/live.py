@@ -17,6 +17,7 @@ from rlplay.training.callbacks import short_number
 from rlplay.training.run_folder import RunFolder
 
 _SHOWN = 12  # runs that are shown, the running ones first
+_WIDE = 70  # columns of a terminal on which there is room between the columns
 _TAIL = 4096  # bytes at a log's end that hold its last row
 
 
@@ -96,9 +97,10 @@ class LiveTable:
         """The table as it is now."""
         failed = f", [red]{self._failed} failed[/]" if self._failed else ""
         table = Table(title=f"{self.done} of {self.total} runs{failed}{self._time_left()}", title_justify="left",
-                      title_style="bold", box=None, padding=(0, 2))  # fmt: skip
-        for column in ("run", "seed", "done", "steps/s", "score", "left"):
-            table.add_column(column, justify="left" if column == "run" else "right", no_wrap=True)
+                      title_style="bold", box=None, padding=(0, 2 if self._console.width >= _WIDE else 1))  # fmt: skip
+        for column in ("run", "seed", "done", "steps/s", "score", "left"):  # names are folded before a number is cut
+            table.add_column(column, justify="left" if column == "run" else "right", no_wrap=column != "run",
+                             overflow="fold")  # fmt: skip
         running = list(self._running.values())
         for job, outcome in list(self._ended)[-max(_SHOWN - len(running), 0) or _SHOWN :]:
             state = "[red]failed[/]" if outcome.error else "[green]done[/]"

@@ -117,8 +117,17 @@ def require_writable(path: Path, flag: str) -> None:
         with tempfile.TemporaryFile(dir=path.parent):
             pass
     except OSError as error:
-        words = os.strerror(errno.ENOTDIR) if isinstance(error, FileExistsError) else error.strerror
-        raise UsageError(f"{path} cannot be written: {words}", f"Name another place with {flag}") from error
+        raise UsageError(f"{path} cannot be written: {reason(error)}", f"Name another place with {flag}") from error
+
+
+def reason(error: OSError) -> str:
+    """Why a file or folder could not be made, read or written, in the system's words.
+
+    Example:
+        >>> reason(FileExistsError(errno.EEXIST, "File exists"))  # a file stands where a folder is needed
+        'Not a directory'
+    """
+    return os.strerror(errno.ENOTDIR) if isinstance(error, FileExistsError) else error.strerror or str(error)
 
 
 def _linked(path: Path) -> Path:
@@ -176,6 +185,31 @@ def _sync_folder(folder: Path) -> None:
         pass  # some network file systems refuse it; the file itself is on disk
     finally:
         os.close(descriptor)
+
+
+def make_folder(path: Path, flag: str) -> None:
+    """Make a folder and those above it, where they are not there.
+
+    Args:
+        path: the folder.
+        flag: what named it.
+
+    Raises:
+        UsageError: it cannot be written.
+        NoRoomError: the disk is full.
+
+    Example:
+        >>> make_folder(Path("/dev/null/logs"), "-f")
+        Traceback (most recent call last):
+            ...
+        rlplay.errors.UsageError: /dev/null/logs cannot be written: Not a directory. Name another folder with -f
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        if full := NoRoomError.of(error, path):
+            raise full from error
+        raise UsageError(f"{path} cannot be written: {reason(error)}", f"Name another folder with {flag}") from error
 
 
 @contextlib.contextmanager

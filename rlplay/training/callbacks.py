@@ -376,7 +376,7 @@ def save_or_warn(agent: Learner, path: Path) -> None:
     except CheckpointError as error:
         if not ending:
             raise
-        warn(f"the last checkpoint stays as it is: {error.cause}")
+        warn(f"{path} stays as it is: {error.cause.partition('.tmp: ')[2] or error.cause}")
     except OSError as error:
         warn(f"{path} could not be saved, the old file is kept and training goes on: {error}")
 

@@ -45,14 +45,16 @@ class LogCallback(Callback):
     Args:
         run_folder: the folder of the run.
         evaluations: the callback whose last mean is logged.
-        tensorboard_log: folder for TensorBoard; needs the extra ``rlplay[tensorboard]``.
+        tensorboard_log: folder for TensorBoard, in which this run's is ``<agent>-<Env>_<number>``; needs the extra
+            ``rlplay[tensorboard]``.
     """
 
     def __init__(
         self, run_folder: RunFolder, evaluations: EvalCallback | None = None, tensorboard_log: Path | None = None
     ) -> None:
         self.folder, self.evaluations = run_folder, evaluations
-        self.tensorboard = TensorBoard(tensorboard_log / run_folder.path.name) if tensorboard_log else None
+        name = f"{run_folder.path.parent.name}-{run_folder.path.name}"  # ppo-CartPole-v1_3
+        self.tensorboard = TensorBoard(tensorboard_log / name) if tensorboard_log else None
         self._writes = True
         self._columns = list(PROGRESS_COLUMNS)
 

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from rlplay.errors import CheckpointError, RlplayError, UsageError, unknown, warn
 from rlplay.storage import checkpoint
-from rlplay.storage.files import as_path, write_together
+from rlplay.storage.files import as_path, make_folder, write_together
 from rlplay.storage.texts import plain_yaml
 
 
@@ -223,15 +223,14 @@ def new_run(log_folder: Path, algo: str, env_id: str) -> RunFolder:
         number = path.name.removeprefix(f"{name}_")
         if number.isdigit():
             numbers.append(int(number))
+    make_folder(parent, "-f")
     for next_number in range(max(numbers) + 1, max(numbers) + 1000):
         path = parent / f"{name}_{next_number}"
         try:
-            path.mkdir(parents=True)
+            path.mkdir()
             return RunFolder(path)
         except FileExistsError:  # another process took the number
             continue
-        except OSError as error:
-            raise UsageError(f"{log_folder} cannot be written: {error.strerror}", "Choose a folder with -f") from error
     raise UsageError(f"no free run number in {parent}")
 
 

@@ -28,7 +28,7 @@ from rlplay.runners.job import Job, begin, finish
 from rlplay.runners.runner import Runner
 from rlplay.seeding import generator
 from rlplay.storage import checkpoint
-from rlplay.storage.files import locked, write_atomically
+from rlplay.storage.files import locked, make_folder, write_atomically
 from rlplay.training.evaluation import evaluate
 from rlplay.training.run_folder import RunFolder, folder_name, read_evaluations
 from rlplay.tuning.spaces import Choices, Dimension, Numbers, Space
@@ -77,8 +77,8 @@ class Population:
         """
         if self.size < 4 or self.generations < 2:
             raise UsageError(
-                f"a population of {self.size} over {self.generations} generations",
-                "Take 4 members and 2 generations, or more",
+                f"a population of {self.size} over {self.generations} generations is too small",
+                "Take 4 --members and 2 --generations, or more",
             )
         space = mutable(self.plan)
         if not space:
@@ -91,6 +91,7 @@ class Population:
     @contextmanager
     def held(self) -> Iterator[None]:
         """Hold the folder for this process, and refuse another population in it."""
+        make_folder(self.folder, "-f")
         with locked(self.folder):
             path, mine = self.folder / "plan.json", {**self.plan.to_json(), "size": self.size}
             mine["generations"] = self.generations

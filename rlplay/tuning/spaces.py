@@ -151,7 +151,8 @@ def read_space(path: str, algo: str, env_id: str) -> Space:
     try:
         content = plain_yaml(as_path(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"the space {path} cannot be read: {error}") from error
+        words = getattr(error, "strerror", None) or "it is no UTF-8 text"
+        raise UsageError(f"the space {path} cannot be read: {words}", "Name a YAML file with --space") from error
     except yaml.YAMLError as error:
         raise UsageError(f"the space {path} is no plain YAML: {' '.join(str(error).split())}") from error
     for key in (algo, env_id):

@@ -24,7 +24,7 @@ from scipy.stats import trim_mean
 from rlplay.errors import BusyError, CheckpointError, NoRoomError, RlplayError, UsageError, missing, unknown
 from rlplay.runners.job import Job, go_on
 from rlplay.runners.runner import Runner
-from rlplay.storage.files import locked, write_atomically
+from rlplay.storage.files import locked, make_folder, write_atomically
 from rlplay.training.evaluation import evaluate
 from rlplay.training.run_folder import folder_name, read_evaluations
 from rlplay.tuning.journal import journal_storage
@@ -156,7 +156,7 @@ def create(place: Place, plan: Plan) -> Any:
     """
     check_plan(plan)
     optuna = require_optuna()
-    place.folder.mkdir(parents=True, exist_ok=True)
+    make_folder(place.folder, "-f")
     directions = ["minimize" if metric == "seconds" else "maximize" for metric in plan.metrics]
     mine = json.loads(json.dumps(plan.to_json()))
     with locked(place.folder, _PATIENCE):  # two at once would both make the tables of a data base
@@ -169,18 +169,30 @@ def create(place: Place, plan: Plan) -> Any:
             found.set_metric_names(plan.metrics)
             write_atomically(place.folder / "plan.json", json.dumps(mine, indent=1).encode())
     if told is not None and (other := _difference(told, mine)):
-        raise UsageError(f"the study {place.name} has another {other}", "Give another --study, or the same flags")
+        raise UsageError(
+            f"the study {place.name} was made with {other}", "Give this one another --study, or the same flags"
+        )
     return found
 
 
 def _difference(told: dict[str, Any], mine: dict[str, Any]) -> str:
-    for key, value in mine.items():
-        if told.get(key) != value:
-            if isinstance(value, dict) and isinstance(told.get(key), dict):
-                names = [k for k in {**value, **told[key]} if value.get(k) != told[key].get(k)]
-                return f"{key}: {', '.join(names)}"
-            return f"{key}: {told.get(key)!r} in place of {value!r}"
-    return ""
+    """What is asked for otherwise now, in the words of the flags; empty where nothing is."""
+    single = ("metrics", "sampler", "pruner", "seed", "seeds")
+    before = {**{key: told.get(key) for key in single}, **told["asked"], **told["fixed"]}
+    now = {**{key: mine[key] for key in single}, **mine["asked"], **mine["fixed"]}
+    if before["n_timesteps"] != now["n_timesteps"]:
+        before["eval_freq"] = now["eval_freq"]  # follows from it
+    searched = {**told["space"], **mine["space"]}
+    found = [f"{name} {before.get(name, 'not given')}, now {now.get(name, 'not given')}"
+             for name in {**before, **now} if name not in searched and before.get(name) != now.get(name)]  # fmt: skip
+    found += [f"{name} in {told['space'].get(name, 'no space')}, now in {mine['space'].get(name, 'no space')}"
+              for name in searched if told["space"].get(name) != mine["space"].get(name)]  # fmt: skip
+    return "; ".join(found)
+
+
+def is_population(folder: Path) -> bool:
+    """Whether a folder holds a population (`rlplay.tuning.population`), not a study."""
+    return (folder / "generations.jsonl").is_file()
 
 
 def open_study(place: Place) -> tuple[Any, Plan]:
@@ -191,13 +203,18 @@ def open_study(place: Place) -> tuple[Any, Plan]:
     """
     optuna = require_optuna()
     if place.url is None and not place.journal.is_file():
+        if is_population(place.folder):
+            raise UsageError(f"{place.name} is a population, not a study", "Its command goes on with it")
+        if (place.folder / "plan.json").is_file():
+            raise UsageError(f"the trials of the study {place.name} are in a storage of their own",
+                             "Name it as the search did: --storage sqlite:///FILE")  # fmt: skip
         folder = place.folder.parent
         names = sorted(path.parent.name for path in folder.glob("*/journal.log"))
         raise unknown("study", place.name, names, "" if names else f"{folder} holds none: rlplay tune --algo ...")
     try:
         found = optuna.load_study(study_name=place.name, storage=place.storage())
     except KeyError as error:
-        raise UsageError(f"there is no study {place.name} in {place.url or place.journal}") from error
+        raise unknown("study", place.name, optuna.study.get_all_study_names(place.storage())) from error
     if "plan" not in found.user_attrs:
         raise UsageError(f"the study {place.name} was not made by rlplay tune", "Give another --study")
     return found, Plan.from_json(found.user_attrs["plan"])

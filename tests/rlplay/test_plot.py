@@ -50,6 +50,34 @@ def test_episodes_of_several_environments_stand_in_the_order_they_ended():
     assert (curve.timesteps.tolist(), curve.returns.tolist()) == ([10, 15, 25], [[1.0, 1.5, 2.0]])
 
 
+def test_curves_along_episodes_and_seconds_also_of_a_run_that_was_resumed():
+    monitored(Path("a_1/0.monitor.csv"), [[1.0, 10, 2.0], [3.0, 10, 4.0], [5.0, 20, 1.0]])  # the clock begins anew
+    evaluated(Path("a_1"), [7, 8], (20, 40))
+    runs = read_runs([Path("a_1")])
+    places = {
+        axis: [
+            curves_of(runs, quantity, axis=axis)[1][0].timesteps.tolist() for quantity in ("episodes", "evaluations")
+        ]
+        for axis in ("steps", "episodes", "time")
+    }
+    assert places == {
+        "steps": [[10, 20, 40], [20, 40]], "episodes": [[1, 2, 3], [2, 3]], "time": [[2.0, 4.0, 5.0], [4.0, 5.0]]
+    }  # fmt: skip
+    assert main(["plot", "a_1", "-x", "time", "-o", "time.png"]) == 0
+
+
+def test_rows_of_numbers_are_a_clock_and_evaluations_alone_are_none():
+    Path("run").mkdir()
+    header = "time/total_timesteps,time/time_elapsed,rollout/episodes,train/loss\n"
+    Path("run/progress.csv").write_text(header + "10,1.5,1,4\n20,2.5,3,2\n")
+    runs = read_runs([Path("run")])
+    assert curves_of(runs, "train/loss", axis="time")[1][0].timesteps.tolist() == [1.5, 2.5]
+    assert curves_of(runs, "train/loss", axis="episodes")[1][0].timesteps.tolist() == [1, 3]
+    evaluated(Path("alone"), [1, 2, 3])
+    with pytest.raises(UsageError, match=r"says its seconds. Take -x steps"):
+        curves_of(read_runs([Path("alone")]), axis="time")
+
+
 def test_runs_logged_at_other_timesteps_are_interpolated():
     evaluated(Path("a_1"), [0, 10, 20], (0, 10, 20))
     evaluated(Path("a_2"), [5, 15], (5, 15))

@@ -74,7 +74,7 @@ def test_values_stay_in_their_space():
 
 
 def test_what_a_population_refuses(tmp_path):
-    with pytest.raises(UsageError, match="4 members"):
+    with pytest.raises(UsageError, match="too small. Take 4 --members"):
         Population(tmp_path, PLAN, 2, 3).check()
     plan = PLAN._replace(asked={**PLAN.asked, "algo": "ppo", "env": "CartPole-v1"}, fixed={},
                          space={"net_arch": Choices(("8", "16"))})  # fmt: skip

@@ -8,13 +8,15 @@ import signal
 import subprocess
 import sys
 import time
+from argparse import Namespace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from rlplay.errors import BusyError, RlplayError, UsageError
+from rlplay.cli.many import runner_of
+from rlplay.errors import BusyError, NoRoomError, RlplayError, UsageError
 from rlplay.runners.batch import Batch, Request
 from rlplay.runners.job import Job, finish
 from rlplay.runners.live import LiveTable, progress_of
@@ -141,7 +143,35 @@ def test_a_run_that_fails_ends_no_other_and_is_begun_again_by_the_same_command(t
     assert not batch.outcomes[given[1].key].error
     again = Batch(tmp_path, given)
     with again.held():
-        assert set(again.outcomes) <= {given[1].key}
+        assert set(again.outcomes) == {given[1].key}
+        assert set(again.jobs) == {request.key for request in given}  # no folder of its own for the next try
+
+
+def test_a_full_disk_ends_a_batch_and_it_goes_on_when_there_is_room(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    given = requests(3)
+    batch = Batch(tmp_path, given)
+    with monkeypatch.context() as patch, batch.held(), pytest.raises(NoRoomError, match="the same command goes on"):
+        patch.setattr("rlplay.storage.files.os.fsync", full)
+        batch.finish(OneByOne(), Nobody())
+    assert len(batch.jobs) == 1  # the others were not begun in vain
+    again = Batch(tmp_path, given)
+    with again.held():
+        again.finish(OneByOne(), Nobody())
+    assert len(list((tmp_path / "q-learning").iterdir())) == 3
+    assert not again.failed
+
+
+def test_a_log_folder_that_cannot_be_made_is_said_by_its_flag(tmp_path):
+    (tmp_path / "file").write_text("")
+    batch = Batch(tmp_path / "file", requests(2))
+    said = "cannot be written: Not a directory. Name another folder with -f"
+    with pytest.raises(UsageError, match=f"file {said}"), batch.held():
+        pass
+    with pytest.raises(UsageError, match=said):
+        new_run(tmp_path / "file", "q-learning", "FrozenLake-v1")
 
 
 def test_a_folder_without_room_is_said_in_an_outcome(tmp_path, monkeypatch):
@@ -232,6 +262,12 @@ def test_the_live_table_reads_what_runs_write(tmp_path):
     table.began(jobs[0])
     screen.print(table.render())
     assert "100%" in screen.file.getvalue()
+    narrow = Console(file=StringIO(), force_terminal=True, width=44)
+    folded = LiveTable(2, 0, narrow)
+    folded.began(jobs[0])
+    narrow.print(folded.render())
+    assert "100%" in narrow.file.getvalue()  # names are folded, numbers are whole
+    assert "…" not in narrow.file.getvalue()
 
 
 def test_what_a_runner_refuses():
@@ -241,6 +277,11 @@ def test_what_a_runner_refuses():
         new_runner("cloud")
     with pytest.raises(UsageError, match="Add --runner ray"):
         new_runner("local", 2, "127.0.0.1:6379")
+
+
+def test_no_more_processes_are_started_than_there_are_runs():
+    flags = Namespace(jobs=100, runner=None, ray_address=None)
+    assert [runner_of(flags, calls).jobs for calls in (3, 1, 0)] == [3, 1, 1]
 
 
 def test_the_command_line_says_what_has_no_effect(cli):

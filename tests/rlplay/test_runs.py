@@ -10,7 +10,7 @@ import pytest
 
 import rlplay
 from rlplay.errors import MissingPackageError, UsageError
-from rlplay.reports.runs import columns_of, export, filtered, remove, runs
+from rlplay.reports.runs import _flat, columns_of, export, filtered, remove, runs
 from rlplay.runners.job import Job, finish
 from rlplay.storage.files import locked
 from rlplay.training.run_folder import new_run, read_evaluations
@@ -45,6 +45,47 @@ def test_rows_are_filtered_by_any_column(logs):
     for condition, said in (("lenght>3", "unknown column 'lenght'"), ("best", "no condition"), ("best>[", "literal")):
         with pytest.raises(UsageError, match=said):
             filtered(rows, [condition])
+
+
+def test_a_word_is_not_compared_with_a_number():
+    rows = [{"best": 10.0, "env": "A"}, {"best": None, "env": "B"}]
+    with pytest.raises(UsageError, match="best is a number. For example --where 'best>=10.0'"):
+        filtered(rows, ["best>=high"])
+    assert filtered(rows, ["env=B"]) == rows[1:]
+
+
+def test_runs_that_differ_in_a_setting_of_their_features_are_told_apart():
+    from rlplay.cli.runs import _differing
+
+    rows = [{"algo": "sarsa", **_flat("params.features", {"model": "k-means", "params": {"n_clusters": n, "tol": 0.1}})}
+            for n in (8, 64)]  # fmt: skip
+    assert _differing(rows) == ["params.features.n_clusters"]
+
+
+def test_tables_on_a_narrow_terminal_lose_no_number():
+    from io import StringIO
+
+    from rich.console import Console
+    from rich.table import Table
+
+    from rlplay.cli.common import fits, turned, without_spare
+
+    def table():
+        found = Table("run", "written", "MB", "score", box=None)
+        found.add_row("logs/sarsa/CartPole-v1_1", "2026-01-01 00:00", "0.12", "123.4")
+        return found
+
+    screen = Console(file=StringIO(), force_terminal=True, width=50)
+    short = table()
+    assert without_spare(short, screen, ["written", "MB"]) == ["written"]
+    screen.print(short)
+    assert not fits(table(), screen)
+    screen.print(turned(table()))
+    printed = screen.file.getvalue()
+    assert "…" not in printed
+    assert printed.count("CartPole-v1_1") == printed.count("0.12") == printed.count("123.4") == 2
+    pipe = Console(file=StringIO(), width=50)
+    assert fits(table(), pipe)
 
 
 def test_a_table_comes_back(logs, tmp_path, monkeypatch):
@@ -100,7 +141,7 @@ def test_the_command_line_lists_compares_prunes_and_exports(cli, logs):
     for words, said in (
         (("--sort", "lenght"), "unknown column 'lenght'"),
         (("-f", "nowhere"), "holds no runs"),
-        (("--algo", "sarsa"), "no run is as the flags say"),
+        (("--algo", "sarsa"), "no run in logs has the algo sarsa"),
         (("--yes",), "only prune removes"),
     ):
         answer = cli("runs", *words)

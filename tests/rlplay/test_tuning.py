@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 from rlplay import registry
+from rlplay.cli.arguments import parser
+from rlplay.cli.tune import plan_of
 from rlplay.errors import NoRoomError, RlplayError, UnknownNameError, UsageError
 from rlplay.hyperparameters.fields import checked, declared
 from rlplay.hyperparameters.settings import read_zoo_file
@@ -131,12 +133,32 @@ def test_two_tuners_work_on_one_study(tmp_path):
 def test_another_study_of_the_name_is_refused(tmp_path):
     create(Place(tmp_path), PLAN)
     create(Place(tmp_path), PLAN)
-    with pytest.raises(UsageError, match="another space: epsilon"):
+    with pytest.raises(UsageError, match=r"made with epsilon in .* now in"):
         create(Place(tmp_path), PLAN._replace(space={**PLAN.space, "epsilon": Numbers(0.0, 0.5)}))
-    with pytest.raises(UsageError, match="another asked: n_timesteps"):
-        create(Place(tmp_path), PLAN._replace(asked={**ASKED, "n_timesteps": 10}))
+    with pytest.raises(UsageError, match=r"made with n_timesteps \d+, now 10\. "):
+        create(Place(tmp_path), PLAN._replace(asked={**ASKED, "n_timesteps": 10, "eval_freq": 10}))
+    with pytest.raises(UsageError, match=r"sampler tpe, now random; epsilon in .* now in no space"):
+        create(Place(tmp_path), PLAN._replace(sampler="random", space={"alpha": PLAN.space["alpha"]}))
     with pytest.raises(UnknownNameError, match="unknown study"):
         open_study(Place(tmp_path / "none"))
+
+
+def test_trials_that_are_kept_elsewhere_are_told_from_a_study_that_is_not_there(tmp_path):
+    for name, file, said in (("lite", "plan.json", "Name it as the search did: --storage sqlite"),
+                             ("many", "generations.jsonl", "many is a population, not a study")):  # fmt: skip
+        (tmp_path / name).mkdir()
+        (tmp_path / name / file).write_text("{}")
+        with pytest.raises(UsageError, match=said):
+            open_study(Place(tmp_path / name))
+
+
+def test_feature_maps_that_an_agent_needs_are_tried_before_the_first_trial():
+    words = ["tune", "--algo", "q-learning", "--env", "CartPole-v1", "--features"]
+    assert plan_of(parser().parse_args([*words, "k-means:8", "tile-coding:1"])).space["features"] == Choices(
+        ("k-means:8", "tile-coding:1")
+    )
+    with pytest.raises(UsageError, match="needs finite observations"):
+        plan_of(parser().parse_args([*words, "k-means:8", "none"]))
 
 
 def test_what_a_plan_refuses():
@@ -310,7 +332,7 @@ def test_the_command_line_searches_goes_on_and_repeats(cli):
     for more, said in (
         (("--metric", "lenght"), "unknown metric 'lenght'"),
         (("--trial", "3"), "--trial has no effect"),
-        (("--sampler", "random"), "another sampler: 'tpe' in place of 'random'"),
+        (("--sampler", "random"), "made with sampler tpe, now random"),
     ):
         answer = cli(*words, *more)
         assert (answer.returncode, said in answer.stderr) == (2, True), answer.stderr
