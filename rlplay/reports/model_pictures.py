@@ -16,6 +16,7 @@ import numpy as np
 from rlplay.models.references import REFERENCES, library_name, twin
 from rlplay.reports.model_comparison import kind_of
 from rlplay.reports.pictures import check_picture
+from rlplay.storage.files import atomic_writer
 
 _COLOURS = ["#3a6ec8", "#ecbe60", "#58b26e", "#c45c48", "#8a63b8", "#4fb0b8", "#9a7a58", "#c86aa0"]
 # Parameters under which a small picture shows what a model does.
@@ -81,7 +82,8 @@ def draw(model_id: str, path: Path) -> None:
             axis.set_title(f"{name}: {type(model).__name__}", fontsize=10)
             for side in ("top", "right"):
                 axis.spines[side].set_visible(False)
-    figure.savefig(path, dpi=110, format=kind)
+    with atomic_writer(path) as file:
+        figure.savefig(file, dpi=110, format=kind)
 
 
 def _curve(axis: Any, model: Any) -> None:

@@ -6,7 +6,10 @@ These are exports for people; the truth of an episode is its seed and actions (`
 from __future__ import annotations
 
 import contextlib
+import errno
+import io
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +17,27 @@ import numpy as np
 import pygame
 
 from rlplay.environments.episode import Episode
-from rlplay.errors import MissingPackageError, UsageError
-from rlplay.storage.files import require_writable
+from rlplay.errors import MissingPackageError, NoRoomError, RlplayError, UsageError
+from rlplay.storage.files import atomic_writer, require_writable, write_atomically
 
 _KINDS = (".gif", ".mp4", ".png")
 _GIF_WIDTH = 800  # pixels; a wider picture makes a file too large to share
 _MOST_FRAMES = 3000  # of a gif, which is kept in memory
 _FASTEST_FILM = 120.0
 FASTEST = 50.0  # frames a second that players of gifs still keep
+_A_FRAME = 1 << 16  # bytes: with less room than this a film cannot go on
 _UNCHANGED = 255  # the transparent colour: what did not change since the frame before costs nothing
+
+
+def save_picture(surface: pygame.Surface, path: Path) -> None:
+    """Write a picture as png, whole or not at all.
+
+    Raises:
+        OSError: it cannot be written, or the disk is full (NoRoomError).
+    """
+    file = io.BytesIO()
+    pygame.image.save(surface, file, "picture.png")
+    write_atomically(path, file.getvalue())
 
 
 class Recorder:
@@ -65,7 +80,11 @@ class Recorder:
                 ) from error
 
     def add(self, surface: pygame.Surface) -> None:
-        """Take one frame."""
+        """Take one frame.
+
+        Raises:
+            RlplayError: a film cannot be written any more; nothing is left of it.
+        """
         if self.full:
             return
         self.frames += 1
@@ -83,26 +102,49 @@ class Recorder:
         return self.path.suffix.lower() == ".gif" and self.frames >= _MOST_FRAMES
 
     def finish(self) -> Path | None:
-        """Write the file; None where no frame was taken."""
+        """Write the file; None where no frame was taken.
+
+        Raises:
+            OSError: it cannot be written, or the disk is full (NoRoomError); what bore its name before is whole.
+            RlplayError: a film that ffmpeg could not write.
+        """
         if not self.frames:
             return None
         kind = self.path.suffix.lower()
-        try:
-            if kind == ".png":
-                pygame.image.save(self._last, str(self._temporary))
-            elif kind == ".gif":
-                first, *rest = self._images
+        if kind == ".png":
+            save_picture(self._last, self.path)
+        elif kind == ".gif":
+            first, *rest = self._images
+            with atomic_writer(self.path) as file:
                 first.save(
-                    self._temporary, save_all=True, append_images=rest, duration=round(1000 / self.fps), loop=0,
+                    file, "GIF", save_all=True, append_images=rest, duration=round(1000 / self.fps), loop=0,
                     optimize=False, disposal=1, transparency=_UNCHANGED,
                 )  # fmt: skip
-            else:
-                self._video.close()
+        else:
+            self._finish_film()
+        return self.path
+
+    def _finish_film(self) -> None:
+        import imageio_ffmpeg
+
+        try:
+            self._video.close()
+            if imageio_ffmpeg.count_frames_and_secs(str(self._temporary))[0] < self.frames:
+                raise self._no_film()
             os.replace(self._temporary, self.path)
+        except RuntimeError as error:  # ffmpeg cannot read what it wrote
+            raise self._no_film() from error
         finally:
             with contextlib.suppress(OSError):
                 self._temporary.unlink()
-        return self.path
+
+    def _no_film(self) -> RlplayError:
+        """Why ffmpeg did not write what it was sent; it says so nowhere but on its own screen."""
+        if shutil.disk_usage(self.path.parent).free < _A_FRAME:
+            full = NoRoomError.of(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), self.path)
+            assert full is not None
+            return full
+        return RlplayError(f"{self.path} could not be written: ffmpeg failed", "Record a .gif")
 
     def _send(self, surface: pygame.Surface) -> None:
         import imageio_ffmpeg
@@ -114,11 +156,17 @@ class Recorder:
         width, height = (n - n % 2 for n in surface.get_size())
         if self._video is None:
             self._video = imageio_ffmpeg.write_frames(
-                str(self._temporary), (width, height), fps=self.fps, macro_block_size=2, ffmpeg_log_level="error"
+                str(self._temporary), (width, height), fps=self.fps, macro_block_size=2, ffmpeg_log_level="quiet"
             )
             self._video.send(None)
         pixels = np.frombuffer(pygame.image.tobytes(surface, "RGB"), np.uint8)
-        self._video.send(np.ascontiguousarray(pixels.reshape(surface.get_height(), -1, 3)[:height, :width]))
+        try:
+            self._video.send(np.ascontiguousarray(pixels.reshape(surface.get_height(), -1, 3)[:height, :width]))
+        except (OSError, StopIteration) as error:  # its process has ended
+            with contextlib.suppress(OSError):
+                self._temporary.unlink()
+            self.frames = 0
+            raise self._no_film() from error
 
     def _shrink(self, surface: pygame.Surface) -> Any:
         """A frame for a gif: narrower, in the colours of the first frame, so that only what changed is stored."""

@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pygame
 
 from rlplay.environments.make import reference
-from rlplay.errors import RlplayError, UsageError
+from rlplay.errors import RlplayError, UsageError, warn
 from rlplay.training.run_folder import folder_name
 from rlplay.viewer import drawing as d
 from rlplay.viewer import panels
@@ -25,7 +26,7 @@ from rlplay.viewer.keys import action_keys
 from rlplay.viewer.layout import SMALLEST, layout
 from rlplay.viewer.mosaic import Mosaic
 from rlplay.viewer.panel import WindowPanel, register_panel
-from rlplay.viewer.recording import Recorder, free_name
+from rlplay.viewer.recording import Recorder, free_name, save_picture
 from rlplay.viewer.session import Follower, Session
 from rlplay.viewer.state import ViewState, reduce, show, went_on
 from rlplay.viewer.together import Together
@@ -33,7 +34,7 @@ from rlplay.viewer.updates import draw_update
 
 _FPS = 60
 _STEP_BUDGET = 0.020  # seconds of a frame that steps may take
-_NOTICE_SECONDS = 4.0
+_NOTICE_SECONDS, _WRONG_SECONDS = 4.0, 12.0
 _REPLAY_BUDGET = 0.012  # seconds of a frame in which a past episode is played again
 _HOLD_SECONDS = 0.7  # how long the end of an episode is shown at speeds up to 4x
 
@@ -120,12 +121,12 @@ class Window(Events):
                 if not self.headless:
                     ticker.tick(_FPS)
         finally:
-            if self.recorder and self.recorder.finish():
-                print(f"wrote {self.recorder.path}")
             with pygame_kept():
                 self._close_all()
             if not self.headless:
                 pygame.display.quit()
+            if self.recorder and self.recorder.finish():
+                print(f"wrote {self.recorder.path}")
 
     def say(self, words: str, seconds: float = _NOTICE_SECONDS) -> None:
         """Show a notice in the bottom bar."""
@@ -424,12 +425,14 @@ class Window(Events):
         if "shoot" in self.state.requests:
             self.state = _without_requests(self.state)
             path = free_name(self._name(), ".png")
-            pygame.image.save(surface, str(path))
-            self.say(f"saved {path}")
+            with self._saying():
+                save_picture(surface, path)
+                self.say(f"saved {path}")
         if self.recorder and self.state.recording and self._frame_is_due(self.recorder.fps):
             self._recorded, self._recorded_step = self._clock, self.steps
-            self.recorder.add(surface)
-            if self.recorder.full:
+            with self._saying(of_recorder=True):
+                self.recorder.add(surface)
+            if self.recorder and self.recorder.full:
                 self.say(f"{self.recorder.path.name} is full: later frames are left out")
         if not self.headless:
             pygame.display.flip()
@@ -473,9 +476,24 @@ class Window(Events):
             self.recorder = self._new_recorder(free_name(self._name(), ".gif"))
             self.say(f"recording to {self.recorder.path}")
         elif not self.state.recording and self.recorder and self.output is None:
-            path = self.recorder.finish()
-            self.recorder = None
-            self.say(f"wrote {path}" if path else "nothing recorded")
+            recorder, self.recorder = self.recorder, None
+            with self._saying():
+                path = recorder.finish()
+                self.say(f"wrote {path}" if path else "nothing recorded")
+
+    @contextmanager
+    def _saying(self, of_recorder: bool = False) -> Iterator[None]:
+        """What goes wrong with a file is said, and what is watched goes on; without a window it is an error."""
+        try:
+            yield
+        except (OSError, RlplayError) as error:
+            if self.headless:
+                raise
+            words = getattr(error, "cause", str(error))
+            self.say(words, _WRONG_SECONDS)
+            warn(words)
+            if of_recorder:
+                self.recorder, self.state = None, replace(self.state, recording=False)
 
 
 def _without_requests(state: ViewState) -> ViewState:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from agents import MCTS, PolicyIteration, QLearning, ValueIteration
 from rlplay import load_episode, make
-from rlplay.errors import CheckpointError, UsageError
+from rlplay.errors import CheckpointError, RlplayError, RlplayWarning, UsageError
 from rlplay.testing import differences
 from rlplay.viewer import drawing, panel, panels
 from rlplay.viewer.keys import action_keys, action_of, intent_of
@@ -283,6 +283,50 @@ def test_bad_outputs_and_sizes(tmp_path):
         Window(Session(shown(), None, "play"), (100, 100))
     with pytest.raises(UsageError, match="rgb_array"):
         Session(make(GRID, dynamics="gymnasium"), None, "play")
+
+
+@pytest.fixture
+def little_room():
+    """Files of this process and of those that it starts end at 2,000 bytes, as on a disk that is full."""
+    resource = pytest.importorskip("resource")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def noise(number: int) -> pygame.Surface:
+    pixels = np.random.default_rng(number).integers(0, 255, (64, 64, 3), np.uint8)
+    return pygame.surfarray.make_surface(pixels)
+
+
+@pytest.mark.parametrize("kind", ["gif", "png", "mp4"])
+def test_a_recording_without_room_is_an_error_and_harms_nothing(kind, tmp_path, little_room):
+    (tmp_path / f"a.{kind}").write_bytes(b"old")
+    recorder = Recorder(tmp_path / f"a.{kind}")
+    with pytest.raises((OSError, RlplayError)):
+        for number in range(30):
+            recorder.add(noise(number))
+        recorder.finish()
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [(f"a.{kind}", b"old")]
+
+
+def test_a_window_goes_on_where_its_recording_has_no_room(tmp_path, monkeypatch, little_room):
+    monkeypatch.chdir(tmp_path)
+    window = Window(Session(make("FrozenLake-v1", render_mode="rgb_array"), None, "play"), (640, 420), headless=True)
+    surface = window._open()
+    window.headless = False  # as far as files go
+    monkeypatch.setattr(pygame.display, "flip", lambda: None)
+    window._do("screenshot")
+    window._advance(0.0)
+    with pytest.warns(RlplayWarning, match="large|room"):
+        window._draw(surface)
+    window._do("record")
+    window.recorder.add(noise(0))
+    with pytest.warns(RlplayWarning, match="large|room"):
+        window._do("record")
+    assert window.recorder is None
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_following_takes_over_new_weights(tmp_path):
