@@ -107,12 +107,14 @@ def _runs(outcomes: list[Outcome], requests: list[Request]) -> dict[str, list[Ru
     """The run folders and speeds by agent.
 
     Raises:
-        UsageError: a run failed.
+        RlplayError: a run failed; why was said when it did.
     """
+    if failed := sum(bool(outcome.error) for outcome in outcomes):
+        raise RlplayError(
+            f"{failed} of {len(outcomes)} runs failed: there is nothing to compare", "The same command tries them again"
+        )
     found: dict[str, list[Run]] = {}
     for outcome, request in zip(outcomes, requests, strict=True):
-        if outcome.error:
-            raise UsageError(f"{outcome.folder} failed: {outcome.error}", outcome.remedy)
         run = RunFolder(outcome.folder), outcome.steps_per_second
         found.setdefault(request.asked["algo"], []).append(run)
     return found

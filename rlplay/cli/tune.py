@@ -12,7 +12,7 @@ from rich.table import Table
 from rlplay.cli import train
 from rlplay.cli.common import RUNS, console, environment_arguments, fits, one, quoted, turned
 from rlplay.cli.many import Teller, runner_of
-from rlplay.errors import RlplayError, UsageError
+from rlplay.errors import RlplayError, UsageError, warn_once
 from rlplay.storage.files import as_path
 from rlplay.training.run_folder import folder_name
 from rlplay.tuning.confirm import Confirmed, best_trials, confirm, write_settings
@@ -108,6 +108,8 @@ def _search(arguments: Namespace) -> int:
     try:
         for outcome in search(place, trials, runner):
             ended += 1
+            for text in outcome.warnings:
+                warn_once(f"in a trial: {text}")
             if outcome.state == "COMPLETE":
                 best = outcome.values[0] if best is None else max(best, outcome.values[0])
             value = ", ".join(f"{v:.4g}" for v in outcome.values) or outcome.state.lower().replace("fail", "failed")

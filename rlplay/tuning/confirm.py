@@ -69,7 +69,13 @@ def best_trials(place: Place, count: int) -> list[Any]:
 
 
 def confirm(place: Place, runner: Runner, watcher: Watcher, *, trials: int = 5, seeds: int = 10) -> list[Confirmed]:
-    """Run the best trials on fresh seeds, the best by the new scores first; what was done before is not done again."""
+    """Run the best trials on fresh seeds, the best by the new scores first; what was done before is not done again.
+
+    Raises:
+        UsageError: fewer than two seeds, of which there is no interval.
+    """
+    if seeds < 2:
+        raise UsageError(f"--seeds {seeds} gives no interval", "Take 10, or 2 at least")
     _, plan = open_study(place)
     fresh = fresh_seeds(plan, seeds)
     chosen = best_trials(place, trials)

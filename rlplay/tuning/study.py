@@ -232,13 +232,14 @@ class Task(NamedTuple):
 
 
 class TrialOutcome(NamedTuple):
-    """What became of a trial: its number, state, values and error."""
+    """What became of a trial: its number, state, values, error, and what its runs warned of."""
 
     number: int
     state: str
     values: list[float]
     error: str = ""
     interrupted: bool = False
+    warnings: tuple[str, ...] = ()
 
 
 def search(place: Place, trials: int, runner: Runner) -> Iterator[TrialOutcome]:
@@ -358,6 +359,7 @@ class _Runs:
     def __init__(self, jobs: list[Job]) -> None:
         self._going = [go_on(job) for job in jobs]
         self.seconds = 0.0
+        self.warnings: list[str] = []
 
     def close(self) -> None:
         for going in self._going:
@@ -368,6 +370,7 @@ class _Runs:
         going = self._going[number]
         outcome = going.learn_to(timestep)
         self.seconds += outcome.seconds
+        self.warnings += outcome.warnings
         if outcome.interrupted:
             raise KeyboardInterrupt
         if outcome.error:
@@ -396,7 +399,7 @@ def _run(study: Any, plan: Plan, trial: Any, place: Place) -> TrialOutcome:
         if "seconds" in plan.metrics:
             values.append(runs.seconds)
         study.tell(trial.number, values)
-        return TrialOutcome(trial.number, "COMPLETE", values)
+        return TrialOutcome(trial.number, "COMPLETE", values, warnings=tuple(runs.warnings))
     except KeyboardInterrupt:
         return TrialOutcome(trial.number, "RUNNING", [], interrupted=True)
     except optuna.TrialPruned:

@@ -172,6 +172,8 @@ def test_what_a_plan_refuses():
     ):
         with pytest.raises(UsageError, match=said):
             check_plan(PLAN._replace(**changes))
+    with pytest.raises(UsageError, match="--seeds 1 gives no interval"):
+        confirm(Place(Path("none")), OneByOne(), Nobody(), seeds=1)
 
 
 def test_trials_that_all_fail_end_the_study(tmp_path):
@@ -279,7 +281,8 @@ def test_features_and_models_are_searched_too(tmp_path):
         space={"features": Choices(("rbf-grid:2", "tile-coding:4")), "alpha": Numbers(0.01, 0.1)}, sampler="random",
     )  # fmt: skip
     plan = plan._replace(asked={**plan.asked, "algo": "linear-q-learning"})
-    searched(tmp_path, 4, plan)
+    told_of = {text for outcome in searched(tmp_path, 4, plan) for text in outcome.warnings}
+    assert any("learned nothing" in text for text in told_of)  # the maps are fitted after 2,000 steps
     assert {params["features"] for _, params, _ in told(tmp_path)} == {"rbf-grid:2", "tile-coding:4"}
     assert {state for state, _, _ in told(tmp_path)} == {"COMPLETE"}
 
