@@ -333,8 +333,8 @@ if TYPE_CHECKING:
 
     # A panel of the window.
     from rlplay.viewer.drawing import bars as draw_bars
-    from rlplay.viewer.drawing import curve as draw_curve
-    from rlplay.viewer.drawing import heat as draw_heat
+    from rlplay.viewer.charts import curve as draw_curve
+    from rlplay.viewer.charts import heat as draw_heat
     from rlplay.viewer.drawing import px as draw_px
     from rlplay.viewer.drawing import short as draw_number
     from rlplay.viewer.drawing import text as draw_text

@@ -28,7 +28,8 @@ def run(arguments: Namespace) -> int:
     agent, path = load_agent(arguments)
     if arguments.rows is not None:
         return _watch_rows(agent, path, arguments, agent.seed if seed is None else seed)
-    from rlplay.viewer.session import Follower, Session
+    from rlplay.viewer.follower import Follower
+    from rlplay.viewer.session import Session
 
     def prepare() -> Session:
         env = shown_env(reference(agent.env))
@@ -50,8 +51,9 @@ def run(arguments: Namespace) -> int:
 
 def _watch_rows(agent: Agent, path: Path, arguments: Namespace, seed: int) -> int:
     """The agent in several environments side by side."""
+    from rlplay.viewer.follower import Follower
     from rlplay.viewer.mosaic import MOST_ROWS, Mosaic
-    from rlplay.viewer.session import Follower, Session
+    from rlplay.viewer.session import Session
 
     if not 2 <= arguments.rows <= MOST_ROWS:
         raise UsageError(f"--rows {arguments.rows}", f"Take 2 to {MOST_ROWS}, or leave it out for one environment")

@@ -9,6 +9,7 @@ import pygame
 from numpy.typing import NDArray
 
 from rlplay.probe import Probe
+from rlplay.viewer import charts
 from rlplay.viewer import drawing as d
 from rlplay.viewer.observation import draw_observation
 from rlplay.viewer.session import Session
@@ -74,7 +75,7 @@ def _inner(
     rows = -(-len(values) // columns)
     tall = max(min(room.height // rows, d.px(28)), 1)
     for i, value in enumerate(values):
-        share = (value - low) / (high - low) if high > low else d.FLAT
+        share = (value - low) / (high - low) if high > low else charts.FLAT
         x = room.x + room.width * (i % columns) // columns
         right = room.x + room.width * (i % columns + 1) // columns
         cell = pygame.Rect(x, room.y + (i // columns) * tall, max(right - x, 1), tall)

@@ -6,6 +6,7 @@ import numpy as np
 import pygame
 from numpy.typing import NDArray
 
+from rlplay.viewer import charts
 from rlplay.viewer import drawing as d
 from rlplay.viewer.layout import Rect
 from rlplay.viewer.learning import Update
@@ -65,7 +66,7 @@ def _slice(surface: pygame.Surface, rect: Rect, scene: Scene) -> None:
     d.text(surface, f"up: {names[1]}", (box.x, box.y - d.px(2)), 17, d.DIM, width=box.width * 0.6)
     picture = pygame.Rect(box.x, box.y + word, box.width, max(box.height - 2 * word, 1))
     plain = np.full_like(found.best, -1)
-    d.heat(surface, picture, found.values, found.regions, found.best if layer == "values" else plain)
+    charts.heat(surface, picture, found.values, found.regions, found.best if layer == "values" else plain)
     if session.learning is not None:
         session.learning.watch(found)
         _moved_slice(surface, picture, session, found)
@@ -177,7 +178,7 @@ def _cells(surface: pygame.Surface, box: pygame.Rect, found: ValueMap, low: floa
             if np.isnan(value):
                 surface.fill(d.NOTHING, cell)
                 continue
-            share = (value - low) / span if high > low else d.FLAT
+            share = (value - low) / span if high > low else charts.FLAT
             surface.fill(d.scale_color(share), cell)
             if size > 6:
                 pygame.draw.rect(surface, d.PANEL, cell, 1)

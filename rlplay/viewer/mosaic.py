@@ -10,6 +10,7 @@ import pygame
 
 from rlplay.environments.make import reference
 from rlplay.errors import UsageError
+from rlplay.viewer import charts
 from rlplay.viewer import drawing as d
 from rlplay.viewer.bottom import draw_bottom, draw_help
 from rlplay.viewer.layout import layout
@@ -126,7 +127,7 @@ class Mosaic(Together):
         box = d.panel(
             surface, (body.x, body.bottom - foot, body.width, foot), "return of each episode", self._summary()
         )
-        d.curve(surface, box, self.returns, list(range(1, len(self.returns) + 1)), "episode", [])
+        charts.curve(surface, box, self.returns, list(range(1, len(self.returns) + 1)), "episode", [])
         first = self.contestants[0].session
         draw_bottom(surface, places["bottom"], first, state, notice, self)
         if state.help:

@@ -14,6 +14,7 @@ import pygame
 from rlplay.environments.make import reference
 from rlplay.probe import Probe
 from rlplay.spaces.finite import FiniteSpace, is_finite
+from rlplay.viewer import charts
 from rlplay.viewer import drawing as d
 from rlplay.viewer.bottom import draw_bottom, draw_help
 from rlplay.viewer.cell_marks import WALL, marked_rows, pay_of
@@ -202,13 +203,13 @@ def _returns(surface: pygame.Surface, rect: Rect, scene: Scene) -> None:
     returns, played, note = session.returns, session.played, ""
     title = "return of each episode"
     if returns:
-        window = d.mean_window(len(returns))
+        window = charts.mean_window(len(returns))
         title += " of the training" if played or session.mode != "learn" else ""
         note = f"line: mean of {window}, now {d.short(float(np.mean(returns[-window:])))}"
     elif played:
         note = f"mean of {len(played)}: {d.short(float(np.mean(played)))}"
     box = d.panel(surface, rect, title, note)
-    d.curve(surface, box, returns, [n + 1 for n in session.episode_numbers], "episode", played)
+    charts.curve(surface, box, returns, [n + 1 for n in session.episode_numbers], "episode", played)
     scene.pointer.say(pygame.Rect(*rect), _returns_in_words(returns, played))
 
 

@@ -21,13 +21,14 @@ from rlplay.viewer.bottom import draw_help
 from rlplay.viewer.branch import Branch
 from rlplay.viewer.display import open_display, pygame_kept
 from rlplay.viewer.events import Events
+from rlplay.viewer.follower import Follower
 from rlplay.viewer.hands import open_gamepads
 from rlplay.viewer.keys import action_keys
 from rlplay.viewer.layout import SMALLEST, layout
 from rlplay.viewer.mosaic import Mosaic
 from rlplay.viewer.panel import WindowPanel, register_panel
 from rlplay.viewer.recording import Recorder, free_name, save_picture
-from rlplay.viewer.session import Follower, Session
+from rlplay.viewer.session import Session
 from rlplay.viewer.state import ViewState, reduce, show, went_on
 from rlplay.viewer.together import Together
 from rlplay.viewer.updates import draw_update

@@ -70,7 +70,8 @@ def a_window(path: Path) -> Any:
     import rlplay
     from rlplay.cli.windows import shown_env
     from rlplay.environments.make import reference
-    from rlplay.viewer.session import Follower, Session
+    from rlplay.viewer.follower import Follower
+    from rlplay.viewer.session import Session
     from rlplay.viewer.window import Window
 
     agent = rlplay.load(path)

@@ -15,11 +15,12 @@ from rlplay import load_episode, make
 from rlplay.errors import CheckpointError, RlplayError, RlplayWarning, UsageError
 from rlplay.testing import differences
 from rlplay.viewer import drawing, panel, panels
+from rlplay.viewer.follower import Follower
 from rlplay.viewer.keys import action_keys, action_of, intent_of
 from rlplay.viewer.layout import SMALLEST, Rect, layout
 from rlplay.viewer.maps import action_names, state_grid, value_map
 from rlplay.viewer.recording import Recorder, save_episodes
-from rlplay.viewer.session import Follower, Session
+from rlplay.viewer.session import Session
 from rlplay.viewer.state import HELP, SPEEDS, ViewState, reduce, speed_text
 from rlplay.viewer.window import Window
 

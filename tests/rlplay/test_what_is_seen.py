@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from agents import QLearning
 from rlplay import make
 from rlplay.errors import RlplayWarning
-from rlplay.viewer import drawing, panels
+from rlplay.viewer import charts, drawing, panels
 from rlplay.viewer.layout import SMALLEST, layout
 from rlplay.viewer.observation import draw_observation, planes_of
 from rlplay.viewer.pictures import rendered
@@ -279,14 +279,14 @@ def test_the_number_beside_the_curve_is_where_its_line_ends(monkeypatch, taxi):
         drawing, "panel", lambda s, r, title="", note="": notes.append(note) or plain(s, r, title, note)
     )
     panels.draw(pygame.Surface((1280, 720)), taxi, ViewState())
-    end = drawing.running_mean(np.array(values), drawing.mean_window(300))[-1]
+    end = charts.running_mean(np.array(values), charts.mean_window(300))[-1]
     assert f"line: mean of 20, now {drawing.short(float(end))}" in notes
 
 
 def test_one_value_everywhere_is_no_dark_square():
     surface = pygame.Surface((40, 40))
     nothing = np.zeros((4, 4), np.int64)
-    drawing.heat(surface, surface.get_rect(), np.ones((4, 4)), nothing, nothing)
+    charts.heat(surface, surface.get_rect(), np.ones((4, 4)), nothing, nothing)
     assert sum(surface.get_at((20, 20))[:3]) > 250
 
 
