@@ -18,7 +18,7 @@ import numpy as np
 from rlplay.environments.make import require_anew
 from rlplay.errors import CheckpointError, RlplayError, UsageError, warn
 from rlplay.storage import checkpoint
-from rlplay.storage.files import as_path, write_atomically
+from rlplay.storage.files import as_path, make_folder, write_atomically
 from rlplay.training.checks import whole_number
 from rlplay.training.evaluation import Evaluation, check_env, evaluate
 from rlplay.training.learner import Learner
@@ -196,7 +196,12 @@ class EvalCallback(Callback):
         self._schedule.begin(self.agent)
         if self.eval_env is None:
             require_anew(self.agent.env, "EvalCallback plays in the agent's environment made anew; give eval_env, or")
-        path = self.log_path / "evaluations.npz" if self.log_path else None
+        if self.log_path:
+            make_folder(self.log_path, "log_path")
+        path = None
+        if self.log_path:
+            make_folder(self.log_path, "log_path")
+            path = self.log_path / "evaluations.npz"
         if path and path.exists() and self.agent.num_timesteps:
             saved = read_evaluations(path)
             if saved.results.shape[1] != self.n_eval_episodes:

@@ -19,6 +19,7 @@ import numpy as np
 
 from rlplay.environments.make import reference
 from rlplay.errors import CheckpointError, missing, warn
+from rlplay.storage.files import make_folder
 from rlplay.training.callbacks import Callback, EvalCallback, RunClock
 from rlplay.training.learner import Learner
 from rlplay.training.run_folder import RunFolder
@@ -293,6 +294,7 @@ class TensorBoard:
 
     Raises:
         MissingPackageError: tensorboard is not installed.
+        UsageError: the folder cannot be made.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -302,6 +304,7 @@ class TensorBoard:
             from tensorboard.summary.writer.event_file_writer import EventFileWriter
         except ImportError as error:
             raise _NO_TENSORBOARD from error
+        make_folder(folder, "tensorboard_log, or log_dir")
         self._event, self._summary = Event, Summary
         self._writer = EventFileWriter(str(folder))
 

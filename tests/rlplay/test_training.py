@@ -13,6 +13,7 @@ from rlplay import Callback, CheckpointCallback, EvalCallback, make
 from rlplay.compiled.training_loop import LOG_ROWS, is_logged
 from rlplay.errors import EnvironmentFault, UsageError
 from rlplay.testing import differences
+from rlplay.training.trackers import TensorBoardCallback
 
 
 @pytest.mark.parametrize("bad", [0, -5, 1.5, "many", None, float("nan"), True])
@@ -386,3 +387,18 @@ def test_a_rate_that_stands_at_zero_is_said():
     agent = QLearning("FrozenLake-v1", alpha="lin_0.5", seed=0)
     with pytest.warns(UserWarning, match=r"alpha=lin_0.5 is 0 from timestep 50 on, and the run goes to 100"):
         agent.learn(100, schedule_timesteps=50)
+
+
+@pytest.mark.parametrize(
+    "logged",
+    [
+        lambda place: QLearning("FrozenLake-v1", tensorboard_log=str(place)).learn(50),
+        lambda place: QLearning("FrozenLake-v1").learn(50, TensorBoardCallback(place)),
+        lambda place: QLearning("FrozenLake-v1").learn(50, EvalCallback(eval_freq=25, log_path=place)),
+    ],
+)
+def test_logs_below_a_file_are_refused_in_one_line(logged, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(UsageError, match=r"file.logs.* cannot be written: .*(log_path|tensorboard_log)"):
+        logged(tmp_path / "file" / "logs")
+    assert (tmp_path / "file").read_text() == "mine"
