@@ -126,14 +126,14 @@ def planes(agent: Agent, env: gym.Env[Any, Any]) -> list[Plane]:
     found = [Plane((names[i], names[j]), np.zeros(d), np.ones(d), unit[[i, j]]) for i, j in pairs]
     seen = agent.seen()
     if d > 2 and seen is not None and len(seen) > 10:
-        from rlplay.models.unsupervised import PCA
-
         mean, spread = seen.mean(axis=0).astype(np.float64), seen.std(axis=0).astype(np.float64)
         spread = np.where(spread > 0, spread, 1.0)
-        axes = PCA(2, svd_solver="full").fit((seen.astype(np.float64) - mean) / spread)
-        shares = axes.explained_variance_ratio_
-        words = tuple(f"axis {k + 1} ({shares[k]:.0%} of the variance)" for k in range(2))
-        found.append(Plane((words[0], words[1]), mean, spread, axes.components_))
+        scaled = (seen.astype(np.float64) - mean) / spread
+        variances, axes = np.linalg.eigh(scaled.T @ scaled)  # rising
+        axes = axes.T[:-3:-1]
+        axes *= np.sign(axes[[0, 1], np.abs(axes).argmax(axis=1)])[:, None]
+        words = [f"axis {k} ({variances[-k] / max(variances.sum(), 1e-300):.0%} of the variance)" for k in (1, 2)]
+        found.append(Plane((words[0], words[1]), mean, spread, axes))
     return found
 
 

@@ -5,6 +5,9 @@ turns it learns alone (weights every 30 s, as without a window) and beside a win
 frames a second; each turn shows the next panel, so that all are drawn. Printed are median, 99th percentile and worst
 frame in milliseconds, of each panel and of all, and the trainer's steps a second alone and watched. Without a display
 (or with SDL_VIDEODRIVER=dummy) frames are drawn and not shown. Two free cores are what it is about.
+
+``--first`` prints in place of that how long a command takes from its start to its end that shows one step and saves the
+picture: the first window, a warm start.
 """
 
 from __future__ import annotations
@@ -107,12 +110,34 @@ def told(name: str, frames: list[float]) -> None:
     )
 
 
+def first() -> None:
+    """Seconds of commands that open a window, show a step and end; the better of two starts."""
+    with tempfile.TemporaryDirectory() as folder:
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "SDL_VIDEODRIVER": "dummy"}
+
+        def seconds(*words: str) -> float:
+            start = time.perf_counter()
+            command = [sys.executable, "-W", "ignore", "-m", "rlplay", *words]
+            subprocess.run(command, env=environment, cwd=folder, check=True, capture_output=True)
+            return time.perf_counter() - start
+
+        for algo, env in (("q-learning", "FrozenLake-v1"), ("ppo", "CartPole-v1"), ("dqn", "CartPole-v1")):
+            seconds("train", "--algo", algo, "--env", env, "-n", "3000", "-f", "runs", "--seed", "0")
+            run = f"runs/{algo}/{env}_1"
+            words = ("watch", run, "--headless", "--max-steps", "1", "-o", f"{algo}.png")
+            print(f"watch {algo} in {env}: {min(seconds(*words), seconds(*words)):.2f} s", flush=True)
+
+
 def main() -> None:
     """Print the table."""
     reader = argparse.ArgumentParser(description=__doc__)
     reader.add_argument("--seconds", type=float, default=10.0, help="of each turn (default: 10)")
     reader.add_argument("--turns", type=int, default=4, help="alone and watched, each (default: 4)")
+    reader.add_argument("--first", action="store_true", help="seconds to the first window, a warm start")
     given = reader.parse_args()
+    if given.first:
+        first()
+        return
     if not os.environ.get("DISPLAY"):
         os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
     sys.path.insert(0, str(ROOT))
