@@ -1,7 +1,7 @@
 """Ours against Stable-Baselines3's over seeds: python tests/benchmarks/published_result.py run | write | settings
 
     run       train and evaluate each cell that has no result yet: agent, environment, seed, and whose it is
-    write     docs/published_result.md from the results that are there
+    write     docs/published_result.md from the results that are there; rows of other cells stay as they are
     settings  make every agent once: what is refused is refused before hours are spent
 
 ``--folder`` says where results lie (default: logs/published_result), a file a cell, written whole or not at all: kill
@@ -230,11 +230,23 @@ def row(folder: Path, task: Task) -> tuple[str, str]:
     return line, verdict
 
 
-def page(folder: Path) -> str:
-    """The page of the docs."""
-    lines, missing, count = [], [], {}
+def rows_of(path: Path) -> dict[tuple[str, str], tuple[str, str]]:
+    """The lines and verdicts of a page's table, by agent and environment."""
+    found = {}
+    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
+        words = [word.strip() for word in line.strip("|").split("|")]
+        if len(words) == 10 and words[2].replace(",", "").isdigit():
+            found[words[0], words[1]] = line, words[7]
+    return found
+
+
+def page(folder: Path, before: Path) -> str:
+    """The page of the docs; a cell that has no result here stays as the page had it before."""
+    lines, missing, count, known = [], [], {}, rows_of(before)
     for task in TASKS:
         line, verdict = row(folder, task)
+        if not line:
+            line, verdict = known.get((task.agent, task.env), ("", ""))
         if line:
             lines.append(line)
             count[verdict] = count.get(verdict, 0) + 1
@@ -262,6 +274,7 @@ def page(folder: Path) -> str:
         "not. SAC and TD3 play LunarLander-v3 with continuous actions. Five seeds tell large differences alone: an",
         "interval over them is wide, and one run that fails moves it far.", "",
         *([f"Not run yet: {', '.join(missing)}.", ""] if missing else []),
+        "Rows stand from the run that made them, some on AMD and some on Intel.", "",
         f"Last run with {versions}, on {facts['processor']}.", "",
     ])  # fmt: skip
 
@@ -287,7 +300,7 @@ def main() -> int:
     if given.action == "settings":
         settings()
     else:
-        given.output.write_text(page(given.folder), encoding="utf-8")
+        given.output.write_text(page(given.folder, given.output), encoding="utf-8")
         print(f"wrote {given.output}")
     return 0
 
