@@ -159,6 +159,11 @@ FACTS = (
         data=("sequences",),
     ),
     Advice(
+        ("columns",), ("hidden-markov-model",), "the states behind a sequence, and how probable each of them is now",
+        "rlplay models show hidden-markov-model", "An agent sees them by --memory hidden-markov-model:6.",
+        "models-in-agents", data=("sequences",),
+    ),
+    Advice(
         ("rewards",), ("value-iteration", "policy-iteration"), "with known probabilities the best policy is computed",
         "rlplay train --algo value-iteration --env FrozenLake-v1 -n 1000",
         "--lock-step, to see it sweep by sweep.", "dynamic-programming", data=("finite",), actions=("discrete",),
@@ -191,7 +196,20 @@ FACTS = (
     Advice(
         ("rewards",), ("ppo", "a2c"), "the steadiest of the deep agents, for any actions; steps must be cheap",
         "rlplay train --algo ppo --env CartPole-v1 -n 100000 --seed 0", "Several seeds; then the learning rate.",
-        "actor-critic-and-ppo", data=("table", "pictures", "sequences"), source=("simulator",), least=20_000,
+        "actor-critic-and-ppo", data=("table", "pictures"), source=("simulator",), least=20_000,
+    ),
+    Advice(
+        ("rewards",), ("ppo", "a2c", "reinforce"), "with recurrent:lstm the policy remembers what it has seen",
+        "rlplay train --algo ppo --env rlplay/CartPoleNoVel-v1 -n 100000 -params recurrent:lstm --seed 0",
+        "--memory window:4, where the last few steps are enough.", "lstm", data=("sequences",),
+        source=("simulator",), least=20_000,
+    ),
+    Advice(
+        ("rewards",), ("ppo", "linear-q-learning", "linear-actor-critic"),
+        "with --memory an agent without a memory sees the last steps, or a model of them",
+        "rlplay train --algo ppo --env rlplay/CartPoleNoVel-v1 --memory window:4 -n 100000 --seed 0",
+        "--memory hidden-markov-model:6, gru-autoencoder:8.", "models-in-agents", data=("sequences",),
+        source=("simulator",),
     ),
     Advice(
         ("rewards",), ("dqn", "pqn"), "each step is learned from many times, so it needs fewer than PPO",
