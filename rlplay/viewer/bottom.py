@@ -11,6 +11,7 @@ from rlplay.viewer import drawing as d
 from rlplay.viewer.keys import action_keys
 from rlplay.viewer.layout import Rect
 from rlplay.viewer.offers import hints, offered
+from rlplay.viewer.pointer import Pointer, wrapped
 from rlplay.viewer.state import ViewState
 
 _TALL = 16  # pixels of the timeline
@@ -107,23 +108,37 @@ def _thinned(places: list[int], width: int) -> list[int]:
     return places[::every]
 
 
-def draw_help(surface: pygame.Surface, session: Any, state: ViewState, comparison: Any = None) -> None:
-    """The keys that do something now, in as many columns as the window's height asks for."""
+def draw_help(
+    surface: pygame.Surface, session: Any, state: ViewState, comparison: Any = None, pointer: Pointer | None = None
+) -> None:
+    """The keys that do something now, in as many columns as have room for whole words; the rest is scrolled to."""
     driver = comparison.driver if comparison is not None else session
     rows = [(keys, meaning) for _, keys, meaning in offered(session, state, comparison)]
     if driver is not None and driver.driving:
         rows = [(key, f"you: {driver.choices[action][0]}") for key, action in action_keys(driver).items()] + rows
-    tall, head = d.px(26), d.px(56)
-    each = max((surface.get_height() - head - d.px(20)) // tall, 1)
-    columns = math.ceil(len(rows) / each)
-    wide = min(d.px(430), (surface.get_width() - d.px(12)) // columns)
-    box = pygame.Rect(0, 0, wide * columns, head + tall * math.ceil(len(rows) / columns))
+    tall, head, foot = d.px(26), d.px(56), d.px(8)
+    fitting = max((surface.get_height() - head - foot - d.px(12)) // tall, 1)
+    margin, glyphs = d.px(20), d.font(20)
+    keyed = max(glyphs.size(key)[0] for key, _ in rows) + d.px(16)
+    wide = margin + keyed + max(glyphs.size(meaning)[0] for _, meaning in rows) + d.px(8)
+    columns = min(math.ceil(len(rows) / fitting), max((surface.get_width() - d.px(12)) // wide, 1))
+    if columns == 1:  # meanings that have no room in a line take several
+        room = surface.get_width() - d.px(12) - margin - keyed
+        parted = [(key, wrapped(meaning, 20, room)) for key, meaning in rows]
+        rows = [(key if i == 0 else "", line) for key, lines in parted for i, line in enumerate(lines)]
+    each = math.ceil(len(rows) / columns)
+    wide = min(wide, (surface.get_width() - d.px(12)) // columns)
+    box = pygame.Rect(0, 0, wide * columns, head + foot + tall * min(each, fitting))
     box.center = (surface.get_width() // 2, surface.get_height() // 2)
     pygame.draw.rect(surface, d.BACKGROUND, box.inflate(6, 6), border_radius=d.px(10))
     pygame.draw.rect(surface, d.PANEL, box, border_radius=d.px(8))
-    d.text(surface, "keys", (box.x + d.px(20), box.y + d.px(14)), 26, d.ACCENT)
-    each = math.ceil(len(rows) / columns)
+    used = d.text(surface, "keys", (box.x + d.px(20), box.y + d.px(14)), 26, d.ACCENT)
+    shown = (pointer or Pointer()).rows("help", box, each, fitting)
+    if len(shown) < each:
+        words = f"rows {shown.start + 1} to {shown.stop} of {each}: wheel, or page down"
+        d.text(surface, words, (box.right - d.px(16), used.centery), 17, d.DIM, "midright", box.right - used.right)
     for i, (key, meaning) in enumerate(rows):
-        x, y = box.x + wide * (i // each), box.y + d.px(48) + tall * (i % each)
-        d.text(surface, key, (x + d.px(20), y), 20, d.TEXT, width=d.px(86))
-        d.text(surface, meaning, (x + d.px(112), y), 20, d.DIM, width=wide - d.px(120))
+        if i % each in shown:
+            x, y = box.x + wide * (i // each), box.y + d.px(48) + tall * (i % each - shown.start)
+            d.text(surface, key, (x + margin, y), 20, d.TEXT)
+            d.text(surface, meaning, (x + margin + keyed, y), 20, d.DIM, width=wide - margin - keyed)

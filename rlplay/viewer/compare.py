@@ -133,6 +133,7 @@ class Comparison(Together):
         """The whole window: pictures side by side, the returns so far, and the table of differences."""
         d.use(state.theme, state.zoom)
         surface.fill(d.BACKGROUND)
+        self.pointer.clear()
         shown, courses = self.at(state.cursor, _REPLAY_BUDGET), self.courses(state.cursor)
         notice = notice or next((one.message for one in shown if one.message), "")
         width, height = surface.get_size()
@@ -149,11 +150,13 @@ class Comparison(Together):
             self._tiles(surface, tiles, gap, shown)
         below = pygame.Rect(body.x, body.bottom - foot, body.width, foot)
         half = round(below.width * (0.35 if not self.closable else 0.6))
-        self._courses(surface, pygame.Rect(below.x, below.y, half, foot), courses)
+        since = shown[0].position.length - len(courses[0]) + 1
+        self._courses(surface, pygame.Rect(below.x, below.y, half, foot), courses, since)
         self._table(surface, pygame.Rect(below.x + half + gap, below.y, below.width - half - gap, foot), shown)
         draw_bottom(surface, places["bottom"], self.contestants[0].session, state, notice, self)
         if state.help:
-            draw_help(surface, self.contestants[0].session, state, self)
+            draw_help(surface, self.contestants[0].session, state, self, self.pointer)
+        self.pointer.draw(surface)
 
     def _top(self, surface: pygame.Surface, rect: pygame.Rect, state: ViewState, shown: list[Any]) -> None:
         pygame.draw.rect(surface, d.PANEL, rect)
@@ -176,8 +179,8 @@ class Comparison(Together):
             x, y = area.x + (wide + gap) * (i % columns), area.y + (tall + gap) * (i // columns)
             box = d.panel(surface, (x, y, wide, tall), one.name, self._note(session))
             pygame.draw.rect(surface, self._color(i), (x, y + d.px(8), d.px(4), d.px(20)))
-            words = self._thought(session)
-            line = d.height_of(16) if words else 0
+            line = d.height_of(16)  # kept free under everybody's picture, so that all are of one size
+            line, words = (line, self._thought(session)) if box.height > 3 * line else (0, "")
             one.session.picture_size = session.picture_size = (box.width, box.height - line)
             frame = session.frame()
             self._pictures[i].draw(surface, frame, pygame.Rect(box.x, box.y, box.width, box.height - line))
@@ -218,13 +221,17 @@ class Comparison(Together):
             return "mean " + " ".join(d.short(float(x)) for x in probe.action_mean[0][:6])
         return ""
 
-    def _courses(self, surface: pygame.Surface, rect: pygame.Rect, courses: list[list[float]]) -> None:
+    def _courses(self, surface: pygame.Surface, rect: pygame.Rect, courses: list[list[float]], since: int) -> None:
+        """The returns so far over the steps of the episode, from step ``since`` on."""
         box = d.panel(surface, rect, "return so far", "by step of the episode")
         low, high = min(map(min, courses)), max(map(max, courses))
         longest = max(map(len, courses))
         margin = max(d.font(16).size(d.short(x))[0] for x in (low, high)) + d.px(8)
         plot = pygame.Rect(box.x + margin, box.y + d.px(6), box.width - margin - d.px(6), box.height - d.px(22))
         if plot.height < 8:
+            return
+        if longest < 2:
+            d.text(surface, "no step yet: space plays", box.center, 17, d.DIM, "center", box.width)
             return
         for value in {low, high}:
             y = plot.bottom - (value - low) / ((high - low) or 1.0) * plot.height
@@ -238,7 +245,8 @@ class Comparison(Together):
             ]  # fmt: skip
             if len(points) > 1:
                 pygame.draw.lines(surface, self._color(i), False, points, d.px(3) if i == 0 else d.px(2))
-        d.text(surface, f"step {longest - 1:,}", (plot.right, box.bottom), 16, d.DIM, "bottomright")
+        d.text(surface, f"{since:,}", (plot.x, box.bottom), 16, d.DIM, "bottomleft")
+        d.text(surface, f"step {since + longest - 1:,}", (plot.right, box.bottom), 16, d.DIM, "bottomright")
 
     def _table(self, surface: pygame.Surface, rect: pygame.Rect, shown: list[Any]) -> None:
         count = len(self.seeds)
@@ -246,13 +254,9 @@ class Comparison(Together):
             title, note = "where it leads", "both go on greedily" if not self.ended else "both have ended"
         else:
             title, note = "returns, paired by seed", f"{count} episode{'s' * (count != 1)}"
-        box = d.panel(surface, rect, title, note)
-        tall, y = d.height_of(18), box.y
         first = self.contestants[0]
-        heads = ("player", "steps", "return", "difference") if self.closable else (
+        heads: tuple[str, ...] = ("player", "steps", "return", "difference") if self.closable else (
             "player", "mean return", "difference", "95 % interval", "better, worse")  # fmt: skip
-        columns = [box.x + round(box.width * share) for share in ((0, 0.5, 0.7, 1) if self.closable else
-                                                                  (0, 0.42, 0.58, 0.82, 1))]  # fmt: skip
         lines = [heads]
         if self.closable:
             for one, session in zip(self.contestants, shown, strict=True):
@@ -267,19 +271,34 @@ class Comparison(Together):
                 wins = "" if one is first or not count else f"{(pairs > 0).sum()}, {(pairs < 0).sum()}"
                 lines.append((name, "" if not count else d.short(mean), "" if one is first or not count
                               else _signed(gap), spread, wins))  # fmt: skip
-        for k, line in enumerate(lines):
-            if y + tall > box.bottom + d.px(6):
-                break
+        self._rows(surface, rect, title, note, lines)
+
+    def _rows(
+        self, surface: pygame.Surface, rect: pygame.Rect, title: str, note: str, lines: list[tuple[str, ...]]
+    ) -> None:
+        """A head and a line for each player. Columns that have no room are said under the mouse, rows are scrolled."""
+        inside, glyphs, gap = rect.width - d.px(24), d.font(17), d.px(18)
+        widths = [max(glyphs.size(line[k])[0] for line in lines) for k in range(len(lines[0]))]
+        widths[0] = min(widths[0], max(d.px(70), inside // 3))
+        count = len(widths)
+        while count > 1 and d.px(12) + sum(widths[:count]) + gap * (count - 1) > inside:
+            count -= 1
+        tall = d.height_of(18)
+        box = d.panel(surface, rect, title, note if count == len(widths) else f"{note}, the rest under the mouse")
+        spare = (box.width - d.px(12) - sum(widths[:count])) / max(count - 1, 1)
+        shown = self.pointer.rows("table", rect, len(lines) - 1, (box.bottom + d.px(6) - box.y) // tall - 1)
+        for place, k in enumerate((0, *(i + 1 for i in shown))):
+            line, y, x = lines[k], box.y + place * tall, float(box.x + d.px(12))
             if k:
                 pygame.draw.rect(surface, self._color(k - 1), (box.x, y + d.px(3), d.px(4), tall - d.px(8)))
-            for column, words in enumerate(line):
-                color = d.DIM if not k else d.TEXT
-                if column == 0:
-                    room = columns[1] - box.x - d.px(90)
-                    d.text(surface, words, (box.x + d.px(12), y), 17, color, "topleft", max(room, d.px(60)))
-                else:
-                    d.text(surface, words, (columns[column], y), 17, color, "topright")
-            y += tall
+            color = d.DIM if not k else d.TEXT
+            d.text(surface, line[0], (x, y), 17, color, "topleft", widths[0])
+            for column in range(1, count):
+                x += spare + widths[column] + (widths[0] if column == 1 else 0)
+                d.text(surface, line[column], (x, y), 17, color, "topright")
+            if k and count < len(widths):
+                told = "\n".join(f"{head}: {words}" for head, words in zip(lines[0], line, strict=True) if words)
+                self.pointer.say(pygame.Rect(box.x, y, box.width, tall), told)
 
     def _color(self, number: int) -> d.Color:
         return (d.ACCENT, d.WARM, d.GOOD, d.BAD)[number]
@@ -295,7 +314,7 @@ def _end(surface: pygame.Surface, box: pygame.Rect, session: Any) -> None:
     why = "terminated" if session.last.terminated else "time limit"
     words = f"{why}: return {d.short(session.position.episode_return)} in {session.position.length} steps"
     width = min(d.font(20).size(words)[0] + d.px(24), box.width)
-    band = pygame.Rect(box.centerx - width // 2, box.bottom - d.px(56), width, d.px(30))
+    band = pygame.Rect(box.centerx - width // 2, max(box.bottom - d.px(56), box.y), width, d.px(30))
     pygame.draw.rect(surface, d.BACKGROUND, band, border_radius=d.px(6))
     d.text(surface, words, band.center, 20, d.WARM, "center", width - d.px(10))
 

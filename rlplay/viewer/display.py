@@ -12,6 +12,9 @@ from typing import Any
 
 from rlplay.errors import DisplayError, MissingPackageError
 
+_INVISIBLE = ("dummy", "offscreen")  # drivers without a screen
+_BARS = 64  # pixels of a desktop's height that title bar and task bar take
+
 
 def import_pygame() -> Any:
     """Pygame, in the build that Gymnasium and SB3 use.
@@ -33,6 +36,8 @@ def import_pygame() -> Any:
         import pygame
     except ImportError as error:
         raise MissingPackageError(f"the window needs pygame-ce: {error}", "pip install pygame-ce") from error
+    # Most environments call pygame.init(), which opens the sound device; where there is none, it fills the terminal.
+    os.environ.setdefault("SDL_AUDIODRIVER", "dummy")
     return pygame
 
 
@@ -49,7 +54,7 @@ def open_display(attempts: int = 5) -> None:
     for attempt in range(attempts):
         with contextlib.suppress(pygame.error):
             pygame.display.init()
-            if os.environ.get("SDL_VIDEODRIVER") or pygame.display.get_driver() not in ("dummy", "offscreen"):
+            if os.environ.get("SDL_VIDEODRIVER") or pygame.display.get_driver() not in _INVISIBLE:
                 return
         pygame.display.quit()
         if not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")) and sys.platform.startswith("linux"):
@@ -59,6 +64,38 @@ def open_display(attempts: int = 5) -> None:
     raise DisplayError(
         "there is no display for a window", "Set DISPLAY, or write what it would show: --headless -o watch.gif"
     )
+
+
+def open_window(size: tuple[int, int], title: str) -> Any:
+    """Open a window that can be resized, no larger than the desktop has room for.
+
+    Args:
+        size: the width and height that are wanted, in pixels.
+        title: what its title bar says; `keep_title` holds it.
+
+    Returns:
+        Its `pygame.Surface`.
+
+    Raises:
+        DisplayError: there is no display.
+    """
+    pygame = import_pygame()
+    open_display()
+    pygame.font.init()
+    width, height = size
+    if pygame.display.get_driver() not in _INVISIBLE:
+        desktop = pygame.display.get_desktop_sizes()[0]
+        width, height = min(width, desktop[0]), min(height, max(desktop[1] - _BARS, desktop[1] // 2))
+    surface = pygame.display.set_mode((width, height), pygame.RESIZABLE)
+    pygame.display.set_caption(title)
+    return surface
+
+
+def keep_title(title: str) -> None:
+    """Give the window its title again: some environments put their own there when they draw."""
+    pygame = import_pygame()
+    if pygame.display.get_caption()[:1] != (title,):
+        pygame.display.set_caption(title)
 
 
 def require_display() -> None:

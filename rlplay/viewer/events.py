@@ -13,7 +13,6 @@ from rlplay.viewer.cells import cell_at, change_cell
 from rlplay.viewer.dials import DialPanel
 from rlplay.viewer.keys import action_keys, intent_of
 from rlplay.viewer.layout import layout
-from rlplay.viewer.mosaic import Mosaic
 from rlplay.viewer.offers import why_not
 from rlplay.viewer.pointer import Pointer
 from rlplay.viewer.session import Session
@@ -81,7 +80,7 @@ class Events(ABC):
 
     def _pointed(self) -> Pointer:
         """The mouse, as what is shown has drawn buttons and lists for it."""
-        return self.comparison.pointer if isinstance(self.comparison, Mosaic) else self.pointer
+        return self.comparison.pointer if self.comparison is not None else self.pointer
 
     def _do(self, intent: str) -> None:
         """Do what a key means; where that is nothing, say why."""

@@ -14,7 +14,6 @@ from rlplay.viewer import charts
 from rlplay.viewer import drawing as d
 from rlplay.viewer.bottom import draw_bottom, draw_help
 from rlplay.viewer.layout import layout
-from rlplay.viewer.pointer import Pointer
 from rlplay.viewer.session import Session
 from rlplay.viewer.state import ViewState, speed_text
 from rlplay.viewer.together import Contestant, Together
@@ -54,7 +53,6 @@ class Mosaic(Together):
         for i, session in enumerate(sessions):
             session.reset(seed=seed + i)
         self.returns: list[float] = []
-        self.pointer = Pointer()
         self._pictures = [d.Picture() for _ in sessions]
         self._frames: list[Any] = [None] * len(sessions)
         self._drawn: list[Any] = [None] * len(sessions)
@@ -131,7 +129,7 @@ class Mosaic(Together):
         first = self.contestants[0].session
         draw_bottom(surface, places["bottom"], first, state, notice, self)
         if state.help:
-            draw_help(surface, first, state, self)
+            draw_help(surface, first, state, self, self.pointer)
         self.pointer.draw(surface)
 
     def _summary(self) -> str:

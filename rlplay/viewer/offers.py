@@ -43,6 +43,8 @@ def why_not(intent: str, session: Any, state: ViewState, comparison: Any = None)
     if name == "look":
         return "" if state.looking else "there is one environment: rlplay watch RUN --rows 8 shows several"
     if name == "other":
+        if state.tune:
+            return "dials are dragged with the mouse"
         return "there is nothing to choose: w tries another action, --rows shows several environments"
     if name == "explore" and (agent is None or learning is not None):
         return "there is no agent to explore" if agent is None else "while it learns it explores by its own rule"

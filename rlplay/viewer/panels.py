@@ -62,7 +62,7 @@ def draw(
             found[(state.panel + further) % len(found)].draw(surface, places[name], scene)
     draw_bottom(surface, places["bottom"], session, state, notice)
     if state.help:
-        draw_help(surface, session, state)
+        draw_help(surface, session, state, pointer=pointer)
     pointer.draw(surface)
 
 

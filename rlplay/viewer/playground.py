@@ -19,7 +19,7 @@ from rlplay.models.names import model_class
 from rlplay.models.references import REFERENCES, twin
 from rlplay.viewer import drawing
 from rlplay.viewer.descent import Descent
-from rlplay.viewer.display import open_display
+from rlplay.viewer.display import open_window
 from rlplay.viewer.playground_data import DATA, points_of
 from rlplay.viewer.recording import Recorder
 
@@ -220,9 +220,7 @@ def play(
                 recorder.add(surface)
             ground.advance(1)
         return None if recorder is None else recorder.finish()
-    open_display()
-    surface, clock = pygame.display.set_mode(size, pygame.RESIZABLE), pygame.time.Clock()
-    pygame.display.set_caption("rlplay models")
+    surface, clock = open_window(size, "rlplay models"), pygame.time.Clock()
     running, since, shown, going = False, 0.0, 0, True
     try:
         while going and (max_steps is None or shown < max_steps):

@@ -172,7 +172,7 @@ class Session:
         if self.waits:
             return False
         if self.driving and self._is_forbidden():
-            self.message, self.pending = f"action {self.pending} may not be taken here", None
+            self.message, self.pending = f"{self._name_of(self.pending)} may not be taken here", None
             return False
         if self.learning and self.agent and self.agent.timestep == "sweep":
             return self.agent.advance(1, "python") > 0  # a planner: one sweep
@@ -362,6 +362,9 @@ class Session:
             self.recorded.pop()  # its seed and actions would play another episode
         if self.agent is not None and self.agent.timestep == "sweep":
             self.agent.set_env(self.env)  # its model is read again
+
+    def _name_of(self, action: Any) -> str:
+        return next((name for name, one in self.choices if np.array_equal(one, action)), f"action {action}")
 
     def _is_forbidden(self) -> bool:
         """Whether the environment's mask forbids what the person chose."""

@@ -21,7 +21,7 @@ import pygame
 from numpy.typing import NDArray
 
 from rlplay.viewer import drawing as d
-from rlplay.viewer.display import open_display
+from rlplay.viewer.display import keep_title, open_window
 from rlplay.viewer.pointer import Pointer, wrapped
 
 TABS = ("environments", "agents", "features", "models", "runs")
@@ -169,11 +169,8 @@ class StartScreen:
 
     def show(self) -> int:
         """Show it until it is closed; returns the exit code."""
-        open_display()
-        pygame.font.init()
+        surface = open_window(self.size, "rlplay")
         pygame.key.set_repeat(300, 60)
-        surface = pygame.display.set_mode(self.size, pygame.RESIZABLE)
-        pygame.display.set_caption("rlplay")
         ticker = pygame.time.Clock()
         try:
             while True:
@@ -182,6 +179,7 @@ class StartScreen:
                 if not self.work():
                     return 0
                 self.draw(surface)
+                keep_title("rlplay")
                 pygame.display.flip()
                 ticker.tick(_FPS)
         finally:
@@ -198,6 +196,9 @@ class StartScreen:
             return
         before = self.start
         self.start = reduce(self.start, intent, self.listed())
+        found = self.listed()
+        if self.start.query != before.query and found and self.start.choice(TABS[self.start.tab]) not in found:
+            self.start = reduce(self.start, f"choose {found[0]}", found)  # what is searched for is what is trained
         if (before.chosen, before.tab) != (self.start.chosen, self.start.tab):
             self._since = time.monotonic()
 

@@ -210,6 +210,17 @@ def show(state: ViewState, place: int) -> ViewState:
     return replace(state, paused=True, cursor=None if place == state.newest else place)
 
 
+def beside(places: list[int], here: int, *, back: bool) -> int | None:
+    """The nearest of some places after another, or before it; None for none.
+
+    Example:
+        >>> beside([2, 5, 9], 5, back=False), beside([2, 5, 9], 2, back=True)
+        (9, None)
+    """
+    found = [place for place in places if (place < here if back else place > here)]
+    return (max(found) if back else min(found)) if found else None
+
+
 def went_on(state: ViewState, *, oldest: int, newest: int) -> ViewState:
     """The history has grown; what is shown stays, where it is still kept."""
     if (oldest, newest) == (state.oldest, state.newest):

@@ -10,6 +10,7 @@ from typing import Any
 
 import pygame
 
+from rlplay.viewer.pointer import Pointer
 from rlplay.viewer.session import Session
 from rlplay.viewer.state import ViewState
 
@@ -40,6 +41,7 @@ class Together(ABC):
 
     Attributes:
         message: what a player could not do, for the window to say.
+        pointer: what the mouse points at and scrolls.
 
     Example:
         >>> from rlplay import make
@@ -53,6 +55,7 @@ class Together(ABC):
 
     def __init__(self, contestants: Sequence[Contestant], *, closable: bool = False) -> None:
         self.contestants, self.closable, self.message = list(contestants), closable, ""
+        self.pointer = Pointer()
         self._ticks: deque[tuple[int, ...]] = deque()
         self._dropped = 0  # ticks before the oldest
         self._ends: deque[int] = deque()
@@ -122,7 +125,10 @@ class Together(ABC):
         return [session.at(place, share) for session, place in zip(sessions, places, strict=True)]
 
     def courses(self, tick: int | None) -> list[list[float]]:
-        """The return so far of everybody after each step of the episode that runs at a tick; None for now."""
+        """The return so far of everybody after each step of the episode that runs at a tick; None for now.
+
+        They begin together: where the episode begins, or where futures part.
+        """
         if tick is None or tick >= self.newest:
             return [one.course for one in self.contestants]
         found = []

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import pygame
 
 from rlplay.viewer import drawing
-from rlplay.viewer.display import open_display
+from rlplay.viewer.display import open_window
 
 T = TypeVar("T")
 
@@ -60,10 +60,7 @@ def while_waiting(work: Callable[[], T], size: tuple[int, int], words: str) -> T
 
 
 def _show(worker: threading.Thread, size: tuple[int, int], words: str) -> None:
-    open_display()
-    pygame.font.init()
-    surface = pygame.display.set_mode(size, pygame.RESIZABLE)
-    pygame.display.set_caption("rlplay")
+    surface = open_window(size, "rlplay")
     start, ticker, frames = time.perf_counter(), pygame.time.Clock(), 0
     while worker.is_alive():
         for event in pygame.event.get():

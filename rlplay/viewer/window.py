@@ -19,7 +19,7 @@ from rlplay.viewer import drawing as d
 from rlplay.viewer import panels
 from rlplay.viewer.bottom import draw_help
 from rlplay.viewer.branch import Branch
-from rlplay.viewer.display import open_display, pygame_kept
+from rlplay.viewer.display import keep_title, open_window, pygame_kept
 from rlplay.viewer.events import Events
 from rlplay.viewer.follower import Follower
 from rlplay.viewer.hands import open_gamepads
@@ -29,7 +29,7 @@ from rlplay.viewer.mosaic import Mosaic
 from rlplay.viewer.panel import WindowPanel, register_panel
 from rlplay.viewer.recording import Recorder, free_name, save_picture
 from rlplay.viewer.session import Session
-from rlplay.viewer.state import ViewState, reduce, show, went_on
+from rlplay.viewer.state import ViewState, beside, reduce, show, went_on
 from rlplay.viewer.together import Together
 from rlplay.viewer.updates import draw_update
 
@@ -38,8 +38,6 @@ _STEP_BUDGET = 0.020  # seconds of a frame that steps may take
 _NOTICE_SECONDS, _WRONG_SECONDS = 4.0, 12.0
 _REPLAY_BUDGET = 0.012  # seconds of a frame in which a past episode is played again
 _HOLD_SECONDS = 0.7  # how long the end of an episode is shown at speeds up to 4x
-
-
 _LOOKED_AT = 20.0  # steps a second up to which it is found out what each update moved
 
 UPDATE = WindowPanel("the update, in numbers", draw_update, lambda session: session.learning is not None)
@@ -99,6 +97,7 @@ class Window(Events):
         self._notice, self._notice_until = "", 0.0
         self._clock = 0.0  # seconds since the start: real ones, or frames when headless
         self._polled = self._recorded = -math.inf
+        self._title = f"rlplay: {reference(session.env)}"
         self._recorded_step = -1
 
     def run(self) -> None:
@@ -137,11 +136,9 @@ class Window(Events):
         pygame.font.init()
         if self.headless:
             return pygame.Surface(self.size)
-        open_display()  # display and font only: audio makes noise on servers
+        surface = open_window(self.size, self._title)
         pygame.key.set_repeat(300, 60)
         self._gamepads = open_gamepads()
-        surface = pygame.display.set_mode(self.size, pygame.RESIZABLE)
-        pygame.display.set_caption(f"rlplay: {reference(self.session.env)}")
         return surface
 
     def _close_all(self) -> None:
@@ -189,8 +186,8 @@ class Window(Events):
                 self.state = replace(self.state, paused=True)
             self._show_panel("update")
         if state.tune and not before.tune:
-            self.say("drag a dial; click a cell of the picture: wall or floor, with the right button its reward"
-                     if self.session.world.rows else "drag a dial")  # fmt: skip
+            cells = "; click a cell: wall or floor, with the right button its reward" if self.session.world.rows else ""
+            self.say(f"drag a dial with the mouse{cells}")
         if state.what_if != before.what_if:
             self._open_branch() if state.what_if else self._close_branch()
         if state.looking != before.looking and self.mosaic is not None:
@@ -341,14 +338,12 @@ class Window(Events):
             self.say(session.message or f"seed {session.position.seed}")
             session.message = ""
         elif request.startswith("surprise"):
-            places = session.surprises()
-            later = [place for place in places if place > self.state.place]
-            earlier = [place for place in places if place < self.state.place]
-            wanted = earlier[-1:] if request.endswith("back") else later[:1]
-            if wanted:
-                self.state = show(self.state, wanted[0])
+            places, back = session.surprises(), request.endswith("back")
+            wanted = beside(places, self.state.place, back=back)
+            if wanted is not None:
+                self.state = show(self.state, wanted)
             else:
-                self.say(f"no surprise {'before' if request.endswith('back') else 'after'} this step")
+                self.say("none before this step: n looks on" if back else "no surprise after this step: b looks back")
         elif request == "screenshot":
             self.state = _with_requests(self.state, (*self.state.requests, "shoot"))
 
@@ -410,7 +405,6 @@ class Window(Events):
         # The sign for recording is for the person at the window, not for whoever sees the recording of a headless one.
         state = replace(self.state, recording=self.state.recording and not self.headless)
         if self.comparison is not None:
-            self.pointer.clear()
             self.comparison.draw(surface, state, notice)
         else:
             shown = self.session if state.cursor is None else self.session.at(state.cursor, _REPLAY_BUDGET)
@@ -422,7 +416,7 @@ class Window(Events):
             if state.tune:
                 self._draw_dials(surface, shown)
                 if state.help:
-                    draw_help(surface, shown, state)
+                    draw_help(surface, shown, state, pointer=self.pointer)
         if "shoot" in self.state.requests:
             self.state = _without_requests(self.state)
             path = free_name(self._name(), ".png")
@@ -436,6 +430,7 @@ class Window(Events):
             if self.recorder and self.recorder.full:
                 self.say(f"{self.recorder.path.name} is full: later frames are left out")
         if not self.headless:
+            keep_title(self._title)
             pygame.display.flip()
 
     def _draw_dials(self, surface: pygame.Surface, shown: Session) -> None:

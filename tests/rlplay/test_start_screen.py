@@ -170,3 +170,10 @@ def test_without_a_display_the_help_is_printed(monkeypatch, capsys):
     assert main([]) == 2
     out = capsys.readouterr().out
     assert "train an agent in an environment" in out
+
+
+def test_what_is_searched_for_is_chosen(screen):
+    for letter in "taxi":
+        screen.handle(pygame.event.Event(pygame.KEYDOWN, key=0, mod=0, unicode=letter))
+    assert screen.start.choice("environments") == "Taxi-v4"
+    assert "Taxi-v4" in screen.command("train")

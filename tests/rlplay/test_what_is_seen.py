@@ -207,8 +207,8 @@ def test_what_was_cut_is_said_under_the_mouse():
 def test_tabs_are_pressed_with_the_mouse(taxi):
     pointer, surface = Pointer(), pygame.Surface((640, 420))
     panels.draw(surface, taxi, ViewState(), "", pointer)
-    place = layout(640, 420)["views"]
-    event = pygame.event.Event(pygame.MOUSEBUTTONDOWN, button=1, pos=(place.x + 100, place.y + 10))
+    tab = next(box for box, intent in pointer._buttons if intent == "panel 1")
+    event = pygame.event.Event(pygame.MOUSEBUTTONDOWN, button=1, pos=tab.center)
     intent = pointer.handle(event)
     assert intent == "panel 1"
     assert reduce(ViewState(), intent).panel == 1

@@ -1,0 +1,113 @@
+"""What the window writes can be read: no words over others, all keys in the help, and what others would put there."""
+
+from __future__ import annotations
+
+import os
+from itertools import combinations
+
+import pygame
+import pytest
+
+from agents import QLearning
+from rlplay import make
+from rlplay.viewer import drawing, panels
+from rlplay.viewer.compare import Comparison, random_player, what_if
+from rlplay.viewer.display import import_pygame, keep_title, open_window
+from rlplay.viewer.offers import offered
+from rlplay.viewer.pointer import Pointer
+from rlplay.viewer.session import Session
+from rlplay.viewer.state import ZOOMS, ViewState
+from rlplay.viewer.together import Contestant
+
+SIZES = [(640, 420), (960, 600), (1280, 720)]
+
+
+@pytest.fixture(scope="module")
+def agent():
+    return QLearning("FrozenLake-v1", seed=0).learn(20_000)
+
+
+def lake(agent: QLearning | None = None) -> Session:
+    env = make("FrozenLake-v1", render_mode="rgb_array")
+    env.action_space.seed(0)
+    return Session(env, agent, policy=None if agent else random_player(env), seed=0)
+
+
+@pytest.fixture
+def written(monkeypatch):
+    """Words and rectangle of each text that is drawn."""
+    found, plain = [], drawing.text
+
+    def noted(surface, words, *more, **named):
+        box = plain(surface, words, *more, **named)
+        found.append((words, pygame.Rect(box)))
+        return box
+
+    monkeypatch.setattr(drawing, "text", noted)
+    yield found
+    drawing.use()
+
+
+def written_over(found) -> list[tuple[str, str]]:
+    """Pairs of words of which one stands on the other."""
+    return [(a, b) for (a, box), (b, other) in combinations(found, 2) if a and b and box.inflate(-2, -8).colliderect(
+        other.inflate(-2, -8))]  # fmt: skip
+
+
+@pytest.mark.parametrize("zooms", [0, len(ZOOMS) - 1])
+@pytest.mark.parametrize("size", SIZES)
+def test_no_words_stand_on_others(agent, written, size, zooms):
+    surface, state = pygame.Surface(size), ViewState(zooms=zooms)
+    session = lake(agent)
+    several = Comparison([Contestant("q-learning", session), Contestant("random", lake()), Contestant("x", lake())])
+    several.draw(surface, state)
+    for _ in range(40):
+        several.step()
+    written.clear()
+    several.draw(surface, state)
+    assert not written_over(written)
+    written.clear()
+    panels.draw(surface, session, state)
+    assert not written_over(written)
+    if not session.ended:
+        future = what_if(session, session.history.newest, 1)
+        written.clear()
+        future.draw(surface, state)
+        assert not written_over(written)
+        if zooms:
+            return
+        assert "no step yet: space plays" in [words for words, _ in written]
+        future.step()
+        written.clear()
+        future.draw(surface, state)
+        assert f"step {session.position.length + 1}" in [
+            words for words, _ in written
+        ]  # of the episode, not of the branch
+
+
+@pytest.mark.parametrize("zooms", [0, len(ZOOMS) - 1])
+@pytest.mark.parametrize("size", SIZES)
+def test_the_help_is_whole(agent, written, size, zooms):
+    session, state, pointer = lake(agent), ViewState(help=True, zooms=zooms), Pointer()
+    session.step()
+    surface, cut = pygame.Surface(size), set()
+    for _ in range(30):
+        panels.draw(surface, session, state, "", pointer)
+        cut |= {words for _, words in drawing.shortened}
+        pointer.scroll(1, everywhere=True)
+    meanings = {word for _, _, meaning in offered(session, state) for word in meaning.split()}
+    assert meanings <= {word for words, _ in written if words not in cut for word in words.split()}
+
+
+def test_a_window_keeps_its_title_and_opens_no_sound_device(monkeypatch):
+    """Most environments call pygame.init() when they draw, and some name the window."""
+    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
+    monkeypatch.delenv("SDL_AUDIODRIVER", raising=False)
+
+    import_pygame()
+    assert os.environ["SDL_AUDIODRIVER"] == "dummy"
+    open_window((320, 240), "ours")
+    pygame.display.set_caption("theirs")
+    keep_title("ours")
+    assert pygame.display.get_caption()[0] == "ours"
+    pygame.display.quit()
