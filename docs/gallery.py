@@ -351,7 +351,8 @@ def main() -> None:
 
 def write_page() -> None:
     """The page of all pictures that there are."""
-    lines = ["# Gallery", "", "Every mode of the window, as `python docs/gallery.py` draws it.", ""]
+    lines = ["# Gallery", "", "Every mode of the window, as `python docs/gallery.py` draws it.",
+             "`python docs/tour.py` films the README's moving picture.", ""]  # fmt: skip
     for name, picture in PICTURES.items():
         if not (ROOT / "docs" / "images" / "gallery" / f"{name}.png").exists():
             continue

@@ -146,6 +146,13 @@ def test_quoted_lines_are_those_of_the_file(file, lines):
     assert plain(lines) in plain((ROOT / file).read_text(encoding="utf-8"))
 
 
+@pytest.mark.slow
+def test_the_readmes_moving_picture_is_made_anew(tmp_path):
+    film = tmp_path / "window.gif"
+    subprocess.run([sys.executable, ROOT / "docs" / "tour.py", "-o", film], check=True, capture_output=True)
+    assert 500_000 < film.stat().st_size < 2_000_000
+
+
 def test_links_lead_somewhere():
     for page in PAGES:
         for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):

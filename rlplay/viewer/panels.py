@@ -156,7 +156,7 @@ def _top(surface: pygame.Surface, rect: Rect, session: Session, state: ViewState
         facts.append(f"speed {speed_text(state.factor)}")
     words = "   ".join(facts)
     right = d.text(surface, words, (rect.width - edge, middle), 20, d.DIM, "midright", rect.width * 0.55)
-    who = "you play" if session.mode == "play" else agent.id if agent else "a recording"
+    who = "you play" if session.mode == "play" or session.driving else agent.id if agent else "a recording"
     room = right.left - 2 * edge
     used = d.text(surface, who, (edge, middle), 26, d.ACCENT, "midleft", room)
     if room > used.right + d.px(40):

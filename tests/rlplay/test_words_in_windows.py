@@ -99,6 +99,20 @@ def test_the_help_is_whole(agent, written, size, zooms):
     assert meanings <= {word for words, _ in written if words not in cut for word in words.split()}
 
 
+def test_who_acts_is_said_in_every_mode(agent, written):
+    surface, session = pygame.Surface(SIZES[-1]), lake(agent)
+    learner = Session(make("FrozenLake-v1", render_mode="rgb_array"), QLearning("FrozenLake-v1", seed=0), "watch")
+    learner.agent.set_env(learner.env)
+    for one in (session, Session(learner.env, learner.agent, "learn", target=100)):
+        panels.draw(surface, one, ViewState())
+        assert "q-learning" in [words for words, _ in written]
+        written.clear()
+        assert not one.take_over(True)
+        panels.draw(surface, one, ViewState(you=True))
+        assert "you play" in [words for words, _ in written]
+        written.clear()
+
+
 def test_a_window_keeps_its_title_and_opens_no_sound_device(monkeypatch):
     """Most environments call pygame.init() when they draw, and some name the window."""
     monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
