@@ -52,6 +52,7 @@ _HOMES = {
     "PrioritizedSweeping": "prioritized_sweeping",
     "QLearning": "q_learning",
     "RealTimeDP": "real_time_dp",
+    "RecurrentDQN": "recurrent_dqn",
     "Reinforce": "reinforce",
     "SAC": "sac",
     "Sarsa": "sarsa",
@@ -116,6 +117,7 @@ if TYPE_CHECKING:
     from .prioritized_sweeping import PrioritizedSweeping as PrioritizedSweeping
     from .q_learning import QLearning as QLearning
     from .real_time_dp import RealTimeDP as RealTimeDP
+    from .recurrent_dqn import RecurrentDQN as RecurrentDQN
     from .reinforce import Reinforce as Reinforce
     from .sac import SAC as SAC
     from .sarsa import Sarsa as Sarsa

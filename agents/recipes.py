@@ -96,6 +96,15 @@ TUNED = {
         "Acrobot-v1": {"n_timesteps": 100_000, **_DQN_EACH_STEP},
         "LunarLander-v3": {"n_timesteps": 100_000, **_DQN_EACH_STEP},
     },
+    "recurrent-dqn": {  # all three seeds of docs/benchmarks.md
+        "rlplay/CartPoleNoVel-v1": {
+            "n_timesteps": 60_000, "learning_rate": "lin_1e-3", "loss": "mse", "gamma": 0.98, "double": True,
+            "n_steps": 3, "burn_in": 8, "normalize": {"norm_reward": False},
+        },
+        "rlplay/MemoryChain-v0": {"n_timesteps": 20_000},
+        "rlplay/RepeatSignal-v0": {"n_timesteps": 60_000, "gamma": 0.9},
+        "rlplay/TMaze-v0": {"n_timesteps": 60_000},
+    },
     "pqn": {
         "CartPole-v1": {"n_timesteps": 500_000, "n_envs": 32, "n_steps": 64, "reward_scale": 0.1},
         "Acrobot-v1": {"n_timesteps": 500_000, "n_envs": 32, "n_steps": 64},

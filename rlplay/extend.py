@@ -54,6 +54,9 @@ if TYPE_CHECKING:
     from rlplay.agent.off_policy import TrainFreq as TrainFreq
     from rlplay.agent.offline import DataLike as DataLike
     from rlplay.agent.offline import OfflineAgent as OfflineAgent
+    from rlplay.agent.hidden_states import HiddenState as HiddenState
+    from rlplay.agent.hidden_states import given_states as given_states
+    from rlplay.agent.hidden_states import see_alone as see_alone
     from rlplay.agent.on_policy import EntropyWeight as EntropyWeight
     from rlplay.agent.on_policy import GaeLambda as GaeLambda
     from rlplay.agent.on_policy import OnPolicyAgent as OnPolicyAgent
@@ -71,6 +74,9 @@ if TYPE_CHECKING:
     from rlplay.agent.policy_networks import new_network as new_network
     from rlplay.agent.policy_networks import on_top as on_top
     from rlplay.agent.policy_networks import with_layer_norm as with_layer_norm
+    from rlplay.agent.recurrent_networks import CELLS as CELLS
+    from rlplay.agent.recurrent_networks import recurrent_functions as recurrent_functions
+    from rlplay.agent.recurrent_networks import recurrent_value_networks as recurrent_value_networks
     from rlplay.agent.policies import policy_table as policy_table
     from rlplay.agent.rollout_agent import RolloutAgent as RolloutAgent
     from rlplay.agent.rollout_agent import RolloutSteps as RolloutSteps
@@ -226,12 +232,21 @@ if TYPE_CHECKING:
     from rlplay.functional.linear_values import update_n_steps as update_n_steps
     from rlplay.functional.linear_values import value_of as value_of
     from rlplay.functional.linear_values import values_of as values_of
-    from rlplay.functional.off_policy_step import Batch as Batch
+    from rlplay.functional.batches import Batch as Batch
     from rlplay.functional.off_policy_step import OffPolicyMemory as OffPolicyMemory
     from rlplay.functional.off_policy_step import OffPolicyRule as OffPolicyRule
     from rlplay.functional.off_policy_step import random_number as random_number
     from rlplay.functional.on_policy_step import OnPolicyMemory as OnPolicyMemory
     from rlplay.functional.on_policy_step import descent as descent
+    from rlplay.functional.recurrent_step import forget_row as forget_row
+    from rlplay.functional.replay import NO_STEP as NO_STEP
+    from rlplay.functional.replay import newest_row as newest_row
+    from rlplay.functional.replay import read_rows as read_rows
+    from rlplay.functional.replay_windows import Windows as Windows
+    from rlplay.functional.replay_windows import drawing_windows as drawing_windows
+    from rlplay.functional.replay_windows import new_windows as new_windows
+    from rlplay.functional.replay_windows import window_gradient as window_gradient
+    from rlplay.functional.replay_windows import window_targets as window_targets
     from rlplay.functional.rollout import Minibatch as Minibatch
     from rlplay.functional.rollout import Rollout as Rollout
     from rlplay.functional.rollout import copy_row as copy_row
@@ -274,6 +289,7 @@ if TYPE_CHECKING:
     from rlplay.networks.contract import Kernel as Kernel
     from rlplay.networks.ensemble import EnsembleKernel as EnsembleKernel
     from rlplay.networks.layers import ACTIVATIONS as ACTIVATIONS
+    from rlplay.networks.layers import mlp as mlp
     from rlplay.networks.optimisers import improve as improve
     from rlplay.networks.optimisers import new_optimiser as new_optimiser
     from rlplay.networks.recurrent import RecurrentKernel as RecurrentKernel

@@ -55,7 +55,7 @@ FAMILY = {
     "eligibility-traces": ("sarsa-lambda", "watkins-q-lambda"),
     "planning": ("dyna-q-plus",),
     "function-approximation": ("gradient-td", "emphatic-td", "lstd"),
-    "dqn": ("discrete-sac", "ddpg"),
+    "dqn": ("discrete-sac", "ddpg", "recurrent-dqn"),
     "policy-gradients": ("reinforce", "ars", "cem", "evolution-strategies"),
     "actor-critic-and-ppo": ("trpo", "linear-actor-critic"),
     "models-in-agents": ("neural-fitted-q", "gp-sarsa", "episodic-control"),

@@ -114,16 +114,36 @@ def see(
         >>> see(memory.step_kernel, memory.memory.policy, memory.memory.value, x, states)[1].shape
         (5, 1)
     """
-    most, none = len(policy.state), np.zeros(0, np.bool_)
+    most = len(policy.state)
     outputs: list[Floats] = []
     values: list[Floats] = []
     for first in range(0, len(x), most):
         part = slice(first, first + most)
         for net, own, found in ((policy, states[0][part], outputs), (value, states[1][part], values)):
-            kernel.begin(net, own, none, 1)
-            found.append(kernel.forward(net, x[part]).copy())
-            kernel.end(net, own)
+            found.append(_step(kernel, net, x[part], own))
     return np.concatenate(outputs), np.concatenate(values)
 
 
-__all__ = ["HiddenState", "given_states", "see"]
+def see_alone(kernel: RecurrentKernel, net: RecurrentNet, x: Floats, states: Floats) -> Floats:
+    """The same of one network: its outputs [B, K]; the states [B, S] move on in place.
+
+    Example:
+        >>> from agents import RecurrentDQN
+        >>> agent = RecurrentDQN("CartPole-v1", buffer_size=100, recurrent_size=4, seed=0)
+        >>> states = np.zeros((5, 8), np.float32)
+        >>> see_alone(agent.step_kernel, agent.memory.nets.q, np.ones((5, 4), np.float32), states).shape
+        (5, 2)
+    """
+    most = len(net.state)
+    parts = [slice(first, first + most) for first in range(0, len(x), most)]
+    return np.concatenate([_step(kernel, net, x[part], states[part]) for part in parts])
+
+
+def _step(kernel: RecurrentKernel, net: RecurrentNet, x: Floats, states: Floats) -> Floats:
+    kernel.begin(net, states, np.zeros(0, np.bool_), 1)
+    outputs: Floats = kernel.forward(net, x).copy()
+    kernel.end(net, states)
+    return outputs
+
+
+__all__ = ["HiddenState", "given_states", "see", "see_alone"]

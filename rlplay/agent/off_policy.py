@@ -21,19 +21,13 @@ from rlplay.agent.vector_agent import VectorAgent
 from rlplay.environments.masks import Mask
 from rlplay.environments.wrappers import frames_of
 from rlplay.errors import CheckpointError, HyperparameterError, SpaceError, require_memory
-from rlplay.functional.off_policy_step import (
-    Counters,
-    OffPolicyIteration,
-    OffPolicyMemory,
-    Options,
-    Plan,
-    iteration,
-    new_batch,
-)
+from rlplay.functional.batches import Options, new_batch
+from rlplay.functional.off_policy_step import Counters, OffPolicyIteration, OffPolicyMemory, Plan, iteration
 from rlplay.functional.replay import (
     NO_STEP,
     TERMINATED,
     TRUNCATED,
+    StoredSteps,
     bytes_of_a_row,
     frames_before,
     keep_episodes,
@@ -92,35 +86,6 @@ class Parts(NamedTuple):
     metrics: Any
 
 
-class StoredSteps(NamedTuple):
-    """Steps of a replay buffer.
-
-    Attributes:
-        obs, next_obs: what was seen before and after, [N, D].
-        actions: as the environment takes them, float32 [N, A].
-        rewards: float64 [N].
-        terminated: whether the episode ended there, bool [N].
-        priorities: of the steps, float64 [N]; None where they are drawn uniformly.
-        held: steps in the buffer.
-        capacity: observations that it has room for.
-
-    Example:
-        >>> from agents import DQN
-        >>> stored = DQN("CartPole-v1", buffer_size=500, seed=0).learn(140).stored_steps(10)
-        >>> stored.obs.shape, stored.capacity
-        ((10, 4), 500)
-    """
-
-    obs: NDArray[Any]
-    actions: NDArray[np.float32]
-    rewards: NDArray[np.float64]
-    next_obs: NDArray[Any]
-    terminated: NDArray[np.bool_]
-    priorities: NDArray[np.float64] | None
-    held: int
-    capacity: int
-
-
 class OffPolicyAgent(VectorAgent):
     """An agent that learns from a replay buffer.
 
@@ -155,6 +120,18 @@ class OffPolicyAgent(VectorAgent):
     def make_parts(self) -> Parts:
         """The networks, what else the rule works on, and the class of its metrics."""
 
+    def nets(self) -> dict[str, Any]:
+        """The networks that a file keeps, by the names of their ``kernels``."""
+        return {name: getattr(self.memory.nets, name) for name in self.kernels}
+
+    def state_size(self) -> int:
+        """Numbers of a hidden state that are kept with each observation."""
+        return 0
+
+    def make_batch(self, action_size: int, outputs: int, masked: bool) -> Any:
+        """Room for what is drawn at a time."""
+        return new_batch(int(self.hyperparameters["batch_size"]), self.encoder.size, action_size, outputs, masked)
+
     def spec(self) -> Hashable:
         """What of the hyperparameters is decided when the rule is compiled."""
         return ()
@@ -181,9 +158,12 @@ class OffPolicyAgent(VectorAgent):
                 "Raise buffer_size, or lower batch_size",
             )
         kept = raw // stack[0]
+        beside = self.state_size()
         each = bytes_of_a_row(kept, action_size, outputs, dtype, masked=self._masked, prioritized=prioritized)
+        each += 4 * beside
+        states = f" with a hidden state of {beside:,} each" * (beside > 0)
         require_memory(
-            f"{name}: a replay buffer of {rows:,} observations of {kept:,} numbers", rows * each,
+            f"{name}: a replay buffer of {rows:,} observations of {kept:,} numbers{states}", rows * each,
             "Lower buffer_size, or take smaller observations", itemsize=1,
         )  # fmt: skip
         self.buffer_bytes = rows * each
@@ -218,7 +198,7 @@ class OffPolicyAgent(VectorAgent):
                 rows, n, raw, action_size, outputs, dtype=dtype, masked=self._masked, prioritized=prioritized,
                 stack=stack,
             ),
-            batch=new_batch(batch, size, action_size, outputs, self._masked),
+            batch=self.make_batch(action_size, outputs, self._masked),
             obs=np.zeros((n, size), np.float32), raw=np.zeros(raw, self.encoder.view.dtype),
             masks=np.zeros(masks, np.float32), final_masks=np.zeros(masks, np.float32),
             actions=np.zeros((n, action_size), np.float32), low=low, high=high, rewards=np.zeros(n),
@@ -308,10 +288,10 @@ class OffPolicyAgent(VectorAgent):
 
     def _make_masks(self) -> None:
         memory, (n, outputs) = self.memory, (len(self._running_envs), self.memory.masks.shape[1])
-        replay, batch = memory.replay, memory.batch
-        room = [np.zeros((rows, outputs), np.float32) for rows in (n, n, len(batch.rows), len(batch.rows))]
+        replay = memory.replay
         self.memory = memory._replace(
-            masks=room[0], final_masks=room[1], batch=batch._replace(masks=room[2], next_masks=room[3]),
+            masks=np.zeros((n, outputs), np.float32), final_masks=np.zeros((n, outputs), np.float32),
+            batch=self.make_batch(memory.actions.shape[1], outputs, True),
             replay=replay._replace(forbidden=np.zeros((len(replay.kinds), outputs), np.bool_)),
         )  # fmt: skip
 
@@ -448,14 +428,13 @@ class OffPolicyAgent(VectorAgent):
 
     def arrays(self) -> StateArrays:
         """Networks and optimisers, the replay buffer as far as it is filled, the moments, and the random states."""
-        memory, replay = self.memory, self.memory.replay
+        replay = self.memory.replay
         found: StateArrays = {
             "rng": self._rng, "metrics": self._metrics, "counters": self._counts, "place": replay.place,
             "filled": replay.filled,
         }  # fmt: skip
-        for name, kernel in self.kernels.items():
-            net = getattr(memory.nets, name)
-            found.update({f"{name}/{part}": array for part, array in kernel.arrays(net).items()})
+        for name, net in self.nets().items():
+            found.update({f"{name}/{part}": array for part, array in self.kernels[name].arrays(net).items()})
         rows = int(replay.filled.max()) * len(replay.filled)
         kept = {"obs": replay.obs, "actions": replay.actions, "rewards": replay.rewards, "kinds": replay.kinds,
                 "forbidden": replay.forbidden}  # fmt: skip
@@ -514,7 +493,6 @@ class OffPolicyAgent(VectorAgent):
         stack = np.array([frames, each, int(repeats == 1)], np.int64)
         self.memory = self.memory._replace(replay=replay._replace(obs=room, stack=stack))
         self._options = self._options._replace(in_stacks=frames > 1)
-        self._build()
 
     def load_arrays(self, arrays: StateArrays) -> None:
         """Take the arrays of a file, into torch modules too; the sums of priorities are made anew."""
@@ -528,7 +506,7 @@ class OffPolicyAgent(VectorAgent):
         super().load_arrays(arrays)
         if self._options.prioritized:
             sum_up(self.memory.replay.priorities)
-        for name, kernel in self.kernels.items():
+        for name, net in self.nets().items():
             own = {part.removeprefix(f"{name}/"): a for part, a in arrays.items() if part.startswith(f"{name}/")}
-            kernel.restore(getattr(self.memory.nets, name), own)
+            self.kernels[name].restore(net, own)
         self._build()  # over the feature map of the file

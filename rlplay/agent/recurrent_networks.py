@@ -1,4 +1,4 @@
-"""The two networks of an on-policy agent with a memory, from its hyperparameters; see `rlplay.networks.recurrent`."""
+"""Networks with a memory, from an agent's hyperparameters; see `rlplay.networks.recurrent`."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rlplay.agent.policy_networks import is_ours, kernel_of, layers_of, new_network, on_top, options
+from rlplay.agent.value_networks import value_layers
+from rlplay.agent.vector_agent import VectorAgent
 from rlplay.errors import HyperparameterError
 from rlplay.networks.contract import Kernel
 from rlplay.networks.layers import GRU, LSTM, Layer, Linear, mlp
 from rlplay.networks.recurrent import RecurrentKernel, RecurrentNet, recurrent_kernel
+from rlplay.seeding import generator
 
 CELLS: dict[str, type[LSTM] | type[GRU]] = {"lstm": LSTM, "gru": GRU}
 CRITIC_MEMORIES = ("own", "shared", "none")
@@ -172,14 +175,73 @@ def new_recurrent_networks(
     else:
         value = net(made(remembering, 1.0, many, shape), tops[1], 1.0, False, state)
     kernel = kernel_of(network, [*remembering, *tops[0], *tops[1]])
-    if is_ours(network):
-        return RecurrentNetworks(policy, value, kernel, recurrent_kernel(kernel))
+    return RecurrentNetworks(policy, value, kernel, recurrent_functions(kernel, over_torch=not is_ours(network)))
+
+
+def recurrent_functions(kernel: Kernel, *, over_torch: bool) -> RecurrentKernel:
+    """The functions of whole networks over those of their parts.
+
+    Example:
+        >>> from rlplay.networks.kernel import kernel
+        >>> isinstance(recurrent_functions(kernel([GRU(1, 1)]), over_torch=False), RecurrentKernel)
+        True
+    """
+    if not over_torch:
+        return recurrent_kernel(kernel)
     from rlplay.networks.torch_recurrent import RECURRENT
 
-    return RecurrentNetworks(policy, value, kernel, RECURRENT)
+    return RECURRENT
+
+
+def recurrent_value_networks(
+    agent: VectorAgent, cell: str, units: int, top: list[Layer], count: int, sizes: tuple[int, int]
+) -> tuple[list[RecurrentNet], Kernel]:
+    """So many networks with a memory and the same weights, and the functions of their parts.
+
+    Args:
+        agent: its network, device and seed are read.
+        cell: ``lstm`` or ``gru``.
+        units: of the memory.
+        top: the layers on it.
+        count: how many.
+        sizes: sequences seen at a time at most, and their steps.
+
+    Raises:
+        HyperparameterError: a torch module of the user's, or layers that do not take the observations.
+
+    Example:
+        >>> from agents import RecurrentDQN
+        >>> agent = RecurrentDQN("CartPole-v1", buffer_size=100, seed=0)
+        >>> twins, _ = recurrent_value_networks(agent, "gru", 8, [Linear(8, 2)], 2, (4, 10))
+        >>> twins[0].state.shape, (twins[0].core.parameters == twins[1].core.parameters).all()
+        ((1, 8), np.True_)
+    """
+    given, name, size = agent.hyperparameters, type(agent).__name__, agent.encoder.size
+    network: Any = given["network"]
+    if not isinstance(network, str | list):
+        raise HyperparameterError(
+            f"{name}: recurrent={cell!r} does not go behind a torch module of yours",
+            'Take network="torch", or hidden layers of ours',
+        )
+    made_of = value_layers(agent, 1, hidden=[])
+    front = made_of.layers[:-1]
+    core: list[Layer] = [*front, CELLS[cell](made_of.layers[-1].takes() or size, units)]
+    found = []
+    for _ in range(count):
+        rng = generator(agent.seed, "weights")
+        of, on = [
+            new_network(network if isinstance(network, str) else "numpy", layers, shape, ("torch", 1.0), rows,
+                        ("adam", {}), (given["device"], made_of.threads), rng, name, steps=steps)
+            for layers, shape, rows, steps in ((core, made_of.shape, *sizes), (top, None, math.prod(sizes), 0))
+        ]  # fmt: skip
+        n = len(agent.running_envs())
+        state = core[-1].state()
+        now, kept = np.zeros((n, state), np.float32), np.zeros((0, n, state), np.float32)
+        found.append(RecurrentNet(of, on, False, now, kept, sizes[1]))
+    return found, kernel_of(network, [*core, *top])
 
 
 __all__ = [
     "CELLS", "CRITIC_MEMORIES", "LSTM_POLICIES", "Recurrence", "RecurrentNetworks", "new_recurrent_networks",
-    "recurrence",
+    "recurrence", "recurrent_functions", "recurrent_value_networks",
 ]  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -37,8 +37,13 @@ class ValueLayers(NamedTuple):
     threads: int
 
 
-def value_layers(agent: VectorAgent, outputs: int) -> ValueLayers:
+def value_layers(agent: VectorAgent, outputs: int, hidden: Sequence[int] | None = None) -> ValueLayers:
     """The layers of an agent's network, as its net_arch, activation, policy_kwargs and network say.
+
+    Args:
+        agent: whose hyperparameters are read.
+        outputs: of the last layer.
+        hidden: units of the hidden layers in place of those of net_arch.
 
     Raises:
         HyperparameterError: a setting that does not exist, or layers that do not take the observations.
@@ -52,10 +57,11 @@ def value_layers(agent: VectorAgent, outputs: int) -> ValueLayers:
     name, size, picture = type(agent).__name__, agent.encoder.size, agent.encoder.view.picture
     network: Any = agent.hyperparameters["network"]
     shape = picture if picture is not None and size == math.prod(picture) else None
-    hidden, activation, threads, _ = network_options(agent.hyperparameters, name, ("q",))
+    arch, activation, threads, _ = network_options(agent.hyperparameters, name, ("q",))
     if isinstance(network, list):
         return ValueLayers(on_top(network, shape or (size,), outputs, name), shape, threads)
-    return ValueLayers(layers_of(shape, size, hidden["q"], outputs, activation), shape, threads)
+    units = arch["q"] if hidden is None else hidden
+    return ValueLayers(layers_of(shape, size, units, outputs, activation), shape, threads)
 
 
 def value_networks(

@@ -8,14 +8,9 @@ network, or any Gymnasium environment.
     finish   keep the step in the replay buffer; after every ``train_freq`` steps: draw a batch and update from it,
              ``gradient_steps`` times
 
-Batches are drawn uniformly, or in proportion to p = (|δ| + ε)^α with the weights of importance sampling
+How batches are drawn is in `rlplay.functional.batches`, or for agents with a memory `rlplay.functional.replay_windows`.
 
-    P(i) = p_i / Σ p        w_i = (P(i) / min_j P(j))^-β
-
-with β from ``priority_beta`` to 1 within ``priority_beta_steps`` steps, and the minimum over the batch: its greatest
-weight is 1.
-
-Source: Mnih et al. 2015; Schaul et al. 2016, algorithm 1 (there the greatest weight is 1 over all that is kept).
+Source: Mnih et al. 2015, algorithm 1.
 """
 
 from __future__ import annotations
@@ -31,80 +26,13 @@ from rlplay.compiled.by_reference import by_reference
 from rlplay.compiled.cache import in_place, own_code
 from rlplay.compiled.pcg64 import random
 from rlplay.compiled.vector_loop import StepBuffer
-from rlplay.functional.replay import (
-    Replay,
-    add_up_rewards,
-    close_step,
-    draw_uniformly,
-    keep_bytes,
-    keep_newest,
-    keep_numbers,
-    open_slot,
-    read_bytes,
-    read_stack,
-)
-from rlplay.functional.rollout import FORBIDDEN
+from rlplay.functional.batches import Options, as_priorities, drawing_steps, seeing
+from rlplay.functional.replay import Replay, close_step, keep_bytes, keep_newest, keep_numbers, open_slot
 from rlplay.functional.running_moments import RunningMoments, observe_batch, scale_rewards
-from rlplay.functional.sum_tree import draw_by_priority, set_priorities
+from rlplay.functional.sum_tree import set_priorities
 from rlplay.functional.vector_step import Decorator, FeatureState, Iteration, sight
 
 Whole = NDArray[np.int64]
-
-
-class Batch(NamedTuple):
-    """B steps that were drawn, and what an update says of them.
-
-    Attributes:
-        obs, next_obs: S_t and S_{t+m} as the networks see them, float32 [B, F].
-        actions: as the environment takes them, float32 [B, A].
-        masks, next_masks: what is added to the values of actions there, 0 or `FORBIDDEN`, float32 [B, K]; [0, K] where
-            nothing is masked.
-        rewards: returns of m steps, float64 [B].
-        discounts: of what is expected from S_{t+m}: γ^m, or 0 where the episode terminated; float64 [B].
-        weights: of importance sampling; 1 where batches are uniform, float64 [B].
-        td_errors: what the priorities follow; the update writes them, float64 [B].
-        rows, next_rows: where the steps lie in the replay buffer, int64 [B].
-
-    Example:
-        >>> new_batch(32, 4, 1, 2, False).next_obs.shape
-        (32, 4)
-    """
-
-    obs: NDArray[np.float32]
-    next_obs: NDArray[np.float32]
-    actions: NDArray[np.float32]
-    masks: NDArray[np.float32]
-    next_masks: NDArray[np.float32]
-    rewards: NDArray[np.float64]
-    discounts: NDArray[np.float64]
-    weights: NDArray[np.float64]
-    td_errors: NDArray[np.float64]
-    rows: Whole
-    next_rows: Whole
-
-
-def new_batch(size: int, features: int, action_size: int, outputs: int, masked: bool) -> Batch:
-    """Room for a batch.
-
-    Example:
-        >>> batch = new_batch(32, 4, 1, 2, True)
-        >>> batch.obs.shape, batch.next_masks.shape, float(batch.weights[0])
-        ((32, 4), (32, 2), 1.0)
-    """
-    masks = (size if masked else 0, outputs)
-    return Batch(
-        obs=np.zeros((size, features), np.float32),
-        next_obs=np.zeros((size, features), np.float32),
-        actions=np.zeros((size, action_size), np.float32),
-        masks=np.zeros(masks, np.float32),
-        next_masks=np.zeros(masks, np.float32),
-        rewards=np.zeros(size),
-        discounts=np.zeros(size),
-        weights=np.ones(size),
-        td_errors=np.zeros(size),
-        rows=np.zeros(size, np.int64),
-        next_rows=np.zeros(size, np.int64),
-    )
 
 
 class Plan(NamedTuple):
@@ -180,7 +108,7 @@ class OffPolicyMemory(NamedTuple):
         plan: when it learns, and from what.
         counters: what has been counted.
         replay: what it has seen.
-        batch: what was drawn last.
+        batch: what was drawn last, a `rlplay.functional.batches.Batch` where the rule does not draw otherwise.
         obs: what the networks see now, float32 [N, F].
         raw: room for one observation, [D].
         masks: what is added to the values of actions now, float32 [N, K], or [0, K].
@@ -207,7 +135,7 @@ class OffPolicyMemory(NamedTuple):
     plan: Plan
     counters: Counters
     replay: Replay
-    batch: Batch
+    batch: Any
     obs: NDArray[np.float32]
     raw: NDArray[Any]
     masks: NDArray[np.float32]
@@ -234,6 +162,7 @@ class OffPolicyRule(NamedTuple):
         after_step: ``after_step(memory)`` once every step of all environments, before the updates.
         update: ``update(memory, batch, progress)``: one gradient step; it writes ``batch.td_errors`` where the agent
             has priorities, and the metrics.
+        drawing: ``drawing(options, decorator, see) -> draw``: how its batches are drawn, ``draw(memory, batch)``.
 
     Example:
         >>> from agents import DQN
@@ -247,28 +176,8 @@ class OffPolicyRule(NamedTuple):
 
     act: Callable[[OffPolicyMemory], None]
     after_step: Callable[[OffPolicyMemory], None]
-    update: Callable[[OffPolicyMemory, Batch, float], None]
-
-
-class Options(NamedTuple):
-    """What is decided when a step is compiled.
-
-    Attributes:
-        discrete: whether actions are numbers.
-        prioritized: whether batches are drawn by priority.
-        in_bytes: whether observations are kept in a byte a number.
-        in_stacks: whether of stacked pictures each is kept once.
-
-    Example:
-        >>> options = Options(discrete=True, prioritized=False, in_bytes=False)
-        >>> {options: "one step"}[Options(True, False, False)]  # equal options are compiled once
-        'one step'
-    """
-
-    discrete: bool
-    prioritized: bool
-    in_bytes: bool
-    in_stacks: bool = False
+    update: Callable[[OffPolicyMemory, Any, float], None]
+    drawing: Callable[..., Callable[..., None]] = drawing_steps
 
 
 class OffPolicyIteration(NamedTuple):
@@ -345,44 +254,6 @@ def keep_mask(replay: Replay, row: int, masks: NDArray[np.float32], i: int) -> N
         replay.forbidden[row, k] = masks[i, k] < 0.0
 
 
-@in_place
-def read_mask(replay: Replay, row: int, out: NDArray[np.float32], b: int) -> None:
-    """The mask of a row into row b of [B, K]."""
-    for k in range(out.shape[1]):
-        out[b, k] = FORBIDDEN if replay.forbidden[row, k] else 0.0
-
-
-@in_place
-def importance_weights(chances: NDArray[np.float64], beta: float) -> None:
-    """(P / min P)^-β in place, [B].
-
-    Example:
-        >>> chances = np.array([0.1, 0.4])
-        >>> importance_weights(chances, 0.5)
-        >>> chances.tolist()
-        [1.0, 0.5]
-    """
-    least = chances[0]
-    for b in range(chances.shape[0]):
-        least = min(least, chances[b])
-    for b in range(chances.shape[0]):
-        chances[b] = (chances[b] / least) ** -beta
-
-
-@in_place
-def as_priorities(td_errors: NDArray[np.float64], alpha: float, epsilon: float) -> None:
-    """(|δ| + ε)^α in place, [B].
-
-    Example:
-        >>> td_errors = np.array([3.0, -8.0])
-        >>> as_priorities(td_errors, 0.5, 1.0)
-        >>> td_errors.tolist()
-        [2.0, 3.0]
-    """
-    for b in range(td_errors.shape[0]):
-        td_errors[b] = (abs(td_errors[b]) + epsilon) ** alpha
-
-
 @cache
 def iteration(
     rule: OffPolicyRule, options: Options, decorator: Decorator, fill: Callable[..., None] | None = None
@@ -404,23 +275,12 @@ def iteration(
         >>> memory.actions.tolist()
         [[1.0], [1.0]]
     """
-    act, after_step, update = rule
+    act, after_step, update, drawing = rule
     discrete, prioritized, in_bytes, in_stacks = options
     look, keep, is_due = sight(decorator, fill)
+    draw = drawing(options, decorator, seeing(options, decorator, look))
     keep_obs = keep_newest if in_stacks else keep_bytes if in_bytes else keep_numbers
-    read_obs = read_stack if in_stacks else read_bytes
     act_at_random = act_by_number if discrete else act_in_box
-
-    @decorator
-    def see_numbers(memory: OffPolicyMemory, row: int, out: NDArray[np.float32]) -> None:
-        look(memory, memory.replay.obs[row], out)
-
-    @decorator
-    def see_bytes(memory: OffPolicyMemory, row: int, out: NDArray[np.float32]) -> None:
-        read_obs(memory.replay, row, memory.plan.scale, memory.raw)
-        look(memory, memory.raw, out)
-
-    see = see_bytes if in_bytes else see_numbers
 
     @decorator
     def keep_slot(memory: OffPolicyMemory, i: int, obs: NDArray[Any], masks: NDArray[np.float32]) -> None:
@@ -445,30 +305,6 @@ def iteration(
             act_at_random(memory.actions, memory.masks, memory.low, memory.high, memory.action_rng)
         else:
             act(memory)
-
-    @decorator
-    def draw(memory: OffPolicyMemory, batch: Batch) -> None:
-        """A batch from the replay buffer."""
-        replay, plan = memory.replay, memory.plan
-        if prioritized:
-            draw_by_priority(replay.priorities, memory.replay_rng, batch.rows, batch.weights)
-            part = min(memory.counters.steps[0] / plan.beta_steps, 1.0)
-            importance_weights(batch.weights, plan.beta + (1.0 - plan.beta) * part)
-        else:
-            draw_uniformly(replay, memory.replay_rng, batch.rows)
-        add_up_rewards(
-            replay, memory.moments, batch.rows, plan.n_steps, plan.gamma, batch.rewards, batch.discounts,
-            batch.next_rows,
-        )  # fmt: skip
-        for b in range(batch.rows.shape[0]):
-            row, after = batch.rows[b], batch.next_rows[b]
-            see(memory, row, batch.obs[b])
-            see(memory, after, batch.next_obs[b])
-            for j in range(batch.actions.shape[1]):
-                batch.actions[b, j] = replay.actions[row, j]
-            if batch.masks.shape[0] > 0:
-                read_mask(replay, row, batch.masks, b)
-                read_mask(replay, after, batch.next_masks, b)
 
     @own_code
     @decorator
@@ -534,6 +370,6 @@ def iteration(
 
 
 __all__ = [
-    "Batch", "Counters", "Iteration", "OffPolicyIteration", "OffPolicyMemory", "OffPolicyRule", "Options", "Plan",
-    "as_priorities", "importance_weights", "iteration", "new_batch", "random_number",
+    "Counters", "Iteration", "OffPolicyIteration", "OffPolicyMemory", "OffPolicyRule", "Plan", "iteration",
+    "random_number",
 ]  # fmt: skip

@@ -71,6 +71,35 @@ class Replay(NamedTuple):
     stack: NDArray[np.int64]
 
 
+class StoredSteps(NamedTuple):
+    """Steps of a replay buffer.
+
+    Attributes:
+        obs, next_obs: what was seen before and after, [N, D].
+        actions: as the environment takes them, float32 [N, A].
+        rewards: float64 [N].
+        terminated: whether the episode ended there, bool [N].
+        priorities: of the steps, float64 [N]; None where they are drawn uniformly.
+        held: steps in the buffer.
+        capacity: observations that it has room for.
+
+    Example:
+        >>> from agents import DQN
+        >>> stored = DQN("CartPole-v1", buffer_size=500, seed=0).learn(140).stored_steps(10)
+        >>> stored.obs.shape, stored.capacity
+        ((10, 4), 500)
+    """
+
+    obs: NDArray[Any]
+    actions: NDArray[np.float32]
+    rewards: NDArray[np.float64]
+    next_obs: NDArray[Any]
+    terminated: NDArray[np.bool_]
+    priorities: NDArray[np.float64] | None
+    held: int
+    capacity: int
+
+
 def new_replay(
     rows: int, n_envs: int, obs_size: int, action_size: int, outputs: int, *, dtype: Any = np.float32,
     masked: bool = False, prioritized: bool = False, stack: tuple[int, int, int] = (1, 0, 0),

@@ -2,6 +2,7 @@
 
     speed     steps/s of ``learn`` with the settings of RL Zoo's CartPoleNoVel-v1, both in this run
     scores    greedy returns over 50 episodes for three seeds, with a memory and without; --twins adds sb3-contrib's
+    q         both of RecurrentDQN with its tuned settings, beside DQN with as many steps a batch
     features  the same of agents without recurrent networks, whose observations hold what was seen before
 
 One thread a side, and CPU seconds of the process, which other work disturbs less than the clock. Ours is warmed first:
@@ -45,6 +46,10 @@ FEATURES: list[tuple[str, str, dict[str, Any], dict[str, Any], tuple[str | None,
     ("QLearning", "rlplay/RepeatSignal-v0", {"n_signals": 2, "delay": 2, "steps": 12},
      {"features": "tile-coding:2,n_tilings=1", "alpha": 0.2, "gamma": 0.9}, (None, "window:3"), 6000),
 ]  # fmt: skip
+# At least with a memory, at most without.
+Q_SCORES = {"rlplay/CartPoleNoVel-v1": (400.0, 80.0), "rlplay/MemoryChain-v0": (1.0, 0.2),
+            "rlplay/RepeatSignal-v0": (0.95, -0.4), "rlplay/TMaze-v0": (3.9, 2.2)}  # fmt: skip
+Q_ALONE = ("burn_in", "recurrent", "recurrent_size", "sequence_length")
 ASKED = 8.0  # times the peer's steps/s
 SEEDS = (0, 1, 2)
 
@@ -116,6 +121,31 @@ def scores(twins: bool) -> None:
             print(f"RecurrentPPO, CartPole without velocities, seed {seed}: {peer_return(twin):.1f}", flush=True)
 
 
+def q_scores() -> None:
+    """Greedy returns and steps/s of deep Q-learning, with a memory and without."""
+    from agents import DQN, RecurrentDQN
+    from agents.recipes import TUNED
+    from rlplay import evaluate
+
+    for env_id, (floor, ceiling) in Q_SCORES.items():
+        tuned = dict(TUNED["recurrent-dqn"][env_id])
+        steps, found = tuned.pop("n_timesteps"), {"with": [], "without": []}
+        RecurrentDQN(env_id, seed=0, **tuned).learn(1500)  # compiled, or loaded
+        speeds = []
+        for seed in SEEDS:
+            agent = RecurrentDQN(env_id, seed=seed, **tuned)
+            speeds.append(steps / timed(agent.learn, steps)[1])
+            found["with"].append(evaluate(agent, n_eval_episodes=50).mean)
+            kept = {name: value for name, value in agent.hyperparameters.items() if name not in Q_ALONE}
+            kept["batch_size"] = agent.batch_size * agent.sequence_length
+            found["without"].append(evaluate(DQN(env_id, seed=seed, **kept).learn(steps), n_eval_episodes=50).mean)
+        shown = {name: ", ".join(f"{score:.2f}" for score in each) for name, each in found.items()}
+        reached = sum(score >= floor for score in found["with"])
+        said = f"with a memory {shown['with']} ({reached} of {len(SEEDS)} at least {floor:g})"
+        print(f"{env_id}, {steps:,} steps: {said}; without {shown['without']} (at most {ceiling:g} asked)")
+        print(f"    {min(speeds):,.0f} to {max(speeds):,.0f} steps/s of the processor", flush=True)
+
+
 def features() -> None:
     """Greedy returns of agents with memory as features, and without."""
     import agents
@@ -148,6 +178,8 @@ def main() -> None:
         speed()
     if "features" in asked:
         features()
+    if "q" in asked:
+        q_scores()
     if "scores" in asked:
         scores("--twins" in sys.argv)
 

@@ -8,12 +8,25 @@ Case = tuple[str, str, int, dict[str, Any]]
 SMALL = {"policy_kwargs": {"net_arch": [16]}, "device": "cpu"}
 REPLAY = {**SMALL, "buffer_size": 1000, "learning_starts": 60, "batch_size": 16}
 DQN = {"net_arch": [16], "buffer_size": 400, "learning_starts": 20, "batch_size": 16, "target_update_interval": 60}
+WINDOWS = {**DQN, "net_arch": [8], "recurrent_size": 8, "batch_size": 6, "sequence_length": 6, "burn_in": 3}
 OFFLINE = {"net_arch": [16], "batch_size": 16}
 ACTOR_CRITIC = {"net_arch": [16], "buffer_size": 400, "learning_starts": 60, "batch_size": 16}
 
 # Agents that compile for long: `pytest -m slow` has their contract.
 LONG_AGENTS = frozenset(
-    ("ddpg", "discrete-bcq", "discrete-iql", "discrete-sac", "iql", "sac", "td3", "td3-bc", "tqc", "trpo")
+    (
+        "ddpg",
+        "discrete-bcq",
+        "discrete-iql",
+        "discrete-sac",
+        "iql",
+        "recurrent-dqn",
+        "sac",
+        "td3",
+        "td3-bc",
+        "tqc",
+        "trpo",
+    )
 )
 
 # Agent, environment, steps of a run, hyperparameters: what each agent is for, its rarer spaces, and each kind of model.
@@ -57,6 +70,7 @@ CASES: list[Case] = [
     ("cem", "CartPole-v1", 900, {"n_candidates": 3}),
     ("evolution-strategies", "CartPole-v1", 900, {"n_delta": 2, "policy": "MlpPolicy", "net_arch": [8]}),
     ("dqn", "CartPole-v1", 900, {**DQN, "n_envs": 3, "double": True, "n_steps": 2, "prioritized": True}),
+    ("recurrent-dqn", "rlplay/CartPoleNoVel-v1", 600, {**WINDOWS, "n_envs": 2, "double": True}),
     ("pqn", "CartPole-v1", 900, {"n_envs": 3, "n_steps": 50, "batch_size": 30, "n_epochs": 2, "net_arch": [16]}),
     ("sac", "Pendulum-v1", 900, {**ACTOR_CRITIC, "n_envs": 3, "n_steps": 3, "train_freq": 2, "gradient_steps": -1}),
     ("discrete-sac", "CartPole-v1", 600, {**ACTOR_CRITIC, "n_envs": 2}),
@@ -171,6 +185,13 @@ LONG_CASES: list[Case] = [
     ("td3", "Pendulum-v1", 900, {**ACTOR_CRITIC, "network": "torch", "train_freq": [1, "episode"]}),
     ("cql", "CartPole-v1", 300, {**OFFLINE, "dataset": "random:300", "features": "k-means:8,warm_up=100"}),
     ("cql", "FrozenLake-v1", 200, {**OFFLINE, "dataset": "random:300", "network": "torch"}),
+    ("recurrent-dqn", "rlplay/MemoryChain-v0", 700, {**WINDOWS, "recurrent": "gru", "dueling": True, "n_steps": 3,
+                                                     "train_freq": [1, "episode"]}),
+    ("recurrent-dqn", "rlplay/CartPoleNoVel-v1", 300, {**WINDOWS, "network": "torch"}),
+    ("recurrent-dqn", "FrozenLake-v1", 300, {**WINDOWS, "buffer_size": 100}),
+    ("recurrent-dqn", "rlplay/MaximizationBias-v0", 300, WINDOWS),  # action masks
+    ("recurrent-dqn", "CartPole-v1", 900, {**WINDOWS, "n_envs": 2,
+                                           "features": "k-means:8,warm_up=100,refit_every=300"}),
     ("dqn", "FrozenLake-v1", 300, {**DQN, "loss": "mse", "train_freq": [1, "episode"]}),
 ]  # fmt: skip
 

@@ -26,6 +26,7 @@ SMALL = {
     "discrete-sac": {"learning_starts": 20, "net_arch": [8], "buffer_size": 1000, "batch_size": 16},
     "pqn": {"n_envs": 2, "n_steps": 16, "batch_size": 32, "n_epochs": 1, "net_arch": [8]},
     "dqn": {"learning_starts": 20, "net_arch": [8], "buffer_size": 1000},
+    "recurrent-dqn": {"learning_starts": 20, "net_arch": [8], "recurrent_size": 8, "buffer_size": 1000},
     "cql": {"dataset": "random:60", "batch_size": 16, "net_arch": [8]},
     "discrete-bcq": {"dataset": "random:60", "batch_size": 16, "net_arch": [8]},
     "discrete-iql": {"dataset": "random:60", "batch_size": 16, "net_arch": [8]},

@@ -79,6 +79,21 @@ CASES: dict[str, Case] = {
     "dqn": Case(
         5000, {"learning_rate": 0.002, "target_update_interval": 50, "train_freq": 1, "buffer_size": 5000}, 0.05
     ),
+    "recurrent-dqn": Case(
+        5000,
+        {
+            "learning_rate": 0.003,
+            "target_update_interval": 50,
+            "buffer_size": 5000,
+            "learning_starts": 100,
+            "recurrent_size": 16,
+            "net_arch": [16],
+            "sequence_length": 8,
+            "burn_in": 2,
+        },
+        0.05,
+        slow=True,
+    ),
     "cql": Case(
         2000, {"dataset": "random:1000", "alpha": 0.0, "learning_rate": 0.002, "target_update_interval": 50}, 0.05
     ),
@@ -162,12 +177,14 @@ def test_what_is_learned_is_right(agent_id, world):
         pytest.skip(why_not)
     case, right = CASES[agent_id], WORLDS[world]
     agent = learned(agent_id, world, case, "Box" if agent_id in BOX else "")
+    state = None
     for s, value in enumerate(right.values):
-        probe = agent.probe(s)
+        before = (state, [s in right.start]) if agent.remembers else ()  # it knows a state by the way to it
+        probe = agent.probe(s, *before)
         assert probe.value is not None
         assert probe.value[0] == pytest.approx(value, abs=case.tolerance * max(1.0, abs(value))), f"state {s}"
+        action, state = agent.predict(s, *before, deterministic=True)
         if right.best and "policy" not in case.settings:
-            action = agent.predict(s, deterministic=True)[0]
             assert int(np.ravel(action)[0] > 0) == right.best[s], f"state {s}"
 
 

@@ -6,10 +6,13 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
+from rlplay import load, registry
+from rlplay.agent.vector_agent import VectorAgent
 from rlplay.approximation.encoder import NEVER, ActiveStates, ObservationVectors, PlainObservations, StateNumbers
 from rlplay.approximation.encoders import ActiveFeatures, IndexFeatures, VectorFeatures, new_encoder
 from rlplay.approximation.feature_map import FeatureMap, as_feature_map
 from rlplay.errors import HyperparameterError, SpaceError
+from rlplay.hyperparameters.fields import declared
 from rlplay.models.unsupervised import PCA, KMeans, TileCoding
 
 BOX = gym.spaces.Box(-1.0, 1.0, (3,), np.float32)
@@ -125,3 +128,21 @@ def test_without_a_map_vectors_become_tiles_for_linear_agents():
 def test_a_transformer_numbers_no_states():
     with pytest.raises(HyperparameterError, match="no predict to number its states"):
         new_encoder("index", BOX, FeatureMap(PCA(2)), "Sarsa", 0)
+
+
+def networks_with_features():
+    """The agents with networks that play, and an environment for each."""
+    for agent_id in registry.agent_ids():
+        cls = registry.agent_class(agent_id)
+        if issubclass(cls, VectorAgent) and {"features"} <= set(declared(cls)) and "dataset" not in declared(cls):
+            env = "Pendulum-v1" if agent_id in ("ddpg", "sac", "td3", "tqc") else "CartPole-v1"
+            yield pytest.param(cls, env, id=agent_id, marks=() if agent_id == "dqn" else pytest.mark.slow)
+
+
+@pytest.mark.filterwarnings("ignore:.*learned nothing")
+@pytest.mark.parametrize(("cls", "env"), [*networks_with_features()])
+def test_an_agent_of_networks_and_features_is_compiled_again_when_it_is_loaded(cls, env, tmp_path):
+    agent = cls(env, features="k-means:2,warm_up=20", seed=0).learn(20)
+    loaded = load(agent.save(tmp_path / "one"))
+    assert agent.encoder.ready
+    assert hasattr(loaded._iteration.choose, "py_func")

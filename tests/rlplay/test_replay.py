@@ -7,7 +7,7 @@ from collections import Counter, deque
 import numpy as np
 import pytest
 
-from rlplay.functional.off_policy_step import as_priorities, importance_weights
+from rlplay.functional.batches import as_priorities, importance_weights
 from rlplay.functional.replay import (
     GOES_ON,
     NO_STEP,
