@@ -143,20 +143,29 @@ class Comparison(Together):
         body = pygame.Rect(gap, places["top"].height + gap, width - 2 * gap, bottom.y - places["top"].height - 2 * gap)
         rows = len(self.contestants) + (0 if self.closable else 1)
         foot = min(d.px(56) + d.height_of(18) * (rows + 1), round(body.height * 0.42))
-        tiles = pygame.Rect(body.x, body.y, body.width, body.height - foot - gap)
+        table = foot >= d.px(64) + 2 * d.height_of(18)  # else the pictures need the room, and the mouse tells the rest
+        tiles = pygame.Rect(body.x, body.y, body.width, body.height - foot - gap if table else body.height)
         if state.ghost:
             self._ghost(surface, tiles, shown)
         else:
-            self._tiles(surface, tiles, gap, shown)
-        below = pygame.Rect(body.x, body.bottom - foot, body.width, foot)
-        half = round(below.width * (0.35 if not self.closable else 0.6))
-        since = shown[0].position.length - len(courses[0]) + 1
-        self._courses(surface, pygame.Rect(below.x, below.y, half, foot), courses, since)
-        self._table(surface, pygame.Rect(below.x + half + gap, below.y, below.width - half - gap, foot), shown)
+            self._tiles(surface, tiles, gap, shown, told=not table)
+        if table:
+            self._below(surface, pygame.Rect(body.x, body.bottom - foot, body.width, foot), gap, courses, shown)
+        elif self.ended:
+            notice = notice or "point at a player: its returns beside the others'"
         draw_bottom(surface, places["bottom"], self.contestants[0].session, state, notice, self)
         if state.help:
             draw_help(surface, self.contestants[0].session, state, self, self.pointer)
         self.pointer.draw(surface)
+
+    def _below(
+        self, surface: pygame.Surface, below: pygame.Rect, gap: int, courses: list[list[float]], shown: list[Any]
+    ) -> None:
+        """The returns so far, and the table."""
+        half = round(below.width * (0.35 if not self.closable else 0.6))
+        since = shown[0].position.length - len(courses[0]) + 1
+        self._courses(surface, pygame.Rect(below.x, below.y, half, below.height), courses, since)
+        self._table(surface, pygame.Rect(below.x + half + gap, below.y, below.width - half - gap, below.height), shown)
 
     def _top(self, surface: pygame.Surface, rect: pygame.Rect, state: ViewState, shown: list[Any]) -> None:
         pygame.draw.rect(surface, d.PANEL, rect)
@@ -170,8 +179,11 @@ class Comparison(Together):
         room = right.left - left - d.px(14)
         d.text(surface, f"in {reference(env)}", (left, rect.centery), 24, d.TEXT, "midleft", room)
 
-    def _tiles(self, surface: pygame.Surface, area: pygame.Rect, gap: int, shown: list[Any]) -> None:
-        count = len(self.contestants)
+    def _tiles(
+        self, surface: pygame.Surface, area: pygame.Rect, gap: int, shown: list[Any], *, told: bool = False
+    ) -> None:
+        """The pictures; the mouse tells what the table would say, if asked for."""
+        count, table = len(self.contestants), self._lines(shown) if told else []
         columns = count if count < 4 or area.width > 2.4 * area.height else 2
         lines = -(-count // columns)
         wide, tall = (area.width - gap * (columns - 1)) // columns, (area.height - gap * (lines - 1)) // lines
@@ -187,6 +199,10 @@ class Comparison(Together):
             if words:
                 d.text(surface, words, (box.x, box.bottom), 16, d.DIM, "bottomleft", box.width)
             _end(surface, box, session)
+            if told:
+                self.pointer.say(
+                    pygame.Rect(x, y, wide, tall), f"{self._note(session)}\n{_told(table[0], table[i + 1])}"
+                )
 
     def _ghost(self, surface: pygame.Surface, area: pygame.Rect, shown: list[Any]) -> None:
         """The first one's picture, and the others' shining through where they stand elsewhere."""
@@ -254,6 +270,11 @@ class Comparison(Together):
             title, note = "where it leads", "both go on greedily" if not self.ended else "both have ended"
         else:
             title, note = "returns, paired by seed", f"{count} episode{'s' * (count != 1)}"
+        self._rows(surface, rect, title, note, self._lines(shown))
+
+    def _lines(self, shown: list[Any]) -> list[tuple[str, ...]]:
+        """The table's head, and its line of each player."""
+        count = len(self.seeds)
         first = self.contestants[0]
         heads: tuple[str, ...] = ("player", "steps", "return", "difference") if self.closable else (
             "player", "mean return", "difference", "95 % interval", "better, worse")  # fmt: skip
@@ -271,7 +292,7 @@ class Comparison(Together):
                 wins = "" if one is first or not count else f"{(pairs > 0).sum()}, {(pairs < 0).sum()}"
                 lines.append((name, "" if not count else d.short(mean), "" if one is first or not count
                               else _signed(gap), spread, wins))  # fmt: skip
-        self._rows(surface, rect, title, note, lines)
+        return lines
 
     def _rows(
         self, surface: pygame.Surface, rect: pygame.Rect, title: str, note: str, lines: list[tuple[str, ...]]
@@ -297,11 +318,15 @@ class Comparison(Together):
                 x += spare + widths[column] + (widths[0] if column == 1 else 0)
                 d.text(surface, line[column], (x, y), 17, color, "topright")
             if k and count < len(widths):
-                told = "\n".join(f"{head}: {words}" for head, words in zip(lines[0], line, strict=True) if words)
-                self.pointer.say(pygame.Rect(box.x, y, box.width, tall), told)
+                self.pointer.say(pygame.Rect(box.x, y, box.width, tall), _told(lines[0], line))
 
     def _color(self, number: int) -> d.Color:
         return (d.ACCENT, d.WARM, d.GOOD, d.BAD)[number]
+
+
+def _told(heads: tuple[str, ...], line: tuple[str, ...]) -> str:
+    """A line of the table for the mouse: each number with its head."""
+    return "\n".join(f"{head}: {words}" for head, words in zip(heads, line, strict=True) if words)
 
 
 def _signed(number: float) -> str:

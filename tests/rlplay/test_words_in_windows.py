@@ -85,6 +85,18 @@ def test_no_words_stand_on_others(agent, written, size, zooms):
         ]  # of the episode, not of the branch
 
 
+def test_where_a_comparison_has_no_room_for_its_table_the_mouse_tells_it(agent):
+    surface, state = pygame.Surface(SIZES[0]), ViewState(zooms=len(ZOOMS) - 1)
+    several = Comparison([Contestant("q-learning", lake(agent)), Contestant("random", lake())])
+    while not several.seeds:
+        several.step()
+    several.draw(surface, state)
+    words = [words for _, words in several.pointer._said]
+    assert [line.split("\n")[1] for line in words] == ["player: q-learning", "player: random"]
+    assert all("mean return: " in line for line in words)
+    assert all(box.height > 40 for box in (picture.box for picture in several._pictures))
+
+
 @pytest.mark.parametrize("zooms", [0, len(ZOOMS) - 1])
 @pytest.mark.parametrize("size", SIZES)
 def test_the_help_is_whole(agent, written, size, zooms):
