@@ -234,8 +234,25 @@ def _actions(surface: pygame.Surface, rect: Rect, scene: Scene) -> None:
     elif probe.action_mean is not None:
         _continuous_actions(surface, rect, scene, probe)
     else:
-        box = d.panel(surface, rect, "actions")
-        d.text(surface, f"{session.agent.id} has no action values", (box.x, box.y), 18, d.DIM, width=box.width)
+        _parts_of_actions(surface, rect, scene)
+
+
+def _parts_of_actions(surface: pygame.Surface, rect: Rect, scene: Scene) -> None:
+    """Of actions that are neither counted nor numbers, such as a Tuple: what was done last, part by part."""
+    session = scene.session
+    box = d.panel(surface, rect, "the last action", "its probabilities are not shown")
+    if session.last is None:
+        d.text(surface, "none yet", (box.x, box.y), 18, d.DIM)
+        return
+    action, tall = session.last.action, d.height_of(18)
+    parts = [(f"part {i}", value) for i, value in enumerate(action)] if isinstance(action, tuple) else [("", action)]
+    rows = list(action.items()) if isinstance(action, dict) else parts
+    shown = scene.pointer.rows("actions", pygame.Rect(*rect), len(rows), box.height // tall)
+    for place, i in enumerate(shown):
+        y = box.y + place * tall
+        d.text(surface, rows[i][0], (box.x, y), 18, d.DIM, width=d.px(90))
+        d.text(surface, _brief(rows[i][1]), (box.x + d.px(100), y), 18, d.TEXT, width=box.width - d.px(100))
+    _more(surface, rect, shown, len(rows))
 
 
 def _your_actions(surface: pygame.Surface, rect: Rect, scene: Scene) -> None:

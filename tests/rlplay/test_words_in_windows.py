@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from itertools import combinations
 
+import gymnasium as gym
+import numpy as np
 import pygame
 import pytest
 
-from agents import QLearning
+from agents import PPO, QLearning
 from rlplay import make
 from rlplay.viewer import drawing, panels
 from rlplay.viewer.compare import Comparison, random_player, what_if
@@ -109,6 +111,29 @@ def test_the_help_is_whole(agent, written, size, zooms):
         pointer.scroll(1, everywhere=True)
     meanings = {word for _, _, meaning in offered(session, state) for word in meaning.split()}
     assert meanings <= {word for words, _ in written if words not in cut for word in words.split()}
+
+
+class GearAndThrottle(gym.Env):
+    """Actions in two parts, one counted and one not."""
+
+    observation_space = gym.spaces.Box(-1, 1, (2,), np.float32)
+    action_space = gym.spaces.Dict(gear=gym.spaces.Discrete(3), throttle=gym.spaces.Box(-1, 1, (2,), np.float32))
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return np.zeros(2, np.float32), {}
+
+    def step(self, action):
+        return np.zeros(2, np.float32), 0.0, False, False, {}
+
+
+def test_the_parts_of_an_action_are_shown(written):
+    env = GearAndThrottle()
+    session = Session(env, PPO(env, n_steps=8, batch_size=8, seed=0), seed=0)
+    session.step()
+    panels.draw(pygame.Surface(SIZES[-1]), session, ViewState())
+    words = [words for words, _ in written]
+    assert {"gear", "throttle", str(session.last.action["gear"])} <= set(words)
 
 
 def test_who_acts_is_said_in_every_mode(agent, written):
