@@ -29,7 +29,7 @@ from rlplay.viewer.together import Contestant, Together
 
 MOST = 4  # players side by side
 _REPLAY_BUDGET = 0.012  # seconds of a frame in which the past is played again
-_GHOST = 0.4  # how much of a ghost is seen
+_GHOST = 0.4  # how much of all ghosts together is seen, so that the first player stays the clearest
 
 
 class Comparison(Together):
@@ -352,10 +352,10 @@ def blended(frames: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
         >>> blended([black, white])[0, 0].tolist()
         [102, 102, 102]
     """
-    found = frames[0].astype(np.float32)
-    for other in frames[1:]:
-        if other.shape == frames[0].shape:
-            found = (1 - _GHOST) * found + _GHOST * other
+    others = [other for other in frames[1:] if other.shape == frames[0].shape]
+    if not others:
+        return frames[0]
+    found = (1 - _GHOST) * frames[0].astype(np.float32) + _GHOST * np.mean(others, axis=0, dtype=np.float32)
     return np.round(found).astype(np.uint8)
 
 

@@ -13,7 +13,7 @@ import pytest
 from agents import PPO, QLearning
 from rlplay import make
 from rlplay.viewer import drawing, panels
-from rlplay.viewer.compare import Comparison, random_player, what_if
+from rlplay.viewer.compare import Comparison, blended, random_player, what_if
 from rlplay.viewer.display import import_pygame, keep_title, open_window
 from rlplay.viewer.offers import offered
 from rlplay.viewer.pointer import Pointer
@@ -111,6 +111,14 @@ def test_the_help_is_whole(agent, written, size, zooms):
         pointer.scroll(1, everywhere=True)
     meanings = {word for _, _, meaning in offered(session, state) for word in meaning.split()}
     assert meanings <= {word for words, _ in written if words not in cut for word in words.split()}
+
+
+def test_the_first_player_stays_clearer_than_its_ghosts():
+    shown = [np.full((1, 3, 3), 255, np.uint8) for _ in range(3)]
+    for i, frame in enumerate(shown):
+        frame[0, i] = 0  # each player stands elsewhere
+    first, *ghosts = blended(shown)[0, :, 0].tolist()
+    assert first < min(ghosts) < 255
 
 
 class GearAndThrottle(gym.Env):
