@@ -159,6 +159,11 @@ def _policy_first(cls: type, policy: Any, more: tuple[Any, ...]) -> tuple[str, A
     known = declared(cls).get("policy")
     if len(more) == 1 and isinstance(policy, str) and isinstance(getattr(known, "domain", None), Choice):
         return policy, more[0]
+    if len(more) == 1 and isinstance(policy, type) and not is_side_by_side(policy):
+        raise UsageError(
+            f"{cls.__name__}: the policy {policy.__name__} is a class, whose code is in no file of a run",
+            "Give 'MlpPolicy', and its net_arch and activation_fn as policy_kwargs",
+        )
     raise UsageError(
         f"{cls.__name__} takes one argument without a name, the environment, and was given {1 + len(more)}",
         f"Write {cls.__name__}(env, seed=0), and hyperparameters by name",

@@ -39,6 +39,10 @@ def batch_of(space: gym.Space[Any], observation: Any, owner: str) -> tuple[Any, 
     """
     if isinstance(space, spaces.Tuple | spaces.Dict):
         return _parts(space, observation, owner)
+    if isinstance(observation, tuple) and len(observation) == 2 and isinstance(observation[1], dict):
+        raise SpaceError(
+            f"{owner}: the observation is a pair (obs, info), as reset() returns", "Write obs, info = env.reset()"
+        )
     try:
         array = np.asarray(observation)
     except ValueError as error:

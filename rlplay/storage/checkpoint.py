@@ -157,7 +157,8 @@ def _read_members(path: Path, archive: zipfile.ZipFile, whole: bool, allow_nan: 
         pickled = [name for name in names if name.endswith((".pkl", ".pth", ".pt", ".pickle")) or name == "data"]
         if pickled:
             raise CheckpointError(
-                f"{path} is no .rlp file but an archive with pickles ({pickled[0]}): refused, not run"
+                f"{path} is no .rlp file but an archive with pickles ({pickled[0]}): refused, not run",
+                "If Stable-Baselines3 saved it: rlplay.sb3.load_zip, or rlplay import, which read its zips as data",
             )
         raise damaged(path, "it has no manifest.json")
     size = path.stat().st_size

@@ -27,7 +27,7 @@ from agents import A2C, DQN, PPO, QLearning
 from agents.sb3 import A2C as SB3_A2C
 from agents.sb3 import DQN as SB3_DQN
 from agents.sb3 import PPO as SB3_PPO
-from rlplay.errors import RlplayWarning, SpaceError, UsageError
+from rlplay.errors import CheckpointError, RlplayWarning, SpaceError, UsageError
 from rlplay.training.logger import Logger
 
 BOTH = pytest.mark.parametrize("PPO", [PPO, SB3_PPO], ids=["ours", "sb3"])
@@ -223,6 +223,21 @@ def test_custom_policy(PPO):
     policy_kwargs = {"activation_fn": th.nn.ReLU, "net_arch": {"pi": [32, 32], "vf": [32, 16]}}
     model = PPO("MlpPolicy", "CartPole-v1", policy_kwargs=policy_kwargs, **SMALL).learn(32)
     assert "MlpPolicy" in str(model.policy) or "Linear(in_features=32, out_features=16" in str(model.policy)
+
+
+@BOTH
+def test_what_differs_is_said_with_the_way_out(PPO, tmp_path):
+    import stable_baselines3
+    from stable_baselines3.common.policies import ActorCriticPolicy
+
+    with pytest.raises(UsageError, match="ActorCriticPolicy is a class.*'MlpPolicy'"):
+        PPO(ActorCriticPolicy, "CartPole-v1")
+    model = PPO("MlpPolicy", "CartPole-v1", **SMALL)
+    with pytest.raises(SpaceError, match=r"obs, info = env.reset\(\)"):
+        model.predict(model.get_env().reset(seed=0))
+    stable_baselines3.PPO("MlpPolicy", "CartPole-v1", **SMALL).save(tmp_path / "theirs.zip")
+    with pytest.raises(CheckpointError, match="rlplay import"):
+        PPO.load(tmp_path / "theirs.zip")
 
 
 @BOTH
