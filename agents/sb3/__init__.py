@@ -123,6 +123,7 @@ def SB3(algorithm: str, env: EnvLike, *, seed: int | None = None, **hyperparamet
 
     Raises:
         UnknownNameError: no such algorithm; names the nearest.
+        UsageError: ARS, and SBX, which are not behind this door.
         MissingPackageError: one of sb3-contrib, which is not installed.
 
     Example:
@@ -134,6 +135,8 @@ def SB3(algorithm: str, env: EnvLike, *, seed: int | None = None, **hyperparamet
     name = str(algorithm).upper().replace("-", "").replace("_", "")
     if name == "ARS":
         raise UsageError("SB3: sb3-contrib's ARS searches as a whole, and cannot stop between", "Take agents.ARS")
+    if name.startswith("SBX"):
+        raise UsageError("SB3: SBX is not behind this door: its JAX keys do not resume", "Take SB3('PPO', env)")
     if name in {one.upper() for one in _CONTRIB}:
         from .contrib import CONTRIB
 

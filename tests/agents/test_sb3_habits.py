@@ -27,6 +27,7 @@ from agents import A2C, DQN, PPO, QLearning
 from agents.sb3 import A2C as SB3_A2C
 from agents.sb3 import DQN as SB3_DQN
 from agents.sb3 import PPO as SB3_PPO
+from agents.sb3 import SB3
 from rlplay.errors import CheckpointError, RlplayWarning, SpaceError, UsageError
 from rlplay.training.logger import Logger
 
@@ -238,6 +239,11 @@ def test_what_differs_is_said_with_the_way_out(PPO, tmp_path):
     stable_baselines3.PPO("MlpPolicy", "CartPole-v1", **SMALL).save(tmp_path / "theirs.zip")
     with pytest.raises(CheckpointError, match="rlplay import"):
         PPO.load(tmp_path / "theirs.zip")
+
+
+def test_sbx_is_said_to_be_left_out():
+    with pytest.raises(UsageError, match="SBX is not behind this door"):
+        SB3("sbx/PPO", "CartPole-v1")
 
 
 @BOTH
