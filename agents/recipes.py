@@ -96,7 +96,7 @@ TUNED = {
         "Acrobot-v1": {"n_timesteps": 100_000, **_DQN_EACH_STEP},
         "LunarLander-v3": {"n_timesteps": 100_000, **_DQN_EACH_STEP},
     },
-    "recurrent-dqn": {  # all three seeds of docs/benchmarks.md
+    "recurrent-dqn": {  # what they reach: docs/benchmarks.md
         "rlplay/CartPoleNoVel-v1": {
             "n_timesteps": 60_000, "learning_rate": "lin_1e-3", "loss": "mse", "gamma": 0.98, "double": True,
             "n_steps": 3, "burn_in": 8, "normalize": {"norm_reward": False},
