@@ -106,7 +106,16 @@ def new_batch(size: int, features: int, action_size: int, outputs: int, masked: 
 
 @in_place
 def read_mask(replay: Replay, row: int, out: NDArray[np.float32], b: int) -> None:
-    """The mask of a row into row b of [B, K]."""
+    """The mask of a row into row b of [B, K].
+
+    Example:
+        >>> from rlplay.functional.replay import new_replay
+        >>> replay, out = new_replay(4, 1, 1, 1, 2, masked=True), np.zeros((1, 2), np.float32)
+        >>> replay.forbidden[3, 0] = True
+        >>> read_mask(replay, 3, out, 0)
+        >>> (out == FORBIDDEN).tolist()
+        [[True, False]]
+    """
     for k in range(out.shape[1]):
         out[b, k] = FORBIDDEN if replay.forbidden[row, k] else 0.0
 

@@ -216,7 +216,7 @@ def random_number(masks: NDArray[np.float32], i: int, n: int, rng: NDArray[np.ui
     """One of n actions that may be taken, all equally likely; masks [N, n], or [0, n].
 
     Example:
-        >>> masks = np.float32([[FORBIDDEN, 0]])
+        >>> masks = np.float32([[-1e8, 0]])
         >>> random_number(masks, 0, 2, np.arange(1, 5, dtype=np.uint64))
         1
     """

@@ -30,7 +30,14 @@ from rlplay.networks.recurrent import RecurrentKernel, RecurrentNet
 
 @in_place
 def forget_row(states: NDArray[np.float32], i: int) -> None:
-    """State i is 0 again, [N, S]."""
+    """State i is 0 again, [N, S].
+
+    Example:
+        >>> states = np.ones((2, 1), np.float32)
+        >>> forget_row(states, 1)
+        >>> states.tolist()
+        [[1.0], [0.0]]
+    """
     for k in range(states.shape[1]):
         states[i, k] = 0.0
 

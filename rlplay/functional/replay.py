@@ -151,7 +151,14 @@ def written_rows(replay: Replay) -> int:
 
 @in_place
 def newest_row(replay: Replay, i: int) -> int:
-    """The row of an environment's newest observation."""
+    """The row of an environment's newest observation.
+
+    Example:
+        >>> replay = new_replay(10, 2, 1, 1, 2)
+        >>> row = open_slot(replay, 1, False)
+        >>> row == newest_row(replay, 1)
+        True
+    """
     return replay.place[i] * replay.place.shape[0] + i
 
 
