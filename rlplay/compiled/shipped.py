@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+import zlib
 from functools import cache
 from pathlib import Path
 
@@ -38,7 +39,7 @@ def read(name: str) -> bytes | None:
     archive = _opened(os.getpid())
     try:
         return None if archive is None else archive.read(name)
-    except (KeyError, OSError, zipfile.BadZipFile):
+    except (KeyError, OSError, zipfile.BadZipFile, zlib.error):
         return None
 
 

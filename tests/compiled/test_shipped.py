@@ -51,6 +51,20 @@ def test_an_archive_is_added_to(tmp_path):
         assert {name: file.read(name) for name in file.namelist()} == {"one.nbl": b"one", "other.nbl": b"other"}
 
 
+def test_an_entry_that_is_damaged_is_none(tmp_path, monkeypatch):
+    folder, archive = tmp_path / "folder", tmp_path / "lowered.zip"
+    folder.mkdir()
+    (folder / "one.nbl").write_bytes(b"c" * 32 + bytes(range(256)) * 8)
+    shipped.write(folder, archive)
+    whole = archive.read_bytes()
+    monkeypatch.setattr(shipped, "ARCHIVE", archive)
+    for place in range(38, 60):  # in its name and its compressed bytes
+        archive.write_bytes(whole[:place] + bytes([whole[place] ^ 255]) + whole[place + 1 :])
+        shipped._opened.cache_clear()
+        assert shipped.read("one.nbl") is None
+    shipped._opened.cache_clear()
+
+
 @pytest.mark.slow  # compiles every agent twice, and builds a wheel
 def test_a_wheel_carries_the_lowered_code_of_every_agent(tmp_path):
     tree, packages, env = tmp_path / "tree", tmp_path / "packages", {**os.environ, "PYTHONPATH": ""}
