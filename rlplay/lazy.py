@@ -1,12 +1,22 @@
-"""Names that are imported when they are used: `attach` gives a module those of its ``if TYPE_CHECKING`` block."""
+"""What is imported when it is used.
+
+`attach` gives a module the names of its ``if TYPE_CHECKING`` block. `defer` puts off a module of others.
+"""
 
 from __future__ import annotations
 
 import ast
 import importlib
+import importlib.util
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from threading import RLock
+from types import ModuleType
 from typing import Any
+
+_running = RLock()  # one thread runs a deferred module, the others wait
+_run: list[ModuleType] = []
 
 
 def attach(module: str, file: str) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
@@ -31,3 +41,43 @@ def attach(module: str, file: str) -> tuple[Callable[[str], Any], Callable[[], l
         return getattr(importlib.import_module(home), original)
 
     return find, lambda: sorted(homes), sorted(homes)
+
+
+def defer(name: str) -> None:
+    """Have a module run when one of its names is used, not when it is imported.
+
+    Nothing happens where it is imported already or is not installed. The standard library's `LazyLoader` runs a
+    module at the first ``import`` that names it again, in Python 3.11.
+
+    Args:
+        name: the module's full name. What imports it must only import it, or import names of it that are there.
+
+    Example:
+        >>> defer("scipy.stats")
+        >>> import scipy.stats
+        >>> float(scipy.stats.norm.cdf(0.0))
+        0.5
+    """
+    if name in sys.modules or (spec := importlib.util.find_spec(name)) is None:
+        return
+    module = importlib.util.module_from_spec(spec)
+    module.__class__ = _Deferred
+    sys.modules[name] = module
+
+
+class _Deferred(ModuleType):
+    """A module that has not run yet: it runs when a name that it lacks is asked for."""
+
+    def __getattr__(self, name: str) -> Any:
+        with _running:
+            if name.startswith("__") or (type(self) is _Deferred and self in _run):
+                raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
+            if type(self) is _Deferred:
+                _run.append(self)
+                try:
+                    spec: Any = self.__spec__
+                    spec.loader.exec_module(self)
+                    self.__class__ = ModuleType  # type: ignore[assignment]
+                finally:
+                    _run.remove(self)
+        return getattr(self, name)

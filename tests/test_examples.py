@@ -118,11 +118,8 @@ def test_every_name_has_an_example(names, least):
 
 def test_all_models_are_among_them():
     places = {place for place, value in defined_throughout() if inspect.isclass(value)}
-    models = {
-        f"{value.__module__}.{name}"
-        for package in ("supervised", "unsupervised", "deep")
-        for name, value in vars(importlib.import_module(f"rlplay.models.{package}")).items() if inspect.isclass(value)
-    }  # fmt: skip
+    packages = [importlib.import_module(f"rlplay.models.{part}") for part in ("supervised", "unsupervised", "deep")]
+    models = {f"{getattr(one, name).__module__}.{name}" for one in packages for name in one.__all__}
     assert len(models) == 54
     assert models <= places
 

@@ -11,9 +11,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rlplay.lazy import attach
+from rlplay.lazy import attach, defer
 
 if TYPE_CHECKING:
     from rlplay.models.references import twin as twin
+
+# scikit-learn imports scipy.stats, half a second, for a function that no model calls.
+defer("scipy.stats")
 
 __getattr__, __dir__, __all__ = attach(__name__, __file__)

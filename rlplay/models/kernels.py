@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from sklearn.metrics.pairwise import manhattan_distances
+from scipy.spatial.distance import cdist
 
 from rlplay.models.common import Floats, require, squared_distances
 
@@ -68,7 +68,7 @@ def gram(kernel: str, x: Floats, z: Floats, gamma: float, degree: float = 3, coe
         out *= -gamma
         return np.exp(out, out=out)
     if kernel == "laplacian":
-        return np.exp(-gamma * manhattan_distances(x, z))
+        return np.exp(-gamma * cdist(x, z, "cityblock"))
     if kernel == "cosine":
         x, z = unit_rows(x), unit_rows(z)
     return _from_products(kernel, x @ z.T, gamma, degree, coef0)
