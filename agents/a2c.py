@@ -131,11 +131,12 @@ def make_update(kernel: Kernel, head: Head, decorator: Callable[..., Any]) -> Ca
         squares = value_gradient(forward(value, rollout.obs), rollout.returns, given.vf_coef, gradient)
         backward(value, rollout.obs, gradient, False)
 
-        metrics.grad_norm[0], metrics.learning_rate[0] = descend(memory, learning_rate), learning_rate
         loss, entropy = policy_loss(log_probs, advantages), mean(entropies)
         metrics.policy_gradient_loss[0], metrics.entropy_loss[0], metrics.value_loss[0] = loss, -entropy, squares
         metrics.loss[0] = loss - given.ent_coef * entropy + given.vf_coef * squares
         metrics.explained_variance[0] = explained_variance(rollout.values, rollout.returns)
+        metrics.learning_rate[0] = learning_rate
+        descend(memory, learning_rate)
         metrics.n_updates[0] += 1.0
 
     return update

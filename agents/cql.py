@@ -202,7 +202,7 @@ def make_rule(kernels: tuple[Kernel, ...], spec: Any, decorator: Callable[..., A
         to_outputs(work.slope, batch.actions, work.gradient)
         metrics.conservative_loss[0] = press_down(work.q, batch.actions, given.alpha, work.gradient)
         backward(nets.q, batch.obs, work.gradient, False)
-        metrics.grad_norm[0] = math.sqrt(squared_length(nets.q))
+        metrics.grad_norm[0] = np.sqrt(squared_length(nets.q))
         improve(nets.q, learning_rate, given.max_grad_norm)
         metrics.loss[0] = loss + given.alpha * metrics.conservative_loss[0]
         metrics.td_error[0], metrics.q_mean[0], metrics.learning_rate[0] = size, value, learning_rate

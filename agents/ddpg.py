@@ -20,9 +20,10 @@ learning rate of both is the same, noise is none or as asked for, and the first 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, NamedTuple
+
+import numpy as np
 
 from rlplay.extend import (
     ACTIVATIONS,
@@ -94,7 +95,7 @@ def make_update(kernel: Kernel, ensemble: EnsembleKernel, decorator: Callable[..
         values = value_of(nets.critics, work.pairs)
         metrics.critic_loss[0] = squared_errors(values, work.targets, 1.0, work.critic_gradient)
         value_back(nets.critics, work.pairs, work.critic_gradient)
-        metrics.grad_norm[0] = math.sqrt(squared_length(nets.critics))
+        metrics.grad_norm[0] = np.sqrt(squared_length(nets.critics))
         improve_critic(nets.critics, learning_rate, 0.0)
 
         # Actor.

@@ -216,7 +216,7 @@ def make_rule(kernels: tuple[Kernel, ...], spec: Any, decorator: Callable[..., A
         outputs = forward(nets.q, batch.obs)
         loss, size, imitation, value = losses(outputs, batch.actions, work.targets, batch.td_errors, work.gradient)
         backward(nets.q, batch.obs, work.gradient, False)
-        metrics.grad_norm[0] = math.sqrt(squared_length(nets.q))
+        metrics.grad_norm[0] = np.sqrt(squared_length(nets.q))
         improve(nets.q, learning_rate, given.max_grad_norm)
         metrics.loss[0], metrics.td_error[0], metrics.imitation_loss[0] = loss, size, imitation
         metrics.q_mean[0], metrics.learning_rate[0] = value, learning_rate

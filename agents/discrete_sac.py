@@ -266,7 +266,7 @@ def make_rule(kernels: tuple[Any, ...], spec: Any, decorator: Callable[..., Any]
         values = values_of(nets.critics, batch.obs)
         metrics.critic_loss[0] = critic_errors(values, batch.actions, work.targets, work.critic_gradient)
         values_back(nets.critics, batch.obs, work.critic_gradient)
-        metrics.grad_norm[0] = math.sqrt(squared_length(nets.critics))
+        metrics.grad_norm[0] = np.sqrt(squared_length(nets.critics))
         improve_critics(nets.critics, learning_rate, 0.0)
 
         # Actor.

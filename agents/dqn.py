@@ -37,7 +37,6 @@ update, and greedy actions are those of the mean weights; with ``double`` and ``
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
@@ -266,7 +265,7 @@ def make_rule(kernels: tuple[Kernel, ...], flags: Flags, decorator: Callable[...
             length = descend_on_weights(net, work.noisy, learning_rate, longest)
             draw_weights(net, work.noisy, memory.noise_rng)
             return length
-        length = math.sqrt(squared_length(net))
+        length = np.float64(np.sqrt(squared_length(net)))
         if longest > 0.0 and length > longest:
             shrink(net, longest / (length + 1e-6))
         improve(net, learning_rate, 0.0)

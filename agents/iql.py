@@ -200,7 +200,7 @@ def make_update(kernel: Kernel, ensemble: EnsembleKernel, decorator: Callable[..
         found = values_of(nets.critics, work.pairs)
         metrics.critic_loss[0] = squared_errors(found, work.targets, 1.0, work.critic_gradient)
         values_back(nets.critics, work.pairs, work.critic_gradient)
-        metrics.grad_norm[0] = math.sqrt(squared_length(nets.critics))
+        metrics.grad_norm[0] = np.sqrt(squared_length(nets.critics))
         improve_critics(nets.critics, learning_rate, 0.0)
         blend(nets.target_critics, nets.critics, given.tau)
 

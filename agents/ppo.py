@@ -155,8 +155,9 @@ def make_update(kernel: Kernel, head: Head, decorator: Callable[..., Any]) -> Ca
         order = np.empty(rollout.rewards.shape[0], np.int64)
         count_up(order)
         minibatch = new_minibatch(rollout, given.batch_size, memory.output_gradient.shape[1])
-        policy_loss, entropy_sum, divergence_sum, clipped_sum, value_loss, length = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+        policy_loss, entropy_sum, divergence_sum, clipped_sum, value_loss = 0.0, 0.0, 0.0, 0.0, 0.0
         policy_steps, value_steps, going = 0, 0, True
+        metrics.grad_norm[0], metrics.learning_rate[0] = 0.0, learning_rate
 
         for _ in range(given.n_epochs):
             if not going:
@@ -198,9 +199,11 @@ def make_update(kernel: Kernel, head: Head, decorator: Callable[..., Any]) -> Ca
                     values, batch.old_values, batch.returns, given.vf_coef, clip_values, batch.value_gradient
                 )
                 backward(value, batch.obs, batch.value_gradient, False)
-                length = descend(memory, learning_rate)
                 value_loss, value_steps = value_loss + squares, value_steps + 1
+                metrics.policy_gradient_loss[0], metrics.value_loss[0] = loss, squares  # of this minibatch
+                metrics.entropy_loss[0], metrics.approx_kl[0], metrics.clip_fraction[0] = -entropy, divergence, clipped
                 metrics.loss[0] = loss - given.ent_coef * entropy + given.vf_coef * squares
+                descend(memory, learning_rate)
                 metrics.n_updates[0] += 1.0
 
         metrics.policy_gradient_loss[0] = policy_loss / policy_steps
@@ -208,7 +211,6 @@ def make_update(kernel: Kernel, head: Head, decorator: Callable[..., Any]) -> Ca
         metrics.approx_kl[0] = divergence_sum / policy_steps
         metrics.clip_fraction[0] = clipped_sum / policy_steps
         metrics.value_loss[0] = value_loss / max(value_steps, 1)  # a minibatch that ended the epochs took no step
-        metrics.grad_norm[0], metrics.learning_rate[0] = length, learning_rate
         metrics.explained_variance[0] = explained_variance(rollout.values, rollout.returns)
 
     return update

@@ -30,7 +30,6 @@ normalised, not the convolutions.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Annotated, Any, NamedTuple
@@ -243,13 +242,13 @@ def make_rule(kernel: Kernel, decorator: Callable[..., Any]) -> RolloutRule:
                 rollout.bootstrap_values[first + i] = q[i, best_action(q, i)]
 
     @decorator
-    def descend(memory: Memory, learning_rate: float) -> float:
-        """A step down the gradient; returns its length before it was cut."""
-        length, longest = math.sqrt(squared_length(memory.q)), memory.settings.max_grad_norm
+    def descend(memory: Memory, learning_rate: float) -> None:
+        """A step down the gradient."""
+        length, longest = np.float64(np.sqrt(squared_length(memory.q))), memory.settings.max_grad_norm
+        memory.metrics.grad_norm[0] = length
         if longest > 0.0 and length > longest:
             shrink(memory.q, longest / (length + 1e-6))
         improve(memory.q, learning_rate, 0.0)
-        return length
 
     @decorator
     def update(memory: Memory, rollout: Rollout, progress: float) -> None:
@@ -271,8 +270,9 @@ def make_rule(kernel: Kernel, decorator: Callable[..., Any]) -> RolloutRule:
                 q = evaluate(memory, batch.obs, batch.masks)
                 loss, size, mean = value_gradient(q, batch.actions, batch.returns, batch.output_gradient)
                 backward(memory.q, batch.obs, batch.output_gradient, False)
-                metrics.grad_norm[0] = descend(memory, learning_rate)
                 loss_sum, size_sum, mean_sum, steps = loss_sum + loss, size_sum + size, mean_sum + mean, steps + 1
+                metrics.loss[0], metrics.td_error[0], metrics.q_mean[0] = loss, size, mean  # of this minibatch
+                descend(memory, learning_rate)
 
         metrics.loss[0], metrics.td_error[0], metrics.q_mean[0] = loss_sum / steps, size_sum / steps, mean_sum / steps
         metrics.explained_variance[0] = explained_variance(rollout.values, rollout.returns)
@@ -367,7 +367,7 @@ class PQN(RolloutAgent):
     def _build(self) -> None:
         """The iteration, over the feature map as it is now."""
         decorator, fill = self._through_features()
-        self._iteration = iteration(self.kernel, decorator, fill)
+        self._iteration = iteration(self._stopping(self.kernel, self.memory.q), decorator, fill)
 
     def nets(self) -> dict[str, Any]:
         """The network."""

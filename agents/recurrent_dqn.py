@@ -41,7 +41,6 @@ values are not rescaled.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Annotated, Any, NamedTuple, Self
@@ -271,7 +270,7 @@ def make_rule(kernels: tuple[Kernel, ...], flags: Flags, decorator: Callable[...
         if parted:
             last = net.top.layers[-1]
             cut_streams(net.top.gradient, last[PARAMETERS], last[IN], last[OUT], memory.work.split, 1)
-        length = math.sqrt(squared_length(net))
+        length = np.float64(np.sqrt(squared_length(net)))
         if longest > 0.0 and length > longest:
             shrink(net, longest / (length + 1e-6))
         improve(net, learning_rate, 0.0)

@@ -49,6 +49,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Annotated, Any, NamedTuple
 
+import numpy as np
+
 from rlplay.extend import (
     ACTIVATIONS,
     ActorCriticAgent,
@@ -183,7 +185,7 @@ def make_update(
         draw(nets, work, memory.noise_rng)
         sample(nets, work, forward(nets.actor, batch.next_obs))
         learn_values(memory, batch, alpha)
-        metrics.grad_norm[0] = math.sqrt(squared_length(nets.critics))
+        metrics.grad_norm[0] = np.sqrt(squared_length(nets.critics))
         improve_critics(nets.critics, learning_rate, 0.0)
 
         metrics.ent_coef[0], metrics.learning_rate[0] = alpha, learning_rate

@@ -23,9 +23,10 @@ Deviations from the paper: the actions of the first ``learning_starts`` steps ar
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, NamedTuple
+
+import numpy as np
 
 from rlplay.extend import (
     ACTIVATIONS,
@@ -108,7 +109,7 @@ def make_update(kernel: Kernel, ensemble: EnsembleKernel, decorator: Callable[..
         values = values_of(nets.critics, work.pairs)
         metrics.critic_loss[0] = squared_errors(values, work.targets, 1.0, work.critic_gradient)
         values_back(nets.critics, work.pairs, work.critic_gradient)
-        metrics.grad_norm[0] = math.sqrt(squared_length(nets.critics))
+        metrics.grad_norm[0] = np.sqrt(squared_length(nets.critics))
         improve_critics(nets.critics, learning_rate, 0.0)
         metrics.n_updates[0] += 1.0
         metrics.learning_rate[0] = learning_rate

@@ -26,7 +26,6 @@ Deviations from the paper: λ divides by |Q_1| of the policy's own actions, as t
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, NamedTuple
 
@@ -142,7 +141,7 @@ def make_update(kernel: Kernel, ensemble: EnsembleKernel, decorator: Callable[..
         values = values_of(nets.critics, work.pairs)
         metrics.critic_loss[0] = squared_errors(values, work.targets, 1.0, work.critic_gradient)
         values_back(nets.critics, work.pairs, work.critic_gradient)
-        metrics.grad_norm[0] = math.sqrt(squared_length(nets.critics))
+        metrics.grad_norm[0] = np.sqrt(squared_length(nets.critics))
         improve_critics(nets.critics, learning_rate, 0.0)
         metrics.n_updates[0] += 1.0
         metrics.learning_rate[0] = learning_rate

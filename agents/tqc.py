@@ -131,7 +131,7 @@ def make_update(
         quantiles = quantiles_of(nets.critics, work.pairs)
         metrics.critic_loss[0] = quantile_errors(quantiles, work.quantile_targets, work.critic_gradient)
         quantiles_back(nets.critics, work.pairs, work.critic_gradient)
-        metrics.grad_norm[0] = math.sqrt(squared_length(nets.critics))
+        metrics.grad_norm[0] = np.sqrt(squared_length(nets.critics))
         improve_critics(nets.critics, learning_rate, 0.0)
 
         # Actor.

@@ -38,6 +38,7 @@ from rlplay.functional.replay import (
 )
 from rlplay.functional.running_moments import observe_episodes
 from rlplay.functional.sum_tree import sum_up
+from rlplay.functional.vector_step import followed, uncompiled
 from rlplay.hyperparameters.domains import Either, Range
 from rlplay.networks.contract import Kernel
 from rlplay.seeding import stream
@@ -123,6 +124,10 @@ class OffPolicyAgent(VectorAgent):
     def nets(self) -> dict[str, Any]:
         """The networks that a file keeps, by the names of their ``kernels``."""
         return {name: getattr(self.memory.nets, name) for name in self.kernels}
+
+    def parameters(self) -> dict[str, NDArray[Any]]:
+        """All weights of each network, by its name, [P]."""
+        return {name: self.kernels[name].arrays(net)["parameters"] for name, net in self.nets().items()}
 
     def state_size(self) -> int:
         """Numbers of a hidden state that are kept with each observation."""
@@ -210,7 +215,12 @@ class OffPolicyAgent(VectorAgent):
     def _build(self) -> None:
         """The step, over the feature map as it is now."""
         decorator, fill = self._through_features()
-        rule = type(self).make_rule(tuple(self.kernels.values()), self.spec(), decorator)
+        kernels, stop = tuple(self.kernels.values()), self._halt
+        if stop is not None:
+            kernels = tuple(uncompiled(kernel) for kernel in kernels)
+        rule = type(self).make_rule(kernels, self.spec(), decorator)
+        if stop is not None:
+            rule = rule._replace(update=followed(rule.update, lambda *given: stop()))
         self._iteration: OffPolicyIteration = iteration(rule, self._options, decorator, fill)
 
     def _actions(self) -> tuple[bool, NDArray[np.float32], NDArray[np.float32]]:

@@ -129,7 +129,8 @@ class OnPolicyAgent(RolloutAgent):
         """The iteration, over the feature map as it is now."""
         decorator, fill = self._through_features()
         make = iteration if self._recurrence is None else recurrent_iteration
-        self._iteration = make(self.step_kernel, self._head, type(self).make_update, decorator, fill)
+        kernel = self._stopping(self.step_kernel, self.memory.value)
+        self._iteration = make(kernel, self._head, type(self).make_update, decorator, fill)
 
     def _new_networks(self, size: int, outputs: int, rows: int, optimiser: tuple[str, dict[str, float]]) -> Any:
         """Policy, value, the functions of their parts, and those of a step."""

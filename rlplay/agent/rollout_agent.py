@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from rlplay.agent.base import StateArrays
 from rlplay.agent.vector_agent import VectorAgent
 from rlplay.errors import warn_once
+from rlplay.functional.vector_step import K, followed, uncompiled
 from rlplay.hyperparameters.domains import Range
 from rlplay.networks.contract import Kernel
 from rlplay.storage.checkpoint import copy_into
@@ -47,6 +48,19 @@ class RolloutAgent(VectorAgent):
         """The networks by name, all with the functions of ``kernel``."""
 
     # What it is made of.
+
+    def parameters(self) -> dict[str, NDArray[Any]]:
+        """All weights of each network, by its name, [P]."""
+        return {name: self.kernel.arrays(net)["parameters"] for name, net in self.nets().items()}
+
+    def _stopping(self, kernel: K, last: Any) -> K:
+        """The functions of networks, which stop where that is asked for: after the last one that a step improves."""
+        stop = self._halt
+        if stop is None:
+            return kernel
+        improve = followed(kernel.improve, lambda net, *rest: stop() if net is last else None)
+        found: K = uncompiled(kernel)._replace(improve=improve)
+        return found
 
     def rollout_steps(self) -> int:
         """Steps of a rollout in each environment, at most."""

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
@@ -87,6 +87,7 @@ class VectorAgent(Agent):
             self._ahead: VectorState | None  # where the native loop left them, while the objects do not know it yet
             self.last_step: Transition | None  # that the stepwise driver took
             self._masked: bool  # whether masks were seen, so that the memory has room for them
+            self._halt: Callable[[], None] | None  # called after each gradient step, see `stop_inside`
 
     # What a family supplies.
 
@@ -137,7 +138,7 @@ class VectorAgent(Agent):
     def _begin_setup(self) -> None:
         """The environments, and what they show."""
         self._played = self.make_running_envs(self.hyperparameters.get("n_envs", 1))
-        self._ahead, self.last_step = None, None
+        self._ahead, self.last_step, self._halt = None, None, None
         self._laid_out: dict[type, Any] = {}
         self._compiled_beside: Any = None  # the last function that another process was asked to compile
         self._checks = [ObservationCheck(one.env) for one in self._running_envs]
@@ -170,7 +171,8 @@ class VectorAgent(Agent):
     def _through_features(self) -> tuple[Decorator, Any]:
         """Compiled or plain, and the function of the feature map, which the memory is given; None for none."""
         encoder = self.encoder
-        decorator = plain if self._is_torch or encoder.why_not_compiled or not encoder.ready else compiled
+        by_hand = self._is_torch or encoder.why_not_compiled or not encoder.ready or self._halt is not None
+        decorator = plain if by_hand else compiled
         if not isinstance(encoder, VectorFeatures):
             return decorator, None
         state = FeatureState(
@@ -251,6 +253,26 @@ class VectorAgent(Agent):
         return known
 
     # Learning.
+
+    def stop_inside(self, stop: Callable[[], None] | None) -> None:
+        """Have a function called after each gradient step, in the middle of an update; None for no more.
+
+        Until then the lines of an update run as plain Python over the same compiled parts, which gives the same bits.
+        Networks with a memory do not stop.
+
+        Example:
+            >>> from agents import PPO
+            >>> agent, seen = PPO("CartPole-v1", n_steps=8, batch_size=4, n_epochs=3, seed=0), []
+            >>> agent.stop_inside(lambda: seen.append(agent.lessons))
+            >>> agent.learn(8, engine="python").lessons, seen
+            (6, [0, 1, 2, 3, 4, 5])
+        """
+        self._halt = None if self.remembers else stop
+        self._build()
+
+    @abstractmethod
+    def parameters(self) -> dict[str, NDArray[Any]]:
+        """All weights of each network, by its name, [P]."""
 
     def _compile_beside(self) -> None:
         """Have another process compile the update, while this one compiles what plays."""

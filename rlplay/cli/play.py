@@ -43,6 +43,6 @@ def run(arguments: Namespace) -> int:
     session = Session(env, agent, "play", seed=check_seed(seed or 0))
     open_window(session, arguments)
     again = retyped(reference(env))
-    for path in save_episodes(session.recorded, arguments.record, session) if arguments.record else []:
+    for path in save_episodes(session.demonstrations.episodes, arguments.record, session) if arguments.record else []:
         console().print(f"wrote {path}   ({quoted(['rlplay', 'replay', str(path), *again])})")
     return 0

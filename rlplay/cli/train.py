@@ -245,7 +245,7 @@ def _lock_step(
 ) -> tuple[RunFolder, float]:  # fmt: skip
     """Learn in the window's own time, a step at a time; what was learned is saved when the window closes."""
     from rlplay.cli.windows import open_window, shown_env
-    from rlplay.viewer.learning import why_not_stepwise
+    from rlplay.viewer.lock_step import why_not_stepwise
     from rlplay.viewer.session import Session
 
     _check_timesteps(timesteps)

@@ -8,7 +8,6 @@ Both executions, compiled and plain, and when a rollout is full: `rlplay.functio
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from functools import cache
 from typing import Any, NamedTuple
@@ -201,26 +200,27 @@ def iteration(
 
 
 @cache
-def descent(kernel: Kernel, decorator: Decorator) -> Callable[..., float]:
+def descent(kernel: Kernel, decorator: Decorator) -> Callable[..., None]:
     """``descend(memory, learning_rate)``: a step of both networks and of log σ down their gradients.
 
-    The gradient of all together is cut to ``max_grad_norm``; returns its length before that.
+    The gradient of all together is cut to ``max_grad_norm``; its length before that goes into the metrics.
 
     Example:
         >>> from agents import A2C
         >>> agent = A2C("CartPole-v1", seed=0)
-        >>> descend = descent(agent.kernel, plain)
-        >>> descend(agent.memory, 0.01)  # there is no gradient yet
-        0.0
+        >>> descent(agent.kernel, plain)(agent.memory, 0.01)
+        >>> agent.memory.metrics.grad_norm.tolist()  # there is no gradient yet
+        [0.0]
     """
     squared_length, shrink, improve_network = kernel.squared_length, kernel.shrink, kernel.improve
 
     @decorator
-    def descend(memory: OnPolicyMemory, learning_rate: float) -> float:
+    def descend(memory: OnPolicyMemory, learning_rate: float) -> None:
         total = squared_length(memory.policy) + squared_length(memory.value)
         for i in range(memory.spread_gradient.shape[0]):
             total += memory.spread_gradient[i] ** 2
-        length, longest = math.sqrt(total), memory.max_grad_norm
+        length, longest = np.float64(np.sqrt(total)), memory.max_grad_norm
+        memory.metrics.grad_norm[0] = length
         if longest > 0.0 and length > longest:
             factor = np.float64(longest / (length + 1e-6))  # float64 in plain Python too, beside float32 gradients
             shrink(memory.policy, factor)
@@ -231,7 +231,6 @@ def descent(kernel: Kernel, decorator: Decorator) -> Callable[..., float]:
         improve_network(memory.value, learning_rate, 0.0)
         if memory.spread_gradient.shape[0] > 0:
             improve(memory.spread, memory.spread_gradient, memory.spread_optimiser, learning_rate, 0.0)
-        return length
 
     return descend
 

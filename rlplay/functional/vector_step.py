@@ -10,7 +10,7 @@ Python for a torch network or any Gymnasium environment:
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from rlplay.functional.running_moments import normalise
 
 Scalar = NDArray[np.float64]
 Decorator = Callable[..., Any]
+K = TypeVar("K", bound=Any)  # a kernel of networks: of one, of several, or with a memory
 
 
 class FeatureState(NamedTuple):
@@ -86,6 +87,39 @@ def plain(function: Callable[..., Any]) -> Callable[..., Any]:
         True
     """
     return function
+
+
+def uncompiled(kernel: K) -> K:
+    """The functions of a network for an iteration that is `plain`, with the numbers that they have in compiled code.
+
+    There a squared length is a float32; plain Python would make a float64 of it.
+
+    Example:
+        >>> from agents import A2C
+        >>> agent = A2C("CartPole-v1", net_arch=[4], seed=0)
+        >>> uncompiled(agent.kernel).squared_length(agent.memory.value)
+        np.float32(0.0)
+    """
+    if not hasattr(kernel.squared_length, "py_func"):  # torch's
+        return kernel
+    found: K = kernel._replace(squared_length=lambda net: np.float32(kernel.squared_length(net)))
+    return found
+
+
+def followed(function: Callable[..., None], by: Callable[..., None]) -> Callable[..., None]:
+    """A function, and another one after it with the same arguments.
+
+    Example:
+        >>> followed(print, lambda word: print("after", word))("this")
+        this
+        after this
+    """
+
+    def both(*given: Any) -> None:
+        function(*given)
+        by(*given)
+
+    return both
 
 
 class Sight(NamedTuple):

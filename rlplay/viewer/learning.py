@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from rlplay.agent.base import Agent
 from rlplay.compiled.pcg64 import random_seed
-from rlplay.environments.interact import Position, interact
+from rlplay.environments.interact import interact
 from rlplay.transition import Transition
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ class Update(NamedTuple):
         moved: how many moved.
         changed: how much the values of the slice of the state space moved that was drawn last, [R, C]; None without.
         where: that slice.
+        told: what else is known of it, in words.
     """
 
     transition: Transition | None
@@ -53,6 +54,7 @@ class Update(NamedTuple):
     moved: int
     changed: NDArray[np.float64] | None = None
     where: StateSlice | None = None
+    told: tuple[str, ...] = ()
 
 
 class Learning:
@@ -63,14 +65,16 @@ class Learning:
         chosen: what a person has chosen in place of the agent's action; None where the agent acts.
 
     Attributes:
-        inside: whether each step stops between what was seen and what is learned from it.
+        inside: whether each step stops before it is learned from, or within that.
         looking: whether what updates change is found out, which takes time.
         half: whether it stands there now.
         update: the last update that was looked at.
         can_stop_inside: whether a step can stop there at all.
+        stops: where it stops, in words.
     """
 
     can_stop_inside: ClassVar[bool] = True
+    stops: ClassVar[str] = "stops inside each update: right goes on"
 
     def __init__(self, agent: Agent, chosen: Callable[[], Any]) -> None:
         self.agent, self.chosen = agent, chosen
@@ -187,84 +191,6 @@ def _leaves(changed: NDArray[np.float64], where: StateSlice, regions: NDArray[np
         old = float(before[inside].mean())
         found.append(Move(f"leaf at {words}", (), old, old + float(changed[inside].mean())))
     return sorted(found, key=lambda move: -abs(move.after - move.before))[:_MOST_MOVES]
-
-
-class NetworkLearning(Learning):
-    """The same of an agent of networks, which takes its steps itself: act, step, learn from the replay or rollout.
-
-    What a person does goes into the replay buffer as what was done. An update of networks has no single TD error and
-    moves more numbers than one can look at, so neither is found out, and there is no stop inside it.
-
-    Args:
-        agent: of one environment.
-        chosen: what a person has chosen.
-        position: of the session; it follows the agent's, and stays at the end of an episode until the next step.
-    """
-
-    can_stop_inside = False
-
-    def __init__(self, agent: Any, chosen: Callable[[], Any], position: Position) -> None:
-        super().__init__(agent, chosen)
-        self._shown, self._agent = position, agent
-        agent.advance(0, "python")  # its episode begins
-        own = agent.running_envs()[0].position
-        position.obs, position.info, position.seed = own.obs, own.info, own.seed
-        position.length, position.episode_return = own.length, own.episode_return
-
-    def steps(self) -> Iterator[tuple[Transition, float | None]]:
-        """Each step; the last one of an episode before the agent's next episode, which has begun by then."""
-        agent, shown = self._agent, self._shown
-        if agent.learns_from_others:
-            agent.another = self.chosen
-        own = agent.running_envs()[0].position
-        while True:
-            length, shown.seed, lessons = own.length, own.seed, agent.lessons
-            agent.advance(1, "python")
-            step = agent.last_step
-            shown.length = length + 1
-            shown.episode_return = (shown.episode_return if length else 0.0) + step.reward
-            ended = step.terminated or step.truncated
-            shown.obs, shown.info = (None, {}) if ended else (step.next_obs, step.info)
-            self.update = Update(step, float("nan"), [], agent.lessons - lessons)
-            yield step, float("nan")
-
-
-def learning_of(agent: Agent, chosen: Callable[[], Any], position: Position) -> Learning:
-    """How an agent learns in a session."""
-    if hasattr(agent, "last_step"):
-        return NetworkLearning(agent, chosen, position)
-    if hasattr(agent, "fit_if_due"):
-        return FittedLearning(agent, chosen)
-    return Learning(agent, chosen)
-
-
-def why_not_stepwise(agent: Agent) -> str:
-    """Why an agent cannot learn a step at a time in the window, in words; empty where it can.
-
-    Example:
-        >>> from agents import DQN, QLearning
-        >>> why_not_stepwise(QLearning("FrozenLake-v1")), why_not_stepwise(DQN("CartPole-v1", net_arch=[8]))
-        ('', '')
-        >>> why_not_stepwise(DQN("CartPole-v1", net_arch=[8], n_envs=2))
-        'dqn plays 2 environments at once, and the window one: n_envs=1'
-    """
-    cls = type(agent)
-    in_steps = agent.rule is not None or agent.timestep == "sweep" or "act" in vars(cls)
-    if (in_steps and cls.busy is Agent.busy) or hasattr(agent, "fit_if_due"):
-        return ""
-    if (
-        not hasattr(agent, "last_step") or agent.timestep != "step" or agent.remembers
-    ):  # it collects and fits as a whole
-        return f"{agent.id} does not learn step by step"
-    count = len(agent.running_envs())
-    return f"{agent.id} plays {count} environments at once, and the window one: n_envs=1" if count > 1 else ""
-
-
-def why_not_taught(agent: Agent) -> str:
-    """Why an agent that learns step by step cannot learn from what another does, in words; empty where it can."""
-    if agent.learns_from_others:
-        return ""
-    return f"{agent.id} learns from its own actions only: play beside it in a play window"
 
 
 def _learned(agent: Agent, *, copy: bool = True) -> dict[str, NDArray[Any]]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from rlplay.agent.base import Agent
 from rlplay.compiled.pcg64 import random_seed
-from rlplay.environments.episode import Episode, EpisodeDigest
+from rlplay.environments.episode import Episode
 from rlplay.environments.interact import ObservationCheck, Position, begin_episode, interact
 from rlplay.environments.make import reference, remake
 from rlplay.environments.masks import MaskSource
@@ -26,9 +26,12 @@ from rlplay.seeding import stream
 from rlplay.spaces.finite import FiniteSpace, is_finite
 from rlplay.transition import Transition
 from rlplay.viewer.choices import choices
+from rlplay.viewer.demonstrations import Demonstrations
 from rlplay.viewer.hands import Hands
-from rlplay.viewer.learning import Learning, NetworkLearning, learning_of, why_not_taught
+from rlplay.viewer.learning import Learning
+from rlplay.viewer.lock_step import learning_of, why_not_taught
 from rlplay.viewer.maps import action_names
+from rlplay.viewer.network_learning import NetworkLearning
 from rlplay.viewer.timeline import History, Twin, copy_of
 from rlplay.viewer.trail import Trail
 from rlplay.viewer.world import World, put_world
@@ -57,7 +60,7 @@ class Session:
         action_names: the names of numbered actions.
         choices: name and action of what a person can do.
         deterministic: whether a watched agent takes its best action.
-        recorded: episodes in which a person acted, complete ones and the running one last.
+        demonstrations: the episodes in which a person acted.
         history: what was shown.
         driving: whether a person acts in place of the agent, for as long as she likes.
         hands: the keys, mouse and gamepad of that person.
@@ -98,7 +101,7 @@ class Session:
         self.pending: Any = None
         self.action_names = action_names(env) if is_finite(env.action_space) else []
         self.choices = choices(env)
-        self.recorded: list[Episode] = []
+        self.demonstrations = Demonstrations()
         self.message = ""
         self.history, self.policy, self.touched = History(), policy, False
         self.driving = mode == "play"
@@ -109,7 +112,7 @@ class Session:
             self.learning = learning_of(agent, self.chosen, self.position)
         self.world = self.first_world = World.of(env)
         self.touched_agent = self.followed = False
-        self._episode, self._by_you = episode, 0
+        self._episode = episode
         self._twin: Twin | None = None
         self._why_no_twin = ""
         self._past: tuple[int, Any] | None = None
@@ -121,9 +124,6 @@ class Session:
         self._kept_picture: NDArray[np.uint8] | None = None  # of the step before
         self._pictured: tuple[Any, ...] = ()
         self._seeds = agent.seeds if agent and its_own else stream(seed, "watch")
-        self._digest = EpisodeDigest()
-        self._running: Episode | None = None
-        self._spoiled = False  # whether the running episode would not replay: a person changed the world
         self._verified = episode is not None and bool(episode.digest)
         self.forced: Any = None
         if begun is not None:
@@ -148,8 +148,8 @@ class Session:
 
     @property
     def trained(self) -> bool:
-        """Whether a learning session has reached its target."""
-        if not (self.target and self.agent and self.agent.num_timesteps >= self.target):
+        """Whether a learning session has reached its target, and has learned from all of it."""
+        if self.in_update or not (self.target and self.agent and self.agent.num_timesteps >= self.target):
             return False
         return self.learning is None or self.learning.finish()
 
@@ -160,7 +160,7 @@ class Session:
 
     @property
     def in_update(self) -> bool:
-        """Whether a step was taken and not yet learned from."""
+        """Whether a step was taken and not yet learned from, or not from all of it."""
         return self.learning is not None and self.learning.half
 
     def step(self) -> bool:
@@ -213,10 +213,16 @@ class Session:
         return True
 
     def _finish_update(self) -> bool:
-        """The second half of a step: what is learned from it."""
+        """What is learned from a step, or the next part of it."""
         _, self.td_error = next(self._steps)
         self.history[self.history.newest].td_error = self.td_error
         return True
+
+    def leave_update(self) -> None:
+        """Learn the rest of what is learned from the last step, so that nothing stands half way."""
+        while self.in_update and self.learning is not None:
+            self.learning.inside = False
+            self._finish_update()
 
     def _remember(self, transition: Transition) -> None:
         """Put a step into the history, and into the recording where a person acts."""
@@ -228,7 +234,7 @@ class Session:
                 history.resume(position.actions, position.length, position.episode_return - transition.reward)
         history.add(transition, gained=self.gained, by_you=self.driving, td_error=self.td_error)
         if self.mode != "replay":
-            self._record(transition)
+            self.demonstrations.add(transition, self)
 
     def _next_length(self) -> int:
         return self.history[self.history.newest].length + 1
@@ -357,9 +363,8 @@ class Session:
         put_world(self.env, world)
         self.world, self.touched, self._picture = World.of(self.env), True, None
         self.history.change_world(self.world)
-        self._spoiled, self._past = True, None
-        if self.recorded and self.recorded[-1] is self._running:
-            self.recorded.pop()  # its seed and actions would play another episode
+        self._past = None
+        self.demonstrations.spoil()
         if self.agent is not None and self.agent.timestep == "sweep":
             self.agent.set_env(self.env)  # its model is read again
 
@@ -387,8 +392,7 @@ class Session:
     def stop_learning(self) -> None:
         """From learning to watching what was learned, in episodes of its own."""
         assert self.agent is not None
-        if self.in_update:
-            self._finish_update()
+        self.leave_update()
         self.mode, self.position, self.learning = "watch", Position(), None
         self._seeds = stream(self.agent.seed, "watch")
         self._steps = self._start(None)
@@ -480,23 +484,3 @@ class Session:
     def chosen(self) -> Any:
         """What a person has chosen; None where the agent acts."""
         return self.pending if self.driving else None
-
-    def _record(self, transition: Transition) -> None:
-        """Keep seed and actions of the episodes in which a person acts."""
-        if self.position.length == 1:
-            self._by_you, self._spoiled = 0, self.touched
-            self._running = Episode(reference(self.env), self.position.seed)
-            self._digest = EpisodeDigest()
-        if self._spoiled or self._running is None:
-            return
-        self._by_you += self.driving
-        self._running.actions.append(transition.action)
-        self._running.episode_return += transition.reward
-        self._digest.add(transition)
-        if self._by_you and (not self.recorded or self.recorded[-1] is not self._running):
-            self.recorded.append(self._running)
-        if self._by_you:
-            others = len(self._running.actions) - self._by_you
-            helper = self.agent.id if self.agent is not None else "another"
-            self._running.player = "you" if not others else f"you and {helper}"
-            self._running.digest = self._digest.hex()

@@ -12,6 +12,7 @@ from rlplay.probe import Probe
 from rlplay.spaces.finite import FiniteSpace, is_finite
 from rlplay.viewer import drawing as d
 from rlplay.viewer.learning import FittedLearning, Move, Update
+from rlplay.viewer.network_learning import NetworkLearning, in_pairs
 
 _ROWS = 12  # moves that are listed at most
 _CLOSE = 1e-9
@@ -37,9 +38,12 @@ def draw_update(surface: pygame.Surface, box: pygame.Rect, session: Any, probe: 
 
 def _move(surface: pygame.Surface, row: pygame.Rect, move: Move, largest: float, session: Any) -> None:
     change = move.after - move.before
-    words = f"{_name(move, session)}   {d.short(move.before)} -> {d.short(move.after)}"
+    told = [d.short(move.before), d.short(move.after)]
+    if told[0] == told[1]:  # a small move of a larger number
+        told = [_full(move.before), _full(move.after)]
+    words = f"{_name(move, session)}   {' -> '.join(told)}"
     if not move.place:  # a leaf: its place is long, and may be cut
-        words = f"{d.short(move.before)} -> {d.short(move.after)}   {move.array}"
+        words = f"{' -> '.join(told)}   {move.array}"
     d.text(surface, words, (row.x, row.y), 17, d.TEXT, width=row.width * 0.62)
     middle, wide = row.x + row.width * 0.82, row.width * 0.17
     pygame.draw.line(surface, d.LINE, (middle, row.y), (middle, row.bottom - 3))
@@ -53,9 +57,11 @@ def lines_of(session: Any) -> tuple[list[str], list[Move]]:
     learning = session.learning
     if learning is None:
         return ["nothing is learned here"], []
-    if learning.half:
-        return _before(session), []
     update = learning.update
+    if learning.half:
+        if isinstance(learning, NetworkLearning) and update is not None:
+            return list(update.told), update.moves
+        return _before(session), []
     if isinstance(learning, FittedLearning):
         return _fitted(session, update)
     if update is None:
@@ -99,10 +105,10 @@ def _after(session: Any, update: Update) -> list[str]:
     step, delta = update.transition, update.td_error
     assert step is not None
     first = f"A {_action(session, step.action)}   R {d.short(step.reward)}{_ending(step)}"
-    if not session.learning.can_stop_inside:  # networks: what the last update says of itself
-        told = [f"{name.removeprefix('train/')}  {_full(value)}" for name, value in session.agent.metrics().items()]
-        many = f"{update.moved:,} update{'s' * (update.moved != 1)} of the networks after this step"
-        return [first, many if update.moved else "no update of the networks after this step", *told]
+    if isinstance(session.learning, NetworkLearning):  # what the last update says of itself
+        many = f"{update.moved:,} gradient step{'s' * (update.moved != 1)} after this step"
+        lines = [first, many if update.moved else f"no update after this step, {session.agent.lessons:,} so far"]
+        return [*lines, *in_pairs(session.agent.metrics()), *update.told]
     lines = [first] if math.isnan(delta) else [f"{first}   TD error {_full(delta)}"]
     own = _own_move(session, update)
     if own is not None and not math.isnan(delta) and abs(delta) > _CLOSE:

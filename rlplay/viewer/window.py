@@ -5,29 +5,27 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pygame
 
 from rlplay.environments.make import reference
-from rlplay.errors import RlplayError, UsageError, warn
-from rlplay.training.run_folder import folder_name
+from rlplay.errors import RlplayError, UsageError
 from rlplay.viewer import drawing as d
 from rlplay.viewer import panels
 from rlplay.viewer.bottom import draw_help
 from rlplay.viewer.branch import Branch
 from rlplay.viewer.display import keep_title, open_window, pygame_kept
-from rlplay.viewer.events import Events
+from rlplay.viewer.filming import Filming
 from rlplay.viewer.follower import Follower
 from rlplay.viewer.hands import open_gamepads
 from rlplay.viewer.keys import action_keys
 from rlplay.viewer.layout import SMALLEST, layout
 from rlplay.viewer.mosaic import Mosaic
+from rlplay.viewer.network_learning import NetworkLearning
 from rlplay.viewer.panel import WindowPanel, register_panel
-from rlplay.viewer.recording import Recorder, free_name, save_picture
 from rlplay.viewer.session import Session
 from rlplay.viewer.state import ViewState, beside, reduce, show, went_on
 from rlplay.viewer.together import Together
@@ -35,7 +33,7 @@ from rlplay.viewer.updates import draw_update
 
 _FPS = 60
 _STEP_BUDGET = 0.020  # seconds of a frame that steps may take
-_NOTICE_SECONDS, _WRONG_SECONDS = 4.0, 12.0
+_NOTICE_SECONDS = 4.0
 _REPLAY_BUDGET = 0.012  # seconds of a frame in which a past episode is played again
 _HOLD_SECONDS = 0.7  # how long the end of an episode is shown at speeds up to 4x
 _LOOKED_AT = 20.0  # steps a second up to which it is found out what each update moved
@@ -43,7 +41,7 @@ _LOOKED_AT = 20.0  # steps a second up to which it is found out what each update
 UPDATE = WindowPanel("the update, in numbers", draw_update, lambda session: session.learning is not None)
 
 
-class Window(Events):
+class Window(Filming):
     """Shows a session until it is closed.
 
     Args:
@@ -77,12 +75,10 @@ class Window(Events):
     ) -> None:
         if size[0] < SMALLEST[0] or size[1] < SMALLEST[1]:
             raise UsageError(f"a window of {size[0]}x{size[1]} is smaller than {SMALLEST[0]}x{SMALLEST[1]}")
-        super().__init__(session, comparison)
-        self.size, self.headless = size, headless
-        self.rate = steps_per_second or float(session.env.metadata.get("render_fps") or 8)
+        rate = steps_per_second or float(session.env.metadata.get("render_fps") or 8)
+        super().__init__(session, comparison, headless=headless, output=output, rate=rate, paced=pace is not None)
+        self.size = size
         self.max_steps, self.pace, self.follower, self.on_trained = max_steps, pace, follower, on_trained
-        self.output = output
-        self.recorder = self._new_recorder(output) if output else None
         self.mosaic = comparison if isinstance(comparison, Mosaic) else None
         self._branch: Branch | None = None
         rows = len(self.mosaic.contestants) if self.mosaic is not None else 0
@@ -90,15 +86,11 @@ class Window(Events):
         self.state = replace(self.state, deterministic=session.deterministic)
         register_panel("update", UPDATE)
         self._gamepads: list[object] = []
-        self.steps = 0
         self.frame_times: deque[float] = deque(maxlen=1000)
         self._due = 0.0
-        self._hold = 0.0
         self._notice, self._notice_until = "", 0.0
-        self._clock = 0.0  # seconds since the start: real ones, or frames when headless
-        self._polled = self._recorded = -math.inf
+        self._polled = -math.inf
         self._title = f"rlplay: {reference(session.env)}"
-        self._recorded_step = -1
 
     def run(self) -> None:
         """Show frames until the window is closed or there is nothing more to show."""
@@ -142,8 +134,7 @@ class Window(Events):
         return surface
 
     def _close_all(self) -> None:
-        if self.session.in_update:
-            self.session.step()  # nothing is saved half way
+        self.session.leave_update()  # nothing is saved half way
         for one in (self.session, *self._players()):
             one.env.close()
             if (twin := one.made_twin) is not None:
@@ -181,7 +172,7 @@ class Window(Events):
                 self.state = replace(self.state, paused=self.state.paused and not state.driving)
         if state.inside != before.inside and self.session.learning is not None:
             self.session.learning.inside = state.inside
-            self.say("stops inside each update: right goes on" if state.inside else "updates are not stopped in")
+            self.say(self.session.learning.stops if state.inside else "updates are not stopped in")
             if state.inside:
                 self.state = replace(self.state, paused=True)
             self._show_panel("update")
@@ -365,7 +356,10 @@ class Window(Events):
                 return True
         if self.session.learning is not None:
             self.session.learning.looking = self.state.paused or self._steps_per_second() <= _LOOKED_AT
+        inside = self.session.in_update
         going = self.session.step()
+        if isinstance(self.session.learning, NetworkLearning) and self.session.in_update and not inside:
+            self.state = replace(self.state, paused=True)  # an update begins
         if going:
             self.steps += 1
             if self.mosaic is not None:  # one looks into a row, and the others go on beside it
@@ -419,16 +413,8 @@ class Window(Events):
                     draw_help(surface, shown, state, pointer=self.pointer)
         if "shoot" in self.state.requests:
             self.state = _without_requests(self.state)
-            path = free_name(self._name(), ".png")
-            with self._saying():
-                save_picture(surface, path)
-                self.say(f"saved {path}")
-        if self.recorder and self.state.recording and self._frame_is_due(self.recorder.fps):
-            self._recorded, self._recorded_step = self._clock, self.steps
-            with self._saying(of_recorder=True):
-                self.recorder.add(surface)
-            if self.recorder and self.recorder.full:
-                self.say(f"{self.recorder.path.name} is full: later frames are left out")
+            self._save_picture(surface)
+        self._film(surface)
         if not self.headless:
             keep_title(self._title)
             pygame.display.flip()
@@ -446,50 +432,6 @@ class Window(Events):
         labels = [view.label for view in panels.views(self.session, set(layout(*self.size, self.state.zoom)))]
         if name in labels:
             self.state = reduce(self.state, f"panel {labels.index(name)}")
-
-    def _records_each_step(self) -> bool:
-        """Whether a recording has a frame for each step: where nothing is learned, at whatever speed it is watched."""
-        recording = self.recorder is not None and self.state.recording
-        return recording and self.pace is None and self.session.mode != "learn"
-
-    def _frame_is_due(self, fps: float) -> bool:
-        """Whether what is drawn now is recorded: a step that was not; without steps by the clock."""
-        if self._records_each_step() and not self.headless and self._hold <= 0:
-            return self.steps != self._recorded_step
-        return self._clock - self._recorded >= 0.999 / fps
-
-    def _new_recorder(self, path: Path) -> Recorder:
-        """A recorder at the environment's rate; where learning has a pace of its own, at a steady one."""
-        if self.pace is not None or self.session.mode == "learn":
-            return Recorder(path)
-        return Recorder(path, max(self.rate, 1.0))
-
-    def _name(self) -> str:
-        return "rlplay-" + folder_name(reference(self.session.env).id).removeprefix("rlplay-")
-
-    def _toggle_recording(self) -> None:
-        if self.state.recording and self.recorder is None:
-            self.recorder = self._new_recorder(free_name(self._name(), ".gif"))
-            self.say(f"recording to {self.recorder.path}")
-        elif not self.state.recording and self.recorder and self.output is None:
-            recorder, self.recorder = self.recorder, None
-            with self._saying():
-                path = recorder.finish()
-                self.say(f"wrote {path}" if path else "nothing recorded")
-
-    @contextmanager
-    def _saying(self, of_recorder: bool = False) -> Iterator[None]:
-        """What goes wrong with a file is said, and what is watched goes on; without a window it is an error."""
-        try:
-            yield
-        except (OSError, RlplayError) as error:
-            if self.headless:
-                raise
-            words = getattr(error, "cause", str(error))
-            self.say(words, _WRONG_SECONDS)
-            warn(words)
-            if of_recorder:
-                self.recorder, self.state = None, replace(self.state, recording=False)
 
 
 def _without_requests(state: ViewState) -> ViewState:

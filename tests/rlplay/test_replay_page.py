@@ -129,7 +129,7 @@ def test_the_command_line_writes_a_page_of_a_run_and_of_a_recording(tmp_path, mo
     while not session.ended:
         session.pending = 2
         session.step()
-    session.recorded[0].save(tmp_path / "mine.json", session.env.action_space)
+    session.demonstrations.episodes[0].save(tmp_path / "mine.json", session.env.action_space)
     assert main(["export", "mine.json", "-o", "mine.html"]) == 0
     data = data_of((tmp_path / "mine.html").read_text())
     assert {step["taken"] for step in data["steps"][:-1]} == {2}

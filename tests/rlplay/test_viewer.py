@@ -219,9 +219,9 @@ def test_playing_records_seed_and_actions_that_replay_exactly(tmp_path):
             session.reset()
         session.pending = int(draws.integers(4))
         assert session.step()
-    paths = save_episodes(session.recorded, tmp_path / "mine.json", session)
+    paths = save_episodes(session.demonstrations.episodes, tmp_path / "mine.json", session)
     assert len(paths) > 1
-    for path, recorded in zip(paths, session.recorded, strict=True):
+    for path, recorded in zip(paths, session.demonstrations.episodes, strict=True):
         again = make("FrozenLake-v1", dynamics="gymnasium")
         episode = load_episode(path, again)
         assert sum(t.reward for t in episode.replay(again)) == recorded.episode_return
@@ -476,7 +476,7 @@ def test_choices_of_continuous_actions():
     assert action_keys(session) == {"1": 0, "left": 1, "right": 2}
     session.pending = session.choices[2][1]
     assert session.step()
-    assert session.recorded[0].actions[0].tolist() == [2.0]
+    assert session.demonstrations.episodes[0].actions[0].tolist() == [2.0]
 
 
 def test_words_are_drawn_after_an_environment_has_quit_pygame():

@@ -21,7 +21,7 @@ from rlplay.testing import differences
 from rlplay.training.callbacks import Callback
 from rlplay.viewer import panels
 from rlplay.viewer.compare import random_player
-from rlplay.viewer.learning import why_not_stepwise
+from rlplay.viewer.lock_step import why_not_stepwise
 from rlplay.viewer.session import Session
 from rlplay.viewer.state import ViewState
 
