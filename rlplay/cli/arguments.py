@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import math
-import re
-import sys
 from pathlib import Path
 from typing import Any
 
 from rich_argparse import RawDescriptionRichHelpFormatter
 
-from rlplay.errors import unknown
-from rlplay.storage.files import as_path
+from rlplay.cli.reading import READ, Parser, count, frequency, none_or_more, size, text, whole, workers
 
 _EPILOG = """examples:
   rlplay demo                                                   see an agent learn, in under a minute
@@ -23,98 +19,9 @@ _EPILOG = """examples:
 """
 
 
-class _Parser(argparse.ArgumentParser):
-    """Says the nearest verb for one that is not known."""
-
-    def error(self, message: str) -> None:  # type: ignore[override]
-        if "invalid choice" in message and "verb" in message:
-            given = message.split("'")[1]
-            error = unknown("verb", given, _VERBS)
-            message = f"{error.cause}. {error.remedy}"
-        print(f"rlplay: {message}\n  See: {self.prog} --help", file=sys.stderr)
-        sys.exit(2)
-
-
-def _text(text: str) -> str:
-    if not text:
-        raise argparse.ArgumentTypeError("an empty text names nothing")
-    return text
-
-
-def _path(text: str) -> Path:
-    return as_path(_text(text))
-
-
-def _whole(text: str) -> int:
-    """A whole number, also as ``1e4``."""
-    try:
-        return int(text)
-    except ValueError:
-        pass
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not number.is_integer():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number, for example 10000 or 1e4")
-    return int(number)
-
-
-def _count(text: str) -> int:
-    number = _whole(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
-    return number
-
-
-def _none_or_more(text: str) -> int:
-    number = _whole(text)
-    if number < 0:
-        raise argparse.ArgumentTypeError(f"{text} is not 0 or more")
-    return number
-
-
-def _workers(text: str) -> int | str:
-    if text.startswith("ray:"):
-        return f"ray:{_count(text.removeprefix('ray:'))}"
-    return _none_or_more(text)
-
-
-def _frequency(text: str) -> int:
-    number = _whole(text)
-    if number < 1 and number != -1:
-        raise argparse.ArgumentTypeError(f"{text} is neither 1 or more, nor -1 for none")
-    return number
-
-
-def _rate(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not 0 < number < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0, for example 30")
-    return number
-
-
-def _size(text: str) -> tuple[int, int]:
-    match = re.fullmatch(r"(\d+)[x×](\d+)", text)
-    if not match:
-        raise argparse.ArgumentTypeError(f"{text!r} is not WIDTHxHEIGHT, for example 1280x720")
-    size = int(match[1]), int(match[2])
-    if size[0] > _LARGEST[0] or size[1] > _LARGEST[1]:
-        raise argparse.ArgumentTypeError(f"{text} is larger than {_LARGEST[0]}x{_LARGEST[1]}")
-    return size
-
-
-_LARGEST = 7680, 4320  # pixels of a window: 8K
-
-_READ = {None: _text, int: _whole, float: _rate, Path: _path}  # how values of a type are read, in every verb
-
-
 def parser() -> argparse.ArgumentParser:
     """The parser of the whole command line."""
-    top = _Parser(
+    top = Parser(
         prog="rlplay",
         description="A reinforcement-learning gym playground: train agents, watch them, read how they work.",
         epilog=_EPILOG,
@@ -122,14 +29,15 @@ def parser() -> argparse.ArgumentParser:
     )
     RawDescriptionRichHelpFormatter.help_markup = False  # "[first, second]" in a help text is no style
     top.add_argument("--version", action="version", version=_version())
-    verbs = top.add_subparsers(dest="verb", metavar="verb", required=True, parser_class=_Parser)
+    verbs = top.add_subparsers(dest="verb", metavar="verb", required=True, parser_class=Parser)
     for name, (module, help_text, add) in _VERBS.items():
         verb = verbs.add_parser(name, help=help_text, description=help_text, formatter_class=top.formatter_class)
         verb.set_defaults(module=module)
-        for kind, read in _READ.items():
+        for kind, read in READ.items():
             verb.register("type", kind, read)
         add(verb)
         verb.add_argument("--debug", action="store_true", help="show tracebacks")
+    top.verbs = verbs.choices
     return top
 
 
@@ -207,7 +115,7 @@ def _making(group: Any) -> None:
 def _many(verb: argparse.ArgumentParser) -> None:
     """Who does several runs: the same in every verb that makes several."""
     many = verb.add_argument_group("several runs")
-    many.add_argument("--jobs", type=_count, metavar="N", help="runs at once, in processes of one thread each")
+    many.add_argument("--jobs", type=count, metavar="N", help="runs at once, in processes of one thread each")
     many.add_argument(
         "--runner", choices=["local", "ray"], help="processes of this machine, or a Ray cluster (default: local)"
     )
@@ -232,13 +140,13 @@ def _acting(verb: argparse.ArgumentParser) -> None:
 
 def _window(verb: argparse.ArgumentParser) -> None:
     window = verb.add_argument_group("window")
-    window.add_argument("--size", type=_size, metavar="WxH", help="size of the window (default: 1280x720)")
+    window.add_argument("--size", type=size, metavar="WxH", help="size of the window (default: 1280x720)")
     window.add_argument("--fps", type=float, metavar="N", help="environment steps a second at speed 1")
     window.add_argument("--headless", action="store_true", help="open no window; write what it would show to --output")
     window.add_argument(
         "-o", "--output", type=Path, metavar="FILE", help="record what the window shows (.gif, .mp4 or .png)"
     )
-    window.add_argument("--max-steps", type=_count, metavar="N", help="stop after N steps of the environment")
+    window.add_argument("--max-steps", type=count, metavar="N", help="stop after N steps of the environment")
 
 
 def _training(verb: argparse.ArgumentParser) -> None:
@@ -273,7 +181,7 @@ def _training(verb: argparse.ArgumentParser) -> None:
         help="step by step in Python, or one native loop; the same bits (default: auto, or the resumed run's)",
     )
     how.add_argument(
-        "--workers", type=_workers, metavar="N",
+        "--workers", type=workers, metavar="N",
         help="processes that play n_envs environments without native dynamics, besides this one; the same bits "
         "(default: as many as pay, measured); ray:N for actors of a Ray cluster",
     )  # fmt: skip
@@ -284,12 +192,12 @@ def _training(verb: argparse.ArgumentParser) -> None:
     )
     logs = verb.add_argument_group("evaluation and logs")
     logs.add_argument(
-        "--eval-freq", type=_frequency, metavar="N", help="timesteps between evaluations (default: a tenth; -1: none)"
+        "--eval-freq", type=frequency, metavar="N", help="timesteps between evaluations (default: a tenth; -1: none)"
     )
-    logs.add_argument("--eval-episodes", type=_count, metavar="N", help="episodes an evaluation (default: 5)")
-    logs.add_argument("--save-freq", type=_frequency, metavar="N", help="timesteps between numbered checkpoints")
-    logs.add_argument("--keep", type=_count, metavar="K", help="numbered checkpoints to keep (default: all)")
-    logs.add_argument("--log-interval", type=_count, metavar="N", help="episodes between log rows (default: 100 rows)")
+    logs.add_argument("--eval-episodes", type=count, metavar="N", help="episodes an evaluation (default: 5)")
+    logs.add_argument("--save-freq", type=frequency, metavar="N", help="timesteps between numbered checkpoints")
+    logs.add_argument("--keep", type=count, metavar="K", help="numbered checkpoints to keep (default: all)")
+    logs.add_argument("--log-interval", type=count, metavar="N", help="episodes between log rows (default: 100 rows)")
     logs.add_argument(
         "-tb", "--tensorboard-log", type=Path, metavar="DIR", help="TensorBoard folder (extra: tensorboard)"
     )
@@ -317,7 +225,7 @@ def _compare(verb: argparse.ArgumentParser) -> None:
 
 def _rows(group: argparse._ActionsContainer) -> None:
     group.add_argument(
-        "--rows", type=_count, metavar="N", help="the agent in 2 to 32 environments side by side, as a vector's rows"
+        "--rows", type=count, metavar="N", help="the agent in 2 to 32 environments side by side, as a vector's rows"
     )
 
 
@@ -340,7 +248,7 @@ def _eval(verb: argparse.ArgumentParser) -> None:
     choice = verb.add_argument_group("acting").add_mutually_exclusive_group()
     choice.add_argument("--deterministic", action="store_true", help="the best actions alone (default: both)")
     choice.add_argument("--stochastic", action="store_true", help="the agent's own policy alone (default: both)")
-    verb.add_argument("--eval-episodes", type=_count, default=20, metavar="N", help="episodes (default: 20)")
+    verb.add_argument("--eval-episodes", type=count, default=20, metavar="N", help="episodes (default: 20)")
     _json(verb, "the returns")
 
 
@@ -380,8 +288,8 @@ def _export(verb: argparse.ArgumentParser) -> None:
         help="the page (.html, default: replay.html), a zip of Stable-Baselines3 (.zip), or a folder as "
         "Hugging Face has them (DIR/)",
     )  # fmt: skip
-    verb.add_argument("--max-steps", type=_count, metavar="N", help="stop after N steps (default: 1000)")
-    verb.add_argument("--eval-episodes", type=_count, metavar="N", help="of a folder's results (default: 10)")
+    verb.add_argument("--max-steps", type=count, metavar="N", help="stop after N steps (default: 1000)")
+    verb.add_argument("--eval-episodes", type=count, metavar="N", help="of a folder's results (default: 10)")
 
 
 def _import(verb: argparse.ArgumentParser) -> None:
@@ -418,7 +326,7 @@ def _explain(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("path", nargs="?", metavar="PATH", help="a saved agent or a run folder (default: the newest run)")
     _common(verb)
     _acting(verb)
-    verb.add_argument("-n", "--n-timesteps", type=_count, metavar="N", help="steps to play (default: 2000)")
+    verb.add_argument("-n", "--n-timesteps", type=count, metavar="N", help="steps to play (default: 2000)")
     verb.add_argument("-o", "--output", type=Path, metavar="FILE", help="picture (default: explain-<Env>.png)")
 
 
@@ -437,7 +345,7 @@ def _show(verb: argparse.ArgumentParser) -> None:
 
 def _figure(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("names", nargs="*", metavar="NAME", help="figures, e.g. cliff-walking; all; none lists them")
-    verb.add_argument("--runs", type=_count, metavar="N", help="independent runs (default: each figure's own)")
+    verb.add_argument("--runs", type=count, metavar="N", help="independent runs (default: each figure's own)")
     verb.add_argument("-o", "--output", type=Path, metavar="PATH", help="folder, or a file for one (default: figures)")
     _many(verb)
 
@@ -492,14 +400,14 @@ def _tune(verb: argparse.ArgumentParser) -> None:
     _making(what)
     what.add_argument("--dynamics", choices=["auto", "native", "gymnasium"], help="whose dynamics run")
     what.add_argument("-f", "--log-folder", type=Path, metavar="DIR", help="folder of runs (default: logs)")
-    what.add_argument("-n", "--n-timesteps", type=_whole, metavar="N", help="timesteps of a trial (default: 100000)")
+    what.add_argument("-n", "--n-timesteps", type=whole, metavar="N", help="timesteps of a trial (default: 100000)")
     what.add_argument(
         "-params", "--hyperparams", nargs="+", action="extend", default=[], metavar="K:V", help="what is not searched"
     )
     what.add_argument("-conf", "--conf-file", metavar="FILE", help="what is not searched, from an RL Zoo YAML file")
     what.add_argument("--dataset", metavar="FILE", help="what offline agents learn from")
     space = verb.add_argument_group("search")
-    space.add_argument("--trials", type=_count, metavar="N", help="trials in all (default: 100)")
+    space.add_argument("--trials", type=count, metavar="N", help="trials in all (default: 100)")
     space.add_argument(
         "--seed", nargs="+", action="extend", type=int, metavar="N", help="a run of each trial (default: 0)"
     )
@@ -507,20 +415,20 @@ def _tune(verb: argparse.ArgumentParser) -> None:
     space.add_argument("--features", nargs="+", metavar="MODEL", help="feature maps to choose from; none is one")
     space.add_argument("--model", nargs="+", metavar="MODEL", help="models to choose from")
     space.add_argument("--metric", nargs="+", metavar="NAME", help="iqm (default), mean, median, worst; and seconds")
-    space.add_argument("--eval-episodes", type=_count, metavar="N", help="episodes an evaluation (default: 10)")
+    space.add_argument("--eval-episodes", type=count, metavar="N", help="episodes an evaluation (default: 10)")
     space.add_argument("--sampler", metavar="NAME", help="tpe or random (default: tpe)")
-    space.add_argument("--sampler-seed", type=_none_or_more, metavar="N", help="seed of the sampler (default: 0)")
+    space.add_argument("--sampler-seed", type=none_or_more, metavar="N", help="seed of the sampler (default: 0)")
     space.add_argument("--pruner", metavar="NAME", help="none, median, halving or wilcoxon (default: none)")
-    space.add_argument("--rungs", type=_count, metavar="N", help="evaluations at which a pruner judges (default: 4)")
+    space.add_argument("--rungs", type=count, metavar="N", help="evaluations at which a pruner judges (default: 4)")
     population = verb.add_argument_group("population")
-    population.add_argument("--members", type=_count, metavar="N", help="agents that learn side by side (default: 8)")
-    population.add_argument("--generations", type=_count, metavar="N", help="between two copies (default: 10)")
+    population.add_argument("--members", type=count, metavar="N", help="agents that learn side by side (default: 8)")
+    population.add_argument("--generations", type=count, metavar="N", help="between two copies (default: 10)")
     study = verb.add_argument_group("study")
     study.add_argument("--study", metavar="NAME", help="its name (default: <algo>-<env>, or the newest)")
     study.add_argument("--storage", metavar="URL", help="sqlite:///FILE or a journal (default: in its folder)")
-    study.add_argument("--trial", type=_none_or_more, metavar="K", help="which trial (default: the best)")
-    study.add_argument("--top", type=_count, metavar="N", help="trials that are confirmed (default: 5)")
-    study.add_argument("--seeds", type=_count, metavar="N", help="fresh seeds of each (default: 10)")
+    study.add_argument("--trial", type=none_or_more, metavar="K", help="which trial (default: the best)")
+    study.add_argument("--top", type=count, metavar="N", help="trials that are confirmed (default: 5)")
+    study.add_argument("--seeds", type=count, metavar="N", help="fresh seeds of each (default: 10)")
     _many(verb)
 
 
@@ -538,7 +446,7 @@ def _runs(verb: argparse.ArgumentParser) -> None:
         help="e.g. 'best>=400' 'params.alpha=0.1' finished=true",
     )  # fmt: skip
     verb.add_argument("--sort", metavar="COLUMN", help="the highest first, e.g. best")
-    verb.add_argument("--keep", type=_count, metavar="K", help="prune: leave the best K of each agent and environment")
+    verb.add_argument("--keep", type=count, metavar="K", help="prune: leave the best K of each agent and environment")
     verb.add_argument("--yes", action="store_true", help="prune: remove them, do not only say which")
     verb.add_argument("-o", "--output", type=Path, metavar="FILE", help="picture of compare, or table of export")
     _json(verb, "the table of list or compare")
@@ -557,24 +465,24 @@ def _models(verb: argparse.ArgumentParser) -> None:
     )
     play = verb.add_argument_group("playground (play)")
     play.add_argument(
-        "--data", type=_text, metavar="NAME",
+        "--data", type=text, metavar="NAME",
         help="moons, circles, spirals, blobs, xor, a CSV file of x, y, class, or an environment's observations: "
         "CartPole-v1 (first two principal axes), CartPole-v1,2,3 (two numbers), CartPole-v1,returns (labels); "
         "autoencoders take roll or an environment; gradient-descent and backpropagation have their own",
     )  # fmt: skip
     play.add_argument("--seed", type=int, metavar="N", help="seed of the points and the models")
-    play.add_argument("--size", type=_size, metavar="WxH", help="size of the window (default: 1280x720)")
+    play.add_argument("--size", type=size, metavar="WxH", help="size of the window (default: 1280x720)")
     play.add_argument("--headless", action="store_true", help="open no window; write all steps to --output")
-    play.add_argument("--max-steps", type=_count, metavar="N", help="stop after N frames")
+    play.add_argument("--max-steps", type=count, metavar="N", help="stop after N frames")
 
 
 def _learn(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
-        "lesson", nargs="?", metavar="LESSON", type=_text,
+        "lesson", nargs="?", metavar="LESSON", type=text,
         help="id or number of a lesson; next; all; none lists the path and how far you are",
     )  # fmt: skip
     verb.add_argument("--run", action="store_true", help="only run the lesson's code, and say how long it took")
-    verb.add_argument("--exercise", type=_count, metavar="N", help="the exercise that --answer is for (default: 1)")
+    verb.add_argument("--exercise", type=count, metavar="N", help="the exercise that --answer is for (default: 1)")
     verb.add_argument("--answer", metavar="TEXT", help="a prediction, or what belongs into the gap; judged at once")
     verb.add_argument("--notebook", action="store_true", help="write the lesson as a Jupyter notebook")
     verb.add_argument("--forget", action="store_true", help="put the progress aside and begin anew")
@@ -589,7 +497,7 @@ def _which(verb: argparse.ArgumentParser) -> None:
             shown = f"{question} {', '.join(answers)}"
             verb.add_argument(f"--{name}", choices=list(answers), metavar=name.upper(), help=shown)
         else:
-            verb.add_argument(f"--{name}", type=_count, metavar="N", help=question)
+            verb.add_argument(f"--{name}", type=count, metavar="N", help=question)
 
 
 def _plot(verb: argparse.ArgumentParser) -> None:
@@ -608,7 +516,7 @@ def _bench(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
         "parts", nargs="*", metavar="PART", help="agents, environments, models (default: all, about two minutes)"
     )
-    verb.add_argument("--rounds", type=_count, default=3, metavar="N", help="of each line (default: 3)")
+    verb.add_argument("--rounds", type=count, default=3, metavar="N", help="of each line (default: 3)")
     _json(verb, "the table")
 
 
