@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import errno
 import os
+import re
 import sys
 import sysconfig
 import warnings
@@ -196,6 +197,8 @@ def unknown(kind: str, name: str, known: Iterable[str], otherwise: str = "") -> 
     if not near:
         tails = {k.split("/")[-1]: v for k, v in folded.items()}
         near = [tails[k] for k in difflib.get_close_matches(name.casefold(), tails, n=3, cutoff=0.6)]
+    if not near and len(name) > 2:
+        near = [k for word, k in folded.items() if name.casefold() in re.split(r"\W", word)][:3]
     if near:
         remedy = f"Did you mean {' or '.join(near)}?"
     else:

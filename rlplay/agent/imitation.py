@@ -275,6 +275,11 @@ class ImitationAgent(PeriodicAgent):
             return done
         return advance_stepwise(self, timesteps)
 
+    @property
+    def lessons(self) -> int:
+        """The fits so far, and the steps of a data set that were counted: they were learned from beforehand."""
+        return super().lessons + (self.num_timesteps if self._remembers else 0)
+
     def why_not_compiled(self) -> str:
         """A teacher is Python."""
         return f"{type(self).__name__} asks its teacher in Python"

@@ -156,11 +156,16 @@ class OffPolicyAgent(VectorAgent):
         dtype, scale = self._kept_as()
         rows = int(given["buffer_size"])
         raw, action_size, stack = self.encoder.view.size, len(low), self._stack()
-        if rows // n < max(batch // n, 4, 2 * stack[0]):
+        if rows < batch:
             raise HyperparameterError(
-                f"{name}: batch_size={batch} is more than a replay buffer of {rows:,} observations"
-                f"{f' in {n} environments' * (n > 1)} holds (buffer_size)",
+                f"{name}: batch_size={batch} is more than a replay buffer of {rows:,} observations holds (buffer_size)",
                 "Raise buffer_size, or lower batch_size",
+            )
+        if rows // n < (least := max(batch // n, 4, 2 * stack[0])):
+            raise HyperparameterError(
+                f"{name}: a replay buffer of {rows:,} observations (buffer_size) keeps {rows // n:,} of each of {n} "
+                f"environments, and {least:,} are needed",
+                f"Take buffer_size={least * n} or more{', or fewer environments (n_envs)' * (n > 1)}",
             )
         kept = raw // stack[0]
         beside = self.state_size()
@@ -277,11 +282,14 @@ class OffPolicyAgent(VectorAgent):
         """The steps before the first update."""
         if not self.encoder.in_use:
             return super().waits_for()
-        plan = self.memory.plan
-        every = f"{plan.train_freq:,} {'episodes' if plan.by_episode else 'steps of each environment'} (train_freq)"
+        plan, waited = self.memory.plan, self.num_timesteps - int(self.memory.counters.steps[0])
+        every = "" if plan.train_freq == 1 else f"{plan.train_freq:,} "
+        unit = "episode" if plan.by_episode else "step of each environment" if len(self._running_envs) > 1 else "step"
+        first, lower = (f"{waited:,} steps for its features (warm_up) and ", "warm_up, ") if waited else ("", "")
         return (
-            f"an update comes after more than {plan.learning_starts:,} steps (learning_starts), every {every}. Lower "
-            "learning_starts or train_freq, or learn longer"
+            f"an update comes after {first}more than {plan.learning_starts:,} steps (learning_starts), every "
+            f"{every}{unit}{'s' * (plan.train_freq > 1)} (train_freq). Lower {lower}learning_starts or train_freq, or "
+            "learn longer"
         )
 
     def learns_nothing_by(self, timestep: int) -> bool:

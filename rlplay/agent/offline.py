@@ -14,7 +14,8 @@ from typing import Annotated, Any, ClassVar, Self
 
 from rlplay.agent.base import Agent
 from rlplay.agent.off_policy import BufferSize, OffPolicyAgent
-from rlplay.errors import UsageError
+from rlplay.errors import UsageError, warn_once
+from rlplay.functional.replay import NO_STEP
 from rlplay.hyperparameters.domains import DataSource
 from rlplay.training.learner import Engine
 
@@ -52,6 +53,12 @@ class OfflineAgent(OffPolicyAgent):
     def remember(self, dataset: Any) -> Self:
         """Put the steps of a data set into the replay buffer; see `OffPolicyAgent.remember`."""
         super().remember(dataset)
+        kept, batch = int((self.memory.replay.kinds != NO_STEP).sum()), int(self.hyperparameters["batch_size"])
+        if batch > kept:
+            warn_once(
+                f"{type(self).__name__}: batch_size={batch} is more than the {kept:,} steps there are: a batch has "
+                "some of them several times. Lower it, or give more data"
+            )
         if not self.encoder.ready:  # there will be no more
             self.refit()
         return self

@@ -40,6 +40,13 @@ class PeriodicAgent(Agent):
         """The fits so far."""
         return int(self.counts.fits[0])
 
+    def waits_for(self) -> str:
+        """The next fit."""
+        if not self.encoder.in_use:
+            return super().waits_for()
+        every = int(self.hyperparameters["train_freq"])
+        return f"it learns every {every:,} steps (train_freq). Lower train_freq, or learn longer"
+
     def _last_due(self) -> int:
         """The steps at the last fit that was due by ``train_freq``."""
         train_freq = int(self.hyperparameters["train_freq"])

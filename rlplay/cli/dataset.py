@@ -72,8 +72,10 @@ def _make(arguments: Namespace) -> int:
     elif agent is not None:
         raise UsageError(f"--mix {' '.join(arguments.mix)} leaves nothing to {agent.id}", "Lower a share")
     elif not recordings and abs(rest) > 1e-9:
+        mix = " ".join([*arguments.mix, f"random:{rest:.3g}"])
         raise UsageError(
-            f"nobody plays the other {rest:.3g} of the steps", "Name an agent with -i, or let --mix be 1 together"
+            f"nobody plays {'the other ' * bool(shares)}{100 * rest:.3g} % of the steps",
+            f"Name an agent with -i, or let --mix be 1 together: --mix {mix}",
         )
     total = DEFAULT_STEPS if arguments.n_timesteps is None else arguments.n_timesteps
     if total < 1:

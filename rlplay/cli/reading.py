@@ -41,7 +41,10 @@ class Parser(argparse.ArgumentParser):
             flags = [flag for flag in vars(verb)["_option_string_actions"] if flag.startswith("--")]
             self.refuse(
                 f"unrecognized arguments: {' '.join(left)}",
-                _with_flags(left, flags, verb.prog) or _near(left, flags) or f"See: {verb.prog} --help",
+                _with_flags(left, flags, verb.prog)
+                or ("--hyperparams" in flags and _of_an_agent(left))
+                or _near(left, flags)
+                or f"See: {verb.prog} --help",
             )
         return found
 
@@ -59,6 +62,19 @@ def _with_flags(words: list[str], flags: list[str], prog: str) -> str:
         else:
             return ""
     return f"Say: {prog} {' '.join(said)}"
+
+
+def _of_an_agent(words: list[str]) -> str:
+    """How the first unknown flag is said where it is a hyperparameter of one of our agents; else an empty text."""
+    from rlplay import registry
+    from rlplay.hyperparameters.fields import declared
+
+    found = re.match(r"--([\w-]+)[ =]?(\S*)", " ".join(words))
+    name = found[1].replace("-", "_") if found else ""
+    ours = (registry.agent_class(one) for one in registry.agent_ids() if "/" not in one)
+    if found is None or not any(name in declared(agent) for agent in ours):
+        return ""
+    return f"It is a hyperparameter: -params {name}:{found[2] or 'VALUE'}"
 
 
 def _near(words: list[str], flags: list[str]) -> str:

@@ -41,7 +41,7 @@ from rlplay.environments.make import check_arguments, make, reference, remake
 from rlplay.environments.packages import is_atari, without_module
 from rlplay.environments.reference import EnvReference
 from rlplay.environments.wrappers import listed, untrusted
-from rlplay.errors import UsageError, warn
+from rlplay.errors import UsageError, unknown, warn
 from rlplay.hyperparameters.fields import as_json, checked, declared
 from rlplay.hyperparameters.settings import parse_pairs, read_zoo_file
 from rlplay.runners.batch import Request
@@ -171,6 +171,8 @@ def _from_file(arguments: Namespace, algo: str, env_id: str, own: Container[str]
             raise UsageError(f"the settings {name} are those of {whose}, not of {algo}", f"Take --algo {whose}")
         console().print(f"settings of {name}: {', '.join(f'{k}={v}' for k, v in preset.items())}")
         return dict(preset)
+    if not as_path(name).suffix and not as_path(name).exists():
+        raise unknown("settings", name, presets, f"Give an RL Zoo file, or one of {', '.join(sorted(presets))}")
     settings = read_zoo_file(arguments.conf_file, env_id, atari=is_atari(env_id))
     if "optimize_memory_usage" not in own:
         settings.pop("optimize_memory_usage", None)  # each observation is kept once here

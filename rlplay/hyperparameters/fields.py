@@ -18,6 +18,7 @@ from typing import Annotated, Any, ClassVar, dataclass_transform, get_args, get_
 
 from rlplay.errors import CheckpointError, unknown
 from rlplay.hyperparameters.domains import Domain
+from rlplay.hyperparameters.idle import say_idle
 
 _NONE: Any = inspect.Parameter.empty
 
@@ -106,6 +107,7 @@ class Configured:
         """
         defaults = {name: one.default for name, one in declared(type(self)).items()}
         self.hyperparameters = checked(type(self), {**defaults, **given})
+        say_idle(type(self).__name__, self.hyperparameters, defaults)
         for name, value in self.hyperparameters.items():
             setattr(self, name, value)
 

@@ -192,10 +192,11 @@ class VectorView:
             if wide and not np.can_cast(space.dtype, np.float32):
                 self.dtype = np.dtype(np.float64)
         else:
+            flat = "flatten it: gymnasium.wrappers.FlattenObservation"
+            way = flat if space.is_np_flattenable else "make vectors of it: gymnasium.wrappers.TransformObservation"
             raise SpaceError(
                 f"{owner} needs observations that are a vector or finite and {space} is neither",
-                "Take an environment with Box or Discrete observations, or flatten it: "
-                "gymnasium.wrappers.FlattenObservation",
+                f"Take an environment with Box or Discrete observations, or {way}",
             )
         self._held = 2.0 ** (np.finfo(self.dtype).nmant + 1)  # every whole number up to here is held
         self._plain = isinstance(space, spaces.Box) and space.dtype == np.float32 and len(space.shape) == 1

@@ -136,12 +136,17 @@ def newest_good(folder: Path, skip: Path | None = None) -> Path | None:
 
 
 def _refuse_foreign(path: Path, file: IO[bytes]) -> None:
-    start = file.read(4)
+    start = file.read(64)
     file.seek(0)
     if not start:
         raise damaged(path, "it is empty")
     if start[:1] == b"\x80":
         raise CheckpointError(f"{path} is a pickle, which could run any code: refused, not run")
+    if b'"rlplay-episode"' in start:
+        raise CheckpointError(
+            f"{path} is a recorded episode, and no .rlp file",
+            f"Show it: rlplay replay {path}; make data: rlplay dataset make --recordings {path} -o {path.stem}.rlp",
+        )
     if start[:2] != b"PK":
         raise damaged(path, "it does not begin like an archive; it is truncated, overwritten or no .rlp file")
 

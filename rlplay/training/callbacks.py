@@ -37,6 +37,7 @@ class RunClock(Protocol):
         learn_seconds: spent learning.
         compile_seconds: spent on compiling, or on loading compiled code.
         compiled: how many functions were compiled.
+        converged: whether the agent has nothing left to learn.
     """
 
     target: int
@@ -44,6 +45,7 @@ class RunClock(Protocol):
     learn_seconds: float
     compile_seconds: float
     compiled: int
+    converged: bool
 
     @property
     def steps_per_second(self) -> float:
@@ -227,9 +229,10 @@ class EvalCallback(Callback):
             warn(f"{best} is missing or damaged: the best agent from here on is kept")
 
     def on_step(self) -> bool:
-        """Evaluate when due."""
+        """Evaluate when due, and where an agent has converged."""
         now = self.agent.num_timesteps
-        if self.agent.busy or not self._schedule.reached(now):
+        due = self._schedule.reached(now) or (self.run.converged and self.timesteps[-1:] != [now])
+        if self.agent.busy or not due:
             return True
         result = evaluate(self.agent, self.eval_env, self.n_eval_episodes, deterministic=self.deterministic)
         self.timesteps.append(now)

@@ -101,6 +101,7 @@ class Run:
         if not callbacks:
             self._log_steps = NEVER  # nobody asks for rows
         self._next_log = self._after_log()
+        self.converged = False  # whether the agent has nothing left to learn
         self._every_step = any(c.every_step for c in callbacks)
 
     @property
@@ -161,6 +162,7 @@ class Run:
             self.compiled += report["compiled"] - self._report["compiled"]
             self._report, seconds = report, self.agent.chunk_seconds / 4
         going = done > 0 or was_busy or self.agent.busy
+        self.converged = not going
         rows = self.agent.statistics.take_new()
         for callback in self.callbacks:
             callback.on_episodes(rows)

@@ -18,6 +18,7 @@ from rlplay import registry
 from rlplay.errors import UsageError, unknown
 from rlplay.hyperparameters.domains import Range
 from rlplay.hyperparameters.fields import Hyperparameter, declared
+from rlplay.hyperparameters.idle import BESIDE
 from rlplay.storage.files import as_path
 from rlplay.storage.texts import plain_yaml
 
@@ -39,7 +40,6 @@ _NO_MATTER = {
     "depth", "dictionary_size", "n_candidates", "baseline_epochs", "verbose", "stats_window_size", "n_jobs",
 }  # fmt: skip
 _PREFIXES = ("munchausen", "priority")
-_PARTS = {"noise_std": "noise_type", "recurrent_size": "recurrent"}  # no matter where the other one is None
 
 
 @dataclass(frozen=True)
@@ -91,14 +91,10 @@ def space_of(algo: str) -> Space:
         (Numbers(low=0.0033333333333333335, high=1.0, log=True, integer=False), ['alpha', 'gamma', 'epsilon'])
     """
     known = declared(registry.agent_class(algo))
-    matter = [one for one in known.values() if one.name not in _PARTS or _is_on(_PARTS[one.name], known)]
+    defaults = {name: one.default for name, one in known.items()}
+    matter = [one for name, one in known.items() if name not in BESIDE or BESIDE[name].holds(defaults)]
     found = {one.name: _dimension(one) for one in matter}
     return {name: dimension for name, dimension in found.items() if dimension is not None}
-
-
-def _is_on(name: str, known: Mapping[str, Hyperparameter]) -> bool:
-    """Whether a hyperparameter that others are parts of is there, and not None by default."""
-    return name not in known or known[name].default is not None
 
 
 def _dimension(one: Hyperparameter) -> Dimension | None:

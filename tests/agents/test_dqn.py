@@ -484,7 +484,8 @@ def test_dqn_solves_cart_pole_in_two_of_three_seeds():
         (lambda: DQN("Pendulum-v1"), SpaceError, "needs actions that are finite"),
         (lambda: DQN("CartPole-v1", batch_size=64, buffer_size=32), HyperparameterError, "buffer of 32 observ"),
         (lambda: DQN(Shown(*PICTURE), buffer_size=10**9), UsageError, "Lower buffer_size"),
-        (lambda: DQN("CartPole-v1", v_min=5, v_max=5), HyperparameterError, "v_min=5 is not below v_max=5"),
+        (lambda: DQN("CartPole-v1", buffer_size=1000, n_envs=500), HyperparameterError, "keeps 2 of each of 500 env"),
+        (lambda: DQN("CartPole-v1", distributional="c51", v_min=5, v_max=5), HyperparameterError, "not below v_max"),
         (lambda: DQN("CartPole-v1", noisy=True, network=torch.nn.Linear(4, 8)), HyperparameterError, "noisy=False"),
         (lambda: DQN("CartPole-v1", distributional="iqn"), HyperparameterError, "None | c51 | qr"),
         (lambda: DQN("CartPole-v1", n_envs=2, train_freq=[1, "episode"]), HyperparameterError, "train_freq in steps"),
@@ -528,3 +529,9 @@ def test_flags_that_are_off_take_no_room():
     assert work.noisy.parameters.size == 0
     assert work.targets.shape == (16, 1)
     assert Flags(False, False, False, None, False, True, False, False) == DQN("CartPole-v1", seed=0).spec()
+
+
+def test_features_that_are_fitted_first_are_part_of_what_it_waits_for():
+    agent = DQN("CartPole-v1", features="k-means:4,warm_up=200", learning_starts=500, buffer_size=1000, seed=0)
+    with pytest.warns(RlplayWarning, match=r"200 steps for its features \(warm_up\) and more than 500 steps \(learn"):
+        agent.learn(600)

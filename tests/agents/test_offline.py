@@ -382,7 +382,10 @@ def test_a_data_set_is_made_told_and_learned_from(tmp_path, capsys, monkeypatch)
         (["train", "--algo", "cql", "--env", "CartPole-v1"], "has no data to learn from"),
         (["train", "--algo", "ppo", "--env", "CartPole-v1", "--dataset", "x.rlp"], "takes no --dataset"),
         (["train", "--algo", "cql", "--env", "CartPole-v1", "--dataset", "x.rlp"], "is no data set: there is no"),
-        (["dataset", "make", "--env", "CartPole-v1", "-o", "x.rlp"], "nobody plays"),
+        (["dataset", "make", "--env", "CartPole-v1", "-o", "x.rlp"], "together: --mix random:1"),
+        (["dataset", "make", "--env", "CartPole-v1", "--mix", "random:0.4", "-o", "x.rlp"], "random:0.4 random:0.6"),
+        (["train", "--algo", "cql", "--env", "CartPole-v1", "--dataset", "mine.json"], "make --recordings mine.json"),
+        (["dataset", "info", "mine.json"], "is a recorded episode, and no .rlp file"),
         (["dataset", "make", "--env", "CartPole-v1", "--mix", "random:1.5", "-o", "x.rlp"], "not NAME:SHARE"),
         (["dataset", "make", "--env", "CartPole-v1", "--mix", "nobody:1", "-o", "x.rlp"], "neither a file nor"),
         (["dataset", "make", "--env", "CartPole-v1", "--mix", "random:1"], "Add -o"),
@@ -393,6 +396,7 @@ def test_a_data_set_is_made_told_and_learned_from(tmp_path, capsys, monkeypatch)
 )
 def test_what_cannot_be_is_said(tmp_path, capsys, monkeypatch, words, said):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.json").write_text('{"format": "rlplay-episode", "version": 1}')
     assert main(words) in (1, 2)
     assert said in capsys.readouterr().err
     assert not (tmp_path / "x.rlp").exists()

@@ -13,7 +13,7 @@ from sklearn.neighbors import KNeighborsRegressor
 from agents import SB3, BehaviorCloning, DAgger, EpisodicControl, GPSarsa, NeuralFittedQ, QLearning
 from agents.episodic_control import estimate, learn_episode
 from agents.gp_sarsa import difference, join, learn_difference, moments
-from rlplay import evaluate, load, make
+from rlplay import EvalCallback, evaluate, load, make
 from rlplay.errors import HyperparameterError, UsageError
 
 
@@ -136,3 +136,15 @@ def test_any_teacher():
 def test_bad_input(make_agent, words):
     with pytest.raises(HyperparameterError, match=words):
         make_agent()
+
+
+def test_what_a_clone_of_data_learned_is_evaluated_and_not_called_nothing(recwarn):
+    agent, callback = BehaviorCloning("CartPole-v1", seed=0), EvalCallback(eval_freq=10_000, n_eval_episodes=2)
+    agent.remember("follow-the-pole:60").learn(50, callback)
+    assert not [one for one in recwarn if "learned nothing" in str(one.message)]
+    agent.learn(1000, callback, reset_num_timesteps=False)  # 10 steps of the data set are left
+    assert callback.timesteps == [60]
+
+
+def test_what_an_agent_that_fits_waits_for():
+    assert "it learns every 500 steps (train_freq)" in BehaviorCloning("CartPole-v1", train_freq=500).waits_for()

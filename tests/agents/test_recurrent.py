@@ -291,7 +291,7 @@ def test_bad_input(tmp_path):
     [
         ({"n_steps": 24, "batch_size": 16}, "batch_size=16 and n_steps=24 neither is a multiple"),
         ({"recurrent": "rnn"}, "recurrent"),
-        ({"recurrent": None, "policy_kwargs": {"lstm_hidden_size": 8}}, "lstm_hidden_size, and PPO has no memory"),
+        ({"recurrent": None, "recurrent_size": 64, "policy_kwargs": {"lstm_hidden_size": 8}}, "and PPO has no memory"),
         ({"policy_kwargs": {"n_lstm_layers": 2}}, "n_lstm_layers=2 of policy_kwargs is not 1"),
         ({"policy_kwargs": {"lstm_hidden_size": 0}}, "lstm_hidden_size=0"),
         ({"policy_kwargs": {"shared_lstm": True, "enable_critic_lstm": True}}, "exclude each other"),

@@ -9,7 +9,7 @@ from stable_baselines3.common.distributions import StateDependentNoiseDistributi
 
 import rlplay
 from agents import A2C, PPO, TRPO
-from rlplay.errors import HyperparameterError
+from rlplay.errors import HyperparameterError, RlplayWarning
 from rlplay.functional.state_noise import STATE_DEPENDENT, add_noise, draw_matrices
 from rlplay.testing import differences
 
@@ -126,4 +126,6 @@ def test_bad_input():
         PPO("Pendulum-v1", use_sde=True, network="torch")
     with pytest.raises(HyperparameterError, match="sde_sample_freq=-2"):
         PPO("Pendulum-v1", sde_sample_freq=-2)
-    assert PPO("CartPole-v1", use_sde=False, sde_sample_freq=4, seed=0).memory.noise.matrices.size == 0
+    with pytest.warns(RlplayWarning, match="sde_sample_freq=4 changes nothing: it belongs to use_sde"):
+        agent = PPO("CartPole-v1", use_sde=False, sde_sample_freq=4, seed=0)
+    assert agent.memory.noise.matrices.size == 0

@@ -12,10 +12,11 @@ from typing import Annotated, ClassVar
 
 import pytest
 
-from rlplay import registry
-from rlplay.errors import HyperparameterError, UnknownNameError
+from rlplay import errors, registry
+from rlplay.errors import HyperparameterError, RlplayError, RlplayWarning, UnknownNameError
 from rlplay.extend import Choice, ControlAgent, Discount, Range, StepSize, TableAgent
 from rlplay.hyperparameters.fields import declared
+from rlplay.hyperparameters.idle import BESIDE, say_idle
 
 ROOT = Path(__file__).parents[2]
 
@@ -139,3 +140,37 @@ def test_type_checkers_know_the_signature(tmp_path):
     assert 'Revealed type is "float"' in said or 'Revealed type is "builtins.float"' in said, said
     assert 'Unexpected keyword argument "alpa"' in said, said
     assert 'has incompatible type "str"; expected "float"' in said, said
+
+
+BESIDE_OTHERS = [
+    (agent_id, name)
+    for agent_id in registry.agent_ids()
+    if "/" not in agent_id
+    for name in BESIDE
+    if {name, BESIDE[name].name} <= declared(registry.agent_class(agent_id)).keys()
+]
+
+
+@pytest.mark.parametrize("name", BESIDE)
+def test_what_changes_nothing_is_said(name):
+    """A value whose other hyperparameter is off, in every agent that has both."""
+    agents = [agent_id for agent_id, other in BESIDE_OTHERS if other == name]
+    assert agents, "no agent has it: delete the line"
+    for agent_id in agents:
+        agent_class, beside = registry.agent_class(agent_id), BESIDE[name]
+        defaults = {one.name: one.default for one in declared(agent_class).values()}
+        domain = declared(agent_class)[name].domain
+        values = [v for v in (True, 2, 3, 1, 0.25, "shared", -0.5) if accepts(domain, v) and v != defaults[name]]
+        off = {**defaults, name: values[0], beside.name: False if defaults[beside.name] in (True, False) else None}
+        errors._said_once.clear()
+        with pytest.warns(RlplayWarning, match=f"{name}=.* changes nothing: it belongs to {beside.name}"):
+            say_idle(agent_class.__name__, off, defaults)
+        on = next(v for v in (True, "c51", "normal", "lstm") if accepts(declared(agent_class)[beside.name].domain, v))
+        say_idle(agent_class.__name__, {**off, beside.name: on}, defaults)  # without a warning
+
+
+def accepts(domain, value):
+    try:
+        return domain.check("Agent", "name", value) is not None
+    except RlplayError:
+        return False
