@@ -151,9 +151,9 @@ class FittedQ(BatchAgent):
             self._evaluator = GreedyEvaluator(self, self.n_eval_episodes)
         return self._evaluator.score(lambda vectors: values(self.encoder.encode_vectors(vectors)))
 
-    def set_env(self, env: EnvLike) -> None:
+    def set_env(self, env: EnvLike, force_reset: bool = True) -> None:
         """Go on in another environment with the same spaces."""
-        super().set_env(env)
+        super().set_env(env, force_reset)
         self._evaluator = None
 
     def metrics(self) -> dict[str, float]:

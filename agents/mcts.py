@@ -400,9 +400,9 @@ class MCTS(Agent):
         """The tree is Python; the simulated world is native where it can be."""
         return "MCTS grows its tree in Python"
 
-    def set_env(self, env: EnvLike) -> None:
+    def set_env(self, env: EnvLike, force_reset: bool = True) -> None:
         """Plan in another environment with the same spaces."""
-        super().set_env(env)
+        super().set_env(env, force_reset)
         self._world, self._last_tree, self._observed = None, (None, None), None
 
     def arrays(self) -> StateArrays:

@@ -91,9 +91,9 @@ class PolicyIteration(Planner):
             return f"improvement {improvements}: {changed} states changed their action; {following}"
         return f"evaluation sweep {sweeps}: largest change {self.delta[0]:.3g}; {following}"
 
-    def set_env(self, env: EnvLike) -> None:
+    def set_env(self, env: EnvLike, force_reset: bool = True) -> None:
         """Plan in another environment with the same spaces, starting from the policy and values so far."""
-        super().set_env(env)
+        super().set_env(env, force_reset)
         self.counts[:] = 0, self.counts[IMPROVEMENTS], -1, 0
 
     def probe(self, observation: Any) -> Probe:

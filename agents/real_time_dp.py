@@ -118,9 +118,9 @@ class RealTimeDP(TableAgent):
         self.v[table.final()] = 0.0
         self.memory = Memory(self.v, self.gamma, self.rng, np.zeros((1, self.size[1])), self._model)
 
-    def set_env(self, env: EnvLike) -> None:
+    def set_env(self, env: EnvLike, force_reset: bool = True) -> None:
         """Plan in another environment with the same spaces, starting from the values so far."""
-        super().set_env(env)
+        super().set_env(env, force_reset)
         self._read_model()
 
     def probe(self, observation: Any) -> Probe:

@@ -121,6 +121,23 @@ class EnvironmentFault(RlplayError, RuntimeError):  # noqa: N818 - the environme
     """
 
 
+class NoAttributeError(RlplayError, AttributeError):
+    """An attribute that an object does not have, with what stands in its place."""
+
+
+def no_attribute(owner: object, name: str, remedy: str = "") -> NoAttributeError:
+    """The error for an attribute that an object does not have.
+
+    Example:
+        >>> error = no_attribute(3, "lr_schedule", "Take its rate")
+        >>> str(error), isinstance(error, AttributeError)
+        ("'int' object has no attribute 'lr_schedule'. Take its rate", True)
+    """
+    found = NoAttributeError(f"{type(owner).__name__!r} object has no attribute {name!r}", remedy)
+    found.name, found.obj = name, owner
+    return found
+
+
 class MissingPackageError(RlplayError, ImportError):
     """A package that a feature needs and that is absent, or another one that stands in its place.
 

@@ -80,6 +80,9 @@ if TYPE_CHECKING:
     from rlplay.agent.policies import policy_table as policy_table
     from rlplay.agent.rollout_agent import RolloutAgent as RolloutAgent
     from rlplay.agent.rollout_agent import RolloutSteps as RolloutSteps
+    from rlplay.agent.sb3_normalize import Statistics as Statistics
+    from rlplay.agent.sb3_normalize import read_vecnormalize as read_vecnormalize
+    from rlplay.agent.sb3_normalize import write_vecnormalize as write_vecnormalize
     from rlplay.agent.search import SearchAgent as SearchAgent
     from rlplay.agent.tabular import ControlAgent as ControlAgent
     from rlplay.agent.tabular import ControlMemory as ControlMemory

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -38,6 +39,7 @@ from rlplay.extend import (
     Ranges,
     RunningEnv,
     StateArrays,
+    Statistics,
     UsageError,
     VectorFeatures,
     VectorView,
@@ -49,8 +51,10 @@ from rlplay.extend import (
     is_finite,
     masked,
     numbers_below,
+    read_vecnormalize,
     require_memory,
     warn,
+    write_vecnormalize,
 )
 
 from .callbacks import Relayed, without_theirs
@@ -349,9 +353,9 @@ class SB3Agent(Agent, init=False):
             if self._on_policy:
                 self.model.rollout_buffer.reset()
 
-    def set_env(self, env: EnvLike) -> None:
+    def set_env(self, env: EnvLike, force_reset: bool = True) -> None:
         """Go on in another environment with the same spaces; running episodes are given up."""
-        super().set_env(env)
+        super().set_env(env, force_reset)
         self._running_envs[:] = self.make_running_envs(self.n_envs)
         for wrapped, one in zip(self.vec_env.unwrapped.envs, self._running_envs, strict=True):
             wrapped.follow(one)
@@ -427,6 +431,21 @@ class SB3Agent(Agent, init=False):
         return self.vec_env.normalize_obs(shown) if isinstance(self.vec_env, VecNormalize) else shown
 
     # As in Stable-Baselines3.
+
+    def __getattr__(self, name: str) -> Any:
+        """What the model has and the agent has not: its networks, its buffers, its counters."""
+        model = vars(self).get("model")
+        found = getattr(model, name, None) if model is not None else None
+        if found is None or inspect.ismethod(found):
+            raise self._no_attribute(name)
+        return found
+
+    def _read_statistics(self) -> Statistics | None:
+        return read_vecnormalize(self.vec_env) if isinstance(self.vec_env, VecNormalize) else None
+
+    def _write_statistics(self, found: Statistics) -> None:
+        if isinstance(self.vec_env, VecNormalize):
+            write_vecnormalize(self.vec_env, found)
 
     def get_parameters(self) -> dict[str, Any]:
         """Stable-Baselines3's own parameters: the state of each network and optimiser by name."""

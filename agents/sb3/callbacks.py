@@ -71,5 +71,5 @@ class TheirModel(SB3Model):
         setattr(self.agent.model, name, value)
 
     def get_env(self) -> Any:
-        """Its own environments."""
-        return self.agent.model.get_env()
+        """Its own environments, without what is around all of them."""
+        return self.agent.vec_env.unwrapped

@@ -51,6 +51,19 @@ class SeededEpisodes(gym.Env[Any, Any]):
         """Step this environment from now on."""
         self._running_env, self._check = running_env, ObservationCheck(running_env.env)
 
+    @property
+    def spec(self) -> Any:  # type: ignore[override]
+        """What Gymnasium knows of the environment."""
+        return self._running_env.env.spec
+
+    def has_wrapper_attr(self, name: str) -> bool:
+        """Whether it, or the environment, has an attribute."""
+        return hasattr(self, name) or self._running_env.env.has_wrapper_attr(name)
+
+    def get_wrapper_attr(self, name: str) -> Any:
+        """An attribute of its own or of the environment: what callbacks ask for by ``get_attr`` and ``env_method``."""
+        return getattr(self, name) if hasattr(self, name) else self._running_env.env.get_wrapper_attr(name)
+
     def _seen(self, obs: Any) -> Any:
         return obs if self._view is None else self._view.vector(obs)
 

@@ -110,15 +110,6 @@ _CLASSES: dict[str, dict[str, Any]] = {
         f"optim.{name}": getattr(torch.optim, name) for name in ("Adam", "AdamW", "RMSprop", "SGD", "Adamax", "NAdam")
     },
 }
-# Of Stable-Baselines3's constructors, and what to do in their place.
-_INSTEAD = {
-    "action_noise": "Give noise_type='normal' or 'ornstein-uhlenbeck', and noise_std=0.1",
-    "replay_buffer_class": "It has its own buffers, whose arrays a file can hold; n_steps=3 takes returns of 3 steps",
-    "replay_buffer_kwargs": "It has its own buffers, whose arrays a file can hold",
-    "rollout_buffer_class": "It has its own buffers, whose arrays a file can hold",
-    "rollout_buffer_kwargs": "It has its own buffers, whose arrays a file can hold",
-}
-
 
 NORMALIZE = Either((True, False), Settings("VecNormalize, or its arguments: norm_obs, norm_reward, ..."))
 _OF_NORMALIZE: dict[str, Domain] = {
@@ -144,11 +135,7 @@ def plain_settings(owner: str, given: Mapping[str, Any]) -> dict[str, Any]:
 
     Raises:
         HyperparameterError: a class that no name stands for, or an argument of VecNormalize that it does not take.
-        UnknownNameError: a parameter of Stable-Baselines3 that is none here; says what stands in its place.
     """
-    for name in given:
-        if name in _INSTEAD:
-            raise unknown(f"hyperparameter of {owner}", name, (), _INSTEAD[name])
     found = dict(given)
     options = found.get("normalize")
     if isinstance(options, dict):

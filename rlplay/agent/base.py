@@ -21,7 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlplay.agent import saving
-from rlplay.agent.sb3_words import ActingPolicy, told
+from rlplay.agent.sb3_habits import SB3Habits
+from rlplay.agent.sb3_words import ActingPolicy, changes_of, say_what_does_not_fit, told
 from rlplay.approximation.encoder import Encoder, Kind, PlainObservations
 from rlplay.approximation.encoders import new_encoder
 from rlplay.approximation.feature_encoder import FeatureEncoder
@@ -33,8 +34,8 @@ from rlplay.environments.interact import Position, RunningEnv
 from rlplay.environments.make import EnvLike, make_anew, reference
 from rlplay.environments.masks import Mask, MaskSource
 from rlplay.environments.no_environment import NoEnvironment
-from rlplay.environments.side_by_side import is_side_by_side, taken_apart
-from rlplay.errors import SpaceError, UsageError, warn
+from rlplay.environments.side_by_side import is_side_by_side, taken_apart, vec_normalize_of
+from rlplay.errors import SpaceError, UsageError, warn, warn_once
 from rlplay.hyperparameters.fields import Configured, argument
 from rlplay.probe import Probe, masked
 from rlplay.seeding import check_seed, generator, stream
@@ -45,19 +46,18 @@ from rlplay.storage.ranges import Ranges
 from rlplay.training.callbacks import Callback
 from rlplay.training.drivers import advance_compiled, advance_stepwise, why_not_compiled
 from rlplay.training.learner import Engine
-from rlplay.training.logger import Forwarding, Logger
+from rlplay.training.logger import Logger
 from rlplay.training.logs import PrintedLog, TensorBoardLog
 from rlplay.training.run import train
 from rlplay.training.statistics import EpisodeStatistics
 from rlplay.transition import Transition
 
-StateArrays = dict[str, NDArray[Any]]
-
-_NOT_LEARNED = {"metrics", "replay", "rollout", "normaliser/sums", "last_obs", "buffer", "random"}  # of `arrays`
 _MOST_SHOWN = 8  # numbers of a list in a repr
 
+StateArrays = dict[str, NDArray[Any]]
 
-class Agent(Configured, ABC):
+
+class Agent(SB3Habits, Configured, ABC):
     """Base of all agents. Agents do not inherit each other: they share functions and a family, not control flow.
 
     Args:
@@ -119,10 +119,10 @@ class Agent(Configured, ABC):
     _env_given: EnvLike = argument(alias="env", kw_only=False)
     _seed_given: int | None = argument(alias="seed", default=None)
 
-    def __init__(self, env: EnvLike | None = None, *more: Any, seed: int | None = None, **hyperparameters: Any) -> None:
+    def __init__(self, *given: Any, seed: int | None = None, **hyperparameters: Any) -> None:
         self.seed = check_seed(seed)
         self.features: Any = None
-        said = told(type(self), env, more, hyperparameters)
+        said = told(type(self), given, hyperparameters)
         env, self._beside = said.env, said.beside
         self.verbose, self.tensorboard_log, self._logger = said.verbose, said.tensorboard_log, Logger()
         self.configure(said.hyperparameters)
@@ -167,6 +167,8 @@ class Agent(Configured, ABC):
             self.device = "cpu"
         if self.masks_seen:
             self._say_masks()
+        say_what_does_not_fit(self)
+        self._begin_habits(said.as_there, said.vec_normalize)
         saving.warn_of_unsavable(self)
 
     # What an agent supplies.
@@ -404,17 +406,20 @@ class Agent(Configured, ABC):
             UsageError: a total below 1, or an engine that this agent and environment do not have.
             EnvironmentFault: the environment broke its contract; the agent stands at the last good step.
         """
+        self._say_what_changes_nothing()
+        logs = self._logs(tb_log_name, reset_num_timesteps)
         with self.played_by(workers, total_timesteps, engine):
             train(
                 self,
                 total_timesteps,
-                [callback, *self._logs(tb_log_name, reset_num_timesteps)],
+                [*(log.opening for log in logs if isinstance(log, TensorBoardLog)), callback, *logs],
                 log_interval=log_interval,
                 progress_bar=progress_bar,
                 reset_num_timesteps=reset_num_timesteps,
                 engine=engine,
                 schedule_timesteps=schedule_timesteps,
             )
+        self._tell_vec_normalize()
         return self
 
     def _logs(self, name: str | None, anew: bool) -> list[Callback]:
@@ -668,12 +673,12 @@ class Agent(Configured, ABC):
             found.append(RunningEnv(env, Position(), stream(self.seed, f"environment {number}")))
         return found
 
-    def get_env(self) -> gym.Env[Any, Any]:
-        """The environment the agent learns in."""
-        return self.env
-
-    def set_env(self, env: EnvLike) -> None:
+    def set_env(self, env: EnvLike, force_reset: bool = True) -> None:
         """Go on in another environment with the same spaces; a running episode is given up.
+
+        Args:
+            env: the environment.
+            force_reset: as in Stable-Baselines3; an episode cannot go on in another environment.
 
         Raises:
             SpaceError: the spaces differ; shows both.
@@ -696,7 +701,7 @@ class Agent(Configured, ABC):
 
     def _one_of(self, several: Any) -> EnvLike:
         """The environment to go on in, of several that were given: as many as it plays."""
-        said = told(type(self), several, (), {})
+        said = told(type(self), (several,), {})
         mine = self.hyperparameters.get("n_envs", 1)
         if said.hyperparameters.get("n_envs", 1) != mine:
             raise UsageError(f"this {type(self).__name__} plays {mine} environments and was given {several.num_envs}")
@@ -710,103 +715,67 @@ class Agent(Configured, ABC):
         if self.rule is not None and self.rule.begin is not nothing:
             self.rule.begin(self.memory)
 
-    # As in Stable-Baselines3.
-
-    @property
-    def logger(self) -> Any:
-        """Where callbacks note numbers for the next row of the logs: ``agent.logger.record("rollout/height", 2.0)``."""
-        return self._logger
-
-    def set_logger(self, logger: Any) -> None:
-        """Give the rows of the logs to a logger of Stable-Baselines3, too: ``record`` and ``dump`` are called."""
-        self._logger = Forwarding(logger) if not isinstance(logger, Logger) else logger
-
-    def get_parameters(self) -> StateArrays:
-        """A copy of what is learned, by the names of `arrays`: no random states, no buffers, no counters."""
-        return {name: np.array(array) for name, array in self._learned().items()}
-
-    def set_parameters(
-        self, load_path_or_dict: Mapping[str, Any] | str | Path, exact_match: bool = True, device: str = "auto"
-    ) -> None:
-        """Take what is learned from another agent's `get_parameters`, or from its file.
-
-        Args:
-            load_path_or_dict: arrays by name, or the path of a file.
-            exact_match: whether every array must be there.
-            device: as in Stable-Baselines3; the agent's own stays.
-
-        Raises:
-            CheckpointError: an array is missing, or of another shape or type; nothing is changed.
-            UsageError: a name that the agent does not have.
-        """
-        mine = self._learned()
-        if isinstance(load_path_or_dict, str | Path):
-            given: Mapping[str, Any] = type(self).load(load_path_or_dict, self.env).get_parameters()
-        else:
-            given = load_path_or_dict
-        strange = [name for name in given if name not in mine]
-        if strange:
-            raise UsageError(
-                f"{type(self).__name__} has no parameters {strange[0]!r}", f"It has {', '.join(mine) or 'none'}"
-            )
-        found = {**({} if exact_match else mine), **{name: np.asarray(array) for name, array in given.items()}}
-        for dry in (True, False):
-            for name, target in mine.items():
-                checkpoint.copy_into(name, found, np.array(target) if dry else target)
-
-    def _learned(self) -> StateArrays:
-        """The arrays that hold what is learned."""
-        return {
-            name: array
-            for name, array in self.arrays().items()
-            if array.dtype.kind == "f" and not _NOT_LEARNED & {name, name.partition("/")[0]}
-        }
-
-    def set_random_seed(self, seed: int | None = None) -> None:
-        """Begin every stream of random numbers anew, from a seed.
-
-        Raises:
-            UsageError: no seed.
-        """
-        self.seed = check_seed(seed)
-        for name, array in self.arrays().items():
-            if array.dtype == np.uint64 and array.shape[-1:] == (4,):
-                for k, one in enumerate(array.reshape(-1, 4)):
-                    one[:] = stream(self.seed, f"{name} {k} anew")
-        self._prediction = generator(self.seed, "prediction")
-        for number, running in enumerate(self.running_envs()):
-            running.seeds[:] = stream(self.seed, f"environment {number}" if number else "environment")
-
     # Files.
 
-    def save(self, path: str | Path) -> Path:
+    def save(self, path: str | Path, exclude: Any = None, include: Any = None) -> Path:
         """Save everything, the run's position included, so that a resumed run is bit-exact. Returns the path.
+
+        Args:
+            path: of the file; its ending is ``.rlp``, also in place of ``.zip``, which is said once.
+            exclude: as in Stable-Baselines3, and of no effect, which is said: a file is whole.
+            include: the same.
 
         Raises:
             CheckpointError: something that cannot be saved; named.
             OSError: the folder cannot be written; an old file is untouched.
         """
+        if exclude or include:
+            warn_once(f"{type(self).__name__}.save: exclude and include have no meaning here: a file holds everything")
         return checkpoint.write(path, *saving.pack(self))
 
     @classmethod
     def load(
-        cls, path: str | Path, env: EnvLike | None = None, *, allow_nan: bool = False, content: Any = None
+        cls, path: str | Path, env: EnvLike | None = None, device: Any = None,
+        custom_objects: Mapping[str, Any] | None = None, print_system_info: bool = False, force_reset: bool = True,
+        *, allow_nan: bool = False, content: Any = None, **changes: Any,
     ) -> Self:  # fmt: skip
         """Load an agent; never runs code from the file.
 
         Args:
             path: a file that `save` wrote; ``.rlp`` may be left out.
             env: the environment to go on in; by default the one named in the file, if it is registered.
+            device: of torch's networks; by default that of the file.
+            custom_objects: hyperparameters in place of the file's, as ``changes``; its other entries replace what
+                Stable-Baselines3's zips pickle, and have no meaning here, which is said.
+            print_system_info: print the versions of what runs.
+            force_reset: as in Stable-Baselines3; `learn` begins a new episode unless it goes on.
             allow_nan: take a file with NaN or infinite values.
             content: what `rlplay.storage.checkpoint.read` gave of it, where that was done already.
+            changes: hyperparameters in place of the file's, and ``verbose`` and ``tensorboard_log``.
 
         Raises:
             CheckpointError: damaged, refused, or another agent's file; says what and where.
             SpaceError: the environment has other spaces; shows both.
+            UnknownNameError: a change that is no hyperparameter.
+
+        Example:
+            >>> import tempfile
+            >>> from agents import QLearning
+            >>> with tempfile.TemporaryDirectory() as folder:
+            ...     path = QLearning("FrozenLake-v1", alpha=0.1, seed=0).learn(100).save(f"{folder}/lake")
+            ...     QLearning.load(path, alpha=0.5).alpha
+            0.5
         """
-        if is_side_by_side(env):
-            env = taken_apart(env, cls.__name__).envs[0]
-        return saving.unpack(cls, path, env, allow_nan=allow_nan, content=content)
+        if print_system_info:
+            print("\n".join(f"- {name}: {version}" for name, version in saving.versions().items()))
+        found = changes_of(cls, custom_objects or {}, device, changes)
+        several = env if is_side_by_side(env) else None
+        if several is not None:
+            env = taken_apart(several, cls.__name__).envs[0]
+        agent = saving.unpack(cls, path, env, allow_nan=allow_nan, content=content, changes=found)
+        if several is not None:
+            agent._goes_on_as_there(vec_normalize_of(several))
+        return agent
 
     def __repr__(self) -> str:
         shown = ", ".join(f"{key}={_shown(value)}" for key, value in self.hyperparameters.items())

@@ -138,9 +138,9 @@ class Planner(Agent):
         """Nothing: sweeps are always compiled."""
         return ""
 
-    def set_env(self, env: EnvLike) -> None:
+    def set_env(self, env: EnvLike, force_reset: bool = True) -> None:
         """Plan in another environment with the same spaces, starting from the values so far."""
-        super().set_env(env)
+        super().set_env(env, force_reset)
         self._model, self.delta[0] = None, np.finfo(float).max
 
     @property

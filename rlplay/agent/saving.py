@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -181,9 +181,10 @@ LOADING: ContextVar[bool] = ContextVar("LOADING", default=False)
 
 
 def unpack(
-    cls: type[A], path: str | Path, env: EnvLike | None, *, allow_nan: bool = False, content: Any = None
+    cls: type[A], path: str | Path, env: EnvLike | None, *, allow_nan: bool = False, content: Any = None,
+    changes: Mapping[str, Any] | None = None,
 ) -> A:  # fmt: skip
-    """The agent in a file, whose content may have been read already; see `Agent.load`."""
+    """The agent in a file, whose content may have been read already, with changed settings; see `Agent.load`."""
     content = checkpoint.read(path, allow_nan=allow_nan) if content is None else content
     manifest = content.manifest
     if manifest.get("kind") != "agent":
@@ -194,7 +195,7 @@ def unpack(
             "Load it with rlplay.load(path), which takes the class from the file",
         )
     try:
-        agent = _rebuild(cls, content, env)
+        agent = _rebuild(cls, content, env, changes or {})
     except RlplayError:
         raise
     except Exception as error:  # whatever its numbers lead to
@@ -228,7 +229,9 @@ def load(path: str | Path, env: EnvLike | None = None, *, allow_nan: bool = Fals
     return cls.load(path, env, allow_nan=allow_nan, content=content)
 
 
-def _rebuild(cls: type[A], content: checkpoint.Checkpoint, env: EnvLike | None) -> A:
+def _rebuild(
+    cls: type[A], content: checkpoint.Checkpoint, env: EnvLike | None, changes: Mapping[str, Any]
+) -> A:  # fmt: skip
     manifest, arrays = content.manifest, content.arrays
     spaces = {role: from_json(manifest["spaces"][role]) for role in ("observation", "action")}
     made = _environment(manifest["env"], spaces) if env is None else _given(env, manifest["env"])
@@ -245,7 +248,7 @@ def _rebuild(cls: type[A], content: checkpoint.Checkpoint, env: EnvLike | None) 
         memory.unpack(manifest["memory"], arrays, "memory")
     token = LOADING.set(True)
     try:
-        agent = cls(made, seed=manifest["seed"], **manifest["hyperparameters"])
+        agent = cls(made, **{"seed": manifest["seed"], **manifest["hyperparameters"], **changes})
     finally:
         LOADING.reset(token)
     agent.restore_models({name: packing.unpack(packed, arrays) for name, packed in manifest["models"].items()})

@@ -6,21 +6,42 @@ for is done where it can be; what has no meaning here is said once.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import gymnasium as gym
+import numpy as np
 
+from rlplay.agent.saving import LOADING
+from rlplay.agent.sb3_habits import ELSEWHERE
 from rlplay.environments.make import reference
-from rlplay.environments.side_by_side import SideBySide, as_one_kind, is_side_by_side, taken_apart
-from rlplay.errors import SpaceError, UsageError, warn_once
+from rlplay.environments.side_by_side import SideBySide, as_one_kind, is_side_by_side, taken_apart, vec_normalize_of
+from rlplay.errors import SpaceError, UsageError, no_attribute, warn_once
 from rlplay.hyperparameters.domains import Choice
 from rlplay.hyperparameters.fields import declared
+from rlplay.spaces.observations import is_picture
 from rlplay.storage.files import as_path
 
 POLICIES = ("MlpPolicy", "CnnPolicy", "MultiInputPolicy")  # Stable-Baselines3's first arguments
+# Classes and arguments of buffers that are what agents have anyway.
+_BUFFERS: dict[str, tuple[Any, ...]] = {
+    "replay_buffer_class": (None, "ReplayBuffer", "DictReplayBuffer"),
+    "rollout_buffer_class": (None, "RolloutBuffer", "DictRolloutBuffer"),
+    "replay_buffer_kwargs": (None, {}, {"handle_timeout_termination": True}), "rollout_buffer_kwargs": (None, {}),
+}  # fmt: skip
+# Of ``policy_kwargs``: what says nothing, and what to give in place of a class.
+_USUAL: dict[str, tuple[Any, ...]] = {
+    "share_features_extractor": (True, False), "squash_output": (False,), "full_std": (True,), "use_expln": (False,),
+    "normalize_images": (True,), "features_extractor_class": (None,), "features_extractor_kwargs": (None, {}),
+    "optimizer_class": (None,), "optimizer_kwargs": (None, {}),
+}  # fmt: skip
+_IN_PLACE = {
+    "features_extractor_class": "features= takes a map of observations, network= layers or a torch module of yours",
+    "optimizer_class": "Its optimiser is its own; another one: the adapter, agents.sb3",
+}
 _MEANINGLESS: dict[str, tuple[Any, str]] = {  # the value that says nothing, and why the others are not heeded
     "stats_window_size": (100, "means are over the last 100 episodes"),
     "_init_setup_model": (True, "the agent is made at once"),
@@ -39,6 +60,8 @@ class Told:
         hyperparameters: the rest.
         verbose: 1 to print the rows of the logs.
         tensorboard_log: folder for TensorBoard; None for none.
+        as_there: whether it was made as in Stable-Baselines3: the policy named, or in a VecEnv.
+        vec_normalize: the VecNormalize that it was given, if its statistics are those of the agent's observations.
     """
 
     env: Any
@@ -46,6 +69,8 @@ class Told:
     hyperparameters: dict[str, Any]
     verbose: int = 0
     tensorboard_log: Path | None = None
+    as_there: bool = False
+    vec_normalize: Any = None
 
 
 class ActingPolicy:
@@ -71,26 +96,39 @@ class ActingPolicy:
         """A copy of what is learned, by name."""
         return self._agent.get_parameters()
 
-    def load_state_dict(self, parameters: Mapping[str, Any]) -> None:
-        """Take what `state_dict` gave."""
-        self._agent.set_parameters(parameters)
+    def load_state_dict(self, parameters: Mapping[str, Any], strict: bool = True) -> None:
+        """Take what `state_dict` gave; all of it, unless it need not be strict."""
+        self._agent.set_parameters(parameters, exact_match=strict)
 
-    def set_training_mode(self, mode: bool) -> None:
+    def set_training_mode(self, mode: bool = True) -> Self:
         """Acting and learning are told apart by themselves."""
+        return self
+
+    train = eval = set_training_mode
+
+    def to(self, device: Any) -> Self:
+        """The networks stay where they are; see ``device=`` of the agent."""
+        return self
+
+    def save(self, path: str | Path) -> Path:
+        """Save the agent, whole; see `Agent.save`."""
+        return self._agent.save(path)
+
+    def __getattr__(self, name: str) -> Any:
+        raise no_attribute(self, name, ELSEWHERE.get(name, ""))
 
     def __repr__(self) -> str:
         name = "MlpPolicy" if self.name == "auto" else self.name
         return f"{name} of {type(self._agent).__name__} in {reference(self._agent.env)}"
 
 
-def told(cls: type, env: Any, more: tuple[Any, ...], given: Mapping[str, Any]) -> Told:
+def told(cls: type, given: tuple[Any, ...], named: Mapping[str, Any]) -> Told:
     """What the arguments of a constructor say.
 
     Args:
         cls: the agent's class.
-        env: its first argument.
-        more: its other arguments without a name.
-        given: those with a name.
+        given: its arguments without a name: the environment, or the policy and the environment.
+        named: those with a name.
 
     Raises:
         UsageError: the arguments are in no order that is known, or a word has a value that it cannot have.
@@ -98,30 +136,142 @@ def told(cls: type, env: Any, more: tuple[Any, ...], given: Mapping[str, Any]) -
 
     Example:
         >>> from agents import PPO
-        >>> told(PPO, "MlpPolicy", ("CartPole-v1",), {"verbose": 1, "n_steps": 8}).hyperparameters
-        {'n_steps': 8, 'policy': 'MlpPolicy'}
+        >>> found = told(PPO, ("MlpPolicy", "CartPole-v1"), {"verbose": 1, "n_steps": 8})
+        >>> found.env, found.hyperparameters, found.as_there
+        ('CartPole-v1', {'n_steps': 8, 'policy': 'MlpPolicy'}, True)
     """
-    hyperparameters, known = dict(given), declared(cls)
-    if more:
-        hyperparameters["policy"], env = _policy_first(cls, env, more)
+    hyperparameters, known = dict(named), declared(cls)
+    given = (*given, hyperparameters.pop("env")) if "env" in hyperparameters else given
+    env = given[0] if given else None
+    if len(given) > 1:
+        hyperparameters["policy"], env = _policy_first(cls, given[0], given[1:])
     elif isinstance(env, str) and env in POLICIES:
         raise UsageError(
             f"{cls.__name__} was given the policy {env!r} and no environment", f"Write {cls.__name__}(env)"
         )
-    if isinstance(of_policy := hyperparameters.get("policy_kwargs"), dict) and known.get("policy_kwargs"):
-        hyperparameters["policy_kwargs"] = {name: _by_name(value) for name, value in of_policy.items()}
+    if "policy" in known:
+        _take_their_words(cls, hyperparameters)
     for word, (usual, why) in _MEANINGLESS.items():
         if word not in known and hyperparameters.pop(word, usual) != usual:
             warn_once(f"{cls.__name__}: {word} has no meaning here: {why}")
-    if "device" not in known and hyperparameters.pop("device", "auto") not in ("auto", "cpu"):
-        warn_once(f"{cls.__name__}: device has no meaning here: it runs in native code on the processor")
+    if "device" in hyperparameters:
+        hyperparameters["device"] = _device(hyperparameters["device"])
+        if "device" not in known and hyperparameters.pop("device") not in ("auto", "cpu"):
+            warn_once(f"{cls.__name__}: device has no meaning here: it runs in native code on the processor")
     verbose, folder = hyperparameters.pop("verbose", 0), hyperparameters.pop("tensorboard_log", None)
     if isinstance(verbose, bool) or verbose not in (0, 1, 2):
         raise UsageError(f"{cls.__name__}: verbose={verbose!r} is not 0, 1 or 2", "1 prints the rows of the logs")
     found = Told(env, [], hyperparameters, int(verbose), None if folder is None else as_path(folder))
+    usual = known["policy"].default if "policy" in known else None
+    found.as_there = len(given) > 1 or hyperparameters.get("policy", usual) != usual
     if is_side_by_side(env):
+        found.as_there, found.vec_normalize = True, vec_normalize_of(env)
         _take(cls, found, taken_apart(env, cls.__name__), env)
     return found
+
+
+def changes_of(
+    cls: type, custom_objects: Mapping[str, Any], device: Any, changes: Mapping[str, Any]
+) -> dict[str, Any]:  # fmt: skip
+    """What ``load`` is to change of what a file says: ``custom_objects`` and ``device`` are Stable-Baselines3's words.
+
+    Example:
+        >>> from agents import PPO
+        >>> changes_of(PPO, {"learning_rate": 0.1}, "cpu", {"verbose": 1})
+        {'learning_rate': 0.1, 'device': 'cpu', 'verbose': 1}
+    """
+    known = declared(cls)
+    strange = [name for name in custom_objects if name not in known]
+    if strange:
+        warn_once(f"{cls.__name__}.load: {', '.join(strange)} of custom_objects mean nothing here: no file is pickled")
+    taken = {name: value for name, value in custom_objects.items() if name in known}
+    return {**taken, **({} if device is None else {"device": _device(device)}), **changes}
+
+
+def say_what_does_not_fit(agent: Any) -> None:
+    """Say once of an agent's policy, named as there, that the observations are of another kind, where they are.
+
+    Stable-Baselines3 refuses it; here networks are chosen by the observations.
+    """
+    space, policy = agent.observation_space, agent.hyperparameters.get("policy")
+    if LOADING.get() or not isinstance(policy, str) or agent.id.startswith("sb3/"):
+        return
+    for word, fits, kind in (
+        ("MultiInput", isinstance(space, gym.spaces.Dict | gym.spaces.Tuple), "have no parts"),
+        ("Cnn", is_picture(space), "are no pictures"),
+    ):
+        if policy.startswith(word) and not fits:
+            name = f"Mlp{policy.removeprefix(word)}"
+            warn_once(f"{type(agent).__name__}: observations in {space} {kind}: {policy} acts as {name}")
+
+
+def _device(value: Any) -> str:
+    """A device of torch by its kind."""
+    return str(value).partition(":")[0]
+
+
+def _take_their_words(cls: Any, settings: dict[str, Any]) -> None:
+    """Arguments that are objects there, as hyperparameters; in place.
+
+    Raises:
+        UsageError: what no hyperparameter says; names what it is and the way out.
+    """
+    known = declared(cls)
+    for word, usual in _BUFFERS.items():
+        if word not in known and word in settings:
+            _require_usual(cls, word, settings.pop(word), usual)
+    if "noise_type" in known and "action_noise" not in known and "action_noise" in settings:
+        settings.update(_noise(cls, settings.pop("action_noise")))
+    of_policy = settings.get("policy_kwargs")
+    if isinstance(of_policy, dict) and "policy_kwargs" in known:
+        plain = {name: _by_name(value) for name, value in of_policy.items()}
+        if not cls.id.startswith("sb3/"):
+            plain = {name: value for name, value in plain.items() if name not in _USUAL or value not in _USUAL[name]}
+            for name, value in plain.items():
+                if isinstance(value, type):
+                    raise UsageError(
+                        f"{cls.__name__}: policy_kwargs has {name}={value.__name__}, a class, whose code is in no file "
+                        "of a run",
+                        _IN_PLACE.get(name, "Give plain values, such as net_arch=[64, 64]"),
+                    )
+        settings["policy_kwargs"] = plain
+
+
+def _require_usual(cls: type, word: str, value: Any, usual: tuple[Any, ...]) -> None:
+    """Refuse buffers of other kinds than an agent has."""
+    name = value if isinstance(value, str) else getattr(value, "__name__", value)
+    if name in usual or value in usual:
+        return
+    if name == "HerReplayBuffer":
+        raise UsageError(
+            f"{cls.__name__}: HerReplayBuffer needs hindsight, goals put in place of others afterwards, and no agent "
+            "here has that, the adapter's neither",
+            "Leave it out; the policy sees the goals of a Dict all the same",
+        )
+    if name == "NStepReplayBuffer":
+        raise UsageError(f"{cls.__name__}: {word}={name} is a hyperparameter here", "Take n_steps=3")
+    raise UsageError(
+        f"{cls.__name__}: {word}={name} is not its own, which is the one whose arrays a file can hold", "Leave it out"
+    )
+
+
+def _noise(cls: type, noise: Any) -> dict[str, Any]:
+    """``noise_type`` and ``noise_std`` of an action noise of Stable-Baselines3."""
+    noise = getattr(noise, "base_noise", noise)
+    if noise is None:
+        return {}
+    kind = {"NormalActionNoise": "normal", "OrnsteinUhlenbeckActionNoise": "ornstein-uhlenbeck"}.get(
+        type(noise).__name__
+    )
+    mean, deviation = (np.unique(getattr(noise, name, math.nan)) for name in ("_mu", "_sigma"))
+    usual = (getattr(noise, "_theta", 0.15), getattr(noise, "_dt", 1e-2), getattr(noise, "initial_noise", None))
+    if kind is None or mean.tolist() != [0.0] or len(deviation) != 1 or usual != (0.15, 1e-2, None):
+        raise UsageError(
+            f"{cls.__name__}: action_noise={noise} is not one that a file can say: normal or Ornstein-Uhlenbeck, with "
+            "mean 0 and one deviation for all parts of an action",
+            "Take noise_type='normal', noise_std=0.1",
+        )
+    return {"noise_type": kind, "noise_std": float(deviation[0])}
 
 
 def _by_name(value: Any) -> Any:

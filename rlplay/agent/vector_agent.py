@@ -517,9 +517,9 @@ class VectorAgent(Agent):
             one.position.clear()
         self.memory.moments.returns[:] = 0.0
 
-    def set_env(self, env: EnvLike) -> None:
+    def set_env(self, env: EnvLike, force_reset: bool = True) -> None:
         """Go on in another environment with the same spaces; running episodes are given up."""
-        super().set_env(env)
+        super().set_env(env, force_reset)
         self._running_envs[:] = self.make_running_envs(len(self._running_envs))
         self._checks = [ObservationCheck(one.env) for one in self._running_envs]
         self._mask_sources = [MaskSource(one.env) for one in self._running_envs]

@@ -209,7 +209,7 @@ def _arguments(wrapper: gym.Wrapper[Any, Any, Any, Any]) -> dict[str, Any] | Non
 def _base_of(env: gym.Env[Any, Any]) -> tuple[Maker | None, list[type]]:
     """How an environment without wrappers is made, and the wrappers that its id puts around it."""
     spec, cls = env.spec, type(env)
-    if spec is not None:
+    if spec is not None and _can_be_made(spec):
         return _of_spec(spec), [layer.cls for layer in layers_of(_of_spec(spec)())[1]] if _wraps(spec) else []
     if isinstance(env, EzPickle):
         args, kwargs = env._ezpickle_args, env._ezpickle_kwargs
@@ -218,6 +218,14 @@ def _base_of(env: gym.Env[Any, Any]) -> tuple[Maker | None, list[type]]:
     if not parameters or cls.__init__ is object.__init__:
         return lambda **more: cls(**_for_class(more)), []
     return None, []
+
+
+def _can_be_made(spec: EnvSpec) -> bool:
+    """Whether the entry point of a spec is one: some environments write a spec of their own that says nothing."""
+    try:
+        return callable(spec.entry_point) or callable(load_env_creator(str(spec.entry_point)))
+    except (ValueError, ImportError, AttributeError):
+        return False
 
 
 def _for_class(kwargs: dict[str, Any]) -> dict[str, Any]:

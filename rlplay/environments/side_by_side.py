@@ -63,6 +63,19 @@ def taken_apart(env: Any, owner: str) -> SideBySide:
     return _of_vec_env(env, owner) if _is_vec_env(env) else _of_vector_env(env, owner)
 
 
+def vec_normalize_of(env: Any) -> Any:
+    """The VecNormalize around environments, if what it sees is what their agent sees; None for none.
+
+    Example:
+        >>> vec_normalize_of(gym.make_vec("CartPole-v1", num_envs=2)) is None
+        True
+    """
+    shape = getattr(env, "single_observation_space", env.observation_space).shape
+    while env is not None and "VecNormalize" not in [cls.__name__ for cls in type(env).__mro__]:
+        env = getattr(env, "venv", None)
+    return env if env is not None and shape is not None and env.observation_space.shape == shape else None
+
+
 def as_one_kind(envs: list[Any]) -> list[gym.Env[Any, Any]]:
     """Environments given one by one, where they are all alike the first alone: it is made anew for the others."""
     made = [make(env) for env in envs]
@@ -89,10 +102,10 @@ def _of_vec_env(env: Any, owner: str) -> SideBySide:
         if name == "VecNormalize":
             given = {key: getattr(env, key) for key in _OF_NORMALIZE if getattr(env, key, None) is not None}
             settings["normalize"] = given
-            if float(env.ret_rms.count) > 1.0:
+            if float(env.ret_rms.count) > 1.0 and vec_normalize_of(outermost) is None:
                 warn_once(
                     f"{owner} begins its running means anew: those of the VecNormalize, of {env.ret_rms.count:,.0f} "
-                    "steps, stay there"
+                    "steps, are of other observations, in parts or before they are stacked"
                 )
         elif name == "VecFrameStack":
             stack = int(getattr(env, "stacked_obs", env).n_stack)

@@ -16,6 +16,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
+from rlplay.agent.sb3_normalize import read_moments, write_vecnormalize
 from rlplay.errors import CheckpointError, MissingPackageError, RlplayError, UsageError
 from rlplay.functional.running_moments import RunningMoments
 from rlplay.networks.memory import CONV_2D, GELU, IN, KIND, LINEAR, OUT
@@ -327,14 +328,5 @@ def _normalizer(agent: Any, model: Any) -> Any:
         venv, norm_obs=moments.norm_obs, norm_reward=moments.norm_reward, clip_obs=moments.clip_obs,
         clip_reward=moments.clip_reward, gamma=moments.gamma, epsilon=moments.epsilon,
     )  # fmt: skip
-    if moments.norm_obs:
-        shape = agent.observation_space.shape
-        made.obs_rms.mean, made.obs_rms.var = (
-            np.array(part).reshape(shape) for part in (moments.obs_mean, moments.obs_variance)
-        )
-        made.obs_rms.count = float(moments.obs_count[0])
-    made.ret_rms.mean, made.ret_rms.var = (
-        np.float64(part[0]) for part in (moments.return_mean, moments.return_variance)
-    )
-    made.ret_rms.count = float(moments.return_count[0])
+    write_vecnormalize(made, read_moments(moments, agent.observation_space.shape))
     return made

@@ -24,7 +24,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rlplay.errors import CheckpointError
+from rlplay.errors import CheckpointError, warn_once
 from rlplay.storage.files import as_path, atomic_writer, explain_missing
 
 VERSION = 1
@@ -46,7 +46,7 @@ class Checkpoint:
 
 
 def with_suffix(path: str | Path) -> Path:
-    """The path with ``.rlp`` where it has no such ending.
+    """The path with ``.rlp`` where it has no such ending; in place of ``.zip``.
 
     Raises:
         CheckpointError: it names no file.
@@ -54,6 +54,8 @@ def with_suffix(path: str | Path) -> Path:
     path = _named(path)
     if not path.name:
         raise CheckpointError(f"{str(path)!r} is a folder, not a file", "Name a file in it, such as agent.rlp")
+    if path.suffix == ".zip":  # Stable-Baselines3's
+        return path.with_suffix(".rlp")
     return path if path.suffix == ".rlp" else path.with_name(path.name + ".rlp")
 
 
@@ -64,7 +66,9 @@ def write(path: str | Path, manifest: Mapping[str, Any], arrays: Mapping[str, ND
         CheckpointError: a value that JSON or a plain array cannot hold; named.
         OSError: the folder cannot be written or the disk is full.
     """
-    path = with_suffix(path)
+    given, path = path, with_suffix(path)
+    if Path(given).suffix == ".zip":
+        warn_once(f"{given} is written as {path.name}: rlplay export writes zips of Stable-Baselines3")
     blobs = {f"{name}.npy": _array_bytes(name, array) for name, array in arrays.items()}
     members = {name: {"sha256": hashlib.sha256(blob).hexdigest(), "size": len(blob)} for name, blob in blobs.items()}
     text = _json_bytes({**manifest, "format": VERSION, "members": members})
@@ -90,12 +94,7 @@ def read(path: str | Path, *, allow_nan: bool = False) -> Checkpoint:
         CheckpointError: damaged (says where), refused (says why), or of a newer format (says which).
         UnknownNameError: no such file; names the nearest.
     """
-    path = _named(path)
-    if not path.is_file():
-        if path.name and with_suffix(path).is_file():  # also where a folder has the name without the ending
-            path = with_suffix(path)
-        else:
-            raise explain_missing(path, "checkpoint", "*.rlp")
+    path = _there(_named(path))
     with open(path, "rb") as file:
         _refuse_foreign(path, file)
         try:
@@ -106,6 +105,18 @@ def read(path: str | Path, *, allow_nan: bool = False) -> Checkpoint:
             if isinstance(error, CheckpointError):
                 raise
             raise damaged(path, f"it cannot be read as an archive ({error})") from error
+
+
+def _there(path: Path) -> Path:
+    """The file of a path that may lack its ending; also where a folder has the name without it."""
+    if path.is_file():
+        return path
+    endings = [path.with_name(path.name + ending) for ending in (".rlp", ".zip")] if path.name else []
+    swapped = [path.with_suffix(".rlp")] if path.suffix == ".zip" else []
+    found = next((one for one in [*endings[:1], *swapped, *endings[1:]] if one.is_file()), None)
+    if found is None:
+        raise explain_missing(path, "checkpoint", "*.rlp")
+    return found
 
 
 def _named(path: Any) -> Path:

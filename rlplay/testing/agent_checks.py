@@ -190,7 +190,7 @@ def check_predict(agent_id: str, env_id: str, steps: int = 3000, **settings: Any
         >>> check_predict("q-learning", "FrozenLake-v1", steps=300)
     """
     agent = _new(agent_id, env_id, **settings).learn(steps)
-    env = agent.get_env()
+    env = agent.env
     obs, _ = env.reset(seed=0)
     for deterministic in (True, False):
         action, state = agent.predict(obs, deterministic=deterministic)

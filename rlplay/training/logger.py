@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from rlplay.errors import warn
+
+NUMBERS = (int, float, np.integer, np.floating)
 
 
 class Logger:
@@ -12,7 +18,7 @@ class Logger:
 
     Attributes:
         name_to_value: the numbers since the last row.
-        output_formats: what Stable-Baselines3's loggers write to; none.
+        tensorboard: the folder of TensorBoard's events, while a run writes some.
 
     Example:
         >>> logger = Logger()
@@ -26,15 +32,46 @@ class Logger:
     def __init__(self) -> None:
         self.name_to_value: dict[str, Any] = {}
         self._counts: dict[str, int] = {}
-        self.output_formats: list[Any] = []
+        self.tensorboard: Path | None = None
+        self._events: Any = None
+        self._formats: list[Any] = []
+
+    @property
+    def output_formats(self) -> list[Any]:
+        """What Stable-Baselines3's loggers write to: its TensorBoard writer while a run writes events, else nothing."""
+        if self.tensorboard is not None and not self._formats:
+            try:
+                from stable_baselines3.common.logger import TensorBoardOutputFormat
+            except ImportError:
+                return []
+            with tempfile.TemporaryDirectory() as folder:  # it begins a file, and there is one already
+                found = TensorBoardOutputFormat(folder)
+                found.writer.file_writer.event_writer.close()
+            found.writer.log_dir, found.writer.file_writer.event_writer = str(self.tensorboard), self._events
+            self._formats = [found]
+        return self._formats
+
+    def open_tensorboard(self, folder: Path, events: Any) -> None:
+        """A run writes events to this folder from now on, by an ``EventFileWriter`` of TensorBoard."""
+        self.tensorboard, self._events = folder, events
+
+    def write_pictures(self, timestep: int) -> None:
+        """What callbacks recorded that is no number, figures, pictures, films and texts, into TensorBoard's events."""
+        found = {key: value for key, value in self.name_to_value.items() if not isinstance(value, NUMBERS)}
+        if found and self.output_formats:
+            self.output_formats[0].write(found, dict.fromkeys(found, ()), timestep)
+
+    def close_tensorboard(self) -> None:
+        """The run is over."""
+        self.tensorboard, self._events, self._formats = None, None, []
 
     def record(self, key: str, value: Any, exclude: Any = None) -> None:
         """Note a number; a later one of the same name takes its place.
 
         Args:
             key: its tag, ``"rollout/height"``.
-            value: the number.
-            exclude: taken as in Stable-Baselines3, and of no effect: what is no number is in no log.
+            value: the number; what is none, a ``Figure`` of Stable-Baselines3 for example, is for TensorBoard alone.
+            exclude: taken as in Stable-Baselines3, and of no effect.
         """
         self.name_to_value[key] = value
 
@@ -95,6 +132,18 @@ class Forwarding(Logger):
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.inner, name)
+
+    def record(self, key: str, value: Any, exclude: Any = None) -> None:
+        """Note a number for the next row; what is none is for the other logger alone."""
+        if isinstance(value, NUMBERS):
+            super().record(key, value)
+        else:
+            self.inner.record(key, value, exclude)
+
+    @property
+    def output_formats(self) -> list[Any]:
+        """What the other logger writes to."""
+        return list(self.inner.output_formats)
 
     def write(self, row: dict[str, float], timestep: int) -> None:
         """A row of the run."""

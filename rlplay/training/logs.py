@@ -15,13 +15,12 @@ import time
 from pathlib import Path
 from typing import IO, Any
 
-import numpy as np
-
 from rlplay.environments.make import reference
 from rlplay.errors import CheckpointError, missing, warn
 from rlplay.storage.files import make_folder
 from rlplay.training.callbacks import Callback, EvalCallback, RunClock
 from rlplay.training.learner import Learner
+from rlplay.training.logger import NUMBERS
 from rlplay.training.run_folder import RunFolder
 from rlplay.training.statistics import FinishedEpisode
 
@@ -36,7 +35,6 @@ PROGRESS_COLUMNS = [
     "eval/mean_reward",
 ]
 
-_NUMBERS = (int, float, np.integer, np.floating)
 _NO_TENSORBOARD = missing("TensorBoard logs", "tensorboard", "tensorboard")
 
 
@@ -156,7 +154,7 @@ def row_of(agent: Learner, run: RunClock, seconds: float, evaluated: float | Non
         "rollout/ep_len_mean": statistics.mean_length if statistics.recent else None,
         "eval/mean_reward": evaluated,
         **{tag: value for tag, value in agent.metrics().items() if tag not in PROGRESS_COLUMNS},
-        **{tag: value for tag, value in agent.logger.name_to_value.items() if isinstance(value, _NUMBERS)},
+        **{tag: value for tag, value in agent.logger.name_to_value.items() if isinstance(value, NUMBERS)},
     }
 
 
@@ -169,6 +167,17 @@ def _more_columns(path: Path, timestep: int) -> list[str]:
         return next(csv.reader([first]), [])
     except csv.Error:
         return []  # said where it is read
+
+
+class _Opening(Callback):
+    """Opens a log first of all callbacks; it writes last, since a row holds what they record."""
+
+    def __init__(self, log: TensorBoardLog) -> None:
+        self.log = log
+
+    def on_training_start(self) -> None:
+        """Open it."""
+        self.log.open(self.agent)
 
 
 class TensorBoardLog(Callback):
@@ -186,21 +195,25 @@ class TensorBoardLog(Callback):
     def __init__(self, folder: Path, name: str, anew: bool) -> None:
         require_tensorboard()
         self.folder, self.name, self.anew = folder, name, anew
+        self.opening = _Opening(self)
 
-    def on_training_start(self) -> None:
-        """Open the file."""
+    def open(self, agent: Learner) -> None:
+        """Open the file, before other callbacks ask for it."""
         numbers = [path.name.removeprefix(f"{self.name}_") for path in self.folder.glob(f"{self.name}_*")]
         newest = max((int(number) for number in numbers if _is_step(number)), default=0)
-        self._start = time.time()
-        self._tensorboard = TensorBoard(self.folder / f"{self.name}_{max(newest + self.anew, 1)}")
+        self._start, folder = time.time(), self.folder / f"{self.name}_{max(newest + self.anew, 1)}"
+        self._tensorboard = TensorBoard(folder)
+        agent.logger.open_tensorboard(folder, self._tensorboard.events)
 
     def on_log(self) -> None:
         """The numbers of a row."""
         self._tensorboard.write(row_of(self.agent, self.run, time.time() - self._start, None), self.agent.num_timesteps)
+        self.agent.logger.write_pictures(self.agent.num_timesteps)
 
     def on_training_end(self) -> None:
-        """Close the file."""
+        """Close the files."""
         self._tensorboard.close()
+        self.agent.logger.close_tensorboard()
 
 
 class PrintedLog(Callback):
@@ -292,6 +305,9 @@ def require_tensorboard() -> None:
 class TensorBoard:
     """Scalars for TensorBoard, written without torch.
 
+    Attributes:
+        events: TensorBoard's own writer of events.
+
     Raises:
         MissingPackageError: tensorboard is not installed.
         UsageError: the folder cannot be made.
@@ -306,12 +322,12 @@ class TensorBoard:
             raise _NO_TENSORBOARD from error
         make_folder(folder, "tensorboard_log, or log_dir")
         self._event, self._summary = Event, Summary
-        self._writer = EventFileWriter(str(folder))
+        self.events = EventFileWriter(str(folder))
 
     def add(self, tag: str, value: float, timestep: int) -> None:
         """One number under one tag."""
         summary = self._summary(value=[self._summary.Value(tag=tag, simple_value=value)])
-        self._writer.add_event(self._event(wall_time=time.time(), step=timestep, summary=summary))
+        self.events.add_event(self._event(wall_time=time.time(), step=timestep, summary=summary))
 
     def write(self, row: dict[str, Any], timestep: int) -> None:
         """The numbers of a row, but for the timestep and the clock."""
@@ -321,4 +337,4 @@ class TensorBoard:
 
     def close(self) -> None:
         """Write what is left."""
-        self._writer.close()
+        self.events.close()

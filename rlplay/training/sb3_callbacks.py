@@ -201,6 +201,12 @@ class SB3Model:
         return getattr(self.agent, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
+        if name in self.agent.hyperparameters:
+            warn_once(
+                f"{type(self.agent).__name__}.{name} = {value!r:.60} in a callback changes nothing: hyperparameters "
+                "are read where the agent is made; schedules (lin_1e-3, or a function) change on their way"
+            )
+            return
         setattr(self.agent, name, value)
 
     def get_env(self) -> Any:
@@ -214,9 +220,6 @@ class SB3Model:
             envs = self.agent.running_envs()
             vars(self)["_vec_env"] = DummyVecEnv([lambda one=one: one.env for one in envs])
         return self._vec_env
-
-    def get_vec_normalize_env(self) -> None:
-        """None: means and deviations are the agent's own, and `predict` takes observations as they are."""
 
     def dump_logs(self, iteration: int = 0) -> None:
         """Rows of the logs are written where they are due."""

@@ -8,6 +8,8 @@ from pathlib import Path
 import gymnasium as gym
 import numpy as np
 import pytest
+from stable_baselines3 import HerReplayBuffer
+from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.callbacks import (
     BaseCallback,
     CallbackList,
@@ -18,13 +20,17 @@ from stable_baselines3.common.callbacks import (
     StopTrainingOnRewardThreshold,
 )
 from stable_baselines3.common.env_util import make_vec_env
+from stable_baselines3.common.envs import BitFlippingEnv
 from stable_baselines3.common.evaluation import evaluate_policy
+from stable_baselines3.common.logger import Image, TensorBoardOutputFormat
 from stable_baselines3.common.monitor import Monitor
+from stable_baselines3.common.noise import NormalActionNoise
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecFrameStack, VecNormalize
 
 import rlplay
-from agents import A2C, DQN, PPO, QLearning
+from agents import A2C, DDPG, DQN, PPO, QLearning
 from agents.sb3 import A2C as SB3_A2C
+from agents.sb3 import DDPG as SB3_DDPG
 from agents.sb3 import DQN as SB3_DQN
 from agents.sb3 import PPO as SB3_PPO
 from agents.sb3 import SB3
@@ -235,7 +241,7 @@ def test_what_differs_is_said_with_the_way_out(PPO, tmp_path):
         PPO(ActorCriticPolicy, "CartPole-v1")
     model = PPO("MlpPolicy", "CartPole-v1", **SMALL)
     with pytest.raises(SpaceError, match=r"obs, info = env.reset\(\)"):
-        model.predict(model.get_env().reset(seed=0))
+        model.predict(model.env.reset(seed=0))
     stable_baselines3.PPO("MlpPolicy", "CartPole-v1", **SMALL).save(tmp_path / "theirs.zip")
     with pytest.raises(CheckpointError, match="rlplay import"):
         PPO.load(tmp_path / "theirs.zip")
@@ -262,6 +268,93 @@ def test_save_and_load(PPO, tmp_path):
 
 
 @BOTH
+def test_the_environment_of_a_model_is_a_vec_env(PPO):
+    model = PPO("MlpPolicy", env=gym.make("CartPole-v1"), **SMALL).learn(32)
+    vec_env = model.get_env()
+    obs = vec_env.reset()
+    for _ in range(100):
+        action, _state = model.predict(obs, deterministic=True)
+        obs, _reward, dones, infos = vec_env.step(0 * action)
+        if dones[0]:
+            break
+    assert infos[0]["episode"]["l"] > 1
+    assert vec_env.get_attr("spec")[0].id == "CartPole-v1"
+    assert model.get_env() is vec_env
+    assert isinstance(PPO("CartPole-v1", **SMALL).get_env(), gym.Env)
+    assert model.ep_info_buffer[-1]["r"] == model.statistics.recent[-1].episode_return
+
+
+@BOTH
+def test_vec_normalize_has_the_statistics_and_nothing_is_normalised_twice(PPO, tmp_path):
+    vec_env = VecNormalize(make_vec_env("CartPole-v1"), norm_reward=False)
+    model = PPO("MlpPolicy", vec_env, **SMALL)
+    assert model.get_vec_normalize_env() is vec_env
+    model.learn(64, CheckpointCallback(32, str(tmp_path), save_vecnormalize=True))
+    assert vec_env.obs_rms.count > 60.0
+    vec_env.save(str(tmp_path / "statistics.pkl"))
+    model.save(tmp_path / "model")
+    again = VecNormalize.load(str(tmp_path / "statistics.pkl"), make_vec_env("CartPole-v1"))
+    assert np.array_equal(again.obs_rms.mean, vec_env.obs_rms.mean)
+    assert (tmp_path / "rl_model_vecnormalize_32_steps.pkl").exists()
+    again.training = False
+    loaded = PPO.load(tmp_path / "model", env=again)
+    obs = again.reset()
+    assert np.array_equal(obs, again.get_original_obs())
+    value = loaded.probe(again.get_original_obs()).value
+    assert np.array_equal(loaded.probe(obs).value, value)
+    more = PPO("MlpPolicy", again, **SMALL)
+    assert more.get_vec_normalize_env().obs_rms.count == vec_env.obs_rms.count
+
+
+@pytest.mark.parametrize("DDPG", [DDPG, SB3_DDPG], ids=["ours", "sb3"])
+def test_objects_there_are_hyperparameters_here(DDPG):
+    noise = NormalActionNoise(mean=np.zeros(1), sigma=0.2 * np.ones(1))
+    model = DDPG("MlpPolicy", "Pendulum-v1", action_noise=noise, buffer_size=300, replay_buffer_class=ReplayBuffer)
+    assert (model.noise_type, model.noise_std) == ("normal", 0.2)
+    with pytest.raises(UsageError, match="HerReplayBuffer needs hindsight"):
+        DDPG("MultiInputPolicy", "Pendulum-v1", replay_buffer_class=HerReplayBuffer)
+    with pytest.raises(UsageError, match="mean 0 and one deviation.*noise_type='normal'"):
+        DDPG("MlpPolicy", "Pendulum-v1", action_noise=NormalActionNoise(np.ones(1), np.ones(1)))
+
+
+@BOTH
+def test_files_by_their_names_there(PPO, tmp_path):
+    model = PPO("MlpPolicy", "CartPole-v1", **SMALL)
+    with pytest.warns(RlplayWarning, match=r"a.zip is written as a.rlp: rlplay export writes zips"):
+        model.save(tmp_path / "a.zip")
+    for name in ("a", "a.zip", "a.rlp"):
+        assert PPO.load(tmp_path / name, device="cpu", verbose=1).verbose == 1
+    changed = PPO.load(tmp_path / "a", learning_rate=0.5, custom_objects={"clip_range": 0.3}, print_system_info=True)
+    assert (changed.learning_rate, changed.clip_range) == (0.5, 0.3)
+    with pytest.raises(UsageError, match="unknown hyperparameter of PPO 'learning_rat'.*learning_rate"):
+        PPO.load(tmp_path / "a", learning_rat=0.5)
+    (tmp_path / "theirs.zip").write_bytes(b"PK")
+    with pytest.raises(CheckpointError, match="theirs.zip"):
+        PPO.load(tmp_path / "theirs")
+
+
+def test_what_a_model_has_there_is_named_with_what_stands_in_its_place():
+    model = PPO("MlpPolicy", "CartPole-v1", **SMALL)
+    with pytest.raises(AttributeError, match="no attribute 'lr_schedule'. The rate now"):
+        model.lr_schedule  # noqa: B018
+    with pytest.raises(AttributeError, match="no attribute 'optimizer'.*save_zip"):
+        model.policy.optimizer  # noqa: B018
+    assert not hasattr(model, "replay_buffer")
+    assert model.policy.eval().to("cpu") is model.policy
+    model.ent_coef = 0.5
+    with pytest.warns(RlplayWarning, match=r"PPO.ent_coef = 0.5 changes nothing.*PPO.load\(path, ent_coef=0.5\)"):
+        model.learn(16)
+    assert SB3_PPO("MlpPolicy", "CartPole-v1", **SMALL).rollout_buffer.buffer_size == 16
+    with pytest.warns(RlplayWarning, match="have no parts: MultiInputPolicy acts as MlpPolicy"):
+        PPO("MultiInputPolicy", "CartPole-v1", **SMALL)
+
+
+def test_an_environment_whose_spec_says_nothing_is_taken():
+    model = DQN("MultiInputPolicy", BitFlippingEnv(n_bits=4), buffer_size=100, learning_starts=10, batch_size=8)
+    assert model.learn(40).num_timesteps == 40
+
+
+@BOTH
 def test_evaluate(PPO):
     model = PPO("MlpPolicy", "CartPole-v1", **SMALL).learn(64)
     mean, std = evaluate_policy(model, Monitor(gym.make("CartPole-v1")), n_eval_episodes=3)
@@ -272,12 +365,24 @@ def test_evaluate(PPO):
         rlplay.evaluate(model, 20)
 
 
+class Writer(BaseCallback):
+    """Stable-Baselines3's page on TensorBoard: its writer itself, and what is no number."""
+
+    def _on_training_start(self):
+        self.tensorboard = next(one for one in self.logger.output_formats if isinstance(one, TensorBoardOutputFormat))
+
+    def _on_step(self):
+        self.tensorboard.writer.add_text("written", "words", self.num_timesteps)
+        self.logger.record("drawn", Image(np.zeros((3, 8, 8)), "CHW"), exclude=("stdout", "log", "json", "csv"))
+        return True
+
+
 @BOTH
 def test_tensorboard(PPO, tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     model = PPO("MlpPolicy", "CartPole-v1", tensorboard_log=str(tmp_path), **SMALL)
-    model.learn(64, tb_log_name="first", callback=Watcher())
+    model.learn(64, tb_log_name="first", callback=[Watcher(), Writer()])
     model.learn(64, tb_log_name="first")
     model.learn(32, tb_log_name="first", reset_num_timesteps=False)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["first_1", "first_2"]
@@ -285,6 +390,7 @@ def test_tensorboard(PPO, tmp_path):
     tags = set(events.Tags()["scalars"])
     assert {"train/value_loss", "rollout/ep_rew_mean", "time/fps", "custom/calls"} <= tags
     assert events.Scalars("custom/calls")[-1].value == 64.0
+    assert {"written/text_summary", "drawn"} <= {*events.Tags()["tensors"], *events.Tags()["images"]}
 
 
 def test_the_last_update_and_what_callbacks_record_are_columns_of_progress(tmp_path):

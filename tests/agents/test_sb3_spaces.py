@@ -185,8 +185,8 @@ def test_pictures_too_small_for_convolutions_are_read_as_vectors():
 @pytest.mark.parametrize(
     ("name", "settings", "words"),
     [
-        ("TD3", {"action_noise": NormalActionNoise(np.zeros(2), np.ones(2))}, "action_noise.*noise_type='normal'"),
-        ("DQN", {"replay_buffer_class": object}, "replay_buffer_class.*its own buffers"),
+        ("TD3", {"action_noise": NormalActionNoise(np.ones(2), np.ones(2))}, "action_noise.*noise_type='normal'"),
+        ("DQN", {"replay_buffer_class": object}, "replay_buffer_class=object is not its own.*Leave it out"),
         ("PPO", {"policy_kwargs": {"activation_fn": "nn.Relu"}}, r"nn.Relu.*Did you mean nn.ReLU"),
         ("PPO", {"policy_kwargs": {"features_extractor_class": World}}, "features_extractor_class=World, whose code"),
         ("PPO", {"policy_kwargs": {"nope": 1}}, r"policy_kwargs={'nope': 1}"),

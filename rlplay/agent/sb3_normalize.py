@@ -1,0 +1,109 @@
+"""Stable-Baselines3's VecNormalize beside an agent that normalises by itself: the same statistics, nothing done twice.
+
+Source: Raffin et al. 2021, "Stable-Baselines3: Reliable Reinforcement Learning Implementations", JMLR 22(268).
+"""
+
+from __future__ import annotations
+
+import copy
+import copyreg
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rlplay.functional.running_moments import RunningMoments
+
+
+class Statistics(NamedTuple):
+    """Means, variances and counts of observations and of returns.
+
+    Attributes:
+        observations: of each number of an observation, two of float64 in its shape, and their count; None for none.
+        returns: two numbers and their count.
+
+    Example:
+        >>> Statistics(None, (0.0, 1.0, 1e-4)).returns[1]
+        1.0
+    """
+
+    observations: tuple[NDArray[np.float64], NDArray[np.float64], float] | None
+    returns: tuple[float, float, float]
+
+
+def read_moments(moments: RunningMoments, shape: tuple[int, ...]) -> Statistics:
+    """A copy of what an agent's moments say, over observations of a shape."""
+    pair = tuple(np.array(part).reshape(shape) for part in (moments.obs_mean, moments.obs_variance))
+    observations = (pair[0], pair[1], float(moments.obs_count[0])) if moments.norm_obs else None
+    returns = (moments.return_mean, moments.return_variance, moments.return_count)
+    return Statistics(observations, tuple(float(part[0]) for part in returns))  # type: ignore[arg-type]
+
+
+def write_moments(moments: RunningMoments, found: Statistics) -> None:
+    """Let an agent's moments say the same."""
+    if moments.norm_obs and found.observations is not None:
+        moments.obs_mean[:], moments.obs_variance[:] = (part.ravel() for part in found.observations[:2])
+        moments.obs_count[0] = found.observations[2]
+    moments.return_mean[0], moments.return_variance[0], moments.return_count[0] = found.returns
+
+
+def read_vecnormalize(wrapper: Any) -> Statistics:
+    """A copy of what a VecNormalize says; of observations in parts (a Dict) nothing."""
+    seen = getattr(wrapper, "obs_rms", None)
+    observations = None
+    if wrapper.norm_obs and seen is not None and not isinstance(seen, dict):
+        observations = np.array(seen.mean), np.array(seen.var), float(seen.count)
+    paid = wrapper.ret_rms
+    return Statistics(observations, (float(paid.mean), float(paid.var), float(paid.count)))
+
+
+def write_vecnormalize(wrapper: Any, found: Statistics) -> None:
+    """Let a VecNormalize say the same."""
+    if found.observations is not None and not isinstance(getattr(wrapper, "obs_rms", None), dict | None):
+        wrapper.obs_rms.mean, wrapper.obs_rms.var = (np.array(part) for part in found.observations[:2])
+        wrapper.obs_rms.count = found.observations[2]
+    mean, variance, count = found.returns
+    wrapper.ret_rms.mean, wrapper.ret_rms.var, wrapper.ret_rms.count = np.float64(mean), np.float64(variance), count
+
+
+def hand_on(wrapper: Any) -> None:
+    """Let a VecNormalize hand observations on as they are, since the agent's `predict` normalises what it is given.
+
+    Its file (``wrapper.save``) is that of any VecNormalize.
+
+    Example:
+        >>> from stable_baselines3.common.env_util import make_vec_env
+        >>> from stable_baselines3.common.vec_env import VecNormalize
+        >>> env = VecNormalize(make_vec_env("CartPole-v1"))
+        >>> hand_on(env)
+        >>> bool((env.reset() == env.get_original_obs()).all()), isinstance(env, VecNormalize)
+        (True, True)
+    """
+    wrapper.__class__ = _handing_on(type(wrapper))
+
+
+def _handing_on(cls: Any) -> type:
+    """VecNormalize, or a class of a user's derived from it, that leaves observations as they are."""
+    if getattr(cls, "hands_on", False):
+        return cls
+    if cls not in _made:
+
+        def normalize_obs(self: Any, obs: Any) -> Any:
+            return copy.deepcopy(obs)
+
+        def save(self: Any, save_path: str) -> None:
+            kind, self.__class__ = type(self), cls
+            try:
+                cls.save(self, save_path)
+            finally:
+                self.__class__ = kind
+
+        def __reduce_ex__(self: Any, protocol: Any) -> Any:  # noqa: N807 - a copy is what it was
+            return copyreg._reconstructor, (cls, object, None), self.__getstate__()  # type: ignore[attr-defined]
+
+        more = {"normalize_obs": normalize_obs, "save": save, "__reduce_ex__": __reduce_ex__, "hands_on": True}
+        _made[cls] = type(cls.__name__, (cls,), {"__doc__": cls.__doc__, "__module__": cls.__module__, **more})
+    return _made[cls]
+
+
+_made: dict[type, type] = {}
