@@ -48,7 +48,14 @@ def write_moments(moments: RunningMoments, found: Statistics) -> None:
 
 
 def read_vecnormalize(wrapper: Any) -> Statistics:
-    """A copy of what a VecNormalize says; of observations in parts (a Dict) nothing."""
+    """A copy of what a VecNormalize says; of observations in parts (a Dict) nothing.
+
+    Example:
+        >>> from stable_baselines3.common.env_util import make_vec_env
+        >>> from stable_baselines3.common.vec_env import VecNormalize
+        >>> read_vecnormalize(VecNormalize(make_vec_env("CartPole-v1"))).returns
+        (0.0, 1.0, 0.0001)
+    """
     seen = getattr(wrapper, "obs_rms", None)
     observations = None
     if wrapper.norm_obs and seen is not None and not isinstance(seen, dict):
@@ -58,7 +65,16 @@ def read_vecnormalize(wrapper: Any) -> Statistics:
 
 
 def write_vecnormalize(wrapper: Any, found: Statistics) -> None:
-    """Let a VecNormalize say the same."""
+    """Let a VecNormalize say the same.
+
+    Example:
+        >>> from stable_baselines3.common.env_util import make_vec_env
+        >>> from stable_baselines3.common.vec_env import VecNormalize
+        >>> env = VecNormalize(make_vec_env("CartPole-v1"))
+        >>> write_vecnormalize(env, Statistics(None, (3.0, 2.0, 10.0)))
+        >>> float(env.ret_rms.mean), env.ret_rms.count
+        (3.0, 10.0)
+    """
     if found.observations is not None and not isinstance(getattr(wrapper, "obs_rms", None), dict | None):
         wrapper.obs_rms.mean, wrapper.obs_rms.var = (np.array(part) for part in found.observations[:2])
         wrapper.obs_rms.count = found.observations[2]
