@@ -76,6 +76,7 @@ from rlplay.extend import (
     StateArrays,
     TrainFreq,
     ValueLayers,
+    ValueMetrics,
     VectorFeatures,
     as_ours,
     atoms_of,
@@ -173,28 +174,6 @@ class Work(NamedTuple):
     gradient: Floats
     seen: Array
     split: int
-
-
-class Metrics(NamedTuple):
-    """Numbers of the last update, float64 [1] each.
-
-    Attributes:
-        loss: L.
-        td_error: the mean of |δ|.
-        q_mean: the mean of q̂(S, A).
-        exploration_rate: ε now.
-        learning_rate: of the update.
-        grad_norm: length of the gradient before it was cut.
-        n_updates: updates so far.
-    """
-
-    loss: Array
-    td_error: Array
-    q_mean: Array
-    exploration_rate: Array
-    learning_rate: Array
-    grad_norm: Array
-    n_updates: Array
 
 
 @cache
@@ -415,7 +394,7 @@ class DQN(OffPolicyAgent):
             gradient=np.zeros((batch, (n_actions + self.dueling) * len(atoms)), np.float32),
             seen=np.array([np.inf, -np.inf]), split=split,
         )  # fmt: skip
-        return Parts(Nets(q, target), {"q": kernel, "target": kernel}, work, Metrics)
+        return Parts(Nets(q, target), {"q": kernel, "target": kernel}, work, ValueMetrics)
 
     def _atoms(self) -> Array:
         return atoms_of(self.distributional, self.n_atoms, self.v_min, self.v_max)

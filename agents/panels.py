@@ -103,7 +103,11 @@ def draw_critics(surface: pygame.Surface, box: pygame.Rect, session: Any, probe:
     if probe is None or obs is None:
         look.draw_text(surface, "no observation yet", (box.x, box.y), 18)
     elif probe.action_mean is None:
-        _numbered(surface, box, session, agent.critic_values(obs)[:, 0], agent.critic_values(obs, target=True)[:, 0])
+        before = (
+            dict(zip(("state", "episode_start"), session.state_before(), strict=True)) if has_memory(session) else {}
+        )
+        online, target = (agent.critic_values(obs, target=one, **before)[:, 0] for one in (False, True))
+        _numbered(surface, box, session, online, target)
     else:
         _continuous(surface, box, session, probe)
 
@@ -223,6 +227,8 @@ def errors_of(agent: Any) -> Errors | None:
     stored = agent.stored_steps(_STEPS)
     if stored is None or agent.critic_values(stored.obs[:1]) is None:
         return None
+    if hasattr(agent, "td_errors"):  # they depend on what it remembers
+        return Errors(agent.td_errors(stored), stored.priorities, stored.held, stored.capacity)
     probe, rows = agent.probe(stored.next_obs), np.arange(len(stored.obs))
     if probe.action_mean is None:
         now, after = agent.critic_values(stored.obs).min(axis=0), agent.critic_values(stored.next_obs, target=True)

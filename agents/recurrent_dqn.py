@@ -74,8 +74,10 @@ from rlplay.extend import (
     Schedule,
     Sizes,
     StateArrays,
+    StoredSteps,
     TrainFreq,
     ValueLayers,
+    ValueMetrics,
     VectorFeatures,
     Windows,
     best_action,
@@ -165,28 +167,6 @@ class Work(NamedTuple):
     gradient: Floats
     n_actions: int
     split: int
-
-
-class Metrics(NamedTuple):
-    """Numbers of the last update, float64 [1] each.
-
-    Attributes:
-        loss: L.
-        td_error: the mean of |δ|.
-        q_mean: the mean of q̂_t(A_t).
-        exploration_rate: ε now.
-        learning_rate: of the update.
-        grad_norm: length of the gradient before it was cut.
-        n_updates: updates so far.
-    """
-
-    loss: Array
-    td_error: Array
-    q_mean: Array
-    exploration_rate: Array
-    learning_rate: Array
-    grad_norm: Array
-    n_updates: Array
 
 
 @cache
@@ -394,7 +374,9 @@ class RecurrentDQN(OffPolicyAgent):
             slope=np.zeros((batch * slots, 1)), gradient=np.zeros((batch * slots, outputs), np.float32),
             n_actions=self.numbering.n, split=split,
         )  # fmt: skip
-        return Parts(Nets(q, target), dict.fromkeys(("q", "q_core", "target", "target_core"), kernel), work, Metrics)
+        return Parts(
+            Nets(q, target), dict.fromkeys(("q", "q_core", "target", "target_core"), kernel), work, ValueMetrics
+        )
 
     def _top(self) -> tuple[list[Any], int]:
         """The layers on the memory, and the units of the last hidden one that are the stream of v̂."""
@@ -463,14 +445,40 @@ class RecurrentDQN(OffPolicyAgent):
         """Action values, the greatest of them, and the memory; after ``state``, or at the start of an episode."""
         return self._seen(observation, state, episode_start)[0]
 
+    def critic_values(
+        self, observations: Any, actions: Any = None, *, target: bool = False, state: Any = None,
+        episode_start: Any = None,
+    ) -> Any:  # fmt: skip
+        """q̂ of the network or its older copy after ``state``, [1, B, A]; see `Agent.critic_values`."""
+        x, nets = self._network_inputs(observations), self.memory.nets
+        widths = (self.state_size(), 0)
+        states, _ = given_states("RecurrentDQN", len(x), state, episode_start, widths, self.recurrent_size)
+        return self._values(nets.target if target else nets.q, x, states)[None]
+
+    def td_errors(self, stored: StoredSteps) -> Array:
+        """r + γ max_a q̂'(S', a) - q̂(S, A) of stored steps, float64 [N]; each network goes on from the kept state."""
+        (q, target), rows = self.memory.nets, np.arange(len(stored.obs))
+        obs, next_obs = (self._network_inputs(seen) for seen in (stored.obs, stored.next_obs))
+        kept = self.memory.work.states[stored.rows]
+        states = kept.copy()
+        now = self._values(q, obs, kept.copy())[rows, stored.actions[:, 0].astype(int)]
+        self._values(target, obs, states)
+        after = self._values(target, next_obs, states).max(axis=1)
+        return stored.rewards + self.gamma * after * ~stored.terminated - now
+
+    def _values(self, net: Any, x: Floats, states: Floats) -> Array:
+        """q̂ of a network [B, A]; the states [B, S] move on in place."""
+        outputs, n = see_alone(self.step_kernel, net, x, states), self.memory.work.n_actions
+        if self.dueling:
+            combine_streams(outputs, n, 1)
+        return outputs[:, :n].astype(np.float64)
+
     def _seen(self, observation: Any, state: Any, episode_start: Any) -> tuple[Probe, HiddenState]:
         """What it thinks of what it sees, and its state after that."""
         x, units = self._network_inputs(observation), self.recurrent_size
         states, none = given_states("RecurrentDQN", len(x), state, episode_start, (self.state_size(), 0), units)
-        outputs, work = see_alone(self.step_kernel, self.memory.nets.q, x, states), self.memory.work
-        if self.dueling:
-            combine_streams(outputs, work.n_actions, 1)
-        q, after = outputs[:, : work.n_actions].astype(np.float64), HiddenState.of(states, none, units)
+        q = self._values(self.memory.nets.q, x, states)
+        after = HiddenState.of(states, none, units)
         memory = np.stack(after)[:, 0].swapaxes(0, 1).astype(np.float64)  # [B, 1 or 2, H]
         features = x.astype(np.float64) if isinstance(self.encoder, VectorFeatures) else None
         return Probe(action_values=q, value=q.max(axis=1), features=features, memory=memory), after

@@ -245,6 +245,7 @@ if TYPE_CHECKING:
     from rlplay.functional.replay import NO_STEP as NO_STEP
     from rlplay.functional.replay import newest_row as newest_row
     from rlplay.functional.replay import read_rows as read_rows
+    from rlplay.functional.replay import StoredSteps as StoredSteps
     from rlplay.functional.replay_windows import Windows as Windows
     from rlplay.functional.replay_windows import drawing_windows as drawing_windows
     from rlplay.functional.replay_windows import new_windows as new_windows
@@ -306,6 +307,7 @@ if TYPE_CHECKING:
     from rlplay.functional.value_heads import soft_policy as soft_policy
     from rlplay.functional.value_heads import to_outputs as to_outputs
     from rlplay.functional.value_heads import to_streams as to_streams
+    from rlplay.functional.value_metrics import ValueMetrics as ValueMetrics
     from rlplay.functional.vector_step import plain as plain
     from rlplay.functional.vector_step import FeatureState as FeatureState
     from rlplay.functional.vector_step import Iteration as Iteration

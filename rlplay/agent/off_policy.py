@@ -25,15 +25,14 @@ from rlplay.functional.batches import Options, new_batch
 from rlplay.functional.off_policy_step import Counters, OffPolicyIteration, OffPolicyMemory, Plan, iteration
 from rlplay.functional.replay import (
     NO_STEP,
-    TERMINATED,
     TRUNCATED,
     StoredSteps,
     bytes_of_a_row,
-    frames_before,
+    forgotten_rows,
     keep_episodes,
     new_replay,
-    next_row,
     read_rows,
+    stored_at,
     written_rows,
 )
 from rlplay.functional.running_moments import observe_episodes
@@ -167,8 +166,7 @@ class OffPolicyAgent(VectorAgent):
                 f"environments, and {least:,} are needed",
                 f"Take buffer_size={least * n} or more{', or fewer environments (n_envs)' * (n > 1)}",
             )
-        kept = raw // stack[0]
-        beside = self.state_size()
+        kept, beside = raw // stack[0], self.state_size()
         each = bytes_of_a_row(kept, action_size, outputs, dtype, masked=self._masked, prioritized=prioritized)
         each += 4 * beside
         states = f" with a hidden state of {beside:,} each" * (beside > 0)
@@ -370,14 +368,7 @@ class OffPolicyAgent(VectorAgent):
         if not len(rows) or not isinstance(space, gym.spaces.Box) or len(space.shape) != 1:
             return None
         chosen = rows[np.unique(np.linspace(0, len(rows) - 1, count).astype(int))]
-        after = np.array([next_row(replay, int(row)) for row in chosen])
-        obs, next_obs = (read_rows(replay, some, self.memory.plan.scale) for some in (chosen, after))
-        priorities = replay.priorities.values[chosen] if self.hyperparameters.get("prioritized") else None
-        return StoredSteps(
-            obs.astype(space.dtype), replay.actions[chosen], replay.rewards[chosen].astype(np.float64),
-            next_obs.astype(space.dtype), replay.kinds[chosen] == TERMINATED, priorities, len(rows),
-            int(replay.kinds.shape[0]),
-        )  # fmt: skip
+        return stored_at(replay, chosen, self.memory.plan.scale, space.dtype, prioritized=self._options.prioritized)
 
     # Data from elsewhere.
 
@@ -419,7 +410,7 @@ class OffPolicyAgent(VectorAgent):
             )
         if self._options.prioritized:
             leaves = replay.priorities.values[: len(replay.kinds)]
-            leaves[(replay.kinds != NO_STEP) & (leaves == 0) & ~self._forgotten()] = replay.priorities.greatest[0]
+            leaves[(replay.kinds != NO_STEP) & (leaves == 0) & ~forgotten_rows(replay)] = replay.priorities.greatest[0]
             sum_up(replay.priorities)
         observe_episodes(memory.moments, steps.obs, steps.rewards, steps.lengths)
         if not self.encoder.ready:
@@ -432,15 +423,6 @@ class OffPolicyAgent(VectorAgent):
 
     def keep_source(self, described: Any) -> None:
         """Told which data set was remembered; an agent that learns from nothing else says so in its file."""
-
-    def _forgotten(self) -> NDArray[np.bool_]:
-        """Rows whose observation takes a picture that is forgotten, [R]."""
-        replay = self.memory.replay
-        found, n, k = np.zeros(len(replay.kinds), np.bool_), len(replay.place), int(replay.stack[0])
-        for i, newest in enumerate(replay.place.tolist()):
-            oldest = (newest + 1 + np.arange(k - 1)) % (len(found) // n) * n + i
-            found[oldest] = [frames_before(replay, int(row)) < 0 for row in oldest]
-        return found
 
     # Files.
 
@@ -492,7 +474,7 @@ class OffPolicyAgent(VectorAgent):
             leaves = tree.values[: len(replay.kinds)]
             if not ((leaves >= 0).all() and np.isfinite(leaves.sum()) and 0 < tree.greatest[0] < math.inf):
                 raise CheckpointError("replay/priorities holds numbers that are no priorities: refused")
-            if ((leaves > 0) != ((replay.kinds > 0) & ~self._forgotten())).any():
+            if ((leaves > 0) != ((replay.kinds > 0) & ~forgotten_rows(replay))).any():
                 raise CheckpointError("replay/priorities has priorities where no step begins: refused")
 
     def _keep_as(self, stack: NDArray[np.int64]) -> None:

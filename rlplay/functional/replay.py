@@ -82,6 +82,7 @@ class StoredSteps(NamedTuple):
         priorities: of the steps, float64 [N]; None where they are drawn uniformly.
         held: steps in the buffer.
         capacity: observations that it has room for.
+        rows: where they lie in the buffer, int64 [N].
 
     Example:
         >>> from agents import DQN
@@ -98,6 +99,7 @@ class StoredSteps(NamedTuple):
     priorities: NDArray[np.float64] | None
     held: int
     capacity: int
+    rows: NDArray[np.int64]
 
 
 def new_replay(
@@ -413,3 +415,35 @@ def add_up_rewards(
             if kind != GOES_ON or replay.kinds[row] == NO_STEP:
                 break
         rewards[b], discounts[b], next_rows[b] = total, factor, row
+
+
+def stored_at(replay: Replay, rows: NDArray[np.int64], scale: float, dtype: Any, *, prioritized: bool) -> StoredSteps:
+    """The steps that begin in these rows, with observations of a type; see `read_rows` for ``scale``.
+
+    Example:
+        >>> from agents import DQN
+        >>> replay = DQN("CartPole-v1", buffer_size=500, seed=0).learn(140).memory.replay
+        >>> stored_at(replay, np.array([0, 1]), 1.0, np.float32, prioritized=False).next_obs.shape
+        (2, 4)
+    """
+    after = np.array([next_row(replay, int(row)) for row in rows])
+    obs, next_obs = (read_rows(replay, some, scale).astype(dtype) for some in (rows, after))
+    return StoredSteps(
+        obs, replay.actions[rows], replay.rewards[rows].astype(np.float64), next_obs, replay.kinds[rows] == TERMINATED,
+        replay.priorities.values[rows] if prioritized else None, int((replay.kinds[: written_rows(replay)] > 0).sum()),
+        int(replay.kinds.shape[0]), rows,
+    )  # fmt: skip
+
+
+def forgotten_rows(replay: Replay) -> NDArray[np.bool_]:
+    """Rows whose observation takes a picture that is forgotten, [R].
+
+    Example:
+        >>> bool(forgotten_rows(new_replay(10, 2, 3, 1, 2)).any())
+        False
+    """
+    found, n, k = np.zeros(len(replay.kinds), np.bool_), len(replay.place), int(replay.stack[0])
+    for i, newest in enumerate(replay.place.tolist()):
+        oldest = (newest + 1 + np.arange(k - 1)) % (len(found) // n) * n + i
+        found[oldest] = [frames_before(replay, int(row)) < 0 for row in oldest]
+    return found

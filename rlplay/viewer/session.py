@@ -434,7 +434,7 @@ class Session:
         if self.agent is None:
             return self.pending if self.policy is None else self.policy(obs, self.position.info)
         self.agent.observe_position(self.position)
-        state, starts = self._before()
+        state, starts = self.state_before()
         return self.agent.predict(obs, state, starts, self.deterministic, **self._masks())[0]
 
     def _masks(self) -> dict[str, Any]:
@@ -444,7 +444,7 @@ class Session:
             mask = self.masks.everything
         return {} if mask is None else {"action_masks": mask}
 
-    def _before(self) -> tuple[Any, Any]:
+    def state_before(self) -> tuple[Any, Any]:
         """The state of an agent with a memory before what it sees now, and whether an episode starts with that."""
         if self.agent is None or not self.agent.remembers:
             return None, None
@@ -464,7 +464,7 @@ class Session:
         if not agent.remembers:
             found: Probe = agent.probe(observations)
             return found
-        state, starts = self._before()
+        state, starts = self.state_before()
         rows = len(observations)
         return agent.probe(observations, None if state is None else state.repeated(rows), np.repeat(starts, rows))
 
@@ -473,7 +473,7 @@ class Session:
         agent: Any = self.agent
         if agent is None or self.observation is None:
             return None
-        return agent.probe(self.observation, *self._before()) if agent.remembers else agent.probe(self.observation)
+        return agent.probe(self.observation, *self.state_before()) if agent.remembers else agent.probe(self.observation)
 
     def agent_choice(self, other: Session) -> str:
         """The name of the action that the agent takes next in another session; empty where it has none."""

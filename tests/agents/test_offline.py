@@ -317,7 +317,7 @@ def test_the_losses_of_discrete_iql_have_the_gradients_of_autograd():
 def test_what_is_compiled_has_names_of_its_own():
     """Compiled code tells records apart by their names and the types of their fields; two alike would be one."""
     names = [cls.settings.__name__ for cls in (DQN, CQL, DiscreteBCQ, DiscreteIQL, TD3BC, IQL)]
-    names += [module.__name__ for module in (dqn.Metrics, cql.CQLMetrics, discrete_bcq.BCQMetrics, iql.IQLMetrics)]
+    names += [module.__name__ for module in (dqn.ValueMetrics, cql.CQLMetrics, discrete_bcq.BCQMetrics, iql.IQLMetrics)]
     assert len(set(names)) == len(names)
 
 

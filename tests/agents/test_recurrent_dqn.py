@@ -14,6 +14,7 @@ import rlplay
 from agents import RecurrentDQN
 from agents.recurrent_dqn import make_rule
 from rlplay import evaluate, make
+from rlplay.agent.hidden_states import see_alone
 from rlplay.errors import CheckpointError, HyperparameterError, RlplayWarning, SpaceError, UsageError
 from rlplay.functional.batches import Options, seeing
 from rlplay.functional.replay_windows import drawing_windows
@@ -298,3 +299,22 @@ def test_what_it_does_not_take():
         RecurrentDQN("Pendulum-v1", seed=0)
     with pytest.raises(HyperparameterError, match="torch module of yours"):
         RecurrentDQN(WORLD, network=torch.nn.Linear(4, 8), seed=0)
+
+
+def test_errors_of_stored_steps_follow_what_was_remembered():
+    """By hand: both networks from the kept state over S, the older one on over S'."""
+    agent = RecurrentDQN("rlplay/MemoryChain-v0", **{**TORCH, "n_envs": 1}, seed=0).learn(120)
+    stored, kept = agent.stored_steps(50), agent.memory.work.states
+    errors = agent.td_errors(stored)
+    for i in (0, 7, 31):
+        row, size = stored.rows[i], agent.recurrent_size
+        state = tuple(kept[row][None, None, k : k + size] for k in range(0, agent.state_size(), size))
+        obs, next_obs = stored.obs[i : i + 1], stored.next_obs[i : i + 1]
+        q = agent.critic_values(obs, state=state, episode_start=[False])[0, 0, int(stored.actions[i, 0])]
+        older, states = agent.memory.nets.target, kept[[row]].copy()
+        see_alone(agent.step_kernel, older, agent._network_inputs(obs), states)
+        after = see_alone(agent.step_kernel, older, agent._network_inputs(next_obs), states).max()
+        y = stored.rewards[i] + agent.gamma * after * (not stored.terminated[i])
+        assert errors[i] == pytest.approx(y - q, abs=1e-6)
+    probe = agent.probe(stored.obs[:1])
+    assert agent.critic_values(stored.obs[:1])[0] == pytest.approx(probe.action_values)
