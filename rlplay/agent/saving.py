@@ -21,8 +21,9 @@ from rlplay.compiled.native import NativeEnv
 from rlplay.compiled.table import TableEnv
 from rlplay.environments.bonus import novelty_of
 from rlplay.environments.interact import ObservationCheck, Position, RunningEnv, begin_episode
-from rlplay.environments.make import EnvLike, gymnasium_wrapper, make, reference, wrap_by_name
+from rlplay.environments.make import EnvLike, make, reference
 from rlplay.environments.memory import memory_of
+from rlplay.environments.names import gymnasium_wrapper, wrap_by_name
 from rlplay.environments.no_environment import NoEnvironment
 from rlplay.environments.reference import EnvReference
 from rlplay.environments.wrappers import listed

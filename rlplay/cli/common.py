@@ -115,7 +115,7 @@ def agent_file(arguments: Namespace) -> Path:
 
 def environment_arguments(arguments: Namespace) -> dict[str, Any]:
     """What --env-kwargs, --wrapper, --frame-stack and --memory give to `rlplay.make`."""
-    from rlplay.environments.make import check_arguments
+    from rlplay.environments.names import check_arguments
 
     given = parse_pairs(arguments.env_kwargs, "--env-kwargs")
     check_arguments(given)
@@ -219,7 +219,7 @@ def load_from(path: Path, arguments: Namespace) -> Agent:
         UsageError: another agent than --algo names, or its environment cannot be made from the file and was not typed.
     """
     from rlplay.agent import saving
-    from rlplay.environments.make import check_arguments
+    from rlplay.environments.names import check_arguments
     from rlplay.environments.no_environment import NoEnvironment
     from rlplay.environments.reference import EnvReference
     from rlplay.storage import checkpoint
@@ -249,7 +249,7 @@ def load_from(path: Path, arguments: Namespace) -> Agent:
 
 def _why_typed(ref: EnvReference) -> str:
     """What of an environment a file may not make, in words; empty for nothing."""
-    from rlplay.environments.make import gymnasium_wrapper, known_env_ids
+    from rlplay.environments.names import gymnasium_wrapper, known_env_ids
     from rlplay.environments.wrappers import untrusted
 
     strange = untrusted(ref.kwargs.get("wrapper"))

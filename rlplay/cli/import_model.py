@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from rlplay.cli.common import RUNS, console, environment_arguments, follow_up, one, quoted
-from rlplay.environments.make import known_env_ids, make, reference
+from rlplay.environments.make import make, reference
+from rlplay.environments.names import known_env_ids
 from rlplay.errors import UsageError, warn
 from rlplay.hyperparameters.fields import as_json
 from rlplay.hyperparameters.settings import parse_pairs

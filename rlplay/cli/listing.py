@@ -34,7 +34,7 @@ def run(arguments: Namespace) -> int:
     if arguments.what in (None, "envs"):
         out.print(_table("environments", registry.ENVS, registry.env_ids()))
         if arguments.all:
-            from rlplay.environments.make import known_env_ids
+            from rlplay.environments.names import known_env_ids
 
             out.print("[bold]every registered id[/]")
             out.print("  " + "  ".join(known_env_ids()))
@@ -62,7 +62,7 @@ def _data(arguments: Namespace) -> dict[str, Any]:
     if arguments.what in (None, "envs"):
         found["gymnasium"] = [name for ids in _GYMNASIUM.values() for name in ids.split()]
         if arguments.all:
-            from rlplay.environments.make import known_env_ids
+            from rlplay.environments.names import known_env_ids
 
             found["registered"] = known_env_ids()
     if arguments.what in (None, "models"):

@@ -27,7 +27,7 @@ def run(arguments: Namespace) -> int:
         return 0
     if name in registry.model_ids():
         raise UsageError(f"{name} is a model, not an agent or environment", f"rlplay models show {name}")
-    from rlplay.environments.make import known_env_ids
+    from rlplay.environments.names import known_env_ids
 
     if name in known_env_ids() or ":" in name:
         if arguments.json:

@@ -37,7 +37,8 @@ from rlplay.cli.watch import watched
 from rlplay.compiled.cache import cache_folder
 from rlplay.compiled.table import TableEnv
 from rlplay.environments.episode import replays_exactly
-from rlplay.environments.make import check_arguments, make, reference, remake
+from rlplay.environments.make import make, reference, remake
+from rlplay.environments.names import check_arguments
 from rlplay.environments.packages import is_atari, without_module
 from rlplay.environments.reference import EnvReference
 from rlplay.environments.wrappers import listed, untrusted

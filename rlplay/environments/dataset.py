@@ -25,8 +25,9 @@ from rlplay.compiled.pcg64 import random_seed
 from rlplay.compiled.replay_loop import replay_loop
 from rlplay.environments.episode import Episode
 from rlplay.environments.interact import Position, interact
-from rlplay.environments.make import check_arguments, make, reference, remake, time_limit
+from rlplay.environments.make import make, reference, remake, time_limit
 from rlplay.environments.masks import MaskSource
+from rlplay.environments.names import check_arguments
 from rlplay.environments.reference import EnvReference
 from rlplay.errors import CheckpointError, RlplayError, SpaceError, UsageError, require_memory
 from rlplay.seeding import stream

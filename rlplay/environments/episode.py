@@ -20,8 +20,8 @@ import gymnasium as gym
 import numpy as np
 
 from rlplay.environments.interact import Position, interact
-from rlplay.environments.make import check_arguments
 from rlplay.environments.masks import MaskSource
+from rlplay.environments.names import check_arguments
 from rlplay.environments.reference import EnvReference
 from rlplay.errors import CheckpointError, UsageError
 from rlplay.spaces.actions import actions_from_json

@@ -21,7 +21,8 @@ from rlplay import registry
 from rlplay.compiled.native import NativeEnv
 from rlplay.compiled.table import TableEnv, TransitionTable, has_table, table_of
 from rlplay.environments.dynamics import with_dynamics
-from rlplay.environments.make import EnvLike, kwargs_of, make, reference, remake, time_limit
+from rlplay.environments.make import EnvLike, make, reference, remake, time_limit
+from rlplay.environments.names import kwargs_of
 from rlplay.environments.rebuild import difference, look_of
 from rlplay.environments.reference import EnvReference, remember, remembered, shortened
 from rlplay.errors import RlplayError, warn_once

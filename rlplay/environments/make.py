@@ -19,26 +19,21 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from gymnasium.envs.registration import EnvSpec, load_env_creator
+from gymnasium.envs.registration import EnvSpec
 from gymnasium.wrappers import TimeLimit
 from numpy.typing import NDArray
 
-from rlplay import registry
 from rlplay.compiled.native import NativeEnv
 from rlplay.compiled.table import TableEnv, table_of
 from rlplay.environments.dynamics import DynamicsChoice, once_more, with_dynamics
+from rlplay.environments.names import check_values, kwargs_of, one_line, spec_of
 from rlplay.environments.no_environment import NoEnvironment
-from rlplay.environments.packages import import_typed, of_others, of_package, registered_by
 from rlplay.environments.rebuild import WAY_OUT, Blueprint, Layer, Maker, layers_of, take_apart
-from rlplay.environments.reference import EnvReference, json_kwargs, remember, remembered, same_in_a_file, shortened
+from rlplay.environments.reference import EnvReference, json_kwargs, remember, remembered, shortened
 from rlplay.environments.wrappers import Wrappers, listed, without_text, wrapped
-from rlplay.errors import RlplayError, SpaceError, UnknownNameError, UsageError, unknown
+from rlplay.errors import RlplayError, SpaceError, UsageError
 
 EnvLike = str | EnvSpec | Callable[[], gym.Env[Any, Any]] | gym.Env[Any, Any]
-
-
-_MOST_CELLS = 250_000  # of a map among the arguments; Gymnasium fills the table of a larger one for minutes
-_LARGER_MAPS = "Take a smaller map, or rlplay/GridWorld-v0 with map=FILE, whose maps may have millions"
 
 
 def time_limit(env: gym.Env[Any, Any]) -> int:
@@ -130,15 +125,13 @@ def _made(env: EnvLike, dynamics: DynamicsChoice, render_mode: str | None, kwarg
     if render_mode not in (None, "human", "rgb_array", "ansi", "rgb_array_list", "ansi_list"):
         raise UsageError(f"render_mode={render_mode!r} is not known", "Take rgb_array, human or ansi")
     if isinstance(env, str):
-        spec = _spec(env)
+        spec = spec_of(env)
     elif isinstance(env, EnvSpec):
         spec = env
     else:
         return _from_function(env, dynamics, render_mode, kwargs)
     name = env if isinstance(env, str) else spec.id
-    if isinstance(desc := kwargs.get("desc"), list | tuple) and (cells := sum(map(_length, desc))) > _MOST_CELLS:
-        raise UsageError(f"{name}: desc has {cells:,} cells, more than {_MOST_CELLS:,}", _LARGER_MAPS)
-    _check_flags(name, spec, kwargs)
+    check_values(name, spec, kwargs)
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*(out of date|overwrite|render.modes).*")
@@ -147,17 +140,17 @@ def _made(env: EnvLike, dynamics: DynamicsChoice, render_mode: str | None, kwarg
             )  # not every class takes it
             made = gym.make(spec, disable_env_checker=True, **given)
     except gym.error.Error as error:
-        raise UsageError(f"{name} cannot be made: {_plain(error)}") from error
+        raise UsageError(f"{name} cannot be made: {one_line(error)}") from error
     except TypeError as error:
-        raise UsageError(f"{name} does not take these arguments: {_plain(error)}") from error
+        raise UsageError(f"{name} does not take these arguments: {one_line(error)}") from error
     except ImportError as error:
-        raise UsageError(f"{name} needs a package that is missing: {_plain(error)}") from error
+        raise UsageError(f"{name} needs a package that is missing: {one_line(error)}") from error
     except (OSError, ValueError) as error:
-        raise UsageError(f"{name} cannot be made: {_plain(error)}", getattr(error, "remedy", "")) from error
+        raise UsageError(f"{name} cannot be made: {one_line(error)}", getattr(error, "remedy", "")) from error
     except Exception as error:  # whatever its class raises
         words = ", ".join(f"{key}={shortened(value)}" for key, value in kwargs.items())
         raise UsageError(
-            f"{name} cannot be made{' with ' * bool(words)}{words}: {type(error).__name__}: {_plain(error)}",
+            f"{name} cannot be made{' with ' * bool(words)}{words}: {type(error).__name__}: {one_line(error)}",
             f"See what it takes: rlplay show {name}",
         ) from error
     if isinstance(env, EnvSpec) and spec != gym.registry.get(name):  # arguments, limit and wrappers of its own
@@ -172,42 +165,6 @@ def _made(env: EnvLike, dynamics: DynamicsChoice, render_mode: str | None, kwarg
             **kwargs,
         }
     return with_dynamics(made, _reference_by_id(name, kwargs), dynamics, spec)
-
-
-def check_arguments(kwargs: dict[str, Any]) -> None:
-    """Refuse arguments of an environment, typed or in a file, under a name that `make` itself reads.
-
-    Raises:
-        UsageError: names the argument.
-
-    Example:
-        >>> check_arguments({"dynamics": "native"})
-        Traceback (most recent call last):
-            ...
-        rlplay.errors.UsageError: 'dynamics' is no argument of an environment, but of how it is made. Leave ...
-    """
-    for name in ("env", "dynamics"):
-        if name in kwargs:
-            raise UsageError(
-                f"{name!r} is no argument of an environment, but of how it is made",
-                f"Leave it out; on the command line there is --{name}",
-            )
-
-
-def _check_flags(name: str, spec: EnvSpec, kwargs: dict[str, Any]) -> None:
-    """Refuse a text where an environment takes yes or no: any text would count as yes."""
-    texts = [key for key, value in kwargs.items() if isinstance(value, str)]
-    if not texts:
-        return
-    point: Any = spec.entry_point
-    try:
-        parameters = inspect.signature(load_env_creator(point) if isinstance(point, str) else point).parameters
-    except (ImportError, AttributeError, TypeError, ValueError):  # said when it is made
-        return
-    for key in texts:
-        flag = key in parameters and isinstance(parameters[key].default, bool)
-        if flag and parameters[key].annotation in (inspect.Parameter.empty, bool, "bool"):
-            raise UsageError(f"{name}: {key}={kwargs[key]!r} is neither true nor false", f"Write {key}:true or false")
 
 
 def remake(ref: EnvReference, **kwargs: Any) -> gym.Env[Any, Any]:
@@ -371,7 +328,7 @@ def _call(function: Any, **kwargs: Any) -> gym.Env[Any, Any]:
         raise
     except Exception as error:
         raise UsageError(
-            f"{name}() made no environment: {type(error).__name__}: {_plain(error)}",
+            f"{name}() made no environment: {type(error).__name__}: {one_line(error)}",
             "Give a function that needs no arguments, such as lambda: MyEnv(size=5)",
         ) from error
     if not isinstance(made, gym.Env):
@@ -473,22 +430,6 @@ def _taken_apart(env: gym.Env[Any, Any]) -> EnvReference:
     )  # fmt: skip
 
 
-def kwargs_of(spec: EnvSpec) -> dict[str, Any]:
-    """The arguments of an instance's spec that its id does not give already; not the render mode.
-
-    Example:
-        >>> kwargs_of(gym.make("FrozenLake-v1", is_slippery=False).spec)  # map_name="4x4" is of the id
-        {'is_slippery': False}
-    """
-    registered = gym.registry.get(spec.id)
-    usual = {} if registered is None else registered.kwargs
-    return {
-        key: value
-        for key, value in spec.kwargs.items()
-        if key != "render_mode" and not (key in usual and same_in_a_file(value, usual[key]))
-    }
-
-
 def _remake_with(ref: EnvReference, usual: str, **kwargs: Any) -> gym.Env[Any, Any]:
     return remake(ref, **{"dynamics": usual, **kwargs})
 
@@ -540,106 +481,8 @@ def with_first_states(env: gym.Env[Any, Any], start: NDArray[np.float64]) -> Tab
     return made
 
 
-# Wrappers of Gymnasium's that a file may name: they take plain numbers and words, and write nothing.
-_WRAPPERS_IN_FILES = (
-    "AtariPreprocessing", "ClipAction", "ClipReward", "DelayObservation", "DiscretizeAction", "DiscretizeObservation",
-    "FilterObservation", "FlattenObservation", "FrameStackObservation", "GrayscaleObservation",
-    "MaxAndSkipObservation", "NormalizeObservation", "NormalizeReward", "RecordEpisodeStatistics", "RepeatAction",
-    "RescaleAction", "RescaleObservation", "ReshapeObservation", "ResizeObservation", "StickyAction",
-    "TimeAwareObservation", "TimeLimit",
-)  # fmt: skip
-
-
-def gymnasium_wrapper(name: str) -> type[gym.Wrapper[Any, Any, Any, Any]] | None:
-    """The wrapper of Gymnasium's that a file names as ``module:Class``; None for any other. Nothing is imported for it.
-
-    Example:
-        >>> gymnasium_wrapper("gymnasium.wrappers.common:TimeLimit").__name__
-        'TimeLimit'
-        >>> gymnasium_wrapper("os:system") is None
-        True
-    """
-    module, _, cls = name.partition(":")
-    if cls not in _WRAPPERS_IN_FILES or not f"{module}.".startswith("gymnasium.wrappers."):
-        return None
-    found: Any = getattr(gym.wrappers, cls, None)
-    return found
-
-
-def wrap_by_name(env: gym.Env[Any, Any], name: str, kwargs: dict[str, Any]) -> gym.Env[Any, Any]:
-    """An environment within a wrapper that a file names.
-
-    Raises:
-        UsageError: no wrapper that a file may name, or arguments that it does not take.
-
-    Example:
-        >>> env = wrap_by_name(make("CartPole-v1"), "gymnasium.wrappers.common:TimeLimit", {"max_episode_steps": 3})
-        >>> time_limit(env)
-        3
-    """
-    cls: Any = gymnasium_wrapper(name)
-    if cls is None:
-        raise UsageError(f"{name} is no wrapper of Gymnasium's that a file may name", WAY_OUT)
-    try:
-        wrapped: gym.Env[Any, Any] = cls(env, **kwargs)
-    except (TypeError, ValueError, AssertionError, KeyError) as error:
-        raise UsageError(f"the wrapper {cls.__name__} does not take these arguments: {_plain(error)}") from error
-    return wrapped
-
-
-def known_env_ids() -> list[str]:
-    """Every environment id that can be named: Gymnasium's registry and what plug-ins offer."""
-    return sorted({*gym.registry, *registry.env_ids()})
-
-
-def _spec(env: str) -> EnvSpec:
-    if ":" in env:
-        return _typed(env)
-    if env not in gym.registry:
-        entry_point = registry.load_environment(env)
-        if entry_point and env not in gym.registry:
-            gym.register(env, entry_point=entry_point)
-    if env not in gym.registry:
-        if packaged := of_package(env):
-            raise UnknownNameError(f"unknown environment {env!r}", packaged)
-        newest = [i for i in gym.registry if i.rpartition("-v")[0] == env]
-        if newest:
-            raise unknown("environment", env, newest, f"Give the version: {', '.join(newest)}")
-        raise unknown(
-            "environment",
-            env,
-            known_env_ids(),
-            of_others(env) or "See `rlplay list envs`, or give your own as package.module:Class",
-        )
-    return gym.registry[env]
-
-
-def _typed(env: str) -> EnvSpec:
-    """What is behind ``package.module:Class``, which must be a gymnasium.Env, or ``module:id``, which it registers."""
-    module_name, _, name = env.partition(":")
-    module = import_typed(module_name, f"environment {env!r}")
-    found: Any = getattr(module, name, None)
-    if found is None and (name in gym.registry or not name.isidentifier()):
-        return registered_by(module, name)
-    if found is None:
-        classes = [n for n, c in vars(module).items() if isinstance(c, type) and issubclass(c, gym.Env)]
-        raise unknown(f"environment class in {module_name}", name, classes)
-    if not (isinstance(found, type) and issubclass(found, gym.Env)):
-        raise UsageError(f"{env} is not a gymnasium.Env", "Derive the class from gymnasium.Env")
-    maker: Any = found
-    return EnvSpec(id=env, entry_point=maker)
-
-
 def _render_without_display(render_mode: str | None) -> None:
     """MuJoCo draws without a display where this is set before; nothing else reads it."""
     displays = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
     if render_mode not in (None, "human") and sys.platform == "linux" and not displays:
         os.environ.setdefault("MUJOCO_GL", "egl")
-
-
-def _length(row: Any) -> int:
-    return len(row) if isinstance(row, str | list | tuple) else 1
-
-
-def _plain(error: BaseException) -> str:
-    return " ".join(str(error).split()).rstrip(".")

@@ -93,8 +93,8 @@ def is_trusted(env_id: str) -> bool:
     """Whether arguments from a file may reach an environment: it is Gymnasium's own, or ours.
 
     Example:
-        >>> is_trusted("CartPole-v1"), is_trusted("rlplay/GridWorld-v0")
-        (True, True)
+        >>> is_trusted("CartPole-v1"), is_trusted("nobody/Knows-v0")
+        (True, False)
     """
     spec = gym.registry.get(env_id)
     point = "" if spec is None else spec.entry_point

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from rlplay import registry
 from rlplay.agent.data import dataset_of
 from rlplay.environments.dataset import Dataset
-from rlplay.environments.make import known_env_ids, make, reference
+from rlplay.environments.make import make, reference
+from rlplay.environments.names import known_env_ids
 from rlplay.errors import SpaceError, UnknownNameError, UsageError, unknown
 
 Floats = NDArray[np.float64]
