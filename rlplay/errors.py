@@ -109,6 +109,22 @@ class NoRoomError(RlplayError, OSError):
         return cls(f"no room is left on the disk for {place}", "Make room: what was written before is whole")
 
 
+class PlaceError(RlplayError, OSError):
+    """A place where no file can be: below a file, a folder's own name, without permission; an old file is untouched.
+
+    Example:
+        >>> str(PlaceError.of(FileExistsError(errno.EEXIST, "File exists"), "afile/x.rlp"))
+        'afile/x.rlp cannot be written: Not a directory. Name another place'
+    """
+
+    @classmethod
+    def of(cls, error: OSError, place: object) -> Self:
+        """The error for a place where the system made no file; of a file in a folder's place it says just that."""
+        there = isinstance(error, FileExistsError)
+        why = os.strerror(errno.ENOTDIR) if there else error.strerror or str(error)
+        return cls(f"{place} cannot be written: {why}", "Name another place")
+
+
 class EnvironmentFault(RlplayError, RuntimeError):  # noqa: N818 - the environment's fault, not ours
     """An environment that broke its contract while it ran: NaN rewards, wrong shapes, an exception.
 

@@ -23,14 +23,22 @@ def runner_of(arguments: Namespace, calls: int) -> Runner:
 
 
 class Teller(LiveTable):
-    """The live table; where there is no terminal a line a run."""
+    """The live table; where there is no terminal a line a run.
+
+    Attributes:
+        tells_failures: whether it says what failed; not where the command ends with that.
+    """
+
+    tells_failures = True
 
     def ended(self, job: Job, outcome: Outcome) -> None:
         """A run ended."""
         super().ended(job, outcome)
         for text in outcome.warnings:
             warn_once(text)
-        if outcome.error and not outcome.no_room:  # a full disk ends the command, which says so
+        if outcome.error and (outcome.no_room or not self.tells_failures):
+            return  # it ends the command, which says so
+        if outcome.error:
             console(stderr=True).print(f"rlplay: {outcome.folder} failed: {outcome.error}\n  {outcome.remedy}".rstrip())
         elif not self._console.is_terminal:
             score = "" if outcome.score is None else f", return evaluated {outcome.score:.4g}"

@@ -16,6 +16,7 @@ from rlplay import registry
 from rlplay.cli.common import console
 from rlplay.errors import UsageError, unknown
 from rlplay.models.references import REFERENCES, TORCH, WITHOUT
+from rlplay.storage.files import make_folder
 
 
 def run(arguments: Namespace) -> int:
@@ -160,7 +161,7 @@ def _compare(name: str, path: Path) -> None:
         same = "the same answers" if gap <= (rules.tolerance or 0.0) else "other answers"
         out.print(f"[bold]{same}[/]  {rules.what}: greatest difference {gap:.1e}, relative to their size "
                   f"(the same up to {rules.tolerance:g}), with {_given(rules.ours)}")  # fmt: skip
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent, "-o")
     draw(name, path)
     out.print(f"[bold]picture[/]  {path}   ({_settings(shown_model(name))})")
 

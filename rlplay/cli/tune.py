@@ -220,7 +220,9 @@ def _confirm(arguments: Namespace) -> int:
     total = len(best_trials(place, count)) * seeds
     runner = runner_of(arguments, total)
     try:
-        with Teller(total, 0, out) as table:
+        teller = Teller(total, 0, out)
+        teller.tells_failures = False
+        with teller as table:
             found = confirm(place, runner, table, trials=count, seeds=seeds)
     finally:
         runner.close()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+import pickle
 import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -91,7 +92,8 @@ def save_zip(agent: Any, path: str | Path, *, statistics: str | Path | None = No
     if normalizer is None:
         return Written(path, None)
     beside = path.with_suffix(".vecnormalize.pkl") if statistics is None else as_path(statistics)
-    normalizer.save(str(beside))
+    with atomic_writer(beside) as file:
+        pickle.dump(normalizer, file)
     return Written(path, beside)
 
 

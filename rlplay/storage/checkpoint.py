@@ -15,6 +15,7 @@ import io
 import json
 import math
 import os
+import re
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -134,9 +135,9 @@ def damaged(path: Path, where: str) -> CheckpointError:
 
 
 def newest_good(folder: Path, skip: Path | None = None) -> Path | None:
-    """The newest checkpoint of a folder that verifies."""
+    """The newest checkpoint of a folder that verifies; beside one that is skipped, of the same run."""
     for path in sorted(folder.glob("*.rlp"), key=lambda p: p.stat().st_mtime, reverse=True):
-        if path != skip:
+        if path != skip and (skip is None or _of_one_run(path, skip)):
             try:
                 with open(path, "rb") as file, zipfile.ZipFile(file) as archive:
                     if archive.comment.decode("ascii", "replace") == _digest_of_all(file):
@@ -144,6 +145,12 @@ def newest_good(folder: Path, skip: Path | None = None) -> Path | None:
             except (zipfile.BadZipFile, OSError):
                 continue
     return None
+
+
+def _of_one_run(path: Path, other: Path) -> bool:
+    """Whether two files of a folder are of one run: the folder is a run's, or their names differ in numbers alone."""
+    names = [re.sub(r"[\d_.-]+", "", one.stem) for one in (path, other)]
+    return names[0] == names[1] or (path.parent / "args.yml").exists() or any(path.parent.glob("*/args.yml"))
 
 
 def _refuse_foreign(path: Path, file: IO[bytes]) -> None:

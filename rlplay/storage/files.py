@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from rlplay.errors import BusyError, CheckpointError, NoRoomError, RlplayError, UsageError, unknown
+from rlplay.errors import BusyError, CheckpointError, NoRoomError, PlaceError, RlplayError, UsageError, unknown
 
 
 def write_atomically(path: Path, data: bytes) -> Path:
@@ -47,20 +47,28 @@ def atomic_writer(path: Path, verify: Any = None, *, sync_folder: bool = True) -
         sync_folder: whether the new name is on disk too when this ends; else the caller synchronises the folder.
 
     Raises:
-        OSError: the folder cannot be written, or the disk is full (NoRoomError); the old file is untouched.
+        PlaceError: no file can be there; the old one is untouched.
+        NoRoomError: the disk is full; the old file is untouched.
     """
     path = _linked(path)
-    if path.is_dir():
-        raise IsADirectoryError(f"{path} is a folder: give the name of a file in it")
-    if path.exists() and not path.is_file():
-        raise OSError(f"{path} is not a regular file: give another name")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _remove_stale(path)
+    try:
+        if path.is_dir():
+            raise PlaceError(f"{path} is a folder", "Give the name of a file in it")
+        if path.exists() and not path.is_file():
+            raise PlaceError(f"{path} is not a regular file", "Give another name")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_stale(path)
+    except OSError as error:
+        raise _refused(error, path) from error
     # Names can be as long as the file system takes: the temporary one must not be longer.
     # Threads of a process have one each.
     temporary = path.with_name(f".{path.name[-100:]}.{threading.get_ident()}.{os.getpid()}.tmp")
     try:
-        with open(temporary, "w+b") as file:  # open() honours the umask; mkstemp would not
+        try:
+            opened = open(temporary, "w+b")  # noqa: SIM115 - it honours the umask; mkstemp would not
+        except OSError as error:
+            raise _refused(error, path) from error
+        with opened as file:
             _keep_mode(path, file)
             yield file
             file.flush()
@@ -76,6 +84,11 @@ def atomic_writer(path: Path, verify: Any = None, *, sync_folder: bool = True) -
         if isinstance(error, OSError) and (full := NoRoomError.of(error, path)):
             raise full from error
         raise
+
+
+def _refused(error: OSError, path: Path) -> OSError:
+    """The error for a file or folder that could not be made."""
+    return error if isinstance(error, RlplayError) else NoRoomError.of(error, path) or PlaceError.of(error, path)
 
 
 def as_path(path: str | os.PathLike[str]) -> Path:
@@ -141,7 +154,7 @@ def _linked(path: Path) -> Path:
     try:
         return path.resolve(strict=False)
     except RuntimeError as error:
-        raise OSError(f"{path} is a link that leads back to itself: give another name") from error
+        raise PlaceError(f"{path} is a link that leads back to itself", "Give another name") from error
 
 
 def _keep_mode(path: Path, file: IO[bytes]) -> None:
@@ -187,12 +200,12 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def make_folder(path: Path, flag: str) -> None:
+def make_folder(path: Path, flag: str = "") -> None:
     """Make a folder and those above it, where they are not there.
 
     Args:
         path: the folder.
-        flag: what named it.
+        flag: what named it, where something did.
 
     Raises:
         UsageError: it cannot be written.
@@ -209,7 +222,8 @@ def make_folder(path: Path, flag: str) -> None:
     except OSError as error:
         if full := NoRoomError.of(error, path):
             raise full from error
-        raise UsageError(f"{path} cannot be written: {reason(error)}", f"Name another folder with {flag}") from error
+        way = f"Name another folder with {flag}" if flag else "Name another folder"
+        raise UsageError(f"{path} cannot be written: {reason(error)}", way) from error
 
 
 @contextlib.contextmanager
@@ -223,7 +237,7 @@ def locked(folder: Path, patience: float = 0.0) -> Iterator[None]:
     Raises:
         BusyError: another process holds it. The lock goes with its process, also when that is killed.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     until = time.monotonic() + patience
     with open(folder / ".lock", "a+b") as file:
         while True:

@@ -198,9 +198,9 @@ class EvalCallback(Callback):
         self._schedule.begin(self.agent)
         if self.eval_env is None:
             require_anew(self.agent.env, "EvalCallback plays in the agent's environment made anew; give eval_env, or")
-        if self.log_path:
-            make_folder(self.log_path, "log_path")
         path = None
+        if self.best_model_save_path:
+            make_folder(self.best_model_save_path, "best_model_save_path")
         if self.log_path:
             make_folder(self.log_path, "log_path")
             path = self.log_path / "evaluations.npz"
@@ -303,6 +303,7 @@ class CheckpointCallback(Callback):
     def on_training_start(self) -> None:
         """Save the rolling file at once, so that a run can be resumed from its first moment."""
         if self._schedule is not None:
+            make_folder(self.save_path, "save_path")
             self._schedule.begin(self.agent)
         if self.rolling:
             self.agent.save(self.rolling)  # an unwritable folder is said before training starts

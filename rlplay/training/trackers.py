@@ -9,7 +9,7 @@ from typing import Any
 from rlplay.environments.make import reference
 from rlplay.errors import missing
 from rlplay.hyperparameters.fields import as_json
-from rlplay.storage.files import as_path
+from rlplay.storage.files import as_path, make_folder
 from rlplay.training.callbacks import Callback
 from rlplay.training.learner import Learner
 from rlplay.training.logs import TensorBoard, require_tensorboard
@@ -89,7 +89,7 @@ class WandbCallback(Callback):
     def on_training_start(self) -> None:
         """Begin the run, with the agent's settings as its config."""
         agent = self.agent
-        self.log_dir.mkdir(parents=True, exist_ok=True)
+        make_folder(self.log_dir, "log_dir")
         config = {
             "algo": agent.id,
             "env": reference(agent.env).id,

@@ -170,7 +170,7 @@ class Population:
         asked, last = self.plan.asked, number == self.generations - 1
         end = asked["n_timesteps"] if last else asked["n_timesteps"] * (number + 1) // self.generations
         path = self.folder / f"member_{k}" / f"{folder_name(asked['env'])}_{number}"
-        path.mkdir(parents=True, exist_ok=True)
+        make_folder(path)
         mine = {**asked, "n_timesteps": end, "eval_freq": end, "seed": self.plan.seeds[0] + k}
         return Job(path, mine, {**self.plan.fixed, **params})
 

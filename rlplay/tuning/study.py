@@ -342,7 +342,7 @@ def jobs_of(plan: Plan, params: dict[str, Any], folder: Path, seeds: list[int] |
     jobs = []
     for seed in plan.seeds if seeds is None else seeds:
         path = folder / f"{folder_name(plan.asked['env'])}_{seed}"
-        path.mkdir(parents=True, exist_ok=True)
+        make_folder(path)
         jobs.append(Job(path, {**plan.asked, "seed": seed}, {**plan.fixed, **params}))
     return jobs
 

@@ -2,10 +2,10 @@
 
 The files are those of the package rl_zoo3 (``pip install rl_zoo3``; its ``hyperparams`` folder is found where it is
 installed). Each entry of ppo, a2c, dqn, sac, td3, ddpg, tqc, trpo, ars and qrdqn whose environment can be made here is
-given to ``rlplay train -conf`` as it stands, in a process of its own: the agent is made and takes a few steps. What is
-refused is counted with its reason, and docs/zoo.md is written.
+given to ``rlplay train -conf`` as it stands, in a process of its own: the agent is made and learns until its first
+update, for some seconds at most. What is refused is counted with its reason, and docs/zoo.md is written.
 
-    pip install 'rlplay[contrib]' rl_zoo3 ale-py minigrid highway-env panda-gym pybullet_envs_gymnasium
+    pip install 'rlplay[contrib]' rl_zoo3 'gymnasium[mujoco]' Box2D ale-py minigrid highway-env
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ PACKAGES = ("ale_py", "minigrid", "highway_env", "panda_gym", "pybullet_envs_gym
 TYPED = ("rl_zoo3", "sb3_contrib", "minigrid", "stable_baselines3", "gymnasium")  # whose wrappers the files name
 ATARI = "BreakoutNoFrameskip-v4"  # stands for the entry `atari`
 PATIENCE = 240  # seconds of an entry
+UPDATED, MADE = "updated", "made"  # what became of an entry that runs
 
 
 def folder() -> Path:
@@ -53,20 +54,21 @@ def folder() -> Path:
     return Path(next(iter(found.submodule_search_locations))) / "hyperparams"
 
 
-def attempt(file: Path, algo: str, env_id: str, steps: int) -> str:
-    """Run an entry for some steps; an empty text, or why it was refused."""
+def attempt(file: Path, algo: str, env_id: str, seconds: float) -> str:
+    """Run an entry until its first update, for so many seconds at most; says whether it came to one."""
     from rlplay.cli import train
     from rlplay.cli.arguments import parser
 
     words = ["train", "--algo", algo, "--env", env_id, "-conf", str(file), "--seed", "0", "--gym-packages"]
     arguments = parser().parse_args([*words, *(name for name in TYPED if importlib.util.find_spec(name))])
     agent, _, _ = train.prepared(arguments, algo, env_id, 0)
-    agent.learn(steps)
-    return ""
+    until = time.perf_counter() + seconds
+    agent.learn(100_000, lambda agent: agent.lessons == 0 and time.perf_counter() < until)
+    return UPDATED if agent.lessons else MADE
 
 
-def in_a_process(file: Path, algo: str, env_id: str, steps: int) -> str:
-    """`attempt` in a process of its own, within `PATIENCE`."""
+def in_a_process(file: Path, algo: str, env_id: str, seconds: float) -> str:
+    """`attempt` in a process of its own, within `PATIENCE`; else why it was refused."""
     read, write = os.pipe()
     child = os.fork()
     if child == 0:
@@ -75,19 +77,19 @@ def in_a_process(file: Path, algo: str, env_id: str, steps: int) -> str:
         try:
             with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                words = attempt(file, algo, env_id, steps)
+                words = attempt(file, algo, env_id, seconds)
         except BaseException as error:
             from rlplay.errors import RlplayError
 
             cause = error.cause if isinstance(error, RlplayError) else f"{type(error).__name__}: {error}"
             words = ("" if isinstance(error, RlplayError) else "TRACEBACK ") + " ".join(cause.split())
-        os.write(write, words.encode()[:4000] or b"-")
+        os.write(write, words.encode()[:4000])
         os._exit(0)
     os.close(write)
     with os.fdopen(read, "rb") as pipe:
         said = pipe.read().decode(errors="replace")
     os.waitpid(child, 0)
-    return "" if said == "-" else said or f"no answer in {PATIENCE} s, or killed"
+    return said or f"no answer in {PATIENCE} s, or killed"
 
 
 def exists(env_id: str) -> bool:
@@ -108,22 +110,29 @@ def reason(words: str, env_id: str) -> str:
     return re.sub(r"\d[\d,.]*", "N", words.replace(env_id, "ENV"))[:160]
 
 
-def report(rows: dict[str, Counter[str]], refused: dict[str, list[str]], absent: Counter[str], steps: int) -> str:
+def report(rows: dict[str, Counter[str]], refused: dict[str, list[str]], absent: Counter[str], seconds: float) -> str:
     """The page."""
     lines = [
         "# RL Zoo's files, entry by entry", "",
         f"Written by `python tests/benchmarks/zoo.py` with rl_zoo3 {version('rl_zoo3')}: each entry whose environment",
-        f"is installed is given to `rlplay train -conf` as it stands and takes {steps} steps: it is made,",
-        "and most do not come to an update.", "",
-        "| file | agent | entries | environment installed | run as they stand | refused |", "|---|---|---|---|---|---|",
+        "is installed is given to `rlplay train -conf` as it stands and learns until its first update, for",
+        f"{seconds:g} seconds at most on two processor cores; the others collect steps for longer than that.", "",
+        "| file | agent | entries | environment installed | run as they stand | of these through an update | refused |",
+        "|---|---|---|---|---|---|---|",
     ]  # fmt: skip
     for name, counts in rows.items():
         here = counts["runs"] + counts["refused"]
         whole = here + counts["absent"]
-        lines.append(f"| {name}.yml | {FILES[name]} | {whole} | {here} | {counts['runs']} | {counts['refused']} |")
-    total = sum(rows.values(), Counter())
+        lines.append(
+            f"| {name}.yml | {FILES[name]} | {whole} | {here} | {counts['runs']} | {counts[UPDATED]} | "
+            f"{counts['refused']} |"
+        )
+    total: Counter[str] = sum(rows.values(), Counter())
     here = total["runs"] + total["refused"]
-    lines += [f"| all | | {here + total['absent']} | {here} | {total['runs']} | {total['refused']} |", ""]
+    lines += [
+        f"| all | | {here + total['absent']} | {here} | {total['runs']} | {total[UPDATED]} | {total['refused']} |",
+        "",
+    ]
     lines += ["## Refused, with the reason", ""]
     lines += [f"- {why}: {', '.join(names)}" for why, names in sorted(refused.items())] or ["None."]
     lines += ["", "## Environments that are not installed here", ""]
@@ -147,7 +156,7 @@ def main() -> None:
     told = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     told.add_argument("--folder", type=Path, help="of the .yml files (default: rl_zoo3's)")
     told.add_argument("--only", nargs="+", choices=list(FILES), help="these files alone; no page is written")
-    told.add_argument("--steps", type=int, default=50, help="of each entry")
+    told.add_argument("--seconds", type=float, default=10.0, help="of each entry at most")
     told.add_argument("-o", "--output", type=Path, default=ROOT / "docs" / "zoo.md")
     given = told.parse_args()
     for package in PACKAGES:
@@ -176,12 +185,14 @@ def main() -> None:
                 absent[entry] += 1
                 continue
             begin = time.perf_counter()
-            why = in_a_process(file, FILES[name], env_id, given.steps)
-            counts["refused" if why else "runs"] += 1
-            print(f"{name:6} {entry:40} {time.perf_counter() - begin:6.1f} s  {why or 'runs'}", flush=True)
-            if why:
+            why = in_a_process(file, FILES[name], env_id, given.seconds)
+            runs = why in (UPDATED, MADE)
+            counts["runs" if runs else "refused"] += 1
+            counts[UPDATED] += why == UPDATED
+            print(f"{name:6} {entry:40} {time.perf_counter() - begin:6.1f} s  {why}", flush=True)
+            if not runs:
                 refused[reason(why, env_id)].append(f"{name} {entry}")
-    page = report(rows, refused, absent, given.steps)
+    page = report(rows, refused, absent, given.seconds)
     print(page)
     if not given.only:
         given.output.write_text(page, encoding="utf-8")

@@ -54,14 +54,14 @@ def test_truncated_and_empty_files_are_damaged(saved, keep):
 
 
 def test_damage_names_place_and_the_last_good_file(saved, tmp_path):
-    good = tmp_path / "good.rlp"
+    good = tmp_path / "agent_2.rlp"
     good.write_bytes(saved.read_bytes())
     with zipfile.ZipFile(saved) as archive:
         offset = archive.getinfo("agent/q.npy").header_offset
     blob = bytearray(saved.read_bytes())
     blob[offset + 300] ^= 1
     saved.write_bytes(blob)
-    with pytest.raises(CheckpointError, match=r"agent/q\.npy.*good\.rlp"):
+    with pytest.raises(CheckpointError, match=r"agent/q\.npy.*agent_2\.rlp"):
         load(saved)
 
 
