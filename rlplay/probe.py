@@ -23,6 +23,9 @@ class Probe:
         features: what the agent sees in place of the observation, shape [B, F], float64.
         atoms: returns that the agent tells apart for each action, shape [B, A, M], float64.
         atom_probabilities: how probable it holds each of them, shape [B, A, M], float64; they sum to 1.
+        part_probabilities: of actions in parts (a gear and a throttle) that are not numbered: the probabilities of the
+            choices of each finite part, an array [B, N] a part, float64.
+        part_means, part_stds: mean and standard deviation of their numbers, shape [B, D], float64.
         memory: what a recurrent agent remembers once it has seen the observation, its parts (h, and c of an LSTM),
             shape [B, P, H], float64.
 
@@ -40,6 +43,9 @@ class Probe:
     features: NDArray[np.float64] | None = None
     atoms: NDArray[np.float64] | None = None
     atom_probabilities: NDArray[np.float64] | None = None
+    part_probabilities: tuple[NDArray[np.float64], ...] | None = None
+    part_means: NDArray[np.float64] | None = None
+    part_stds: NDArray[np.float64] | None = None
     memory: NDArray[np.float64] | None = None
 
 

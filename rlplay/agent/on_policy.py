@@ -283,15 +283,20 @@ class OnPolicyAgent(RolloutAgent):
         if self._head is STATE_DEPENDENT:
             return Probe(action_mean=outputs, action_std=self._deviations(x), value=value, features=features)
         if not self._discrete and not self._is_plain_box:
-            return Probe(value=value, features=features)
+            logits, means = outputs[:, : sum(self._parts)], outputs[:, sum(self._parts) :]
+            std = np.broadcast_to(np.exp(self.memory.spread.astype(np.float64)), means.shape)
+            parts = tuple(self._probabilities(logits))
+            return Probe(
+                part_probabilities=parts, part_means=means, part_stds=std, value=value, features=features
+            )  # fmt: skip
         if not self._discrete:
             std = np.broadcast_to(np.exp(self.memory.spread.astype(np.float64)), outputs.shape)
             return Probe(action_mean=outputs, action_std=std, value=value, features=features)
-        parts = self._probabilities(outputs)
+        parts = tuple(self._probabilities(outputs))
         if len(parts) == 1:
             return Probe(action_probabilities=parts[0], value=value, features=features)
         if self._combinations > _JOINT:
-            return Probe(value=value, features=features)
+            return Probe(part_probabilities=parts, value=value, features=features)
         joint = parts[0]
         for part in parts[1:]:
             joint = (joint[:, :, None] * part[:, None, :]).reshape(len(x), -1)

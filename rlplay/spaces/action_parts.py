@@ -2,12 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
+
+
+class FinitePart(NamedTuple):
+    """A finite part of an action.
+
+    Attributes:
+        name: where it stands: a key, or ``part 1``.
+        n: its choices.
+        first: the first of them, as the environment counts.
+        on_off: whether it is a switch of a MultiBinary.
+
+    Example:
+        >>> ActionParts(spaces.MultiBinary(2)).names()[0][1]
+        FinitePart(name='part 1', n=2, first=0, on_off=True)
+    """
+
+    name: str
+    n: int
+    first: int
+    on_off: bool
 
 
 class ActionParts:
@@ -40,6 +60,19 @@ class ActionParts:
         self.low = np.concatenate([np.zeros(0), *(one.low.ravel() for one in boxes)])
         self.high = np.concatenate([np.zeros(0), *(one.high.ravel() for one in boxes)])
 
+    def names(self) -> tuple[list[FinitePart], list[str]]:
+        """The finite parts, and the names of the numbers, in the order of a row.
+
+        Example:
+            >>> space = spaces.Dict(gear=spaces.Discrete(3, start=1), wheel=spaces.Box(-1.0, 1.0, (2,)))
+            >>> ActionParts(space).names()
+            ([FinitePart(name='gear', n=3, first=1, on_off=False)], ['wheel[0]', 'wheel[1]'])
+        """
+        finite: list[FinitePart] = []
+        numbers: list[str] = []
+        _name(self._space, "", finite, numbers)
+        return finite, numbers
+
     def row(self, value: Any) -> NDArray[np.float64]:
         """The parts and numbers of an action, as in `value`, float64 [P + A]."""
         parts, numbers = _row(self._space, value)
@@ -58,6 +91,25 @@ def _leaves(space: gym.Space[Any]) -> Any:
             yield from _leaves(part)
     else:
         yield space
+
+
+def _name(space: gym.Space[Any], name: str, finite: list[FinitePart], numbers: list[str]) -> None:
+    """Add what a space has to the finite parts and to the names of the numbers."""
+    if isinstance(space, spaces.Tuple | spaces.Dict):
+        for key, part in enumerate(space.spaces) if isinstance(space, spaces.Tuple) else space.spaces.items():
+            inner = f"{name}.{key}" if name else key if isinstance(key, str) else f"part {key}"
+            _name(part, inner, finite, numbers)
+        return
+    size = int(np.prod(space.shape or ()))
+    own = [name] if name and size == 1 else [f"{name}[{i}]" if name else f"part {i}" for i in range(size)]
+    if isinstance(space, spaces.Box):
+        numbers += own
+        return
+    starts = np.ravel(getattr(space, "start", 0)) + np.zeros(size, np.int64)
+    switches = isinstance(space, spaces.MultiBinary)
+    finite += [
+        FinitePart(*one, switches) for one in zip(own, _sizes(space), (int(start) for start in starts), strict=True)
+    ]
 
 
 def _sizes(space: gym.Space[Any]) -> tuple[int, ...]:
@@ -100,4 +152,4 @@ def _value(space: gym.Space[Any], row: Any, part: int, numbers: Any, number: int
     return (chosen + start).astype(space.dtype), part + size, number
 
 
-__all__ = ["ActionParts"]
+__all__ = ["ActionParts", "FinitePart"]

@@ -206,7 +206,7 @@ def bars(
     values: Sequence[float],
     probabilities: Sequence[float] | None = None,
     best: set[int] | frozenset[int] = frozenset(),
-    taken: int | None = None,
+    taken: set[int] | frozenset[int] = frozenset(),
     *,
     span: tuple[float, float] | None = None,
     percent: bool = False,
@@ -220,14 +220,14 @@ def bars(
         values: of the rows.
         probabilities: of the rows; None for no column of them.
         best: the best rows.
-        taken: the row that was taken.
+        taken: the rows that were taken.
         span: lowest and highest value of the axis; that of the values by default.
         percent: whether the values are shares, written as per cent.
 
     Example:
         >>> pygame.font.init()
         >>> surface = pygame.Surface((200, 60))
-        >>> bars(surface, surface.get_rect(), ["left", "right"], [0.0, 2.0], None, {1}, None)
+        >>> bars(surface, surface.get_rect(), ["left", "right"], [0.0, 2.0], None, {1}, {0})
         >>> surface.get_bounding_rect().width > 100
         True
     """
@@ -253,7 +253,7 @@ def bars(
                 round(ends[0]), round(y + row * 0.22), max(round(ends[1] - ends[0]), 1), round(row * 0.56)
             )
             pygame.draw.rect(surface, GOOD if i in best else ACCENT, bar, border_radius=2)
-        if i == taken:
+        if i in taken:
             triangle(surface, (box.x + px(5), middle), "right", row * 0.22, WARM)
         if i in best:
             diamond(surface, (box.x + px(16), middle), row * 0.16, GOOD)
@@ -263,6 +263,26 @@ def bars(
             text(surface, f"{100 * probabilities[i]:.0f} %", (box.right, middle), size, DIM, "midright")
     zero = place(0.0)
     pygame.draw.line(surface, LINE, (zero, box.y), (zero, box.y + row * len(values)))
+
+
+def more(surface: pygame.Surface, rect: Any, shown: range, count: int) -> None:
+    """Say which rows of a list are shown, where it has more, and draw where they lie in it.
+
+    Example:
+        >>> pygame.font.init()
+        >>> surface = pygame.Surface((300, 60))
+        >>> more(surface, surface.get_rect(), range(2, 4), 9)  # 3 to 4 of 9
+        >>> surface.get_bounding_rect().width > 100
+        True
+    """
+    if len(shown) >= count:
+        return
+    words = f"{shown.start + 1} to {shown.stop} of {count}: wheel, or page down"
+    text(surface, words, (rect.x + rect.width - px(12), rect.y + rect.height - px(4)), 15, DIM, "bottomright")
+    bar = pygame.Rect(rect.x + rect.width - px(6), rect.y + px(6), px(3), rect.height - px(12))
+    pygame.draw.rect(surface, LINE, bar, border_radius=2)
+    top, tall = bar.y + bar.height * shown.start / count, max(bar.height * len(shown) / count, 4)
+    pygame.draw.rect(surface, DIM, (bar.x, round(top), bar.width, round(tall)), border_radius=2)
 
 
 def scale_color(share: float) -> Color:

@@ -16,6 +16,7 @@ from rlplay.probe import Probe
 from rlplay.spaces.finite import FiniteSpace, is_finite
 from rlplay.viewer import charts
 from rlplay.viewer import drawing as d
+from rlplay.viewer.action_parts import draw_parts
 from rlplay.viewer.bottom import draw_bottom, draw_help
 from rlplay.viewer.cell_marks import WALL, marked_rows, pay_of
 from rlplay.viewer.inputs import draw_inputs
@@ -233,11 +234,13 @@ def _actions(surface: pygame.Surface, rect: Rect, scene: Scene) -> None:
         _numbered_actions(surface, rect, scene, probe)
     elif probe.action_mean is not None:
         _continuous_actions(surface, rect, scene, probe)
+    elif probe.part_probabilities is not None:
+        draw_parts(surface, rect, scene, probe)
     else:
-        _parts_of_actions(surface, rect, scene)
+        _last_action(surface, rect, scene)
 
 
-def _parts_of_actions(surface: pygame.Surface, rect: Rect, scene: Scene) -> None:
+def _last_action(surface: pygame.Surface, rect: Rect, scene: Scene) -> None:
     """Of actions that are neither counted nor numbers, such as a Tuple: what was done last, part by part."""
     session = scene.session
     box = d.panel(surface, rect, "the last action", "its probabilities are not shown")
@@ -252,7 +255,7 @@ def _parts_of_actions(surface: pygame.Surface, rect: Rect, scene: Scene) -> None
         y = box.y + place * tall
         d.text(surface, rows[i][0], (box.x, y), 18, d.DIM, width=d.px(90))
         d.text(surface, _brief(rows[i][1]), (box.x + d.px(100), y), 18, d.TEXT, width=box.width - d.px(100))
-    _more(surface, rect, shown, len(rows))
+    d.more(surface, rect, shown, len(rows))
 
 
 def _your_actions(surface: pygame.Surface, rect: Rect, scene: Scene) -> None:
@@ -274,7 +277,7 @@ def _your_actions(surface: pygame.Surface, rect: Rect, scene: Scene) -> None:
             d.text(surface, key, cap.center, 16, d.TEXT, "center")
         color = d.WARM if name == taken else d.TEXT
         d.text(surface, name, (box.x + (d.px(76) if key else 0), middle), 18, color, "midleft", box.width - d.px(80))
-    _more(surface, rect, shown, len(rows))
+    d.more(surface, rect, shown, len(rows))
     if not rows:
         d.text(surface, f"actions {session.env.action_space}", (box.x, box.y), 18, d.DIM, width=box.width)
 
@@ -310,7 +313,7 @@ def _numbered_actions(surface: pygame.Surface, rect: Rect, scene: Scene, probe: 
     shown = scene.pointer.rows("actions", pygame.Rect(*rect), len(allowed), fitting)
     part = pygame.Rect(box.x, box.y, box.width, max(box.height - foot, least))
     inside = {i - shown.start for i in best if i in shown}
-    mark = taken - shown.start if taken is not None and taken in shown else None
+    mark = {taken - shown.start} if taken is not None and taken in shown else set()
     finite = row[np.isfinite(row)]
     span = (min(0.0, float(finite.min())), max(0.0, float(finite.max()))) if len(finite) else (0.0, 1.0)
     d.bars(
@@ -328,7 +331,7 @@ def _numbered_actions(surface: pygame.Surface, rect: Rect, scene: Scene, probe: 
         d.text(surface, "taken last", (x + d.px(14), y), 15, d.DIM)
     if last_update and foot > legend:
         d.text(surface, last_update, (box.x, y + legend), 16, d.DIM, width=box.width)
-    _more(surface, rect, shown, len(allowed))
+    d.more(surface, rect, shown, len(allowed))
     lines = [
         f"{names[a]}: {'Q' if valued else 'probability'} {float(values[0][a]):.6g}"
         + ("" if shares is None else f", probability {float(shares[i]):.4g}")
@@ -338,18 +341,6 @@ def _numbered_actions(surface: pygame.Surface, rect: Rect, scene: Scene, probe: 
 
 
 _FEW = 20  # actions that are listed in full under the mouse
-
-
-def _more(surface: pygame.Surface, rect: Rect, shown: range, count: int) -> None:
-    """Say which rows of a list are shown, where it has more, and draw where they lie in it."""
-    if len(shown) >= count:
-        return
-    words = f"{shown.start + 1} to {shown.stop} of {count}: wheel, or page down"
-    d.text(surface, words, (rect.x + rect.width - d.px(12), rect.y + rect.height - d.px(4)), 15, d.DIM, "bottomright")
-    bar = pygame.Rect(rect.x + rect.width - d.px(6), rect.y + d.px(6), d.px(3), rect.height - d.px(12))
-    pygame.draw.rect(surface, d.LINE, bar, border_radius=2)
-    top, tall = bar.y + bar.height * shown.start / count, max(bar.height * len(shown) / count, 4)
-    pygame.draw.rect(surface, d.DIM, (bar.x, round(top), bar.width, round(tall)), border_radius=2)
 
 
 def _continuous_actions(surface: pygame.Surface, rect: Rect, scene: Scene, probe: Probe) -> None:
@@ -372,7 +363,7 @@ def _continuous_actions(surface: pygame.Surface, rect: Rect, scene: Scene, probe
             surface, row, f"a[{i}]", float(means[i]), None if std is None else float(std),
             (float(low[i]), float(high[i])), None if taken is None else float(taken[i]),
         )  # fmt: skip
-    _more(surface, rect, shown, len(means))
+    d.more(surface, rect, shown, len(means))
     y = box.y + tall * len(shown) + d.px(4)
     if (words := _last_update(session)) and y + d.px(16) < box.bottom:
         d.text(surface, words, (box.x, y), 16, d.DIM, width=box.width)
@@ -392,7 +383,7 @@ def _step(surface: pygame.Surface, rect: Rect, scene: Scene) -> None:
     for place, i in enumerate(shown):
         color = d.TEXT if i == 0 else d.DIM
         d.text(surface, lines[i], (box.x, box.y + place * tall), 18, color, width=box.width)
-    _more(surface, rect, shown, len(lines))
+    d.more(surface, rect, shown, len(lines))
 
 
 def _step_lines(session: Session, probe: Probe | None) -> list[str]:

@@ -12,6 +12,7 @@ import pytest
 
 from agents import PPO, QLearning
 from rlplay import make
+from rlplay.probe import Probe
 from rlplay.viewer import drawing, panels
 from rlplay.viewer.compare import Comparison, blended, random_player, what_if
 from rlplay.viewer.display import import_pygame, keep_title, open_window
@@ -141,7 +142,15 @@ def test_the_parts_of_an_action_are_shown(written):
     session.step()
     panels.draw(pygame.Surface(SIZES[-1]), session, ViewState())
     words = [words for words, _ in written]
-    assert {"gear", "throttle", str(session.last.action["gear"])} <= set(words)
+    assert {"gear: 0", "gear: 1", "gear: 2"} <= set(words)
+    assert sum(int(word[:-2]) for word in words if word.endswith(" %")) == pytest.approx(100, abs=1)
+    taken = session.last.action["throttle"]
+    first = next(word for word in words if word.startswith("throttle[0]   mean"))
+    assert first.endswith(f"taken {drawing.short(float(taken[0]))}")
+    written.clear()
+    session.agent.probe = lambda observation: Probe(value=np.zeros(1))  # an agent that does not say
+    panels.draw(pygame.Surface(SIZES[-1]), session, ViewState())
+    assert {"gear", "throttle", str(session.last.action["gear"])} <= {words for words, _ in written}
 
 
 def test_who_acts_is_said_in_every_mode(agent, written):
