@@ -52,14 +52,17 @@ def draw_parts(surface: pygame.Surface, rect: Rect, scene: Scene, probe: Probe) 
     below = min(len(numbers) * tall, box.height // (2 if names else 1) // tall * tall)
     upper = pygame.Rect(box.x, box.y, box.width, box.height - below - (d.px(8) if below else 0))
     lower = pygame.Rect(box.x, box.bottom - below, box.width, below)
+    edge = rect.x + rect.width - box.x  # the panel's own, where lists say that there are more
     if names:
-        shown = scene.pointer.rows("actions", upper, len(names), max(upper.height // d.px(18), 1))
+        foot = d.px(18) if len(names) * d.px(18) > upper.height else 0  # says that there are more
+        bars = pygame.Rect(upper.x, upper.y, upper.width, upper.height - foot)
+        shown = scene.pointer.rows("actions", upper, len(names), max(bars.height // d.px(18), 1))
         d.bars(
-            surface, upper, [names[i] for i in shown], [chances[i] for i in shown], None,
+            surface, bars, [names[i] for i in shown], [chances[i] for i in shown], None,
             {i - shown.start for i in best if i in shown}, {i - shown.start for i in marks if i in shown},
             span=(0.0, 1.0), percent=True,
         )  # fmt: skip
-        d.more(surface, upper, shown, len(names))
+        d.more(surface, pygame.Rect(*upper.topleft, edge, upper.height), shown, len(names))
         words = "\n".join(f"{name}: probability {chance:.6g}" for name, chance in zip(names, chances, strict=True))
         scene.pointer.say(upper, words)
     if probe.part_means is None or not numbers:
@@ -73,7 +76,7 @@ def draw_parts(surface: pygame.Surface, rect: Rect, scene: Scene, probe: Probe) 
         d.spread(
             surface, row_of, numbers[i], float(probe.part_means[0, i]), None if np.isnan(std) else std, bounds, done
         )
-    d.more(surface, lower, shown, len(numbers))
+    d.more(surface, pygame.Rect(*lower.topleft, edge, lower.height + d.px(8)), shown, len(numbers))
 
 
 __all__ = ["draw_parts"]
