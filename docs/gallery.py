@@ -69,7 +69,7 @@ def lock_step() -> Any:
     env = make("rlplay/GridWorld-v0", render_mode="rgb_array", map="maze")
     agent = QLearning(env, alpha=0.5, gamma=1.0, epsilon=0.1, seed=4)
     agent.horizon = 6000
-    return played(Window(Session(env, agent, "learn", target=6000), SIZE, headless=True), 700)
+    return played(Window(Session(env, agent, "learn", target=6000), SIZE, headless=True), 3000)
 
 
 def linear_sarsa() -> Any:
@@ -82,7 +82,7 @@ def fitted_q() -> Any:
     from agents import FittedQ
 
     agent = FittedQ("rlplay/CarOnTheHill-v0", model="extra-trees:20", gamma=0.95, n_iterations=20, seed=0)
-    return watched(agent.learn(6000), 12)
+    return watched(agent.learn(6000), 47)
 
 
 def k_means() -> Any:
@@ -109,9 +109,11 @@ def ppo() -> Any:
 def dqn() -> Any:
     from agents import DQN
 
-    agent = DQN("CartPole-v1", net_arch=[64], learning_starts=200, prioritized=True, distributional="qr",
-                buffer_size=5000, exploration_fraction=0.5, seed=0)  # fmt: skip
-    return watched(agent.learn(6000), 30)
+    settings = {"learning_rate": 2.3e-3, "batch_size": 64, "train_freq": 256, "gradient_steps": 128, "net_arch": [64],
+                "learning_starts": 500, "buffer_size": 20_000, "target_update_interval": 10,
+                "exploration_fraction": 0.3, "exploration_final_eps": 0.04}  # fmt: skip
+    agent = DQN("CartPole-v1", prioritized=True, distributional="qr", seed=0, **settings)
+    return watched(agent.learn(40_000), 30)
 
 
 def sb3_sac() -> Any:
@@ -239,7 +241,7 @@ def walls() -> Any:
     from rlplay.viewer.window import Window
 
     env = make("FrozenLake-v1", render_mode="rgb_array", map_name="8x8", is_slippery=False, dynamics="gymnasium")
-    session = Session(env, ValueIteration(env, gamma=0.95), "learn")
+    session = Session(env, ValueIteration(env, gamma=0.95, seed=0), "learn")
     for cell, button in (((2, 1), 1), ((2, 2), 1), ((5, 7), 1), ((4, 7), 1), ((0, 5), 3)):
         change_cell(session, cell, button)
     return played(Window(session, SIZE, headless=True), 60)
@@ -323,6 +325,7 @@ def take(picture: Picture) -> Any:
     if window.comparison is None:
         window._show_panel(picture.panel)
     window._notice_until = 0.0
+    time.sleep(0.3)  # the map is computed anew a few times a second only
     for _ in range(3):
         window._draw(surface)
     return surface

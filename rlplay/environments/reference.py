@@ -53,7 +53,7 @@ class EnvReference:
         return bool(self.kwargs.keys() - _OURS) and self.id in gym.registry and not is_trusted(self.id)
 
     def __str__(self) -> str:
-        shown = ", ".join(f"{key}={shortened(value)}" for key, value in self.kwargs.items())
+        shown = ", ".join(f"{key}={_told(key, value)}" for key, value in self.kwargs.items())
         text = f"{self.id or 'an unnamed environment'}{f' ({shown})' if shown else ''}"
         names = [name.rpartition(":")[2] for name, _ in self.wrappers]
         return f"{text} in {' in '.join(names)}" if names else text
@@ -68,6 +68,16 @@ def shortened(value: Any) -> str:
     """
     text = repr(value)
     return text if len(text) <= _LINE else f"{text[: _LINE - 4]} ..."
+
+
+def _told(key: str, value: Any) -> str:
+    """An argument for people: of wrappers the names of their classes."""
+    if key != "wrapper":
+        return shortened(value)
+    many = value if isinstance(value, list | tuple) else [value]
+    paths = [next(iter(one), "") if isinstance(one, dict) else str(one) for one in many]
+    names = [path.replace(":", ".").rpartition(".")[2] for path in paths]
+    return names[0] if len(names) == 1 else f"[{', '.join(names)}]"
 
 
 _LINE = 200  # characters of an argument that are shown

@@ -21,6 +21,7 @@ def curve(
     words: str = "episode",
     played: Sequence[float] = (),
     window: int | None = None,
+    nothing: str = "no episode has ended yet",
 ) -> None:
     """Values of numbered episodes as dots, their running mean as a line, with the range at the left.
 
@@ -32,6 +33,7 @@ def curve(
         words: what the numbers are.
         played: values of episodes that were played beside, shown in a strip of their own at the right.
         window: episodes of the running mean; see `mean_window`.
+        nothing: what is said where there are no values.
 
     Example:
         >>> pygame.font.init()
@@ -43,7 +45,7 @@ def curve(
     both = np.asarray([*values, *played], dtype=np.float64)
     both = both[np.isfinite(both)]
     if not len(both):
-        d.text(surface, "no episode has ended yet", box.center, 18, d.DIM, "center", box.width)
+        d.text(surface, nothing, box.center, 18, d.DIM, "center", box.width)
         return
     low, high = float(both.min()), float(both.max())
     if high == low:  # one level: in the middle
@@ -72,8 +74,9 @@ def curve(
     keep = np.unique(np.linspace(0, count - 1, min(count, plot.width * 2)).astype(int))
     numbered = np.asarray(numbers, dtype=np.float64)
     x = plot.x + (numbered[keep] - numbered[0]) / max(numbered[-1] - numbered[0], 1) * (plot.width - 1)
+    dot = d.px(3) if count <= plot.width / 2 else 1
     for px_, py_ in zip(x, level[keep], strict=True):
-        surface.fill(d.SOFT, (int(px_), int(py_), 2, 2))
+        surface.fill(d.DIM, (int(px_) - 1, int(py_) - 1, dot, dot))
     mean = running_mean(np.asarray(values, dtype=np.float64), window or mean_window(count))
     line = plot.bottom - (mean[keep] - low) / (high - low) * plot.height
     points = [(float(a), float(b)) for a, b in zip(x, line, strict=True)]

@@ -54,7 +54,7 @@ class Descent:
 
     def key(self, key: int) -> bool:
         """What a key does; False where it ends the playground."""
-        if key in (pygame.K_q, pygame.K_ESCAPE):
+        if key == pygame.K_q:
             return False
         if key in (pygame.K_RIGHT, pygame.K_LEFT):
             self.advance(1 if key == pygame.K_RIGHT else -1)

@@ -20,6 +20,7 @@ _OF_AGENTS = {
 }  # fmt: skip
 _SPAN = 4.0  # a constant goes from a quarter of what it was to four times that
 _ROW = 30
+_STEP = 0.02  # of a dial's range, that a key turns it
 
 
 @dataclass(frozen=True)
@@ -115,8 +116,16 @@ def _changer(session: Any, name: str) -> Callable[[float], None]:
     return lambda value: session.change(World.of(session.env).with_constant(name, value))
 
 
+def told(dial: Dial, share: float) -> str:
+    """Turn a dial to a share of its range; what it says then."""
+    return f"{dial.name} = {dial.turn(share):g}: this run is marked as touched by hand"
+
+
 class DialPanel:
-    """The dials as sliders; the mouse turns them, and a click on a name puts a number back.
+    """The dials as sliders; the mouse turns them, or keys the chosen one.
+
+    Attributes:
+        chosen: which one, counted on and on.
 
     Example:
         >>> panel = DialPanel()
@@ -125,6 +134,7 @@ class DialPanel:
     """
 
     def __init__(self) -> None:
+        self.chosen = 0
         self._bars: list[tuple[pygame.Rect, Dial]] = []
         self._held: Dial | None = None
 
@@ -134,13 +144,18 @@ class DialPanel:
         dials, tall, gap = dials_of(session), d.px(_ROW), d.px(20)
         rows = max(box.height // tall, 1)
         columns = min(max(-(-len(dials) // rows), 1), max(box.width // d.px(300), 1))
-        width = (box.width - gap * (columns - 1)) // columns
-        for i, dial in enumerate(dials):
+        width, chosen = (box.width - gap * (columns - 1)) // columns, self.chosen % max(len(dials), 1)
+        first = max(chosen - rows * columns + 1, 0)
+        shown = dials[first : first + rows * columns]
+        if len(shown) < len(dials):
+            rest = f"{first + 1} to {first + len(shown)} of {len(dials)}: up, down"
+            d.text(surface, rest, (box.right, box.bottom + d.px(8)), 15, d.DIM, "bottomright", box.width)
+        for i, dial in enumerate(shown):
             x, y = box.x + (width + gap) * (i // rows), box.y + (i % rows) * tall
-            if i >= rows * columns:
-                rest = f"and {len(dials) - i} more: a larger window shows them"
-                d.text(surface, rest, (box.x, box.bottom + d.px(8)), 15, d.DIM, "bottomleft", box.width)
-                break
+            if first + i == chosen:
+                pygame.draw.rect(
+                    surface, d.SOFT, (x - d.px(6), y + 2, width + d.px(12), tall - 4), border_radius=d.px(5)
+                )
             wide = min(d.px(150), width * 0.4)
             color = d.ACCENT if dial.owner == "agent" else d.TEXT
             d.text(surface, dial.name, (x, y + tall / 2), 18, color, "midleft", wide - 6)
@@ -157,6 +172,11 @@ class DialPanel:
             words = "no dials: click a cell of the picture" if session.world.rows else "nothing can be turned here"
             d.text(surface, words, (box.x, box.y), 18, d.DIM)
 
+    def nudge(self, session: Any, chosen: int, steps: int) -> str:
+        """A key turns a dial by so many steps of a fiftieth of its range; returns what it says now."""
+        dials = dials_of(session)
+        return told(dials[chosen % len(dials)], dials[chosen % len(dials)].share() + steps * _STEP)
+
     def grab(self, place: tuple[int, int]) -> bool:
         """The mouse is pressed there; returns whether that is a dial."""
         self._held = next((dial for bar, dial in self._bars if bar.inflate(16, 0).collidepoint(place)), None)
@@ -169,8 +189,7 @@ class DialPanel:
         bar = next((bar for bar, dial in self._bars if dial.name == self._held.name), None)
         if bar is None:
             return ""
-        value = self._held.turn((place[0] - bar.x) / max(bar.width, 1))
-        return f"{self._held.name} = {value:g}: this run is marked as touched by hand"
+        return told(self._held, (place[0] - bar.x) / max(bar.width, 1))
 
     def let_go(self) -> None:
         """The mouse is not pressed any more."""

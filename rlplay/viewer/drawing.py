@@ -149,6 +149,17 @@ def text(
     return rect
 
 
+def fitting(words: str, width: float, *sizes: int) -> int:
+    """The first of some sizes at which words fit into a width, the last one where none does.
+
+    Example:
+        >>> pygame.font.init()
+        >>> fitting("a short title", 1000, 20, 17), fitting("a title that is too long", 10, 20, 17)
+        (20, 17)
+    """
+    return next((size for size in sizes if font(size).size(words)[0] <= width), sizes[-1])
+
+
 def height_of(size: int) -> int:
     """The height of a line of text, in pixels, with some air."""
     return font(size).get_height() + px(5)
@@ -160,7 +171,8 @@ def panel(surface: pygame.Surface, rect: Any, title: str = "", note: str = "") -
     pygame.draw.rect(surface, PANEL, box, border_radius=px(6))
     if not title:
         return box.inflate(-px(16), -px(16))
-    used = text(surface, title, (box.x + px(12), box.y + px(9)), 20, width=box.width - px(24))
+    room = box.width - px(24)
+    used = text(surface, title, (box.x + px(12), box.y + px(9)), fitting(title, room, 20, 17, 14), width=room)
     top = box.y + px(32)
     if note and box.width - used.width - px(40) > font(18).size(note)[0]:
         text(surface, note, (box.right - px(12), box.y + px(10)), 18, DIM, "topright")

@@ -73,10 +73,15 @@ class Events(ABC):
             self._hold_to_drive(event.type == pygame.KEYDOWN)
         elif self.driver is not None and self._drive(self.driver, event):
             return
-        elif (intent := self._pointed().handle(event) or intent_of(event)) is not None:
+        elif (intent := self._pointed().handle(event) or intent_of(event, tune=self._tunes)) is not None:
             self._do(intent)
         elif event.type == pygame.KEYDOWN and event.unicode.strip() and not event.mod & pygame.KMOD_CTRL:
             self.say(f"{event.unicode} does nothing: ? lists the keys")
+
+    @property
+    def _tunes(self) -> bool:
+        """Whether the dials are shown."""
+        return self.state.tune and self.comparison is None
 
     def _pointed(self) -> Pointer:
         """The mouse, as what is shown has drawn buttons and lists for it."""
@@ -90,6 +95,10 @@ class Events(ABC):
             self.say(why)
             return
         before = self.state
+        if intent.startswith("turn"):
+            far = -1 if "back" in intent else 1
+            self.say(self.dials.nudge(self.session, self.state.dial, far * (10 if intent.endswith("ten") else 1)))
+            return
         if intent in ("reset", "next") and self.session.mode == "replay":
             self.state = replace(reduce(self.state, "home"), paused=False)
             return

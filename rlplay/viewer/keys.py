@@ -15,11 +15,18 @@ _ARROWS = {"up": "up", "north": "up", "down": "down", "south": "down", "left": "
 _DIAGONALS = {"up-right": "e", "down-right": "c", "down-left": "z", "up-left": "q"}
 
 
-def intent_of(event: pygame.event.Event) -> str | None:
-    """The intent of a key event, or None. Characters are matched as typed, so + and ? work on every layout."""
+def intent_of(event: pygame.event.Event, *, tune: bool = False) -> str | None:
+    """The intent of a key event, or None. Characters are matched as typed, so + and ? work on every layout.
+
+    Args:
+        event: any event.
+        tune: whether dials are shown: then two arrows turn the chosen one.
+    """
     if event.type != pygame.KEYDOWN or event.mod & (pygame.KMOD_ALT | pygame.KMOD_CTRL | pygame.KMOD_META):
         return None
     shift = bool(event.mod & pygame.KMOD_SHIFT)
+    if tune and event.key in _TURNS:
+        return _TURNS[event.key] + " ten" * shift
     if event.key in _BY_KEY:
         plain, shifted = _BY_KEY[event.key]
         return shifted if shift else plain
@@ -31,6 +38,7 @@ def intent_of(event: pygame.event.Event) -> str | None:
     return _BY_CHARACTER.get(typed) or _BY_CHARACTER.get(typed.lower())  # with caps lock too
 
 
+_TURNS = {pygame.K_RIGHT: "turn", pygame.K_LEFT: "turn back"}
 _BY_KEY = {
     pygame.K_RIGHT: ("step", "step ten"), pygame.K_LEFT: ("back", "back ten"), pygame.K_HOME: ("home", "home"),
     pygame.K_UP: ("other back", "other back"),

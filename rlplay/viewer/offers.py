@@ -11,8 +11,8 @@ from rlplay.viewer.slices import can_be_sliced
 from rlplay.viewer.state import HELP, ViewState
 
 _PAST = ("back", "home", "end", "surprise", "bookmark", "next bookmark")
-_HINTS = ("close", "look", "other", "pause", "step", "back", "you", "what if", "surprise", "panel", "inside", "tune",
-          "ghost", "faster", "help", "quit", "reset", "screenshot")  # fmt: skip
+_HINTS = ("close", "look", "other", "turn", "pause", "step", "back", "you", "what if", "surprise", "panel", "inside",
+          "tune", "ghost", "faster", "help", "quit", "reset", "screenshot")  # fmt: skip
 
 
 def why_not(intent: str, session: Any, state: ViewState, comparison: Any = None) -> str:
@@ -44,8 +44,10 @@ def why_not(intent: str, session: Any, state: ViewState, comparison: Any = None)
         return "" if state.looking else "there is one environment: rlplay watch RUN --rows 8 shows several"
     if name == "other":
         if state.tune:
-            return "dials are dragged with the mouse"
+            return "" if dials_of(session) else "there are no dials to choose from"
         return "there is nothing to choose: w tries another action, --rows shows several environments"
+    if name == "turn":
+        return "" if state.tune and dials_of(session) else "d shows the dials that can be turned"
     if name == "explore" and (agent is None or learning is not None):
         return "there is no agent to explore" if agent is None else "while it learns it explores by its own rule"
     if name in ("slice", "layer") and (agent is None or not can_be_sliced(session.env)):
@@ -140,6 +142,8 @@ def offered(session: Any, state: ViewState, comparison: Any = None) -> list[tupl
     found = []
     for intent, (_, meaning) in HELP.items():
         keys = HELP[intent][0] if driver is None else keys_of(intent, driver)
+        if state.tune and intent in ("step", "back"):  # those arrows turn the dial
+            keys = keys.split()[-1]
         if keys and not why_not(intent, session, state, comparison):
             found.append((intent, keys, _told(intent, meaning, state)))
     return found
@@ -150,6 +154,8 @@ def _told(intent: str, meaning: str, state: ViewState) -> str:
         return "hand back"
     if intent == "pause":
         return "play" if state.paused else "pause"
+    if intent == "other" and state.tune:
+        return "choose a dial"
     return meaning
 
 

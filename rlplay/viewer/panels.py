@@ -162,7 +162,10 @@ def _top(surface: pygame.Surface, rect: Rect, session: Session, state: ViewState
     used = d.text(surface, who, (edge, middle), 26, d.ACCENT, "midleft", room)
     if room > used.right + d.px(40):
         left = used.right + d.px(8)
-        d.text(surface, f"in {reference(session.env)}", (left, middle), 24, d.TEXT, "midleft", room - left)
+        ref = reference(session.env)
+        words = f"in {ref if ref.id else type(session.env.unwrapped).__name__}"
+        size = d.fitting(words, room - left, 24, 20, 18, 16)
+        d.text(surface, words, (left, middle), size, d.TEXT, "midleft", room - left)
 
 
 def _frame(surface: pygame.Surface, rect: Rect, session: Session) -> None:
@@ -210,7 +213,10 @@ def _returns(surface: pygame.Surface, rect: Rect, scene: Scene) -> None:
     elif played:
         note = f"mean of {len(played)}: {d.short(float(np.mean(played)))}"
     box = d.panel(surface, rect, title, note)
-    charts.curve(surface, box, returns, [n + 1 for n in session.episode_numbers], "episode", played)
+    sweeps = session.learning is not None and session.learning.agent.timestep == "sweep"
+    nothing = "no episodes: it sweeps over all states" if sweeps else "no episode has ended yet"
+    numbers = [n + 1 for n in session.episode_numbers]
+    charts.curve(surface, box, returns, numbers, "episode", played, nothing=nothing)
     scene.pointer.say(pygame.Rect(*rect), _returns_in_words(returns, played))
 
 

@@ -186,7 +186,7 @@ class Playground:
 
     def key(self, key: int) -> bool:
         """What a key does; False where it ends the playground."""
-        if key in (pygame.K_q, pygame.K_ESCAPE):
+        if key == pygame.K_q:
             return False
         if key in (pygame.K_RIGHT, pygame.K_LEFT):
             self.advance(1 if key == pygame.K_RIGHT else -1)
@@ -199,6 +199,9 @@ class Playground:
         elif key == pygame.K_r:
             self.change(seed=self.seed + 1)
         return True
+
+
+_TOLD = 60  # frames for which it is said that Escape closes nothing
 
 
 def play(
@@ -221,7 +224,7 @@ def play(
             ground.advance(1)
         return None if recorder is None else recorder.finish()
     surface, clock = open_window(size, "rlplay models"), pygame.time.Clock()
-    running, since, shown, going = False, 0.0, 0, True
+    running, since, shown, going, told = False, 0.0, 0, True, -_TOLD
     try:
         while going and (max_steps is None or shown < max_steps):
             for event in pygame.event.get():
@@ -229,6 +232,8 @@ def play(
                     going = False
                 elif event.type == pygame.KEYDOWN and event.key == pygame.K_SPACE:
                     running = not running
+                elif event.type == pygame.KEYDOWN and event.key == pygame.K_ESCAPE:
+                    told = shown
                 elif event.type == pygame.KEYDOWN:
                     going = going and ground.key(event.key)
             since += clock.tick(30) / 1000
@@ -237,6 +242,9 @@ def play(
                 ground.advance(1)
                 running = ground.step != before
             ground.draw(surface)
+            if shown < told + _TOLD:
+                place = (surface.get_width() / 2, surface.get_height() / 2)
+                drawing.text(surface, "nothing is open: q quits", place, 24, drawing.WARM, "center")
             pygame.display.flip()
             shown += 1
             if recorder is not None and not recorder.full:

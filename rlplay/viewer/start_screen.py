@@ -68,7 +68,8 @@ class Start:
         query: what was typed; only names with it are listed.
         chosen: the chosen name of each tab; of a run its path.
         light: whether it is drawn in light colours.
-        request: what is to be done once: ``train``, ``watch``, ``play``, ``stop``, ``quit``; or nothing.
+        request: what is to be done once: ``train``, ``watch``, ``play``, ``stop``, ``escape`` where nothing is open,
+            ``quit``; or nothing.
     """
 
     tab: int = 0
@@ -110,7 +111,7 @@ def reduce(start: Start, intent: str, listed: list[str]) -> Start:
     if kind == "erase":
         return replace(start, query=start.query[:-1])
     if kind == "escape":
-        return replace(start, query="") if start.query else replace(start, request="quit")
+        return replace(start, query="") if start.query else replace(start, request="escape")
     if kind == "theme":
         return replace(start, light=not start.light)
     if kind == "enter":
@@ -232,6 +233,8 @@ class StartScreen:
             if self.child is None or self._warned:
                 return False
             self._warned, self.notice = True, "a command still runs: close once more to stop it"
+        elif request == "escape":
+            self.notice = "nothing is open: ctrl q closes rlplay"
         elif request == "stop":
             self._stop()
         elif request:

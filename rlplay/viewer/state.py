@@ -22,7 +22,8 @@ HELP = {
     "clock": ("k", "the world waits for you, or runs on"),
     "what if": ("w", "what if: another action here"),
     "look": ("enter", "look into the chosen row"),
-    "other": ("up down", "choose another row or action"),
+    "other": ("up down", "choose another row, action or dial"),
+    "turn": ("right left", "turn the chosen dial (ten times as far with shift)"),
     "ghost": ("g", "one over the other, or side by side"),
     "inside": ("u", "stop inside each update"),
     "tune": ("d", "dials: step size, exploration, the world"),
@@ -74,6 +75,7 @@ class ViewState:
         ghost: whether what is compared is drawn one over the other.
         inside: whether each update stops between what was seen and what is learned.
         tune: whether the dials are shown.
+        dial: which of them is chosen, counted on and on.
         rows: of a mosaic; 0 for none.
         row: the one that is chosen.
         looking: whether that one is looked into.
@@ -103,6 +105,7 @@ class ViewState:
     ghost: bool = False
     inside: bool = False
     tune: bool = False
+    dial: int = 0
     rows: int = 0
     row: int = 0
     looking: bool = False
@@ -173,6 +176,8 @@ def reduce(state: ViewState, intent: str) -> ViewState:
         return replace(state, speed=min(max(speed, 0), len(SPEEDS) - 1), touched=True)
     if intent == "normal":
         return replace(state, speed=_NORMAL, touched=True)
+    if state.tune and intent in ("other", "other back"):
+        return replace(state, dial=state.dial + (-1 if intent.endswith("back") else 1))
     if state.rows and intent in ("other", "other back", "slice", "slice back") and not state.looking:
         return replace(state, row=(state.row + (-1 if intent.endswith("back") else 1)) % state.rows)
     if state.rows and intent == "look":

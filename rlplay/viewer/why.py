@@ -139,7 +139,7 @@ def draw_why(surface: pygame.Surface, rect: Any, session: Session, pointer: Poin
         pygame.draw.rect(surface, d.ACCENT if value >= 0 else d.WARM, bar, border_radius=2)
         d.text(surface, d.short(value), (box.right, y), 18, d.TEXT, "midright")
     pygame.draw.line(surface, d.LINE, (middle_x, box.y), (middle_x, box.y + row * len(shown)))
-    words = f"left: against it, right: for it; of {d.short(float(found.scores[0].mean()))}"
+    words = f"blue: for the choice, orange: against it; {found.of} is {d.short(float(found.scores[0].mean()))}"
     if len(shown) < len(order):
         words += f"; {shown.start + 1} to {shown.stop} of {len(order)}: wheel, or page down"
     d.text(surface, words, (box.x, box.bottom), 15, d.DIM, "bottomleft", box.width)

@@ -17,6 +17,7 @@ from rlplay.viewer import drawing as d
 from rlplay.viewer import panels
 from rlplay.viewer.bottom import draw_help
 from rlplay.viewer.branch import Branch
+from rlplay.viewer.dials import dials_of
 from rlplay.viewer.display import keep_title, open_window, pygame_kept
 from rlplay.viewer.filming import Filming
 from rlplay.viewer.follower import Follower
@@ -178,7 +179,8 @@ class Window(Filming):
             self._show_panel("update")
         if state.tune and not before.tune:
             cells = "; click a cell: wall or floor, with the right button its reward" if self.session.world.rows else ""
-            self.say(f"drag a dial with the mouse{cells}")
+            keys = "up, down choose a dial; left, right turn it, or drag it"
+            self.say(f"{keys if dials_of(self.session) else 'nothing can be turned here'}{cells}")
         if state.what_if != before.what_if:
             self._open_branch() if state.what_if else self._close_branch()
         if state.looking != before.looking and self.mosaic is not None:
@@ -425,6 +427,7 @@ class Window(Filming):
         box = d.panel(
             surface, places.get("returns", places["views"]), "dials, by hand", "blue: the agent's, white: the world's"
         )
+        self.dials.chosen = self.state.dial
         self.dials.draw(surface, box, shown, None)
 
     def _show_panel(self, name: str) -> None:

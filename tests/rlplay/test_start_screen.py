@@ -96,8 +96,11 @@ def test_keys_choose_search_and_train(screen, started):
     assert len(started) == 1  # one at a time
     assert "still runs" in screen.notice
     assert key(screen, pygame.K_ESCAPE)
-    assert key(screen, pygame.K_ESCAPE)  # first the search goes, then it says what still runs
-    assert not key(screen, pygame.K_ESCAPE)
+    assert screen.listed() != ["tile-coding"]
+    assert key(screen, pygame.K_ESCAPE)  # first the search goes; then nothing is open, and it never closes the window
+    assert "ctrl q" in screen.notice
+    assert key(screen, pygame.K_q, "", pygame.KMOD_CTRL)  # it says what still runs
+    assert not key(screen, pygame.K_q, "", pygame.KMOD_CTRL)
 
 
 def test_what_a_command_says_is_shown_when_it_ends(screen, started):

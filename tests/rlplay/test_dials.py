@@ -1,0 +1,50 @@
+"""Dials of the window, turned by keys."""
+
+from __future__ import annotations
+
+import pygame
+import pytest
+
+from agents import QLearning
+from rlplay import make
+from rlplay.viewer.dials import dials_of
+from rlplay.viewer.offers import offered
+from rlplay.viewer.session import Session
+from rlplay.viewer.window import Window
+
+
+def test_keys_choose_and_turn_a_dial_and_others_still_step():
+    env = make("rlplay/GridWorld-v0", render_mode="rgb_array", map="maze")
+    window = Window(Session(env, QLearning(env, alpha=0.5, epsilon=0.1, seed=0), "learn"), (960, 600), headless=True)
+    surface = window._open()
+
+    def press(key: int, typed: str = "", shift: bool = False) -> None:
+        mod = pygame.KMOD_SHIFT if shift else 0
+        window._handle(pygame.event.Event(pygame.KEYDOWN, key=key, unicode=typed, mod=mod))
+        window._advance(0.0)
+        window._draw(surface)
+
+    window._do("pause")
+    press(pygame.K_RIGHT)
+    assert window.steps == 1
+    press(pygame.K_d, "d")
+    names = [dial.name for dial in dials_of(window.session)]
+    press(pygame.K_RIGHT)
+    assert window.steps == 1
+    before = dials_of(window.session)[0].get()
+    assert before == pytest.approx(0.5 + 0.02 * 0.9999, abs=2e-3)
+    press(pygame.K_LEFT, shift=True)
+    assert dials_of(window.session)[0].get() == pytest.approx(before - 0.2, abs=2e-3)
+    press(pygame.K_DOWN)
+    press(pygame.K_RIGHT)
+    assert window._notice.startswith(f"{names[1]} = ")
+    press(pygame.K_PERIOD, ".")
+    assert window.steps == 2
+    rows = {intent: keys for intent, keys, _ in offered(window.session, window.state)}
+    assert rows["turn"] == "right left"
+    assert rows["step"] == "."
+    assert rows["other"] == "up down"
+    press(pygame.K_ESCAPE)
+    press(pygame.K_RIGHT)
+    assert window.steps == 3
+    assert "turn" not in {intent for intent, _, _ in offered(window.session, window.state)}
