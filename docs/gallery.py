@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # torch's small networks are faster so, most of all beside other work
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 SIZE = (1280, 720)
@@ -260,6 +261,23 @@ def leaves() -> Any:
     return played(window, 405)
 
 
+def inside() -> Any:
+    """In the middle of an update of PPO, after a few gradient steps."""
+    from agents import PPO
+    from rlplay import make
+    from rlplay.viewer.session import Session
+    from rlplay.viewer.window import Window
+
+    env = make("CartPole-v1", render_mode="rgb_array", dynamics="gymnasium")
+    agent = PPO(env, n_steps=256, batch_size=64, n_epochs=4, learning_rate=1e-3, seed=0)
+    agent.horizon = 5000
+    window = played(Window(Session(env, agent, "learn", target=5000), SIZE, headless=True), 700)
+    window._do("inside")
+    while not window.session.in_update:
+        played(window, 1)
+    return played(window, 11)
+
+
 def full_screen() -> Any:
     window = ppo()
     window.size = (1920, 1080)
@@ -289,6 +307,7 @@ PICTURES = {
     "lock-step": Picture("Learning in lock-step: the update in numbers", lock_step, panel="update"),
     "walls": Picture("Walls and a reward put by a click: the values find another way", walls),
     "leaves": Picture("A fit, iteration by iteration: the leaves that moved are framed", leaves),
+    "inside": Picture("Inside an update of networks: after each gradient step", inside, panel="update"),
     "linear-sarsa": Picture("Linear Sarsa over tiles: values over the state space, tiles outlined", linear_sarsa),
     "fitted-q": Picture("Fitted Q with extra trees", fitted_q),
     "k-means": Picture("Q-learning over the clusters of k-means", k_means),

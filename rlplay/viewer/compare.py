@@ -197,7 +197,8 @@ class Comparison(Together):
             frame = session.frame()
             self._pictures[i].draw(surface, frame, pygame.Rect(box.x, box.y, box.width, box.height - line))
             if words:
-                d.text(surface, words, (box.x, box.bottom), 16, d.DIM, "bottomleft", box.width)
+                size = d.fitting(words, box.width, 16, 14, 12)
+                d.text(surface, words, (box.x, box.bottom), size, d.DIM, "bottomleft", box.width)
             _end(surface, box, session)
             if told:
                 self.pointer.say(
@@ -227,12 +228,12 @@ class Comparison(Together):
         probe = session.probe()
         assert probe is not None
         names = session.action_names
-        for values, form in ((probe.action_values, "Q {}"), (probe.action_probabilities, "{} %")):
+        for values, first, unit in ((probe.action_values, "Q:  ", ""), (probe.action_probabilities, "", " %")):
             if values is not None and names:
-                row = values[0] * (100 if form == "{} %" else 1)
+                row = values[0] * (100 if unit else 1)
                 order = np.argsort(-row, kind="stable")[:4]
-                told = [f"{names[a]} {form.format(d.short(float(row[a])))}" for a in order if np.isfinite(row[a])]
-                return "   ".join(told)
+                told = [f"{names[a]} {d.short(float(row[a]))}{unit}" for a in order if np.isfinite(row[a])]
+                return first + "   ".join(told)
         if probe.action_mean is not None:
             return "mean " + " ".join(d.short(float(x)) for x in probe.action_mean[0][:6])
         return ""
@@ -341,7 +342,8 @@ def _end(surface: pygame.Surface, box: pygame.Rect, session: Any) -> None:
     width = min(d.font(20).size(words)[0] + d.px(24), box.width)
     band = pygame.Rect(box.centerx - width // 2, max(box.bottom - d.px(56), box.y), width, d.px(30))
     pygame.draw.rect(surface, d.BACKGROUND, band, border_radius=d.px(6))
-    d.text(surface, words, band.center, 20, d.WARM, "center", width - d.px(10))
+    size = d.fitting(words, width - d.px(10), 20, 17, 14)
+    d.text(surface, words, band.center, size, d.WARM, "center", width - d.px(10))
 
 
 def blended(frames: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:

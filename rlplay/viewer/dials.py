@@ -156,9 +156,17 @@ class DialPanel:
                 pygame.draw.rect(
                     surface, d.SOFT, (x - d.px(6), y + 2, width + d.px(12), tall - 4), border_radius=d.px(5)
                 )
-            wide = min(d.px(150), width * 0.4)
+            wide = min(d.px(180), width * 0.45)
             color = d.ACCENT if dial.owner == "agent" else d.TEXT
-            d.text(surface, dial.name, (x, y + tall / 2), 18, color, "midleft", wide - 6)
+            d.text(
+                surface,
+                dial.name,
+                (x, y + tall / 2),
+                d.fitting(dial.name, wide - 6, 18, 15),
+                color,
+                "midleft",
+                wide - 6,
+            )
             number = d.px(64)
             bar = pygame.Rect(round(x + wide), y, round(width - wide - number), tall)
             line = pygame.Rect(bar.x, bar.centery - 2, bar.width, 4)

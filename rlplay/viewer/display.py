@@ -38,6 +38,11 @@ def import_pygame() -> Any:
         raise MissingPackageError(f"the window needs pygame-ce: {error}", "pip install pygame-ce") from error
     # Most environments call pygame.init(), which opens the sound device; where there is none, it fills the terminal.
     os.environ.setdefault("SDL_AUDIODRIVER", "dummy")
+    # SDL would show the window by OpenGL, whose context is then in the way of environments that draw by OpenGL
+    # themselves (MuJoCo): the window stayed black, or they could not render. Only X servers take pictures without it.
+    on_x11 = sys.platform.startswith("linux") and os.environ.get("DISPLAY")
+    if on_x11 and os.environ.get("SDL_VIDEODRIVER", "x11") == "x11":
+        os.environ.setdefault("SDL_FRAMEBUFFER_ACCELERATION", "0")
     return pygame
 
 
@@ -89,6 +94,15 @@ def open_window(size: tuple[int, int], title: str) -> Any:
     surface = pygame.display.set_mode((width, height), pygame.RESIZABLE)
     pygame.display.set_caption(title)
     return surface
+
+
+def fill_screen(full: bool, size: tuple[int, int]) -> None:
+    """Have the window fill the screen; or not any more, with a size of its own."""
+    pygame = import_pygame()
+    if full:
+        pygame.display.set_mode((0, 0), pygame.FULLSCREEN)
+    else:
+        pygame.display.set_mode(size, pygame.RESIZABLE)
 
 
 def keep_title(title: str) -> None:

@@ -177,7 +177,7 @@ def panel(surface: pygame.Surface, rect: Any, title: str = "", note: str = "") -
     if note and box.width - used.width - px(40) > font(18).size(note)[0]:
         text(surface, note, (box.right - px(12), box.y + px(10)), 18, DIM, "topright")
     elif note:
-        text(surface, note, (box.x + px(12), top - px(4)), 18, DIM, width=box.width - px(24))
+        text(surface, note, (box.x + px(12), top - px(4)), fitting(note, room, 18, 16, 14), DIM, width=room)
         top += px(16)
     return pygame.Rect(box.x + px(12), top, box.width - px(24), max(box.bottom - top - px(10), 1))
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import replace
+from typing import Any
 
+import numpy as np
 import pygame
 
 from rlplay.viewer import panels
 from rlplay.viewer.bottom import place_at, timeline_box
 from rlplay.viewer.cells import cell_at, change_cell
 from rlplay.viewer.dials import DialPanel
+from rlplay.viewer.hands import open_gamepads
 from rlplay.viewer.keys import action_keys, intent_of
 from rlplay.viewer.layout import layout
 from rlplay.viewer.offers import why_not
@@ -37,6 +40,7 @@ class Events(ABC):
     def __init__(self, session: Session, comparison: Together | None) -> None:
         self.session, self.comparison = session, comparison
         self.state, self.pointer, self.dials = ViewState(), Pointer(), DialPanel()
+        self.gamepads: list[object] = []  # opened; they live as long as this
         self._dragging = ""
 
     @abstractmethod
@@ -71,6 +75,8 @@ class Events(ABC):
             self.driver.hands.release()
         elif event.type in (pygame.KEYDOWN, pygame.KEYUP) and event.key in (pygame.K_LCTRL, pygame.K_RCTRL):
             self._hold_to_drive(event.type == pygame.KEYDOWN)
+        elif event.type in (pygame.JOYDEVICEADDED, pygame.JOYDEVICEREMOVED):
+            self._plug(event.type == pygame.JOYDEVICEADDED)
         elif self.driver is not None and self._drive(self.driver, event):
             return
         elif (intent := self._pointed().handle(event) or intent_of(event, tune=self._tunes)) is not None:
@@ -109,6 +115,13 @@ class Events(ABC):
         self.state = reduce(self.state, intent)
         self._follow_state(before, intent)
 
+    def _plug(self, added: bool) -> None:
+        """A gamepad was plugged in, or pulled out."""
+        self.gamepads = open_gamepads()
+        if self.driver is not None:
+            self.driver.hands.release()
+        self.say("a gamepad: its left stick and its buttons act when you do" if added else "the gamepad is gone")
+
     def _hold_to_drive(self, down: bool) -> None:
         if self.state.you or self.comparison is not None or down == self.state.held:
             return
@@ -134,6 +147,7 @@ class Events(ABC):
             if not self._runs_on(session):
                 self._act(session, session.choices[keys[name]][1])
             return True
+        before: Any = None if hands.continuous else hands.action()
         if event.type == pygame.JOYAXISMOTION:
             hands.stick(event.axis, event.value)
         elif event.type == pygame.JOYHATMOTION:
@@ -146,7 +160,7 @@ class Events(ABC):
             return False
         if event.type != pygame.JOYBUTTONDOWN and not hands.continuous and not self._runs_on(session):
             action = hands.action()
-            if action is not None:
+            if action is not None and not np.array_equal(action, before):  # a step a push, however a stick trembles
                 self._act(session, action)
         return True
 

@@ -13,6 +13,7 @@ from rlplay.viewer.choices import axes, idle_choice, keys_of_axes, pushed
 
 _RAMP = 4.0  # shares a second that an axis moves while a key is held, and back when it is not
 _DEAD = 0.15  # share of a gamepad's stick around its middle that counts for nothing
+_FAR = 0.5  # share from which on it is a direction
 
 
 class Hands:
@@ -125,7 +126,7 @@ class Hands:
     def _direction(self) -> tuple[int, int] | None:
         """The direction of the stick or of the mouse, to the right and upwards."""
         x, y = self._pointed or (float(self._sticks[0]), -float(self._sticks[1]))
-        if max(abs(x), abs(y)) < _DEAD:
+        if max(abs(x), abs(y)) < (_FAR if self._pointed is None else _DEAD):
             return None
         return (1 if x > 0 else -1, 0) if abs(x) >= abs(y) else (0, 1 if y > 0 else -1)
 

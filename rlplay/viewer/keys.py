@@ -43,7 +43,7 @@ _BY_KEY = {
     pygame.K_RIGHT: ("step", "step ten"), pygame.K_LEFT: ("back", "back ten"), pygame.K_HOME: ("home", "home"),
     pygame.K_UP: ("other back", "other back"),
     pygame.K_DOWN: ("other", "other"), pygame.K_END: ("end", "end"),
-    pygame.K_RETURN: ("look", "look"), pygame.K_KP_ENTER: ("look", "look"),
+    pygame.K_F11: ("full", "full"), pygame.K_RETURN: ("look", "look"), pygame.K_KP_ENTER: ("look", "look"),
     pygame.K_ESCAPE: ("close", "close"), pygame.K_PLUS: ("faster", "faster"),
     pygame.K_KP_PLUS: ("faster", "faster"), pygame.K_KP_MINUS: ("slower", "slower"),
 }  # fmt: skip

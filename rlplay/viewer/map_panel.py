@@ -27,7 +27,7 @@ def draw_map(surface: pygame.Surface, rect: Rect, scene: Scene) -> None:
     if tree is not None and session.observation is not None:
         root = tree(session.observation)
         note = f"{sum(root.visits):,} simulations" if root is not None else ""
-        box = d.panel(surface, rect, "search tree: width visits, colour value, downwards in time", note)
+        box = d.panel(surface, rect, "search tree: width visits, colour value", note)
         if root is not None:
             draw_tree(surface, box, root, session.action_names)
         return

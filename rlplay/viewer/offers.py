@@ -39,7 +39,8 @@ def why_not(intent: str, session: Any, state: ViewState, comparison: Any = None)
         return why
     handed = state.driving and not session.why_not_driven(False)
     if name == "close" and not (state.help or state.what_if or state.tune or handed or state.inside):
-        return "nothing is open, q quits" if state.cursor is None and not state.looking else ""
+        open_now = state.cursor is not None or state.looking or state.full
+        return "" if open_now else "nothing is open, q quits"
     if name == "look":
         return "" if state.looking else "there is one environment: rlplay watch RUN --rows 8 shows several"
     if name == "other":
@@ -94,7 +95,7 @@ def _why_not_beside(name: str, state: ViewState, comparison: Any) -> str:
         return "surprises are for one agent"
     if why := _why_not_back(name, state):
         return why
-    if name == "close" and (comparison.closable or state.cursor is not None):
+    if name == "close" and (comparison.closable or state.cursor is not None or state.full):
         return ""
     if name in ("other", "slice") and (comparison.closable or state.rows):
         return ""
@@ -114,7 +115,7 @@ def _why_not_beside(name: str, state: ViewState, comparison: Any) -> str:
 
 
 _BESIDE = ("pause", "step", "faster", "slower", "normal", "reset", "next", "ghost", "screenshot", "record", "help",
-           "quit", "theme", "zoom", "explore", *(name for name in _PAST if name != "surprise"))  # fmt: skip
+           "quit", "theme", "zoom", "full", "explore", *(name for name in _PAST if name != "surprise"))  # fmt: skip
 
 
 def _why_no_branch(session: Any, state: ViewState) -> str:

@@ -180,7 +180,8 @@ def _frame(surface: pygame.Surface, rect: Rect, session: Session) -> None:
         width = min(d.font(24).size(words)[0] + d.px(32), box.width)
         band = pygame.Rect(box.centerx - width // 2, box.bottom - d.px(44), width, d.px(36))
         pygame.draw.rect(surface, d.BACKGROUND, band, border_radius=d.px(6))
-        d.text(surface, words, band.center, 24, d.WARM, "center", width - d.px(12))
+        size = d.fitting(words, width - d.px(12), 24, 20, 17)
+        d.text(surface, words, band.center, size, d.WARM, "center", width - d.px(12))
 
 
 def _cell_marks(surface: pygame.Surface, session: Session) -> None:

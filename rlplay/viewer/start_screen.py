@@ -21,7 +21,7 @@ import pygame
 from numpy.typing import NDArray
 
 from rlplay.viewer import drawing as d
-from rlplay.viewer.display import keep_title, open_window
+from rlplay.viewer.display import fill_screen, keep_title, open_window
 from rlplay.viewer.pointer import Pointer, wrapped
 
 TABS = ("environments", "agents", "features", "models", "runs")
@@ -68,6 +68,7 @@ class Start:
         query: what was typed; only names with it are listed.
         chosen: the chosen name of each tab; of a run its path.
         light: whether it is drawn in light colours.
+        full: whether it fills the screen.
         request: what is to be done once: ``train``, ``watch``, ``play``, ``stop``, ``escape`` where nothing is open,
             ``quit``; or nothing.
     """
@@ -76,6 +77,7 @@ class Start:
     query: str = ""
     chosen: tuple[tuple[str, str], ...] = ()
     light: bool = False
+    full: bool = False
     request: str = ""
 
     def choice(self, tab: str) -> str:
@@ -111,7 +113,11 @@ def reduce(start: Start, intent: str, listed: list[str]) -> Start:
     if kind == "erase":
         return replace(start, query=start.query[:-1])
     if kind == "escape":
-        return replace(start, query="") if start.query else replace(start, request="escape")
+        if start.query or start.full:
+            return replace(start, query="") if start.query else replace(start, full=False)
+        return replace(start, request="escape")
+    if kind == "full":
+        return replace(start, full=not start.full)
     if kind == "theme":
         return replace(start, light=not start.light)
     if kind == "enter":
@@ -123,6 +129,7 @@ _KEYS = {
     pygame.K_UP: "up", pygame.K_DOWN: "down", pygame.K_PAGEUP: "pageup", pygame.K_PAGEDOWN: "pagedown",
     pygame.K_TAB: "next tab", pygame.K_RIGHT: "next tab", pygame.K_LEFT: "last tab", pygame.K_BACKSPACE: "erase",
     pygame.K_ESCAPE: "escape", pygame.K_RETURN: "enter", pygame.K_KP_ENTER: "enter", pygame.K_F2: "theme",
+    pygame.K_F11: "full",
 }  # fmt: skip
 _WITH_CTRL = {pygame.K_t: "train", pygame.K_w: "watch", pygame.K_p: "play", pygame.K_q: "quit", pygame.K_c: "stop"}
 
@@ -200,6 +207,8 @@ class StartScreen:
         found = self.listed()
         if self.start.query != before.query and found and self.start.choice(TABS[self.start.tab]) not in found:
             self.start = reduce(self.start, f"choose {found[0]}", found)  # what is searched for is what is trained
+        if before.full != self.start.full:
+            fill_screen(self.start.full, self.size)
         if (before.chosen, before.tab) != (self.start.chosen, self.start.tab):
             self._since = time.monotonic()
 

@@ -39,6 +39,7 @@ HELP = {
     "scroll": ("page", "up, down, or the wheel: more rows"),
     "theme": ("t", "light or dark"),
     "zoom": ("z", "larger words, up to 200 %"),
+    "full": ("f11", "full screen, and back"),
     "screenshot": ("s", "save a screenshot"),
     "record": ("v", "record on, off"),
     "help": ("?", "help"),
@@ -61,6 +62,7 @@ class ViewState:
         panel: which of the panels that share a place is shown, counted on and on.
         light: whether the window is drawn in light colours.
         zooms: how often the words were made larger, counted on and on.
+        full: whether the window fills the screen.
         help: whether the help is shown.
         quit: whether the window closes.
         touched: whether the speed was chosen by hand.
@@ -90,6 +92,7 @@ class ViewState:
     panel: int = 0
     light: bool = False
     zooms: int = 0
+    full: bool = False
     help: bool = False
     quit: bool = False
     touched: bool = False
@@ -155,7 +158,7 @@ def reduce(state: ViewState, intent: str) -> ViewState:
         return show(state, state.place - (10 if intent == "back ten" else 1))
     if intent in ("home", "end"):
         return show(state, state.oldest if intent == "home" else state.newest)
-    if intent in ("surprise", "surprise back", "tune", "what if", "inside", "ghost"):
+    if intent in ("surprise", "surprise back", "tune", "what if", "inside", "ghost", "full"):
         return _toggled(state, intent)
     if intent == "bookmark":
         here = {state.place}
@@ -240,7 +243,9 @@ def closed(state: ViewState) -> ViewState:
     for open_now in ("help", "what_if", "tune", "held", "you", "inside"):
         if getattr(state, open_now):
             return replace(state, **{open_now: False})  # type: ignore[arg-type]
-    return replace(state, cursor=None) if state.cursor is not None else replace(state, looking=False)
+    if state.cursor is not None:
+        return replace(state, cursor=None)
+    return replace(state, looking=False) if state.looking else replace(state, full=False)
 
 
 def _toggled(state: ViewState, intent: str) -> ViewState:

@@ -13,6 +13,7 @@ from rlplay.spaces.finite import FiniteSpace, is_finite
 from rlplay.viewer import drawing as d
 from rlplay.viewer.learning import FittedLearning, Move, Update
 from rlplay.viewer.network_learning import NetworkLearning, in_pairs
+from rlplay.viewer.pointer import wrapped
 
 _ROWS = 12  # moves that are listed at most
 _CLOSE = 1e-9
@@ -24,10 +25,11 @@ def draw_update(surface: pygame.Surface, box: pygame.Rect, session: Any, probe: 
     tall = d.height_of(17)
     y = box.y
     for i, line in enumerate(lines):
-        if y + tall > box.bottom:
-            return
-        d.text(surface, line, (box.x, y), 17, d.TEXT if i == 0 else d.DIM, width=box.width)
-        y += tall
+        for part in wrapped(line, 17, box.width):
+            if y + tall > box.bottom:
+                return
+            d.text(surface, part, (box.x, y), 17, d.TEXT if i == 0 else d.DIM, width=box.width)
+            y += tall
     largest = max((abs(move.after - move.before) for move in moves), default=0.0) or 1.0
     for move in moves[:_ROWS]:
         if y + tall > box.bottom + d.px(4):
@@ -44,7 +46,11 @@ def _move(surface: pygame.Surface, row: pygame.Rect, move: Move, largest: float,
     words = f"{_name(move, session)}   {' -> '.join(told)}"
     if not move.place:  # a leaf: its place is long, and may be cut
         words = f"{' -> '.join(told)}   {move.array}"
-    d.text(surface, words, (row.x, row.y), 17, d.TEXT, width=row.width * 0.62)
+    room = row.width * 0.62
+    if d.font(14).size(words)[0] > room and move.place:  # the numbers matter more than their bar
+        d.text(surface, words, (row.x, row.y), d.fitting(words, row.width, 17, 15, 13), d.TEXT, width=row.width)
+        return
+    d.text(surface, words, (row.x, row.y), d.fitting(words, room, 17, 14), d.TEXT, width=room)
     middle, wide = row.x + row.width * 0.82, row.width * 0.17
     pygame.draw.line(surface, d.LINE, (middle, row.y), (middle, row.bottom - 3))
     length = change / largest * wide

@@ -17,7 +17,7 @@ import pygame
 from rlplay.reports.occlusion import PATCHES, Contributions, contributions
 from rlplay.viewer import drawing as d
 from rlplay.viewer.observation import planes_of
-from rlplay.viewer.pointer import Pointer
+from rlplay.viewer.pointer import Pointer, wrapped
 from rlplay.viewer.session import Session
 from rlplay.viewer.slices import dimension_names, stack_size
 
@@ -130,7 +130,8 @@ def draw_why(surface: pygame.Surface, rect: Any, session: Session, pointer: Poin
     middle_x = box.x + label + number + width / 2
     for place, i in enumerate(order[shown.start : shown.stop]):
         y, value = box.y + (place + 0.5) * row, float(values[i])
-        d.text(surface, found.names[i], (box.x, y), 18, d.TEXT, "midleft", label - d.px(4))
+        size = d.fitting(found.names[i], label - d.px(4), 18, 15)
+        d.text(surface, found.names[i], (box.x, y), size, d.TEXT, "midleft", label - d.px(4))
         numbers = found.numbers[0]
         d.text(surface, d.short(float(numbers[i])), (box.x + label + number - d.px(8), y), 16, d.DIM, "midright")
         long = width / 2 * value / span
@@ -142,7 +143,9 @@ def draw_why(surface: pygame.Surface, rect: Any, session: Session, pointer: Poin
     words = f"blue: for the choice, orange: against it; {found.of} is {d.short(float(found.scores[0].mean()))}"
     if len(shown) < len(order):
         words += f"; {shown.start + 1} to {shown.stop} of {len(order)}: wheel, or page down"
-    d.text(surface, words, (box.x, box.bottom), 15, d.DIM, "bottomleft", box.width)
+    lines = wrapped(words, 15, box.width)
+    for i, line in enumerate(lines):
+        d.text(surface, line, (box.x, box.bottom - (len(lines) - 1 - i) * d.px(14)), 15, d.DIM, "bottomleft", box.width)
 
 
 def _patches(surface: pygame.Surface, box: pygame.Rect, session: Session, found: Contributions) -> None:

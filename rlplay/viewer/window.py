@@ -18,7 +18,7 @@ from rlplay.viewer import panels
 from rlplay.viewer.bottom import draw_help
 from rlplay.viewer.branch import Branch
 from rlplay.viewer.dials import dials_of
-from rlplay.viewer.display import keep_title, open_window, pygame_kept
+from rlplay.viewer.display import fill_screen, keep_title, open_window, pygame_kept
 from rlplay.viewer.filming import Filming
 from rlplay.viewer.follower import Follower
 from rlplay.viewer.hands import open_gamepads
@@ -78,7 +78,7 @@ class Window(Filming):
             raise UsageError(f"a window of {size[0]}x{size[1]} is smaller than {SMALLEST[0]}x{SMALLEST[1]}")
         rate = steps_per_second or float(session.env.metadata.get("render_fps") or 8)
         super().__init__(session, comparison, headless=headless, output=output, rate=rate, paced=pace is not None)
-        self.size = size
+        self.size = self._size_before = size
         self.max_steps, self.pace, self.follower, self.on_trained = max_steps, pace, follower, on_trained
         self.mosaic = comparison if isinstance(comparison, Mosaic) else None
         self._branch: Branch | None = None
@@ -86,7 +86,6 @@ class Window(Filming):
         self.state = ViewState(recording=output is not None, you=session.driving, ghost=ghost, rows=rows)
         self.state = replace(self.state, deterministic=session.deterministic)
         register_panel("update", UPDATE)
-        self._gamepads: list[object] = []
         self.frame_times: deque[float] = deque(maxlen=1000)
         self._due = 0.0
         self._notice, self._notice_until = "", 0.0
@@ -131,7 +130,7 @@ class Window(Filming):
             return pygame.Surface(self.size)
         surface = open_window(self.size, self._title)
         pygame.key.set_repeat(300, 60)
-        self._gamepads = open_gamepads()
+        self.gamepads = open_gamepads()
         return surface
 
     def _close_all(self) -> None:
@@ -181,6 +180,10 @@ class Window(Filming):
             cells = "; click a cell: wall or floor, with the right button its reward" if self.session.world.rows else ""
             keys = "up, down choose a dial; left, right turn it, or drag it"
             self.say(f"{keys if dials_of(self.session) else 'nothing can be turned here'}{cells}")
+        if state.full != before.full and not self.headless:
+            if state.full:
+                self._size_before = self.size_now()
+            fill_screen(state.full, self._size_before)
         if state.what_if != before.what_if:
             self._open_branch() if state.what_if else self._close_branch()
         if state.looking != before.looking and self.mosaic is not None:

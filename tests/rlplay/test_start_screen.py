@@ -14,7 +14,7 @@ from rlplay.viewer import drawing
 from rlplay.viewer.start_screen import TABS, Start, StartScreen, intent_of, reduce
 
 INTENTS = ["up", "down", "pageup", "pagedown", "next tab", "last tab", "tab 3", "choose b", "type x", "erase", "escape",
-           "theme", "enter", "train", "watch", "play", "stop", "quit", "nonsense"]  # fmt: skip
+           "full", "theme", "enter", "train", "watch", "play", "stop", "quit", "nonsense"]  # fmt: skip
 
 
 @given(st.lists(st.sampled_from(INTENTS), max_size=40), st.lists(st.sampled_from("abc"), unique=True))
