@@ -66,6 +66,8 @@ class OfflineAgent(OffPolicyAgent):
     def keep_source(self, described: Any) -> None:
         """What settings and files say of the data set."""
         self.hyperparameters["dataset"] = self.dataset = described
+        if "_made_with" in vars(self):  # it was made without
+            self._made_with["dataset"] = described
 
     def why_not_compiled(self) -> str:
         """No environment is played: only networks and features decide."""

@@ -28,6 +28,7 @@ from rlplay.agent.sb3_normalize import (
 from rlplay.environments.interact import RunningEnv
 from rlplay.environments.no_environment import NoEnvironment
 from rlplay.errors import UsageError, missing, no_attribute, warn_once
+from rlplay.hyperparameters.domains import Teacher
 from rlplay.hyperparameters.fields import declared
 from rlplay.seeding import check_seed, generator, stream
 from rlplay.storage import checkpoint
@@ -86,7 +87,10 @@ class SB3Habits:
     def _begin_habits(self, as_there: bool, normalize: Any) -> None:
         """Told once the agent is made: whether it was made as in Stable-Baselines3, and the VecNormalize given."""
         self._as_there, self._vec_env, self._vec_normalize = as_there, None, normalize
-        self._made_with = {name: getattr(self, name, None) for name in declared(type(self))}
+        fields = declared(type(self)).items()  # who teaches is asked when it is time: it may be set later
+        self._made_with = {
+            name: getattr(self, name, None) for name, one in fields if not isinstance(one.domain, Teacher)
+        }
         if normalize is not None:
             hand_on(normalize)
             given = read_vecnormalize(normalize)

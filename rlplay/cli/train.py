@@ -424,8 +424,8 @@ def _check_surroundings(agent: Agent, arguments: Namespace) -> None:
     view = getattr(agent.encoder, "view", None)
     if view is not None and view.as_pictures:
         console().print(view.as_pictures)
-        if (room := getattr(agent, "buffer_bytes", 0)) > 0:
-            console().print(f"the replay buffer takes up to {room / 2**20:,.0f} MiB")
+    if (room := getattr(agent, "buffer_bytes", 0)) > 0:
+        console().print(f"the replay buffer takes up to {room / 2**20:,.1f} MiB")
     if isinstance(agent, OfflineAgent):
         agent.require_data()
     if arguments.tensorboard_log:

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import rlplay
-from agents import CQL, DQN, IQL, TD3BC, BehaviorCloning, DiscreteBCQ, DiscreteIQL, cql, discrete_bcq, dqn, iql
+from agents import CQL, DQN, IQL, TD3BC, BehaviorCloning, DAgger, DiscreteBCQ, DiscreteIQL, cql, discrete_bcq, dqn, iql
 from agents.cql import make_rule, press_down
 from agents.discrete_bcq import best_likely, losses
 from agents.discrete_iql import imitate_likelier
@@ -486,3 +486,11 @@ def test_cql_learns_from_mixed_data_what_cloning_does_not():
     assert np.median(implicit) >= np.median(cloned) + 100
     strayed = [score(CQL("CartPole-v1", dataset=half, seed=seed, alpha=0.0).learn(20_000)) for seed in range(3)]
     assert np.median(strayed) <= np.median(learned) - 100
+
+
+def test_data_and_who_teaches_may_come_later(pole):
+    """Neither is said to change nothing: warnings are errors here."""
+    assert CQL("CartPole-v1", **SMALL).remember(pole).learn(10).num_timesteps == 10
+    agent = DAgger("CartPole-v1", train_freq=50, seed=0)
+    agent.teacher = lambda obs: int(obs[2] > 0)
+    assert agent.learn(60).lessons == 2

@@ -318,3 +318,11 @@ def test_errors_of_stored_steps_follow_what_was_remembered():
         assert errors[i] == pytest.approx(y - q, abs=1e-6)
     probe = agent.probe(stored.obs[:1])
     assert agent.critic_values(stored.obs[:1])[0] == pytest.approx(probe.action_values)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_it_recalls_at_the_end_of_a_chain_what_was_shown_at_its_start(seed):
+    """Right is worth 1 and wrong -1; without a memory the mean is about 0 (docs/benchmarks.md)."""
+    agent = RecurrentDQN("rlplay/MemoryChain-v0", seed=seed).learn(20_000)
+    assert evaluate(agent, n_eval_episodes=50).mean >= 0.9
