@@ -47,8 +47,8 @@ def draw_returns(surface: pygame.Surface, box: pygame.Rect, session: Any, probe:
     low, high = float(atoms.min()), float(atoms.max())
     edges = np.linspace(low, high if high > low else low + 1.0, bins + 1)
     shares = np.array([np.histogram(a, edges, weights=p)[0] for a, p in zip(atoms, chances, strict=True)])  # [A, bins]
-    shown = min(len(values), max(box.height // _LEAST_HEIGHT, 1))
-    height, names = box.height / shown, list(session.action_names or [])
+    shown = min(int((values > -np.inf).sum()), max(box.height // _LEAST_HEIGHT, 1))  # what may be done
+    height, names = box.height / max(shown, 1), list(session.action_names or [])
     for row, action in enumerate(np.sort(np.argsort(-values, kind="stable")[:shown])):
         top, best = box.y + row * height, values[action] == values.max()
         bar = 0.7 * height / max(float(shares.max()), 1e-9)

@@ -67,3 +67,22 @@ def masked(probe: Probe, masks: NDArray[np.bool_]) -> Probe:
         total = kept.sum(axis=1, keepdims=True)
         chances = np.where(total > 0, kept / np.where(total > 0, total, 1.0), masks / masks.sum(axis=1, keepdims=True))
     return replace(probe, action_values=values, action_probabilities=chances)
+
+
+def masked_parts(probe: Probe, mask: NDArray[np.bool_]) -> Probe:
+    """A probe of actions in parts in which only the choices of a mask count, one entry a choice of each part.
+
+    Example:
+        >>> probe = Probe(part_probabilities=(np.array([[0.5, 0.25, 0.25]]), np.array([[0.5, 0.5]])))
+        >>> found = masked_parts(probe, np.array([False, True, True, True, False])).part_probabilities
+        >>> [part.tolist() for part in found]
+        [[[0.0, 0.5, 0.5]], [[1.0, 0.0]]]
+    """
+    parts, at = [], 0
+    for part in probe.part_probabilities or ():
+        allowed = mask[None, at : at + part.shape[1]]
+        kept = masked(Probe(action_probabilities=part), allowed).action_probabilities
+        assert kept is not None
+        parts.append(kept)
+        at += part.shape[1]
+    return replace(probe, part_probabilities=tuple(parts))

@@ -19,9 +19,9 @@ from rlplay.compiled.pcg64 import random_seed
 from rlplay.environments.episode import Episode
 from rlplay.environments.interact import ObservationCheck, Position, begin_episode, interact
 from rlplay.environments.make import reference, remake
-from rlplay.environments.masks import MaskSource
+from rlplay.environments.masks import Mask, MaskSource
 from rlplay.errors import EnvironmentFault, RlplayError, SpaceError, UsageError
-from rlplay.probe import Probe
+from rlplay.probe import Probe, masked, masked_parts
 from rlplay.seeding import stream
 from rlplay.spaces.finite import FiniteSpace, is_finite
 from rlplay.transition import Transition
@@ -373,7 +373,7 @@ class Session:
 
     def _is_forbidden(self) -> bool:
         """Whether the environment's mask forbids what the person chose."""
-        mask = self.masks.joint_of(self.position.info) if self.position.obs is not None else None
+        mask = self.allowed(joint=True)
         return mask is not None and not mask[FiniteSpace(self.env.action_space).index(self.pending)]
 
     def reset(self, *, again: bool = False, seed: int | None = None) -> None:
@@ -437,6 +437,12 @@ class Session:
         state, starts = self.state_before()
         return self.agent.predict(obs, state, starts, self.deterministic, **self._masks())[0]
 
+    def allowed(self, *, joint: bool) -> Mask | None:
+        """What may be done now, one entry a combination or a choice of each part; None for all, and at an end."""
+        if self.position.obs is None:
+            return None
+        return (self.masks.joint_of if joint else self.masks.of)(self.position.info)
+
     def _masks(self) -> dict[str, Any]:
         """What `predict` is told of masks."""
         mask = self.masks.of(self.position.info)
@@ -469,11 +475,18 @@ class Session:
         return agent.probe(observations, None if state is None else state.repeated(rows), np.repeat(starts, rows))
 
     def probe(self) -> Probe | None:
-        """What the agent thinks of what it sees now."""
+        """What the agent thinks of what it sees now, and of what may be done."""
         agent: Any = self.agent
         if agent is None or self.observation is None:
             return None
-        return agent.probe(self.observation, *self.state_before()) if agent.remembers else agent.probe(self.observation)
+        found: Probe = agent.probe(self.observation, *(self.state_before() if agent.remembers else ()))
+        numbered = found.action_values is not None or found.action_probabilities is not None
+        if not agent.takes_masks or not (numbered or found.part_probabilities):
+            return found
+        mask = self.allowed(joint=numbered)
+        if mask is None:
+            return found
+        return masked(found, mask[None]) if numbered else masked_parts(found, mask)
 
     def agent_choice(self, other: Session) -> str:
         """The name of the action that the agent takes next in another session; empty where it has none."""

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlplay.environments.interact import ObservationCheck, Position, begin_episode, take_step
+from rlplay.environments.masks import MaskSource
 from rlplay.spaces.observations import observation_bytes
 from rlplay.transition import Transition
 from rlplay.viewer.observation import picture
@@ -308,7 +309,7 @@ def copy_of(session: Any, newest: int, twin: Twin | None) -> Any:
     exact = twin is not None and twin.exact and twin.position.length == moment.length
     seen = moment.seen
     if exact and twin is not None:
-        past.env = twin.env
+        past.env, past.masks = twin.env, MaskSource(twin.env)
         seen = twin.last if twin.last is not None else twin.position.obs
     step = seen if isinstance(seen, Transition) else None
     here = _newest(seen)
@@ -325,6 +326,7 @@ def copy_of(session: Any, newest: int, twin: Twin | None) -> Any:
     past._picture, past.remembered = None, moment.remembered
     if not exact:
         words = "the picture of this step cannot be drawn again"
+        past.allowed = lambda *, joint: None  # what might be done then is not known
         past.frame = lambda: picture(session.env, here, past.trail, past.picture_size, words)
     if moment.probe is not None:
         past.agent = _remembering(session.agent, here, moment.probe)

@@ -10,13 +10,14 @@ import numpy as np
 import pygame
 import pytest
 
-from agents import PPO, QLearning
+from agents import DQN, PPO, QLearning
 from rlplay import make
 from rlplay.probe import Probe
 from rlplay.viewer import drawing, panels
 from rlplay.viewer.compare import Comparison, blended, random_player, what_if
 from rlplay.viewer.display import import_pygame, keep_title, open_window
 from rlplay.viewer.offers import offered
+from rlplay.viewer.panel import registered_panels
 from rlplay.viewer.pointer import Pointer
 from rlplay.viewer.session import Session
 from rlplay.viewer.state import ZOOMS, ViewState
@@ -179,3 +180,41 @@ def test_a_window_keeps_its_title_and_opens_no_sound_device(monkeypatch):
     keep_title("ours")
     assert pygame.display.get_caption()[0] == "ours"
     pygame.display.quit()
+
+
+class Lamps(gym.Env):
+    """Four lamps, of which the second may never be taken, and the last only in even steps."""
+
+    observation_space = gym.spaces.Box(-1, 1, (2,), np.float32)
+    action_space = gym.spaces.Discrete(4)
+
+    def action_masks(self):
+        return np.array([True, False, True, self.steps % 2 == 0])
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.steps = 0
+        return np.zeros(2, np.float32), {}
+
+    def step(self, action):
+        self.steps += 1
+        return np.zeros(2, np.float32), 0.0, False, False, {}
+
+
+def test_what_may_not_be_taken_is_not_shown_as_if_it_could_be(written):
+    likely, valued = Lamps(), Lamps()
+    session = Session(likely, PPO(likely, n_steps=8, batch_size=8, seed=0), seed=0)
+    other = Session(valued, DQN(valued, buffer_size=100, network="torch", net_arch=[4], seed=0), seed=0)
+    for forbidden in ([1, 3], [1]):  # after one step, and after two
+        session.step()
+        other.step()
+        chances, values = session.probe().action_probabilities[0], other.probe().action_values[0]
+        assert np.flatnonzero(chances == 0).tolist() == np.flatnonzero(values == -np.inf).tolist() == forbidden
+        assert chances.sum() == pytest.approx(1)
+    panels.draw(pygame.Surface(SIZES[-1]), other, ViewState())
+    assert "1 of 4 may not be taken" in [words for words, _ in written]
+    parts = {"distributional": "qr", "n_atoms": 5, "buffer_size": 100, "network": "torch", "net_arch": [4]}
+    told = Session(valued, DQN(valued, **parts, seed=0), seed=0)
+    told.step()
+    box = pygame.Rect(0, 0, 300, 200)
+    registered_panels()["returns"].draw(pygame.Surface(box.size), box, told, told.probe())
