@@ -36,6 +36,7 @@ class Layout:
     Attributes:
         networks: ``{"policy": [[["mlp_extractor.policy_net.0"], ["action_net"]]]}``.
         noise: the logarithms of the deviations of the actions; empty for none.
+        spread: where an agent of ours keeps them.
         quantiles: of each action's value; 1 for plain values.
         picture: height, width and channels of pictures; None for none.
         ignored: names that say again what others say.
@@ -43,6 +44,7 @@ class Layout:
 
     networks: dict[str, list[list[list[str]]]]
     noise: str = ""
+    spread: str = "spread"
     quantiles: int = 1
     picture: tuple[int, int, int] | None = None
     ignored: list[str] = field(default_factory=list)
@@ -119,6 +121,15 @@ class Layout:
             raise OtherNetworksError(f"the {network} has {len(flat):,} parameters, its twin {at:,}")
         return found
 
+    def place(self, network: str, part: str) -> str:
+        """Where an agent of ours keeps a part of a network, ``parameters`` or a moment.
+
+        Example:
+            >>> Layout({}).place("policy", "m"), Layout({}).place("actor/head", "m")
+            ('policy/m', 'actor/head_m')
+        """
+        return f"{network}{'_' if '/' in network else '/'}{part}"
+
     def names(self) -> set[str]:
         """All tensors that are taken."""
         layers = [name for members in self.networks.values() for one in members for names in one for name in names]
@@ -191,17 +202,20 @@ def layout_of(algorithm: str, tensors: Tensors, picture: tuple[int, int, int] | 
             for name, net in (("q", own), ("target", f"{own}_target"))
         })  # fmt: skip
     else:
-        heads = [["actor.mu", "actor.log_std"]] if algorithm in ("sac", "tqc") else []
-        hidden = "actor.latent_pi" if heads else "actor.mu"
+        smooth = "actor.log_std" in tensors  # noise that depends on the state: a matrix, and no second head
+        heads = [["actor.mu", "actor.log_std"]] if algorithm in ("sac", "tqc") and not smooth else []
+        hidden = "actor.latent_pi" if heads or smooth else "actor.mu"
         networks = {"actor": [[*chain.numbered(hidden), *heads]]}
-        if not heads:
+        if smooth:
+            networks["actor/head"] = [chain.numbered("actor.mu") or [["actor.mu"]]]
+        elif not heads:
             networks["target_actor"] = [chain.numbered("actor_target.mu")]
         for name, net in (("critics", "critic"), ("target_critics", "critic_target")):
             count = 0
             while f"{net}.qf{count}.0.weight" in tensors:
                 count += 1
             networks[name] = [chain.numbered(f"{net}.qf{k}") for k in range(count)]
-        found = Layout(networks)
+        found = Layout(networks, "actor.log_std", "actor/log_std") if smooth else Layout(networks)
     found.picture = picture
     taken = found.names()
     found.ignored = [name for name in tensors if name not in taken and _EXTRACTOR.match(name)]

@@ -96,7 +96,10 @@ def _agent_for(model: ModelZip, wrote: str, algo: str | None) -> str:
         return OURS.get(wrote, f"sb3/{wrote}")
     name = algo.removeprefix("sb3/")
     if name != wrote and not (wrote == "qrdqn" and algo == "dqn"):
-        raise UsageError(f"{model.path} was written by {wrote.upper()}, not by {name.upper()}", f"Take --algo {wrote}")
+        raise UsageError(
+            f"{model.path} was written by {wrote.upper()}, not by {name.upper()}",
+            f"Take --algo {wrote if wrote in OURS else f'sb3/{wrote}'}",
+        )
     if not algo.startswith("sb3/") and wrote not in OURS:
         raise UsageError(f"{model.path}: no agent of ours has the networks of {wrote}", f"Take --algo sb3/{wrote}")
     return algo if algo.startswith("sb3/") else OURS[wrote]
@@ -193,7 +196,7 @@ def _architecture(layout: Layout, tensors: Mapping[str, NDArray[Any]]) -> Any:
     """Hidden layers by the shapes of the weights; of pictures those behind the convolutions."""
 
     def hidden(network: str) -> list[int]:
-        names = layout.networks[network][0]
+        names = [*layout.networks[network][0], *(layout.networks.get(f"{network}/head") or [[]])[0]]
         plain = [n for n in names if tensors[f"{n[0]}.weight"].ndim == 2 and ".linear." not in n[0]]
         return [int(tensors[f"{n[0]}.weight"].shape[0]) for n in plain[:-1]]
 
@@ -227,9 +230,9 @@ def _arrays_of(
         found[name] = np.asarray(values, found[name].dtype).reshape(found[name].shape)
 
     for network in layout.networks:
-        put(f"{network}/parameters", layout.parameters(tensors, network))
+        put(layout.place(network, "parameters"), layout.parameters(tensors, network))
     if layout.noise:
-        put("spread", np.ravel(tensors[layout.noise]))
+        put(layout.spread, np.ravel(tensors[layout.noise]))
     variables = model.tensors.get("pytorch_variables", {})
     if "log_alpha" in found:
         if "log_ent_coef" in variables:
@@ -247,15 +250,20 @@ def _put_moments(
     found: dict[str, NDArray[Any]], layout: Layout, model: ModelZip, tensors: dict[str, NDArray[Any]]
 ) -> None:
     """The optimisers' running means, where those of the zip are Adam's over the same parameters."""
+    owner = "actor.optimizer" if layout.noise.startswith("actor.") else "policy.optimizer"  # of the noise
     for stem, names, networks in (
         ("policy.optimizer", list(tensors), ("policy", "value", "q")),
-        ("actor.optimizer", [n.removeprefix("actor.") for n in tensors if n.startswith("actor.")], ("actor",)),
+        (
+            "actor.optimizer",
+            [n.removeprefix("actor.") for n in tensors if n.startswith("actor.")],
+            ("actor", "actor/head"),
+        ),
         ("critic.optimizer", [n.removeprefix("critic.") for n in tensors if n.startswith("critic.")], ("critics",)),
     ):
         prefix = "" if stem == "policy.optimizer" else stem.partition(".")[0] + "."
         state = model.optimizers.get(stem, {})
         learned = [prefix + n for n in names if prefix or not (_is_target(n) or n in layout.ignored)]
-        if stem == "policy.optimizer" and layout.noise in learned:
+        if stem == owner and layout.noise in learned:
             learned = [layout.noise, *(n for n in learned if n != layout.noise)]
         parts = [state.get(k, {}) for k in range(len(learned))]
         kept = set(parts[0]) - {"step"} if parts else set()
@@ -271,13 +279,14 @@ def _put_moments(
             if not all(np.isfinite(mean).all() for mean in means.values()):
                 raise CheckpointError(f"{model.path}: {stem} holds NaN or infinite values, the model is broken")
             for network in networks:
-                if network in layout.networks and found.get(f"{network}/{ours}", _NOTHING).size:
-                    found[f"{network}/{ours}"][...] = layout.parameters(means, network)
-            if layout.noise and stem == "policy.optimizer":
-                found[f"spread_{ours}"][...] = np.ravel(means[layout.noise])
+                place = layout.place(network, ours)
+                if network in layout.networks and found.get(place, _NOTHING).size:
+                    found[place][...] = layout.parameters(means, network)
+            if layout.noise and stem == owner:
+                found[f"{layout.spread}_{ours}"][...] = np.ravel(means[layout.noise])
         step = check_number("step", int(parts[0]["step"]), COUNT)
-        for name in (*(f"{network}/t" for network in networks), "spread_t"):
-            if name in found and (name != "spread_t" or stem == "policy.optimizer"):
+        for name in (*(layout.place(network, "t") for network in networks), f"{layout.spread}_t"):
+            if name in found and (name != f"{layout.spread}_t" or stem == owner):
                 found[name][...] = step
 
 

@@ -234,6 +234,7 @@ def _of_ours(agent: Any) -> Any:
     layout.quantiles = int(settings["n_atoms"]) if name == "qrdqn" else 1
     found = _tensors(agent, arrays, layout, like)
     model.policy.load_state_dict({**model.policy.state_dict(), **{k: torch.from_numpy(v) for k, v in found.items()}})
+    _give_moments(model, arrays, layout, like)
     if "log_alpha" in arrays:
         learned = getattr(model, "log_ent_coef", None)
         if learned is not None:
@@ -250,15 +251,68 @@ def _tensors(
     found: dict[str, NDArray[np.float32]] = {}
     try:
         for network in layout.networks:
-            found |= layout.tensors(np.asarray(arrays[f"{network}/parameters"], np.float32), network, like)
+            flat = np.asarray(arrays[layout.place(network, "parameters")], np.float32)
+            found |= layout.tensors(flat, network, like)
         if layout.noise:
-            found[layout.noise] = np.asarray(arrays["spread"], np.float32).reshape(like[layout.noise].shape).copy()
+            found[layout.noise] = np.asarray(arrays[layout.spread], np.float32).reshape(like[layout.noise].shape).copy()
     except (RlplayError, ValueError, KeyError) as error:
         raise UsageError(f"{agent.id} has other networks than Stable-Baselines3's: {error}") from error
     for name in layout.ignored:  # the same tensors under further names
         twin = name.replace("features_extractor.", "pi_features_extractor.") if name.startswith("features") else name
         if twin in found:
             found[name] = found[twin]
+    return found
+
+
+def _give_moments(model: Any, arrays: dict[str, NDArray[Any]], layout: Layout, like: dict[str, NDArray[Any]]) -> None:
+    """The optimisers' running means, so that Stable-Baselines3 goes on where the agent stands."""
+    import torch
+
+    names: dict[int, list[str]] = {}
+    for name, parameter in model.policy.named_parameters(remove_duplicate=False):
+        names.setdefault(id(parameter), []).append(name)
+    for stem in ("policy", "actor", "critic"):
+        optimiser = getattr(getattr(model, stem, None), "optimizer", None)
+        if optimiser is None:
+            continue
+        keys = {"exp_avg": "m", "exp_avg_sq": "v"} if isinstance(optimiser, torch.optim.Adam) else {"square_avg": "v"}
+        means = {key: _means(arrays, layout, like, part) for key, part in keys.items()}
+        steps = {
+            name: step for name, step in _steps(arrays, layout).items() if all(name in one for one in means.values())
+        }
+        listed = [next((n for n in names[id(one)] if n in steps), "") for one in optimiser.param_groups[0]["params"]]
+        if "" in listed or not all(steps[name] for name in listed):
+            continue  # nothing was learned yet, or its means are of another kind
+        state = {
+            k: {"step": torch.tensor(float(steps[name])), **{key: torch.from_numpy(means[key][name]) for key in keys}}
+            for k, name in enumerate(listed)
+        }
+        optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
+
+
+def _means(
+    arrays: dict[str, NDArray[Any]], layout: Layout, like: dict[str, NDArray[Any]], part: str
+) -> dict[str, NDArray[np.float32]]:  # fmt: skip
+    """The running means of all tensors of a policy that have some."""
+    found: dict[str, NDArray[np.float32]] = {}
+    for network in layout.networks:
+        flat = arrays.get(layout.place(network, part))
+        if flat is not None and flat.size == arrays[layout.place(network, "parameters")].size:
+            found |= layout.tensors(np.asarray(flat, np.float32), network, like)
+    if layout.noise and (noise := arrays.get(f"{layout.spread}_{part}")) is not None and noise.size:
+        found[layout.noise] = np.asarray(noise, np.float32).reshape(like[layout.noise].shape).copy()
+    return found
+
+
+def _steps(arrays: dict[str, NDArray[Any]], layout: Layout) -> dict[str, int]:
+    """The steps of the optimiser of each tensor of a policy."""
+    found = {}
+    for network, members in layout.networks.items():
+        step = arrays.get(layout.place(network, "t"))
+        for name in (name for one in members for layer in one for name in layer):
+            found |= {f"{name}.{part}": 0 if step is None else int(step.flat[0]) for part in ("weight", "bias")}
+    if layout.noise and f"{layout.spread}_t" in arrays:
+        found[layout.noise] = int(arrays[f"{layout.spread}_t"].flat[0])
     return found
 
 
@@ -270,6 +324,7 @@ def _architecture(agent: Any, arrays: dict[str, NDArray[Any]]) -> tuple[dict[str
         layers = arrays.get(f"{network}/layers")
         if layers is None:
             continue
+        layers = np.concatenate([layers, arrays.get(f"{network}/head_layers", layers[:0])])
         linear = layers[layers[:, KIND] == LINEAR]
         strange = set(layers[:, KIND].tolist()) - {*range(len(_ACTIVATIONS)), LINEAR, CONV_2D}
         if strange:
@@ -301,6 +356,9 @@ def _architecture(agent: Any, arrays: dict[str, NDArray[Any]]) -> tuple[dict[str
             found["n_quantiles"] = int(outputs.outputs.shape[2])
     if getattr(agent, "_head", None) is not None and agent.hyperparameters.get("use_sde"):
         found["log_std_init"] = 0.0
+    of_policy = agent.hyperparameters.get("policy_kwargs") or {}
+    if "actor/log_std" in arrays:
+        found |= {name: of_policy[name] for name in ("clip_mean", "use_expln") if name in of_policy}
     return found, picture
 
 

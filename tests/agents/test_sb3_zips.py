@@ -38,10 +38,12 @@ CASES = [
     ("A2C", "CartPole-v1", {}),
     ("DQN", "CartPole-v1", REPLAY),
     ("SAC", "Pendulum-v1", REPLAY),
+    ("SAC", "Pendulum-v1", {**REPLAY, "use_sde": True}),
     ("TD3", "Pendulum-v1", REPLAY),
     ("DDPG", "Pendulum-v1", REPLAY),
     *(pytest.param(*case, marks=needed) for case in (
         ("TQC", "Pendulum-v1", REPLAY),
+        ("TQC", "Pendulum-v1", {**REPLAY, "use_sde": True}),
         ("QRDQN", "CartPole-v1", REPLAY),
         ("TRPO", "CartPole-v1", {"n_steps": 64, "batch_size": 32}),
     )),
@@ -124,10 +126,25 @@ def test_exported_it_opens_there_and_comes_back(tmp_path):
     assert back.hyperparameters["learning_rate"] == "lin_0.001_0.0"
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "env", "given"), CASES)
+def test_optimisers_go_on_where_they_stood(name, env, given, tmp_path):
+    model = theirs(name)("MlpPolicy", env, seed=0, **given).learn(128)
+    model.save(tmp_path / "model.zip")
+    again = theirs(name).load(save_zip(load_zip(tmp_path / "model.zip", env), tmp_path / "again").model)
+    for part in ("policy", "actor", "critic"):
+        if (mine := getattr(getattr(model, part, None), "optimizer", None)) is None:
+            continue
+        before, after = (one.state_dict()["state"] for one in (mine, getattr(again, part).optimizer))
+        assert before.keys() == after.keys()
+        assert all(torch.allclose(before[k][key], after[k][key]) for k in before for key in before[k])
+
+
 EXPORTED = [
     ("A2C", "CartPole-v1", {}),
     ("DQN", "CartPole-v1", REPLAY),
     ("SAC", "Pendulum-v1", REPLAY),
+    ("SAC", "Pendulum-v1", {**REPLAY, "use_sde": True, "policy_kwargs": {"clip_mean": 0.0, "use_expln": True}}),
     ("TD3", "Pendulum-v1", {**REPLAY, "noise_type": "normal"}),
     ("DDPG", "Pendulum-v1", REPLAY),
     ("PPO", "Pendulum-v1", {"use_sde": True, "n_steps": 64}),
