@@ -74,6 +74,7 @@ def load_zip(
     """
     model = read_model_zip(path)
     statistics = None if vecnormalize is None else read_vecnormalize(vecnormalize)
+    _refuse_jax(model)
     wrote = algorithm_of(model)
     agent_id, fallback = _agent_for(model, wrote, algo), algo is None
     seed = _seed(model, seed)
@@ -88,6 +89,16 @@ def load_zip(
             raise refuse_with_way_out(model, error, wrote) from error
         warn(f"{model.path} does not fit {agent_id}: {error.cause}. sb3/{wrote} is taken")
     return _adapter(model, f"sb3/{wrote}", environment, seed, given, statistics)
+
+
+def _refuse_jax(model: ModelZip) -> None:
+    """Say of a zip of SBX what it is."""
+    named = model.data.get("policy_class")
+    if isinstance(named, dict) and str(named.get("__module__", "")).startswith("sbx"):
+        raise UsageError(
+            f"{model.path} was written by SBX, whose networks are JAX's: no agent here has them",
+            "Train it with Stable-Baselines3, or with ours",
+        )
 
 
 def _agent_for(model: ModelZip, wrote: str, algo: str | None) -> str:

@@ -306,7 +306,7 @@ def _means(
 
 def _steps(arrays: dict[str, NDArray[Any]], layout: Layout) -> dict[str, int]:
     """The steps of the optimiser of each tensor of a policy."""
-    found = {}
+    found: dict[str, int] = {}
     for network, members in layout.networks.items():
         step = arrays.get(layout.place(network, "t"))
         for name in (name for one in members for layer in one for name in layer):

@@ -140,6 +140,19 @@ def test_optimisers_go_on_where_they_stood(name, env, given, tmp_path):
         assert all(torch.allclose(before[k][key], after[k][key]) for k in before for key in before[k])
 
 
+def test_a_zip_of_sbx_is_named(tmp_path):
+    stable_baselines3.A2C("MlpPolicy", "CartPole-v1").save(tmp_path / "model.zip")
+    with zipfile.ZipFile(tmp_path / "model.zip") as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    data = json.loads(parts["data"])
+    data["policy_class"]["__module__"] = "sbx.ppo.policies"
+    with zipfile.ZipFile(tmp_path / "sbx.zip", "w") as archive:
+        for name, part in {**parts, "data": json.dumps(data).encode()}.items():
+            archive.writestr(name, part)
+    with pytest.raises(UsageError, match="written by SBX, whose networks are JAX's"):
+        load_zip(tmp_path / "sbx.zip", "CartPole-v1")
+
+
 EXPORTED = [
     ("A2C", "CartPole-v1", {}),
     ("DQN", "CartPole-v1", REPLAY),
