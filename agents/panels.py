@@ -273,8 +273,8 @@ def draw_replay(surface: pygame.Surface, box: pygame.Rect, session: Any, probe: 
         log_alpha = agent.memory.work.log_alpha
         lines.append(f"temperature {float(np.exp(log_alpha[0])):.4g} ({'learned' if agent.learns_alpha else 'fixed'})")
     metrics = agent.metrics()
-    lines += [f"{name.removeprefix('train/').replace('_', ' ')} {value:.4g}" for name, value in metrics.items()
-              if name.removeprefix("train/") in _SHOWN]  # fmt: skip
+    lines += [f"{name.removeprefix('train/').replace('_', ' ')} {value:{',.0f' if value >= 1e4 else '.4g'}}"
+              for name, value in metrics.items() if name.removeprefix("train/") in _SHOWN]  # fmt: skip
     if found is None:
         lines.insert(0, "the errors of stored steps are shown where observations are vectors, once there are some")
     else:

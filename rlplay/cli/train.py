@@ -254,7 +254,8 @@ def _lock_step(
     _check_timesteps(timesteps)
     agent = _make_agent(cls, shown_env(ref), seed, settings)
     if why := why_not_stepwise(agent):
-        raise UsageError(why, "Watch it learn with --watch")
+        one = "Add -params n_envs:1, or w" if len(agent.running_envs()) > 1 else "W"
+        raise UsageError(why, f"{one}atch it learn with --watch")
     agent.horizon = timesteps
     folder = new_run(arguments.log_folder or RUNS, agent.id, ref.id)
     asked = _asked(agent, ref.id, timesteps, arguments)

@@ -83,15 +83,15 @@ class NetworkLearning(Learning):
         """The same, halted after each gradient step."""
         agent, number, numbers = self._agent, 0, self._numbers()
         self._work = Halting(lambda: agent.advance(1, "python"))
-        weights = Weights(agent) if self.looking else None
+        weights = Weights(agent)
         while self._work.go_on():
             number += 1
             of = f"; the update before had {self._before}" if self._before > 1 else ""
             written = {name: value for name, value in self._numbers().items() if value != numbers[name]}
-            told, moves = weights.moved() if weights is not None else ([], [])
+            told, moves = weights.moved()
             lines = (f"gradient step {number} of this update{of}: right goes on", *in_pairs(written), *told)
             yield Update(agent.last_step, math.nan, moves, number, told=lines)
-            weights = Weights(agent) if self.looking else None
+            weights = Weights(agent)
         self._before = number or self._before
 
     def _halt(self) -> None:
@@ -112,7 +112,8 @@ def in_pairs(numbers: dict[str, float]) -> list[str]:
         >>> in_pairs({"train/loss": 0.5, "approx_kl": 0.0012345, "std": 1.0})
         ['loss 0.5   approx_kl 0.001234', 'std 1']
     """
-    words = [f"{name.removeprefix('train/')} {value:.4g}" for name, value in numbers.items()]
+    told = [f"{value:.4g}" if abs(value) < 1e4 else f"{value:,.0f}" for value in numbers.values()]
+    words = [f"{name.removeprefix('train/')} {value}" for name, value in zip(numbers, told, strict=True)]
     return ["   ".join(words[at : at + 2]) for at in range(0, len(words), 2)]
 
 

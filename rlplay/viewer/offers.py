@@ -126,6 +126,8 @@ def _why_no_branch(session: Any, state: ViewState) -> str:
         return f"there are no choices among actions {session.env.action_space}"
     if agent.timestep == "sweep" or (session.learning is not None and agent.follows_position):
         return f"{agent.id} plans while it learns: watch it afterwards"
+    if not len(session.history):
+        return "nothing has happened yet"
     moment = session.history[state.place]
     if moment.ended:
         return "the episode ends here: go back to a step before it"

@@ -6,13 +6,13 @@ import numpy as np
 import pygame
 import pytest
 
-from agents import A2C, DQN, PPO, SAC, TRPO
+from agents import A2C, DQN, PPO, SAC, TRPO, QLearning
 from rlplay import make
 from rlplay.testing import differences
 from rlplay.viewer import panels
 from rlplay.viewer.network_learning import Halting
 from rlplay.viewer.session import Session
-from rlplay.viewer.state import ViewState
+from rlplay.viewer.state import HELP, ViewState
 from rlplay.viewer.updates import lines_of
 from rlplay.viewer.window import Window
 
@@ -122,3 +122,24 @@ def test_what_goes_wrong_in_a_halting_function_is_raised_where_it_goes_on():
     assert halting.go_on()
     with pytest.raises(ValueError, match="inside"):
         halting.go_on()
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_every_key_before_the_first_step_of_a_window_says_something_or_does_it(begun):
+    """Nothing has been shown yet: of networks, or of an agent that stands in the middle of an episode."""
+    if begun:
+        agent = QLearning(make("FrozenLake-v1", render_mode="rgb_array", dynamics="gymnasium"), seed=0)
+        agent.learn(3, engine="python")
+        session = Session(agent.env, agent, "learn")
+    else:
+        session = session_of(DQN, "CartPole-v1", learning_starts=8, batch_size=4)
+    for intent in HELP.keys() - {"quit", "record", "screenshot"}:
+        window = Window(session, (960, 600), headless=True)
+        surface = window._open()
+        window._do("pause")
+        window._draw(surface)
+        assert not len(session.history) or intent == "reset"
+        if intent not in ("step", "pause"):
+            window._do(intent)
+            window._advance(0.0)
+            window._draw(surface)
