@@ -61,7 +61,8 @@ class Agent(SB3Habits, Configured, ABC):
     """Base of all agents. Agents do not inherit each other: they share functions and a family, not control flow.
 
     Args:
-        env: an id, ``package.module:Class``, or an environment.
+        *given: the environment: an id, ``package.module:Class``, or an environment; ``env=`` says it too. The name of a
+            policy may stand before it, as with Stable-Baselines3.
         seed: of all its random numbers; None for a fresh one.
         hyperparameters: the fields of its class body, by name.
 
