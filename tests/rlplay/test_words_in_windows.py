@@ -204,7 +204,7 @@ class Lamps(gym.Env):
 def test_what_may_not_be_taken_is_not_shown_as_if_it_could_be(written):
     likely, valued = Lamps(), Lamps()
     session = Session(likely, PPO(likely, n_steps=8, batch_size=8, seed=0), seed=0)
-    other = Session(valued, DQN(valued, buffer_size=100, network="torch", net_arch=[4], seed=0), seed=0)
+    other = Session(valued, DQN(valued, buffer_size=100, net_arch=[4], seed=0), seed=0)
     for forbidden in ([1, 3], [1]):  # after one step, and after two
         session.step()
         other.step()
@@ -213,7 +213,7 @@ def test_what_may_not_be_taken_is_not_shown_as_if_it_could_be(written):
         assert chances.sum() == pytest.approx(1)
     panels.draw(pygame.Surface(SIZES[-1]), other, ViewState())
     assert "1 of 4 may not be taken" in [words for words, _ in written]
-    parts = {"distributional": "qr", "n_atoms": 5, "buffer_size": 100, "network": "torch", "net_arch": [4]}
+    parts = {"distributional": "qr", "n_atoms": 5, "buffer_size": 100, "net_arch": [4]}
     told = Session(valued, DQN(valued, **parts, seed=0), seed=0)
     told.step()
     box = pygame.Rect(0, 0, 300, 200)
