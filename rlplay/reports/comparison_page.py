@@ -31,7 +31,7 @@ from rlplay.storage.files import write_atomically
 
 MOST_BYTES = 3_000_000  # of a page
 _WIDTH, _HEIGHT = 720.0, 340.0  # units of a drawing
-_LEFT, _RIGHT, _TOP, _BOTTOM = 64.0, 24.0, 12.0, 46.0
+_LEFT, _RIGHT, _TOP, _BOTTOM = 84.0, 24.0, 12.0, 46.0
 _DASHES = ("", "9 4", "2 4", "12 4 2 4", "5 5", "14 6", "1 3", "8 3 2 3 2 3")
 _LOGARITHMIC = 20.0  # times the shortest that the longest is, from which on an axis is logarithmic
 
@@ -351,7 +351,7 @@ def _drawing(curves: Sequence[Curve], unit: str, places: Callable[[Curve], NDArr
     for tick in y_axis.ticks():
         y = y_axis(tick)
         parts.append(f"<line class='grid' x1='{_LEFT}' x2='{_WIDTH - _RIGHT}' y1='{y:.1f}' y2='{y:.1f}'/>"
-                     f"<text x='{_LEFT - 8}' y='{y + 4:.1f}' text-anchor='end'>{number(tick)}</text>")  # fmt: skip
+                     f"<text x='{_LEFT - 8}' y='{y + 4:.1f}' text-anchor='end'>{_short(tick)}</text>")  # fmt: skip
     for tick in x_axis.ticks():
         x = x_axis(tick)
         parts.append(f"<line class='grid' x1='{x:.1f}' x2='{x:.1f}' y1='{_TOP}' y2='{_HEIGHT - _BOTTOM}'/>"

@@ -116,7 +116,9 @@ def report(rows: dict[str, Counter[str]], refused: dict[str, list[str]], absent:
         "# RL Zoo's files, entry by entry", "",
         f"Written by `python tests/benchmarks/zoo.py` with rl_zoo3 {version('rl_zoo3')}: each entry whose environment",
         "is installed is given to `rlplay train -conf` as it stands and learns until its first update, for",
-        f"{seconds:g} seconds at most on two processor cores; the others collect steps for longer than that.", "",
+        f"{seconds:g} seconds at most, compiling included, on two busy processor cores; the",
+        "others were made and took steps.",
+        "",
         "| file | agent | entries | environment installed | run as they stand | of these through an update | refused |",
         "|---|---|---|---|---|---|---|",
     ]  # fmt: skip
