@@ -1,8 +1,8 @@
 """TRPO and ARS beside sb3-contrib: taskset -c 1 python tests/benchmarks/searches.py [speed] [scores [--twins]] [SEEDS]
 
 One core; sb3-contrib must be installed for ``speed`` and ``--twins``. Both sides have the same settings; speeds are
-steps/s of ``learn`` in turns, the best of three rounds. Scores are greedy returns over 50 episodes for three seeds.
-Names of agents (``TRPO ARS``) leave the others out.
+steps/s of ``learn`` in turns, the best of three rounds. Scores are greedy returns over 50 episodes for three seeds, the
+same episodes for both, by Stable-Baselines3's `evaluate_policy`. Names of agents (``TRPO ARS``) leave the others out.
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ def theirs(name: str, env_id: str, settings: dict[str, Any], seed: int = 0) -> A
     return getattr(sb3_contrib, name)(env=env, seed=seed, **own)
 
 
-def their_score(agent: Any, env_id: str) -> float:
-    """Mean greedy return over 50 episodes, in an environment with its running moments."""
+def score(agent: Any, env_id: str) -> float:
+    """Mean greedy return over the same 50 episodes for both; theirs in an environment with its running moments."""
     from stable_baselines3.common.env_util import make_vec_env
     from stable_baselines3.common.evaluation import evaluate_policy
     from stable_baselines3.common.vec_env import VecNormalize
@@ -93,19 +93,15 @@ def speed() -> None:
 def scores(twins: bool) -> None:
     """Greedy returns after training, a seed each."""
     import agents
-    from rlplay import evaluate
 
     for name, env_id, settings, steps, floor in CASES:
         if ONLY and name not in ONLY:
             continue
-        mine = [
-            evaluate(getattr(agents, name)(env_id, seed=seed, **settings).learn(steps), n_eval_episodes=50, seed=1).mean
-            for seed in SEEDS
-        ]
+        mine = [score(getattr(agents, name)(env_id, seed=seed, **settings).learn(steps), env_id) for seed in SEEDS]
         line = f"{name} {env_id} {steps:,} steps, floor {floor}: " + " ".join(f"{one:.1f}" for one in mine)
         print(line, flush=True)
         if twins:
-            its = [their_score(theirs(name, env_id, settings, seed).learn(steps), env_id) for seed in SEEDS]
+            its = [score(theirs(name, env_id, settings, seed).learn(steps), env_id) for seed in SEEDS]
             print("    sb3-contrib: " + " ".join(f"{one:.1f}" for one in its), flush=True)
 
 
