@@ -340,6 +340,14 @@ def _say_long() -> None:
         _clock["timer"] = None  # it was quick; the next one may not be
 
 
+def _leave_it_to_the_parent() -> None:
+    _clock["timer"] = "a copy of this process says nothing"
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_it_to_the_parent)
+
+
 def _discard(path: Path) -> None:
     _say_damaged()
     with contextlib.suppress(OSError):  # a folder with something in it: compiled again in each process

@@ -116,3 +116,11 @@ def test_without_a_folder_for_machine_code_nothing_can_be_kept(monkeypatch, caps
     monkeypatch.setattr("rlplay.compiled.cache.cache_folder", lambda: None)
     assert main(["warm", "--algo", "q-learning"]) == 2
     assert "RLPLAY_CACHE_DIR" in capsys.readouterr().err
+
+
+@pytest.mark.slow  # it compiles from nothing
+def test_a_long_compile_is_said_once_by_all_processes_together(tmp_path):
+    command = [sys.executable, "-m", "rlplay", "train", "--algo", "ppo", "--env", "CartPole-v1", "-n", "3000"]
+    env = {**os.environ, "RLPLAY_CACHE_DIR": str(tmp_path / "cache")}
+    done = subprocess.run(command, capture_output=True, text=True, env=env, cwd=tmp_path, check=True)
+    assert done.stderr.count("rlplay: compiling") == 1
