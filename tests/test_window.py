@@ -224,14 +224,17 @@ def test_the_start_screen_opens_a_world_to_play_and_comes_back(screen, tmp_path)
 
 @pytest.mark.slow
 def test_a_window_is_made_small_and_large(screen, tmp_path):
-    """What is drawn, and saved as a screenshot, has the size that the window was given."""
+    """What is drawn, and saved as a screenshot, has the size that the window was given; full screen and back too."""
     from PIL import Image
 
     train(screen, tmp_path)
     with Driven(screen, tmp_path, "watch") as window:
-        for size in ((640, 420), (1311, 767)):
-            shown = windows_of(screen)[0]
-            subprocess.run(["xdotool", "windowsize", shown, *map(str, size)], env=screen, check=True)
+        for key, size in (("", (640, 420)), ("", (1311, 767)), ("F11", (1400, 900)), ("F11", (1311, 767))):
+            if key:
+                window.press(key)
+            else:
+                shown = windows_of(screen)[0]
+                subprocess.run(["xdotool", "windowsize", shown, *map(str, size)], env=screen, check=True)
 
             def taken(size=size) -> bool:
                 window.press("s")

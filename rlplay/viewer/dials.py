@@ -16,7 +16,8 @@ from rlplay.viewer.world import World
 
 _OF_AGENTS = {
     "alpha": (1e-4, 1.0), "actor_alpha": (1e-5, 1.0), "reward_alpha": (1e-5, 1.0), "epsilon": (0.0, 1.0),
-    "temperature": (1e-3, 10.0), "gamma": (0.0, 1.0), "lambda_": (0.0, 1.0),
+    "temperature": (1e-3, 10.0), "gamma": (0.0, 1.0), "lambda_": (0.0, 1.0), "learning_rate": (0.0, 5e-3),
+    "clip_range": (0.01, 1.0), "ent_coef": (0.0, 0.1), "exploration_final_eps": (0.0, 1.0),
 }  # fmt: skip
 _SPAN = 4.0  # a constant goes from a quarter of what it was to four times that
 _ROW = 30
@@ -67,13 +68,18 @@ def _agent_dials(session: Any) -> list[Dial]:
     return [
         Dial(name, "agent", *ends, _reader(agent, name), _writer(session, name))
         for name, ends in _OF_AGENTS.items()
-        if name in agent.memory._fields and not math.isnan(_reader(agent, name)())
+        if name in getattr(_holder(agent, name), "_fields", ()) and not math.isnan(_reader(agent, name)())
     ]
+
+
+def _holder(agent: Any, name: str) -> Any:
+    """What has a number: the agent's memory, or the settings within it that agents with networks have."""
+    return agent.memory if name in agent.memory._fields else getattr(agent.memory, "settings", agent.memory)
 
 
 def _reader(agent: Any, name: str) -> Callable[[], float]:
     def read() -> float:
-        held = getattr(agent.memory, name)
+        held = getattr(_holder(agent, name), name)
         if isinstance(held, tuple):  # a rate: a schedule over training, or one by visits
             held = held[0] if not held[1].size else np.array([math.nan])
         if isinstance(held, np.ndarray):
@@ -87,12 +93,14 @@ def _reader(agent: Any, name: str) -> Callable[[], float]:
 def _writer(session: Any, name: str) -> Callable[[float], None]:
     def write(value: float) -> None:
         agent = session.agent
-        held = getattr(agent.memory, name)
+        holder = _holder(agent, name)
+        held = getattr(holder, name)
         array = held[0] if isinstance(held, tuple) else held
         if isinstance(array, np.ndarray):
             array[:] = value
         else:
-            agent.memory = agent.memory._replace(**{name: value})
+            turned = holder._replace(**{name: value})
+            agent.memory = turned if holder is agent.memory else agent.memory._replace(settings=turned)
         session.touched_agent = True
 
     return write

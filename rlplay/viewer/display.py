@@ -7,6 +7,7 @@ import importlib.metadata
 import os
 import sys
 import time
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -101,7 +102,12 @@ def fill_screen(full: bool, size: tuple[int, int]) -> None:
     pygame = import_pygame()
     if full:
         pygame.display.set_mode((0, 0), pygame.FULLSCREEN)
-    else:
+        return
+    with warnings.catch_warnings():  # a window manager may first keep the screen's size, of which pygame-ce warns
+        warnings.simplefilter("ignore")
+        pygame.display.set_mode(size, pygame.RESIZABLE)
+    pygame.event.pump()
+    if pygame.display.get_window_size() != tuple(size):
         pygame.display.set_mode(size, pygame.RESIZABLE)
 
 

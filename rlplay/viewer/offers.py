@@ -71,7 +71,8 @@ def why_not(intent: str, session: Any, state: ViewState, comparison: Any = None)
         return f"{agent.id} learns from many steps at once: there is no update of one step to stop in"
     if name == "tune" and not dials_of(session) and not session.world.rows:
         where = reference(session.env).id or "this environment"
-        return f"there is nothing to turn: {where} has no constants and no cells to change, and nothing is learned here"
+        rates = "nothing is learned here" if learning is None else f"{agent.id} has no rates that can be turned"
+        return f"there is nothing to turn: {where} has no constants and no cells to change, and {rates}"
     return ""
 
 

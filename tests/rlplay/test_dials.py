@@ -5,7 +5,7 @@ from __future__ import annotations
 import pygame
 import pytest
 
-from agents import QLearning
+from agents import PPO, QLearning
 from rlplay import make
 from rlplay.viewer.dials import dials_of
 from rlplay.viewer.offers import offered
@@ -48,3 +48,20 @@ def test_keys_choose_and_turn_a_dial_and_others_still_step():
     press(pygame.K_RIGHT)
     assert window.steps == 3
     assert "turn" not in {intent for intent, _, _ in offered(window.session, window.state)}
+
+
+def test_networks_have_rates_to_turn_which_their_updates_take():
+    """The numbers of networks lie in the settings of the agent's memory."""
+    env = make("CartPole-v1", render_mode="rgb_array")
+    agent = PPO(env, n_envs=1, n_steps=4, batch_size=4, n_epochs=1, net_arch=[4], seed=0)
+    session = Session(env, agent, "learn")
+    session.reset()
+    dials = {dial.name: dial for dial in dials_of(session) if dial.owner == "agent"}
+    assert set(dials) == {"learning_rate", "gamma", "clip_range", "ent_coef"}
+    dials["ent_coef"].set(0.05)
+    dials["learning_rate"].set(0.002)
+    for _ in range(5):
+        session.step()
+    assert (dials["ent_coef"].get(), dials["learning_rate"].get()) == (0.05, 0.002)
+    assert agent.metrics()["train/learning_rate"] == 0.002
+    assert session.touched_agent
