@@ -544,13 +544,13 @@ class Agent(SB3Habits, Configured, ABC):
         """
         listed = self.mask_source.joint if joint else (lambda mask: mask)
         if given is not None:
-            each = np.asarray(given)
+            each, argument = np.asarray(given), f"{type(self).__name__}.predict(..., action_masks=...)"
             if each.size % rows:
                 raise UsageError(
-                    f"{type(self).__name__}.predict was given {rows} observations and action masks of {each.shape}",
+                    f"{argument} was given {rows} observations and action masks of {each.shape}",
                     "Give a mask an observation: one entry an action, 1 where it may be taken and 0 where not",
                 )
-            return np.array([listed(self.mask_source.checked(mask)) for mask in each.reshape(rows, -1)])
+            return np.array([listed(self.mask_source.checked(mask, argument)) for mask in each.reshape(rows, -1)])
         if not self.masks_seen:
             return None
         by_state = None if self.mask_source.by_wrapper else self.mask_source.by_state(observation)

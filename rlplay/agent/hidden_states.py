@@ -91,7 +91,13 @@ def given_states(
                 "episode_start, a bool an observation"
             )
     if episode_start is not None:
-        starts = np.asarray(episode_start, np.bool_).reshape(-1)
+        given = np.asarray(episode_start)
+        if given.dtype.kind not in "biuf" or not np.isin(given, (0, 1)).all():
+            raise UsageError(
+                f"{owner}.predict was given episode_start={' '.join(repr(episode_start).split())[:80]}",
+                "Give one bool an observation: whether an episode starts with it",
+            )
+        starts = given.astype(np.bool_).reshape(-1)
         if len(starts) != rows:
             raise UsageError(
                 f"{owner}.predict was given {rows} observation{'s' * (rows != 1)} and episode_start of {len(starts)}",

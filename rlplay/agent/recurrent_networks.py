@@ -11,6 +11,7 @@ from rlplay.agent.policy_networks import is_ours, kernel_of, layers_of, new_netw
 from rlplay.agent.value_networks import value_layers
 from rlplay.agent.vector_agent import VectorAgent
 from rlplay.errors import HyperparameterError
+from rlplay.hyperparameters.idle import LSTM_POLICIES
 from rlplay.networks.contract import Kernel
 from rlplay.networks.layers import GRU, LSTM, Layer, Linear, mlp
 from rlplay.networks.recurrent import RecurrentKernel, RecurrentNet, recurrent_kernel
@@ -19,7 +20,6 @@ from rlplay.seeding import generator
 CELLS: dict[str, type[LSTM] | type[GRU]] = {"lstm": LSTM, "gru": GRU}
 CRITIC_MEMORIES = ("own", "shared", "none")
 DEFAULT_SIZE = 64  # of recurrent_size
-LSTM_POLICIES = ("MlpLstmPolicy", "CnnLstmPolicy", "MultiInputLstmPolicy")  # RL Zoo's, of sb3-contrib's RecurrentPPO
 
 
 class Recurrence(NamedTuple):
@@ -242,6 +242,6 @@ def recurrent_value_networks(
 
 
 __all__ = [
-    "CELLS", "CRITIC_MEMORIES", "LSTM_POLICIES", "Recurrence", "RecurrentNetworks", "new_recurrent_networks",
+    "CELLS", "CRITIC_MEMORIES", "Recurrence", "RecurrentNetworks", "new_recurrent_networks",
     "recurrence", "recurrent_functions", "recurrent_value_networks",
 ]  # fmt: skip

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from rlplay.compiled.native import NativeEnv
 from rlplay.compiled.table import TableEnv, action_masks, changing_wrapper
 from rlplay.environments.make import reference
-from rlplay.errors import EnvironmentFault
+from rlplay.errors import EnvironmentFault, UsageError
 from rlplay.spaces.action_parts import ActionParts
 from rlplay.spaces.finite import FiniteSpace, is_finite
 from rlplay.spaces.observations import batch_of
@@ -112,12 +112,18 @@ class MaskSource:
         batch, _ = batch_of(space, observation, "the mask")
         return masks[[numbering.index(one) for one in batch]]
 
-    def checked(self, mask: Any) -> Mask:
+    def checked(self, mask: Any, argument: str = "") -> Mask:
         """A mask as a flat array, bool [M].
+
+        Args:
+            mask: which actions may be taken.
+            argument: as which argument it was given, where it is not the environment's.
 
         Raises:
             EnvironmentFault: another length, or one that allows nothing.
+            UsageError: the same of an argument.
         """
+        giver, fault = argument or reference(self._env), UsageError if argument else EnvironmentFault
         if isinstance(mask, np.ndarray) and mask.dtype == np.bool_:
             found = mask.ravel()
         else:
@@ -127,20 +133,20 @@ class MaskSource:
                 numbers = np.array([np.nan])
             found = numbers == 1
             if not (found | (numbers == 0)).all():
-                raise EnvironmentFault(
-                    f"{reference(self._env)} gave the action mask {' '.join(repr(mask).split())[:80]}",
+                raise fault(
+                    f"{giver} gave the action mask {' '.join(repr(mask).split())[:80]}",
                     "A mask has one entry an action, 1 where it may be taken and 0 where not",
                 )
         parts, joint = sum(self._sizes), math.prod(self._sizes)
         if found.size not in (parts, joint if is_finite(self._env.action_space) else parts):
-            raise EnvironmentFault(
-                f"{reference(self._env)} gave an action mask of {np.size(mask)} entries for {joint:,} actions",
+            raise fault(
+                f"{giver} gave an action mask of {np.size(mask)} entries for {joint:,} actions",
                 "A mask has one entry an action, and at least one that may be taken",
             )
         split = _split(found, self._sizes) if found.size == parts else [found]
         if not all(part.any() for part in split):
-            raise EnvironmentFault(
-                f"{reference(self._env)} gave an action mask that allows no action",
+            raise fault(
+                f"{giver} gave an action mask that allows no action",
                 "A mask has one entry an action, and at least one that may be taken",
             )
         return found

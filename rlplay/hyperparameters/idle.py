@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 from rlplay.errors import warn_once
 
+LSTM_POLICIES = ("MlpLstmPolicy", "CnnLstmPolicy", "MultiInputLstmPolicy")  # RL Zoo's, of sb3-contrib's RecurrentPPO
+
 
 class Beside(NamedTuple):
     """What another hyperparameter must be.
@@ -14,6 +16,7 @@ class Beside(NamedTuple):
     Attributes:
         name: of the other one.
         values: of which it must have one; empty for any but None and False.
+        or_policy: policies that ask for the same by their name.
 
     Example:
         >>> str(Beside("noisy")), str(Beside("distributional", ("c51", "qr")))
@@ -22,6 +25,7 @@ class Beside(NamedTuple):
 
     name: str
     values: tuple[Any, ...] = ()
+    or_policy: tuple[str, ...] = ()
 
     def holds(self, given: Mapping[str, Any]) -> bool:
         """Whether it is so; where an agent has no such hyperparameter, it is.
@@ -30,6 +34,8 @@ class Beside(NamedTuple):
             >>> Beside("noisy").holds({"noisy": False}), Beside("noisy").holds({})
             (False, True)
         """
+        if given.get("policy") in self.or_policy:
+            return True
         value = given.get(self.name, True)
         return value in self.values if self.values else value is not None and value is not False
 
@@ -45,7 +51,7 @@ BESIDE = {
     **dict.fromkeys(("priority_alpha", "priority_beta", "priority_beta_steps", "priority_epsilon"), _TREE),
     **dict.fromkeys(("munchausen_alpha", "munchausen_temperature", "munchausen_clip"), Beside("munchausen")),
     **dict.fromkeys(("sde_sample_freq", "use_sde_at_warmup"), Beside("use_sde")),
-    **dict.fromkeys(("recurrent_size", "critic_memory"), Beside("recurrent")),
+    **dict.fromkeys(("recurrent_size", "critic_memory"), Beside("recurrent", or_policy=LSTM_POLICIES)),
     **dict.fromkeys(("v_min", "v_max"), Beside("distributional", ("c51",))),
     "n_atoms": _ATOMS,
     "noisy_sigma": Beside("noisy"),
@@ -78,4 +84,4 @@ def say_idle(owner: str, given: Mapping[str, Any], defaults: Mapping[str, Any]) 
             )
 
 
-__all__ = ["BESIDE", "Beside", "say_idle"]
+__all__ = ["BESIDE", "LSTM_POLICIES", "Beside", "say_idle"]

@@ -44,6 +44,7 @@ _BY_KEY = {
     pygame.K_UP: ("other back", "other back"),
     pygame.K_DOWN: ("other", "other"), pygame.K_END: ("end", "end"),
     pygame.K_F11: ("full", "full"), pygame.K_RETURN: ("look", "look"), pygame.K_KP_ENTER: ("look", "look"),
+    pygame.K_PAGEDOWN: ("scroll", "scroll"), pygame.K_PAGEUP: ("scroll back", "scroll back"),
     pygame.K_ESCAPE: ("close", "close"), pygame.K_PLUS: ("faster", "faster"),
     pygame.K_KP_PLUS: ("faster", "faster"), pygame.K_KP_MINUS: ("slower", "slower"),
 }  # fmt: skip

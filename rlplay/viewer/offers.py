@@ -32,6 +32,8 @@ def why_not(intent: str, session: Any, state: ViewState, comparison: Any = None)
         'there is no agent to hand back to'
     """
     name = intent.removesuffix(" ten").removesuffix(" back")
+    if name == "scroll":
+        return "" if state.scrolls else "every row is shown: there is nothing to scroll"
     if comparison is not None:
         return _why_not_beside(name, state, comparison)
     agent, learning = session.agent, session.learning
@@ -148,6 +150,8 @@ def offered(session: Any, state: ViewState, comparison: Any = None) -> list[tupl
         keys = HELP[intent][0] if driver is None else keys_of(intent, driver)
         if state.tune and intent in ("step", "back"):  # those arrows turn the dial
             keys = keys.split()[-1]
+        if comparison is not None and intent == "slice":  # they choose, as up and down do
+            continue
         if keys and not why_not(intent, session, state, comparison):
             found.append((intent, keys, _told(intent, meaning, state)))
     return found

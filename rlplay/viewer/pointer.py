@@ -53,6 +53,11 @@ class Pointer:
         self._shown[name] = range(first, min(first + max(fitting, 1), count))
         return self._shown[name]
 
+    @property
+    def scrolls(self) -> bool:
+        """Whether a list has more rows than are shown."""
+        return bool(self._lists)
+
     def shown(self, name: str) -> range:
         """The rows of a list that were shown last."""
         return self._shown.get(name, range(0))

@@ -81,6 +81,7 @@ class ViewState:
         rows: of a mosaic; 0 for none.
         row: the one that is chosen.
         looking: whether that one is looked into.
+        scrolls: whether a list has more rows than are shown.
     """
 
     paused: bool = False
@@ -112,6 +113,7 @@ class ViewState:
     rows: int = 0
     row: int = 0
     looking: bool = False
+    scrolls: bool = False
 
     @property
     def place(self) -> int:

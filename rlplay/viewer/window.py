@@ -416,6 +416,8 @@ class Window(Filming):
                 self._draw_dials(surface, shown)
                 if state.help:
                     draw_help(surface, shown, state, pointer=self.pointer)
+        if self._pointed().scrolls != self.state.scrolls:
+            self.state = replace(self.state, scrolls=self._pointed().scrolls)
         if "shoot" in self.state.requests:
             self.state = _without_requests(self.state)
             self._save_picture(surface)

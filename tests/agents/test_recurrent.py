@@ -276,6 +276,8 @@ def test_bad_input(tmp_path):
         agent.predict(obs[:2], state, [False, False])
     with pytest.raises(UsageError, match="given 3 observations and episode_start of 2"):
         agent.predict(obs, state, [False, True])
+    with pytest.raises(UsageError, match=r"given episode_start=\['a', 'b', 'c'\]"):
+        agent.predict(obs, state, ["a", "b", "c"])
     with pytest.raises(UsageError, match=r"not 2 of \(1, 3, 8\)"):
         agent.predict(obs, state[:1], [False] * 3)
     with pytest.warns(RlplayWarning, match="a state and no episode_start"):

@@ -118,6 +118,9 @@ def test_a_prediction_without_a_mask_is_refused_where_nothing_tells_it():
     masks = np.array([[True, False, False], [False, False, True]])
     actions, _ = agent.predict(np.stack([obs, obs]), action_masks=masks)
     assert actions.tolist() == [0, 2]
+    for wrong in ([True, False], [0, 0, 0], "abc"):  # the caller's fault, not the environment's
+        with pytest.raises(UsageError, match=r"PPO.predict\(..., action_masks=...\) gave "):
+            agent.predict(obs, action_masks=wrong)
     assert agent.predict(obs, action_masks=info["action_mask"])[0] != env.forbidden
 
 

@@ -50,6 +50,27 @@ def test_keys_choose_and_turn_a_dial_and_others_still_step():
     assert "turn" not in {intent for intent, _, _ in offered(window.session, window.state)}
 
 
+def test_page_scrolls_where_there_are_more_rows_and_else_says_that_there_are_none():
+    window = Window(Session(make("FrozenLake-v1", render_mode="rgb_array"), None, "play"), (1280, 720), headless=True)
+    surface = window._open()
+
+    def page() -> str:
+        window._notice = ""
+        window._handle(pygame.event.Event(pygame.KEYDOWN, key=pygame.K_PAGEDOWN, unicode="", mod=0))
+        window._draw(surface)
+        return window._notice
+
+    window._draw(surface)
+    assert page() == "every row is shown: there is nothing to scroll"
+    assert "scroll" not in {intent for intent, _, _ in offered(window.session, window.state)}
+    window._do("help")  # longer than a small window
+    window.size, small = (640, 420), pygame.Surface((640, 420))
+    window._draw(small)
+    assert "scroll" in {intent for intent, _, _ in offered(window.session, window.state)}
+    surface = small
+    assert page() == ""
+
+
 def test_networks_have_rates_to_turn_which_their_updates_take():
     """The numbers of networks lie in the settings of the agent's memory."""
     env = make("CartPole-v1", render_mode="rgb_array")
