@@ -270,7 +270,7 @@ def test_episodes_replay_from_files(cli, tmp_path):
     for _ in range(15):
         session.pending = int(session.masks.joint_of(session.position.info).argmax()) if session.position.obs else 0
         session.step()
-    save_episodes(session.recorded, tmp_path / "taxi.json", session)
+    save_episodes(session.demonstrations.episodes, tmp_path / "taxi.json", session)
     assert "replays exactly: 15 steps" in ok(cli("replay", "taxi.json", "--check"))
     assert "wrote taxi.gif" in ok(cli("replay", "taxi.json", "--headless", "-o", "taxi.gif"))
     data = json.loads((tmp_path / "taxi.json").read_text())

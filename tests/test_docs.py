@@ -21,7 +21,10 @@ PAGES = [*README, *LONGER_TEXTS]
 LESSONS = sorted((ROOT / "rlplay" / "course").rglob("*.md"))  # their code is run by tests/test_course.py
 BIN = Path(sys.executable).parent
 # Blocks that compile for half a minute and more: `pytest -m slow`.
-LONG = ("docs/models-in-agents.md-2", "docs/recurrent.md-0", "docs/recurrent.md-1")
+LONG = (
+    "docs/environments.md-3", "docs/models-in-agents.md-2", "docs/off-policy.md-2", "docs/off-policy.md-3",
+    "docs/recurrent.md-0", "docs/recurrent.md-1",
+)  # fmt: skip
 
 
 def blocks(language: str, pages: list[Path]) -> list[pytest.param]:

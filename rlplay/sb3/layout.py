@@ -1,9 +1,10 @@
 """Which tensors of Stable-Baselines3's networks are which numbers of ours, and back.
 
 Our networks keep all parameters in one flat array, layer by layer, weights [inputs, outputs] before biases; torch keeps
-weights [outputs, inputs] under names. Pictures have their channels last with us and first with torch, so the weights of
-what follows them stand in another order. Layers with one name each are taken as they are; two names of one layer are
-two parts of its outputs, such as the mean and the deviation of SAC's actor.
+weights [outputs, inputs] under names. A recurrent cell has two of each, its gates in torch's order. Pictures have their
+channels last with us and first with torch, so the weights of what follows them stand in another order. Layers with one
+name each are taken as they are; two names of one layer are two parts of its outputs, such as the mean and the deviation
+of SAC's actor.
 """
 
 from __future__ import annotations
@@ -26,7 +27,14 @@ class OtherNetworksError(CheckpointError):
 
 
 # The features of policy and value stand under three names, of which two or three are the same tensors.
+_CELL = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")  # tensors of a cell, in our order
+_MOMENTS = ("ra_mean", "ra_var", "steps")  # of batch renormalisation: no gradient descends on them
+_RENORM = ("scale", "bias", *_MOMENTS)
 _EXTRACTOR = re.compile(r"(pi_|vf_)?features_extractor\.(cnn|linear)\.")
+
+
+# What stands before the layers of policy and value where they have a memory; a value without one has a plain layer.
+_MEMORIES = {"policy": ("lstm_actor",), "value": ("lstm_critic", "critic")}
 
 
 @dataclass
@@ -40,6 +48,7 @@ class Layout:
         quantiles: of each action's value; 1 for plain values.
         picture: height, width and channels of pictures; None for none.
         ignored: names that say again what others say.
+        kinds: the tensors of the layers that are no plain ones, recurrent cells and batch renormalisation.
     """
 
     networks: dict[str, list[list[list[str]]]]
@@ -48,6 +57,7 @@ class Layout:
     quantiles: int = 1
     picture: tuple[int, int, int] | None = None
     ignored: list[str] = field(default_factory=list)
+    kinds: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def parameters(self, tensors: Tensors, network: str) -> NDArray[np.float32]:
         """Torch's tensors as one of our networks has them, float32 [P].
@@ -59,8 +69,11 @@ class Layout:
         """
         parts: list[NDArray[Any]] = []
         for member in self.networks[network]:
-            shape = self.picture
+            shape = self._picture_of(network)
             for number, names in enumerate(member):
+                if names[0] in self.kinds:
+                    parts += [tensors[name].T.ravel() for name in self.of_layer(names[0])]
+                    continue
                 weight = np.concatenate([tensors[f"{name}.weight"] for name in names])
                 bias = np.concatenate([tensors[f"{name}.bias"] for name in names])
                 if weight.ndim == 4:
@@ -95,8 +108,13 @@ class Layout:
             return flat[at - count : at]
 
         for member in self.networks[network]:
-            shape = self.picture
+            shape = self._picture_of(network)
             for number, names in enumerate(member):
+                if names[0] in self.kinds:
+                    for name in self.of_layer(names[0]):
+                        sizes = like[name].shape
+                        found[name] = np.array(take(int(np.prod(sizes))).reshape(sizes[::-1]).T, order="C")
+                    continue
                 shapes = [like[f"{name}.weight"].shape for name in names]
                 outputs = [one[0] for one in shapes]
                 inner, total = shapes[0][1:], sum(outputs)
@@ -132,12 +150,38 @@ class Layout:
 
     def names(self) -> set[str]:
         """All tensors that are taken."""
-        layers = [name for members in self.networks.values() for one in members for names in one for name in names]
-        return {f"{name}.{part}" for name in layers for part in ("weight", "bias")} | ({self.noise} - {""})
+        return {name for network in self.networks for name in self.tensors_of(network)} | ({self.noise} - {""})
+
+    def tensors_of(self, network: str) -> set[str]:
+        """The tensors of a network.
+
+        Example:
+            >>> sorted(Layout({"q": [[["net.0"]]]}).tensors_of("q"))
+            ['net.0.bias', 'net.0.weight']
+        """
+        layers = [name for member in self.networks.get(network, []) for names in member for name in names]
+        return {name for layer in layers for name in self.of_layer(layer)}
+
+    def of_layer(self, name: str) -> list[str]:
+        """The tensors of a layer.
+
+        Example:
+            >>> Layout({}).of_layer("action_net")
+            ['action_net.weight', 'action_net.bias']
+        """
+        return [f"{name}.{part}" for part in self.kinds.get(name, ("weight", "bias"))]
+
+    def _picture_of(self, network: str) -> tuple[int, int, int] | None:
+        """What the network sees: a memory stands between the pictures and the layers on it."""
+        return None if "policy_core" in self.networks and not network.endswith("_core") else self.picture
 
     def sizes(self, tensors: Tensors, network: str) -> list[int]:
         """Outputs of the layers of a network's first member, but for convolutions and what stands between."""
         return [sum(tensors[f"{name}.weight"].shape[0] for name in names) for names in self.networks[network][0]]
+
+    def without_gradient(self) -> list[str]:
+        """The tensors that no optimiser moves: running moments."""
+        return [name for layer in self.kinds for name in self.of_layer(layer) if name.endswith(_MOMENTS)]
 
 
 def _after(shape: tuple[int, int, int] | None, weight: tuple[int, ...]) -> tuple[int, int, int]:
@@ -173,7 +217,8 @@ def layout_of(algorithm: str, tensors: Tensors, picture: tuple[int, int, int] | 
     """How the tensors of a policy lie in the networks of an agent of ours.
 
     Args:
-        algorithm: Stable-Baselines3's, in lower case: ppo, a2c, trpo, dqn, qrdqn, sac, tqc, td3, ddpg.
+        algorithm: Stable-Baselines3's, in lower case: ppo, a2c, dqn, sac, td3, ddpg, or sb3-contrib's maskable-ppo,
+            recurrent-ppo, trpo, qrdqn, tqc, crossq.
         tensors: of its ``policy.pth``.
         picture: height, width and channels where observations are pictures.
 
@@ -187,14 +232,20 @@ def layout_of(algorithm: str, tensors: Tensors, picture: tuple[int, int, int] | 
         [[['q_net.q_net.0'], ['q_net.q_net.2']]]
     """
     chain = _Chain(tensors)
-    if algorithm in ("ppo", "a2c", "trpo"):
-        networks = {}
+    if algorithm in ("ppo", "maskable-ppo", "recurrent-ppo", "a2c", "trpo"):
+        networks: dict[str, Any] = {}
+        recurrent = algorithm == "recurrent-ppo"
         for network, part, head in (("policy", "policy_net", "action_net"), ("value", "value_net", "value_net")):
             own = "pi_features_extractor" if network == "policy" else "vf_features_extractor"
             front = chain.convolutions(own) or chain.convolutions("features_extractor")
             shared = chain.numbered("mlp_extractor.shared_net")
+            if recurrent:
+                for cell in _MEMORIES[network]:
+                    if any(name.startswith(f"{cell}.") for name in tensors):
+                        networks[f"{network}_core"], front = [[*front, [cell]]], []
             networks[network] = [[*front, *shared, *chain.numbered(f"mlp_extractor.{part}"), [head]]]
         found = Layout(networks, "log_std" if "log_std" in tensors else "")
+        found.kinds = {name: _CELL for name in ("lstm_actor", "lstm_critic") if f"{name}.{_CELL[0]}" in tensors}
     elif algorithm in ("dqn", "qrdqn"):
         own = "q_net" if algorithm == "dqn" else "quantile_net"
         found = Layout({
@@ -203,7 +254,7 @@ def layout_of(algorithm: str, tensors: Tensors, picture: tuple[int, int, int] | 
         })  # fmt: skip
     else:
         smooth = "actor.log_std" in tensors  # noise that depends on the state: a matrix, and no second head
-        heads = [["actor.mu", "actor.log_std"]] if algorithm in ("sac", "tqc") and not smooth else []
+        heads = [["actor.mu", "actor.log_std"]] if algorithm in ("sac", "tqc", "crossq") and not smooth else []
         hidden = "actor.latent_pi" if heads or smooth else "actor.mu"
         networks = {"actor": [[*chain.numbered(hidden), *heads]]}
         if smooth:
@@ -212,10 +263,12 @@ def layout_of(algorithm: str, tensors: Tensors, picture: tuple[int, int, int] | 
             networks["target_actor"] = [chain.numbered("actor_target.mu")]
         for name, net in (("critics", "critic"), ("target_critics", "critic_target")):
             count = 0
-            while f"{net}.qf{count}.0.weight" in tensors:
+            while chain.numbered(f"{net}.qf{count}"):
                 count += 1
-            networks[name] = [chain.numbered(f"{net}.qf{k}") for k in range(count)]
+            if count or algorithm != "crossq":  # which has no older copies
+                networks[name] = [chain.numbered(f"{net}.qf{k}") for k in range(count)]
         found = Layout(networks, "actor.log_std", "actor/log_std") if smooth else Layout(networks)
+        found.kinds = {name.removesuffix(".ra_mean"): _RENORM for name in tensors if name.endswith(".ra_mean")}
     found.picture = picture
     taken = found.names()
     found.ignored = [name for name in tensors if name not in taken and _EXTRACTOR.match(name)]
@@ -236,7 +289,7 @@ class _Chain:
 
     def numbered(self, prefix: str) -> list[list[str]]:
         """``PREFIX.0``, ``PREFIX.2``, ... in their order."""
-        found = (re.fullmatch(rf"{re.escape(prefix)}\.(\d{{1,4}})\.weight", name) for name in self._names)
+        found = (re.fullmatch(rf"{re.escape(prefix)}\.(\d{{1,4}})\.(weight|scale)", name) for name in self._names)
         return [[f"{prefix}.{number}"] for number in sorted(int(match[1]) for match in found if match)]
 
     def convolutions(self, prefix: str) -> list[list[str]]:

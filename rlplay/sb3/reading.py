@@ -31,8 +31,9 @@ from rlplay.spaces.observations import channels_first, is_picture
 from rlplay.storage.ranges import COUNT, check_number
 from rlplay.storage.sb3_zip import ModelZip, read_model_zip
 
-OURS = {"ppo": "ppo", "a2c": "a2c", "trpo": "trpo", "dqn": "dqn", "qrdqn": "dqn", "sac": "sac", "tqc": "tqc",
-        "td3": "td3", "ddpg": "ddpg"}  # fmt: skip
+OURS = {"ppo": "ppo", "maskable-ppo": "ppo", "recurrent-ppo": "ppo", "a2c": "a2c", "trpo": "trpo", "dqn": "dqn",
+        "qrdqn": "dqn", "sac": "sac", "crossq": "sac", "tqc": "tqc", "td3": "td3",
+        "ddpg": "ddpg"}  # fmt: skip
 
 
 def load_zip(
@@ -106,7 +107,7 @@ def _agent_for(model: ModelZip, wrote: str, algo: str | None) -> str:
     if algo is None:
         return OURS.get(wrote, f"sb3/{wrote}")
     name = algo.removeprefix("sb3/")
-    if name != wrote and not (wrote == "qrdqn" and algo == "dqn"):
+    if name != wrote and algo != OURS.get(wrote):
         raise UsageError(
             f"{model.path} was written by {wrote.upper()}, not by {name.upper()}",
             f"Take --algo {wrote if wrote in OURS else f'sb3/{wrote}'}",
@@ -177,14 +178,31 @@ def _ours(
     if wrote == "qrdqn":
         layout.quantiles = 200 if type(count) is not int or count < 1 else count
         settings = {"max_grad_norm": 0.0, **settings, "distributional": "qr", "n_atoms": layout.quantiles}
-    if wrote in ("sac", "tqc", "td3", "ddpg"):
+    if wrote == "crossq":
+        settings = {"beta_1": 0.5, **settings, "batch_renorm": True, "target_networks": False}
+        settings.pop("tau", None)  # of older copies
+    if "critics" in layout.networks:
         kept["n_critics"] = len(layout.networks["critics"])
+    if wrote == "recurrent-ppo":
+        settings = {**settings, **_memory(layout, tensors)}
+        kept = {name: value for name, value in kept.items() if name not in _OF_MEMORY}
     settings = {**settings, "policy_kwargs": kept, **given}
     agent = cls(env, seed=seed, **checked(cls, settings))
     agent.load_arrays(_arrays_of(agent.arrays(), layout, model, tensors, statistics))
     agent.check()
     _take_progress(model, agent)
     return agent
+
+
+_OF_MEMORY = ("lstm_hidden_size", "n_lstm_layers", "enable_critic_lstm", "shared_lstm", "lstm_kwargs")
+
+
+def _memory(layout: Layout, tensors: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
+    """The hyperparameters of the memory of sb3-contrib's RecurrentPPO, by its tensors."""
+    of_value = layout.networks.get("value_core")
+    critic = "shared" if of_value is None else "own" if of_value[0][-1][0] in layout.kinds else "none"
+    size = int(tensors["lstm_actor.weight_hh_l0"].shape[1])
+    return {"recurrent": "lstm", "recurrent_size": size, "critic_memory": critic}
 
 
 def _require_same_encoding(space: gym.Space[Any]) -> None:
@@ -208,7 +226,8 @@ def _architecture(layout: Layout, tensors: Mapping[str, NDArray[Any]]) -> Any:
 
     def hidden(network: str) -> list[int]:
         names = [*layout.networks[network][0], *(layout.networks.get(f"{network}/head") or [[]])[0]]
-        plain = [n for n in names if tensors[f"{n[0]}.weight"].ndim == 2 and ".linear." not in n[0]]
+        weights = [n for n in names if n[0] not in layout.kinds]
+        plain = [n for n in weights if tensors[f"{n[0]}.weight"].ndim == 2 and ".linear." not in n[0]]
         return [int(tensors[f"{n[0]}.weight"].shape[0]) for n in plain[:-1]]
 
     parts = {"policy": "pi", "value": "vf", "actor": "pi", "critics": "qf"}
@@ -262,8 +281,9 @@ def _put_moments(
 ) -> None:
     """The optimisers' running means, where those of the zip are Adam's over the same parameters."""
     owner = "actor.optimizer" if layout.noise.startswith("actor.") else "policy.optimizer"  # of the noise
+    fixed = {name: np.zeros_like(tensors[name]) for name in layout.without_gradient()}
     for stem, names, networks in (
-        ("policy.optimizer", list(tensors), ("policy", "value", "q")),
+        ("policy.optimizer", list(tensors), ("policy", "policy_core", "value", "value_core", "q")),
         (
             "actor.optimizer",
             [n.removeprefix("actor.") for n in tensors if n.startswith("actor.")],
@@ -274,30 +294,32 @@ def _put_moments(
         prefix = "" if stem == "policy.optimizer" else stem.partition(".")[0] + "."
         state = model.optimizers.get(stem, {})
         learned = [prefix + n for n in names if prefix or not (_is_target(n) or n in layout.ignored)]
+        learned = [name for name in learned if name not in fixed]
         if stem == owner and layout.noise in learned:
             learned = [layout.noise, *(n for n in learned if n != layout.noise)]
-        parts = [state.get(k, {}) for k in range(len(learned))]
-        kept = set(parts[0]) - {"step"} if parts else set()
-        if not state or not learned:
+        parts = {name: state[k] for k, name in enumerate(learned) if k in state}  # TRPO's policy has none
+        if not parts:
             continue
-        alike = kept in _MEANS and all(set(part) == {*kept, "step"} for part in parts)
-        if not alike or any(part[key].shape != tensors[name].shape for key in kept
-                            for name, part in zip(learned, parts, strict=True)):  # fmt: skip
+        kept = set(next(iter(parts.values()))) - {"step"}
+        alike = kept in _MEANS and all(set(part) == {*kept, "step"} for part in parts.values())
+        if not alike or any(part[key].shape != tensors[name].shape for key in kept for name, part in parts.items()):
             warn(f"{model.path}: the state of its {stem.replace('.', ' ')} is not taken: it begins anew")
             continue
+        taken = [one for one in networks if one in layout.networks and layout.tensors_of(one) <= {*parts, *fixed}]
         for key in sorted(kept):
-            means, ours = {name: part[key] for name, part in zip(learned, parts, strict=True)}, _OURS_OF[key]
+            means, ours = {**fixed, **{name: part[key] for name, part in parts.items()}}, _OURS_OF[key]
             if not all(np.isfinite(mean).all() for mean in means.values()):
                 raise CheckpointError(f"{model.path}: {stem} holds NaN or infinite values, the model is broken")
-            for network in networks:
+            for network in taken:
                 place = layout.place(network, ours)
-                if network in layout.networks and found.get(place, _NOTHING).size:
+                if found.get(place, _NOTHING).size:
                     found[place][...] = layout.parameters(means, network)
-            if layout.noise and stem == owner:
+            if layout.noise in means:
                 found[f"{layout.spread}_{ours}"][...] = np.ravel(means[layout.noise])
-        step = check_number("step", int(parts[0]["step"]), COUNT)
-        for name in (*(layout.place(network, "t") for network in networks), f"{layout.spread}_t"):
-            if name in found and (name != f"{layout.spread}_t" or stem == owner):
+        step = check_number("step", int(next(iter(parts.values()))["step"]), COUNT)
+        places = [layout.place(network, "t") for network in taken]
+        for name in [*places, f"{layout.spread}_t"] if layout.noise in parts else places:
+            if name in found:
                 found[name][...] = step
 
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from rlplay.agent.sb3_normalize import read_moments, write_vecnormalize
 from rlplay.errors import CheckpointError, MissingPackageError, RlplayError, UsageError
 from rlplay.functional.running_moments import RunningMoments
-from rlplay.networks.memory import CONV_2D, GELU, IN, KIND, LINEAR, OUT
+from rlplay.networks.memory import BATCH_RENORM, CONV_2D, GELU, IN, KIND, LINEAR, OUT
 from rlplay.sb3.layout import Layout, layout_of
 from rlplay.spaces.observations import channels_first, is_picture
 from rlplay.storage.files import as_path, atomic_writer
@@ -219,15 +219,21 @@ def _of_ours(agent: Any) -> Any:
 
     settings, arrays = dict(agent.hyperparameters), agent.arrays()
     name = "qrdqn" if settings.get("distributional") == "qr" else agent.id
+    if (agent.id, settings.get("recurrent")) == ("ppo", "lstm"):
+        name = "recurrent-ppo"
+    if agent.id == "sac" and settings.get("batch_renorm") and not settings.get("target_networks"):
+        name = "crossq"
     _algorithm(name)
     for flag in ("dueling", "noisy", "munchausen", "recurrent", "layer_norm", "batch_renorm"):
-        if settings.get(flag):
+        if settings.get(flag) and (flag, name) not in (("recurrent", "recurrent-ppo"), ("batch_renorm", "crossq")):
             raise UsageError(f"{agent.id} with {flag}={settings[flag]!r} has no twin in Stable-Baselines3")
     if settings.get("distributional") not in (None, "qr"):
         raise UsageError(f"{agent.id} with {settings['distributional']} has no twin in Stable-Baselines3")
     of_policy, picture = _architecture(agent, arrays)
     if settings.get("distributional") == "qr":
         of_policy["n_quantiles"] = int(settings["n_atoms"])
+    if name == "crossq":
+        of_policy["optimizer_kwargs"] = {"betas": (settings["beta_1"], 0.999)}
     model = _model(agent, name, of_policy, {**settings, "policy": "auto"})
     like = {key: value.numpy() for key, value in model.policy.state_dict().items()}
     layout = layout_of(name, like, picture)
@@ -281,12 +287,10 @@ def _give_moments(model: Any, arrays: dict[str, NDArray[Any]], layout: Layout, l
             name: step for name, step in _steps(arrays, layout).items() if all(name in one for one in means.values())
         }
         listed = [next((n for n in names[id(one)] if n in steps), "") for one in optimiser.param_groups[0]["params"]]
-        if "" in listed or not all(steps[name] for name in listed):
-            continue  # nothing was learned yet, or its means are of another kind
         state = {
             k: {"step": torch.tensor(float(steps[name])), **{key: torch.from_numpy(means[key][name]) for key in keys}}
-            for k, name in enumerate(listed)
-        }
+            for k, name in enumerate(listed) if steps.get(name)  # none: nothing was learned, or means of another kind
+        }  # fmt: skip
         optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
 
 
@@ -310,7 +314,7 @@ def _steps(arrays: dict[str, NDArray[Any]], layout: Layout) -> dict[str, int]:
     for network, members in layout.networks.items():
         step = arrays.get(layout.place(network, "t"))
         for name in (name for one in members for layer in one for name in layer):
-            found |= {f"{name}.{part}": 0 if step is None else int(step.flat[0]) for part in ("weight", "bias")}
+            found |= dict.fromkeys(layout.of_layer(name), 0 if step is None else int(step.flat[0]))
     if layout.noise and f"{layout.spread}_t" in arrays:
         found[layout.noise] = int(arrays[f"{layout.spread}_t"].flat[0])
     return found
@@ -326,7 +330,7 @@ def _architecture(agent: Any, arrays: dict[str, NDArray[Any]]) -> tuple[dict[str
             continue
         layers = np.concatenate([layers, arrays.get(f"{network}/head_layers", layers[:0])])
         linear = layers[layers[:, KIND] == LINEAR]
-        strange = set(layers[:, KIND].tolist()) - {*range(len(_ACTIVATIONS)), LINEAR, CONV_2D}
+        strange = set(layers[:, KIND].tolist()) - {*range(len(_ACTIVATIONS)), LINEAR, CONV_2D, BATCH_RENORM}
         if strange:
             words = "GELU, which Stable-Baselines3 computes otherwise" if GELU in strange else "layers of another kind"
             raise UsageError(f"{agent.id} has {words}")
@@ -356,6 +360,13 @@ def _architecture(agent: Any, arrays: dict[str, NDArray[Any]]) -> tuple[dict[str
             found["n_quantiles"] = int(outputs.outputs.shape[2])
     if getattr(agent, "_head", None) is not None and agent.hyperparameters.get("use_sde"):
         found["log_std_init"] = 0.0
+    if (core := arrays.get("policy_core/layers")) is not None:
+        if len(core) > 1:
+            raise UsageError(f"{agent.id} has layers in front of its memory, which RecurrentPPO has not")
+        value_core = arrays.get("value_core/layers")
+        found["lstm_hidden_size"] = int(core[-1, OUT])
+        found["shared_lstm"] = value_core is None
+        found["enable_critic_lstm"] = value_core is not None and value_core[-1, KIND] != LINEAR
     of_policy = agent.hyperparameters.get("policy_kwargs") or {}
     if "actor/log_std" in arrays:
         found |= {name: of_policy[name] for name in ("clip_mean", "use_expln") if name in of_policy}

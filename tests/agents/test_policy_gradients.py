@@ -455,9 +455,9 @@ def test_an_environment_that_is_played_between_two_calls_is_gone_on_from():
     assert agent.statistics.episodes == before + 2
 
 
-@pytest.mark.parametrize(("n_steps", "recurrent"), [(16, None), (8, "gru")])
-def test_a_minibatch_larger_than_the_rollout_is_the_rollout(n_steps, recurrent):
-    settings = {"n_steps": n_steps, "recurrent": recurrent, "recurrent_size": 4, "n_epochs": 2, "seed": 0}
+@pytest.mark.parametrize(("n_steps", "memory"), [(16, {}), (8, {"recurrent": "gru", "recurrent_size": 4})])
+def test_a_minibatch_larger_than_the_rollout_is_the_rollout(n_steps, memory):
+    settings = {"n_steps": n_steps, **memory, "n_epochs": 2, "seed": 0}
     with pytest.warns(RlplayWarning, match=f"batch_size=64 is more than the {n_steps} steps"):
         large = PPO("CartPole-v1", batch_size=64, **settings).learn(48)
     fitting = PPO("CartPole-v1", batch_size=n_steps, **settings).learn(48)

@@ -46,6 +46,11 @@ CASES = [
         ("TQC", "Pendulum-v1", {**REPLAY, "use_sde": True}),
         ("QRDQN", "CartPole-v1", REPLAY),
         ("TRPO", "CartPole-v1", {"n_steps": 64, "batch_size": 32}),
+        ("CrossQ", "Pendulum-v1", {**REPLAY, "policy_kwargs": {"net_arch": {"pi": [32, 16], "qf": [64]}}}),
+        ("MaskablePPO", "CartPole-v1", {"n_steps": 64}),
+        *(("RecurrentPPO", "Pendulum-v1", {"n_steps": 64, "batch_size": 32,
+                                           "policy_kwargs": {"lstm_hidden_size": 16, **memory}})
+          for memory in ({}, {"enable_critic_lstm": False}, {"enable_critic_lstm": False, "shared_lstm": True})),
     )),
 ]  # fmt: skip
 
@@ -63,6 +68,13 @@ def theirs(name):
     return getattr(sb3_contrib, name)
 
 
+def trained(name, env, given):
+    """A model of Stable-Baselines3 or sb3-contrib that has learned a little."""
+    policy = "MlpLstmPolicy" if name == "RecurrentPPO" else "MlpPolicy"
+    unmasked = {"use_masking": False} if name == "MaskablePPO" else {}
+    return theirs(name)(policy, env, seed=0, **given).learn(128, **unmasked)
+
+
 def observations(env, count=1000):
     return np.random.default_rng(0).normal(size=(count, *OBS[env])).astype(np.float32)
 
@@ -74,14 +86,15 @@ def chosen(model, obs):
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "env", "given"), CASES)
 def test_a_zip_gives_its_own_actions(name, env, given, tmp_path):
-    model = theirs(name)("MlpPolicy", env, seed=0, **given).learn(128)
+    model = trained(name, env, given)
     model.save(tmp_path / "model")
     obs = observations(env)
     ours = load_zip(tmp_path / "model.zip", env)
     assert not ours.id.startswith("sb3/")
     assert ours.num_timesteps == model.num_timesteps
     np.testing.assert_allclose(chosen(ours, obs), chosen(model, obs), rtol=0, atol=2e-6)  # float32, another order
-    same = load_zip(tmp_path / "model.zip", env, algo=f"sb3/{name.lower()}")
+    dashed = {"MaskablePPO": "maskable-ppo", "RecurrentPPO": "recurrent-ppo"}
+    same = load_zip(tmp_path / "model.zip", env, algo=f"sb3/{dashed.get(name, name.lower())}")
     assert np.array_equal(chosen(same, obs), chosen(model, obs))
     ours.learn(64, reset_num_timesteps=False)  # it goes on
     same.learn(64, reset_num_timesteps=False)
@@ -129,9 +142,10 @@ def test_exported_it_opens_there_and_comes_back(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "env", "given"), CASES)
 def test_optimisers_go_on_where_they_stood(name, env, given, tmp_path):
-    model = theirs(name)("MlpPolicy", env, seed=0, **given).learn(128)
+    model = trained(name, env, given)
     model.save(tmp_path / "model.zip")
-    again = theirs(name).load(save_zip(load_zip(tmp_path / "model.zip", env), tmp_path / "again").model)
+    twin = "PPO" if name == "MaskablePPO" else name
+    again = theirs(twin).load(save_zip(load_zip(tmp_path / "model.zip", env), tmp_path / "again").model)
     for part in ("policy", "actor", "critic"):
         if (mine := getattr(getattr(model, part, None), "optimizer", None)) is None:
             continue
@@ -163,6 +177,8 @@ EXPORTED = [
     ("PPO", "Pendulum-v1", {"use_sde": True, "n_steps": 64}),
     pytest.param("TQC", "Pendulum-v1", REPLAY, marks=needed),
     pytest.param("TRPO", "CartPole-v1", {"n_steps": 64, "batch_size": 32}, marks=needed),
+    pytest.param("PPO", "CartPole-v1", {"n_steps": 64, "recurrent": "lstm", "recurrent_size": 16}, marks=needed),
+    pytest.param("SAC", "Pendulum-v1", {**REPLAY, "batch_renorm": True, "target_networks": False}, marks=needed),
 ]
 
 
@@ -170,7 +186,8 @@ EXPORTED = [
 @pytest.mark.parametrize(("name", "env", "given"), EXPORTED)
 def test_every_agent_with_a_twin_is_exported(name, env, given, tmp_path):
     agent = getattr(agents, name)(env, seed=0, **given).learn(64)
-    model = theirs(name).load(save_zip(agent, tmp_path / "model").model)
+    twin = "RecurrentPPO" if "recurrent" in given else "CrossQ" if "batch_renorm" in given else name
+    model = theirs(twin).load(save_zip(agent, tmp_path / "model").model)
     obs = observations(env)
     np.testing.assert_allclose(chosen(model, obs), chosen(agent, obs), rtol=0, atol=2e-6)
     back = load_zip(tmp_path / "model.zip", env)

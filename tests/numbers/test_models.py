@@ -44,6 +44,7 @@ def test_dyna_q_plus_finds_the_shortcut_and_dyna_q_does_not():
     assert slopes[DynaQ] < 0.062
 
 
+@pytest.mark.slow
 def test_dyna_q_plus_finds_the_new_way_sooner():
     """Figure 8.4."""
     found = [
@@ -53,6 +54,7 @@ def test_dyna_q_plus_finds_the_new_way_sooner():
     assert found[0][3000] > found[1][3000] + 20
 
 
+@pytest.mark.slow
 def test_prioritized_sweeping_needs_a_fifth_of_the_backups():
     """Example 8.4, the maze and its enlargement by 2, mean over 3 runs."""
     for factor in (1, 2):

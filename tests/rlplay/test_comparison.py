@@ -119,6 +119,7 @@ def test_what_users_write_is_text_and_nothing_is_loaded():
     assert not re.findall(r"(?:src|href)=['\"](?!data:image/gif;base64,)", text)
 
 
+@pytest.mark.slow
 def test_films_share_the_room_of_the_page(monkeypatch):
     monkeypatch.setattr(comparison_page, "MOST_BYTES", 700_000)
     noise = np.random.default_rng(0)

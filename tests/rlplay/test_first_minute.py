@@ -79,6 +79,7 @@ def test_a_window_that_waits_can_be_closed(no_screen, event):
     assert ended.value.code == 0
 
 
+@pytest.mark.slow
 def test_what_warm_has_compiled_is_not_compiled_again(tmp_path):
     env = {"RLPLAY_CACHE_DIR": str(tmp_path)}
     words = "import sys; from rlplay.cli import main; sys.exit(main(['warm', '--algo', 'q-learning', 'dagger']))"

@@ -205,6 +205,7 @@ def test_a_second_start_compiles_nothing(tmp_path):
     assert int(runs[1]) == 0
 
 
+@pytest.mark.slow
 def test_without_a_folder_for_machine_code_it_still_runs(tmp_path):
     env = {k: v for k, v in os.environ.items() if k not in ("HOME", "XDG_CACHE_HOME")}
     (tmp_path / "file").write_text("")
