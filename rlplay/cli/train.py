@@ -544,8 +544,9 @@ def _open_window(folder: RunFolder, agent: Agent, arguments: Namespace) -> subpr
 def _report(agent: Agent, folder: RunFolder, evaluations: EvalCallback | None, summary: _Summary) -> None:
     out, finished = console(), summary.finished
     done = "compiling, once a machine" if finished.compiled else "loading compiled code"
+    speed = f"{short_number(finished.steps_per_second)} {agent.timestep}s/s "
     out.print(
-        f"{agent.num_timesteps:,} {agent.timestep}s, {short_number(finished.steps_per_second)} {agent.timestep}s/s "
+        f"{agent.num_timesteps:,} {agent.timestep}s, {speed * (finished.learn_seconds >= 1e-3)}"
         f"({finished.learn_seconds:.2f} s of learning; {finished.compile_seconds:.1f} s of {done})"
     )
     if workers := agent.workers:
