@@ -48,6 +48,7 @@ BACKGROUND, PANEL, LINE, TEXT, DIM, ACCENT, GOOD, WARM, BAD, SOFT, NOTHING = THE
 _scale = 1.0  # how much larger than usual words and lines are
 
 _MOST_SHORTENED = 200
+_SPOKEN = 6  # numbers of a vector that are written out
 _TINY = 1e-9  # below this a number is what rounding left of 0
 
 shortened: list[tuple[pygame.Rect, str]] = []  # texts that were cut since the list was cleared, and where they stand
@@ -290,7 +291,8 @@ def more(surface: pygame.Surface, rect: Any, shown: range, count: int) -> None:
     if len(shown) >= count:
         return
     words = f"{shown.start + 1} to {shown.stop} of {count}: wheel, or page down"
-    text(surface, words, (rect.x + rect.width - px(12), rect.y + rect.height - px(4)), 15, DIM, "bottomright")
+    text(surface, words, (rect.x + rect.width - px(12), rect.y + rect.height - px(4)), 15, DIM, "bottomright",
+         width=rect.width - px(16))  # fmt: skip
     bar = pygame.Rect(rect.x + rect.width - px(6), rect.y + px(6), px(3), rect.height - px(12))
     pygame.draw.rect(surface, LINE, bar, border_radius=2)
     top, tall = bar.y + bar.height * shown.start / count, max(bar.height * len(shown) / count, 4)
@@ -401,6 +403,29 @@ def diamond(surface: pygame.Surface, center: tuple[float, float], size: float, c
     """A small filled diamond."""
     x, y = center
     pygame.draw.polygon(surface, color, [(x - size, y), (x, y - size), (x + size, y), (x, y + size)])
+
+
+def brief(value: object) -> str:
+    """An action or observation of any space in few characters.
+
+    Example:
+        >>> brief({"gear": 1, "push": np.array([-0.752, 0.384])}), brief(np.array([2.0])), brief(np.zeros((2, 3)))
+        ('gear 1, push (-0.752, 0.384)', '2', '2 x 3 numbers, 0 to 0')
+    """
+    if isinstance(value, np.ndarray) and value.ndim > 1:
+        return (
+            f"{' x '.join(map(str, value.shape))} numbers, {short(float(value.min()))} to {short(float(value.max()))}"
+        )
+    if isinstance(value, np.ndarray):
+        words = [short(float(number)) for number in np.ravel(value)[:_SPOKEN]]
+        if value.size == 1:
+            return words[0]
+        return f"({', '.join(words)}{', ...' if value.size > _SPOKEN else ''})"
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {brief(part)}" for key, part in value.items())
+    if isinstance(value, tuple):
+        return ", ".join(map(brief, value))
+    return str(value)
 
 
 def short(number: float) -> str:

@@ -261,7 +261,7 @@ def _last_action(surface: pygame.Surface, rect: Rect, scene: Scene) -> None:
     for place, i in enumerate(shown):
         y = box.y + place * tall
         d.text(surface, rows[i][0], (box.x, y), 18, d.DIM, width=d.px(90))
-        d.text(surface, _brief(rows[i][1]), (box.x + d.px(100), y), 18, d.TEXT, width=box.width - d.px(100))
+        d.text(surface, d.brief(rows[i][1]), (box.x + d.px(100), y), 18, d.TEXT, width=box.width - d.px(100))
     d.more(surface, rect, shown, len(rows))
 
 
@@ -397,7 +397,7 @@ def _step_lines(session: Session, probe: Probe | None) -> list[str]:
     """The last step in words and numbers, the most important first."""
     last, agent = session.last, session.agent
     assert last is not None
-    name = _taken(session) or _brief(last.action)
+    name = _taken(session) or d.brief(last.action)
     total = d.short(session.position.episode_return)
     lines = [f"action {name}   reward {d.short(last.reward)}   return so far {total}"]
     if "bonus" in last.info:
@@ -409,7 +409,7 @@ def _step_lines(session: Session, probe: Probe | None) -> list[str]:
         estimates = _estimates(session)
         lines[-1] += "".join(f"   {line}" for line in estimates[:1])
         lines += estimates[1:]
-    lines.append(f"{_brief(last.obs)}  ->  {_brief(last.next_obs)}")
+    lines.append(f"{d.brief(last.obs)}  ->  {d.brief(last.next_obs)}")
     if agent is not None and session.observation is not None and (sees := agent.encoder.describe(session.observation)):
         lines.append(f"sees {sees}")
     if session.mode == "learn" and agent is not None and (equation := _equation(type(agent))):
@@ -458,25 +458,6 @@ def _equation(cls: type) -> str:
     text = sys.modules[cls.__module__].__doc__ or ""
     found = (line.strip() for line in text.splitlines() if line.startswith("    ") and "←" in line)
     return next(found, "").replace("←", ":=")  # the bundled font has no arrow
-
-
-_SPOKEN = 6  # numbers of a vector that are written out
-
-
-def _brief(value: object) -> str:
-    if isinstance(value, np.ndarray) and value.ndim > 1:
-        shape = " x ".join(map(str, value.shape))
-        return f"{shape} numbers, {d.short(float(value.min()))} to {d.short(float(value.max()))}"
-    if isinstance(value, np.ndarray):
-        words = [d.short(float(number)) for number in np.ravel(value)[:_SPOKEN]]
-        if value.size == 1:
-            return words[0]
-        return f"({', '.join(words)}{', ...' if len(value) > _SPOKEN else ''})"
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {_brief(part)}" for key, part in value.items())
-    if isinstance(value, tuple):
-        return ", ".join(_brief(part) for part in value)
-    return str(value)
 
 
 def _play_rows(session: Session) -> list[tuple[str, str]]:

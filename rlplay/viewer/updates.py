@@ -163,7 +163,7 @@ def _name(move: Move, session: Any) -> str:
 def _action(session: Any, action: Any) -> str:
     if session.action_names and is_finite(session.env.action_space):
         return str(session.action_names[FiniteSpace(session.env.action_space).index(action)])
-    return " ".join(d.short(float(x)) for x in np.ravel(action)[:6])
+    return d.brief(action)
 
 
 def _ending(step: Any) -> str:

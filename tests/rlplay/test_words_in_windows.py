@@ -17,11 +17,12 @@ from rlplay.viewer import drawing, panels
 from rlplay.viewer.compare import Comparison, blended, random_player, what_if
 from rlplay.viewer.display import import_pygame, keep_title, open_window
 from rlplay.viewer.offers import offered
-from rlplay.viewer.panel import registered_panels
+from rlplay.viewer.panel import register_panel, registered_panels
 from rlplay.viewer.pointer import Pointer
 from rlplay.viewer.session import Session
 from rlplay.viewer.state import ZOOMS, ViewState
 from rlplay.viewer.together import Contestant
+from rlplay.viewer.window import UPDATE
 
 SIZES = [(640, 420), (960, 600), (1280, 720)]
 
@@ -152,6 +153,20 @@ def test_the_parts_of_an_action_are_shown(written):
     session.agent.probe = lambda observation: Probe(value=np.zeros(1))  # an agent that does not say
     panels.draw(pygame.Surface(SIZES[-1]), session, ViewState())
     assert {"gear", "throttle", str(session.last.action["gear"])} <= {words for words, _ in written}
+
+
+@pytest.mark.parametrize("parts", [gym.spaces.Dict, lambda **parts: gym.spaces.Tuple(parts.values())])
+def test_every_panel_says_actions_of_parts_while_they_are_learned_from(parts, written):
+    env = GearAndThrottle()
+    env.action_space = parts(gear=gym.spaces.Discrete(3), throttle=gym.spaces.Box(-1, 1, (2,), np.float32))
+    session = Session(env, PPO(env, n_envs=1, n_steps=4, batch_size=4, n_epochs=1, net_arch=[4], seed=0), "learn")
+    register_panel("update", UPDATE)
+    session.step()
+    for panel in range(len(panels.views(session, {"actions", "step", "returns"}))):
+        panels.draw(pygame.Surface(SIZES[-1]), session, ViewState(panel=panel))
+    taken = drawing.brief(session.last.action)
+    assert any(words.startswith(f"A {taken}   R 0") for words, _ in written)
+    assert any(words.startswith(f"action {taken}   reward 0") for words, _ in written)
 
 
 def test_who_acts_is_said_in_every_mode(agent, written):
