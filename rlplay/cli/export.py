@@ -170,12 +170,12 @@ def _moment(page: EpisodePage, session: Session, probe: Probe | None, rows: list
 def _taken(page: EpisodePage, session: Session, rows: list[int]) -> tuple[int | None, str]:
     """The row of the action that was taken, and the action in words."""
     from rlplay.spaces.finite import FiniteSpace, is_finite
+    from rlplay.viewer.drawing import brief
 
     last, space = session.last, session.env.action_space
     assert last is not None
     if not is_finite(space):
-        numbers = ", ".join(f"{value:.3g}" for value in np.ravel(last.action)[:6])
-        return None, f"action ({numbers})"
+        return None, f"action {brief(last.action)}"
     action = FiniteSpace(space).index(last.action)
     return (rows.index(action) if action in rows else None), f"action {session.action_names[action]}"
 

@@ -150,9 +150,8 @@ class _Learned(Bonus):
     def bind(self, env: gym.Env[Any, Any], seed: int) -> None:
         """Make the buffer of the newest steps."""
         super().bind(env, seed)
-        width = self.view.size + (
-            self.actions.n if self.actions is not None else int(np.prod(env.action_space.shape or ()))
-        )
+        self.space = env.action_space
+        width = self.view.size + (self.actions.n if self.actions is not None else gym.spaces.flatdim(self.space))
         self.inputs = np.zeros((self.train_freq, width))
         self.outcomes = np.zeros((self.train_freq, self.view.size))
         self.moments = np.array([0.0, 0.0, 1.0])  # bonuses seen, their mean, and mean square
@@ -160,10 +159,11 @@ class _Learned(Bonus):
         self.fitted: list[Any] = []
 
     def _input(self, obs: Any, action: Any) -> NDArray[np.float64]:
-        encoded = np.ravel(action)
         if self.actions is not None:
             encoded = np.zeros(self.actions.n)
             encoded[self.actions.index(action)] = 1.0
+        else:
+            encoded = gym.spaces.flatten(self.space, action)
         return np.concatenate([self.view.vector(obs), encoded])
 
     def of(self, obs: Any, action: Any, next_obs: Any) -> float:

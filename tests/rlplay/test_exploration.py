@@ -136,3 +136,17 @@ def test_q_learning_behind_a_bonus_and_features():
     agent = QLearning(env, features="tile-coding:8,n_tilings=1", seed=0).learn(400)
     assert "the wrapper Novelty around" in agent.why_not_compiled()
     assert agent.q.shape == (64, 3)
+
+
+def test_a_bonus_takes_actions_of_parts():
+    from gymnasium import spaces
+
+    class Parts(gym.Env):
+        observation_space = spaces.Box(-1, 1, (2,), np.float32)
+        action_space = spaces.Dict(gear=spaces.Discrete(3), push=spaces.Box(-1, 1, (2,), np.float32))
+
+    bonus = as_bonus("distillation")
+    bonus.bind(Parts(), 0)
+    action = {"gear": np.int64(1), "push": np.array([0.5, -1.0], np.float32)}
+    assert bonus.of(np.zeros(2, np.float32), action, np.ones(2, np.float32)) == 0.0
+    assert bonus.inputs[0].tolist() == [0.0, 0.0, 0.0, 1.0, 0.0, 0.5, -1.0]

@@ -12,6 +12,7 @@ import pytest
 
 from agents import DQN, PPO, QLearning
 from rlplay import make
+from rlplay.cli.export import page_of
 from rlplay.probe import Probe
 from rlplay.viewer import drawing, panels
 from rlplay.viewer.compare import Comparison, blended, random_player, what_if
@@ -162,11 +163,14 @@ def test_every_panel_says_actions_of_parts_while_they_are_learned_from(parts, wr
     session = Session(env, PPO(env, n_envs=1, n_steps=4, batch_size=4, n_epochs=1, net_arch=[4], seed=0), "learn")
     register_panel("update", UPDATE)
     session.step()
-    for panel in range(len(panels.views(session, {"actions", "step", "returns"}))):
-        panels.draw(pygame.Surface(SIZES[-1]), session, ViewState(panel=panel))
+    labels = [view.label for view in panels.views(session, {"actions", "step", "returns"})]
+    for label in ("map", "update", "input", "why"):
+        panels.draw(pygame.Surface(SIZES[-1]), session, ViewState(panel=labels.index(label)))
     taken = drawing.brief(session.last.action)
     assert any(words.startswith(f"A {taken}   R 0") for words, _ in written)
     assert any(words.startswith(f"action {taken}   reward 0") for words, _ in written)
+    word = "gear " if isinstance(session.last.action, dict) else ""
+    assert page_of(session, 2, []).moments[0].words.startswith(f"step 1: action {word}")
 
 
 def test_who_acts_is_said_in_every_mode(agent, written):
