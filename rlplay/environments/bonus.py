@@ -163,7 +163,7 @@ class _Learned(Bonus):
             encoded = np.zeros(self.actions.n)
             encoded[self.actions.index(action)] = 1.0
         else:
-            encoded = gym.spaces.flatten(self.space, action)
+            encoded = np.asarray(gym.spaces.flatten(self.space, action))
         return np.concatenate([self.view.vector(obs), encoded])
 
     def of(self, obs: Any, action: Any, next_obs: Any) -> float:
