@@ -454,6 +454,9 @@ class Agent(SB3Habits, Configured, ABC):
         self.encoder.check_drift()
         return done
 
+    def compile_ahead(self) -> None:
+        """Have another process compile what learning will need; `learn` does so where it was not done before."""
+
     def why_not_compiled(self) -> str:
         """Why this agent in this environment has no native loop; empty where it has."""
         return why_not_compiled(self)

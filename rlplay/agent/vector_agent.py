@@ -274,7 +274,7 @@ class VectorAgent(Agent):
     def parameters(self) -> dict[str, NDArray[Any]]:
         """All weights of each network, by its name, [P]."""
 
-    def _compile_beside(self) -> None:
+    def compile_ahead(self) -> None:
         """Have another process compile the update, while this one compiles what plays."""
         if self.encoder.ready and self._iteration.learn is not self._compiled_beside:
             self._compiled_beside = self._iteration.learn
@@ -282,7 +282,7 @@ class VectorAgent(Agent):
 
     def advance(self, timesteps: int, engine: Engine) -> int:
         """At most this many steps, rounded up to all environments once; one native call, or step by step."""
-        self._compile_beside()
+        self.compile_ahead()
         if self._played[0].position.obs is None:
             self._begin()
         elif not self._sees_now:  # loaded from a file
@@ -301,7 +301,7 @@ class VectorAgent(Agent):
     @contextmanager
     def played_by(self, workers: int | str, timesteps: int, engine: Engine) -> Iterator[None]:
         """While this lasts, worker processes play the environments; see `Agent.learn`."""
-        self._compile_beside()
+        self.compile_ahead()
         native = engine != "python" and not self.why_not_compiled()
         self.workers, self.step_seconds, on_ray = 0, 0.0, False
         if workers == "auto":

@@ -454,6 +454,8 @@ def _train(agent: Agent, folder: RunFolder, asked: dict[str, Any], arguments: Na
     total = asked["n_timesteps"] - (0 if fresh else agent.num_timesteps)
     callbacks, evaluations = run_callbacks(folder, asked, 0.5 if arguments.watch else 30.0)
     engine = choose_engine(agent, asked["engine"], callbacks)
+    if engine == "compiled":
+        agent.compile_ahead()
     ref = reference(agent.env)
     out = console()
     out.print(f"[bold]{agent.id}[/] in [bold]{ref}[/], seed {agent.seed}, {total:,} {agent.timestep}s")
