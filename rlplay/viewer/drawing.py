@@ -210,6 +210,7 @@ class Picture:
 
 
 ROW = 24  # pixels of a row of bars at zoom 1, at least
+_SMALLEST = 10  # size of its font
 
 
 def bars(
@@ -247,10 +248,18 @@ def bars(
     row = min(box.height / max(len(values), 1), px(34))
     size = 20 if row >= px(20) else max(int(row / _scale), 10)
     words = [f"{100 * value:.0f} %" if percent else short(value) for value in values]
-    label = min(max((font(size).size(name)[0] for name in names), default=0) + px(30), box.width * 0.4)
-    number = max((font(size).size(word)[0] for word in words), default=0) + px(10)
-    share = (font(size).size("100 %")[0] + px(12)) if probabilities is not None else 0
+
+    def widths(size: int) -> tuple[float, float, float]:
+        """Of the names, the numbers and the probabilities."""
+        longest, digits = (max((font(size).size(one)[0] for one in ones), default=0) for ones in (names, words))
+        share = font(size).size("100 %")[0] + px(12) if probabilities is not None else 0
+        return min(longest + px(30), box.width * 0.4), digits + px(10), share
+
+    while size > _SMALLEST and sum(widths(size)) + px(10) > box.width:
+        size -= 1
+    label, number, share = widths(size)
     width = max(box.width - label - number - share, px(10))
+    label = box.width - width - number - share  # narrower where nothing else gives way: the names are cut
     finite = [value for value in values if math.isfinite(value)]
     low, high = span or (min([0.0, *finite]), max([0.0, *finite]))
     extent = (high - low) or 1.0

@@ -237,3 +237,17 @@ def test_what_may_not_be_taken_is_not_shown_as_if_it_could_be(written):
     told.step()
     box = pygame.Rect(0, 0, 300, 200)
     registered_panels()["returns"].draw(pygame.Surface(box.size), box, told, told.probe())
+
+
+@pytest.mark.parametrize("zoom", [1.0, 2.0])
+@pytest.mark.parametrize("width", [170, 240, 300, 600])
+def test_in_narrow_rows_of_actions_no_number_lies_over_another(width, zoom, monkeypatch):
+    drawn, write = [], drawing.text
+    monkeypatch.setattr(drawing, "text", lambda *given: drawn.append(write(*given)) or drawn[-1])
+    monkeypatch.setattr(drawing, "_scale", zoom)
+    pygame.font.init()
+    box = pygame.Rect(10, 10, width, 80)
+    drawing.bars(pygame.Surface((640, 100)), box, ["move far left", "right"], [-123.4, 82.4], [0.5, 1.0], {1}, {0})
+    assert len(drawn) == 6
+    assert not [1 for one, other in combinations(drawn, 2) if one.colliderect(other)]
+    assert all(box.x <= one.left and one.right <= box.right for one in drawn)
