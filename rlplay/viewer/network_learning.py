@@ -105,14 +105,19 @@ class NetworkLearning(Learning):
         return {name: float(value[0]) for name, value in found.items() if name != "n_updates"}
 
 
+_ROUNDING = 1e-9  # below it
+
+
 def in_pairs(numbers: dict[str, float]) -> list[str]:
-    """Numbers by their names, two a line.
+    """Numbers by their names, two a line; what rounding left of 0 is 0.
 
     Example:
-        >>> in_pairs({"train/loss": 0.5, "approx_kl": 0.0012345, "std": 1.0})
-        ['loss 0.5   approx_kl 0.001234', 'std 1']
+        >>> in_pairs({"train/loss": 0.5, "approx_kl": 0.0012345, "policy_gradient_loss": -8.7e-17})
+        ['loss 0.5   approx_kl 0.001234', 'policy_gradient_loss 0']
     """
-    told = [f"{value:.4g}" if abs(value) < 1e4 else f"{value:,.0f}" for value in numbers.values()]
+    sizes = [abs(value) if abs(value) >= _ROUNDING else 0.0 for value in numbers.values()]
+    told = [f"{value:,.0f}" if size >= 1e4 else f"{value:.4g}" if size else "0"
+            for size, value in zip(sizes, numbers.values(), strict=True)]  # fmt: skip
     words = [f"{name.removeprefix('train/')} {value}" for name, value in zip(numbers, told, strict=True)]
     return ["   ".join(words[at : at + 2]) for at in range(0, len(words), 2)]
 

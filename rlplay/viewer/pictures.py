@@ -56,7 +56,7 @@ def rendered(env: gym.Env[Any, Any]) -> tuple[NDArray[np.uint8] | None, str]:
     try:
         frame = np.asarray(env.render())
     except Exception as error:  # whatever its render raises
-        words = f"{name} cannot render: {type(error).__name__}: {' '.join(str(error).split())}"
+        words = ": ".join(filter(None, (f"{name} cannot render", type(error).__name__, " ".join(str(error).split()))))
         if needs_gl(error):
             words += f". {NO_DISPLAY}"
         warn_once(f"{words}. Its observations are drawn in its place")
