@@ -70,7 +70,7 @@ class _Deferred(ModuleType):
 
     def __getattr__(self, name: str) -> Any:
         with _running:
-            if name.startswith("__") or (type(self) is _Deferred and self in _run):
+            if type(self) is _Deferred and self in _run:
                 raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
             if type(self) is _Deferred:
                 _run.append(self)
@@ -81,3 +81,7 @@ class _Deferred(ModuleType):
                 finally:
                     _run.remove(self)
         return getattr(self, name)
+
+    def __dir__(self) -> list[str]:
+        getattr(self, "__all__", None)  # runs it
+        return dir(self)

@@ -76,8 +76,6 @@ def say_idle(owner: str, given: Mapping[str, Any], defaults: Mapping[str, Any]) 
         >>> str(said[0].message)
         'MyAgent: noisy_sigma=2.0 changes nothing: it belongs to noisy, which is False'
     """
-    if str(given.get("policy", "")).endswith("LstmPolicy"):  # asks for a memory too
-        given = {**given, "recurrent": "lstm"}
     for name, beside in BESIDE.items():
         if name in given and given[name] != defaults[name] and not beside.holds(given):
             warn_once(

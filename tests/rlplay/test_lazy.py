@@ -66,3 +66,12 @@ import scipy.stats
 assert scipy.stats.norm.cdf(0.0) == 0.5
 """
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+
+
+def test_whoever_lists_its_names_sees_all_of_them(slow_module: str) -> None:
+    defer(slow_module)
+    import takes_a_while
+
+    assert {"first", "last"} <= set(dir(takes_a_while))
+    code = "import rlplay.models\nfrom scipy.stats import *\nassert norm.cdf(0.0) == 0.5"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
