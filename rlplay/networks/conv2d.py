@@ -19,7 +19,7 @@ from typing import Any
 
 from rlplay.compiled.cache import in_place
 from rlplay.networks.linear import affine
-from rlplay.networks.matmul import ROOM, VECTOR, copy, copy_vector, product, transpose
+from rlplay.networks.matmul import ROOM, copy, copy_vector, product, transpose
 from rlplay.networks.memory import (
     CHANNELS,
     FRAME,
@@ -36,6 +36,7 @@ from rlplay.networks.memory import (
     Floats,
     Net,
 )  # fmt: skip
+from rlplay.networks.vectors import VECTOR
 
 
 @in_place

@@ -16,7 +16,6 @@ import numpy as np
 
 from rlplay.networks import initialisers as init
 from rlplay.networks.batch_renorm import KEPT
-from rlplay.networks.matmul import VECTOR
 from rlplay.networks.memory import (  # fmt: skip
     BATCH_RENORM,
     CONV_2D,
@@ -35,6 +34,7 @@ from rlplay.networks.memory import (  # fmt: skip
 from rlplay.networks.memory import GELU as GELU_KIND  # fmt: skip
 from rlplay.networks.memory import GRU as GRU_KIND
 from rlplay.networks.memory import LSTM as LSTM_KIND
+from rlplay.networks.vectors import VECTOR
 
 Shape = tuple[int, ...]
 

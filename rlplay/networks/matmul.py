@@ -7,8 +7,9 @@ registers: a number of A is spread over a vector, a row of B is loaded, and
 
 of vectors of 16 numbers (8 in float64). Nothing is stored before the last k. A tile is 4 rows by 4 vectors where the
 processor has registers of 64 bytes, else 6 by 1. What would not lie close together in the first cache (a part of a wide
-B, a column of A, Bᵀ) is copied there first, transposed on the way by shuffles; columns beyond the last whole vector are
-copied likewise, and their sums by way of the room too, since masked instructions are slow on many processors.
+B, columns of a wide A, Bᵀ) is copied there first, transposed on the way by shuffles; columns beyond the last whole
+vector are copied likewise, and their sums by way of the room too, since masked instructions are slow on many
+processors.
 
 Every row of C is summed in the same order, whatever the number of rows: one row gives the bits that it has in a batch.
 
@@ -21,87 +22,28 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import llvmlite.binding
 from llvmlite import ir
-from numba import config, types
+from numba import types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from rlplay.compiled.cache import in_place
-from rlplay.compiled.numba_internals import get_or_insert_function
+from rlplay.networks.vectors import INDEX, INT32, VECTOR, WIDE_REGISTERS, Emitter
 
 Array = NDArray[Any]
 
 
-def _has_wide_registers() -> bool:
-    """Whether the processor that numba compiles for has registers of 64 bytes, and 32 of them."""
-    if config.CPU_FEATURES is not None:
-        return "+avx512f" in config.CPU_FEATURES
-    if config.CPU_NAME not in (None, "host"):
-        return False
-    return bool(llvmlite.binding.get_host_cpu_features().get("avx512f", False))
-
-
-VECTOR = 64  # bytes: one register of AVX-512, two of AVX2, four of NEON
-WIDE = 4 if _has_wide_registers() else 1  # vectors in a row of the main tile
+WIDE = 4 if WIDE_REGISTERS else 1  # vectors in a row of the main tile
 MAIN = 4 if WIDE == 4 else 6  # rows of the main tile: as many sums as there are registers for
 FEWER = MAIN - 2  # rows of a lower one
 TALL = MAIN * WIDE  # rows of a tile one vector wide, which has as many sums on their way
 BLOCK = 48  # rows of C that are worked through at a time: whole tiles, and whole vectors of Aᵀ
-DEPTH = 128  # rows of B that are worked through at a time: 128 x 4 vectors are 32 KiB
+DEPTH = 128
 BESIDE = DEPTH * WIDE * VECTOR // 4  # where in the room columns of A begin, behind rows of B
 STAGE = BESIDE + DEPTH * BLOCK  # where a tile lies whose columns are not whole vectors
 ROOM = STAGE + TALL * VECTOR // 4  # numbers that `product` needs as its own room (float64 takes as many)
 _FEW = 32  # rows of C below which a copy of B does not pay
-
-_INDEX, _INT32 = ir.IntType(64), ir.IntType(32)
-
-
-class _Emitter:
-    """Writes vector instructions into the function that numba is compiling."""
-
-    def __init__(self, context: Any, builder: Any, number: Any) -> None:
-        self.context, self.builder = context, builder
-        self.align = 8 if isinstance(number, ir.DoubleType) else 4
-        self.lanes = VECTOR // self.align
-        self.vector = ir.VectorType(number, self.lanes)
-        self.suffix = f"v{self.lanes}f{8 * self.align}"
-
-    def data(self, array_type: Any, value: Any) -> Any:
-        """The address of an array's first number."""
-        return self.context.make_array(array_type)(self.context, self.builder, value).data
-
-    def address(self, data: Any, *offsets: Any) -> Any:
-        """The address of the number at the sum of some offsets."""
-        place = offsets[0]
-        for offset in offsets[1:]:
-            place = self.builder.add(place, offset)
-        return self.builder.gep(data, [place])
-
-    def times(self, factor: int, step: Any) -> Any:
-        """A step taken some times."""
-        return self.builder.mul(ir.Constant(_INDEX, factor), step)
-
-    def call(self, name: str, result: Any, arguments: list[Any]) -> Any:
-        """One of LLVM's own functions."""
-        kind = ir.FunctionType(result, [a.type for a in arguments])
-        return self.builder.call(get_or_insert_function(self.builder.module, kind, name), arguments)
-
-    def spread(self, value: Any) -> Any:
-        """A vector of one number."""
-        kind = ir.VectorType(value.type, self.lanes)
-        one = self.builder.insert_element(ir.Constant(kind, ir.Undefined), value, ir.Constant(_INT32, 0))
-        zeros = ir.Constant(ir.VectorType(_INT32, self.lanes), None)
-        return self.builder.shuffle_vector(one, ir.Constant(kind, ir.Undefined), zeros)
-
-    def load(self, address: Any) -> Any:
-        """A vector from here."""
-        return self.builder.load(self.builder.bitcast(address, self.vector.as_pointer()), align=self.align)
-
-    def store(self, value: Any, address: Any) -> None:
-        """A vector to there."""
-        self.builder.store(value, self.builder.bitcast(address, self.vector.as_pointer()), align=self.align)
-
+_FAR = 192  # numbers from one of a column of A to the next, beyond which a copy pays
 
 _TILE = ("a", "a_at", "a_row", "a_k", "b", "b_at", "b_k", "c", "c_at", "c_row", "first", "first_at", "first_row",
          "depth")  # fmt: skip
@@ -117,14 +59,14 @@ def _tile(rows: int, vectors: int) -> Callable[..., None]:
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         kinds = dict(zip(_TILE, signature.args, strict=True))
         given = dict(zip(_TILE, arguments, strict=True))
-        emit = _Emitter(context, builder, context.get_value_type(kinds["c"].dtype))
+        emit = Emitter(context, builder, context.get_value_type(kinds["c"].dtype))
         a, b, c, first = (emit.data(kinds[name], given[name]) for name in ("a", "b", "c", "first"))
         tile = [(r, v) for r in range(rows) for v in range(vectors)]
-        column = [ir.Constant(_INDEX, v * emit.lanes) for v in range(vectors)]
+        column = [ir.Constant(INDEX, v * emit.lanes) for v in range(vectors)]
 
         before = builder.basic_block
         begin, loop, end = (builder.append_basic_block(f"tile.{name}") for name in ("begin", "loop", "end"))
-        builder.cbranch(builder.icmp_signed("<", given["first_at"], ir.Constant(_INDEX, 0)), loop, begin)
+        builder.cbranch(builder.icmp_signed("<", given["first_at"], ir.Constant(INDEX, 0)), loop, begin)
 
         builder.position_at_end(begin)
         starts = {
@@ -134,9 +76,9 @@ def _tile(rows: int, vectors: int) -> Callable[..., None]:
         builder.branch(loop)
 
         builder.position_at_end(loop)
-        k, sums = builder.phi(_INDEX), {place: builder.phi(emit.vector) for place in tile}
+        k, sums = builder.phi(INDEX), {place: builder.phi(emit.vector) for place in tile}
         for block in (before, begin):
-            k.add_incoming(ir.Constant(_INDEX, 0), block)
+            k.add_incoming(ir.Constant(INDEX, 0), block)
             for place in tile:
                 sums[place].add_incoming(ir.Constant(emit.vector, None) if block is before else starts[place], block)
         row = builder.add(given["b_at"], builder.mul(k, given["b_k"]))
@@ -149,7 +91,7 @@ def _tile(rows: int, vectors: int) -> Callable[..., None]:
                 new[r, v] = emit.call(
                     f"llvm.fma.{emit.suffix}", emit.vector, [spread, row_of_b[v], sums[r, v]]
                 )  # fmt: skip
-        following = builder.add(k, ir.Constant(_INDEX, 1))
+        following = builder.add(k, ir.Constant(INDEX, 1))
         k.add_incoming(following, loop)
         for place in tile:
             sums[place].add_incoming(new[place], loop)
@@ -178,7 +120,7 @@ def copy_vector(typing: Any, a: Any, at: Any, out: Any, out_at: Any) -> Any:
     """One vector from here to there."""
 
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        emit = _Emitter(context, builder, context.get_value_type(signature.args[0].dtype))
+        emit = Emitter(context, builder, context.get_value_type(signature.args[0].dtype))
         source, target = (emit.data(signature.args[i], arguments[i]) for i in (0, 2))
         emit.store(emit.load(emit.address(source, arguments[1])), emit.address(target, arguments[3]))
         return context.get_dummy_value()
@@ -191,7 +133,7 @@ def _transpose_block(typing: Any, a: Any, a_at: Any, a_row: Any, out: Any, out_a
     """A square block, as many rows as a vector has numbers: ``out[j, i] = a[i, j]``, by rounds of shuffles."""
 
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        emit = _Emitter(context, builder, context.get_value_type(signature.args[3].dtype))
+        emit = Emitter(context, builder, context.get_value_type(signature.args[3].dtype))
         source, target = (emit.data(signature.args[i], arguments[i]) for i in (0, 3))
         lanes, (_, a_at, a_row, _, out_at, out_row) = emit.lanes, arguments
         rows = [emit.load(emit.address(source, a_at, emit.times(i, a_row))) for i in range(lanes)]
@@ -199,7 +141,7 @@ def _transpose_block(typing: Any, a: Any, a_at: Any, a_row: Any, out: Any, out_a
         while size < lanes:  # exchange the blocks above and below the diagonal, of size 1, 2, 4, ...
             upper = [j if not j & size else lanes + j - size for j in range(lanes)]
             lower = [j + size if not j & size else lanes + j for j in range(lanes)]
-            masks = [ir.Constant(ir.VectorType(_INT32, lanes), places) for places in (upper, lower)]
+            masks = [ir.Constant(ir.VectorType(INT32, lanes), places) for places in (upper, lower)]
             for i in (i for i in range(lanes) if not i & size):
                 pair = rows[i], rows[i + size]
                 rows[i], rows[i + size] = (builder.shuffle_vector(*pair, mask) for mask in masks)
@@ -320,7 +262,7 @@ def product(
             for row in range(0, rows, BLOCK):
                 many = min(BLOCK, rows - row)
                 x, x_at, x_row, x_k = a, a_at + row * a_row + k * a_k, a_row, a_k
-                if a_row == 1 and a_k > BLOCK:
+                if a_row == 1 and a_k > _FAR:
                     copy(a, x_at, a_k, room, BESIDE, BLOCK, deep, many)
                     x, x_at, x_row, x_k = room, BESIDE, 1, BLOCK
                 begin, begin_at, begin_row = first, -1, first_row

@@ -190,6 +190,22 @@ def test_tanh_is_that_of_numpy_to_float32():
     assert ours[50_000] == 0.0
 
 
+def test_tanh_of_one_number_has_the_bits_that_it_has_among_others():
+    values = np.random.default_rng(0).normal(size=37).astype(np.float32) * 4
+    together, alone = values.copy(), values.copy()
+    tanh(together)
+    for i in range(len(alone)):
+        tanh(alone[i : i + 1])
+    assert np.array_equal(together, alone)
+
+
+def test_tanh_takes_what_is_no_number_and_what_is_infinite():
+    for number, expected in ((np.nan, np.nan), (np.inf, 1.0), (-np.inf, -1.0)):
+        values = np.full(17, number, np.float32)  # a vector, and one beyond
+        tanh(values)
+        assert np.allclose(values, expected, atol=4e-7, equal_nan=True)
+
+
 @pytest.mark.parametrize("name", LOSSES)
 def test_losses_and_their_gradients_are_torchs(name):
     rng = np.random.default_rng(0)
