@@ -55,6 +55,7 @@ from rlplay.extend import (
     in_place,
     make_anew,
     observation_digest,
+    predicted_actions,
     random,
     random_bits,
     random_seed,
@@ -367,7 +368,8 @@ class MCTS(Agent):
             UsageError: an observation does not determine the state, and where the episode stands is not known.
         """
         batch, single = batch_of(self.observation_space, observation, type(self).__name__)
-        actions: list[Any] = []
+        assert self.numbering is not None
+        best: list[int] = []
         for one in batch:
             node = self.tree(one)
             if node is None:
@@ -375,14 +377,13 @@ class MCTS(Agent):
                     f"MCTS plans from where an episode of {reference(self.env)} stands, which no observation tells",
                     "Play it with rlplay.evaluate or rlplay watch, or tell it with agent.observe_position(position)",
                 )
-            assert self.numbering is not None
-            best = node.best
+            most_tried = node.best
             if action_masks is not None:
                 masks = self.prediction_masks(observation, len(batch), action_masks)
                 assert masks is not None
-                best = int(np.where(masks[len(actions)], node.visits, -1).argmax())
-            actions.append(self.numbering.value(best))
-        return (actions[0] if single else np.asarray(actions)), state
+                most_tried = int(np.where(masks[len(best)], node.visits, -1).argmax())
+            best.append(most_tried)
+        return predicted_actions(self.numbering, best, single), state
 
     def probe(self, observation: Any) -> Probe:
         """Values of the actions at the root, and their shares of the visits; nothing where there is no root."""

@@ -336,6 +336,7 @@ if TYPE_CHECKING:
     from rlplay.approximation.encoders import new_encoder as new_encoder
     from rlplay.approximation.feature_map import FeatureMap as FeatureMap
     from rlplay.approximation.feature_map import as_feature_map as as_feature_map
+    from rlplay.spaces.actions import predicted_actions as predicted_actions
     from rlplay.spaces.finite import FiniteSpace as FiniteSpace
     from rlplay.spaces.finite import finite as finite
     from rlplay.spaces.finite import is_finite as is_finite

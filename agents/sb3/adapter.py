@@ -51,6 +51,7 @@ from rlplay.extend import (
     is_finite,
     masked,
     numbers_below,
+    predicted_actions,
     read_vecnormalize,
     require_memory,
     warn,
@@ -384,8 +385,7 @@ class SB3Agent(Agent, init=False):
             masks = self.prediction_masks(observation, len(batch), action_masks)
             if masks is not None:
                 chosen = self.choose_actions(masked(self.probe(observation), masks), deterministic)
-                actions = np.array([self.numbering.value(index) for index in chosen])
-                return (actions[0] if single else actions), state
+                return predicted_actions(self.numbering, chosen, single), state
         if self.model is None:
             count = 1 if single else len(observation)
             with self._private():
@@ -394,12 +394,14 @@ class SB3Agent(Agent, init=False):
         obs = self._shown(observation)
         if deterministic:
             with self._or_diverged():
-                return self.model.predict(obs, state, episode_start, deterministic=True)
+                actions, state = self.model.predict(obs, state, episode_start, deterministic=True)
+            return actions[()], state  # of an array without axes its number
         space = self.model.action_space
         kept = copy.deepcopy(space._np_random.bit_generator.state) if space._np_random is not None else None
         try:
             with self._private(), self._or_diverged():
-                return self.model.predict(obs, state, episode_start, deterministic=False)
+                actions, state = self.model.predict(obs, state, episode_start, deterministic=False)
+            return actions[()], state
         finally:
             if kept is not None:
                 space._np_random.bit_generator.state = kept

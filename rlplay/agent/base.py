@@ -39,6 +39,7 @@ from rlplay.errors import SpaceError, UsageError, warn, warn_once
 from rlplay.hyperparameters.fields import Configured, argument
 from rlplay.probe import Probe, masked
 from rlplay.seeding import check_seed, generator, stream
+from rlplay.spaces.actions import predicted_actions
 from rlplay.spaces.finite import FiniteSpace, finite
 from rlplay.spaces.observations import batch_of
 from rlplay.storage import checkpoint
@@ -107,7 +108,7 @@ class Agent(SB3Habits, Configured, ABC):
         ...     def arrays(self):
         ...         return {}
         >>> agent = Still("CartPole-v1", seed=0)
-        >>> agent.predict(np.zeros(4, np.float32), deterministic=True)[0]
+        >>> print(agent.predict(np.zeros(4, np.float32), deterministic=True)[0])
         1
     """
 
@@ -610,7 +611,7 @@ class Agent(SB3Habits, Configured, ABC):
                 ``action_masks``, what the agent's own environment says.
 
         Returns:
-            The action, or an array of them for a batch, and the state.
+            The action (of a Discrete space a NumPy integer), or an array of them for a batch, and the state.
 
         Raises:
             SpaceError: an observation of the wrong shape or type, or with NaN.
@@ -625,11 +626,10 @@ class Agent(SB3Habits, Configured, ABC):
         if masks is not None:
             probe = masked(probe, masks)
         if probe.action_mean is not None:
-            actions: Any = self.continuous_actions(probe, deterministic)
-        else:
-            assert self.numbering is not None
-            actions = [self.numbering.value(index) for index in self.choose_actions(probe, deterministic)]
-        return actions[0] if single else np.asarray(actions)
+            actions = self.continuous_actions(probe, deterministic)
+            return actions[0] if single else actions
+        assert self.numbering is not None
+        return predicted_actions(self.numbering, self.choose_actions(probe, deterministic), single)
 
     def observe_position(self, position: Position) -> None:
         """Told before each `predict` where an episode stands; for agents that plan from there."""

@@ -97,7 +97,7 @@ class ImitationAgent(PeriodicAgent):
         ...     def share(self):
         ...         return 0.5  # the teacher acts in half of the steps
         >>> agent = Apprentice("CartPole-v1", teacher=lambda obs: int(obs[2] > 0), train_freq=100, seed=0).learn(200)
-        >>> int(agent.counts.fits[0]), agent.predict(np.array([0.0, 0.0, 0.1, 0.0], np.float32))[0]
+        >>> int(agent.counts.fits[0]), agent.predict(np.array([0.0, 0.0, 0.1, 0.0], np.float32))[0].item()
         (2, 1)
     """
 
@@ -176,7 +176,7 @@ class ImitationAgent(PeriodicAgent):
         Example:
             >>> from agents import BehaviorCloning
             >>> agent = BehaviorCloning("CartPole-v1", seed=0).remember("follow-the-pole:500")
-            >>> len(agent.seen()), agent.predict(np.array([0.0, 0.0, 0.1, 0.0], np.float32))[0]
+            >>> len(agent.seen()), agent.predict(np.array([0.0, 0.0, 0.1, 0.0], np.float32))[0].item()
             (500, 1)
         """
         name = type(self).__name__

@@ -47,6 +47,7 @@ from rlplay.networks.layers import ACTIVATIONS, Layer, Linear
 from rlplay.networks.state import initial_parameters, new_net
 from rlplay.probe import Probe
 from rlplay.seeding import generator, stream
+from rlplay.spaces.actions import predicted_actions
 from rlplay.spaces.finite import FiniteSpace
 from rlplay.spaces.observations import VectorView, batch_of
 from rlplay.storage.checkpoint import copy_into
@@ -437,8 +438,7 @@ class SearchAgent(Agent):
         batch, single = batch_of(self.observation_space, observation, type(self).__name__)
         outputs, masks = self.outputs(observation), self.prediction_masks(observation, len(batch), action_masks)
         scores = outputs if masks is None else np.where(masks, outputs, -math.inf)
-        actions = [self.numbering.value(int(number)) for number in scores.argmax(axis=1)]
-        return (actions[0] if single else np.asarray(actions)), state
+        return predicted_actions(self.numbering, scores.argmax(axis=1), single), state
 
     # Files.
 

@@ -8,6 +8,30 @@ import numpy as np
 from gymnasium import Space, spaces
 
 from rlplay.errors import CheckpointError
+from rlplay.spaces.finite import FiniteSpace
+
+
+def predicted_actions(numbering: FiniteSpace, numbers: Any, single: bool) -> Any:
+    """What an agent's `predict` returns for the numbers of actions: one action, or an array of them.
+
+    Args:
+        numbering: of the action space.
+        numbers: int [B].
+        single: whether one observation was given, not a batch; then B is 1.
+
+    Returns:
+        For Discrete a NumPy integer, as ``action_space.sample()`` and an entry of a batch are; values of other spaces
+        as they are. For a batch an array [B, ...].
+
+    Example:
+        >>> moves = FiniteSpace(spaces.Discrete(3))
+        >>> predicted_actions(moves, [2], True).item(), predicted_actions(moves, [2, 0], False).tolist()
+        (2, [2, 0])
+    """
+    actions: Any = [numbering.value(int(number)) for number in numbers]
+    if isinstance(numbering.space, spaces.Discrete):
+        actions = np.array(actions, numbering.space.dtype)
+    return actions[0] if single else np.asarray(actions)
 
 
 def actions_from_json(space: Space[Any], listed: Any) -> list[Any]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from gymnasium.spaces import Discrete
 
 from rlplay import registry
 from rlplay.agent import saving
@@ -184,7 +185,7 @@ def check_own_and_native_dynamics(agent_id: str, env_id: str, steps: int = 3000,
 
 
 def check_predict(agent_id: str, env_id: str, steps: int = 3000, **settings: Any) -> None:
-    """Actions are in the space; single and batched predictions agree; predicting greedily is repeatable.
+    """Actions are in the space, NumPy's integers of Discrete; single and batched ones agree; greedy ones repeat.
 
     Example:
         >>> check_predict("q-learning", "FrozenLake-v1", steps=300)
@@ -195,6 +196,8 @@ def check_predict(agent_id: str, env_id: str, steps: int = 3000, **settings: Any
     for deterministic in (True, False):
         action, state = agent.predict(obs, deterministic=deterministic)
         assert env.action_space.contains(action), f"{agent_id}: {action!r} is not in {env.action_space}"
+        if isinstance(env.action_space, Discrete):
+            assert isinstance(action, np.integer), f"{agent_id}: {type(action)} has no item()"
         assert (state is None) != agent.remembers
     if not isinstance(obs, tuple | dict):
         batch, _ = agent.predict(np.array([obs, obs, obs]), deterministic=True)
