@@ -211,6 +211,13 @@ class OnPolicyAgent(RolloutAgent):
     def _maskable(self) -> bool:
         return bool(self._parts)
 
+    def _all_taken(self) -> list[Any]:
+        """The actions of all environments, as they take them; numbers of all at once."""
+        if not isinstance(self.action_space, gym.spaces.Discrete):
+            return super()._all_taken()
+        found: list[Any] = (self.memory.actions[:, 0].astype(np.int64) + int(self.action_space.start)).tolist()
+        return found
+
     def _taken(self, action: NDArray[np.float32]) -> Any:
         """An action as the environment takes it."""
         nested = isinstance(self.action_space, gym.spaces.Tuple | gym.spaces.Dict)

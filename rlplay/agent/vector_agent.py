@@ -220,6 +220,8 @@ class VectorAgent(Agent):
 
     def _mask(self, i: int, info: dict[str, Any]) -> None:
         """Take the mask that goes with the newest observation of an environment."""
+        if not self._masked and self._mask_sources[i].method is None and "action_mask" not in info:
+            return
         mask = self._mask_of(i, info) if self._maskable else None
         if mask is not None:
             self.expect_masks()
@@ -396,7 +398,7 @@ class VectorAgent(Agent):
             if not self._chose_numbers:
                 self._stop()
             try:
-                self._step_all([self._taken(action) for action in self.memory.actions])
+                self._step_all(self._all_taken())
             except Exception:
                 if len(self._running_envs) > 1:  # some of them have taken the step and some have not
                     self.give_up_episode()
@@ -427,6 +429,10 @@ class VectorAgent(Agent):
             self._keep_final_mask(i)
             self.statistics.finish(position.episode_return, position.length, self.num_timesteps + i + 1)
             self._reset(i, running_env)
+
+    def _all_taken(self) -> list[Any]:
+        """The actions of all environments, as they take them."""
+        return [self._taken(action) for action in self.memory.actions]
 
     def _taken(self, action: NDArray[np.float32]) -> Any:
         """An action as the environment takes it."""
