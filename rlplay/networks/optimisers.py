@@ -110,16 +110,28 @@ def clip(gradient: Floats, max_grad_norm: float) -> float:
     return length
 
 
+# Where a gradient stays 0, as behind a unit of ReLU that is never active, its means shrink until they are subnormal:
+# with those a processor computes a hundred times as slowly. What is smaller than these is 0: beside ε it did not count.
+_LEAST_MEAN, _LEAST_SQUARE = 2.0**-100, 2.0**-126
+
+
+@in_place
+def _kept(value: Any, least: Any) -> Any:
+    """A running mean, and 0 where it is too small to count."""
+    return value if abs(value) > least else type(value)(0)
+
+
 @in_place
 def _adam(parameters: Floats, gradient: Floats, m: Floats, v: Floats, numbers: Any, rate: float, t: int) -> None:
     kind = parameters.dtype.type
     beta_1, beta_2, epsilon, one = kind(numbers[0]), kind(numbers[1]), kind(numbers[2]), kind(1)
     alpha = kind(rate / (1.0 - numbers[0] ** t))
     correction = kind(1.0 / math.sqrt(1.0 - numbers[1] ** t))
+    least, least_square = kind(_LEAST_MEAN), kind(_LEAST_SQUARE)
     for i in range(parameters.shape[0]):
         g = gradient[i]
-        m[i] = beta_1 * m[i] + (one - beta_1) * g
-        v[i] = beta_2 * v[i] + (one - beta_2) * g * g
+        m[i] = _kept(beta_1 * m[i] + (one - beta_1) * g, least)
+        v[i] = _kept(beta_2 * v[i] + (one - beta_2) * g * g, least_square)
         parameters[i] -= alpha * m[i] / (np.sqrt(v[i]) * correction + epsilon)
 
 
@@ -140,6 +152,7 @@ def improve(
         clip(gradient, max_grad_norm)
     kind, numbers, m, v = optimiser.kind[0], optimiser.settings, optimiser.m, optimiser.v
     alpha, one = parameters.dtype.type(learning_rate), parameters.dtype.type(1)
+    least, least_square = parameters.dtype.type(_LEAST_MEAN), parameters.dtype.type(_LEAST_SQUARE)
     if kind == ADAM:
         _adam(parameters, gradient, m, v, numbers, learning_rate, optimiser.t[0])
     elif kind == SGD:
@@ -148,10 +161,10 @@ def improve(
     elif kind == MOMENTUM:
         mu = parameters.dtype.type(numbers[0])
         for i in range(parameters.shape[0]):
-            m[i] = mu * m[i] + gradient[i]
+            m[i] = _kept(mu * m[i] + gradient[i], least)
             parameters[i] -= alpha * m[i]
     else:
         rho, epsilon = parameters.dtype.type(numbers[0]), parameters.dtype.type(numbers[1])
         for i in range(parameters.shape[0]):
-            v[i] = rho * v[i] + (one - rho) * gradient[i] * gradient[i]
+            v[i] = _kept(rho * v[i] + (one - rho) * gradient[i] * gradient[i], least_square)
             parameters[i] -= alpha * gradient[i] / (np.sqrt(v[i]) + epsilon)

@@ -31,7 +31,7 @@ from rlplay.networks.initialisers import INITIALISERS
 from rlplay.networks.layers import ACTIVATIONS, activation_layer
 from rlplay.networks.losses import LOSSES, loss
 from rlplay.networks.matmul import ROOM, copy, product, transpose
-from rlplay.networks.optimisers import OPTIMISERS, clip, new_optimiser
+from rlplay.networks.optimisers import OPTIMISERS, clip, improve, new_optimiser
 from rlplay.networks.state import new_net
 
 # Layers, the shape of a batch, and the shape of an example where the layers do not say it.
@@ -188,6 +188,18 @@ def test_tanh_is_that_of_numpy_to_float32():
     tanh(ours)
     assert np.abs(ours - np.tanh(values.astype(np.float64))).max() < 4e-7
     assert ours[50_000] == 0.0
+
+
+@pytest.mark.parametrize("name", OPTIMISERS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_running_means_of_a_gradient_that_stays_zero_are_never_subnormal(name, dtype):
+    parameters, state = np.ones(20, dtype), new_optimiser(20, name, dtype)
+    gradient = np.logspace(-20, 0, 20).astype(dtype)  # the squares of the first are below what float32 holds
+    for step in range(2000):
+        improve(parameters, gradient if step == 0 else np.zeros(20, dtype), state, 1e-3, 0.0)
+        for means in (state.m, state.v):
+            assert ((means == 0.0) | (np.abs(means) >= np.finfo(np.float32).tiny)).all(), step
+    assert (state.m == 0.0).all()
 
 
 def test_tanh_of_one_number_has_the_bits_that_it_has_among_others():
