@@ -22,7 +22,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from rlplay.extend import NativeDynamics, in_place, random
+from rlplay.extend import NativeDynamics, ReadOnly, in_place, random
 
 from .control import ControlEnv
 
@@ -162,6 +162,9 @@ class AcrobotEnv(ControlEnv):
     }  # fmt: skip
     action_names = ("left", "no torque", "right")
     exact = False
+    AVAIL_TORQUE = ReadOnly(lambda env: [-1.0, 0.0, 1.0])
+    book_or_nips = ReadOnly(lambda env: "book")
+    state = ReadOnly(lambda env: env.world.state[:4].copy())
 
     def spaces(self) -> tuple[gym.Space[Any], gym.Space[Any]]:
         """The bounds of the observation."""

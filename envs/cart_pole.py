@@ -19,7 +19,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from rlplay.extend import NativeDynamics, in_place, random
+from rlplay.extend import NativeDynamics, ReadOnly, in_place, random
 
 from .control import UNBOUNDED, ControlEnv
 
@@ -111,6 +111,9 @@ class CartPoleEnv(ControlEnv):
         "theta_threshold_radians": 12 * 2 * math.pi / 360, "x_threshold": 2.4, "sutton_barto_reward": 0.0,
     }  # fmt: skip
     action_names = ("left", "right")
+    total_mass = ReadOnly(lambda env: env.masscart + env.masspole)
+    polemass_length = ReadOnly(lambda env: env.masspole * env.length)
+    kinematics_integrator = ReadOnly(lambda env: "euler")
 
     def spaces(self) -> tuple[gym.Space[Any], gym.Space[Any]]:
         """Bounds twice as wide as where an episode ends, so that its last observation lies within them.

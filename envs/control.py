@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from rlplay.extend import NativeEnv
+from rlplay.extend import NativeEnv, ReadOnly
 
 from .pictured import Pictured
 
@@ -22,6 +22,7 @@ class ControlEnv(Pictured, NativeEnv):
 
     metadata: dict[str, Any] = {"render_modes": ["rgb_array", "human"], "render_fps": 30}  # noqa: RUF012
     action_names: tuple[str, ...] = ()
+    state = ReadOnly(lambda env: env.world.state.copy())  # reset(options={"state": ...}) begins in another one
 
     def __init__(
         self, render_mode: str | None = None, width: int | None = None, height: int | None = None, **constants: float

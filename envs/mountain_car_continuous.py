@@ -22,7 +22,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from rlplay.extend import NativeDynamics, in_place, random
+from rlplay.extend import NativeDynamics, ReadOnly, in_place, random
 
 from .control import ControlEnv
 from .mountain_car import valley
@@ -122,6 +122,7 @@ class MountainCarContinuousEnv(ControlEnv):
         "min_action": -1.0, "max_action": 1.0, "min_position": -1.2, "max_position": 0.6, "max_speed": 0.07,
         "goal_position": 0.45, "goal_velocity": 0.0, "power": 0.0015,
     }  # fmt: skip
+    state = ReadOnly(lambda env: env.world.state[:2].copy())
 
     def spaces(self) -> tuple[gym.Space[Any], gym.Space[Any]]:
         """The bounds of position and velocity, and of the force."""

@@ -365,6 +365,7 @@ if TYPE_CHECKING:
     from rlplay.viewer.panel import register_panel as register_panel
 
     # An environment.
+    from rlplay.compiled.compiled_env import ReadOnly as ReadOnly
     from rlplay.compiled.native import NativeDynamics as NativeDynamics
     from rlplay.compiled.native import NativeEnv as NativeEnv
     from rlplay.compiled.table import BYTES_OF_AN_OUTCOME as BYTES_OF_AN_OUTCOME

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlplay.compiled.cache import as_these, compiled, in_place
-from rlplay.compiled.pcg64 import reseed, to_generator
+from rlplay.compiled.compiled_env import CompiledEnv, ReadOnly
 from rlplay.compiled.training_loop import Dynamics
 from rlplay.errors import EnvironmentFault, SpaceError, UsageError, unknown
 from rlplay.spaces.finite import FiniteSpace
@@ -126,11 +126,16 @@ def single_step(native: NativeDynamics) -> Callable[..., tuple[float, bool, bool
     return step
 
 
-class NativeEnv(gym.Env[Any, Any]):
+def _constant(name: str) -> ReadOnly:
+    return ReadOnly(lambda env: env.constants[name], name)
+
+
+class NativeEnv(CompiledEnv):
     """A Gymnasium environment stepped in compiled code.
 
     A subclass says what it is: `dynamics`, `state_size`, its spaces, and its constants with their defaults, which are
-    keyword arguments of the environment and reach the functions as ``parameters``, in that order.
+    keyword arguments of the environment and reach the functions as ``parameters``, in that order. Each is an attribute
+    too, read only.
 
     Attributes:
         dynamics: its functions.
@@ -139,7 +144,6 @@ class NativeEnv(gym.Env[Any, Any]):
         constants: name and value of each constant.
         exact: for the native version of another environment, whether every number is that one's to the bit.
         world: parameters, state and observations, shared with the native loop.
-        rng: the state of the environment's generator, shape [4], uint64.
         max_episode_steps: time limit in steps, 0 for none; an id's own limit stands above it.
         elapsed: steps of this episode so far; -1 before the first reset.
 
@@ -162,6 +166,12 @@ class NativeEnv(gym.Env[Any, Any]):
     constants: Mapping[str, float] = {}
     max_episode_steps: int = 0
     exact: ClassVar[bool] = True
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        super().__init_subclass__(**keywords)
+        for name in cls.constants:
+            if not hasattr(cls, name):
+                setattr(cls, name, _constant(name))
 
     def __init__(self, *, render_mode: str | None = None, **constants: float) -> None:
         name = type(self).__name__
@@ -211,15 +221,6 @@ class NativeEnv(gym.Env[Any, Any]):
             raise SpaceError(f"{name} has actions {space} and dynamics that take vectors (continuous=True)")
         return np.zeros(space.shape, np.float32), space.low.astype(np.float32), space.high.astype(np.float32)
 
-    @property
-    def _np_random(self) -> np.random.Generator | None:
-        """A NumPy generator that stands where this environment's stands; it goes its own way from there."""
-        return to_generator(self.rng) if self.rng.any() else None
-
-    @_np_random.setter
-    def _np_random(self, generator: np.random.Generator | None) -> None:
-        raise UsageError("a native environment has its own generator: give a seed to reset")
-
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Begin an episode.
 
@@ -228,12 +229,9 @@ class NativeEnv(gym.Env[Any, Any]):
             options: ``{"state": [...]}`` begins in that state, float64 [D].
         """
         world = self.world
-        if seed is not None:
-            if not isinstance(seed, int | np.integer) or not 0 <= seed < 2**32:
-                raise UsageError(f"seed={seed!r} is not a whole number from 0 to 2^32 - 1")
-            reseed(self.rng, seed)
-        elif not self.rng.any():
-            reseed(self.rng, int(np.random.SeedSequence().generate_state(1)[0]))
+        if seed is not None and (not isinstance(seed, int | np.integer) or not 0 <= seed < 2**32):
+            raise UsageError(f"seed={seed!r} is not a whole number from 0 to 2^32 - 1")
+        self.seed_generator(seed)
         self.dynamics.reset(world.parameters, world.state, self.rng)
         if options:
             world.state[:] = self._given_state(options)
@@ -324,6 +322,7 @@ class NativeEnv(gym.Env[Any, Any]):
 def same_numbers(env: gym.Env[Any, Any], native: NativeEnv, steps: int = 300) -> bool:
     """Whether a native version gives an environment's observations, rewards and endings to the bit, at random play."""
     ended, episode, native = True, 0, copy.copy(native)
+    native.rng, native.world = native.rng.copy(), copy.deepcopy(native.world)
     env.action_space.seed(0)
     for _ in range(steps):
         if ended:

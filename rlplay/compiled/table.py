@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 
 from rlplay import registry
 from rlplay.compiled.cache import in_place
-from rlplay.compiled.pcg64 import random, reseed, to_generator
+from rlplay.compiled.compiled_env import CompiledEnv, ReadOnly
+from rlplay.compiled.pcg64 import random
 from rlplay.compiled.training_loop import Dynamics
-from rlplay.errors import EnvironmentFault, SpaceError, UsageError
+from rlplay.errors import EnvironmentFault, SpaceError
 from rlplay.spaces.finite import FiniteSpace, is_finite
 from rlplay.storage.checkpoint import copy_into
 from rlplay.storage.ranges import COUNT, check_ranges, numbers_below
@@ -416,13 +417,12 @@ def _to_be_seen(table: TransitionTable) -> set[tuple[int, int, int]]:
     return found
 
 
-class TableEnv(gym.Env[Any, Any]):
+class TableEnv(CompiledEnv):
     """A finite environment stepped through its table in compiled code: Gymnasium's interface, native dynamics.
 
     Attributes:
         table: the transition table.
         state: where the episode stands.
-        rng: the state of the environment's generator, shape [4], uint64.
         max_episode_steps: time limit in steps, 0 for none.
         elapsed: steps of this episode so far.
 
@@ -435,6 +435,7 @@ class TableEnv(gym.Env[Any, Any]):
     """
 
     metadata: dict[str, Any] = {"render_modes": []}  # noqa: RUF012 - Gymnasium's own convention
+    s, P = ReadOnly(lambda env: env.state), ReadOnly()  # as Gymnasium's toy text has them
 
     def __init__(
         self,
@@ -452,21 +453,9 @@ class TableEnv(gym.Env[Any, Any]):
         self.state, self.elapsed, self._over = -1, 0, False
         self._defined = table.defined
 
-    @property
-    def _np_random(self) -> np.random.Generator | None:
-        """A NumPy generator that stands where this environment's stands; it goes its own way from there."""
-        return to_generator(self.rng) if self.rng.any() else None
-
-    @_np_random.setter
-    def _np_random(self, generator: np.random.Generator | None) -> None:
-        raise UsageError("a native environment has its own generator: give a seed to reset")
-
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Begin an episode: the same state as the environment's own reset with that seed."""
-        if seed is not None:
-            reseed(self.rng, seed)
-        elif not self.rng.any():
-            reseed(self.rng, int(np.random.SeedSequence().generate_state(1)[0]))
+        self.seed_generator(seed)
         self.state, self.elapsed, self._over = reset_table(self.table.arrays, self.rng), 0, False
         return self.observation(), self._info()
 

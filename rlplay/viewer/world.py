@@ -79,8 +79,9 @@ def put_world(env: gym.Env[Any, Any], world: World) -> None:
     if world == now:
         return
     if isinstance(plain, NativeEnv):
-        for i, name in enumerate(world.constants):
-            plain.world.parameters[i] = world.constants[name]
+        plain.constants = {**plain.constants, **world.constants}
+        for i, value in enumerate(world.constants.values()):
+            plain.world.parameters[i] = value
     else:
         for name, attribute in _attributes(env).items():
             if now.constants[name] != world.constants[name]:

@@ -52,6 +52,40 @@ def test_whole_episodes_to_the_bit(env_id, episodes):
             obs, ended = theirs[0], theirs[2] or theirs[3]
 
 
+# What the native versions leave to Gymnasium's own: pictures, and numbers beside the dynamics.
+ELSEWHERE = ("screen", "SCREEN", "cell_size", "window", "isopen", "low", "high", "actions_num")
+
+
+@pytest.mark.parametrize("env_id", CONTROL)
+def test_attributes_are_gymnasiums_and_cannot_be_set(env_id):
+    own, native = gym.make(env_id).unwrapped, make(env_id).unwrapped
+    own.reset(seed=0)
+    native.reset(seed=0)
+    for name in sorted(set(dir(own)) - set(dir(gym.Env)) - {"np_random"}):
+        if name.startswith(("_", *ELSEWHERE)) or (value := getattr(own, name)) is None or callable(value):
+            continue
+        if name not in ("action_space", "observation_space", "metadata", "spec", "np_random_seed"):
+            assert getattr(native, name) == (value if isinstance(value, str) else pytest.approx(value))
+            with pytest.raises(AttributeError, match=f"{name} cannot be set: .* in gym.make"):
+                setattr(native, name, value)
+    with pytest.raises(AttributeError, match="has no attribute 'mass_of_nothing'. gym.make"):
+        native.mass_of_nothing  # noqa: B018
+
+
+def test_attributes_of_tables_and_of_our_own():
+    lake, pole = make("FrozenLake-v1").unwrapped, make("rlplay/CartPole-v1", masscart=2.0).unwrapped
+    assert (lake.reset(seed=3)[0], lake.s, lake.np_random_seed) == (0, 0, 3)
+    for name, value in (("s", 1), ("P", {})):
+        with pytest.raises(AttributeError, match="cannot be set"):
+            setattr(lake, name, value)
+    with pytest.raises(AttributeError, match=r"desc.*gym.make\('FrozenLake-v1'\)"):
+        lake.desc  # noqa: B018
+    assert not hasattr(lake, "P")  # it is not kept beside the table
+    assert pole.total_mass == 2.1
+    with pytest.raises(AttributeError, match="Give it as an argument"):
+        pole.masscart = 1.0
+
+
 def anywhere(env_id: str, rng: np.random.Generator) -> np.ndarray:
     """A state from well inside to beyond where episodes end, [D]."""
     widest = {
