@@ -344,6 +344,15 @@ class SB3Agent(Agent, init=False):
             "(learning_starts). Lower them, or learn longer"
         )
 
+    def least_steps_to_learn(self) -> int:
+        """The rest of the rollout or of learning_starts; before there is a model, the steps that fit the features."""
+        least = super().least_steps_to_learn()
+        if self.model is None:
+            return least
+        if self._on_policy:
+            return (self.model.n_steps - self.model.rollout_buffer.pos) * self.n_envs
+        return max(self.model.learning_starts - self.model.num_timesteps + 1, 1)
+
     def give_up_episode(self) -> None:
         """Stand between episodes; a rollout that was begun is forgotten."""
         for _, position, _ in self._running_envs:

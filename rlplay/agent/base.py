@@ -264,9 +264,9 @@ class Agent(SB3Habits, Configured, ABC):
             return "it learns at the end of an episode, and none ended. Learn longer, or lower max_episode_steps"
         return f"a step is learned from {self.learns_after:,} steps later. Lower n_steps, or learn longer"
 
-    def learns_nothing_by(self, timestep: int) -> bool:
-        """Whether it is known beforehand that it will not have learned by a timestep; it is said before the run."""
-        return False
+    def least_steps_to_learn(self) -> int:
+        """The fewest timesteps from now on after which it can have learned; a shorter run is said beforehand."""
+        return 1 if self.encoder.ready else self.encoder.steps_to_fit() + 1
 
     def conclude(self) -> None:
         """The run has all its timesteps: begin what is left to do with them; see `busy`."""

@@ -278,9 +278,8 @@ class OffPolicyAgent(VectorAgent):
 
     def waits_for(self) -> str:
         """The steps before the first update."""
-        if not self.encoder.in_use:
-            return super().waits_for()
-        plan, waited = self.memory.plan, self.num_timesteps - int(self.memory.counters.steps[0])
+        plan, encoder = self.memory.plan, self.encoder
+        waited = self.num_timesteps - int(self.memory.counters.steps[0]) if encoder.in_use else encoder.warm_up
         every = "" if plan.train_freq == 1 else f"{plan.train_freq:,} "
         unit = "episode" if plan.by_episode else "step of each environment" if len(self._running_envs) > 1 else "step"
         first, lower = (f"{waited:,} steps for its features (warm_up) and ", "warm_up, ") if waited else ("", "")
@@ -290,10 +289,10 @@ class OffPolicyAgent(VectorAgent):
             "learn longer"
         )
 
-    def learns_nothing_by(self, timestep: int) -> bool:
-        """Whether learning_starts lies beyond it."""
-        ahead = int(self.memory.counters.steps[0]) + timestep - self.num_timesteps
-        return self.memory.plan.learning_starts >= max(ahead, 1)
+    def least_steps_to_learn(self) -> int:
+        """One more than learning_starts, after those that fit the features."""
+        own = self.memory.plan.learning_starts - int(self.memory.counters.steps[0])
+        return super().least_steps_to_learn() + max(own, 0)
 
     # The environments.
 

@@ -47,6 +47,10 @@ class PeriodicAgent(Agent):
         every = int(self.hyperparameters["train_freq"])
         return f"it learns every {every:,} steps (train_freq). Lower train_freq, or learn longer"
 
+    def least_steps_to_learn(self) -> int:
+        """One: at the end of a run it is fitted to what there is, whether its features are due or not."""
+        return 1
+
     def _last_due(self) -> int:
         """The steps at the last fit that was due by ``train_freq``."""
         train_freq = int(self.hyperparameters["train_freq"])

@@ -89,15 +89,22 @@ class RolloutAgent(VectorAgent):
 
     def waits_for(self) -> str:
         """The rollout, which is not whole."""
-        if not self.encoder.in_use:
-            return super().waits_for()
-        rows = len(self.memory.rollout.rewards)
+        rows, warm_up = len(self.memory.rollout.rewards), self.encoder.warm_up * (not self.encoder.in_use)
+        first, lower = (f"{warm_up:,} steps for its features (warm_up) and ", "warm_up or ") if warm_up else ("", "")
         if self.memory.least_rows < rows:
             return (
-                f"an update takes whole episodes, of {self.memory.least_rows:,} steps or more together (batch_size). "
-                "Lower batch_size, or learn longer"
+                f"an update takes {first}whole episodes, of {self.memory.least_rows:,} steps or more together "
+                f"(batch_size). Lower {lower}batch_size, or learn longer"
             )
-        return f"an update takes a rollout of {rows:,} steps (n_steps * n_envs). Lower n_steps, or learn longer"
+        return (
+            f"an update takes {first}a rollout of {rows:,} steps (n_steps * n_envs). Lower {lower}n_steps, or learn "
+            "longer"
+        )
+
+    def least_steps_to_learn(self) -> int:
+        """The rest of the rollout, after the steps that fit the features."""
+        least = min(self.memory.least_rows, len(self.memory.rollout.rewards))
+        return super().least_steps_to_learn() + max(least - int(self.memory.rollout.filled[0]), 1) - 1
 
     def _learn_arguments(self) -> tuple[Any, ...]:
         return self.memory, 0, 0, self.progress

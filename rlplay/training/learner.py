@@ -64,8 +64,8 @@ class Learner(Protocol):
     def waits_for(self) -> str:
         """What it waits for before it learns, and what to set."""
 
-    def learns_nothing_by(self, timestep: int) -> bool:
-        """Whether it is known beforehand that it will not have learned by a timestep."""
+    def least_steps_to_learn(self) -> int:
+        """The fewest timesteps from now on after which it can have learned."""
 
     def conclude(self) -> None:
         """The run has all its timesteps: begin what is left to do with them."""

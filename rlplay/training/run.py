@@ -111,8 +111,8 @@ class Run:
 
     def go(self) -> None:
         """Run to the target, until a callback says stop, or until Ctrl-C."""
-        left, by = self.target - self.agent.num_timesteps, max(self.target, self.agent.horizon)
-        foreseen = left > 0 and self.agent.learns_nothing_by(by)
+        left, ahead = (end - self.agent.num_timesteps for end in (self.target, max(self.target, self.agent.horizon)))
+        foreseen = left > 0 and self.agent.lessons == self._lessons and ahead < self.agent.least_steps_to_learn()
         if foreseen:
             warn(
                 f"{type(self.agent).__name__} will have learned nothing in these {left:,} {self.agent.timestep}s: "

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
+import agents
 import rlplay
 from agents import LSPI, PPO, DAgger, EpisodicControl, FittedQ, LinearSarsa, MonteCarlo, QLearning, Reinforce
 from agents.sb3 import DQN, SAC
@@ -120,6 +121,9 @@ def _state(agent: Agent) -> dict[str, Any]:
     return {name: np.array(array) for name, array in kept.items() if array.dtype.kind == "f"}
 
 
+MAP = "k-means:8,warm_up=20"
+
+
 @pytest.mark.parametrize(
     ("agent", "steps", "words"),
     [
@@ -129,14 +133,47 @@ def _state(agent: Agent) -> dict[str, Any]:
         (lambda: DQN("CartPole-v1", device="cpu", seed=0), 60, "after 100 steps (learning_starts)"),
         (lambda: MonteCarlo("CliffWalking-v1", seed=0), 3, "at the end of an episode, and none ended"),
         (lambda: EpisodicControl("CartPole-v1", seed=0), 3, "at the end of an episode, and none ended"),
-        (lambda: QLearning("CartPole-v1", features="k-means:8", seed=0), 2000, "after 2,000 steps. Lower warm_up"),
+        (lambda: QLearning("CartPole-v1", features=MAP, seed=0), 20, "after 20 steps. Lower warm_up"),
     ],
 )
 def test_what_a_short_run_waits_for(agent: Any, steps: int, words: str) -> None:
-    """The line says what is waited for, and which setting to change."""
-    with pytest.warns(RlplayWarning, match="learned nothing") as said:
-        agent().learn(steps)
-    assert words in str(said[0].message)
+    """The line says what is waited for, and which setting to change; before the run, where it is known then."""
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        agent().learn(steps, callback=lambda _: warnings.warn("under way", stacklevel=1))
+    told = [str(one.message) for one in said]
+    line = next(text for text in told if words in text)
+    assert ("will have learned nothing" in line) == (told.index(line) < told.index("under way")) == ("none" not in line)
+
+
+def test_what_comes_before_the_first_update() -> None:
+    """Steps that fit the features come first, and both are named."""
+    mapped = agents.DQN("CartPole-v1", features=MAP, learning_starts=9, seed=0)
+    assert (mapped.least_steps_to_learn(), PPO("CartPole-v1", n_steps=9, batch_size=9).least_steps_to_learn()) == (
+        30,
+        9,
+    )
+    assert "20 steps for its features (warm_up) and more than 9 steps (learning_starts)" in mapped.waits_for()
+    assert FittedQ("CartPole-v1", features=MAP).least_steps_to_learn() == 1  # it is fitted at the end of any run
+    rollouts = PPO("CartPole-v1", features=MAP, n_steps=9, batch_size=9, seed=0)
+    assert "20 steps for its features (warm_up) and a rollout of 9 steps" in rollouts.waits_for()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("make", [
+    lambda: QLearning("CartPole-v1", features=MAP, seed=0),
+    lambda: agents.DQN("CartPole-v1", features=MAP, learning_starts=9, batch_size=4, train_freq=1, seed=0),
+    lambda: PPO("CartPole-v1", features=MAP, n_steps=9, batch_size=9, seed=0),
+    lambda: SB3PPO("CartPole-v1", n_steps=8, batch_size=8, device="cpu", seed=0),
+    lambda: DQN("CartPole-v1", learning_starts=9, train_freq=1, device="cpu", seed=0),
+])  # fmt: skip
+def test_nothing_is_foretold_of_a_run_that_learns(make: Any) -> None:
+    """One timestep more than the longest run that is known to teach nothing, and it has learned."""
+    least = make().least_steps_to_learn()
+    assert make().learn(least).lessons
+    if least > 1:
+        with pytest.warns(RlplayWarning, match=f"will have learned nothing in these {least - 1} steps"):
+            assert not make().learn(least - 1).lessons
 
 
 # Arguments.
