@@ -154,6 +154,16 @@ def no_attribute(owner: object, name: str, remedy: str = "") -> NoAttributeError
     return found
 
 
+def one_line(error: BaseException) -> str:
+    r"""What another's error says, in one line of at most 300 characters, without a full stop.
+
+    Example:
+        >>> one_line(ValueError("too\n   large."))
+        'too large'
+    """
+    return " ".join(str(error).split())[:300].removesuffix(".")
+
+
 class MissingPackageError(RlplayError, ImportError):
     """A package that a feature needs and that is absent, or another one that stands in its place.
 

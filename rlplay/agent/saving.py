@@ -27,7 +27,7 @@ from rlplay.environments.names import gymnasium_wrapper, wrap_by_name
 from rlplay.environments.no_environment import NoEnvironment
 from rlplay.environments.reference import EnvReference
 from rlplay.environments.wrappers import listed
-from rlplay.errors import CheckpointError, RlplayError, SpaceError, warn
+from rlplay.errors import CheckpointError, RlplayError, SpaceError, one_line, warn
 from rlplay.hyperparameters.fields import as_json
 from rlplay.spaces.actions import actions_from_json, as_played
 from rlplay.spaces.finite import FiniteSpace, from_json, to_json
@@ -200,7 +200,7 @@ def unpack(
     except RlplayError:
         raise
     except Exception as error:  # whatever its numbers lead to
-        what = " ".join(str(error).split())[:300]
+        what = one_line(error)
         raise CheckpointError(f"{path}: what it holds cannot be, {type(error).__name__}: {what}") from error
     _compare_versions(manifest.get("versions"))
     return agent

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from rlplay.approximation.encoder import NEVER, Encoder
 from rlplay.approximation.estimators import SampleFunction, final_step, is_fitted, sample_function, seeded
-from rlplay.approximation.feature_map import FeatureMap, fits_nothing, is_tree, leaves, one_line
-from rlplay.errors import CheckpointError, HyperparameterError, UsageError, require_memory, warn
+from rlplay.approximation.feature_map import FeatureMap, fits_nothing, is_tree, leaves
+from rlplay.errors import CheckpointError, HyperparameterError, UsageError, one_line, require_memory, warn
 from rlplay.seeding import generator, stream
 from rlplay.spaces.observations import VectorView
 from rlplay.storage.ranges import COUNT, Ranges

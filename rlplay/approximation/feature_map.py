@@ -19,7 +19,7 @@ from rlplay.approximation.encodings import (
 )
 from rlplay.approximation.estimators import final_step, is_fitted
 from rlplay.approximation.packing import describe
-from rlplay.errors import HyperparameterError
+from rlplay.errors import HyperparameterError, one_line
 from rlplay.spaces.observations import VectorView
 
 # What text may say of a map beside its estimator's parameters.
@@ -191,8 +191,3 @@ def is_tree(estimator: Any) -> bool:
     return (
         hasattr(estimator, "apply") and not hasattr(estimator, "estimators_") and not hasattr(estimator, "n_estimators")
     )
-
-
-def one_line(error: BaseException) -> str:
-    """The words of an error in one line of at most 300 characters."""
-    return " ".join(str(error).split())[:300]

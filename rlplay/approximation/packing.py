@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rlplay.errors import CheckpointError, HyperparameterError
+from rlplay.errors import CheckpointError, HyperparameterError, one_line
 from rlplay.models.fitted import check_fitted
 from rlplay.models.names import model_class, model_id
 
@@ -141,7 +141,7 @@ def unpack(packed: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Any
                 if told != (2, len(classes)):
                     raise ValueError(f"its probabilities are of {told[1]} classes, and it has {len(classes)}")
         except Exception as error:
-            words = " ".join(str(error).split())[:300]
+            words = one_line(error)
             raise CheckpointError(f"the model {name} in the file does not work: {words}") from error
     return estimator
 

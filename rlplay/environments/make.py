@@ -26,12 +26,12 @@ from numpy.typing import NDArray
 from rlplay.compiled.native import NativeEnv
 from rlplay.compiled.table import TableEnv, table_of
 from rlplay.environments.dynamics import DynamicsChoice, once_more, with_dynamics
-from rlplay.environments.names import check_values, kwargs_of, one_line, spec_of
+from rlplay.environments.names import check_values, kwargs_of, spec_of
 from rlplay.environments.no_environment import NoEnvironment
 from rlplay.environments.rebuild import WAY_OUT, Blueprint, Layer, Maker, layers_of, take_apart
 from rlplay.environments.reference import EnvReference, json_kwargs, remember, remembered, shortened
 from rlplay.environments.wrappers import Wrappers, listed, without_text, wrapped
-from rlplay.errors import RlplayError, SpaceError, UsageError
+from rlplay.errors import RlplayError, SpaceError, UsageError, one_line
 
 EnvLike = str | EnvSpec | Callable[[], gym.Env[Any, Any]] | gym.Env[Any, Any]
 

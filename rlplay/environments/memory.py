@@ -27,9 +27,8 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from rlplay.approximation.estimators import final_step, is_fitted, seeded
-from rlplay.approximation.feature_map import one_line
 from rlplay.approximation.packing import build, describe, pack, unpack
-from rlplay.errors import CheckpointError, HyperparameterError, UsageError
+from rlplay.errors import CheckpointError, HyperparameterError, UsageError, one_line
 from rlplay.models.names import parse
 from rlplay.seeding import generator
 from rlplay.spaces.actions import as_played

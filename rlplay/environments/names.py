@@ -12,7 +12,7 @@ from rlplay import registry
 from rlplay.environments.packages import import_typed, of_others, of_package, registered_by
 from rlplay.environments.rebuild import WAY_OUT
 from rlplay.environments.reference import same_in_a_file
-from rlplay.errors import UnknownNameError, UsageError, unknown
+from rlplay.errors import UnknownNameError, UsageError, one_line, unknown
 
 _MOST_CELLS = 250_000  # of a map among the arguments; Gymnasium fills the table of a larger one for minutes
 _LARGER_MAPS = "Take a smaller map, or rlplay/GridWorld-v0 with map=FILE, whose maps may have millions"
@@ -184,13 +184,3 @@ def _typed(env: str) -> EnvSpec:
 
 def _length(row: Any) -> int:
     return len(row) if isinstance(row, str | list | tuple) else 1
-
-
-def one_line(error: BaseException) -> str:
-    r"""What an error says, in one line without a full stop.
-
-    Example:
-        >>> one_line(ValueError("too\n   large."))
-        'too large'
-    """
-    return " ".join(str(error).split()).rstrip(".")

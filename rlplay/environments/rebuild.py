@@ -20,7 +20,7 @@ from gymnasium.envs.registration import EnvSpec, load_env_creator
 from gymnasium.utils import EzPickle
 from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker, TimeLimit
 
-from rlplay.errors import UsageError
+from rlplay.errors import UsageError, one_line
 
 _PROBE_STEPS = 20, 2000  # random steps, at least and at most, to an episode's end, that show which attributes change
 _LARGEST = 10_000  # elements of an array that is compared
@@ -124,7 +124,7 @@ class Blueprint:
             for layer in layers:
                 env = layer.cls(env, **(layer.kwargs or {}))
         except (TypeError, ValueError, AttributeError, AssertionError, gym.error.Error) as error:
-            words = " ".join(str(error).split())
+            words = one_line(error)
             raise UsageError(
                 f"the environment cannot be made again ({type(error).__name__}: {words})", WAY_OUT
             ) from error

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
 from rlplay.environments.vector.ray_pool import connect
-from rlplay.errors import RlplayError
+from rlplay.errors import RlplayError, one_line
 from rlplay.runners.runner import ONE_THREAD, was_interrupted
 
 T = TypeVar("T")
@@ -63,7 +63,7 @@ class RayRunner:
                     try:
                         result = ray.get(ref)
                     except ray.exceptions.RayError as error:
-                        words = " ".join(str(error).split())[:200]
+                        words = one_line(error)
                         raise RlplayError(f"Ray lost {getattr(task, 'name', task)}: {words}") from error
                     if was_interrupted(result):  # its node goes down
                         running[call.remote(function, task, here)] = task

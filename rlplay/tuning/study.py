@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import trim_mean
 
-from rlplay.errors import BusyError, CheckpointError, NoRoomError, RlplayError, UsageError, missing, unknown
+from rlplay.errors import BusyError, CheckpointError, NoRoomError, RlplayError, UsageError, missing, one_line, unknown
 from rlplay.runners.job import Job, go_on
 from rlplay.runners.runner import Runner
 from rlplay.storage.files import locked, make_folder, write_atomically
@@ -143,7 +143,7 @@ class Place:
         except OSError:
             raise
         except Exception as error:  # SQLAlchemy's many, and Optuna's
-            words = " ".join(str(error).split())[:200]
+            words = one_line(error)
             raise UsageError(f"the storage {self.url or self.journal} cannot be opened: {words}",
                              "Give sqlite:///study.db or the path of a journal") from error  # fmt: skip
 

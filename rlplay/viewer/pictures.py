@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from rlplay import registry
 from rlplay.environments.make import reference
-from rlplay.errors import warn_once
+from rlplay.errors import one_line, warn_once
 
 
 def frame_of(
@@ -56,7 +56,7 @@ def rendered(env: gym.Env[Any, Any]) -> tuple[NDArray[np.uint8] | None, str]:
     try:
         frame = np.asarray(env.render())
     except Exception as error:  # whatever its render raises
-        words = ": ".join(filter(None, (f"{name} cannot render", type(error).__name__, " ".join(str(error).split()))))
+        words = ": ".join(filter(None, (f"{name} cannot render", type(error).__name__, one_line(error))))
         if needs_gl(error):
             words += f". {NO_DISPLAY}"
         warn_once(f"{words}. Its observations are drawn in its place")
