@@ -11,6 +11,8 @@ import numpy as np
 import pygame
 from numpy.typing import NDArray
 
+from rlplay.viewer.numbers import short as short  # noqa: PLC0414 - d.short in every panel
+
 Color = tuple[int, int, int]
 
 
@@ -49,7 +51,6 @@ _scale = 1.0  # how much larger than usual words and lines are
 
 _MOST_SHORTENED = 200
 _SPOKEN = 6  # numbers of a vector that are written out
-_TINY = 1e-9  # below this a number is what rounding left of 0
 
 shortened: list[tuple[pygame.Rect, str]] = []  # texts that were cut since the list was cleared, and where they stand
 
@@ -435,17 +436,3 @@ def brief(value: object) -> str:
     if isinstance(value, tuple):
         return ", ".join(map(brief, value))
     return str(value)
-
-
-def short(number: float) -> str:
-    """A number in few characters; what rounding left of 0 is 0.
-
-    Example:
-        >>> short(-5e-12), short(0.25), short(12345.0), short(float("nan"))
-        ('0', '0.25', '1.2e+04', 'nan')
-    """
-    if abs(number) < _TINY:
-        return "0"
-    if abs(number) >= 10_000 or abs(number) < 0.001:
-        return f"{number:.1e}"
-    return f"{number:.0f}" if abs(number) >= 1000 else f"{number:.3g}"

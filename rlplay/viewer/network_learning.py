@@ -13,6 +13,7 @@ from rlplay.environments.interact import Position
 from rlplay.networks.memory import IN, KIND, LINEAR, OUT, PARAMETERS
 from rlplay.transition import Transition
 from rlplay.viewer.learning import Learning, Move, Update
+from rlplay.viewer.numbers import in_pairs, short
 
 _MOST = 50  # moves of each network that are told
 
@@ -105,23 +106,6 @@ class NetworkLearning(Learning):
         return {name: float(value[0]) for name, value in found.items() if name != "n_updates"}
 
 
-_ROUNDING = 1e-9  # below it
-
-
-def in_pairs(numbers: dict[str, float]) -> list[str]:
-    """Numbers by their names, two a line; what rounding left of 0 is 0.
-
-    Example:
-        >>> in_pairs({"train/loss": 0.5, "approx_kl": 0.0012345, "policy_gradient_loss": -8.7e-17})
-        ['loss 0.5   approx_kl 0.001234', 'policy_gradient_loss 0']
-    """
-    sizes = [abs(value) if abs(value) >= _ROUNDING else 0.0 for value in numbers.values()]
-    told = [f"{value:,.0f}" if size >= 1e4 else f"{value:.4g}" if size else "0"
-            for size, value in zip(sizes, numbers.values(), strict=True)]  # fmt: skip
-    words = [f"{name.removeprefix('train/')} {value}" for name, value in zip(numbers, told, strict=True)]
-    return ["   ".join(words[at : at + 2]) for at in range(0, len(words), 2)]
-
-
 class Halting:
     """A function that halts where it calls `halt`: it has a thread of its own, and one of both threads runs at a time.
 
@@ -199,7 +183,7 @@ class Weights:
             count = int(np.count_nonzero(sizes))
             if not count:
                 continue
-            told.append(f"{name}: {count:,} of {now.size:,} weights moved, by up to {sizes.max():.3g}")
+            told.append(f"{name}: {count:,} of {now.size:,} weights moved, by up to {short(sizes.max())}")
             for at in np.argsort(-sizes, kind="stable")[: min(_MOST, count)]:
                 array, place = place_of(nets[name], int(at))
                 moves.append(Move(f"{name} {array}", place, float(before[at]), float(now[at])))

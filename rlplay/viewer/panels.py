@@ -447,7 +447,7 @@ _UPDATE = {"entropy": ("entropy_loss", -1), "KL": ("approx_kl", 1), "clipped": (
 def _last_update(session: Session) -> str:
     """Entropy, divergence and so on of the last update; empty where there was none."""
     found = session.agent.metrics() if session.agent is not None else {}
-    shown = [f"{word} {sign * found[f'train/{name}']:.3g}" for word, (name, sign) in _UPDATE.items()
+    shown = [f"{word} {d.short(sign * found[f'train/{name}'])}" for word, (name, sign) in _UPDATE.items()
             if f"train/{name}" in found]  # fmt: skip
     return "last update: " + "   ".join(shown) if shown else ""
 

@@ -12,7 +12,8 @@ from rlplay.probe import Probe
 from rlplay.spaces.finite import FiniteSpace, is_finite
 from rlplay.viewer import drawing as d
 from rlplay.viewer.learning import FittedLearning, Move, Update
-from rlplay.viewer.network_learning import NetworkLearning, in_pairs
+from rlplay.viewer.network_learning import NetworkLearning
+from rlplay.viewer.numbers import in_pairs
 from rlplay.viewer.pointer import wrapped
 
 _ROWS = 12  # moves that are listed at most
