@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import Any
 
 from rlplay.compiled.cache import in_place, reordered, written_out
-from rlplay.networks.matmul import ROOM, product
+from rlplay.networks.matmul import ROOM, add_row, product
 from rlplay.networks.memory import IN, NARROW, OUT, PARAMETERS, Floats, Net
 
 
@@ -153,6 +153,91 @@ def narrow_affine(
             y[y_at + row * n_out + j] = p[bias + j] + dot(x, x_at + row * n_in, work, ROOM + j * n_in, n_in)
 
 
+_SPARSE = 32  # a batch is sparse where each row has at most one number other than 0 in so many
+
+
+@in_place
+def _how_many(x: Floats, begin: int, end: int) -> int:
+    """Numbers other than 0."""
+    there, numbers = 0, x[begin:end]
+    for k in range(numbers.shape[0]):
+        there += numbers[k] != 0
+    return there
+
+
+@in_place
+def is_sparse(x: Floats, x_at: int, rows: int, n_in: int) -> bool:
+    """Whether in each row almost all inputs are 0, as where states are one-hot: most of a product is then for nothing.
+
+    Example:
+        >>> import numpy as np
+        >>> one_hot = np.eye(3, 64, dtype=np.float32).ravel()
+        >>> is_sparse(one_hot, 0, 3, 64), is_sparse(np.ones(64, np.float32), 0, 1, 64)
+        (True, False)
+    """
+    row, sparse = 0, n_in >= _SPARSE
+    while sparse and row < rows:
+        sparse = _how_many(x, x_at + row * n_in, x_at + (row + 1) * n_in) * _SPARSE <= n_in
+        row += 1
+    return sparse
+
+
+@in_place
+def sparse_affine(
+    net: Net, weights: int, bias: int, x: Floats, x_at: int, y: Floats, y_at: int, rows: int, n_in: int, n_out: int
+) -> None:
+    """y = x W + b from the inputs that are not 0: the bits of `affine`.
+
+    Example:
+        >>> import numpy as np
+        >>> from rlplay.networks.layers import Linear
+        >>> from rlplay.networks.state import new_net
+        >>> net, y = new_net([Linear(2, 1)], np.float32([1, 2, 3]), 1), np.empty(1, np.float32)
+        >>> sparse_affine(net, 0, 2, np.float32([0, 20]), 0, y, 0, 1, 2, 1)
+        >>> y.tolist()
+        [43.0]
+    """
+    p = net.parameters
+    for row in range(rows):
+        begin, y_row = x_at + row * n_in, y_at + row * n_out
+        for j in range(n_out):
+            y[y_row + j] = p[bias + j]
+        for part in range(0, n_in, _SPARSE):
+            end = min(part + _SPARSE, n_in)
+            if _how_many(x, begin + part, begin + end) > 0:
+                for k in range(part, end):
+                    if x[begin + k] != 0:
+                        add_row(x[begin + k], p, weights + k * n_out, y, y_row, n_out)
+
+
+@in_place
+def sparse_weight_gradient(
+    net: Net, place: int, x: Floats, x_at: int, g: Floats, g_at: int, rows: int, n_in: int, n_out: int
+) -> None:
+    """∂W = xᵀ g into the gradient, from the inputs that are not 0: the bits of `weight_gradient`.
+
+    Example:
+        >>> import numpy as np
+        >>> from rlplay.networks.layers import Linear
+        >>> from rlplay.networks.state import new_net
+        >>> net = new_net([Linear(2, 1)], np.zeros(3, np.float32), 1)
+        >>> sparse_weight_gradient(net, 0, np.float32([0, 20]), 0, np.float32([0.5]), 0, 1, 2, 1)
+        >>> net.gradient.tolist()
+        [0.0, 10.0, 0.0]
+    """
+    to = net.gradient
+    for i in range(n_in * n_out):
+        to[place + i] = 0
+    for row in range(rows):
+        begin, g_row = x_at + row * n_in, g_at + row * n_out
+        for part in range(0, n_in, _SPARSE):
+            end = min(part + _SPARSE, n_in)
+            if _how_many(x, begin + part, begin + end) > 0:
+                for k in range(part, end):
+                    if x[begin + k] != 0:
+                        add_row(x[begin + k], g, g_row, to, place + k * n_out, n_out)
+
+
 @written_out
 def forward(layer: Any, net: Net, x: Floats, x_at: int, y: Floats, y_at: int, rows: int) -> None:
     """The outputs of a batch.
@@ -169,6 +254,8 @@ def forward(layer: Any, net: Net, x: Floats, x_at: int, y: Floats, y_at: int, ro
     n_in, n_out, at = layer[IN], layer[OUT], layer[PARAMETERS]
     if n_out < NARROW:
         narrow_affine(net, at, at + n_in * n_out, x, x_at, y, y_at, rows, n_in, n_out)
+    elif is_sparse(x, x_at, rows, n_in):
+        sparse_affine(net, at, at + n_in * n_out, x, x_at, y, y_at, rows, n_in, n_out)
     else:
         affine(net, at, at + n_in * n_out, x, x_at, y, y_at, rows, n_in, n_out)
 
@@ -192,6 +279,8 @@ def backward(
     n_in, n_out, at = layer[IN], layer[OUT], layer[PARAMETERS]
     if n_out < NARROW:
         narrow_weight_gradient(net, at, x, x_at, grad, grad_at, rows, n_in, n_out)
+    elif is_sparse(x, x_at, rows, n_in):
+        sparse_weight_gradient(net, at, x, x_at, grad, grad_at, rows, n_in, n_out)
     else:
         weight_gradient(net, at, x, x_at, grad, grad_at, rows, n_in, n_out)
     bias_gradient(net, at + n_in * n_out, grad, grad_at, rows, n_out)

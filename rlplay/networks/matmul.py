@@ -128,6 +128,39 @@ def copy_vector(typing: Any, a: Any, at: Any, out: Any, out_at: Any) -> Any:
     return types.void(a, types.int64, out, types.int64), build
 
 
+def _adding(lanes: int) -> Callable[..., None]:
+    """``add(factor, a, at, out, out_at)``: a vector of ``out``, or one number, += factor times that of ``a``, fused."""
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        emit = Emitter(context, builder, context.get_value_type(signature.args[3].dtype), lanes)
+        factor, a, at, out, out_at = arguments
+        source, target = (emit.data(signature.args[i], array) for i, array in ((1, a), (3, out)))
+        here = emit.address(target, out_at)
+        numbers = [emit.spread(factor), emit.load(emit.address(source, at)), emit.load(here)]
+        emit.store(emit.call(f"llvm.fma.{emit.suffix}", emit.vector, numbers), here)
+        return context.get_dummy_value()
+
+    @intrinsic  # type: ignore[untyped-decorator]
+    def add(typing: Any, factor: Any, a: Any, at: Any, out: Any, out_at: Any) -> Any:
+        return types.void(out.dtype, a, types.int64, out, types.int64), build
+
+    return add
+
+
+_add_vector, _add_one = _adding(0), _adding(1)
+
+
+@in_place
+def add_row(factor: Any, a: Array, at: int, out: Array, out_at: int, columns: int) -> None:
+    """``out[j] += factor a[j]`` in flat arrays, each a fused multiply-add, as in a product."""
+    lanes = VECTOR // out.itemsize
+    whole = columns - columns % lanes
+    for j in range(0, whole, lanes):
+        _add_vector(factor, a, at + j, out, out_at + j)
+    for j in range(whole, columns):
+        _add_one(factor, a, at + j, out, out_at + j)
+
+
 @intrinsic  # type: ignore[untyped-decorator]
 def _transpose_block(typing: Any, a: Any, a_at: Any, a_row: Any, out: Any, out_at: Any, out_row: Any) -> Any:
     """A square block, as many rows as a vector has numbers: ``out[j, i] = a[i, j]``, by rounds of shuffles."""

@@ -31,12 +31,12 @@ WIDE_REGISTERS = _has_wide_registers()
 
 
 class Emitter:
-    """Writes vector instructions into the function that numba is compiling."""
+    """Writes vector instructions into the function that numba is compiling; ``lanes=0`` stands for as many as fit."""
 
-    def __init__(self, context: Any, builder: Any, number: Any) -> None:
+    def __init__(self, context: Any, builder: Any, number: Any, lanes: int = 0) -> None:
         self.context, self.builder = context, builder
         self.align = 8 if isinstance(number, ir.DoubleType) else 4
-        self.lanes = VECTOR // self.align
+        self.lanes = lanes or VECTOR // self.align
         self.vector = ir.VectorType(number, self.lanes)
         self.suffix = f"v{self.lanes}f{8 * self.align}"
 

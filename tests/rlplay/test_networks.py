@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from rlplay.compiled.cache import compiled
 from rlplay.compiled.numba_internals import allocations, enable_memory_statistics
 from rlplay.errors import UsageError
 from rlplay.networks import (
@@ -24,6 +25,7 @@ from rlplay.networks import (
     Tanh,
     TorchNetwork,
     fisher,
+    linear,
     mlp,
 )  # fmt: skip
 from rlplay.networks.activations import tanh
@@ -200,6 +202,32 @@ def test_running_means_of_a_gradient_that_stays_zero_are_never_subnormal(name, d
         for means in (state.m, state.v):
             assert ((means == 0.0) | (np.abs(means) >= np.finfo(np.float32).tiny)).all(), step
     assert (state.m == 0.0).all()
+
+
+@pytest.mark.parametrize(("rows", "n_out"), [(1, 64), (5, 19), (200, 70)])
+def test_a_batch_that_is_almost_all_zeros_has_the_bits_of_a_product(rows, n_out):
+    rng, n_in = np.random.default_rng(0), 90
+    x = np.zeros((rows, n_in), np.float32)
+    for row in x:
+        row[rng.choice(n_in, rng.integers(3), replace=False)] = rng.normal()
+    net = new_net([Linear(n_in, n_out)], rng.normal(size=(n_in + 1) * n_out).astype(np.float32), rows)
+    grad = rng.normal(size=rows * n_out).astype(np.float32)
+    assert linear.is_sparse(x.ravel(), 0, rows, n_in)
+    found = []
+    for affine, gradient in (
+        (linear.affine, linear.weight_gradient), (linear.sparse_affine, linear.sparse_weight_gradient)
+    ):  # fmt: skip
+
+        @compiled
+        def both(net, x, y, grad, rows, affine=affine, gradient=gradient):
+            affine(net, 0, 90 * grad.shape[0] // rows, x, 0, y, 0, rows, 90, grad.shape[0] // rows)
+            gradient(net, 0, x, 0, grad, 0, rows, 90, grad.shape[0] // rows)
+
+        y = np.empty(rows * n_out, np.float32)
+        both(net, x.ravel(), y, grad, rows)
+        found.append((y, net.gradient.copy()))
+    for one, other in zip(*found, strict=True):
+        assert np.array_equal(one, other)
 
 
 def test_tanh_of_one_number_has_the_bits_that_it_has_among_others():
