@@ -12,8 +12,9 @@ from collections.abc import Callable
 from typing import Any
 
 import llvmlite.binding as llvm
-from numba.core import serialize
+from numba.core import serialize, types
 from numba.core.compiler import CompileResult
+from numba.core.dispatcher import Dispatcher
 from numba.core.environment import Environment, lookup_environment
 from numba.core.runtime import rtsys
 
@@ -115,9 +116,14 @@ def _pack(library: Any) -> Any:
     return library.name, library.own.as_bitcode(), called, packed
 
 
+def _is_function(kind: Any) -> bool:
+    """Whether an argument, or its default, is one compiled function, which is another in each process."""
+    return isinstance(kind, types.Dispatcher) or isinstance(getattr(kind, "value", None), Dispatcher)
+
+
 def _to_bytes(result: CompileResult, code: Any, environments: Any) -> bytes | None:
     description, environment = result.fndesc, result.environment
-    if not environment.can_cache():
+    if not environment.can_cache() or any(map(_is_function, result.signature.args)):
         return None
     description.typemap = description.calltypes = None  # they are not needed any more, and may not be picklable
     parts = (

@@ -214,6 +214,28 @@ def test_a_class_of_the_script_itself_is_never_taken_from_disk(tmp_path):
         assert run(tmp_path, tmp_path / "cache", SCRIPT_CLASS) == (1.0, 1)
 
 
+GIVEN_FUNCTIONS = """
+import warnings
+from rlplay.compiled.cache import compiled, compile_report
+warnings.simplefilter("error")
+@compiled
+def double(x):
+    return 2 * x
+@compiled
+def by_default(x, f=double):
+    return f(x)
+@compiled
+def handed(f, x):
+    return f(x)
+print(by_default(1.0) + handed(double, 2.0), 0)
+"""
+
+
+def test_a_function_that_is_given_functions_is_compiled_anew_without_a_word_of_damage(tmp_path):
+    for _ in range(2):
+        assert run(tmp_path, tmp_path / "cache", GIVEN_FUNCTIONS) == (6.0, 0)
+
+
 CHANGING = """
 from rlplay.compiled.cache import compiled, compile_report
 LEVEL = 1

@@ -213,19 +213,21 @@ def test_a_batch_that_is_almost_all_zeros_has_the_bits_of_a_product(rows, n_out)
     net = new_net([Linear(n_in, n_out)], rng.normal(size=(n_in + 1) * n_out).astype(np.float32), rows)
     grad = rng.normal(size=rows * n_out).astype(np.float32)
     assert linear.is_sparse(x.ravel(), 0, rows, n_in)
-    found = []
-    for affine, gradient in (
-        (linear.affine, linear.weight_gradient), (linear.sparse_affine, linear.sparse_weight_gradient)
-    ):  # fmt: skip
 
+    def made_by(affine, gradient):
         @compiled
-        def both(net, x, y, grad, rows, affine=affine, gradient=gradient):
+        def both(net, x, y, grad, rows):
             affine(net, 0, 90 * grad.shape[0] // rows, x, 0, y, 0, rows, 90, grad.shape[0] // rows)
             gradient(net, 0, x, 0, grad, 0, rows, 90, grad.shape[0] // rows)
 
         y = np.empty(rows * n_out, np.float32)
         both(net, x.ravel(), y, grad, rows)
-        found.append((y, net.gradient.copy()))
+        return y, net.gradient.copy()
+
+    found = (
+        made_by(linear.affine, linear.weight_gradient),
+        made_by(linear.sparse_affine, linear.sparse_weight_gradient),
+    )
     for one, other in zip(*found, strict=True):
         assert np.array_equal(one, other)
 
