@@ -13,8 +13,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from rlplay.compiled.cache import in_place, reordered, written_out
-from rlplay.networks.matmul import ROOM, add_row, product
+from rlplay.compiled.cache import in_place, own_code, reordered, written_out
+from rlplay.networks.matmul import ROOM, add_row, copy, product
 from rlplay.networks.memory import IN, NARROW, OUT, PARAMETERS, Floats, Net
 
 
@@ -156,15 +156,7 @@ def narrow_affine(
 _SPARSE = 32  # a batch is sparse where each row has at most one number other than 0 in so many
 
 
-@in_place
-def _how_many(x: Floats, begin: int, end: int) -> int:
-    """Numbers other than 0."""
-    there, numbers = 0, x[begin:end]
-    for k in range(numbers.shape[0]):
-        there += numbers[k] != 0
-    return there
-
-
+@own_code
 @in_place
 def is_sparse(x: Floats, x_at: int, rows: int, n_in: int) -> bool:
     """Whether in each row almost all inputs are 0, as where states are one-hot: most of a product is then for nothing.
@@ -177,9 +169,39 @@ def is_sparse(x: Floats, x_at: int, rows: int, n_in: int) -> bool:
     """
     row, sparse = 0, n_in >= _SPARSE
     while sparse and row < rows:
-        sparse = _how_many(x, x_at + row * n_in, x_at + (row + 1) * n_in) * _SPARSE <= n_in
+        there, numbers = 0, x[x_at + row * n_in : x_at + (row + 1) * n_in]
+        for k in range(n_in):
+            there += numbers[k] != 0
+        sparse = there * _SPARSE <= n_in
         row += 1
     return sparse
+
+
+@own_code
+@in_place
+def add_rows(
+    x: Floats, x_at: int, rows: int, n_in: int, a: Floats, a_at: int, a_row: int, a_k: int, out: Floats, out_at: int,
+    out_row: int, out_k: int, columns: int,
+) -> None:  # fmt: skip
+    """For each input x[row, k] that is not 0 add it times the numbers at ``a_at + row a_row + k a_k`` to those there.
+
+    Places of ``out`` are counted likewise. Sums are taken in the order of a product, fused, and so have its bits.
+
+    Example:
+        >>> import numpy as np
+        >>> w, y = np.float32([1, 2, 3, 4]), np.zeros(2, np.float32)
+        >>> add_rows(np.float32([0, 10]), 0, 1, 2, w, 0, 0, 2, y, 0, 2, 0, 2)  # y = x W
+        >>> y.tolist()
+        [30.0, 40.0]
+    """
+    for row in range(rows):
+        there, first, numbers = 0, 0, x[x_at + row * n_in : x_at + (row + 1) * n_in]
+        for k in range(n_in):  # where there is one alone, the sum of the places is its place
+            there += numbers[k] != 0
+            first += k * (numbers[k] != 0)
+        for k in range(first if there == 1 else 0, first + 1 if there == 1 else n_in):
+            if numbers[k] != 0:
+                add_row(numbers[k], a, a_at + row * a_row + k * a_k, out, out_at + row * out_row + k * out_k, columns)
 
 
 @in_place
@@ -199,15 +221,8 @@ def sparse_affine(
     """
     p = net.parameters
     for row in range(rows):
-        begin, y_row = x_at + row * n_in, y_at + row * n_out
-        for j in range(n_out):
-            y[y_row + j] = p[bias + j]
-        for part in range(0, n_in, _SPARSE):
-            end = min(part + _SPARSE, n_in)
-            if _how_many(x, begin + part, begin + end) > 0:
-                for k in range(part, end):
-                    if x[begin + k] != 0:
-                        add_row(x[begin + k], p, weights + k * n_out, y, y_row, n_out)
+        copy(p, bias, n_out, y, y_at + row * n_out, n_out, 1, n_out)
+    add_rows(x, x_at, rows, n_in, p, weights, 0, n_out, y, y_at, n_out, 0, n_out)
 
 
 @in_place
@@ -225,17 +240,10 @@ def sparse_weight_gradient(
         >>> net.gradient.tolist()
         [0.0, 10.0, 0.0]
     """
-    to = net.gradient
+    to = net.gradient[place : place + n_in * n_out]
     for i in range(n_in * n_out):
-        to[place + i] = 0
-    for row in range(rows):
-        begin, g_row = x_at + row * n_in, g_at + row * n_out
-        for part in range(0, n_in, _SPARSE):
-            end = min(part + _SPARSE, n_in)
-            if _how_many(x, begin + part, begin + end) > 0:
-                for k in range(part, end):
-                    if x[begin + k] != 0:
-                        add_row(x[begin + k], g, g_row, to, place + k * n_out, n_out)
+        to[i] = 0
+    add_rows(x, x_at, rows, n_in, g, g_at, n_out, 0, to, 0, 0, n_out, n_out)
 
 
 @written_out
