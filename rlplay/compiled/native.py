@@ -321,8 +321,7 @@ class NativeEnv(CompiledEnv):
 
 def same_numbers(env: gym.Env[Any, Any], native: NativeEnv, steps: int = 300) -> bool:
     """Whether a native version gives an environment's observations, rewards and endings to the bit, at random play."""
-    ended, episode, native = True, 0, copy.copy(native)
-    native.rng, native.world = native.rng.copy(), copy.deepcopy(native.world)
+    ended, episode, native = True, 0, _apart(native)
     env.action_space.seed(0)
     for _ in range(steps):
         if ended:
@@ -336,3 +335,28 @@ def same_numbers(env: gym.Env[Any, Any], native: NativeEnv, steps: int = 300) ->
             return False
         ended = bool(theirs[2] or theirs[3])
     return True
+
+
+def differs_from_dynamics(env: NativeEnv, steps: int = 300) -> bool:
+    """Whether ``reset`` and ``step`` of its class do something else than its dynamics, at random play; it stays."""
+    one, other = _apart(env), _apart(env)
+    choices, ended, episode = copy.deepcopy(env.action_space), True, 0
+    choices.seed(0)
+    for _ in range(steps):
+        if ended:
+            if not np.array_equal(one.reset(seed=episode)[0], NativeEnv.reset(other, seed=episode)[0]):
+                return True
+            episode += 1
+        action = choices.sample()
+        mine, theirs = one.step(action), NativeEnv.step(other, action)
+        if not np.array_equal(mine[0], theirs[0]) or mine[1:4] != theirs[1:4]:
+            return True
+        ended = bool(theirs[2] or theirs[3])
+    return False
+
+
+def _apart(env: NativeEnv) -> NativeEnv:
+    """A copy with a state and random numbers of its own."""
+    made = copy.copy(env)
+    made.world, made.rng = World._make(part.copy() for part in env.world), env.rng.copy()
+    return made

@@ -5,19 +5,21 @@ from __future__ import annotations
 import copy
 from dataclasses import replace
 from typing import Any, Literal
+from weakref import WeakKeyDictionary
 
 import gymnasium as gym
 from gymnasium.envs.registration import EnvSpec
 
 from rlplay import registry
-from rlplay.compiled.native import NativeEnv, same_numbers
+from rlplay.compiled.native import NativeEnv, differs_from_dynamics, same_numbers
 from rlplay.compiled.table import TableEnv, agreement, changing_wrapper, has_table, table_of
-from rlplay.environments.reference import EnvReference, remember
-from rlplay.errors import SpaceError
+from rlplay.environments.reference import EnvReference, remember, remembered
+from rlplay.errors import SpaceError, UsageError, warn_once
 
 DynamicsChoice = Literal["auto", "native", "gymnasium"]
 
-_same: dict[tuple[type, str, str], bool] = {}  # whether a native version gave an environment's own numbers
+_same: dict[tuple[type, str], bool] = {}  # whether a native version gave an environment's own numbers
+_in_place_of: WeakKeyDictionary[gym.Env[Any, Any], frozenset[str]] = WeakKeyDictionary()  # the attributes of another
 
 # What runs where a table does, by what `agreement` found.
 _BY_TABLE = {"exact": "native, the same numbers as Gymnasium's", "law": "native, drawn from its table"}
@@ -48,17 +50,18 @@ def with_dynamics(
         SpaceError: native dynamics were asked for and there are none.
     """
     why_not = _no_native(made, ref, spec) if dynamics != "gymnasium" else "Gymnasium's dynamics were asked for"
-    version: type[NativeEnv] | None = registry.recipes("NATIVE_VERSIONS").get(ref.id)
+    version = native_version(made)
     limit = (made.spec.max_episode_steps if made.spec else None) or 0
     own = made.unwrapped
     if not why_not and isinstance(own, NativeEnv | TableEnv):
+        check_native(own)
         own.max_episode_steps = limit or own.max_episode_steps
         own.spec = made.spec
         remember(own, replace(ref, dynamics="native, its own"))
         return own
     if not why_not and version is not None:
         ours = version.from_reference(made)
-        asked = (type(made.unwrapped), ref.id, repr(ref.kwargs))
+        asked = (type(own), repr((made.spec and made.spec.kwargs, vars(type(own)))))
         if ref.unsaved:  # what it does may depend on them
             _same.pop(asked, None)
         if asked not in _same:  # once a process: agents make many of a kind
@@ -66,6 +69,7 @@ def with_dynamics(
         if _same[asked]:
             words = "native, the same numbers as Gymnasium's" + ("" if version.exact else ", but for a last digit")
             remember(ours, replace(ref, dynamics=words, exact=version.exact))
+            _in_place_of[ours] = frozenset(vars(own)) - vars(ours).keys()
             made.close()
             return ours
         why_not = "its native version does not do what it does with these arguments"
@@ -77,6 +81,7 @@ def with_dynamics(
         else:
             native = TableEnv(table, made.observation_space, made.action_space, limit, made.spec)
             remember(native, replace(ref, dynamics=_BY_TABLE[agrees], exact=agrees == "exact"))
+            _in_place_of[native] = frozenset(vars(own)) - vars(native).keys()
             made.close()
             return native
     if dynamics == "native":
@@ -86,11 +91,58 @@ def with_dynamics(
     return made
 
 
+def native_version(env: gym.Env[Any, Any]) -> type[NativeEnv] | None:
+    """The native version of an environment's class, under whatever id it was registered; None for none.
+
+    Example:
+        >>> native_version(gym.make("CartPole-v1")).__name__, native_version(gym.make("FrozenLake-v1"))
+        ('CartPoleEnv', None)
+    """
+    cls = type(env.unwrapped)
+    versions: dict[str, type[NativeEnv]] = registry.recipes("NATIVE_VERSIONS")
+    for env_id, version in versions.items():
+        if getattr(gym.registry.get(env_id), "entry_point", "") == f"{cls.__module__}:{cls.__qualname__}":
+            return version
+    return None
+
+
+def check_native(env: gym.Env[Any, Any]) -> None:
+    """Refuse a class with native dynamics whose own ``step`` or ``reset`` does something else.
+
+    Raises:
+        UsageError: native loops would never call it.
+    """
+    if isinstance(env, NativeEnv) and _foreign_method(env) and differs_from_dynamics(env):
+        cls, name = type(env).__name__, _foreign_method(env)
+        raise UsageError(
+            f"{cls}.{name} does something else than the dynamics of {cls}, which native code runs in its place",
+            "Change the dynamics (NativeDynamics), or leave the class as it is and put a gymnasium.Wrapper around it",
+        )
+
+
+def say_what_has_no_effect(env: gym.Env[Any, Any]) -> None:
+    """Say which attributes of a Gymnasium environment were set on the native one that runs in its place."""
+    names = sorted(_in_place_of.get(env, frozenset()) & vars(env).keys())
+    if names:
+        warn_once(
+            f"{remembered(env)} runs in native code, where {', '.join(names)} set by hand has no effect. "
+            "Set it in rlplay.make(..., dynamics='gymnasium')"
+        )
+
+
 def _does_what_its_table_says(env: gym.Env[Any, Any]) -> bool:
-    """Whether an environment is one of Gymnasium's or ours, not of a class derived from them."""
+    """Whether an environment is one of Gymnasium's or ours, not of a class derived from them, nor changed by hand."""
+    return _is_known(type(env.unwrapped)) and not _foreign_method(env)
+
+
+def _foreign_method(env: gym.Env[Any, Any]) -> str:
+    """Which of ``step`` and ``reset`` is not Gymnasium's or ours, in a class or set by hand; empty for none."""
     plain = env.unwrapped
-    root = type(plain).__module__.partition(".")[0]
-    return root in ("gymnasium", "envs", "rlplay") and not {"step", "reset"} & vars(plain).keys()
+    return next((name for name in ("step", "reset") if not _is_known(getattr(plain, name))), "")
+
+
+def _is_known(what: Any) -> bool:
+    return str(getattr(what, "__module__", "")).partition(".")[0] in ("gymnasium", "envs", "rlplay")
 
 
 def _no_native(made: gym.Env[Any, Any], ref: EnvReference, spec: EnvSpec) -> str:
@@ -102,8 +154,11 @@ def _no_native(made: gym.Env[Any, Any], ref: EnvReference, spec: EnvSpec) -> str
     for name, words in registry.recipes("NOT_THE_TABLE").get(ref.id, {}).items():
         if ref.kwargs.get(name):
             return words
-    if ref.id in registry.recipes("NATIVE_VERSIONS") or isinstance(made.unwrapped, NativeEnv | TableEnv):
+    if isinstance(made.unwrapped, NativeEnv | TableEnv):
         return ""
+    if native_version(made):
+        foreign = _foreign_method(made)
+        return f"the method {foreign} of its class was set by hand" if foreign else ""
     if not has_table(made):
         return "it has no native version and no transition table (env.unwrapped.P)"
     try:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any
+from weakref import ReferenceType, WeakKeyDictionary
 
 import gymnasium as gym
 import numpy as np
@@ -20,12 +21,15 @@ from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker, TimeLimit
 from rlplay import registry
 from rlplay.compiled.native import NativeEnv
 from rlplay.compiled.table import TableEnv, TransitionTable, has_table, table_of
-from rlplay.environments.dynamics import with_dynamics
+from rlplay.environments.dynamics import check_native, native_version, say_what_has_no_effect, with_dynamics
 from rlplay.environments.make import EnvLike, make, reference, remake, time_limit
 from rlplay.environments.names import kwargs_of
-from rlplay.environments.rebuild import difference, look_of
+from rlplay.environments.rebuild import Blueprint, difference, look_of, take_apart
 from rlplay.environments.reference import EnvReference, remember, remembered, shortened
 from rlplay.errors import RlplayError, warn_once
+
+# What was given, and how it was then, by the native environment that runs in its place.
+_given: WeakKeyDictionary[gym.Env[Any, Any], tuple[ReferenceType[gym.Env[Any, Any]], Blueprint]] = WeakKeyDictionary()
 
 _LIMITING = (TimeLimit, OrderEnforcing, PassiveEnvChecker)  # wrappers that native code takes over, or does not need
 
@@ -47,6 +51,7 @@ def make_to_learn_in(env: EnvLike) -> gym.Env[Any, Any]:
         <ClipReward<TimeLimit<OrderEnforcing<PassiveEnvChecker<FrozenLakeEnv<FrozenLake-v1>>>>>>
     """
     made = make(env)
+    check_native(made)
     if isinstance(env, str) or isinstance(made, NativeEnv | TableEnv):
         return made
     native = _in_place_of(made)
@@ -55,7 +60,25 @@ def make_to_learn_in(env: EnvLike) -> gym.Env[Any, Any]:
     if not isinstance(env, gym.Env | EnvSpec):  # each call of a function may make another world
         again = reference(made).maker or partial(remake, reference(made))
         remember(native, replace(reference(native), maker=partial(_again, again)))
+    if made is env:
+        _given[native] = ReferenceType(env), take_apart(env)
     return native
+
+
+def say_what_is_not_seen(env: gym.Env[Any, Any]) -> None:
+    """Say what was set by hand and native code does not see: in what it stands for, or in what was given, since then.
+
+    Args:
+        env: the environment of an agent that begins to learn.
+    """
+    say_what_has_no_effect(env)
+    given, blueprint = _given.get(env, (lambda: None, None))
+    now = given()
+    if now is not None and blueprint is not None and (changed := blueprint.changed(now)):
+        warn_once(
+            f"{reference(env)} is learned in native code as it was given, and has changed since: {changed}. "
+            "Give it again: agent.set_env(env)"
+        )
 
 
 def why_not_native(env: gym.Env[Any, Any]) -> str:
@@ -102,8 +125,8 @@ def _native_or_why(env: gym.Env[Any, Any], ref: EnvReference) -> tuple[gym.Env[A
     if not ref.id:
         return None, *_without_id(own)
     spec = gym.registry.get(ref.id)
-    known = ref.id in registry.recipes("NATIVE_VERSIONS") or isinstance(own, NativeEnv | TableEnv) or has_table(env)
-    if spec is None or not known:
+    versions = ref.id in registry.recipes("NATIVE_VERSIONS") or native_version(env)
+    if spec is None or not (versions or isinstance(own, NativeEnv | TableEnv) or has_table(env)):
         return None, "it has no native version and no transition table (env.unwrapped.P)", ""
     try:
         native, cls, new = _by_its_id(env, spec)
@@ -129,7 +152,8 @@ def _native_or_why(env: gym.Env[Any, Any], ref: EnvReference) -> tuple[gym.Env[A
 def _by_its_id(env: gym.Env[Any, Any], spec: EnvSpec) -> tuple[gym.Env[Any, Any], type, dict[str, Any]]:
     """What an instance's id gives, with its arguments and limit; class and look of a new instance without wrappers."""
     own, limit = env.unwrapped, time_limit(env)
-    limits, made_here = {"max_episode_steps": limit or -1}, remembered(own)
+    limits = {"max_episode_steps": limit or -1}
+    made_here = remembered(own) if isinstance(own, NativeEnv | TableEnv) else None
     if made_here is not None:
         native = new = remake(made_here)
     else:

@@ -153,12 +153,12 @@ def _made(env: EnvLike, dynamics: DynamicsChoice, render_mode: str | None, kwarg
             f"{name} cannot be made{' with ' * bool(words)}{words}: {type(error).__name__}: {one_line(error)}",
             f"See what it takes: rlplay show {name}",
         ) from error
-    if isinstance(env, EnvSpec) and spec != gym.registry.get(name):  # arguments, limit and wrappers of its own
-        if spec.additional_wrappers:
+    if isinstance(env, EnvSpec) and spec != (known := gym.registry.get(name)):  # arguments, limit, wrappers of its own
+        if spec.additional_wrappers or known is None or spec.entry_point != known.entry_point:
             reference(made)
             return made
         limit = spec.max_episode_steps
-        changed = name in gym.registry and limit != gym.registry[name].max_episode_steps
+        changed = limit != known.max_episode_steps
         kwargs = {
             **kwargs_of(spec),
             **({"max_episode_steps": -1 if limit is None else limit} if changed else {}),

@@ -113,6 +113,13 @@ class Blueprint:
             self._verified.append(True)
         return made
 
+    def changed(self, given: gym.Env[Any, Any]) -> str:
+        """What is other in the environment that was given than it was then, in words; empty for nothing.
+
+        What a few steps change does not count.
+        """
+        return difference(look_of(given), self.looks, lambda: self._moving(self._build({})), ("now", "before"))
+
     def _build(self, kwargs: dict[str, Any]) -> gym.Env[Any, Any]:
         assert self.base is not None
         limit = kwargs.get("max_episode_steps")  # -1 for none, as in gymnasium.make
@@ -251,13 +258,19 @@ def _of_spec(spec: EnvSpec) -> Maker:
     return make
 
 
-def difference(given: dict[str, Any], new: dict[str, Any], moving: Callable[[], Iterable[str]] = tuple) -> str:
+def difference(
+    given: dict[str, Any],
+    new: dict[str, Any],
+    moving: Callable[[], Iterable[str]] = tuple,
+    which: tuple[str, str] = ("in the environment that was given", "in a new one"),
+) -> str:
     """What is other in the look of a new environment than in that of the one that was given, in words; or empty.
 
     Args:
         given: `look_of` the one.
         new: of the other.
         moving: gives the attributes that do not count; asked only where some differ.
+        which: what the two are called.
 
     Example:
         >>> given, new = gym.make("CartPole-v1"), gym.make("CartPole-v1")
@@ -273,8 +286,8 @@ def difference(given: dict[str, Any], new: dict[str, Any], moving: Callable[[], 
     other = {k for k in {*mine, *theirs} if not _same(mine.get(k, _UNKNOWN), theirs.get(k, _UNKNOWN))}
     for place in sorted(other.difference(moving())) if other else ():
         if place in mine:
-            now = f"{_brief(theirs[place])} in a new one" if place in theirs else "a new one has none"
-            return f"{place} is {_brief(mine[place])} in the environment that was given, and {now}"
+            other_one = f"{_brief(theirs[place])} {which[1]}" if place in theirs else f"there is none {which[1]}"
+            return f"{place} is {_brief(mine[place])} {which[0]}, and {other_one}"
     return ""
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from rlplay.compiled.cache import compile_report
 from rlplay.compiled.numba_internals import CompileErrors, why_not_compiled
+from rlplay.environments.instances import say_what_is_not_seen
 from rlplay.errors import UsageError, warn
 from rlplay.functional.schedules import rate_at_end
 from rlplay.training.callbacks import NEVER, Callback, ProgressBar, stops
@@ -49,6 +50,7 @@ def train(
     else:  # what goes on beyond the horizon would stand at the schedules' end, as often as not at a rate of 0
         agent.horizon = max(agent.horizon, agent.num_timesteps + total)
     _say_zero_rates(agent, agent.num_timesteps + total)
+    say_what_is_not_seen(agent.env)
     callbacks = as_callbacks(callback)
     if progress_bar:
         callbacks.append(ProgressBar())

@@ -8,9 +8,11 @@ import pytest
 from gymnasium.envs.classic_control.cartpole import CartPoleEnv
 
 from agents import LinearActorCritic
+from envs.cart_pole import CartPoleEnv as NativeCartPole
 from rlplay import make
 from rlplay.compiled.native import NativeEnv
 from rlplay.compiled.table import TableEnv, table_of
+from rlplay.environments.dynamics import check_native
 from rlplay.environments.make import reference
 from rlplay.errors import EnvironmentFault, SpaceError, UnknownNameError, UsageError
 
@@ -248,6 +250,29 @@ def test_an_environment_that_does_otherwise_than_its_native_version_runs_its_own
     assert not isinstance(make("CartPole-v1"), NativeEnv)
     with pytest.raises(SpaceError, match="does not do what it does with these arguments"):
         make("CartPole-v1", dynamics="native")
+
+
+def test_a_first_episode_without_a_seed_is_another_each_time(monkeypatch):
+    """What compares the native version with the original leaves no generator behind."""
+    monkeypatch.setattr("rlplay.environments.dynamics._same", {})
+    first, second = make("CartPole-v1"), make("CartPole-v1")
+    assert first._np_random is None
+    assert first.reset()[0].tolist() != second.reset()[0].tolist()
+
+
+def test_a_step_of_ones_own_around_native_dynamics_is_refused_where_it_does_something_else():
+    class Watched(NativeCartPole):
+        def step(self, action):
+            self.seen = action
+            return super().step(action)
+
+    class Paid(NativeCartPole):
+        def step(self, action):
+            return *super().step(action)[:1], -5.0, False, False, {}
+
+    assert check_native(Watched()) is None
+    with pytest.raises(UsageError, match="Paid.step does something else than the dynamics of Paid"):
+        check_native(Paid())
 
 
 def test_gymnasiums_dynamics_when_asked_for_and_what_runs_is_said():

@@ -121,6 +121,25 @@ def test_a_function_that_makes_another_world_each_time_is_called_each_time():
     assert len({world.table.probability.tobytes() + world.table.arrays.next_state.tobytes() for world in worlds}) == 4
 
 
+def test_an_id_of_another_name_and_what_stands_inside_the_wrappers_run_natively():
+    for given in ("CartPole-v0", gym.make("CartPole-v1").unwrapped, lake().unwrapped):
+        assert isinstance(make_to_learn_in(given), NATIVE), given
+
+
+def test_what_is_changed_after_an_instance_was_given_is_said_when_an_agent_learns():
+    env, used_since = lake(), lake()
+    agents = [QLearning(env, seed=0), QLearning(used_since, seed=0), QLearning("FrozenLake-v1", seed=0)]
+    env.unwrapped.P[0][1] = [(1.0, 15, 9.0, True)]
+    evaluate(agents[1], used_since)  # what a few steps change does not count
+    agents[2].env.unwrapped.desc = None
+    with pytest.warns(RlplayWarning) as said:
+        for agent in agents:
+            agent.learn(9)
+    first, second = (str(one.message) for one in said)
+    assert "has changed since: FrozenLakeEnv.P is" in first
+    assert "native code, where desc set by hand has no effect" in second
+
+
 # Where the instance's own steps run.
 
 
@@ -140,6 +159,13 @@ class OwnPole(CartPoleEnv):
 
 class OwnLake(FrozenLakeEnv):
     pass
+
+
+class Alone(CartPoleEnv):
+    """Another world, which no other test has compared with the native one."""
+
+    def step(self, action):
+        return *super().step(action)[:1], -5.0, False, False, {}
 
 
 def lake(**kwargs):
@@ -210,6 +236,24 @@ def test_what_cannot_run_natively_runs_as_it_was_given_and_is_said(maker, words)
 def test_a_wrapper_of_ones_own_in_the_module_is_a_class_to_give():
     with pytest.warns(RlplayWarning, match=f"Give its class as '{__name__}:OwnLake'"):
         make_to_learn_in(OwnLake())
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_spec_of_another_class_is_made_again_of_that_class(known):
+    spec = gym.envs.registration.EnvSpec("CartPole-v1" if known else "Alone-v0", Alone, max_episode_steps=3)
+    with warnings.catch_warnings(action="ignore"):
+        agent = PPO(spec, n_steps=8, batch_size=8, seed=0)
+    assert isinstance(agent.env.unwrapped, Alone)
+    assert evaluate(agent, n_eval_episodes=2).mean == -15.0
+
+
+def test_a_class_whose_methods_were_replaced_runs_in_python(monkeypatch):
+    for env_id, cls in (("CartPole-v1", CartPoleEnv), ("FrozenLake-v1", FrozenLakeEnv)):
+        assert isinstance(make_to_learn_in(env_id), NATIVE)
+        original = cls.step
+        monkeypatch.setattr(cls, "step", lambda *given, step=original: (*step(*given)[:1], 7.0, False, False, {}))
+        for given in (env_id, gym.make(env_id)):
+            assert not isinstance(make_to_learn_in(given), NATIVE)
 
 
 def test_it_is_said_once():
