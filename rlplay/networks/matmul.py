@@ -37,6 +37,7 @@ WIDE = 4 if WIDE_REGISTERS else 1  # vectors in a row of the main tile
 MAIN = 4 if WIDE == 4 else 6  # rows of the main tile: as many sums as there are registers for
 FEWER = MAIN - 2  # rows of a lower one
 TALL = MAIN * WIDE  # rows of a tile one vector wide, which has as many sums on their way
+LOW = 4  # rows of a lower one
 BLOCK = 48  # rows of C that are worked through at a time: whole tiles, and whole vectors of Aᵀ
 DEPTH = 128
 BESIDE = DEPTH * WIDE * VECTOR // 4  # where in the room columns of A begin, behind rows of B
@@ -112,7 +113,7 @@ def _tile(rows: int, vectors: int) -> Callable[..., None]:
 
 
 _main, _main_few, _main_row = (_tile(rows, WIDE) for rows in (MAIN, FEWER, 1))
-_narrow, _narrow_row = _tile(TALL, 1), _tile(1, 1)
+_narrow, _narrow_few, _narrow_row = (_tile(rows, 1) for rows in (TALL, LOW, 1))
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -234,6 +235,20 @@ def _strip(
 
 
 @in_place
+def _column(
+    many: int, a: Array, a_at: int, a_row: int, a_k: int, b: Array, b_at: int, b_k: int, c: Array, c_at: int,
+    c_row: int, first: Array, first_at: int, first_row: int, depth: int,
+) -> None:  # fmt: skip
+    """A tile one vector wide, of `TALL` rows, `LOW`, or 1."""
+    if many == TALL:
+        _narrow(a, a_at, a_row, a_k, b, b_at, b_k, c, c_at, c_row, first, first_at, first_row, depth)
+    elif many == LOW:
+        _narrow_few(a, a_at, a_row, a_k, b, b_at, b_k, c, c_at, c_row, first, first_at, first_row, depth)
+    else:
+        _narrow_row(a, a_at, a_row, a_k, b, b_at, b_k, c, c_at, c_row, first, first_at, first_row, depth)
+
+
+@in_place
 def _edge(
     a: Array, a_at: int, a_row: int, a_k: int, b: Array, b_at: int, b_k: int, c: Array, c_at: int, c_row: int,
     first: Array, first_at: int, first_row: int, rows: int, width: int, depth: int, room: Array,
@@ -243,14 +258,11 @@ def _edge(
     for j in range(0, width, lanes):
         left, row = min(lanes, width - j), 0
         while row < rows:
-            many = TALL if row + TALL <= rows else 1
+            many = TALL if row + TALL <= rows else LOW if row + LOW <= rows else 1
             x_at, y_at, begin = a_at + row * a_row, c_at + j + row * c_row, -1
             if left == lanes:
                 begin = first_at + j + row * first_row if first_at >= 0 else -1
-                if many == TALL:
-                    _narrow(a, x_at, a_row, a_k, b, b_at + j, b_k, c, y_at, c_row, first, begin, first_row, depth)
-                else:
-                    _narrow_row(a, x_at, a_row, a_k, b, b_at + j, b_k, c, y_at, c_row, first, begin, first_row, depth)
+                _column(many, a, x_at, a_row, a_k, b, b_at + j, b_k, c, y_at, c_row, first, begin, first_row, depth)
                 row += many
                 continue
             if first_at >= 0:
@@ -258,10 +270,7 @@ def _edge(
                 for r in range(many):
                     for i in range(left):
                         room[STAGE + r * lanes + i] = first[first_at + j + (row + r) * first_row + i]
-            if many == TALL:
-                _narrow(a, x_at, a_row, a_k, b, b_at + j, b_k, room, STAGE, lanes, room, begin, lanes, depth)
-            else:
-                _narrow_row(a, x_at, a_row, a_k, b, b_at + j, b_k, room, STAGE, lanes, room, begin, lanes, depth)
+            _column(many, a, x_at, a_row, a_k, b, b_at + j, b_k, room, STAGE, lanes, room, begin, lanes, depth)
             for r in range(many):
                 for i in range(left):
                     c[y_at + r * c_row + i] = room[STAGE + r * lanes + i]
@@ -280,7 +289,7 @@ def product(
     way: with ``first_row=0`` from the same numbers in every row (a bias), from C itself to add to it, and from 0 where
     ``first_at`` is -1. ``depth`` is 1 or more; ``room`` are `ROOM` numbers of working memory.
     """
-    wide = WIDE * VECTOR // c.itemsize
+    lanes, wide = VECTOR // c.itemsize, WIDE * VECTOR // c.itemsize
     for k in range(0, depth, DEPTH):
         deep = min(DEPTH, depth - k)
         for column in range(0, columns, wide):
@@ -288,7 +297,7 @@ def product(
             y, y_at, y_k = room, 0, wide
             if b_column != 1:
                 transpose(b, b_at + k + column * b_column, b_column, room, 0, wide, width, deep)
-            elif (b_k > wide and rows >= _FEW) or width < wide:
+            elif (b_k > wide and rows >= _FEW) or width % lanes > 0:
                 copy(b, b_at + k * b_k + column, b_k, room, 0, wide, deep, width)
             else:
                 y, y_at, y_k = b, b_at + k * b_k + column, b_k
