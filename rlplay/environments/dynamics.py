@@ -69,7 +69,7 @@ def with_dynamics(
         if _same[asked]:
             words = "native, the same numbers as Gymnasium's" + ("" if version.exact else ", but for a last digit")
             remember(ours, replace(ref, dynamics=words, exact=version.exact))
-            _in_place_of[ours] = frozenset(vars(own)) - vars(ours).keys()
+            _in_place_of[ours] = _attributes(own) - vars(ours).keys()
             made.close()
             return ours
         why_not = "its native version does not do what it does with these arguments"
@@ -81,7 +81,7 @@ def with_dynamics(
         else:
             native = TableEnv(table, made.observation_space, made.action_space, limit, made.spec)
             remember(native, replace(ref, dynamics=_BY_TABLE[agrees], exact=agrees == "exact"))
-            _in_place_of[native] = frozenset(vars(own)) - vars(native).keys()
+            _in_place_of[native] = _attributes(own) - vars(native).keys()
             made.close()
             return native
     if dynamics == "native":
@@ -89,6 +89,11 @@ def with_dynamics(
         raise SpaceError(f"{ref.id} has no native dynamics: {why_not}", "Take dynamics='auto' or 'gymnasium'")
     remember(made, replace(ref, why_not_native=why_not))
     return made
+
+
+def _attributes(env: gym.Env[Any, Any]) -> frozenset[str]:
+    """The attributes of an environment that users set; Gymnasium itself sets the others, its generator for one."""
+    return frozenset(name for name in vars(env) if not name.startswith("_"))
 
 
 def native_version(env: gym.Env[Any, Any]) -> type[NativeEnv] | None:

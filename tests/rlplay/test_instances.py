@@ -126,6 +126,14 @@ def test_an_id_of_another_name_and_what_stands_inside_the_wrappers_run_natively(
         assert isinstance(make_to_learn_in(given), NATIVE), given
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("env_id", ["CartPole-v1", "FrozenLake-v1", "Taxi-v4"])
+def test_of_an_agent_that_learns_twice_nothing_is_said(env_id):
+    agent = LinearActorCritic(env_id, seed=0) if env_id == "CartPole-v1" else QLearning(env_id, seed=0)
+    agent.learn(300)
+    agent.learn(300, reset_num_timesteps=False)
+
+
 def test_what_is_changed_after_an_instance_was_given_is_said_when_an_agent_learns():
     env, used_since = lake(), lake()
     agents = [QLearning(env, seed=0), QLearning(used_since, seed=0), QLearning("FrozenLake-v1", seed=0)]
