@@ -34,7 +34,6 @@ from rlplay.cli.common import (
     wrapper_words,
 )
 from rlplay.cli.watch import watched
-from rlplay.compiled.cache import cache_folder
 from rlplay.compiled.table import TableEnv
 from rlplay.environments.episode import replays_exactly
 from rlplay.environments.make import make, reference, remake
@@ -463,8 +462,6 @@ def _train(agent: Agent, folder: RunFolder, asked: dict[str, Any], arguments: Na
     out.print(f"  {folder.path}", style="dim")
     if why := agent.why_not_compiled():
         out.print(f"  (not compiled: {why})", style="dim")
-    if cache_folder() is None:
-        out.print("  (no folder for compiled code can be written: it compiles in each process)", style="dim")
     if not arguments.resume:
         _say_what_never_comes(asked, agent.num_timesteps if not fresh else 0, agent.timestep)
     _check_replay(agent)

@@ -27,11 +27,7 @@ def run(arguments: Namespace) -> int:
     from rlplay.environments.make import make
 
     out = console()
-    if cache_folder() is None:
-        raise UsageError(
-            "no folder can be written for machine code, so nothing can be kept",
-            "Name one: RLPLAY_CACHE_DIR=/some/folder rlplay warm",
-        )
+    _check_kept()
     if arguments.background:
         _step_back()
     names = arguments.algo or [name for name in registry.agent_ids() if not name.startswith("sb3")]
@@ -54,6 +50,7 @@ def run(arguments: Namespace) -> int:
             bar.advance(task)
     if len(left_out) == len(names) * len(arguments.env or [None]):
         raise next(iter(left_out.values()))  # nothing of what was asked
+    _check_kept()
     if not arguments.background:
         report = compile_report()
         out.print(
@@ -63,6 +60,14 @@ def run(arguments: Namespace) -> int:
         for name, error in left_out.items():
             out.print(f"left out: {name}: {error.cause}", style="dim")
     return 0
+
+
+def _check_kept() -> None:
+    """Refuse to compile, or to say that it was done, where nothing is kept of it."""
+    from rlplay.compiled.kept import ANOTHER_FOLDER, why_not_kept
+
+    if why := why_not_kept():
+        raise UsageError(f"what is compiled cannot be kept: {why}", ANOTHER_FOLDER)
 
 
 def _why_not(name: str, places: Sequence[str], kwargs: dict[str, Any]) -> RlplayError | None:

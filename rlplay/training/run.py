@@ -14,9 +14,10 @@ from contextlib import contextmanager
 from typing import Any
 
 from rlplay.compiled.cache import compile_report
+from rlplay.compiled.kept import ANOTHER_FOLDER, why_not_kept
 from rlplay.compiled.numba_internals import CompileErrors, why_not_compiled
 from rlplay.environments.instances import say_what_is_not_seen
-from rlplay.errors import UsageError, warn
+from rlplay.errors import UsageError, warn, warn_once
 from rlplay.functional.schedules import rate_at_end
 from rlplay.training.callbacks import NEVER, Callback, ProgressBar, stops
 from rlplay.training.checks import whole_number
@@ -163,6 +164,8 @@ class Run:
             self.compile_seconds += seconds
             self.compiled += report["compiled"] - self._report["compiled"]
             self._report, seconds = report, self.agent.chunk_seconds / 4
+            if self.compiled and (why := why_not_kept()):
+                warn_once(f"what was compiled compiles again in each process: {why}. {ANOTHER_FOLDER}")
         going = done > 0 or was_busy or self.agent.busy
         self.converged = not going
         rows = self.agent.statistics.take_new()

@@ -1,17 +1,20 @@
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import subprocess
 import sys
+from argparse import Namespace
 
 import numpy as np
 import pytest
 
 from agents import LinearActorCritic, QLearning, ValueIteration
 from rlplay import Callback, CheckpointCallback, EvalCallback, make
+from rlplay.cli import warm
 from rlplay.compiled.training_loop import LOG_ROWS, is_logged
-from rlplay.errors import EnvironmentFault, UsageError
+from rlplay.errors import EnvironmentFault, RlplayWarning, UsageError
 from rlplay.testing import differences
 from rlplay.training.trackers import TensorBoardCallback
 
@@ -219,7 +222,19 @@ def test_without_a_folder_for_machine_code_it_still_runs(tmp_path):
         check=True,
         env=env,
     )
-    assert "no folder for compiled code" in done.stdout
+    assert "impossible is no folder that can be written. Set RLPLAY_CACHE_DIR" in done.stderr
+
+
+def test_what_cannot_be_kept_on_disk_is_said(tmp_path, monkeypatch):
+    counts = itertools.count()
+    monkeypatch.setattr("rlplay.training.run.compile_report", lambda: {"compiled": next(counts), "from_disk": 0})
+    for folder, words in ((None, "is no folder that can be written"), (tmp_path / "gone", "nothing can be written in")):
+        monkeypatch.setattr("rlplay.compiled.kept.cache_folder", lambda found=folder: found)
+        monkeypatch.setenv("RLPLAY_CACHE_DIR", str(folder))
+        with pytest.warns(RlplayWarning, match=f"compiles again in each process: .*{words}.* Set RLPLAY_CACHE_DIR"):
+            QLearning("FrozenLake-v1", seed=0).learn(2)
+        with pytest.raises(UsageError, match=f"cannot be kept: .*{words}"):
+            warm.run(Namespace())
 
 
 def test_an_edited_helper_is_not_stale(tmp_path):
