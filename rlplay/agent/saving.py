@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import platform
 import re
 from collections.abc import Iterable, Mapping
@@ -26,6 +27,7 @@ from rlplay.environments.memory import memory_of
 from rlplay.environments.names import gymnasium_wrapper, wrap_by_name
 from rlplay.environments.no_environment import NoEnvironment
 from rlplay.environments.reference import EnvReference
+from rlplay.environments.running_moments import layers_with_moments, moments_of, put_moments
 from rlplay.environments.wrappers import listed
 from rlplay.errors import CheckpointError, RlplayError, SpaceError, one_line, warn
 from rlplay.hyperparameters.fields import as_json
@@ -147,6 +149,8 @@ def _pack_running_env(
     arrays[f"{prefix}/seeds"] = running_env.seeds
     if running and isinstance(running_env.env, TableEnv | NativeEnv):
         arrays.update({f"{prefix}/env/{name}": array for name, array in running_env.env.state_arrays().items()})
+    moments = position.moments if running else moments_of(layers_with_moments(running_env.env))
+    arrays.update({f"{prefix}/moments/{name}": array for name, array in moments.items()})
     bonus = novelty_of(running_env.env)
     if bonus is not None:
         packed["bonus"] = bonus.pack(arrays, f"{prefix}/bonus")
@@ -266,6 +270,8 @@ def _rebuild(
     for i, (running_env, saved) in enumerate(zip(agent.running_envs(), manifest["lanes"], strict=True)):
         own = {n.removeprefix(f"run/{i}/"): a for n, a in arrays.items() if n.startswith(f"run/{i}/")}
         copy_into("seeds", own, running_env.seeds)
+        moments = {n.removeprefix("moments/"): a for n, a in own.items() if n.startswith("moments/")}
+        put_moments(layers_with_moments(running_env.env), moments)
         if saved["running"] and resumed:
             resumed = _resume_episode(agent, running_env, saved, own)
         bonus = novelty_of(running_env.env)
@@ -343,7 +349,7 @@ def _resume_episode(
         return True
     if isinstance(env, TableEnv | NativeEnv) and "env/state" in arrays:
         position.obs = env.restore({n.removeprefix("env/"): a for n, a in arrays.items()})
-    elif actions is None or not _replayed(env, position, int(saved["seed"]), actions, saved["obs"]):
+    elif actions is None or not _replayed(env, position, saved, actions):
         warn(
             f"the episode with seed {saved['seed']} cannot be replayed in this environment: the run goes on with the "
             "next episode, and is not bit-exact"
@@ -363,13 +369,15 @@ def _actions(agent: Savable, saved: dict[str, Any], arrays: dict[str, NDArray[An
     return actions_from_json(agent.action_space, listed)
 
 
-def _replayed(env: gym.Env[Any, Any], position: Position, seed: int, actions: list[Any], digest: str) -> bool:
-    """Whether an episode could be replayed to the very observation at which it resumed."""
+def _replayed(env: gym.Env[Any, Any], position: Position, saved: dict[str, Any], actions: list[Any]) -> bool:
+    """Whether an episode could be replayed to the very observation at which it resumes, with the same rewards."""
     check = ObservationCheck(env)
-    begin_episode(env, position, seed, check)
+    begin_episode(env, position, int(saved["seed"]), check)
+    total = 0.0
     for action in actions:
-        obs, _, terminated, truncated, position.info = env.step(as_played(env.action_space, action))
+        obs, reward, terminated, truncated, position.info = env.step(as_played(env.action_space, action))
         if terminated or truncated:
             return False
+        total += float(position.info.get("extrinsic_reward", reward))
         position.obs = check(obs, position)
-    return observation_digest(position.obs) == digest
+    return observation_digest(position.obs) == saved["obs"] and math.isclose(total, saved["return"], rel_tol=1e-9)

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from rlplay.compiled.cache import compiled
 from rlplay.environments.make import reference, time_limit
+from rlplay.environments.running_moments import layers_with_moments, moments_of
 from rlplay.errors import EnvironmentFault, RlplayError, SpaceError, UsageError, warn
 from rlplay.spaces.actions import as_played
 from rlplay.spaces.finite import FiniteSpace, is_finite
@@ -42,6 +43,7 @@ class Position:
         length: its steps so far.
         episode_return: its undiscounted return so far.
         actions: its actions so far; None where they were not recorded (compiled driver, very long episodes).
+        moments: what the wrappers around the environment had learned when it began, see `moments_of`.
 
     Example:
         >>> Position().obs, Position(seed=3).seed
@@ -54,6 +56,7 @@ class Position:
     length: int = 0
     episode_return: float = 0.0
     actions: list[Any] | None = field(default_factory=list)
+    moments: dict[str, NDArray[Any]] = field(default_factory=dict)
 
     def clear(self) -> None:
         """Stand between episodes."""
@@ -178,6 +181,7 @@ def begin_episode(
     position.length, position.episode_return, position.actions = 0, 0.0, []
     seed = None if seed is None else int(seed)
     position.seed = -1 if seed is None else seed
+    position.moments = moments_of(check.with_moments)
     try:
         obs, info = env.reset(seed=seed, options=options) if options else env.reset(seed=seed)
     except Exception as error:
@@ -234,6 +238,7 @@ class ObservationCheck:
 
     Attributes:
         action_space: of the environment.
+        with_moments: its wrappers that learn while it is played, see `layers_with_moments`.
 
     Example:
         >>> import rlplay
@@ -248,6 +253,7 @@ class ObservationCheck:
 
     def __init__(self, env: gym.Env[Any, Any]) -> None:
         self._env, self._space, self.action_space = env, env.observation_space, env.action_space
+        self.with_moments = layers_with_moments(env)
         self._n = int(self._space.n) if isinstance(self._space, spaces.Discrete) else 0
         self._start = int(self._space.start) if isinstance(self._space, spaces.Discrete) else 0
         self._numbering = FiniteSpace(self._space) if is_finite(self._space) else None

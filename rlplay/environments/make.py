@@ -30,6 +30,7 @@ from rlplay.environments.names import check_values, kwargs_of, spec_of
 from rlplay.environments.no_environment import NoEnvironment
 from rlplay.environments.rebuild import WAY_OUT, Blueprint, Layer, Maker, layers_of, take_apart
 from rlplay.environments.reference import EnvReference, json_kwargs, remember, remembered, shortened
+from rlplay.environments.running_moments import take_over
 from rlplay.environments.wrappers import Wrappers, listed, without_text, wrapped
 from rlplay.errors import RlplayError, SpaceError, UsageError, one_line
 
@@ -186,7 +187,7 @@ def remake(ref: EnvReference, **kwargs: Any) -> gym.Env[Any, Any]:
 
 
 def make_anew(env: gym.Env[Any, Any], why: str, **kwargs: Any) -> gym.Env[Any, Any]:
-    """The same environment once more: the same wrappers, limit, arguments and dynamics.
+    """The same environment once more: the same wrappers and what they have learned, limit, arguments and dynamics.
 
     Args:
         env: the environment.
@@ -209,9 +210,11 @@ def make_anew(env: gym.Env[Any, Any], why: str, **kwargs: Any) -> gym.Env[Any, A
     if shared is not None:
         return shared
     try:
-        return _remake_with(ref, "auto" if ref.dynamics.startswith("native") else "gymnasium", **kwargs)
+        made = _remake_with(ref, "auto" if ref.dynamics.startswith("native") else "gymnasium", **kwargs)
     except UsageError as error:
         raise UsageError(f"{why}: {error.cause}", error.remedy) from error
+    take_over(env, made)
+    return made
 
 
 def require_anew(env: gym.Env[Any, Any], why: str) -> None:

@@ -16,6 +16,7 @@ from rlplay.compiled.training_loop import evaluation_loop
 from rlplay.environments.interact import Position, interact
 from rlplay.environments.make import EnvLike, make, make_anew, reference, time_limit
 from rlplay.environments.masks import MaskSource
+from rlplay.environments.running_moments import held, take_over
 from rlplay.environments.vector.native import NativeVectorEnv
 from rlplay.errors import SpaceError, UsageError, warn
 from rlplay.seeding import check_seed, stream
@@ -72,7 +73,8 @@ def evaluate(
 
     Args:
         agent: any agent with ``predict``.
-        env: where to play; by default the agent's own environment, made anew.
+        env: where to play; by default the agent's own environment, made anew. Running means and deviations of its
+            wrappers are those of the agent's environment, and stay as they are.
         n_eval_episodes: how many episodes.
         deterministic: whether the agent takes its best action.
         seed: seed of the evaluation; by default the agent's, so that the same episodes are played each time.
@@ -106,6 +108,8 @@ def evaluate(
     )
     seeds = stream(agent.seed if seed is None else check_seed(seed), "evaluation")
     _check_spaces(agent, own)
+    if env is not None:
+        take_over(getattr(agent, "env", None), own)
     limit = time_limit(own)
     policy = _fixed_policy(agent, own) if deterministic else None
     if policy is not None and isinstance(own, TableEnv):
@@ -115,7 +119,8 @@ def evaluate(
     elif deterministic and isinstance(own, NativeEnv) and agent.encoder.kind != "index" and not agent.follows_position:
         returns, lengths = _play_side_by_side(agent, own, seeds, n_eval_episodes, limit or max_steps)
     else:
-        returns, lengths = _play(agent, own, seeds, n_eval_episodes, deterministic, limit or max_steps)
+        with held(own):
+            returns, lengths = _play(agent, own, seeds, n_eval_episodes, deterministic, limit or max_steps)
     if own is not env:
         own.close()
     if not limit and (lengths >= max_steps).any():

@@ -26,6 +26,7 @@ from rlplay.environments.interact import Position
 from rlplay.environments.make import make_anew, reference, remake
 from rlplay.environments.masks import MaskSource
 from rlplay.environments.reference import EnvReference
+from rlplay.environments.running_moments import layers_with_moments
 from rlplay.environments.vector.ray_pool import Actor, RayPool, shown
 from rlplay.environments.vector.workers import WorkerPool
 from rlplay.errors import EnvironmentFault, RlplayError, UsageError
@@ -200,6 +201,8 @@ def why_not_remote(env: gym.Env[Any, Any]) -> str:
     """
     if novelty_of(env) is not None:
         return "its bonus learns from what all of them see"
+    if learning := layers_with_moments(env):
+        return f"its wrapper {next(iter(learning.values())).__class__.__name__} learns from each step, here"
     if MaskSource(env).method is not None:
         return "its action masks are asked of the environment itself (put them into info['action_mask'])"
     ref = reference(env)
