@@ -29,7 +29,7 @@ from rlplay.environments.no_environment import NoEnvironment
 from rlplay.environments.reference import EnvReference
 from rlplay.environments.running_moments import layers_with_moments, moments_of, put_moments
 from rlplay.environments.wrappers import listed
-from rlplay.errors import CheckpointError, RlplayError, SpaceError, one_line, warn
+from rlplay.errors import CheckpointError, RlplayError, SpaceError, UsageError, one_line, warn
 from rlplay.hyperparameters.fields import as_json
 from rlplay.spaces.actions import actions_from_json, as_played
 from rlplay.spaces.finite import FiniteSpace, from_json, to_json
@@ -201,6 +201,14 @@ def unpack(
         )
     try:
         agent = _rebuild(cls, content, env, changes or {})
+    except CheckpointError as error:
+        if not changes:
+            raise
+        said = ", ".join(f"{name}={value!r}" for name, value in changes.items())
+        raise UsageError(
+            f"{path} does not go on with {said}: {error.cause}",
+            "What shapes an agent's arrays stays as it was; a new agent takes it",
+        ) from error
     except RlplayError:
         raise
     except Exception as error:  # whatever its numbers lead to

@@ -96,7 +96,7 @@ def _is_vec_env(env: Any) -> bool:
 
 def _of_vec_env(env: Any, owner: str) -> SideBySide:
     settings: dict[str, Any] = {}
-    outermost, stack = env, 0
+    outermost, stack, shape = env, 0, ()
     while (inner := getattr(env, "venv", None)) is not None:
         name = type(env).__name__
         if name == "VecNormalize":
@@ -108,7 +108,7 @@ def _of_vec_env(env: Any, owner: str) -> SideBySide:
                     "steps, are of other observations, in parts or before they are stacked"
                 )
         elif name == "VecFrameStack":
-            stack = int(getattr(env, "stacked_obs", env).n_stack)
+            stack, shape = int(getattr(env, "stacked_obs", env).n_stack), env.observation_space.shape or ()
         elif name not in _PLAIN:
             raise UsageError(
                 f"{owner}: {name} stands around {outermost.num_envs} environments, and its code plays no part here",
@@ -121,6 +121,12 @@ def _of_vec_env(env: Any, owner: str) -> SideBySide:
         envs = [_by_spec(spec, outermost, owner) for spec in env.get_attr("spec")]
     if stack:
         envs = [make(one, frame_stack=stack) for one in envs]
+        ours = envs[0].observation_space.shape or ()
+        if len(shape) == len(ours) and sorted(shape) != sorted(ours):
+            raise UsageError(
+                f"{owner}: VecFrameStack makes observations {shape}, and along the channels they are {ours}",
+                "Leave channels_order out",
+            )
     return SideBySide(envs, settings)
 
 

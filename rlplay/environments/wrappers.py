@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from rlplay import registry
 from rlplay.environments.packages import import_typed
 from rlplay.errors import RlplayError, UsageError, unknown, warn_once
+from rlplay.spaces.observations import channels_first
 
 Wrappers = str | dict[str, Any] | list[Any]
 
@@ -160,8 +161,8 @@ def _wrapper_class(name: str) -> Any:
 class FrameStack(gym.ObservationWrapper[Any, Any, Any], gym.utils.RecordConstructorArgs):
     """The last observations as one, the newest last; before the first there are zeros, as in Stable-Baselines3.
 
-    Pictures (height, width, channels) are stacked along their channels, grey ones without an axis of channels become
-    (height, width, k), and vectors are put one behind the other. Parts of a Dict are stacked each.
+    Pictures are stacked along their channels, which are last or first (`channels_first`), grey ones without an axis of
+    channels become (height, width, k), and vectors are put one behind the other. Parts of a Dict are stacked each.
 
     Args:
         env: an environment whose observations are a Box, or a Dict of them.
@@ -195,7 +196,7 @@ class FrameStack(gym.ObservationWrapper[Any, Any, Any], gym.utils.RecordConstruc
     def observation(self, observation: Any) -> Any:
         """The stack with an observation added."""
         self._last.append(observation)
-        return _stacked(list(self._last))
+        return _stacked(list(self._last), self.env.observation_space)
 
 
 # What leaves observations as they are, and may stand around a stack of pictures that is kept picture by picture.
@@ -229,14 +230,16 @@ def frames_of(env: gym.Env[Any, Any]) -> tuple[int, bool]:
     return 1, False
 
 
-def _joined(frames: list[NDArray[Any]]) -> NDArray[Any]:
-    return np.stack(frames, axis=-1) if frames[0].ndim == 2 else np.concatenate(frames, axis=-1)
+def _joined(frames: list[NDArray[Any]], space: spaces.Space[Any]) -> NDArray[Any]:
+    if frames[0].ndim == 2:
+        return np.stack(frames, axis=-1)
+    return np.concatenate(frames, axis=0 if channels_first(space) else -1)
 
 
-def _stacked(frames: list[Any]) -> Any:
-    if isinstance(frames[0], dict):
-        return {key: _stacked([frame[key] for frame in frames]) for key in frames[0]}
-    return _joined([np.asarray(frame) for frame in frames])
+def _stacked(frames: list[Any], space: spaces.Space[Any]) -> Any:
+    if isinstance(space, spaces.Dict):
+        return {key: _stacked([frame[key] for frame in frames], part) for key, part in space.items()}
+    return _joined([np.asarray(frame) for frame in frames], space)
 
 
 def _zeros(obs: Any) -> Any:
@@ -251,7 +254,7 @@ def _stacked_space(space: spaces.Space[Any], count: int) -> spaces.Space[Any]:
             f"frame_stack takes observations that are a Box, or a Dict of them, and {space} is neither",
             "Flatten them first: --wrapper gymnasium.wrappers.FlattenObservation",
         )
-    low, high = _joined([space.low] * count), _joined([space.high] * count)
+    low, high = (_joined([side] * count, space) for side in (space.low, space.high))
     return spaces.Box(
         np.minimum(low, 0).astype(space.dtype), np.maximum(high, 0).astype(space.dtype), dtype=space.dtype.type
     )

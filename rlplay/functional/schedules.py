@@ -153,12 +153,25 @@ def tabulate(schedule: ScheduleLike) -> NDArray[np.float64]:
     if isinstance(schedule, str):
         values = _parse(schedule)
     elif callable(schedule):
-        values = np.array([float(schedule(1.0 - k / (_POINTS - 1))) for k in range(_POINTS)])
+        values = _read(schedule)
     else:
         values = np.atleast_1d(np.asarray(schedule, dtype=np.float64))
     if values.ndim != 1 or values.size == 0 or not np.isfinite(values).all():
         raise HyperparameterError(f"schedule {schedule!r} is not a finite number or list of numbers", f"Give {_FORMS}")
     return values
+
+
+def _read(schedule: Callable[[float], float]) -> NDArray[np.float64]:
+    """The values of a function of the remaining progress, which may be anybody's."""
+    try:
+        return np.array([float(schedule(1.0 - k / (_POINTS - 1))) for k in range(_POINTS)])
+    except Exception as error:  # whatever it does
+        words = " ".join(str(error).split())
+        name = getattr(schedule, "__qualname__", type(schedule).__name__)
+        raise HyperparameterError(
+            f"schedule {name} gives no number for what is left of training ({type(error).__name__}: {words})",
+            "Give a function of one number, 1 at the start and 0 at the end, as in lambda left: 1e-3 * left",
+        ) from error
 
 
 def rate_at_end(value: ScheduleLike) -> float:

@@ -16,9 +16,11 @@ from rlplay.environments.make import EnvLike, make
 from rlplay.environments.no_environment import NoEnvironment
 from rlplay.errors import CheckpointError, HyperparameterError, RlplayError, SpaceError, UsageError, warn
 from rlplay.hyperparameters.fields import checked, declared
+from rlplay.networks.optimisers import OPTIMISERS
 from rlplay.sb3.layout import Layout, OtherNetworksError, layout_of
 from rlplay.sb3.settings import (
     algorithm_of,
+    optimiser_of,
     own_policy_settings,
     policy_name,
     policy_settings,
@@ -130,8 +132,8 @@ def _environment(model: ModelZip, env: EnvLike | None) -> gym.Env[Any, Any]:
     made = make(env)
     for name, space in own.items():
         theirs = getattr(made, name)
-        turned = name == "observation_space" and _turned(theirs) == space
-        if theirs != space and not turned:
+        otherwise = name == "observation_space" and space in (_turned(theirs), _stacked(theirs))
+        if theirs != space and not otherwise:
             raise SpaceError(
                 f"{model.path} has the {name.replace('_', ' ')} {_shown(space)} and the environment has "
                 f"{_shown(theirs)}",
@@ -153,6 +155,20 @@ def _turned(space: gym.Space[Any]) -> gym.Space[Any] | None:
         return None
     low, high = (np.moveaxis(side, -1, 0) for side in (space.low, space.high))
     return spaces.Box(low, high, dtype=space.dtype.type)
+
+
+def _stacked(space: gym.Space[Any]) -> gym.Space[Any] | None:
+    """Stacked vectors as VecFrameStack says them: the bounds of each number together, not those of each frame."""
+    if not isinstance(space, spaces.Box) or len(space.shape) != 1:
+        return None
+    size = space.shape[0]
+    for frames in range(2, size + 1):
+        if size % frames == 0:
+            parts = [side.reshape(frames, -1) for side in (space.low, space.high)]
+            if all((part == part[0]).all() for part in parts):
+                low, high = (part.T.ravel() for part in parts)
+            return spaces.Box(low, high, dtype=space.dtype.type)
+    return None
 
 
 # An agent of ours.
@@ -191,7 +207,27 @@ def _ours(
     agent.load_arrays(_arrays_of(agent.arrays(), layout, model, tensors, statistics))
     agent.check()
     _take_progress(model, agent)
+    _compare_optimisers(model, agent, wrote)
     return agent
+
+
+def _compare_optimisers(model: ModelZip, agent: Any, wrote: str) -> None:
+    """Say where learning goes on with another optimiser than the zip's."""
+    kind, given = optimiser_of(model)
+    own, settings = agent.optimiser() if hasattr(agent, "optimiser") else ("adam", {})
+    numbers = {**OPTIMISERS[own][1], **settings, **({"beta_1": agent.beta_1} if hasattr(agent, "beta_1") else {})}
+    theirs = {**OPTIMISERS[own][1], **given} if given else dict(numbers)
+    if "betas" in given:
+        theirs["beta_1"], theirs["beta_2"] = theirs.pop("betas")
+    same = kind == {"adam": "optim.Adam", "rmsprop": "optim.RMSprop"}[own]
+    if same and all(value == numbers.get(name, 0) for name, value in theirs.items()):
+        return
+    said = ", ".join(f"{name}={value}" for name, value in given.items())
+    ours = ", ".join(f"{name}={value}" for name, value in numbers.items())
+    warn(
+        f"{model.path}: its optimiser is {kind.rpartition('.')[2]}({said}), and {agent.id} goes on learning with "
+        f"{own}({ours})" + (f": --algo sb3/{wrote} keeps its own" if kind in _OPTIMISERS else "")
+    )
 
 
 _OF_MEMORY = ("lstm_hidden_size", "n_lstm_layers", "enable_critic_lstm", "shared_lstm", "lstm_kwargs")
@@ -346,7 +382,8 @@ def _adapter(
     for name in ("use_sde", "features_extractor_class"):
         of_policy.pop(name, None)
     if of_policy.get("optimizer_class") not in (None, *_OPTIMISERS):
-        of_policy.pop("optimizer_class")
+        warn(f"{model.path}: the optimiser {of_policy.pop('optimizer_class')} is code, which is not run: Adam is taken")
+        of_policy.pop("optimizer_kwargs", None)
     agent_settings = {"policy": kind, **settings, **({"policy_kwargs": of_policy} if of_policy else {}), **given}
     agent = cls(env, seed=seed, **checked(cls, agent_settings))
     found = {name: np.array(array) for name, array in agent.arrays().items()}

@@ -87,6 +87,12 @@ def settings_of(model: ModelZip, declared: Container[str]) -> dict[str, Any]:
         value = _of_pickle(model, name) if isinstance(given, dict) and ":serialized:" in given else given
         if value is not _UNKNOWN and (value is not None or name in _MAY_BE_NONE):
             found[name] = value
+    kind, numbers = optimiser_of(model)
+    if "use_rms_prop" in declared:
+        found["use_rms_prop"] = kind == "optim.RMSprop"
+        found.update({"rms_prop_eps": numbers["eps"]} if found["use_rms_prop"] and "eps" in numbers else {})
+    if "beta_1" in declared and kind == "optim.Adam" and "betas" in numbers:
+        found["beta_1"] = numbers["betas"][0]
     noise = model.value("action_noise")
     if "noise_type" in declared and noise is not None:
         found.update(_noise(model, noise))
@@ -149,11 +155,32 @@ def _noise(model: ModelZip, found: Any) -> dict[str, Any]:
         found = (found.state or {}).get("_base_noise")
     kinds = {"NormalActionNoise": "normal", "OrnsteinUhlenbeckActionNoise": "ornstein-uhlenbeck"}
     kind = kinds.get(found.name.rpartition(".")[2]) if isinstance(found, Call) else None
-    if kind is None or not isinstance(found.state, dict) or "_sigma" not in found.state:
+    state = found.state if kind is not None and isinstance(found.state, dict) else {}
+    if not {"_mu", "_sigma"} <= set(state):
         warn(f"{model.path}: action_noise is code, which is not run: no noise is taken; give noise_type and noise_std")
         return {}
-    deviation = np.ravel(plain_array(found.state["_sigma"], "action_noise"))
-    return {"noise_type": kind, "noise_std": float(deviation[0])} if len(deviation) else {}
+    mean, deviation = (np.unique(plain_array(state[name], "action_noise")) for name in ("_mu", "_sigma"))
+    others = (state.get("_theta", 0.15), state.get("_dt", 1e-2), state.get("initial_noise"))
+    if mean.tolist() != [0.0] or len(deviation) != 1 or others != (0.15, 1e-2, None):
+        warn(
+            f"{model.path}: its action_noise has a mean, several deviations or another θ, dt or start, which no agent "
+            "here has: no noise is taken; give noise_type and noise_std"
+        )
+        return {}
+    return {"noise_type": kind, "noise_std": float(deviation[0])}
+
+
+def optimiser_of(model: ModelZip) -> tuple[str, dict[str, Any]]:
+    """The optimiser that ``policy_kwargs`` name and its settings; Adam with none of its own where they do not.
+
+    Example:
+        >>> from pathlib import Path
+        >>> optimiser_of(ModelZip(Path("a.zip"), {"policy_kwargs": {"optimizer_kwargs": {"eps": 0.001}}}, {}))
+        ('optim.Adam', {'eps': 0.001})
+    """
+    given = policy_settings(model)
+    numbers = given.get("optimizer_kwargs")
+    return given.get("optimizer_class", "optim.Adam"), numbers if isinstance(numbers, dict) else {}
 
 
 def policy_settings(model: ModelZip) -> dict[str, Any]:
@@ -182,8 +209,8 @@ def policy_settings(model: ModelZip) -> dict[str, Any]:
         module, _, kind = match[1].rpartition(".")
         if name == "activation_fn" and module.startswith("torch.nn.modules"):
             found[name] = f"nn.{kind}"
-        elif name == "optimizer_class" and module.startswith("torch.optim"):
-            found[name] = f"optim.{kind}"
+        elif name == "optimizer_class":
+            found[name] = f"optim.{kind}" if module.startswith("torch.optim") else match[1]
         elif name == "features_extractor_class" and kind not in _EXTRACTORS:
             raise CheckpointError(f"{model.path} has the features extractor {match[1]}, whose code is in no file",
                                   _WEIGHTS)  # fmt: skip

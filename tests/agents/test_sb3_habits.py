@@ -176,9 +176,42 @@ def test_environments_that_differ_are_each_played():
     assert {row.length for row in model.statistics.recent} >= set(lengths)
 
 
+class Picture(gym.Env):
+    """Bytes at random, of some shape."""
+
+    action_space = gym.spaces.Discrete(2)
+
+    def __init__(self, shape):
+        self.observation_space = gym.spaces.Box(0, 255, shape, np.uint8)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return self.step(0)[0], {}
+
+    def step(self, action):
+        shape = self.observation_space.shape
+        return self.np_random.integers(0, 256, shape, dtype=np.uint8), 0.0, False, False, {}
+
+
 def test_a_frame_stack_around_all_is_one_around_each():
     model = PPO("MlpPolicy", VecFrameStack(make_vec_env("CartPole-v1", n_envs=2), 3), **SMALL)
     assert np.prod(model.observation_space.shape) == 12
+    wrong = VecFrameStack(DummyVecEnv([lambda: Picture((3, 12, 12))]), 2, channels_order="last")
+    with pytest.raises(UsageError, match="Leave channels_order out"):
+        PPO("CnnPolicy", wrong, **SMALL)
+
+
+@pytest.mark.parametrize("shape", [(3, 12, 12), (12, 14, 3), (12, 12), (5,)])
+def test_stacked_frames_lie_as_in_vec_frame_stack(shape):
+    def lifted():  # a grey picture has an axis of its own there
+        env = Picture(shape)
+        return gym.wrappers.ReshapeObservation(env, (*shape, 1)) if shape == (12, 12) else env
+
+    here, there = rlplay.make(Picture(shape), frame_stack=2), VecFrameStack(DummyVecEnv([lifted]), 2)
+    there.seed(0)
+    pairs = [(here.reset(seed=0)[0], there.reset()[0])]
+    pairs += [(here.step(0)[0], there.step([0])[0][0]) for _ in range(3)]
+    assert all(here.observation_space.contains(ours) and np.array_equal(ours, theirs) for ours, theirs in pairs)
 
 
 def test_what_cannot_be_taken_apart_is_named():

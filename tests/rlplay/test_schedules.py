@@ -27,7 +27,12 @@ def test_values(schedule, points):
         assert scheduled.py_func(values, progress) == scheduled(values, progress)
 
 
-@pytest.mark.parametrize("bad", ["lin", "lin_a", "lin_1_0_2", "exp_0_1", "cos_1", float("inf"), [], [[1.0]]])
+FUNCTIONS = [lambda left: "much", lambda: 0.1, lambda left, more: 0.1, lambda left: 1 / left, lambda left: [left, left]]
+
+
+@pytest.mark.parametrize(
+    "bad", ["lin", "lin_a", "lin_1_0_2", "exp_0_1", "cos_1", float("inf"), [], [[1.0]], *FUNCTIONS]
+)
 def test_bad(bad):
     with pytest.raises(HyperparameterError, match="schedule"):
         tabulate(bad)
