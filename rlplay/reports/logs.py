@@ -173,7 +173,10 @@ def _reader(path: Path) -> Callable[[Path], dict[str, Series]] | None:
 
 def _evaluations(path: Path) -> dict[str, Series]:
     saved = read_evaluations(path)
-    return _finite({EVALUATIONS: (saved.timesteps.astype(np.float64), saved.results.mean(axis=1, dtype=np.float64))})
+    means = saved.results.mean(axis=1, dtype=np.float64)
+    if bad := int((~np.isfinite(means)).sum()):
+        warn(f"{path}: {bad} evaluations whose returns are not finite are left out")
+    return _finite({EVALUATIONS: (saved.timesteps.astype(np.float64), means)})
 
 
 def _monitor(path: Path) -> NDArray[np.float64]:

@@ -115,6 +115,12 @@ def test_damaged_logs_are_named_and_the_rest_is_drawn(capsys):
     assert "<svg" in Path("a.svg").read_text()
 
 
+def test_evaluations_that_are_not_finite_are_said():
+    evaluated(Path("run"), [1.0, float("nan"), 3.0, float("inf")], (10, 20, 30, 40))
+    with pytest.warns(RlplayWarning, match="2 evaluations whose returns are not finite are left out"):
+        assert curves_of(read_runs([Path("run")]))[1][0].returns.tolist() == [[1.0, 3.0]]
+
+
 def test_a_line_that_a_kill_cut_is_left_out():
     Path("run").mkdir()
     Path("run/progress.csv").write_text("time/total_timesteps,train/loss\n10,1.0\n20,2.0\n3")
