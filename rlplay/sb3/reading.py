@@ -167,7 +167,7 @@ def _stacked(space: gym.Space[Any]) -> gym.Space[Any] | None:
             parts = [side.reshape(frames, -1) for side in (space.low, space.high)]
             if all((part == part[0]).all() for part in parts):
                 low, high = (part.T.ravel() for part in parts)
-            return spaces.Box(low, high, dtype=space.dtype.type)
+                return spaces.Box(low, high, dtype=space.dtype.type)
     return None
 
 
