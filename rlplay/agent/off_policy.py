@@ -281,11 +281,12 @@ class OffPolicyAgent(VectorAgent):
         plan, encoder = self.memory.plan, self.encoder
         waited = self.num_timesteps - int(self.memory.counters.steps[0]) if encoder.in_use else encoder.warm_up
         every = "" if plan.train_freq == 1 else f"{plan.train_freq:,} "
-        unit = "episode" if plan.by_episode else "step of each environment" if len(self._running_envs) > 1 else "step"
+        unit = ("episode" if plan.by_episode else "step") + "s" * (plan.train_freq > 1)
+        each = " of each environment" if len(self._running_envs) > 1 and not plan.by_episode else ""
         first, lower = (f"{waited:,} steps for its features (warm_up) and ", "warm_up, ") if waited else ("", "")
         return (
             f"an update comes after {first}more than {plan.learning_starts:,} steps (learning_starts), every "
-            f"{every}{unit}{'s' * (plan.train_freq > 1)} (train_freq). Lower {lower}learning_starts or train_freq, or "
+            f"{every}{unit}{each} (train_freq). Lower {lower}learning_starts or train_freq, or "
             "learn longer"
         )
 
