@@ -31,7 +31,14 @@ WIDE_REGISTERS = _has_wide_registers()
 
 
 class Emitter:
-    """Writes vector instructions into the function that numba is compiling; ``lanes=0`` stands for as many as fit."""
+    """Writes vector instructions into the function that numba is compiling; ``lanes=0`` stands for as many as fit.
+
+    Example:
+        >>> function = ir.Function(ir.Module(), ir.FunctionType(ir.VoidType(), []), "f")
+        >>> emit = Emitter(None, ir.IRBuilder(function.append_basic_block()), ir.FloatType())
+        >>> emit.lanes, emit.suffix
+        (16, 'v16f32')
+    """
 
     def __init__(self, context: Any, builder: Any, number: Any, lanes: int = 0) -> None:
         self.context, self.builder = context, builder
