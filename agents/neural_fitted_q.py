@@ -34,6 +34,7 @@ from rlplay.extend import (
     StateArrays,
     UsageError,
     action_inputs,
+    counted,
     generator,
     seeded,
 )
@@ -104,7 +105,7 @@ class NeuralFittedQ(BatchAgent):
                 network.partial_fit(x, y)
         except Exception as error:
             raise UsageError(
-                f"{type(network).__name__} could not be trained on {len(y):,} transitions: "
+                f"{type(network).__name__} could not be trained on {counted(len(y), 'transition')}: "
                 f"{' '.join(str(error).split())[:300]}",
                 "Take a smaller learning_rate_init",
             ) from error

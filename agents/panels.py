@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlplay import extend
-from rlplay.extend import Agent, Probe, WindowPanel
+from rlplay.extend import Agent, Probe, WindowPanel, counted
 
 if TYPE_CHECKING:
     import pygame
@@ -139,7 +139,7 @@ def _numbered(
                 pygame.draw.circle(surface, color, (x, y), look.draw_px(7 if ring else 4), look.draw_px(2) * ring)
     words = f"dot: {'critic' if len(online) > 1 else 'network'}, ring: its target; {low:.4g} to {high:.4g}"
     if shown < online.shape[1]:
-        words += f"; the best {shown} of {online.shape[1]} actions"
+        words += f"; the best {shown} of {counted(online.shape[1], 'action')}"
     look.draw_text(surface, words, (box.x, box.bottom), 15, theme.dim, "bottomleft", box.width)
 
 
@@ -196,7 +196,7 @@ def _continuous(surface: pygame.Surface, box: pygame.Rect, session: Any, probe: 
         look.draw_text(surface, f"{high[j]:.3g}", (plot.right, plot.bottom + 2), 15, theme.dim, "topright")
     words = f"lines: {len(online)} critics, dashed: targets; green: the policy's action, upright: taken"
     if shown < len(mean):
-        words += f"; {shown} of {len(mean)} numbers"
+        words += f"; {shown} of {counted(len(mean), 'number')}"
     look.draw_text(surface, words, (box.x, box.bottom), 15, theme.dim, "bottomleft", box.width)
 
 
@@ -278,7 +278,7 @@ def draw_replay(surface: pygame.Surface, box: pygame.Rect, session: Any, probe: 
     if found is None:
         lines.insert(0, "the errors of stored steps are shown where observations are vectors, once there are some")
     else:
-        lines.insert(0, f"{found.held:,} steps stored, room for {found.capacity:,}")
+        lines.insert(0, f"{counted(found.held, 'step')} stored, room for {found.capacity:,}")
     tall = look.draw_px(20)
     look.draw_text(surface, lines[0], (box.x, box.y), 17, theme.text, "topleft", box.width)
     look.draw_text(surface, "   ".join(lines[1:]), (box.x, box.y + tall), 16, theme.dim, "topleft", box.width)

@@ -23,7 +23,19 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from rlplay.extend import COUNT, Either, EnvLike, Model, Planner, Probe, Range, Ranges, StateArrays, evaluation_sweep
+from rlplay.extend import (
+    COUNT,
+    Either,
+    EnvLike,
+    Model,
+    Planner,
+    Probe,
+    Range,
+    Ranges,
+    StateArrays,
+    counted,
+    evaluation_sweep,
+)
 
 SWEEPS, IMPROVEMENTS, CHANGED, IMPROVE_NEXT = range(4)  # places in the counts
 
@@ -88,7 +100,7 @@ class PolicyIteration(Planner):
         sweeps, improvements, changed, improve = self.counts.tolist()
         following = "done" if self.converged else f"next: {'improve' if improve else 'evaluate one sweep'}"
         if sweeps == 0 and improvements:
-            return f"improvement {improvements}: {changed} states changed their action; {following}"
+            return f"improvement {improvements}: {counted(changed, 'state')} changed their action; {following}"
         return f"evaluation sweep {sweeps}: largest change {self.delta[0]:.3g}; {following}"
 
     def set_env(self, env: EnvLike, force_reset: bool = True) -> None:

@@ -83,6 +83,7 @@ from rlplay.extend import (
     best_action,
     combine_streams,
     copy_row,
+    counted,
     cut_streams,
     drawing_windows,
     exploration,
@@ -331,7 +332,7 @@ class RecurrentDQN(OffPolicyAgent):
         if window > slots:
             raise HyperparameterError(
                 f"RecurrentDQN: windows of {window:,} steps (burn_in + sequence_length + 1) are longer than the "
-                f"{slots:,} observations that buffer_size={self.buffer_size:,} keeps of each environment",
+                f"{counted(slots, 'observation')} that buffer_size={self.buffer_size:,} keeps of each environment",
                 "Raise buffer_size, or lower sequence_length, burn_in or n_envs",
             )
         super().setup()

@@ -32,7 +32,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rlplay.extend import BYTES_OF_AN_OUTCOME, TransitionTable, UsageError, require_memory, unknown
+from rlplay.extend import BYTES_OF_AN_OUTCOME, TransitionTable, UsageError, counted, require_memory, unknown
 
 MAPS = Path(__file__).parent / "maps"
 MOVES = ((-1, 0), (0, 1), (1, 0), (0, -1), (-1, 1), (1, 1), (1, -1), (-1, -1))
@@ -179,7 +179,7 @@ def parse_map(text: str, name: str = "map") -> GridMap:
         raise UsageError(f"map {name}: moves {moves!r} is not 4 or 8")
     wind = tuple(int(_number(name, "wind", part)) for part in header.get("wind", "").split())
     if wind and len(wind) != width:
-        raise UsageError(f"map {name}: wind has {len(wind)} numbers for {width} columns")
+        raise UsageError(f"map {name}: wind has {counted(len(wind), 'number')} for {counted(width, 'column')}")
     bump = _number(name, "bump reward", header["bump reward"]) if "bump reward" in header else step
     parsed = GridMap(name, grid, cells, int(moves), step, bump, wind, header.get("title", name))
     return replace(parsed, starts=_starts(parsed))

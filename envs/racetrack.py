@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rlplay.extend import TransitionTable, UsageError, in_place, unknown
+from rlplay.extend import TransitionTable, UsageError, counted, in_place, unknown
 
 from .table_world import TableWorld
 
@@ -121,7 +121,7 @@ def read_track(name: str) -> NDArray[np.int64]:
     outcomes = (kinds != OFF).sum() * _SPEEDS**2 * 9 * 2 * (kinds == START).sum()
     if outcomes > _MOST_OUTCOMES:
         raise UsageError(
-            f"track {name} has {outcomes:,} outcomes of all actions, more than {_MOST_OUTCOMES:,}",
+            f"track {name} has {counted(outcomes, 'outcome')} of all actions, more than {_MOST_OUTCOMES:,}",
             "Take a smaller one, with fewer starts",
         )
     for kind, word in ((START, "start (S)"), (FINISH, "finish (F)")):

@@ -16,7 +16,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
-from rlplay.extend import NativeDynamics, UsageError, in_place, random
+from rlplay.extend import NativeDynamics, UsageError, counted, in_place, random
 
 from .control import ControlEnv
 
@@ -130,7 +130,7 @@ class RepeatSignalEnv(ControlEnv):
         seen = [int(state[1 + s % (delay + 1)]) for s in range(max(t - delay, 0), t + 1)]
         labels = ["-"] * (delay + 1 - len(seen)) + [str(signal) for signal in seen]
         colours = [d.WARM] + [d.COOL] * (delay - 1) + [d.GOOD] * (delay > 0)
-        return d.chain(labels, delay, colours, f"repeat signal: what was shown {delay} steps ago")
+        return d.chain(labels, delay, colours, f"repeat signal: what was shown {counted(delay, 'step')} ago")
 
 
 __all__ = ["RepeatSignalEnv"]

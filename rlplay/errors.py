@@ -154,6 +154,21 @@ def no_attribute(owner: object, name: str, remedy: str = "") -> NoAttributeError
     return found
 
 
+def counted(count: int, noun: str, plural: str = "") -> str:
+    """A number of things in words: one of them in the singular.
+
+    Args:
+        count: how many.
+        noun: one of them.
+        plural: several of them; by default the noun with an s.
+
+    Example:
+        >>> counted(1, "step"), counted(2_000, "step"), counted(0, "entry", "entries")
+        ('1 step', '2,000 steps', '0 entries')
+    """
+    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
+
+
 def one_line(error: BaseException) -> str:
     r"""What another's error says, in one line of at most 300 characters, without a full stop.
 

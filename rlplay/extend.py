@@ -109,6 +109,7 @@ if TYPE_CHECKING:
     from rlplay.compiled.pcg64 import random_seed as random_seed
     from rlplay.compiled.training_loop import LearningRule as LearningRule
     from rlplay.compiled.vector_loop import StepBuffer as StepBuffer
+    from rlplay.errors import counted as counted
     from rlplay.errors import CheckpointError as CheckpointError
     from rlplay.errors import EnvironmentFault as EnvironmentFault
     from rlplay.errors import HyperparameterError as HyperparameterError

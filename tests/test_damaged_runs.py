@@ -141,7 +141,7 @@ def test_half_lines_and_a_missing_best_model_are_left_behind(run, rlplay):
     (run / "best_model.rlp").write_bytes(b"PK torn")
     code, _, err = rlplay("train", "--resume", str(RUN))
     assert code == 0
-    assert "0.monitor.csv is damaged: 1 rows are left out" in err
+    assert "0.monitor.csv is damaged: 1 row left out" in err
     assert "best_model.rlp is missing or damaged: the best agent from here on is kept" in err
     assert len(err.strip().splitlines()) == 2
     assert rlplay("eval", str(RUN), "--load-best", "--eval-episodes", "1")[0] == 0

@@ -47,6 +47,7 @@ from rlplay.extend import (
     check_number,
     checked,
     copy_into,
+    counted,
     declared,
     is_finite,
     masked,
@@ -171,7 +172,7 @@ class SB3Agent(Agent, init=False):
             "Lower buffer_size, n_steps or n_envs, or take smaller observations", itemsize=int(size),
         )  # fmt: skip
         require_memory(
-            f"{self._name}: networks from {numbers:,} numbers to {outputs:,} outputs",
+            f"{self._name}: networks from {counted(numbers, 'number')} to {counted(outputs, 'output')}",
             4 * 64 * (numbers + int(outputs)), "Take an environment with smaller spaces", itemsize=4,
         )  # fmt: skip
 
@@ -337,10 +338,12 @@ class SB3Agent(Agent, init=False):
             return super().waits_for()
         if self._on_policy:
             rows = self.model.n_steps * self.n_envs
-            return f"an update takes a rollout of {rows:,} steps (n_steps * n_envs). Lower n_steps, or learn longer"
+            steps = counted(rows, "step")
+            return f"an update takes a rollout of {steps} (n_steps * n_envs). Lower n_steps, or learn longer"
         frequency, unit = self.model.train_freq
         return (
-            f"it learns every {frequency:,} {unit.value}s (train_freq), after {self.model.learning_starts:,} steps "
+            f"it learns every {counted(frequency, unit.value)} (train_freq), after "
+            f"{counted(self.model.learning_starts, 'step')} "
             "(learning_starts). Lower them, or learn longer"
         )
 
@@ -555,7 +558,7 @@ class SB3Agent(Agent, init=False):
             raise CheckpointError("the file lacks a part of last_obs, or has others")
         if starts.shape != (n,) or any(shape[:1] != (n,) for shape in shapes):
             raise CheckpointError(
-                f"last_obs and last_starts are of {shapes} and {starts.shape}, not of {n} environments"
+                f"last_obs and last_starts are of {shapes} and {starts.shape}, not of {counted(n, 'environment')}"
             )
 
     def _buffer(self) -> Any:

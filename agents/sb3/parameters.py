@@ -25,6 +25,7 @@ from rlplay.extend import (
     LearningRate,
     Range,
     Settings,
+    counted,
     scheduled,
     tabulate,
     unknown,
@@ -201,7 +202,7 @@ def require_settings(owner: str, settings: Mapping[str, Any], observations: gym.
     most, batch = settings.get("buffer_size"), settings.get("batch_size")
     if most is not None and batch is not None and batch > most:  # a batch beyond its rollout it cuts, and says so
         raise HyperparameterError(
-            f"{owner}: batch_size={batch} is more than the {most} transitions there are",
+            f"{owner}: batch_size={batch} is more than the {counted(most, 'transition')} there are",
             "Raise buffer_size, or lower batch_size",
         )
 

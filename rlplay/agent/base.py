@@ -35,7 +35,7 @@ from rlplay.environments.make import EnvLike, make_anew, reference
 from rlplay.environments.masks import Mask, MaskSource
 from rlplay.environments.no_environment import NoEnvironment
 from rlplay.environments.side_by_side import is_side_by_side, taken_apart, vec_normalize_of
-from rlplay.errors import SpaceError, UsageError, warn, warn_once
+from rlplay.errors import SpaceError, UsageError, counted, warn, warn_once
 from rlplay.hyperparameters.fields import Configured, argument
 from rlplay.probe import Probe, masked
 from rlplay.seeding import check_seed, generator, stream
@@ -259,10 +259,11 @@ class Agent(SB3Habits, Configured, ABC):
     def waits_for(self) -> str:
         """What it waits for before it learns, and what to set."""
         if not self.encoder.in_use:
-            return f"its features are fitted after {self.encoder.warm_up:,} steps. Lower warm_up, or learn longer"
+            steps = counted(self.encoder.warm_up, "step")
+            return f"its features are fitted after {steps}. Lower warm_up, or learn longer"
         if self.learns_after is None:
             return "it learns at the end of an episode, and none ended. Learn longer, or lower max_episode_steps"
-        return f"a step is learned from {self.learns_after:,} steps later. Lower n_steps, or learn longer"
+        return f"a step is learned from {counted(self.learns_after, 'step')} later. Lower n_steps, or learn longer"
 
     def least_steps_to_learn(self) -> int:
         """The fewest timesteps from now on after which it can have learned; a shorter run is said beforehand."""
@@ -551,7 +552,7 @@ class Agent(SB3Habits, Configured, ABC):
             each, argument = np.asarray(given), f"{type(self).__name__}.predict(..., action_masks=...)"
             if each.size % rows:
                 raise UsageError(
-                    f"{argument} was given {rows} observations and action masks of {each.shape}",
+                    f"{argument} was given {counted(rows, 'observation')} and action masks of {each.shape}",
                     "Give a mask an observation: one entry an action, 1 where it may be taken and 0 where not",
                 )
             return np.array([listed(self.mask_source.checked(mask, argument)) for mask in each.reshape(rows, -1)])

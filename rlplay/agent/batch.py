@@ -21,7 +21,7 @@ from rlplay.approximation.encoder import Encoder
 from rlplay.compiled.pcg64 import random, random_seed
 from rlplay.environments.make import make_anew
 from rlplay.environments.masks import Mask, MaskSource
-from rlplay.errors import require_memory
+from rlplay.errors import counted, require_memory
 from rlplay.functional.epsilon_greedy import epsilon_greedy_probabilities
 from rlplay.functional.schedules import scheduled, tabulate
 from rlplay.hyperparameters.domains import Range
@@ -126,11 +126,11 @@ class BatchAgent(PeriodicAgent):
         super().setup()
         n, size, space = self.buffer_size, self.encoder.view.size, self.action_space
         require_memory(
-            f"{type(self).__name__}: a buffer of {n:,} transitions of {size:,} numbers", 2 * n * size,
+            f"{type(self).__name__}: a buffer of {counted(n, 'transition')} of {counted(size, 'number')}", 2 * n * size,
             "Lower buffer_size, or take smaller observations", itemsize=self.encoder.view.dtype.itemsize,
         )  # fmt: skip
         if self.numbering is not None:
-            actions_are = f"{type(self).__name__}: one-hot inputs of {self.numbering.n:,} actions"
+            actions_are = f"{type(self).__name__}: one-hot inputs of {counted(self.numbering.n, 'action')}"
             require_memory(actions_are, self.numbering.n**2, "Take an environment with fewer actions")
             self.choices = np.eye(self.numbering.n)
             actions: NDArray[Any] = np.zeros(n, np.int64)

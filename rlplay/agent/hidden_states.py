@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rlplay.errors import UsageError, warn_once
+from rlplay.errors import UsageError, counted, warn_once
 from rlplay.networks.recurrent import RecurrentKernel, RecurrentNet
 
 Floats = NDArray[np.float32]
@@ -72,7 +72,7 @@ def given_states(
         if len(parts) != wanted or any(part.shape != (1, rows, size) for part in parts):
             shapes = ", ".join(str(part.shape) for part in parts)
             raise UsageError(
-                f"{owner}.predict was given {rows} observation{'s' * (rows != 1)} and states of shapes {shapes}, not "
+                f"{owner}.predict was given {counted(rows, 'observation')} and states of shapes {shapes}, not "
                 f"{wanted} of {(1, rows, size)}",
                 "Give the state that the last predict of this batch returned, or None where all episodes start",
             )
@@ -100,7 +100,7 @@ def given_states(
         starts = given.astype(np.bool_).reshape(-1)
         if len(starts) != rows:
             raise UsageError(
-                f"{owner}.predict was given {rows} observation{'s' * (rows != 1)} and episode_start of {len(starts)}",
+                f"{owner}.predict was given {counted(rows, 'observation')} and episode_start of {len(starts)}",
                 "Give one bool an observation: whether an episode starts with it",
             )
         policy[starts] = critic[starts] = 0.0

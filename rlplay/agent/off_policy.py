@@ -20,7 +20,7 @@ from rlplay.agent.data import dataset_of, steps_of
 from rlplay.agent.vector_agent import VectorAgent
 from rlplay.environments.masks import Mask
 from rlplay.environments.wrappers import frames_of
-from rlplay.errors import CheckpointError, HyperparameterError, SpaceError, require_memory
+from rlplay.errors import CheckpointError, HyperparameterError, SpaceError, counted, require_memory
 from rlplay.functional.batches import Options, new_batch
 from rlplay.functional.off_policy_step import Counters, OffPolicyIteration, OffPolicyMemory, Plan, iteration
 from rlplay.functional.replay import (
@@ -280,14 +280,14 @@ class OffPolicyAgent(VectorAgent):
         """The steps before the first update."""
         plan, encoder = self.memory.plan, self.encoder
         waited = self.num_timesteps - int(self.memory.counters.steps[0]) if encoder.in_use else encoder.warm_up
-        every = "" if plan.train_freq == 1 else f"{plan.train_freq:,} "
-        unit = ("episode" if plan.by_episode else "step") + "s" * (plan.train_freq > 1)
-        each = " of each environment" if len(self._running_envs) > 1 and not plan.by_episode else ""
-        first, lower = (f"{waited:,} steps for its features (warm_up) and ", "warm_up, ") if waited else ("", "")
+        of_each = " of each environment" if len(self._running_envs) > 1 else ""
+        unit, where = ("episode", "") if plan.by_episode else ("step", of_each)
+        every = (unit if plan.train_freq == 1 else counted(plan.train_freq, unit)) + where
+        steps = counted(waited, "step")
+        first, lower = (f"{steps} for its features (warm_up) and ", "warm_up, ") if waited else ("", "")
         return (
-            f"an update comes after {first}more than {plan.learning_starts:,} steps (learning_starts), every "
-            f"{every}{unit}{each} (train_freq). Lower {lower}learning_starts or train_freq, or "
-            "learn longer"
+            f"an update comes after {first}more than {counted(plan.learning_starts, 'step')} (learning_starts), every "
+            f"{every} (train_freq). Lower {lower}learning_starts or train_freq, or learn longer"
         )
 
     def least_steps_to_learn(self) -> int:
@@ -405,7 +405,7 @@ class OffPolicyAgent(VectorAgent):
         if not fitted:
             raise HyperparameterError(
                 f"{name}: a data set of {len(data):,} steps in {len(data.seeds):,} episodes does not fit into a replay "
-                f"buffer of {len(replay.kinds):,} observations with {before:,} steps in it",
+                f"buffer of {counted(len(replay.kinds), 'observation')} with {counted(before, 'step')} in it",
                 f"Take buffer_size={before + len(data) + len(data.seeds) + len(replay.place):,} or more",
             )
         if self._options.prioritized:

@@ -23,7 +23,7 @@ from rlplay.approximation.encoders import VectorFeatures
 from rlplay.compiled.pcg64 import random
 from rlplay.environments.make import reference
 from rlplay.environments.masks import Mask
-from rlplay.errors import EnvironmentFault, HyperparameterError, SpaceError, require_memory
+from rlplay.errors import EnvironmentFault, HyperparameterError, SpaceError, counted, require_memory
 from rlplay.functional.distributions import CATEGORICAL, GAUSSIAN, Head
 from rlplay.functional.mixed_actions import mixed_head
 from rlplay.functional.on_policy_step import Metrics, OnPolicyMemory, iteration
@@ -248,7 +248,7 @@ class OnPolicyAgent(RolloutAgent):
         if units < action_size:
             raise HyperparameterError(
                 f"{name}: use_sde=True with {units} units in front of the {action_size} numbers of an action",
-                f"Take a last hidden layer of {action_size} units or more",
+                f"Take a last hidden layer of {counted(action_size, 'unit')} or more",
             )
         return units
 

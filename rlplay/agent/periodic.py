@@ -6,6 +6,7 @@ from abc import abstractmethod
 from typing import Any
 
 from rlplay.agent.base import Agent, StateArrays
+from rlplay.errors import counted
 
 
 class PeriodicAgent(Agent):
@@ -45,7 +46,7 @@ class PeriodicAgent(Agent):
         if not self.encoder.in_use:
             return super().waits_for()
         every = int(self.hyperparameters["train_freq"])
-        return f"it learns every {every:,} steps (train_freq). Lower train_freq, or learn longer"
+        return f"it learns every {counted(every, 'step')} (train_freq). Lower train_freq, or learn longer"
 
     def least_steps_to_learn(self) -> int:
         """One: at the end of a run it is fitted to what there is, whether its features are due or not."""

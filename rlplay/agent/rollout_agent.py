@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from rlplay.agent.base import StateArrays
 from rlplay.agent.vector_agent import VectorAgent
-from rlplay.errors import warn_once
+from rlplay.errors import counted, warn_once
 from rlplay.functional.vector_step import K, followed, uncompiled
 from rlplay.hyperparameters.domains import Range
 from rlplay.networks.contract import Kernel
@@ -82,7 +82,7 @@ class RolloutAgent(VectorAgent):
         batch_size, n_envs = int(self.hyperparameters["batch_size"]), int(self.hyperparameters["n_envs"])
         if batch_size > rows:
             warn_once(
-                f"{type(self).__name__}: batch_size={batch_size} is more than the {rows} steps of a rollout "
+                f"{type(self).__name__}: batch_size={batch_size} is more than the {counted(rows, 'step')} of a rollout "
                 "(n_steps * n_envs), which is one minibatch then"
             )
         return max(min(batch_size, rows), n_envs)
@@ -90,15 +90,16 @@ class RolloutAgent(VectorAgent):
     def waits_for(self) -> str:
         """The rollout, which is not whole."""
         rows, warm_up = len(self.memory.rollout.rewards), self.encoder.warm_up * (not self.encoder.in_use)
-        first, lower = (f"{warm_up:,} steps for its features (warm_up) and ", "warm_up or ") if warm_up else ("", "")
+        steps = counted(warm_up, "step")
+        first, lower = (f"{steps} for its features (warm_up) and ", "warm_up or ") if warm_up else ("", "")
         if self.memory.least_rows < rows:
             return (
-                f"an update takes {first}whole episodes, of {self.memory.least_rows:,} steps or more together "
+                f"an update takes {first}whole episodes, of {counted(self.memory.least_rows, 'step')} or more together "
                 f"(batch_size). Lower {lower}batch_size, or learn longer"
             )
         return (
-            f"an update takes {first}a rollout of {rows:,} steps (n_steps * n_envs). Lower {lower}n_steps, or learn "
-            "longer"
+            f"an update takes {first}a rollout of {counted(rows, 'step')} (n_steps * n_envs). Lower {lower}n_steps, or "
+            "learn longer"
         )
 
     def least_steps_to_learn(self) -> int:

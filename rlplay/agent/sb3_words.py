@@ -19,7 +19,7 @@ from rlplay.agent.saving import LOADING
 from rlplay.agent.sb3_habits import ELSEWHERE
 from rlplay.environments.make import reference
 from rlplay.environments.side_by_side import SideBySide, as_one_kind, is_side_by_side, taken_apart, vec_normalize_of
-from rlplay.errors import SpaceError, UsageError, no_attribute, warn_once
+from rlplay.errors import SpaceError, UsageError, counted, no_attribute, warn_once
 from rlplay.hyperparameters.domains import Choice
 from rlplay.hyperparameters.fields import declared
 from rlplay.spaces.observations import is_picture
@@ -291,7 +291,7 @@ def _take(cls: type, found: Told, several: SideBySide, env: Any) -> None:
             )
     elif settings.setdefault("n_envs", count) != count:
         raise UsageError(
-            f"{cls.__name__}: n_envs={settings['n_envs']} and {type(env).__name__} of {count} environments",
+            f"{cls.__name__}: n_envs={settings['n_envs']} and {type(env).__name__} of {counted(count, 'environment')}",
             "Leave n_envs out",
         )
     for name, value in several.settings.items():

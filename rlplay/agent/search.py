@@ -29,7 +29,7 @@ from rlplay.environments.interact import ObservationCheck, Position, begin_episo
 from rlplay.environments.make import reference, time_limit
 from rlplay.environments.masks import MaskSource
 from rlplay.environments.vector.remote import again, why_not_remote
-from rlplay.errors import EnvironmentFault, UsageError, warn
+from rlplay.errors import EnvironmentFault, UsageError, counted, warn
 from rlplay.functional.population import (
     Results,
     best_output,
@@ -267,7 +267,8 @@ class SearchAgent(Agent):
     def waits_for(self) -> str:
         """The generation, which is not whole."""
         return (
-            f"a generation is {self.population_size} candidates with {self.n_eval_episodes} episodes each. "
+            f"a generation is {counted(self.population_size, 'candidate')} with "
+            f"{counted(self.n_eval_episodes, 'episode')} each. "
             "Learn longer, or take fewer"
         )
 

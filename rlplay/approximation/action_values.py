@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlplay.approximation.estimators import SampleFunction, over_batch, sample_function, seeded
-from rlplay.errors import HyperparameterError, UsageError
+from rlplay.errors import HyperparameterError, UsageError, counted
 
 LAYOUTS = ("model an action", "action as input", "multi-output")
 _MOST = 4096  # candidates
@@ -36,7 +36,7 @@ def candidates(space: gym.spaces.Box, count: int, owner: str) -> Floats:
         raise HyperparameterError(f"{owner} looks for the best of some actions within bounds, and {space} has none")
     if count ** len(low) > _MOST:
         raise HyperparameterError(
-            f"{owner}: {count} candidates for each of {len(low)} numbers are more than {_MOST:,}",
+            f"{owner}: {count} candidates for each of {counted(len(low), 'number')} are more than {_MOST:,}",
             "Take fewer n_candidates, or an actor-critic agent",
         )
     return np.array(list(itertools.product(*(np.linspace(a, b, count) for a, b in zip(low, high, strict=True)))))
@@ -163,7 +163,7 @@ def fit_values(
         return ActionValues(models, layout, choices, float(y.min()))
     except Exception as error:
         raise UsageError(
-            f"{type(model).__name__} could not be fitted to {len(y):,} transitions: "
+            f"{type(model).__name__} could not be fitted to {counted(len(y), 'transition')}: "
             f"{' '.join(str(error).split())[:300]}",
             "Change its parameters, or collect more with train_freq",
         ) from error

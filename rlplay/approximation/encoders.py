@@ -14,7 +14,7 @@ from rlplay.approximation.encodings import Active, active_label, active_vector, 
 from rlplay.approximation.estimators import SampleFunction, sample_function
 from rlplay.approximation.feature_encoder import FeatureEncoder
 from rlplay.approximation.feature_map import FeatureMap
-from rlplay.errors import SpaceError
+from rlplay.errors import SpaceError, counted
 from rlplay.spaces.finite import is_finite
 from rlplay.spaces.observations import VectorView
 
@@ -253,7 +253,7 @@ class ActiveFeatures(FeatureEncoder):
             return ""
         number = self.encode(obs).number
         few = f": {', '.join(map(str, number))}" if len(number) <= 16 else ""
-        return f"{len(number)} of {self.size:,} features{few}"
+        return f"{len(number)} of {counted(self.size, 'feature')}{few}"
 
     def similarity(self, observations: Any, obs: Any) -> NDArray[np.float64] | None:
         """x(s) · x(s') / x(s) · x(s)."""

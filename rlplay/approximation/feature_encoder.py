@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from rlplay.approximation.encoder import NEVER, Encoder
 from rlplay.approximation.estimators import SampleFunction, final_step, is_fitted, sample_function, seeded
 from rlplay.approximation.feature_map import FeatureMap, fits_nothing, is_tree, leaves
-from rlplay.errors import CheckpointError, HyperparameterError, UsageError, one_line, require_memory, warn
+from rlplay.errors import CheckpointError, HyperparameterError, UsageError, counted, one_line, require_memory, warn
 from rlplay.seeding import generator, stream
 from rlplay.spaces.observations import VectorView
 from rlplay.storage.ranges import COUNT, Ranges
@@ -60,7 +60,7 @@ class FeatureEncoder(Encoder):
         self.row: Any = None
         self.codes: tuple[Any, ...] = ()
         require_memory(
-            f"{owner}: a sample of {plan.sample_size:,} observations of {self.view.size:,} numbers",
+            f"{owner}: a sample of {counted(plan.sample_size, 'observation')} of {counted(self.view.size, 'number')}",
             plan.sample_size * self.view.size, "Lower sample_size of the features",
             itemsize=self.view.dtype.itemsize,
         )  # fmt: skip
@@ -161,7 +161,7 @@ class FeatureEncoder(Encoder):
             new.partial_fit(data) if online else new.fit(data)
             found = self._count(new, data) if self.gives_labels else self._features(new, data[:2]).shape[1]
         except Exception as error:
-            words = f"the features {type(new).__name__} could not be fitted on {len(data):,} observations: "
+            words = f"the features {type(new).__name__} could not be fitted on {counted(len(data), 'observation')}: "
             words += one_line(error)
             if not self.ready:
                 raise UsageError(words, "Raise warm_up, or change its parameters") from error

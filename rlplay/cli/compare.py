@@ -20,7 +20,7 @@ from rich.table import Table
 from rlplay.agent.saving import load
 from rlplay.cli import many, train
 from rlplay.cli.common import answer, console, one, processor_name, quoted
-from rlplay.errors import CheckpointError, RlplayError, UsageError, warn
+from rlplay.errors import CheckpointError, RlplayError, UsageError, counted, warn
 from rlplay.hyperparameters.fields import as_json, declared
 from rlplay.reports import comparison_page
 from rlplay.reports.comparison_page import Comparison, Contender, write_comparison
@@ -111,7 +111,8 @@ def _runs(outcomes: list[Outcome], requests: list[Request]) -> dict[str, list[Ru
     """
     if failed := sum(bool(outcome.error) for outcome in outcomes):
         raise RlplayError(
-            f"{failed} of {len(outcomes)} runs failed: there is nothing to compare", "The same command tries them again"
+            f"{failed} of {counted(len(outcomes), 'run')} failed: there is nothing to compare",
+            "The same command tries them again",
         )
     found: dict[str, list[Run]] = {}
     for outcome, request in zip(outcomes, requests, strict=True):
@@ -214,7 +215,7 @@ def _film(agent: Any, seed: int) -> tuple[list[NDArray[np.uint8]], str]:
     try:
         while len(frames) <= _FILM_STEPS and not session.ended and session.step():
             frames.append(session.frame())
-        words = f"return {session.position.episode_return:.4g}, {session.position.length:,} steps"
+        words = f"return {session.position.episode_return:.4g}, {counted(session.position.length, 'step')}"
     finally:
         env.close()
     return frames, words if session.ended else f"the first {_FILM_STEPS} steps"
@@ -225,7 +226,7 @@ def _comparison(env_id: str, contenders: list[Contender], arguments: Namespace) 
     threshold, words = _threshold(env_id, curves)
     versions = ", ".join(f"{name} {version}" for name in ("rlplay", *_PACKAGES) if (version := _version(name)))
     return Comparison(
-        f"{', '.join(curve.name for curve in curves)} in {env_id}, {seeds} seed{'s' if seeds > 1 else ''}",
+        f"{', '.join(curve.name for curve in curves)} in {env_id}, {counted(seeds, 'seed')}",
         contenders, threshold, words, arguments.eval_episodes or train.EVAL_EPISODES,
         f"Python {platform.python_version()}, {versions}; {processor_name()}, {os.cpu_count()} processors",
         quoted(["rlplay", *sys.argv[1:]]), bool(arguments.paired),

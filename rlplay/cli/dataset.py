@@ -21,7 +21,7 @@ from rlplay.environments.make import make, reference, remake
 from rlplay.environments.masks import MaskSource
 from rlplay.environments.reference import EnvReference
 from rlplay.environments.wrappers import untrusted
-from rlplay.errors import CheckpointError, UsageError
+from rlplay.errors import CheckpointError, UsageError, counted
 from rlplay.seeding import check_seed
 from rlplay.storage.files import as_path, require_writable
 from rlplay.training.run_folder import find_agent_file
@@ -84,7 +84,7 @@ def _make(arguments: Namespace) -> int:
     for number, (name, share) in enumerate(shares):
         steps = round(total * share)
         if steps < 1:
-            raise UsageError(f"--mix {name}:{share:g} of {total:,} steps is none", "Raise -n")
+            raise UsageError(f"--mix {name}:{share:g} of {counted(total, 'step')} is none", "Raise -n")
         env = remake(ref, dynamics=dynamics)
         if name == "random":
             part = Dataset.random(env, steps, seed=seed + number)
@@ -175,7 +175,7 @@ def _info(arguments: Namespace) -> int:
 
 
 def _show(data: Dataset, path: Path) -> None:
-    table = Table(title=f"{path}: {len(data):,} steps in {len(data.seeds):,} episodes of {data.env}")
+    table = Table(title=f"{path}: {counted(len(data), 'step')} in {counted(len(data.seeds), 'episode')} of {data.env}")
     for column in ("player", "episodes", "steps", "mean return", "min", "max"):
         table.add_column(column, justify="left" if column == "player" else "right")
     for number, name in enumerate(data.players):
@@ -186,4 +186,4 @@ def _show(data: Dataset, path: Path) -> None:
             f"{returns.min():.4g}", f"{returns.max():.4g}",
         )  # fmt: skip
     console().print(table)
-    console().print(f"{path.with_suffix('.rlp').stat().st_size:,} bytes, digest {data.digest()}", style="dim")
+    console().print(f"{counted(path.with_suffix('.rlp').stat().st_size, 'byte')}, digest {data.digest()}", style="dim")

@@ -11,7 +11,7 @@ from typing import Any
 from rlplay import registry
 from rlplay.cli.common import console
 from rlplay.cli.windows import open_window, prepared
-from rlplay.errors import UsageError
+from rlplay.errors import UsageError, counted
 
 _SECONDS = 28.0  # how long learning takes at the demo's pace
 _SLOW_SECONDS = 5.0  # of which the first ones are slow enough to follow each step
@@ -48,7 +48,8 @@ def run(arguments: Namespace) -> int:
             others.terminate()  # what it has compiled is kept
             others.wait()
         if agent.num_timesteps:
-            out.print(f"learned for {agent.num_timesteps:,} steps, {agent.statistics.episodes:,} episodes")
+            done, played = counted(agent.num_timesteps, "step"), counted(agent.statistics.episodes, "episode")
+            out.print(f"learned for {done}, {played}")
     from rlplay.environments.make import make
     from rlplay.training.evaluation import evaluate
 

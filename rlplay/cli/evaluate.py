@@ -9,6 +9,7 @@ from rich.table import Table
 
 from rlplay.cli.common import answer, console, load_agent, one
 from rlplay.environments.make import reference
+from rlplay.errors import counted
 from rlplay.functional.schedules import falls_with_visits, scheduled, tabulate
 from rlplay.hyperparameters.fields import declared
 from rlplay.hyperparameters.types import Exploration
@@ -52,7 +53,7 @@ def run(arguments: Namespace) -> int:
             "timesteps": agent.num_timesteps, "file": str(path), "episodes": arguments.eval_episodes, "played": played,
         })  # fmt: skip
     console().print(table)
-    console().print(f"{arguments.eval_episodes} episodes each, {path}", style="dim")
+    console().print(f"{counted(arguments.eval_episodes, 'episode')} each, {path}", style="dim")
     return 0
 
 

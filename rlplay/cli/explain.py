@@ -11,7 +11,7 @@ from rich.table import Table
 
 from rlplay.cli.common import console, load_agent, one
 from rlplay.environments.make import reference
-from rlplay.errors import UsageError
+from rlplay.errors import UsageError, counted
 from rlplay.reports.occlusion import PATCHES, Contributions, contributions, draw, summary
 from rlplay.reports.pictures import check_picture
 from rlplay.seeding import check_seed
@@ -38,7 +38,7 @@ def run(arguments: Namespace) -> int:
     found = _explained(agent, states, seed)
     out = console()
     out.print(_table(found, f"{agent.id} in {reference(agent.env)}", len(states)))
-    draw(found, path, f"{agent.id} in {reference(agent.env)}: why it chooses, {len(found.scores)} states")
+    draw(found, path, f"{agent.id} in {reference(agent.env)}: why it chooses, {counted(len(found.scores), 'state')}")
     out.print(f"picture:  {path}")
     return 0
 
@@ -83,7 +83,7 @@ def _explained(agent: Any, states: list[Any], seed: int) -> Contributions:
 def _table(found: Contributions, title: str, visited: int) -> Table:
     caption = (
         f"contribution to {found.of}: how much of it goes when the number is hidden by values from other states; "
-        f"{len(found.scores)} of {visited:,} states"
+        f"{len(found.scores)} of {counted(visited, 'state')}"
     )
     table = Table(title=title, title_justify="left", caption=caption, caption_justify="left", box=None, padding=(0, 2))
     for column in ("number", "mean size", "share", "when low", "when high", "decisive"):

@@ -14,7 +14,7 @@ import numpy as np
 from rlplay.cli.common import console, environment_arguments, load_agent, one, quoted, retyped
 from rlplay.cli.windows import shown_env
 from rlplay.environments.make import reference
-from rlplay.errors import UsageError
+from rlplay.errors import UsageError, counted
 from rlplay.reports.replay_page import EpisodePage, Moment, check_page, write_page
 from rlplay.seeding import check_seed
 
@@ -42,7 +42,7 @@ def run(arguments: Namespace) -> int:
     write_page(page, path)
     size = path.stat().st_size
     total = sum(moment.reward for moment in page.moments[:-1])
-    console().print(f"wrote {path}   {len(page.moments) - 1} steps, return {total:g}, {size / 1e6:.2f} MB")
+    console().print(f"wrote {path}   {counted(len(page.moments) - 1, 'step')}, return {total:g}, {size / 1e6:.2f} MB")
     return 0
 
 
@@ -141,7 +141,7 @@ def _describe_actions(page: EpisodePage, session: Session, probe: Probe | None) 
         page.percent = probe.action_values is None
         page.title_of_actions = "action probabilities" if page.percent else "action values, and probabilities"
         if len(rows) < scores.shape[1]:
-            page.title_of_actions += f" ({len(rows)} of {scores.shape[1]} actions)"
+            page.title_of_actions += f" ({len(rows)} of {counted(scores.shape[1], 'action')})"
         return rows
     if probe is not None and probe.action_mean is not None:
         rows = list(range(min(probe.action_mean.shape[1], _MOST_ACTIONS)))

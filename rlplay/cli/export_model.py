@@ -8,7 +8,7 @@ from typing import Any
 
 from rlplay.cli.common import console, load_agent, one, quoted, retyped
 from rlplay.environments.make import reference
-from rlplay.errors import DisplayError, RlplayError, UsageError, warn
+from rlplay.errors import DisplayError, RlplayError, UsageError, counted, warn
 from rlplay.sb3 import Written, save_zip, write_card
 from rlplay.storage.files import require_writable
 from rlplay.training.evaluation import evaluate
@@ -45,7 +45,7 @@ def export_model(arguments: Namespace, path: Path) -> int:
         statistics=written.statistics is not None, replay=replay, command=command,
     )  # fmt: skip
     out.print(f"wrote {', '.join(file.name for file in files)}{' and replay.mp4' if replay else ''} in {path}")
-    out.print(f"  return of {count} episodes {result.mean:.4g} +/- {result.std:.3g}")
+    out.print(f"  return of {counted(count, 'episode')} {result.mean:.4g} +/- {result.std:.3g}")
     return 0
 
 

@@ -18,7 +18,7 @@ from rlplay.course.judge import exercise_of, judge
 from rlplay.course.lesson import GAP, PARTS, Block, Exercise, Lesson, lesson, lessons
 from rlplay.course.notebook import as_text
 from rlplay.course.running import Session
-from rlplay.errors import RlplayError, UsageError, missing_module
+from rlplay.errors import RlplayError, UsageError, counted, missing_module
 from rlplay.storage.files import write_atomically
 
 _WIDTH = 96  # columns of text, at most
@@ -109,7 +109,7 @@ def _run_all(chosen: list[Lesson], folder: Path | None) -> int:
             traceback.print_exc()
             failed.append(one.id)
         out.print(f"{one.id:28} {time.perf_counter() - began:6.1f} s{'  failed' if one.id in failed else ''}")
-    out.print(f"{len(chosen)} lesson{'s' * (len(chosen) != 1)} in {time.perf_counter() - start:.0f} s")
+    out.print(f"{counted(len(chosen), 'lesson')} in {time.perf_counter() - start:.0f} s")
     if failed:
         raise RlplayError(f"{', '.join(failed)} failed")
     return 0

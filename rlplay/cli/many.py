@@ -7,7 +7,7 @@ import time
 from argparse import Namespace
 
 from rlplay.cli.common import RUNS, console, quoted
-from rlplay.errors import warn_once
+from rlplay.errors import counted, warn_once
 from rlplay.runners.batch import Batch, Request
 from rlplay.runners.job import Job, Outcome
 from rlplay.runners.live import LiveTable
@@ -54,16 +54,16 @@ def finish(requests: list[Request], arguments: Namespace) -> list[Outcome]:
         before = len(batch.outcomes)
         if batch.jobs:
             left = len(requests) - before
-            out.print(f"going on: {before} of {len(requests)} runs are done, {left} are left")
+            out.print(f"going on: {before} of {counted(len(requests), 'run')} done, {left} left")
         runner = runner_of(arguments, len(requests) - before)
         places = f"{runner.jobs} at once" if arguments.runner != "ray" else f"Ray, {runner.jobs} at once"
-        out.print(f"{len(requests)} runs, {places}, in {batch.log_folder}", style="dim")
+        out.print(f"{counted(len(requests), 'run')}, {places}, in {batch.log_folder}", style="dim")
         try:
             with Teller(len(requests), before, out) as table:
                 batch.finish(runner, table)
         except KeyboardInterrupt:
             done = len(batch.outcomes)
-            out.print(f"interrupted: {done} of {len(requests)} runs are done, the others are saved. Go on with:")
+            out.print(f"interrupted: {done} of {counted(len(requests), 'run')} done, the others are saved. Go on with:")
             out.print(f"  {batch.command}")
             raise
         finally:
@@ -71,5 +71,6 @@ def finish(requests: list[Request], arguments: Namespace) -> list[Outcome]:
         outcomes = [batch.outcomes[request.key] for request in requests]
     done = sum(outcome.timesteps for outcome in outcomes)
     failed = f", {batch.failed} failed (the same command tries them again)" if batch.failed else ""
-    out.print(f"{len(requests)} runs{failed}, {done:,} timesteps in {time.perf_counter() - start:.1f} s")
+    runs, steps = counted(len(requests), "run"), counted(done, "timestep")
+    out.print(f"{runs}{failed}, {steps} in {time.perf_counter() - start:.1f} s")
     return outcomes

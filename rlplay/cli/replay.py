@@ -10,7 +10,7 @@ from rlplay.cli.windows import open_window, shown_env
 from rlplay.environments.episode import load_episode
 from rlplay.environments.make import make
 from rlplay.environments.wrappers import untrusted
-from rlplay.errors import CheckpointError, UsageError
+from rlplay.errors import CheckpointError, UsageError, counted
 from rlplay.storage.files import as_path
 
 
@@ -43,7 +43,7 @@ def run(arguments: Namespace) -> int:
             total = sum(transition.reward for transition in episode.replay(env))
         except CheckpointError as error:
             raise CheckpointError(f"{path}: {error.cause}", error.remedy) from error
-        console().print(f"{path} replays exactly: {len(episode.actions)} steps, return {total:g}, in {ref}")
+        console().print(f"{path} replays exactly: {counted(len(episode.actions), 'step')}, return {total:g}, in {ref}")
         return 0
     from rlplay.viewer.session import Session
 

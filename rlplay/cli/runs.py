@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.table import Table
 
 from rlplay.cli.common import RUNS, answer, console, without_spare
-from rlplay.errors import UsageError, unknown
+from rlplay.errors import UsageError, counted, unknown
 from rlplay.reports.curves import Curve, draw
 from rlplay.reports.pictures import check_picture
 from rlplay.reports.runs import Row, columns_of, export, filtered, remove, require_column, runs
@@ -148,10 +148,10 @@ def _prune(rows: list[Row], arguments: Namespace) -> int:
     if not arguments.yes:
         for row in going:
             out.print(row["run"])
-        out.print(f"{len(going)} of {len(rows)} runs, {size:.1f} MB, would be removed: add --yes")
+        out.print(f"{len(going)} of {counted(len(rows), 'run')}, {size:.1f} MB, would be removed: add --yes")
         return 0
     gone, busy = remove(going)
-    out.print(f"{len(gone)} runs are removed")
+    out.print(f"{counted(len(gone), 'run')} removed")
     for path in busy:
         out.print(f"{path} is being written and stays")
     return 0
@@ -162,5 +162,5 @@ def _export(rows: list[Row], arguments: Namespace) -> int:
     require_writable(path, "-o")
     export(rows, path)
     read = "read_parquet" if path.suffix == ".parquet" else "read_csv"
-    console().print(f"{len(rows)} runs:  {path}\nin Python:  pandas.{read}({str(path)!r})")
+    console().print(f"{counted(len(rows), 'run')}:  {path}\nin Python:  pandas.{read}({str(path)!r})")
     return 0

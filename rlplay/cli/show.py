@@ -13,7 +13,7 @@ from rich.table import Table
 
 from rlplay import registry
 from rlplay.cli.common import answer, console
-from rlplay.errors import UsageError, unknown
+from rlplay.errors import UsageError, counted, unknown
 from rlplay.hyperparameters.fields import declared
 
 
@@ -105,7 +105,7 @@ def _environment(name: str, *, whole: bool) -> None:
     for label, value in (
         ("observations", env.observation_space),
         ("actions", env.action_space),
-        ("time limit", f"{limit:,} steps" if limit else "none"),
+        ("time limit", counted(limit, "step") if limit else "none"),
         ("dynamics", reference(native).dynamics),
         ("file", path),
     ):

@@ -11,7 +11,7 @@ from rlplay.cli.common import console, environment_arguments, load_agent, one
 from rlplay.cli.windows import open_window, prepared, shown_env
 from rlplay.environments.make import reference
 from rlplay.environments.reference import EnvReference
-from rlplay.errors import UsageError
+from rlplay.errors import UsageError, counted
 
 _WITHOUT_FILE = ("random", "you")
 
@@ -110,7 +110,7 @@ def _say(comparison: Any) -> None:
     """The table of differences."""
     out = console()
     count = len(comparison.seeds)
-    out.print(f"{count} episode{'s' * (count != 1)} of the same seeds")
+    out.print(f"{counted(count, 'episode')} of the same seeds")
     for number, (name, mean, gap, interval) in enumerate(comparison.differences()):
         if not count:
             out.print(f"  {name}: no episode has ended")

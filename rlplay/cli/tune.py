@@ -12,7 +12,7 @@ from rich.table import Table
 from rlplay.cli import train
 from rlplay.cli.common import RUNS, console, environment_arguments, fits, one, quoted, turned
 from rlplay.cli.many import Teller, runner_of
-from rlplay.errors import RlplayError, UsageError, warn_once
+from rlplay.errors import RlplayError, UsageError, counted, warn_once
 from rlplay.storage.files import as_path
 from rlplay.training.run_folder import folder_name
 from rlplay.tuning.confirm import Confirmed, best_trials, confirm, write_settings
@@ -94,12 +94,12 @@ def _search(arguments: Namespace) -> int:
     study = create(place, plan)
     before = sum(trial.state.is_finished() for trial in study.get_trials(deepcopy=False))
     if before:
-        out.print(f"going on: {before} of {trials} trials have ended")
+        out.print(f"going on: {before} of {counted(trials, 'trial')} done")
     runner = runner_of(arguments, trials - before)
     seeds = f"seed {plan.seeds[0]}" if len(plan.seeds) == 1 else f"{len(plan.seeds)} seeds"
     out.print(
-        f"[bold]{plan.asked['algo']}[/] in [bold]{plan.asked['env']}[/]: {trials} trials of "
-        f"{plan.asked['n_timesteps']:,} timesteps, {seeds}, {runner.jobs} at once"
+        f"[bold]{plan.asked['algo']}[/] in [bold]{plan.asked['env']}[/]: {counted(trials, 'trial')} of "
+        f"{counted(plan.asked['n_timesteps'], 'timestep')}, {seeds}, {runner.jobs} at once"
     )
     out.print(f"  {', '.join(plan.space)}", style="dim")
     out.print(f"  {place.folder}", style="dim")
@@ -122,7 +122,7 @@ def _search(arguments: Namespace) -> int:
         raise
     finally:
         runner.close()
-    out.print(f"{ended - before} trials in {time.perf_counter() - start:.1f} s")
+    out.print(f"{counted(ended - before, 'trial')} in {time.perf_counter() - start:.1f} s")
     return _report(place, arguments)
 
 
@@ -138,7 +138,7 @@ def _population(arguments: Namespace) -> int:
         with population.held():
             done = population.history()
             if done:
-                out.print(f"going on: {len(done)} of {population.generations} generations are done")
+                out.print(f"going on: {len(done)} of {counted(population.generations, 'generation')} done")
             out.print(f"{population.size} members; on the way change {', '.join(space)}\n  {folder}")
             for number, members in enumerate(population.learn(runner), len(done) + 1):
                 scores = sorted(member.score for member in members)

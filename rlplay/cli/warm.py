@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from rlplay import registry
 from rlplay.cli.common import console, environment_arguments
-from rlplay.errors import RlplayError, UsageError
+from rlplay.errors import RlplayError, UsageError, counted
 
 _PLACES = ("FrozenLake-v1", "CartPole-v1", "Pendulum-v1", "rlplay/Bandit-v0")  # the first that an agent takes
 _STEPS = 8  # few, and enough for what is fitted or updated at the end
@@ -53,8 +53,9 @@ def run(arguments: Namespace) -> int:
     _check_kept()
     if not arguments.background:
         report = compile_report()
+        compiled = counted(report["compiled"], "function")
         out.print(
-            f"{len(names)} agents, {time.perf_counter() - start:.0f} s: {report['compiled']:,} functions compiled, "
+            f"{counted(len(names), 'agent')}, {time.perf_counter() - start:.0f} s: {compiled} compiled, "
             f"{report['from_disk']:,} found in {cache_folder()}"
         )
         for name, error in left_out.items():

@@ -335,7 +335,8 @@ def _watch_the_clock() -> None:
 
 def _say_long() -> None:
     if numba_internals.is_compiling():
-        print("rlplay: compiling; the next time the machine code is found on disk ...", file=sys.stderr, flush=True)
+        after = "" if cache_folder() is None else "; the next time the machine code is found on disk"
+        print(f"rlplay: compiling{after} ...", file=sys.stderr, flush=True)
     else:
         _clock["timer"] = None  # it was quick; the next one may not be
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rlplay.course.lesson import GAP, Exercise, lesson
-from rlplay.errors import UsageError
+from rlplay.errors import UsageError, counted
 
 TIME_LIMIT = 20.0  # seconds of an answer, the start of Python included
 TOLERANCE = 0.02  # of a predicted number, relative; a block may set its own ``tolerance``
@@ -196,7 +196,7 @@ def _predicted(code: str, given: str) -> tuple[bool, str]:
     if len(wanted) == 1 and re.fullmatch(r"-?\d+,\d+", said):
         return False, f"{said} has a comma: decimals stand behind a point, {said.replace(',', '.')}"
     if len(typed) != len(wanted):
-        return False, f"it is {len(wanted)} number{'s' * (len(wanted) > 1)}, and {len(typed)} were given"
+        return False, f"it is {counted(len(wanted), 'number')}, and {len(typed)} were given"
     slack = space.get("tolerance", TOLERANCE)
     for a, b in zip(typed, wanted, strict=True):
         if not abs(a - b) <= slack * abs(b) + 1e-6:

@@ -28,7 +28,7 @@ from gymnasium import spaces
 
 from rlplay.environments.make import make, reference, time_limit
 from rlplay.environments.masks import MaskSource
-from rlplay.errors import EnvironmentFault, RlplayError
+from rlplay.errors import EnvironmentFault, RlplayError, counted
 from rlplay.spaces.actions import as_played
 from rlplay.spaces.finite import is_finite
 
@@ -90,7 +90,7 @@ def examine_env(env: str | Maker, *, steps: int = 2000, seed: int = 0, **kwargs:
             yield from _spaces(first)
             findings, played = _play(first, steps, seed)
         except Fault as fault:
-            yield Finding(f"{steps} steps", "failed", str(fault))
+            yield Finding(counted(steps, "step"), "failed", str(fault))
             return
         yield from findings
         yield from _endings(first, played)
@@ -164,7 +164,7 @@ def _play(env: gym.Env[Any, Any], steps: int, seed: int) -> tuple[list[Finding],
     after = np.random.get_state()[1], random.getstate()  # type: ignore[index]
     words = f"every value of the right type and shape, all finite; {1e6 * float(np.median(seconds)):.3g} µs a step"
     findings = [
-        Finding(f"{steps} steps", "ok", words),
+        Finding(counted(steps, "step"), "ok", words),
         Finding("observations within their space", "warning" if outside else "ok", outside),
         Finding("a new observation each step", "warning" if reused else "ok", reused),
         Finding("actions left as they are", "warning" if changed else "ok", changed),
@@ -261,7 +261,7 @@ def _endings(env: gym.Env[Any, Any], played: list[Step]) -> Iterator[Finding]:
     words = f"{terminated} terminated, {truncated} truncated of {len(played)} random steps"
     limit = time_limit(env)
     if terminated or truncated or limit:
-        yield Finding("endings", "ok", words + (f"; time limit {limit:,} steps" if limit else ""))
+        yield Finding("endings", "ok", words + (f"; time limit {counted(limit, 'step')}" if limit else ""))
     else:
         yield Finding("endings", "warning", f"{words}, and no time limit: give max_episode_steps if it should end")
 
@@ -300,7 +300,7 @@ def _replay(env: gym.Env[Any, Any], played: list[Step], seed: int, name: str) ->
     finally:
         np.random.set_state(state[0])
         random.setstate(state[1])
-    return Finding(name, "ok", f"{len(played)} steps replayed exactly from seeds and actions")
+    return Finding(name, "ok", f"{counted(len(played), 'step')} replayed exactly from seeds and actions")
 
 
 def _another(maker: Maker, played: list[Step], seed: int) -> Finding:

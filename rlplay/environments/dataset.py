@@ -29,7 +29,7 @@ from rlplay.environments.make import make, reference, remake, time_limit
 from rlplay.environments.masks import MaskSource
 from rlplay.environments.names import check_arguments
 from rlplay.environments.reference import EnvReference
-from rlplay.errors import CheckpointError, RlplayError, SpaceError, UsageError, require_memory
+from rlplay.errors import CheckpointError, RlplayError, SpaceError, UsageError, counted, require_memory
 from rlplay.seeding import stream
 from rlplay.spaces.finite import FiniteSpace, finite, is_finite
 from rlplay.spaces.observations import VectorView, observation_bytes
@@ -139,7 +139,7 @@ class Dataset:
             SpaceError: actions that are neither finite nor a Box.
         """
         if steps < 1:
-            raise UsageError(f"a data set of {steps} steps is empty", "Ask for 1 or more")
+            raise UsageError(f"a data set of {counted(steps, 'step')} is empty", "Ask for 1 or more")
         seeds, position = stream(seed, "dataset"), Position()
 
         def acting(obs: Any) -> Any:
@@ -269,7 +269,7 @@ class Dataset:
         view = VectorView(made.observation_space, "Dataset") if view is None else view
         rows = len(self) + len(self.seeds)
         require_memory(
-            f"a data set of {len(self):,} steps of {view.size:,} numbers", rows * view.size,
+            f"a data set of {counted(len(self), 'step')} of {counted(view.size, 'number')}", rows * view.size,
             "Make a smaller one", itemsize=view.dtype.itemsize,
         )  # fmt: skip
         return self._replay_natively(made) if isinstance(made, NativeEnv) else self._replay_in_python(made, view)
@@ -279,7 +279,8 @@ class Dataset:
         there = 0 if numbering is None else numbering.n
         wide = self.actions.ndim == 1 or self.actions.shape[1] == int(np.prod(space.shape or ()))
         if there != self.n_actions or not wide:
-            kind = f"{self.n_actions} actions" if self.n_actions else f"actions of {self.actions.shape[1]} numbers"
+            width = f"actions of {counted(self.actions.shape[-1], 'number')}"
+            kind = counted(self.n_actions, "action") if self.n_actions else width
             raise CheckpointError(
                 f"the data set has {kind}, and the environment has {space}",
                 "Make it anew in this environment: rlplay dataset make",
@@ -435,7 +436,7 @@ class Dataset:
         check_ranges(arrays, {"lengths": (1, total), "played_by": numbers_below(len(players))})
         lengths = arrays["lengths"].astype(np.int64)
         if int(lengths.sum()) != total:
-            raise CheckpointError(f"its episodes have {int(lengths.sum()):,} steps, and it says {total:,}")
+            raise CheckpointError(f"its episodes have {counted(int(lengths.sum()), 'step')}, and it says {total:,}")
         actions = _unpacked(arrays["actions"], n, total) if n else arrays["actions"]
         if not n and (actions.ndim != 2 or len(actions) != total or actions.dtype.kind != "f"):
             raise CheckpointError(f"actions is {actions.dtype} of shape {actions.shape}")

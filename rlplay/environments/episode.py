@@ -23,7 +23,7 @@ from rlplay.environments.interact import Position, interact
 from rlplay.environments.masks import MaskSource
 from rlplay.environments.names import check_arguments
 from rlplay.environments.reference import EnvReference
-from rlplay.errors import CheckpointError, UsageError
+from rlplay.errors import CheckpointError, UsageError, counted
 from rlplay.spaces.actions import actions_from_json
 from rlplay.spaces.observations import observation_bytes
 from rlplay.storage.files import as_path, explain_missing, write_atomically
@@ -94,7 +94,7 @@ class Episode:
             yield transition
             if (transition.terminated or transition.truncated) and count < len(self.actions):
                 raise CheckpointError(
-                    f"the replay ended after {count} of {len(self.actions)} steps",
+                    f"the replay ended after {count} of {counted(len(self.actions), 'step')}",
                     "The environment is not the one that was recorded, or it is not deterministic",
                 )
 

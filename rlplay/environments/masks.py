@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from rlplay.compiled.native import NativeEnv
 from rlplay.compiled.table import TableEnv, action_masks, changing_wrapper
 from rlplay.environments.make import reference
-from rlplay.errors import EnvironmentFault, UsageError
+from rlplay.errors import EnvironmentFault, UsageError, counted
 from rlplay.spaces.action_parts import ActionParts
 from rlplay.spaces.finite import FiniteSpace, is_finite
 from rlplay.spaces.observations import batch_of
@@ -140,7 +140,7 @@ class MaskSource:
         parts, joint = sum(self._sizes), math.prod(self._sizes)
         if found.size not in (parts, joint if is_finite(self._env.action_space) else parts):
             raise fault(
-                f"{giver} gave an action mask of {np.size(mask)} entries for {joint:,} actions",
+                f"{giver} gave an action mask of {counted(np.size(mask), 'entry', 'entries')} for {joint:,} actions",
                 "A mask has one entry an action, and at least one that may be taken",
             )
         split = _split(found, self._sizes) if found.size == parts else [found]

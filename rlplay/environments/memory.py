@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from rlplay.approximation.estimators import final_step, is_fitted, seeded
 from rlplay.approximation.packing import build, describe, pack, unpack
-from rlplay.errors import CheckpointError, HyperparameterError, UsageError, one_line
+from rlplay.errors import CheckpointError, HyperparameterError, UsageError, counted, one_line
 from rlplay.models.names import parse
 from rlplay.seeding import generator
 from rlplay.spaces.actions import as_played
@@ -468,13 +468,13 @@ class Memory(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
             _, said = follower.step(follower.begin(), np.zeros(width))
         except Exception as error:
             raise UsageError(
-                f"the memory {type(fitted.model).__name__} cannot follow observations of {width} numbers: "
+                f"the memory {type(fitted.model).__name__} cannot follow observations of {counted(width, 'number')}: "
                 f"{one_line(error)}",
                 "Fit it on sequences of this environment, or give it unfitted",
             ) from error
         if said.shape != (self._outputs(),):
             raise UsageError(
-                f"the memory {type(fitted.model).__name__} says {said.shape}, not {self._outputs()} numbers"
+                f"the memory {type(fitted.model).__name__} says {said.shape}, not {counted(self._outputs(), 'number')}"
             )
         return follower
 

@@ -12,7 +12,7 @@ from rlplay import registry
 from rlplay.environments.packages import import_typed, of_others, of_package, registered_by
 from rlplay.environments.rebuild import WAY_OUT
 from rlplay.environments.reference import same_in_a_file
-from rlplay.errors import UnknownNameError, UsageError, one_line, unknown
+from rlplay.errors import UnknownNameError, UsageError, counted, one_line, unknown
 
 _MOST_CELLS = 250_000  # of a map among the arguments; Gymnasium fills the table of a larger one for minutes
 _LARGER_MAPS = "Take a smaller map, or rlplay/GridWorld-v0 with map=FILE, whose maps may have millions"
@@ -51,7 +51,7 @@ def check_values(name: str, spec: EnvSpec, kwargs: dict[str, Any]) -> None:
         rlplay.errors.UsageError: FrozenLake-v1: is_slippery='no' is neither true nor false. Write is_slippery:true ...
     """
     if isinstance(desc := kwargs.get("desc"), list | tuple) and (cells := sum(map(_length, desc))) > _MOST_CELLS:
-        raise UsageError(f"{name}: desc has {cells:,} cells, more than {_MOST_CELLS:,}", _LARGER_MAPS)
+        raise UsageError(f"{name}: desc has {counted(cells, 'cell')}, more than {_MOST_CELLS:,}", _LARGER_MAPS)
     texts = [key for key, value in kwargs.items() if isinstance(value, str)]
     if not texts:
         return

@@ -15,7 +15,7 @@ import gymnasium as gym
 
 from rlplay.environments.make import make, reference
 from rlplay.environments.reference import remember
-from rlplay.errors import UsageError, warn_once
+from rlplay.errors import UsageError, counted, warn_once
 
 _PLAIN = ("VecMonitor", "VecTransposeImage", "VecCheckNan")  # what agents do themselves, or need not
 _OF_VECTORS = ("num_envs", "render_mode", "vectorization_mode", "vector_kwargs", "max_episode_steps")  # of gym.make_vec
@@ -111,7 +111,8 @@ def _of_vec_env(env: Any, owner: str) -> SideBySide:
             stack, shape = int(getattr(env, "stacked_obs", env).n_stack), env.observation_space.shape or ()
         elif name not in _PLAIN:
             raise UsageError(
-                f"{owner}: {name} stands around {outermost.num_envs} environments, and its code plays no part here",
+                f"{owner}: {name} stands around {counted(outermost.num_envs, 'environment')}, and its code plays no "
+                "part here",
                 f"Give one environment, or its id, with n_envs={outermost.num_envs}, and the wrapper around each",
             )
         env = inner
@@ -135,8 +136,8 @@ def _of_vector_env(env: Any, owner: str) -> SideBySide:
     while isinstance(env, gym.vector.VectorWrapper):
         if type(env).__name__ != "RecordEpisodeStatistics":  # agents count their episodes themselves
             raise UsageError(
-                f"{owner}: {type(env).__name__} stands around {env.num_envs} environments, and its code plays no part "
-                "here",
+                f"{owner}: {type(env).__name__} stands around {counted(env.num_envs, 'environment')}, and its code "
+                "plays no part here",
                 f"Give one environment, or its id, with n_envs={env.num_envs}, and the wrapper around each; for means "
                 "and deviations normalize=True",
             )

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from rlplay.errors import counted
 from rlplay.reports.curves import COLOURS, CUT_AFTER, Curve, value_range
 from rlplay.reports.replay_page import asset, check_page, sha256
 from rlplay.reports.statistics import (
@@ -128,7 +129,7 @@ def results(comparison: Comparison) -> Table:
         ])  # fmt: skip
     many = len(comparison.contenders[0].seeds) > 1
     caption = (
-        f"Returns of greedy evaluations of {comparison.episodes} episodes; interquartile means over the seeds"
+        f"Returns of greedy evaluations of {counted(comparison.episodes, 'episode')}; interquartile means over seeds"
         + (", with 95 % bootstrap intervals. " if many else ". One seed says nothing of the spread: no intervals. ")
         + f"Reached: the first evaluation of {number(comparison.threshold)} or more ({comparison.threshold_words}); "
         "median over the seeds where all reach it. Steps a second: learning alone, median."
@@ -374,7 +375,7 @@ def _drawing(curves: Sequence[Curve], unit: str, places: Callable[[Curve], NDArr
             f"points='{_points(x_axis, y_axis, at, curve.centre)}'/>"
         )
         for a, b, t in zip(at, curve.centre, curve.timesteps, strict=True):
-            words = f"{html.escape(curve.name)}: {number(float(b))} after {t:,} timesteps"
+            words = f"{html.escape(curve.name)}: {number(float(b))} after {counted(t, 'timestep')}"
             parts.append(f"<circle class='dot {colour}' cx='{x_axis(a):.1f}' cy='{y_axis(b):.1f}' r='4'>"
                          f"<title>{words}</title></circle>")  # fmt: skip
     return "".join([*parts, "</g></svg>"])

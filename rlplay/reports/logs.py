@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rlplay.errors import CheckpointError, MissingPackageError, RlplayError, UsageError, missing, unknown, warn
+from rlplay.errors import CheckpointError, MissingPackageError, RlplayError, UsageError, counted, missing, unknown, warn
 from rlplay.reports.curves import Curve
 from rlplay.training.run_folder import read_evaluations
 
@@ -259,7 +259,7 @@ def _rows(path: Path, needed: tuple[str, ...]) -> list[dict[str, str]]:
     if not rows:
         raise CheckpointError(f"it has no row with {', '.join(needed)}")
     if bad > 1:
-        warn(f"{path}: {bad} rows that are damaged are left out")
+        warn(f"{path}: {counted(bad, 'damaged row')} left out")
     return rows
 
 

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from rlplay.errors import counted
 from rlplay.runners.job import Job, Outcome
 from rlplay.training.callbacks import short_number
 from rlplay.training.run_folder import RunFolder
@@ -96,7 +97,8 @@ class LiveTable:
     def render(self) -> Table:
         """The table as it is now."""
         failed = f", [red]{self._failed} failed[/]" if self._failed else ""
-        table = Table(title=f"{self.done} of {self.total} runs{failed}{self._time_left()}", title_justify="left",
+        done = f"{self.done} of {counted(self.total, 'run')}"
+        table = Table(title=f"{done}{failed}{self._time_left()}", title_justify="left",
                       title_style="bold", box=None, padding=(0, 2 if self._console.width >= _WIDE else 1))  # fmt: skip
         for column in ("run", "seed", "done", "steps/s", "score", "left"):  # names are folded before a number is cut
             table.add_column(column, justify="left" if column == "run" else "right", no_wrap=column != "run",

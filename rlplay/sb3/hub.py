@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from rlplay.errors import UsageError
+from rlplay.errors import UsageError, counted
 from rlplay.storage.files import as_path, write_atomically
 from rlplay.storage.sb3_zip import read_model_zip
 from rlplay.storage.texts import plain_yaml
@@ -196,7 +196,7 @@ def write_card(
     package = "stable_baselines3" if algorithm in ("PPO", "A2C", "DQN", "SAC", "TD3", "DDPG") else "sb3_contrib"
     lines = [
         "---", yaml.safe_dump(head, sort_keys=False).strip(), "---", "", f"# {algorithm} in {env_id}", "",
-        f"Return of {results['n_eval_episodes']} episodes: {reward}. Trained with rlplay.", "",
+        f"Return of {counted(results['n_eval_episodes'], 'episode')}: {reward}. Trained with rlplay.", "",
         "```python", f"from {package} import {algorithm}", "",
         f'model = {algorithm}.load("{model.name}")', "```", "",
     ]  # fmt: skip

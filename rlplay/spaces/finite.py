@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from gymnasium import Space, spaces
 
-from rlplay.errors import CheckpointError, SpaceError
+from rlplay.errors import CheckpointError, SpaceError, counted
 
 _LARGEST = 10_000_000  # entries; beyond this a table would not fit beside its agent
 
@@ -174,7 +174,7 @@ def finite(space: Space[Any], owner: str, role: str, *, boxes: bool = False) -> 
     numbered = FiniteSpace(space)
     if numbered.n > _LARGEST:
         raise SpaceError(
-            f"{owner} numbers {role} and {space} has {numbered.n:,} values, more than {_LARGEST:,}",
+            f"{owner} numbers {role} and {space} has {counted(numbered.n, 'value')}, more than {_LARGEST:,}",
             "Take a coarser environment, or wrap it to a Box (gymnasium.wrappers.TransformObservation, "
             "TransformAction) and take an agent that learns from vectors",
         )

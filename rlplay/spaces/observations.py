@@ -10,7 +10,7 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from rlplay.errors import SpaceError, warn
+from rlplay.errors import SpaceError, counted, warn
 from rlplay.spaces.finite import FiniteSpace, finite, is_finite
 
 _MOST = np.float64(np.finfo(np.float32).max)
@@ -209,8 +209,8 @@ class VectorView:
         height, width, channels = self.picture
         place = "first" if self._turned else "last"
         return (
-            f"observations {self.space.shape} are pictures of {height} x {width} with {channels} "
-            f"channel{'s' * (channels != 1)}, which come{'s' * (channels == 1)} {place}: the shortest axis"
+            f"observations {self.space.shape} are pictures of {height} x {width} with "
+            f"{counted(channels, 'channel')}, which come{'s' * (channels == 1)} {place}: the shortest axis"
         )
 
     def vector(self, obs: Any) -> NDArray[Any]:

@@ -19,7 +19,7 @@ from rlplay.compiled.training_loop import RunState, training_loop
 from rlplay.environments.instances import why_not_native
 from rlplay.environments.interact import interact
 from rlplay.environments.make import reference
-from rlplay.errors import EnvironmentFault
+from rlplay.errors import EnvironmentFault, counted
 from rlplay.training.learner import RuleLearner
 from rlplay.transition import Transition
 
@@ -86,7 +86,7 @@ def advance_compiled(agent: RuleLearner, timesteps: int) -> int:
     finite = np.isfinite(episode_return) and np.isfinite(run.total_return[0])
     if isinstance(env, NativeEnv) and not (finite and np.isfinite(env.world.obs).all()):
         raise EnvironmentFault(
-            f"{reference(env)} gave numbers that are not finite within the {done:,} steps before timestep "
+            f"{reference(env)} gave numbers that are not finite within the {counted(done, 'step')} before timestep "
             f"{agent.num_timesteps:,}: observation {env.world.obs}, return {episode_return:g}",
             "Everything saved before is unharmed; engine='python' finds the step",
         )

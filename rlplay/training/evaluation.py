@@ -18,7 +18,7 @@ from rlplay.environments.make import EnvLike, make, make_anew, reference, time_l
 from rlplay.environments.masks import MaskSource
 from rlplay.environments.running_moments import held, take_over
 from rlplay.environments.vector.native import NativeVectorEnv
-from rlplay.errors import SpaceError, UsageError, warn
+from rlplay.errors import SpaceError, UsageError, counted, warn
 from rlplay.seeding import check_seed, stream
 from rlplay.training.checks import whole_number
 from rlplay.training.learner import Learner
@@ -124,7 +124,7 @@ def evaluate(
     if own is not env:
         own.close()
     if not limit and (lengths >= max_steps).any():
-        warn(f"evaluation episodes were cut after {max_steps:,} steps: {reference(own)} has no time limit")
+        warn(f"evaluation episodes were cut after {counted(max_steps, 'step')}: {reference(own)} has no time limit")
     return Evaluation(returns, lengths)
 
 

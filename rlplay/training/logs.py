@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from rlplay.environments.make import reference
-from rlplay.errors import CheckpointError, missing, warn
+from rlplay.errors import CheckpointError, counted, missing, warn
 from rlplay.storage.files import make_folder
 from rlplay.training.callbacks import Callback, EvalCallback, RunClock
 from rlplay.training.learner import Learner
@@ -261,7 +261,7 @@ def _continue(path: Path, columns: list[str], key: str, timestep: int, header: s
         whole = [["" if k is None else row[k] for k in place] for row in rows[1:] if len(row) == len(rows[0])]
         whole = [row for row in whole if _is_step(row[columns.index(key)])]
         if len(whole) < len(rows) - 1:
-            warn(f"{path} is damaged: {len(rows) - 1 - len(whole)} rows are left out")
+            warn(f"{path} is damaged: {counted(len(rows) - 1 - len(whole), 'row')} left out")
         kept = [row for row in whole if int(row[columns.index(key)]) <= timestep]
     file = open(path, "w", encoding="utf-8", newline="")  # noqa: SIM115 - closed at the end of training
     if header:

@@ -22,7 +22,7 @@ import numpy as np
 from scipy.stats import trim_mean
 
 from rlplay import registry
-from rlplay.errors import RlplayError, UsageError
+from rlplay.errors import RlplayError, UsageError, counted
 from rlplay.hyperparameters.fields import checked
 from rlplay.runners.job import Job, begin, finish
 from rlplay.runners.runner import Runner
@@ -77,7 +77,7 @@ class Population:
         """
         if self.size < 4 or self.generations < 2:
             raise UsageError(
-                f"a population of {self.size} over {self.generations} generations is too small",
+                f"a population of {self.size} over {counted(self.generations, 'generation')} is too small",
                 "Take 4 --members and 2 --generations, or more",
             )
         space = mutable(self.plan)

@@ -21,7 +21,17 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import trim_mean
 
-from rlplay.errors import BusyError, CheckpointError, NoRoomError, RlplayError, UsageError, missing, one_line, unknown
+from rlplay.errors import (
+    BusyError,
+    CheckpointError,
+    NoRoomError,
+    RlplayError,
+    UsageError,
+    counted,
+    missing,
+    one_line,
+    unknown,
+)
 from rlplay.runners.job import Job, go_on
 from rlplay.runners.runner import Runner
 from rlplay.storage.files import locked, make_folder, write_atomically
@@ -265,7 +275,7 @@ def search(place: Place, trials: int, runner: Runner) -> Iterator[TrialOutcome]:
             good = good or outcome.state != "FAIL"
             failed.update([outcome.error] if outcome.state == "FAIL" else [])
             if not good and failed.total() >= min(_HOPELESS, trials):
-                cause = f"all of the first {failed.total()} trials failed: {failed.most_common(1)[0][0]}"
+                cause = f"all of the first {counted(failed.total(), 'trial')} failed: {failed.most_common(1)[0][0]}"
                 raise RlplayError(cause, "Narrow the space: --space FILE.yml")
 
 

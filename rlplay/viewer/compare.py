@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from rlplay.compiled.pcg64 import random_seed
 from rlplay.environments.make import reference
 from rlplay.environments.masks import MaskSource
-from rlplay.errors import UsageError
+from rlplay.errors import UsageError, counted
 from rlplay.seeding import stream
 from rlplay.training.statistics import bootstrap_interval
 from rlplay.viewer import drawing as d
@@ -270,7 +270,7 @@ class Comparison(Together):
         if self.closable:
             title, note = "where it leads", "both go on greedily" if not self.ended else "both have ended"
         else:
-            title, note = "returns, paired by seed", f"{count} episode{'s' * (count != 1)}"
+            title, note = "returns, paired by seed", counted(count, "episode")
         self._rows(surface, rect, title, note, self._lines(shown))
 
     def _lines(self, shown: list[Any]) -> list[tuple[str, ...]]:
@@ -338,7 +338,7 @@ def _end(surface: pygame.Surface, box: pygame.Rect, session: Any) -> None:
     if not session.ended or session.last is None:
         return
     why = "terminated" if session.last.terminated else "time limit"
-    words = f"{why}: return {d.short(session.position.episode_return)} in {session.position.length} steps"
+    words = f"{why}: return {d.short(session.position.episode_return)} in {counted(session.position.length, 'step')}"
     width = min(d.font(20).size(words)[0] + d.px(24), box.width)
     band = pygame.Rect(box.centerx - width // 2, max(box.bottom - d.px(56), box.y), width, d.px(30))
     pygame.draw.rect(surface, d.BACKGROUND, band, border_radius=d.px(6))

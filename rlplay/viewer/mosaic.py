@@ -9,7 +9,7 @@ import numpy as np
 import pygame
 
 from rlplay.environments.make import reference
-from rlplay.errors import UsageError
+from rlplay.errors import UsageError, counted
 from rlplay.viewer import charts
 from rlplay.viewer import drawing as d
 from rlplay.viewer.bottom import draw_bottom, draw_help
@@ -48,7 +48,7 @@ class Mosaic(Together):
 
     def __init__(self, sessions: list[Session], seed: int = 0) -> None:
         if not 2 <= len(sessions) <= MOST_ROWS:
-            raise UsageError(f"a mosaic of {len(sessions)} rows", f"Take 2 to {MOST_ROWS}")
+            raise UsageError(f"a mosaic of {counted(len(sessions), 'row')}", f"Take 2 to {MOST_ROWS}")
         super().__init__([Contestant(f"row {i}", session) for i, session in enumerate(sessions)])
         for i, session in enumerate(sessions):
             session.reset(seed=seed + i)
@@ -210,7 +210,7 @@ class Mosaic(Together):
         place, returns = session.position, self.contestants[i].returns
         told = f"row {i}: seed {place.seed}, step {place.length}, return {d.short(place.episode_return)}"
         if returns:
-            told += f"\nmean of its {len(returns)} episodes: {d.short(float(np.mean(returns)))}"
+            told += f"\nmean of its {counted(len(returns), 'episode')}: {d.short(float(np.mean(returns)))}"
         return told + "\nenter or a click looks into it"
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import pygame
 from numpy.typing import NDArray
 
+from rlplay.errors import counted
 from rlplay.spaces.finite import FiniteSpace, is_finite
 from rlplay.spaces.observations import channels_first
 from rlplay.viewer import drawing as d
@@ -211,7 +212,7 @@ def _numbers(
     if trace and row * len(values) + d.px(16) < box.height:
         y = box.y + row * len(values) + d.px(2)
         d.text(surface, "now, on its range", (left, y), 14, d.DIM)
-        d.text(surface, f"the last {len(seen)} steps", (box.right - trace, y), 14, d.DIM)
+        d.text(surface, f"the last {counted(len(seen), 'step')}", (box.right - trace, y), 14, d.DIM)
 
 
 def _cells(

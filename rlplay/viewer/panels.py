@@ -12,6 +12,7 @@ import numpy as np
 import pygame
 
 from rlplay.environments.make import reference
+from rlplay.errors import counted
 from rlplay.probe import Probe
 from rlplay.spaces.finite import FiniteSpace, is_finite
 from rlplay.viewer import charts
@@ -176,7 +177,8 @@ def _frame(surface: pygame.Surface, rect: Rect, session: Session) -> None:
         _cell_marks(surface, session)
     if session.ended and session.last is not None:
         why = "terminated" if session.last.terminated else "time limit"
-        words = f"{why}: return {d.short(session.position.episode_return)} in {session.position.length} steps"
+        total, steps = d.short(session.position.episode_return), counted(session.position.length, "step")
+        words = f"{why}: return {total} in {steps}"
         width = min(d.font(24).size(words)[0] + d.px(32), box.width)
         band = pygame.Rect(box.centerx - width // 2, box.bottom - d.px(44), width, d.px(36))
         pygame.draw.rect(surface, d.BACKGROUND, band, border_radius=d.px(6))
@@ -226,7 +228,7 @@ def _returns_in_words(returns: list[float], played: list[float]) -> str:
     for name, values in (("training", returns), ("played here", played)):
         if values:
             low, mean, high = (d.short(float(f(values))) for f in (np.min, np.mean, np.max))
-            lines.append(f"{name}: {len(values):,} episodes, lowest {low}, mean {mean}, highest {high}")
+            lines.append(f"{name}: {counted(len(values), 'episode')}, lowest {low}, mean {mean}, highest {high}")
     return "\n".join(lines) or "no episode has ended yet"
 
 

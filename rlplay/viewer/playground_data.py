@@ -14,7 +14,7 @@ from rlplay.agent.data import dataset_of
 from rlplay.environments.dataset import Dataset
 from rlplay.environments.make import make, reference
 from rlplay.environments.names import known_env_ids
-from rlplay.errors import SpaceError, UnknownNameError, UsageError, unknown
+from rlplay.errors import SpaceError, UnknownNameError, UsageError, counted, unknown
 
 Floats = NDArray[np.float64]
 Points = tuple[Floats, NDArray[np.int64]]
@@ -199,6 +199,6 @@ def _read(path: Path) -> Points:
     except (ValueError, IndexError) as error:
         raise UsageError(f"{path}: a row is not x, y, class", "For example: 0.5,-1.2,red") from error
     if len(x) < 4 or not np.isfinite(x).all():
-        raise UsageError(f"{path} has {len(x)} rows of finite numbers", "Give 4 or more")
+        raise UsageError(f"{path} has {counted(len(x), 'row')} of finite numbers", "Give 4 or more")
     names = sorted(set(labels))
     return (x - x.mean(axis=0)) / np.maximum(x.std(axis=0), 1e-12), np.array([names.index(one) for one in labels])

@@ -20,7 +20,7 @@ from rlplay.environments.episode import Episode
 from rlplay.environments.interact import ObservationCheck, Position, begin_episode, interact
 from rlplay.environments.make import reference, remake
 from rlplay.environments.masks import Mask, MaskSource
-from rlplay.errors import EnvironmentFault, RlplayError, SpaceError, UsageError
+from rlplay.errors import EnvironmentFault, RlplayError, SpaceError, UsageError, counted
 from rlplay.probe import Probe, masked, masked_parts
 from rlplay.seeding import stream
 from rlplay.spaces.finite import FiniteSpace, is_finite
@@ -259,7 +259,7 @@ class Session:
         arrived, words = twin is not None and moment.episode.seed >= 0, self._why_no_twin
         if twin is not None and arrived and not twin.go_to(moment, seconds):
             shown = copy_of(self, place, None)
-            shown.message = f"{twin.share}: {place - self.history.newest:,} steps from now"
+            shown.message = f"{twin.share}: {counted(place - self.history.newest, 'step')} from now"
             return shown
         past = copy_of(self, place, twin if arrived else None)
         if twin is not None and not twin.exact:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pygame
 
+from rlplay.errors import counted
 from rlplay.probe import Probe
 from rlplay.spaces.finite import FiniteSpace, is_finite
 from rlplay.viewer import drawing as d
@@ -96,9 +97,10 @@ def _before(session: Any) -> list[str]:
 def _fitted(session: Any, update: Update | None) -> tuple[list[str], list[Move]]:
     """Of an agent that fits what it gathered: where the fit stands, and what its last iteration moved."""
     agent = session.agent
-    lines = [agent.activity or f"gathering: {int(agent.counts.seen[0]):,} steps, {agent.lessons:,} fits so far"]
+    so_far = f"{counted(int(agent.counts.seen[0]), 'step')}, {counted(agent.lessons, 'fit')}"
+    lines = [agent.activity or f"gathering: {so_far} so far"]
     if update is None:
-        return [*lines, f"a fit comes every {agent.train_freq:,} steps"], []
+        return [*lines, f"a fit comes every {counted(agent.train_freq, 'step')}"], []
     if update.changed is None:
         return [*lines, "what it moves is shown where the map is a slice of the state space"], []
     lines.append(f"the last iteration moved values by up to {d.short(float(np.abs(update.changed).max()))}")
@@ -113,7 +115,7 @@ def _after(session: Any, update: Update) -> list[str]:
     assert step is not None
     first = f"A {_action(session, step.action)}   R {d.short(step.reward)}{_ending(step)}"
     if isinstance(session.learning, NetworkLearning):  # what the last update says of itself
-        many = f"{update.moved:,} gradient step{'s' * (update.moved != 1)} after this step"
+        many = f"{counted(update.moved, 'gradient step')} after this step"
         lines = [first, many if update.moved else f"no update after this step, {session.agent.lessons:,} so far"]
         return [*lines, *in_pairs(session.agent.metrics()), *update.told]
     lines = [first] if math.isnan(delta) else [f"{first}   TD error {_full(delta)}"]
@@ -130,7 +132,7 @@ def _after(session: Any, update: Update) -> list[str]:
         lines.append(f"{name} := {_full(own.before)} + {alpha:.4g} x ({_full(target)} - {_full(own.before)})")
         lines[-1] += f" = {_full(own.after)}"
     if update.moved:
-        many = f"{update.moved:,} numbers moved" if update.moved > 1 else "one number moved"
+        many = f"{counted(update.moved, 'number')} moved" if update.moved > 1 else "one number moved"
         lines.append(many + (f", the {min(_ROWS, len(update.moves))} that moved most:" if update.moved > 1 else ":"))
     else:
         lines.append("nothing moved: it learns later, or there was no error")

@@ -329,7 +329,7 @@ def test_the_command_line_searches_goes_on_and_repeats(cli):
     assert answer.returncode == 0, answer.stderr
     assert "3 trials in" in answer.stdout
     answer = cli(*words, "--trials", "4")
-    assert "going on: 3 of 4 trials have ended" in answer.stdout
+    assert "going on: 3 of 4 trials done" in answer.stdout
     answer = cli("tune", "repeat")
     assert (answer.returncode, "the same bits" in answer.stdout) == (0, True)
     for more, said in (

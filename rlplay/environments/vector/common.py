@@ -9,7 +9,7 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
-from rlplay.errors import UsageError
+from rlplay.errors import UsageError, counted
 
 
 def autoreset(mode: AutoresetMode | str) -> AutoresetMode:
@@ -59,7 +59,7 @@ def check_seeds(seed: int | Sequence[int | None] | None, num_envs: int) -> NDArr
         if not given:
             raise UsageError(f"seed={_brief(seed)} is neither a whole number nor one an environment")
     if len(given) != num_envs:
-        raise UsageError(f"{len(given)} seeds were given for {num_envs} environments")
+        raise UsageError(f"{counted(len(given), 'seed')} for {counted(num_envs, 'environment')}")
     for one in given:
         if one is not None and not (isinstance(one, int | np.integer) and 0 <= one < 2**32):
             raise UsageError(f"seed {one!r} is not a whole number from 0 to 2^32 - 1")

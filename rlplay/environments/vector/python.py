@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from rlplay.environments.vector.common import autoreset, check_number, check_seeds, take_mask
 from rlplay.environments.vector.sequential import Maker, SequentialEnvs, SharedBuffers
-from rlplay.errors import EnvironmentFault, SpaceError, UsageError
+from rlplay.errors import EnvironmentFault, SpaceError, UsageError, counted
 
 
 class PythonVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
@@ -45,7 +45,7 @@ class PythonVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
             from rlplay.environments.vector.workers import WorkerPool
 
             if check_number(workers, "workers") > self.num_envs:
-                raise UsageError(f"workers={workers} is more than the {self.num_envs} environments")
+                raise UsageError(f"workers={workers} is more than the {counted(self.num_envs, 'environment')}")
             self.executor: Any = WorkerPool(makers, workers, mode, timeout)
         else:
             self.executor = SequentialEnvs(makers, 0, self.num_envs, mode)
