@@ -384,6 +384,10 @@ class SB3Agent(Agent, init=False):
 
     # Acting.
 
+    def _number_of(self, actions: Any) -> Any:
+        """Actions as `predict` gives them: one of a finite space is a number, not an array without axes."""
+        return actions if self.numbering is None else actions[()]
+
     def predict(
         self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False,
         action_masks: Any = None,
@@ -407,13 +411,13 @@ class SB3Agent(Agent, init=False):
         if deterministic:
             with self._or_diverged():
                 actions, state = self.model.predict(obs, state, episode_start, deterministic=True)
-            return actions[()], state  # of an array without axes its number
+            return self._number_of(actions), state
         space = self.model.action_space
         kept = copy.deepcopy(space._np_random.bit_generator.state) if space._np_random is not None else None
         try:
             with self._private(), self._or_diverged():
                 actions, state = self.model.predict(obs, state, episode_start, deterministic=False)
-            return actions[()], state
+            return self._number_of(actions), state
         finally:
             if kept is not None:
                 space._np_random.bit_generator.state = kept

@@ -151,7 +151,7 @@ def test_masks_that_cannot_be_stop_the_run(cls, given, words):
 
     World.given = given
     with pytest.raises(EnvironmentFault, match=words):
-        cls(World, seed=0).learn(40)
+        cls(World, seed=0).learn(2048)
 
 
 class Parts(Masked):

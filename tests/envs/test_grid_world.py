@@ -191,7 +191,7 @@ def test_a_picture_of_a_large_map_has_small_cells(tmp_path):
         ("colour: red\n\nS", "unknown key in line 1"),
         ("step reward: much\n\nS", "'much' is not a finite number"),
         ("slip: 2\n\nS", "not a probability"),
-        ("wind: 1 2\n\nS", "2 numbers for 1 columns"),
+        ("wind: 1 2\n\nS", "2 numbers for 1 column"),
         ("moves: 5\n\nS", "not 4 or 8"),
         ("cell A: jumps=a\n\nSA", "unknown word"),
         ("cell A: jump=a\n\nSA", "exactly one cell 'a'"),

@@ -114,7 +114,7 @@ def test_what_cannot_be_compiled_is_said(words, said, capsys):
 def test_without_a_folder_for_machine_code_nothing_can_be_kept(monkeypatch, capsys):
     from rlplay.cli import main
 
-    monkeypatch.setattr("rlplay.compiled.cache.cache_folder", lambda: None)
+    monkeypatch.setattr("rlplay.compiled.kept.cache_folder", lambda: None)
     assert main(["warm", "--algo", "q-learning"]) == 2
     assert "RLPLAY_CACHE_DIR" in capsys.readouterr().err
 
