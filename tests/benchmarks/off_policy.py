@@ -1,6 +1,7 @@
 """Off-policy agents beside SB3: taskset -c 1 python tests/benchmarks/off_policy.py [speed] [replay] [scores [--twins]]
 
-``ablations [NAME ...]`` learns with and without a part, three seeds each; MinAtar's where that package is installed.
+``ablations [NAME ...]`` learns with and without a part, three seeds each; MinAtar's, LunarLander's and MuJoCo's where
+those packages are installed.
 
 One core. OPENBLAS_CORETYPE is unset before NumPy starts. Both sides have the same settings, and so the same number of
 updates; speeds are steps/s of ``learn`` in turns, the best of ten rounds. Scores are greedy returns over 50
@@ -98,6 +99,8 @@ CROSSQ = {
     "batch_renorm": True, "target_networks": False, "policy_delay": 3, "beta_1": 0.5, "learning_rate": 1e-3,
     "buffer_size": 20_000,
 }  # fmt: skip
+BALANCE = {"learning_rate": 1e-3, "buffer_size": 100_000, "learning_starts": 1000}
+NOISY_BALANCE = {**BALANCE, "noise_type": "normal", "noise_std": 0.1}
 C51 = {"distributional": "c51", "n_atoms": 101, "v_min": -100, "v_max": 100}
 BOTH = {"double": True, "prioritized": True}
 # Name, what it is, agent, environment, settings, steps.
@@ -109,6 +112,8 @@ ABLATIONS: list[tuple[str, str, str, str, dict[str, Any], int]] = [
     ("c51", "plain", "DQN", "MountainCar-v0", {**SLOW, "loss": "mse"}, 500_000),
     ("c51", "C51", "DQN", "MountainCar-v0", {**SLOW, **C51}, 500_000),
     ("crossq", "no targets, batch renormalisation", "SAC", "Pendulum-v1", CROSSQ, 5000),
+    ("pendulum", "RL Zoo's for Pendulum", "SAC", "InvertedPendulum-v5", BALANCE, 20_000),
+    ("pendulum", "RL Zoo's for Pendulum", "TD3", "InvertedPendulum-v5", NOISY_BALANCE, 20_000),
     ("minatar", "one convolution", "DQN", "MinAtar/Breakout-v1", GRID, 200_000),
     ("minatar", "one convolution", "DQN", "MinAtar/SpaceInvaders-v1", GRID, 200_000),
 ]
