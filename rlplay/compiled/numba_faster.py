@@ -3,8 +3,10 @@
     calls        numba tries every version of a built-in function for each call of it, and writes a message for each
                  that does not fit; here the answer is kept, by the types of the arguments and the options
     collections  Python looks for cycles in all that numba holds, each time that it has grown by a quarter
+    SciPy        numba loads its linear algebra at each start, for functions that multiply matrices by BLAS
 
 For a first PPO, Python calls a quarter fewer functions (29 to 22 million), and collections were a tenth of the time.
+SciPy's linear algebra was a seventh of a second of each start; numba loads it by itself where such a function runs.
 """
 
 from __future__ import annotations
@@ -12,9 +14,11 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import Any
 
 from numba.core import types
+from numba.core.cpu import CPUContext
 from numba.core.targetconfig import ConfigStack
 from numba.core.types.functions import BaseFunction
 
@@ -47,6 +51,25 @@ def _call_type(function: Any, context: Any, arguments: Any, keywords: Any) -> An
 
 
 _functions.get_call_type = _call_type
+_context: Any = CPUContext
+_load_registries = _context.load_additional_registries
+
+
+def _without_scipy(context: Any) -> None:
+    """What numba loads before it compiles or loads a first function."""
+    from numba.np import linalg
+
+    def ensure_blas() -> None:
+        """SciPy is there, and its numbers of rows are as wide as numba's."""
+        if find_spec("scipy") is None:
+            raise ImportError("matrix products need SciPy")
+        getattr(linalg, "_check_lapack_int_width", lambda: None)()
+
+    linalg.ensure_blas = ensure_blas
+    _load_registries(context)
+
+
+_context.load_additional_registries = _without_scipy
 
 
 @contextmanager
