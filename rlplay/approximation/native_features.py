@@ -107,7 +107,7 @@ def feature_dynamics(native: NativeDynamics, row: Callable[..., Any], numbered: 
     inner_reset, inner_step, inner_advance = inner.reset, inner.step, inner.advance_state
     joined = as_these(row, inner_reset, inner_step)
 
-    @written_out
+    @in_place
     def standardise(features: NativeFeatures, obs: NDArray[np.float32]) -> None:
         for i in range(obs.shape[0]):
             features.point[i] = (obs[i] - features.shift[i]) / features.scale[i]
@@ -117,7 +117,7 @@ def feature_dynamics(native: NativeDynamics, row: Callable[..., Any], numbered: 
         standardise(features, obs)
         return row(features.codes, features.point)
 
-    @written_out
+    @in_place
     def remember(features: NativeFeatures) -> None:
         place = features.counts[0] % features.samples.shape[0]
         for i in range(features.samples.shape[1]):
@@ -146,7 +146,7 @@ def feature_dynamics(native: NativeDynamics, row: Callable[..., Any], numbered: 
         inner_advance(features.world)
         return state
 
-    @written_out
+    @as_these(row)
     def fill(features: NativeFeatures, obs: NDArray[np.float32], active: Active) -> None:
         standardise(features, obs)
         row(features.codes, features.point, active.number, active.value)

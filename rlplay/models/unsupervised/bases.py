@@ -28,13 +28,13 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 
-from rlplay.compiled.cache import compiled, in_place, written_out
+from rlplay.compiled.cache import in_place
 from rlplay.models.common import Floats, new_points, require, training_points
 
 _MOST = 1_000_000  # features
 
 
-@written_out
+@in_place
 def active_tiles(
     x: Floats, low: Floats, width: Floats, tiles: NDArray[np.int64], shifts: Floats, out: NDArray[np.int64]
 ) -> None:
@@ -83,7 +83,7 @@ def _tile_row(codes: Any, x: Floats, out: NDArray[np.float32]) -> None:
         out[active[t]] = 1.0
 
 
-@written_out
+@in_place
 def _active_row(codes: Any, x: Floats, number: NDArray[np.int64], value: Floats) -> None:
     low, width, tiles, shifts, active = codes
     active_tiles(x, low, width, tiles, shifts, number)
@@ -99,18 +99,6 @@ def _cell_row(codes: Any, x: Floats) -> int:
         place = math.floor((x[d] - low[d]) / width[d])
         number = number * cells[d] + min(max(place, 0), cells[d] - 1)
     return number
-
-
-@compiled
-def _tile_rows(
-    x: Floats, low: Floats, width: Floats, tiles: NDArray[np.int64], shifts: Floats, features: int
-) -> Floats:
-    out, active = np.zeros((x.shape[0], features)), np.empty(shifts.shape[1], np.int64)
-    for i in range(x.shape[0]):
-        active_tiles(x[i], low, width, tiles, shifts, active)
-        for t in range(shifts.shape[1]):
-            out[i, active[t]] = 1.0
-    return out
 
 
 def box(model: Any, x: Floats) -> tuple[Floats, Floats]:
@@ -197,16 +185,19 @@ class TileCoding(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimato
 
     def active(self, X: Any) -> NDArray[np.int64]:
         """The numbers of the tiles that hold each point, int64 [N, T]."""
-        x = new_points(self, X)
-        out = np.empty((len(x), self.n_tilings), np.int64)
-        for i in range(len(x)):
-            active_tiles(x[i], self.low_, self.width_, self.tiles_, self._shifts(), out[i])
-        return out
+        x, shifts = new_points(self, X), self._shifts()
+        number = np.zeros((len(x), shifts.shape[1]), np.int64)
+        for d, tiles in enumerate(self.tiles_):  # as `active_tiles`, for all points at once
+            place = (x[:, d, None] - self.low_[d]) / self.width_[d] + shifts[d]
+            number = number * tiles + np.clip(place, 0, tiles - 1).astype(np.int64)
+        return number + np.arange(shifts.shape[1]) * math.prod(self.tiles_.tolist())
 
     def transform(self, X: Any) -> Floats:
         """1 for the tiles that hold a point, else 0, [N, F]."""
-        x = new_points(self, X)
-        return _tile_rows(x, self.low_, self.width_, self.tiles_, self._shifts(), self.n_features_)
+        active = self.active(X)
+        out = np.zeros((len(active), self.n_features_))
+        out[np.arange(len(active))[:, None], active] = 1.0
+        return out
 
     def _shifts(self) -> Floats:
         return shifts_of(len(self.low_), int(self.n_tilings))
