@@ -14,7 +14,7 @@ from rlplay.approximation.encoder import Encoder
 from rlplay.approximation.encoders import ActiveFeatures
 from rlplay.approximation.encodings import Active
 from rlplay.approximation.feature_encoder import FeatureEncoder
-from rlplay.compiled.cache import as_these, compiled, in_place, written_out
+from rlplay.compiled.cache import as_these, compiled, in_place
 from rlplay.compiled.native import NativeDynamics, NativeEnv, World, vector_dynamics
 from rlplay.compiled.table import TABLE_DYNAMICS, TableArrays, TableEnv, reset_table, step_table
 from rlplay.compiled.training_loop import Dynamics

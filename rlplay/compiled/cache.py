@@ -439,11 +439,6 @@ def reordered(function: F) -> F:
     return _compiled(function, _nrt=False, fastmath={"reassoc", "nsz", "contract"})
 
 
-def written_out(function: F) -> F:
-    """`in_place`, for a thin function: its lines stand in for each call of it, and are compiled there only."""
-    return _compiled(function, _nrt=False, inline="always")
-
-
 def own_code(function: F) -> F:
     """A compiled function whose machine code is made once: whatever reaches it calls that code, and holds no copy.
 

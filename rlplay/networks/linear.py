@@ -13,12 +13,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from rlplay.compiled.cache import in_place, own_code, reordered, written_out
+from rlplay.compiled.cache import in_place, own_code, reordered
 from rlplay.networks.matmul import ROOM, add_row, copy, product
 from rlplay.networks.memory import IN, NARROW, OUT, PARAMETERS, Floats, Net
 
 
-@written_out
+@in_place
 def affine(
     net: Net, weights: int, bias: int, x: Floats, x_at: int, y: Floats, y_at: int, rows: int, n_in: int, n_out: int
 ) -> None:
@@ -37,7 +37,7 @@ def affine(
     product(x, x_at, n_in, 1, p, weights, n_out, 1, y, y_at, n_out, p, bias, 0, rows, n_out, n_in, net.work)
 
 
-@written_out
+@in_place
 def weight_gradient(
     net: Net, place: int, x: Floats, x_at: int, g: Floats, g_at: int, rows: int, n_in: int, n_out: int
 ) -> None:
@@ -78,7 +78,7 @@ def narrow_weight_gradient(
             to[place + i * n_out + j] = work[ROOM + j * n_in + i]
 
 
-@written_out
+@in_place
 def bias_gradient(net: Net, place: int, g: Floats, g_at: int, rows: int, n_out: int) -> None:
     """∂b = 1ᵀ G into the gradient.
 
@@ -95,7 +95,7 @@ def bias_gradient(net: Net, place: int, g: Floats, g_at: int, rows: int, n_out: 
     product(net.one, 0, 0, 0, g, g_at, n_out, 1, to, place, n_out, to, -1, 0, 1, n_out, rows, net.work)
 
 
-@written_out
+@in_place
 def input_gradient(
     net: Net, weights: int, g: Floats, g_at: int, below: Floats, below_at: int, rows: int, n_in: int, n_out: int
 ) -> None:
@@ -246,7 +246,7 @@ def sparse_weight_gradient(
     add_rows(x, x_at, rows, n_in, g, g_at, n_out, 0, to, 0, 0, n_out, n_out)
 
 
-@written_out
+@in_place
 def forward(layer: Any, net: Net, x: Floats, x_at: int, y: Floats, y_at: int, rows: int) -> None:
     """The outputs of a batch.
 
@@ -268,7 +268,7 @@ def forward(layer: Any, net: Net, x: Floats, x_at: int, y: Floats, y_at: int, ro
         affine(net, at, at + n_in * n_out, x, x_at, y, y_at, rows, n_in, n_out)
 
 
-@written_out
+@in_place
 def backward(
     layer: Any, net: Net, x: Floats, x_at: int, grad: Floats, grad_at: int, below: Floats, below_at: int, rows: int,
     to_input: bool,
@@ -296,7 +296,7 @@ def backward(
         input_gradient(net, at, grad, grad_at, below, below_at, rows, n_in, n_out)
 
 
-@written_out
+@in_place
 def backward_to_input(
     layer: Any, net: Net, x: Floats, x_at: int, grad: Floats, grad_at: int, below: Floats, below_at: int, rows: int,
     to_input: bool,
@@ -315,7 +315,7 @@ def backward_to_input(
     input_gradient(net, layer[PARAMETERS], grad, grad_at, below, below_at, rows, layer[IN], layer[OUT])
 
 
-@written_out
+@in_place
 def tangent(
     layer: Any, net: Net, x: Floats, x_at: int, dot: Floats, dot_at: int, direction: Floats, out: Floats, out_at: int,
     rows: int,

@@ -13,7 +13,7 @@ from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 
 from rlplay.compiled import numba_bytes, numba_internals, numba_linking
-from rlplay.compiled.cache import compiled, in_place, own_code, written_out
+from rlplay.compiled.cache import compiled, in_place, own_code
 from rlplay.compiled.numba_internals import Intrinsic
 
 ROOT = Path(__file__).parents[2]
@@ -80,7 +80,7 @@ def test_options_of_a_dispatcher():
     assert numba_internals.options(one) == {**given, "locals": {}, "own_code": False}
     assert numba_internals.options(own_code(compiled(one.py_func)))["own_code"] is True
     assert numba_internals.options(in_place(one.py_func))["_nrt"] is False
-    assert numba_internals.options(written_out(one.py_func))["inline"] == "always"
+    assert numba_internals.options(numba_linking.jit(one.py_func, inline="always"))["inline"] == "always"
 
     class Mine(numba.core.compiler.Compiler):
         pass
