@@ -3,9 +3,9 @@
 For each family of agents a new process makes one and learns until it has updated; once with an empty cache of compiled
 code (cold), once more with what that left (warm), and once for another environment (next). Seconds of the clock from
 the start of Python, with nothing else running; ``imports`` is the time that loading the package takes of each. Python's
-bytecode is there, as after any first import (which takes 0.3 s more). FittedQ's first update is its first iterate. After
-``python -m rlplay.compiled.shipped`` the lowered code of all agents lies in the package, as in a wheel; the first line
-says so.
+bytecode is there, as after any first import (which takes 0.3 s more). FittedQ's first update is its first iterate.
+After ``python -m rlplay.compiled.shipped`` the lowered code of all agents lies in the package, as in a wheel; the first
+line says so.
 """
 
 from __future__ import annotations
