@@ -8,6 +8,7 @@ from typing import Any, Literal
 from weakref import WeakKeyDictionary
 
 import gymnasium as gym
+import numpy as np
 from gymnasium.envs.registration import EnvSpec
 
 from rlplay import registry
@@ -133,6 +134,36 @@ def say_what_has_no_effect(env: gym.Env[Any, Any]) -> None:
             f"{remembered(env)} runs in native code, where {', '.join(names)} set by hand has no effect. "
             "Set it in rlplay.make(..., dynamics='gymnasium')"
         )
+
+
+def carry_over(env: gym.Env[Any, Any], made: gym.Env[Any, Any], **asked: Any) -> None:
+    """Give an environment in native code that was made anew what was set by hand in the one it was made from.
+
+    Args:
+        env: the one.
+        made: the new one.
+        asked: what is other in it.
+
+    Example:
+        >>> import rlplay
+        >>> env, made = rlplay.make("CartPole-v1"), rlplay.make("CartPole-v1")
+        >>> env.world.parameters[0], env.max_episode_steps = 20.0, 9
+        >>> carry_over(env, made)
+        >>> float(made.world.parameters[0]), made.max_episode_steps
+        (20.0, 9)
+    """
+    one, other = env.unwrapped, made.unwrapped
+    if not (isinstance(one, NativeEnv) and type(one) is type(other)):
+        return
+    if set_by_hand(one):
+        other.world.parameters[:] = one.world.parameters
+    if "max_episode_steps" not in asked:
+        other.max_episode_steps = one.max_episode_steps
+
+
+def set_by_hand(env: NativeEnv) -> bool:
+    """Whether the parameters of native code are not those that its constants make."""
+    return not np.array_equal(env.world.parameters, env.parameters(), equal_nan=True)
 
 
 def _does_what_its_table_says(env: gym.Env[Any, Any]) -> bool:

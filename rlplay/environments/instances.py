@@ -11,7 +11,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any
-from weakref import ReferenceType, WeakKeyDictionary
 
 import gymnasium as gym
 import numpy as np
@@ -21,15 +20,13 @@ from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker, TimeLimit
 from rlplay import registry
 from rlplay.compiled.native import NativeEnv
 from rlplay.compiled.table import TableEnv, TransitionTable, has_table, table_of
-from rlplay.environments.dynamics import check_native, native_version, say_what_has_no_effect, with_dynamics
+from rlplay.environments.changes import note, note_given, note_twin
+from rlplay.environments.dynamics import check_native, native_version, with_dynamics
 from rlplay.environments.make import EnvLike, make, reference, remake, time_limit
 from rlplay.environments.names import kwargs_of
-from rlplay.environments.rebuild import Blueprint, difference, look_of, take_apart
+from rlplay.environments.rebuild import difference, look_of
 from rlplay.environments.reference import EnvReference, remember, remembered, shortened
 from rlplay.errors import RlplayError, warn_once
-
-# What was given, and how it was then, by the native environment that runs in its place.
-_given: WeakKeyDictionary[gym.Env[Any, Any], tuple[ReferenceType[gym.Env[Any, Any]], Blueprint]] = WeakKeyDictionary()
 
 _LIMITING = (TimeLimit, OrderEnforcing, PassiveEnvChecker)  # wrappers that native code takes over, or does not need
 
@@ -52,6 +49,7 @@ def make_to_learn_in(env: EnvLike) -> gym.Env[Any, Any]:
     """
     made = make(env)
     check_native(made)
+    note_given(made) if made is env else note(made)
     if isinstance(env, str) or isinstance(made, NativeEnv | TableEnv):
         return made
     native = _in_place_of(made)
@@ -61,24 +59,8 @@ def make_to_learn_in(env: EnvLike) -> gym.Env[Any, Any]:
         again = reference(made).maker or partial(remake, reference(made))
         remember(native, replace(reference(native), maker=partial(_again, again)))
     if made is env:
-        _given[native] = ReferenceType(env), take_apart(env)
+        note_twin(env, native)
     return native
-
-
-def say_what_is_not_seen(env: gym.Env[Any, Any]) -> None:
-    """Say what was set by hand and native code does not see: in what it stands for, or in what was given, since then.
-
-    Args:
-        env: the environment of an agent that begins to learn.
-    """
-    say_what_has_no_effect(env)
-    given, blueprint = _given.get(env, (lambda: None, None))
-    now = given()
-    if now is not None and blueprint is not None and (changed := blueprint.changed(now)):
-        warn_once(
-            f"{reference(env)} is learned in native code as it was given, and has changed since: {changed}. "
-            "Give it again: agent.set_env(env)"
-        )
 
 
 def why_not_native(env: gym.Env[Any, Any]) -> str:

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from rlplay.compiled.native import NativeEnv
 from rlplay.compiled.table import TableEnv, table_of
-from rlplay.environments.dynamics import DynamicsChoice, once_more, with_dynamics
+from rlplay.environments.dynamics import DynamicsChoice, carry_over, once_more, with_dynamics
 from rlplay.environments.names import check_values, kwargs_of, spec_of
 from rlplay.environments.no_environment import NoEnvironment
 from rlplay.environments.rebuild import WAY_OUT, Blueprint, Layer, Maker, layers_of, take_apart
@@ -186,6 +186,20 @@ def remake(ref: EnvReference, **kwargs: Any) -> gym.Env[Any, Any]:
     return make(ref.id, **{**ref.kwargs, **kwargs})
 
 
+def made_again(env: gym.Env[Any, Any], **kwargs: Any) -> gym.Env[Any, Any]:
+    """What the reference of an environment makes, with the same dynamics; it has learned nothing.
+
+    Raises:
+        UsageError: it cannot be made again; says why, and the way out.
+
+    Example:
+        >>> made_again(make("CartPole-v1", dynamics="gymnasium"), max_episode_steps=9)
+        <TimeLimit<OrderEnforcing<CartPoleEnv<CartPole-v1>>>>
+    """
+    ref = reference(env)
+    return _remake_with(ref, "auto" if ref.dynamics.startswith("native") else "gymnasium", **kwargs)
+
+
 def make_anew(env: gym.Env[Any, Any], why: str, **kwargs: Any) -> gym.Env[Any, Any]:
     """The same environment once more: the same wrappers and what they have learned, limit, arguments and dynamics.
 
@@ -210,10 +224,11 @@ def make_anew(env: gym.Env[Any, Any], why: str, **kwargs: Any) -> gym.Env[Any, A
     if shared is not None:
         return shared
     try:
-        made = _remake_with(ref, "auto" if ref.dynamics.startswith("native") else "gymnasium", **kwargs)
+        made = made_again(env, **kwargs)
     except UsageError as error:
         raise UsageError(f"{why}: {error.cause}", error.remedy) from error
     take_over(env, made)
+    carry_over(env, made, **kwargs)
     return made
 
 
@@ -229,6 +244,22 @@ def require_anew(env: gym.Env[Any, Any], why: str) -> None:
     obstacle = reference(env).obstacle
     if obstacle and not isinstance(env.unwrapped, NoEnvironment):
         raise UsageError(f"{why}: {obstacle}", WAY_OUT)
+
+
+def taken_apart(env: gym.Env[Any, Any]) -> bool:
+    """Whether an environment was given as an instance, and its reference was found by taking it apart.
+
+    Example:
+        >>> taken_apart(gym.make("CartPole-v1")), taken_apart(make("CartPole-v1"))
+        (True, False)
+    """
+    maker = reference(env).maker
+    return isinstance(maker, partial) and maker.func is _by_blueprint
+
+
+def take_apart_again(env: gym.Env[Any, Any]) -> None:
+    """Find the reference of an instance anew: it has been changed since it was taken apart."""
+    remember(env, _taken_apart(env))
 
 
 def _reference_by_id(name: str, kwargs: dict[str, Any]) -> EnvReference:

@@ -113,13 +113,6 @@ class Blueprint:
             self._verified.append(True)
         return made
 
-    def changed(self, given: gym.Env[Any, Any]) -> str:
-        """What is other in the environment that was given than it was then, in words; empty for nothing.
-
-        What a few steps change does not count.
-        """
-        return difference(look_of(given), self.looks, lambda: self._moving(self._build({})), ("now", "before"))
-
     def _build(self, kwargs: dict[str, Any]) -> gym.Env[Any, Any]:
         assert self.base is not None
         limit = kwargs.get("max_episode_steps")  # -1 for none, as in gymnasium.make
@@ -139,26 +132,7 @@ class Blueprint:
 
     def _difference(self, made: gym.Env[Any, Any]) -> str:
         """What is other in an environment than in the one that was given; empty for nothing."""
-        return difference(self.looks, look_of(made), lambda: self._moving(made))
-
-    def _moving(self, made: gym.Env[Any, Any]) -> set[str]:
-        """The attributes that are no arguments: a few steps change them, or two new environments differ in them."""
-        other = self._build({})
-        first, second = look_of(made)["attributes"], look_of(other)["attributes"]
-        other.action_space.seed(0)
-        other.reset(seed=0)
-        after = look_of(other)["attributes"]
-        moved = {k for k in first if not (_same(first[k], second.get(k)) and _same(first[k], after.get(k)))}
-        least, most = _PROBE_STEPS
-        for step in range(most):
-            _, _, terminated, truncated, _ = other.step(other.action_space.sample())
-            if terminated or truncated:
-                if step >= least:
-                    break
-                other.reset()
-        last = look_of(other)["attributes"]
-        other.close()
-        return moved | {k for k in last if not (_same(after.get(k), last[k]) and _same(first.get(k), last[k]))}
+        return difference(self.looks, look_of(made), lambda: moving_attributes(partial(self._build, {})))
 
 
 def _unknown(env: gym.Env[Any, Any]) -> None:
@@ -256,6 +230,36 @@ def _of_spec(spec: EnvSpec) -> Maker:
         return gym.make(bare, disable_env_checker=True, **_for_class(kwargs))
 
     return make
+
+
+def moving_attributes(make: Callable[[], gym.Env[Any, Any]]) -> set[str]:
+    """The attributes that are no arguments: a few steps change them, or two new environments differ in them.
+
+    Args:
+        make: makes a new environment of the kind.
+
+    Example:
+        >>> moving = moving_attributes(lambda: gym.make("CartPole-v1"))
+        >>> "CartPoleEnv.state" in moving, "CartPoleEnv.gravity" in moving
+        (True, False)
+    """
+    made, other = make(), make()
+    first, second = look_of(made)["attributes"], look_of(other)["attributes"]
+    made.close()
+    other.action_space.seed(0)
+    other.reset(seed=0)
+    after = look_of(other)["attributes"]
+    moved = {k for k in first if not (_same(first[k], second.get(k)) and _same(first[k], after.get(k)))}
+    least, most = _PROBE_STEPS
+    for step in range(most):
+        _, _, terminated, truncated, _ = other.step(other.action_space.sample())
+        if terminated or truncated:
+            if step >= least:
+                break
+            other.reset()
+    last = look_of(other)["attributes"]
+    other.close()
+    return moved | {k for k in last if not (_same(after.get(k), last[k]) and _same(first.get(k), last[k]))}
 
 
 def difference(

@@ -13,6 +13,7 @@ from rlplay.compiled.native import NativeEnv
 from rlplay.compiled.pcg64 import random_seed
 from rlplay.compiled.table import TABLE_DYNAMICS, TableEnv
 from rlplay.compiled.training_loop import evaluation_loop
+from rlplay.environments.changes import say_changes
 from rlplay.environments.interact import Position, interact
 from rlplay.environments.make import EnvLike, make, make_anew, reference, time_limit
 from rlplay.environments.masks import MaskSource
@@ -99,6 +100,8 @@ def evaluate(
     n_eval_episodes = whole_number("n_eval_episodes", n_eval_episodes)
     max_steps = whole_number("max_steps", max_steps)
     env = check_env(env, "evaluate")
+    if env is None:
+        say_changes(agent.env)
     own = (
         make(env)
         if env is not None

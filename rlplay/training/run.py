@@ -16,7 +16,7 @@ from typing import Any
 from rlplay.compiled.cache import compile_report
 from rlplay.compiled.kept import ANOTHER_FOLDER, why_not_kept
 from rlplay.compiled.numba_internals import CompileErrors, why_not_compiled
-from rlplay.environments.instances import say_what_is_not_seen
+from rlplay.environments.changes import forget, note, say_changes
 from rlplay.errors import UsageError, warn, warn_once
 from rlplay.functional.schedules import rate_at_end
 from rlplay.training.callbacks import NEVER, Callback, ProgressBar, stops
@@ -51,12 +51,16 @@ def train(
     else:  # what goes on beyond the horizon would stand at the schedules' end, as often as not at a rate of 0
         agent.horizon = max(agent.horizon, agent.num_timesteps + total)
     _say_zero_rates(agent, agent.num_timesteps + total)
-    say_what_is_not_seen(agent.env)
+    say_changes(agent.env)
     callbacks = as_callbacks(callback)
     if progress_bar:
         callbacks.append(ProgressBar())
     chosen = choose_engine(agent, engine, callbacks)
-    Run(agent, agent.num_timesteps + total, callbacks, chosen, log_interval).go()
+    forget(agent.env)
+    try:
+        Run(agent, agent.num_timesteps + total, callbacks, chosen, log_interval).go()
+    finally:
+        note(agent.env)
 
 
 def _say_zero_rates(agent: Learner, target: int) -> None:

@@ -18,6 +18,7 @@ from rlplay import errors, evaluate, load, registry
 from rlplay.agent.saving import pack
 from rlplay.compiled.native import NativeEnv
 from rlplay.compiled.table import TableEnv
+from rlplay.environments.changes import say_changes
 from rlplay.environments.instances import make_to_learn_in, why_not_native
 from rlplay.environments.make import make_anew, reference, time_limit
 from rlplay.errors import RlplayWarning
@@ -146,6 +147,75 @@ def test_what_is_changed_after_an_instance_was_given_is_said_when_an_agent_learn
     first, second = (str(one.message) for one in said)
     assert "has changed since: FrozenLakeEnv.P is" in first
     assert "native code, where desc set by hand has no effect" in second
+
+
+@pytest.mark.parametrize("env_id", [env_id for env_id in IDS if env_id in registry.recipes("NATIVE_VERSIONS")])
+def test_constants_and_limits_of_native_code_set_by_hand_reach_evaluations(env_id):
+    agent = LinearActorCritic(env_id, seed=0, features="tile-coding:4,n_tilings=2,warm_up=100")
+    agent.env.world.parameters[0] *= 1.25
+    agent.env.max_episode_steps = 7
+    again = make_anew(agent.env, "a test")
+    assert (again.world.parameters == agent.env.world.parameters).all()
+    assert again.world.parameters is not agent.env.world.parameters
+    assert time_limit(again) == time_limit(agent.env) == 7
+    with pytest.warns(RlplayWarning, match=rf"world.parameters of {env_id} were set by hand.*{env_id}', \w+=..."):
+        say_changes(agent.env)
+    if env_id == "CartPole-v1":
+        assert evaluate(agent, n_eval_episodes=2).lengths.max() <= 7
+    assert (rlplay.make(env_id).world.parameters != again.world.parameters).any()
+
+
+def gravity(env):
+    env.unwrapped.gravity = 20.0
+
+
+PYTHON = {
+    "an instance": lambda: Ten(gym.make("CartPole-v1")),
+    "made here": lambda: rlplay.make("CartPole-v1", dynamics="gymnasium"),
+    "with a wrapper": lambda: rlplay.make("CartPole-v1", wrapper="gymnasium.wrappers.TimeAwareObservation"),
+    "a function": lambda: lambda: Ten(gym.make("CartPole-v1")),
+    "around native code": lambda: Ten(rlplay.make("CartPole-v1")),
+}
+
+
+@pytest.mark.filterwarnings("ignore:.*stepped in Python")
+@pytest.mark.parametrize("n_envs", [1, 2])
+@pytest.mark.parametrize("maker", PYTHON.values(), ids=PYTHON)
+def test_what_is_changed_in_an_environment_in_python_is_said_once(maker, n_envs):
+    agent = PPO(maker(), n_steps=8, batch_size=8, n_envs=n_envs, seed=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        agent.learn(40)
+        agent.env.reset()
+        agent.env.step(0)  # what a few steps change does not count
+        evaluate(agent, n_eval_episodes=1)
+    if isinstance(agent.env.unwrapped, NativeEnv):
+        agent.env.factor = 3.0
+    else:
+        gravity(agent.env)
+    with pytest.warns(RlplayWarning, match=r"has changed since.*(gravity is 20.0 now|factor).*set_env") as said:
+        evaluate(agent, n_eval_episodes=1)
+        agent.learn(40, reset_num_timesteps=False)
+    assert len(said) == 1
+
+
+def test_what_was_changed_before_an_environment_made_here_was_given_is_said():
+    env = changed(rlplay.make("CartPole-v1", dynamics="gymnasium"), gravity)
+    with pytest.warns(RlplayWarning, match=r"gravity is 20.0 now, and 9.8 before.*set_env"):
+        PPO(env, n_steps=8, batch_size=8, seed=0).learn(16)
+
+
+def test_an_instance_that_was_changed_and_is_given_again_is_refused_where_it_has_to_be_made_anew():
+    env = gym.make("CartPole-v1")
+    agent = PPO(env, n_steps=8, batch_size=8, seed=0)
+    gravity(env)
+    with pytest.warns(RlplayWarning, match="gravity is 20.0 in the environment that was given"):
+        agent.set_env(env)
+    assert agent.env is env
+    with pytest.raises(errors.UsageError, match="gravity is 20.0 in the environment that was given"):
+        evaluate(agent)
+    agent.set_env(lambda: changed(gym.make("CartPole-v1"), gravity))
+    assert make_anew(agent.env, "a test").unwrapped.gravity == 20.0
 
 
 # Where the instance's own steps run.

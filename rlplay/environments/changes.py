@@ -1,0 +1,112 @@
+"""What was changed by hand in the environment of an agent: it reaches what is made anew from it, or is said.
+
+Evaluations, files and further environments have an agent's environment as its id makes it, or as it was when it was
+given. The constants and the time limit of native code are carried over to what is made anew; of any other change it
+is said once where it has no effect, and the way out.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from weakref import ReferenceType, WeakKeyDictionary
+
+import gymnasium as gym
+
+from rlplay.compiled.native import NativeEnv
+from rlplay.compiled.table import TableEnv
+from rlplay.environments.dynamics import say_what_has_no_effect, set_by_hand
+from rlplay.environments.make import made_again, reference, take_apart_again, taken_apart
+from rlplay.environments.rebuild import difference, look_of, moving_attributes
+from rlplay.errors import RlplayError, warn_once
+
+Env = gym.Env[Any, Any]
+
+# What an environment looks like that its reference makes; once it was learned in, what it looked like then.
+_looks: WeakKeyDictionary[Env, dict[str, Any]] = WeakKeyDictionary()
+_moving: WeakKeyDictionary[Env, set[str]] = WeakKeyDictionary()  # the attributes that a few steps change
+_given: WeakKeyDictionary[Env, ReferenceType[Env]] = WeakKeyDictionary()  # by the native one that runs in its place
+
+
+def note(env: Env) -> None:
+    """Keep what an environment in Python looks like: what differs from then on was changed by hand."""
+    if not isinstance(env, NativeEnv | TableEnv):
+        _looks[env] = look_of(env)
+
+
+def note_given(env: Env) -> None:
+    """Keep what an instance that a user gives should look like: as its reference makes it."""
+    if isinstance(env, NativeEnv | TableEnv):
+        return
+    if taken_apart(env):
+        if changed_by_hand(env):  # given again: its reference is of what it is now
+            take_apart_again(env)
+        note(env)
+    elif env not in _looks:
+        again = made_again(env)
+        _looks[env] = look_of(again)
+        again.close()
+
+
+def note_twin(env: Env, native: Env) -> None:
+    """Keep which instance was given, in whose place a native environment runs."""
+    _given[native] = ReferenceType(env)
+
+
+def forget(env: Env) -> None:
+    """What changes from now on is not by hand: an agent learns in the environment."""
+    _looks.pop(env, None)
+
+
+def changed_by_hand(env: Env) -> str:
+    """What is other in an environment than it was, in words; empty for nothing, or where that is not known.
+
+    What a few steps change does not count.
+
+    Example:
+        >>> import rlplay
+        >>> env = rlplay.make("CartPole-v1", dynamics="gymnasium")
+        >>> note(env)
+        >>> _, env.unwrapped.gravity = env.reset(), 20.0
+        >>> changed_by_hand(env)
+        'CartPoleEnv.gravity is 20.0 now, and 9.8 before'
+    """
+    before = _looks.get(env)
+    if before is None:
+        return ""
+    try:
+        return difference(look_of(env), before, lambda: _moving_of(env), ("now", "before"))
+    except RlplayError:  # it cannot be made anew, so that nothing can differ from it
+        return ""
+
+
+def _moving_of(env: Env) -> set[str]:
+    if env not in _moving:
+        _moving[env] = moving_attributes(lambda: made_again(env))
+    return _moving[env]
+
+
+def say_changes(env: Env) -> None:
+    """Say what was changed by hand and is not seen: by native code, evaluations, files or further environments.
+
+    Args:
+        env: the environment of an agent that begins to learn, or is evaluated.
+    """
+    say_what_has_no_effect(env)
+    own = env.unwrapped
+    if isinstance(own, NativeEnv) and set_by_hand(own):
+        ref, name = reference(env), next(iter(own.constants), "name")
+        warn_once(
+            f"world.parameters of {ref} were set by hand: agents learn and are evaluated so, and files do not hold "
+            f"them. Give arguments: rlplay.make({ref.id!r}, {name}=...)"
+        )
+    given = _given[env]() if env in _given else None
+    if given is not None and (changed := changed_by_hand(given)):
+        warn_once(
+            f"{reference(env)} is learned in native code as it was given, and has changed since: {changed}. "
+            "Give it again: agent.set_env(env)"
+        )
+    if changed := changed_by_hand(env):
+        warn_once(
+            f"{reference(env)} has changed since it was made: {changed}. Evaluations, files and further environments "
+            "have it as it was. Give a function that makes it so: agent.set_env(make_env)"
+        )
