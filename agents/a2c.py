@@ -180,9 +180,5 @@ class A2C(OnPolicyAgent):
                     ("auto", "MlpPolicy", "CnnPolicy", "MultiInputPolicy"))
     ] = "auto"  # fmt: skip
 
-    def optimiser(self) -> tuple[str, dict[str, float]]:
-        """RMSProp, or Adam."""
-        return ("rmsprop", {"eps": self.rms_prop_eps}) if self.use_rms_prop else super().optimiser()
-
 
 __all__ = ["A2C", "make_update"]

@@ -90,6 +90,7 @@ from rlplay.extend import (
     is_ours,
     munchausen_rewards,
     noisy_functions,
+    optimiser_of,
     part_streams,
     random,
     random_number,
@@ -381,7 +382,8 @@ class DQN(OffPolicyAgent):
             for net in (q, target):
                 part_streams(net, self.network, split, len(atoms))
         layers = [as_ours(net) if self.noisy else None for net in (q, target)]
-        noisy = [new_noisy_weights(net, self.noisy_sigma) for net in layers]
+        name, numbers = optimiser_of(self)
+        noisy = [new_noisy_weights(net, self.noisy_sigma, name, **numbers) for net in layers]
         if layers[0] is not None and split:  # weights that do not exist have no noise
             last = layers[0].layers[-1]
             first = len(q.parameters) + last[PARAMETERS]

@@ -52,6 +52,7 @@ from rlplay.extend import (
     ACTIVATIONS,
     CELLS,
     NO_STEP,
+    OPTIMISER_WORDS,
     BufferSize,
     Choice,
     Discount,
@@ -382,7 +383,7 @@ class RecurrentDQN(OffPolicyAgent):
     def _top(self) -> tuple[list[Any], int]:
         """The layers on the memory, and the units of the last hidden one that are the stream of v̂."""
         assert self.numbering is not None
-        arch, activation, threads, _ = network_options(self.hyperparameters, "RecurrentDQN", ("q",))
+        arch, activation, threads, _ = network_options(self.hyperparameters, "RecurrentDQN", ("q",), OPTIMISER_WORDS)
         layers = mlp([self.recurrent_size, *arch["q"], self.numbering.n + self.dueling], activation)
         if not self.dueling or len(layers) == 1:
             return layers, 0

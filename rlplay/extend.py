@@ -57,6 +57,8 @@ if TYPE_CHECKING:
     from rlplay.agent.hidden_states import HiddenState as HiddenState
     from rlplay.agent.hidden_states import given_states as given_states
     from rlplay.agent.hidden_states import see_alone as see_alone
+    from rlplay.agent.network_optimisers import OPTIMISER_WORDS as OPTIMISER_WORDS
+    from rlplay.agent.network_optimisers import optimiser_of as optimiser_of
     from rlplay.agent.on_policy import EntropyWeight as EntropyWeight
     from rlplay.agent.on_policy import GaeLambda as GaeLambda
     from rlplay.agent.on_policy import OnPolicyAgent as OnPolicyAgent

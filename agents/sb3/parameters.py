@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from stable_baselines3.common.noise import NormalActionNoise, OrnsteinUhlenbeckActionNoise, VectorizedActionNoise
 from stable_baselines3.common.preprocessing import is_image_space
+from stable_baselines3.common.sb2_compat.rmsprop_tf_like import RMSpropTFLike
 
 from rlplay.extend import (
     Choice,
@@ -109,7 +110,8 @@ _CLASSES: dict[str, dict[str, Any]] = {
     },
     "optimizer_class": {
         f"optim.{name}": getattr(torch.optim, name) for name in ("Adam", "AdamW", "RMSprop", "SGD", "Adamax", "NAdam")
-    },
+    }
+    | {"RMSpropTFLike": RMSpropTFLike},
 }
 
 NORMALIZE = Either((True, False), Settings("VecNormalize, or its arguments: norm_obs, norm_reward, ..."))

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlplay.agent.base import StateArrays
+from rlplay.agent.network_optimisers import OPTIMISER_WORDS, optimiser_of
 from rlplay.agent.off_policy import OffPolicyAgent, Parts
 from rlplay.agent.policy_networks import is_ours, kernel_of, layers_of, network_options, new_network
 from rlplay.agent.smooth_actor import SDE_SETTINGS, smooth_actor
@@ -333,10 +334,10 @@ def actor_and_critics(
         ((5, 8, 1), ['actor', 'critics', 'target_critics'])
     """
     given, name, network = agent.hyperparameters, type(agent).__name__, agent.network
-    arch, activation, threads, rest = network_options(given, name, ("pi", "qf"), more)
+    arch, activation, threads, rest = network_options(given, name, ("pi", "qf"), (*more, *OPTIMISER_WORDS))
     rng, torchs, rows = generator(agent.seed, "weights"), (given["device"], threads), int(given["batch_size"])
     drops, renorm = float(given.get("dropout", 0.0)) > 0.0, bool(given.get("batch_renorm", False))
-    joint, settings = not given.get("target_networks", True), {"beta_1": float(given.get("beta_1", 0.9))}
+    joint, optimiser = not given.get("target_networks", True), optimiser_of(agent)
     for setting, used in (("dropout", drops), ("batch_renorm", renorm), ("target_networks", joint)):
         if used and not is_ours(network):
             raise HyperparameterError(
@@ -352,7 +353,7 @@ def actor_and_critics(
     critic_layers = _with_renorm(critic_layers, renorm)
 
     def new(layers: list[Layer], most: int) -> Any:
-        return new_network(network, layers, shape, ("torch", 1.0), most, ("adam", settings), torchs, rng, name)
+        return new_network(network, layers, shape, ("torch", 1.0), most, optimiser, torchs, rng, name)
 
     kernel = kernel_of(network, [*actor_layers, *critic_layers])
     policy, acting = None, kernel
@@ -369,7 +370,9 @@ def actor_and_critics(
             f"{name}: {n_critics} critics of {size:,} parameters", 5 * n_critics * size, "Lower net_arch or n_critics"
         )
         drawn = [initial_parameters(critic_layers, rng, "torch").astype(np.float32) for _ in range(n_critics)]
-        both = new_ensemble(critic_layers, np.stack(drawn), 2 * rows if joint else rows, shape, "adam", **settings)
+        both = new_ensemble(
+            critic_layers, np.stack(drawn), 2 * rows if joint else rows, shape, optimiser[0], **optimiser[1]
+        )
         critics, also = (over_rows(both, rows), both) if joint else (both, target_of(both))
         return ActorAndCritics(policy, critics, also, acting, ensemble_kernel(kernel), not joint)
     from rlplay.networks.torch_network import ENSEMBLE, TorchEnsemble

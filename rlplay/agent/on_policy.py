@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from rlplay.agent.base import StateArrays
 from rlplay.agent.hidden_states import HiddenState, given_states, see
+from rlplay.agent.network_optimisers import optimiser_of
 from rlplay.agent.policy_networks import new_networks, options
 from rlplay.agent.recurrent_networks import CELLS, CRITIC_MEMORIES, new_recurrent_networks, recurrence
 from rlplay.agent.rollout_agent import RolloutAgent, RolloutSteps
@@ -75,6 +76,7 @@ class OnPolicyAgent(RolloutAgent):
     make_update: ClassVar[Any]
     settings: ClassVar[Any]
     numbers: ClassVar[Any] = Metrics
+    adam_eps = 1e-5
 
     def setup(self) -> None:
         """The environments, the networks and everything else that the iteration works on."""
@@ -89,7 +91,7 @@ class OnPolicyAgent(RolloutAgent):
             rows * (size + action_size + outputs + 14),
             "Lower n_steps, n_envs or batch_size, or take smaller observations", itemsize=4,
         )  # fmt: skip
-        optimiser, settings = self.optimiser()
+        optimiser, settings = optimiser_of(self)
         self._recurrence = recurrence(given, name)
         if self._recurrence is not None:  # what policy and policy_kwargs ask for is shown and saved as what it is
             cell, units, critic = self._recurrence
@@ -146,10 +148,6 @@ class OnPolicyAgent(RolloutAgent):
         )  # fmt: skip
 
     # What it is made of.
-
-    def optimiser(self) -> tuple[str, dict[str, float]]:
-        """The optimiser of the networks, by name, and its settings."""
-        return "adam", {"eps": 1e-5}
 
     def nets(self) -> dict[str, Any]:
         """The policy and the value; of those with a memory the parts."""

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from rlplay.agent.network_optimisers import OPTIMISER_WORDS
 from rlplay.agent.saving import LOADING
 from rlplay.errors import HyperparameterError, UsageError, require_memory
 from rlplay.networks.contract import Kernel
@@ -54,7 +55,8 @@ def options(given: dict[str, Any], owner: str) -> Options:
         >>> chosen.pi, chosen.vf, chosen.activation
         ([16], [8], 'tanh')
     """
-    known = ("ortho_init", "log_std_init", "lstm_hidden_size", "n_lstm_layers", "enable_critic_lstm", "shared_lstm")
+    known = ("ortho_init", "log_std_init", "lstm_hidden_size", "n_lstm_layers", "enable_critic_lstm", "shared_lstm",
+             *OPTIMISER_WORDS)  # fmt: skip
     arch, activation, threads, rest = network_options(given, owner, ("pi", "vf"), known)
     initialiser = "orthogonal" if rest.get("ortho_init", True) else "torch"
     return Options(arch["pi"], arch["vf"], activation, initialiser, float(rest.get("log_std_init", 0.0)), threads)

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from rlplay.agent.network_optimisers import optimiser_of
 from rlplay.agent.policy_networks import is_ours, kernel_of, layers_of, new_network, on_top, options
 from rlplay.agent.value_networks import value_layers
 from rlplay.agent.vector_agent import VectorAgent
@@ -231,7 +232,7 @@ def recurrent_value_networks(
         rng = generator(agent.seed, "weights")
         of, on = [
             new_network(network if isinstance(network, str) else "numpy", layers, shape, ("torch", 1.0), rows,
-                        ("adam", {}), (given["device"], made_of.threads), rng, name, steps=steps)
+                        optimiser_of(agent), (given["device"], made_of.threads), rng, name, steps=steps)
             for layers, shape, rows, steps in ((core, made_of.shape, *sizes), (top, None, math.prod(sizes), 0))
         ]  # fmt: skip
         n = len(agent.running_envs())

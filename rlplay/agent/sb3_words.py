@@ -36,11 +36,11 @@ _BUFFERS: dict[str, tuple[Any, ...]] = {
 _USUAL: dict[str, tuple[Any, ...]] = {
     "share_features_extractor": (True, False), "squash_output": (False,), "full_std": (True,), "use_expln": (False,),
     "normalize_images": (True,), "features_extractor_class": (None,), "features_extractor_kwargs": (None, {}),
-    "optimizer_class": (None,), "optimizer_kwargs": (None, {}),
+    "optimizer_class": (None,), "optimizer_kwargs": (None,),
 }  # fmt: skip
 _IN_PLACE = {
     "features_extractor_class": "features= takes a map of observations, network= layers or a torch module of yours",
-    "optimizer_class": "Its optimiser is its own; another one: the adapter, agents.sb3",
+    "optimizer_class": "Take Adam, RMSprop or SGD of torch.optim; others: the adapter, agents.sb3",
 }
 _MEANINGLESS: dict[str, tuple[Any, str]] = {  # the value that says nothing, and why the others are not heeded
     "stats_window_size": (100, "means are over the last 100 episodes"),
@@ -150,7 +150,7 @@ def told(cls: type, given: tuple[Any, ...], named: Mapping[str, Any]) -> Told:
             f"{cls.__name__} was given the policy {env!r} and no environment", f"Write {cls.__name__}(env)"
         )
     if "policy" in known:
-        _take_their_words(cls, hyperparameters)
+        take_their_words(cls, hyperparameters)
     for word, (usual, why) in _MEANINGLESS.items():
         if word not in known and hyperparameters.pop(word, usual) != usual:
             warn_once(f"{cls.__name__}: {word} has no meaning here: {why}")
@@ -210,11 +210,18 @@ def _device(value: Any) -> str:
     return str(value).partition(":")[0]
 
 
-def _take_their_words(cls: Any, settings: dict[str, Any]) -> None:
+def take_their_words(cls: Any, settings: dict[str, Any]) -> None:
     """Arguments that are objects there, as hyperparameters; in place.
 
     Raises:
         UsageError: what no hyperparameter says; names what it is and the way out.
+
+    Example:
+        >>> from agents import DQN
+        >>> settings = {"replay_buffer_class": "ReplayBuffer", "gamma": 0.9}
+        >>> take_their_words(DQN, settings)
+        >>> settings
+        {'gamma': 0.9}
     """
     known = declared(cls)
     for word, usual in _BUFFERS.items():
@@ -275,9 +282,10 @@ def _noise(cls: type, noise: Any) -> dict[str, Any]:
 
 
 def _by_name(value: Any) -> Any:
-    """A class of torch's modules by its name, ``nn.ReLU``, which a file can hold; anything else as it is."""
-    plain = isinstance(value, type) and value.__module__.startswith("torch.nn.modules")
-    return f"nn.{value.__name__}" if plain else value
+    """A class of torch by its name, ``nn.ReLU`` or ``optim.Adam``, which a file can hold; anything else as it is."""
+    module = value.__module__ if isinstance(value, type) else ""
+    kind = "nn" if module.startswith("torch.nn.modules") else "optim" if module.startswith("torch.optim") else ""
+    return f"{kind}.{value.__name__}" if kind else value
 
 
 def _take(cls: type, found: Told, several: SideBySide, env: Any) -> None:

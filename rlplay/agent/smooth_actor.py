@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from rlplay.agent.network_optimisers import optimiser_of
 from rlplay.agent.off_policy import OffPolicyAgent
 from rlplay.agent.policy_networks import is_ours
 from rlplay.errors import HyperparameterError
@@ -57,6 +58,7 @@ def smooth_actor(
     for key, value in numbers.items():
         if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= 20:
             raise HyperparameterError(f"{name}: {key}={value!r} of policy_kwargs is not a number from -20 to 20")
+    optimiser, optimiser_settings = optimiser_of(agent)
     rows, n = agent.network_rows(), len(agent.running_envs())
     core, head = new(layers[:-1], rows), new(layers[-1:], rows)
     units, size = int(core.layers[-1, OUT]), int(head.layers[-1, OUT])
@@ -66,7 +68,7 @@ def smooth_actor(
     drawn = np.exp(log_spread[0]) * generator(agent.seed, "state noise").standard_normal((n, units, size))
     return SmoothActor(
         core=core, head=head, log_std=log_std, log_spread=log_spread, log_std_gradient=np.zeros_like(log_std),
-        log_std_optimiser=new_optimiser(len(log_std), beta_1=float(given.get("beta_1", 0.9))),
+        log_std_optimiser=new_optimiser(len(log_std), optimiser, **optimiser_settings),
         squares=np.exp(2.0 * log_spread.astype(np.float64)), matrices=drawn.astype(np.float32),
         matrix=np.zeros((1, units, size), np.float32), sample_freq=max(int(given.get("sde_sample_freq", -1)), 0),
         clip_mean=float(numbers["clip_mean"]), expln=expln,

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from rlplay.agent.network_optimisers import OPTIMISER_WORDS, optimiser_of
 from rlplay.agent.policy_networks import is_ours, kernel_of, layers_of, network_options, new_network, on_top
 from rlplay.agent.vector_agent import VectorAgent
 from rlplay.functional.value_heads import cut_streams
@@ -57,7 +58,7 @@ def value_layers(agent: VectorAgent, outputs: int, hidden: Sequence[int] | None 
     name, size, picture = type(agent).__name__, agent.encoder.size, agent.encoder.view.picture
     network: Any = agent.hyperparameters["network"]
     shape = picture if picture is not None and size == math.prod(picture) else None
-    arch, activation, threads, _ = network_options(agent.hyperparameters, name, ("q",))
+    arch, activation, threads, _ = network_options(agent.hyperparameters, name, ("q",), OPTIMISER_WORDS)
     if isinstance(network, list):
         return ValueLayers(on_top(network, shape or (size,), outputs, name), shape, threads)
     units = arch["q"] if hidden is None else hidden
@@ -86,9 +87,9 @@ def value_networks(
         >>> (twins[0].parameters == twins[1].parameters).all()
         np.True_
     """
-    given, (layers, shape, threads) = agent.hyperparameters, made_of
+    given, (layers, shape, threads), optimiser = agent.hyperparameters, made_of, optimiser_of(agent)
     made = [
-        new_network(given["network"], layers, shape, ("torch", 1.0), rows, ("adam", {}), (given["device"], threads),
+        new_network(given["network"], layers, shape, ("torch", 1.0), rows, optimiser, (given["device"], threads),
                     generator(agent.seed, seed), type(agent).__name__)
         for _ in range(count)
     ]  # fmt: skip

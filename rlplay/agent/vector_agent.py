@@ -77,6 +77,7 @@ class VectorAgent(Agent):
     ] = "numpy"
     device: Annotated[str, Choice("of torch", ("auto", "cpu", "cuda"))] = "auto"
     features: FeaturesLike = None
+    adam_eps = 1e-8  # of its optimiser, where policy_kwargs say nothing of it
 
     if TYPE_CHECKING:  # set in `setup`; an annotation in the body of the class would be a hyperparameter
 

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 from argparse import Namespace
-from collections.abc import Container
 from typing import Any
 
 import gymnasium as gym
@@ -31,25 +30,24 @@ from rlplay.cli.common import (
     typed_env,
     typed_reference,
     typed_words,
-    wrapper_words,
 )
 from rlplay.cli.watch import watched
+from rlplay.cli.zoo_entries import callbacks_in, making, settings_in_file
 from rlplay.compiled.table import TableEnv
 from rlplay.environments.episode import replays_exactly
 from rlplay.environments.make import make, reference, remake
-from rlplay.environments.names import check_arguments
-from rlplay.environments.packages import is_atari, without_module
+from rlplay.environments.packages import without_module
 from rlplay.environments.reference import EnvReference
-from rlplay.environments.wrappers import listed, untrusted
-from rlplay.errors import UsageError, unknown, warn
+from rlplay.errors import UsageError, warn
 from rlplay.hyperparameters.fields import as_json, checked, declared
-from rlplay.hyperparameters.settings import parse_pairs, read_zoo_file
+from rlplay.hyperparameters.settings import parse_pairs
 from rlplay.runners.batch import Request
 from rlplay.runners.job import run_callbacks
 from rlplay.seeding import check_seed
 from rlplay.storage.files import as_path, locked, require_writable
 from rlplay.training.callbacks import Callback, EvalCallback, short_number
 from rlplay.training.logs import require_tensorboard
+from rlplay.training.named_callbacks import require_typed
 from rlplay.training.run import choose_engine
 from rlplay.training.run_folder import RunFolder, new_run
 
@@ -132,12 +130,13 @@ def prepared(
 ) -> tuple[Agent, dict[str, Any], dict[str, Any]]:
     """The agent of a new run, what the run is asked for, and the hyperparameters as they were given."""
     ref, settings, timesteps = _settings_of(arguments, algo, env_id)
+    callbacks = callbacks_in(settings, arguments)
     env = make(env_id, dynamics=arguments.dynamics or "auto", **ref.kwargs)
     agent = _make_agent(registry.agent_class(algo), env, seed, settings)
     _take_data(agent, arguments)
     _check_timesteps(timesteps)
     _check_surroundings(agent, arguments)
-    return agent, _asked(agent, env_id, timesteps, arguments), settings
+    return agent, {**_asked(agent, env_id, timesteps, arguments), **callbacks}, settings
 
 
 def _settings_of(arguments: Namespace, algo: str, env_id: str) -> tuple[EnvReference, dict[str, Any], int]:
@@ -147,98 +146,15 @@ def _settings_of(arguments: Namespace, algo: str, env_id: str) -> tuple[EnvRefer
     for flag in ("features", "model"):
         if getattr(arguments, flag) is not None and flag not in own and len(arguments.algo) == 1:
             raise UsageError(f"{algo} takes no --{flag}", f"rlplay show {algo} lists what it takes")
-    settings = _from_file(arguments, algo, env_id, own) if arguments.conf_file else _tuned(algo, env_id)
+    settings = settings_in_file(arguments, cls, env_id) if arguments.conf_file else _tuned(algo, env_id)
     timesteps = arguments.n_timesteps
     if timesteps is None:
         timesteps = _timesteps_of(settings.get("n_timesteps", DEFAULT_TIMESTEPS))
     settings.pop("n_timesteps", None)
     settings.update(parse_pairs(arguments.hyperparams, "-params"))
     settings.update({k: v for k in ("features", "model") if (v := getattr(arguments, k)) is not None and k in own})
-    env_kwargs = {**_making(settings, arguments, env_id), **environment_arguments(arguments)}
+    env_kwargs = {**making(settings, arguments, env_id), **environment_arguments(arguments)}
     return EnvReference(env_id, env_kwargs), settings, timesteps
-
-
-def _from_file(arguments: Namespace, algo: str, env_id: str, own: Container[str]) -> dict[str, Any]:
-    """The settings of a preset or a Zoo file.
-
-    Raises:
-        UsageError: a preset of another agent, or an entry with state-dependent exploration where the agent has none.
-    """
-    name, presets = arguments.conf_file, registry.recipes("PRESETS")
-    if name in presets and not as_path(name).exists():
-        whose, preset = presets[name]
-        if whose != algo:
-            raise UsageError(f"the settings {name} are those of {whose}, not of {algo}", f"Take --algo {whose}")
-        console().print(f"settings of {name}: {', '.join(f'{k}={v}' for k, v in preset.items())}")
-        return dict(preset)
-    if not as_path(name).suffix and not as_path(name).exists():
-        raise unknown("settings", name, presets, f"Give an RL Zoo file, or one of {', '.join(sorted(presets))}")
-    settings = read_zoo_file(arguments.conf_file, env_id, atari=is_atari(env_id))
-    if "optimize_memory_usage" not in own:
-        settings.pop("optimize_memory_usage", None)  # each observation is kept once here
-    of_policy = settings.get("policy_kwargs")
-    if isinstance(of_policy, dict) and of_policy.get("optimizer_class") == "RMSpropTFLike" and "use_rms_prop" in own:
-        epsilon = (of_policy.pop("optimizer_kwargs", None) or {}).get("eps", 1e-5)
-        del of_policy["optimizer_class"]
-        settings |= {"use_rms_prop": True, "rms_prop_eps": epsilon, "policy_kwargs": of_policy or None}
-    if "use_sde" in own:
-        return settings
-    if settings.pop("use_sde", False):
-        raise UsageError(
-            f"the settings of {env_id} in {arguments.conf_file} are for state-dependent exploration (use_sde: true), "
-            "which this agent does not have",
-            "Take the same agent of Stable-Baselines3 (--algo sb3/...), or an entry without use_sde",
-        )
-    settings.pop("sde_sample_freq", None)  # says nothing without it
-    return settings
-
-
-def _making(settings: dict[str, Any], arguments: Namespace, env_id: str) -> dict[str, Any]:
-    """What settings say about how the environment is made, taken out of them: Zoo's env_wrapper and frame_stack.
-
-    Raises:
-        UsageError: a wrapper of a package that was not typed: a file may not import it.
-    """
-    made: dict[str, Any] = dict(settings.pop("env_kwargs", None) or {})
-    check_arguments(made)
-    if wrappers := listed(settings.pop("env_wrapper", None)):
-        typed = {
-            name.partition(":")[0].partition(".")[0] for name in [env_id] * (":" in env_id) + arguments.gym_packages
-        }
-        strange = [name for name in untrusted(wrappers) if name.partition(".")[0] not in typed]
-        if strange and not arguments.wrapper:
-            raise UsageError(
-                f"the settings name the wrapper {strange[0]}, which a file may not import",
-                f"Type it: {quoted(wrapper_words(wrappers))}",
-            )
-        made["wrapper"] = wrappers
-    if (stack := settings.pop("frame_stack", None)) is not None:
-        made["frame_stack"] = stack
-    return {**made, **_around_all(settings)}
-
-
-def _around_all(settings: dict[str, Any]) -> dict[str, Any]:
-    """Zoo's vec_env_wrapper, taken out of settings: what stands around all environments there stands around each here.
-
-    VecNormalize becomes the hyperparameter ``normalize``.
-
-    Raises:
-        UsageError: a wrapper that has no counterpart.
-    """
-    made: dict[str, Any] = {}
-    for one in listed(settings.pop("vec_env_wrapper", None)):
-        name, given = next(iter(one.items())) if isinstance(one, dict) else (one, {})
-        kind = name.rpartition(".")[2]
-        if kind == "VecFrameStack":
-            made["frame_stack"] = given.get("n_stack")
-        elif kind == "VecNormalize":
-            settings.setdefault("normalize", dict(given) or True)
-        elif kind != "VecMonitor":  # episodes are counted here anyway
-            raise UsageError(
-                f"the settings name the vec_env_wrapper {name}, which stands around all environments at once",
-                "VecFrameStack, VecNormalize and VecMonitor are taken; --wrapper puts one around each",
-            )
-    return made
 
 
 def _lock_step(
@@ -251,6 +167,10 @@ def _lock_step(
     from rlplay.viewer.session import Session
 
     _check_timesteps(timesteps)
+    if callbacks_in(settings, arguments):
+        raise UsageError(
+            "--lock-step learns in the window's own time, without callbacks", "Take --watch, or no callback"
+        )
     agent = _make_agent(cls, shown_env(ref), seed, settings)
     if why := why_not_stepwise(agent):
         one = "Add -params n_envs:1, or w" if len(agent.running_envs()) > 1 else "W"
@@ -334,6 +254,7 @@ def _resume(arguments: Namespace) -> int:
         return 0
     console().print(f"resuming {folder.path} at {agent.num_timesteps:,} of {asked['n_timesteps']:,} {agent.timestep}s")
     asked["engine"] = arguments.engine or asked["engine"]
+    require_typed(asked.get("callback"), arguments.gym_packages)
     _check_surroundings(agent, arguments)
     _train(agent, folder, asked, arguments, fresh=False)
     return 0
@@ -557,5 +478,6 @@ def _report(agent: Agent, folder: RunFolder, evaluations: EvalCallback | None, s
         best = evaluations.best_mean_reward
         out.print(f"  return evaluated      {evaluations.evaluations[-1].mean:.3g}, best {best:.3g}")
     elif agent.num_timesteps < finished.target:
-        out.print(f"  converged after {agent.num_timesteps:,} {agent.timestep}s")
+        why = "converged" if finished.converged else "stopped by a callback"
+        out.print(f"  {why} after {agent.num_timesteps:,} {agent.timestep}s")
     out.print(f"watch it:  {follow_up('watch', folder.path, agent)}")

@@ -101,7 +101,10 @@ def _dict_text(value: Any) -> Any:
         try:
             return _plain_value(ast.parse(value.strip(), mode="eval").body)
         except (SyntaxError, ValueError) as error:
-            raise UsageError(f"{value!r} holds more than literals: not evaluated") from error
+            raise UsageError(
+                f"{value!r} holds more than literals: not evaluated",
+                "Write dict(...) of numbers, texts and lists, nn.ReLU or th.optim.Adam; classes of yours: in Python",
+            ) from error
     return value
 
 
@@ -112,8 +115,10 @@ def _plain_value(node: ast.expr) -> Any:
         return {str(keyword.arg): _plain_value(keyword.value) for keyword in node.keywords}
     if isinstance(node, ast.List | ast.Tuple):
         return [_plain_value(one) for one in node.elts]
-    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in ("nn", "th", "torch"):
-        return f"nn.{node.attr}"
+    if isinstance(node, ast.Attribute):
+        parts = ast.unparse(node).split(".")
+        if len(parts) in (2, 3) and parts[-2] in ("nn", "optim", "th", "torch") and parts[0] in ("nn", "th", "torch"):
+            return f"{'optim' if parts[-2] == 'optim' else 'nn'}.{parts[-1]}"
     if isinstance(node, ast.Name) and node.id == "RMSpropTFLike":  # of RL Zoo's entry for Atari
         return node.id
     return ast.literal_eval(node)

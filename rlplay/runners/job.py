@@ -20,6 +20,7 @@ from rlplay.storage.checkpoint import newest_good
 from rlplay.storage.files import locked
 from rlplay.training.callbacks import Callback, CheckpointCallback, EvalCallback
 from rlplay.training.logs import LogCallback
+from rlplay.training.named_callbacks import callbacks_by_name
 from rlplay.training.run_folder import RunFolder
 
 _NO_ROOM = "Make room: the same command goes on where it stopped"
@@ -185,8 +186,11 @@ def begin(job: Job) -> tuple[Agent, bool]:
 def run_callbacks(
     folder: RunFolder, asked: dict[str, Any], rolling_seconds: float
 ) -> tuple[list[Callback], EvalCallback | None]:
-    """Evaluations, logs and checkpoints of a run, in the order in which they must come; and the first of them."""
-    callbacks: list[Callback] = []
+    """Evaluations, logs and checkpoints of a run, in the order in which they must come; and the first of them.
+
+    In front are those that its settings name.
+    """
+    callbacks = callbacks_by_name(asked.get("callback"))
     evaluations = None
     freq = asked["eval_freq"]
     if freq is None:

@@ -16,11 +16,11 @@ from rlplay.environments.make import EnvLike, make
 from rlplay.environments.no_environment import NoEnvironment
 from rlplay.errors import CheckpointError, HyperparameterError, RlplayError, SpaceError, UsageError, warn
 from rlplay.hyperparameters.fields import checked, declared
-from rlplay.networks.optimisers import OPTIMISERS
 from rlplay.sb3.layout import Layout, OtherNetworksError, layout_of
 from rlplay.sb3.settings import (
+    ADAPTERS_OPTIMISERS,
     algorithm_of,
-    optimiser_of,
+    own_optimiser,
     own_policy_settings,
     policy_name,
     policy_settings,
@@ -188,7 +188,7 @@ def _ours(
     of_policy.pop("net_arch", None)
     if of_policy.get("activation_fn") == "nn.GELU":
         raise OtherNetworksError("its GELU is computed otherwise than ours")
-    kept = {"net_arch": arch, **of_policy}
+    kept = {"net_arch": arch, **of_policy, **own_optimiser(model, cls)}
     if wrote == "tqc" and count is not None:
         kept["n_quantiles"] = count
     if wrote == "qrdqn":
@@ -207,27 +207,7 @@ def _ours(
     agent.load_arrays(_arrays_of(agent.arrays(), layout, model, tensors, statistics))
     agent.check()
     _take_progress(model, agent)
-    _compare_optimisers(model, agent, wrote)
     return agent
-
-
-def _compare_optimisers(model: ModelZip, agent: Any, wrote: str) -> None:
-    """Say where learning goes on with another optimiser than the zip's."""
-    kind, given = optimiser_of(model)
-    own, settings = agent.optimiser() if hasattr(agent, "optimiser") else ("adam", {})
-    numbers = {**OPTIMISERS[own][1], **settings, **({"beta_1": agent.beta_1} if hasattr(agent, "beta_1") else {})}
-    theirs = {**OPTIMISERS[own][1], **given} if given else dict(numbers)
-    if "betas" in given:
-        theirs["beta_1"], theirs["beta_2"] = theirs.pop("betas")
-    same = kind == {"adam": "optim.Adam", "rmsprop": "optim.RMSprop"}[own]
-    if same and all(value == numbers.get(name, 0) for name, value in theirs.items()):
-        return
-    said = ", ".join(f"{name}={value}" for name, value in given.items())
-    ours = ", ".join(f"{name}={value}" for name, value in numbers.items())
-    warn(
-        f"{model.path}: its optimiser is {kind.rpartition('.')[2]}({said}), and {agent.id} goes on learning with "
-        f"{own}({ours})" + (f": --algo sb3/{wrote} keeps its own" if kind in _OPTIMISERS else "")
-    )
 
 
 _OF_MEMORY = ("lstm_hidden_size", "n_lstm_layers", "enable_critic_lstm", "shared_lstm", "lstm_kwargs")
@@ -334,7 +314,7 @@ def _put_moments(
         if stem == owner and layout.noise in learned:
             learned = [layout.noise, *(n for n in learned if n != layout.noise)]
         parts = {name: state[k] for k, name in enumerate(learned) if k in state}  # TRPO's policy has none
-        if not parts:
+        if not any(parts.values()):
             continue
         kept = set(next(iter(parts.values()))) - {"step"}
         alike = kept in _MEANS and all(set(part) == {*kept, "step"} for part in parts.values())
@@ -381,7 +361,7 @@ def _adapter(
     kind = "CnnPolicy" if "Cnn" in named else "MultiInputPolicy" if "MultiInput" in named else "MlpPolicy"
     for name in ("use_sde", "features_extractor_class"):
         of_policy.pop(name, None)
-    if of_policy.get("optimizer_class") not in (None, *_OPTIMISERS):
+    if of_policy.get("optimizer_class") not in (None, *ADAPTERS_OPTIMISERS):
         warn(f"{model.path}: the optimiser {of_policy.pop('optimizer_class')} is code, which is not run: Adam is taken")
         of_policy.pop("optimizer_kwargs", None)
     agent_settings = {"policy": kind, **settings, **({"policy_kwargs": of_policy} if of_policy else {}), **given}
@@ -410,9 +390,6 @@ def _adapter(
             extra["counters"][name] = held if isinstance(held, int) else min(max(held, 0.0), 1.0)
     agent.restore_extra(extra)
     return agent
-
-
-_OPTIMISERS = ("optim.Adam", "optim.AdamW", "optim.RMSprop", "optim.SGD", "optim.Adamax", "optim.NAdam")
 
 
 def _take_progress(model: ModelZip, agent: Any) -> None:

@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from rlplay.agent.network_optimisers import TORCHS_DEFAULTS, has_optimiser
 from rlplay.errors import CheckpointError, RlplayError, UsageError, warn
+from rlplay.hyperparameters.fields import declared
 from rlplay.storage.inert_pickle import Call, Name, plain_array
 from rlplay.storage.sb3_zip import ModelZip
 
@@ -68,12 +70,12 @@ def policy_name(model: ModelZip) -> str | None:
 _WEIGHTS = "Load it where that code is, with Stable-Baselines3, and save it with one of its own policies"
 
 
-def settings_of(model: ModelZip, declared: Container[str]) -> dict[str, Any]:
+def settings_of(model: ModelZip, known: Container[str]) -> dict[str, Any]:
     """The hyperparameters in a zip that an agent takes; what is code is left out, which is said.
 
     Args:
         model: the zip.
-        declared: names of the agent's hyperparameters.
+        known: names of the agent's hyperparameters.
 
     Example:
         >>> from pathlib import Path
@@ -82,19 +84,19 @@ def settings_of(model: ModelZip, declared: Container[str]) -> dict[str, Any]:
     """
     found: dict[str, Any] = {}
     for name, given in model.data.items():
-        if name not in declared or name in ("policy_kwargs", "device", "optimize_memory_usage", "seed"):
+        if name not in known or name in ("policy_kwargs", "device", "optimize_memory_usage", "seed"):
             continue
         value = _of_pickle(model, name) if isinstance(given, dict) and ":serialized:" in given else given
         if value is not _UNKNOWN and (value is not None or name in _MAY_BE_NONE):
             found[name] = value
     kind, numbers = optimiser_of(model)
-    if "use_rms_prop" in declared:
-        found["use_rms_prop"] = kind == "optim.RMSprop"
-        found.update({"rms_prop_eps": numbers["eps"]} if found["use_rms_prop"] and "eps" in numbers else {})
-    if "beta_1" in declared and kind == "optim.Adam" and "betas" in numbers:
-        found["beta_1"] = numbers["betas"][0]
+    if "use_rms_prop" in known:
+        found["use_rms_prop"] = kind in ("optim.RMSprop", "RMSpropTFLike")
+        found.update({"rms_prop_eps": (numbers or {}).get("eps", 1e-8)} if found["use_rms_prop"] else {})
+    if "beta_1" in known and kind == "optim.Adam" and numbers is not None:
+        found["beta_1"] = numbers.get("betas", [0.9])[0]
     noise = model.value("action_noise")
-    if "noise_type" in declared and noise is not None:
+    if "noise_type" in known and noise is not None:
         found.update(_noise(model, noise))
     return found
 
@@ -170,8 +172,8 @@ def _noise(model: ModelZip, found: Any) -> dict[str, Any]:
     return {"noise_type": kind, "noise_std": float(deviation[0])}
 
 
-def optimiser_of(model: ModelZip) -> tuple[str, dict[str, Any]]:
-    """The optimiser that ``policy_kwargs`` name and its settings; Adam with none of its own where they do not.
+def optimiser_of(model: ModelZip) -> tuple[str, dict[str, Any] | None]:
+    """The optimiser that ``policy_kwargs`` name, Adam where they do not, and its settings; None where it has its own.
 
     Example:
         >>> from pathlib import Path
@@ -180,7 +182,37 @@ def optimiser_of(model: ModelZip) -> tuple[str, dict[str, Any]]:
     """
     given = policy_settings(model)
     numbers = given.get("optimizer_kwargs")
-    return given.get("optimizer_class", "optim.Adam"), numbers if isinstance(numbers, dict) else {}
+    return given.get("optimizer_class") or "optim.Adam", numbers if isinstance(numbers, dict) else None
+
+
+def own_optimiser(model: ModelZip, cls: Any) -> dict[str, Any]:
+    """What ``policy_kwargs`` of an agent of ours say of a zip's optimiser; nothing where its own is the same.
+
+    Where our networks do not have it, which is said, there is nothing either.
+    """
+    kind, numbers = optimiser_of(model)
+    if not has_optimiser(kind, numbers):
+        own = "RMSProp" if kind == "RMSpropTFLike" and "use_rms_prop" in declared(cls) else "Adam"
+        said = ", ".join(f"{name}={value}" for name, value in (numbers or {}).items())
+        warn(
+            f"{model.path}: its optimiser is {kind.rpartition('.')[2]}({said}), and {cls.id} goes on learning with "
+            f"{own}" + (f": --algo sb3/{algorithm_of(model)} keeps its own" if kind in ADAPTERS_OPTIMISERS else "")
+        )
+        return {}
+    found = {name: value for name, value in (numbers or {}).items() if value != TORCHS_DEFAULTS[name]}
+    if kind == "optim.Adam":
+        if "beta_1" in declared(cls) and found.get("betas", [0.9, 0.999])[1] == 0.999:
+            found.pop("betas", None)
+        same = numbers is None or {"eps": 1e-8, **found} == {"eps": cls.adam_eps}
+        return {} if same else {"optimizer_kwargs": found}
+    if "use_rms_prop" in declared(cls) and kind == "optim.RMSprop" and set(found) <= {"eps"}:
+        return {}  # as its rms_prop_eps
+    return {"optimizer_class": kind, "optimizer_kwargs": found}
+
+
+# What the adapter's policies take of optimisers, by name.
+ADAPTERS_OPTIMISERS = ("optim.Adam", "optim.AdamW", "optim.RMSprop", "optim.SGD", "optim.Adamax", "optim.NAdam",
+                       "RMSpropTFLike")  # fmt: skip
 
 
 def policy_settings(model: ModelZip) -> dict[str, Any]:
@@ -210,7 +242,8 @@ def policy_settings(model: ModelZip) -> dict[str, Any]:
         if name == "activation_fn" and module.startswith("torch.nn.modules"):
             found[name] = f"nn.{kind}"
         elif name == "optimizer_class":
-            found[name] = f"optim.{kind}" if module.startswith("torch.optim") else match[1]
+            own = match[1] if kind != "RMSpropTFLike" else kind  # of Stable-Baselines3
+            found[name] = f"optim.{kind}" if module.startswith("torch.optim") else own
         elif name == "features_extractor_class" and kind not in _EXTRACTORS:
             raise CheckpointError(f"{model.path} has the features extractor {match[1]}, whose code is in no file",
                                   _WEIGHTS)  # fmt: skip

@@ -17,10 +17,12 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
+from rlplay.agent.network_optimisers import optimiser_of
 from rlplay.agent.sb3_normalize import read_moments, write_vecnormalize
 from rlplay.errors import CheckpointError, MissingPackageError, RlplayError, UsageError
 from rlplay.functional.running_moments import RunningMoments
 from rlplay.networks.memory import BATCH_RENORM, CONV_2D, GELU, IN, KIND, LINEAR, OUT
+from rlplay.networks.optimisers import OPTIMISERS
 from rlplay.sb3.layout import Layout, layout_of
 from rlplay.spaces.observations import channels_first, is_picture
 from rlplay.storage.files import as_path, atomic_writer
@@ -232,8 +234,7 @@ def _of_ours(agent: Any) -> Any:
     of_policy, picture = _architecture(agent, arrays)
     if settings.get("distributional") == "qr":
         of_policy["n_quantiles"] = int(settings["n_atoms"])
-    if name == "crossq":
-        of_policy["optimizer_kwargs"] = {"betas": (settings["beta_1"], 0.999)}
+    of_policy |= _optimiser(agent, name)
     model = _model(agent, name, of_policy, {**settings, "policy": "auto"})
     like = {key: value.numpy() for key, value in model.policy.state_dict().items()}
     layout = layout_of(name, like, picture)
@@ -248,6 +249,23 @@ def _of_ours(agent: Any) -> Any:
         else:
             model.ent_coef_tensor = torch.tensor(float(np.exp(arrays["log_alpha"][0])))
     return model
+
+
+def _optimiser(agent: Any, name: str) -> dict[str, Any]:
+    """What ``policy_kwargs`` say of an agent's optimiser; nothing where it is the algorithm's own."""
+    import torch
+
+    kind, given = optimiser_of(agent)
+    numbers: dict[str, Any] = {**OPTIMISERS[kind][1], **given}
+    if "beta_1" in numbers:
+        numbers["betas"] = (numbers.pop("beta_1"), numbers.pop("beta_2"))
+    usual = {"betas": (0.9, 0.999), "eps": agent.adam_eps}
+    by_itself = name not in ("qrdqn", "crossq") and (kind, numbers) == ("adam", usual)
+    by_settings = "rms_prop_eps" in agent.hyperparameters and agent.hyperparameters["use_rms_prop"]
+    if by_itself or (by_settings and "optimizer_class" not in (agent.hyperparameters["policy_kwargs"] or {})):
+        return {}
+    cls = {"adam": torch.optim.Adam, "rmsprop": torch.optim.RMSprop}.get(kind, torch.optim.SGD)
+    return {"optimizer_class": cls, "optimizer_kwargs": numbers}
 
 
 def _tensors(

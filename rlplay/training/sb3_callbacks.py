@@ -31,10 +31,17 @@ def is_sb3_callback(callback: Any) -> bool:
         >>> is_sb3_callback(CheckpointCallback(100, "logs")), is_sb3_callback(Callback())
         (True, False)
     """
-    return any(
-        cls.__name__ == "BaseCallback" and cls.__module__.startswith("stable_baselines3")
-        for cls in type(callback).__mro__
-    )
+    return is_sb3_class(type(callback))
+
+
+def is_sb3_class(cls: type) -> bool:
+    """Whether a class is Stable-Baselines3's BaseCallback, or derived from it.
+
+    Example:
+        >>> is_sb3_class(Callback)
+        False
+    """
+    return any(one.__name__ == "BaseCallback" and one.__module__.startswith("stable_baselines3") for one in cls.__mro__)
 
 
 def is_function_of_locals(callback: Any) -> bool:

@@ -453,25 +453,3 @@ def test_in_and_out_on_the_command_line(small, tmp_path, monkeypatch, capsys):
     assert np.array_equal(chosen(SB3_PPO.load("again.rlp"), obs), want)
     assert main(["import", str(small)]) == 2
     assert "names its environment" in capsys.readouterr().err
-
-
-# Entries of RL Zoo's files.
-
-
-def test_entries_of_rl_zoo_run_as_they_stand(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "a2c.yml").write_text(
-        "CartPole-v1:\n"
-        '  policy_kwargs: "dict(optimizer_class=RMSpropTFLike, optimizer_kwargs=dict(eps=1e-3))"\n'
-        "  vec_env_wrapper:\n  - stable_baselines3.common.vec_env.VecFrameStack:\n      n_stack: 2\n"
-        "  - stable_baselines3.common.vec_env.VecNormalize:\n      norm_reward: false\n"
-        "  optimize_memory_usage: false\n"
-    )
-    words = ["train", "--algo", "a2c", "--env", "CartPole-v1", "-conf", "a2c.yml", "--eval-freq", "-1"]
-    assert main([*words, "-n", "20", "--seed", "0"]) == 0
-    agent = agents.A2C.load("logs/a2c/CartPole-v1_1/CartPole-v1.rlp")
-    assert agent.hyperparameters["rms_prop_eps"] == 1e-3
-    assert agent.hyperparameters["normalize"] == {"norm_reward": False}
-    assert np.prod(agent.observation_space.shape) == 8
-    (tmp_path / "a2c.yml").write_text("CartPole-v1:\n  vec_env_wrapper: somewhere.Around\n")
-    assert main([*words, "-n", "20"]) == 2
