@@ -123,6 +123,7 @@ if TYPE_CHECKING:
     from rlplay.errors import require_memory as require_memory
     from rlplay.errors import unknown as unknown
     from rlplay.errors import warn as warn
+    from rlplay.errors import warn_once as warn_once
     from rlplay.hyperparameters.domains import Choice as Choice
     from rlplay.hyperparameters.domains import DataSource as DataSource
     from rlplay.hyperparameters.domains import Domain as Domain

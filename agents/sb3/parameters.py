@@ -31,6 +31,7 @@ from rlplay.extend import (
     tabulate,
     unknown,
     warn,
+    warn_once,
 )
 
 
@@ -188,6 +189,12 @@ def require_settings(owner: str, settings: Mapping[str, Any], observations: gym.
         raise HyperparameterError(
             f"{owner}: normalize scales pictures, which its convolutions take as they are",
             'Take normalize={"norm_obs": False}, for rewards alone, or policy="MlpPolicy"',
+        )
+    shape = observations.shape or ()
+    if settings["policy"] == "auto" and len(shape) > 2 and not is_image_space(observations):
+        warn_once(
+            f"{owner}: observations {shape} of {observations.dtype} are no picture to Stable-Baselines3, which takes "
+            "bytes with three axes: MlpPolicy sees them flat. Stack pictures by frame_stack; or say policy='MlpPolicy'"
         )
     if isinstance(settings.get("ent_coef"), str) and owner not in ("SAC", "TQC", "CrossQ"):
         raise HyperparameterError(

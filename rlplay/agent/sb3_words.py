@@ -22,7 +22,7 @@ from rlplay.environments.side_by_side import SideBySide, as_one_kind, is_side_by
 from rlplay.errors import SpaceError, UsageError, counted, no_attribute, warn_once
 from rlplay.hyperparameters.domains import Choice
 from rlplay.hyperparameters.fields import declared
-from rlplay.spaces.observations import is_picture
+from rlplay.spaces.observations import picture_axes
 from rlplay.storage.files import as_path
 
 POLICIES = ("MlpPolicy", "CnnPolicy", "MultiInputPolicy")  # Stable-Baselines3's first arguments
@@ -198,7 +198,7 @@ def say_what_does_not_fit(agent: Any) -> None:
         return
     for word, fits, kind in (
         ("MultiInput", isinstance(space, gym.spaces.Dict | gym.spaces.Tuple), "have no parts"),
-        ("Cnn", is_picture(space), "are no pictures"),
+        ("Cnn", picture_axes(space) is not None, "are no pictures"),
     ):
         if policy.startswith(word) and not fits:
             name = f"Mlp{policy.removeprefix(word)}"

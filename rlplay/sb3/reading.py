@@ -29,7 +29,7 @@ from rlplay.sb3.settings import (
 )
 from rlplay.sb3.spaces import space_of
 from rlplay.sb3.statistics import ObservedStatistics, read_vecnormalize
-from rlplay.spaces.observations import channels_first, is_picture
+from rlplay.spaces.observations import channels_first, is_picture, picture_axes
 from rlplay.storage.ranges import COUNT, check_number
 from rlplay.storage.sb3_zip import ModelZip, read_model_zip
 
@@ -224,7 +224,7 @@ def _memory(layout: Layout, tensors: Mapping[str, NDArray[Any]]) -> dict[str, An
 def _require_same_encoding(space: gym.Space[Any]) -> None:
     """Refuse observations that our networks see in another way than Stable-Baselines3's: as numbers of another kind."""
     parts = list(space.spaces.values()) if isinstance(space, spaces.Dict) else [space]
-    pictures = isinstance(space, spaces.Dict) and any(is_picture(part) for part in parts)
+    pictures = isinstance(space, spaces.Dict) and any(picture_axes(part) is not None for part in parts)
     strange = [part for part in parts if not isinstance(part, spaces.Box | spaces.Discrete)]
     if strange or pictures:
         raise SpaceError(f"our networks see {_shown(space)} in another way than Stable-Baselines3's")

@@ -355,7 +355,10 @@ def _architecture(agent: Any, arrays: dict[str, NDArray[Any]]) -> tuple[dict[str
         if (layers[:, KIND] == CONV_2D).any():
             space: Any = agent.observation_space
             if not is_picture(space) or space.dtype != np.uint8 or min(_sides(space)[:2]) < 36:
-                raise UsageError(f"{agent.id} has convolutions that are not those of Stable-Baselines3's CnnPolicy")
+                raise UsageError(
+                    f"{agent.id} has convolutions that are not those of Stable-Baselines3's CnnPolicy",
+                    "That takes pictures of bytes, 36 x 36 or more, with three axes: stack them by frame_stack",
+                )
             picture, linear = _sides(space), linear[1:]
         arch[network] = linear[:-1, OUT].tolist()
         kinds = layers[layers[:, KIND] < len(_ACTIVATIONS), KIND].tolist()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from typing import Any
 
 import gymnasium as gym
@@ -10,7 +11,7 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from rlplay.errors import SpaceError, counted, warn
+from rlplay.errors import SpaceError, counted, warn, warn_once
 from rlplay.spaces.finite import FiniteSpace, finite, is_finite
 
 _MOST = np.float64(np.finfo(np.float32).max)
@@ -134,19 +135,48 @@ def channels_first(space: spaces.Space[Any]) -> bool:
     return is_picture(space) and shape[0] <= shape[1] and shape[0] < shape[2]
 
 
+def is_stack_of_pictures(space: spaces.Space[Any]) -> bool:
+    """Whether observations are several pictures one after the other, as Gymnasium's ``FrameStackObservation`` has them.
+
+    Grey pictures without an axis of channels, (k, height, width), are one picture with k channels.
+
+    Example:
+        >>> [is_stack_of_pictures(spaces.Box(0, 255, shape, np.uint8)) for shape in ((4, 84, 84, 1), (84, 84, 3))]
+        [True, False]
+    """
+    return isinstance(space, spaces.Box) and space.dtype in (np.uint8, np.bool_) and len(space.shape) == 4
+
+
+def picture_axes(space: spaces.Space[Any]) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
+    """Which axes of pictures, or of stacks of them, are the frames and the channels, and where they belong: at the end.
+
+    Example:
+        >>> picture_axes(spaces.Box(0, 255, (4, 84, 84, 3), np.uint8))  # to height, width, frame, channel
+        ((0,), (-2,))
+        >>> picture_axes(spaces.Box(0, 255, (3, 84, 84), np.uint8)), picture_axes(spaces.Discrete(2))
+        (((0,), (-1,)), None)
+    """
+    if is_picture(space):
+        return ((0,), (-1,)) if channels_first(space) else ((), ())
+    if not isinstance(space, spaces.Box) or not is_stack_of_pictures(space):
+        return None
+    one = spaces.Box(space.low[0], space.high[0], dtype=space.dtype.type)
+    return ((0, 1), (-2, -1)) if channels_first(one) else ((0,), (-2,))
+
+
 class VectorView:
     """Observations as vectors: Box flattened, finite ones one-hot, Dicts and Tuples of both joined.
 
-    Pictures of bytes (Box of uint8 with three axes) are divided by 255, those of bits are 0 and 1. Vectors are
-    float32. Where they are scaled later, that would come too late for numbers from 2^24 on, of which float32 no
-    longer tells neighbours apart: for such a reader (``wide``) a Box that float32 does not hold gives float64. A
-    difference that is lost is said once.
+    Pictures of bytes (Box of uint8 with three axes, or four where they are stacked) are divided by 255, those of bits
+    are 0 and 1. Vectors are float32. Where they are scaled later, that would come too late for numbers from 2^24 on, of
+    which float32 no longer tells neighbours apart: for such a reader (``wide``) a Box that float32 does not hold gives
+    float64. A difference that is lost is said once.
 
     Args:
         space: the observations.
         owner: who asks, for errors.
-        channels_last: turn pictures whose channels come first, so that their vectors are those of the same pictures
-            with channels last.
+        channels_last: turn pictures whose channels come first, and stacks of pictures, so that their vectors are those
+            of the same pictures with channels last, frame by frame.
         wide: whether a Box of float64, or of integers of 32 bits and more, gives vectors of float64.
 
     Attributes:
@@ -169,16 +199,23 @@ class VectorView:
         self.space, self.owner = space, owner
         self.dtype: np.dtype[Any] = np.dtype(np.float32)
         self.size: int
-        self._turned = channels_last and channels_first(space)
+        axes = picture_axes(space)
+        self._turned = axes if channels_last and axes is not None and axes[0] else None
         self.picture: tuple[int, ...] | None = None
-        if is_picture(space) and (self._turned or not channels_first(space)):
-            shape: Any = space.shape
-            self.picture = (*shape[1:], shape[0]) if self._turned else shape
+        if axes is not None and (self._turned or not axes[0]):
+            shape = np.moveaxis(np.empty(space.shape or (), np.bool_), *axes).shape
+            self.picture = (*shape[:2], math.prod(shape[2:]))
+        elif channels_last and isinstance(space, spaces.Box) and len(space.shape) > 2:
+            warn_once(
+                f"{owner} sees observations {space.shape} of {space.dtype} as {math.prod(space.shape):,} numbers "
+                "without order: pictures, which get convolutions, are bytes. Where they lie in 0 to 1: "
+                "gymnasium.wrappers.RescaleObservation(env, 0, 255), then DtypeObservation(env, np.uint8)"
+            )
         joined = isinstance(space, spaces.Dict) or (isinstance(space, spaces.Tuple) and not is_finite(space))
         self._parts: list[tuple[Any, VectorView]] = []
         self._numbering = FiniteSpace(space) if is_finite(space) and not joined else None
         self._warned = False
-        self._scale = np.float32(1 / 255 if is_picture(space) and space.dtype == np.uint8 else 1)
+        self._scale = np.float32(1 / 255 if axes is not None and space.dtype == np.uint8 else 1)
         if joined:
             whole: Any = space
             keys = whole.spaces if isinstance(space, spaces.Dict) else range(len(whole.spaces))
@@ -207,6 +244,11 @@ class VectorView:
         if self.picture is None:
             return ""
         height, width, channels = self.picture
+        if len(shape := self.space.shape or ()) == 4:
+            return (
+                f"observations {shape} are {counted(shape[0], 'picture')} of {height} x {width} at a time, taken as "
+                f"one with {counted(channels, 'channel')}, frame by frame"
+            )
         place = "first" if self._turned else "last"
         return (
             f"observations {self.space.shape} are pictures of {height} x {width} with "
@@ -221,7 +263,7 @@ class VectorView:
             return np.concatenate([part.vector(obs[key]) for key, part in self._parts])
         if self._numbering is None:
             array = self._narrowed(obs)
-            return (np.moveaxis(array, 0, -1) if self._turned else array).ravel() * self._scale
+            return (np.moveaxis(array, *self._turned) if self._turned else array).ravel() * self._scale
         out = np.zeros(self.size, np.float32)
         out[self._numbering.index(obs)] = 1.0
         return out
@@ -236,7 +278,9 @@ class VectorView:
         if self._numbering is not None or self._parts:
             return np.stack([self.vector(obs) for obs in batch])
         array = self._narrowed(batch)
-        return (np.moveaxis(array, 1, -1) if self._turned else array).reshape(-1, self.size) * self._scale
+        if self._turned:
+            array = np.moveaxis(array, [axis + 1 for axis in self._turned[0]], self._turned[1])
+        return array.reshape(-1, self.size) * self._scale
 
     def _narrowed(self, obs: Any) -> NDArray[Any]:
         """Numbers as `dtype`; says once where that loses the difference between neighbours."""

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from rlplay.errors import counted
 from rlplay.spaces.finite import FiniteSpace, is_finite
-from rlplay.spaces.observations import channels_first
+from rlplay.spaces.observations import channels_first, picture_axes
 from rlplay.viewer import drawing as d
 from rlplay.viewer.maps import state_grid
 from rlplay.viewer.slices import dimension_names, stack_size
@@ -119,9 +119,12 @@ def planes_of(space: Any, array: NDArray[Any], stack: int = 1) -> list[tuple[str
         >>> [name for name, _ in planes_of(space, space.sample(), stack=4)]
         ['3 before', '2 before', '1 before', 'now']
     """
-    if not isinstance(space, gym.spaces.Box) or array.ndim not in (2, 3):
+    if isinstance(space, gym.spaces.Box) and array.ndim == 4 and (axes := picture_axes(space)) is not None:
+        array, stack = np.moveaxis(array, *axes), len(array)  # [H, W, K, C]
+        array = array.reshape(*array.shape[:2], -1)
+    elif not isinstance(space, gym.spaces.Box) or array.ndim not in (2, 3):
         return []
-    if array.ndim == 3 and (channels_first(space) or array.shape[0] < min(array.shape[1:])):
+    elif array.ndim == 3 and (channels_first(space) or array.shape[0] < min(array.shape[1:])):
         array = np.moveaxis(array, 0, -1)  # [H, W, C]
     if min(array.shape[:2]) < _LEAST_PICTURE:
         return []

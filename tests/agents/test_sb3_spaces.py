@@ -69,6 +69,7 @@ def assert_same(one, other):
     assert all(torch.equal(mine[key], theirs[key]) for key in theirs)
 
 
+@pytest.mark.filterwarnings("ignore:.*are no picture to Stable-Baselines3")
 @pytest.mark.parametrize("name", ["PPO", "A2C", "DQN", "SAC"])
 @pytest.mark.parametrize(
     ("observations", "policy"),
