@@ -102,6 +102,11 @@ def _of_vec_env(env: Any, owner: str) -> SideBySide:
         if name == "VecNormalize":
             given = {key: getattr(env, key) for key in _OF_NORMALIZE if getattr(env, key, None) is not None}
             settings["normalize"] = given
+            if stack:
+                warn_once(
+                    f"{owner} normalises what is stacked, and the VecNormalize stands within VecFrameStack, where it "
+                    "normalises first. VecNormalize(VecFrameStack(...)) says what is done here"
+                )
             if float(env.ret_rms.count) > 1.0 and vec_normalize_of(outermost) is None:
                 warn_once(
                     f"{owner} begins its running means anew: those of the VecNormalize, of {env.ret_rms.count:,.0f} "
@@ -123,6 +128,11 @@ def _of_vec_env(env: Any, owner: str) -> SideBySide:
     if stack:
         envs = [make(one, frame_stack=stack) for one in envs]
         ours = envs[0].observation_space.shape or ()
+        if len(shape) < len(ours):
+            warn_once(
+                f"{owner}: VecFrameStack puts {stack} observations {(*shape[:-1], shape[-1] // stack)} beside each "
+                f"other, {shape}, and here they are the channels of a picture, {ours}"
+            )
         if len(shape) == len(ours) and sorted(shape) != sorted(ours):
             raise UsageError(
                 f"{owner}: VecFrameStack makes observations {shape}, and along the channels they are {ours}",

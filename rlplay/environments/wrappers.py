@@ -230,6 +230,30 @@ def frames_of(env: gym.Env[Any, Any]) -> tuple[int, bool]:
     return 1, False
 
 
+def as_vec_frame_stack(env: gym.Env[Any, Any]) -> spaces.Space[Any] | None:
+    """The space that VecFrameStack says for the observations of a `FrameStack`; None for other environments.
+
+    The numbers lie alike; their bounds VecFrameStack repeats number by number, not frame by frame.
+
+    Example:
+        >>> space = as_vec_frame_stack(FrameStack(gym.make("CartPole-v1"), 2))
+        >>> space.high[:2].tolist() == [space.high[0]] * 2
+        True
+    """
+    while isinstance(env, _TRANSPARENT):
+        env = env.env
+    return _repeated(env.env.observation_space, env.stack_size) if isinstance(env, FrameStack) else None
+
+
+def _repeated(space: spaces.Space[Any], count: int) -> spaces.Space[Any]:
+    if isinstance(space, spaces.Dict):
+        return spaces.Dict({key: _repeated(part, count) for key, part in space.items()})
+    assert isinstance(space, spaces.Box)
+    axis = 0 if channels_first(space) else -1
+    low, high = (np.repeat(side, count, axis=axis) for side in (space.low, space.high))
+    return spaces.Box(low, high, dtype=space.dtype.type)
+
+
 def _joined(frames: list[NDArray[Any]], space: spaces.Space[Any]) -> NDArray[Any]:
     if frames[0].ndim == 2:
         return np.stack(frames, axis=-1)

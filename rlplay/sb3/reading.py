@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from rlplay import registry
 from rlplay.environments.make import EnvLike, make
 from rlplay.environments.no_environment import NoEnvironment
+from rlplay.environments.side_by_side import SideBySide, is_side_by_side, taken_apart, vec_normalize_of
+from rlplay.environments.wrappers import as_vec_frame_stack
 from rlplay.errors import CheckpointError, HyperparameterError, RlplayError, SpaceError, UsageError, warn
 from rlplay.hyperparameters.fields import checked, declared
 from rlplay.sb3.layout import Layout, OtherNetworksError, layout_of
@@ -54,7 +56,8 @@ def load_zip(
 
     Args:
         path: of the zip.
-        env: where it goes on; None for nowhere: it predicts, and takes one with ``set_env``.
+        env: where it goes on, a VecEnv too, whose VecNormalize keeps its statistics; None for nowhere: it predicts, and
+            takes one with ``set_env``.
         algo: an agent of ours (``"ppo"``), or Stable-Baselines3's behind the same door (``"sb3/ppo"``), whose bits are
             the same; by default ours where its networks fit, and else the other.
         vecnormalize: the file that ``VecNormalize.save`` wrote, read as data too.
@@ -81,17 +84,32 @@ def load_zip(
     wrote = algorithm_of(model)
     agent_id, fallback = _agent_for(model, wrote, algo), algo is None
     seed = _seed(model, seed)
-    environment = _environment(model, env)
+    several = taken_apart(env, "load_zip") if is_side_by_side(env) else None
+    environment: Any = _environment(model, several or env)
+    space = environment.observation_space
+    if several is not None:
+        _require_outermost(model, env, several)
+        environment, hyperparameters = env, {"n_envs": len(several.envs), **hyperparameters}
     given = {**hyperparameters, **({} if statistics is None else {"normalize": statistics.settings()})}
     if agent_id.startswith("sb3/"):
         return _adapter(model, agent_id, environment, seed, given, statistics)
     try:
-        return _ours(model, agent_id, wrote, environment, seed, given, statistics)
+        return _ours(model, agent_id, wrote, environment, space, seed, given, statistics)
     except (OtherNetworksError, SpaceError, HyperparameterError) as error:
         if not fallback or f"sb3/{wrote}" not in registry.agent_ids():
             raise refuse_with_way_out(model, error, wrote) from error
         warn(f"{model.path} does not fit {agent_id}: {error.cause}. sb3/{wrote} is taken")
     return _adapter(model, f"sb3/{wrote}", environment, seed, given, statistics)
+
+
+def _require_outermost(model: ModelZip, env: Any, several: SideBySide) -> None:
+    """Refuse a VecNormalize within a stack: its numbers are not those that the agent would normalise."""
+    if "normalize" in several.settings and vec_normalize_of(env) is None:
+        raise UsageError(
+            f"{model.path}: VecNormalize stands within what stacks its observations, and an agent here normalises what "
+            "is stacked",
+            "Write VecNormalize(VecFrameStack(env, n_stack=...)), and train it there",
+        )
 
 
 def _refuse_jax(model: ModelZip) -> None:
@@ -124,15 +142,15 @@ def _seed(model: ModelZip, seed: int | None) -> int | None:
     return found if type(found) is int and found >= 0 else None
 
 
-def _environment(model: ModelZip, env: EnvLike | None) -> gym.Env[Any, Any]:
-    """The environment given, whose spaces are the file's; none with the file's spaces."""
+def _environment(model: ModelZip, env: EnvLike | SideBySide | None) -> gym.Env[Any, Any]:
+    """The environment given, or the first of several, whose spaces are the file's; none with the file's spaces."""
     own = {name: space_of(model.value(name), f"{name} of {model.path}") for name in _SPACES}
     if env is None:
         return NoEnvironment(own["observation_space"], own["action_space"], "")
-    made = make(env)
+    made = make(env.envs[0] if isinstance(env, SideBySide) else env)
     for name, space in own.items():
         theirs = getattr(made, name)
-        otherwise = name == "observation_space" and space in (_turned(theirs), _stacked(theirs))
+        otherwise = name == "observation_space" and space in (_turned(theirs), as_vec_frame_stack(made))
         if theirs != space and not otherwise:
             raise SpaceError(
                 f"{model.path} has the {name.replace('_', ' ')} {_shown(space)} and the environment has "
@@ -157,31 +175,17 @@ def _turned(space: gym.Space[Any]) -> gym.Space[Any] | None:
     return spaces.Box(low, high, dtype=space.dtype.type)
 
 
-def _stacked(space: gym.Space[Any]) -> gym.Space[Any] | None:
-    """Stacked vectors as VecFrameStack says them: the bounds of each number together, not those of each frame."""
-    if not isinstance(space, spaces.Box) or len(space.shape) != 1:
-        return None
-    size = space.shape[0]
-    for frames in range(2, size + 1):
-        if size % frames == 0:
-            parts = [side.reshape(frames, -1) for side in (space.low, space.high)]
-            if all((part == part[0]).all() for part in parts):
-                low, high = (part.T.ravel() for part in parts)
-                return spaces.Box(low, high, dtype=space.dtype.type)
-    return None
-
-
 # An agent of ours.
 
 
 def _ours(
-    model: ModelZip, agent_id: str, wrote: str, env: gym.Env[Any, Any], seed: int | None, given: dict[str, Any],
-    statistics: ObservedStatistics | None,
+    model: ModelZip, agent_id: str, wrote: str, env: Any, space: gym.Space[Any], seed: int | None,
+    given: dict[str, Any], statistics: ObservedStatistics | None,
 ) -> Any:  # fmt: skip
     policy_name(model)  # a policy of the user's own is refused
-    _require_same_encoding(env.observation_space)
+    _require_same_encoding(space)
     tensors = _finite(model, "policy")
-    layout = layout_of(wrote, tensors, _picture(env.observation_space))
+    layout = layout_of(wrote, tensors, _picture(space))
     cls, settings = registry.agent_class(agent_id), settings_of(model, declared(registry.agent_class(agent_id)))
     of_policy = own_policy_settings(model)
     arch, count = _architecture(layout, tensors), of_policy.pop("n_quantiles", None)

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from rlplay.agent.network_optimisers import optimiser_of
 from rlplay.agent.sb3_normalize import read_moments, write_vecnormalize
+from rlplay.environments.wrappers import as_vec_frame_stack
 from rlplay.errors import CheckpointError, MissingPackageError, RlplayError, UsageError
 from rlplay.functional.running_moments import RunningMoments
 from rlplay.networks.memory import BATCH_RENORM, CONV_2D, GELU, IN, KIND, LINEAR, OUT
@@ -144,7 +145,7 @@ def _model(agent: Any, name: str, of_policy: dict[str, Any], settings: dict[str,
     cls = _algorithm(name)
     known = [key for key in inspect.signature(cls).parameters if key not in _NOT_ARGUMENTS]
     taken = {key: _argument(key, settings[key]) for key in known if settings.get(key) is not None}
-    space = agent.observation_space
+    space = as_vec_frame_stack(agent.env) or agent.observation_space
     kind = settings.get("policy", "auto")
     if kind in (None, "auto") or name == "recurrent-ppo":
         kind = "MultiInputPolicy" if isinstance(space, gym.spaces.Dict) else "MlpPolicy"
