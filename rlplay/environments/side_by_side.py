@@ -96,7 +96,8 @@ def _is_vec_env(env: Any) -> bool:
 
 def _of_vec_env(env: Any, owner: str) -> SideBySide:
     settings: dict[str, Any] = {}
-    outermost, stack, shape = env, 0, ()
+    outermost, stack = env, 0
+    shape: tuple[int, ...] = ()
     while (inner := getattr(env, "venv", None)) is not None:
         name = type(env).__name__
         if name == "VecNormalize":
