@@ -17,6 +17,7 @@ from tests.fork_server import Commands
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # two workers share the cores; torch would start threads in both
 os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
 os.environ.setdefault("SDL_AUDIODRIVER", "dummy")
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # processes that tests start keep bytecode, as a user's do
 
 HERE = Path(__file__).parent
 
