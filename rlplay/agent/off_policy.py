@@ -124,6 +124,10 @@ class OffPolicyAgent(VectorAgent):
         """The networks that a file keeps, by the names of their ``kernels``."""
         return {name: getattr(self.memory.nets, name) for name in self.kernels}
 
+    def functions_of(self, name: str) -> Any:
+        """Those that its part was made with."""
+        return self.kernels[name]
+
     def parameters(self) -> dict[str, NDArray[Any]]:
         """All weights of each network, by its name, [P]."""
         return {name: self.kernels[name].arrays(net)["parameters"] for name, net in self.nets().items()}

@@ -47,6 +47,10 @@ class RolloutAgent(VectorAgent):
     def nets(self) -> dict[str, Any]:
         """The networks by name, all with the functions of ``kernel``."""
 
+    def functions_of(self, name: str) -> Kernel:
+        """The same for all."""
+        return self.kernel
+
     # What it is made of.
 
     def parameters(self) -> dict[str, NDArray[Any]]:

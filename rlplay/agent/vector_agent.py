@@ -42,6 +42,7 @@ from rlplay.functional.schedules import tabulate
 from rlplay.functional.vector_step import Decorator, FeatureState, plain
 from rlplay.hyperparameters.domains import Choice, Either, Module, Range, Settings, Sizes
 from rlplay.hyperparameters.types import FeaturesLike
+from rlplay.networks.contract import Kernel
 from rlplay.networks.layers import ACTIVATIONS
 from rlplay.training.checks import whole_number
 from rlplay.training.learner import Engine
@@ -103,6 +104,14 @@ class VectorAgent(Agent):
     @abstractmethod
     def _learn_arguments(self) -> tuple[Any, ...]:
         """What `Iteration.learn` is called with."""
+
+    @abstractmethod
+    def nets(self) -> dict[str, Any]:
+        """The networks by name."""
+
+    @abstractmethod
+    def functions_of(self, name: str) -> Any:
+        """The functions of a network, see `rlplay.networks.contract`."""
 
     def _mask_of(self, i: int, info: dict[str, Any]) -> Mask | None:
         """The mask of an environment's newest observation, an entry an output [K]; None where all may be taken."""
@@ -281,7 +290,17 @@ class VectorAgent(Agent):
         """Have another process compile the update, while this one compiles what plays."""
         if self.encoder.ready and self._iteration.learn is not self._compiled_beside:
             self._compiled_beside = self._iteration.learn
-            compile_beside(self._iteration.learn, *self._learn_arguments())
+            compile_beside(self._iteration.learn, *self._learn_arguments(), first=self._update_alone())
+
+    def _update_alone(self) -> list[tuple[Any, ...]]:
+        """What networks do in an update and not in play, with examples of arguments."""
+        x = np.zeros((1, 1), np.float32)
+        found: list[tuple[Any, ...]] = []
+        for name, net in self.nets().items():
+            kernel = self.functions_of(name)
+            if isinstance(kernel, Kernel):
+                found += [(kernel.backward, net, x, x, False), (kernel.improve, net, 0.0, 0.0)]
+        return found
 
     def advance(self, timesteps: int, engine: Engine) -> int:
         """At most this many steps, rounded up to all environments once; one native call, or step by step."""

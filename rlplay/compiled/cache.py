@@ -31,7 +31,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -486,14 +486,25 @@ def _compiled(function: F, **options: Any) -> F:
     return cast(F, dispatcher)
 
 
-def compile_beside(function: Callable[..., Any], *arguments: Any) -> None:
+def compile_beside(function: Callable[..., Any], *arguments: Any, first: Sequence[tuple[Any, ...]] = ()) -> None:
     """Have another process compile a function with code of its own (`own_code`), called with such arguments.
 
     Whoever calls it finds it on disk. Where that is so already, where processes cannot be forked, or nothing is kept on
     disk, nothing happens; nor where the function is plain Python.
+
+    Args:
+        function: what is compiled.
+        arguments: examples of its arguments.
+        first: what it calls, with examples of arguments, that this process needs last: the other one begins there, so
+            that neither waits for the other.
     """
     if isinstance(function, numba_linking.Function):
-        function.make_beside(by_reference.kinds_by_reference(*arguments))
+        calls = [
+            (one, by_reference.kinds_by_reference(*given))
+            for one, *given in first
+            if isinstance(one, numba_linking.Function)
+        ]
+        function.make_beside(by_reference.kinds_by_reference(*arguments), calls)
 
 
 def why_not_cached(function: Callable[..., Any]) -> str:

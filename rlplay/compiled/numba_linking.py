@@ -20,8 +20,9 @@ import os
 import secrets
 import signal
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, TypeVar
 
 import llvmlite.binding as llvm
@@ -171,13 +172,21 @@ class Library(codegen.JITCodeLibrary):  # type: ignore[misc]
                 library.load_own_code()
             self.have_own_code()
 
-    def have_own_code(self) -> None:
-        """The same, without what it calls."""
+    def have_own_code(self) -> bool:
+        """The same, without what it calls; False where that is going on already."""
         name = self.key or min(self.defined())
+        if name in _in_work:
+            return False
         if name not in _own_code:
-            _own_code[name] = _once(
-                self.key and f"{self.key}.own", lambda: store.load_own_code(self.key, self._codegen), self._own_code_now
-            )
+            _in_work.add(name)
+            try:
+                _own_code[name] = _once(
+                    self.key and f"{self.key}.own", lambda: store.load_own_code(self.key, self._codegen),
+                    self._own_code_now,
+                )  # fmt: skip
+            finally:
+                _in_work.remove(name)
+        return True
 
     def _own_code_now(self) -> Library:
         made = Library(self._codegen, self.name)
@@ -197,6 +206,7 @@ class Library(codegen.JITCodeLibrary):  # type: ignore[misc]
 
 kept_environments: dict[str, Any] = {}  # the constants that machine code reads, by name: kept alive
 _own_code: dict[str, Library] = {}  # the machine code that others call, by its key, else the name of its function
+_in_work: set[str] = set()  # the names of what is being made
 
 
 class NoStore:
@@ -232,15 +242,18 @@ def have_own_code(key: str, codegen: Any) -> bool:
     return key in _own_code
 
 
-_to_be_called: list[Library] = []  # lowered, with machine code of their own that will be wanted
+_spare: list[Callable[[], bool]] = []  # makes machine code that will be wanted; False where it cannot yet
 
 
 def _spare_work() -> bool:
     """Make machine code that will be wanted; False where there is none."""
-    if not _to_be_called:
-        return False
-    _to_be_called.pop().have_own_code()
-    return True
+    for work in reversed(tuple(_spare)):
+        if work in _spare:  # what was begun meanwhile is not begun again
+            _spare.remove(work)
+            if work():
+                return True
+            _spare.append(work)
+    return False
 
 
 Made = TypeVar("Made")
@@ -343,8 +356,13 @@ class Function(CPUDispatcher):  # type: ignore[misc]
         template = make_concrete_template(f"CallTemplate({name})", key=name, signatures=self.nopython_signatures)
         return template, python, arguments, {}
 
-    def make_beside(self, arguments: Signature) -> None:
-        """Have another process make the function's own code and leave it on disk; whoever needs it waits for that."""
+    def make_beside(self, arguments: Signature, first: Sequence[tuple[Any, Signature]] = ()) -> None:
+        """Have another process make the function's own code and leave it on disk; whoever needs it waits for that.
+
+        Args:
+            arguments: their types.
+            first: functions that are lowered before it, and the types of theirs: what this process needs last.
+        """
         if arguments in self.overloads or arguments in self._beside:
             return
         self._beside.add(arguments)
@@ -353,12 +371,24 @@ class Function(CPUDispatcher):  # type: ignore[misc]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # of threads: what runs there needs none
             with contextlib.suppress(OSError):  # no room for another process: not beside
-                _in_another_process(lambda: self._make_own_code(arguments))
+                _in_another_process(lambda: self._make_own_code(arguments, first))
+                _spare.extend(partial(one.have_own_code_of, kinds) for one, kinds in first if one.has_own_code)
 
-    def _make_own_code(self, arguments: Signature) -> None:
+    def _make_own_code(self, arguments: Signature, first: Sequence[tuple[Any, Signature]]) -> None:
         with without_collections():
+            for function, kinds in first:
+                with contextlib.suppress(Exception):  # it may be called with other types, or not at all
+                    function._lower(kinds)
             self._lower(arguments)
             self.overloads[arguments].library.have_own_code()
+
+    def have_own_code_of(self, arguments: Signature) -> bool:
+        """Have machine code of what another process has lowered; False where it has not yet."""
+        if arguments not in self.overloads and self._cache.load_lowered(arguments, self.targetctx) is None:
+            return False
+        self._lower(arguments)
+        library: Library = self.overloads[arguments].library
+        return library.have_own_code()
 
     def _lower(self, arguments: Signature) -> None:
         """Have lowered code of the function."""
@@ -371,7 +401,7 @@ class Function(CPUDispatcher):  # type: ignore[misc]
         else:
             known.library.take(found.library)
         if self.has_own_code:
-            _to_be_called.append(found.library)
+            _spare.append(found.library.have_own_code)
 
     def _have(self, arguments: Signature, load: Callable[..., Any], make: Callable[..., Any]) -> Any:
         """What ``load`` finds, else what ``make`` makes."""

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from rlplay.compiled import cache
+from rlplay.compiled import cache, numba_linking
 from rlplay.errors import RlplayWarning
 
 ROOT = Path(__file__).parents[2]
@@ -569,3 +569,44 @@ def test_code_of_its_own_where_nothing_is_kept(monkeypatch):
 
     assert entry((1.0, 2.0)) == 6.0
     assert whole((1.0, 2.0)) == 3.0
+
+
+def test_code_of_its_own_is_not_begun_again_while_it_is_made(monkeypatch):
+    monkeypatch.setattr(cache, "cache_folder", lambda: None)
+    made, usual = [], numba_linking.Library._own_code_now
+
+    def make(library):
+        made.append(library.name)
+        numba_linking._spare_work()  # as where another process is waited for
+        return usual(library)
+
+    monkeypatch.setattr(numba_linking.Library, "_own_code_now", make)
+
+    @cache.own_code
+    @cache.compiled
+    def wanted_once(x):
+        return x + 1.0
+
+    @cache.compiled
+    def entry(x):
+        return wanted_once(x) * 2.0
+
+    assert entry(2.0) == 6.0
+    assert len([name for name in made if "wanted_once" in name]) == 1
+
+
+BESIDE = """
+import time
+from rlplay.compiled.cache import cache_folder, compile_beside, compile_report
+from mine.tools import inner, whole
+compile_beside(whole, 2.0, first=[(inner, {given}), (len, 1)])
+while not list(cache_folder().glob("*.nbo")):
+    time.sleep(0.01)
+print(whole(2.0), compile_report()["compiled"])
+"""
+
+
+@pytest.mark.parametrize("given", ["2.0", "'no number', 3"])
+def test_another_process_begins_with_what_is_asked_first_and_makes_the_rest(tmp_path, given):
+    folder, kept = write(tmp_path, OWN), tmp_path / "cache"
+    assert run(folder, kept, BESIDE.format(given=given)) == (7.0, 0)
