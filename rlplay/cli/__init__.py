@@ -15,6 +15,7 @@ from rlplay.cli.arguments import parser
 from rlplay.cli.effects import check_effects
 from rlplay.errors import EnvironmentFault, NoRoomError, RlplayError
 
+SAID = "RLPLAY_SAID"  # set for a process that a command starts beside it: the lines that the command has said
 _shown: set[str] = set()  # a warning is shown once a command
 
 
@@ -23,6 +24,7 @@ def main(argv: list[str] | None = None) -> int:
     typed = sys.argv[1:] if argv is None else argv
     arguments = parser().parse_args(typed) if typed else Namespace(verb="start", module="start", debug=False)
     warnings.showwarning = _show_warning  # type: ignore[assignment]
+    _shown.update(os.environ.get(SAID, "").splitlines())
     try:
         check_effects(arguments)
         packages = getattr(arguments, "gym_packages", None) or []
@@ -32,7 +34,7 @@ def main(argv: list[str] | None = None) -> int:
             import_packages(packages)
         verb = importlib.import_module(f"rlplay.cli.{arguments.module}")
         if (cache := sys.modules.get("rlplay.compiled.cache")) is not None:  # most verbs compile
-            cache.say_long_compiles()
+            cache.leave_it_to_another() if SAID in os.environ else cache.say_long_compiles()
         arguments.stdout = sys.stdout  # what --json says goes there alone
         with redirect_stdout(sys.stderr if getattr(arguments, "json", False) else sys.stdout):
             code = verb.run(arguments)
@@ -68,6 +70,11 @@ def main(argv: list[str] | None = None) -> int:
         else:
             _say(f"{type(error).__name__}: {error}", "")
         return 1
+
+
+def beside() -> dict[str, str]:
+    """The variables of a process that this command starts beside it, which says nothing that was said already."""
+    return {**os.environ, SAID: "\n".join(sorted(_shown))}
 
 
 def _say(cause: str, remedy: str) -> None:

@@ -18,7 +18,7 @@ from rlplay.agent.base import Agent
 from rlplay.agent.imitation import ImitationAgent
 from rlplay.agent.off_policy import OffPolicyAgent
 from rlplay.agent.offline import OfflineAgent
-from rlplay.cli import many
+from rlplay.cli import beside, many
 from rlplay.cli.common import (
     RUNS,
     console,
@@ -449,7 +449,7 @@ def _open_window(folder: RunFolder, agent: Agent, arguments: Namespace) -> subpr
              "--rows": arguments.rows}  # fmt: skip
     shown = [word for flag, value in flags.items() if value is not None for word in (flag, str(value))]
     words = ["watch", str(folder.path), "--follow", *shown, *typed]
-    window = subprocess.Popen([sys.executable, "-m", "rlplay", *words])
+    window = subprocess.Popen([sys.executable, "-m", "rlplay", *words], env=beside())
     while not opened.exists() and window.poll() is None and time.perf_counter() - start < _PATIENCE:
         time.sleep(0.02)  # agents that learn within seconds would be done before one sees them
     if not opened.exists() and window.poll():

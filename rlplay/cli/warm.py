@@ -23,7 +23,8 @@ _DATA = 64  # steps of a data set, for agents that learn from nothing else
 
 def run(arguments: Namespace) -> int:
     """Have each agent learn a few steps, which compiles what it needs, and keep that on disk."""
-    from rlplay.compiled.cache import cache_folder, compile_report
+    from rlplay.compiled.cache import compile_report
+    from rlplay.compiled.folder import cache_folder
     from rlplay.environments.make import make
 
     out = console()

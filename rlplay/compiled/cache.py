@@ -12,11 +12,9 @@ others, or a class of the script that runs, compiles in each process (`why_not_c
 
 A wheel may carry lowered code (`rlplay.compiled.shipped`): then the first start only makes machine code of it.
 
-The cache is the folder ``RLPLAY_CACHE_DIR``, else ``NUMBA_CACHE_DIR``, else the user's cache folder. Where none can
-be written, everything compiles anew in each process. An entry is one file with a checksum: one that is damaged, or no
-file at all, is said, discarded and compiled again. It is machine code, so whoever may write the folder may run code, as
-with Python's ``__pycache__``. Beyond 1 GiB, some twenty times what all of rlplay compiles to, the entries go that have
-not been used for longest.
+The cache is one folder (`rlplay.compiled.folder`). An entry is one file with a checksum: one that is damaged, or no
+file at all, is said, discarded and compiled again. Beyond 1 GiB, some twenty times what all of rlplay compiles to, the
+entries go that have not been used for longest.
 """
 
 from __future__ import annotations
@@ -28,7 +26,6 @@ import platform
 import re
 import stat
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -48,7 +45,9 @@ from rlplay.compiled import (
     numba_linking,
     shipped,
 )
+from rlplay.compiled.folder import cache_folder
 from rlplay.errors import warn
+from rlplay.storage.files import write_at_once
 
 try:
     import fcntl
@@ -62,26 +61,6 @@ _NAME_LENGTH = 100  # of a file, before the digest
 _CHECKSUM = hashlib.sha256
 _TAKES_PART = (by_reference, digest, numba_bytes, numba_faster, numba_internals, numba_linking)  # in what is compiled
 _HOUR = 3600.0
-
-
-@cache
-def cache_folder() -> Path | None:
-    """The folder for machine code, or None where no folder can be written."""
-    named = os.environ.get("RLPLAY_CACHE_DIR") or os.environ.get("NUMBA_CACHE_DIR")
-    candidates = [Path(named)] if named else []
-    if not named:
-        base = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
-        with contextlib.suppress(RuntimeError):  # no home folder
-            candidates.append((Path(base) if base else Path.home() / ".cache") / "rlplay")
-        candidates.append(Path(__file__).parent / "__pycache__")
-    for folder in candidates:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=folder):
-                return folder
-        except OSError:
-            continue
-    return None
 
 
 @cache
@@ -254,7 +233,7 @@ def _lock_file(process: int) -> int | None:
     if folder is None or fcntl is None:
         return None
     try:
-        return os.open(folder / "locks", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
+        return os.open(folder / "locks", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     except OSError:
         return None
 
@@ -298,7 +277,10 @@ def read_entry(path: Path) -> bytes | None:
         content = _content(path)
     except FileNotFoundError:
         return None
-    except (OSError, MemoryError):  # no right to read it, a failing disk
+    except PermissionError:
+        _say_unreadable()
+        return None
+    except (OSError, MemoryError):  # a failing disk
         content = b""
     checksum, data = content[:32], content[32:]
     if checksum != _CHECKSUM(path.name.encode() + data).digest():
@@ -341,12 +323,13 @@ def _say_long() -> None:
         _clock["timer"] = None  # it was quick; the next one may not be
 
 
-def _leave_it_to_the_parent() -> None:
-    _clock["timer"] = "a copy of this process says nothing"
+def leave_it_to_another() -> None:
+    """Say nothing of compiling in this process: the one that started it does."""
+    _clock["timer"] = "said by another process"
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_leave_it_to_the_parent)
+    os.register_at_fork(after_in_child=leave_it_to_another)
 
 
 def _discard(path: Path) -> None:
@@ -360,15 +343,15 @@ def _say_damaged() -> None:
     warn(f"compiled code in {cache_folder()} was damaged and is compiled again")
 
 
+@cache
+def _say_unreadable() -> None:
+    warn(f"compiled code in {cache_folder()} is of another user, who alone may read it: it is compiled again")
+
+
 def write_entry(path: Path, data: bytes) -> None:
     """Write machine code to a file at once, so that another process sees all of it or nothing."""
-    try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=path.stem, suffix=".tmp", delete=False) as file:
-            file.write(_CHECKSUM(path.name.encode() + data).digest() + data)
-        os.replace(file.name, path)
-    except OSError:  # a full disk, a file that another process reads: it compiles again in the next process
-        with contextlib.suppress(OSError, NameError):
-            os.unlink(file.name)
+    with contextlib.suppress(OSError):  # a full disk, a file that another process reads: it compiles again next time
+        write_at_once(path, _CHECKSUM(path.name.encode() + data).digest() + data)
 
 
 @cache

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 
-from rlplay.compiled.cache import cache_folder
+from rlplay.compiled.folder import cache_folder
 
 ANOTHER_FOLDER = "Set RLPLAY_CACHE_DIR to a folder with room that can be written"
 _ROOM = 1 << 20  # bytes: more than a large entry

@@ -60,12 +60,10 @@ def atomic_writer(path: Path, verify: Any = None, *, sync_folder: bool = True) -
         _remove_stale(path)
     except OSError as error:
         raise _refused(error, path) from error
-    # Names can be as long as the file system takes: the temporary one must not be longer.
-    # Threads of a process have one each.
-    temporary = path.with_name(f".{path.name[-100:]}.{threading.get_ident()}.{os.getpid()}.tmp")
+    temporary = _beside(path)
     try:
         try:
-            opened = open(temporary, "w+b")  # noqa: SIM115 - it honours the umask; mkstemp would not
+            opened = _new_file(temporary)
         except OSError as error:
             raise _refused(error, path) from error
         with opened as file:
@@ -84,6 +82,39 @@ def atomic_writer(path: Path, verify: Any = None, *, sync_folder: bool = True) -
         if isinstance(error, OSError) and (full := NoRoomError.of(error, path)):
             raise full from error
         raise
+
+
+def write_at_once(path: Path, data: bytes) -> None:
+    """Write a file so that another process sees all of it or nothing; a machine that stops may lose it.
+
+    It is a new file, as readable for others as any that this user makes.
+
+    Raises:
+        OSError: it cannot be written; what was there is untouched.
+    """
+    temporary = _beside(path)
+    try:
+        with _new_file(temporary) as file:
+            file.write(data)
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
+
+
+def _beside(path: Path) -> Path:
+    """Where a file is written that will take a path's place, for each thread of a process another.
+
+    Names can be as long as the file system takes: the temporary one must not be longer.
+    """
+    return path.with_name(f".{path.name[-100:]}.{threading.get_ident()}.{os.getpid()}.tmp")
+
+
+def _new_file(path: Path) -> IO[bytes]:
+    """A new file to write and read, never what a link of that name leads to; it honours the umask."""
+    path.unlink(missing_ok=True)
+    return open(path, "x+b")
 
 
 def _refused(error: OSError, path: Path) -> OSError:

@@ -169,7 +169,7 @@ class Run:
             self.compiled += report["compiled"] - self._report["compiled"]
             self._report, seconds = report, self.agent.chunk_seconds / 4
             if self.compiled and (why := why_not_kept()):
-                warn_once(f"what was compiled compiles again in each process: {why}. {ANOTHER_FOLDER}")
+                warn_once(f"what is compiled is compiled again in each process: {why}. {ANOTHER_FOLDER}")
         going = done > 0 or was_busy or self.agent.busy
         self.converged = not going
         rows = self.agent.statistics.take_new()

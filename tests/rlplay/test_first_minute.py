@@ -7,11 +7,12 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 
 import pygame
 import pytest
 
-from rlplay.errors import UsageError
+from rlplay.errors import RlplayWarning, UsageError
 from rlplay.viewer.waiting import while_waiting
 
 
@@ -125,3 +126,25 @@ def test_a_long_compile_is_said_once_by_all_processes_together(tmp_path):
     env = {**os.environ, "RLPLAY_CACHE_DIR": str(tmp_path / "cache")}
     done = subprocess.run(command, capture_output=True, text=True, env=env, cwd=tmp_path, check=True)
     assert done.stderr.count("rlplay: compiling") == 1
+
+
+def test_what_a_command_has_said_the_window_beside_it_does_not_say_again(monkeypatch, capsys):
+    import rlplay.cli
+    from rlplay.compiled import cache
+
+    def warn_of(words):
+        monkeypatch.setattr(rlplay.cli, "_shown", set())
+        assert rlplay.cli.main(["which"]) in (0, 2)
+        for line in words:
+            rlplay.cli._show_warning(line, RlplayWarning, __file__, 1)
+        return capsys.readouterr().err
+
+    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
+    monkeypatch.setattr(cache, "_clock", {"timer": None, "always": False})
+    assert "warning: one" in warn_of(["one"])
+    assert cache._clock == {"timer": None, "always": True}
+    monkeypatch.setattr(os, "environ", rlplay.cli.beside())
+    said = warn_of(["one", "two"])
+    assert "warning: two" in said
+    assert "warning: one" not in said
+    assert cache._clock["timer"]  # nor what it says of compiling

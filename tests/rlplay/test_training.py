@@ -231,7 +231,7 @@ def test_what_cannot_be_kept_on_disk_is_said(tmp_path, monkeypatch):
     for folder, words in ((None, "is no folder that can be written"), (tmp_path / "gone", "nothing can be written in")):
         monkeypatch.setattr("rlplay.compiled.kept.cache_folder", lambda found=folder: found)
         monkeypatch.setenv("RLPLAY_CACHE_DIR", str(folder))
-        with pytest.warns(RlplayWarning, match=f"compiles again in each process: .*{words}.* Set RLPLAY_CACHE_DIR"):
+        with pytest.warns(RlplayWarning, match=f"is compiled again in each process: .*{words}.* Set RLPLAY_CACHE_DIR"):
             QLearning("FrozenLake-v1", seed=0).learn(2)
         with pytest.raises(UsageError, match=f"cannot be kept: .*{words}"):
             warm.run(Namespace())
