@@ -26,11 +26,10 @@ def run(arguments: Namespace) -> int:
     import_pygame()
     out = console()
     if not arguments.headless and not has_display():
-        out.print("There is no display, so the demo runs without a window and writes what it would show.")
-        arguments.headless = True
+        arguments.headless, arguments.output = True, arguments.output or Path("rlplay-demo.gif")
+        out.print(f"There is no display: the demo writes what a window would show to {arguments.output}, in a while.")
     if arguments.headless and arguments.output is None:
         arguments.output = Path("rlplay-demo.gif")
-    out.print("Loading compiled code (the first time on a machine this compiles for a few seconds) ...", style="dim")
     session, recipe = prepared(lambda: _session(arguments.seed), arguments, "an agent that learns to walk a maze")
     agent, others = session.agent, None
     out.print(f"[bold]{agent.id}[/] learns to walk through a maze; it sees only the number of its cell.")

@@ -33,6 +33,7 @@ from rlplay.cli.common import (
 )
 from rlplay.cli.watch import watched
 from rlplay.cli.zoo_entries import callbacks_in, making, settings_in_file
+from rlplay.compiled.kept import why_not_kept
 from rlplay.compiled.table import TableEnv
 from rlplay.environments.episode import replays_exactly
 from rlplay.environments.make import make, reference, remake
@@ -463,7 +464,8 @@ def _open_window(folder: RunFolder, agent: Agent, arguments: Namespace) -> subpr
 
 def _report(agent: Agent, folder: RunFolder, evaluations: EvalCallback | None, summary: _Summary) -> None:
     out, finished = console(), summary.finished
-    done = "compiling, once a machine" if finished.compiled else "loading compiled code"
+    once = "" if why_not_kept() else ", once a machine"
+    done = f"compiling{once}" if finished.compiled else "loading compiled code"
     speed = f"{short_number(finished.steps_per_second)} {agent.timestep}s/s "
     out.print(
         f"{agent.num_timesteps:,} {agent.timestep}s, {speed * (finished.learn_seconds >= 1e-3)}"

@@ -317,7 +317,9 @@ def _watch_the_clock() -> None:
 
 def _say_long() -> None:
     if numba_internals.is_compiling():
-        after = "" if cache_folder() is None else "; the next time the machine code is found on disk"
+        folder = cache_folder()
+        kept = folder is not None and os.access(folder, os.W_OK)
+        after = "; the next time the machine code is found on disk" if kept else ""
         print(f"rlplay: compiling{after} ...", file=sys.stderr, flush=True)
     else:
         _clock["timer"] = None  # it was quick; the next one may not be

@@ -7,6 +7,7 @@ Ctrl-C ends the run after the chunk, at a whole step, so that what is saved then
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from typing import Any
 
 from rlplay.compiled.cache import compile_report
 from rlplay.compiled.kept import ANOTHER_FOLDER, why_not_kept
-from rlplay.compiled.numba_internals import CompileErrors, why_not_compiled
+from rlplay.compiled.numba_internals import CompileErrors, is_compiling, why_not_compiled
 from rlplay.environments.changes import forget, note, say_changes
 from rlplay.errors import UsageError, warn, warn_once
 from rlplay.functional.schedules import rate_at_end
@@ -216,10 +217,23 @@ class Run:
         return (self.agent.num_timesteps // self._log_steps + 1) * self._log_steps
 
 
+_A_WHILE = 1.0  # seconds
+
+
+def _say_waiting() -> None:
+    end = "as soon as this is compiled" if is_compiling() else "at the end of this step"
+    print(f"rlplay: stopping {end}; Ctrl-C once more stops at once", file=sys.stderr, flush=True)
+
+
 @contextmanager
 def interruptible() -> Iterator[list[int]]:
-    """Collect Ctrl-C and SIGTERM in a list in place of raising at any line; the second one raises at once."""
+    """Collect Ctrl-C and SIGTERM in a list in place of raising at any line; the second one raises at once.
+
+    Where nothing has stopped a while after Ctrl-C, it is said what is waited for.
+    """
     caught: list[int] = []
+    said = threading.Timer(_A_WHILE, _say_waiting)
+    said.daemon = True
     if threading.current_thread() is not threading.main_thread():
         yield caught
         return
@@ -228,10 +242,13 @@ def interruptible() -> Iterator[list[int]]:
         if caught:
             raise KeyboardInterrupt
         caught.append(number)
+        if number == signal.SIGINT:
+            said.start()
 
     previous = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield caught
     finally:
+        said.cancel()
         for number, handler in previous.items():
             signal.signal(number, handler)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
@@ -81,7 +82,7 @@ def draw_waiting(surface: pygame.Surface, words: str, seconds: float, *, compili
         surface: the window.
         words: what is being prepared.
         seconds: since when.
-        compiling: whether machine code is being made, which is kept for the next time.
+        compiling: whether machine code is being made.
 
     Example:
         >>> pygame.font.init()
@@ -93,7 +94,8 @@ def draw_waiting(surface: pygame.Surface, words: str, seconds: float, *, compili
     surface.fill(drawing.BACKGROUND)
     middle, height = surface.get_width() / 2, surface.get_height() / 2
     drawing.text(surface, words, (middle, height - 48), 30, anchor="center", width=surface.get_width() - 40)
-    doing = "compiling, once a machine; the next time it opens at once" if compiling else "loading"
+    kept = ", once a machine; the next time it opens at once" if _is_kept() else ""
+    doing = f"compiling{kept}" if compiling else "loading"
     drawing.text(surface, f"{doing}   {seconds:.0f} s", (middle, height - 14), 21, drawing.DIM, "center")
     wide = min(420.0, surface.get_width() - 80)
     bar = pygame.Rect(round(middle - wide / 2), round(height + 14), round(wide), 6)
@@ -107,6 +109,13 @@ def _is_compiling() -> bool:
     """Whether machine code is loaded or made now; numba is loaded by the work, not by the window."""
     internals: Any = sys.modules.get("rlplay.compiled.numba_internals")
     return internals is not None and hasattr(internals, "is_compiling") and internals.is_compiling()
+
+
+def _is_kept() -> bool:
+    """Whether machine code can be written for the next time."""
+    module: Any = sys.modules.get("rlplay.compiled.folder")
+    folder = module.cache_folder() if hasattr(module, "cache_folder") else None
+    return folder is not None and os.access(folder, os.W_OK)
 
 
 __all__ = ["draw_waiting", "while_waiting"]

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from argparse import Namespace
 
 import numpy as np
@@ -16,6 +17,7 @@ from rlplay.cli import warm
 from rlplay.compiled.training_loop import LOG_ROWS, is_logged
 from rlplay.errors import EnvironmentFault, RlplayWarning, UsageError
 from rlplay.testing import differences
+from rlplay.training import run
 from rlplay.training.trackers import TensorBoardCallback
 
 
@@ -418,3 +420,22 @@ def test_logs_below_a_file_are_refused_in_one_line(logged, tmp_path):
     with pytest.raises(UsageError, match=r"file.logs.* cannot be written: .*(log_path|tensorboard_log)"):
         logged(tmp_path / "file" / "logs")
     assert (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.parametrize("compiling", [True, False])
+def test_where_ctrl_c_does_not_stop_soon_it_is_said_what_is_waited_for(monkeypatch, capsys, compiling):
+    monkeypatch.setattr(run, "_A_WHILE", 0.01)
+    monkeypatch.setattr(run, "is_compiling", lambda: compiling)
+    with run.interruptible() as caught:
+        signal.raise_signal(signal.SIGINT)
+        time.sleep(0.1)
+        assert caught == [signal.SIGINT]
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    said = capsys.readouterr().err
+    assert said.count("Ctrl-C once more stops at once") == 1
+    assert ("compiled" in said) == compiling
+    with run.interruptible():
+        signal.raise_signal(signal.SIGINT)
+    time.sleep(0.05)
+    assert not capsys.readouterr().err
