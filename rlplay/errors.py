@@ -141,6 +141,12 @@ class NoAttributeError(RlplayError, AttributeError):
     """An attribute that an object does not have, with what stands in its place."""
 
 
+class MissingLocalError(RlplayError, KeyError):
+    """A variable of Stable-Baselines3's loop that a callback asks for and a run does not have."""
+
+    __str__ = Exception.__str__  # KeyError shows its words in quotes
+
+
 def no_attribute(owner: object, name: str, remedy: str = "") -> NoAttributeError:
     """The error for an attribute that an object does not have.
 

@@ -171,11 +171,11 @@ if TYPE_CHECKING:
     from rlplay.storage.ranges import numbers_below as numbers_below
     from rlplay.storage.ranges import or_none as or_none
     from rlplay.training.callbacks import Callback as Callback
-    from rlplay.training.callbacks import stops as stops
     from rlplay.training.sb3_callbacks import SB3Model as SB3Model
     from rlplay.training.sb3_callbacks import is_function_of_locals as is_function_of_locals
     from rlplay.training.sb3_callbacks import is_sb3_callback as is_sb3_callback
     from rlplay.training.sb3_callbacks import observes_raw as observes_raw
+    from rlplay.training.sb3_callbacks import stops_there as stops_there
     from rlplay.training.learner import Engine as Engine
     from rlplay.transition import Transition as Transition
 

@@ -10,7 +10,7 @@ from typing import Any
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.type_aliases import TrainFreq, TrainFrequencyUnit
 
-from rlplay.extend import stops
+from rlplay.extend import stops_there
 
 
 class Relay(BaseCallback):  # type: ignore[misc]
@@ -61,7 +61,7 @@ class Relay(BaseCallback):  # type: ignore[misc]
     def _on_step(self) -> bool:
         for one in self.told:
             going = one.on_step() if isinstance(one, BaseCallback) else one(self.locals, self.globals)
-            self.stopped |= stops(going)
+            self.stopped |= stops_there(one, going)
         return not self.stopped
 
 

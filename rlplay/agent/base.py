@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlplay.agent import saving
-from rlplay.agent.sb3_habits import SB3Habits
+from rlplay.agent.sb3_habits import SB3Habits, networks_device
 from rlplay.agent.sb3_words import ActingPolicy, changes_of, say_what_does_not_fit, told
 from rlplay.approximation.encoder import Encoder, Kind, PlainObservations
 from rlplay.approximation.encoders import new_encoder
@@ -34,7 +34,7 @@ from rlplay.environments.interact import Position, RunningEnv
 from rlplay.environments.make import EnvLike, make_anew, reference
 from rlplay.environments.masks import Mask, MaskSource
 from rlplay.environments.no_environment import NoEnvironment
-from rlplay.environments.side_by_side import is_side_by_side, taken_apart, vec_normalize_of
+from rlplay.environments.side_by_side import is_side_by_side, taken_apart
 from rlplay.errors import SpaceError, UsageError, counted, warn, warn_once
 from rlplay.hyperparameters.fields import Configured, argument
 from rlplay.probe import Probe, masked
@@ -165,8 +165,7 @@ class Agent(SB3Habits, Configured, ABC):
             ) from error
         if isinstance(getattr(self, "policy", None), str):
             self.policy: Any = ActingPolicy(self)
-        if not hasattr(self, "device"):
-            self.device = "cpu"
+        self.device = networks_device(self)
         if self.masks_seen:
             self._say_masks()
         say_what_does_not_fit(self)
@@ -707,9 +706,9 @@ class Agent(SB3Habits, Configured, ABC):
     def _one_of(self, several: Any) -> EnvLike:
         """The environment to go on in, of several that were given: as many as it plays."""
         said = told(type(self), (several,), {})
-        mine = self.hyperparameters.get("n_envs", 1)
-        if said.hyperparameters.get("n_envs", 1) != mine:
+        if said.hyperparameters.get("n_envs", 1) != (mine := self.hyperparameters.get("n_envs", 1)):
             raise UsageError(f"this {type(self).__name__} plays {mine} environments and was given {several.num_envs}")
+        self._goes_on_as_there(several)
         self._beside = said.beside
         return said.env
 
@@ -779,7 +778,7 @@ class Agent(SB3Habits, Configured, ABC):
             env = taken_apart(several, cls.__name__).envs[0]
         agent = saving.unpack(cls, path, env, allow_nan=allow_nan, content=content, changes=found)
         if several is not None:
-            agent._goes_on_as_there(vec_normalize_of(several))
+            agent._goes_on_as_there(several)
         return agent
 
     def __repr__(self) -> str:

@@ -17,6 +17,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
+from rlplay.agent.policy_networks import is_ours
 from rlplay.agent.sb3_normalize import (
     Statistics,
     hand_on,
@@ -27,7 +28,8 @@ from rlplay.agent.sb3_normalize import (
 )
 from rlplay.environments.interact import RunningEnv
 from rlplay.environments.no_environment import NoEnvironment
-from rlplay.errors import UsageError, missing, no_attribute, warn_once
+from rlplay.environments.side_by_side import normalises, vec_normalize_of
+from rlplay.errors import UsageError, counted, missing, no_attribute, warn_once
 from rlplay.hyperparameters.domains import Teacher
 from rlplay.hyperparameters.fields import declared
 from rlplay.seeding import check_seed, generator, stream
@@ -66,6 +68,22 @@ ELSEWHERE: dict[str, str] = {
 }  # fmt: skip
 
 
+def networks_device(agent: Any) -> str:
+    """Where an agent's networks are, ``cpu`` or ``cuda``: what its hyperparameter ``device`` came to.
+
+    Example:
+        >>> from agents import PPO
+        >>> networks_device(PPO("CartPole-v1", device="auto"))
+        'cpu'
+    """
+    network = getattr(agent, "network", "numpy")
+    if getattr(agent, "device", "cpu") == "cpu" or not (agent.id.startswith("sb3/") or not is_ours(network)):
+        return "cpu"
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
 class SB3Habits:
     """What a model of Stable-Baselines3 can be asked, on every agent; mixed into `rlplay.Agent`."""
 
@@ -97,10 +115,33 @@ class SB3Habits:
             if given.returns[2] > 1.0 or (given.observations is not None and given.observations[2] > 1.0):
                 self._write_statistics(given)
 
-    def _goes_on_as_there(self, normalize: Any) -> None:
-        """Told of a loaded agent that it was given a VecEnv, and the VecNormalize in it."""
+    def _goes_on_as_there(self, several: Any) -> None:
+        """Told of a made agent that it was given a VecEnv; the VecNormalize in it has the agent's statistics.
+
+        Raises:
+            UsageError: it has a VecNormalize, and the agent does not normalise.
+        """
+        name, found = type(self).__name__, self._read_statistics()
+        if found is None and normalises(several):
+            raise UsageError(
+                f"this {name} learned from observations as they are, and a VecNormalize stands around its environments",
+                "Give them without it (env.venv), or train a new agent in it",
+            )
+        mine = self.hyperparameters.get("n_envs", 1)
+        if mine != several.num_envs:
+            warn_once(
+                f"this {name} plays {counted(mine, 'environment')} as it did, not the {several.num_envs} of the "
+                f"{type(several).__name__}: predict takes any number; a new agent learns in others"
+            )
+        normalize = vec_normalize_of(several)
         self._as_there, self._vec_normalize = True, normalize
-        if normalize is not None:
+        if normalize is not None and found is not None:
+            theirs = read_vecnormalize(normalize)
+            if theirs.returns[2] > 1.0 and abs(theirs.returns[2] - found.returns[2]) > 1e-3:
+                warn_once(
+                    f"this {name} goes on with its own means and variances, of {found.returns[2]:,.0f} steps; those of "
+                    f"the VecNormalize, of {theirs.returns[2]:,.0f}, are given up"
+                )
             hand_on(normalize)
             self._tell_vec_normalize()
 

@@ -76,6 +76,18 @@ def vec_normalize_of(env: Any) -> Any:
     return env if env is not None and shape is not None and env.observation_space.shape == shape else None
 
 
+def normalises(env: Any) -> bool:
+    """Whether a VecNormalize stands around environments.
+
+    Example:
+        >>> normalises(gym.make_vec("CartPole-v1", num_envs=2))
+        False
+    """
+    while env is not None and "VecNormalize" not in [cls.__name__ for cls in type(env).__mro__]:
+        env = getattr(env, "venv", None)
+    return env is not None
+
+
 def as_one_kind(envs: list[Any]) -> list[gym.Env[Any, Any]]:
     """Environments given one by one, where they are all alike the first alone: it is made anew for the others."""
     made = [make(env) for env in envs]

@@ -16,6 +16,7 @@ import json
 import math
 import os
 import re
+import tempfile
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -60,13 +61,19 @@ def with_suffix(path: str | Path) -> Path:
     return path if path.suffix == ".rlp" else path.with_name(path.name + ".rlp")
 
 
-def write(path: str | Path, manifest: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Path:
+def write(path: str | Path | IO[bytes], manifest: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Path:
     """Write a checkpoint atomically: verified before it takes its place, the old file kept until then.
+
+    Into an open file, an ``io.BytesIO`` say, its bytes are written; that is returned then.
 
     Raises:
         CheckpointError: a value that JSON or a plain array cannot hold; named.
         OSError: the folder cannot be written or the disk is full.
     """
+    if not isinstance(path, str | Path):
+        with tempfile.TemporaryDirectory() as folder:
+            path.write(write(Path(folder) / "agent", manifest, arrays).read_bytes())
+        return path  # type: ignore[return-value]  # as it was given
     given, path = path, with_suffix(path)
     if Path(given).suffix == ".zip":
         warn_once(f"{given} is written as {path.name}: rlplay export writes zips of Stable-Baselines3")
@@ -84,17 +91,22 @@ def write(path: str | Path, manifest: Mapping[str, Any], arrays: Mapping[str, ND
     return path
 
 
-def read(path: str | Path, *, allow_nan: bool = False) -> Checkpoint:
+def read(path: str | Path | IO[bytes], *, allow_nan: bool = False) -> Checkpoint:
     """Read and verify a checkpoint; never runs code.
 
     Args:
-        path: a file that `write` wrote.
+        path: a file that `write` wrote, or an open one.
         allow_nan: take arrays with NaN or infinite values.
 
     Raises:
         CheckpointError: damaged (says where), refused (says why), or of a newer format (says which).
         UnknownNameError: no such file; names the nearest.
     """
+    if not isinstance(path, str | os.PathLike) and hasattr(path, "read"):
+        with tempfile.TemporaryDirectory() as folder:
+            copied = Path(folder) / "agent.rlp"
+            copied.write_bytes(path.read())
+            return read(copied, allow_nan=allow_nan)
     path = _there(_named(path))
     with open(path, "rb") as file:
         _refuse_foreign(path, file)

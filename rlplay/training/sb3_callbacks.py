@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from rlplay.errors import missing, warn_once
+from rlplay.errors import MissingLocalError, missing, warn_once
 from rlplay.training.callbacks import NEVER, Callback, stops
 from rlplay.training.learner import Learner
 from rlplay.training.statistics import FinishedEpisode
@@ -65,6 +65,38 @@ def is_function_of_locals(callback: Any) -> bool:
     return False  # of the agent alone, too
 
 
+def stops_there(callback: Any, answer: Any) -> bool:
+    """Whether what a callback of Stable-Baselines3's returned stops a run; None, which does there, is said to do not.
+
+    Example:
+        >>> stops_there(lambda one, two: False, False)
+        True
+    """
+    if answer is None:
+        warn_once(
+            f"callback={_name_of(callback)} returned None, at which Stable-Baselines3 stops: here False stops, and the "
+            "run goes on. Write return True"
+        )
+    return stops(answer)
+
+
+class Locals(dict[str, Any]):
+    """Variables of a loop as callbacks read them; one that is not there says which are.
+
+    Example:
+        >>> Locals(rewards=[1.0])["values"]
+        Traceback (most recent call last):
+            ...
+        rlplay.errors.MissingLocalError: 'values' is not in locals here, which have rewards. Stable-Baselines3's ...
+    """
+
+    def __missing__(self, name: str) -> Any:
+        raise MissingLocalError(
+            f"{name!r} is not in locals here, which have {', '.join(self)}",
+            "Stable-Baselines3's own agents have all of its loop: agents.sb3",
+        )
+
+
 class SB3Bridge(Callback):
     """One callback of Stable-Baselines3, or a function of ``locals`` and ``globals``, in a run of any agent.
 
@@ -91,6 +123,7 @@ class SB3Bridge(Callback):
         self._freq, self._in_calls = _schedule_of(callback)
         self.every_step = self._freq == 0
         self._rows: list[FinishedEpisode] = []
+        self._collects = False  # whether a rollout has begun
 
     def next_due(self, timestep: int) -> int:
         """The next timestep at which it has something to do, where it has nothing between."""
@@ -112,9 +145,9 @@ class SB3Bridge(Callback):
     def on_training_start(self) -> None:
         """Show it the model, and say once what asking after every step costs."""
         agent = self.agent
-        self._locals: dict[str, Any] = {
+        self._locals: dict[str, Any] = Locals({
             "self": agent, "total_timesteps": self.run.target, "callback": self.callback, "log_interval": None,
-        }  # fmt: skip
+        })  # fmt: skip
         self._lessons = agent.lessons
         self._remember_returns()
         if self.every_step and not agent.why_not_compiled():
@@ -129,7 +162,7 @@ class SB3Bridge(Callback):
         self._locals["self"] = model
         self.callback.init_callback(model)
         self.callback.on_training_start(self._locals, {})
-        self.callback.on_rollout_start()
+        self._begin_rollout()
 
     def on_episodes(self, rows: list[FinishedEpisode]) -> None:
         """Keep the episodes that ended in the newest step."""
@@ -144,19 +177,32 @@ class SB3Bridge(Callback):
             self.callback.n_calls = now // len(self._envs()) - 1
         self._locals.update(self._newest_step())
         if _is_function(self.callback):
-            return not stops(self.callback(self._locals, {}))
+            return not stops_there(self.callback, self.callback(self._locals, {}))
+        self._begin_rollout()
+        self.callback.update_locals(self._locals)
+        if stops_there(self.callback, self.callback.on_step()):
+            self._collects = False  # there the rollout is left as it is
+            return False
         if self.agent.lessons != self._lessons:
             self._lessons = self.agent.lessons
-            self.callback.on_rollout_end()
-            self.callback.on_rollout_start()
-        self.callback.update_locals(self._locals)
-        return not stops(self.callback.on_step())
+            self._end_rollout()
+        return True
 
     def on_training_end(self) -> None:
         """The run is over."""
         if not _is_function(self.callback):
-            self.callback.on_rollout_end()
+            self._end_rollout()
             self.callback.on_training_end()
+
+    def _begin_rollout(self) -> None:
+        if not self._collects:
+            self._collects = True
+            self.callback.on_rollout_start()
+
+    def _end_rollout(self) -> None:
+        if self._collects:
+            self._collects = False
+            self.callback.on_rollout_end()
 
     def _remember_returns(self) -> None:
         self._before = [(one.position.length, one.position.episode_return) for one in self._envs()]
