@@ -175,6 +175,7 @@ if TYPE_CHECKING:
     from rlplay.training.sb3_callbacks import is_function_of_locals as is_function_of_locals
     from rlplay.training.sb3_callbacks import is_sb3_callback as is_sb3_callback
     from rlplay.training.sb3_callbacks import observes_raw as observes_raw
+    from rlplay.training.sb3_callbacks import show_model as show_model
     from rlplay.training.sb3_callbacks import stops_there as stops_there
     from rlplay.training.learner import Engine as Engine
     from rlplay.transition import Transition as Transition

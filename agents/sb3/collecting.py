@@ -10,7 +10,7 @@ from typing import Any
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.type_aliases import TrainFreq, TrainFrequencyUnit
 
-from rlplay.extend import stops_there
+from rlplay.extend import show_model, stops_there
 
 
 class Relay(BaseCallback):  # type: ignore[misc]
@@ -34,7 +34,7 @@ class Relay(BaseCallback):  # type: ignore[misc]
         self.stopped = False
         self.locals = {"self": model, "total_timesteps": total, "callback": self}
         for one in self._callbacks():
-            one.init_callback(model)
+            show_model(one, model)
             one.on_training_start(self.locals, self.globals)
 
     def end(self) -> None:

@@ -288,7 +288,7 @@ def _by_name(value: Any) -> Any:
     return f"{kind}.{value.__name__}" if kind else value
 
 
-def _take(cls: type, found: Told, several: SideBySide, env: Any) -> None:
+def _take(cls: Any, found: Told, several: SideBySide, env: Any) -> None:
     """Take environments one by one, and their count as ``n_envs``."""
     count, settings = len(several.envs), found.hyperparameters
     if "n_envs" not in declared(cls):
@@ -301,6 +301,12 @@ def _take(cls: type, found: Told, several: SideBySide, env: Any) -> None:
         raise UsageError(
             f"{cls.__name__}: n_envs={settings['n_envs']} and {type(env).__name__} of {counted(count, 'environment')}",
             "Leave n_envs out",
+        )
+    if several.settings.get("normalize", {}).get("training") is False and not cls.id.startswith("sb3/"):
+        del several.settings["normalize"]["training"]
+        warn_once(
+            f"{cls.__name__}: training=False of the VecNormalize has no effect here: means and variances move while it "
+            "learns, and stand still in predict. The adapter keeps them still: agents.sb3"
         )
     for name, value in several.settings.items():
         if name not in declared(cls):

@@ -114,7 +114,7 @@ def _of_vec_env(env: Any, owner: str) -> SideBySide:
         name = type(env).__name__
         if name == "VecNormalize":
             given = {key: getattr(env, key) for key in _OF_NORMALIZE if getattr(env, key, None) is not None}
-            settings["normalize"] = given
+            settings["normalize"] = given if env.training else {**given, "training": False}
             if stack:
                 warn_once(
                     f"{owner} normalises what is stacked, and the VecNormalize stands within VecFrameStack, where it "

@@ -8,6 +8,7 @@ run step by step in Python; evaluations, checkpoints and `EveryNTimesteps` leave
 from __future__ import annotations
 
 import inspect
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -160,7 +161,7 @@ class SB3Bridge(Callback):
         observes_raw(self.callback)
         model = SB3Model(agent)
         self._locals["self"] = model
-        self.callback.init_callback(model)
+        show_model(self.callback, model)
         self.callback.on_training_start(self._locals, {})
         self._begin_rollout()
 
@@ -227,6 +228,10 @@ class SB3Bridge(Callback):
                 rewards[i] = row.episode_return - so_far
             else:
                 rewards[i] = one.position.episode_return - so_far
+            last = getattr(self.agent, "last_step", None)  # of agents with networks
+            if dones[i] and last is not None and len(envs) == 1:
+                info["TimeLimit.truncated"] = last.truncated and not last.terminated
+                info["terminal_observation"] = last.next_obs
             infos.append(info)
         actions = [one.position.actions[-1] if one.position.actions else None for one in envs]
         obs = [one.position.obs for one in envs]
@@ -281,6 +286,22 @@ class SB3Model:
         """Save the agent; where a callback names a zip, its file is an ``.rlp``."""
         path = Path(path)
         return self.agent.save(path.with_suffix(".rlp") if path.suffix == ".zip" else path)
+
+
+def show_model(callback: Any, model: Any) -> None:
+    """Let a callback see a model: its environments are plain ones, whatever stands around those it evaluates in.
+
+    Example:
+        >>> from agents import QLearning
+        >>> from stable_baselines3.common.callbacks import CheckpointCallback
+        >>> callback = CheckpointCallback(10, "nowhere", save_vecnormalize=True)
+        >>> show_model(callback, SB3Model(QLearning("FrozenLake-v1", seed=0)))
+        >>> callback.model.num_timesteps
+        0
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Training and eval env are not of the same type")
+        callback.init_callback(model)
 
 
 def observes_raw(callback: Any) -> None:

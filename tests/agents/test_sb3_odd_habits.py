@@ -1,13 +1,15 @@
 """Odd habits of Stable-Baselines3's users: the same effect as there, on ours and on the adapter, or said."""
 
 import io
+import warnings
 
+import gymnasium as gym
 import numpy as np
 import pytest
 import stable_baselines3
-from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.callbacks import BaseCallback, EvalCallback
 from stable_baselines3.common.env_util import make_vec_env
-from stable_baselines3.common.vec_env import VecNormalize
+from stable_baselines3.common.vec_env import VecFrameStack, VecNormalize
 
 import agents
 import agents.sb3
@@ -104,3 +106,37 @@ def test_device_is_where_the_networks_are(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     for made, given in ((agents.PPO, {}), (agents.PPO, {"network": "torch"}), (agents.sb3.PPO, {})):
         assert torch.zeros(1, device=made("MlpPolicy", "CartPole-v1", **SMALL, **given).device).device.type == "cpu"
+
+
+def test_statistics_that_should_stand_still_do_or_are_said(PPO):
+    still = VecNormalize(make_vec_env("CartPole-v1"), training=False)
+    if PPO is agents.sb3.PPO:
+        PPO("MlpPolicy", still, **SMALL).learn(32)
+        assert still.obs_rms.count == 1e-4
+    else:
+        with pytest.warns(RlplayWarning, match=r"training=False of the VecNormalize has no effect here.*agents\.sb3"):
+            PPO("MlpPolicy", still, **SMALL)
+
+
+def test_ends_are_told_as_there(PPO):
+    ends = []
+
+    def look(locals, globals):
+        ends.extend(info for info, done in zip(locals["infos"], locals["dones"], strict=True) if done)
+        return True
+
+    PPO("MlpPolicy", gym.make("CartPole-v1", max_episode_steps=9), **SMALL).learn(32, look)
+    assert all(info["TimeLimit.truncated"] == (info["episode"]["l"] == 9) for info in ends)
+    assert ends[0]["terminal_observation"].shape == (4,)
+
+
+def test_stacked_evaluations_are_no_matter(PPO):
+    def stacked():
+        return VecFrameStack(make_vec_env("CartPole-v1"), 2)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warnings.filterwarnings("ignore", "callback=|.*compil")
+        PPO("MlpPolicy", stacked(), **SMALL).learn(
+            32, EvalCallback(stacked(), eval_freq=32, n_eval_episodes=1, verbose=0)
+        )
