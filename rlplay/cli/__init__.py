@@ -21,6 +21,7 @@ _shown: set[str] = set()  # a warning is shown once a command
 
 def main(argv: list[str] | None = None) -> int:
     """Run a command; returns its exit code. Without a word the start screen opens."""
+    _replace_closed_streams()
     typed = sys.argv[1:] if argv is None else argv
     arguments = parser().parse_args(typed) if typed else Namespace(verb="start", module="start", debug=False)
     warnings.showwarning = _show_warning  # type: ignore[assignment]
@@ -70,6 +71,13 @@ def main(argv: list[str] | None = None) -> int:
         else:
             _say(f"{type(error).__name__}: {error}", "")
         return 1
+
+
+def _replace_closed_streams() -> None:
+    """Where a command was started without an output (``2>&-``, a service), what it says goes nowhere; as for input."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115 - as long as the process
 
 
 def beside() -> dict[str, str]:

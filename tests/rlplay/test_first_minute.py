@@ -148,3 +148,14 @@ def test_what_a_command_has_said_the_window_beside_it_does_not_say_again(monkeyp
     assert "warning: two" in said
     assert "warning: one" not in said
     assert cache._clock["timer"]  # nor what it says of compiling
+
+
+@pytest.mark.parametrize("closed", ["stdin", "stdout", "stderr"])
+def test_a_command_without_an_output_runs(monkeypatch, capsys, closed):
+    from rlplay.cli import main
+
+    monkeypatch.setattr(sys, closed, None)
+    assert main(["list"]) == 0
+    assert main(["show", "no-agent"]) == 2
+    assert getattr(sys, closed).name == os.devnull
+    getattr(sys, closed).close()

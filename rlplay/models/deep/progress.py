@@ -26,7 +26,8 @@ class Progress(AbstractContextManager["Progress"]):
     def __init__(self, name: str, epochs: int, verbose: bool | None) -> None:
         self._name, self._epochs, self._start = name, epochs, time.perf_counter()
         self._bar: Any = None
-        self._wanted = sys.stderr.isatty() if verbose is None else bool(verbose)
+        terminal = sys.stderr is not None and sys.stderr.isatty()
+        self._wanted = terminal if verbose is None else bool(verbose)
         self._patience = 0.0 if verbose else _PATIENCE
 
     def __call__(self, epoch: int, value: float) -> None:
