@@ -29,8 +29,12 @@ _given: WeakKeyDictionary[Env, ReferenceType[Env]] = WeakKeyDictionary()  # by t
 
 def note(env: Env) -> None:
     """Keep what an environment in Python looks like: what differs from then on was changed by hand."""
-    if not isinstance(env, NativeEnv | TableEnv):
+    if isinstance(env, NativeEnv | TableEnv):
+        return
+    try:
         _looks[env] = look_of(env)
+    except Exception:  # of whatever its class is made: then nothing is known
+        forget(env)
 
 
 def note_given(env: Env) -> None:
@@ -42,8 +46,13 @@ def note_given(env: Env) -> None:
             take_apart_again(env)
         note(env)
     elif env not in _looks:
-        again = made_again(env)
-        _looks[env] = look_of(again)
+        try:
+            again = made_again(env)
+        except RlplayError:  # then nothing can differ from it
+            return
+        note(again)
+        if again in _looks:
+            _looks[env] = _looks[again]
         again.close()
 
 
@@ -75,7 +84,7 @@ def changed_by_hand(env: Env) -> str:
         return ""
     try:
         return difference(look_of(env), before, lambda: _moving_of(env), ("now", "before"))
-    except RlplayError:  # it cannot be made anew, so that nothing can differ from it
+    except Exception:  # it cannot be made anew, so that nothing can differ from it; or cannot be compared
         return ""
 
 

@@ -323,12 +323,15 @@ _INNER = {"env", "spec", "_cached_spec", "observation_space", "action_space", "_
 _DEEPEST = 4  # levels of containers and objects that are looked into
 
 
+_ATOMS = frozenset((type(None), bool, int, float, complex, str, bytes))
+
+
 def _plainly(value: Any, depth: int = 0) -> Any:
     """A value as numbers, words, lists and dictionaries that can be compared; `_UNKNOWN` where it has none.
 
     A function is its code and its defaults, an object its attributes.
     """
-    if value is None or isinstance(value, bool | int | float | complex | str | bytes | np.generic | type):
+    if type(value) in _ATOMS or isinstance(value, int | float | complex | str | bytes | np.generic | type):
         return value
     if isinstance(value, np.ndarray):
         return value.copy() if value.dtype != object and value.size <= _LARGEST else _UNKNOWN

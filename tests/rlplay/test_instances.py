@@ -199,6 +199,12 @@ def test_what_is_changed_in_an_environment_in_python_is_said_once(maker, n_envs)
     assert len(said) == 1
 
 
+@pytest.mark.filterwarnings("error", "ignore:.*stepped in Python")
+def test_what_cannot_be_made_twice_is_learned_in_without_a_word():
+    only = gym.make("CartPole-v1", disable_env_checker=True)
+    PPO(rlplay.make(lambda: Ten(only)), n_steps=8, batch_size=8, seed=0).learn(16)
+
+
 def test_what_was_changed_before_an_environment_made_here_was_given_is_said():
     env = changed(rlplay.make("CartPole-v1", dynamics="gymnasium"), gravity)
     with pytest.warns(RlplayWarning, match=r"gravity is 20.0 now, and 9.8 before.*set_env"):
