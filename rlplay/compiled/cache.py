@@ -309,7 +309,8 @@ def say_long_compiles() -> None:
 
 def _watch_the_clock() -> None:
     """Something has to be compiled: where that is still so in a while, say why nothing seems to happen; once."""
-    if _clock["timer"] is None and (_clock["always"] or sys.stderr.isatty()):
+    watched = _clock["always"] or (sys.stderr is not None and sys.stderr.isatty())
+    if _clock["timer"] is None and watched:
         _clock["timer"] = timer = threading.Timer(_LONG, _say_long)
         timer.daemon = True
         timer.start()

@@ -610,3 +610,9 @@ print(whole(2.0), compile_report()["compiled"])
 def test_another_process_begins_with_what_is_asked_first_and_makes_the_rest(tmp_path, given):
     folder, kept = write(tmp_path, OWN), tmp_path / "cache"
     assert run(folder, kept, BESIDE.format(given=given)) == (7.0, 0)
+
+
+def test_it_compiles_where_there_is_no_standard_error(tmp_path):
+    folder = write(tmp_path, OWN)
+    code = CALLS.format(name="whole", text="import sys\nsys.stderr = None\nentry = called")
+    assert run(folder, tmp_path / "cache", code) == (7.0, 2)
