@@ -293,8 +293,8 @@ def show_model(callback: Any, model: Any) -> None:
 
     Example:
         >>> from agents import QLearning
-        >>> from stable_baselines3.common.callbacks import CheckpointCallback
-        >>> callback = CheckpointCallback(10, "nowhere", save_vecnormalize=True)
+        >>> from stable_baselines3.common.callbacks import StopTrainingOnMaxEpisodes
+        >>> callback = StopTrainingOnMaxEpisodes(3)
         >>> show_model(callback, SB3Model(QLearning("FrozenLake-v1", seed=0)))
         >>> callback.model.num_timesteps
         0
