@@ -149,7 +149,7 @@ def told(cls: type, given: tuple[Any, ...], named: Mapping[str, Any]) -> Told:
         raise UsageError(
             f"{cls.__name__} was given the policy {env!r} and no environment", f"Write {cls.__name__}(env)"
         )
-    if "policy" in known:
+    if "policy" in known or "policy_kwargs" in known:
         take_their_words(cls, hyperparameters)
     for word, (usual, why) in _MEANINGLESS.items():
         if word not in known and hyperparameters.pop(word, usual) != usual:

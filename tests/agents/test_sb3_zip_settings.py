@@ -116,6 +116,8 @@ def test_optimisers_of_policy_kwargs_are_ours_or_named():
         return agents.PPO("CartPole-v1", n_steps=64, policy_kwargs=of_policy, seed=0)
 
     assert optimiser_in(made(optimizer_class=torch.optim.RMSprop)) == (RMS, [0.99, 1e-8, 0.0])
+    by_class = agents.Reinforce("CartPole-v1", policy_kwargs={"optimizer_class": torch.optim.SGD}, seed=0)
+    assert optimiser_in(by_class) == (SGD, [0.0, 0.0, 0.0])
     for other, words in (
         ({"optimizer_class": torch.optim.AdamW}, r"optim.AdamW .* none that our networks have.*agents\.sb3"),
         ({"optimizer_kwargs": {"weight_decay": 0.1}}, r"weight_decay=0.1 .* does not have.*It has betas, eps"),
