@@ -24,7 +24,7 @@ from rlplay.errors import CheckpointError, RlplayError, UsageError, counted, war
 from rlplay.hyperparameters.fields import as_json, declared
 from rlplay.reports import comparison_page
 from rlplay.reports.comparison_page import Comparison, Contender, write_comparison
-from rlplay.reports.curves import Curve, draw
+from rlplay.reports.curves import Curve, draw, value_range
 from rlplay.reports.pictures import check_picture
 from rlplay.reports.replay_page import check_page
 from rlplay.reports.step_costs import step_costs
@@ -223,7 +223,7 @@ def _film(agent: Any, seed: int) -> tuple[list[NDArray[np.uint8]], str]:
 
 def _comparison(env_id: str, contenders: list[Contender], arguments: Namespace) -> Comparison:
     curves, seeds = [one.curve for one in contenders], max(len(one.seeds) for one in contenders)
-    threshold, words = _threshold(env_id, curves)
+    threshold, words = threshold_of(env_id, curves)
     versions = ", ".join(f"{name} {version}" for name in ("rlplay", *_PACKAGES) if (version := _version(name)))
     return Comparison(
         f"{', '.join(curve.name for curve in curves)} in {env_id}, {counted(seeds, 'seed')}",
@@ -233,7 +233,7 @@ def _comparison(env_id: str, contenders: list[Contender], arguments: Namespace) 
     )  # fmt: skip
 
 
-def _threshold(env_id: str, curves: list[Curve]) -> tuple[float, str]:
+def threshold_of(env_id: str, curves: list[Curve]) -> tuple[float, str]:
     """The return at which the environment counts as solved."""
     try:
         threshold = gym.spec(env_id).reward_threshold
@@ -241,6 +241,10 @@ def _threshold(env_id: str, curves: list[Curve]) -> tuple[float, str]:
         threshold = None
     if threshold is not None:
         return float(threshold), "the environment's own threshold"
+    if shown := value_range(curves):  # a return of an episode that was cut says where it was cut
+        return shown[0] + 0.9 * (
+            shown[1] - shown[0]
+        ), "nine tenths of the way from the lowest evaluation to the best one"
     low = min(float(curve.returns[:, 0].min()) for curve in curves)
     best = max(float(curve.centre.max()) for curve in curves)
     return low + 0.9 * (best - low), "nine tenths of the way from the lowest first evaluation to the best one"

@@ -24,6 +24,7 @@ from rlplay.reports.replay_page import asset, check_page, sha256
 from rlplay.reports.statistics import (
     first_reached,
     interquartile_mean,
+    probabilities_of_improvement,
     probability_of_improvement,
     stratified_interval,
 )
@@ -31,6 +32,7 @@ from rlplay.reports.step_costs import ENVS, StepCosts
 from rlplay.storage.files import write_atomically
 
 MOST_BYTES = 3_000_000  # of a page
+_MOST_BYTES_OF_DRAWING = 600_000
 _WIDTH, _HEIGHT = 720.0, 340.0  # units of a drawing
 _LEFT, _RIGHT, _TOP, _BOTTOM = 84.0, 24.0, 12.0, 46.0
 _DASHES = ("", "9 4", "2 4", "12 4 2 4", "5 5", "14 6", "1 3", "8 3 2 3 2 3")
@@ -127,10 +129,12 @@ def results(comparison: Comparison) -> Table:
             interval(curve.interval(whole)), f"{got} of {len(reached)}", number(soon), number(seconds, 3),
             number(float(np.median(curve.speeds)), 3), number(one.file_bytes / 1e6, 2) if one.file_bytes else "–",
         ])  # fmt: skip
-    many = len(comparison.contenders[0].seeds) > 1
+    alone = [one.curve.name for one in comparison.contenders if len(one.seeds) == 1]
+    of_whom = f" of {', '.join(alone)}" if len(alone) < len(comparison.contenders) else ""
     caption = (
-        f"Returns of greedy evaluations of {counted(comparison.episodes, 'episode')}; interquartile means over seeds"
-        + (", with 95 % bootstrap intervals. " if many else ". One seed says nothing of the spread: no intervals. ")
+        f"Returns of greedy evaluations of {counted(comparison.episodes, 'episode')}; interquartile means over seeds, "
+        "with 95 % bootstrap intervals. "
+        + (f"One seed says nothing of the spread: no intervals{of_whom}. " if alone else "")
         + f"Reached: the first evaluation of {number(comparison.threshold)} or more ({comparison.threshold_words}); "
         "median over the seeds where all reach it. Steps a second: learning alone, median."
     )
@@ -155,7 +159,7 @@ def improvements(comparison: Comparison) -> Table:
             groups = [one.curve.last, other.curve.last]
             text = f"{probability_of_improvement(*groups):.2f}"
             if min(map(len, groups)) > 1:
-                low, high = stratified_interval(groups, probability_of_improvement)
+                low, high = stratified_interval(groups, probabilities_of_improvement)
                 text += f" ({low:.2f} to {high:.2f})"
             cells.append(text)
         rows.append(cells)
@@ -202,7 +206,9 @@ def differences(comparison: Comparison) -> Table:
             if not len(gaps):
                 rows.append([f"{one.curve.name} - {other.curve.name}", "0", "–", "–", "–"])
                 continue
-            around = stratified_interval([gaps], lambda x: float(x.mean())) if len(gaps) > 1 else (math.nan, math.nan)
+            around = (math.nan, math.nan)
+            if len(gaps) > 1:
+                around = stratified_interval([gaps], lambda x: x.mean(axis=(1, 2)))
             rows.append([
                 f"{one.curve.name} - {other.curve.name}", str(len(gaps)), number(float(gaps.mean())), interval(around),
                 f"{int((gaps > 0).sum())} of {len(gaps)}",
@@ -254,6 +260,10 @@ def render(comparison: Comparison) -> str:
     )
     if value_range(curves):
         drawn += f" Evaluations in which an episode was cut after {CUT_AFTER:,} steps may lie off the axis."
+        if off := [curve.name for curve in curves if curve.cut is not None and curve.cut.all()]:
+            drawn += f" Of {', '.join(off)} all were."
+    if (points := _points_of(curves)) < max(len(curve.timesteps) for curve in curves):
+        drawn += f" Of more than {points} evaluations {points} are drawn."
     sections = [
         f"<section><h2>Return by timesteps</h2>{_legend(curves)}{_drawing(curves, 'timesteps', lambda c: c.timesteps)}"
         f"<p class='dim'>{html.escape(drawn)}</p></section>",
@@ -261,10 +271,10 @@ def render(comparison: Comparison) -> str:
         f"{_drawing(curves, 'seconds', lambda c: c.timesteps / float(np.median(c.speeds)))}"
         "<p class='dim'>Timesteps over the median speed of learning; evaluations are not counted.</p></section>",
         *(f"<section class='wide'><h2>{title}</h2>{_table(table)}</section>" for title, table in tables),
-        *_films(contenders, MOST_BYTES - 400_000),
         f"<section class='wide'><h2>What was run</h2>{_settings(contenders)}"
         f"<p>{html.escape(comparison.facts)}</p><code>{html.escape(comparison.command)}</code></section>",
     ]
+    sections[-1:-1] = _films(contenders, MOST_BYTES - 100_000 - sum(len(one.encode()) for one in sections))
     return (
         "<!doctype html><html lang='en'><head><meta charset='utf-8'>"
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
@@ -275,9 +285,10 @@ def render(comparison: Comparison) -> str:
 
 
 def _table(table: Table) -> str:
-    head = "".join(f"<th scope='col'>{html.escape(name)}</th>" for name in table.columns)
+    head = "".join(f"<th scope='col'><span>{html.escape(name)}</span></th>" for name in table.columns)
     body = "".join(
-        "<tr>" + f"<th scope='row'>{html.escape(row[0])}</th>" + "".join(f"<td>{html.escape(c)}</td>" for c in row[1:])
+        f"<tr><th scope='row'><span>{html.escape(row[0])}</span></th>"
+        + "".join(f"<td>{html.escape(c)}</td>" for c in row[1:])
         + "</tr>"
         for row in table.rows
     )  # fmt: skip
@@ -300,7 +311,7 @@ def _settings(contenders: Sequence[Contender]) -> str:
 def _legend(curves: Sequence[Curve]) -> str:
     items = "".join(
         f"<li><svg viewBox='0 0 28 8' width='28' height='8' aria-hidden='true'><line x1='0' y1='4' x2='28' y2='4' "
-        f"class='c{i % len(COLOURS)}' stroke-dasharray='{_DASHES[i % len(_DASHES)]}'/></svg>{html.escape(c.name)}</li>"
+        f"class='c{i % len(COLOURS)}' stroke-dasharray='{_dash(i)}'/></svg>{html.escape(c.name)}</li>"
         for i, c in enumerate(curves)
     )
     return f"<ul class='legend'>{items}</ul>"
@@ -361,24 +372,37 @@ def _drawing(curves: Sequence[Curve], unit: str, places: Callable[[Curve], NDArr
     scale = ", logarithmic" if x_axis.logarithmic else ""
     parts.append(f"<text x='{(_LEFT + _WIDTH - _RIGHT) / 2}' y='{_HEIGHT - 4}' text-anchor='middle' class='unit'>"
                  f"{unit}{scale}</text><g clip-path='url(#area-{unit})'>")  # fmt: skip
-    for i, (curve, at) in enumerate(zip(curves, xs, strict=True)):
+    points = _points_of(curves)
+    for i, (curve, every) in enumerate(zip(curves, xs, strict=True)):
         colour = f"c{i % len(COLOURS)}"
-        limits = curve.intervals
+        kept = np.unique(np.linspace(0, len(every) - 1, min(points, len(every))).round().astype(int))
+        at, limits, centre = every[kept], curve.intervals[kept], curve.centre[kept]
         if np.isfinite(limits).all():
             upper = [f"{x_axis(a):.1f},{y_axis(b):.1f}" for a, b in zip(at, limits[:, 1], strict=True)]
             lower = [f"{x_axis(a):.1f},{y_axis(b):.1f}" for a, b in zip(at, limits[:, 0], strict=True)]
             parts.append(f"<polygon class='band {colour}' points='{' '.join(upper + lower[::-1])}'/>")
         for run in curve.returns if len(curve.returns) > 1 else []:
-            parts.append(f"<polyline class='run {colour}' points='{_points(x_axis, y_axis, at, run)}'/>")
+            parts.append(f"<polyline class='run {colour}' points='{_points(x_axis, y_axis, at, run[kept])}'/>")
         parts.append(
-            f"<polyline class='mean {colour}' stroke-dasharray='{_DASHES[i % len(_DASHES)]}' "
-            f"points='{_points(x_axis, y_axis, at, curve.centre)}'/>"
+            f"<polyline class='mean {colour}' stroke-dasharray='{_dash(i)}' "
+            f"points='{_points(x_axis, y_axis, at, centre)}'/>"
         )
-        for a, b, t in zip(at, curve.centre, curve.timesteps, strict=True):
+        for a, b, t in zip(at, centre, curve.timesteps[kept], strict=True):
             words = f"{html.escape(curve.name)}: {number(float(b))} after {counted(t, 'timestep')}"
             parts.append(f"<circle class='dot {colour}' cx='{x_axis(a):.1f}' cy='{y_axis(b):.1f}' r='4'>"
                          f"<title>{words}</title></circle>")  # fmt: skip
     return "".join([*parts, "</g></svg>"])
+
+
+def _dash(i: int) -> str:
+    """The dashes of a curve: those of one colour differ."""
+    return _DASHES[(i + i // len(COLOURS)) % len(_DASHES)]
+
+
+def _points_of(curves: Sequence[Curve]) -> int:
+    """The most points of a curve that are drawn, so that two drawings leave room on the page."""
+    size = sum(200 + len(curve.name) + 14 * len(curve.returns) for curve in curves)  # bytes of one point of each
+    return max(min(_MOST_BYTES_OF_DRAWING // size, 400), 20)
 
 
 def _points(x_axis: _Axis, y_axis: _Axis, xs: NDArray[np.float64], ys: NDArray[np.float64]) -> str:

@@ -6,6 +6,7 @@ Curves are interquartile means over the seeds (`rlplay.reports.statistics`); of 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from rlplay.errors import UsageError
 from rlplay.reports.pictures import check_picture
-from rlplay.reports.statistics import interquartile_mean, stratified_interval
+from rlplay.reports.statistics import interquartile_mean, interquartile_means, stratified_interval
 from rlplay.storage.files import atomic_writer
 from rlplay.training.run_folder import RunFolder, read_evaluations
 
@@ -71,7 +72,7 @@ class Curve:
         """The last evaluation of each seed, [S]."""
         return self.returns[:, -1]
 
-    @property
+    @cached_property
     def centre(self) -> NDArray[np.float64]:
         """The interquartile mean over the seeds at each timestep, [T]."""
         return np.array([interquartile_mean(column) for column in self.returns.T])
@@ -81,9 +82,9 @@ class Curve:
         """95 % bootstrap interval of an interquartile mean over seeds; of one seed there is none: NaN."""
         if len(values) < 2:
             return np.nan, np.nan
-        return stratified_interval([values], interquartile_mean)
+        return stratified_interval([values], interquartile_means)
 
-    @property
+    @cached_property
     def intervals(self) -> NDArray[np.float64]:
         """The interval at each timestep, [T, 2]."""
         return np.array([self.interval(column) for column in self.returns.T])
@@ -147,7 +148,7 @@ def draw(
             axes.plot(curve.timesteps, seed, color=colour, alpha=0.35, linewidth=0.8)
         style: dict[str, Any] = {
             "color": colour,
-            "marker": _MARKS[number % len(_MARKS)],
+            "marker": _MARKS[(number + number // len(COLOURS)) % len(_MARKS)],
             "markersize": 4.5,
             "linewidth": 2.2,
         }

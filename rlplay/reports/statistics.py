@@ -26,13 +26,18 @@ def interquartile_mean(scores: Scores) -> float:
         >>> interquartile_mean(np.array([0.0, 1.0, 5.0]))  # a quarter of three is no run
         2.0
     """
-    ordered = np.sort(np.ravel(scores))
-    cut = int(len(ordered) * 0.25)
-    return float(ordered[cut : len(ordered) - cut].mean())
+    return float(interquartile_means(_tables(scores))[0])
+
+
+def interquartile_means(tables: Scores) -> Scores:
+    """The interquartile mean of each of R tables [R, S, M]; [R]."""
+    ordered = np.sort(tables.reshape(len(tables), -1), axis=1)
+    cut = int(ordered.shape[1] * 0.25)
+    return np.asarray(ordered[:, cut : ordered.shape[1] - cut].mean(axis=1))
 
 
 def stratified_interval(
-    groups: list[Scores], statistic: Callable[..., float], confidence: float = 0.95, resamples: int = RESAMPLES
+    groups: list[Scores], statistic: Callable[..., Scores], confidence: float = 0.95, resamples: int = RESAMPLES
 ) -> tuple[float, float]:
     """Percentile bootstrap interval of a statistic of one or several groups of runs; the same on every call.
 
@@ -40,22 +45,21 @@ def stratified_interval(
 
     Args:
         groups: scores [S, M] or [S] each.
-        statistic: takes the groups in their order.
+        statistic: takes R resamples [R, S, M] of each group, in their order, and gives [R].
         confidence: between 0 and 1.
         resamples: how many.
 
     Example:
-        >>> low, high = stratified_interval([np.arange(20.0)], interquartile_mean)
+        >>> low, high = stratified_interval([np.arange(20.0)], interquartile_means)
         >>> 5.0 < low < 9.5 < high < 14.0
         True
     """
     rng, drawn = np.random.default_rng(0), []
     for group in groups:
-        table = np.asarray(group, np.float64).reshape(1, len(group), -1)
+        table = _tables(group)
         rows = rng.integers(len(group), size=(resamples, *table.shape[1:]))
         drawn.append(np.take_along_axis(table, rows, axis=1))
-    found = np.array([statistic(*(tables[i] for tables in drawn)) for i in range(resamples)])
-    low, high = np.quantile(found, [(1 - confidence) / 2, (1 + confidence) / 2])
+    low, high = np.quantile(statistic(*drawn), [(1 - confidence) / 2, (1 + confidence) / 2])
     return float(low), float(high)
 
 
@@ -68,9 +72,21 @@ def probability_of_improvement(first: Scores, second: Scores) -> float:
         >>> probability_of_improvement(np.array([1.0, 3.0]), np.array([2.0, 3.0]))
         0.375
     """
-    tables = [np.asarray(one, np.float64).reshape(len(one), -1) for one in (first, second)]
-    ahead = tables[0][:, None, :] - tables[1][None, :, :]
-    return float(((ahead > 0) + 0.5 * (ahead == 0)).mean())
+    return float(probabilities_of_improvement(_tables(first), _tables(second))[0])
+
+
+def probabilities_of_improvement(first: Scores, second: Scores) -> Scores:
+    """The probability of improvement in each of R pairs of tables, [R, S, M] and [R, N, M]; [R]."""
+    ahead = np.zeros(len(first))
+    for run in range(first.shape[1]):  # one after the other, for the memory
+        one = first[:, run, None, :]
+        ahead += ((one > second) + 0.5 * (one == second)).mean(axis=(1, 2))
+    return ahead / first.shape[1]
+
+
+def _tables(scores: Scores) -> Scores:
+    """Scores [S, M] or [S] as one table, [1, S, M]."""
+    return np.asarray(scores, np.float64).reshape(1, len(scores), -1)
 
 
 def first_reached(timesteps: NDArray[np.int64], returns: Scores, threshold: float) -> Scores:

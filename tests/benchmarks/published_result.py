@@ -215,7 +215,12 @@ def chosen(only: list[str]) -> tuple[Task, ...]:
 def row(folder: Path, task: Task) -> tuple[str, str]:
     """A line of the table, and the verdict in a word; empty where a side has no result."""
     from rlplay.reports.comparison_page import interval, number
-    from rlplay.reports.statistics import interquartile_mean, probability_of_improvement, stratified_interval
+    from rlplay.reports.statistics import (
+        interquartile_mean,
+        interquartile_means,
+        probability_of_improvement,
+        stratified_interval,
+    )
 
     found = {side: [saved(place(folder, task, seed, side), task) for seed in range(MOST_SEEDS)] for side in SIDES}
     both = [k for k in range(MOST_SEEDS) if all(found[side][k] for side in SIDES)]
@@ -225,7 +230,7 @@ def row(folder: Path, task: Task) -> tuple[str, str]:
     around, words, seconds = {}, {}, {}
     for side in SIDES:
         few = len(both) < 2
-        around[side] = (np.nan, np.nan) if few else stratified_interval([means[side]], interquartile_mean)
+        around[side] = (np.nan, np.nan) if few else stratified_interval([means[side]], interquartile_means)
         words[side] = f"{number(interquartile_mean(means[side]))} ({interval(around[side])})"
         seconds[side] = number(float(np.median([found[side][k]["seconds"] for k in both])), 3)
     ahead = probability_of_improvement(means["ours"], means["sb3"])

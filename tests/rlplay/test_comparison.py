@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rlplay.cli.compare import threshold_of
 from rlplay.reports import comparison_page, statistics
 from rlplay.reports.comparison_page import Comparison, Contender, render
 from rlplay.reports.curves import Curve
@@ -28,10 +29,9 @@ def test_statistics_are_those_of_rliable():
     assert statistics.interquartile_mean(OTHER) == pytest.approx(IQM[1], abs=1e-12)
     assert statistics.probability_of_improvement(ONE, OTHER) == pytest.approx(IMPROVEMENT, abs=1e-12)
     for scores, limits in zip((ONE, OTHER), INTERVALS, strict=True):
-        assert statistics.stratified_interval([scores], statistics.interquartile_mean) == pytest.approx(
-            limits, abs=0.02
-        )
-    found = statistics.stratified_interval([ONE, OTHER], statistics.probability_of_improvement)
+        found = statistics.stratified_interval([scores], statistics.interquartile_means)
+        assert found == pytest.approx(limits, abs=0.02)
+    found = statistics.stratified_interval([ONE, OTHER], statistics.probabilities_of_improvement)
     assert found == pytest.approx(IMPROVEMENT_INTERVAL, abs=0.02)
 
 
@@ -99,6 +99,30 @@ def test_an_episode_that_was_cut_does_not_set_the_scale():
     ticks = [float(t.replace(",", "")) for t in re.findall(r"text-anchor='end'>([^<]+)<", text)]
     assert min(ticks) >= -60
     assert "may lie off the axis" in text
+
+
+def test_what_is_cut_sets_no_threshold_and_who_is_off_the_axis_is_named():
+    cut = np.array([[True, False, False]])
+    curves = [curve("sarsa", [[-100_000, -20, -10]], cut=cut), curve("ppo", [[-10_000] * 3], cut=cut | True)]
+    assert threshold_of("not/Registered-v0", curves)[0] == pytest.approx(-11)
+    assert "Of ppo all were." in render(comparison(*curves))
+
+
+def test_curves_differ_beyond_the_colours_and_one_seed_of_several_agents_is_named():
+    many = [curve(f"agent {i}", [[1, 2, i], [1, 2, 3]]) for i in range(20)] + [curve("alone", [[1, 2, 3]])]
+    text = render(comparison(*many))
+    lines = re.findall(r"<polyline class='mean (c\d)' stroke-dasharray='([^']*)'", text)
+    assert len(set(lines)) == len(many)
+    assert "no intervals of alone." in text
+
+
+def test_a_page_of_many_evaluations_has_room():
+    rng, many = np.random.default_rng(0), []
+    for i in range(12):
+        many.append(curve(f"agent {i}", rng.normal(size=(30, 2000)), timesteps=range(1, 2001)))
+        many[-1].__dict__["intervals"] = np.zeros((2000, 2))  # those take seconds
+    drawing = comparison_page._drawing(many, "timesteps", lambda c: c.timesteps)
+    assert len(drawing) < comparison_page.MOST_BYTES / 4
 
 
 def test_axes_are_logarithmic_where_speeds_are_far_apart():
