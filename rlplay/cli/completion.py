@@ -122,19 +122,25 @@ def _cases(flags: Iterable[_Flag], files: str) -> tuple[str, str, str]:
     single: list[str] = []
     bare: list[str] = []
     for flag in flags:
-        words = files if flag.values == (_FILES,) else f"words={shlex.quote(' '.join(flag.values))}"
+        words = files if flag.values == (_FILES,) else f"known={shlex.quote(' '.join(flag.values))}"
         if not flag.names:
             bare.append(words)
         elif flag.takes:
             lines.append(f"            {'|'.join(flag.names)}) {words};;")
             if flag.takes == 1:
                 single += flag.names
-    first = [words for words in bare if words != files][:1]
-    return "\n".join(lines), " ".join(single), "; ".join([*first, *([files] if files in bare else [])]) or "words="
+    names = [words for words in bare if words != files]
+    named = (
+        f"if ((first)); then {names[0]}; else {names[-1]}; fi" if len(names) > 1 else names[0] if names else "known="
+    )
+    return "\n".join(lines), " ".join(single), "; ".join([named, *([files] if files in bare else [])])
 
 
 def _body(verbs: dict[str, tuple[str, list[_Flag]]], files: str) -> str:
-    """The ``case`` over the verbs that bash and zsh share: it sets flags, single, words and files."""
+    """The ``case`` over the verbs that bash and zsh share.
+
+    It sets flags, single, known and files; first is 1 where a word stands right behind the verb.
+    """
     parts = []
     for name, (_, flags) in verbs.items():
         cases, single, bare = _cases(flags, files)
@@ -148,7 +154,7 @@ def _body(verbs: dict[str, tuple[str, list[_Flag]]], files: str) -> str:
 
 def _bash(verbs: dict[str, tuple[str, list[_Flag]]]) -> str:
     return f"""_rlplay() {{
-    local current=${{COMP_WORDS[COMP_CWORD]}} flag= flags= single= words= files= k
+    local current=${{COMP_WORDS[COMP_CWORD]}} flag= flags= single= known= files= first=0 k
     COMPREPLY=()
     if ((COMP_CWORD == 1)); then
         COMPREPLY=($(compgen -W {shlex.quote(" ".join([*verbs, "--help", "--version"]))} -- "$current"))
@@ -157,12 +163,13 @@ def _bash(verbs: dict[str, tuple[str, list[_Flag]]]) -> str:
     for ((k = COMP_CWORD - 1; k > 1; k--)); do
         if [[ ${{COMP_WORDS[k]}} == -* ]]; then flag=${{COMP_WORDS[k]}}; break; fi
     done
+    ((COMP_CWORD == 2)) && first=1
     _rlplay_values "${{COMP_WORDS[1]}}"
     if [[ -n $flag && " $single " == *" $flag "* ]] && ((k < COMP_CWORD - 1)); then
-        flag=; words=; files=; _rlplay_values "${{COMP_WORDS[1]}}"
+        flag=; known=; files=; _rlplay_values "${{COMP_WORDS[1]}}"
     fi
-    if [[ $current == -* ]]; then words=$flags; files=; fi
-    COMPREPLY=($(compgen -W "$words" -- "$current"))
+    if [[ $current == -* ]]; then known=$flags; files=; fi
+    COMPREPLY=($(compgen -W "$known" -- "$current"))
     if [[ -n $files ]]; then
         compopt -o filenames 2>/dev/null
         while IFS= read -r k; do COMPREPLY+=("$k"); done < <(compgen -f -- "$current")
@@ -180,25 +187,24 @@ complete -F _rlplay rlplay
 def _zsh(verbs: dict[str, tuple[str, list[_Flag]]]) -> str:
     shown = " ".join(shlex.quote(f"{name}:{help_text}") for name, (help_text, _) in verbs.items())
     return f"""_rlplay() {{
-    local current=${{words[CURRENT]}} verb=${{words[2]}} flag= flags= single= files= k
-    local -a typed verbs
-    typed=("${{words[@]}}")
+    local current=${{words[CURRENT]}} verb=${{words[2]}} flag= flags= single= known= files= first=0 k
+    local -a verbs
     if ((CURRENT == 2)); then
         verbs=({shown})
         _describe verb verbs
         return
     fi
     for ((k = CURRENT - 1; k > 2; k--)); do
-        if [[ ${{typed[k]}} == -* ]]; then flag=${{typed[k]}}; break; fi
+        if [[ ${{words[k]}} == -* ]]; then flag=${{words[k]}}; break; fi
     done
-    local words=
+    ((CURRENT == 3)) && first=1
     _rlplay_values "$verb"
     if [[ -n $flag && " $single " == *" $flag "* ]] && ((k < CURRENT - 1)); then
-        flag=; words=; files=; _rlplay_values "$verb"
+        flag=; known=; files=; _rlplay_values "$verb"
     fi
-    if [[ $current == -* ]]; then words=$flags; files=; fi
-    [[ -n $words ]] && compadd -- ${{=words}}
-    [[ -n $files ]] && _files
+    if [[ $current == -* ]]; then known=$flags; files=; fi
+    [[ -n $known ]] && compadd -- ${{=known}}
+    [[ -z $files ]] || _files
 }}
 _rlplay_values() {{
     case "$1" in
@@ -222,7 +228,7 @@ def _fish(verbs: dict[str, tuple[str, list[_Flag]]]) -> str:
             values = ["-F"] if flag.values == (_FILES,) else [f"-a {_fish_text(' '.join(flag.values))}"]
             taken = [] if not flag.takes else values if flag.values else ["-x"]
             if flag.names:
-                need = ["-r"] if flag.takes and taken != ["-x"] else []
+                need = [] if not flag.takes or taken == ["-x"] else ["-r" if taken == ["-F"] else "-x"]
                 lines.append(" ".join([under, *spelled, *need, *taken, "-d", _fish_text(flag.words)]))
             elif flag.values:
                 lines.append(" ".join([under, *taken]))

@@ -226,8 +226,8 @@ def layout_of(algorithm: str, tensors: Tensors, picture: tuple[int, int, int] | 
         OtherNetworksError: there are tensors that no network of ours has; names one.
 
     Example:
-        >>> tensors = {f"q_net{t}.q_net.{n}.{part}": np.zeros(1) for t in ("", "_target") for n in (0, 2)
-        ...            for part in ("weight", "bias")}
+        >>> tensors = {f"q_net{t}.q_net.{n}.{part}": np.zeros(shape) for t in ("", "_target") for n in (0, 2)
+        ...            for part, shape in (("weight", (3, 3)), ("bias", 3))}
         >>> layout_of("dqn", tensors, None).networks["q"]
         [[['q_net.q_net.0'], ['q_net.q_net.2']]]
     """
@@ -278,7 +278,30 @@ def layout_of(algorithm: str, tensors: Tensors, picture: tuple[int, int, int] | 
     left = sorted(set(tensors) - found.names() - set(found.ignored))
     if left:
         raise OtherNetworksError(f"its policy has {left[0]}, which the networks of this agent do not have")
+    for network in found.networks:
+        for member in found.networks[network]:
+            _check_layers(member, found, tensors)
     return found
+
+
+def _check_layers(member: list[list[str]], layout: Layout, tensors: Tensors) -> None:
+    """Perceptrons and convolutions must be of matrices, and each layer must take what the one before gives.
+
+    Raises:
+        OtherNetworksError: names the tensor that is not so.
+    """
+    before: int | None = None  # numbers that the layer before gives; None where that is not known
+    for names in member:
+        if names[0] in layout.kinds:
+            before = None
+            continue
+        outputs = 0
+        for name in names:
+            weight, bias = (np.shape(tensors[f"{name}.{part}"]) for part in ("weight", "bias"))
+            if len(weight) not in (2, 4) or bias != weight[:1] or 0 in weight or before not in (None, weight[1]):
+                raise OtherNetworksError(f"{name}.weight {list(weight)} fits no layer of a network here")
+            outputs += weight[0]
+        before = outputs if len(weight) == 2 else None
 
 
 class _Chain:

@@ -25,6 +25,7 @@ from agents.sb3 import PPO as SB3_PPO
 from rlplay.cli import main
 from rlplay.errors import CheckpointError, RlplayError, RlplayWarning, SpaceError, UsageError
 from rlplay.sb3 import load_zip, read_folder, read_vecnormalize, save_zip
+from rlplay.sb3.layout import OtherNetworksError, layout_of
 
 CONTRIB = importlib.util.find_spec("sb3_contrib") is not None
 needed = pytest.mark.skipif(not CONTRIB, reason="sb3-contrib is not installed (extra: contrib)")
@@ -326,6 +327,15 @@ def test_hostile_weights_are_refused(small, harm, tmp_path):
         read_vecnormalize(tmp_path / "statistics.pkl")
     with pytest.raises(CheckpointError, match="pickle, which could run any code"):
         load_zip(tmp_path / "statistics.pkl")
+
+
+@pytest.mark.parametrize("shape", [(), (8, 4, 1), (0, 4), (4, 8), (32,)], ids=str)
+def test_weights_of_other_shapes_are_named(shape):
+    tensors = {"action_net.weight": np.zeros((2, 8)), "action_net.bias": np.zeros(2)}
+    tensors |= {"mlp_extractor.policy_net.0.weight": np.zeros(shape), "mlp_extractor.policy_net.0.bias": np.zeros(8)}
+    tensors |= {"value_net.weight": np.zeros((1, 4)), "value_net.bias": np.zeros(1)}
+    with pytest.raises(OtherNetworksError, match=r"policy_net\.0\.weight .* fits no layer"):
+        layout_of("ppo", tensors, None)
 
 
 def test_weights_that_are_no_numbers_are_refused(small, tmp_path):
