@@ -59,13 +59,16 @@ def callbacks():
     from rlplay.training.sb3_callbacks import SB3Model
     SB3Model(QLearning("FrozenLake-v1", seed=0)).get_env()
 
+from rlplay.sb3 import save_zip
+
 def checks():
     from rlplay.testing import check_sb3_evaluate_policy
     check_sb3_evaluate_policy("q-learning", "FrozenLake-v1")
 
 NEEDS = {
     "torch": [lambda: PPO("CartPole-v1", network="torch", seed=0), models, lambda: rlplay.extend.RandomStates],
-    "sb3": [lambda: agents.SB3, lambda: registry.agent_class("sb3/ppo"), callbacks, checks],
+    "sb3": [lambda: agents.SB3, lambda: registry.agent_class("sb3/ppo"), callbacks, checks,
+            lambda: save_zip(PPO("CartPole-v1", seed=0), "x.zip")],
     "tensorboard": [lambda: PPO("CartPole-v1", tensorboard_log="tb", seed=0).learn(1)],
     "tune": [lambda: __import__("rlplay.tuning.study").tuning.study.require_optuna()],
     "ray": [ray],

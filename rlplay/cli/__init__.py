@@ -13,7 +13,7 @@ from typing import Any, TextIO
 
 from rlplay.cli.arguments import parser
 from rlplay.cli.effects import check_effects
-from rlplay.errors import EnvironmentFault, NoRoomError, RlplayError
+from rlplay.errors import EnvironmentFault, NoRoomError, RlplayError, missing_module
 
 SAID = "RLPLAY_SAID"  # set for a process that a command starts beside it: the lines that the command has said
 _shown: set[str] = set()  # a warning is shown once a command
@@ -50,6 +50,12 @@ def main(argv: list[str] | None = None) -> int:
             traceback.print_exception(error.__cause__)
         _say(error.cause, error.remedy)
         return error.exit_code
+    except ImportError as error:
+        absent = missing_module(error, f"rlplay {arguments.verb}")
+        if arguments.debug or absent is None:
+            raise
+        _say(absent.cause, absent.remedy)
+        return absent.exit_code
     except KeyboardInterrupt:
         if arguments.debug:
             raise

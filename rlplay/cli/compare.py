@@ -31,7 +31,7 @@ from rlplay.reports.step_costs import step_costs
 from rlplay.runners.batch import Request
 from rlplay.runners.job import Outcome
 from rlplay.storage.texts import plain_yaml
-from rlplay.training.run_folder import RunFolder, folder_name
+from rlplay.training.run_folder import RunFolder, folder_name, read_evaluations
 
 _SEEDS = [0, 1, 2]
 _EVALUATIONS = 20  # of a run, by default
@@ -131,13 +131,19 @@ def _saved(arguments: Namespace) -> tuple[str, dict[str, list[Run]]]:
     """
     groups: dict[tuple[str, str], list[Run]] = {}
     first: tuple[str, str] | None = None
+    seen: set[Path] = set()
     for path in arguments.runs:
         folder = RunFolder(Path(path))
+        if folder.path.resolve() in seen:
+            warn(f"left out: {path} is given twice")
+            continue
+        seen.add(folder.path.resolve())
         try:
             asked = folder.arguments()
             if not (folder.path / "evaluations.npz").is_file():
                 raise CheckpointError(f"{path} has no evaluations", "Train it with --eval-freq")
             env = asked["env"], str(asked["env_kwargs"])
+            read_evaluations(folder.path / "evaluations.npz")
             config = yaml.safe_dump(plain_yaml((folder.settings / "config.yml").read_text(encoding="utf-8")))
         except (RlplayError, OSError, yaml.YAMLError) as error:
             warn(f"left out: {getattr(error, 'cause', error)}")

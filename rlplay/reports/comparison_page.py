@@ -127,7 +127,7 @@ def results(comparison: Comparison) -> Table:
             curve.name, number(interquartile_mean(curve.last)), interval(curve.interval(curve.last)),
             number(interquartile_mean(curve.returns.max(axis=1))), number(interquartile_mean(whole)),
             interval(curve.interval(whole)), f"{got} of {len(reached)}", number(soon), number(seconds, 3),
-            number(float(np.median(curve.speeds)), 3), number(one.file_bytes / 1e6, 2) if one.file_bytes else "–",
+            number(curve.speed, 3), number(one.file_bytes / 1e6, 2) if one.file_bytes else "–",
         ])  # fmt: skip
     alone = [one.curve.name for one in comparison.contenders if len(one.seeds) == 1]
     of_whom = f" of {', '.join(alone)}" if len(alone) < len(comparison.contenders) else ""
@@ -175,12 +175,12 @@ def costs(comparison: Comparison) -> Table:
     """Microseconds of a step of each agent: environment, inference, update; and its memory."""
     rows = []
     for one in comparison.contenders:
-        whole = 1e6 / float(np.median(one.curve.speeds)) if (one.curve.speeds > 0).all() else math.nan
+        whole = 1e6 / one.curve.speed
         found = one.costs or StepCosts()
         environment, acting = found.environment * 1e6, found.acting * 1e6
         left = max(whole - environment - acting, 0.0)
         rows.append([
-            one.curve.name, number(float(np.median(one.curve.speeds)), 3), number(whole, 3), number(environment, 3),
+            one.curve.name, number(one.curve.speed, 3), number(whole, 3), number(environment, 3),
             number(acting, 3), number(left, 3), number(left / whole * 100, 2),
             number(found.memory / 1e6, 3) if found.memory else "–",
         ])  # fmt: skip
@@ -264,12 +264,15 @@ def render(comparison: Comparison) -> str:
             drawn += f" Of {', '.join(off)} all were."
     if (points := _points_of(curves)) < max(len(curve.timesteps) for curve in curves):
         drawn += f" Of more than {points} evaluations {points} are drawn."
+    unknown = [curve.name for curve in curves if math.isnan(curve.speed)]
+    untimed = f" The speed of {', '.join(unknown)} is not known." if unknown else ""
     sections = [
         f"<section><h2>Return by timesteps</h2>{_legend(curves)}{_drawing(curves, 'timesteps', lambda c: c.timesteps)}"
         f"<p class='dim'>{html.escape(drawn)}</p></section>",
         f"<section><h2>Return by seconds of learning</h2>{_legend(curves)}"
-        f"{_drawing(curves, 'seconds', lambda c: c.timesteps / float(np.median(c.speeds)))}"
-        "<p class='dim'>Timesteps over the median speed of learning; evaluations are not counted.</p></section>",
+        f"{_drawing(curves, 'seconds', lambda c: c.timesteps / c.speed)}"
+        f"<p class='dim'>Timesteps over the median speed of learning; evaluations are not counted."
+        f"{html.escape(untimed)}</p></section>",
         *(f"<section class='wide'><h2>{title}</h2>{_table(table)}</section>" for title, table in tables),
         f"<section class='wide'><h2>What was run</h2>{_settings(contenders)}"
         f"<p>{html.escape(comparison.facts)}</p><code>{html.escape(comparison.command)}</code></section>",
@@ -347,8 +350,11 @@ class _Axis:
 def _drawing(curves: Sequence[Curve], unit: str, places: Callable[[Curve], NDArray[Any]]) -> str:
     """The curves over an axis, as SVG."""
     xs = [np.asarray(places(curve), np.float64) for curve in curves]
-    longest, shortest = max(float(x[-1]) for x in xs), min(float(x[-1]) for x in xs)
-    first = min(float(x[0]) for x in xs)
+    known = [i for i, x in enumerate(xs) if np.isfinite(x).all()]
+    if not known:
+        return ""
+    longest, shortest = max(float(xs[i][-1]) for i in known), min(float(xs[i][-1]) for i in known)
+    first = min(float(xs[i][0]) for i in known)
     logarithmic = longest / max(shortest, 1e-9) > _LOGARITHMIC
     shown = value_range(list(curves))
     low, high = shown or (min(float(c.returns.min()) for c in curves), max(float(c.returns.max()) for c in curves))
@@ -373,7 +379,8 @@ def _drawing(curves: Sequence[Curve], unit: str, places: Callable[[Curve], NDArr
     parts.append(f"<text x='{(_LEFT + _WIDTH - _RIGHT) / 2}' y='{_HEIGHT - 4}' text-anchor='middle' class='unit'>"
                  f"{unit}{scale}</text><g clip-path='url(#area-{unit})'>")  # fmt: skip
     points = _points_of(curves)
-    for i, (curve, every) in enumerate(zip(curves, xs, strict=True)):
+    for i in known:
+        curve, every = curves[i], xs[i]
         colour = f"c{i % len(COLOURS)}"
         kept = np.unique(np.linspace(0, len(every) - 1, min(points, len(every))).round().astype(int))
         at, limits, centre = every[kept], curve.intervals[kept], curve.centre[kept]

@@ -13,7 +13,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from rlplay.errors import UsageError
+from rlplay.errors import UsageError, counted, warn
 from rlplay.reports.pictures import check_picture
 from rlplay.reports.statistics import interquartile_mean, interquartile_means, stratified_interval
 from rlplay.storage.files import atomic_writer
@@ -46,6 +46,8 @@ class Curve:
     def of(cls, name: str, runs: list[RunFolder], speeds: list[float]) -> Self:
         """The curve of finished runs, at the timesteps that all of them have.
 
+        Evaluations that are not finite are left out, which is said.
+
         Raises:
             UsageError: a run has no evaluations.
         """
@@ -56,8 +58,10 @@ class Curve:
                 raise UsageError(f"{run.path} has no evaluations", "Train it with --eval-freq")
             saved = read_evaluations(path)
             cut = np.any(saved.ep_lengths >= CUT_AFTER, axis=1).tolist()
-            rows = zip(saved.results.mean(axis=1).tolist(), cut, strict=True)
-            found.append(dict(zip(saved.timesteps.tolist(), rows, strict=True)))
+            rows = zip(saved.timesteps.tolist(), saved.results.mean(axis=1).tolist(), cut, strict=True)
+            found.append({timestep: (mean, ended) for timestep, mean, ended in rows if np.isfinite(mean)})
+            if lost := len(saved.timesteps) - len(found[-1]):
+                warn(f"{path}: {counted(lost, 'evaluation')} whose returns are not finite left out")
         common = sorted(set.intersection(*(set(one) for one in found)))
         if not common:
             raise UsageError(
@@ -71,6 +75,12 @@ class Curve:
     def last(self) -> NDArray[np.float64]:
         """The last evaluation of each seed, [S]."""
         return self.returns[:, -1]
+
+    @property
+    def speed(self) -> float:
+        """The median timesteps a second over the seeds of which it is known; NaN for none."""
+        known = self.speeds[self.speeds > 0]
+        return float(np.median(known)) if len(known) else np.nan
 
     @cached_property
     def centre(self) -> NDArray[np.float64]:

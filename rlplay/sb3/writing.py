@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from rlplay.agent.network_optimisers import optimiser_of
 from rlplay.agent.sb3_normalize import read_moments, write_vecnormalize
 from rlplay.environments.wrappers import as_vec_frame_stack
-from rlplay.errors import CheckpointError, MissingPackageError, RlplayError, UsageError
+from rlplay.errors import CheckpointError, RlplayError, UsageError, missing
 from rlplay.functional.running_moments import RunningMoments
 from rlplay.networks.memory import BATCH_RENORM, CONV_2D, GELU, IN, KIND, LINEAR, OUT
 from rlplay.networks.optimisers import OPTIMISERS
@@ -122,7 +122,7 @@ class _Spaces(gym.Env[Any, Any]):
 def _algorithm(name: str) -> Any:
     """A class of Stable-Baselines3 or sb3-contrib."""
     package, module, extra = (
-        ("stable-baselines3", "stable_baselines3", "")
+        ("stable-baselines3", "stable_baselines3", "sb3")
         if name in _CLASSES
         else ("sb3-contrib", "sb3_contrib", "contrib")
     )
@@ -135,8 +135,7 @@ def _algorithm(name: str) -> Any:
     try:
         found = __import__(module)
     except ImportError as error:
-        wanted = f"pip install 'rlplay[{extra}]'" if extra else f"pip install {package}"
-        raise MissingPackageError(f"a zip of {known[name]} is written by the package {package}", wanted) from error
+        raise missing(f"zips of {known[name]}", package, extra) from error
     return getattr(found, known[name])
 
 
@@ -218,8 +217,6 @@ def _at(model: Any, path: str) -> Any:
 
 def _of_ours(agent: Any) -> Any:
     """A model with the weights of an agent of ours."""
-    import torch
-
     settings, arrays = dict(agent.hyperparameters), agent.arrays()
     name = "qrdqn" if settings.get("distributional") == "qr" else agent.id
     if (agent.id, settings.get("recurrent")) == ("ppo", "lstm"):
@@ -227,6 +224,8 @@ def _of_ours(agent: Any) -> Any:
     if agent.id == "sac" and settings.get("batch_renorm") and not settings.get("target_networks"):
         name = "crossq"
     _algorithm(name)
+    import torch
+
     for flag in ("dueling", "noisy", "munchausen", "recurrent", "layer_norm", "batch_renorm"):
         if settings.get(flag) and (flag, name) not in (("recurrent", "recurrent-ppo"), ("batch_renorm", "crossq")):
             raise UsageError(f"{agent.id} with {flag}={settings[flag]!r} has no twin in Stable-Baselines3")

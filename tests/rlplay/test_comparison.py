@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 
 from rlplay.cli.compare import threshold_of
+from rlplay.errors import RlplayWarning
 from rlplay.reports import comparison_page, statistics
 from rlplay.reports.comparison_page import Comparison, Contender, render
 from rlplay.reports.curves import Curve
 from rlplay.reports.step_costs import StepCosts
+from rlplay.training.run_folder import RunFolder
 
 # Two agents, ten runs each of three tasks: NumPy's default_rng(7), normal around 1 and 1.3.
 RNG = np.random.default_rng(7)
@@ -123,6 +125,22 @@ def test_a_page_of_many_evaluations_has_room():
         many[-1].__dict__["intervals"] = np.zeros((2000, 2))  # those take seconds
     drawing = comparison_page._drawing(many, "timesteps", lambda c: c.timesteps)
     assert len(drawing) < comparison_page.MOST_BYTES / 4
+
+
+def test_an_unknown_speed_leaves_the_curve_out_of_the_seconds():
+    curves = [curve("known", [[1, 2, 3]]), curve("unknown", [[1, 2, 3]], speed=np.nan)]
+    text = render(comparison(*curves))
+    assert text.count("class='mean c0'") == 2
+    assert text.count("class='mean c1'") == 1
+    assert "The speed of unknown is not known." in text
+    assert "The speed of a, b is not known." in render(comparison(*(curve(n, [[1]], (1,), 0.0) for n in "ab")))
+
+
+def test_evaluations_that_are_not_finite_are_left_out_and_named(tmp_path):
+    np.savez(tmp_path / "evaluations.npz", timesteps=[1, 2, 3], results=[[1.0], [np.nan], [3.0]], ep_lengths=[[5]] * 3)
+    with pytest.warns(RlplayWarning, match="1 evaluation whose returns are not finite left out"):
+        found = Curve.of("a", [RunFolder(tmp_path)], [1.0])
+    assert found.timesteps.tolist() == [1, 3]
 
 
 def test_axes_are_logarithmic_where_speeds_are_far_apart():
