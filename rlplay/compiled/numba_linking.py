@@ -173,26 +173,25 @@ class Library(codegen.JITCodeLibrary):  # type: ignore[misc]
             self.have_own_code()
 
     def have_own_code(self) -> bool:
-        """The same, without what it calls; False where that is going on already."""
+        """The same, without what it calls; True."""
         name = self.key or min(self.defined())
-        if name in _in_work:
-            return False
         if name not in _own_code:
-            _in_work.add(name)
-            try:
-                _own_code[name] = _once(
-                    self.key and f"{self.key}.own", lambda: store.load_own_code(self.key, self._codegen),
-                    self._own_code_now,
-                )  # fmt: skip
-            finally:
-                _in_work.remove(name)
+            _own_code[name] = _once(self.key and f"{self.key}.own", self._own_code_found, self._own_code_now)
         return True
+
+    def _own_code_found(self) -> Library | None:
+        """What is in this process by now, or on disk."""
+        return _own_code.get(self.key) or store.load_own_code(self.key, self._codegen)
 
     def _own_code_now(self) -> Library:
         made = Library(self._codegen, self.name)
         made.enable_object_caching()
         made.own, made._linking_libraries = self.own, list(self._linking_libraries)
-        made.finalize()
+        _in_work[0] += 1
+        try:
+            made.finalize()
+        finally:
+            _in_work[0] -= 1
         if self.environment is not None:
             made._set_environment(*self.environment)
         store.save_own_code(self.key, made)
@@ -206,7 +205,7 @@ class Library(codegen.JITCodeLibrary):  # type: ignore[misc]
 
 kept_environments: dict[str, Any] = {}  # the constants that machine code reads, by name: kept alive
 _own_code: dict[str, Library] = {}  # the machine code that others call, by its key, else the name of its function
-_in_work: set[str] = set()  # the names of what is being made
+_in_work = [0]  # what is being made, one within the other; the compiler lock guards it
 
 
 class NoStore:
@@ -246,7 +245,12 @@ _spare: list[Callable[[], bool]] = []  # makes machine code that will be wanted;
 
 
 def _spare_work() -> bool:
-    """Make machine code that will be wanted; False where there is none."""
+    """Make machine code that will be wanted; False where there is none.
+
+    Nor within other work: it could want what is half made.
+    """
+    if _in_work[0]:
+        return False
     for work in reversed(tuple(_spare)):
         if work in _spare:  # what was begun meanwhile is not begun again
             _spare.remove(work)
