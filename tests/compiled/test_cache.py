@@ -573,14 +573,14 @@ def test_code_of_its_own_where_nothing_is_kept(monkeypatch):
 
 def test_code_of_its_own_is_not_begun_again_while_it_is_made(monkeypatch):
     monkeypatch.setattr(cache, "cache_folder", lambda: None)
-    made, usual = [], numba_linking.Library._own_code_now
+    made, usual = [], numba_linking.Library.finalize
 
-    def make(library):
+    def finalize(library):
         made.append(library.name)
         numba_linking._spare_work()  # as where another process is waited for
-        return usual(library)
+        usual(library)
 
-    monkeypatch.setattr(numba_linking.Library, "_own_code_now", make)
+    monkeypatch.setattr(numba_linking.Library, "finalize", finalize)
 
     @cache.own_code
     @cache.compiled
