@@ -407,7 +407,7 @@ def test_the_window_of_a_run_takes_the_flags_of_a_window(rlplay, monkeypatch):
     opened = []
 
     class Closed:
-        def __init__(self, words):
+        def __init__(self, words, **given):
             opened.extend(words[3:])
 
         def poll(self):
@@ -443,7 +443,7 @@ def test_what_has_no_pictures_is_watched_by_its_observations(rlplay):
 
 def test_a_window_that_does_not_open_is_said_before_training(rlplay, monkeypatch):
     class Refused:
-        def __init__(self, words):
+        def __init__(self, words, **given):
             pass
 
         def poll(self):

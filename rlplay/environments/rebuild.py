@@ -21,6 +21,7 @@ from gymnasium.utils import EzPickle
 from gymnasium.wrappers import OrderEnforcing, PassiveEnvChecker, TimeLimit
 
 from rlplay.errors import UsageError, one_line
+from rlplay.spaces.actions import as_played
 
 _PROBE_STEPS = 20, 2000  # random steps, at least and at most, to an episode's end, that show which attributes change
 _LARGEST = 10_000  # elements of an array that is compared
@@ -252,7 +253,7 @@ def moving_attributes(make: Callable[[], gym.Env[Any, Any]]) -> set[str]:
     moved = {k for k in first if not (_same(first[k], second.get(k)) and _same(first[k], after.get(k)))}
     least, most = _PROBE_STEPS
     for step in range(most):
-        _, _, terminated, truncated, _ = other.step(other.action_space.sample())
+        _, _, terminated, truncated, _ = other.step(as_played(other.action_space, other.action_space.sample()))
         if terminated or truncated:
             if step >= least:
                 break
@@ -319,7 +320,10 @@ def look_of(env: gym.Env[Any, Any]) -> dict[str, Any]:
 
 
 # What belongs to how an environment runs and is no argument, or is compared elsewhere.
-_INNER = {"env", "spec", "_cached_spec", "observation_space", "action_space", "_observation_space", "_action_space"}
+_INNER = {
+    "env", "spec", "_cached_spec", "observation_space", "action_space", "_observation_space", "_action_space",
+    "render_mode",
+}  # fmt: skip
 _DEEPEST = 4  # levels of containers and objects that are looked into
 
 

@@ -70,7 +70,7 @@ def write(path: str | Path | IO[bytes], manifest: Mapping[str, Any], arrays: Map
         CheckpointError: a value that JSON or a plain array cannot hold; named.
         OSError: the folder cannot be written or the disk is full.
     """
-    if not isinstance(path, str | Path):
+    if not isinstance(path, str | os.PathLike) and hasattr(path, "write"):
         with tempfile.TemporaryDirectory() as folder:
             path.write(write(Path(folder) / "agent", manifest, arrays).read_bytes())
         return path  # type: ignore[return-value]  # as it was given

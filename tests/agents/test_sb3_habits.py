@@ -335,6 +335,7 @@ def test_vec_normalize_has_the_statistics_and_nothing_is_normalised_twice(PPO, t
     assert np.array_equal(obs, again.get_original_obs())
     value = loaded.probe(again.get_original_obs()).value
     assert np.array_equal(loaded.probe(obs).value, value)
+    again.training = True
     more = PPO("MlpPolicy", again, **SMALL)
     assert more.get_vec_normalize_env().obs_rms.count == vec_env.obs_rms.count
 
