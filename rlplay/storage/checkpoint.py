@@ -74,8 +74,9 @@ def write(path: str | Path | IO[bytes], manifest: Mapping[str, Any], arrays: Map
         with tempfile.TemporaryDirectory() as folder:
             path.write(write(Path(folder) / "agent", manifest, arrays).read_bytes())
         return path  # type: ignore[return-value]  # as it was given
-    given, path = path, with_suffix(path)
-    if Path(given).suffix == ".zip":
+    given = _named(path)
+    path = with_suffix(given)
+    if given.suffix == ".zip":
         warn_once(f"{given} is written as {path.name}: rlplay export writes zips of Stable-Baselines3")
     blobs = {f"{name}.npy": _array_bytes(name, array) for name, array in arrays.items()}
     members = {name: {"sha256": hashlib.sha256(blob).hexdigest(), "size": len(blob)} for name, blob in blobs.items()}
