@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
@@ -40,12 +39,6 @@ class RolloutAgent(VectorAgent):
             self.kernel: Kernel
             self._rng: NDArray[np.uint64]
             self._metrics: NDArray[np.float64]
-
-    # What a family supplies.
-
-    @abstractmethod
-    def nets(self) -> dict[str, Any]:
-        """The networks by name, all with the functions of ``kernel``."""
 
     def functions_of(self, name: str) -> Kernel:
         """The same for all."""
