@@ -17,7 +17,7 @@ convolutions are too large, are read as vectors. Action masks are not respected,
 
 * ``adapter``: `SB3Agent`, the agent around a model. ``spaces`` and ``parameters``: what it takes.
 * ``environments``: as it sees them. ``features``: a map in front. ``collecting``: rollouts in parts.
-* ``probes``: what it thinks. ``files``: its arrays.
+* ``probes``: what it thinks. ``files``: its arrays. ``hindsight``: other goals in the replay buffer.
 """
 
 from __future__ import annotations

@@ -75,6 +75,7 @@ from .files import (
     unpack_model,
     unpack_normalizer,
 )
+from .hindsight import buffer_arguments, draws_too_early, end_episodes, require_goals
 from .parameters import (
     NORMALIZE,
     action_noise,
@@ -144,6 +145,7 @@ class SB3Agent(Agent, init=False):
         super().setup()
         require_spaces(self._name, self.observation_space, self.action_space)
         require_settings(self._name, self.settings, self.observation_space)
+        require_goals(self._name, self.settings, self.env)
         self._require_memory()
         self.model: Any = None
         self._random, self._private = RandomStates(self.seed), RandomStates(self.seed)
@@ -163,13 +165,16 @@ class SB3Agent(Agent, init=False):
 
     def _require_memory(self) -> None:
         """Refuse buffers and one-hot inputs that this machine cannot hold."""
-        numbers, size = flatdim(self.observation_space), float(np.dtype(self.observation_space.dtype or "f4").itemsize)
+        numbers = flatdim(self.observation_space)
         outputs = self.action_space.n if isinstance(self.action_space, gym.spaces.Discrete) else 1
         rows = self.settings.get("buffer_size") or self.settings.get("n_steps", 0) * self.n_envs
-        stored = int(np.prod(self.observation_space.shape or (1,)))
+        space = self.observation_space
+        parts = list(space.spaces.values()) if isinstance(space, gym.spaces.Dict) else [space]
+        stored = sum(int(np.prod(part.shape or (1,))) for part in parts)
+        size = max(np.dtype(part.dtype or "f4").itemsize for part in parts)
         require_memory(
             f"{self._name}: a buffer of {rows:,} transitions of {stored:,} numbers", 2 * rows * stored,
-            "Lower buffer_size, n_steps or n_envs, or take smaller observations", itemsize=int(size),
+            "Lower buffer_size, n_steps or n_envs, or take smaller observations", itemsize=size,
         )  # fmt: skip
         require_memory(
             f"{self._name}: networks from {counted(numbers, 'number')} to {counted(outputs, 'output')}",
@@ -202,7 +207,7 @@ class SB3Agent(Agent, init=False):
 
     def _build(self) -> None:
         """Make the model; its constructor seeds the random states that are in use."""
-        arguments = constructor_arguments(self.settings)
+        arguments = {**constructor_arguments(self.settings), **buffer_arguments(self.settings)}
         of_policy = arguments["policy_kwargs"]
         if isinstance(self.encoder, VectorFeatures):
             of_policy.update(
@@ -289,6 +294,12 @@ class SB3Agent(Agent, init=False):
         try:
             yield
         except Exception as error:
+            if draws_too_early(error):
+                raise UsageError(
+                    f"{self._name}: no episode has ended by timestep {self.num_timesteps:,}, and other goals are drawn "
+                    "from episodes that ended",
+                    "Raise learning_starts above the length of an episode",
+                ) from error
             if "to satisfy the constraint" not in str(error) and self._is_finite():
                 raise
             raise self._diverged() from error
@@ -365,6 +376,8 @@ class SB3Agent(Agent, init=False):
             self.model._last_obs = None
             if self._on_policy:
                 self.model.rollout_buffer.reset()
+            else:
+                end_episodes(self.model.replay_buffer)
 
     def set_env(self, env: EnvLike, force_reset: bool = True) -> None:
         """Go on in another environment with the same spaces; running episodes are given up."""
@@ -537,7 +550,19 @@ class SB3Agent(Agent, init=False):
 
     def ranges(self) -> Ranges:
         """What whole numbers the arrays hold; pixels and random states are no indices."""
-        found: Ranges = {"buffer/place": COUNT, "random/torch": ANY, "random/cuda": ANY, "random/numpy_key": ANY}
+        rows = max(int(self.settings.get("buffer_size") or 1) // self.n_envs, 1)
+        hindsight: Ranges = {
+            "buffer/ep_start": (0, rows - 1),
+            "buffer/ep_length": (0, rows),
+            "buffer/began": (0, rows - 1),
+        }
+        found: Ranges = {
+            **hindsight,
+            "buffer/place": COUNT,
+            "random/torch": ANY,
+            "random/cuda": ANY,
+            "random/numpy_key": ANY,
+        }
         if isinstance(self.action_space, gym.spaces.Discrete):
             found["buffer/actions"] = numbers_below(int(self.action_space.n))
         elif isinstance(self.action_space, gym.spaces.MultiDiscrete):

@@ -4,7 +4,7 @@ Names in a file: each network and optimiser by Stable-Baselines3's own name of i
 
 * ``variable/NAME``: a torch variable, such as the logarithm of SAC's entropy coefficient;
 * ``buffer/NAME``: the filled part of a column of the rollout or replay buffer, and ``buffer/place``: the next row, and
-  1 where the buffer is full, int64 [2];
+  1 where the buffer is full, int64 [2]; with hindsight ``buffer/began``: the rows in which the running episodes began;
 * ``noise/N``: the state of the N-th environment's action noise;
 * ``memory/NAME``: the state of an LSTM in the running episodes, of policy and values;
 * ``sde/NAME``: the noise of state-dependent exploration, which lasts over a rollout.
@@ -28,6 +28,7 @@ from rlplay.extend import (
     unpack_optimizer,
 )
 
+_BEGAN = "_current_ep_start"  # of a buffer with hindsight: where the running episodes began
 _MATRICES = ("exploration_mat", "exploration_matrices")  # of the noise: one [F, A], and one an environment [N, F, A]
 
 
@@ -122,7 +123,8 @@ def _columns(buffer: Any) -> StateArrays:
     columns: StateArrays = {}
     for name, value in vars(buffer).items():
         if isinstance(value, np.ndarray) and value.shape[:1] == (buffer.buffer_size,):
-            columns[name] = value
+            if value.dtype != object and name != _BEGAN:  # of hindsight: the infos, which it does not keep
+                columns[name] = value
         elif isinstance(value, dict) and all(isinstance(one, np.ndarray) for one in value.values()):
             columns.update({f"{name}/{key}": one for key, one in value.items()})
     return columns
@@ -132,6 +134,8 @@ def _pack_buffer(buffer: Any) -> StateArrays:
     columns = _columns(buffer)
     filled = len(next(iter(columns.values()))) if buffer.full else buffer.pos
     found = {name: column[:filled] for name, column in columns.items()}
+    if hasattr(buffer, _BEGAN):
+        found["began"] = getattr(buffer, _BEGAN).copy()
     return {**found, "place": np.array([buffer.pos, int(buffer.full)])}
 
 
@@ -143,6 +147,11 @@ def _unpack_buffer(buffer: Any, arrays: StateArrays) -> None:
             raise CheckpointError(f"the buffer's {name} has shape {saved.shape} in the file, {column.shape} here")
         column[: len(saved)] = saved
     buffer.pos, buffer.full = int(pos), bool(full)
+    if hasattr(buffer, _BEGAN):
+        began = arrays["began"]
+        if began.shape != getattr(buffer, _BEGAN).shape:
+            raise CheckpointError(f"the buffer's episodes began at {began.tolist()}, not of so many environments")
+        setattr(buffer, _BEGAN, began.copy())
 
 
 def pack_normalizer(env: Any) -> StateArrays:

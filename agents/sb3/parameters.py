@@ -101,6 +101,15 @@ NOISE = (
     ),
     Hyperparameter("noise_std", 0.1, Range("its standard deviation", 0)),
 )
+# In place of ``replay_buffer_class=HerReplayBuffer`` and its arguments.
+HINDSIGHT = (
+    Hyperparameter("n_sampled_goal", 0, Range("goals in hindsight a real one; 0: none", 0, 1000, integer=True)),
+    Hyperparameter(
+        "goal_selection_strategy", "future",
+        Choice("what was reached in the same episode becomes the goal: later on, at its end, or at any time",
+               ("future", "final", "episode")),
+    ),
+)  # fmt: skip
 _NOISE_CLASSES = {"normal": NormalActionNoise, "ornstein-uhlenbeck": OrnsteinUhlenbeckActionNoise}
 _SCHEDULES = ("learning_rate", "clip_range", "clip_range_vf")
 # What policy_kwargs may name, as in RL Zoo's files; a file holds the name.
@@ -131,7 +140,8 @@ def parameters_of(algorithm: type[Any]) -> list[Hyperparameter]:
     """The hyperparameters in the signature of an algorithm, with its own defaults."""
     signature = inspect.signature(algorithm).parameters
     found = [Hyperparameter(name, signature[name].default, DOMAINS[name]) for name in signature if name in DOMAINS]
-    return [*found, *(NOISE if "action_noise" in signature else ())]
+    more = {"action_noise": NOISE, "replay_buffer_class": HINDSIGHT}
+    return [*found, *(one for word, several in more.items() if word in signature for one in several)]
 
 
 def plain_settings(owner: str, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -224,6 +224,8 @@ def take_their_words(cls: Any, settings: dict[str, Any]) -> None:
         {'gamma': 0.9}
     """
     known = declared(cls)
+    if "n_sampled_goal" in known and _name_of(settings.get("replay_buffer_class")) == "HerReplayBuffer":
+        settings.update(_hindsight(cls, settings.pop("replay_buffer_class"), settings.pop("replay_buffer_kwargs", {})))
     for word, usual in _BUFFERS.items():
         if word not in known and word in settings:
             _require_usual(cls, word, settings.pop(word), usual)
@@ -246,20 +248,41 @@ def take_their_words(cls: Any, settings: dict[str, Any]) -> None:
 
 def _require_usual(cls: type, word: str, value: Any, usual: tuple[Any, ...]) -> None:
     """Refuse buffers of other kinds than an agent has."""
-    name = value if isinstance(value, str) else getattr(value, "__name__", value)
+    name = _name_of(value)
     if name in usual or value in usual:
         return
     if name == "HerReplayBuffer":
         raise UsageError(
-            f"{cls.__name__}: HerReplayBuffer needs hindsight, goals put in place of others afterwards, and no agent "
-            "here has that, the adapter's neither",
-            "Leave it out; the policy sees the goals of a Dict all the same",
+            f"{cls.__name__}: HerReplayBuffer puts other goals into a replay buffer, and this agent has no such one",
+            "Take an agent with n_sampled_goal (--algo sb3/sac), or leave it out",
         )
     if name == "NStepReplayBuffer":
         raise UsageError(f"{cls.__name__}: {word}={name} is a hyperparameter here", "Take n_steps=3")
     raise UsageError(
         f"{cls.__name__}: {word}={name} is not its own, which is the one whose arrays a file can hold", "Leave it out"
     )
+
+
+def _name_of(value: Any) -> Any:
+    """A class by its name."""
+    return value if isinstance(value, str) else getattr(value, "__name__", value)
+
+
+def _hindsight(cls: type, kind: Any, arguments: Any) -> dict[str, Any]:
+    """``n_sampled_goal`` and ``goal_selection_strategy`` of a HerReplayBuffer and its arguments."""
+    given = dict(arguments or {})
+    for word in ("online_sampling", "max_episode_length"):  # of versions before, which say nothing any more
+        given.pop(word, None)
+    count, strategy = given.pop("n_sampled_goal", 4), given.pop("goal_selection_strategy", "future")
+    for word, usual in (("handle_timeout_termination", True), ("copy_info_dict", False)):
+        if given.pop(word, usual) != usual:
+            given[word] = not usual
+    if given:
+        raise UsageError(
+            f"{cls.__name__}: replay_buffer_kwargs={given} of {_name_of(kind)} is not what a file can say",
+            "Take n_sampled_goal and goal_selection_strategy",
+        )
+    return {"n_sampled_goal": count, "goal_selection_strategy": getattr(strategy, "name", str(strategy)).lower()}
 
 
 def _noise(cls: type, noise: Any) -> dict[str, Any]:

@@ -38,8 +38,8 @@ def settings_in_file(arguments: Namespace, cls: type[Agent], env_id: str) -> dic
     settings = read_zoo_file(arguments.conf_file, env_id, atari=is_atari(env_id))
     if "optimize_memory_usage" not in own:
         settings.pop("optimize_memory_usage", None)  # each observation is kept once here
-    if "n_sampled_goal" in settings:  # as its files of before have it
-        settings["replay_buffer_class"] = "HerReplayBuffer"
+    for word in ("online_sampling", "max_episode_length"):  # of hindsight, in its files of before
+        settings.pop(word, None)
     take_their_words(cls, settings)
     if "." in str(settings.get("policy", "")):
         raise UsageError(

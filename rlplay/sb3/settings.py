@@ -19,6 +19,7 @@ _SIGNS = {
     "top_quantiles_to_drop_per_net": "tqc", "cg_max_steps": "trpo", "clip_range": "ppo", "delta_std": "ars",
     "target_policy_noise": "td3", "target_entropy": "sac", "exploration_fraction": "dqn", "gae_lambda": "a2c",
 }  # fmt: skip
+_STRATEGIES = ("future", "final", "episode")  # of goals in hindsight, as GoalSelectionStrategy numbers them
 _SCHEDULES = ("learning_rate", "clip_range", "clip_range_vf", "delta_std")
 _NOT_OURS = ("optimizer_class", "optimizer_kwargs", "use_sde", "features_extractor_class", "features_extractor_kwargs",
              "normalize_images", "share_features_extractor")  # fmt: skip
@@ -98,7 +99,7 @@ def settings_of(model: ModelZip, known: Container[str]) -> dict[str, Any]:
     noise = model.value("action_noise")
     if "noise_type" in known and noise is not None:
         found.update(_noise(model, noise))
-    return found
+    return {**found, **_hindsight(model, known)}
 
 
 _UNKNOWN = object()
@@ -149,6 +150,22 @@ def _frequency(found: Any) -> Any:
     if unit == ("step",):
         return arguments[0]
     return [arguments[0], "episode"] if unit == ("episode",) else _UNKNOWN
+
+
+def _hindsight(model: ModelZip, known: Container[str]) -> dict[str, Any]:
+    """How many goals in hindsight, and which, where the replay buffer is a HerReplayBuffer."""
+    if getattr(model.value("replay_buffer_class"), "name", "") != "HerReplayBuffer":
+        return {}
+    given = model.value("replay_buffer_kwargs")
+    given = given if isinstance(given, dict) else {}
+    strategy = given.get("goal_selection_strategy", "future")
+    if isinstance(strategy, Call) and strategy.name.endswith("GoalSelectionStrategy"):
+        strategy = next((name for k, name in enumerate(_STRATEGIES) if repr(strategy.arguments) == f"({k},)"), None)
+    named = isinstance(strategy, str) and strategy in _STRATEGIES
+    if "n_sampled_goal" not in known or given.get("copy_info_dict", False) is not False or not named:
+        warn(f"{model.path}: its HerReplayBuffer puts other goals in as this agent cannot: that is left out")
+        return {}
+    return {"n_sampled_goal": given.get("n_sampled_goal", 4), "goal_selection_strategy": strategy}
 
 
 def _noise(model: ModelZip, found: Any) -> dict[str, Any]:

@@ -154,7 +154,13 @@ def _model(agent: Any, name: str, of_policy: dict[str, Any], settings: dict[str,
             kind = kind.replace("Policy", "LstmPolicy")
     of_policy.pop("_convolutions", None)
     noise = _noise(agent, settings)
-    small = {"buffer_size": 1} if "buffer_size" in inspect.signature(cls).parameters else {}
+    small: dict[str, Any] = {"buffer_size": 1} if "buffer_size" in inspect.signature(cls).parameters else {}
+    if settings.get("n_sampled_goal"):
+        from stable_baselines3 import HerReplayBuffer
+
+        small["replay_buffer_class"] = HerReplayBuffer
+        words = ("n_sampled_goal", "goal_selection_strategy")
+        small["replay_buffer_kwargs"] = {word: settings[word] for word in words}
     if noise is not None:
         small["action_noise"] = noise
     try:

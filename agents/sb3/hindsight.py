@@ -1,0 +1,104 @@
+"""Hindsight experience replay: what an episode reached becomes the goal of steps that it is learned from.
+
+Stable-Baselines3's `HerReplayBuffer` does it: of each batch the share n / (n + 1), where n is ``n_sampled_goal``, has
+another goal and the reward that belongs to it, which the environment's ``compute_reward`` says.
+
+Source: Andrychowicz et al. 2017, "Hindsight Experience Replay", algorithm 1 and section 4.5.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import gymnasium as gym
+from stable_baselines3 import HerReplayBuffer
+
+from rlplay.extend import HyperparameterError, NoEnvironment, SpaceError
+
+GOALS = ("observation", "achieved_goal", "desired_goal")  # parts of an observation
+_TOO_EARLY = "before the end of the first episode"  # as Stable-Baselines3 says that there is nothing to draw
+
+
+def asks_for_hindsight(settings: Mapping[str, Any]) -> bool:
+    """Whether goals are put in place of others.
+
+    Example:
+        >>> asks_for_hindsight({"n_sampled_goal": 4}), asks_for_hindsight({"gamma": 0.99})
+        (True, False)
+    """
+    return bool(settings.get("n_sampled_goal", 0))
+
+
+def require_goals(owner: str, settings: Mapping[str, Any], env: gym.Env[Any, Any]) -> None:
+    """Refuse an environment without goals, where the settings ask for hindsight.
+
+    Raises:
+        SpaceError: its observations are not of the three parts, or it cannot say the reward of another goal.
+        HyperparameterError: features stand between observations and agent.
+
+    Example:
+        >>> import gymnasium
+        >>> require_goals("SAC", {"n_sampled_goal": 4}, gymnasium.make("Pendulum-v1"))
+        Traceback (most recent call last):
+        ...
+        rlplay.errors.SpaceError: SAC: n_sampled_goal=4 needs goals, and Box([-1. -1. -8.], [1. 1. 8.], (3,), float32) \
+has none
+        Take an environment with a Dict of observation, achieved_goal and desired_goal, or n_sampled_goal=0
+    """
+    if not asks_for_hindsight(settings):
+        return
+    word, space = f"{owner}: n_sampled_goal={settings['n_sampled_goal']}", env.observation_space
+    if not (isinstance(space, gym.spaces.Dict) and set(GOALS) <= set(space.spaces)):
+        raise SpaceError(
+            f"{word} needs goals, and {space} has none",
+            "Take an environment with a Dict of observation, achieved_goal and desired_goal, or n_sampled_goal=0",
+        )
+    asked = env.has_wrapper_attr("compute_reward") and callable(env.get_wrapper_attr("compute_reward"))
+    if not (asked or isinstance(env, NoEnvironment)):
+        raise SpaceError(
+            f"{word} needs the reward of other goals, and {env.unwrapped} has no method compute_reward",
+            "Give it compute_reward(achieved_goal, desired_goal, info), or take n_sampled_goal=0",
+        )
+    if settings["features"] is not None:
+        raise HyperparameterError(
+            f"{word} puts goals into observations, and features hide them", "Leave one of them out"
+        )
+
+
+def buffer_arguments(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What the algorithm's constructor is given for hindsight; nothing without.
+
+    Example:
+        >>> buffer_arguments({"n_sampled_goal": 4, "goal_selection_strategy": "final"})["replay_buffer_kwargs"]
+        {'n_sampled_goal': 4, 'goal_selection_strategy': 'final'}
+    """
+    if not asks_for_hindsight(settings):
+        return {}
+    words = ("n_sampled_goal", "goal_selection_strategy")
+    return {
+        "replay_buffer_class": HerReplayBuffer,
+        "replay_buffer_kwargs": {word: settings[word] for word in words},
+    }
+
+
+def end_episodes(buffer: Any) -> None:
+    """The running episodes are given up: what they were so far is an episode cut there."""
+    if isinstance(buffer, HerReplayBuffer):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            buffer.truncate_last_trajectory()
+
+
+def draws_too_early(error: Exception) -> bool:
+    """Whether learning began before an episode ended, so that there is nothing to draw from.
+
+    Example:
+        >>> draws_too_early(RuntimeError("Unable to sample before the end of the first episode."))
+        True
+    """
+    return _TOO_EARLY in str(error)
+
+
+__all__ = ["GOALS", "asks_for_hindsight", "buffer_arguments", "draws_too_early", "end_episodes", "require_goals"]
