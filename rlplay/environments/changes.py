@@ -7,10 +7,13 @@ is said once where it has no effect, and the way out.
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import Any
 from weakref import ReferenceType, WeakKeyDictionary
+from zlib import crc32
 
 import gymnasium as gym
+import numpy as np
 
 from rlplay.compiled.native import NativeEnv
 from rlplay.compiled.table import TableEnv
@@ -24,17 +27,27 @@ Env = gym.Env[Any, Any]
 # What an environment looks like that its reference makes; once it was learned in, what it looked like then.
 _looks: WeakKeyDictionary[Env, dict[str, Any]] = WeakKeyDictionary()
 _moving: WeakKeyDictionary[Env, set[str]] = WeakKeyDictionary()  # the attributes that a few steps change
+_tables: WeakKeyDictionary[Env, int] = WeakKeyDictionary()  # what the arrays of a transition table came to
+_LARGEST_TABLE = 2**24  # bytes that are gone through before each run
 _given: WeakKeyDictionary[Env, ReferenceType[Env]] = WeakKeyDictionary()  # by the native one that runs in its place
 
 
 def note(env: Env) -> None:
-    """Keep what an environment in Python looks like: what differs from then on was changed by hand."""
+    """Keep what an environment looks like: what differs from then on was changed by hand."""
+    own = env.unwrapped
+    if isinstance(own, TableEnv):
+        _tables.setdefault(own, _sum_of(own))
     if isinstance(env, NativeEnv | TableEnv):
         return
     try:
         _looks[env] = look_of(env)
     except Exception:  # of whatever its class is made: then nothing is known
         forget(env)
+
+
+def note_table(env: TableEnv) -> None:
+    """Take the transition table of an environment as it is now for what it should be."""
+    _tables[env] = _sum_of(env)
 
 
 def note_given(env: Env) -> None:
@@ -88,6 +101,14 @@ def changed_by_hand(env: Env) -> str:
         return ""
 
 
+def _sum_of(env: TableEnv) -> int:
+    """A number that is another where one of a table's numbers is; 0 for large tables, which are not gone through."""
+    arrays = env.table.arrays
+    if sum(array.nbytes for array in arrays) > _LARGEST_TABLE:
+        return 0
+    return reduce(lambda so_far, array: crc32(np.ascontiguousarray(array).data, so_far), arrays, 0)
+
+
 def _moving_of(env: Env) -> set[str]:
     if env not in _moving:
         _moving[env] = moving_attributes(lambda: made_again(env))
@@ -107,6 +128,11 @@ def say_changes(env: Env) -> None:
         warn_once(
             f"world.parameters of {ref} were set by hand: agents learn and are evaluated so, and files do not hold "
             f"them. Give arguments: rlplay.make({ref.id!r}, {name}=...)"
+        )
+    if isinstance(own, TableEnv) and _tables.setdefault(own, _sum_of(own)) != _sum_of(own):
+        warn_once(
+            f"the transition table of {reference(env)} was changed by hand: agents learn and are evaluated so, and "
+            "files do not hold it. Give a function that makes it so: agent.set_env(make_env)"
         )
     given = _given[env]() if env in _given else None
     if given is not None and (changed := changed_by_hand(given)):

@@ -12,6 +12,7 @@ import inspect
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from functools import partial
+from types import CodeType
 from typing import Any
 
 import gymnasium as gym
@@ -291,8 +292,10 @@ def difference(
     other = {k for k in {*mine, *theirs} if not _same(mine.get(k, _UNKNOWN), theirs.get(k, _UNKNOWN))}
     for place in sorted(other.difference(moving())) if other else ():
         if place in mine:
-            other_one = f"{_brief(theirs[place])} {which[1]}" if place in theirs else f"there is none {which[1]}"
-            return f"{place} is {_brief(mine[place])} {which[0]}, and {other_one}"
+            if place not in theirs:
+                return f"{place} is {_brief(mine[place])} {which[0]}, and there is none {which[1]}"
+            where, one, another = _innermost(place, mine[place], theirs[place])
+            return f"{where} is {_brief(one)} {which[0]}, and {_brief(another)} {which[1]}"
     return ""
 
 
@@ -371,6 +374,27 @@ def _same(one: Any, other: Any) -> bool:
     if isinstance(one, list | dict) or isinstance(other, list | dict):
         return False
     return bool(one == other) or (repr(one) == repr(other) == "nan")
+
+
+def _innermost(place: str, one: Any, other: Any) -> tuple[str, Any, Any]:
+    """Where in two values that differ they first do, as one would write it in Python, and the two values there."""
+    while True:
+        if isinstance(one, dict) and isinstance(other, dict) and one.keys() == other.keys():
+            key = next(k for k in one if not _same(one[k], other[k]))
+            if key == "class":
+                return place, one[key], other[key]
+            place += f".{key[1:-1]}" if "class" in one else f"[{key}]"  # the keys of an object's attributes are quoted
+        elif isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+            key = next(i for i in range(len(one)) if not _same(one[i], other[i]))
+            if isinstance(one[key], CodeType):
+                return place, one, other
+            place += f"[{key}]"
+        elif isinstance(one, np.ndarray) and isinstance(other, np.ndarray) and one.shape == other.shape != ():
+            key = next(i for i in np.ndindex(one.shape) if not _same(one[i], other[i]))
+            return f"{place}[{', '.join(map(str, key))}]", one[key].item(), other[key].item()
+        else:
+            return place, one, other
+        one, other = one[key], other[key]
 
 
 def _brief(value: Any) -> str:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from rlplay import registry
 from rlplay.compiled.table import TableEnv, table_of
+from rlplay.environments.changes import note_table
 from rlplay.environments.make import reference
 from rlplay.errors import UsageError
 
@@ -83,6 +84,7 @@ def mark_rows(env: gym.Env[Any, Any], rows: tuple[str, ...]) -> None:
     kept.rows[0] = rows
     if isinstance(own := env.unwrapped, TableEnv):  # native dynamics read the table
         own.table = table_of(plain)
+        note_table(own)
 
 
 def wall_states(env: gym.Env[Any, Any]) -> list[int]:

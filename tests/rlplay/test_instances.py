@@ -145,7 +145,7 @@ def test_what_is_changed_after_an_instance_was_given_is_said_when_an_agent_learn
         for agent in agents:
             agent.learn(9)
     first, second = (str(one.message) for one in said)
-    assert "has changed since: FrozenLakeEnv.P is" in first
+    assert "has changed since: FrozenLakeEnv.P[0][1] is" in first
     assert "native code, where desc set by hand has no effect" in second
 
 
@@ -293,7 +293,8 @@ OWN_ROAD = {
     "reset without its wrappers": (lambda: changed(lake(), lambda env: env.unwrapped.reset()), "reset or stepped"),
     "an attribute": (lambda: changed(gym.make("CartPole-v1"), lambda env: setattr(env.unwrapped, "gravity", 20.0)),
                      "gravity is 20.0 .* and 9.8"),
-    "a table": (lambda: changed(lake(), lambda env: env.unwrapped.P[0].update({0: [(1.0, 15, 9.0, True)]})), "P is"),
+    "a table": (lambda: changed(lake(), lambda env: env.unwrapped.P[0].update({0: [(1.0, 15, 9.0, True)]})),
+                r"P\[0\]\[0\] is"),
     "a method": (lambda: changed(gym.make("CartPole-v1", max_episode_steps=-1), stepped_by_hand), "step was set by"),
     "a method of the world": (lambda: changed(lake(), lambda env: stepped_by_hand(env.unwrapped)), "step is"),
     "a space": (lambda: changed(lake(), lambda env: setattr(env, "action_space", gym.spaces.Discrete(2))), "set by"),
@@ -389,3 +390,21 @@ def test_planners_take_instances():
     agent = ValueIteration(gym.make("FrozenLake-v1", is_slippery=False), gamma=0.9).learn(100)
     assert isinstance(agent.env, TableEnv)
     assert evaluate(agent).mean == 1.0
+
+
+def test_where_two_tables_differ_is_named_to_the_number():
+    env = gym.make("FrozenLake-v1")
+    env.unwrapped.P[14][2] = [(p, state, 7 * reward, ended) for p, state, reward, ended in env.unwrapped.P[14][2]]
+    with pytest.warns(RlplayWarning, match=r"P\[14\]\[2\]\[1\]\[2\] is 7 in the environment.*, and 1 in a new"):
+        QLearning(env, seed=0)
+    env = gym.make("FrozenLake-v1")
+    env.unwrapped.desc[1, 1] = b"F"
+    with pytest.warns(RlplayWarning, match=r"desc\[1, 1\] is b'F' in the environment"):
+        QLearning(env, seed=0)
+
+
+def test_a_table_that_was_changed_by_hand_is_said():
+    agent = QLearning("FrozenLake-v1", seed=0)
+    agent.env.unwrapped.table.arrays.reward[...] *= 7.0
+    with pytest.warns(RlplayWarning, match=r"table of FrozenLake-v1 was changed by hand.*agent\.set_env\(make_env\)"):
+        agent.learn(100)
