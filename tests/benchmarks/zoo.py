@@ -5,7 +5,7 @@ installed). Each entry of ppo, a2c, dqn, sac, td3, ddpg, tqc, trpo, ars and qrdq
 given to ``rlplay train -conf`` as it stands, in a process of its own: the agent is made and learns until its first
 update, for some seconds at most. What is refused is counted with its reason, and docs/zoo.md is written.
 
-    pip install 'rlplay[contrib]' rl_zoo3 'gymnasium[mujoco]' Box2D ale-py minigrid highway-env
+    pip install 'rlplay[contrib]' rl_zoo3 'gymnasium[mujoco]' Box2D ale-py minigrid highway-env pybullet_envs_gymnasium
 """
 
 from __future__ import annotations
