@@ -19,6 +19,7 @@ _SIGNS = {
     "top_quantiles_to_drop_per_net": "tqc", "cg_max_steps": "trpo", "clip_range": "ppo", "delta_std": "ars",
     "target_policy_noise": "td3", "target_entropy": "sac", "exploration_fraction": "dqn", "gae_lambda": "a2c",
 }  # fmt: skip
+_PACKAGES = ("stable_baselines3.", "sb3_contrib.")  # whose buffers agents here have, or nothing asks for
 _STRATEGIES = ("future", "final", "episode")  # of goals in hindsight, as GoalSelectionStrategy numbers them
 _SCHEDULES = ("learning_rate", "clip_range", "clip_range_vf", "delta_std")
 _NOT_OURS = ("optimizer_class", "optimizer_kwargs", "use_sde", "features_extractor_class", "features_extractor_kwargs",
@@ -99,6 +100,10 @@ def settings_of(model: ModelZip, known: Container[str]) -> dict[str, Any]:
     noise = model.value("action_noise")
     if "noise_type" in known and noise is not None:
         found.update(_noise(model, noise))
+    for word in ("replay_buffer_class", "rollout_buffer_class"):
+        kind = model.value(word)
+        if kind is not None and not (isinstance(kind, Name) and kind.module.startswith(_PACKAGES)):
+            warn(f"{model.path}: its {word} is code of its own, which is not run: the agent's own buffer is taken")
     return {**found, **_hindsight(model, known)}
 
 

@@ -11,6 +11,7 @@ import stable_baselines3
 import torch
 from gymnasium import spaces
 from stable_baselines3 import HerReplayBuffer
+from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.vec_env import DummyVecEnv
 from stable_baselines3.her.goal_selection_strategy import GoalSelectionStrategy
@@ -19,7 +20,7 @@ from agents import A2C, SB3
 from agents.sb3 import SAC
 from agents.sb3.environments import SeededEpisodes
 from rlplay import load
-from rlplay.errors import SpaceError, UsageError
+from rlplay.errors import RlplayWarning, SpaceError, UsageError
 from rlplay.sb3 import load_zip, save_zip
 
 SMALL = {
@@ -150,3 +151,13 @@ class Blind(Reach):
 def test_what_does_not_fit_is_named(make, words):
     with pytest.raises((SpaceError, UsageError), match=words):
         make()
+
+
+class Own(ReplayBuffer):
+    """A buffer of a user's own."""
+
+
+def test_a_buffer_of_ones_own_in_a_zip_is_said(tmp_path):
+    stable_baselines3.DQN("MlpPolicy", "CartPole-v1", replay_buffer_class=Own, **SMALL).save(tmp_path / "model.zip")
+    with pytest.warns(RlplayWarning, match=r"replay_buffer_class is code of its own, which is not run"):
+        load_zip(tmp_path / "model.zip", "CartPole-v1")
