@@ -214,7 +214,12 @@ def _train(verb: argparse.ArgumentParser) -> None:
 def _compare(verb: argparse.ArgumentParser) -> None:
     _training(verb)
     _many(verb)
-    verb.add_argument("runs", nargs="*", metavar="RUN", help="folders of saved runs, in place of training")
+    verb.add_argument(
+        "runs",
+        nargs="*",
+        metavar="RUN",
+        help="saved runs in place of training: their folders, or a folder with runs in it (--env chooses)",
+    )
     verb.add_argument("--paired", action="store_true", help="differences on the same seeds too")
     verb.add_argument(
         "-o", "--output", type=Path, metavar="FILE",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import platform
+import re
 import shlex
 import sys
 from argparse import Namespace
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from rlplay.errors import CheckpointError, RlplayError, UsageError
 from rlplay.hyperparameters.settings import parse_pairs, parse_wrappers
@@ -32,11 +34,22 @@ RUNS = Path("logs")  # the folder of runs by default
 _NO_WRAP = 1000  # columns where no terminal says how many it has: lines stay whole in a pipe
 
 
+_BRACKET = re.compile(r"(?<!\\)\[(?!/\]|(?:bold(?: cyan)?|cyan|dim|green|red|yellow)\])")  # of none of our styles
+
+
+class _Console(Console):
+    """Takes our own styles for markup and nothing else: folders and settings may have brackets too."""
+
+    def render_str(self, text: str, **how: Any) -> Text:
+        """A text with its styles."""
+        return super().render_str(text if how.get("markup") is False else _BRACKET.sub(r"\\[", text), **how)
+
+
 @cache
 def console(*, stderr: bool = False) -> Console:
     """Standard output (or error) for people: plain text where it is not a terminal."""
     piped = not (sys.stderr if stderr else sys.stdout).isatty()
-    return Console(highlight=False, stderr=stderr, soft_wrap=piped, width=_NO_WRAP if piped else None)
+    return _Console(highlight=False, emoji=False, stderr=stderr, soft_wrap=piped, width=_NO_WRAP if piped else None)
 
 
 def fits(table: Table, out: Console) -> bool:

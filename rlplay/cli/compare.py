@@ -2,240 +2,127 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import platform
 import sys
 from argparse import Namespace
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 import gymnasium as gym
-import numpy as np
-import yaml
-from numpy.typing import NDArray
+from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
-from rlplay.agent.saving import load
-from rlplay.cli import many, train
-from rlplay.cli.common import answer, console, one, processor_name, quoted
-from rlplay.errors import CheckpointError, RlplayError, UsageError, counted, warn
-from rlplay.hyperparameters.fields import as_json, declared
-from rlplay.reports import comparison_page
-from rlplay.reports.comparison_page import Comparison, Contender, write_comparison
+from rlplay.cli import train
+from rlplay.cli.common import answer, console, fits, processor_name, quoted, without_spare
+from rlplay.cli.contenders import Compared, contenders_of, saved, trained
+from rlplay.reports import comparison as tables
+from rlplay.reports.comparison import MOST_NAMED, Comparison, Contender, Failure, seed_count
+from rlplay.reports.comparison_page import write_comparison
 from rlplay.reports.curves import Curve, draw, value_range
 from rlplay.reports.pictures import check_picture
 from rlplay.reports.replay_page import check_page
-from rlplay.reports.step_costs import step_costs
-from rlplay.runners.batch import Request
-from rlplay.runners.job import Outcome
-from rlplay.storage.texts import plain_yaml
-from rlplay.training.run_folder import RunFolder, folder_name, read_evaluations
+from rlplay.training.run_folder import folder_name
 
-_SEEDS = [0, 1, 2]
-_EVALUATIONS = 20  # of a run, by default
-_FILM_STEPS, _FILM_SIZE = 250, (320, 214)  # of the episode on the page
 _PACKAGES = ("gymnasium", "numpy", "torch", "stable-baselines3")
-
-Run = tuple[RunFolder, float]  # a finished run and its steps a second
+_SPARE = ("file, MB", "95 % (whole)", "whole curve", "after seconds", "best", "memory, MB", "update, %", "steps/s",
+          "whole", "after steps")  # columns that a narrow terminal does without  # fmt: skip
 
 
 def run(arguments: Namespace) -> int:
-    """Train every agent on every seed, or take saved runs; compare their evaluations."""
+    """Train every agent on every seed, or take saved runs; compare their evaluations.
+
+    Returns:
+        1 where a run failed: the others are compared.
+    """
     given = arguments.output
-    if given is not None and given.suffix.lower() in (".html", ".htm"):
+    if given is not None and _is_page(given):
         check_page(given)
     else:
         check_picture(given or Path("compare.png"))
-    env_id, found = (_saved if arguments.runs else _trained)(arguments)
-    contenders = [_contender(name, runs, film=given is None or given.suffix != ".png") for name, runs in found.items()]
-    comparison = _comparison(env_id, contenders, arguments)
-    out, tables = console(), [("results", comparison.title, comparison_page.results(comparison))]
-    if any(contender.costs for contender in contenders):
-        tables.append(("costs", "what a step costs", comparison_page.costs(comparison)))
-    if len(contenders) > 1:
-        tables.append(("improvement", "which is better", comparison_page.improvements(comparison)))
-    if arguments.paired:
-        tables.append(("differences", "on the same seeds", comparison_page.differences(comparison)))
-    for _, title, table in tables:
-        out.print(_table(table, title))
-    files = []
-    name = f"compare-{folder_name(env_id)}"
-    for path in [given] if given else [Path(f"{name}.html"), Path(f"{name}.png")]:
-        if path.suffix.lower() in (".html", ".htm"):
+    compared = (saved if arguments.runs else trained)(arguments)
+    found, failed = contenders_of(compared, film=given is None or _is_page(given))
+    comparison = _comparison(compared, found, failed, arguments)
+    name = f"compare-{folder_name(compared.env_id)}"
+    files = [given] if given else [Path(f"{name}.html"), Path(f"{name}.png")]
+    for path in files:
+        if _is_page(path):
             write_comparison(comparison, path)
-            out.print(f"page:     {path}")
         else:
-            draw([one.curve for one in contenders], path, title=comparison.title)
-            out.print(f"picture:  {path}")
-        files.append(str(path))
+            draw([one.curve for one in found], path, title=comparison.title)
+    _print(comparison, console())
+    for path in files:
+        console().print(f"{'page:   ' if _is_page(path) else 'picture:'}  {path}", markup=False)
     if arguments.json:
-        return answer(arguments, {
-            "env": env_id, "threshold": comparison.threshold, "episodes": comparison.episodes, "files": files,
-            "agents": [{**c.curve.as_data(), "seeds": c.seeds, "settings": c.settings} for c in contenders],
-            **{key: [dict(zip(t.columns, row, strict=True)) for row in t.rows] for key, _, t in tables},
+        shown = {"results": tables.results, "costs": tables.costs, "improvement": tables.improvements}
+        if comparison.paired:
+            shown["differences"] = tables.differences
+        made = {key: table(comparison) for key, table in shown.items()}
+        answer(arguments, {
+            "env": compared.env_id, "env_kwargs": compared.env_kwargs, "threshold": comparison.threshold,
+            "episodes": comparison.episodes, "files": [str(path) for path in files],
+            "agents": [{**c.curve.as_data(), "seeds": c.seeds, "settings": c.settings} for c in found],
+            "failed": [one._asdict() for one in failed],
+            **{key: [dict(zip(t.columns, row, strict=True)) for row in t.rows] for key, t in made.items()},
         })  # fmt: skip
-    return 0
+    return 1 if failed else 0
 
 
-def _trained(arguments: Namespace) -> tuple[str, dict[str, list[Run]]]:
-    """The environment, and the runs of each agent, trained now."""
-    env_id = one(arguments.env, "--env")
-    if not arguments.algo or env_id is None:
-        raise UsageError(
-            "compare needs --algo and --env, or saved runs",
-            "For example: rlplay compare --algo reinforce sb3/a2c --env CartPole-v1 --seed 0 1 2 -n 100000; "
-            "or: rlplay compare logs/ppo/CartPole-v1_1 logs/a2c/CartPole-v1_1",
-        )
-    if arguments.watch or arguments.lock_step or arguments.resume or arguments.trained_agent:
-        raise UsageError("compare trains anew, without a window", "Leave out --watch, --lock-step, --resume and -i")
-    arguments.seed = arguments.seed or _SEEDS
-    if arguments.n_timesteps is None:
-        arguments.n_timesteps = train.DEFAULT_TIMESTEPS
-    if arguments.eval_freq is None:
-        arguments.eval_freq = max(arguments.n_timesteps // _EVALUATIONS, 1)
-    if arguments.eval_freq < 1:
-        raise UsageError("compare needs evaluations", "Leave out --eval-freq -1")
-    requests = train.rehearse(arguments, [env_id])
-    if arguments.jobs or arguments.runner:
-        return env_id, _runs(many.finish(requests, arguments), requests)
-    return env_id, train.grid(arguments, env_id)
+def _is_page(path: Path) -> bool:
+    return path.suffix.lower() in (".html", ".htm")
 
 
-def _runs(outcomes: list[Outcome], requests: list[Request]) -> dict[str, list[Run]]:
-    """The run folders and speeds by agent.
-
-    Raises:
-        RlplayError: a run failed; why was said when it did.
-    """
-    if failed := sum(bool(outcome.error) for outcome in outcomes):
-        raise RlplayError(
-            f"{failed} of {counted(len(outcomes), 'run')} failed: there is nothing to compare",
-            "The same command tries them again",
-        )
-    found: dict[str, list[Run]] = {}
-    for outcome, request in zip(outcomes, requests, strict=True):
-        run = RunFolder(outcome.folder), outcome.steps_per_second
-        found.setdefault(request.asked["algo"], []).append(run)
-    return found
+def _print(comparison: Comparison, out: Console) -> None:
+    """The tables, as wide as the terminal."""
+    _print_table(tables.results(comparison), comparison.title, out)
+    if any(contender.costs for contender in comparison.contenders):
+        _print_table(tables.costs(comparison), "what a step costs", out)
+    if len(comparison.contenders) > 1:
+        better = tables.improvements(comparison)
+        if len(comparison.contenders) > MOST_NAMED or not fits(_rich(better, "", out), out):
+            better = tables.matrix(comparison)
+        _print_table(better, "which is better", out)
+        if comparison.paired:
+            _print_table(tables.differences(comparison), "on the same seeds", out)
+    if comparison.failed:
+        _print_table(tables.failures(comparison), "failed", out)
 
 
-def _saved(arguments: Namespace) -> tuple[str, dict[str, list[Run]]]:
-    """The environment, and the saved runs by agent and hyperparameters.
-
-    A run that cannot be read is left out, and named.
-
-    Raises:
-        UsageError: runs of two environments, or no run that can be read.
-    """
-    groups: dict[tuple[str, str], list[Run]] = {}
-    first: tuple[str, str] | None = None
-    seen: set[Path] = set()
-    for path in arguments.runs:
-        folder = RunFolder(Path(path))
-        if folder.path.resolve() in seen:
-            warn(f"left out: {path} is given twice")
-            continue
-        seen.add(folder.path.resolve())
-        try:
-            asked = folder.arguments()
-            if not (folder.path / "evaluations.npz").is_file():
-                raise CheckpointError(f"{path} has no evaluations", "Train it with --eval-freq")
-            env = asked["env"], str(asked["env_kwargs"])
-            read_evaluations(folder.path / "evaluations.npz")
-            config = yaml.safe_dump(plain_yaml((folder.settings / "config.yml").read_text(encoding="utf-8")))
-        except (RlplayError, OSError, yaml.YAMLError) as error:
-            warn(f"left out: {getattr(error, 'cause', error)}")
-            continue
-        if first is None:
-            first = env
-        if env != first:
-            raise UsageError(
-                f"{path} is a run in {env[0]} {env[1]}, and {arguments.runs[0]} in {first[0]} {first[1]}",
-                "Compare the runs of one environment at a time",
-            )
-        groups.setdefault((asked["algo"], config), []).append((folder, _speed_of(folder)))
-    if first is None:
-        raise UsageError("none of these runs can be compared", "Train some: rlplay train --eval-freq N ...")
-    algos = [algo for algo, _ in groups]
-    counts: dict[str, int] = {}
-    found = {}
-    for (algo, _), runs in groups.items():
-        counts[algo] = counts.get(algo, 0) + 1
-        found[algo if algos.count(algo) == 1 else f"{algo} {counts[algo]}"] = runs
-    return first[0], found
+def _print_table(made: tables.Table, title: str, out: Console) -> None:
+    table = _rich(made, title, out)
+    if gone := without_spare(table, out, [name for name in _SPARE if name in made.columns]):
+        table.caption = f"{escape(made.caption)} No room here for {', '.join(gone)}: see the page."
+    out.print(table)
+    out.print()
 
 
-def _speed_of(folder: RunFolder) -> float:
-    """The timesteps a second of a saved run, as its log has it; NaN where it does not."""
-    try:
-        with open(folder.progress, encoding="utf-8", newline="") as file:
-            rows = [row for row in csv.DictReader(file) if row.get("time/fps")]
-        return float(rows[-1]["time/fps"])
-    except (OSError, ValueError, IndexError, KeyError, csv.Error):
-        return float("nan")
+def _rich(made: tables.Table, title: str, out: Console) -> Table:
+    """A table of texts, none of which is markup."""
+    table = Table(title=escape(title), title_justify="left", title_style="bold", caption=escape(made.caption) or None,
+                  caption_justify="left", box=None, padding=(0, 2), collapse_padding=True, pad_edge=False)  # fmt: skip
+    words = made.columns[-1] == "folder"
+    for i, column in enumerate(made.columns):
+        table.add_column(escape(column), justify="right" if i and not words else "left", no_wrap=bool(i and not words),
+                         overflow="fold")  # fmt: skip
+    for row in made.rows:
+        table.add_row(*map(escape, row))
+    return table
 
 
-def _contender(name: str, runs: list[Run], *, film: bool) -> Contender:
-    """An agent with its curve, and an episode of its first run's best."""
-    curve = Curve.of(name, [folder for folder, _ in runs], [speed for _, speed in runs])
-    seeds = [int(folder.arguments()["seed"]) for folder, _ in runs]
-    contender = Contender(curve, seeds)
-    folder = runs[0][0]
-    path = folder.best if folder.best.is_file() else folder.last
-    try:
-        contender.file_bytes = path.stat().st_size
-        agent = load(path)
-        contender.settings = _settings_of(agent)
-        contender.costs = step_costs(agent)
-        if film:
-            contender.film, contender.film_words = _film(agent, seeds[0])
-    except (RlplayError, OSError) as error:  # an environment that a file may not import, a picture that cannot be made
-        contender.film_words = str(error)
-    return contender
-
-
-def _settings_of(agent: Any) -> str:
-    """The hyperparameters that are not at their defaults, in words."""
-    usual = {name: one.default for name, one in declared(type(agent)).items()}
-    words = []
-    for name, value in as_json(agent.hyperparameters).items():
-        shown = value["model"] if isinstance(value, dict) and "model" in value else value
-        if name not in usual or usual[name] != value:
-            words.append(f"{name}={shown}")
-    return ", ".join(words)
-
-
-def _film(agent: Any, seed: int) -> tuple[list[NDArray[np.uint8]], str]:
-    """The pictures of an episode, and what they show."""
-    from rlplay.cli.windows import shown_env
-    from rlplay.environments.make import reference
-    from rlplay.viewer.session import Session
-
-    env = shown_env(reference(agent.env))
-    agent.set_env(env)
-    session = Session(env, agent, "watch", seed=seed)
-    session.deterministic, session.picture_size = True, _FILM_SIZE
-    frames = [session.frame()]
-    try:
-        while len(frames) <= _FILM_STEPS and not session.ended and session.step():
-            frames.append(session.frame())
-        words = f"return {session.position.episode_return:.4g}, {counted(session.position.length, 'step')}"
-    finally:
-        env.close()
-    return frames, words if session.ended else f"the first {_FILM_STEPS} steps"
-
-
-def _comparison(env_id: str, contenders: list[Contender], arguments: Namespace) -> Comparison:
-    curves, seeds = [one.curve for one in contenders], max(len(one.seeds) for one in contenders)
-    threshold, words = threshold_of(env_id, curves)
+def _comparison(
+    compared: Compared, contenders: list[Contender], failed: list[Failure], arguments: Namespace
+) -> Comparison:
+    curves = [one.curve for one in contenders]
+    threshold, words = threshold_of(compared.env_id, curves)
     versions = ", ".join(f"{name} {version}" for name in ("rlplay", *_PACKAGES) if (version := _version(name)))
+    names = ", ".join(curve.name for curve in curves) if len(curves) <= MOST_NAMED else f"{len(curves)} agents"
+    kwargs = ", ".join(f"{name}={value}" for name, value in compared.env_kwargs.items())
     return Comparison(
-        f"{', '.join(curve.name for curve in curves)} in {env_id}, {counted(seeds, 'seed')}",
+        f"{names} in {compared.env_id}{f' ({kwargs})' if kwargs else ''}, {seed_count(contenders)}",
         contenders, threshold, words, arguments.eval_episodes or train.EVAL_EPISODES,
         f"Python {platform.python_version()}, {versions}; {processor_name()}, {os.cpu_count()} processors",
-        quoted(["rlplay", *sys.argv[1:]]), bool(arguments.paired),
+        quoted(["rlplay", *sys.argv[1:]]), bool(arguments.paired), failed,
     )  # fmt: skip
 
 
@@ -261,12 +148,3 @@ def _version(name: str) -> str:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
         return ""
-
-
-def _table(made: comparison_page.Table, title: str) -> Table:
-    table = Table(title=title, caption=made.caption)
-    for i, column in enumerate(made.columns):
-        table.add_column(column, justify="right" if i else "left")
-    for row in made.rows:
-        table.add_row(*row)
-    return table

@@ -122,9 +122,15 @@ _RULES: dict[str, tuple[_Rule, ...]] = {
     "compare": (
         _Rule((*_CHECKPOINT, "--exp-id"), _always, "compare trains anew", "Leave that out"),
         _Rule(
-            ("--algo", "--env", "--seed", "-n", "-params", "-conf", "--features", "--model", "--eval-freq",
-             "--eval-episodes", "--jobs", "--runner", "-f", "--engine", "--dynamics"),
+            ("-n", "-params", "-conf", "--features", "--model", "--dataset", "--env-kwargs", "--wrapper",
+             "--frame-stack", "--memory", "--jobs", "--runner", "--ray-address", "-f", "-i", "--resume", "--watch",
+             "--lock-step", "--engine", "--dynamics", "--workers", *_LOGS),
             lambda a: a.runs, "saved runs are compared as they are", "Leave that out, or name no runs",
+        ),
+        _Rule(("-P",), _always, "a table says how far each run is", "Leave that out"),
+        _Rule(
+            ("--workers",), lambda a: (a.jobs or 1) > 1 or a.runner, "several runs at once have one thread each",
+            "Leave that out",
         ),
         *_LOGGED,
         *_MANY,

@@ -39,17 +39,21 @@ class Teller(LiveTable):
         if outcome.error and (outcome.no_room or not self.tells_failures):
             return  # it ends the command, which says so
         if outcome.error:
-            console(stderr=True).print(f"rlplay: {outcome.folder} failed: {outcome.error}\n  {outcome.remedy}".rstrip())
+            words = f"rlplay: {outcome.folder} failed: {outcome.error}\n  {outcome.remedy}".rstrip()
+            console(stderr=True).print(words, markup=False)
         elif not self._console.is_terminal:
             score = "" if outcome.score is None else f", return evaluated {outcome.score:.4g}"
             speed = short_number(outcome.steps_per_second)
-            self._console.print(f"{self.done} of {self.total}: {outcome.folder}, {speed} steps/s{score}")
+            words = f"{self.done} of {self.total}: {outcome.folder}, {speed} steps/s{score}"
+            self._console.print(words, markup=False)
 
 
 def finish(requests: list[Request], arguments: Namespace) -> list[Outcome]:
     """Do all runs, or go on with those that an interrupted command of the same runs left; their outcomes in order."""
     out, start = console(), time.perf_counter()
-    batch = Batch(arguments.log_folder or RUNS, requests, quoted(["rlplay", *sys.argv[1:]]))
+    alone = (arguments.jobs or 1) == 1 and arguments.runner != "ray"
+    workers = ("auto" if arguments.workers is None else arguments.workers) if alone else 0
+    batch = Batch(arguments.log_folder or RUNS, requests, quoted(["rlplay", *sys.argv[1:]]), workers)
     with batch.held():
         before = len(batch.outcomes)
         if batch.jobs:

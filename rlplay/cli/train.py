@@ -78,8 +78,8 @@ def run(arguments: Namespace) -> int:
     if arguments.jobs or arguments.runner:
         outcomes = many.finish(prepared, arguments)
         return 1 if any(outcome.error for outcome in outcomes) else 0
-    for env_id in arguments.env:
-        grid(arguments, env_id)
+    for env_id, algo, seed in itertools.product(arguments.env, arguments.algo, arguments.seed or [None]):
+        _new(arguments, algo, env_id, seed)
     return 0
 
 
@@ -111,19 +111,14 @@ def rehearse(arguments: Namespace, env_ids: list[str]) -> list[Request]:
     return requests
 
 
-def grid(arguments: Namespace, env_id: str) -> dict[str, list[tuple[RunFolder, float]]]:
-    """Train each agent on each seed; the folders of the runs and their timesteps a second, by agent."""
-    seeds = arguments.seed or [None]
-    return {algo: [_new(arguments, algo, env_id, seed) for seed in seeds] for algo in arguments.algo}
-
-
-def _new(arguments: Namespace, algo: str, env_id: str, seed: int | None) -> tuple[RunFolder, float]:
+def _new(arguments: Namespace, algo: str, env_id: str, seed: int | None) -> None:
     if arguments.lock_step:
-        return _lock_step(arguments, registry.agent_class(algo), *_settings_of(arguments, algo, env_id), seed)
+        _lock_step(arguments, registry.agent_class(algo), *_settings_of(arguments, algo, env_id), seed)
+        return
     agent, asked, _ = prepared(arguments, algo, env_id, seed)
     folder = new_run(arguments.log_folder or RUNS, algo, env_id)
     folder.write_settings(as_json(agent.hyperparameters), asked, quoted(["rlplay", *sys.argv[1:]]))
-    return folder, _train(agent, folder, asked, arguments, fresh=True)
+    _train(agent, folder, asked, arguments, fresh=True)
 
 
 def prepared(
@@ -161,7 +156,7 @@ def _settings_of(arguments: Namespace, algo: str, env_id: str) -> tuple[EnvRefer
 def _lock_step(
     arguments: Namespace, cls: type[Agent], ref: EnvReference, settings: dict[str, Any], timesteps: int,
     seed: int | None,
-) -> tuple[RunFolder, float]:  # fmt: skip
+) -> None:  # fmt: skip
     """Learn in the window's own time, a step at a time; what was learned is saved when the window closes."""
     from rlplay.cli.windows import open_window, shown_env
     from rlplay.viewer.lock_step import why_not_stepwise
@@ -193,7 +188,6 @@ def _lock_step(
     console().print(
         f"{agent.num_timesteps:,} {agent.timestep}s, saved\nwatch it:  {follow_up('watch', folder.path, agent)}"
     )
-    return folder, 0.0
 
 
 def _asked(agent: Agent, env_id: str, timesteps: int, arguments: Namespace) -> dict[str, Any]:
@@ -370,8 +364,8 @@ def _check_timesteps(timesteps: int) -> None:
         raise UsageError(f"-n {timesteps} is not 1 or more")
 
 
-def _train(agent: Agent, folder: RunFolder, asked: dict[str, Any], arguments: Namespace, *, fresh: bool) -> float:
-    """Train, report, and return the timesteps a second."""
+def _train(agent: Agent, folder: RunFolder, asked: dict[str, Any], arguments: Namespace, *, fresh: bool) -> None:
+    """Train and report."""
     total = asked["n_timesteps"] - (0 if fresh else agent.num_timesteps)
     callbacks, evaluations = run_callbacks(folder, asked, 0.5 if arguments.watch else 30.0)
     engine = choose_engine(agent, asked["engine"], callbacks)
@@ -410,7 +404,6 @@ def _train(agent: Agent, folder: RunFolder, asked: dict[str, Any], arguments: Na
     if window is not None:
         out.print("training is done; the window stays until you close it (q)")
         window.wait()
-    return summary.finished.steps_per_second
 
 
 def _say_what_never_comes(asked: dict[str, Any], now: int, timestep: str) -> None:

@@ -45,10 +45,20 @@ def runs(folder: str | Path = "logs") -> list[Row]:
         >>> runs("no/such/folder")
         []
     """
+    rows = [_row(RunFolder(path)) for path in run_folders(folder)]
+    return [row for row in rows if row is not None]
+
+
+def run_folders(folder: str | Path) -> list[Path]:
+    """The folders of the runs below a folder, by name and number; not those of a study's trials.
+
+    Example:
+        >>> run_folders("no/such/folder")
+        []
+    """
     top = as_path(folder)
     found = (path.parent.parent for path in top.glob("**/args.yml") if path.relative_to(top).parts[0] != "tune")
-    rows = [_row(RunFolder(path)) for path in sorted(found, key=_by_number)]
-    return [row for row in rows if row is not None]
+    return sorted(found, key=_by_number)
 
 
 def _by_number(path: Path) -> tuple[str, int]:

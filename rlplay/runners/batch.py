@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, Protocol
 
 from rlplay.errors import BusyError, NoRoomError, UsageError
 from rlplay.runners.job import Job, Outcome, finish
-from rlplay.runners.runner import Runner
+from rlplay.runners.runner import LOST_REMEDY, Runner
 from rlplay.storage.files import locked, make_folder
 from rlplay.training.run_folder import new_run
 
@@ -46,6 +46,11 @@ class Watcher(Protocol):
         """A run ended."""
 
 
+def _lost(job: Job, cause: str) -> Outcome:
+    """What became of a job over which workers were lost again and again."""
+    return Outcome(job.folder, error=cause, remedy=LOST_REMEDY)
+
+
 class Batch:
     """Runs that are finished together.
 
@@ -53,14 +58,17 @@ class Batch:
         log_folder: where run folders are made.
         requests: the runs, all different.
         command: what was typed.
+        workers: processes that play each run's environments, as `Agent.learn` takes them.
 
     Attributes:
         jobs: the job of each run that was begun, by its key.
         outcomes: what became of those that ended, by key.
     """
 
-    def __init__(self, log_folder: Path, requests: Sequence[Request], command: str = "") -> None:
-        self.log_folder, self.requests, self.command = log_folder, list(requests), command
+    def __init__(
+        self, log_folder: Path, requests: Sequence[Request], command: str = "", workers: int | str = 0
+    ) -> None:
+        self.log_folder, self.requests, self.command, self.workers = log_folder, list(requests), command, workers
         self._by_key = {request.key: request for request in self.requests}
         if len(self._by_key) < len(self.requests):
             raise UsageError("two of these runs are the same", "Leave out one of them")
@@ -117,7 +125,7 @@ class Batch:
                     self.outcomes[row["key"]] = Outcome(**{**ended, "folder": folder})
 
     def _job(self, request: Request, folder: Path) -> Job:
-        return Job(folder, request.asked, request.settings, request.dataset, self.command)
+        return Job(folder, request.asked, request.settings, request.dataset, self.command, workers=self.workers)
 
     def _write(self, row: dict[str, Any]) -> None:
         with open(self._journal, "a+b") as file:
@@ -150,7 +158,7 @@ class Batch:
                     watcher.began(job)
                     yield job
 
-        for job, outcome in runner.results(finish, tasks()):
+        for job, outcome in runner.results(finish, tasks(), _lost):
             key = keys.pop(job.folder)
             if not outcome.error:
                 self._write({"key": key, "folder": str(job.folder), "outcome": asdict(outcome)})

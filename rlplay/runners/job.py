@@ -38,6 +38,7 @@ class Job:
         dataset: the data set that it learns from; None for none.
         command: what was typed, for ``command.txt``.
         rolling_seconds: seconds between two saves of the checkpoint that a killed run goes on from.
+        workers: processes that play its environments, as `Agent.learn` takes them.
     """
 
     folder: Path
@@ -46,6 +47,7 @@ class Job:
     dataset: str | None = None
     command: str = ""
     rolling_seconds: float = 30.0
+    workers: int | str = 0
 
     @property
     def name(self) -> str:
@@ -145,6 +147,7 @@ class Going:
                 agent.learn(
                     max(left, 0), [*callbacks, clock], log_interval=asked["log_interval"], reset_num_timesteps=fresh,
                     engine=asked["engine"], schedule_timesteps=asked["n_timesteps"] if fresh else None,
+                    workers=self.job.workers,
                 )  # fmt: skip
         except KeyboardInterrupt:
             how = {"interrupted": True}

@@ -15,8 +15,8 @@ from typing import Any, TypeVar
 
 from joblib.externals import loky
 
-from rlplay.errors import RlplayError
-from rlplay.runners.runner import ONE_THREAD, was_interrupted
+from rlplay.errors import RlplayError, warn
+from rlplay.runners.runner import LOST_REMEDY, ONE_THREAD, was_interrupted
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -41,38 +41,52 @@ class ProcessRunner:
         self.jobs = jobs
         self._pool: Any = None
 
-    def results(self, function: Callable[[T], R], tasks: Iterable[T]) -> Iterator[tuple[T, R]]:
+    def results(
+        self, function: Callable[[T], R], tasks: Iterable[T], lost: Callable[[T, str], R] | None = None
+    ) -> Iterator[tuple[T, R]]:
         """Each task with its result, as they come.
 
+        Nobody says which worker of a pool was lost: a task that was there each time has its last try alone, when all
+        others are done.
+
         Raises:
-            RlplayError: a task by which worker processes are lost again and again.
+            RlplayError: a task by which worker processes are lost again and again, where ``lost`` is not given.
         """
-        source, again = iter(tasks), deque[tuple[T, int]]()
+        source, again, suspects = iter(tasks), deque[tuple[T, int]](), deque[tuple[T, int]]()
         running: dict[Future[R], tuple[T, int]] = {}
         try:
             while True:
-                while len(running) < self.jobs and (given := again.popleft() if again else _next(source)) is not None:
+                alone = any(losses == _MOST_LOSSES - 1 for _, losses in running.values())
+                while len(running) < (1 if alone else self.jobs):
+                    given = again.popleft() if again else _next(source)
+                    if given is None:
+                        if running or not suspects:
+                            break
+                        given = suspects.popleft()
                     running[self._submit(function, given[0])] = given
                 if not running:
                     return
                 done, _ = wait(running, return_when=FIRST_COMPLETED)
+                if any(isinstance(future.exception(), BrokenProcessPool) for future in done):
+                    done, _ = wait(running)  # loky ends the others with the one that was lost
+                    self._pool = None
+                    _say_lost([running[f] for f in done if isinstance(f.exception(), BrokenProcessPool)])
                 for future in done:
                     task, losses = running.pop(future)
-                    try:
+                    if not isinstance(future.exception(), BrokenProcessPool):
                         result = future.result()
-                    except BrokenProcessPool:  # a worker was killed, and loky ends the others with it
-                        if losses + 1 >= _MOST_LOSSES:
-                            raise RlplayError(
-                                f"a worker process was lost {losses + 1} times over {getattr(task, 'name', task)}",
-                                "It may need more memory than there is: take fewer --jobs",
-                            ) from None
-                        again.append((task, losses + 1))
-                        self._pool = None
-                        continue
-                    if was_interrupted(result):
-                        again.append((task, losses))
+                        if was_interrupted(result):
+                            again.append((task, losses))
+                        else:
+                            yield task, result
+                    elif losses + 1 < _MOST_LOSSES:
+                        (suspects if losses + 2 == _MOST_LOSSES else again).append((task, losses + 1))
+                    elif lost is not None:
+                        yield task, lost(task, f"its worker process was lost {_MOST_LOSSES} times")
                     else:
-                        yield task, result
+                        raise RlplayError(
+                            f"a worker process was lost {_MOST_LOSSES} times over {_name(task)}", LOST_REMEDY
+                        )
         except BaseException:
             self._stop(running)
             raise
@@ -107,6 +121,17 @@ class ProcessRunner:
         if self._pool is not None:
             self._pool.shutdown(wait=True)
             self._pool = None
+
+
+def _name(task: object) -> str:
+    return str(getattr(task, "name", task))
+
+
+def _say_lost(tasks: list[tuple[T, int]]) -> None:
+    """Say whose worker was lost, of those that are tried again."""
+    if names := [_name(task) for task, losses in tasks if losses + 1 < _MOST_LOSSES]:
+        begin = "begins" if len(names) == 1 else "begin"
+        warn(f"a worker process was lost (killed, or out of memory): {', '.join(names)} {begin} again where saved")
 
 
 def _next(source: Iterator[T]) -> tuple[T, int] | None:

@@ -38,7 +38,9 @@ class RayRunner:
     def _processors(self) -> int:
         return max(int(self._ray.cluster_resources().get("CPU", 1)), 1)
 
-    def results(self, function: Callable[[T], R], tasks: Iterable[T]) -> Iterator[tuple[T, R]]:
+    def results(
+        self, function: Callable[[T], R], tasks: Iterable[T], lost: Callable[[T, str], R] | None = None
+    ) -> Iterator[tuple[T, R]]:
         """Each task with its result, as they come; lost ones are begun again on another node."""
         ray, source = self._ray, iter(tasks)
         here = [path for path in sys.path if path]
@@ -63,8 +65,10 @@ class RayRunner:
                     try:
                         result = ray.get(ref)
                     except ray.exceptions.RayError as error:
-                        words = one_line(error)
-                        raise RlplayError(f"Ray lost {getattr(task, 'name', task)}: {words}") from error
+                        words = f"Ray lost {getattr(task, 'name', task)}: {one_line(error)}"
+                        if lost is None:
+                            raise RlplayError(words) from error
+                        result = lost(task, words)
                     if was_interrupted(result):  # its node goes down
                         running[call.remote(function, task, here)] = task
                     else:

@@ -7,6 +7,7 @@ from typing import Any, Protocol, TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")
+LOST_REMEDY = "It may need more memory than there is: take fewer --jobs"
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 ONE_THREAD = dict.fromkeys(_THREADS, "1")  # what the environment of a worker says
 
@@ -20,11 +21,19 @@ class Runner(Protocol):
 
     jobs: int
 
-    def results(self, function: Callable[[T], R], tasks: Iterable[T]) -> Iterator[tuple[T, R]]:
+    def results(
+        self, function: Callable[[T], R], tasks: Iterable[T], lost: Callable[[T, str], R] | None = None
+    ) -> Iterator[tuple[T, R]]:
         """Each task with its result, as they come; a task is taken when there is a place for it.
 
         A task whose worker is lost, or is asked to end by somebody else, is begun again. Ctrl-C asks the running
         calls to save and to end, waits for them, and is raised again.
+
+        Args:
+            function: what is called.
+            tasks: with what, one after the other.
+            lost: the result of a task over which workers are lost again and again, from what happened in words; by
+                default that is raised as an `RlplayError`.
         """
 
     def close(self) -> None:
@@ -46,7 +55,9 @@ class OneByOne:
 
     jobs = 1
 
-    def results(self, function: Callable[[T], R], tasks: Iterable[T]) -> Iterator[tuple[T, R]]:
+    def results(
+        self, function: Callable[[T], R], tasks: Iterable[T], lost: Callable[[T, str], R] | None = None
+    ) -> Iterator[tuple[T, R]]:
         """Each task with its result."""
         for task in tasks:
             result = function(task)

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
+from argparse import Namespace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from rlplay.cli import contenders
 from rlplay.cli.compare import threshold_of
-from rlplay.errors import RlplayWarning
-from rlplay.reports import comparison_page, statistics
-from rlplay.reports.comparison_page import Comparison, Contender, render
+from rlplay.errors import RlplayWarning, UsageError
+from rlplay.reports import comparison as tables
+from rlplay.reports import comparison_page as page_module
+from rlplay.reports import curve_svg, statistics
+from rlplay.reports.comparison import Comparison, Contender, Failure
+from rlplay.reports.comparison_page import render
 from rlplay.reports.curves import Curve
 from rlplay.reports.step_costs import StepCosts
 from rlplay.training.run_folder import RunFolder
@@ -56,7 +63,7 @@ def comparison(*curves: Curve, threshold: float = 50.0, **others) -> Comparison:
 def test_results_say_when_the_threshold_is_reached_and_what_the_curve_is_worth():
     first = curve("first", [[10, 60, 40], [20, 30, 80], [0, 70, 90]])
     second = curve("second", [[10, 20, 30], [10, 60, 20], [10, 20, 40]], speed=10.0)
-    table = comparison_page.results(comparison(second, first))
+    table = tables.results(comparison(second, first))
     rows = {row[0]: dict(zip(table.columns, row, strict=True)) for row in table.rows}
     assert list(rows) == ["first", "second"]  # the best one first
     assert rows["first"]["last"] == "70"
@@ -68,10 +75,10 @@ def test_results_say_when_the_threshold_is_reached_and_what_the_curve_is_worth()
 
 def test_one_seed_has_no_interval_and_that_is_said():
     page = comparison(curve("first", [[1, 2, 3]]), curve("second", [[2, 2, 2]]))
-    table = comparison_page.results(page)
+    table = tables.results(page)
     assert {row[2] for row in table.rows} == {"–"}
     assert "One seed says nothing of the spread" in table.caption
-    assert "(" not in comparison_page.improvements(page).rows[0][2]
+    assert "(" not in tables.improvements(page).rows[0][2]
     assert "<polygon" not in render(page)
 
 
@@ -80,7 +87,7 @@ def test_a_step_is_split_into_environment_inference_and_update():
     first, second = made.contenders
     first.costs = StepCosts(2e-6, 3e-6, 1_500_000)  # of 10 microseconds a step
     second.costs = StepCosts(2e-6, 3e-6)  # more than the whole: nothing is left
-    table = comparison_page.costs(made)
+    table = tables.costs(made)
     assert table.rows[0][1:] == ["100,000", "10", "2", "3", "5", "50", "1.5"]
     assert table.rows[1][1:] == ["1,000,000", "1", "2", "3", "0", "0", "–"]
     assert "What a step costs" in render(made)
@@ -89,10 +96,10 @@ def test_a_step_is_split_into_environment_inference_and_update():
 def test_differences_are_those_on_the_same_seeds():
     page = comparison(curve("first", [[0, 0, 5], [0, 0, 9]]), curve("second", [[0, 0, 1], [0, 0, 2]]), paired=True)
     page.contenders[1].seeds = [1, 7]  # one seed in common: the first's second run and the second's first
-    (row,) = comparison_page.differences(page).rows
+    (row,) = tables.differences(page).rows
     assert row == ["first - second", "1", "8", "–", "1 of 1"]
     page.contenders[1].seeds = [8, 9]
-    assert comparison_page.differences(page).rows[0][1] == "0"
+    assert tables.differences(page).rows[0][1] == "0"
 
 
 def test_an_episode_that_was_cut_does_not_set_the_scale():
@@ -123,8 +130,9 @@ def test_a_page_of_many_evaluations_has_room():
     for i in range(12):
         many.append(curve(f"agent {i}", rng.normal(size=(30, 2000)), timesteps=range(1, 2001)))
         many[-1].__dict__["intervals"] = np.zeros((2000, 2))  # those take seconds
-    drawing = comparison_page._drawing(many, "timesteps", lambda c: c.timesteps)
-    assert len(drawing) < comparison_page.MOST_BYTES / 4
+    drawing = curve_svg.Drawing(many, [one.timesteps for one in many], "timesteps")
+    assert len(drawing.all()) < page_module.MOST_BYTES / 4
+    assert len("".join(drawing.each())) < page_module.MOST_BYTES / 3
 
 
 def test_an_unknown_speed_leaves_the_curve_out_of_the_seconds():
@@ -163,7 +171,7 @@ def test_what_users_write_is_text_and_nothing_is_loaded():
 
 @pytest.mark.slow
 def test_films_share_the_room_of_the_page(monkeypatch):
-    monkeypatch.setattr(comparison_page, "MOST_BYTES", 700_000)
+    monkeypatch.setattr(page_module, "MOST_BYTES", 700_000)
     noise = np.random.default_rng(0)
     page = comparison(*(curve(name, [[1, 2, 3]]) for name in "abcd"))
     for one in page.contenders:
@@ -193,7 +201,7 @@ def test_saved_runs_are_grouped_by_agent_and_hyperparameters(saved, cli_in):
     done = cli_in(saved, "compare", *runs("sarsa/CliffWalking-v1_1", "sarsa/CliffWalking-v1_2", *four), "--paired")
     assert done.returncode == 0, done.stderr
     text = (saved / "compare-CliffWalking-v1.html").read_text()
-    assert "sarsa, q-learning 1, q-learning 2 in CliffWalking-v1, 2 seeds" in text
+    assert "sarsa, q-learning alpha=0.1, q-learning alpha=0.5 in CliffWalking-v1, 2 seeds" in text
     assert "alpha=0.5" in text
     assert text.count("data:image/gif;base64,") == 3
     assert len(text) < 1_500_000
@@ -203,8 +211,8 @@ def test_saved_runs_are_grouped_by_agent_and_hyperparameters(saved, cli_in):
 def test_runs_of_two_worlds_are_refused(saved, cli_in):
     done = cli_in(saved, "compare", *runs("sarsa/CliffWalking-v1_1", "sarsa/FrozenLake-v1_1"))
     assert done.returncode == 2
-    assert "Compare the runs of one environment at a time" in done.stderr
-    assert "FrozenLake-v1" in done.stderr
+    assert "these runs are in 2 environments: CliffWalking-v1: logs/sarsa/CliffWalking-v1_1; Froz" in done.stderr
+    assert "Compare those of one at a time: choose it with --env" in done.stderr
 
 
 def test_damaged_and_foreign_folders_are_left_out_and_named(saved, cli_in):
@@ -218,6 +226,79 @@ def test_damaged_and_foreign_folders_are_left_out_and_named(saved, cli_in):
 
 
 def test_flags_of_training_have_no_effect_on_saved_runs(saved, cli_in):
-    done = cli_in(saved, "compare", "logs/sarsa/CliffWalking-v1_1", "--seed", "3")
+    done = cli_in(saved, "compare", "logs/sarsa/CliffWalking-v1_1", "-tb", "folder")
     assert done.returncode == 2
-    assert "--seed has no effect here: saved runs are compared as they are" in done.stderr
+    assert "-tb has no effect here: saved runs are compared as they are" in done.stderr
+
+
+def chosen(*paths: object, **flags: list[object]):
+    """The runs of each agent that a comparison of saved runs takes, by their folders."""
+    typed = {"algo": None, "env": None, "seed": None, **flags}
+    found = contenders.saved(Namespace(runs=list(map(str, paths)), **typed))
+    return {name: [folder.path.name for folder, _ in runs] for name, runs in found.runs.items()}
+
+
+def test_a_folder_of_runs_is_all_runs_within_and_flags_choose_among_them(saved):
+    logs = saved / "logs"
+    q_learners = {f"q-learning alpha=0.{a}": [f"CliffWalking-v1_{k}", f"CliffWalking-v1_{k + 1}"]
+                  for a, k in ((1, 1), (5, 3))}  # fmt: skip
+    sarsa = {"sarsa": ["CliffWalking-v1_1", "CliffWalking-v1_2"]}
+    assert chosen(logs, env=["CliffWalking-v1"]) == {**q_learners, **sarsa}
+    assert chosen(logs / "q-learning") == q_learners
+    assert chosen(logs, env=["CliffWalking-v1"], algo=["sarsa"], seed=[1]) == {"sarsa": ["CliffWalking-v1_2"]}
+    with pytest.raises(UsageError, match=r"in 2 environments: .* choose it with --env"):
+        chosen(logs)
+    with pytest.raises(UsageError, match="has the seed 7. There is 0, 1"):
+        chosen(logs, seed=[7])
+
+
+def test_runs_that_are_not_finished_or_repeat_a_seed_are_left_out_and_named(saved, tmp_path):
+    copied = [shutil.copytree(saved / "logs/sarsa/CliffWalking-v1_1", tmp_path / f"r_{k}") for k in (1, 2, 3)]
+    os.utime(copied[1] / "evaluations.npz", (1, 1))
+    with np.load(copied[2] / "evaluations.npz") as old:
+        np.savez(copied[2] / "evaluations.npz", **{name: old[name][:1] for name in old.files})
+    (copied[2] / "progress.csv").unlink()
+    with pytest.warns(RlplayWarning) as said:
+        assert chosen(tmp_path) == {"sarsa": ["r_1"]}
+    assert [str(one.message) for one in said] == [
+        f"left out: {copied[2]}: it is not finished (rlplay train --resume RUN)",
+        f"left out: {copied[1]}: a later run has the same agent, hyperparameters and seed",
+    ]
+
+
+def test_what_cannot_be_drawn_or_has_no_curve_ends_no_comparison(saved, monkeypatch):
+    def broken(*_):
+        raise ZeroDivisionError("no picture\n here")
+
+    monkeypatch.setattr(contenders, "_film", broken)
+    monkeypatch.setattr(contenders, "step_costs", broken)
+    whole, empty = RunFolder(saved / "logs/sarsa/CliffWalking-v1_1"), RunFolder(saved / "nothing")
+    named = {"sarsa": [(whole, 1.0)], "none": [(empty, 1.0)]}
+    (one,), (failed,) = contenders.contenders_of(contenders.Compared("E", {}, named, []), film=True)
+    assert (one.film_words, one.costs, one.settings) == ("ZeroDivisionError: no picture here", None, "")
+    assert failed.agent == "none"
+    assert failed.reason.endswith("nothing has no evaluations")
+
+
+def test_failed_runs_stand_on_the_page_and_in_the_table():
+    page = comparison(curve("first", [[1, 2, 3]]), curve("second", [[2, 2, 2]]))
+    page.failed = [Failure("third", 4, "logs/third_1", "<b>it fell</b>"), Failure("fourth", None, "", "no curve")]
+    assert tables.failures(page).rows == [["third", "4", "<b>it fell</b>", "logs/third_1"],
+                                          ["fourth", "all", "no curve", ""]]  # fmt: skip
+    assert "What failed is not in it." in tables.results(page).caption
+    text = render(page)
+    assert text.index("<h2>Failed</h2>") < text.index("<h2>Results</h2>")
+    assert "&lt;b&gt;it fell" in text
+
+
+def test_many_agents_have_a_matrix_and_their_pairs_are_folded():
+    page = comparison(*(curve(f"agent {i}", [[1, 2, i], [1, 2, i]]) for i in range(12)), paired=True)
+    rows = tables.matrix(page).rows
+    assert rows[0] == ["1 agent 11", "", *["100"] * 11]
+    assert rows[11] == ["12 agent 0", *["0"] * 11, ""]
+    assert (page.pairs[0, 1], page.pairs[1, 0]) == ((1, 1, 1), (0, 0, 0))
+    text = render(page)
+    assert text.count("<details>") == 3  # curves alone, intervals of pairs, differences
+    assert "<td class='p10'>100</td>" in text
+    few = render(comparison(*(curve(f"agent {i}", [[1, 2, i], [1, 2, i]]) for i in range(3)), paired=True))
+    assert "<details>" not in few

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from rlplay.cli.many import runner_of
-from rlplay.errors import BusyError, NoRoomError, RlplayError, UsageError
+from rlplay.errors import BusyError, NoRoomError, RlplayError, RlplayWarning, UsageError
 from rlplay.runners.batch import Batch, Request
 from rlplay.runners.job import Job, finish
 from rlplay.runners.live import LiveTable, progress_of
@@ -73,7 +73,7 @@ class Interrupted(OneByOne):
     def __init__(self, after):
         self.after = after
 
-    def results(self, function, tasks):
+    def results(self, function, tasks, lost=None):
         for number, pair in enumerate(super().results(function, tasks)):
             if number == self.after:
                 raise KeyboardInterrupt
@@ -210,13 +210,24 @@ def always_lost(task):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def lost_over_seven(task):
+    if task == 7:
+        os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(0.1)
+    return task * 10
+
+
 @pytest.mark.slow
 def test_a_lost_worker_s_task_is_begun_again_a_few_times(tmp_path):
     runner = ProcessRunner(2)
     try:
-        assert sorted(runner.results(partial(lost_at_first, tmp_path), [1, 2])) == [(1, 10), (2, 20)]
-        with pytest.raises(RlplayError, match="lost 3 times over 7"):
+        with pytest.warns(RlplayWarning, match="a worker process was lost"):
+            assert sorted(runner.results(partial(lost_at_first, tmp_path), [1, 2])) == [(1, 10), (2, 20)]
+        with pytest.warns(RlplayWarning), pytest.raises(RlplayError, match="lost 3 times over 7"):
             list(runner.results(always_lost, [7]))
+        with pytest.warns(RlplayWarning):  # the others are not blamed, and are done
+            found = dict(runner.results(lost_over_seven, [7, 1, 2, 3], lambda task, cause: f"{task}: {cause}"))
+        assert found == {1: 10, 2: 20, 3: 30, 7: "7: its worker process was lost 3 times"}
     finally:
         runner.close()
 
