@@ -14,6 +14,8 @@ Symbols:
     π  actor     tanh at its outputs, float32 [B, A]        Q  critic, float32 [1, B, 1]
     γ  gamma     τ  tau
 
+With ``n_sampled_goal`` goals are put in place in hindsight (`rlplay.functional.hindsight`): Andrychowicz et al. 2017.
+
 Deviations from the paper: there is no batch normalisation and no weight decay, the networks begin as torch's do, the
 learning rate of both is the same, noise is none or as asked for, and the first ``learning_starts`` actions are uniform.
 """
@@ -33,6 +35,7 @@ from rlplay.extend import (
     Choice,
     Discount,
     EnsembleKernel,
+    GoalSelectionStrategy,
     GradientSteps,
     Kernel,
     LearningRate,
@@ -40,6 +43,7 @@ from rlplay.extend import (
     NEnvs,
     NoiseStd,
     NoiseType,
+    NSampledGoal,
     NSteps,
     Schedule,
     Sizes,
@@ -142,6 +146,8 @@ class DDPG(ActorCriticAgent):
     train_freq: TrainFreq = 1
     gradient_steps: GradientSteps = 1
     n_steps: NSteps = 1
+    n_sampled_goal: NSampledGoal = 0
+    goal_selection_strategy: GoalSelectionStrategy = "future"
     noise_type: NoiseType = None
     noise_std: NoiseStd = 0.1
     n_envs: NEnvs = 1

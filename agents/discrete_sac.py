@@ -16,6 +16,8 @@ Symbols:
     α  temperature      ent_coef, or learned from log α = 0            H    target_entropy  a share of log K, K actions
     γ  gamma    τ  tau  π  softmax of z, float32 [B, K]                Q_c  critics         float32 [C, B, K]
 
+With ``n_sampled_goal`` goals are put in place in hindsight (`rlplay.functional.hindsight`): Andrychowicz et al. 2017.
+
 Deviations from the paper: log α is the parameter of the gradient above; H is ½ log K by default, since 0.98 log K keeps
 the policy near chance; the actions of the first ``learning_starts`` steps are uniform. Action masks hold in the policy
 and in the sums.
@@ -40,10 +42,12 @@ from rlplay.extend import (
     CriticsKwargs,
     Discount,
     EntCoef,
+    GoalSelectionStrategy,
     GradientSteps,
     LearningRate,
     LearningStarts,
     NEnvs,
+    NSampledGoal,
     NSteps,
     OffPolicyAgent,
     OffPolicyMemory,
@@ -324,6 +328,8 @@ class DiscreteSAC(OffPolicyAgent):
     ] = 1
     target_entropy: TargetEntropy = "auto"
     n_steps: NSteps = 1
+    n_sampled_goal: NSampledGoal = 0
+    goal_selection_strategy: GoalSelectionStrategy = "future"
     n_envs: NEnvs = 1
     net_arch: Annotated[Sequence[int], Sizes("units of the hidden layers, of all networks")] = (256, 256)
     activation: Annotated[str, Choice("what hidden units apply", tuple(ACTIVATIONS))] = "relu"

@@ -30,6 +30,8 @@ Parts, each a flag by itself; the first six together are Rainbow (Hessel et al. 
                     (both in `rlplay.functional.value_heads`)                          et al. 2018
     munchausen      R + α [τ log π(A|S)]_{l₀}^0 and a soft policy π = softmax(q̂/τ)     Vieillard et al. 2020, eq. 3
                     after S': y = R + ... + γ Σ_a π(a|S') [q̂(S', a, θ⁻) - τ log π(a|S')]
+    n_sampled_goal  so many of a batch's goals, for one of its own, were reached       Andrychowicz et al. 2017
+                    later (`rlplay.functional.hindsight`)
 
 Deviations from the papers: Adam in place of RMSProp; the gradient is cut to ``max_grad_norm``; noise is drawn once an
 update, and greedy actions are those of the mean weights; with ``double`` and ``munchausen`` together π is that of θ.
@@ -53,12 +55,14 @@ from rlplay.extend import (
     Choice,
     Discount,
     Either,
+    GoalSelectionStrategy,
     GradientSteps,
     HyperparameterError,
     Kernel,
     LearningRate,
     LearningStarts,
     NEnvs,
+    NSampledGoal,
     NSteps,
     OffPolicyAgent,
     OffPolicyMemory,
@@ -330,6 +334,8 @@ class DQN(OffPolicyAgent):
     priority_beta_steps: PriorityWeightSteps = 100_000
     priority_epsilon: PriorityEpsilon = 1e-6
     n_steps: NSteps = 1
+    n_sampled_goal: NSampledGoal = 0
+    goal_selection_strategy: GoalSelectionStrategy = "future"
     noisy: Annotated[bool, Choice("weights with noise explore, in place of ε", YES_NO)] = False
     noisy_sigma: Annotated[float, Range("deviation of noisy weights at the start, times √inputs", 0, 10)] = 0.5
     distributional: Annotated[Any, Choice("what is learned of returns", (None, "c51", "qr"))] = None

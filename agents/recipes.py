@@ -93,6 +93,11 @@ TUNED = {
             "learning_starts": 1000, "gamma": 0.98, "target_update_interval": 600, "train_freq": 16,
             "gradient_steps": 8, "exploration_fraction": 0.2, "exploration_final_eps": 0.07, "net_arch": [256, 256],
         },
+        "rlplay/BitFlipping-v0": {  # 20 bits too
+            "n_timesteps": 30_000, "n_sampled_goal": 4, "learning_rate": 1e-3, "batch_size": 128,
+            "buffer_size": 100_000, "learning_starts": 500, "gamma": 0.98, "target_update_interval": 500,
+            "train_freq": 1, "exploration_fraction": 0.3, "exploration_final_eps": 0.2, "net_arch": [256],
+        },
         "Acrobot-v1": {"n_timesteps": 100_000, **_DQN_EACH_STEP},
         "LunarLander-v3": {"n_timesteps": 100_000, **_DQN_EACH_STEP},
     },

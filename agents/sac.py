@@ -25,6 +25,8 @@ Symbols:
 With ``use_sde`` the noise depends on the state and lasts (`rlplay.functional.squashed_state_noise`): then one matrix of
 noise serves a whole update.
 
+With ``n_sampled_goal`` goals are put in place in hindsight (`rlplay.functional.hindsight`): Andrychowicz et al. 2017.
+
 With ``dropout`` (0.01), ``layer_norm`` (True) and many updates of the critics for one of the actor (``gradient_steps``
 and ``policy_delay``, 20) it is DroQ: Hiraoka et al. 2022, algorithm 1.
 
@@ -60,6 +62,7 @@ from rlplay.extend import (
     Discount,
     EnsembleKernel,
     EntCoef,
+    GoalSelectionStrategy,
     GradientSteps,
     Kernel,
     LearningRate,
@@ -67,6 +70,7 @@ from rlplay.extend import (
     NEnvs,
     NoiseStd,
     NoiseType,
+    NSampledGoal,
     NSteps,
     Range,
     Schedule,
@@ -268,6 +272,8 @@ class SAC(ActorCriticAgent):
     target_networks: Annotated[bool, Choice("critics follow targets; else themselves", (True, False))] = True
     beta_1: Annotated[float, Range("decay of Adam's mean of the gradients of the networks", 0, 0.9999)] = 0.9
     n_steps: NSteps = 1
+    n_sampled_goal: NSampledGoal = 0
+    goal_selection_strategy: GoalSelectionStrategy = "future"
     noise_type: NoiseType = None
     noise_std: NoiseStd = 0.1
     use_sde: UseSde = False

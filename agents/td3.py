@@ -17,6 +17,8 @@ Symbols:
     π  actor     tanh at its outputs, float32 [B, A]        σ  target_policy_noise       c  target_noise_clip
     γ  gamma     τ  tau     ε  standard normal, [B, A]      Q_c  critics, float32 [C, B, 1]
 
+With ``n_sampled_goal`` goals are put in place in hindsight (`rlplay.functional.hindsight`): Andrychowicz et al. 2017.
+
 Deviations from the paper: the actions of the first ``learning_starts`` steps are uniform; all actions are scaled to
 [-1, 1], so noise is relative to the range of each.
 """
@@ -36,6 +38,7 @@ from rlplay.extend import (
     Choice,
     Discount,
     EnsembleKernel,
+    GoalSelectionStrategy,
     GradientSteps,
     Kernel,
     LearningRate,
@@ -43,6 +46,7 @@ from rlplay.extend import (
     NEnvs,
     NoiseStd,
     NoiseType,
+    NSampledGoal,
     NSteps,
     Range,
     Schedule,
@@ -161,6 +165,8 @@ class TD3(ActorCriticAgent):
     target_policy_noise: Annotated[float, Range("deviation σ of the noise on the target's actions", 0, 100)] = 0.2
     target_noise_clip: Annotated[float, Range("bound c of that noise", 0, 100)] = 0.5
     n_steps: NSteps = 1
+    n_sampled_goal: NSampledGoal = 0
+    goal_selection_strategy: GoalSelectionStrategy = "future"
     noise_type: NoiseType = None
     noise_std: NoiseStd = 0.1
     n_envs: NEnvs = 1

@@ -25,6 +25,8 @@ Symbols:
 
 With ``use_sde`` the noise depends on the state and lasts (`rlplay.functional.squashed_state_noise`).
 
+With ``n_sampled_goal`` goals are put in place in hindsight (`rlplay.functional.hindsight`): Andrychowicz et al. 2017.
+
 Deviations from the paper: two critics by default, and not five, as in sb3-contrib; those of `agents.sac`.
 """
 
@@ -47,6 +49,7 @@ from rlplay.extend import (
     Discount,
     EnsembleKernel,
     EntCoef,
+    GoalSelectionStrategy,
     GradientSteps,
     HyperparameterError,
     Kernel,
@@ -55,6 +58,7 @@ from rlplay.extend import (
     NEnvs,
     NoiseStd,
     NoiseType,
+    NSampledGoal,
     NSteps,
     Range,
     Schedule,
@@ -199,6 +203,8 @@ class TQC(ActorCriticAgent):
         int, Range("quantiles d of each critic that are not bootstrapped from", 0, 1000, integer=True)
     ] = 2
     n_steps: NSteps = 1
+    n_sampled_goal: NSampledGoal = 0
+    goal_selection_strategy: GoalSelectionStrategy = "future"
     noise_type: NoiseType = None
     noise_std: NoiseStd = 0.1
     use_sde: UseSde = False

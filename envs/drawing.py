@@ -144,3 +144,26 @@ def cells(
         pygame.draw.line(surface, HERE, centre, tip, max(size // 6, 2))
         pygame.draw.circle(surface, HERE, centre, max(size // 3, 3))
     return surface
+
+
+def bit_rows(bits: NDArray[Any], goal: NDArray[Any], flipped: NDArray[np.bool_], note: str) -> pygame.Surface:
+    """Bits above those of a goal, in several pairs of rows where there are many; what differs has a red line."""
+    n = len(bits)
+    across = min(n, 25 if n <= 100 else 50)
+    pairs = -(-n // across)
+    step = 580 / max(across, 10)
+    surface = sheet(640, round(90 + pairs * 2.6 * step))
+    write(surface, note, (320, 34), 26)
+    for k in range(n):
+        row, column = divmod(k, across)
+        left, top = 320 + (column - across / 2) * step, 70 + row * 2.6 * step
+        for below, bit in enumerate((bits[k], goal[k])):
+            box = pygame.Rect(round(left + 2), round(top + below * 1.1 * step), round(step - 4), round(step - 4))
+            pygame.draw.rect(surface, (GOOD if below else COOL) if bit else PAPER, box, border_radius=4)
+            pygame.draw.rect(surface, HERE if flipped[k] and not below else LINE, box, 3, border_radius=4)
+            if step > 16:
+                write(surface, str(int(bit)), box.center, round(step * 0.6))
+        if bits[k] != goal[k]:
+            line = pygame.Rect(round(left + 2), round(top + 2.2 * step), round(step - 4), max(round(step / 12), 2))
+            pygame.draw.rect(surface, BAD, line)
+    return surface

@@ -26,6 +26,7 @@ OWN_ENVS: dict[str, tuple[str, int | None]] = {
     "rlplay/TMaze-v0": (f"{__package__}.t_maze:TMazeEnv", 1000),
     "rlplay/RepeatSignal-v0": (f"{__package__}.repeat_signal:RepeatSignalEnv", None),
     "rlplay/MemoryChain-v0": (f"{__package__}.memory_chain:MemoryChainEnv", None),
+    "rlplay/BitFlipping-v0": (f"{__package__}.bit_flipping:BitFlippingEnv", None),
     "rlplay/CartPoleNoVel-v1": (f"{__package__}.without_velocities:CartPoleNoVelEnv", 500),
     "rlplay/PendulumNoVel-v1": (f"{__package__}.without_velocities:PendulumNoVelEnv", 200),
 }
@@ -43,9 +44,11 @@ GYMNASIUM_ENVS: dict[str, tuple[str, int | None]] = {
     "rlplay/Blackjack-v1": (f"{__package__}.toy_text:BlackjackEnv", None),
 }
 
-# Native code cannot step these side by side: their rewards are drawn from a normal distribution. Python does.
+# Native code cannot step these side by side: rewards are drawn from a normal distribution, or observations are Dicts.
+# Python does.
 NOT_BATCHED = (
-    "rlplay/Bandit-v0", "rlplay/LinearBandit-v0", "rlplay/DigitsBandit-v0", "rlplay/MaximizationBias-v0"
+    "rlplay/Bandit-v0", "rlplay/LinearBandit-v0", "rlplay/DigitsBandit-v0", "rlplay/MaximizationBias-v0",
+    "rlplay/BitFlipping-v0",
 )  # fmt: skip
 
 for _id, (_place, _limit) in {**OWN_ENVS, **GYMNASIUM_ENVS}.items():

@@ -54,6 +54,8 @@ if TYPE_CHECKING:
     from rlplay.agent.off_policy import TrainFreq as TrainFreq
     from rlplay.agent.offline import DataLike as DataLike
     from rlplay.agent.offline import OfflineAgent as OfflineAgent
+    from rlplay.agent.hindsight import GoalSelectionStrategy as GoalSelectionStrategy
+    from rlplay.agent.hindsight import NSampledGoal as NSampledGoal
     from rlplay.agent.hidden_states import HiddenState as HiddenState
     from rlplay.agent.hidden_states import given_states as given_states
     from rlplay.agent.hidden_states import see_alone as see_alone

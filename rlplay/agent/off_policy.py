@@ -17,17 +17,19 @@ from numpy.typing import NDArray
 
 from rlplay.agent.base import StateArrays
 from rlplay.agent.data import dataset_of, steps_of
+from rlplay.agent.hindsight import goals_of, in_hindsight, reward_of
+from rlplay.agent.replay_room import require_room
 from rlplay.agent.vector_agent import VectorAgent
 from rlplay.environments.masks import Mask
 from rlplay.environments.wrappers import frames_of
-from rlplay.errors import CheckpointError, HyperparameterError, SpaceError, counted, require_memory
+from rlplay.errors import CheckpointError, HyperparameterError, SpaceError, counted
 from rlplay.functional.batches import Options, new_batch
+from rlplay.functional.hindsight import drawing_goals
 from rlplay.functional.off_policy_step import Counters, OffPolicyIteration, OffPolicyMemory, Plan, iteration
 from rlplay.functional.replay import (
     NO_STEP,
     TRUNCATED,
     StoredSteps,
-    bytes_of_a_row,
     forgotten_rows,
     keep_episodes,
     new_replay,
@@ -91,7 +93,7 @@ class OffPolicyAgent(VectorAgent):
 
     It supplies `make_rule`, `settings`, `spec` and `make_parts`, and its hyperparameters: buffer_size, learning_starts,
     batch_size, train_freq, gradient_steps and gamma; where it has them also n_steps, prioritized, priority_alpha,
-    priority_beta, priority_beta_steps and priority_epsilon.
+    priority_beta, priority_beta_steps and priority_epsilon, n_sampled_goal and goal_selection_strategy.
 
     Attributes:
         make_rule: ``make_rule(kernels, spec, decorator) -> OffPolicyRule``, a cached function.
@@ -99,6 +101,7 @@ class OffPolicyAgent(VectorAgent):
             or ``bool``.
         another: who may act in the agent's place, step by step: gives an action, or None where the agent acts. What was
             done is what goes into the replay buffer. The stepwise driver asks; None for nobody.
+        goal_reward: the environment's rewards of goals that are put in place in hindsight; None without.
 
     Example:
         >>> from agents import DQN  # a subclass
@@ -113,6 +116,7 @@ class OffPolicyAgent(VectorAgent):
 
     if TYPE_CHECKING:  # set in `setup`; what stands in the body of the class is a hyperparameter
         another: Callable[[], Any] | None
+        goal_reward: Callable[..., Any] | None
 
     # What an agent supplies.
 
@@ -149,7 +153,7 @@ class OffPolicyAgent(VectorAgent):
     def setup(self) -> None:
         """The environments, the networks, the replay buffer and everything else that a step works on."""
         given, name = self.hyperparameters, type(self).__name__
-        self.another = None
+        self.another, self.goal_reward = None, None
         self._begin_setup()
         self._discrete, low, high = self._actions()
         self._masked = self._has_masks()
@@ -159,26 +163,10 @@ class OffPolicyAgent(VectorAgent):
         dtype, scale = self._kept_as()
         rows = int(given["buffer_size"])
         raw, action_size, stack = self.encoder.view.size, len(low), self._stack()
-        if rows < batch:
-            raise HyperparameterError(
-                f"{name}: batch_size={batch} is more than a replay buffer of {rows:,} observations holds (buffer_size)",
-                "Raise buffer_size, or lower batch_size",
-            )
-        if rows // n < (least := max(batch // n, 4, 2 * stack[0])):
-            raise HyperparameterError(
-                f"{name}: a replay buffer of {rows:,} observations (buffer_size) keeps {rows // n:,} of each of {n} "
-                f"environments, and {least:,} are needed",
-                f"Take buffer_size={least * n} or more{', or fewer environments (n_envs)' * (n > 1)}",
-            )
-        kept, beside = raw // stack[0], self.state_size()
-        each = bytes_of_a_row(kept, action_size, outputs, dtype, masked=self._masked, prioritized=prioritized)
-        each += 4 * beside
-        states = f" with a hidden state of {beside:,} each" * (beside > 0)
-        require_memory(
-            f"{name}: a replay buffer of {rows:,} observations of {kept:,} numbers{states}", rows * each,
-            "Lower buffer_size, or take smaller observations", itemsize=1,
+        self.buffer_bytes = require_room(
+            name, (rows, batch, n), (raw // stack[0], action_size, outputs, self.state_size()), dtype, stack[0],
+            masked=self._masked, prioritized=prioritized,
         )  # fmt: skip
-        self.buffer_bytes = rows * each
         parts = self.make_parts()
         self.kernels = parts.kernels
         train_freq = given.get("train_freq", 1)
@@ -214,8 +202,8 @@ class OffPolicyAgent(VectorAgent):
             obs=np.zeros((n, size), np.float32), raw=np.zeros(raw, self.encoder.view.dtype),
             masks=np.zeros(masks, np.float32), final_masks=np.zeros(masks, np.float32),
             actions=np.zeros((n, action_size), np.float32), low=low, high=high, rewards=np.zeros(n),
-            ends=np.zeros(n, np.bool_), moments=self._new_moments(), features=None, progress=np.zeros(1),
-            action_rng=self._rng[0], replay_rng=self._rng[1], noise_rng=self._rng[2],
+            ends=np.zeros(n, np.bool_), moments=self._new_moments(), features=None, goals=goals_of(self),
+            progress=np.zeros(1), action_rng=self._rng[0], replay_rng=self._rng[1], noise_rng=self._rng[2],
         )  # fmt: skip
         self._build()
 
@@ -228,7 +216,12 @@ class OffPolicyAgent(VectorAgent):
         rule = type(self).make_rule(kernels, self.spec(), decorator)
         if stop is not None:
             rule = rule._replace(update=followed(rule.update, lambda *given: stop()))
-        self._iteration: OffPolicyIteration = iteration(rule, self._options, decorator, fill)
+        self._iteration: OffPolicyIteration
+        if self.memory.goals is None:
+            self._iteration = iteration(rule, self._options, decorator, fill)
+        else:
+            rule = rule._replace(drawing=drawing_goals)
+            self._iteration = in_hindsight(self, iteration(rule, self._options, decorator, fill))
 
     def _actions(self) -> tuple[bool, NDArray[np.float32], NDArray[np.float32]]:
         """Whether actions are numbers, and the bounds of random ones."""
@@ -283,15 +276,19 @@ class OffPolicyAgent(VectorAgent):
     def waits_for(self) -> str:
         """The steps before the first update."""
         plan, encoder = self.memory.plan, self.encoder
-        waited = self.num_timesteps - int(self.memory.counters.steps[0]) if encoder.in_use else encoder.warm_up
+        kept = int(self.memory.counters.steps[0])  # more than timesteps, where these were counted anew
+        waited = max(self.num_timesteps - kept, 0) if encoder.in_use else encoder.warm_up
         of_each = " of each environment" if len(self._running_envs) > 1 else ""
         unit, where = ("episode", "") if plan.by_episode else ("step", of_each)
         every = (unit if plan.train_freq == 1 else counted(plan.train_freq, unit)) + where
         steps = counted(waited, "step")
         first, lower = (f"{steps} for its features (warm_up) and ", "warm_up, ") if waited else ("", "")
+        whole, more = ("", "") if self.memory.goals is None else (
+            ", from finished episodes that are held as a whole (buffer_size)", ", raise buffer_size"
+        )  # fmt: skip
         return (
             f"an update comes after {first}more than {counted(plan.learning_starts, 'step')} (learning_starts), every "
-            f"{every} (train_freq). Lower {lower}learning_starts or train_freq, or learn longer"
+            f"{every} (train_freq){whole}. Lower {lower}learning_starts or train_freq{more}, or learn longer"
         )
 
     def least_steps_to_learn(self) -> int:
@@ -334,6 +331,8 @@ class OffPolicyAgent(VectorAgent):
     def advance(self, timesteps: int, engine: Any) -> int:
         """At most this many steps, rounded up to all environments once; one native call, or step by step."""
         self.memory.progress[0] = self.progress
+        if self.memory.goals is not None:
+            self.goal_reward = reward_of(self.env, type(self).__name__)
         return super().advance(timesteps, engine)
 
     def _begin(self) -> None:

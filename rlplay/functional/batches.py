@@ -177,7 +177,27 @@ def seeing(options: Options, decorator: Decorator, look: Callable[..., None]) ->
     return see_bytes if options.in_bytes else see_numbers
 
 
-def drawing_steps(options: Options, decorator: Decorator, see: Callable[..., None]) -> Callable[..., None]:
+@in_place
+def copy_choice(replay: Replay, batch: Batch, b: int) -> None:
+    """What step b of a batch did, and what could be done there and after it.
+
+    Example:
+        >>> from rlplay.functional.replay import new_replay
+        >>> replay, batch = new_replay(4, 1, 1, 1, 2), new_batch(2, 1, 1, 2, False)
+        >>> replay.actions[3], batch.rows[1] = 5.0, 3
+        >>> copy_choice(replay, batch, 1)
+        >>> batch.actions.tolist()
+        [[0.0], [5.0]]
+    """
+    row, after = batch.rows[b], batch.next_rows[b]
+    for j in range(batch.actions.shape[1]):
+        batch.actions[b, j] = replay.actions[row, j]
+    if batch.masks.shape[0] > 0:
+        read_mask(replay, row, batch.masks, b)
+        read_mask(replay, after, batch.next_masks, b)
+
+
+def drawing_steps(options: Options, decorator: Decorator, look: Callable[..., None]) -> Callable[..., None]:
     """``draw(memory, batch)`` fills a `Batch`; see `iteration` of `rlplay.functional.off_policy_step`.
 
     Example:
@@ -185,12 +205,12 @@ def drawing_steps(options: Options, decorator: Decorator, see: Callable[..., Non
         >>> from rlplay.functional.vector_step import plain, sight
         >>> memory = DQN("CartPole-v1", batch_size=4, buffer_size=100, seed=0).remember("follow-the-pole:50").memory
         >>> options = Options(True, False, False)
-        >>> draw = drawing_steps(options, plain, seeing(options, plain, sight(plain, None).look))
+        >>> draw = drawing_steps(options, plain, sight(plain, None).look)
         >>> draw(memory, memory.batch)
         >>> memory.batch.rewards.tolist()
         [1.0, 1.0, 1.0, 1.0]
     """
-    prioritized = options.prioritized
+    prioritized, see = options.prioritized, seeing(options, decorator, look)
 
     @decorator
     def draw(memory: Any, batch: Batch) -> None:
@@ -207,18 +227,14 @@ def drawing_steps(options: Options, decorator: Decorator, see: Callable[..., Non
             batch.next_rows,
         )  # fmt: skip
         for b in range(batch.rows.shape[0]):
-            row, after = batch.rows[b], batch.next_rows[b]
-            see(memory, row, batch.obs[b])
-            see(memory, after, batch.next_obs[b])
-            for j in range(batch.actions.shape[1]):
-                batch.actions[b, j] = replay.actions[row, j]
-            if batch.masks.shape[0] > 0:
-                read_mask(replay, row, batch.masks, b)
-                read_mask(replay, after, batch.next_masks, b)
+            see(memory, batch.rows[b], batch.obs[b])
+            see(memory, batch.next_rows[b], batch.next_obs[b])
+            copy_choice(replay, batch, b)
 
     return draw
 
 
 __all__ = [
-    "Batch", "Options", "as_priorities", "drawing_steps", "importance_weights", "new_batch", "read_mask", "seeing",
+    "Batch", "Options", "as_priorities", "copy_choice", "drawing_steps", "importance_weights", "new_batch", "read_mask",
+    "seeing",
 ]  # fmt: skip

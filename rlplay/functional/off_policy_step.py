@@ -8,7 +8,8 @@ network, or any Gymnasium environment.
     finish   keep the step in the replay buffer; after every ``train_freq`` steps: draw a batch and update from it,
              ``gradient_steps`` times
 
-How batches are drawn is in `rlplay.functional.batches`, or for agents with a memory `rlplay.functional.replay_windows`.
+How batches are drawn is in `rlplay.functional.batches`, for agents with a memory in `rlplay.functional.replay_windows`,
+and with other goals in `rlplay.functional.hindsight`.
 
 Source: Mnih et al. 2015, algorithm 1.
 """
@@ -26,7 +27,8 @@ from rlplay.compiled.by_reference import by_reference
 from rlplay.compiled.cache import in_place, own_code
 from rlplay.compiled.pcg64 import random
 from rlplay.compiled.vector_loop import StepBuffer
-from rlplay.functional.batches import Options, as_priorities, drawing_steps, seeing
+from rlplay.functional.batches import Options, as_priorities, drawing_steps
+from rlplay.functional.hindsight import Goals
 from rlplay.functional.replay import Replay, close_step, keep_bytes, keep_newest, keep_numbers, open_slot
 from rlplay.functional.running_moments import RunningMoments, observe_batch, scale_rewards
 from rlplay.functional.sum_tree import set_priorities
@@ -118,6 +120,7 @@ class OffPolicyMemory(NamedTuple):
         rewards, ends: of the last step, float64 [N] and bool [N].
         moments: running moments of observations and returns.
         features: the feature map, or None.
+        goals: what is put in place of goals in hindsight, or None; see `rlplay.functional.hindsight`.
         progress: of training, at the last step, float64 [1].
         action_rng, replay_rng, noise_rng: streams of random numbers, uint64 [4].
 
@@ -147,6 +150,7 @@ class OffPolicyMemory(NamedTuple):
     ends: NDArray[np.bool_]
     moments: RunningMoments
     features: FeatureState | None
+    goals: Goals | None
     progress: NDArray[np.float64]
     action_rng: NDArray[np.uint64]
     replay_rng: NDArray[np.uint64]
@@ -162,7 +166,7 @@ class OffPolicyRule(NamedTuple):
         after_step: ``after_step(memory)`` once every step of all environments, before the updates.
         update: ``update(memory, batch, progress)``: one gradient step; it writes ``batch.td_errors`` where the agent
             has priorities, and the metrics.
-        drawing: ``drawing(options, decorator, see) -> draw``: how its batches are drawn, ``draw(memory, batch)``.
+        drawing: ``drawing(options, decorator, look) -> draw``: how its batches are drawn, ``draw(memory, batch)``.
 
     Example:
         >>> from agents import DQN
@@ -190,6 +194,8 @@ class OffPolicyIteration(NamedTuple):
         draw: ``draw(memory, batch)`` fills a batch.
         learn_offline: ``learn_offline(memory, first, horizon, times)``: so many gradient steps from what the replay
             buffer holds, and no step of an environment; fewer where numbers are not finite. Returns how many.
+        keep_step, goes_on: the parts of ``finish`` before and after its gradient steps: ``keep_step(memory,
+            step_buffer, progress)`` says how many of them are due, ``goes_on(memory)`` whether the loop may go on.
 
     Example:
         >>> from agents import DQN
@@ -209,6 +215,8 @@ class OffPolicyIteration(NamedTuple):
     begin: Callable[..., None]
     draw: Callable[..., None]
     learn_offline: Callable[..., int]
+    keep_step: Callable[..., int]
+    goes_on: Callable[..., bool]
 
 
 @in_place
@@ -278,7 +286,7 @@ def iteration(
     act, after_step, update, drawing = rule
     discrete, prioritized, in_bytes, in_stacks = options
     look, keep, is_due = sight(decorator, fill)
-    draw = drawing(options, decorator, seeing(options, decorator, look))
+    draw = drawing(options, decorator, look)
     keep_obs = keep_newest if in_stacks else keep_bytes if in_bytes else keep_numbers
     act_at_random = act_by_number if discrete else act_in_box
 
@@ -319,8 +327,8 @@ def iteration(
                 set_priorities(memory.replay.priorities, batch.rows, batch.td_errors)
 
     @decorator
-    def finish(memory: OffPolicyMemory, step_buffer: StepBuffer, progress: float) -> bool:
-        """Keep a step of all environments, and learn where that is due."""
+    def keep_step(memory: OffPolicyMemory, step_buffer: StepBuffer, progress: float) -> int:
+        """Keep a step of all environments; how many gradient steps are due."""
         memory, step_buffer = by_reference(memory), by_reference(step_buffer)
         counters, plan, n = memory.counters, memory.plan, memory.obs.shape[0]
         for i in range(n):
@@ -345,13 +353,25 @@ def iteration(
         after_step(memory)
 
         if (counters.episodes[0] if plan.by_episode else counters.since[0]) < plan.train_freq:
-            return not is_due(memory)
+            return 0
         times = plan.gradient_steps if plan.gradient_steps >= 0 else counters.since[0] * n
         counters.since[0], counters.episodes[0] = 0, 0
-        if counters.steps[0] > plan.learning_starts:
+        return times if counters.steps[0] > plan.learning_starts else 0
+
+    @decorator
+    def goes_on(memory: OffPolicyMemory) -> bool:
+        """Whether numbers are finite, and the feature map need not be fitted again."""
+        metrics = memory.metrics
+        return bool(np.isfinite(metrics.loss[0]) and np.isfinite(metrics.grad_norm[0])) and not is_due(memory)
+
+    @decorator
+    def finish(memory: OffPolicyMemory, step_buffer: StepBuffer, progress: float) -> bool:
+        """Keep a step of all environments, and learn where that is due."""
+        memory, step_buffer = by_reference(memory), by_reference(step_buffer)
+        times = keep_step(memory, step_buffer, progress)
+        if times > 0:
             learn(memory, progress, times)
-        healthy = bool(np.isfinite(memory.metrics.loss[0]) and np.isfinite(memory.metrics.grad_norm[0]))
-        return healthy and not is_due(memory)
+        return goes_on(memory)
 
     @decorator
     def learn_offline(memory: OffPolicyMemory, first: int, horizon: float, times: int) -> int:
@@ -366,7 +386,7 @@ def iteration(
                 return done + 1
         return times
 
-    return OffPolicyIteration(choose, finish, look, learn, update, begin, draw, learn_offline)
+    return OffPolicyIteration(choose, finish, look, learn, update, begin, draw, learn_offline, keep_step, goes_on)
 
 
 __all__ = [

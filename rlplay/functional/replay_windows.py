@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlplay.compiled.cache import in_place
-from rlplay.functional.batches import Options, read_mask
+from rlplay.functional.batches import Options, read_mask, seeing
 from rlplay.functional.epsilon_greedy import best_action
 from rlplay.functional.replay import GOES_ON, NO_STEP, TERMINATED, draw_uniformly, newest_row, next_row
 from rlplay.functional.rollout import copy_row
@@ -164,20 +164,20 @@ def add_up_within(replay: Any, moments: Any, windows: Windows, n_steps: int, gam
     return count
 
 
-def drawing_windows(options: Options, decorator: Decorator, see: Callable[..., None]) -> Callable[..., None]:
+def drawing_windows(options: Options, decorator: Decorator, look: Callable[..., None]) -> Callable[..., None]:
     """``draw(memory, windows)``; ``memory.work.states`` are the states before each row of the replay buffer, [R, S].
 
     Example:
         >>> from agents import RecurrentDQN
-        >>> from rlplay.functional.batches import seeing
         >>> from rlplay.functional.vector_step import plain, sight
         >>> agent = RecurrentDQN("CartPole-v1", buffer_size=100, batch_size=4, sequence_length=6, burn_in=2, seed=0)
         >>> memory = agent.remember("follow-the-pole:50").memory
-        >>> options = Options(True, False, False)
-        >>> drawing_windows(options, plain, seeing(options, plain, sight(plain, None).look))(memory, memory.batch)
+        >>> draw = drawing_windows(Options(True, False, False), plain, sight(plain, None).look)
+        >>> draw(memory, memory.batch)
         >>> memory.batch.slots.shape, float(memory.batch.weights.sum().round(12))
         ((9, 4), 1.0)
     """
+    see = seeing(options, decorator, look)
 
     @decorator
     def draw(memory: Any, windows: Windows) -> None:

@@ -170,6 +170,20 @@ def scaled_reward(moments: RunningMoments, reward: float) -> float:
     return min(max(scaled, -moments.clip_reward), moments.clip_reward)
 
 
+def scaled_rewards(moments: RunningMoments, rewards: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The same of rewards [B].
+
+    Example:
+        >>> moments, _ = new_running_moments({"epsilon": 3.0}, 1, 1, 0.5, "MyAgent")  # a variance of 1
+        >>> scaled_rewards(moments, np.array([-1.0, 200.0])).tolist()
+        [-0.5, 10.0]
+    """
+    if not moments.norm_reward:
+        return rewards
+    scaled = rewards / math.sqrt(moments.return_variance[0] + moments.epsilon)
+    return np.clip(scaled, -moments.clip_reward, moments.clip_reward)
+
+
 def observe_episodes(
     moments: RunningMoments, obs: NDArray[Any], rewards: NDArray[np.float64], lengths: NDArray[np.int64]
 ) -> None:

@@ -15,7 +15,7 @@ class Beside(NamedTuple):
 
     Attributes:
         name: of the other one.
-        values: of which it must have one; empty for any but None and False.
+        values: of which it must have one; empty for any but None, False and 0.
         or_policy: policies that ask for the same by their name.
 
     Example:
@@ -37,7 +37,7 @@ class Beside(NamedTuple):
         if given.get("policy") in self.or_policy:
             return True
         value = given.get(self.name, True)
-        return value in self.values if self.values else value is not None and value is not False
+        return value in self.values if self.values else value not in (None, False)
 
     def __str__(self) -> str:
         """As it is typed."""
@@ -56,6 +56,7 @@ BESIDE = {
     "n_atoms": _ATOMS,
     "noisy_sigma": Beside("noisy"),
     "noise_std": Beside("noise_type"),
+    "goal_selection_strategy": Beside("n_sampled_goal"),
     "rms_prop_eps": Beside("use_rms_prop"),
 }
 

@@ -282,6 +282,36 @@ class VectorView:
             array = np.moveaxis(array, [axis + 1 for axis in self._turned[0]], self._turned[1])
         return array.reshape(-1, self.size) * self._scale
 
+    def part(self, key: Any) -> tuple[int, VectorView]:
+        """Where a part of a Dict or Tuple begins in a vector, and how it is seen.
+
+        Example:
+            >>> both = spaces.Dict({"a": spaces.Discrete(3), "b": spaces.Box(0, 1, (2,))})
+            >>> begins, view = VectorView(both, "MyAgent").part("b")
+            >>> begins, view.size
+            (3, 2)
+        """
+        begins = 0
+        for name, view in self._parts:
+            if name == key:
+                return begins, view
+            begins += view.size
+        raise KeyError(key)
+
+    def observations(self, vectors: NDArray[Any]) -> NDArray[Any]:
+        """What gives these vectors [B, D]: `vectors` the other way round, [B, ...], of a Box or a finite space.
+
+        Example:
+            >>> view = VectorView(spaces.MultiDiscrete([2, 3]), "MyAgent")
+            >>> view.observations(view.vectors([[1, 2], [0, 1]])).tolist()
+            [[1, 2], [0, 1]]
+        """
+        if self._numbering is not None:
+            return np.array([self._numbering.value(int(number)) for number in vectors.argmax(axis=1)])
+        given = vectors / self._scale if self._scale != 1 else vectors
+        whole = np.rint(given) if np.issubdtype(self.space.dtype, np.integer) else given
+        return whole.astype(self.space.dtype).reshape(len(vectors), *(self.space.shape or ()))
+
     def _narrowed(self, obs: Any) -> NDArray[Any]:
         """Numbers as `dtype`; says once where that loses the difference between neighbours."""
         given = np.asarray(obs)

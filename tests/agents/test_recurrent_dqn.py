@@ -16,7 +16,7 @@ from agents.recurrent_dqn import make_rule
 from rlplay import evaluate, make
 from rlplay.agent.hidden_states import see_alone
 from rlplay.errors import CheckpointError, HyperparameterError, RlplayWarning, SpaceError, UsageError
-from rlplay.functional.batches import Options, seeing
+from rlplay.functional.batches import Options
 from rlplay.functional.replay_windows import drawing_windows
 from rlplay.functional.vector_step import plain, sight
 from rlplay.testing import differences
@@ -43,8 +43,7 @@ PARTS = {
 
 def drawing():
     """How windows are drawn, as plain Python."""
-    options = Options(True, False, False)
-    return drawing_windows(options, plain, seeing(options, plain, sight(plain, None).look))
+    return drawing_windows(Options(True, False, False), plain, sight(plain, None).look)
 
 
 def played(network, steps=120, **settings):

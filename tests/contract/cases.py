@@ -193,6 +193,7 @@ LONG_CASES: list[Case] = [
     ("recurrent-dqn", "CartPole-v1", 900, {**WINDOWS, "n_envs": 2,
                                            "features": "k-means:8,warm_up=100,refit_every=300"}),
     ("dqn", "FrozenLake-v1", 300, {**DQN, "loss": "mse", "train_freq": [1, "episode"]}),
+    ("dqn", "rlplay/BitFlipping-v0", 420, {**DQN, "n_envs": 2, "n_sampled_goal": 4, "normalize": True}),
 ]  # fmt: skip
 
 

@@ -20,6 +20,7 @@ SKIPS = {
         "discrete-sac-FrozenLake-v1",
         "discrete-sac-rlplay/MaximizationBias-v0",
         "double-q-learning-rlplay/MaximizationBias-v0",
+        "dqn-rlplay/BitFlipping-v0",
         "dqn-CartPole-v1-torch",
         "dqn-FrozenLake-v1",
         "episodic-control-CartPole-v1",
@@ -66,6 +67,7 @@ SKIPS = {
     },
     "check_own_and_native_dynamics": {
         "dqn-Acrobot-v1",
+        "dqn-rlplay/BitFlipping-v0",
         "discrete-sac-rlplay/MaximizationBias-v0",
         "double-q-learning-rlplay/MaximizationBias-v0",
         "epsilon-greedy-rlplay/Bandit-v0",
