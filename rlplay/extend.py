@@ -177,6 +177,7 @@ if TYPE_CHECKING:
     from rlplay.training.sb3_callbacks import is_function_of_locals as is_function_of_locals
     from rlplay.training.sb3_callbacks import is_sb3_callback as is_sb3_callback
     from rlplay.training.sb3_callbacks import observes_raw as observes_raw
+    from rlplay.training.sb3_callbacks import name_of_run as name_of_run
     from rlplay.training.sb3_callbacks import show_model as show_model
     from rlplay.training.sb3_callbacks import stops_there as stops_there
     from rlplay.training.learner import Engine as Engine
@@ -383,6 +384,7 @@ if TYPE_CHECKING:
     from rlplay.compiled.table import table_from as table_from
     from rlplay.compiled.table import table_of as table_of
     from rlplay.environments.episode import replays_exactly as replays_exactly
+    from rlplay.environments.drawn import DrawnWhenAsked as DrawnWhenAsked
     from rlplay.environments.interact import ObservationCheck as ObservationCheck
     from rlplay.environments.interact import Position as Position
     from rlplay.environments.interact import RunningEnv as RunningEnv

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from rlplay import own
-from rlplay.errors import MissingPackageError, UsageError, unknown
+from rlplay.errors import MissingPackageError, UsageError, missing, unknown
 
 AGENTS, ENVS, RECIPES, MODELS = "rlplay.agents", "rlplay.envs", "rlplay.recipes", "rlplay.models"
 
@@ -197,6 +197,10 @@ def _is_ours(point: importlib.metadata.EntryPoint) -> bool:
 
 
 def _load(point: importlib.metadata.EntryPoint) -> Any:
+    for extra in point.extras:  # one alone, which brings all that its agents need
+        if extra in _EXTRAS and importlib.util.find_spec(_EXTRAS[extra]) is None:
+            needs = missing(point.name, _EXTRAS[extra].replace("_", "-"), extra)
+            raise MissingPackageError(needs.cause.replace(" need ", " needs ", 1), needs.remedy)
     try:
         found = own.module_of(point.module) if _is_ours(point) else importlib.import_module(point.module)
         return getattr(found, point.attr) if point.attr else found

@@ -43,7 +43,7 @@ class Relayed(Callback):
     def _begin(self) -> None:
         agent: Any = self.agent
         if not self._begun and agent.model is not None:
-            self._begun = True
+            self._begun, agent.model.num_timesteps = True, agent.num_timesteps
             for one in self._relay.told:
                 observes_raw(one)
             self._relay.begin(TheirModel(agent), self.run.target)

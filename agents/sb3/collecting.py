@@ -10,7 +10,7 @@ from typing import Any
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.type_aliases import TrainFreq, TrainFrequencyUnit
 
-from rlplay.extend import show_model, stops_there
+from rlplay.extend import name_of_run, show_model, stops_there
 
 
 class Relay(BaseCallback):  # type: ignore[misc]
@@ -18,27 +18,31 @@ class Relay(BaseCallback):  # type: ignore[misc]
 
     Attributes:
         told: the user's callbacks, and functions of ``locals`` and ``globals``.
-        begins: whether the part that is collected next is the first of its rollout.
-        ends: whether it is the last.
+        ends: whether the part that is collected next is the last of its rollout.
+        collects: whether a rollout has begun.
         stopped: whether one of them said stop.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.told: list[Any] = []
-        self.begins = self.ends = True
-        self.stopped = False
+        self.ends, self.collects, self.stopped = True, False, False
 
     def begin(self, model: Any, total: int) -> None:
         """A run begins; the callbacks are shown the model."""
-        self.stopped = False
-        self.locals = {"self": model, "total_timesteps": total, "callback": self}
+        self.collects = self.stopped = False
+        self.locals = {
+            "self": model, "total_timesteps": total, "callback": self, "log_interval": None,
+            "tb_log_name": name_of_run(model.agent),
+        }  # fmt: skip
         for one in self._callbacks():
             show_model(one, model)
             one.on_training_start(self.locals, self.globals)
 
     def end(self) -> None:
-        """The run is over."""
+        """The run is over, and with it the rollout that was begun."""
+        if not self.stopped:
+            self.end_rollout()
         for one in self._callbacks():
             one.on_training_end()
 
@@ -46,12 +50,19 @@ class Relay(BaseCallback):  # type: ignore[misc]
         return [one for one in self.told if isinstance(one, BaseCallback)]
 
     def _on_rollout_start(self) -> None:
-        for one in self._callbacks() * self.begins:
+        for one in self._callbacks() * (not self.collects):
             one.on_rollout_start()
+        self.collects = True
 
     def _on_rollout_end(self) -> None:
-        for one in self._callbacks() * self.ends:
+        if self.ends:
+            self.end_rollout()
+
+    def end_rollout(self) -> None:
+        """Tell them that the rollout is over, where one was begun."""
+        for one in self._callbacks() * self.collects:
             one.on_rollout_end()
+        self.collects = False
 
     def update_child_locals(self, locals_: dict[str, Any]) -> None:
         """Hand on the variables of the loop."""
@@ -70,7 +81,7 @@ def collect_on_policy(model: Any, callback: Relay, rounds: int) -> bool:
     buffer = model.rollout_buffer
     whole = model.n_steps - buffer.pos
     part = min(rounds, whole)
-    callback.begins, callback.ends = buffer.pos == 0, part == whole
+    callback.ends = part == whole
     # A part of a rollout: what came before is not forgotten, and advantages wait until it is whole.
     buffer.reset = lambda: None
     if part < whole:
@@ -105,7 +116,7 @@ class Window:
         frequency, unit = model.train_freq
         by_step, episodes = unit == TrainFrequencyUnit.STEP, model._episode_num
         part = min(rounds, frequency - self.done) if by_step else 1
-        callback.begins, callback.ends = self.collected == 0, not by_step or part == frequency - self.done
+        callback.ends = by_step and part == frequency - self.done
         with _one_noise(model, getattr(model, "actor", None), self.collected // model.n_envs):
             rollout = model.collect_rollouts(
                 model.env,
@@ -121,6 +132,7 @@ class Window:
         self.collected += rollout.episode_timesteps
         if self.done < frequency:
             return False
+        callback.end_rollout()
         if model.num_timesteps > model.learning_starts:
             steps = model.gradient_steps if model.gradient_steps >= 0 else self.collected
             if steps > 0:

@@ -12,11 +12,11 @@ Deviations: `RecurrentPPO.probe` sees each observation as the first of an episod
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import gymnasium as gym
 
-from rlplay.extend import Choice, SpaceError, missing
+from rlplay.extend import Choice, SpaceError, UsageError, missing
 
 from .adapter import SB3Agent
 
@@ -94,6 +94,16 @@ class MaskablePPO(SB3Agent, init=False):
         if isinstance(self.action_space, gym.spaces.Box):
             raise SpaceError(f"MaskablePPO needs actions that are finite and {self.action_space} is not", "Take PPO")
         super().setup()
+
+    def learn(self, *given: Any, use_masking: bool = True, **options: Any) -> Self:
+        """Learn for a number of timesteps, with masks; see `Agent.learn`.
+
+        Raises:
+            UsageError: use_masking=False.
+        """
+        if not use_masking:
+            raise UsageError("MaskablePPO: use_masking=False: it learns with masks", "Take PPO, which has none")
+        return super().learn(*given, **options)
 
 
 class RecurrentPPO(SB3Agent, init=False):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
 from rlplay.extend import (
+    DrawnWhenAsked,
     Encoder,
     HyperparameterError,
     MaskSource,
@@ -37,7 +39,7 @@ class SeededEpisodes(gym.Env[Any, Any]):
     """
 
     def __init__(self, running_env: RunningEnv, encoder: Encoder, count: Count) -> None:
-        self._count = count
+        self._count, self._begun = count, time.time()
         self._view = encoder.view if isinstance(encoder, VectorFeatures) else None
         self.follow(running_env)
         env = running_env.env
@@ -50,6 +52,8 @@ class SeededEpisodes(gym.Env[Any, Any]):
     def follow(self, running_env: RunningEnv) -> None:
         """Step this environment from now on."""
         self._running_env, self._check = running_env, ObservationCheck(running_env.env)
+        self._drawn = DrawnWhenAsked(running_env)
+        self.render_mode = self._drawn.render_mode
 
     @property
     def spec(self) -> Any:  # type: ignore[override]
@@ -63,6 +67,14 @@ class SeededEpisodes(gym.Env[Any, Any]):
     def get_wrapper_attr(self, name: str) -> Any:
         """An attribute of its own or of the environment: what callbacks ask for by ``get_attr`` and ``env_method``."""
         return getattr(self, name) if hasattr(self, name) else self._running_env.env.get_wrapper_attr(name)
+
+    def set_wrapper_attr(self, name: str, value: Any, *, force: bool = True) -> bool:
+        """Set an attribute of the environment, where there is it."""
+        return self._running_env.env.set_wrapper_attr(name, value, force=force)
+
+    def render(self) -> Any:
+        """The picture, uint8 [H, W, 3]."""
+        return self._drawn.render()
 
     def _seen(self, obs: Any) -> Any:
         return obs if self._view is None else self._view.vector(obs)
@@ -80,7 +92,8 @@ class SeededEpisodes(gym.Env[Any, Any]):
         info, ended = taken.info, taken.terminated or taken.truncated
         self._count(position, taken.next_obs, ended)
         if ended:  # as Stable-Baselines3's Monitor tells callbacks
-            info = {**info, "episode": {"r": position.episode_return, "l": position.length}}
+            seconds = round(time.time() - self._begun, 6)
+            info = {**info, "episode": {"r": position.episode_return, "l": position.length, "t": seconds}}
         return self._seen(taken.next_obs), taken.reward, taken.terminated, taken.truncated, info
 
 
@@ -96,6 +109,15 @@ class MaskedEpisodes(SeededEpisodes):
         """The actions that may be taken now, bool, an entry an action, of each part one after another."""
         mask = self._masks.of(self._running_env.position.info)
         return self._masks.everything if mask is None else mask
+
+
+class SeededVecEnv(DummyVecEnv):  # type: ignore[misc]
+    """Such environments side by side."""
+
+    def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
+        """Set an attribute of the environments that are played."""
+        for env in self._get_target_envs(indices):
+            env.set_wrapper_attr(attr_name, value)
 
 
 def make_vec_env(
@@ -116,7 +138,7 @@ def make_vec_env(
     Raises:
         HyperparameterError: observations that cannot be normalised.
     """
-    vec_env = DummyVecEnv([lambda one=one: kind(one, encoder, count) for one in running_envs])
+    vec_env = SeededVecEnv([lambda one=one: kind(one, encoder, count) for one in running_envs])
     if normalize is False:
         return vec_env
     options = {} if normalize is True else normalize

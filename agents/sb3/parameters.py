@@ -15,6 +15,7 @@ import torch
 from stable_baselines3.common.noise import NormalActionNoise, OrnsteinUhlenbeckActionNoise, VectorizedActionNoise
 from stable_baselines3.common.preprocessing import is_image_space
 from stable_baselines3.common.sb2_compat.rmsprop_tf_like import RMSpropTFLike
+from stable_baselines3.common.torch_layers import CombinedExtractor, FlattenExtractor, NatureCNN
 
 from rlplay.extend import (
     Choice,
@@ -122,7 +123,10 @@ _CLASSES: dict[str, dict[str, Any]] = {
         f"optim.{name}": getattr(torch.optim, name) for name in ("Adam", "AdamW", "RMSprop", "SGD", "Adamax", "NAdam")
     }
     | {"RMSpropTFLike": RMSpropTFLike},
+    "features_extractor_class": {cls.__name__: cls for cls in (FlattenExtractor, CombinedExtractor, NatureCNN)},
 }
+
+_INSTEAD = {"features_extractor_class": "; features= takes a map of observations, agents.PPO a network= of yours"}
 
 NORMALIZE = Either((True, False), Settings("VecNormalize, or its arguments: norm_obs, norm_reward, ..."))
 _OF_NORMALIZE: dict[str, Domain] = {
@@ -175,7 +179,7 @@ def _named(owner: str, name: str, value: Any) -> Any:
     if isinstance(found, type):
         raise HyperparameterError(
             f"{owner}: policy_kwargs has {name}={found.__name__}, whose code a file cannot hold",
-            f"Take one of {', '.join(known)}" if known else "Give plain values; features= takes a map of observations",
+            f"Take one of {', '.join(known)}{_INSTEAD.get(name, '')}" if known else "Give plain values",
         )
     if known and found not in known:
         raise unknown(f"{name} in policy_kwargs of {owner}", str(found), known)
@@ -199,6 +203,16 @@ def require_settings(owner: str, settings: Mapping[str, Any], observations: gym.
         raise HyperparameterError(
             f"{owner}: normalize scales pictures, which its convolutions take as they are",
             'Take normalize={"norm_obs": False}, for rewards alone, or policy="MlpPolicy"',
+        )
+    of_policy = settings.get("policy_kwargs") or {}
+    if settings["features"] is not None and "features_extractor_class" in of_policy:
+        raise HyperparameterError(
+            f"{owner}: features and features_extractor_class both stand before its networks", "Take one of them"
+        )
+    if settings.get("use_rms_prop") and "optimizer_kwargs" in of_policy and "optimizer_class" not in of_policy:
+        warn_once(
+            f"{owner}: optimizer_kwargs has no effect without optimizer_class, as in Stable-Baselines3: "
+            "use_rms_prop=True makes its own optimiser. Take rms_prop_eps, use_rms_prop=False, or optimizer_class too"
         )
     shape = observations.shape or ()
     if settings["policy"] == "auto" and len(shape) > 2 and not is_image_space(observations):

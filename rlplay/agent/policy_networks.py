@@ -87,7 +87,10 @@ def network_options(
     activation = str(kwargs.pop("activation_fn", given["activation"])).removeprefix("nn.").casefold()
     activation = activation.replace("leakyrelu", "leaky_relu")
     if activation not in ACTIVATIONS:
-        raise HyperparameterError(f"{owner}: activation_fn={activation!r} is not one of {', '.join(ACTIVATIONS)}")
+        raise HyperparameterError(
+            f"{owner}: activation_fn={activation!r} is not one of {', '.join(ACTIVATIONS)}",
+            "Take one of these; Stable-Baselines3's own agents have others: agents.sb3, --algo sb3/...",
+        )
     arch = kwargs.pop("net_arch", given["net_arch"])
     arch = arch[0] if isinstance(arch, list) and arch and isinstance(arch[0], dict) else arch
     each: dict[str, Any] = arch if isinstance(arch, dict) else dict.fromkeys(parts, arch)

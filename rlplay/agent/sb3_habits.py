@@ -9,6 +9,7 @@ Source: Raffin et al. 2021, "Stable-Baselines3: Reliable Reinforcement Learning 
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -29,19 +30,20 @@ from rlplay.agent.sb3_normalize import (
 from rlplay.environments.interact import RunningEnv
 from rlplay.environments.no_environment import NoEnvironment
 from rlplay.environments.side_by_side import normalises, vec_normalize_of
-from rlplay.errors import UsageError, counted, missing, no_attribute, warn_once
+from rlplay.errors import UsageError, counted, no_attribute, warn_once
 from rlplay.hyperparameters.domains import Teacher
 from rlplay.hyperparameters.fields import declared
 from rlplay.seeding import check_seed, generator, stream
 from rlplay.storage import checkpoint
 from rlplay.training.logger import Forwarding, Logger
+from rlplay.training.sb3_callbacks import vec_env_of
 from rlplay.training.statistics import EpisodeStatistics
 
 StateArrays = dict[str, NDArray[Any]]
 
 _NOT_LEARNED = {"metrics", "replay", "rollout", "normaliser/sums", "last_obs", "buffer", "random"}  # of `arrays`
 
-_NETWORKS = (
+NETWORKS = (
     "agent.probe(obs) and agent.critic_values(obs) say what its networks do, get_parameters() what is in them; as "
     "modules of torch: rlplay.sb3.save_zip, or SB3('PPO', env) of agents.sb3"
 )
@@ -61,7 +63,7 @@ ELSEWHERE: dict[str, str] = {
     **dict.fromkeys(("q_net", "q_net_target", "actor", "critic", "actor_target", "critic_target", "log_ent_coef",
                      "ent_coef_optimizer", "optimizer", "mlp_extractor", "features_extractor", "action_net",
                      "value_net", "forward", "parameters", "named_parameters", "get_distribution", "predict_values",
-                     "evaluate_actions", "obs_to_tensor", "extract_features", "set_weights", "modules"), _NETWORKS),
+                     "evaluate_actions", "obs_to_tensor", "extract_features", "set_weights", "modules"), NETWORKS),
     **dict.fromkeys(("train", "collect_rollouts", "_setup_model", "_setup_learn", "_update_learning_rate", "dump_logs",
                      "_dump_logs", "_update_info_buffer", "_wrap_env", "_sample_action", "_store_transition",
                      "_update_current_progress_remaining"), _DRIVEN),
@@ -169,18 +171,13 @@ class SB3Habits:
             (4,)
             >>> env = PPO("MlpPolicy", "CartPole-v1", n_envs=2).get_env()
             >>> env.reset().shape, env.get_attr("render_mode")
-            ((2, 4), [None, None])
+            ((2, 4), ['rgb_array', 'rgb_array'])
         """
         if not self._as_there or isinstance(self.env, NoEnvironment):
             return self.env
-        envs = [one.env for one in self.running_envs()]
-        if self._vec_env is None or [one.env for one in self._vec_env.envs] != envs:
-            try:
-                from stable_baselines3.common.monitor import Monitor
-                from stable_baselines3.common.vec_env import DummyVecEnv
-            except ImportError as error:
-                raise missing("VecEnvs", "stable-baselines3", "sb3") from error
-            self._vec_env = DummyVecEnv([lambda one=one: Monitor(one) for one in envs])
+        running = self.running_envs()
+        if self._vec_env is None or [one.env.env for one in self._vec_env.envs] != [one.env for one in running]:
+            self._vec_env = vec_env_of(running)
         return self._vec_env
 
     def get_vec_normalize_env(self) -> Any:
@@ -200,13 +197,11 @@ class SB3Habits:
             space = self.observation_space
             if found.observations is not None and not isinstance(space, gym.spaces.Box):
                 raise UsageError(f"{type(self).__name__}: VecNormalize keeps no statistics of observations in {space}")
-            from stable_baselines3.common.monitor import Monitor
-            from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
+            from stable_baselines3.common.vec_env import VecNormalize
 
             given = self.hyperparameters.get("normalize")
             options = {"gamma": self.hyperparameters.get("gamma", 0.99), **(given if isinstance(given, dict) else {})}
-            envs = DummyVecEnv([lambda one=one: Monitor(one.env) for one in self.running_envs()])
-            self._vec_normalize = VecNormalize(envs, **options)
+            self._vec_normalize = VecNormalize(vec_env_of(self.running_envs()), **options)
             hand_on(self._vec_normalize)
         self._tell_vec_normalize()
         return self._vec_normalize
@@ -231,9 +226,16 @@ class SB3Habits:
             write_moments(moments, found)
 
     @property
-    def ep_info_buffer(self) -> list[dict[str, float]]:
-        """The last episodes as Stable-Baselines3's Monitor tells them: return, length; see `statistics`."""
-        return [{"r": row.episode_return, "l": row.length} for row in self.statistics.recent]
+    def ep_info_buffer(self) -> deque[dict[str, float]]:
+        """The last 100 episodes as Stable-Baselines3's Monitor tells them: return, length, seconds."""
+        rows = zip(self.statistics.recent, self.statistics.seconds, strict=True)
+        return deque(({"r": row.episode_return, "l": row.length, "t": t} for row, t in rows), maxlen=100)
+
+    @property
+    def rollouts(self: Any) -> int:
+        """A number that changes as a rollout ends: with each update; with a replay buffer also before it learns."""
+        counters = getattr(self.memory, "counters", None)
+        return self.lessons if counters is None else int(counters.rounds[0] - counters.since[0])
 
     # Logs, parameters, random numbers.
 
@@ -315,10 +317,40 @@ class SB3Habits:
     if not TYPE_CHECKING:  # a name that is mistyped stays one for type checkers
 
         def __getattr__(self, name: str) -> Any:
+            replay = getattr(vars(self).get("memory"), "replay", None) if name == "replay_buffer" else None
+            if replay is not None:
+                return ReplayView(replay)
             raise self._no_attribute(name)
 
     def _no_attribute(self, name: str) -> AttributeError:
         return no_attribute(self, name, ELSEWHERE.get(name, ""))
+
+
+class ReplayView:
+    """How full a replay buffer is, as ``model.replay_buffer`` of Stable-Baselines3 tells it.
+
+    Attributes:
+        buffer_size: steps of each environment that there is room for.
+        n_envs: environments.
+        full: whether old steps are forgotten for new ones.
+
+    Example:
+        >>> from agents import DQN
+        >>> DQN("CartPole-v1", buffer_size=500, learning_starts=50, seed=0).learn(60).replay_buffer.size()
+        60
+    """
+
+    def __init__(self, replay: Any) -> None:
+        self._replay, self.n_envs = replay, len(replay.filled)
+        self.buffer_size = len(replay.kinds) // self.n_envs
+        self.full = bool(replay.filled.max() >= self.buffer_size)
+
+    def size(self) -> int:
+        """Steps of each environment in it."""
+        return int((self._replay.kinds > 0).sum()) // self.n_envs
+
+    def __getattr__(self, name: str) -> Any:
+        raise no_attribute(self, name, _MEMORY)
 
 
 def say_set_too_late(agent: Any, name: str, value: Any) -> None:

@@ -15,8 +15,8 @@ from typing import Any, Self
 import gymnasium as gym
 import numpy as np
 
-from rlplay.agent.saving import LOADING
-from rlplay.agent.sb3_habits import ELSEWHERE
+from rlplay.agent.saving import LOADING, load
+from rlplay.agent.sb3_habits import ELSEWHERE, NETWORKS
 from rlplay.environments.make import reference
 from rlplay.environments.side_by_side import SideBySide, as_one_kind, is_side_by_side, taken_apart, vec_normalize_of
 from rlplay.errors import SpaceError, UsageError, counted, no_attribute, warn_once
@@ -35,7 +35,8 @@ _BUFFERS: dict[str, tuple[Any, ...]] = {
 # Of ``policy_kwargs``: what says nothing, and what to give in place of a class.
 _USUAL: dict[str, tuple[Any, ...]] = {
     "share_features_extractor": (True, False), "squash_output": (False,), "full_std": (True,), "use_expln": (False,),
-    "normalize_images": (True,), "features_extractor_class": (None,), "features_extractor_kwargs": (None, {}),
+    "normalize_images": (True,), "features_extractor_kwargs": (None, {}),
+    "features_extractor_class": (None, "FlattenExtractor", "CombinedExtractor"),
     "optimizer_class": (None,), "optimizer_kwargs": (None,),
 }  # fmt: skip
 _IN_PLACE = {
@@ -114,8 +115,21 @@ class ActingPolicy:
         """Save the agent, whole; see `Agent.save`."""
         return self._agent.save(path)
 
+    @staticmethod
+    def load(path: str | Path, device: Any = "auto") -> ActingPolicy:
+        """The policy of the agent in a file; the device is that of the file."""
+        return load(path).policy
+
+    def __call__(self, *_: Any, **__: Any) -> Any:
+        """A policy there is a module of torch, and this is none.
+
+        Raises:
+            UsageError: says what to ask in its place.
+        """
+        raise UsageError(f"the policy of {type(self._agent).__name__} is no module of torch to be called", NETWORKS)
+
     def __getattr__(self, name: str) -> Any:
-        raise no_attribute(self, name, ELSEWHERE.get(name, ""))
+        raise no_attribute(self, name, ELSEWHERE.get(name, "" if name.startswith("_") else NETWORKS))
 
     def __repr__(self) -> str:
         name = "MlpPolicy" if self.name == "auto" else self.name
@@ -237,6 +251,11 @@ def take_their_words(cls: Any, settings: dict[str, Any]) -> None:
         if not cls.id.startswith("sb3/"):
             plain = {name: value for name, value in plain.items() if name not in _USUAL or value not in _USUAL[name]}
             for name, value in plain.items():
+                if name == "features_extractor_kwargs" or value == "NatureCNN":
+                    raise UsageError(
+                        f"{cls.__name__}: policy_kwargs has {name}={value!r}, and its networks go by the observations",
+                        "Leave it out, or take the adapter: agents.sb3",
+                    )
                 if isinstance(value, type):
                     raise UsageError(
                         f"{cls.__name__}: policy_kwargs has {name}={value.__name__}, a class, whose code is in no file "
@@ -254,7 +273,7 @@ def _require_usual(cls: type, word: str, value: Any, usual: tuple[Any, ...]) -> 
     if name == "HerReplayBuffer":
         raise UsageError(
             f"{cls.__name__}: HerReplayBuffer puts other goals into a replay buffer, and this agent has no such one",
-            "Take an agent with n_sampled_goal (--algo sb3/sac), or leave it out",
+            "Take an agent with n_sampled_goal (agents.sb3.SAC, --algo sb3/sac), or leave it out",
         )
     if name == "NStepReplayBuffer":
         raise UsageError(f"{cls.__name__}: {word}={name} is a hyperparameter here", "Take n_steps=3")
@@ -305,8 +324,10 @@ def _noise(cls: type, noise: Any) -> dict[str, Any]:
 
 
 def _by_name(value: Any) -> Any:
-    """A class of torch by its name, ``nn.ReLU`` or ``optim.Adam``, which a file can hold; anything else as it is."""
+    """A class by its name, ``nn.ReLU``, ``optim.Adam``, ``NatureCNN``, which a file can hold; else as it is."""
     module = value.__module__ if isinstance(value, type) else ""
+    if module == "stable_baselines3.common.torch_layers":
+        return value.__name__
     kind = "nn" if module.startswith("torch.nn.modules") else "optim" if module.startswith("torch.optim") else ""
     return f"{kind}.{value.__name__}" if kind else value
 

@@ -46,7 +46,6 @@ from rlplay.networks.contract import Kernel
 from rlplay.networks.layers import ACTIVATIONS
 from rlplay.training.checks import whole_number
 from rlplay.training.learner import Engine
-from rlplay.transition import Transition
 
 NEnvs = Annotated[int, Range("environments that are played at once", 1, 4096, integer=True)]
 MaxGradNorm = Annotated[float, Range("longest gradient, of both networks together; 0 for any", 0, 1e9)]
@@ -87,7 +86,6 @@ class VectorAgent(Agent):
             self._discrete: bool  # whether actions are numbers, which masks can forbid
             self._played: list[RunningEnv]
             self._ahead: VectorState | None  # where the native loop left them, while the objects do not know it yet
-            self.last_step: Transition | None  # that the stepwise driver took
             self._masked: bool  # whether masks were seen, so that the memory has room for them
             self._halt: Callable[[], None] | None  # called after each gradient step, see `stop_inside`
 
@@ -148,7 +146,7 @@ class VectorAgent(Agent):
     def _begin_setup(self) -> None:
         """The environments, and what they show."""
         self._played = self.make_running_envs(self.hyperparameters.get("n_envs", 1))
-        self._ahead, self.last_step, self._halt = None, None, None
+        self._ahead, self._halt = None, None
         self._laid_out: dict[type, Any] = {}
         self._compiled_beside: Any = None  # the last function that another process was asked to compile
         self._checks = [ObservationCheck(one.env) for one in self._running_envs]
@@ -440,7 +438,6 @@ class VectorAgent(Agent):
     def _step(self, i: int, running_env: RunningEnv, action: Any) -> None:
         buffer, position = self._step_buffer, running_env.position
         taken = take_step(running_env.env, position, action, self._checks[i])
-        self.last_step = taken
         buffer.rewards[i], buffer.terminated[i], buffer.truncated[i] = taken.reward, taken.terminated, taken.truncated
         buffer.obs[i] = self.encoder.view.vector(taken.next_obs)
         self._mask(i, taken.info)
@@ -524,7 +521,7 @@ class VectorAgent(Agent):
             native.world.state[:], native.world.obs[:], native.rng[:], own_seeds[:] = numbers, obs, rng, seeds
             native.elapsed, native._over = length, False
             position.seed, position.length, position.episode_return = seed, length, score
-            position.obs, position.actions = native.observation(), None
+            position.obs, position.actions, position.last_step = native.observation(), None, None
 
     def _stop(self) -> None:
         """Training broke: say which number, and when."""

@@ -44,6 +44,7 @@ class Position:
         episode_return: its undiscounted return so far.
         actions: its actions so far; None where they were not recorded (compiled driver, very long episodes).
         moments: what the wrappers around the environment had learned when it began, see `moments_of`.
+        last_step: the newest step that was taken in Python, also of the episode before; None where there is none.
 
     Example:
         >>> Position().obs, Position(seed=3).seed
@@ -57,6 +58,7 @@ class Position:
     episode_return: float = 0.0
     actions: list[Any] | None = field(default_factory=list)
     moments: dict[str, NDArray[Any]] = field(default_factory=dict)
+    last_step: Transition | None = None
 
     def clear(self) -> None:
         """Stand between episodes."""
@@ -161,7 +163,8 @@ def take_step(env: gym.Env[Any, Any], position: Position, action: Any, check: Ob
                 f"an episode of {_id(env)} has not ended after {_ENDLESS_HINT:,} steps and has no time limit: "
                 "make it with max_episode_steps=... if it should end"
             )
-    return Transition(obs, action, reward, next_obs, terminated, truncated, info)
+    position.last_step = Transition(obs, action, reward, next_obs, terminated, truncated, info)
+    return position.last_step
 
 
 def begin_episode(

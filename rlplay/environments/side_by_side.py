@@ -18,6 +18,9 @@ from rlplay.environments.reference import remember
 from rlplay.errors import UsageError, counted, warn_once
 
 _PLAIN = ("VecMonitor", "VecTransposeImage", "VecCheckNan")  # what agents do themselves, or need not
+_IN_PLACE = {
+    "VecVideoRecorder": "Film what was learned: put it around an environment that predict plays in, or rlplay export"
+}
 _OF_VECTORS = ("num_envs", "render_mode", "vectorization_mode", "vector_kwargs", "max_episode_steps")  # of gym.make_vec
 _OF_NORMALIZE = ("norm_obs", "norm_reward", "clip_obs", "clip_reward", "gamma", "epsilon", "norm_obs_keys")
 
@@ -127,11 +130,17 @@ def _of_vec_env(env: Any, owner: str) -> SideBySide:
                 )
         elif name == "VecFrameStack":
             stack, shape = int(getattr(env, "stacked_obs", env).n_stack), env.observation_space.shape or ()
+        elif name == "VecMonitor" and getattr(env, "results_writer", None) is not None:
+            warn_once(
+                f"{owner}: VecMonitor writes no file here, where agents play its environments one by one: "
+                "make_vec_env(..., monitor_dir=FOLDER) gives each a Monitor that does"
+            )
         elif name not in _PLAIN:
             raise UsageError(
                 f"{owner}: {name} stands around {counted(outermost.num_envs, 'environment')}, and its code plays no "
                 "part here",
-                f"Give one environment, or its id, with n_envs={outermost.num_envs}, and the wrapper around each",
+                _IN_PLACE.get(name)
+                or f"Give one environment, or its id, with n_envs={outermost.num_envs}, and the wrapper around each",
             )
         env = inner
     if hasattr(env, "envs"):

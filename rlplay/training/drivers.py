@@ -97,5 +97,5 @@ def advance_compiled(agent: RuleLearner, timesteps: int) -> int:
     position.seed, position.length, position.episode_return = int(run.seed[0]), int(run.length[0]), episode_return
     if timesteps:
         position.obs = env.observation() if running else None
-        position.actions = None
+        position.actions = position.last_step = None
     return int(done)

@@ -61,6 +61,10 @@ class Learner(Protocol):
     def lessons(self) -> int:
         """How often it has learned; a run in which this stays the same has taught it nothing."""
 
+    @property
+    def rollouts(self) -> int:
+        """A number that changes as a rollout ends, which Stable-Baselines3's callbacks are told."""
+
     def waits_for(self) -> str:
         """What it waits for before it learns, and what to set."""
 

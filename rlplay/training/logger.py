@@ -31,8 +31,9 @@ class Logger:
 
     def __init__(self) -> None:
         self.name_to_value: dict[str, Any] = {}
-        self._counts: dict[str, int] = {}
+        self.name_to_count: dict[str, int] = {}
         self.tensorboard: Path | None = None
+        self._folder: Path | None = None
         self._events: Any = None
         self._formats: list[Any] = []
 
@@ -53,7 +54,7 @@ class Logger:
 
     def open_tensorboard(self, folder: Path, events: Any) -> None:
         """A run writes events to this folder from now on, by an ``EventFileWriter`` of TensorBoard."""
-        self.tensorboard, self._events = folder, events
+        self.tensorboard, self._folder, self._events = folder, folder, events
 
     def write_pictures(self, timestep: int) -> None:
         """What callbacks recorded that is no number, figures, pictures, films and texts, into TensorBoard's events."""
@@ -79,9 +80,9 @@ class Logger:
         """Note the mean of the numbers of a name since the last row."""
         if value is None:
             return
-        count = self._counts.get(key, 0)
+        count = self.name_to_count.get(key, 0)
         self.name_to_value[key] = (self.name_to_value.get(key, 0.0) * count + value) / (count + 1)
-        self._counts[key] = count + 1
+        self.name_to_count[key] = count + 1
 
     def dump(self, step: int = 0) -> None:
         """Stable-Baselines3 writes a row here; a run writes its rows by itself, where they are due."""
@@ -97,11 +98,18 @@ class Logger:
                 found[key] = float(value)
             except (TypeError, ValueError):
                 continue
-        self.name_to_value, self._counts = {}, {}
+        self.name_to_value, self.name_to_count = {}, {}
         return found
 
-    def get_dir(self) -> None:
-        """The folder that Stable-Baselines3's loggers write to; None, since runs have folders."""
+    def get_dir(self) -> str:
+        """A folder for what callbacks write: that of TensorBoard's events, else a temporary one, as there."""
+        self._folder = self._folder or Path(tempfile.mkdtemp(prefix="rlplay-"))
+        return str(self._folder)
+
+    @property
+    def dir(self) -> str:
+        """The same."""
+        return self.get_dir()
 
     def info(self, *words: Any) -> None:
         """Say something."""

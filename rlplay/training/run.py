@@ -24,6 +24,7 @@ from rlplay.training.callbacks import NEVER, Callback, ProgressBar, stops
 from rlplay.training.checks import whole_number
 from rlplay.training.given_callbacks import as_callbacks
 from rlplay.training.learner import Engine, Learner
+from rlplay.training.logs import row_of
 
 _ROWS_A_RUN = 100  # log rows of a run by default
 
@@ -98,7 +99,7 @@ class Run:
         self, agent: Learner, target: int, callbacks: list[Callback], engine: Engine, log_interval: int | None
     ) -> None:
         self.agent, self.target, self.callbacks, self.engine = agent, target, callbacks, engine
-        self.first_timestep = agent.num_timesteps
+        self.first_timestep, self._begun = agent.num_timesteps, time.perf_counter()
         self._lessons = 0 if agent.num_timesteps else agent.lessons  # a run that goes on may have learned before
         self.compile_seconds, self.learn_seconds = 0.0, 0.0
         self.compiled, self.timed_timesteps = 0, 0
@@ -192,7 +193,9 @@ class Run:
     def _hand_to_logger(self) -> None:
         """A row was written: give it to a logger of the user's, and forget what callbacks noted for it."""
         logger = self.agent.logger
-        logger.write({**self.agent.metrics(), **logger.take()}, self.agent.num_timesteps)
+        row = row_of(self.agent, self, time.perf_counter() - self._begun, None)
+        logger.take()
+        logger.write({tag: value for tag, value in row.items() if value is not None}, self.agent.num_timesteps)
 
     def _is_over(self) -> bool:
         """Whether all timesteps are done, of this call and of the longer run that it may be a part of."""

@@ -8,12 +8,15 @@ run step by step in Python; evaluations, checkpoints and `EveryNTimesteps` leave
 from __future__ import annotations
 
 import inspect
+import time
 import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from rlplay.environments.drawn import DrawnWhenAsked
+from rlplay.environments.interact import Position, RunningEnv
 from rlplay.errors import MissingLocalError, missing, warn_once
 from rlplay.training.callbacks import NEVER, Callback, stops
 from rlplay.training.learner import Learner
@@ -92,6 +95,8 @@ class Locals(dict[str, Any]):
     """
 
     def __missing__(self, name: str) -> Any:
+        if name == "env" and isinstance(self.get("self"), SB3Model):
+            return self["self"].get_env()
         raise MissingLocalError(
             f"{name!r} is not in locals here, which have {', '.join(self)}",
             "Stable-Baselines3's own agents have all of its loop: agents.sb3",
@@ -145,11 +150,13 @@ class SB3Bridge(Callback):
 
     def on_training_start(self) -> None:
         """Show it the model, and say once what asking after every step costs."""
-        agent = self.agent
+        agent, self._begun = self.agent, time.time()
+        model = SB3Model(agent)
         self._locals: dict[str, Any] = Locals({
-            "self": agent, "total_timesteps": self.run.target, "callback": self.callback, "log_interval": None,
+            "self": model, "total_timesteps": self.run.target, "callback": self.callback, "log_interval": None,
+            "tb_log_name": name_of_run(agent),
         })  # fmt: skip
-        self._lessons = agent.lessons
+        self._rollouts = agent.rollouts
         self._remember_returns()
         if self.every_step and not agent.why_not_compiled():
             warn_once(
@@ -159,8 +166,6 @@ class SB3Bridge(Callback):
         if _is_function(self.callback):
             return
         observes_raw(self.callback)
-        model = SB3Model(agent)
-        self._locals["self"] = model
         show_model(self.callback, model)
         self.callback.on_training_start(self._locals, {})
         self._begin_rollout()
@@ -184,8 +189,8 @@ class SB3Bridge(Callback):
         if stops_there(self.callback, self.callback.on_step()):
             self._collects = False  # there the rollout is left as it is
             return False
-        if self.agent.lessons != self._lessons:
-            self._lessons = self.agent.lessons
+        if self.agent.rollouts != self._rollouts:
+            self._rollouts = self.agent.rollouts
             self._end_rollout()
         return True
 
@@ -206,36 +211,92 @@ class SB3Bridge(Callback):
             self.callback.on_rollout_end()
 
     def _remember_returns(self) -> None:
-        self._before = [(one.position.length, one.position.episode_return) for one in self._envs()]
+        positions = [one.position for one in self._envs()]
+        self._before = [(p.length, p.episode_return) if p.obs is not None else (0, 0.0) for p in positions]
 
     def _newest_step(self) -> dict[str, Any]:
         """The newest step of each environment, as Stable-Baselines3's loops name it."""
-        envs, before = self._envs(), self._before
+        positions, before = [one.position for one in self._envs()], self._before
+        if not all(position.last_step for position in positions):
+            return self._after_native_code(positions)
         self._remember_returns()
-        ended = {row.timestep: row for row in self._rows}
-        first = self.agent.num_timesteps - len(envs) + 1
-        rewards, dones = np.zeros(len(envs), np.float32), np.zeros(len(envs), bool)
-        infos: list[dict[str, Any]] = []
-        for i, one in enumerate(envs):
-            info = dict(one.position.info)
-            so_far = before[i][1] if before[i][0] else 0.0
-            row = ended.get(first + i)
-            if one.position.obs is None or row is not None or one.position.length < before[i][0]:
-                dones[i] = True
-                row = row or (self._rows[-1] if self._rows else None)
-            if row is not None:
-                info["episode"] = {"r": row.episode_return, "l": row.length}
-                rewards[i] = row.episode_return - so_far
-            else:
-                rewards[i] = one.position.episode_return - so_far
-            last = getattr(self.agent, "last_step", None)  # of agents with networks
-            if dones[i] and last is not None and len(envs) == 1:
-                info["TimeLimit.truncated"] = last.truncated and not last.terminated
-                info["terminal_observation"] = last.next_obs
+        steps: list[Any] = [position.last_step for position in positions]
+        infos = []
+        for step, (length, so_far) in zip(steps, before, strict=True):
+            info = dict(step.info)
+            if step.terminated or step.truncated:
+                episode_return = so_far + info.get("extrinsic_reward", step.reward)
+                seconds = round(time.time() - self._begun, 6)
+                info["episode"] = {"r": episode_return, "l": length + 1, "t": seconds}
+                info["terminal_observation"] = step.next_obs
+            info["TimeLimit.truncated"] = step.truncated and not step.terminated
             infos.append(info)
-        actions = [one.position.actions[-1] if one.position.actions else None for one in envs]
-        obs = [one.position.obs for one in envs]
-        return {"rewards": rewards, "dones": dones, "infos": infos, "actions": actions, "new_obs": obs, "env": envs}
+        seen = [p.obs if p.obs is not None else step.next_obs for p, step in zip(positions, steps, strict=True)]
+        return {
+            "rewards": np.array([step.info.get("extrinsic_reward", step.reward) for step in steps], np.float32),
+            "dones": np.array([step.terminated or step.truncated for step in steps]), "infos": infos,
+            "actions": _stacked([step.action for step in steps]), "new_obs": _stacked(seen),
+        }  # fmt: skip
+
+    def _after_native_code(self, positions: list[Position]) -> dict[str, Any]:
+        """What is known of the newest step where it was taken in native code: what came before it is not."""
+        n, ended = len(positions), {row.timestep: row for row in self._rows}
+        found = [ended.get(self.agent.num_timesteps - n + 1 + i) for i in range(n)]
+        infos = [dict(position.info) for position in positions]
+        for info, row in zip(infos, found, strict=True):
+            if row is not None:
+                info["episode"] = {"r": row.episode_return, "l": row.length, "t": round(time.time() - self._begun, 6)}
+        dones = np.array([row is not None or p.obs is None for row, p in zip(found, positions, strict=True)])
+        return {"dones": dones, "infos": infos, "new_obs": _stacked([position.obs for position in positions])}
+
+
+def _stacked(parts: list[Any]) -> Any:
+    """Observations or actions of all environments as a VecEnv holds them: an array, or one a part of a Dict."""
+    if isinstance(parts[0], dict):
+        return {name: _stacked([one[name] for one in parts]) for name in parts[0]}
+    if isinstance(parts[0], tuple):
+        return tuple(_stacked(list(part)) for part in zip(*parts, strict=True))
+    try:
+        return np.stack([np.asarray(one) for one in parts])
+    except ValueError:
+        return parts  # of different lengths: texts and sequences
+
+
+def vec_env_of(running_envs: list[RunningEnv]) -> Any:
+    """Environments of a run side by side, as Stable-Baselines3 has them: each in a Monitor.
+
+    Raises:
+        MissingPackageError: Stable-Baselines3, whose VecEnv it is, is not installed.
+
+    Example:
+        >>> from agents import QLearning
+        >>> vec_env_of(QLearning("FrozenLake-v1", seed=0).running_envs()).num_envs
+        1
+    """
+    try:
+        from stable_baselines3.common.monitor import Monitor
+        from stable_baselines3.common.vec_env import DummyVecEnv
+    except ImportError as error:
+        raise missing("VecEnvs", "stable-baselines3", "sb3") from error
+
+    class VecEnv(DummyVecEnv):  # type: ignore[misc]
+        def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
+            for env in self._get_target_envs(indices):
+                env.set_wrapper_attr(attr_name, value)  # of the environment, not of what stands around it here
+
+    return VecEnv([lambda one=one: Monitor(DrawnWhenAsked(one)) for one in running_envs])
+
+
+def name_of_run(agent: Learner) -> str:
+    """``tb_log_name`` of a running run: that of its folder of TensorBoard's events, by default the agent's class.
+
+    Example:
+        >>> from agents import QLearning
+        >>> name_of_run(QLearning("FrozenLake-v1", seed=0))
+        'QLearning'
+    """
+    folder = agent.logger.tensorboard
+    return type(agent).__name__ if folder is None else str(folder.name).rpartition("_")[0]
 
 
 class SB3Model:
@@ -255,6 +316,11 @@ class SB3Model:
         vars(self)["agent"] = agent
         vars(self)["_vec_env"] = None
 
+    @property  # type: ignore[misc]
+    def __class__(self) -> Any:
+        """The agent's, so that ``isinstance(self.model, PPO)`` says yes."""
+        return type(self.agent)
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self.agent, name)
 
@@ -268,15 +334,9 @@ class SB3Model:
         setattr(self.agent, name, value)
 
     def get_env(self) -> Any:
-        """Its environments side by side, in a VecEnv that nobody steps."""
+        """Its environments side by side, in a VecEnv that nobody steps; it draws them where a picture is asked for."""
         if self._vec_env is None:
-            try:
-                from stable_baselines3.common.vec_env import DummyVecEnv
-            except ImportError as error:
-                raise missing("VecEnvs", "stable-baselines3", "sb3") from error
-
-            envs = self.agent.running_envs()
-            vars(self)["_vec_env"] = DummyVecEnv([lambda one=one: one.env for one in envs])
+            vars(self)["_vec_env"] = vec_env_of(self.agent.running_envs())
         return self._vec_env
 
     def dump_logs(self, iteration: int = 0) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from typing import Any, NamedTuple
 
@@ -33,12 +34,15 @@ class EpisodeStatistics:
         episodes: how many have finished.
         total_return: the sum of their returns.
         recent: the last 100 that were kept.
+        seconds: when each of these was kept, in seconds since these statistics were begun; 0 where a file had them.
     """
 
     def __init__(self) -> None:
         self.episodes = 0
         self.total_return = 0.0
         self.recent: deque[FinishedEpisode] = deque(maxlen=100)
+        self.seconds: deque[float] = deque(maxlen=100)
+        self._begun = time.time()
         self._new: list[FinishedEpisode] = []
 
     def finish(self, episode_return: float, length: int, timestep: int) -> None:
@@ -61,6 +65,7 @@ class EpisodeStatistics:
     def keep(self, row: FinishedEpisode) -> None:
         """Remember one kept row."""
         self.recent.append(row)
+        self.seconds.append(round(time.time() - self._begun, 6))
         self._new.append(row)
 
     def take_new(self) -> list[FinishedEpisode]:
@@ -95,9 +100,11 @@ class EpisodeStatistics:
         self.episodes = check_number("statistics.episodes", state["episodes"], COUNT)
         self.total_return = float(state["total_return"])
         self.recent.clear()
+        self.seconds.clear()
         self._new.clear()
         for episode, episode_return, length, timestep in state["recent"]:
             counts = [check_number("statistics.recent", count, COUNT) for count in (episode, length, timestep)]
+            self.seconds.append(0.0)
             self.recent.append(FinishedEpisode(counts[0], float(episode_return), *counts[1:]))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from rlplay.agent.base import Agent
+from rlplay.agent.vector_agent import VectorAgent
 from rlplay.environments.interact import Position
 from rlplay.viewer.learning import FittedLearning, Learning
 from rlplay.viewer.network_learning import NetworkLearning
@@ -13,7 +14,7 @@ from rlplay.viewer.network_learning import NetworkLearning
 
 def learning_of(agent: Agent, chosen: Callable[[], Any], position: Position) -> Learning:
     """How an agent learns in a session."""
-    if hasattr(agent, "last_step"):
+    if isinstance(agent, VectorAgent):
         return NetworkLearning(agent, chosen, position)
     if hasattr(agent, "fit_if_due"):
         return FittedLearning(agent, chosen)
@@ -35,7 +36,7 @@ def why_not_stepwise(agent: Agent) -> str:
     if (in_steps and cls.busy is Agent.busy) or hasattr(agent, "fit_if_due"):
         return ""
     if (
-        not hasattr(agent, "last_step") or agent.timestep != "step" or agent.remembers
+        not isinstance(agent, VectorAgent) or agent.timestep != "step" or agent.remembers
     ):  # it collects and fits as a whole
         return f"{agent.id} does not learn step by step"
     count = len(agent.running_envs())

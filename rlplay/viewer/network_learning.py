@@ -34,11 +34,11 @@ class NetworkLearning(Learning):
 
     def __init__(self, agent: Any, chosen: Callable[[], Any], position: Position) -> None:
         super().__init__(agent, chosen)
-        self._shown, self._agent = position, agent
+        self._shown, self._agent, self._own = position, agent, agent.running_envs()[0].position
         self._work: Halting | None = None  # the update that is halted in
         self._before = 0  # gradient steps of the update before
         agent.advance(0, "python")  # its episode begins
-        own = agent.running_envs()[0].position
+        own = self._own
         position.obs, position.info, position.seed = own.obs, own.info, own.seed
         position.length, position.episode_return = own.length, own.episode_return
 
@@ -50,7 +50,7 @@ class NetworkLearning(Learning):
         agent, shown, halts = self._agent, self._shown, False
         if agent.learns_from_others:
             agent.another = self.chosen
-        own = agent.running_envs()[0].position
+        own = self._own
         while True:
             length, shown.seed, lessons = own.length, own.seed, agent.lessons
             gained = shown.episode_return if length else 0.0
@@ -61,16 +61,16 @@ class NetworkLearning(Learning):
             for update in self._gradient_steps() if halts else self._at_once():
                 self._show(length, gained)
                 self.update, self.half = update, True
-                yield agent.last_step, None
+                yield own.last_step, None
                 self.half = False
             self._show(length, gained)
             told, moves = weights.moved() if weights is not None else ([], [])
-            self.update = Update(agent.last_step, math.nan, moves, agent.lessons - lessons, told=tuple(told))
-            yield agent.last_step, math.nan
+            self.update = Update(own.last_step, math.nan, moves, agent.lessons - lessons, told=tuple(told))
+            yield own.last_step, math.nan
 
     def _show(self, length: int, gained: float) -> None:
         """Put the session where the agent's last step led, which came after so many of a return so far."""
-        shown, step = self._shown, self._agent.last_step
+        shown, step = self._shown, self._own.last_step
         shown.length, shown.episode_return = length + 1, gained + step.reward
         ended = step.terminated or step.truncated
         shown.obs, shown.info = (None, {}) if ended else (step.next_obs, step.info)
@@ -91,7 +91,7 @@ class NetworkLearning(Learning):
             written = {name: value for name, value in self._numbers().items() if value != numbers[name]}
             told, moves = weights.moved()
             lines = (f"gradient step {number} of this update{of}: right goes on", *in_pairs(written), *told)
-            yield Update(agent.last_step, math.nan, moves, number, told=lines)
+            yield Update(self._own.last_step, math.nan, moves, number, told=lines)
             weights = Weights(agent)
         self._before = number or self._before
 

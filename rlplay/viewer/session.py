@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlplay.agent.base import Agent
+from rlplay.agent.vector_agent import VectorAgent
 from rlplay.compiled.pcg64 import random_seed
 from rlplay.environments.episode import Episode
 from rlplay.environments.interact import ObservationCheck, Position, begin_episode, interact
@@ -108,7 +109,7 @@ class Session:
         self.hands = Hands(env, self.choices)
         self.learning: Learning | None = None
         if agent and mode == "learn":
-            self.position = Position() if hasattr(agent, "last_step") else self.position
+            self.position = Position() if isinstance(agent, VectorAgent) else self.position
             self.learning = learning_of(agent, self.chosen, self.position)
         self.world = self.first_world = World.of(env)
         self.touched_agent = self.followed = False
