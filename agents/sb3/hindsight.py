@@ -43,9 +43,7 @@ def require_goals(owner: str, settings: Mapping[str, Any], env: gym.Env[Any, Any
         >>> require_goals("SAC", {"n_sampled_goal": 4}, gymnasium.make("Pendulum-v1"))
         Traceback (most recent call last):
         ...
-        rlplay.errors.SpaceError: SAC: n_sampled_goal=4 needs goals, and Box([-1. -1. -8.], [1. 1. 8.], (3,), float32) \
-has none
-        Take an environment with a Dict of observation, achieved_goal and desired_goal, or n_sampled_goal=0
+        rlplay.errors.SpaceError: SAC: n_sampled_goal=4 needs goals, and Box([-1. -1. -8.], [1. 1. 8.], (3,), ...
     """
     if not asks_for_hindsight(settings):
         return
@@ -84,7 +82,11 @@ def buffer_arguments(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def end_episodes(buffer: Any) -> None:
-    """The running episodes are given up: what they were so far is an episode cut there."""
+    """The running episodes are given up: what they were so far is an episode cut there; of any other buffer nothing is.
+
+    Example:
+        >>> end_episodes("no buffer of goals in hindsight")
+    """
     if isinstance(buffer, HerReplayBuffer):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
