@@ -74,7 +74,7 @@ def goals_of(agent: Any) -> Goals | None:
             _NO_HINDSIGHT,
         )
     achieved, desired = space["achieved_goal"], space["desired_goal"]
-    if type(achieved) is not type(desired) or achieved.shape != desired.shape or not _is_goal(achieved):
+    if not _is_goal(achieved) or _kind(achieved) != _kind(desired):
         raise SpaceError(
             f"{said}, which takes achieved_goal and desired_goal of one kind, arrays or finite: they are {achieved} "
             f"and {desired}",
@@ -90,6 +90,10 @@ def goals_of(agent: Any) -> Goals | None:
         achieved=from_achieved, desired=from_desired, size=seen.size, n_envs=len(agent.running_envs()),
         dtype=agent.encoder.view.dtype,
     )  # fmt: skip
+
+
+def _kind(space: gym.Space[Any]) -> tuple[Any, ...]:
+    return type(space), space.shape, np.dtype(space.dtype).kind
 
 
 def _is_goal(space: gym.Space[Any]) -> bool:
@@ -179,7 +183,9 @@ def put_rewards(agent: Any) -> None:
     if count == 0:
         return
     (_, achieved), (_, desired) = (agent.encoder.view.part(part) for part in _PARTS[1:])
-    pairs = achieved.observations(goals.reached), desired.observations(goals.aims)
+    pairs = [view.observations(given) for view, given in ((achieved, goals.reached), (desired, goals.aims))]
+    if not desired.space.shape:  # of a Discrete: B rows of a number, as Stable-Baselines3 keeps them
+        pairs = [numbers.reshape(count, 1) for numbers in pairs]
     try:
         given = np.asarray(agent.goal_reward(*pairs, [{} for _ in range(count)]), np.float32)
     except Exception as error:

@@ -6,10 +6,12 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from stable_baselines3 import HerReplayBuffer
+from stable_baselines3.common.envs import BitFlippingEnv
 from stable_baselines3.her.goal_selection_strategy import GoalSelectionStrategy
 
 from agents import DDPG, DQN, PQN, SAC, TD3, TQC, DiscreteSAC, RecurrentDQN
 from rlplay import evaluate, load, make
+from rlplay.agent.hindsight import put_rewards, reward_of
 from rlplay.errors import EnvironmentFault, HyperparameterError, RlplayWarning, SpaceError, UsageError
 
 WORLD = "rlplay/BitFlipping-v0"
@@ -196,6 +198,21 @@ def test_words_of_stable_baselines3():
     assert (agent.n_sampled_goal, agent.goal_selection_strategy) == (2, "final")
     agent = DiscreteSAC("MultiInputPolicy", WORLD, replay_buffer_class="HerReplayBuffer", **SMALL)
     assert (agent.n_sampled_goal, agent.goal_selection_strategy) == (4, "future")
+
+
+@pytest.mark.parametrize("kind", [{}, {"discrete_obs_space": True}, {"image_obs_space": True}], ids=str)
+def test_goals_of_every_kind(kind):
+    """Bits, a number and a picture come to ``compute_reward`` as Stable-Baselines3 hands them to its own world."""
+    agent = DQN(lambda: BitFlippingEnv(4, **kind), n_sampled_goal=1, batch_size=8, buffer_size=100, seed=0)
+    agent.goal_reward, view = reward_of(agent.env, "DQN"), agent.encoder.view
+    obs = [agent.env.reset(seed=seed)[0] for seed in range(4)]
+    begins, part = view.part("achieved_goal")
+    vectors = np.stack([view.vector(one) for one in obs])
+    agent.memory.goals.reached[:] = vectors[:, begins : begins + part.size]
+    agent.memory.goals.aims[:] = agent.memory.goals.reached[[0, 0, 2, 2]]
+    put_rewards(agent)
+    same = [np.array_equal(obs[i]["achieved_goal"], obs[j]["achieved_goal"]) for i, j in enumerate([0, 0, 2, 2])]
+    assert agent.memory.batch.rewards[:4].tolist() == [0.0 if one else -1.0 for one in same]
 
 
 def success(agent, n_bits):
