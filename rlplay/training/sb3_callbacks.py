@@ -282,7 +282,7 @@ def vec_env_of(running_envs: list[RunningEnv]) -> Any:
     class VecEnv(DummyVecEnv):  # type: ignore[misc]
         def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
             for env in self._get_target_envs(indices):
-                env.set_wrapper_attr(attr_name, value)  # of the environment, not of what stands around it here
+                env.env.env.set_wrapper_attr(attr_name, value)  # of the environment, not of what is around it here
 
     return VecEnv([lambda one=one: Monitor(DrawnWhenAsked(one)) for one in running_envs])
 
