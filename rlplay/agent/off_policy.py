@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Callable, Hashable
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple, Self
+from typing import Annotated, Any, ClassVar, NamedTuple, Self
 
 import gymnasium as gym
 import numpy as np
@@ -114,10 +114,6 @@ class OffPolicyAgent(VectorAgent):
     settings: ClassVar[Any]
     learns_from_others = True
 
-    if TYPE_CHECKING:  # set in `setup`; what stands in the body of the class is a hyperparameter
-        another: Callable[[], Any] | None
-        goal_reward: Callable[..., Any] | None
-
     # What an agent supplies.
 
     @abstractmethod
@@ -153,7 +149,8 @@ class OffPolicyAgent(VectorAgent):
     def setup(self) -> None:
         """The environments, the networks, the replay buffer and everything else that a step works on."""
         given, name = self.hyperparameters, type(self).__name__
-        self.another, self.goal_reward = None, None
+        self.another: Callable[[], Any] | None = None
+        self.goal_reward: Callable[..., Any] | None = None
         self._begin_setup()
         self._discrete, low, high = self._actions()
         self._masked = self._has_masks()

@@ -17,6 +17,7 @@ from rich.table import Table
 from rlplay.cli import train
 from rlplay.cli.common import answer, console, fits, processor_name, quoted, without_spare
 from rlplay.cli.contenders import Compared, contenders_of, saved, trained
+from rlplay.errors import UsageError
 from rlplay.reports import comparison as tables
 from rlplay.reports.comparison import MOST_NAMED, Comparison, Contender, Failure, seed_count
 from rlplay.reports.comparison_page import write_comparison
@@ -39,6 +40,8 @@ def run(arguments: Namespace) -> int:
     given = arguments.output
     if given is not None and _is_page(given):
         check_page(given)
+    elif given is not None and not given.suffix:
+        raise UsageError(f"-o {given} has no ending", f"Name a page, {given}.html, or a picture: .png, .svg, .pdf")
     else:
         check_picture(given or Path("compare.png"))
     compared = (saved if arguments.runs else trained)(arguments)

@@ -50,6 +50,11 @@ class Compared(NamedTuple):
 
 def trained(arguments: Namespace) -> Compared:
     """Each agent on each seed, trained now; what an earlier command of the same runs finished is taken from it."""
+    if len(arguments.env or []) > 1:
+        raise UsageError(
+            f"a comparison is in one environment, and --env names {', '.join(arguments.env)}",
+            "Compare in each of them by a command of its own",
+        )
     env_id = one(arguments.env, "--env")
     if not arguments.algo or env_id is None:
         raise UsageError(
@@ -152,6 +157,8 @@ def _read(path: Path, left: dict[str, list[Path]]) -> _Saved | None:
     """A run; None for one that cannot be compared, which is noted with the reason."""
     folder = RunFolder(path)
     try:
+        if not (folder.settings / "args.yml").exists():
+            raise CheckpointError("there is no run" if path.is_dir() else "there is no such folder")
         asked = folder.arguments()
         if not (path / "evaluations.npz").is_file():
             raise CheckpointError("it has no evaluations (train with --eval-freq)")

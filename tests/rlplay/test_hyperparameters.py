@@ -134,12 +134,15 @@ def test_type_checkers_know_the_signature(tmp_path):
         QLearning("FrozenLake-v1", alpa=0.1)
         QLearning("FrozenLake-v1", gamma="much")
     """
-    (tmp_path / "use.py").write_text(textwrap.dedent(code))
+    classes = {registry.agent_class(name).__name__ for name in registry.agent_ids() if "/" not in name}
+    every = "".join(f"from agents import {name}\n{name}('E-v0', seed=0)\n" for name in sorted(classes))
+    (tmp_path / "use.py").write_text(textwrap.dedent(code) + every)
     command = [sys.executable, "-m", "mypy", "--config-file", str(ROOT / "pyproject.toml"), str(tmp_path / "use.py")]
     said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False).stdout
     assert 'Revealed type is "float"' in said or 'Revealed type is "builtins.float"' in said, said
     assert 'Unexpected keyword argument "alpa"' in said, said
     assert 'has incompatible type "str"; expected "float"' in said, said
+    assert said.count("error:") == 2, said  # no agent needs a hyperparameter that has a default
 
 
 BESIDE_OTHERS = [
