@@ -63,11 +63,14 @@ class Curve:
             if lost := len(saved.timesteps) - len(found[-1]):
                 warn(f"{path}: {counted(lost, 'evaluation')} whose returns are not finite left out")
         common = sorted(set.intersection(*(set(one) for one in found)))
+        if not all(found):
+            raise UsageError(f"no evaluation of a run of {name} is finite", "Leave it out")
         if not common:
             raise UsageError(
                 f"the runs of {name} were evaluated at different timesteps",
                 "Choose runs of one length: --where n_timesteps=..., or draw each with rlplay plot --each",
             )
+        say_cut(name, common[-1], max(max(one) for one in found))
         table = np.array([[one[t] for t in common] for one in found])
         return cls(name, np.array(common), table[:, :, 0], np.array(speeds), table[:, :, 1] > 0)
 
@@ -112,6 +115,12 @@ class Curve:
             "last": interquartile_mean(self.last), "last_interval": list(self.interval(self.last)),
             "steps_per_second": self.speeds.tolist(),
         }  # fmt: skip
+
+
+def say_cut(name: str, end: float, longest: float, unit: str = "timesteps") -> None:
+    """Say so where the runs of a curve do not end together: it ends with the shortest."""
+    if longest > end:
+        warn(f"{name}: the curve ends at {end:,.0f} {unit} with its shortest run; its longest has {longest:,.0f}")
 
 
 def value_range(curves: list[Curve]) -> tuple[float, float] | None:

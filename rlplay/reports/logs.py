@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlplay.errors import CheckpointError, MissingPackageError, RlplayError, UsageError, counted, missing, unknown, warn
-from rlplay.reports.curves import Curve
+from rlplay.reports.curves import Curve, say_cut
 from rlplay.training.run_folder import read_evaluations
 
 Series = tuple[NDArray[np.float64], NDArray[np.float64]]  # timesteps and values, [N] each
@@ -157,6 +157,8 @@ def _curve(name: str, found: list[Series], axis: str) -> Curve:
         if first >= last:
             raise UsageError(f"the runs of {name} have no {AXES[axis]} in common", "Draw each of them: --each")
         places = np.linspace(first, last, min(max(len(steps) for steps, _ in found), _GRID))
+    if axis == "steps":  # on others no two runs end together
+        say_cut(name, float(places[-1]), max(float(steps[-1]) for steps, _ in found))
     rows = [np.interp(places, steps, values) for steps, values in found]
     places = places if axis == "time" else places.astype(np.int64)
     return Curve(name, places, np.array(rows), np.full(len(rows), np.nan))

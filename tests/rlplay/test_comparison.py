@@ -151,6 +151,15 @@ def test_evaluations_that_are_not_finite_are_left_out_and_named(tmp_path):
     assert found.timesteps.tolist() == [1, 3]
 
 
+def test_a_curve_whose_runs_do_not_end_together_says_where_it_ends(tmp_path):
+    for k in (2, 3):
+        (tmp_path / str(k)).mkdir()
+        steps = np.arange(1, k + 1)
+        np.savez(tmp_path / str(k) / "evaluations.npz", timesteps=steps, results=steps[:, None], ep_lengths=[[5]] * k)
+    with pytest.warns(RlplayWarning, match="a: the curve ends at 2 timesteps with its shortest run; its longest has 3"):
+        assert Curve.of("a", [RunFolder(tmp_path / k) for k in "23"], [1.0, 1.0]).timesteps.tolist() == [1, 2]
+
+
 def test_axes_are_logarithmic_where_speeds_are_far_apart():
     far = render(comparison(curve("fast", [[1, 2, 3]], speed=1e5), curve("slow", [[1, 2, 3]], speed=1e2)))
     assert far.count("logarithmic") == 1  # of the seconds, not of the timesteps
