@@ -278,8 +278,9 @@ def differences(comparison: Comparison) -> Table:
             around = (math.nan, math.nan)
             if len(gaps) > 1:
                 around = stratified_interval([gaps], lambda x: x.mean(axis=(1, 2)))
+            mean = round(float(gaps.mean()), 12)  # equal ones differ by nothing
             rows.append([
-                f"{one.curve.name} - {other.curve.name}", str(len(gaps)), number(float(gaps.mean())), interval(around),
+                f"{one.curve.name} - {other.curve.name}", str(len(gaps)), number(mean), interval(around),
                 f"{int((gaps > 0).sum())} of {len(gaps)}",
             ])  # fmt: skip
     return Table(

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from rlplay.reports import comparison as tables
 from rlplay.reports.comparison import MOST_NAMED, Comparison, Contender, Table
-from rlplay.reports.curve_svg import MOST_BANDS, Drawing, legend, points_of
+from rlplay.reports.curve_svg import MOST_BANDS, MOST_RUNS, Drawing, legend, points_of
 from rlplay.reports.curves import CUT_AFTER, Curve, value_range
 from rlplay.reports.replay_page import asset, check_page, sha256
 from rlplay.storage.files import write_atomically
@@ -90,12 +90,11 @@ def _failures(comparison: Comparison) -> list[str]:
 
 def _drawings(curves: Sequence[Curve]) -> list[str]:
     """Returns by timesteps and by seconds; where many are drawn together each of them alone too, folded."""
-    bands = len(curves) <= MOST_BANDS
+    bands, runs = len(curves) <= MOST_BANDS, len(curves) <= MOST_RUNS
     drawn = "One run of each."
     if any(len(curve.returns) > 1 for curve in curves):
-        drawn = "Interquartile mean over the seeds" + (
-            "; the band is its 95 % bootstrap interval, thin lines are the runs." if bands else "."
-        )
+        words = "; the band is its 95 % bootstrap interval" * bands + ", thin lines are the runs" * runs
+        drawn = f"Interquartile mean over the seeds{words}."
     if value_range(list(curves)):
         drawn += f" Evaluations in which an episode was cut after {CUT_AFTER:,} steps may lie off the axis."
         if off := [curve.name for curve in curves if curve.cut is not None and curve.cut.all()]:
@@ -111,13 +110,13 @@ def _drawings(curves: Sequence[Curve]) -> list[str]:
         _section(f"Return by {unit}", f"{legend(curves)}{drawing.all()}<p class='dim'>{html.escape(words)}</p>", "half")
         for unit, drawing, words in (("timesteps", steps, drawn), ("seconds of learning", seconds, slow))
     ]
-    if not bands:
+    if not runs:
         words = "The band is the 95 % bootstrap interval of the interquartile mean, thin lines are the runs."
         figures = "".join(
             f"<figure>{one}<figcaption><b>{html.escape(curve.name)}</b></figcaption></figure>"
             for one, curve in zip(steps.each(), curves, strict=True)
         )
-        content = f"<div class='films'>{figures}</div><p class='dim'>{words}</p>"
+        content = f"<div class='curves'>{figures}</div><p class='dim'>{words}</p>"
         sections.append(_section("Each alone", _folded(f"{len(curves)} curves with their intervals", content)))
     return sections
 

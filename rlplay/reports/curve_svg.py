@@ -14,7 +14,8 @@ from rlplay.errors import counted
 from rlplay.reports.comparison import number
 from rlplay.reports.curves import COLOURS, Curve, value_range
 
-MOST_BANDS = 6  # curves up to which a drawing has their bands and runs; of more it has the means
+MOST_BANDS = 6  # curves up to which a drawing has their bands; of more it has the means
+MOST_RUNS = 3  # curves up to which a drawing has their runs too
 _MOST_BYTES = 600_000  # of a drawing
 _WIDTH, _HEIGHT = 720.0, 340.0  # units of a drawing
 _LEFT, _RIGHT, _TOP, _BOTTOM = 84.0, 24.0, 12.0, 46.0
@@ -86,7 +87,7 @@ class Drawing:
         self._y = _Axis(low - margin, high + margin, _HEIGHT - _BOTTOM, _TOP)
 
     def all(self) -> str:
-        """All curves; with their bands and runs where they are few."""
+        """All curves; with their bands where they are few, and their runs where they are fewer."""
         if not self._known:
             return ""
         ends = ", ".join(f"{self.curves[i].name} {number(float(self.curves[i].centre[-1]))}" for i in self._known)
@@ -118,10 +119,10 @@ class Drawing:
         parts.append(f"<text x='{(_LEFT + _WIDTH - _RIGHT) / 2}' y='{_HEIGHT - 4}' text-anchor='middle' class='unit'>"
                      f"{self.unit}{scale}</text><g clip-path='url(#{area})'>")  # fmt: skip
         for i in chosen:
-            parts += self._curve(i, bands=bands)
+            parts += self._curve(i, bands=bands, runs=bands and len(chosen) <= MOST_RUNS)
         return "".join([*parts, "</g></svg>"])
 
-    def _curve(self, i: int, *, bands: bool) -> list[str]:
+    def _curve(self, i: int, *, bands: bool, runs: bool) -> list[str]:
         curve, every, parts = self.curves[i], self._places[i], []
         colour = f"c{i % len(COLOURS)}"
         kept = np.unique(np.linspace(0, len(every) - 1, min(self._points, len(every))).round().astype(int))
@@ -129,7 +130,7 @@ class Drawing:
         if bands and np.isfinite(limits := curve.intervals[kept]).all():
             upper, lower = self._line(at, limits[:, 1]), self._line(at[::-1], limits[::-1, 0])
             parts.append(f"<polygon class='band {colour}' points='{upper} {lower}'/>")
-        for run in curve.returns if bands and len(curve.returns) > 1 else []:
+        for run in curve.returns if runs and len(curve.returns) > 1 else []:
             parts.append(f"<polyline class='run {colour}' points='{self._line(at, run[kept])}'/>")
         parts.append(
             f"<polyline class='mean {colour}' stroke-dasharray='{_dash(i)}' points='{self._line(at, centre)}'/>"

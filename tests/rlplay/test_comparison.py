@@ -308,6 +308,7 @@ def test_many_agents_have_a_matrix_and_their_pairs_are_folded():
     assert (page.pairs[0, 1], page.pairs[1, 0]) == ((1, 1, 1), (0, 0, 0))
     text = render(page)
     assert text.count("<details>") == 3  # curves alone, intervals of pairs, differences
+    assert (text.count("<polygon"), text.count("class='run")) == (12, 24)  # of each alone
     assert "<td class='p10'>100</td>" in text
     few = render(comparison(*(curve(f"agent {i}", [[1, 2, i], [1, 2, i]]) for i in range(3)), paired=True))
     assert "<details>" not in few
