@@ -180,5 +180,10 @@ class A2C(OnPolicyAgent):
                     ("auto", "MlpPolicy", "CnnPolicy", "MultiInputPolicy"))
     ] = "auto"  # fmt: skip
 
+    def metrics(self) -> dict[str, float]:
+        """Losses and so on of the last update; ``train/policy_loss`` is Stable-Baselines3's tag with A2C."""
+        found = super().metrics()
+        return {**found, "train/policy_loss": found["train/policy_gradient_loss"]} if found else found
+
 
 __all__ = ["A2C", "make_update"]

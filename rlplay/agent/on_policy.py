@@ -30,6 +30,7 @@ from rlplay.functional.mixed_actions import mixed_head
 from rlplay.functional.on_policy_step import Metrics, OnPolicyMemory, iteration
 from rlplay.functional.recurrent_step import recurrent_iteration
 from rlplay.functional.rollout import FORBIDDEN, new_rollout
+from rlplay.functional.schedules import scheduled
 from rlplay.functional.state_noise import STATE_DEPENDENT, StateNoise, deviations, with_latents
 from rlplay.hyperparameters.domains import Choice, Range
 from rlplay.networks.memory import IN
@@ -267,6 +268,11 @@ class OnPolicyAgent(RolloutAgent):
         found = super().metrics()
         if found and self.memory.spread_gradient.size:
             found["train/std"] = float(np.exp(self.memory.spread).mean())
+        steps = self.num_timesteps - int(self.memory.rollout.filled[0])  # at the last update
+        for name in ("clip_range", "clip_range_vf") if found else ():
+            if self.hyperparameters.get(name) is not None:
+                value = scheduled(getattr(self.memory.settings, name), steps / max(self.horizon, 1))
+                found[f"train/{name}"] = float(value)
         return found
 
     # Acting.

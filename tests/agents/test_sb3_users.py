@@ -204,3 +204,17 @@ def test_the_extra_that_brings_everything_is_named(monkeypatch):
         MissingPackageError, match=r"sb3/tqc needs the package sb3-contrib. pip install 'rlplay\[contrib"
     ):
         registry.agent_class("sb3/tqc")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["PPO", "A2C", "DQN", "SAC", "TD3", "DDPG"])
+def test_every_tag_of_an_update_is_there(name):
+    small = {"buffer_size": 500, "learning_starts": 50, "batch_size": 16}
+    given = {"PPO": {"n_steps": 64, "batch_size": 32, "clip_range": "lin_0.2", "clip_range_vf": 0.2}, "A2C": {}}
+    env, settings = "CartPole-v1" if name == "DQN" else "Pendulum-v1", given.get(name, small)
+    ours, theirs = (getattr(module, name)(env, seed=0, **settings).learn(150) for module in (agents, agents.sb3))
+    mine, other = ours.metrics(), theirs.metrics()
+    assert set(other) <= set(mine)
+    if name == "PPO":
+        assert mine["train/clip_range"] == pytest.approx(other["train/clip_range"])
+        assert mine["train/clip_range_vf"] == 0.2
