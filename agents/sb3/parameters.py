@@ -181,7 +181,7 @@ def _named(owner: str, name: str, value: Any) -> Any:
             f"{owner}: policy_kwargs has {name}={found.__name__}, whose code a file cannot hold",
             f"Take one of {', '.join(known)}{_INSTEAD.get(name, '')}" if known else "Give plain values",
         )
-    if known and found not in known:
+    if known and not (isinstance(found, str) and found in known):
         raise unknown(f"{name} in policy_kwargs of {owner}", str(found), known)
     return found
 

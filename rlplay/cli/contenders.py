@@ -22,7 +22,7 @@ from rlplay.reports.curves import Curve
 from rlplay.reports.runs import run_folders
 from rlplay.reports.step_costs import step_costs
 from rlplay.storage.files import as_path
-from rlplay.storage.texts import plain_yaml
+from rlplay.storage.texts import plain_yaml, text_of
 from rlplay.training.run_folder import RunFolder, read_evaluations
 
 _SEEDS = [0, 1, 2]
@@ -163,7 +163,7 @@ def _read(path: Path, left: dict[str, list[Path]]) -> _Saved | None:
         if not (path / "evaluations.npz").is_file():
             raise CheckpointError("it has no evaluations (train with --eval-freq)")
         read_evaluations(path / "evaluations.npz")
-        config = plain_yaml((folder.settings / "config.yml").read_text(encoding="utf-8"))
+        config = plain_yaml(text_of(folder.settings / "config.yml"))
         return _Saved(folder, asked, config if isinstance(config, dict) else {})
     except (RlplayError, OSError, yaml.YAMLError, UnicodeDecodeError) as error:
         left.setdefault(str(getattr(error, "cause", error)), []).append(path)
@@ -202,6 +202,8 @@ def _last_timestep(folder: RunFolder) -> int:
 
 
 def _progress(folder: RunFolder) -> list[dict[str, str]]:
+    if not folder.progress.is_file():
+        return []
     try:
         with open(folder.progress, encoding="utf-8", newline="") as file:
             return list(csv.DictReader(file))

@@ -105,6 +105,8 @@ def progress_of(run: RunFolder) -> tuple[str, str, str]:
     """Timesteps done, the last return and the best evaluation, from what the run wrote; "-" for what is not there."""
     steps = last = best = "-"
     try:
+        if not run.progress.is_file():
+            raise OSError("no regular file")
         with open(run.progress, encoding="utf-8", newline="") as file:
             for row in csv.DictReader(file):
                 steps = f"{int(row['time/total_timesteps']):,}"

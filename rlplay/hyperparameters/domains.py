@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,6 +74,7 @@ class Range:
             self._check_effect(owner, name, value, values.max())
             return value if isinstance(value, str) else values.tolist()  # a file can hold values, and no function
         number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+        number = number and not (isinstance(value, int) and abs(value) > sys.float_info.max)
         inside = number and math.isfinite(value) and self.low <= value <= self.high
         if inside and not (self.open_low and value == self.low):
             if not self.integer:

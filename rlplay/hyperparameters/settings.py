@@ -10,7 +10,7 @@ import yaml
 
 from rlplay.errors import UsageError, unknown
 from rlplay.storage.files import as_path
-from rlplay.storage.texts import plain_yaml
+from rlplay.storage.texts import plain_yaml, text_of
 
 
 def parse_pairs(pairs: list[str], flag: str) -> dict[str, Any]:
@@ -57,7 +57,7 @@ def read_zoo_file(path: str, env_id: str, *, atari: bool = False) -> dict[str, A
         UsageError: no such file, not YAML, or no entry that fits.
     """
     try:
-        content = plain_yaml(as_path(path).read_text(encoding="utf-8"))
+        content = plain_yaml(text_of(as_path(path)))
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"the settings {path} cannot be read: {error}") from error
     except yaml.YAMLError as error:

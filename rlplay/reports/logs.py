@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -35,6 +35,11 @@ RETURNS = "rollout/ep_rew_mean"
 WINDOW = 100  # episodes of a moving mean, as in Stable-Baselines3
 _MONITOR = "monitor.csv"  # how the names of its files end
 _GRID = 200  # places of a curve whose runs were logged at different timesteps
+_MOST_PLACES = 10_000  # of a curve that is drawn; of more they are taken evenly
+_LARGEST = 2**28  # bytes of a table
+_GREATEST = 1e100  # of a number: sums of greater ones are no numbers
+_MOST_STEPS = 2.0**53
+_LONGEST_TAG = 200
 _NUMBERED = re.compile(r"[_-]?(?:seed|run)?[_-]?\d+$")
 
 
@@ -58,8 +63,11 @@ def read_runs(paths: list[Path]) -> list[Run]:
         if not path.exists():
             raise UsageError(f"{path} does not exist", "Name folders of runs, or log files")
         for file in [path] if path.is_file() else sorted(path.rglob("*")):
-            if (_reader(file) is not None or file.name.endswith(_MONITOR)) and file.is_file():
-                folders.setdefault(file.parent, []).append(file)
+            if _reader(file) is not None or file.name.endswith(_MONITOR):
+                if file.is_file():
+                    folders.setdefault(file.parent, []).append(file)
+                else:
+                    warn(f"left out: {file}: it is no regular file")
     found, absent = [], None
     for folder, files in folders.items():
         series: dict[str, Series] = {}
@@ -69,12 +77,15 @@ def read_runs(paths: list[Path]) -> list[Run]:
                 if file.name.endswith(_MONITOR):
                     episodes.append(_monitor(file))
                 elif (read := _reader(file)) is not None:
-                    series = {**read(file), **series}
+                    found_here = read(file)
+                    series = {**found_here, **series}
+                    if not found_here:
+                        warn(f"left out: {file}: it has no numbers")
             except MissingPackageError as error:
                 absent = error
                 warn(f"left out: {file}: {error}")
             except (RlplayError, OSError, ValueError, csv.Error) as error:
-                warn(f"left out: {file}: {getattr(error, 'cause', error)}")
+                warn(f"left out: {file}: {str(getattr(error, 'cause', error)).removeprefix(f'{file} ')}")
         clocks = _clocks(series)
         if episodes:
             table = _together(episodes)
@@ -159,6 +170,8 @@ def _curve(name: str, found: list[Series], axis: str) -> Curve:
         places = np.linspace(first, last, min(max(len(steps) for steps, _ in found), _GRID))
     if axis == "steps":  # on others no two runs end together
         say_cut(name, float(places[-1]), max(float(steps[-1]) for steps, _ in found))
+    if len(places) > _MOST_PLACES:
+        places = places[np.linspace(0, len(places) - 1, _MOST_PLACES).astype(np.int64)]
     rows = [np.interp(places, steps, values) for steps, values in found]
     places = places if axis == "time" else places.astype(np.int64)
     return Curve(name, places, np.array(rows), np.full(len(rows), np.nan))
@@ -183,7 +196,8 @@ def _evaluations(path: Path) -> dict[str, Series]:
 
 def _monitor(path: Path) -> NDArray[np.float64]:
     """Episodes of one environment: seconds, lengths and returns, [N, 3]."""
-    table = np.array([[float(row[name]) for name in ("t", "l", "r")] for row in _rows(path, ("r", "l", "t"))])
+    rows = _rows(path, ("r", "l", "t"), positive="l")
+    table = np.array([[float(row[name]) for name in ("t", "l", "r")] for row in rows])
     table[:, 0] = _going_on(table[:, 0])
     return table
 
@@ -234,14 +248,21 @@ def _progress(path: Path) -> dict[str, Series]:
     return _finite({tag: _pair(points) for tag, points in found.items()})
 
 
-def _rows(path: Path, needed: tuple[str, ...]) -> list[dict[str, str]]:
+def _rows(path: Path, needed: tuple[str, ...], positive: str = "") -> list[dict[str, str]]:
     """The whole rows of a table; a line that a kill cut short is left out, and more than one is said.
 
+    Args:
+        path: of the table.
+        needed: columns of numbers that each row has.
+        positive: one of them whose numbers are 1 or more.
+
     Raises:
-        CheckpointError: no text, without the columns, or without a row.
+        CheckpointError: no text, too long, without the columns, or without a row.
     """
+    if path.stat().st_size > _LARGEST:
+        raise CheckpointError(f"it has {path.stat().st_size:,} bytes, more than {_LARGEST:,}")
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise CheckpointError("it is no UTF-8 text") from error
     lines = [line for line in text.splitlines() if line and not line.startswith("#")]
@@ -251,7 +272,8 @@ def _rows(path: Path, needed: tuple[str, ...]) -> list[dict[str, str]]:
     for row in csv.DictReader(lines):
         try:
             whole = None not in row and all(value is not None for value in row.values())
-            whole = whole and all(np.isfinite(float(row[name])) for name in needed)
+            whole = whole and all(abs(float(row[name])) <= _GREATEST for name in needed)
+            whole = whole and (not positive or 1 <= float(row[positive]) <= _MOST_STEPS)
         except (KeyError, ValueError):
             whole = False
         if whole:
@@ -266,28 +288,52 @@ def _rows(path: Path, needed: tuple[str, ...]) -> list[dict[str, str]]:
 
 
 def _events(path: Path) -> dict[str, Series]:
-    """The scalars of TensorBoard's file, up to where it was cut."""
+    """The scalars of TensorBoard's file, up to where it was cut or damaged, which is said."""
     try:
-        from tensorboard.backend.event_processing.event_file_loader import RawEventFileLoader
         from tensorboard.compat.proto.event_pb2 import Event
+        from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
     except ImportError as error:
         raise missing("TensorBoard's files", "tensorboard", "tensorboard") from error
     found: dict[str, list[tuple[float, float]]] = {}
     clock: list[tuple[float, float]] = []
-    try:
-        for record in RawEventFileLoader(str(path)).Load():
+    for record in _records(path, masked_crc32c):
+        try:
             event = Event.FromString(record)
-            if event.summary.value:
-                clock.append((float(event.step), float(event.wall_time)))
-            for value in event.summary.value:
-                if value.HasField("simple_value"):
-                    found.setdefault(value.tag, []).append((float(event.step), float(value.simple_value)))
-    except Exception as error:  # what its reader raises is its own affair: its errors share no class
-        raise CheckpointError(f"it cannot be read as TensorBoard's ({type(error).__name__})") from error
+        except Exception as error:  # protobuf's errors have no public class in all its versions
+            warn(f"{path}: a damaged record left out ({type(error).__name__})")
+            continue
+        if event.summary.value:
+            clock.append((float(event.step), float(event.wall_time)))
+        for value in event.summary.value:
+            if value.HasField("simple_value"):
+                found.setdefault(value.tag, []).append((float(event.step), float(value.simple_value)))
     if not found:
         raise CheckpointError("it has no scalars, or is damaged")
     found.setdefault(_SECONDS, [(step, seconds - clock[0][1]) for step, seconds in clock])
     return _finite({tag: _pair(points) for tag, points in found.items()})
+
+
+def _records(path: Path, checksum: Callable[[bytes], int]) -> Iterator[bytes]:
+    """The records of TensorBoard's file, each a length, its checksum, the bytes and theirs, up to one that is damaged.
+
+    Lengths are checked before anything is read by them.
+    """
+    left = path.stat().st_size
+    with open(path, "rb") as file:
+        while left:
+            head, left = file.read(12), left - 12
+            length = int.from_bytes(head[:8], "little")
+            if (len(head) == 12 and not any(head)) or left < 0 or length + 4 > left:
+                if length == 0 or length > left + _LARGEST:
+                    warn(f"{path}: it is damaged {left + 12:,} bytes before its end, which are left out")
+                return  # cut within its last record, as by a kill
+            record, check, left = file.read(length), file.read(4), left - length - 4
+            for part, sum_of in ((head[:8], head[8:]), (record, check)):
+                if sum_of != int(checksum(part)).to_bytes(4, "little"):
+                    size = len(record) + 16 + left
+                    warn(f"{path}: it is damaged {size:,} bytes before its end, which are left out")
+                    return
+            yield record
 
 
 def _pair(points: list[tuple[float, float]]) -> Series:
@@ -296,10 +342,15 @@ def _pair(points: list[tuple[float, float]]) -> Series:
 
 
 def _finite(series: dict[str, Series]) -> dict[str, Series]:
-    """Numbers alone, by rising timesteps; of equal ones the last."""
+    """Numbers alone, by rising timesteps; of equal ones the last. Names that no line can show are left out and said."""
     kept: dict[str, Any] = {}
     for name, pair in series.items():
-        good = np.isfinite(pair[0]) & np.isfinite(pair[1])
+        if not name.isprintable() or len(name) > _LONGEST_TAG:
+            warn(f"left out: the tag {name[:40]!r}")
+            continue
+        good = (pair[0] >= 0) & (pair[0] <= _MOST_STEPS) & (np.abs(pair[1]) <= _GREATEST)
+        if bad := int((~good & np.isfinite(pair[1])).sum()):
+            warn(f"{name}: {counted(bad, 'number')} beyond what can be drawn left out")
         steps, values = pair[0][good], pair[1][good]
         places, reverse = np.unique(steps[::-1], return_index=True)
         if len(places):

@@ -17,9 +17,9 @@ from typing import Any
 
 import yaml
 
-from rlplay.errors import BusyError, RlplayError, UsageError, missing, unknown
+from rlplay.errors import BusyError, RlplayError, UsageError, missing, unknown, warn
 from rlplay.storage.files import as_path, atomic_writer, locked
-from rlplay.storage.texts import plain_yaml
+from rlplay.storage.texts import plain_yaml, text_of
 from rlplay.training.run_folder import RunFolder, read_evaluations
 
 Row = dict[str, Any]
@@ -67,10 +67,11 @@ def _by_number(path: Path) -> tuple[str, int]:
 
 
 def _row(run: RunFolder) -> Row | None:
-    """A run as a row; None where it does not say what it was asked for."""
+    """A run as a row; None where it does not say what it was asked for, which is said."""
     try:
         asked = run.arguments()
-    except RlplayError:
+    except RlplayError as error:
+        warn(f"left out: {error.cause}")
         return None
     row: Row = dict.fromkeys(COLUMNS)
     row.update({"run": str(run.path), **{name: asked[name] for name in ("algo", "env", "seed", "n_timesteps")}})
@@ -84,7 +85,7 @@ def _row(run: RunFolder) -> Row | None:
     row["written"] = max((file.st_mtime for file in files), default=0.0)
     config: Any = None
     with contextlib.suppress(OSError, yaml.YAMLError, UnicodeDecodeError):
-        config = plain_yaml((run.settings / "config.yml").read_text(encoding="utf-8"))
+        config = plain_yaml(text_of(run.settings / "config.yml"))
     if isinstance(config, dict):
         for name, value in config.items():
             row.update(_flat(f"params.{name}", value))
@@ -110,6 +111,8 @@ def _flat(name: str, value: Any) -> Row:
 def _progress(run: RunFolder) -> tuple[int, float | None]:
     """Timesteps done, and timesteps a second, as the log's last whole row says."""
     steps, speed = 0, None
+    if not run.progress.is_file():
+        return steps, speed
     with (
         contextlib.suppress(OSError, ValueError, KeyError, TypeError, csv.Error),
         open(run.progress, encoding="utf-8", newline="") as file,

@@ -15,14 +15,14 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from rlplay.errors import UsageError, counted
+from rlplay.errors import UsageError, counted, one_line, warn
 from rlplay.storage.files import as_path, write_atomically
 from rlplay.storage.sb3_zip import read_model_zip
-from rlplay.storage.texts import plain_yaml
+from rlplay.storage.texts import PlainLoader, plain_yaml
 
 _SCHEDULES = ("learning_rate", "clip_range", "clip_range_vf")  # which a zip may hold as code
 _STATISTICS = ("vec_normalize.pkl", "vecnormalize.pkl")
-_LARGEST = 4 * 2**20  # bytes of a text
+_LARGEST = 2**20  # bytes of a text
 
 
 class ModelFolder(NamedTuple):
@@ -69,7 +69,7 @@ def read_folder(path: str | Path) -> ModelFolder:
     own = path.is_dir() or len(_zips(folder)) == 1  # other files of the folder are of this model
     if own:
         beside += [place / name for place in (folder, *_below(folder)) for name in _STATISTICS]
-    statistics = next((one for one in beside if one.is_file()), None)
+    statistics = next((one for one in beside if one.exists()), None)
     said = _yaml_of(folder, "args.yml") if own else {}
     config = _yaml_of(folder, "config.yml") if own else {}
     env_id = said.get("env") or (_card_env(folder) if own else "")
@@ -98,7 +98,7 @@ def _model_in(folder: Path) -> Path:
     return named[0] if len(named) == 1 else found[0]
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(PlainLoader):
     """Reads what Python objects RL Zoo's files have as the data in them."""
 
 
@@ -118,40 +118,58 @@ _Loader.add_constructor(f"{_TAG}tuple", _tuple)
 
 
 def _yaml_of(folder: Path, name: str) -> dict[str, Any]:
-    """The pairs of a file of RL Zoo, here or in a folder below; nothing where there is none or it is another text."""
+    """The pairs of a file of RL Zoo, here or in a folder below; nothing where there is none.
+
+    One that is damaged or another text is left out, which is said.
+    """
     for place in (folder, *_below(folder)):
-        path = place / name
-        if not path.is_file() or path.stat().st_size > _LARGEST:
-            continue
         try:
-            text = path.read_text(encoding="utf-8")
-            value = yaml.load(text, _Loader) if "!!python" in text else plain_yaml(text)
-        except Exception:  # a text of somebody else's says nothing here
+            text = _text(place / name)
+            value = {} if text is None else plain_yaml(text, _Loader)
+        except (ValueError, OSError, yaml.YAMLError) as error:
+            warn(f"left out: {place / name}: {one_line(error)[:200]}")
             continue
-        if isinstance(value, dict):
+        if isinstance(value, dict) and value:
             return value
+        if text is not None and not isinstance(value, dict):
+            warn(f"left out: {place / name}: it has no key: value pairs")
     return {}
 
 
+def _text(path: Path) -> str | None:
+    """The text of a file; None where there is none.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is no regular file, no UTF-8 text, or too long.
+    """
+    if not path.exists():
+        return None
+    if not path.is_file():
+        raise ValueError("it is no regular file")
+    if path.stat().st_size > _LARGEST:
+        raise ValueError(f"it has {path.stat().st_size:,} bytes, more than {_LARGEST:,}")
+    return path.read_text(encoding="utf-8")
+
+
 def _card_env(folder: Path) -> str:
-    """The environment that the metadata of ``README.md`` names."""
+    """The environment that the metadata of ``README.md`` names; a card that is damaged is left out, which is said."""
     path = folder / "README.md"
-    if not path.is_file() or path.stat().st_size > _LARGEST:
-        return ""
-    text = path.read_text(encoding="utf-8", errors="replace")
-    head = re.match(r"---\s*\n(.*?)\n---", text, re.DOTALL)
     try:
+        head = re.match(r"---[ \t]*\n(.*?)\n---", _text(path) or "", re.DOTALL)
         said = plain_yaml(head[1]) if head else None
-    except yaml.YAMLError:
+    except (ValueError, OSError, yaml.YAMLError) as error:
+        warn(f"left out: {path}: {one_line(error)[:200]}")
         return ""
     if not isinstance(said, dict):
         return ""
     try:
-        return str(said["model-index"][0]["results"][0]["dataset"]["type"])
+        named = said["model-index"][0]["results"][0]["dataset"]["type"]
     except (KeyError, IndexError, TypeError):
         tags = said.get("tags")
-        found = [str(tag) for tag in tags if re.search(r"-v\d+$", str(tag))] if isinstance(tags, list) else []
-        return found[0] if found else ""
+        texts = [tag for tag in tags if isinstance(tag, str)] if isinstance(tags, list) else []
+        named = next((tag for tag in texts if re.search(r"-v\d+$", tag)), "")
+    return named if isinstance(named, str) else ""
 
 
 def write_card(

@@ -99,7 +99,10 @@ def load_zip(
         if not fallback or f"sb3/{wrote}" not in registry.agent_ids():
             raise refuse_with_way_out(model, error, wrote) from error
         warn(f"{model.path} does not fit {agent_id}: {error.cause}. sb3/{wrote} is taken")
-    return _adapter(model, f"sb3/{wrote}", environment, seed, given, statistics)
+    try:
+        return _adapter(model, f"sb3/{wrote}", environment, seed, given, statistics)
+    except HyperparameterError as error:
+        raise HyperparameterError(f"{model.path}: {error.cause}", error.remedy) from error
 
 
 def _require_outermost(model: ModelZip, env: Any, several: SideBySide) -> None:
@@ -261,9 +264,26 @@ def _finite(model: ModelZip, member: str) -> dict[str, NDArray[Any]]:
     if not tensors:
         raise CheckpointError(f"{model.path} has no {member}.pth with weights")
     for name, tensor in tensors.items():
-        if tensor.dtype.kind == "f" and not np.isfinite(tensor).all():
-            raise CheckpointError(f"{model.path}: {name} holds NaN or infinite values, the model is broken")
+        _require_weights(f"{model.path}: {name}", tensor)
+    for stem, state in model.optimizers.items():
+        for number, parts in state.items():
+            for key, values in parts.items():
+                _require_weights(f"{model.path}: {key} of tensor {number} in {stem}", values)
+                if key in ("exp_avg_sq", "square_avg", "step") and (values < 0).any():
+                    raise CheckpointError(f"{model.path}: {key} of tensor {number} in {stem} is below 0: refused")
     return tensors
+
+
+def _require_weights(what: str, tensor: NDArray[Any]) -> None:
+    """Refuse an array that no float32 can hold; whole numbers without an axis are counts."""
+    if tensor.dtype.kind != "f":
+        if tensor.ndim:
+            raise CheckpointError(f"{what} holds numbers of type {tensor.dtype}, and weights are float32: refused")
+    elif not np.isfinite(tensor).all():
+        raise CheckpointError(f"{what} holds NaN or infinite values, the model is broken")
+    elif tensor.size and np.abs(tensor).max() > np.finfo(np.float32).max:
+        greatest = tensor.flat[np.abs(tensor).argmax()]
+        raise CheckpointError(f"{what} holds {greatest:.3g}, which float32 cannot: the model is broken")
 
 
 def _arrays_of(
@@ -372,6 +392,10 @@ def _adapter(
     agent = cls(env, seed=seed, **checked(cls, agent_settings))
     found = {name: np.array(array) for name, array in agent.arrays().items()}
     _finite(model, "policy")
+    ours = {name.removeprefix("policy/") for name in found if name.startswith("policy/")}
+    if strange := sorted(ours ^ model.tensors["policy"].keys()):
+        has = "lacks" if strange[0] in ours else "has"
+        raise CheckpointError(f"{model.path} does not fit {agent_id}: its policy {has} the weights {strange[0]}")
     for member, prefix in (("policy", "policy"), ("pytorch_variables", "variable")):
         for name, tensor in model.tensors.get(member, {}).items():
             found[f"{prefix}/{name}"] = tensor

@@ -18,7 +18,9 @@ from numpy.typing import NDArray
 
 from rlplay.errors import CheckpointError
 
-_MOST_INSTRUCTIONS = 5_000_000
+_MOST_INSTRUCTIONS = 2_000_000
+_MOST_VALUES = 2_000_000  # those that a pickle repeats counted each time
+_DEEPEST = 100  # values within each other
 
 
 @dataclass(frozen=True)
@@ -124,6 +126,7 @@ class _Reader:
             if opcode.name == "STOP":
                 if len(self.stack) != 1:
                     raise ValueError(f"{len(self.stack)} values are left")
+                _refuse_vast(self.stack[0])
                 return self.stack[0]
             self._step(opcode.name, argument, place)
         raise ValueError("it has no end")
@@ -163,7 +166,9 @@ class _Reader:
             push(Name(module, attribute))
         elif name == "STACK_GLOBAL":
             attribute, module = pop(), pop()
-            push(Name(str(module), str(attribute)))
+            if not (isinstance(module, str) and isinstance(attribute, str)):
+                raise ValueError("a name is no text")
+            push(Name(module, attribute))
         elif name in ("REDUCE", "NEWOBJ"):
             arguments, function = pop(), pop()
             push(_called(function, arguments))
@@ -211,6 +216,32 @@ class _Reader:
         values = self.stack[at + 1 :]
         del self.stack[at:]
         return values
+
+
+def _refuse_vast(value: Any) -> None:
+    """Raise where values lie too deep within each other, or stand for too many: few bytes repeat what they have.
+
+    Raises:
+        ValueError: says which.
+    """
+    level, count = [value], 0
+    for _ in range(_DEEPEST):
+        inner: list[Any] = []
+        for one in level:
+            if isinstance(one, dict):
+                inner.extend(one.values())
+            elif isinstance(one, list | tuple):
+                inner.extend(one)
+            elif isinstance(one, Call):
+                inner.extend((one.function, one.arguments, one.state))
+            elif isinstance(one, Elsewhere):
+                inner.append(one.key)
+            if count + len(inner) > _MOST_VALUES:
+                raise ValueError(f"it stands for more than {_MOST_VALUES:,} values")
+        level, count = inner, count + len(inner)
+        if not level:
+            return
+    raise ValueError(f"its values lie more than {_DEEPEST} deep within each other")
 
 
 def _paired(values: list[Any]) -> dict[Any, Any]:

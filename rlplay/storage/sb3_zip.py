@@ -17,12 +17,12 @@ import zipfile
 import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rlplay.errors import CheckpointError
+from rlplay.errors import CheckpointError, counted
 from rlplay.storage.files import as_path, explain_missing
 from rlplay.storage.inert_pickle import Call, Elsewhere, Name, read_pickle
 
@@ -30,6 +30,8 @@ _MOST_MEMBERS = 100
 _MOST_TENSORS = 10_000
 _LARGEST = 4 * 2**30  # bytes of all members together
 _LARGEST_DATA = 256 * 2**20  # bytes of the JSON
+_MOST_MARKS = 1_000_000  # characters of the JSON that begin a value
+_SHARED = 16  # how often a tensor's numbers may be another's too: policies name an extractor three times
 _GREATEST_RATIO = 100  # of a member's size to what it takes in the zip
 _TEXTS = frozenset(["data", "_stable_baselines3_version", "system_info.txt"])
 _STORAGES = {
@@ -96,14 +98,34 @@ def read_model_zip(path: str | Path) -> ModelZip:
         if start[:1] == b"\x80":
             raise CheckpointError(f"{path} is a pickle, which could run any code: refused, not run")
         if start[:2] != b"PK":
-            raise CheckpointError(f"{path} is damaged: it is empty, truncated or no zip")
+            if start == b"vers":
+                raise CheckpointError(
+                    f"{path} is a pointer of Git LFS, not the file itself", "Get it: git lfs pull, or download it"
+                )
+            raise CheckpointError(f"{path} is damaged: it is empty, truncated or no zip", _ANEW)
         try:
             with zipfile.ZipFile(file) as archive:
+                _require_whole(path, file, archive)
                 return _read(path, archive)
         except CheckpointError:
             raise
         except _READING as error:
-            raise CheckpointError(f"{path} is damaged: it cannot be read as a zip ({error})") from error
+            raise CheckpointError(f"{path} is damaged: it cannot be read as a zip ({error})", _ANEW) from error
+
+
+def _require_whole(path: Path, file: IO[bytes], archive: zipfile.ZipFile) -> None:
+    """Refuse a zip that is cut, whose last whole zip within is all that is found, and one with bytes around it."""
+    if min((entry.header_offset for entry in archive.infolist()), default=0) > 0:
+        raise CheckpointError(f"{path} is damaged: it is cut, or something else stands before it", _ANEW)
+    size = file.seek(0, io.SEEK_END)
+    file.seek(max(size - 2**17, 0))  # an end and its longest comment
+    _, _, end = file.read().rpartition(b"PK\x05\x06")
+    after = len(end) - 18 - len(archive.comment)
+    if after > 0:
+        raise CheckpointError(f"{path} is damaged: {counted(after, 'byte')} of something else follow its end", _ANEW)
+
+
+_ANEW = "Download it again, or save it anew with model.save"
 
 
 def _read(path: Path, archive: zipfile.ZipFile) -> ModelZip:
@@ -176,6 +198,8 @@ def _member(what: Any, archive: zipfile.ZipFile, entry: zipfile.ZipInfo, most: i
 
 
 def _json(path: Path, blob: bytes) -> dict[str, Any]:
+    if sum(blob.count(mark) for mark in (b"[", b"{", b",")) > _MOST_MARKS:
+        raise CheckpointError(f"{path}: data has more than {_MOST_MARKS:,} values: refused")
     try:
         data = json.loads(blob)
     except (ValueError, RecursionError) as error:
@@ -220,7 +244,23 @@ def _tensors(what: str, blob: bytes) -> dict[Any, Any] | None:
         return None
     if not isinstance(found, dict):
         raise CheckpointError(f"{what} holds {_named(found)} where named tensors are expected: refused, not run")
+    _require_few(what, found, len(blob))
     return _resolved(what, found, read, 0)
+
+
+def _require_few(what: str, found: Any, size: int) -> None:
+    """Refuse tensors that stand for many times the bytes that there are."""
+    level, promised = [found], 0
+    while level and promised <= _SHARED * size:
+        calls = [one for one in level if isinstance(one, Call)]
+        for one in calls:
+            inner = one.arguments[0] if one.arguments and isinstance(one.arguments[0], Call) else one
+            shape = inner.arguments[2] if isinstance(inner.arguments, tuple) and len(inner.arguments) > 2 else ()
+            if isinstance(shape, tuple) and all(type(n) is int for n in shape):
+                promised += math.prod(shape)
+        level = [value for one in level if isinstance(one, dict) for value in one.values()]
+    if promised > _SHARED * size:
+        raise CheckpointError(f"{what} has tensors of more than {_SHARED * size:,} numbers in {size:,} bytes: refused")
 
 
 def _resolved(what: str, found: Any, storages: dict[str, bytes], depth: int) -> Any:
@@ -260,6 +300,8 @@ def _tensor(what: str, found: Call, storages: dict[str, bytes]) -> NDArray[Any]:
             numbers[offset:], shape, [step * numbers.itemsize for step in strides], writeable=False
         )
         return np.ascontiguousarray(view).reshape(shape)
+    except CheckpointError:
+        raise
     except (TypeError, ValueError, KeyError, AttributeError, IndexError, OverflowError) as error:
         raise CheckpointError(f"{what} is damaged: a tensor is not as torch writes it ({error})") from error
 

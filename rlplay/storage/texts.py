@@ -2,16 +2,57 @@
 
 from __future__ import annotations
 
+import errno
+import os
+from pathlib import Path
 from typing import Any
 
 import yaml
 
 _DEEPEST = 100  # lists and dictionaries within each other
 _MOST_VALUES = 1_000_000  # those that a text repeats by a name counted each time
+_LONGEST = 2**20  # characters of a text
+_MOST_MARKS = 20_000  # characters of a text that begin or end a value: PyYAML takes a tenth of a millisecond for each
+_MOST_MERGED = 100, 10_000  # dictionaries that one takes in (``<<``), and pairs that it has then
+_GREATEST = 2**256  # whole numbers: larger ones are no floats, and Python refuses to write them
 
 
-def plain_yaml(text: str) -> Any:
+class PlainLoader(yaml.SafeLoader):
+    """PyYAML's loader of plain values, which merges no dictionaries without end."""
+
+    def flatten_mapping(self, node: Any) -> None:
+        """Take the pairs of others in, where a dictionary asks for it.
+
+        PyYAML before 6.0.4 takes each pair in as often as it is named.
+        """
+        asked = [value for key, value in node.value if key.tag == "tag:yaml.org,2002:merge"]
+        if any(isinstance(value, yaml.SequenceNode) and len(value.value) > _MOST_MERGED[0] for value in asked):
+            raise yaml.YAMLError(f"a dictionary takes in more than {_MOST_MERGED[0]} others")
+        super().flatten_mapping(node)
+        if asked and len(node.value) > _MOST_MERGED[1]:
+            raise yaml.YAMLError(f"a dictionary has more than {_MOST_MERGED[1]:,} pairs")
+
+
+def text_of(path: Path) -> str:
+    """The text of a file of settings, which is neither a pipe or device nor longer than such files are.
+
+    Raises:
+        OSError: it cannot be read, is no regular file or too large.
+        UnicodeDecodeError: it is no UTF-8 text.
+    """
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "it is no regular file", str(path))
+    if path.stat().st_size > 4 * _LONGEST:
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(path))
+    return path.read_text(encoding="utf-8")
+
+
+def plain_yaml(text: str, loader: type[PlainLoader] = PlainLoader) -> Any:
     """The value of a YAML text: numbers, texts, lists and dictionaries.
+
+    Args:
+        text: what to read.
+        loader: reads tags of others as data too.
 
     Raises:
         yaml.YAMLError: it is none. PyYAML itself raises other errors too: for dates, numbers and tags that cannot be,
@@ -26,8 +67,11 @@ def plain_yaml(text: str) -> Any:
             ...
         yaml.error.YAMLError: month must be in 1..12
     """
+    marks = sum(text.count(mark) for mark in "\n,:-[{?")
+    if len(text) > _LONGEST or marks > _MOST_MARKS:
+        raise yaml.YAMLError(f"it is longer than such texts are: {len(text):,} characters, some {marks:,} values")
     try:
-        value = yaml.safe_load(text)
+        value = yaml.load(text, loader)
         _refuse_vast(value)
         return value
     except yaml.YAMLError:
@@ -48,7 +92,9 @@ def _refuse_vast(value: Any) -> None:
                 count += len(one)
                 if count > _MOST_VALUES:
                     raise yaml.YAMLError(f"it stands for more than {_MOST_VALUES:,} values")
-                inner.extend(one.values() if isinstance(one, dict) else one)
+                inner.extend([*one, *one.values()] if isinstance(one, dict) else one)
+            elif isinstance(one, int) and abs(one) > _GREATEST:
+                raise yaml.YAMLError(f"it has a whole number of {len(f'{one:x}'):,} hexadecimal digits")
         level = inner
         if not level:
             return

@@ -26,11 +26,11 @@ from numpy.typing import NDArray
 from rlplay.errors import CheckpointError, RlplayError, UsageError, unknown, warn
 from rlplay.storage import checkpoint
 from rlplay.storage.files import as_path, make_folder, write_together
-from rlplay.storage.texts import plain_yaml
+from rlplay.storage.texts import plain_yaml, text_of
 
 
 def _is_whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63
 
 
 def _or_none(check: Callable[[Any], bool]) -> Callable[[Any], bool]:
@@ -42,7 +42,7 @@ def _is_count(value: Any) -> bool:
 
 
 def _is_text(value: Any) -> bool:
-    return isinstance(value, str) and value != ""
+    return isinstance(value, str) and value.isprintable() and value != ""
 
 
 # What args.yml says, and what each value must be.
@@ -67,6 +67,9 @@ _ASKED: dict[str, Callable[[Any], bool]] = {
 }
 
 
+_LARGEST = 2**27  # bytes of evaluations
+
+
 class Evaluations(NamedTuple):
     """What ``evaluations.npz`` holds.
 
@@ -88,7 +91,14 @@ def read_evaluations(path: Path) -> Evaluations:
         CheckpointError: damaged; says how to go on without it.
     """
     try:
+        if path.exists() and not path.is_file():
+            raise ValueError("no regular file")
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as saved:
+            entries = saved.zip.infolist()
+            if len({entry.filename for entry in entries}) < len(entries):
+                raise ValueError("two members of the same name")
+            if sum(entry.file_size for entry in entries) > _LARGEST:
+                raise ValueError("it promises too much")
             found = Evaluations(*(np.asarray(saved[name]) for name in Evaluations._fields))
     except (OSError, ValueError, KeyError, EOFError, TypeError, AttributeError, MemoryError, RuntimeError,
             zipfile.BadZipFile, zlib.error, NotImplementedError) as error:  # fmt: skip
@@ -169,7 +179,7 @@ class RunFolder:
             f"Mend it, or go on from the checkpoint without it: rlplay train -i {shlex.quote(str(self.path))} -n N"
         )
         try:
-            arguments = plain_yaml(path.read_text(encoding="utf-8"))
+            arguments = plain_yaml(text_of(path))
         except OSError as error:
             raise CheckpointError(
                 f"{self.path} is no run that can be resumed: {path} cannot be read",

@@ -20,7 +20,7 @@ from rlplay.hyperparameters.domains import Range
 from rlplay.hyperparameters.fields import Hyperparameter, declared
 from rlplay.hyperparameters.idle import BESIDE
 from rlplay.storage.files import as_path
-from rlplay.storage.texts import plain_yaml
+from rlplay.storage.texts import plain_yaml, text_of
 
 _STEP_SPAN = 30.0  # a step size is searched from its default over this to its default times this
 _SPAN = 10.0  # other numbers
@@ -145,7 +145,7 @@ def read_space(path: str, algo: str, env_id: str) -> Space:
         UsageError: it cannot be read, or has a dimension that is neither; a name that the agent does not have.
     """
     try:
-        content = plain_yaml(as_path(path).read_text(encoding="utf-8"))
+        content = plain_yaml(text_of(as_path(path)))
     except (OSError, UnicodeDecodeError) as error:
         words = getattr(error, "strerror", None) or "it is no UTF-8 text"
         raise UsageError(f"the space {path} cannot be read: {words}", "Name a YAML file with --space") from error

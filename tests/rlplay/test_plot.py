@@ -143,8 +143,8 @@ def test_tensorboards_files(monkeypatch):
     with pytest.warns(RlplayWarning) as said:
         file.with_name("events.out.tfevents.bad").write_bytes(b"nothing of it")
         assert read_runs([Path("tb")])[0].series["rollout/ep_rew_mean"][0].tolist() == [10]
-    assert "tfevents.bad" in str(said[0].message)
-    monkeypatch.setitem(__import__("sys").modules, "tensorboard.backend.event_processing.event_file_loader", None)
+    assert any("tfevents.bad" in str(one.message) for one in said)
+    monkeypatch.setitem(__import__("sys").modules, "tensorboard.compat.proto.event_pb2", None)
     with pytest.warns(RlplayWarning), pytest.raises(MissingPackageError, match=r"rlplay\[tensorboard\]"):
         read_runs([Path("tb")])
 
