@@ -29,7 +29,7 @@ from rlplay.approximation.feature_encoder import FeatureEncoder
 from rlplay.compiled.pcg64 import random
 from rlplay.compiled.stepwise import StepwiseRule, stepwise
 from rlplay.compiled.training_loop import LearningRule, new_episode_log, nothing
-from rlplay.environments.instances import make_to_learn_in
+from rlplay.environments.instances import make_to_learn_in, why_not_native
 from rlplay.environments.interact import Position, RunningEnv
 from rlplay.environments.make import EnvLike, make_anew, reference
 from rlplay.environments.masks import Mask, MaskSource
@@ -668,7 +668,7 @@ class Agent(SB3Habits, Configured, ABC):
         """
         found = [RunningEnv(self.env, self.position, self.seeds)]
         for number in range(1, count):
-            if self._beside:
+            if self._beside and why_not_native(self.env):
                 env: Any = self._beside[number - 1]
             elif isinstance(self.env, NoEnvironment):
                 env = copy.copy(self.env)

@@ -57,7 +57,7 @@ class Told:
 
     Attributes:
         env: the environment; the first of several.
-        beside: the others, where they were given one by one and differ.
+        beside: the others, where they were given one by one.
         hyperparameters: the rest.
         verbose: 1 to print the rows of the logs.
         tensorboard_log: folder for TensorBoard; None for none.

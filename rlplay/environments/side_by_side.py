@@ -13,6 +13,7 @@ from typing import Any
 
 import gymnasium as gym
 
+from rlplay.environments.instances import make_to_learn_in, why_not_native
 from rlplay.environments.make import make, reference
 from rlplay.environments.reference import remember
 from rlplay.errors import UsageError, counted, warn_once
@@ -92,13 +93,12 @@ def normalises(env: Any) -> bool:
 
 
 def as_one_kind(envs: list[Any]) -> list[gym.Env[Any, Any]]:
-    """Environments given one by one, where they are all alike the first alone: it is made anew for the others."""
+    """Environments given one by one; where they differ none of them runs in native code, which knows the first."""
     made = [make(env) for env in envs]
     first = reference(made[0])
     again = first.id and not first.unsaved and not first.obstacle
-    alike = again and all(reference(env) == first for env in made[1:])
-    if alike:
-        return made[:1]
+    if again and all(reference(env) == first for env in made[1:]):
+        return made
     for env in made:  # each is what it is: native code would play them all as the first
         ref = reference(env)
         remember(env, replace(ref, why_not_native=ref.why_not_native or "the environments beside it differ from it"))
@@ -144,7 +144,10 @@ def _of_vec_env(env: Any, owner: str) -> SideBySide:
             )
         env = inner
     if hasattr(env, "envs"):
-        envs = [_undrawn(_without_monitor(one)) for one in env.envs]
+        envs = [_without_monitor(one) for one in env.envs]
+        undrawn = _undrawn(envs[0])
+        if undrawn is not envs[0] and not why_not_native(make_to_learn_in(undrawn)):
+            envs = [undrawn, *(_undrawn(one) for one in envs[1:])]
     else:
         envs = [_by_spec(spec, outermost, owner) for spec in env.get_attr("spec")]
     if stack:

@@ -218,3 +218,25 @@ def test_every_tag_of_an_update_is_there(name):
     if name == "PPO":
         assert mine["train/clip_range"] == pytest.approx(other["train/clip_range"])
         assert mine["train/clip_range_vf"] == 0.2
+
+
+class Counting(gym.Wrapper):
+    """Counts its steps, which its user asks for."""
+
+    steps = 0
+
+    def step(self, action):
+        self.steps += 1
+        return super().step(action)
+
+
+@BOTH
+def test_the_environments_of_ones_own_vecenv_are_those_that_are_played(door):
+    vec_env = make_vec_env("CartPole-v1", 2, wrapper_class=Counting)
+    model = door.PPO("MlpPolicy", vec_env, **SMALL)
+    model.learn(32)
+    assert vec_env.get_attr("steps") == [16, 16]
+    again = make_vec_env("CartPole-v1", 2, wrapper_class=Counting)
+    model.set_env(again)
+    model.learn(32)
+    assert again.get_attr("steps") == [16, 16]
