@@ -138,6 +138,7 @@ if TYPE_CHECKING:
     from rlplay.hyperparameters.fields import Hyperparameter as Hyperparameter
     from rlplay.hyperparameters.fields import checked as checked
     from rlplay.hyperparameters.fields import declared as declared
+    from rlplay.hyperparameters.idle import say_idle as say_idle
     from rlplay.hyperparameters.types import Accuracy as Accuracy
     from rlplay.hyperparameters.types import AverageReward as AverageReward
     from rlplay.hyperparameters.types import Discount as Discount

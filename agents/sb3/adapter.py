@@ -55,6 +55,7 @@ from rlplay.extend import (
     predicted_actions,
     read_vecnormalize,
     require_memory,
+    say_idle,
     warn,
     write_vecnormalize,
 )
@@ -75,7 +76,7 @@ from .files import (
     unpack_model,
     unpack_normalizer,
 )
-from .hindsight import buffer_arguments, draws_too_early, end_episodes, require_goals
+from .hindsight import buffer_arguments, draws_too_early, end_episodes, no_whole_episode, require_goals
 from .parameters import (
     NORMALIZE,
     action_noise,
@@ -128,6 +129,7 @@ class SB3Agent(Agent, init=False):
         self.hyperparameters = checked(type(self), plain_settings(self._name, given))
         defaults = {name: parameter.default for name, parameter in declared(type(self)).items()}
         self.settings = {**defaults, **self.hyperparameters}
+        say_idle(self._name, self.settings, defaults)
         for name, value in self.settings.items():
             setattr(self, name, value)
 
@@ -295,11 +297,7 @@ class SB3Agent(Agent, init=False):
             yield
         except Exception as error:
             if draws_too_early(error):
-                raise UsageError(
-                    f"{self._name}: no episode has ended by timestep {self.num_timesteps:,}, and other goals are drawn "
-                    "from episodes that ended",
-                    "Raise learning_starts above the length of an episode",
-                ) from error
+                raise no_whole_episode(self._name, self.model) from error
             if "to satisfy the constraint" not in str(error) and self._is_finite():
                 raise
             raise self._diverged() from error

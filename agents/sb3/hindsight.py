@@ -15,7 +15,7 @@ from typing import Any
 import gymnasium as gym
 from stable_baselines3 import HerReplayBuffer
 
-from rlplay.extend import HyperparameterError, NoEnvironment, SpaceError
+from rlplay.extend import HyperparameterError, NoEnvironment, SpaceError, UsageError
 
 GOALS = ("observation", "achieved_goal", "desired_goal")  # parts of an observation
 _TOO_EARLY = "before the end of the first episode"  # as Stable-Baselines3 says that there is nothing to draw
@@ -103,4 +103,36 @@ def draws_too_early(error: Exception) -> bool:
     return _TOO_EARLY in str(error)
 
 
-__all__ = ["GOALS", "asks_for_hindsight", "buffer_arguments", "draws_too_early", "end_episodes", "require_goals"]
+def no_whole_episode(owner: str, model: Any) -> UsageError:
+    """The error for a buffer that holds no whole episode: it is too small, or it was empty a moment ago.
+
+    Example:
+        >>> from types import SimpleNamespace as Model
+        >>> buffer = Model(full=False, pos=2)
+        >>> no_whole_episode("SAC", Model(replay_buffer=buffer, n_envs=1, num_timesteps=2)).remedy
+        'Raise learning_starts above the length of an episode'
+    """
+    buffer, n_envs = model.replay_buffer, model.n_envs
+    if buffer.full:
+        return UsageError(
+            f"{owner}: buffer_size={buffer.buffer_size * n_envs} holds no whole episode, from which goals are drawn",
+            "Raise buffer_size",
+        )
+    before = model.num_timesteps - buffer.pos * n_envs
+    words = "Raise learning_starts above the length of an episode"
+    if before > 0:  # of a zip, which has no buffer
+        words = (
+            f"Raise learning_starts above {before:,} and the length of an episode: load(path, learning_starts=N), or "
+            "rlplay import -params learning_starts:N"
+        )
+    return UsageError(
+        f"{owner}: no episode has ended by timestep {model.num_timesteps:,}, and other goals are drawn from episodes "
+        "that ended",
+        words,
+    )
+
+
+__all__ = [
+    "GOALS", "asks_for_hindsight", "buffer_arguments", "draws_too_early", "end_episodes", "no_whole_episode",
+    "require_goals",
+]  # fmt: skip

@@ -104,7 +104,7 @@ NOISE = (
 )
 # In place of ``replay_buffer_class=HerReplayBuffer`` and its arguments.
 HINDSIGHT = (
-    Hyperparameter("n_sampled_goal", 0, Range("goals in hindsight a real one; 0: none", 0, 1000, integer=True)),
+    Hyperparameter("n_sampled_goal", 0, Range("goals in hindsight for each real one; 0: none", 0, 1000, integer=True)),
     Hyperparameter(
         "goal_selection_strategy", "future",
         Choice("what was reached in the same episode becomes the goal: later on, at its end, or at any time",

@@ -277,8 +277,15 @@ def _require_usual(cls: type, word: str, value: Any, usual: tuple[Any, ...]) -> 
         )
     if name == "NStepReplayBuffer":
         raise UsageError(f"{cls.__name__}: {word}={name} is a hyperparameter here", "Take n_steps=3")
+    goals = "n_sampled_goal" in declared(cls)
+    if word.endswith("_kwargs"):
+        raise UsageError(
+            f"{cls.__name__}: {word}={value} is nothing that its own buffer takes",
+            "Leave it out" + goals * ", or give replay_buffer_class=HerReplayBuffer beside it",
+        )
     raise UsageError(
-        f"{cls.__name__}: {word}={name} is not its own, which is the one whose arrays a file can hold", "Leave it out"
+        f"{cls.__name__}: {word}={name} is not its own buffer, whose arrays alone a file can hold",
+        "Leave it out" + goals * ", or take HerReplayBuffer",
     )
 
 

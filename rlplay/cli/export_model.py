@@ -9,6 +9,7 @@ from typing import Any
 from rlplay.cli.common import console, load_agent, one, quoted, retyped
 from rlplay.environments.make import reference
 from rlplay.errors import DisplayError, RlplayError, UsageError, counted, warn
+from rlplay.hyperparameters.fields import declared
 from rlplay.sb3 import Written, save_zip, write_card
 from rlplay.storage.files import require_writable
 from rlplay.training.evaluation import evaluate
@@ -25,12 +26,12 @@ def export_model(arguments: Namespace, path: Path) -> int:
     out = console()
     if path.suffix == ".zip":
         require_writable(path, "-o")
-        _say(save_zip(agent, path))
+        _say(agent, save_zip(agent, path))
         return 0
     name = f"{folder_name(agent.id.removeprefix('sb3/'))}-{folder_name(reference(agent.env).id or 'environment')}"
     require_writable(path / f"{name}.zip", "-o")
     written = save_zip(agent, path / f"{name}.zip", statistics=path / "vec_normalize.pkl")
-    _say(written)
+    _say(agent, written)
     count = arguments.eval_episodes or _EPISODES
     result = evaluate(agent, None, count, deterministic=arguments.deterministic, seed=one(arguments.seed, "--seed"))
     results = {
@@ -49,10 +50,11 @@ def export_model(arguments: Namespace, path: Path) -> int:
     return 0
 
 
-def _say(written: Written) -> None:
+def _say(agent: Any, written: Written) -> None:
     out = console()
     size = written.model.stat().st_size
-    out.print(f"wrote {written.model}   {size / 1e6:.2f} MB, its optimisers and replay buffer begin anew")
+    without = ", without the replay buffer" if "buffer_size" in declared(type(agent)) else ""
+    out.print(f"wrote {written.model}   {size / 1e6:.2f} MB{without}")
     if written.statistics is not None:
         out.print(f"wrote {written.statistics}   for VecNormalize.load: the agent normalises what it sees")
 

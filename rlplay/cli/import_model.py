@@ -79,5 +79,5 @@ def _asked(agent: Any, named: Any) -> dict[str, Any]:
         "algo": agent.id, "env": named.id, "env_kwargs": named.kwargs, "seed": agent.seed,
         "n_timesteps": max(agent.num_timesteps, 1), "gym_packages": [], "dynamics": "auto", "engine": "auto",
         "eval_freq": None, "eval_episodes": 5, "save_freq": None, "keep": None, "log_interval": None,
-        "tensorboard_log": None,
+        "tensorboard_log": None, "imported": True,
     }  # fmt: skip

@@ -18,6 +18,7 @@ from rlplay.agent.base import Agent
 from rlplay.agent.imitation import ImitationAgent
 from rlplay.agent.off_policy import OffPolicyAgent
 from rlplay.agent.offline import OfflineAgent
+from rlplay.agent.sb3_words import take_their_words
 from rlplay.cli import beside, many
 from rlplay.cli.common import (
     RUNS,
@@ -148,6 +149,7 @@ def _settings_of(arguments: Namespace, algo: str, env_id: str) -> tuple[EnvRefer
         timesteps = _timesteps_of(settings.get("n_timesteps", DEFAULT_TIMESTEPS))
     settings.pop("n_timesteps", None)
     settings.update(parse_pairs(arguments.hyperparams, "-params"))
+    take_their_words(cls, settings)
     settings.update({k: v for k in ("features", "model") if (v := getattr(arguments, k)) is not None and k in own})
     env_kwargs = {**making(settings, arguments, env_id), **environment_arguments(arguments)}
     return EnvReference(env_id, env_kwargs), settings, timesteps

@@ -7,7 +7,6 @@ from typing import Any
 
 from rlplay import registry
 from rlplay.agent.base import Agent
-from rlplay.agent.sb3_words import take_their_words
 from rlplay.cli.common import console, quoted, wrapper_words
 from rlplay.environments.names import check_arguments
 from rlplay.environments.packages import is_atari
@@ -40,7 +39,6 @@ def settings_in_file(arguments: Namespace, cls: type[Agent], env_id: str) -> dic
         settings.pop("optimize_memory_usage", None)  # each observation is kept once here
     for word in ("online_sampling", "max_episode_length"):  # of hindsight, in its files of before
         settings.pop(word, None)
-    take_their_words(cls, settings)
     if "." in str(settings.get("policy", "")):
         raise UsageError(
             f"the settings name the policy {settings['policy']}, whose code is in no file of a run",

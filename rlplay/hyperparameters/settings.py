@@ -71,9 +71,10 @@ def read_zoo_file(path: str, env_id: str, *, atari: bool = False) -> dict[str, A
         *(["atari"] if atari else []),
         "default",
     ]
-    entry = next((content[name] for name in names if name in content), None)
-    if entry is None:
+    named = [name for name in names if name in content]
+    if not named:
         raise unknown(f"environment in {path}", env_id, [str(key) for key in content])
+    entry = {} if content[named[0]] is None else content[named[0]]  # an empty one asks for nothing
     if not isinstance(entry, dict):
         raise UsageError(f"the settings of {env_id} in {path} are not key: value pairs")
     return {key: _dict_text(value) for key, value in entry.items()}

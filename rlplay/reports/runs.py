@@ -76,6 +76,8 @@ def _row(run: RunFolder) -> Row | None:
     row: Row = dict.fromkeys(COLUMNS)
     row.update({"run": str(run.path), **{name: asked[name] for name in ("algo", "env", "seed", "n_timesteps")}})
     row["timesteps"], row["steps_per_second"] = _progress(run)
+    if asked.get("imported") is True:  # it has no log, and what it has learned
+        row["timesteps"] = asked["n_timesteps"]
     row["finished"] = row["timesteps"] >= asked["n_timesteps"]
     with contextlib.suppress(RlplayError):
         means = read_evaluations(run.path / "evaluations.npz").results.mean(axis=1)

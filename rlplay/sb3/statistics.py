@@ -56,7 +56,10 @@ class ObservedStatistics(NamedTuple):
         found = {"moments": np.array([float(self.returns.mean), float(self.returns.variance)])}
         observed = self.observations.get("", Moments(np.zeros(0), np.zeros(0), 1e-4))
         if set(self.observations) - {""}:
-            raise CheckpointError("its VecNormalize has moments of each part of a Dict, which our agents do not keep")
+            raise CheckpointError(
+                "its VecNormalize has moments of each part of a Dict, which our agents do not keep",
+                "Take the agent of Stable-Baselines3, which does: --algo sb3/sac and so on",
+            )
         if observed.mean.size:
             found |= {"mean": np.ravel(observed.mean), "variance": np.ravel(observed.variance)}
         return {**found, "counts": np.array([observed.number, self.returns.number])}

@@ -92,7 +92,7 @@ def read_model_zip(path: str | Path) -> ModelZip:
     """
     path = as_path(path)
     if not path.is_file():
-        raise explain_missing(path, "zip of Stable-Baselines3", "*.zip")
+        raise explain_missing(path, "zip", "*.zip")
     with open(path, "rb") as file:
         start = file.read(4)
         if start[:1] == b"\x80":

@@ -110,12 +110,19 @@ def test_words_of_the_buffer_are_hyperparameters():
 def test_a_zip_keeps_its_hindsight(tmp_path):
     given = {"n_sampled_goal": 3, "goal_selection_strategy": GoalSelectionStrategy.EPISODE}
     buffer = {"replay_buffer_class": HerReplayBuffer, "replay_buffer_kwargs": given}
-    stable_baselines3.SAC("MultiInputPolicy", Reach(), **buffer, **SMALL).save(tmp_path / "model.zip")
+    stable_baselines3.SAC("MultiInputPolicy", Reach(), **buffer, **copy.deepcopy(SMALL)).save(tmp_path / "model.zip")
     agent = load_zip(tmp_path / "model.zip", "Reach-v0", algo="sb3/sac")
     assert (agent.n_sampled_goal, agent.goal_selection_strategy) == (3, "episode")
     back = stable_baselines3.SAC.load(save_zip(agent.learn(30), tmp_path / "again.zip").model, Reach())
     assert (type(back.replay_buffer), back.replay_buffer.her_ratio) == (HerReplayBuffer, 0.75)
     back.learn(30)
+    with pytest.raises(UsageError, match=r"above 30 and the length.*learning_starts=N"):  # its buffer is in no zip
+        load_zip(tmp_path / "again.zip", "Reach-v0", algo="sb3/sac").learn(30, reset_num_timesteps=False)
+
+
+def test_a_choice_of_goals_without_goals_in_hindsight_is_said():
+    with pytest.warns(RlplayWarning, match="goal_selection_strategy='final' changes nothing"):
+        SAC("Reach-v0", goal_selection_strategy="final", **SMALL)
 
 
 def test_a_run_that_is_given_up_ends_its_episode():
@@ -144,7 +151,16 @@ class Blind(Reach):
         (lambda: A2C("Reach-v0", **HER), "puts other goals into a replay buffer"),
         (
             lambda: SB3("SAC", "Reach-v0", n_sampled_goal=4, **{**SMALL, "learning_starts": 3}).learn(9),
-            "no episode has ended by timestep 4.*Raise learning_starts",
+            "no episode has ended by timestep 4.*Raise learning_starts above the length",
+        ),
+        (
+            lambda: SB3("SAC", "Reach-v0", n_sampled_goal=4, **{**SMALL, "buffer_size": 5, "batch_size": 2}).learn(40),
+            "buffer_size=5 holds no whole episode.*Raise buffer_size",
+        ),
+        (lambda: SAC("Reach-v0", replay_buffer_class="HerBuffer"), "is not its own buffer.*or take HerReplayBuffer"),
+        (
+            lambda: SAC("Reach-v0", replay_buffer_kwargs={"n_sampled_goal": 4}),
+            "nothing that its own buffer takes.*replay_buffer_class=HerReplayBuffer beside",
         ),
     ],
 )
@@ -158,6 +174,7 @@ class Own(ReplayBuffer):
 
 
 def test_a_buffer_of_ones_own_in_a_zip_is_said(tmp_path):
-    stable_baselines3.DQN("MlpPolicy", "CartPole-v1", replay_buffer_class=Own, **SMALL).save(tmp_path / "model.zip")
+    settings = {**copy.deepcopy(SMALL), "replay_buffer_class": Own}
+    stable_baselines3.DQN("MlpPolicy", "CartPole-v1", **settings).save(tmp_path / "model.zip")
     with pytest.warns(RlplayWarning, match=r"replay_buffer_class is code of its own, which is not run"):
         load_zip(tmp_path / "model.zip", "CartPole-v1")

@@ -76,6 +76,11 @@ def test_what_is_refused_says_the_way_out(entry, train, capsys):
     assert re.search(REFUSED[entry], said), said
 
 
+def test_a_class_of_theirs_is_typed_too(train, capsys):
+    assert train("", "-params", "replay_buffer_class:HerReplayBuffer") == 2
+    assert "puts other goals into a replay buffer" in capsys.readouterr().err
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:the settings have monitor_kwargs")
 @pytest.mark.parametrize("algo", ["a2c", "sb3/a2c"])

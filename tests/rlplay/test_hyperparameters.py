@@ -163,12 +163,14 @@ def test_what_changes_nothing_is_said(name):
         agent_class, beside = registry.agent_class(agent_id), BESIDE[name]
         defaults = {one.name: one.default for one in declared(agent_class).values()}
         domain = declared(agent_class)[name].domain
-        values = [v for v in (True, 2, 3, 1, 0.25, "shared", -0.5) if accepts(domain, v) and v != defaults[name]]
+        tried = (True, 2, 3, 1, 0.25, "shared", "final", -0.5)
+        values = [v for v in tried if accepts(domain, v) and v != defaults[name]]
         off = {**defaults, name: values[0], beside.name: False if defaults[beside.name] in (True, False) else None}
         errors._said_once.clear()
         with pytest.warns(RlplayWarning, match=f"{name}=.* changes nothing: it belongs to {beside.name}"):
             say_idle(agent_class.__name__, off, defaults)
-        on = next(v for v in (True, "c51", "normal", "lstm") if accepts(declared(agent_class)[beside.name].domain, v))
+        other = declared(agent_class)[beside.name].domain
+        on = next(v for v in (True, 4, "c51", "normal", "lstm") if accepts(other, v))
         say_idle(agent_class.__name__, {**off, beside.name: on}, defaults)  # without a warning
 
 
