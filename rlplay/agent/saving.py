@@ -33,7 +33,7 @@ from rlplay.errors import CheckpointError, RlplayError, SpaceError, UsageError, 
 from rlplay.hyperparameters.fields import as_json
 from rlplay.spaces.actions import actions_from_json, as_played
 from rlplay.spaces.finite import FiniteSpace, from_json, to_json
-from rlplay.spaces.observations import observation_digest
+from rlplay.spaces.observations import is_stack_of_pictures, observation_digest
 from rlplay.storage import checkpoint
 from rlplay.storage.checkpoint import copy_into
 from rlplay.storage.ranges import COUNT, Ranges, check_generators, check_number, check_ranges, or_none, under
@@ -266,7 +266,16 @@ def _rebuild(
         LOADING.reset(token)
     agent.restore_models({name: packing.unpack(packed, arrays) for name, packed in manifest["models"].items()})
     check_ranges(arrays, under("agent", agent.ranges()))
-    agent.load_arrays({n.removeprefix("agent/"): a for n, a in arrays.items() if n.startswith("agent/")})
+    try:
+        agent.load_arrays({n.removeprefix("agent/"): a for n, a in arrays.items() if n.startswith("agent/")})
+    except CheckpointError as error:
+        if error.remedy or not is_stack_of_pictures(agent.observation_space):
+            raise
+        raise CheckpointError(
+            error.cause,
+            "It may be of an earlier version, which saw stacked pictures (frames, height, width, channels) as plain "
+            "numbers and not through convolutions: train it again",
+        ) from error
     agent.check()
     for name in ("num_timesteps", "horizon"):
         setattr(agent, name, check_number(name, manifest[name], COUNT))

@@ -42,7 +42,8 @@ def algorithm_of(model: ModelZip) -> str:
     found = next((name for sign, name in _SIGNS.items() if sign in model.data), None)
     if found is None:
         raise CheckpointError(
-            f"{model.path} does not say which algorithm wrote it", "Name it: --algo ppo, a2c, dqn, sac, td3, ..."
+            f"{model.path} does not say which algorithm wrote it: no setting in it belongs to one alone",
+            "Take a zip as model.save of Stable-Baselines3 writes it",
         )
     if found == "dqn" and any(name.startswith("quantile_net") for name in model.tensors.get("policy", {})):
         return "qrdqn"

@@ -8,7 +8,7 @@ from gymnasium.wrappers import DtypeObservation, FrameStackObservation, RescaleO
 
 import agents
 from rlplay.environments.wrappers import FrameStack
-from rlplay.errors import RlplayError, RlplayWarning
+from rlplay.errors import CheckpointError, RlplayError, RlplayWarning
 from rlplay.spaces.observations import VectorView
 
 SMALL = {"buffer_size": 60, "learning_starts": 8, "batch_size": 4, "train_freq": 4, "net_arch": [8], "seed": 0}
@@ -89,3 +89,14 @@ def test_the_adapter_says_what_is_no_picture_there():
 
     with pytest.warns(RlplayWarning, match=r"\(3, 12, 14, 1\) of uint8 are no picture to .* frame_stack"):
         PPO(both((12, 14, 1))[0], n_steps=8, batch_size=8)
+
+
+def test_a_file_of_before_that_saw_them_flat_says_what_changed(tmp_path, monkeypatch):
+    path = agents.DQN(Pictures((2, 12, 14, 1)), **SMALL).save(tmp_path / "agent")
+
+    def of_another_shape(self, arrays):
+        raise CheckpointError("q/parameters is float32 of shape (7,) in the file, float32 of (9,) in the agent")
+
+    monkeypatch.setattr(agents.DQN, "load_arrays", of_another_shape)
+    with pytest.raises(CheckpointError, match="saw stacked pictures .* as plain numbers.*train it again"):
+        agents.DQN.load(path, Pictures((2, 12, 14, 1)))
