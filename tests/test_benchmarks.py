@@ -164,7 +164,7 @@ def test_the_published_table_counts_whole_pairs_and_says_what_is_below(module, t
     assert "sb3_1.json is damaged" in said
     page = tmp_path / "page.md"
     page.write_text(published.page(tmp_path, page))
-    assert "Not run yet: DQN in CartPole-v1" in page.read_text()
+    assert "Not run yet: A2C in CartPole-v1" in page.read_text()
     rows = published.rows_of(page)
     page.write_text(published.page(tmp_path / "none", page))
     assert published.rows_of(page) == rows != {}  # what has no result here stays

@@ -273,7 +273,7 @@ def _require_usual(cls: type, word: str, value: Any, usual: tuple[Any, ...]) -> 
     if name == "HerReplayBuffer":
         raise UsageError(
             f"{cls.__name__}: HerReplayBuffer puts other goals into a replay buffer, and this agent has no such one",
-            "Take an agent with n_sampled_goal (agents.sb3.SAC, --algo sb3/sac), or leave it out",
+            "Take an agent with n_sampled_goal (dqn, sac, tqc, td3, ddpg, and sb3/...), or leave it out",
         )
     if name == "NStepReplayBuffer":
         raise UsageError(f"{cls.__name__}: {word}={name} is a hyperparameter here", "Take n_steps=3")

@@ -129,17 +129,18 @@ def curves_of(
         quantity = max(usual, key=lambda name: sum(name in run.series for run in runs))
     if quantity not in known:
         raise unknown("quantity", quantity, known)
-    groups: dict[str, list[Series]] = {}
+    groups: dict[str, list[tuple[str, Series]]] = {}
     for run in runs:
         if quantity not in run.series:
             warn(f"left out: {run.path} has no {quantity}; it has {', '.join(sorted(run.series))}")
         elif axis != "steps" and axis not in run.clocks:
             warn(f"left out: {run.path} has no log that says its {AXES[axis]}")
         else:
-            groups.setdefault(_short(run.path, each=each), []).append(_along(axis, run, quantity))
+            one = _short(run.path, each=True), _along(axis, run, quantity)
+            groups.setdefault(_short(run.path, each=each), []).append(one)
     if not groups:
         raise UsageError(f"no run that has {quantity} says its {AXES[axis]}", "Take -x steps")
-    return quantity, [_curve(name, group, axis) for name, group in groups.items()]
+    return quantity, [curve for name, group in groups.items() for curve in _curves(name, group, axis)]
 
 
 def _along(axis: str, run: Run, quantity: str) -> Series:
@@ -158,15 +159,27 @@ def _short(path: Path, *, each: bool) -> str:
     return "/".join([*parts[:-1], last]) if last else "/".join(parts[:-1])
 
 
+def _curves(name: str, group: list[tuple[str, Series]], axis: str) -> list[Curve]:
+    """The curve of a group of runs; one of each run where one ends before another begins."""
+    found = [series for _, series in group]
+    apart = max(steps[0] for steps, _ in found) >= min(steps[-1] for steps, _ in found)
+    if apart and not _in_common(found):
+        warn(f"the runs of {name} have no {AXES[axis]} in common: each is drawn by itself")
+        return [_curve(one, [series], axis) for one, series in group]
+    return [_curve(name, found, axis)]
+
+
+def _in_common(found: list[Series]) -> list[float]:
+    """The places that all runs have, where these are half of what the shortest has; else none."""
+    common = set.intersection(*(set(steps.tolist()) for steps, _ in found))
+    return sorted(common) if len(common) >= 0.5 * min(len(steps) for steps, _ in found) else []
+
+
 def _curve(name: str, found: list[Series], axis: str) -> Curve:
     """Runs side by side: at the timesteps that all have, or interpolated where they were logged at others."""
-    common = set.intersection(*(set(steps.tolist()) for steps, _ in found))
-    if len(common) >= 0.5 * min(len(steps) for steps, _ in found):
-        places = np.array(sorted(common))
-    else:
+    places = np.array(_in_common(found))
+    if not len(places):
         first, last = max(steps[0] for steps, _ in found), min(steps[-1] for steps, _ in found)
-        if first >= last:
-            raise UsageError(f"the runs of {name} have no {AXES[axis]} in common", "Draw each of them: --each")
         places = np.linspace(first, last, min(max(len(steps) for steps, _ in found), _GRID))
     if axis == "steps":  # on others no two runs end together
         say_cut(name, float(places[-1]), max(float(steps[-1]) for steps, _ in found))

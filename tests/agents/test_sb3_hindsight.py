@@ -147,7 +147,7 @@ class Blind(Reach):
         (lambda: SB3("SAC", "Pendulum-v1", n_sampled_goal=4), "needs goals.*n_sampled_goal=0"),
         (lambda: SB3("SAC", Blind(), n_sampled_goal=4, **SMALL), "no method compute_reward"),
         (lambda: SB3("SAC", "Reach-v0", n_sampled_goal=4, features="pca:2"), "features hide them"),
-        (lambda: SB3("PPO", "Reach-v0", **HER), "puts other goals into a replay buffer.*--algo sb3/sac"),
+        (lambda: SB3("PPO", "Reach-v0", **HER), "puts other goals into a replay buffer.*dqn, sac"),
         (lambda: A2C("Reach-v0", **HER), "puts other goals into a replay buffer"),
         (
             lambda: SB3("SAC", "Reach-v0", n_sampled_goal=4, **{**SMALL, "learning_starts": 3}).learn(9),

@@ -61,7 +61,7 @@ REFUSED = {
     f"callback: {CALLBACKS}.Nothing": r"may not import\n.*--gym-packages stable_baselines3",
     "policy: mine.Policy": r"whose code is in no file of a run\n.*Take MlpPolicy",
     "policy_kwargs: dict(features_extractor_class=mine.Features)": r"more than literals.*\n.*nn.ReLU",
-    "replay_buffer_class: HerReplayBuffer": r"puts other goals into a replay buffer.*\n.*--algo sb3/sac",
+    "replay_buffer_class: HerReplayBuffer": r"puts other goals into a replay buffer.*\n.*dqn, sac",
     "n_sampled_goal: 4": r"unknown hyperparameter of A2C 'n_sampled_goal'",
     "vec_env_wrapper: mine.Around": r"around all environments at once\n.*--wrapper",
     "env_wrapper: mine.Around": r"may not import\n.*--wrapper mine.Around",

@@ -62,6 +62,9 @@ FURTHER = [
     "128 in the mean.",
 ]
 
+# The environments of the page in its order, and the mean return from which Gymnasium calls each solved.
+SOLVED = {"CartPole-v1": 475, "Acrobot-v1": -100, "MountainCar-v0": -110, "Pendulum-v1": None, "LunarLander-v3": 200}
+
 SMOOTH = {"use_sde": True, "sde_sample_freq": 4}
 SIXTEEN = {"normalize": True, "n_envs": 16}
 A2C_PENDULUM = {
@@ -258,7 +261,7 @@ def rows_of(path: Path) -> dict[tuple[str, str], tuple[str, str]]:
 def page(folder: Path, before: Path) -> str:
     """The page of the docs; a cell that has no result here stays as the page had it before."""
     lines, missing, count, known = [], [], {}, rows_of(before)
-    for task in TASKS:
+    for task in sorted(TASKS, key=lambda task: (list(SOLVED).index(task.env), task.agent)):
         line, verdict = row(folder, task)
         if not line:
             line, verdict = known.get((task.agent, task.env), ("", ""))
@@ -272,6 +275,7 @@ def page(folder: Path, before: Path) -> str:
         with contextlib.suppress(ValueError):  # a damaged one, said already
             facts = json.loads(path.read_text(encoding="utf-8"))
     versions = ", ".join(f"{name} {version}" for name, version in facts["versions"].items())
+    solved = ", ".join(f"{env} from {mark:,}" for env, mark in SOLVED.items() if mark is not None)
     summary = ", ".join(f"{verdict}: {number}" for verdict, number in count.items())
     return "\n".join([
         "# Published result: ours beside Stable-Baselines3's", "",
@@ -280,18 +284,20 @@ def page(folder: Path, before: Path) -> str:
         "columns *ours* and *SB3* are interquartile means over the seeds, with 95 % bootstrap intervals. *Ahead* is",
         "the probability that a run of ours scores higher, equal ones counted half. Seconds are of training, the",
         "median run, compiling included; other programs ran on the machine, so they tell orders of magnitude.", "",
+        "Higher scores are better. From these on Gymnasium calls an environment solved:",
+        f"{solved}.", "",
         "```text", "python tests/benchmarks/published_result.py run",
         "python tests/benchmarks/published_result.py write", "```", "",
         "| agent | environment | timesteps | seeds | ours | SB3 | ahead | ours is | ours, s | SB3, s |",
         "|---|---|---:|---:|---:|---:|---:|---|---:|---:|", *lines, "",
         *([f"Cells by verdict: {summary}.", ""] if summary else []),
         "*Intervals overlap*: our interquartile mean is lower, and our interval reaches into theirs. *Below*: it does",
-        "not. SAC and TD3 play LunarLander-v3 with continuous actions. Five seeds tell large differences alone: an",
-        "interval over them is wide, and one run that fails moves it far.", "",
+        "not. SAC and TD3 play LunarLander-v3 with continuous actions. Five seeds tell large differences alone, and",
+        "two or three hardly any: an interval over them is wide, and one run that fails moves it far.", "",
         *FURTHER, "",
         *([f"Not run yet: {', '.join(missing)}.", ""] if missing else []),
-        "Rows stand from the run that made them, some on AMD and some on Intel.", "",
-        f"Last run with {versions}, on {facts['processor']}.", "",
+        "Rows stand from the run that made them, on AMD and on Intel processors.", "",
+        f"The newest: {versions}, on {facts['processor']}.", "",
     ])  # fmt: skip
 
 

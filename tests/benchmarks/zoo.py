@@ -106,7 +106,7 @@ def exists(env_id: str) -> bool:
 
 
 def reason(words: str, env_id: str) -> str:
-    """A reason without what changes from entry to entry."""
+    """The kind of a reason: without what changes from entry to entry."""
     return re.sub(r"\d[\d,.]*", "N", words.replace(env_id, "ENV"))[:160]
 
 
@@ -174,6 +174,7 @@ def main() -> None:
     refused: dict[str, list[str]] = defaultdict(list)
     absent: Counter[str] = Counter()
     known: dict[str, bool] = {}
+    words: dict[str, str] = {}  # of each kind of reason, as the first entry had it
     for name, counts in rows.items():
         file = (given.folder or folder()) / f"{name}.yml"
         entries: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
@@ -193,7 +194,7 @@ def main() -> None:
             counts[UPDATED] += why == UPDATED
             print(f"{name:6} {entry:40} {time.perf_counter() - begin:6.1f} s  {why}", flush=True)
             if not runs:
-                refused[reason(why, env_id)].append(f"{name} {entry}")
+                refused[words.setdefault(reason(why, env_id), why)].append(f"{name} {entry}")
     page = report(rows, refused, absent, given.seconds)
     print(page)
     if not given.only:

@@ -86,6 +86,14 @@ def test_runs_logged_at_other_timesteps_are_interpolated():
     np.testing.assert_allclose(curve.returns, [curve.timesteps, curve.timesteps])
 
 
+def test_a_long_and_a_short_run_are_drawn_each_by_itself():
+    evaluated(Path("logs/ppo/CartPole-v1_1"), [1, 2], steps=(100, 200))
+    evaluated(Path("logs/ppo/CartPole-v1_2"), [3, 4], steps=(5, 10))
+    with pytest.warns(RlplayWarning, match="ppo/CartPole-v1 have no timesteps in common: each is drawn by itself"):
+        _, curves = curves_of(read_runs([Path("logs")]))
+    assert [curve.name for curve in curves] == ["ppo/CartPole-v1_1", "ppo/CartPole-v1_2"]
+
+
 def test_progress_by_its_tags_and_a_tag_that_is_not_there():
     Path("run").mkdir()
     Path("run/progress.csv").write_text("train/loss,time/total_timesteps,word\n,10,a\n2.5,20,b\n1.5,30,\n")
