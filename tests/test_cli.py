@@ -463,8 +463,8 @@ def test_compare_prints_a_table_and_draws_a_picture(cli, tmp_path):
     done = cli("compare", "--algo", "linear-sarsa", "q-learning", "--env", "CartPole-v1", "--seed", "0", "1",
                "--features", "k-means:8", "-params", "alpha:0.01", "-n", "4000", "--eval-freq", "1000")  # fmt: skip
     assert done.returncode == 0, done.stderr
-    rows = [line for line in done.stdout.splitlines() if line.startswith("│ ")]
-    assert {row.split()[1] for row in rows} == {"linear-sarsa", "q-learning"}
+    table = done.stdout.partition("whole curve")[2].partition("Returns of greedy")[0]
+    assert {row.split()[0] for row in table.splitlines()[1:]} == {"linear-sarsa", "q-learning"}
     with Image.open(tmp_path / "compare-CartPole-v1.png") as picture:
         assert picture.size == (1190, 700)
         pixels = np.asarray(picture.convert("RGB")).reshape(-1, 3)

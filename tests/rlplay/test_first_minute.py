@@ -19,6 +19,7 @@ from rlplay.viewer.waiting import while_waiting
 @pytest.fixture
 def no_screen(monkeypatch):
     monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
+    pygame.display.quit()  # a test before may have drawn
     yield
     pygame.display.quit()
 
