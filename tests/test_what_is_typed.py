@@ -159,6 +159,7 @@ def test_a_plain_run_is_resumed_without_wrappers_and_in_its_own_map(rlplay, tmp_
         (("eval", "--load-best", "--load-checkpoint", "5"), "--load-checkpoint: not allowed with argument --load-best"),
         (("play", "--env", "FrozenLake-v1", "--load-best"), "--load-best has no effect here: no saved agent"),
         (("replay", "x.json", "--check", "-o", "x.gif"), "-o has no effect here: --check opens no window"),
+        (("list", "runs", "-f", "nope"), "nope is no folder"),
         (("replay", "x.json", "--algo", "ppo"), "unrecognized arguments: --algo"),
         (("train", *LAKE, "--n-envs", "4"), "--n-envs 4\n  It is a hyperparameter: -params n_envs:4"),
         (("train", *LAKE, "-conf", "rainbov"), "unknown settings 'rainbov'\n  Did you mean rainbow?"),

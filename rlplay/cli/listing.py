@@ -12,7 +12,7 @@ from rich.table import Table
 
 from rlplay import registry
 from rlplay.cli.common import RUNS, answer, console
-from rlplay.errors import RlplayError
+from rlplay.errors import RlplayError, UsageError
 from rlplay.models.names import LIBRARY
 from rlplay.reports.runs import runs
 from rlplay.training.run_folder import RunFolder, read_evaluations
@@ -46,7 +46,7 @@ def run(arguments: Namespace) -> int:
         out.print(_table("models", registry.MODELS, registry.model_ids()))
         out.print(f"  [bold]scikit-learn's[/]: {'  '.join(sorted(LIBRARY))}")
     if arguments.what == "runs":
-        _runs(arguments.log_folder or RUNS)
+        _runs(_folder_of(arguments))
     return 0
 
 
@@ -68,8 +68,16 @@ def _data(arguments: Namespace) -> dict[str, Any]:
     if arguments.what in (None, "models"):
         found["sklearn"] = sorted(LIBRARY)
     if arguments.what == "runs":
-        found["runs"] = runs(arguments.log_folder or RUNS)
+        found["runs"] = runs(_folder_of(arguments))
     return found
+
+
+def _folder_of(arguments: Namespace) -> Path:
+    """The folder of runs: the one that is named, which must be there, or the usual one."""
+    named = arguments.log_folder
+    if named is not None and not Path(named).is_dir():
+        raise UsageError(f"{named} is no folder", "Name one that holds runs with -f, or leave it out")
+    return Path(named or RUNS)
 
 
 def _table(title: str, group: str, ids: list[str]) -> Table:

@@ -156,7 +156,7 @@ def _compare(name: str, path: Path) -> None:
     out.print(table)
     rules, gap = PARITY.get(name, Parity()), parity(name)
     if gap is None:
-        out.print(f"[bold]other random numbers[/]  {CHANCE}")
+        out.print(CHANCE)
     else:
         same = "the same answers" if gap <= (rules.tolerance or 0.0) else "other answers"
         out.print(f"[bold]{same}[/]  {rules.what}: greatest difference {gap:.1e}, relative to their size "
