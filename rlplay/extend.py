@@ -56,6 +56,8 @@ if TYPE_CHECKING:
     from rlplay.agent.offline import OfflineAgent as OfflineAgent
     from rlplay.agent.hindsight import GoalSelectionStrategy as GoalSelectionStrategy
     from rlplay.agent.hindsight import NSampledGoal as NSampledGoal
+    from rlplay.agent.hindsight import her_arguments as her_arguments
+    from rlplay.agent.hindsight import require_goals as require_goals
     from rlplay.agent.hidden_states import HiddenState as HiddenState
     from rlplay.agent.hidden_states import given_states as given_states
     from rlplay.agent.hidden_states import see_alone as see_alone

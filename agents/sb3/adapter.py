@@ -49,6 +49,7 @@ from rlplay.extend import (
     copy_into,
     counted,
     declared,
+    her_arguments,
     is_finite,
     masked,
     numbers_below,
@@ -76,7 +77,7 @@ from .files import (
     unpack_model,
     unpack_normalizer,
 )
-from .hindsight import buffer_arguments, draws_too_early, end_episodes, no_whole_episode, require_goals
+from .hindsight import draws_too_early, end_episodes, no_whole_episode, refuse_without_goals
 from .parameters import (
     NORMALIZE,
     action_noise,
@@ -147,7 +148,7 @@ class SB3Agent(Agent, init=False):
         super().setup()
         require_spaces(self._name, self.observation_space, self.action_space)
         require_settings(self._name, self.settings, self.observation_space)
-        require_goals(self._name, self.settings, self.env)
+        refuse_without_goals(self._name, self.settings, self.env)
         self._require_memory()
         self.model: Any = None
         self._random, self._private = RandomStates(self.seed), RandomStates(self.seed)
@@ -209,7 +210,7 @@ class SB3Agent(Agent, init=False):
 
     def _build(self) -> None:
         """Make the model; its constructor seeds the random states that are in use."""
-        arguments = {**constructor_arguments(self.settings), **buffer_arguments(self.settings)}
+        arguments = {**constructor_arguments(self.settings), **her_arguments(self.settings)}
         of_policy = arguments["policy_kwargs"]
         if isinstance(self.encoder, VectorFeatures):
             of_policy.update(

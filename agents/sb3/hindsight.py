@@ -15,70 +15,30 @@ from typing import Any
 import gymnasium as gym
 from stable_baselines3 import HerReplayBuffer
 
-from rlplay.extend import HyperparameterError, NoEnvironment, SpaceError, UsageError
+from rlplay.extend import HyperparameterError, UsageError, require_goals
 
-GOALS = ("observation", "achieved_goal", "desired_goal")  # parts of an observation
 _TOO_EARLY = "before the end of the first episode"  # as Stable-Baselines3 says that there is nothing to draw
 
 
-def asks_for_hindsight(settings: Mapping[str, Any]) -> bool:
-    """Whether goals are put in place of others.
-
-    Example:
-        >>> asks_for_hindsight({"n_sampled_goal": 4}), asks_for_hindsight({"gamma": 0.99})
-        (True, False)
-    """
-    return bool(settings.get("n_sampled_goal", 0))
-
-
-def require_goals(owner: str, settings: Mapping[str, Any], env: gym.Env[Any, Any]) -> None:
-    """Refuse an environment without goals, where the settings ask for hindsight.
+def refuse_without_goals(owner: str, settings: Mapping[str, Any], env: gym.Env[Any, Any]) -> None:
+    """Stop where settings ask for hindsight and there are no goals to see.
 
     Raises:
-        SpaceError: its observations are not of the three parts, or it cannot say the reward of another goal.
+        SpaceError: the environment has none, or cannot say the reward of another goal.
         HyperparameterError: features stand between observations and agent.
 
     Example:
-        >>> import gymnasium
-        >>> require_goals("SAC", {"n_sampled_goal": 4}, gymnasium.make("Pendulum-v1"))
-        Traceback (most recent call last):
-        ...
-        rlplay.errors.SpaceError: SAC: n_sampled_goal=4 needs goals, and Box([-1. -1. -8.], [1. 1. 8.], (3,), ...
+        >>> refuse_without_goals("SAC", {"gamma": 0.99}, gym.make("CartPole-v1"))
     """
-    if not asks_for_hindsight(settings):
+    count = settings.get("n_sampled_goal", 0)
+    if not count:
         return
-    word, space = f"{owner}: n_sampled_goal={settings['n_sampled_goal']}", env.observation_space
-    if not (isinstance(space, gym.spaces.Dict) and set(GOALS) <= set(space.spaces)):
-        raise SpaceError(
-            f"{word} needs goals, and {space} has none",
-            "Take an environment with a Dict of observation, achieved_goal and desired_goal, or n_sampled_goal=0",
-        )
-    asked = env.has_wrapper_attr("compute_reward") and callable(env.get_wrapper_attr("compute_reward"))
-    if not (asked or isinstance(env, NoEnvironment)):
-        raise SpaceError(
-            f"{word} needs the reward of other goals, and {env.unwrapped} has no method compute_reward",
-            "Give it compute_reward(achieved_goal, desired_goal, info), or take n_sampled_goal=0",
-        )
+    require_goals(owner, count, env)
     if settings["features"] is not None:
         raise HyperparameterError(
-            f"{word} puts goals into observations, and features hide them", "Leave one of them out"
+            f"{owner}: n_sampled_goal={count} puts goals into observations, and features hide them",
+            "Leave one of them out",
         )
-
-
-def buffer_arguments(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """What the algorithm's constructor is given for hindsight; nothing without.
-
-    Example:
-        >>> buffer_arguments({"n_sampled_goal": 4, "goal_selection_strategy": "final"})["replay_buffer_kwargs"]
-        {'n_sampled_goal': 4, 'goal_selection_strategy': 'final'}
-    """
-    if not asks_for_hindsight(settings):
-        return {}
-    words = ("n_sampled_goal", "goal_selection_strategy")
-    return {
-        "replay_buffer_class": HerReplayBuffer,
-        "replay_buffer_kwargs": {word: settings[word] for word in words},
-    }
 
 
 def end_episodes(buffer: Any) -> None:
@@ -132,7 +92,4 @@ def no_whole_episode(owner: str, model: Any) -> UsageError:
     )
 
 
-__all__ = [
-    "GOALS", "asks_for_hindsight", "buffer_arguments", "draws_too_early", "end_episodes", "no_whole_episode",
-    "require_goals",
-]  # fmt: skip
+__all__ = ["draws_too_early", "end_episodes", "no_whole_episode", "refuse_without_goals"]

@@ -22,9 +22,11 @@ from rlplay.extend import (
     Discount,
     Domain,
     Either,
+    GoalSelectionStrategy,
     Hyperparameter,
     HyperparameterError,
     LearningRate,
+    NSampledGoal,
     Range,
     Settings,
     counted,
@@ -104,13 +106,9 @@ NOISE = (
 )
 # In place of ``replay_buffer_class=HerReplayBuffer`` and its arguments.
 HINDSIGHT = (
-    Hyperparameter("n_sampled_goal", 0, Range("goals in hindsight for each real one; 0: none", 0, 1000, integer=True)),
-    Hyperparameter(
-        "goal_selection_strategy", "future",
-        Choice("what was reached in the same episode becomes the goal: later on, at its end, or at any time",
-               ("future", "final", "episode")),
-    ),
-)  # fmt: skip
+    Hyperparameter("n_sampled_goal", 0, get_args(NSampledGoal)[1]),
+    Hyperparameter("goal_selection_strategy", "future", get_args(GoalSelectionStrategy)[1]),
+)
 _NOISE_CLASSES = {"normal": NormalActionNoise, "ornstein-uhlenbeck": OrnsteinUhlenbeckActionNoise}
 _SCHEDULES = ("learning_rate", "clip_range", "clip_range_vf")
 # What policy_kwargs may name, as in RL Zoo's files; a file holds the name.

@@ -7,7 +7,7 @@ and ``compute_reward(achieved_goal, desired_goal, info)`` takes batches of goals
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 import gymnasium as gym
@@ -55,7 +55,7 @@ def goals_of(agent: Any) -> Goals | None:
     count = int(given.get("n_sampled_goal", 0))
     if count == 0:
         return None
-    said = f"{name}: n_sampled_goal={count} puts other goals in place afterwards"
+    said = _said(name, count)
     if given.get("n_steps", 1) > 1:
         raise HyperparameterError(
             f"{said}, and a return of n_steps={given['n_steps']} has the rewards of the goal that was aimed at",
@@ -66,13 +66,8 @@ def goals_of(agent: Any) -> Goals | None:
             f"{said}, and the priorities of prioritized=True are those of the goal that was aimed at",
             "Take prioritized=False, or n_sampled_goal=0",
         )
-    space = agent.observation_space
-    if not isinstance(space, gym.spaces.Dict) or not all(part in space.spaces for part in _PARTS):
-        raise SpaceError(
-            f"{said}, and {reference(agent.env)} has no goals: its observations are {space}, and no Dict of "
-            f"{', '.join(_PARTS)}",
-            _NO_HINDSIGHT,
-        )
+    require_goals(name, count, agent.env)
+    space: Any = agent.observation_space
     achieved, desired = space["achieved_goal"], space["desired_goal"]
     if not _is_goal(achieved) or _kind(achieved) != _kind(desired):
         raise SpaceError(
@@ -80,8 +75,6 @@ def goals_of(agent: Any) -> Goals | None:
             f"and {desired}",
             _NO_HINDSIGHT,
         )
-    if not isinstance(agent.env, NoEnvironment):
-        reward_of(agent.env, name)
     (from_achieved, seen), (from_desired, aimed) = (agent.encoder.view.part(part) for part in _PARTS[1:])
     if seen.size != aimed.size:
         raise SpaceError(f"{said}, and {achieved} and {desired} have other values", _NO_HINDSIGHT)
@@ -94,6 +87,59 @@ def goals_of(agent: Any) -> Goals | None:
 
 def _kind(space: gym.Space[Any]) -> tuple[Any, ...]:
     return type(space), space.shape, np.dtype(space.dtype).kind
+
+
+def require_goals(owner: str, count: int, env: gym.Env[Any, Any]) -> None:
+    """Refuse an environment without goals, or without rewards of others.
+
+    Args:
+        owner: who asks, for errors.
+        count: its ``n_sampled_goal``.
+        env: the environment.
+
+    Raises:
+        SpaceError: its observations are not of the three parts, or it has no ``compute_reward``.
+
+    Example:
+        >>> require_goals("SAC", 4, gym.make("CliffWalking-v1"))
+        Traceback (most recent call last):
+            ...
+        rlplay.errors.SpaceError: SAC: n_sampled_goal=4 puts other goals in place afterwards, and CliffWalking-v1 has \
+no goals: ...
+    """
+    space = env.observation_space
+    if not isinstance(space, gym.spaces.Dict) or not all(part in space.spaces for part in _PARTS):
+        raise SpaceError(
+            f"{_said(owner, count)}, and {reference(env)} has no goals: its observations are {space}, and no Dict of "
+            f"{', '.join(_PARTS)}",
+            _NO_HINDSIGHT,
+        )
+    if not isinstance(env, NoEnvironment):
+        reward_of(env, owner)
+
+
+def _said(owner: str, count: int) -> str:
+    return f"{owner}: n_sampled_goal={count} puts other goals in place afterwards"
+
+
+def her_arguments(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """How Stable-Baselines3's constructors are told of hindsight; nothing without.
+
+    Example:
+        >>> her_arguments({"n_sampled_goal": 4, "goal_selection_strategy": "final"})["replay_buffer_kwargs"]
+        {'n_sampled_goal': 4, 'goal_selection_strategy': 'final'}
+        >>> her_arguments({"gamma": 0.99})
+        {}
+    """
+    if not settings.get("n_sampled_goal"):
+        return {}
+    from stable_baselines3 import HerReplayBuffer
+
+    words = ("n_sampled_goal", "goal_selection_strategy")
+    return {
+        "replay_buffer_class": HerReplayBuffer,
+        "replay_buffer_kwargs": {word: settings[word] for word in words},
+    }
 
 
 def _is_goal(space: gym.Space[Any]) -> bool:
@@ -117,7 +163,7 @@ def reward_of(env: gym.Env[Any, Any], owner: str) -> Callable[..., Any]:
         raise SpaceError(
             f"{owner}: hindsight (n_sampled_goal) needs rewards of other goals, and {reference(env)} has no "
             "compute_reward(achieved_goal, desired_goal, info)",
-            _NO_HINDSIGHT,
+            "Give it one, of batches of goals, or take n_sampled_goal=0",
         )
     wrapper: Any = env
     while isinstance(wrapper, gym.Wrapper):
@@ -206,5 +252,6 @@ _BATCHES = (
 
 
 __all__ = [
-    "GoalSelectionStrategy", "NSampledGoal", "goals_of", "in_hindsight", "put_rewards", "reward_of",
+    "GoalSelectionStrategy", "NSampledGoal", "goals_of", "her_arguments", "in_hindsight", "put_rewards",
+    "require_goals", "reward_of",
 ]  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import csv
+import math
 from argparse import Namespace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,7 +22,6 @@ from rlplay.reports.curves import Curve
 from rlplay.reports.runs import run_folders
 from rlplay.reports.step_costs import step_costs
 from rlplay.storage.files import as_path
-from rlplay.storage.texts import plain_yaml, text_of
 from rlplay.training.run_folder import RunFolder, read_evaluations
 
 _SEEDS = [0, 1, 2]
@@ -137,7 +136,7 @@ def saved(arguments: Namespace) -> Compared:
     if not groups:
         raise UsageError("none of these runs can be compared", "Train some: rlplay train --eval-freq N ...")
     names = _names([group[0] for group in groups.values()])
-    found = {name: [(run.folder, _speed_of(run.folder)) for run in group]
+    found = {name: [(run.folder, run.folder.done()[1] or math.nan) for run in group]
              for name, group in zip(names, groups.values(), strict=True)}  # fmt: skip
     return Compared(runs[0].asked["env"], runs[0].asked["env_kwargs"], found, [])
 
@@ -163,10 +162,9 @@ def _read(path: Path, left: dict[str, list[Path]]) -> _Saved | None:
         if not (path / "evaluations.npz").is_file():
             raise CheckpointError("it has no evaluations (train with --eval-freq)")
         read_evaluations(path / "evaluations.npz")
-        config = plain_yaml(text_of(folder.settings / "config.yml"))
-        return _Saved(folder, asked, config if isinstance(config, dict) else {})
-    except (RlplayError, OSError, yaml.YAMLError, UnicodeDecodeError) as error:
-        left.setdefault(str(getattr(error, "cause", error)), []).append(path)
+        return _Saved(folder, asked, folder.config())
+    except RlplayError as error:
+        left.setdefault(error.cause, []).append(path)
     return None
 
 
@@ -193,30 +191,7 @@ def _alike(group: list[_Saved], left: dict[str, list[Path]]) -> list[_Saved]:
 def _last_timestep(folder: RunFolder) -> int:
     """The timesteps that a run's log has, or its last evaluation where it has no log."""
     evaluated = read_evaluations(folder.path / "evaluations.npz").timesteps
-    rows = _progress(folder)
-    try:
-        logged = int(rows[-1]["time/total_timesteps"])
-    except (ValueError, IndexError, KeyError, TypeError):
-        logged = 0
-    return max(logged, int(evaluated[-1]) if len(evaluated) else 0)
-
-
-def _progress(folder: RunFolder) -> list[dict[str, str]]:
-    if not folder.progress.is_file():
-        return []
-    try:
-        with open(folder.progress, encoding="utf-8", newline="") as file:
-            return list(csv.DictReader(file))
-    except (OSError, ValueError, csv.Error):
-        return []
-
-
-def _speed_of(folder: RunFolder) -> float:
-    """The timesteps a second of a saved run, as its log has it; NaN where it does not."""
-    try:
-        return float([row["time/fps"] for row in _progress(folder) if row.get("time/fps")][-1])
-    except (ValueError, IndexError):
-        return float("nan")
+    return max(folder.done()[0], int(evaluated[-1]) if len(evaluated) else 0)
 
 
 def _names(agents: list[_Saved]) -> list[str]:

@@ -35,8 +35,8 @@ _given: WeakKeyDictionary[Env, ReferenceType[Env]] = WeakKeyDictionary()  # by t
 def note(env: Env) -> None:
     """Keep what an environment looks like: what differs from then on was changed by hand."""
     own = env.unwrapped
-    if isinstance(own, TableEnv):
-        _tables.setdefault(own, _sum_of(own))
+    if isinstance(own, TableEnv) and own not in _tables:
+        note_table(own)
     if isinstance(env, NativeEnv | TableEnv):
         return
     try:
@@ -129,7 +129,7 @@ def say_changes(env: Env) -> None:
             f"world.parameters of {ref} were set by hand: agents learn and are evaluated so, and files do not hold "
             f"them. Give arguments: rlplay.make({ref.id!r}, {name}=...)"
         )
-    if isinstance(own, TableEnv) and _tables.setdefault(own, _sum_of(own)) != _sum_of(own):
+    if isinstance(own, TableEnv) and own in _tables and _sum_of(own) != _tables[own]:
         warn_once(
             f"the transition table of {reference(env)} was changed by hand: agents learn and are evaluated so, and "
             "files do not hold it. Give a function that makes it so: agent.set_env(make_env)"

@@ -35,7 +35,7 @@ from rlplay.functional.replay import NO_STEP, Replay, add_up_rewards, next_row
 from rlplay.functional.vector_step import Decorator
 
 FUTURE, FINAL, EPISODE = range(3)
-STRATEGIES = ("future", "final", "episode")  # by their numbers
+STRATEGIES = ("future", "final", "episode")  # by their numbers, which are those of GoalSelectionStrategy
 
 
 class Goals(NamedTuple):

@@ -82,7 +82,7 @@ class Curve:
     @property
     def speed(self) -> float:
         """The median timesteps a second over the seeds of which it is known; NaN for none."""
-        known = self.speeds[self.speeds > 0]
+        known = self.speeds[(self.speeds > 0) & np.isfinite(self.speeds)]
         return float(np.median(known)) if len(known) else np.nan
 
     @cached_property

@@ -19,7 +19,7 @@ import yaml
 
 from rlplay.errors import BusyError, RlplayError, UsageError, missing, unknown, warn
 from rlplay.storage.files import as_path, atomic_writer, locked
-from rlplay.storage.texts import plain_yaml, text_of
+from rlplay.storage.texts import plain_yaml
 from rlplay.training.run_folder import RunFolder, read_evaluations
 
 Row = dict[str, Any]
@@ -75,7 +75,7 @@ def _row(run: RunFolder) -> Row | None:
         return None
     row: Row = dict.fromkeys(COLUMNS)
     row.update({"run": str(run.path), **{name: asked[name] for name in ("algo", "env", "seed", "n_timesteps")}})
-    row["timesteps"], row["steps_per_second"] = _progress(run)
+    row["timesteps"], row["steps_per_second"] = run.done()
     if asked.get("imported") is True:  # it has no log, and what it has learned
         row["timesteps"] = asked["n_timesteps"]
     row["finished"] = row["timesteps"] >= asked["n_timesteps"]
@@ -85,11 +85,8 @@ def _row(run: RunFolder) -> Row | None:
     files = [path.stat() for path in run.path.rglob("*") if path.is_file()]
     row["megabytes"] = round(sum(file.st_size for file in files) / 1e6, 3)
     row["written"] = max((file.st_mtime for file in files), default=0.0)
-    config: Any = None
-    with contextlib.suppress(OSError, yaml.YAMLError, UnicodeDecodeError):
-        config = plain_yaml(text_of(run.settings / "config.yml"))
-    if isinstance(config, dict):
-        for name, value in config.items():
+    with contextlib.suppress(RlplayError):
+        for name, value in run.config().items():
             row.update(_flat(f"params.{name}", value))
     return row
 
@@ -108,20 +105,6 @@ def _flat(name: str, value: Any) -> Row:
         if key != "model" or not found:
             found.update(_flat(name if key == "params" else f"{name}.{key}", one))
     return found
-
-
-def _progress(run: RunFolder) -> tuple[int, float | None]:
-    """Timesteps done, and timesteps a second, as the log's last whole row says."""
-    steps, speed = 0, None
-    if not run.progress.is_file():
-        return steps, speed
-    with (
-        contextlib.suppress(OSError, ValueError, KeyError, TypeError, csv.Error),
-        open(run.progress, encoding="utf-8", newline="") as file,
-    ):
-        for row in csv.DictReader(file):
-            steps, speed = int(row["time/total_timesteps"]), float(row["time/fps"])
-    return steps, speed
 
 
 def columns_of(rows: Iterable[Row]) -> list[str]:

@@ -18,11 +18,10 @@ import yaml
 from rlplay.errors import UsageError, counted, one_line, warn
 from rlplay.storage.files import as_path, write_atomically
 from rlplay.storage.sb3_zip import read_model_zip
-from rlplay.storage.texts import PlainLoader, plain_yaml
+from rlplay.storage.texts import PlainLoader, plain_yaml, text_of
 
 _SCHEDULES = ("learning_rate", "clip_range", "clip_range_vf")  # which a zip may hold as code
 _STATISTICS = ("vec_normalize.pkl", "vecnormalize.pkl")
-_LARGEST = 2**20  # bytes of a text
 
 
 class ModelFolder(NamedTuple):
@@ -124,39 +123,24 @@ def _yaml_of(folder: Path, name: str) -> dict[str, Any]:
     """
     for place in (folder, *_below(folder)):
         try:
-            text = _text(place / name)
-            value = {} if text is None else plain_yaml(text, _Loader)
+            there = (place / name).exists()
+            value = plain_yaml(text_of(place / name), _Loader) if there else {}
         except (ValueError, OSError, yaml.YAMLError) as error:
             warn(f"left out: {place / name}: {one_line(error)[:200]}")
             continue
         if isinstance(value, dict) and value:
             return value
-        if text is not None and not isinstance(value, dict):
+        if not isinstance(value, dict):
             warn(f"left out: {place / name}: it has no key: value pairs")
     return {}
-
-
-def _text(path: Path) -> str | None:
-    """The text of a file; None where there is none.
-
-    Raises:
-        OSError: it cannot be read.
-        ValueError: it is no regular file, no UTF-8 text, or too long.
-    """
-    if not path.exists():
-        return None
-    if not path.is_file():
-        raise ValueError("it is no regular file")
-    if path.stat().st_size > _LARGEST:
-        raise ValueError(f"it has {path.stat().st_size:,} bytes, more than {_LARGEST:,}")
-    return path.read_text(encoding="utf-8")
 
 
 def _card_env(folder: Path) -> str:
     """The environment that the metadata of ``README.md`` names; a card that is damaged is left out, which is said."""
     path = folder / "README.md"
     try:
-        head = re.match(r"---[ \t]*\n(.*?)\n---", _text(path) or "", re.DOTALL)
+        card = text_of(path) if path.exists() else ""
+        head = re.match(r"---[ \t]*\n(.*?)\n---", card, re.DOTALL)
         said = plain_yaml(head[1]) if head else None
     except (ValueError, OSError, yaml.YAMLError) as error:
         warn(f"left out: {path}: {one_line(error)[:200]}")

@@ -10,6 +10,7 @@ import numpy as np
 
 from rlplay.agent.network_optimisers import TORCHS_DEFAULTS, has_optimiser
 from rlplay.errors import CheckpointError, RlplayError, UsageError, warn
+from rlplay.functional.hindsight import STRATEGIES
 from rlplay.hyperparameters.fields import declared
 from rlplay.storage.inert_pickle import Call, Name, plain_array
 from rlplay.storage.sb3_zip import ModelZip
@@ -20,7 +21,6 @@ _SIGNS = {
     "target_policy_noise": "td3", "target_entropy": "sac", "exploration_fraction": "dqn", "gae_lambda": "a2c",
 }  # fmt: skip
 _PACKAGES = ("stable_baselines3.", "sb3_contrib.")  # whose buffers agents here have, or nothing asks for
-_STRATEGIES = ("future", "final", "episode")  # of goals in hindsight, as GoalSelectionStrategy numbers them
 _SCHEDULES = ("learning_rate", "clip_range", "clip_range_vf", "delta_std")
 _NOT_OURS = ("optimizer_class", "optimizer_kwargs", "use_sde", "features_extractor_class", "features_extractor_kwargs",
              "normalize_images", "share_features_extractor")  # fmt: skip
@@ -166,8 +166,8 @@ def _hindsight(model: ModelZip, known: Container[str]) -> dict[str, Any]:
     given = given if isinstance(given, dict) else {}
     strategy = given.get("goal_selection_strategy", "future")
     if isinstance(strategy, Call) and strategy.name.endswith("GoalSelectionStrategy"):
-        strategy = next((name for k, name in enumerate(_STRATEGIES) if repr(strategy.arguments) == f"({k},)"), None)
-    named = isinstance(strategy, str) and strategy in _STRATEGIES
+        strategy = next((name for k, name in enumerate(STRATEGIES) if repr(strategy.arguments) == f"({k},)"), None)
+    named = isinstance(strategy, str) and strategy in STRATEGIES
     if "n_sampled_goal" not in known or given.get("copy_info_dict", False) is not False or not named:
         warn(f"{model.path}: its HerReplayBuffer puts other goals in as this agent cannot: that is left out")
         return {}

@@ -17,6 +17,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
+from rlplay.agent.hindsight import her_arguments
 from rlplay.agent.network_optimisers import optimiser_of
 from rlplay.agent.sb3_normalize import read_moments, write_vecnormalize
 from rlplay.environments.wrappers import as_vec_frame_stack
@@ -155,12 +156,7 @@ def _model(agent: Any, name: str, of_policy: dict[str, Any], settings: dict[str,
     of_policy.pop("_convolutions", None)
     noise = _noise(agent, settings)
     small: dict[str, Any] = {"buffer_size": 1} if "buffer_size" in inspect.signature(cls).parameters else {}
-    if settings.get("n_sampled_goal"):
-        from stable_baselines3 import HerReplayBuffer
-
-        small["replay_buffer_class"] = HerReplayBuffer
-        words = ("n_sampled_goal", "goal_selection_strategy")
-        small["replay_buffer_kwargs"] = {word: settings[word] for word in words}
+    small.update(her_arguments(settings))
     if noise is not None:
         small["action_noise"] = noise
     try:

@@ -10,6 +10,9 @@ Slashes in ids become ``-``.
 
 from __future__ import annotations
 
+import contextlib
+import csv
+import math
 import re
 import shlex
 import zipfile
@@ -23,7 +26,7 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from rlplay.errors import CheckpointError, RlplayError, UsageError, unknown, warn
+from rlplay.errors import CheckpointError, RlplayError, UsageError, one_line, unknown, warn
 from rlplay.storage import checkpoint
 from rlplay.storage.files import as_path, make_folder, write_together
 from rlplay.storage.texts import plain_yaml, text_of
@@ -195,6 +198,37 @@ class RunFolder:
             if not fits(arguments[name]):
                 raise CheckpointError(f"{path} is damaged: {name} is {str(arguments[name])[:60]!r}", without)
         return arguments
+
+    def config(self) -> dict[str, Any]:
+        """The hyperparameters that the run was given, by name.
+
+        Raises:
+            CheckpointError: they cannot be read, or are no names and values.
+        """
+        path = self.settings / "config.yml"
+        try:
+            found = plain_yaml(text_of(path))
+        except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+            raise CheckpointError(f"{path} cannot be read: {one_line(error)[:200]}") from error
+        if not isinstance(found, dict) or not all(isinstance(name, str) for name in found):
+            raise CheckpointError(f"{path} is damaged: it holds no hyperparameters by name")
+        return found
+
+    def done(self) -> tuple[int, float | None]:
+        """Timesteps done, and timesteps a second, as the last whole row of the log says; 0 and None without one."""
+        steps, speed = 0, None
+        if not self.progress.is_file():
+            return steps, speed
+        with (
+            contextlib.suppress(OSError, ValueError, KeyError, TypeError, csv.Error),
+            open(self.progress, encoding="utf-8", newline="") as file,
+        ):
+            for row in csv.DictReader(file):
+                done, a_second = int(row["time/total_timesteps"]), float(row["time/fps"])
+                if not (_is_whole(done) and done >= 0):
+                    break  # a row that no run wrote
+                steps, speed = done, a_second if 0 < a_second < math.inf else None
+        return steps, speed
 
     def last_checkpoint(self) -> Path:
         """The last checkpoint to watch, or the newest that verifies where it is damaged.

@@ -144,8 +144,8 @@ class Blind(Reach):
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda: SB3("SAC", "Pendulum-v1", n_sampled_goal=4), "needs goals.*n_sampled_goal=0"),
-        (lambda: SB3("SAC", Blind(), n_sampled_goal=4, **SMALL), "no method compute_reward"),
+        (lambda: SB3("SAC", "Pendulum-v1", n_sampled_goal=4), "Pendulum-v1 has no goals.*Take n_sampled_goal=0"),
+        (lambda: SB3("SAC", Blind(), n_sampled_goal=4, **SMALL), "has no compute_reward.*Give it one"),
         (lambda: SB3("SAC", "Reach-v0", n_sampled_goal=4, features="pca:2"), "features hide them"),
         (lambda: SB3("PPO", "Reach-v0", **HER), "puts other goals into a replay buffer.*dqn, sac"),
         (lambda: A2C("Reach-v0", **HER), "puts other goals into a replay buffer"),

@@ -142,6 +142,8 @@ def test_an_unknown_speed_leaves_the_curve_out_of_the_seconds():
     assert text.count("class='mean c1'") == 1
     assert "The speed of unknown is not known." in text
     assert "The speed of a, b is not known." in render(comparison(*(curve(n, [[1]], (1,), 0.0) for n in "ab")))
+    strange = Curve("a", np.array([100]), np.ones((4, 1)), np.array([np.inf, np.nan, 0.0, 5.0]))
+    assert strange.speed == 5.0
 
 
 def test_evaluations_that_are_not_finite_are_left_out_and_named(tmp_path):

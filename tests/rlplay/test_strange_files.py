@@ -23,7 +23,7 @@ from rlplay.reports.logs import read_runs
 from rlplay.sb3 import load_zip, read_folder, save_zip
 from rlplay.storage.inert_pickle import read_pickle
 from rlplay.storage.texts import plain_yaml
-from rlplay.training.run_folder import read_evaluations
+from rlplay.training.run_folder import RunFolder, read_evaluations
 
 TEXTS = {
     "merged from too many": "a: &a {x: 1}\nb: {<<: [" + "*a, " * 101 + "*a]}",
@@ -283,3 +283,33 @@ def test_a_pipe_in_a_run_folder_holds_nothing_up(name, tmp_path, monkeypatch, ca
     assert main(["compare", str(run)]) == 2
     assert main(["train", "--resume", str(run)]) == 1
     assert "left out: " in capsys.readouterr().err
+
+
+# Of a run's own files: what no run writes.
+STRANGE_RUNS = {
+    "endless steps a second": ("progress.csv", "time/total_timesteps,time/fps\n100,inf\n"),
+    "no steps a second": ("progress.csv", "time/total_timesteps,time/fps\n100,0\n"),
+    "timesteps beyond all numbers": ("progress.csv", f"time/total_timesteps,time/fps\n{'9' * 400},1.0\n"),
+    "timesteps below zero": ("progress.csv", "time/total_timesteps,time/fps\n-5,1.0\n"),
+    "keys that are no words": ("Env-v0/config.yml", "1: 2\nnull: 3\nalpha: 4\n"),
+    "a list in place of settings": ("Env-v0/config.yml", "[1]\n"),
+}
+
+
+@pytest.mark.filterwarnings("always::rlplay.errors.RlplayWarning")
+@pytest.mark.parametrize("what", STRANGE_RUNS)
+def test_runs_with_strange_files_are_listed_and_compared(what, capsys):
+    for k in (1, 2):
+        folder = RunFolder(Path(f"logs/q-learning/Env-v0_{k}"))
+        asked = {"algo": "q-learning", "env": "Env-v0", "env_kwargs": {}, "seed": k, "n_timesteps": 100,
+                 "dynamics": "auto", "engine": "auto", "eval_freq": 50, "eval_episodes": 1, "save_freq": None,
+                 "keep": None, "log_interval": None, "tensorboard_log": None}  # fmt: skip
+        folder.path.mkdir(parents=True)
+        folder.write_settings({"alpha": 0.5}, asked, "rlplay train")
+        np.savez(folder.path / "evaluations.npz", timesteps=np.array([50, 100]), results=np.ones((2, 1)),
+                 ep_lengths=np.ones((2, 1), np.int64))  # fmt: skip
+    name, content = STRANGE_RUNS[what]
+    (folder.path / name).write_text(content)
+    for verb in ("runs", "list runs", "runs --json", "runs compare", "compare logs -o page.html", "plot logs"):
+        assert main(verb.split()) in (0, 1), verb
+        assert "Traceback" not in "".join(capsys.readouterr())
