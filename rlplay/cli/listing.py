@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import csv
+import contextlib
 import time
 from argparse import Namespace
 from pathlib import Path
@@ -112,16 +112,11 @@ def _runs(folder: Path) -> None:
 def progress_of(run: RunFolder) -> tuple[str, str, str]:
     """Timesteps done, the last return and the best evaluation, from what the run wrote; "-" for what is not there."""
     steps = last = best = "-"
-    try:
-        if not run.progress.is_file():
-            raise OSError("no regular file")
-        with open(run.progress, encoding="utf-8", newline="") as file:
-            for row in csv.DictReader(file):
-                steps = f"{int(row['time/total_timesteps']):,}"
-                if row["rollout/ep_rew_mean"]:
-                    last = f"{float(row['rollout/ep_rew_mean']):.4g}"
-    except (OSError, ValueError, KeyError, TypeError, csv.Error):
-        pass  # no log yet, or a damaged one: what was read counts
+    with contextlib.suppress(ValueError, KeyError, TypeError):  # in a damaged log what was read counts
+        for row in run.rows():
+            steps = f"{int(row['time/total_timesteps']):,}"
+            if row["rollout/ep_rew_mean"]:
+                last = f"{float(row['rollout/ep_rew_mean']):.4g}"
     try:
         results = read_evaluations(run.path / "evaluations.npz").results.mean(axis=1)
         last, best = f"{results[-1]:.4g}", f"{results.max():.4g}"

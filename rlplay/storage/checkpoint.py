@@ -149,7 +149,8 @@ def damaged(path: Path, where: str) -> CheckpointError:
 
 def newest_good(folder: Path, skip: Path | None = None) -> Path | None:
     """The newest checkpoint of a folder that verifies; beside one that is skipped, of the same run."""
-    for path in sorted(folder.glob("*.rlp"), key=lambda p: p.stat().st_mtime, reverse=True):
+    files = (path for path in folder.glob("*.rlp") if path.is_file())  # a pipe would be waited for
+    for path in sorted(files, key=lambda p: p.stat().st_mtime, reverse=True):
         if path != skip and (skip is None or _of_one_run(path, skip)):
             try:
                 with open(path, "rb") as file, zipfile.ZipFile(file) as archive:

@@ -17,7 +17,7 @@ import re
 import shlex
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -70,7 +70,7 @@ _ASKED: dict[str, Callable[[Any], bool]] = {
 }
 
 
-_LARGEST = 2**27  # bytes of evaluations
+_LARGEST = 2**27  # bytes of evaluations, and of a log
 
 
 class Evaluations(NamedTuple):
@@ -214,16 +214,21 @@ class RunFolder:
             raise CheckpointError(f"{path} is damaged: it holds no hyperparameters by name")
         return found
 
+    def rows(self) -> Iterator[dict[str, str]]:
+        """The rows of the log, as far as it can be read; none of a file that is larger than logs are."""
+        if not self.progress.is_file() or self.progress.stat().st_size > _LARGEST:
+            return
+        with (
+            contextlib.suppress(OSError, ValueError, csv.Error),
+            open(self.progress, encoding="utf-8", newline="") as file,
+        ):
+            yield from csv.DictReader(file)
+
     def done(self) -> tuple[int, float | None]:
         """Timesteps done, and timesteps a second, as the last whole row of the log says; 0 and None without one."""
         steps, speed = 0, None
-        if not self.progress.is_file():
-            return steps, speed
-        with (
-            contextlib.suppress(OSError, ValueError, KeyError, TypeError, csv.Error),
-            open(self.progress, encoding="utf-8", newline="") as file,
-        ):
-            for row in csv.DictReader(file):
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            for row in self.rows():
                 done, a_second = int(row["time/total_timesteps"]), float(row["time/fps"])
                 if not (_is_whole(done) and done >= 0):
                     break  # a row that no run wrote

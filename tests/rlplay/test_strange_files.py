@@ -293,6 +293,7 @@ STRANGE_RUNS = {
     "timesteps below zero": ("progress.csv", "time/total_timesteps,time/fps\n-5,1.0\n"),
     "keys that are no words": ("Env-v0/config.yml", "1: 2\nnull: 3\nalpha: 4\n"),
     "a list in place of settings": ("Env-v0/config.yml", "[1]\n"),
+    "a pipe in place of an agent": ("Env-v0.rlp", ""),
 }
 
 
@@ -308,8 +309,12 @@ def test_runs_with_strange_files_are_listed_and_compared(what, capsys):
         folder.write_settings({"alpha": 0.5}, asked, "rlplay train")
         np.savez(folder.path / "evaluations.npz", timesteps=np.array([50, 100]), results=np.ones((2, 1)),
                  ep_lengths=np.ones((2, 1), np.int64))  # fmt: skip
-    name, content = STRANGE_RUNS[what]
-    (folder.path / name).write_text(content)
-    for verb in ("runs", "list runs", "runs --json", "runs compare", "compare logs -o page.html", "plot logs"):
+    if what == "a pipe in place of an agent":
+        os.mkfifo(folder.last)
+    else:
+        name, content = STRANGE_RUNS[what]
+        (folder.path / name).write_text(content)
+    for verb in ("runs", "list runs", "runs --json", "runs compare", "compare logs -o page.html", "plot logs",
+                 "eval logs/q-learning/Env-v0_2"):  # fmt: skip
         assert main(verb.split()) in (0, 1), verb
         assert "Traceback" not in "".join(capsys.readouterr())
