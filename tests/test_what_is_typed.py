@@ -346,6 +346,19 @@ def test_a_run_in_a_wrapper_says_to_type_it(rlplay):
         )
 
 
+def test_what_is_compared_in_an_environment_of_ones_own_has_costs_and_an_episode(rlplay):
+    words = ("--algo", "q-learning", "sarsa", "--env", "mine:Bare", "-n", "60", "--seed", "0", "--eval-freq", "30")
+    code, out, _ = rlplay("compare", *words, "--wrapper", "gymnasium.wrappers.TimeLimit:{max_episode_steps: 9}")
+    assert code == 0
+    assert "what a step costs" in out
+    code, out, err = rlplay("compare", "logs")
+    assert "what a step costs" not in out
+    assert err.count("which no file may import. Type it: --env mine:Bare") == 2
+    code, out, err = rlplay("compare", "logs", "--env", "mine:Bare")
+    assert (code, err) == (0, "")
+    assert "what a step costs" in out
+
+
 def test_a_run_with_an_argument_of_the_commands_own_is_damaged(rlplay):
     assert rlplay("train", *LAKE, "-n", "100", "--seed", "0", "--eval-freq", "-1")[0] == 0
     path = Path("logs/q-learning/FrozenLake-v1_1/FrozenLake-v1/args.yml")

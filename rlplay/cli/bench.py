@@ -13,7 +13,7 @@ from rich.table import Table
 from rlplay.cli.common import answer, console, processor_name
 from rlplay.errors import MissingPackageError, unknown
 from rlplay.reports.bench import PARTS, Line, bench
-from rlplay.reports.comparison import number
+from rlplay.reports.numbers import number
 
 _CAPTION = "Both sides of a line take turns, one thread each; the ratio is the median round's."
 

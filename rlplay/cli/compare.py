@@ -45,7 +45,7 @@ def run(arguments: Namespace) -> int:
     else:
         check_picture(given or Path("compare.png"))
     compared = (saved if arguments.runs else trained)(arguments)
-    found, failed = contenders_of(compared, film=given is None or _is_page(given))
+    found, failed = contenders_of(compared, arguments, film=given is None or _is_page(given))
     comparison = _comparison(compared, found, failed, arguments)
     name = f"compare-{folder_name(compared.env_id)}"
     files = [given] if given else [Path(f"{name}.html"), Path(f"{name}.png")]

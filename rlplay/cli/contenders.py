@@ -12,13 +12,13 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from rlplay.agent.saving import load
 from rlplay.cli import many, train
-from rlplay.cli.common import one
+from rlplay.cli.common import load_from, one
 from rlplay.errors import CheckpointError, RlplayError, UsageError, counted, one_line, warn
 from rlplay.hyperparameters.fields import as_json, declared
 from rlplay.reports.comparison import Contender, Failure
 from rlplay.reports.curves import Curve
+from rlplay.reports.numbers import number
 from rlplay.reports.runs import run_folders
 from rlplay.reports.step_costs import step_costs
 from rlplay.storage.files import as_path
@@ -222,13 +222,21 @@ def _word(value: Any) -> str:
     return f"{shown:.4g}" if isinstance(shown, float) else str(shown)
 
 
-def contenders_of(compared: Compared, *, film: bool) -> tuple[list[Contender], list[Failure]]:
+def contenders_of(
+    compared: Compared, arguments: Namespace, *, film: bool
+) -> tuple[list[Contender], list[Failure]]:  # fmt: skip
     """The agents with their curves, and those that have none.
+
+    Args:
+        compared: who is compared.
+        arguments: what was typed: an environment that a file may not import is made from it.
+        film: whether an episode of each is recorded.
 
     Raises:
         UsageError: none has a curve; the first one's reason.
     """
     found, failed, first = [], list(compared.failed), None
+    typed = Namespace(**{**vars(arguments), "algo": None, "env": [compared.env_id] if arguments.env else None})
     for name, runs in compared.runs.items():
         try:
             curve = Curve.of(name, [folder for folder, _ in runs], [speed for _, speed in runs])
@@ -236,20 +244,20 @@ def contenders_of(compared: Compared, *, film: bool) -> tuple[list[Contender], l
             first = first or error
             failed.append(Failure(name, None, "", error.cause))
             continue
-        found.append(_contender(curve, [folder for folder, _ in runs], film=film))
+        found.append(_contender(curve, [folder for folder, _ in runs], typed, film=film))
     if not found and first is not None:
         raise first
     return found, failed
 
 
-def _contender(curve: Curve, folders: list[RunFolder], *, film: bool) -> Contender:
+def _contender(curve: Curve, folders: list[RunFolder], typed: Namespace, *, film: bool) -> Contender:
     """An agent with its curve, and an episode of its first run's best."""
     contender = Contender(curve, [int(folder.arguments()["seed"]) for folder in folders])
     folder = folders[0]
     path = folder.best if folder.best.is_file() else folder.last
     try:
         contender.file_bytes = path.stat().st_size
-        agent = load(path)
+        agent = load_from(path, typed)
         contender.settings = _settings_of(agent)
         with contextlib.suppress(Exception):  # of an environment; then they are not known
             contender.costs = step_costs(agent)
@@ -257,6 +265,8 @@ def _contender(curve: Curve, folders: list[RunFolder], *, film: bool) -> Contend
             contender.film, contender.film_words, contender.film_rate = _film(agent, contender.seeds[0])
     except Exception as error:  # of an environment that cannot be made or drawn: the scores stand without it
         contender.film_words = getattr(error, "cause", "") or f"{type(error).__name__}: {one_line(error)}"
+        if isinstance(error, UsageError):  # an environment that must be typed
+            warn(f"no episode and no costs of {curve.name}: {error}")
     return contender
 
 
@@ -281,7 +291,7 @@ def _film(agent: Any, seed: int) -> tuple[list[NDArray[np.uint8]], str, float]:
         frames = [session.frame()]
         while len(frames) <= _FILM_STEPS and not session.ended and session.step():
             frames.append(session.frame())
-        words = f"return {session.position.episode_return:.4g}, {counted(session.position.length, 'step')}"
+        words = f"return {number(session.position.episode_return)}, {counted(session.position.length, 'step')}"
         rate = min(max(float(env.metadata.get("render_fps") or 8), 2.0), 50.0)  # of a gif
     finally:
         env.close()

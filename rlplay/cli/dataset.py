@@ -22,6 +22,7 @@ from rlplay.environments.masks import MaskSource
 from rlplay.environments.reference import EnvReference
 from rlplay.environments.wrappers import untrusted
 from rlplay.errors import CheckpointError, UsageError, counted
+from rlplay.reports.numbers import number
 from rlplay.seeding import check_seed
 from rlplay.storage.files import as_path, require_writable
 from rlplay.training.run_folder import find_agent_file
@@ -81,16 +82,16 @@ def _make(arguments: Namespace) -> int:
     if total < 1:
         raise UsageError(f"-n {total} is not 1 or more")
     seed, parts = check_seed(one(arguments.seed, "--seed") or 0), []
-    for number, (name, share) in enumerate(shares):
+    for i, (name, share) in enumerate(shares):
         steps = round(total * share)
         if steps < 1:
             raise UsageError(f"--mix {name}:{share:g} of {counted(total, 'step')} is none", "Raise -n")
         env = remake(ref, dynamics=dynamics)
         if name == "random":
-            part = Dataset.random(env, steps, seed=seed + number)
+            part = Dataset.random(env, steps, seed=seed + i)
         else:
             act, start, player = _player(name, agent, env, arguments)
-            part = Dataset.record(env, act, steps, seed=seed + number, player=player, on_start=start)
+            part = Dataset.record(env, act, steps, seed=seed + i, player=player, on_start=start)
         parts.append(replace(part, dynamics=dynamics))
     if recordings:
         env = remake(ref, dynamics="gymnasium")
@@ -178,12 +179,12 @@ def _show(data: Dataset, path: Path) -> None:
     table = Table(title=f"{path}: {counted(len(data), 'step')} in {counted(len(data.seeds), 'episode')} of {data.env}")
     for column in ("player", "episodes", "steps", "mean return", "min", "max"):
         table.add_column(column, justify="left" if column == "player" else "right")
-    for number, name in enumerate(data.players):
-        own = data.played_by == number
+    for i, name in enumerate(data.players):
+        own = data.played_by == i
         returns = data.returns[own]
         table.add_row(
-            name, f"{int(own.sum()):,}", f"{int(data.lengths[own].sum()):,}", f"{returns.mean():.4g}",
-            f"{returns.min():.4g}", f"{returns.max():.4g}",
+            name, f"{int(own.sum()):,}", f"{int(data.lengths[own].sum()):,}", number(returns.mean()),
+            number(returns.min()), number(returns.max()),
         )  # fmt: skip
     console().print(table)
     console().print(f"{counted(path.with_suffix('.rlp').stat().st_size, 'byte')}, digest {data.digest()}", style="dim")

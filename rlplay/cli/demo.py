@@ -12,6 +12,7 @@ from rlplay import registry
 from rlplay.cli.common import console
 from rlplay.cli.windows import open_window, prepared
 from rlplay.errors import UsageError, counted
+from rlplay.reports.numbers import number
 
 _SECONDS = 28.0  # how long learning takes at the demo's pace
 _SLOW_SECONDS = 5.0  # of which the first ones are slow enough to follow each step
@@ -53,7 +54,7 @@ def run(arguments: Namespace) -> int:
     from rlplay.training.evaluation import evaluate
 
     result = evaluate(agent, make(recipe["env"], **recipe["env_kwargs"]), 10)
-    out.print(f"  greedy: return {result.mean:.3g}, {result.lengths.mean():.1f} steps an episode (10 episodes)")
+    out.print(f"  greedy: return {number(result.mean, 3)}, {result.lengths.mean():.1f} steps an episode (10 episodes)")
     _next_steps()
     return 0
 

@@ -13,6 +13,7 @@ from rlplay.errors import counted
 from rlplay.functional.schedules import falls_with_visits, scheduled, tabulate
 from rlplay.hyperparameters.fields import declared
 from rlplay.hyperparameters.types import Exploration
+from rlplay.reports.numbers import interval, number
 from rlplay.training.evaluation import evaluate
 
 if TYPE_CHECKING:
@@ -40,12 +41,12 @@ def run(arguments: Namespace) -> int:
         })  # fmt: skip
         table.add_row(
             name,
-            f"{result.mean:.4g}",
-            f"{low:.4g} to {high:.4g}",
-            f"{result.std:.3g}",
-            f"{result.returns.min():.4g}",
-            f"{result.returns.max():.4g}",
-            f"{result.lengths.mean():.4g}",
+            number(result.mean),
+            interval(result.interval),
+            number(result.std, 3),
+            number(result.returns.min()),
+            number(result.returns.max()),
+            number(result.lengths.mean()),
         )
     if arguments.json:
         return answer(arguments, {

@@ -15,6 +15,7 @@ from rlplay.cli.common import console, environment_arguments, load_agent, one, q
 from rlplay.cli.windows import shown_env
 from rlplay.environments.make import reference
 from rlplay.errors import UsageError, counted
+from rlplay.reports.numbers import number
 from rlplay.reports.replay_page import EpisodePage, Moment, check_page, write_page
 from rlplay.seeding import check_seed
 
@@ -121,7 +122,7 @@ def page_of(session: Session, most: int, command: list[str]) -> EpisodePage:
             assert session.last is not None
             moment.reward = session.last.reward
             moment.taken, words = _taken(page, session, rows)
-            moment.words = f"step {step}: {words}, reward {session.last.reward:.4g}"
+            moment.words = f"step {step}: {words}, reward {number(session.last.reward)}"
         else:
             moment.words = _ending(session)
         page.add(frame, moment)

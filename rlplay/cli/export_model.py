@@ -10,6 +10,7 @@ from rlplay.cli.common import console, load_agent, one, quoted, retyped
 from rlplay.environments.make import reference
 from rlplay.errors import DisplayError, RlplayError, UsageError, counted, warn
 from rlplay.hyperparameters.fields import declared
+from rlplay.reports.numbers import number
 from rlplay.sb3 import Written, save_zip, write_card
 from rlplay.storage.files import require_writable
 from rlplay.training.evaluation import evaluate
@@ -39,14 +40,18 @@ def export_model(arguments: Namespace, path: Path) -> int:
         "is_deterministic": bool(arguments.deterministic),
     }  # fmt: skip
     replay = _replay(arguments, agent, path / "replay.mp4")
-    command = quoted(["rlplay", "export", str(source), "-o", f"{path}/", *retyped(reference(agent.env))])
+    words = ["rlplay", "export", str(source), "-o", f"{path}/", *retyped(reference(agent.env))]
+    for flag, value in (("--seed", one(arguments.seed, "--seed")), ("--max-steps", arguments.max_steps),
+                        ("--eval-episodes", arguments.eval_episodes)):  # fmt: skip
+        words += [] if value is None else [flag, str(value)]
+    words += [] if arguments.deterministic else ["--stochastic"]
     algorithm = type(agent).__name__ if agent.hyperparameters.get("distributional") != "qr" else "QRDQN"
     files = write_card(
         path, algorithm, reference(agent.env).id or "environment", written.model, results,
-        statistics=written.statistics is not None, replay=replay, command=command,
+        statistics=written.statistics is not None, replay=replay, command=quoted(words),
     )  # fmt: skip
     out.print(f"wrote {', '.join(file.name for file in files)}{' and replay.mp4' if replay else ''} in {path}")
-    out.print(f"  return of {counted(count, 'episode')} {result.mean:.4g} +/- {result.std:.3g}")
+    out.print(f"  return of {counted(count, 'episode')} {number(result.mean)} +/- {number(result.std, 3)}")
     return 0
 
 

@@ -14,6 +14,7 @@ from rlplay import registry
 from rlplay.cli.common import RUNS, answer, console
 from rlplay.errors import RlplayError, UsageError
 from rlplay.models.names import LIBRARY
+from rlplay.reports.numbers import number
 from rlplay.reports.runs import runs
 from rlplay.training.run_folder import RunFolder, read_evaluations
 
@@ -116,10 +117,10 @@ def progress_of(run: RunFolder) -> tuple[str, str, str]:
         for row in run.rows():
             steps = f"{int(row['time/total_timesteps']):,}"
             if row["rollout/ep_rew_mean"]:
-                last = f"{float(row['rollout/ep_rew_mean']):.4g}"
+                last = number(float(row["rollout/ep_rew_mean"]))
     try:
         results = read_evaluations(run.path / "evaluations.npz").results.mean(axis=1)
-        last, best = f"{results[-1]:.4g}", f"{results.max():.4g}"
+        last, best = number(results[-1]), number(results.max())
     except RlplayError:
         pass
     return steps, last, best

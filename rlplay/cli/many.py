@@ -8,6 +8,7 @@ from argparse import Namespace
 
 from rlplay.cli.common import RUNS, console, quoted
 from rlplay.errors import counted, warn_once
+from rlplay.reports.numbers import number
 from rlplay.runners.batch import Batch, Request
 from rlplay.runners.job import Job, Outcome
 from rlplay.runners.live import LiveTable
@@ -42,7 +43,7 @@ class Teller(LiveTable):
             words = f"rlplay: {outcome.folder} failed: {outcome.error}\n  {outcome.remedy}".rstrip()
             console(stderr=True).print(words, markup=False)
         elif not self._console.is_terminal:
-            score = "" if outcome.score is None else f", return evaluated {outcome.score:.4g}"
+            score = "" if outcome.score is None else f", return evaluated {number(outcome.score)}"
             speed = short_number(outcome.steps_per_second)
             words = f"{self.done} of {self.total}: {outcome.folder}, {speed} steps/s{score}"
             self._console.print(words, markup=False)

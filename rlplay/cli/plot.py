@@ -5,13 +5,13 @@ from __future__ import annotations
 from argparse import Namespace
 from pathlib import Path
 
-import numpy as np
 from rich.table import Table
 
 from rlplay.cli.common import RUNS, answer, console
 from rlplay.errors import UsageError, warn
 from rlplay.reports.curves import draw
 from rlplay.reports.logs import AXES, EPISODES, EVALUATIONS, WINDOW, curves_of, read_runs
+from rlplay.reports.numbers import interval, number
 from rlplay.reports.pictures import check_picture
 from rlplay.reports.statistics import interquartile_mean
 from rlplay.reports.text_chart import MARKS, text_chart
@@ -47,12 +47,11 @@ def run(arguments: Namespace) -> int:
     for column in ("", "runs", "count", AXES[arguments.axis], "last", "95 %", "best"):
         table.add_column(column, justify="left" if column in ("", "runs") else "right", no_wrap=True)
     digits = 2 if arguments.axis == "time" else 0
-    for number, curve in enumerate(curves):
-        low, high = curve.interval(curve.last)
-        around = f"{low:.4g} to {high:.4g}" if np.isfinite(low) else "-"
-        table.add_row(MARKS[number] if number < len(MARKS) else "", curve.name, str(len(curve.last)),
-                      f"{curve.timesteps[-1]:,.{digits}f}", f"{interquartile_mean(curve.last):.4g}", around,
-                      f"{interquartile_mean(curve.returns.max(axis=1)):.4g}")  # fmt: skip
+    for i, curve in enumerate(curves):
+        table.add_row(MARKS[i] if i < len(MARKS) else "", curve.name, str(len(curve.last)),
+                      f"{curve.timesteps[-1]:,.{digits}f}", number(interquartile_mean(curve.last)),
+                      interval(curve.interval(curve.last)),
+                      number(interquartile_mean(curve.returns.max(axis=1))))  # fmt: skip
     out.print(table)
     title = ", ".join(dict.fromkeys(curve.name for curve in curves[:4]))
     draw(curves, path, title, quantity=words, axis=AXES[arguments.axis])

@@ -11,6 +11,7 @@ from rich.table import Table
 from rlplay.cli.common import RUNS, answer, console, without_spare
 from rlplay.errors import UsageError, counted, unknown
 from rlplay.reports.curves import Curve, draw
+from rlplay.reports.numbers import interval, number
 from rlplay.reports.pictures import check_picture
 from rlplay.reports.runs import Row, columns_of, export, filtered, remove, require_column, runs
 from rlplay.storage.files import require_writable
@@ -75,7 +76,7 @@ def _list(rows: list[Row], arguments: Namespace) -> int:
     for name in differing:
         table.add_column(name.removeprefix("params."), justify="right", no_wrap=True)
     for row in rows:
-        scores = ("-" if row[name] is None else f"{row[name]:.4g}" for name in ("last", "best"))
+        scores = ("-" if row[name] is None else number(row[name]) for name in ("last", "best"))
         speed = "-" if row["steps_per_second"] is None else short_number(row["steps_per_second"])
         date = time.strftime("%Y-%m-%d %H:%M", time.localtime(row["written"]))
         share = f"{row['timesteps'] / row['n_timesteps']:.0%}"
@@ -118,9 +119,8 @@ def _compare(rows: list[Row], arguments: Namespace) -> int:
     for column in ("runs of", "seeds", "last", "95 %", "best"):
         table.add_column(column, justify="left" if column == "runs of" else "right")
     for curve in sorted(curves, key=lambda one: -one.last.mean()):
-        low, high = curve.interval(curve.last)
-        table.add_row(curve.name, str(len(curve.last)), f"{curve.last.mean():.4g}", f"{low:.4g} to {high:.4g}",
-                      f"{curve.returns.max(axis=1).mean():.4g}")  # fmt: skip
+        table.add_row(curve.name, str(len(curve.last)), number(curve.last.mean()), interval(curve.interval(curve.last)),
+                      number(curve.returns.max(axis=1).mean()))  # fmt: skip
     draw(curves, path, title=envs[0])
     if arguments.json:
         return answer(

@@ -12,6 +12,7 @@ from rlplay.cli.windows import open_window, prepared, shown_env
 from rlplay.environments.make import reference
 from rlplay.environments.reference import EnvReference
 from rlplay.errors import UsageError, counted
+from rlplay.reports.numbers import number
 
 _WITHOUT_FILE = ("random", "you")
 
@@ -55,10 +56,10 @@ def _comparison(names: list[str], arguments: Namespace, seed: int) -> Any:
     from rlplay.viewer.compare import Comparison
 
     agents = {}
-    for number, name in enumerate(names):
+    for k, name in enumerate(names):
         if name not in _WITHOUT_FILE:
             arguments.path = name
-            agents[number] = load_agent(arguments)
+            agents[k] = load_agent(arguments)
     if agents:
         ref = reference(next(iter(agents.values()))[0].env)
     else:
@@ -111,11 +112,11 @@ def _say(comparison: Any) -> None:
     out = console()
     count = len(comparison.seeds)
     out.print(f"{counted(count, 'episode')} of the same seeds")
-    for number, (name, mean, gap, interval) in enumerate(comparison.differences()):
+    for i, (name, mean, gap, interval) in enumerate(comparison.differences()):
         if not count:
             out.print(f"  {name}: no episode has ended")
             continue
-        told = "" if not number else f"   {gap:+.4g} to {comparison.contestants[0].name}"
-        if number and interval is not None:
+        told = "" if not i else f"   {gap:+.4g} to {comparison.contestants[0].name}"
+        if i and interval is not None:
             told += f" ({interval[0]:+.4g} to {interval[1]:+.4g})"
-        out.print(f"  {name}: mean return {mean:.4g}{told}", highlight=False)
+        out.print(f"  {name}: mean return {number(mean)}{told}", highlight=False)

@@ -43,6 +43,7 @@ from rlplay.environments.reference import EnvReference
 from rlplay.errors import UsageError, warn
 from rlplay.hyperparameters.fields import as_json, checked, declared
 from rlplay.hyperparameters.settings import parse_pairs
+from rlplay.reports.numbers import number
 from rlplay.runners.batch import Request
 from rlplay.runners.job import run_callbacks
 from rlplay.seeding import check_seed
@@ -470,10 +471,10 @@ def _report(agent: Agent, folder: RunFolder, evaluations: EvalCallback | None, s
         measured = f": a step of the environment takes {agent.step_seconds * 1e3:.2g} ms" if agent.step_seconds else ""
         out.print(f"  {workers} worker {'process' if workers == 1 else 'processes'} played too{measured}")
     if agent.statistics.recent:
-        out.print(f"  return while learning {agent.statistics.mean_return:.3g} over the last episodes")
+        out.print(f"  return while learning {number(agent.statistics.mean_return)} over the last episodes")
     if evaluations and evaluations.evaluations:
         best = evaluations.best_mean_reward
-        out.print(f"  return evaluated      {evaluations.evaluations[-1].mean:.3g}, best {best:.3g}")
+        out.print(f"  return evaluated      {number(evaluations.evaluations[-1].mean)}, best {number(best)}")
     elif agent.num_timesteps < finished.target:
         why = "converged" if finished.converged else "stopped by a callback"
         out.print(f"  {why} after {agent.num_timesteps:,} {agent.timestep}s")

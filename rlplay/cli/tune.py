@@ -13,6 +13,7 @@ from rlplay.cli import train
 from rlplay.cli.common import RUNS, console, environment_arguments, fits, one, quoted, turned
 from rlplay.cli.many import Teller, runner_of
 from rlplay.errors import RlplayError, UsageError, counted, warn_once
+from rlplay.reports.numbers import number
 from rlplay.storage.files import as_path
 from rlplay.training.run_folder import folder_name
 from rlplay.tuning.confirm import Confirmed, best_trials, confirm, write_settings
@@ -112,9 +113,9 @@ def _search(arguments: Namespace) -> int:
                 warn_once(f"in a trial: {text}")
             if outcome.state == "COMPLETE":
                 best = outcome.values[0] if best is None else max(best, outcome.values[0])
-            value = ", ".join(f"{v:.4g}" for v in outcome.values) or outcome.state.lower().replace("fail", "failed")
+            value = ", ".join(map(number, outcome.values)) or outcome.state.lower().replace("fail", "failed")
             left = (time.perf_counter() - start) / (ended - before) * max(trials - ended, 0)
-            so_far = "" if best is None else f", best here {best:.4g}"
+            so_far = "" if best is None else f", best here {number(best)}"
             why = f": {outcome.error}" if outcome.error else ""
             out.print(f"trial {outcome.number}: {value}{why}  [dim]({ended} of {trials}{so_far}, {left:.0f} s left)[/]")
     except KeyboardInterrupt:
@@ -140,11 +141,13 @@ def _population(arguments: Namespace) -> int:
             if done:
                 out.print(f"going on: {len(done)} of {counted(population.generations, 'generation')} done")
             out.print(f"{population.size} members; on the way change {', '.join(space)}\n  {folder}")
-            for number, members in enumerate(population.learn(runner), len(done) + 1):
+            for generation, members in enumerate(population.learn(runner), len(done) + 1):
                 scores = sorted(member.score for member in members)
                 copied = sum(member.parent != k for k, member in enumerate(members))
-                out.print(f"generation {number}: {scores[-1]:.4g} best, {scores[len(scores) // 2]:.4g} median, "
-                          f"{scores[0]:.4g} worst; {copied} copy a better one")  # fmt: skip
+                first, middle, last = (number(scores[i]) for i in (-1, len(scores) // 2, 0))
+                out.print(
+                    f"generation {generation}: {first} best, {middle} median, {last} worst; {copied} copy a better one"
+                )
             best, path = population.best()
     finally:
         runner.close()
@@ -193,15 +196,15 @@ def _repeat(arguments: Namespace) -> int:
     """Run a trial again, and compare its score with the recorded one."""
     place = _place(arguments)
     study, plan = open_study(place)
-    number = _number(place, arguments)
+    chosen = _number(place, arguments)
     trials = study.get_trials(deepcopy=False)
-    if not 0 <= number < len(trials) or trials[number].state.name != "COMPLETE":
-        raise UsageError(f"trial {number} of {place.name} has not completed", "Leave out --trial for the best one")
-    recorded = trials[number].values[0]
-    folder = place.folder / f"repeat_{number}_{time.time_ns()}"
-    again = repeat(plan, trials[number].params, folder)
+    if not 0 <= chosen < len(trials) or trials[chosen].state.name != "COMPLETE":
+        raise UsageError(f"trial {chosen} of {place.name} has not completed", "Leave out --trial for the best one")
+    recorded = trials[chosen].values[0]
+    folder = place.folder / f"repeat_{chosen}_{time.time_ns()}"
+    again = repeat(plan, trials[chosen].params, folder)
     same = again == recorded
-    console().print(f"trial {number}: recorded {recorded!r}, again {again!r}: {'the same' if same else 'OTHER'} bits")
+    console().print(f"trial {chosen}: recorded {recorded!r}, again {again!r}: {'the same' if same else 'OTHER'} bits")
     return 0 if same else 1
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from rlplay.errors import counted
 from rlplay.reports.curves import Curve
+from rlplay.reports.numbers import interval, number
 from rlplay.reports.statistics import (
     first_reached,
     interquartile_mean,
@@ -120,24 +121,6 @@ class Table(NamedTuple):
     caption: str
     columns: list[str]
     rows: list[list[str]]
-
-
-def number(value: float, digits: int = 4) -> str:
-    """A number for people; a dash for none.
-
-    Example:
-        >>> number(1234567.0), number(0.5), number(float("nan"))
-        ('1,235,000', '0.5', '–')
-    """
-    if not math.isfinite(value):
-        return "–"
-    rounded = float(f"{value:.{digits}g}")
-    return f"{rounded:,.0f}" if abs(rounded) >= 1000 else f"{rounded:g}"
-
-
-def interval(limits: tuple[float, float]) -> str:
-    """An interval for people."""
-    return "–" if math.isnan(limits[0]) else f"{number(limits[0])} to {number(limits[1])}"
 
 
 def seed_count(contenders: list[Contender]) -> str:

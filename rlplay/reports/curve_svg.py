@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlplay.errors import counted
-from rlplay.reports.comparison import number
 from rlplay.reports.curves import COLOURS, Curve, value_range
+from rlplay.reports.numbers import number
 
 MOST_BANDS = 6  # curves up to which a drawing has their bands; of more it has the means
 MOST_RUNS = 3  # curves up to which a drawing has their runs too

@@ -464,6 +464,8 @@ def test_in_and_out_on_the_command_line(small, tmp_path, monkeypatch, capsys):
     assert main(["export", run, "-o", "hub/", "--max-steps", "3", "--eval-episodes", "2"]) == 0
     names = {"README.md", "config.json", "ppo-CartPole-v1.zip", "replay.mp4", "results.json"}
     assert {path.name for path in (tmp_path / "hub").iterdir()} == names
+    words = f"rlplay export {run}/CartPole-v1.rlp -o hub/ --max-steps 3 --eval-episodes 2"
+    assert f"    {words}\n" in (tmp_path / "hub" / "README.md").read_text()
     assert main(["import", "hub", "--algo", "sb3/ppo", "-o", "again.rlp"]) == 0
     assert np.array_equal(chosen(SB3_PPO.load("again.rlp"), obs), want)
     assert main(["import", str(small)]) == 2

@@ -217,7 +217,7 @@ def chosen(only: list[str]) -> tuple[Task, ...]:
 
 def row(folder: Path, task: Task) -> tuple[str, str]:
     """A line of the table, and the verdict in a word; empty where a side has no result."""
-    from rlplay.reports.comparison import interval, number
+    from rlplay.reports.numbers import interval, number
     from rlplay.reports.statistics import (
         interquartile_mean,
         interquartile_means,

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from rlplay.cli import contenders
+from rlplay.cli.arguments import parser
 from rlplay.cli.compare import threshold_of
 from rlplay.errors import RlplayWarning, UsageError
 from rlplay.reports import comparison as tables
@@ -285,7 +286,8 @@ def test_what_cannot_be_drawn_or_has_no_curve_ends_no_comparison(saved, monkeypa
     monkeypatch.setattr(contenders, "step_costs", broken)
     whole, empty = RunFolder(saved / "logs/sarsa/CliffWalking-v1_1"), RunFolder(saved / "nothing")
     named = {"sarsa": [(whole, 1.0)], "none": [(empty, 1.0)]}
-    (one,), (failed,) = contenders.contenders_of(contenders.Compared("E", {}, named, []), film=True)
+    compared = contenders.Compared("CliffWalking-v1", {}, named, [])
+    (one,), (failed,) = contenders.contenders_of(compared, parser().parse_args(["compare", "logs"]), film=True)
     assert (one.film_words, one.costs, one.settings) == ("ZeroDivisionError: no picture here", None, "")
     assert failed.agent == "none"
     assert failed.reason.endswith("nothing has no evaluations")
