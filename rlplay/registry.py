@@ -163,8 +163,10 @@ def source_of(group: str, name: str) -> Path | None:
     """The file of a registered plug-in without importing it, or None where it cannot be told."""
     point = _entry_points(group).get(name)
     if point is None:
-        found = _registered.get(name)
-        return Path(sys.modules[found.__module__].__file__ or "") if isinstance(found, type) else None
+        found = _class_of(group, name)
+        module = sys.modules.get(found.__module__) if found else None
+        file = getattr(module, "__file__", None)  # a notebook's has none
+        return Path(file) if file else None
     top, *rest = point.module.split(".")
     if _is_ours(point):
         roots = [str(own.ROOT / top)]
@@ -180,8 +182,13 @@ def source_of(group: str, name: str) -> Path | None:
 
 
 def summary(group: str, name: str) -> str:
-    """The first sentence of a plug-in's module, or of its class where a module has several; imports neither."""
+    """The first sentence of a plug-in's module, or of its class where a module has several; imports neither.
+
+    Of what was registered in this process, the first sentence of the class.
+    """
     path, point = source_of(group, name), _entry_points(group).get(name)
+    if point is None and (found := _class_of(group, name)):
+        return _first_sentence(found.__doc__)
     try:
         tree = ast.parse(path.read_text(encoding="utf-8")) if path else ast.Module([], [])
     except (OSError, SyntaxError, UnicodeDecodeError):
@@ -189,7 +196,17 @@ def summary(group: str, name: str) -> str:
     shared = [p for p in _entry_points(group).values() if point is not None and p.module == point.module]
     classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
     described: Any = classes.get(point.attr, tree) if point is not None and len(shared) > 1 else tree
-    return (ast.get_docstring(described) or "").split("\n\n")[0].replace("\n", " ").strip()
+    return _first_sentence(ast.get_docstring(described))
+
+
+def _class_of(group: str, name: str) -> type | None:
+    """The class that was registered in this process under a name."""
+    found = (_registered_models if group == MODELS else _registered).get(name)
+    return found if isinstance(found, type) else None
+
+
+def _first_sentence(text: str | None) -> str:
+    return " ".join((text or "").partition("\n\n")[0].split())
 
 
 def _is_ours(point: importlib.metadata.EntryPoint) -> bool:

@@ -43,7 +43,7 @@ def _agent_data(name: str) -> dict[str, Any]:
     module = sys.modules[cls.__module__]
     return {
         "kind": "agent", "id": name, "import": f"from {_home(cls)} import {cls.__name__}",
-        "text": inspect.cleandoc(module.__doc__ or ""), "file": module.__file__,
+        "text": inspect.cleandoc(module.__doc__ or ""), "file": getattr(module, "__file__", None),
         "hyperparameters": [
             {"name": one.name, "default": one.default, "range": str(one.domain), "meaning": one.domain.meaning}
             for one in declared(cls).values()
@@ -60,7 +60,10 @@ def _home(cls: type) -> str:
 def _agent(name: str, *, whole: bool) -> None:
     cls, out = registry.agent_class(name), console()
     module = sys.modules[cls.__module__]
-    path = Path(module.__file__ or "")
+    file = getattr(module, "__file__", None)  # a notebook's class has none
+    if whole and file is None:
+        raise UsageError(f"{cls.__name__} is in no file", "Its code is where it was registered")
+    path = Path(file or "")
     if whole:
         for file in sorted(path.parent.glob("*.py")) if path.name == "__init__.py" else [path]:
             out.print(file.read_text(encoding="utf-8"), markup=False)
@@ -74,7 +77,8 @@ def _agent(name: str, *, whole: bool) -> None:
         words = str(parameter.default), str(parameter.domain), parameter.domain.meaning
         table.add_row(parameter.name, *map(escape, words))  # [n, episode] is no markup
     out.print(table)
-    out.print(f"\n[bold]file[/] {path}   (rlplay show {name} --source)")
+    if file is not None:
+        out.print(f"\n[bold]file[/] {path}   (rlplay show {name} --source)")
 
 
 def _environment_data(name: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import sys
 import textwrap
+from types import ModuleType
 
 import gymnasium as gym
 import numpy as np
@@ -194,3 +195,14 @@ def test_registry_names_the_nearest_and_keeps_ids():
     with pytest.raises(UsageError, match="taken"):
         registry.register("sarsa", QLearning)
     registry._registered.clear()
+
+
+def test_a_class_of_a_notebook_is_listed_with_its_first_sentence(monkeypatch):
+    """Its module has no file."""
+    found = type("Mine", (), {"id": "of-a-notebook", "__doc__": "It learns.\n\nSlowly.", "__module__": "a_notebook"})
+    monkeypatch.setitem(registry._registered, "of-a-notebook", found)
+    monkeypatch.setitem(sys.modules, "a_notebook", ModuleType("a_notebook"))
+    assert registry.source_of(registry.AGENTS, "of-a-notebook") is None
+    assert registry.summary(registry.AGENTS, "of-a-notebook") == "It learns."
+    monkeypatch.delitem(sys.modules, "a_notebook")
+    assert registry.source_of(registry.AGENTS, "of-a-notebook") is None
