@@ -126,7 +126,9 @@ _CLASSES: dict[str, dict[str, Any]] = {
 
 _INSTEAD = {"features_extractor_class": "; features= takes a map of observations, agents.PPO a network= of yours"}
 
-NORMALIZE = Either((True, False), Settings("VecNormalize, or its arguments: norm_obs, norm_reward, ..."))
+NORMALIZE = Either(
+    (True, False), Settings("VecNormalize, or its arguments: norm_obs, norm_reward, ...", "norm_reward=False")
+)
 _OF_NORMALIZE: dict[str, Domain] = {
     "training": Choice("whether its means and variances move", (True, False)),
     "norm_obs": Choice("observations", (True, False)),

@@ -66,7 +66,7 @@ FilesEnvs = Annotated[
     int, Range("as RL Zoo's files have it; how much is played at once is n_jobs", 1, 4096, integer=True)
 ]
 NormalizeObservations = Annotated[
-    Any, Either((True, False), Settings("normalise observations, or VecNormalize's settings by name"))
+    Any, Either((True, False), Settings("normalise observations, or VecNormalize's settings", "clip_obs=5.0"))
 ]
 
 

@@ -65,7 +65,11 @@ class VectorAgent(Agent):
     """
 
     normalize: Annotated[
-        Any, Either((True, False), Settings("normalise observations and rewards, or VecNormalize's settings by name"))
+        Any,
+        Either(
+            (True, False),
+            Settings("normalise observations and rewards, or VecNormalize's settings", "norm_reward=False"),
+        ),
     ] = False
     net_arch: Annotated[Sequence[int], Sizes("units of the hidden layers, of both networks")] = (64, 64)
     activation: Annotated[str, Choice("what hidden units apply", tuple(ACTIVATIONS))] = "tanh"

@@ -14,6 +14,7 @@ from rich.table import Table
 from rlplay import registry
 from rlplay.cli.common import answer, console
 from rlplay.errors import UsageError, counted, unknown
+from rlplay.hyperparameters.domains import in_words
 from rlplay.hyperparameters.fields import declared
 
 
@@ -45,7 +46,7 @@ def _agent_data(name: str) -> dict[str, Any]:
         "kind": "agent", "id": name, "import": f"from {_home(cls)} import {cls.__name__}",
         "text": inspect.cleandoc(module.__doc__ or ""), "file": getattr(module, "__file__", None),
         "hyperparameters": [
-            {"name": one.name, "default": one.default, "range": str(one.domain), "meaning": one.domain.meaning}
+            {"name": one.name, "default": one.default, "range": in_words(one.domain), "meaning": one.domain.meaning}
             for one in declared(cls).values()
         ],
     }  # fmt: skip
@@ -74,7 +75,7 @@ def _agent(name: str, *, whole: bool) -> None:
     for column in ("name", "default", "range", "meaning"):
         table.add_column(column, style="cyan" if column == "name" else "")
     for parameter in declared(cls).values():
-        words = str(parameter.default), str(parameter.domain), parameter.domain.meaning
+        words = str(parameter.default), in_words(parameter.domain), parameter.domain.meaning
         table.add_row(parameter.name, *map(escape, words))  # [n, episode] is no markup
     out.print(table)
     if file is not None:

@@ -160,9 +160,10 @@ class Settings:
     """
 
     meaning: str
+    example: str = "net_arch=[64, 64]"
 
     def __str__(self) -> str:
-        return "settings by name, such as dict(net_arch=[64, 64])"
+        return f"settings by name, such as dict({self.example})"
 
     def check(self, owner: str, name: str, value: Any) -> dict[str, Any]:
         """The dictionary, or a HyperparameterError."""
@@ -200,6 +201,19 @@ class Either:
         if self.pairs and isinstance(value, list | tuple) and len(value) == 2 and value[1] in self.pairs:
             return [self.domain.check(owner, name, value[0]), value[1]]
         return self.domain.check(owner, name, value)
+
+
+def in_words(domain: Any) -> str:
+    """What a hyperparameter takes, with the schedules that may stand in place of a number.
+
+    Example:
+        >>> in_words(Either((None,), Range("clip range", 0, 1, schedule=True)))
+        'None | [0, 1], or lin_0.1'
+    """
+    numbers = domain.domain if isinstance(domain, Either) else domain
+    if not isinstance(numbers, Range) or not numbers.schedule:
+        return str(domain)
+    return f"{domain}, or lin_{_short(min(numbers.high, 0.1))}{', or 1/n' if numbers.visits else ''}"
 
 
 @dataclass(frozen=True)
