@@ -99,10 +99,7 @@ def load_zip(
         if not fallback or f"sb3/{wrote}" not in registry.agent_ids():
             raise refuse_with_way_out(model, error, wrote) from error
         warn(f"{model.path} does not fit {agent_id}: {error.cause}. sb3/{wrote} is taken")
-    try:
-        return _adapter(model, f"sb3/{wrote}", environment, seed, given, statistics)
-    except HyperparameterError as error:
-        raise HyperparameterError(f"{model.path}: {error.cause}", error.remedy) from error
+    return _adapter(model, f"sb3/{wrote}", environment, seed, given, statistics)
 
 
 def _require_outermost(model: ModelZip, env: Any, several: SideBySide) -> None:
@@ -389,7 +386,10 @@ def _adapter(
         warn(f"{model.path}: the optimiser {of_policy.pop('optimizer_class')} is code, which is not run: Adam is taken")
         of_policy.pop("optimizer_kwargs", None)
     agent_settings = {"policy": kind, **settings, **({"policy_kwargs": of_policy} if of_policy else {}), **given}
-    agent = cls(env, seed=seed, **checked(cls, agent_settings))
+    try:
+        agent = cls(env, seed=seed, **checked(cls, agent_settings))
+    except UsageError as error:
+        raise type(error)(f"{model.path}: {error.cause}", error.remedy) from error
     found = {name: np.array(array) for name, array in agent.arrays().items()}
     _finite(model, "policy")
     ours = {name.removeprefix("policy/") for name in found if name.startswith("policy/")}

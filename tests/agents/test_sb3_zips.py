@@ -235,6 +235,17 @@ def test_what_does_not_fit_is_named(small, tmp_path):
     assert not (tmp_path / "out.zip").exists()
 
 
+@pytest.mark.parametrize("algo", [None, "ppo", "sb3/ppo"])
+@pytest.mark.parametrize("setting", [{"gamma": 3.0}, {"n_steps": -1}, {"batch_size": "x"}, {"n_steps": 10**12}])
+@pytest.mark.filterwarnings("ignore::rlplay.errors.RlplayWarning")
+def test_settings_that_cannot_be_are_named_with_the_file(small, setting, algo, tmp_path):
+    with zipfile.ZipFile(small) as archive:
+        data = json.loads(archive.read("data"))
+    path = changed(small, tmp_path / "changed.zip", {"data": json.dumps({**data, **setting})})
+    with pytest.raises(UsageError, match=r"changed\.zip.*: PPO: "):
+        load_zip(path, "CartPole-v1", algo=algo)
+
+
 def test_code_is_left_out_and_said(tmp_path):
     model = stable_baselines3.PPO("MlpPolicy", "CartPole-v1", n_steps=8, batch_size=8, clip_range=lambda left: 0.1)
     model.save(tmp_path / "model")
