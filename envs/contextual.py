@@ -189,12 +189,30 @@ class DigitsBanditEnv(ContextualEnv):
         self.pixels = (pixels / 16.0).astype(np.float32)  # [1797, 64]
         self.observation_space = gym.spaces.Box(0.0, 1.0, (64,), np.float32)
         self.action_space = gym.spaces.Discrete(10)
-        self._number = 0
+        self._number = self._before = 0
 
     def draw(self) -> NDArray[np.float32]:
         """One of the pictures."""
-        self._number = int(self.np_random.integers(len(self.pixels)))
+        self._before, self._number = self._number, int(self.np_random.integers(len(self.pixels)))
         return self.pixels[self._number]
+
+    def text(self) -> str:
+        """The digit in the picture, and what was said of the one before."""
+        return f"{self.digits[self._number]}{f' ({self._said()})' if self.last_action is not None else ''}"
+
+    def _said(self) -> str:
+        digit = int(self.digits[self._before])
+        return f"said {self.last_action}: " + ("right" if self.last_action == digit else f"it was {digit}")
+
+    def picture(self) -> Any:
+        """The digit, and the one before with what was said of it."""
+        from . import drawing as d
+
+        shown = [(self.pixels[self._number], "which digit is it?", d.INK)]
+        if self.last_action is not None:
+            right = self.last_action == self.digits[self._before]
+            shown.insert(0, (self.pixels[self._before], self._said(), d.GOOD if right else d.BAD))
+        return d.images([(image.reshape(8, 8), words, ink) for image, words, ink in shown])
 
     def means(self) -> NDArray[np.float64]:
         """1 for the digit that is shown."""

@@ -110,6 +110,20 @@ def bars(values: Sequence[float], chosen: int | None, note: str) -> pygame.Surfa
     return surface
 
 
+def images(shown: Sequence[tuple[NDArray[np.float32], str, tuple[int, int, int]]]) -> pygame.Surface:
+    """Images [H, W] from 0 (paper) to 1 (ink) beside each other, each with words in a colour below."""
+    surface = sheet(640, 360)
+    for i, (image, words, ink) in enumerate(shown):
+        middle = 640 * (i + 1) // (len(shown) + 1)
+        shades = np.asarray(PAPER) + image.T[:, :, None] * (np.asarray(INK) - PAPER)
+        drawn = pygame.transform.scale(pygame.surfarray.make_surface(shades.astype(np.uint8)), (200, 200))
+        box = drawn.get_rect(center=(middle, 160))
+        surface.blit(drawn, box)
+        pygame.draw.rect(surface, LINE, box.inflate(8, 8), 2, border_radius=5)
+        write(surface, words, (middle, 300), 26, ink)
+    return surface
+
+
 def counts(rows: Sequence[tuple[str, int, int, tuple[int, int, int]]], note: str) -> pygame.Surface:
     """Rows of places, so many of them filled: (label, filled, places, colour)."""
     surface = sheet(640, 90 + 74 * len(rows))
