@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gymnasium as gym
 
-__all__ = ["GYMNASIUM_ENVS", "NOT_BATCHED", "OWN_ENVS"]
+__all__ = ["GYMNASIUM_ENVS", "NOT_BATCHED", "OWN_ENVS", "register_in_gymnasium"]
 
 # Id, class, and the time limit in steps; None for worlds that end by themselves, or never.
 OWN_ENVS: dict[str, tuple[str, int | None]] = {
@@ -51,7 +51,20 @@ NOT_BATCHED = (
     "rlplay/BitFlipping-v0",
 )  # fmt: skip
 
-for _id, (_place, _limit) in {**OWN_ENVS, **GYMNASIUM_ENVS}.items():
-    if _id not in gym.registry:
-        _many = f"{__package__}.vector:" + _place.partition(":")[2].removesuffix("Env") + "VectorEnv"
-        gym.register(_id, entry_point=_place, vector_entry_point=_many, max_episode_steps=_limit)
+
+def register_in_gymnasium() -> None:
+    """Register those that are not; again too, where a test has put an older registry back.
+
+    Example:
+        >>> _ = gym.registry.pop("rlplay/Bandit-v0")
+        >>> register_in_gymnasium()
+        >>> gym.spec("rlplay/Bandit-v0").max_episode_steps
+        1000
+    """
+    for env_id, (place, limit) in {**OWN_ENVS, **GYMNASIUM_ENVS}.items():
+        if env_id not in gym.registry:
+            many = f"{__package__}.vector:" + place.partition(":")[2].removesuffix("Env") + "VectorEnv"
+            gym.register(env_id, entry_point=place, vector_entry_point=many, max_episode_steps=limit)
+
+
+register_in_gymnasium()

@@ -147,6 +147,8 @@ def load_environment(env_id: str) -> str | None:
     if point is None:
         return None
     _load(point)
+    if _is_ours(point):  # imported before, and a registry from before that put back since
+        own.module_of("envs.names").register_in_gymnasium()
     return point.value
 
 

@@ -206,3 +206,11 @@ def test_a_class_of_a_notebook_is_listed_with_its_first_sentence(monkeypatch):
     assert registry.summary(registry.AGENTS, "of-a-notebook") == "It learns."
     monkeypatch.delitem(sys.modules, "a_notebook")
     assert registry.source_of(registry.AGENTS, "of-a-notebook") is None
+
+
+def test_a_registry_that_a_test_puts_back_takes_no_time_limit_away(monkeypatch):
+    """Ids that were registered after the copy was taken are registered again, with their limits."""
+    for name in [one for one in gym.registry if one.startswith("rlplay/")]:
+        monkeypatch.delitem(gym.registry, name)
+    assert make("rlplay/Bandit-v0").spec.max_episode_steps == 1000
+    assert "rlplay/CartPole-v1" in gym.registry
