@@ -185,6 +185,22 @@ def one_line(error: BaseException) -> str:
     return " ".join(str(error).split())[:300].removesuffix(".")
 
 
+_CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def visible(text: str) -> str:
+    r"""A text with the codes that would steer a terminal, or that it cannot show, as Python writes them.
+
+    Names of folders and words in files of others hold such codes. Lines stay lines.
+
+    Example:
+        >>> print(visible("logs\x1b[31m/a\n\udcff"))
+        logs\x1b[31m/a
+        \udcff
+    """
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
 class MissingPackageError(RlplayError, ImportError):
     """A package that a feature needs and that is absent, or another one that stands in its place.
 

@@ -13,7 +13,7 @@ from typing import Any, TextIO
 
 from rlplay.cli.arguments import parser
 from rlplay.cli.effects import check_effects
-from rlplay.errors import EnvironmentFault, NoRoomError, RlplayError, missing_module
+from rlplay.errors import EnvironmentFault, NoRoomError, RlplayError, missing_module, visible
 
 SAID = "RLPLAY_SAID"  # set for a process that a command starts beside it: the lines that the command has said
 _shown: set[str] = set()  # a warning is shown once a command
@@ -98,12 +98,12 @@ def _say(cause: str, remedy: str) -> None:
 
 
 def _print(line: str) -> None:
-    """Print to standard error without control codes of others, also where its encoding (C locale) lacks a character.
+    """Print to standard error, control codes of others as text, also where its encoding (C locale) lacks a character.
 
     Words that are too long to read, as files of others may have, are cut.
     """
     line = re.sub(r"\x1b\[[0-9;]*m", "", line)
-    line = re.sub(r"[^\S \n]|[\x00-\x09\x0b-\x1f\x7f-\x9f]", "?", line)
+    line = visible(line)
     line = re.sub(r"[^\s/]{400,}", lambda word: f"{word[0][:200]}...", line)
     encoding = getattr(sys.stderr, "encoding", None) or "ascii"
     print(line.encode(encoding, "replace").decode(encoding), file=sys.stderr)

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rich.console import Console
+from rich.errors import MarkupError
 from rich.table import Table
 from rich.text import Text
 
-from rlplay.errors import CheckpointError, RlplayError, UsageError
+from rlplay.errors import CheckpointError, RlplayError, UsageError, visible
 from rlplay.hyperparameters.settings import parse_pairs, parse_wrappers
 
 if TYPE_CHECKING:
@@ -38,11 +39,15 @@ _BRACKET = re.compile(r"(?<!\\)\[(?!/\]|(?:bold(?: cyan)?|cyan|dim|green|red|yel
 
 
 class _Console(Console):
-    """Takes our own styles for markup and nothing else: folders and settings may have brackets too."""
+    """Takes our own styles for markup and nothing else: folders and files may have brackets and control codes."""
 
     def render_str(self, text: str, **how: Any) -> Text:
         """A text with its styles."""
-        return super().render_str(text if how.get("markup") is False else _BRACKET.sub(r"\\[", text), **how)
+        text = visible(text)
+        try:
+            return super().render_str(text if how.get("markup") is False else _BRACKET.sub(r"\\[", text), **how)
+        except MarkupError:  # a name that looks like a style of ours
+            return super().render_str(text, **{**how, "markup": False})
 
 
 @cache
@@ -83,7 +88,8 @@ def turned(table: Table) -> Table:
 
 def answer(arguments: Namespace, value: Any) -> int:
     """Print data as JSON where ``--json`` asks for it; numbers that JSON does not have become null."""
-    print(json.dumps(_plain(value), ensure_ascii=False, allow_nan=False, indent=1), file=arguments.stdout)
+    text = json.dumps(_plain(value), ensure_ascii=False, allow_nan=False, indent=1)
+    print(text if visible(text) == text else json.dumps(json.loads(text), indent=1), file=arguments.stdout)
     return 0
 
 

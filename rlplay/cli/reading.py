@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from rlplay.errors import unknown
+from rlplay.errors import unknown, visible
 from rlplay.storage.files import as_path
 
 
@@ -30,7 +30,7 @@ class Parser(argparse.ArgumentParser):
 
     def refuse(self, message: str, remedy: str) -> NoReturn:
         """End with 2 and two lines."""
-        print(f"rlplay: {message}\n  {remedy}", file=sys.stderr)
+        print(visible(f"rlplay: {message}\n  {remedy}"), file=sys.stderr)
         sys.exit(2)
 
     def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]

@@ -45,7 +45,7 @@ def write_comparison(comparison: Comparison, path: Path) -> Path:
         (2, False)
     """
     check_page(path)
-    return write_atomically(path, render(comparison).encode())
+    return write_atomically(path, render(comparison).encode(errors="backslashreplace"))
 
 
 def render(comparison: Comparison) -> str:
@@ -66,7 +66,7 @@ def render(comparison: Comparison) -> str:
         _section("What was run", f"{_settings(contenders)}<p>{html.escape(comparison.facts)}</p>"
                  f"<code>{html.escape(comparison.command)}</code>"),
     ]  # fmt: skip
-    room = MOST_BYTES - 100_000 - sum(len(one.encode()) for one in [*before, *after])
+    room = MOST_BYTES - 100_000 - sum(len(one) for one in [*before, *after])
     sections = [*before, *_films(contenders, room), *after]
     return (
         "<!doctype html><html lang='en'><head><meta charset='utf-8'>"

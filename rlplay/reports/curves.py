@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlplay.errors import UsageError, counted, warn
-from rlplay.reports.pictures import check_picture
+from rlplay.reports.pictures import check_picture, in_picture
 from rlplay.reports.statistics import interquartile_mean, interquartile_means, stratified_interval
 from rlplay.storage.files import atomic_writer
 from rlplay.training.run_folder import RunFolder, read_evaluations
@@ -172,10 +172,10 @@ def draw(
             "linewidth": 2.2,
         }
         every = max(len(curve.timesteps) // 10, 1)
-        axes.plot(curve.timesteps, curve.centre, label=curve.name, markevery=every, **style)
-    axes.set_title(title, loc="left", fontweight="bold")
+        axes.plot(curve.timesteps, curve.centre, label=in_picture(curve.name), markevery=every, **style)
+    axes.set_title(in_picture(title), loc="left", fontweight="bold")
     axes.set_xlabel(axis)
-    axes.set_ylabel(quantity)
+    axes.set_ylabel(in_picture(quantity))
     if axis == "timesteps":
         axes.xaxis.set_major_formatter(lambda value, _: f"{value / 1000:g}k" if value else "0")
     axes.grid(alpha=0.25, linewidth=0.6)
@@ -184,7 +184,7 @@ def draw(
     if shown := value_range(curves):
         margin = 0.1 * (shown[1] - shown[0] or 1.0)
         axes.set_ylim(shown[0] - margin, shown[1] + margin)
-        axes.set_ylabel(f"{quantity} (off the axis: cut after {CUT_AFTER:,} steps)")
+        axes.set_ylabel(f"{in_picture(quantity)} (off the axis: cut after {CUT_AFTER:,} steps)")
     axes.legend(frameon=False, title="interquartile mean, 95 % interval over seeds", alignment="left", loc="best")
     kind = check_picture(path)
     with atomic_writer(path) as file:

@@ -11,8 +11,10 @@ A folder that holds one of these files is a run; nothing in them is executed:
 from __future__ import annotations
 
 import csv
+import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -39,6 +41,7 @@ _MOST_PLACES = 10_000  # of a curve that is drawn; of more they are taken evenly
 _LARGEST = 2**28  # bytes of a table
 _GREATEST = 1e100  # of a number: sums of greater ones are no numbers
 _MOST_STEPS = 2.0**53
+_ROWS = 1_000  # of a table that are texts at a time
 _LONGEST_TAG = 200
 _NUMBERED = re.compile(r"[_-]?(?:seed|run)?[_-]?\d+$")
 
@@ -209,19 +212,14 @@ def _evaluations(path: Path) -> dict[str, Series]:
 
 def _monitor(path: Path) -> NDArray[np.float64]:
     """Episodes of one environment: seconds, lengths and returns, [N, 3]."""
-    rows = _rows(path, ("r", "l", "t"), positive="l")
-    table = np.array([[float(row[name]) for name in ("t", "l", "r")] for row in rows])
-    table[:, 0] = _going_on(table[:, 0])
-    return table
+    columns = _columns(path, ("r", "l", "t"), positive="l")
+    return np.stack([_going_on(columns["t"]), columns["l"], columns["r"]], axis=1)
 
 
 def _going_on(seconds: NDArray[np.float64]) -> NDArray[np.float64]:
     """A clock that begins anew where a run was resumed, as one that goes on."""
-    again = np.flatnonzero(np.diff(seconds) < 0)
-    found = seconds.copy()
-    for place in again:
-        found[place + 1 :] += seconds[place]
-    return found
+    passed = np.where(np.diff(seconds) < 0, seconds[:-1], 0.0)
+    return seconds + np.concatenate([[0.0], np.cumsum(passed)])
 
 
 def _clocks(series: dict[str, Series]) -> dict[str, Series]:
@@ -250,19 +248,16 @@ def _smoothed(series: Series) -> Series:
 
 
 def _progress(path: Path) -> dict[str, Series]:
-    found: dict[str, list[tuple[float, float]]] = {}
-    for row in _rows(path, (STEPS,)):
-        for tag, text in row.items():
-            if tag and tag != STEPS and text:
-                try:
-                    found.setdefault(tag, []).append((float(row[STEPS]), float(text)))
-                except ValueError:
-                    continue  # a word in a column of words
-    return _finite({tag: _pair(points) for tag, points in found.items()})
+    columns = _columns(path, (STEPS,))
+    steps = columns.pop(STEPS)
+    with_numbers = {tag: ~np.isnan(values) for tag, values in columns.items() if tag}
+    return _finite({tag: (steps[there], columns[tag][there]) for tag, there in with_numbers.items() if there.any()})
 
 
-def _rows(path: Path, needed: tuple[str, ...], positive: str = "") -> list[dict[str, str]]:
-    """The whole rows of a table; a line that a kill cut short is left out, and more than one is said.
+def _columns(path: Path, needed: tuple[str, ...], positive: str = "") -> dict[str, NDArray[np.float64]]:
+    """The columns of a table, [N] each; what is no number in them is NaN.
+
+    A line that a kill cut short is left out, and more than one is said.
 
     Args:
         path: of the table.
@@ -279,25 +274,42 @@ def _rows(path: Path, needed: tuple[str, ...], positive: str = "") -> list[dict[
     except UnicodeDecodeError as error:
         raise CheckpointError("it is no UTF-8 text") from error
     lines = [line for line in text.splitlines() if line and not line.startswith("#")]
-    if any("\0" in line for line in lines):
+    if "\0" in text and any("\0" in line for line in lines):
         raise CheckpointError("it has bytes that are no text")
-    rows, bad = [], 0
-    for row in csv.DictReader(lines):
-        try:
-            whole = None not in row and all(value is not None for value in row.values())
-            whole = whole and all(abs(float(row[name])) <= _GREATEST for name in needed)
-            whole = whole and (not positive or 1 <= float(row[positive]) <= _MOST_STEPS)
-        except (KeyError, ValueError):
-            whole = False
-        if whole:
-            rows.append(row)
-        else:
-            bad += 1
-    if not rows:
+    del text  # of hundreds of megabytes
+    reader = csv.reader(lines)
+    names = next(reader, [])
+    parts: list[dict[str, NDArray[np.float64]]] = []
+    bad = 0
+    while some := list(islice(reader, _ROWS)):
+        whole = [row for row in some if len(row) == len(names)]
+        columns = {name: _numbers(texts) for name, texts in zip(names, zip(*whole, strict=True), strict=False)}
+        good = np.full(len(whole), all(name in columns for name in needed))
+        for name in needed if good.any() else ():
+            good &= np.abs(columns[name]) <= _GREATEST
+            good &= (name != positive) | ((columns[name] >= 1) & (columns[name] <= _MOST_STEPS))
+        parts.append({name: values[good] for name, values in columns.items()} if good.any() else {})
+        bad += len(some) - int(good.sum())
+    if not any(parts):
         raise CheckpointError(f"it has no row with {', '.join(needed)}")
     if bad > 1:
         warn(f"{path}: {counted(bad, 'damaged row')} left out")
-    return rows
+    return {name: np.concatenate([part[name] for part in parts if part]) for name in names}
+
+
+def _numbers(texts: Sequence[str]) -> NDArray[np.float64]:
+    """Texts as numbers, NaN for those that are none."""
+    try:
+        return np.array([float(text or "nan") for text in texts])
+    except ValueError:
+        return np.array([_number(text) for text in texts])
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
 
 
 def _events(path: Path) -> dict[str, Series]:
@@ -365,7 +377,9 @@ def _finite(series: dict[str, Series]) -> dict[str, Series]:
         if bad := int((~good & np.isfinite(pair[1])).sum()):
             warn(f"{name}: {counted(bad, 'number')} beyond what can be drawn left out")
         steps, values = pair[0][good], pair[1][good]
-        places, reverse = np.unique(steps[::-1], return_index=True)
-        if len(places):
-            kept[name] = places, values[::-1][reverse]
+        if not (np.diff(steps) > 0).all():
+            steps, reverse = np.unique(steps[::-1], return_index=True)
+            values = values[::-1][reverse]
+        if len(steps):
+            kept[name] = steps, values
     return kept

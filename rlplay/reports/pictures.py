@@ -4,8 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rlplay.errors import UsageError
+from rlplay.errors import UsageError, visible
 from rlplay.storage.files import require_writable
+
+
+def in_picture(text: str) -> str:
+    r"""A name as matplotlib draws it: control codes as text, a dollar is no formula, and legends have each name.
+
+    Example:
+        >>> print(in_picture("$x^$"))
+        \$x^\$
+    """
+    text = visible(text).replace("$", r"\$")
+    return f" {text}" if text.startswith("_") else text  # legends leave names out that begin with _
 
 
 def check_picture(path: Path) -> str:

@@ -110,7 +110,7 @@ def write_page(page: EpisodePage, path: Path) -> Path:
     check_page(path)
     if not page.moments:
         raise UsageError("there is no step to show")
-    return write_atomically(path, render(page).encode())
+    return write_atomically(path, render(page).encode(errors="backslashreplace"))
 
 
 def check_page(path: Path) -> None:

@@ -180,7 +180,7 @@ def export(rows: Sequence[Row], path: Path) -> None:
         writer = csv.DictWriter(text, columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-        content = text.getvalue().encode()
+        content = text.getvalue().encode(errors="backslashreplace")
     else:
         try:
             from pyarrow import parquet, table

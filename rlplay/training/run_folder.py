@@ -169,7 +169,7 @@ class RunFolder:
             yaml.safe_dump(content, sort_keys=False, allow_unicode=True) for content in (config, arguments)
         )
         texts = {"config.yml": config_text, "args.yml": arguments_text, "command.txt": command + "\n"}
-        write_together(self.settings, {name: text.encode() for name, text in texts.items()})
+        write_together(self.settings, {name: text.encode(errors="backslashreplace") for name, text in texts.items()})
 
     def arguments(self) -> dict[str, Any]:
         """What the run was asked for.

@@ -12,7 +12,7 @@ from pathlib import Path
 import pygame
 
 from rlplay.environments.make import reference
-from rlplay.errors import RlplayError, UsageError
+from rlplay.errors import RlplayError, UsageError, visible
 from rlplay.viewer import drawing as d
 from rlplay.viewer import panels
 from rlplay.viewer.bottom import draw_help
@@ -118,7 +118,7 @@ class Window(Filming):
             if not self.headless:
                 pygame.display.quit()
             if self.recorder and self.recorder.finish():
-                print(f"wrote {self.recorder.path}")
+                print(visible(f"wrote {self.recorder.path}"))
 
     def say(self, words: str, seconds: float = _NOTICE_SECONDS) -> None:
         """Show a notice in the bottom bar."""

@@ -162,3 +162,19 @@ def test_nothing_to_draw_is_said(capsys):
     Path("empty").mkdir()
     assert main(["plot", "empty"]) == 2
     assert "evaluations.npz, *.monitor.csv" in capsys.readouterr().err
+
+
+def test_long_tables_are_read_whole_and_a_clock_that_begins_anew_ten_thousand_times_goes_on():
+    Path("long").mkdir()
+    rows = [f"{k % 7},{k},{2.5 if k % 3 else ''}" for k in range(2_500)]
+    rows[700:700] = ["1,2", "1,2,3,4", "word,5,6"]
+    Path("long/progress.csv").write_text("\n".join(["time/fps,time/total_timesteps,loss", *rows]))
+    Path("long/0.monitor.csv").write_text("#{}\nr,l,t\n" + "1,1,2.0\n1,1,1.0\n" * 10_000)
+    with pytest.warns(RlplayWarning, match="progress.csv: 2 damaged rows left out"):
+        (run,) = read_runs([Path("long")])
+    steps, values = run.series["time/fps"]
+    assert steps.tolist() == list(range(2_500))
+    assert values[6:9].tolist() == [6.0, 0.0, 1.0]
+    assert len(run.series["loss"][0]) == 1_666
+    assert run.clocks["time"][1][:4].tolist() == [2.0, 3.0, 4.0, 5.0]
+    assert run.clocks["time"][1][-1] == 20_001.0

@@ -8,6 +8,7 @@ import io
 import json
 import os
 import pickle
+import re
 import struct
 import zipfile
 from pathlib import Path
@@ -297,11 +298,10 @@ STRANGE_RUNS = {
 }
 
 
-@pytest.mark.filterwarnings("always::rlplay.errors.RlplayWarning")
-@pytest.mark.parametrize("what", STRANGE_RUNS)
-def test_runs_with_strange_files_are_listed_and_compared(what, capsys):
+def write_runs(logs: Path) -> RunFolder:
+    """Two runs with evaluations; the second."""
     for k in (1, 2):
-        folder = RunFolder(Path(f"logs/q-learning/Env-v0_{k}"))
+        folder = RunFolder(logs / f"q-learning/Env-v0_{k}")
         asked = {"algo": "q-learning", "env": "Env-v0", "env_kwargs": {}, "seed": k, "n_timesteps": 100,
                  "dynamics": "auto", "engine": "auto", "eval_freq": 50, "eval_episodes": 1, "save_freq": None,
                  "keep": None, "log_interval": None, "tensorboard_log": None}  # fmt: skip
@@ -309,6 +309,13 @@ def test_runs_with_strange_files_are_listed_and_compared(what, capsys):
         folder.write_settings({"alpha": 0.5}, asked, "rlplay train")
         np.savez(folder.path / "evaluations.npz", timesteps=np.array([50, 100]), results=np.ones((2, 1)),
                  ep_lengths=np.ones((2, 1), np.int64))  # fmt: skip
+    return folder
+
+
+@pytest.mark.filterwarnings("always::rlplay.errors.RlplayWarning")
+@pytest.mark.parametrize("what", STRANGE_RUNS)
+def test_runs_with_strange_files_are_listed_and_compared(what, capsys):
+    folder = write_runs(Path("logs"))
     if what == "a pipe in place of an agent":
         os.mkfifo(folder.last)
     else:
@@ -318,3 +325,25 @@ def test_runs_with_strange_files_are_listed_and_compared(what, capsys):
                  "eval logs/q-learning/Env-v0_2"):  # fmt: skip
         assert main(verb.split()) in (0, 1), verb
         assert "Traceback" not in "".join(capsys.readouterr())
+
+
+# Names of folders: codes that steer a terminal, bytes that are no text, formulas and styles, words of a shell.
+NAMES = ["a\x1b]0;b\x07\x9b31m\u202eb".encode() + b"\xff", b"_$x^$ 'b`c$(d) \n", b"[red]\\"]
+
+
+@pytest.mark.filterwarnings("error::UserWarning")
+@pytest.mark.skipif(os.name == "nt", reason="no such names there")
+@pytest.mark.parametrize("name", NAMES)
+def test_names_of_folders_neither_steer_the_terminal_nor_stop_a_verb(name, capsys):
+    folder = os.fsdecode(name)
+    write_runs(Path(folder))
+    (Path(folder) / "q-learning" / "Env-v0_2").rename(Path(folder) / "q-learning" / f"{folder}_2")
+    for verb in ("runs -f {}", "list runs -f {}", "runs --json -f {}", "runs prune --keep 1 -f {}", "runs export -f {}",
+                 "plot {}", "compare {} -o {}.html"):  # fmt: skip
+        assert main([word.replace("{}", folder) for word in verb.split()]) in (0, 1), verb
+        shown = "".join(capsys.readouterr())
+        shown.encode()
+        assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", shown), verb
+        assert "Traceback" not in shown
+        if verb.startswith("runs --json"):
+            assert json.loads(shown)["runs"][0]["run"].startswith(folder)
