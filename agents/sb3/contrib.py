@@ -16,7 +16,7 @@ from typing import Annotated, Any, Self
 
 import gymnasium as gym
 
-from rlplay.extend import Choice, SpaceError, UsageError, missing
+from rlplay.extend import Choice, SpaceError, UsageError, batch_of, missing
 
 from .adapter import SB3Agent
 
@@ -104,6 +104,21 @@ class MaskablePPO(SB3Agent, init=False):
         if not use_masking:
             raise UsageError("MaskablePPO: use_masking=False: it learns with masks", "Take PPO, which has none")
         return super().learn(*given, **options)
+
+    def predict(
+        self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = False,
+        action_masks: Any = None,
+    ) -> tuple[Any, Any]:  # fmt: skip
+        """Its own predict, with the masks that are given, or those of the environment; see `Agent.predict`."""
+        batch, single = batch_of(self.observation_space, observation, self._name)
+        masks = self.prediction_masks(observation, len(batch), action_masks, joint=False)
+        if self.model is None or masks is None:
+            return super().predict(observation, state, episode_start, deterministic)
+        with self._private(), self._or_diverged():
+            actions, _ = self.model.predict(
+                self._shown(observation), deterministic=deterministic, action_masks=masks[0] if single else masks
+            )
+        return self._number_of(actions), state
 
 
 class RecurrentPPO(SB3Agent, init=False):

@@ -35,7 +35,8 @@ def probe_model(model: Any, observations: Any, noise_std: float) -> Probe:
 
 def _of_policy(policy: Any, obs: Any) -> Probe:
     """Probabilities, or mean and deviation, and the value."""
-    return _of_distribution(policy, policy.get_distribution(obs).distribution, policy.predict_values(obs))
+    inner = getattr(policy.get_distribution(obs), "distribution", None)  # of parts with masks there are several
+    return _of_distribution(policy, inner, policy.predict_values(obs))
 
 
 def _of_recurrent(policy: Any, obs: Any) -> Probe:

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from rlplay.agent import saving
 from rlplay.agent.acting import Acting
-from rlplay.agent.sb3_habits import SB3Habits, networks_device
+from rlplay.agent.sb3_habits import SB3Habits, networks_device, require_masking
 from rlplay.agent.sb3_words import ActingPolicy, changes_of, say_what_does_not_fit, told
 from rlplay.approximation.encoder import Encoder, Kind, PlainObservations
 from rlplay.approximation.encoders import new_encoder
@@ -41,11 +41,10 @@ from rlplay.seeding import check_seed, generator, stream
 from rlplay.spaces.finite import FiniteSpace
 from rlplay.storage import checkpoint
 from rlplay.storage.ranges import Ranges
-from rlplay.training.callbacks import Callback
 from rlplay.training.drivers import advance_compiled, advance_stepwise, why_not_compiled
 from rlplay.training.learner import Engine
 from rlplay.training.logger import Logger
-from rlplay.training.logs import PrintedLog, TensorBoardLog
+from rlplay.training.logs import TensorBoardLog, logs_of
 from rlplay.training.run import train
 from rlplay.training.statistics import EpisodeStatistics
 from rlplay.transition import Transition
@@ -124,7 +123,7 @@ class Agent(Acting, SB3Habits, Configured, ABC):
         self.features: Any = None
         said = told(type(self), given, hyperparameters)
         env, self._beside = said.env, said.beside
-        self.verbose, self.tensorboard_log, self._logger = said.verbose, said.tensorboard_log, Logger()
+        self.verbose, self.tensorboard_log, self._logger = said.verbose, said.tensorboard_log, Logger(self.metrics)
         self.configure(said.hyperparameters)
         if env is None:
             name = type(self).__name__
@@ -342,33 +341,36 @@ class Agent(Acting, SB3Habits, Configured, ABC):
         total_timesteps: int,
         callback: Any = None,
         log_interval: int | None = None,
-        progress_bar: bool = False,
+        tb_log_name: str | None = None,
         reset_num_timesteps: bool = True,
+        progress_bar: bool = False,
         *,
         engine: Engine = "auto",
         schedule_timesteps: int | None = None,
         workers: int | str = 0,
-        tb_log_name: str | None = None,
+        use_masking: bool = True,
     ) -> Self:
-        """Learn for a number of timesteps.
+        """Learn for a number of timesteps; the arguments and their order are Stable-Baselines3's, others have names.
 
         Args:
             total_timesteps: how many timesteps to add.
             callback: a `rlplay.Callback`, a function of the agent that returns False to stop, a callback of
                 Stable-Baselines3 or a function of its ``locals`` and ``globals``, or a list.
-            log_interval: episodes between two calls of the callbacks' ``on_log``; by default 100 calls a run.
-            progress_bar: show steps, steps/s and the time left.
+            log_interval: rollouts between two calls of the callbacks' ``on_log``; of agents that do not learn from
+                rollouts alone, episodes; by default 100 calls a run.
+            tb_log_name: name of the run in the folder ``tensorboard_log`` that the agent was made with, to which a
+                number is added; by default its class.
             reset_num_timesteps: start counting, schedules and a new episode; False goes on where the last stopped,
                 so that ``learn(n, schedule_timesteps=2 * n)`` and ``learn(n, reset_num_timesteps=False)`` equal
                 ``learn(2 * n)``.
+            progress_bar: show steps, steps/s and the time left.
             engine: ``compiled`` runs in native code, ``python`` step by step, with the same bits; ``auto`` chooses.
             schedule_timesteps: horizon of the schedules; by default the timesteps done and these, or the horizon so
                 far where it lies beyond them.
             workers: processes that play the environments of an agent with ``n_envs``, with the same bits; ``"auto"``
                 measures the environment and takes as many as pay; ``"ray:4"`` takes actors of a Ray cluster, at the
                 address in ``RAY_ADDRESS``. For environments without native dynamics.
-            tb_log_name: name of the run in the folder ``tensorboard_log`` that the agent was made with, to which a
-                number is added; by default its class.
+            use_masking: as of sb3-contrib's MaskablePPO; action masks that there are are heeded.
 
         Returns:
             The agent itself.
@@ -378,7 +380,8 @@ class Agent(Acting, SB3Habits, Configured, ABC):
             EnvironmentFault: the environment broke its contract; the agent stands at the last good step.
         """
         self._say_what_changes_nothing()
-        logs = self._logs(tb_log_name, reset_num_timesteps)
+        require_masking(self, use_masking)
+        logs = logs_of(self, tb_log_name, reset_num_timesteps)
         with self.played_by(workers, total_timesteps, engine):
             train(
                 self,
@@ -392,13 +395,6 @@ class Agent(Acting, SB3Habits, Configured, ABC):
             )
         self._tell_vec_normalize()
         return self
-
-    def _logs(self, name: str | None, anew: bool) -> list[Callback]:
-        """What ``verbose`` and ``tensorboard_log`` ask for."""
-        found: list[Callback] = [PrintedLog()] if self.verbose else []
-        if self.tensorboard_log is not None:
-            found.append(TensorBoardLog(self.tensorboard_log, name or type(self).__name__, anew))
-        return found
 
     def played_by(self, workers: int | str, timesteps: int, engine: Engine) -> AbstractContextManager[None]:
         """While this lasts, worker processes play the environments, where an agent has several.

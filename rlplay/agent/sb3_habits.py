@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rlplay.agent.policy_networks import is_ours
+from rlplay.agent.sb3_networks import NETWORKS, Asked, is_asked
 from rlplay.agent.sb3_normalize import (
     Statistics,
     hand_on,
@@ -31,6 +32,7 @@ from rlplay.environments.interact import RunningEnv
 from rlplay.environments.no_environment import NoEnvironment
 from rlplay.environments.side_by_side import normalises, vec_normalize_of
 from rlplay.errors import UsageError, counted, no_attribute, warn_once
+from rlplay.functional.schedules import scheduled, tabulate
 from rlplay.hyperparameters.domains import Teacher
 from rlplay.hyperparameters.fields import declared
 from rlplay.seeding import check_seed, generator, stream
@@ -43,22 +45,13 @@ StateArrays = dict[str, NDArray[Any]]
 
 _NOT_LEARNED = {"metrics", "replay", "rollout", "normaliser/sums", "last_obs", "buffer", "random"}  # of `arrays`
 
-NETWORKS = (
-    "agent.probe(obs) and agent.critic_values(obs) say what its networks do, get_parameters() what is in them; as "
-    "modules of torch: rlplay.sb3.save_zip, or SB3('PPO', env) of agents.sb3"
-)
 _DRIVEN = "agent.learn does this; for a loop of your own: rlplay.interact, see docs/examples/step_by_step.py"
 _MEMORY = "What it remembers is in agent.memory and in its file, whole"
 # Of Stable-Baselines3's models and policies, and what to ask an agent for in their place.
 ELSEWHERE: dict[str, str] = {
-    "lr_schedule": "The rate now is agent.metrics()['train/learning_rate'], the one asked for agent.learning_rate",
     "policy_class": "It is agent.policy", "action_noise": "Agents that have some say noise_type and noise_std",
     "ep_success_buffer": "Keep info['is_success'] in a callback", "start_time": "A run's clock is in its logs",
-    "exploration_rate": "It is agent.metrics()['train/exploration_rate']",
     "_last_obs": "It is agent.position.obs", "_last_episode_starts": "agent.position.obs is None between episodes",
-    "_n_updates": "It is agent.lessons", "_total_timesteps": "It is agent.horizon",
-    "_episode_num": "It is agent.statistics.episodes", "_current_progress_remaining": "It is 1 - agent.progress",
-    "_vec_normalize_env": "It is agent.get_vec_normalize_env()", "_logger": "It is agent.logger",
     **dict.fromkeys(("rollout_buffer", "replay_buffer"), _MEMORY),
     **dict.fromkeys(("q_net", "q_net_target", "actor", "critic", "actor_target", "critic_target", "log_ent_coef",
                      "ent_coef_optimizer", "optimizer", "mlp_extractor", "features_extractor", "action_net",
@@ -68,6 +61,34 @@ ELSEWHERE: dict[str, str] = {
                      "_dump_logs", "_update_info_buffer", "_wrap_env", "_sample_action", "_store_transition",
                      "_update_current_progress_remaining"), _DRIVEN),
 }  # fmt: skip
+
+
+# What means the same here, by its name there.
+_SAME: dict[str, Callable[[Any], Any]] = {
+    "_n_updates": lambda agent: agent.lessons,
+    "_total_timesteps": lambda agent: agent.horizon,
+    "_episode_num": lambda agent: agent.statistics.episodes,
+    "_current_progress_remaining": lambda agent: 1.0 - min(agent.progress, 1.0),
+    "_vec_normalize_env": lambda agent: agent.get_vec_normalize_env(),
+    "_logger": lambda agent: agent.logger,
+    "lr_schedule": lambda agent: _schedule(agent, "learning_rate"),
+    "exploration_rate": lambda agent: _now(agent, "exploration_rate"),
+}
+
+
+def _schedule(agent: Any, name: str) -> Callable[[float], float]:
+    """A hyperparameter as a function of what is left of training, 1 at its start and 0 at its end."""
+    if name not in agent.hyperparameters and not hasattr(type(agent), name):
+        raise no_attribute(agent, f"lr_{name}")
+    values = tabulate(getattr(agent, name))
+    return lambda left: scheduled(values, 1.0 - left)
+
+
+def _now(agent: Any, name: str) -> float:
+    """A number of the last update; 0 before the first, as there."""
+    if not any(one.startswith("exploration_") for one in agent.hyperparameters):
+        raise no_attribute(agent, name)
+    return float(agent.metrics().get(f"train/{name}", 0.0))
 
 
 def networks_device(agent: Any) -> str:
@@ -86,6 +107,20 @@ def networks_device(agent: Any) -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
+def require_masking(agent: Any, use_masking: bool) -> None:
+    """Refuse to learn without the action masks that there are.
+
+    Example:
+        >>> from agents import PPO
+        >>> require_masking(PPO("CartPole-v1"), False)
+    """
+    if not use_masking and agent.masks_seen and agent.takes_masks:
+        raise UsageError(
+            f"{type(agent).__name__}: use_masking=False: it learns with the masks that its environment has",
+            "Give an environment without a method action_masks",
+        )
+
+
 class SB3Habits:
     """What a model of Stable-Baselines3 can be asked, on every agent; mixed into `rlplay.Agent`."""
 
@@ -99,6 +134,7 @@ class SB3Habits:
             self.hyperparameters: dict[str, Any]
             self.memory: Any
             self._logger: Any
+            self.metrics: Callable[[], dict[str, float]]
             self._prediction: np.random.Generator
             self.arrays: Callable[[], StateArrays]
             self.running_envs: Callable[[], list[RunningEnv]]
@@ -150,8 +186,9 @@ class SB3Habits:
     def _say_what_changes_nothing(self) -> None:
         """Say of hyperparameters that were set after the agent was made that they are not read again."""
         for name, value in self._made_with.items():
-            if getattr(self, name, None) is not value:
-                say_set_too_late(self, name, getattr(self, name, None))
+            now = getattr(self, name, None)
+            if now is not value and not (isinstance(value, int | float | str) and now == value):  # equal in a copy
+                say_set_too_late(self, name, now)
 
     # Environments.
 
@@ -237,6 +274,13 @@ class SB3Habits:
         counters = getattr(self.memory, "counters", None)
         return self.lessons if counters is None else int(counters.rounds[0] - counters.since[0])
 
+    @property
+    def rollout_timesteps(self: Any) -> int | None:
+        """Timesteps of a rollout, of an agent that learns from one and forgets it; else None."""
+        steps, n = getattr(self, "rollout_steps", None), self.hyperparameters.get("n_envs", 1)
+        buffer = getattr(vars(self).get("model"), "rollout_buffer", None)  # of Stable-Baselines3's
+        return steps() * n if callable(steps) else None if buffer is None else buffer.buffer_size * n
+
     # Logs, parameters, random numbers.
 
     @property
@@ -246,7 +290,7 @@ class SB3Habits:
 
     def set_logger(self, logger: Any) -> None:
         """Give the rows of the logs to a logger of Stable-Baselines3, too: ``record`` and ``dump`` are called."""
-        self._logger = Forwarding(logger) if not isinstance(logger, Logger) else logger
+        self._logger = logger if Logger in type(logger).__mro__ else Forwarding(logger, self.metrics)
 
     def get_parameters(self) -> StateArrays:
         """A copy of what is learned, by the names of `arrays`: no random states, no buffers, no counters."""
@@ -320,6 +364,10 @@ class SB3Habits:
             replay = getattr(vars(self).get("memory"), "replay", None) if name == "replay_buffer" else None
             if replay is not None:
                 return ReplayView(replay)
+            if name in _SAME:
+                return _SAME[name](self)
+            if is_asked(self, name):
+                return Asked(self, name)
             raise self._no_attribute(name)
 
     def _no_attribute(self, name: str) -> AttributeError:

@@ -16,12 +16,13 @@ import gymnasium as gym
 import numpy as np
 
 from rlplay.agent.saving import LOADING, load
-from rlplay.agent.sb3_habits import ELSEWHERE, NETWORKS
+from rlplay.agent.sb3_habits import ELSEWHERE, networks_device
+from rlplay.agent.sb3_networks import NETWORKS, Asked, is_asked
 from rlplay.environments.make import reference
 from rlplay.environments.side_by_side import SideBySide, as_one_kind, is_side_by_side, taken_apart, vec_normalize_of
-from rlplay.errors import SpaceError, UsageError, counted, no_attribute, warn_once
+from rlplay.errors import HyperparameterError, SpaceError, UsageError, counted, no_attribute, warn_once
 from rlplay.hyperparameters.domains import Choice
-from rlplay.hyperparameters.fields import declared
+from rlplay.hyperparameters.fields import checked, declared
 from rlplay.spaces.observations import picture_axes
 from rlplay.storage.files import as_path
 
@@ -41,6 +42,8 @@ _USUAL: dict[str, tuple[Any, ...]] = {
 }  # fmt: skip
 _IN_PLACE = {
     "features_extractor_class": "features= takes a map of observations, network= layers or a torch module of yours",
+    "activation_fn": "Take Tanh, ReLU, LeakyReLU, Sigmoid, SiLU or GELU of torch.nn; network= takes a torch module "
+    "of yours",
     "optimizer_class": "Take Adam, RMSprop or SGD of torch.optim; others: the adapter, agents.sb3",
 }
 _MEANINGLESS: dict[str, tuple[Any, str]] = {  # the value that says nothing, and why the others are not heeded
@@ -91,7 +94,7 @@ class ActingPolicy:
         self._agent, self.name = agent, str(agent.policy)
         self.observation_space, self.action_space = agent.observation_space, agent.action_space
         self.predict = agent.predict
-        self.device = getattr(agent, "device", "cpu")
+        self.device = networks_device(agent)
 
     def state_dict(self) -> dict[str, Any]:
         """A copy of what is learned, by name."""
@@ -120,15 +123,18 @@ class ActingPolicy:
         """The policy of the agent in a file; the device is that of the file."""
         return load(path).policy
 
-    def __call__(self, *_: Any, **__: Any) -> Any:
-        """A policy there is a module of torch, and this is none.
+    def __call__(self, *given: Any, **named: Any) -> Any:
+        """What a policy there says to tensors: actions, and of PPO, A2C and TRPO values and log probabilities.
 
         Raises:
-            UsageError: says what to ask in its place.
+            UsageError: Stable-Baselines3 has no such policy; says why.
         """
-        raise UsageError(f"the policy of {type(self._agent).__name__} is no module of torch to be called", NETWORKS)
+        return Asked(self._agent, "forward")(*given, **named)
 
     def __getattr__(self, name: str) -> Any:
+        agent = vars(self).get("_agent")  # not there yet in a copy that is being made
+        if agent is not None and is_asked(agent, name):
+            return Asked(agent, name)
         raise no_attribute(self, name, ELSEWHERE.get(name, "" if name.startswith("_") else NETWORKS))
 
     def __repr__(self) -> str:
@@ -156,6 +162,9 @@ def told(cls: type, given: tuple[Any, ...], named: Mapping[str, Any]) -> Told:
     """
     hyperparameters, known = dict(named), declared(cls)
     given = (*given, hyperparameters.pop("env")) if "env" in hyperparameters else given
+    given = (_policy_by_name(given[0]), *given[1:]) if len(given) > 1 else given
+    if "policy" in hyperparameters:
+        hyperparameters["policy"] = _policy_by_name(hyperparameters["policy"])
     env = given[0] if given else None
     if len(given) > 1:
         hyperparameters["policy"], env = _policy_first(cls, given[0], given[1:])
@@ -197,8 +206,14 @@ def changes_of(
     known = declared(cls)
     strange = [name for name in custom_objects if name not in known]
     if strange:
-        warn_once(f"{cls.__name__}.load: {', '.join(strange)} of custom_objects mean nothing here: no file is pickled")
-    taken = {name: value for name, value in custom_objects.items() if name in known}
+        warn_once(f"{cls.__name__}.load: {', '.join(strange)} of custom_objects means nothing here: no file is pickled")
+    taken: dict[str, Any] = {}
+    for name in known.keys() & custom_objects.keys():
+        try:
+            taken |= checked(cls, {name: custom_objects[name]})
+        except HyperparameterError as error:  # rates of 0 stand there for what need not be read to predict
+            said, _, _ = str(error).partition(". ")
+            warn_once(f"{said}: left out of custom_objects, so that the file's own stays")
     return {**taken, **({} if device is None else {"device": _device(device)}), **changes}
 
 
@@ -249,8 +264,15 @@ def take_their_words(cls: Any, settings: dict[str, Any]) -> None:
     if isinstance(of_policy, dict) and "policy_kwargs" in known:
         plain = {name: _by_name(value) for name, value in of_policy.items()}
         if not cls.id.startswith("sb3/"):
+            if settings.get("policy") == "MlpPolicy" and plain.get("normalize_images") is False:
+                del plain["normalize_images"]  # there are no pictures
             plain = {name: value for name, value in plain.items() if name not in _USUAL or value not in _USUAL[name]}
             for name, value in plain.items():
+                if name == "normalize_images":
+                    raise UsageError(
+                        f"{cls.__name__}: policy_kwargs has normalize_images={value}, and bytes of pictures are scaled",
+                        "Give pictures as float32 in Box(0, 1, ...), or take the adapter: agents.sb3",
+                    )
                 if name == "features_extractor_kwargs" or value == "NatureCNN":
                     raise UsageError(
                         f"{cls.__name__}: policy_kwargs has {name}={value!r}, and its networks go by the observations",
@@ -367,6 +389,14 @@ def _take(cls: Any, found: Told, several: SideBySide, env: Any) -> None:
         found.env = several.envs[0]
         return
     found.env, *found.beside = as_one_kind(several.envs)
+
+
+def _policy_by_name(policy: Any) -> Any:
+    """Policies that Stable-Baselines3 itself has as classes, ``stable_baselines3.ppo.MlpPolicy``, by their names."""
+    if not isinstance(policy, type) or not policy.__module__.startswith(("stable_baselines3.", "sb3_contrib.")):
+        return policy
+    kind = next((kind for kind in ("Cnn", "MultiInput") if kind in policy.__name__), "Mlp")
+    return f"{kind}LstmPolicy" if "Recurrent" in policy.__name__ else f"{kind}Policy"
 
 
 def _policy_first(cls: type, policy: Any, more: tuple[Any, ...]) -> tuple[str, Any]:

@@ -197,7 +197,7 @@ def _training(verb: argparse.ArgumentParser) -> None:
     logs.add_argument("--eval-episodes", type=count, metavar="N", help="episodes an evaluation (default: 5)")
     logs.add_argument("--save-freq", type=frequency, metavar="N", help="timesteps between numbered checkpoints")
     logs.add_argument("--keep", type=count, metavar="K", help="numbered checkpoints to keep (default: all)")
-    logs.add_argument("--log-interval", type=count, metavar="N", help="episodes between log rows (default: 100 rows)")
+    logs.add_argument("--log-interval", type=count, metavar="N", help="rollouts or episodes a row (default: 100 rows)")
     logs.add_argument(
         "-tb", "--tensorboard-log", type=Path, metavar="DIR", help="TensorBoard folder (extra: tensorboard)"
     )

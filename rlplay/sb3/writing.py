@@ -82,14 +82,7 @@ def save_zip(agent: Any, path: str | Path, *, statistics: str | Path | None = No
     """
     path = as_path(path)
     path = path if path.suffix == ".zip" else path.with_name(path.name + ".zip")
-    if getattr(agent, "features", None) is not None:
-        raise UsageError(f"{agent.id} learns over a feature map, which Stable-Baselines3 does not have")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what it says of a model that is only written
-        model = _of_theirs(agent) if agent.id.startswith("sb3/") else _of_ours(agent)
-    model.num_timesteps = agent.num_timesteps
-    model._total_timesteps = max(agent.horizon, agent.num_timesteps)
-    model.n_envs = int(agent.hyperparameters.get("n_envs", 1))
+    model = as_model(agent)
     with atomic_writer(path, verify=read_model_zip) as file:
         model.save(file)
     normalizer = _normalizer(agent, model)
@@ -99,6 +92,38 @@ def save_zip(agent: Any, path: str | Path, *, statistics: str | Path | None = No
     with atomic_writer(beside) as file:
         pickle.dump(normalizer, file)
     return Written(path, beside)
+
+
+def as_model(agent: Any) -> Any:
+    """An agent as a model of Stable-Baselines3, in torch: a copy with its weights and settings, without environment.
+
+    To use its policy as a module of torch (ONNX, gradients, single layers), or to go on there, after ``set_env``. What
+    the copy learns comes back by ``model.save`` and `load_zip`.
+
+    Args:
+        agent: one that `save_zip` takes.
+
+    Raises:
+        UsageError: Stable-Baselines3 has no such networks; says why.
+        MissingPackageError: Stable-Baselines3 or sb3-contrib is not installed.
+
+    Example:
+        >>> from agents import PPO
+        >>> policy = as_model(PPO("CartPole-v1", seed=0)).policy
+        >>> sum(part.numel() for part in policy.parameters())
+        9155
+    """
+    if getattr(agent, "features", None) is not None:
+        raise UsageError(f"{agent.id} learns over a feature map, which Stable-Baselines3 does not have")
+    from rlplay.networks.torch_state import RandomStates
+
+    with warnings.catch_warnings(), RandomStates(agent.seed)():  # its constructor seeds what is drawn from everywhere
+        warnings.simplefilter("ignore")  # what it says of a model that does not learn
+        model = _of_theirs(agent) if agent.id.startswith("sb3/") else _of_ours(agent)
+    model.num_timesteps = agent.num_timesteps
+    model._total_timesteps = max(agent.horizon, agent.num_timesteps)
+    model.n_envs = int(agent.hyperparameters.get("n_envs", 1))
+    return model
 
 
 class _Spaces(gym.Env[Any, Any]):

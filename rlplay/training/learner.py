@@ -65,6 +65,10 @@ class Learner(Protocol):
     def rollouts(self) -> int:
         """A number that changes as a rollout ends, which Stable-Baselines3's callbacks are told."""
 
+    @property
+    def rollout_timesteps(self) -> int | None:
+        """Timesteps of a rollout, of an agent that learns from one and forgets it; else None."""
+
     def waits_for(self) -> str:
         """What it waits for before it learns, and what to set."""
 

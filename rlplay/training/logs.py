@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from rlplay.environments.make import reference
-from rlplay.errors import CheckpointError, counted, missing, warn
+from rlplay.errors import CheckpointError, UsageError, counted, missing, warn
 from rlplay.storage.files import make_folder
 from rlplay.training.callbacks import Callback, EvalCallback, RunClock
 from rlplay.training.learner import Learner
@@ -154,7 +154,7 @@ def row_of(agent: Learner, run: RunClock, seconds: float, evaluated: float | Non
         "rollout/ep_len_mean": statistics.mean_length if statistics.recent else None,
         "eval/mean_reward": evaluated,
         **{tag: value for tag, value in agent.metrics().items() if tag not in PROGRESS_COLUMNS},
-        **{tag: value for tag, value in agent.logger.name_to_value.items() if isinstance(value, NUMBERS)},
+        **{tag: value for tag, value in agent.logger.noted.items() if isinstance(value, NUMBERS)},
     }
 
 
@@ -224,11 +224,12 @@ class PrintedLog(Callback):
         self._start, self._lessons = time.time(), self.agent.lessons
 
     def on_log(self) -> None:
-        """Print a row, where something was learned since the last one."""
-        if self.agent.lessons == self._lessons:
+        """Print a row, where something was learned since the last one, or a callback asks for one."""
+        if self.agent.lessons == self._lessons and not self.agent.logger.dumps:
             return
         self._lessons = self.agent.lessons
-        row = row_of(self.agent, self.run, time.time() - self._start, None)
+        words = {tag: value for tag, value in self.agent.logger.noted.items() if isinstance(value, str)}
+        row = row_of(self.agent, self.run, time.time() - self._start, None) | words
         lines, heading = [], ""
         for tag, value in sorted(row.items()):
             if value is None:
@@ -241,6 +242,33 @@ class PrintedLog(Callback):
         names, values = (max(len(one[k]) for one in lines) for k in (0, 1))
         rule = "-" * (names + values + 7)
         print("\n".join([rule, *(f"| {name:<{names}} | {value:<{values}} |" for name, value in lines), rule]))
+
+
+def logs_of(agent: Any, name: str | None, anew: bool) -> list[Callback]:
+    """What ``verbose`` and ``tensorboard_log`` of an agent ask for.
+
+    Args:
+        agent: the agent.
+        name: of the run in TensorBoard's folder; None for the agent's class.
+        anew: whether it is a run of its own there.
+
+    Raises:
+        UsageError: a name that is none.
+
+    Example:
+        >>> from agents import QLearning
+        >>> [type(one).__name__ for one in logs_of(QLearning("FrozenLake-v1", verbose=1), None, True)]
+        ['PrintedLog']
+    """
+    if not isinstance(name, str | None):
+        raise UsageError(
+            f"tb_log_name={name!r} is no name", "learn takes total_timesteps, callback, log_interval, tb_log_name, "
+            "reset_num_timesteps, progress_bar, as in Stable-Baselines3; give them by name",
+        )  # fmt: skip
+    found: list[Callback] = [PrintedLog()] if agent.verbose else []
+    if agent.tensorboard_log is not None:
+        found.append(TensorBoardLog(agent.tensorboard_log, name or type(agent).__name__, anew))
+    return found
 
 
 def _continue(path: Path, columns: list[str], key: str, timestep: int, header: str) -> IO[str]:

@@ -104,10 +104,13 @@ class Run:
         self.compile_seconds, self.learn_seconds = 0.0, 0.0
         self.compiled, self.timed_timesteps = 0, 0
         self._report = compile_report()
-        self._log_episodes = log_interval
+        size = agent.rollout_timesteps
+        self._log_episodes = log_interval if size is None else None
         # A resumed run has rows at the same steps as an undisturbed one.
         self._log_steps = max((target - agent.num_timesteps) // _ROWS_A_RUN, agent.horizon // _ROWS_A_RUN, 1)
-        if not callbacks:
+        if log_interval and size:
+            self._log_steps = log_interval * size
+        if not (callbacks or agent.logger.listens):
             self._log_steps = NEVER  # nobody asks for rows
         self._next_log = self._after_log()
         self.converged = False  # whether the agent has nothing left to learn
@@ -132,6 +135,7 @@ class Run:
             for callback in self.callbacks:
                 callback.run, callback.agent = self, self.agent
                 going = not stops(callback.on_training_start()) and going
+            self.agent.logger.rows_by(self._write_row)
             try:
                 size = 1
                 while going and (self.agent.num_timesteps < self.target or self.agent.busy) and not interrupted:
@@ -139,6 +143,7 @@ class Run:
             finally:
                 for callback in self.callbacks:
                     callback.on_training_end()
+                self.agent.logger.rows_by(None)
             if interrupted:
                 raise KeyboardInterrupt
             if not foreseen:
@@ -189,6 +194,12 @@ class Run:
             self._next_log = self._after_log()
         growth = min(max(self.agent.chunk_seconds / max(seconds, 1e-9), 0.25), 4.0)
         return (max(int(size * growth), 1) if done >= size or growth < 1 else size), going
+
+    def _write_row(self) -> None:
+        """A callback asks for a row now."""
+        for callback in self.callbacks:
+            callback.on_log()
+        self._hand_to_logger()
 
     def _hand_to_logger(self) -> None:
         """A row was written: give it to a logger of the user's, and forget what callbacks noted for it."""

@@ -299,6 +299,10 @@ def name_of_run(agent: Learner) -> str:
     return type(agent).__name__ if folder is None else str(folder.name).rpartition("_")[0]
 
 
+def _itself(agent: Any) -> Any:
+    return agent
+
+
 class SB3Model:
     """An agent as Stable-Baselines3's callbacks see their model: all that it has, and its environments in a VecEnv.
 
@@ -324,6 +328,10 @@ class SB3Model:
     def __getattr__(self, name: str) -> Any:
         return getattr(self.agent, name)
 
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """A copy is one of the agent."""
+        return _itself, (self.agent,)
+
     def __setattr__(self, name: str, value: Any) -> None:
         if name in self.agent.hyperparameters:
             warn_once(
@@ -340,7 +348,8 @@ class SB3Model:
         return self._vec_env
 
     def dump_logs(self, iteration: int = 0) -> None:
-        """Rows of the logs are written where they are due."""
+        """Write a row of the logs now."""
+        self.agent.logger.dump(self.agent.num_timesteps)
 
     def save(self, path: str | Path) -> Path:
         """Save the agent; where a callback names a zip, its file is an ``.rlp``."""

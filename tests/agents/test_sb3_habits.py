@@ -270,8 +270,8 @@ def test_what_differs_is_said_with_the_way_out(PPO, tmp_path):
     import stable_baselines3
     from stable_baselines3.common.policies import ActorCriticPolicy
 
-    with pytest.raises(UsageError, match="ActorCriticPolicy is a class.*'MlpPolicy'"):
-        PPO(ActorCriticPolicy, "CartPole-v1")
+    with pytest.raises(UsageError, match="OwnPolicy is a class.*'MlpPolicy'"):
+        PPO(type("OwnPolicy", (ActorCriticPolicy,), {}), "CartPole-v1")
     model = PPO("MlpPolicy", "CartPole-v1", **SMALL)
     with pytest.raises(SpaceError, match=r"obs, info = env.reset\(\)"):
         model.predict(model.env.reset(seed=0))
@@ -369,9 +369,9 @@ def test_files_by_their_names_there(PPO, tmp_path):
 
 def test_what_a_model_has_there_is_named_with_what_stands_in_its_place():
     model = PPO("MlpPolicy", "CartPole-v1", **SMALL)
-    with pytest.raises(AttributeError, match="no attribute 'lr_schedule'. The rate now"):
-        model.lr_schedule  # noqa: B018
-    with pytest.raises(AttributeError, match="no attribute 'optimizer'.*save_zip"):
+    with pytest.raises(AttributeError, match="no attribute '_last_obs'. It is agent.position.obs"):
+        model._last_obs  # noqa: B018
+    with pytest.raises(AttributeError, match="no attribute 'optimizer'.*as_model"):
         model.policy.optimizer  # noqa: B018
     assert not hasattr(model, "replay_buffer")
     assert model.policy.eval().to("cpu") is model.policy

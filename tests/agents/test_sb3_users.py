@@ -170,8 +170,8 @@ def test_what_ours_lack_names_the_way_out():
     refused(UsageError, "Extractor, a class.*network= layers or a torch module", features_extractor_class=Extractor)
     refused(UsageError, "go by the observations.*agents.sb3", features_extractor_class=NatureCNN,
             features_extractor_kwargs={"features_dim": 8})  # fmt: skip
-    with pytest.raises(UsageError, match="no module of torch to be called.*agents.sb3"):
-        agents.PPO("CartPole-v1", **SMALL).policy(np.zeros(4))
+    with pytest.raises(UsageError, match="normalises what it sees.*as_model"):
+        agents.PPO("CartPole-v1", normalize=True, **SMALL).policy.predict_values(np.zeros(4))
     with pytest.raises(HyperparameterError, match="Take one of FlattenExtractor.*network= of yours"):
         agents.sb3.PPO("MlpPolicy", "CartPole-v1", policy_kwargs={"features_extractor_class": Extractor})
     around = type("VecVideoRecorder", (VecEnvWrapper,), {"reset": None, "step_wait": None})
