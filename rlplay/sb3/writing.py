@@ -115,9 +115,7 @@ def as_model(agent: Any) -> Any:
     """
     if getattr(agent, "features", None) is not None:
         raise UsageError(f"{agent.id} learns over a feature map, which Stable-Baselines3 does not have")
-    from rlplay.networks.torch_state import RandomStates
-
-    with warnings.catch_warnings(), RandomStates(agent.seed)():  # its constructor seeds what is drawn from everywhere
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what it says of a model that does not learn
         model = _of_theirs(agent) if agent.id.startswith("sb3/") else _of_ours(agent)
     model.num_timesteps = agent.num_timesteps
@@ -168,6 +166,8 @@ def _algorithm(name: str) -> Any:
 def _model(agent: Any, name: str, of_policy: dict[str, Any], settings: dict[str, Any]) -> Any:
     """A model of Stable-Baselines3 over the agent's spaces, with its settings."""
     cls = _algorithm(name)
+    from rlplay.networks.torch_state import RandomStates
+
     known = [key for key in inspect.signature(cls).parameters if key not in _NOT_ARGUMENTS]
     taken = {key: _argument(key, settings[key]) for key in known if settings.get(key) is not None}
     space = as_vec_frame_stack(agent.env) or agent.observation_space
@@ -185,8 +185,9 @@ def _model(agent: Any, name: str, of_policy: dict[str, Any], settings: dict[str,
     if noise is not None:
         small["action_noise"] = noise
     try:
-        model = cls(kind, _Spaces(space, agent.action_space), seed=agent.seed, policy_kwargs=of_policy or None,
-                    device="cpu", **taken, **small)  # fmt: skip
+        with RandomStates(agent.seed)():  # its constructor seeds those that everybody draws from
+            model = cls(kind, _Spaces(space, agent.action_space), seed=agent.seed, policy_kwargs=of_policy or None,
+                        device="cpu", **taken, **small)  # fmt: skip
     except (AssertionError, ValueError, TypeError) as error:
         raise UsageError(f"{agent.id} cannot be a model of it: {' '.join(str(error).split())}") from error
     if small:
