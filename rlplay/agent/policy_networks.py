@@ -11,6 +11,7 @@ import numpy as np
 from rlplay.agent.network_optimisers import OPTIMISER_WORDS
 from rlplay.agent.saving import LOADING
 from rlplay.errors import HyperparameterError, UsageError, require_memory
+from rlplay.hyperparameters.domains import Choice, Range, Sizes
 from rlplay.networks.contract import Kernel
 from rlplay.networks.kernel import kernel
 from rlplay.networks.layers import (
@@ -62,6 +63,16 @@ def options(given: dict[str, Any], owner: str) -> Options:
     return Options(arch["pi"], arch["vf"], activation, initialiser, float(rest.get("log_std_init", 0.0)), threads)
 
 
+_UNITS = Sizes("units of the hidden layers")
+_KINDS: dict[str, Range | Choice] = {  # of what policy_kwargs may say beside layers and optimisers
+    "log_std_init": Range("log σ at the start", -20, 20),
+    **dict.fromkeys(
+        ("ortho_init", "enable_critic_lstm", "shared_lstm", "with_bias", "squash_output", "use_expln"),
+        Choice("whether it is so", (True, False)),
+    ),
+}
+
+
 def network_options(
     given: dict[str, Any], owner: str, parts: Sequence[str], more: Sequence[str] = ()
 ) -> tuple[dict[str, list[int]], str, int, dict[str, Any]]:
@@ -101,12 +112,14 @@ def network_options(
     if not isinstance(threads, int) or not 1 <= threads <= 1024:
         raise HyperparameterError(f"{owner}: threads={threads!r} of policy_kwargs is not a whole number of 1 or more")
     rest = {name: kwargs.pop(name) for name in more if name in kwargs}
+    for name in rest.keys() & _KINDS.keys():
+        _KINDS[name].check(owner, f"policy_kwargs: {name}", rest[name])
     if kwargs:
         raise HyperparameterError(
             f"{owner}: policy_kwargs has {', '.join(sorted(kwargs))}, which {owner} does not know",
             f"It knows {', '.join(('net_arch', 'activation_fn', *more))} and, for network='torch', threads",
         )
-    return {name: [int(n) for n in each[name]] for name in parts}, activation, threads, rest
+    return {name: _UNITS.check(owner, "net_arch", each[name]) for name in parts}, activation, threads, rest
 
 
 class Networks(NamedTuple):

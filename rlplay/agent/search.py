@@ -42,6 +42,7 @@ from rlplay.functional.population import (
 )
 from rlplay.functional.running_moments import RunningMoments, new_running_moments, normalise, normalises_observations
 from rlplay.hyperparameters.domains import Choice, Either, Range, Settings, Sizes
+from rlplay.hyperparameters.types import normalized
 from rlplay.networks.kernel import kernel
 from rlplay.networks.layers import ACTIVATIONS, Layer, Linear
 from rlplay.networks.state import initial_parameters, new_net
@@ -65,9 +66,7 @@ PolicyName = Annotated[
 FilesEnvs = Annotated[
     int, Range("as RL Zoo's files have it; how much is played at once is n_jobs", 1, 4096, integer=True)
 ]
-NormalizeObservations = Annotated[
-    Any, Either((True, False), Settings("normalise observations, or VecNormalize's settings", "clip_obs=5.0"))
-]
+NormalizeObservations = Annotated[Any, Either((True, False), normalized("normalise observations", "clip_obs=5.0"))]
 
 
 class Actor(NamedTuple):

@@ -41,7 +41,7 @@ from rlplay.functional.running_moments import (
 from rlplay.functional.schedules import tabulate
 from rlplay.functional.vector_step import Decorator, FeatureState, plain
 from rlplay.hyperparameters.domains import Choice, Either, Module, Range, Settings, Sizes
-from rlplay.hyperparameters.types import FeaturesLike
+from rlplay.hyperparameters.types import FeaturesLike, normalized
 from rlplay.networks.contract import Kernel
 from rlplay.networks.layers import ACTIVATIONS
 from rlplay.training.checks import whole_number
@@ -66,10 +66,7 @@ class VectorAgent(Agent):
 
     normalize: Annotated[
         Any,
-        Either(
-            (True, False),
-            Settings("normalise observations and rewards, or VecNormalize's settings", "norm_reward=False"),
-        ),
+        Either((True, False), normalized("normalise observations and rewards", "norm_reward=False")),
     ] = False
     net_arch: Annotated[Sequence[int], Sizes("units of the hidden layers, of both networks")] = (64, 64)
     activation: Annotated[str, Choice("what hidden units apply", tuple(ACTIVATIONS))] = "tanh"

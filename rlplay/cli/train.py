@@ -55,6 +55,7 @@ from rlplay.training.run import choose_engine
 from rlplay.training.run_folder import RunFolder, new_run
 
 DEFAULT_TIMESTEPS = 100_000
+_MOST_TIMESTEPS = 2**53
 EVAL_EPISODES = 5  # an evaluation, by default
 _PATIENCE = 20.0  # seconds that a run waits for its window
 
@@ -365,6 +366,8 @@ def _timesteps_of(value: Any) -> int:
 def _check_timesteps(timesteps: int) -> None:
     if timesteps < 1:
         raise UsageError(f"-n {timesteps} is not 1 or more")
+    if timesteps > _MOST_TIMESTEPS:
+        raise UsageError(f"-n {str(timesteps)[:30]} is more than {_MOST_TIMESTEPS:,}")
 
 
 def _train(agent: Agent, folder: RunFolder, asked: dict[str, Any], arguments: Namespace, *, fresh: bool) -> None:

@@ -74,7 +74,7 @@ def making(settings: dict[str, Any], arguments: Namespace, env_id: str) -> dict[
     Raises:
         UsageError: a wrapper of a package that was not typed: a file may not import it.
     """
-    made: dict[str, Any] = dict(settings.pop("env_kwargs", None) or {})
+    made: dict[str, Any] = settings.pop("env_kwargs", None) or {}
     check_arguments(made)
     if wrappers := listed(settings.pop("env_wrapper", None)):
         typed = {

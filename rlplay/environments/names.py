@@ -18,8 +18,8 @@ _MOST_CELLS = 250_000  # of a map among the arguments; Gymnasium fills the table
 _LARGER_MAPS = "Take a smaller map, or rlplay/GridWorld-v0 with map=FILE, whose maps may have millions"
 
 
-def check_arguments(kwargs: dict[str, Any]) -> None:
-    """Refuse arguments of an environment, typed or in a file, under a name that `make` itself reads.
+def check_arguments(kwargs: Any) -> None:
+    """Refuse arguments of an environment, typed or in a file, that are none, or of a name that `make` itself reads.
 
     Raises:
         UsageError: names the argument.
@@ -30,6 +30,8 @@ def check_arguments(kwargs: dict[str, Any]) -> None:
             ...
         rlplay.errors.UsageError: 'dynamics' is no argument of an environment, but of how it is made. Leave ...
     """
+    if not isinstance(kwargs, dict) or not all(isinstance(name, str) for name in kwargs):
+        raise UsageError(f"the arguments of the environment, {kwargs!r:.60}, are no names and values")
     for name in ("env", "dynamics"):
         if name in kwargs:
             raise UsageError(

@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 import os
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -154,6 +155,11 @@ class Sizes:
 class Settings:
     """A hyperparameter that is a dictionary of plain values, such as ``{"net_arch": [64, 64]}``.
 
+    Attributes:
+        meaning: a few words for help texts.
+        example: what may stand in the dictionary.
+        parts: domains of some of its values, by name.
+
     Example:
         >>> Settings("settings of the networks").check("MyAgent", "policy_kwargs", {"net_arch": [64, 64]})
         {'net_arch': [64, 64]}
@@ -161,6 +167,7 @@ class Settings:
 
     meaning: str
     example: str = "net_arch=[64, 64]"
+    parts: Mapping[str, Range | Choice] = field(default_factory=dict)
 
     def __str__(self) -> str:
         return f"settings by name, such as dict({self.example})"
@@ -169,6 +176,9 @@ class Settings:
         """The dictionary, or a HyperparameterError."""
         if not isinstance(value, dict) or not _is_plain(value):
             raise HyperparameterError(f"{owner}: {name}={value!r} is not made of plain values: {self}")
+        for part, domain in self.parts.items():
+            if part in value:
+                domain.check(owner, f"{name}: {part}", value[part])
         return value
 
 

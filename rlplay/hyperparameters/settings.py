@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from rlplay.errors import UsageError, unknown
+from rlplay.errors import UsageError, one_line, unknown
 from rlplay.storage.files import as_path
 from rlplay.storage.texts import plain_yaml, text_of
 
@@ -77,20 +77,16 @@ def read_zoo_file(path: str, env_id: str, *, atari: bool = False) -> dict[str, A
     entry = {} if content[named[0]] is None else content[named[0]]  # an empty one asks for nothing
     if not isinstance(entry, dict):
         raise UsageError(f"the settings of {env_id} in {path} are not key: value pairs")
+    if strange := [key for key in entry if not isinstance(key, str)]:
+        raise UsageError(f"the settings of {env_id} in {path} name {strange[0]!r}, which is no text")
     return {key: _dict_text(value) for key, value in entry.items()}
 
 
 def _literal(text: str, place: str) -> Any:
     try:
-        value = plain_yaml(text)
+        return _dict_text(plain_yaml(text))
     except yaml.YAMLError as error:
-        raise UsageError(f"{place} has a value that is no literal") from error
-    if isinstance(value, str):
-        try:
-            return float(value)  # YAML 1.1 takes 1e-3 for text
-        except ValueError:
-            return _dict_text(value)
-    return value
+        raise UsageError(f"{place} has a value that is no literal", one_line(error)) from error
 
 
 def _dict_text(value: Any) -> Any:
@@ -111,8 +107,11 @@ def _dict_text(value: Any) -> Any:
 
 def _plain_value(node: ast.expr) -> Any:
     if isinstance(node, ast.Call):
-        if not isinstance(node.func, ast.Name) or node.func.id != "dict" or node.args:
+        names = [keyword.arg for keyword in node.keywords]
+        if not isinstance(node.func, ast.Name) or node.func.id != "dict" or node.args or None in names:
             raise ValueError("a call of something else than dict")
+        if len(set(names)) < len(names):
+            raise ValueError("a name twice")
         return {str(keyword.arg): _plain_value(keyword.value) for keyword in node.keywords}
     if isinstance(node, ast.List | ast.Tuple):
         return [_plain_value(one) for one in node.elts]

@@ -5,7 +5,21 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from rlplay.functional.schedules import ScheduleLike
-from rlplay.hyperparameters.domains import Choice, Features, Policy, Range
+from rlplay.hyperparameters.domains import Choice, Features, Policy, Range, Settings
+
+
+def normalized(what: str, example: str) -> Settings:
+    """VecNormalize's settings by name: what they normalise, and an example.
+
+    Example:
+        >>> str(normalized("normalise observations", "clip_obs=5.0"))
+        'settings by name, such as dict(clip_obs=5.0)'
+    """
+    above, switch = Range("", 0, open_low=True), Choice("", (True, False))
+    parts: dict[str, Range | Choice] = dict.fromkeys(("norm_obs", "norm_reward"), switch)
+    parts |= {**dict.fromkeys(("clip_obs", "clip_reward", "epsilon"), above), "gamma": Range("", 0, 1)}
+    return Settings(f"{what}, or VecNormalize's settings", example, parts)
+
 
 LearningRate = Annotated[
     ScheduleLike,

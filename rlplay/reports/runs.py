@@ -133,9 +133,6 @@ def filtered(rows: Sequence[Row], conditions: Iterable[str]) -> list[Row]:
             wanted = plain_yaml(split[3])
         except yaml.YAMLError as error:
             raise UsageError(f"--where {condition!r} compares with no literal") from error
-        if isinstance(wanted, str):
-            with contextlib.suppress(ValueError):
-                wanted = float(wanted)  # YAML 1.1 takes 1e-3 for text
         values = [row[name] for row in rows if row.get(name) is not None]
         if isinstance(wanted, str) and values and all(isinstance(value, int | float) for value in values):
             raise UsageError(f"--where {condition!r}: {name} is a number", f"For example --where '{name}>={values[0]}'")

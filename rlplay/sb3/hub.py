@@ -141,7 +141,7 @@ def _card_env(folder: Path) -> str:
     try:
         card = text_of(path) if path.exists() else ""
         head = re.match(r"---[ \t]*\n(.*?)\n---", card, re.DOTALL)
-        said = plain_yaml(head[1]) if head else None
+        said = plain_yaml(head[1], PlainLoader) if head else None
     except (ValueError, OSError, yaml.YAMLError) as error:
         warn(f"left out: {path}: {one_line(error)[:200]}")
         return ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,22 @@ _GREATEST = 2**256  # whole numbers: larger ones are no floats, and Python refus
 
 
 class PlainLoader(yaml.SafeLoader):
-    """PyYAML's loader of plain values, which merges no dictionaries without end."""
+    """PyYAML's loader of plain values (YAML 1.1), which merges no dictionaries without end and takes no key twice."""
+
+    def compose_mapping_node(self, anchor: Any) -> Any:
+        """A dictionary as it is written, before others are taken in.
+
+        PyYAML takes the last value of a key that stands there twice, unsaid.
+        """
+        node = super().compose_mapping_node(anchor)
+        seen = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
+                if (key.tag, key.value) in seen:
+                    line = key.start_mark.line + 1
+                    raise yaml.YAMLError(f"{key.value[:60]} stands there twice, again in line {line}")
+                seen.add((key.tag, key.value))
+        return node
 
     def flatten_mapping(self, node: Any) -> None:
         """Take the pairs of others in, where a dictionary asks for it.
@@ -31,6 +47,29 @@ class PlainLoader(yaml.SafeLoader):
         super().flatten_mapping(node)
         if asked and len(node.value) > _MOST_MERGED[1]:
             raise yaml.YAMLError(f"a dictionary has more than {_MOST_MERGED[1]:,} pairs")
+
+
+class TypedLoader(PlainLoader):
+    """What people type: 1e-3 is a number, and numbers that YAML 1.1 reads otherwise than people do are refused."""
+
+    def construct_yaml_int(self, node: Any) -> int:
+        """A whole number; 010 and 1:20 would be 8 and 80."""
+        if ":" in node.value or re.fullmatch(r"[-+]?0[0-9_]+", node.value):
+            raise yaml.YAMLError(f"{node.value[:60]} is no number that all read alike: write it without : or leading 0")
+        return int(super().construct_yaml_int(node))
+
+    def construct_yaml_float(self, node: Any) -> float:
+        """A number; 1:20.5 would be 80.5."""
+        if ":" in node.value:
+            raise yaml.YAMLError(f"{node.value[:60]} is no number that all read alike: write it without :")
+        return float(super().construct_yaml_float(node))
+
+
+TypedLoader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)[eE][-+]?[0-9]+$"), list("-+.0123456789")
+)
+for _kind in ("int", "float"):
+    TypedLoader.add_constructor(f"tag:yaml.org,2002:{_kind}", getattr(TypedLoader, f"construct_yaml_{_kind}"))
 
 
 def text_of(path: Path) -> str:
@@ -47,12 +86,12 @@ def text_of(path: Path) -> str:
     return path.read_text(encoding="utf-8")
 
 
-def plain_yaml(text: str, loader: type[PlainLoader] = PlainLoader) -> Any:
+def plain_yaml(text: str, loader: type[PlainLoader] = TypedLoader) -> Any:
     """The value of a YAML text: numbers, texts, lists and dictionaries.
 
     Args:
         text: what to read.
-        loader: reads tags of others as data too.
+        loader: `PlainLoader` for what a program wrote; one derived from it reads tags of others as data too.
 
     Raises:
         yaml.YAMLError: it is none. PyYAML itself raises other errors too: for dates, numbers and tags that cannot be,
@@ -60,8 +99,8 @@ def plain_yaml(text: str, loader: type[PlainLoader] = PlainLoader) -> Any:
             are refused too.
 
     Example:
-        >>> plain_yaml("[1, a]")
-        [1, 'a']
+        >>> plain_yaml("[1, 1e-3, a]")
+        [1, 0.001, 'a']
         >>> plain_yaml("2020-99-99")
         Traceback (most recent call last):
             ...

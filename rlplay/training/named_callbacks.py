@@ -98,6 +98,8 @@ def _made(name: str, arguments: dict[str, Any]) -> Any:
     module_name, _, class_name = name.rpartition(".")
     if why := _ELSEWHERE.get(class_name if name.startswith("rl_zoo3.") else ""):
         raise UsageError(f"the callback {name} {why}", "Leave it out of the settings")
+    if name in TRUSTED and not all(isinstance(value, int) for value in arguments.values()):
+        raise UsageError(f"the callback {name} takes whole numbers, not {arguments}")
     module = import_typed(module_name, f"the callback {name}")
     cls = getattr(module, class_name, None)
     if cls is None:

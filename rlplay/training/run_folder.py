@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from rlplay.errors import CheckpointError, RlplayError, UsageError, one_line, unknown, warn
 from rlplay.storage import checkpoint
 from rlplay.storage.files import as_path, make_folder, write_together
-from rlplay.storage.texts import plain_yaml, text_of
+from rlplay.storage.texts import PlainLoader, plain_yaml, text_of
 
 
 def _is_whole(value: Any) -> bool:
@@ -182,7 +182,7 @@ class RunFolder:
             f"Mend it, or go on from the checkpoint without it: rlplay train -i {shlex.quote(str(self.path))} -n N"
         )
         try:
-            arguments = plain_yaml(text_of(path))
+            arguments = plain_yaml(text_of(path), PlainLoader)
         except OSError as error:
             raise CheckpointError(
                 f"{self.path} is no run that can be resumed: {path} cannot be read",
@@ -207,7 +207,7 @@ class RunFolder:
         """
         path = self.settings / "config.yml"
         try:
-            found = plain_yaml(text_of(path))
+            found = plain_yaml(text_of(path), PlainLoader)
         except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
             raise CheckpointError(f"{path} cannot be read: {one_line(error)[:200]}") from error
         if not isinstance(found, dict) or not all(isinstance(name, str) for name in found):

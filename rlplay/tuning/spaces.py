@@ -173,8 +173,9 @@ def from_json(place: str, name: str, value: Any) -> Dimension:
             low, high = float(value["low"]), float(value["high"])
         except (TypeError, ValueError):
             low, high = math.nan, math.nan
-        log, integer = bool(value.get("log", False)), bool(value.get("integer", False))
-        if low < high < math.inf and low > (0 if log else -math.inf):
+        log, integer = value.get("log", False), value.get("integer", False)
+        told = isinstance(log, bool) and isinstance(integer, bool)
+        if told and low < high < math.inf and low > (0 if log else -math.inf):
             return Numbers(low, high, log, integer)
     raise UsageError(
         f"{place}: {name}: {value!r} is no dimension", "Write {low: 0.01, high: 1, log: true} or [first, second]"

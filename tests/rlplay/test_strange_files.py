@@ -23,7 +23,7 @@ from rlplay.errors import CheckpointError, RlplayError, RlplayWarning
 from rlplay.reports.logs import read_runs
 from rlplay.sb3 import load_zip, read_folder, save_zip
 from rlplay.storage.inert_pickle import read_pickle
-from rlplay.storage.texts import plain_yaml
+from rlplay.storage.texts import PlainLoader, plain_yaml
 from rlplay.training.run_folder import RunFolder, read_evaluations
 
 TEXTS = {
@@ -47,6 +47,53 @@ def test_dictionaries_that_take_in_one_another_many_times_take_no_time():
     lines = [f"a{k}: &a{k} {{<<: [{', '.join([f'*a{k - 1}'] * 90)}], k{k}: 1}}" for k in range(1, 12)]
     with contextlib.suppress(yaml.YAMLError):  # refused, or each pair is taken in once, by PyYAML's version
         assert len(plain_yaml("\n".join(["a0: &a0 {x: 1}", *lines]))["a11"]) == 12
+
+
+@pytest.mark.parametrize("text", ["a: 1\na: 2", "{a: {b: 1, b: 1}}", "a: 010", "a: 1:20", "a: 1:20.5"])
+def test_what_people_and_programs_read_otherwise_is_no_yaml(text):
+    with pytest.raises(yaml.YAMLError, match="twice|alike"):
+        plain_yaml(text)
+
+
+def test_numbers_are_read_as_people_type_them_and_ours_as_they_were_written():
+    assert plain_yaml("[1e-3, 3E5, .5e1, -1e+2, 0, 0.5, 1e, e3, 1e3x]") == [
+        1e-3, 3e5, 5.0, -100.0, 0, 0.5, "1e", "e3", "1e3x"]  # fmt: skip
+    assert plain_yaml(yaml.safe_dump({"a": "1e-3"}), PlainLoader) == {"a": "1e-3"}
+    assert plain_yaml("a: &a {x: 1}\nb: {<<: *a, x: 2}")["b"] == {"x": 2}
+
+
+# Entries of an RL Zoo file, and what is said of them.
+ENTRIES = {
+    "gamma: 0.5\n  gamma: 0.9": "gamma stands there twice, again in line 3",
+    "1: 2": "name 1, which is no text",
+    "null: 2": "name None, which is no text",
+    "n_steps: 0100": "0100 is no number that all read alike",
+    "n_timesteps: 1.0e+300": "is more than 9,007",
+    "policy_kwargs: \"dict(**{'net_arch': [8]})\"": "holds more than literals",
+    "policy_kwargs: dict(net_arch=[8], net_arch=[4])": "holds more than literals",
+    "policy_kwargs: dict(net_arch=None)": "net_arch=None is not a list",
+    "policy_kwargs: dict(net_arch=[8.5])": "net_arch=.8.5. is not a list",
+    "policy_kwargs: dict(net_arch=[-8])": "net_arch=.-8. is not a list",
+    "policy_kwargs: dict(net_arch='small')": "net_arch='small' is not a list",
+    "policy_kwargs: dict(net_arch=[100000000])": "net_arch=.100000000. is not a list",
+    "policy_kwargs: dict(ortho_init='no')": "ortho_init='no' is not one of True . False",
+    "policy_kwargs: dict(log_std_init='low')": "log_std_init='low' is not a number",
+    "normalize: {norm_obs: 3}": "norm_obs=3 is not one of True . False",
+    "normalize: {clip_obs: many}": "clip_obs='many' is not a number",
+    "env_kwargs: 5": "5, are no names and values",
+    "env_kwargs: {1: 2}": "{1: 2}, are no names and values",
+    "env_kwargs: [[a, 1]]": "are no names and values",
+    "callback: {stable_baselines3.common.callbacks.StopTrainingOnMaxEpisodes: {max_episodes: many}}": "whole numbers",
+}
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_entries_of_strangers_are_refused_in_a_line_before_a_run_is_made(entry, capsys):
+    Path("ppo.yml").write_text(f"CartPole-v1:\n  {entry}\n")
+    count = [] if "timesteps" in entry else ["-n", "64"]
+    assert main(["train", "--algo", "ppo", "--env", "CartPole-v1", "-conf", "ppo.yml", *count]) == 2
+    assert re.search(ENTRIES[entry], capsys.readouterr().err)
+    assert not Path("logs").exists()
 
 
 PICKLES = {
