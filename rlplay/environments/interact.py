@@ -315,7 +315,10 @@ class ObservationCheck:
 
 
 def _check_reward(env: gym.Env[Any, Any], reward: Any, position: Position) -> float:
+    """A number, or an array of one, as formulas over observations of one number give it."""
     number = math.inf
+    if isinstance(reward, np.ndarray) and reward.size == 1 and reward.dtype.kind in "fiub":
+        reward = reward.item()
     if isinstance(reward, int | float | np.integer | np.floating | np.bool_):
         with contextlib.suppress(OverflowError):  # a whole number of more than 308 digits
             number = float(reward)
@@ -331,8 +334,8 @@ def _check_flag(env: gym.Env[Any, Any], flag: Any, name: str, position: Position
     """True or False, or 1 or 0 of whatever type; a text such as "False" would count as True."""
     if isinstance(flag, bool | np.bool_ | int | np.integer) and flag in (0, 1):
         return bool(flag)
-    if isinstance(flag, np.ndarray) and flag.shape == () and flag.dtype == np.bool_:
-        return bool(flag)
+    if isinstance(flag, np.ndarray) and flag.size == 1 and flag.dtype == np.bool_:
+        return bool(flag.item())
     raise _fault(
         env,
         f"gave {name}={flag!r:.80} ({type(flag).__name__}, not True or False) in step {position.length + 1}",

@@ -38,7 +38,7 @@ class Chain(gym.Env):
         if self.fault and self.steps == self.at:
             if self.fault == "raise":
                 raise ZeroDivisionError("inside")
-            reward = {"nan": float("nan"), "inf": np.inf, "none": None, "text": "1", "array": np.array([1.0])}.get(
+            reward = {"nan": float("nan"), "inf": np.inf, "none": None, "text": "1", "array": np.ones(2)}.get(
                 self.fault, reward
             )
             obs = {"obs": 7, "float": 1.5, "nothing": None}.get(self.fault, obs)
@@ -151,26 +151,53 @@ def test_what_fits_is_taken_as_the_space_has_it(obs):
 
 
 @pytest.mark.parametrize("name", ["terminated", "truncated"])
-@pytest.mark.parametrize("flag", ["False", "", None, 0.0, 2, [], np.array([True])])
+@pytest.mark.parametrize("flag", ["False", "", None, 0.0, 2, [], np.array([True, True]), np.array([])])
 def test_a_flag_is_true_or_false(name, flag):
     with pytest.raises(EnvironmentFault, match=f"gave {name}=.* not True or False"):
         next(interact(Told(BYTES, **{name: flag}), lambda _: 0, lambda: 0))
 
 
-@pytest.mark.parametrize("flag", [True, np.True_, 1, np.array(True)])
+@pytest.mark.parametrize("flag", [True, np.True_, 1, np.array(True), np.array([True])])
 def test_a_flag_of_another_type(flag):
     step = next(interact(Told(BYTES, terminated=flag, truncated=not flag), lambda _: 0, lambda: 0))
     assert (step.terminated, step.truncated) == (True, False)
     assert type(step.terminated) is bool
 
 
-@pytest.mark.parametrize("reward", [10**400, 1j, Fraction(1, 2), Decimal("0.5"), np.array(1.0), np.str_("1"), [1.0]])
+@pytest.mark.parametrize(
+    "reward",
+    [
+        10**400,
+        1j,
+        Fraction(1, 2),
+        Decimal("0.5"),
+        np.ones(2),
+        np.str_("1"),
+        [1.0],
+        np.array([np.nan]),
+        np.array(["1"]),
+        np.array([None]),
+    ],
+)
 def test_rewards_that_are_no_finite_numbers(reward):
     with pytest.raises(EnvironmentFault, match="gave reward"):
         next(interact(Told(BYTES, reward=reward), lambda _: 0, lambda: 0))
 
 
-@pytest.mark.parametrize("reward", [1, True, np.True_, np.int8(1), np.uint64(1), np.float16(1), np.longdouble(1)])
+@pytest.mark.parametrize(
+    "reward",
+    [
+        1,
+        True,
+        np.True_,
+        np.int8(1),
+        np.uint64(1),
+        np.float16(1),
+        np.longdouble(1),
+        np.array(1.0),
+        np.ones((1, 1), np.float32),
+    ],
+)
 def test_rewards_of_other_types_become_floats(reward):
     step = next(interact(Told(BYTES, reward=reward), lambda _: 0, lambda: 0))
     assert type(step.reward) is float
