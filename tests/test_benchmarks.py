@@ -158,7 +158,9 @@ def test_the_published_table_counts_whole_pairs_and_says_what_is_below(module, t
     assert published.row(tmp_path, task)[1] == "intervals overlap"
     write("sb3", 2, 22.0, asked=1)
     published.place(tmp_path, task, 1, "sb3").write_text('{"half')
-    assert "| 1 | 10 (–) | 20 (–) |" in published.row(tmp_path, task)[0]
+    line, verdict = published.row(tmp_path, task)
+    assert "| 1 | 10 (–) | 20 (–) | – |" in line
+    assert verdict == "one seed: open"
     said = capsys.readouterr().err
     assert "sb3_2.json is of other settings" in said
     assert "sb3_1.json is damaged" in said

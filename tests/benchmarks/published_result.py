@@ -236,15 +236,17 @@ def row(folder: Path, task: Task) -> tuple[str, str]:
         around[side] = (np.nan, np.nan) if few else stratified_interval([means[side]], interquartile_means)
         words[side] = f"{number(interquartile_mean(means[side]))} ({interval(around[side])})"
         seconds[side] = number(float(np.median([found[side][k]["seconds"] for k in both])), 3)
-    ahead = probability_of_improvement(means["ours"], means["sb3"])
-    if interquartile_mean(means["ours"]) >= interquartile_mean(means["sb3"]):
+    ahead = "–" if len(both) < 2 else f"{probability_of_improvement(means['ours'], means['sb3']):.2f}"
+    if len(both) < 2:
+        verdict = "one seed: open"
+    elif interquartile_mean(means["ours"]) >= interquartile_mean(means["sb3"]):
         verdict = "as good or better"
     elif around["ours"][1] >= around["sb3"][0]:
         verdict = "intervals overlap"
     else:
         verdict = "below"
     line = (f"| {task.agent} | {task.env} | {task.timesteps:,} | {len(both)} | {words['ours']} | {words['sb3']} | "
-            f"{ahead:.2f} | {verdict} | {seconds['ours']} | {seconds['sb3']} |")  # fmt: skip
+            f"{ahead} | {verdict} | {seconds['ours']} | {seconds['sb3']} |")  # fmt: skip
     return line, verdict
 
 
@@ -293,7 +295,8 @@ def page(folder: Path, before: Path) -> str:
         *([f"Cells by verdict: {summary}.", ""] if summary else []),
         "*Intervals overlap*: our interquartile mean is lower, and our interval reaches into theirs. *Below*: it does",
         "not. SAC and TD3 play LunarLander-v3 with continuous actions. Five seeds tell large differences alone, and",
-        "two or three hardly any: an interval over them is wide, and one run that fails moves it far.", "",
+        "two or three hardly any: an interval over them is wide, and one run that fails moves it far. One seed tells",
+        "nothing.", "",
         *FURTHER, "",
         *([f"Not run yet: {', '.join(missing)}.", ""] if missing else []),
         "Rows stand from the run that made them, on AMD and on Intel processors.", "",
