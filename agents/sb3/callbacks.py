@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from rlplay.extend import Callback, SB3Model, is_function_of_locals, is_sb3_callback, observes_raw
+from rlplay.extend import Callback, SB3Model, is_function_of_locals, is_sb3_callback, observes_raw, warn_once
 
 from .collecting import Relay
 
@@ -68,6 +68,12 @@ class TheirModel(SB3Model):
         return getattr(self.agent.model, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
+        if name in self.agent.settings:
+            owner, kept = type(self.agent).__name__, self.agent.settings[name]
+            warn_once(
+                f"{owner}.{name} = {value!r:.60} in a callback is set on the model of this run; its file keeps "
+                f"{kept!r:.60}: {owner}.load(path, {name}=...) changes it"
+            )
         setattr(self.agent.model, name, value)
 
     def get_env(self) -> Any:

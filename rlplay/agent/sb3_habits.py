@@ -52,7 +52,7 @@ ELSEWHERE: dict[str, str] = {
     "policy_class": "It is agent.policy", "action_noise": "Agents that have some say noise_type and noise_std",
     "ep_success_buffer": "Keep info['is_success'] in a callback", "start_time": "A run's clock is in its logs",
     "_last_obs": "It is agent.position.obs", "_last_episode_starts": "agent.position.obs is None between episodes",
-    **dict.fromkeys(("rollout_buffer", "replay_buffer"), _MEMORY),
+    "replay_buffer": _MEMORY, "rollout_buffer": "The newest is agent.memory.rollout; locals['rewards'] has each step's",
     **dict.fromkeys(("q_net", "q_net_target", "actor", "critic", "actor_target", "critic_target", "log_ent_coef",
                      "ent_coef_optimizer", "optimizer", "mlp_extractor", "features_extractor", "action_net",
                      "value_net", "forward", "parameters", "named_parameters", "get_distribution", "predict_values",

@@ -61,11 +61,8 @@ class Asked:
         self._agent, self._name = agent, name
 
     def __call__(self, *given: Any, **named: Any) -> Any:
-        """What it says, without gradients."""
-        import torch
-
-        with torch.no_grad():
-            return getattr(_policy_of(self._agent), self._name)(*given, **named)
+        """What it says; of what is given, and not of its weights, there are gradients."""
+        return getattr(_policy_of(self._agent), self._name)(*given, **named)
 
     forward = __call__
 

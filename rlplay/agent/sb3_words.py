@@ -116,6 +116,10 @@ class ActingPolicy:
 
     def save(self, path: str | Path) -> Path:
         """Save the agent, whole; see `Agent.save`."""
+        warn_once(
+            f"policy.save of {type(self._agent).__name__} writes the agent, which its load and type(policy).load open; "
+            "a policy of torch alone: rlplay.sb3.as_model(agent).policy.save"
+        )
         return self._agent.save(path)
 
     @staticmethod

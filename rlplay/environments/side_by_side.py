@@ -13,6 +13,7 @@ from typing import Any
 
 import gymnasium as gym
 
+from rlplay.environments.drawn import DrawnWhenAsked
 from rlplay.environments.instances import make_to_learn_in, why_not_native
 from rlplay.environments.make import make, reference
 from rlplay.environments.reference import remember
@@ -188,8 +189,10 @@ def _of_vector_env(env: Any, owner: str) -> SideBySide:
 
 
 def _without_monitor(env: Any) -> Any:
-    """An environment without the Monitor around it that writes nothing: agents count their episodes themselves."""
-    while type(env).__name__ == "Monitor" and getattr(env, "results_writer", "none") is None:
+    """An environment without the Monitor around it that writes nothing, and without what ``get_env`` puts around it."""
+    while isinstance(env, DrawnWhenAsked) or (
+        "Monitor" in [cls.__name__ for cls in type(env).__mro__] and getattr(env, "results_writer", "none") is None
+    ):
         env = env.env
     return env
 

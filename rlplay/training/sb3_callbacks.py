@@ -10,14 +10,16 @@ from __future__ import annotations
 import inspect
 import time
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 
 from rlplay.environments.drawn import DrawnWhenAsked
 from rlplay.environments.interact import Position, RunningEnv
-from rlplay.errors import MissingLocalError, missing, warn_once
+from rlplay.errors import MissingLocalError, UsageError, missing, warn_once
 from rlplay.training.callbacks import NEVER, Callback, stops
 from rlplay.training.learner import Learner
 from rlplay.training.statistics import FinishedEpisode
@@ -262,6 +264,14 @@ def _stacked(parts: list[Any]) -> Any:
         return parts  # of different lengths: texts and sequences
 
 
+def _around(env: Any) -> Iterator[Any]:
+    """An environment and those within it."""
+    yield env
+    while isinstance(env, gym.Wrapper):
+        env = env.env
+        yield env
+
+
 def vec_env_of(running_envs: list[RunningEnv]) -> Any:
     """Environments of a run side by side, as Stable-Baselines3 has them: each in a Monitor.
 
@@ -279,12 +289,26 @@ def vec_env_of(running_envs: list[RunningEnv]) -> Any:
     except ImportError as error:
         raise missing("VecEnvs", "stable-baselines3", "sb3") from error
 
+    class Played(Monitor):  # type: ignore[misc]
+        def told(self, name: str) -> Any:
+            monitors = [one for one in _around(self) if isinstance(one, Monitor)]  # a user's own is further inside
+            found = next((told for one in monitors if (told := getattr(Monitor, name)(one))), None)
+            if found is None:
+                raise UsageError(
+                    f"{name}: the run counts its episodes itself, in model.ep_info_buffer",
+                    "A Monitor of yours around the environment keeps all of them",
+                )
+            return found
+
+    for name in ("get_episode_rewards", "get_episode_lengths", "get_episode_times", "get_total_steps"):
+        setattr(Played, name, lambda self, name=name: self.told(name))
+
     class VecEnv(DummyVecEnv):  # type: ignore[misc]
         def set_attr(self, attr_name: str, value: Any, indices: Any = None) -> None:
             for env in self._get_target_envs(indices):
                 env.env.env.set_wrapper_attr(attr_name, value)  # of the environment, not of what is around it here
 
-    return VecEnv([lambda one=one: Monitor(DrawnWhenAsked(one)) for one in running_envs])
+    return VecEnv([lambda one=one: Played(DrawnWhenAsked(one)) for one in running_envs])
 
 
 def name_of_run(agent: Learner) -> str:

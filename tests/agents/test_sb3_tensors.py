@@ -13,6 +13,7 @@ import pytest
 import torch
 from stable_baselines3.common.callbacks import BaseCallback, LogEveryNTimesteps
 from stable_baselines3.common.logger import Logger, configure
+from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.utils import obs_as_tensor
 from stable_baselines3.ppo import CnnPolicy, MlpPolicy
 
@@ -28,6 +29,7 @@ OBS = np.random.default_rng(0).normal(size=(20, 4)).astype(np.float32)
 pytestmark = [
     pytest.mark.filterwarnings("ignore:callback=.* asks after every step"),
     pytest.mark.filterwarnings("ignore:.* will have learned nothing"),
+    pytest.mark.filterwarnings("ignore:.* in Monitor is stepped in Python"),
 ]
 
 
@@ -96,6 +98,43 @@ def test_a_copy_in_torch_learns_and_comes_back(tmp_path):
     assert not agent.predict(OBS, deterministic=True)[0].all()
     with pytest.raises(AttributeError, match=r"'parameters'.*rlplay\.sb3\.as_model\(agent\).*load_zip"):
         agent.policy.parameters()
+
+
+@BOTH
+def test_what_is_given_has_gradients(door):
+    obs = torch.zeros(1, 4, requires_grad=True)
+    door.DQN("MlpPolicy", "CartPole-v1", **REPLAY).q_net(obs).max().backward()
+    assert obs.grad.abs().sum() > 0
+
+
+@BOTH
+def test_a_model_goes_on_in_the_environment_of_another(door, tmp_path):
+    model = door.PPO("MlpPolicy", "CartPole-v1", **SMALL).learn(32)
+    again = door.PPO.load(model.save(tmp_path / "model"), env=model.get_env())
+    assert again.learn(16, reset_num_timesteps=False).num_timesteps == 48
+
+
+def test_episodes_are_told_by_a_monitor_that_keeps_them(tmp_path, monkeypatch):
+    monkeypatch.setattr("rlplay.errors._said_once", set())  # what it says, others wait for
+    env = Monitor(gym.make("CartPole-v1"), str(tmp_path))
+    model = agents.PPO("MlpPolicy", env, **SMALL).learn(64)
+    assert model.get_env().envs[0].get_episode_rewards() == env.get_episode_rewards() != []
+    env.close()
+    with pytest.raises(UsageError, match=r"get_total_steps: the run counts.*ep_info_buffer.*Monitor of yours"):
+        agents.PPO("MlpPolicy", "CartPole-v1", **SMALL).learn(64).get_env().env_method("get_total_steps")
+
+
+class Entropy(BaseCallback):
+    def _on_step(self):
+        self.model.ent_coef = 0.1
+        return True
+
+
+def test_what_a_callback_sets_on_the_model_of_the_adapter_is_in_no_file():
+    model = agents.sb3.PPO("MlpPolicy", "CartPole-v1", **SMALL)
+    with pytest.warns(RlplayWarning, match=r"PPO.ent_coef = 0.1 .*its file keeps 0.0: PPO.load\(path, ent_coef"):
+        model.learn(32, Entropy())
+    assert (model.model.ent_coef, model.ent_coef) == (0.1, 0.0)
 
 
 @BOTH
