@@ -191,6 +191,7 @@ def typed_env(arguments: Namespace, saved: EnvReference, dynamics: DynamicsChoic
 def typed_words(env_id: str, kwargs: dict[str, Any]) -> list[str]:
     """The flags that make an environment, as one types them, for what a file may not import."""
     from rlplay.environments.packages import imported_packages
+    from rlplay.environments.wrappers import listed
 
     kwargs = {name: value for name, value in kwargs.items() if name != "bonus"}  # the agent's own
     wrappers, stack, memory = (kwargs.pop(name, None) for name in ("wrapper", "frame_stack", "memory"))
@@ -198,7 +199,7 @@ def typed_words(env_id: str, kwargs: dict[str, Any]) -> list[str]:
     if kwargs:
         words += ["--env-kwargs", *(f"{name}:{_as_text(value)}" for name, value in kwargs.items())]
     if wrappers:
-        words += wrapper_words(wrappers)
+        words += wrapper_words(listed(wrappers))
     if stack is not None:
         words += ["--frame-stack", str(stack)]
     if memory is not None:

@@ -5,16 +5,20 @@ from __future__ import annotations
 import itertools
 import time
 from argparse import Namespace
+from collections.abc import Sequence
 from typing import Any
 
 from rich.table import Table
 
 from rlplay.cli import train
-from rlplay.cli.common import RUNS, console, environment_arguments, fits, one, quoted, turned
+from rlplay.cli.common import RUNS, console, environment_arguments, fits, one, quoted, retyped, turned, typed_words
 from rlplay.cli.many import Teller, runner_of
+from rlplay.environments.reference import EnvReference
+from rlplay.environments.wrappers import listed, untrusted
 from rlplay.errors import RlplayError, UsageError, counted, warn_once
 from rlplay.reports.numbers import number
 from rlplay.storage.files import as_path
+from rlplay.training.named_callbacks import require_typed
 from rlplay.training.run_folder import folder_name
 from rlplay.tuning.confirm import Confirmed, best_trials, confirm, write_settings
 from rlplay.tuning.pictures import draw_all
@@ -157,15 +161,16 @@ def _population(arguments: Namespace) -> int:
     return 0
 
 
-def _words(arguments: Namespace, action: str, place: Place) -> str:
+def _words(arguments: Namespace, action: str, place: Place, more: Sequence[str] = ()) -> str:
     folder = ["-f", str(arguments.log_folder)] if arguments.log_folder else []
     storage = ["--storage", place.url] if place.url else []
-    return quoted(["rlplay", "tune", action, "--study", place.name, *folder, *storage])
+    return quoted(["rlplay", "tune", action, "--study", place.name, *folder, *storage, *more])
 
 
 def _report(place: Place, arguments: Namespace) -> int:
     out = console()
-    open_study(place)
+    asked = open_study(place)[1].asked
+    again = retyped(EnvReference(asked["env"], asked["env_kwargs"]))
     try:
         best = best_trials(place, 5)
     except UsageError as error:
@@ -180,7 +185,7 @@ def _report(place: Place, arguments: Namespace) -> int:
     out.print(table if fits(table, out) else turned(table))
     for path in draw_all(place):
         out.print(f"picture:  {path}")
-    out.print(f"on fresh seeds:  {_words(arguments, 'confirm', place)}")
+    out.print(f"on fresh seeds:  {_words(arguments, 'confirm', place, again)}")
     return 0
 
 
@@ -192,9 +197,38 @@ def _number(place: Place, arguments: Namespace) -> int:
     return int(best_trials(place, 1)[0].number) if arguments.trial is None else int(arguments.trial)
 
 
+def _require_typed(place: Place, arguments: Namespace) -> None:
+    """Refuse a study whose environment, wrappers, packages or callbacks are imported, until they are typed again.
+
+    Raises:
+        UsageError: says what to type.
+    """
+    asked = open_study(place)[1].asked
+    ref = EnvReference(asked["env"], asked["env_kwargs"])
+    packages = [str(name) for name in asked.get("gym_packages") or []]
+    untyped = [name for name in packages if name not in arguments.gym_packages]
+    given = {**ref.kwargs, **environment_arguments(arguments)}
+    strange = untrusted(ref.kwargs.get("wrapper")) and not arguments.wrapper
+    same = one(arguments.env, "--env") == ref.id and not strange and _plain(given) == _plain(ref.kwargs)
+    if untyped or (ref.typed and not same):
+        words = typed_words(ref.id, ref.kwargs) + (["--gym-packages", *packages] if untyped else [])
+        raise UsageError(
+            f"the study {place.name} is in {ref}{' and imports ' * bool(untyped)}{', '.join(untyped)}, "
+            "which no file may import",
+            f"Type it again: {_words(arguments, arguments.action, place, words)}",
+        )
+    require_typed(asked.get("callback"), arguments.gym_packages)
+
+
+def _plain(kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Arguments of an environment to compare: wrappers as a list."""
+    return {**kwargs, "wrapper": listed(kwargs.get("wrapper"))}
+
+
 def _repeat(arguments: Namespace) -> int:
     """Run a trial again, and compare its score with the recorded one."""
     place = _place(arguments)
+    _require_typed(place, arguments)
     study, plan = open_study(place)
     chosen = _number(place, arguments)
     trials = study.get_trials(deepcopy=False)
@@ -212,6 +246,7 @@ def _revive(arguments: Namespace) -> int:
     place = _place(arguments)
     if arguments.trial is None:
         raise UsageError("revive needs --trial", "For example: rlplay tune revive --trial 7")
+    _require_typed(place, arguments)
     value = revive(place, arguments.trial)
     console().print(f"trial {arguments.trial}, to its end: {value:.6g}; it is now a trial of its own")
     return 0
@@ -219,6 +254,7 @@ def _revive(arguments: Namespace) -> int:
 
 def _confirm(arguments: Namespace) -> int:
     out, place = console(), _place(arguments)
+    _require_typed(place, arguments)
     count, seeds = arguments.top or 5, arguments.seeds or 10
     total = len(best_trials(place, count)) * seeds
     runner = runner_of(arguments, total)
@@ -233,9 +269,8 @@ def _confirm(arguments: Namespace) -> int:
     path = write_settings(place, found)
     asked = open_study(place)[1].asked
     out.print(f"settings:  {path}")
-    out.print(
-        f"train:     {quoted(['rlplay', 'train', '--algo', asked['algo'], '--env', asked['env'], '-conf', str(path)])}"
-    )
+    words = ["--algo", asked["algo"], *typed_words(asked["env"], asked["env_kwargs"]), "-conf", str(path)]
+    out.print(f"train:     {quoted(['rlplay', 'train', *words])}")
     return 0
 
 

@@ -26,12 +26,14 @@ from rlplay.environments.reference import EnvReference
 from rlplay.errors import CheckpointError, UsageError, counted
 from rlplay.spaces.actions import actions_from_json
 from rlplay.spaces.observations import observation_bytes
-from rlplay.storage.files import as_path, explain_missing, write_atomically
+from rlplay.storage.files import as_path, explain_missing, reason, write_atomically
 from rlplay.storage.ranges import check_number
+from rlplay.storage.texts import text_of
 from rlplay.transition import Transition
 
 FORMAT = "rlplay-episode"
 VERSION = 1
+_LARGEST, _MOST_LISTS = 2**28, 2_000_000  # bytes of a file, and lists in it: an action may be one
 
 
 @dataclass
@@ -132,7 +134,10 @@ def load_episode(path: str | Path, env: gym.Env[Any, Any] | None = None) -> Epis
     if not path.is_file():
         raise explain_missing(path, "episode", "*.json")
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        text = text_of(path, _LARGEST)
+        if text.count("[") + text.count("{") > _MOST_LISTS:
+            raise CheckpointError(f"it has more than {_MOST_LISTS:,} lists")
+        data = json.loads(text)
         if data["format"] != FORMAT:
             raise KeyError("format")
         if data["version"] > VERSION:
@@ -153,6 +158,8 @@ def load_episode(path: str | Path, env: gym.Env[Any, Any] | None = None) -> Epis
             episode.actions = actions_from_json(env.action_space, episode.actions)
     except (CheckpointError, UsageError) as error:
         raise CheckpointError(f"{path}: {error.cause}", error.remedy) from error
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {reason(error)}") from error
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise CheckpointError(f"{path} is not an episode that rlplay wrote, or it is damaged") from error
     return episode

@@ -72,8 +72,8 @@ for _kind in ("int", "float"):
     TypedLoader.add_constructor(f"tag:yaml.org,2002:{_kind}", getattr(TypedLoader, f"construct_yaml_{_kind}"))
 
 
-def text_of(path: Path) -> str:
-    """The text of a file of settings, which is neither a pipe or device nor longer than such files are.
+def text_of(path: Path, most: int = 4 * _LONGEST) -> str:
+    """The text of a file, which is neither a pipe or device nor of more bytes than such files have.
 
     Raises:
         OSError: it cannot be read, is no regular file or too large.
@@ -81,7 +81,7 @@ def text_of(path: Path) -> str:
     """
     if path.exists() and not path.is_file():
         raise OSError(errno.EINVAL, "it is no regular file", str(path))
-    if path.stat().st_size > 4 * _LONGEST:
+    if path.stat().st_size > most:
         raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(path))
     return path.read_text(encoding="utf-8")
 

@@ -17,7 +17,7 @@ import re
 import shlex
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -68,6 +68,25 @@ _ASKED: dict[str, Callable[[Any], bool]] = {
     "log_interval": _or_none(_is_count),
     "tensorboard_log": _or_none(_is_text),
 }
+
+
+def wrong_arguments(asked: dict[str, Any], *, without: Collection[str] = ()) -> str:
+    """What is wrong in what a run was asked for, in words; empty where nothing is.
+
+    Args:
+        asked: as ``args.yml`` has it.
+        without: what need not be there.
+
+    Example:
+        >>> wrong_arguments({"algo": "q-learning", "env": 5})
+        "env is '5'"
+    """
+    for name, fits in _ASKED.items():
+        if name not in asked and name not in without:
+            return f"it lacks {name}"
+        if name in asked and not fits(asked[name]):
+            return f"{name} is {str(asked[name])[:60]!r}"
+    return ""
 
 
 _LARGEST = 2**27  # bytes of evaluations, and of a log
@@ -192,11 +211,8 @@ class RunFolder:
             raise CheckpointError(f"{path} is damaged: it is no YAML text", without) from error
         if not isinstance(arguments, dict):
             raise CheckpointError(f"{path} is damaged: it does not say what the run was asked for", without)
-        for name, fits in _ASKED.items():
-            if name not in arguments:
-                raise CheckpointError(f"{path} is damaged: it lacks {name}", without)
-            if not fits(arguments[name]):
-                raise CheckpointError(f"{path} is damaged: {name} is {str(arguments[name])[:60]!r}", without)
+        if wrong := wrong_arguments(arguments):
+            raise CheckpointError(f"{path} is damaged: {wrong}", without)
         return arguments
 
     def config(self) -> dict[str, Any]:

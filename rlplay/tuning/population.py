@@ -22,13 +22,14 @@ import numpy as np
 from scipy.stats import trim_mean
 
 from rlplay import registry
-from rlplay.errors import RlplayError, UsageError, counted
+from rlplay.errors import CheckpointError, RlplayError, UsageError, counted
 from rlplay.hyperparameters.fields import checked
 from rlplay.runners.job import Job, begin, finish
 from rlplay.runners.runner import Runner
 from rlplay.seeding import generator
 from rlplay.storage import checkpoint
 from rlplay.storage.files import locked, make_folder, write_atomically
+from rlplay.storage.texts import text_of
 from rlplay.training.evaluation import evaluate
 from rlplay.training.run_folder import RunFolder, folder_name, read_evaluations
 from rlplay.tuning.spaces import Choices, Dimension, Numbers, Space
@@ -96,24 +97,41 @@ class Population:
             path, mine = self.folder / "plan.json", {**self.plan.to_json(), "size": self.size}
             mine["generations"] = self.generations
             text = json.dumps(mine, indent=1)
-            if path.is_file() and path.read_text(encoding="utf-8") != text:
+            if path.is_file() and path.read_bytes() != text.encode():
                 raise UsageError(f"{self.folder} holds another population", "Give another --study, or the same flags")
             write_atomically(path, text.encode())
             yield
 
     def history(self) -> list[list[Member]]:
-        """The generations that ended."""
+        """The generations that ended.
+
+        Raises:
+            CheckpointError: members that no population has.
+        """
+        path = self.folder / "generations.jsonl"
         try:
-            lines = (self.folder / "generations.jsonl").read_text(encoding="utf-8").splitlines()
+            lines = text_of(path).splitlines()
         except FileNotFoundError:
             return []
-        found = []
+        except UnicodeDecodeError as error:
+            raise CheckpointError(f"{path} is damaged: it is no text", "Give another --study") from error
+        found: list[list[Member]] = []
         for line in lines:
             try:
-                found.append([Member(*row) for row in json.loads(line)])
-            except (ValueError, TypeError):
+                members = [Member(*row) for row in json.loads(line)]
+            except (ValueError, TypeError, RecursionError):
                 break  # half a line, of a kill
+            if len(members) != self.size or not all(self._is_member(one) for one in members):
+                raise CheckpointError(
+                    f"{path} is damaged: generation {len(found)} is not of {counted(self.size, 'member')}",
+                    "Give another --study",
+                )
+            found.append(members)
         return found
+
+    def _is_member(self, one: Member) -> bool:
+        score = isinstance(one.score, int | float) and not isinstance(one.score, bool)
+        return isinstance(one.params, dict) and score and one.parent in range(self.size)
 
     def learn(self, runner: Runner) -> Iterator[list[Member]]:
         """Let it learn, generation by generation, from where it stands; each generation that ends."""

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import trim_mean
 
+from rlplay import registry
 from rlplay.errors import (
     BusyError,
     CheckpointError,
@@ -32,13 +33,14 @@ from rlplay.errors import (
     one_line,
     unknown,
 )
+from rlplay.hyperparameters.fields import checked
 from rlplay.runners.job import Job, go_on
 from rlplay.runners.runner import Runner
 from rlplay.storage.files import locked, make_folder, write_atomically
 from rlplay.training.evaluation import evaluate
-from rlplay.training.run_folder import folder_name, read_evaluations
+from rlplay.training.run_folder import folder_name, read_evaluations, wrong_arguments
 from rlplay.tuning.journal import journal_storage
-from rlplay.tuning.spaces import Numbers, Space, as_json, from_json
+from rlplay.tuning.spaces import Numbers, Space, as_json, checked_space, from_json
 
 SAMPLERS = ("tpe", "random")
 PRUNERS = ("none", "median", "halving", "wilcoxon")
@@ -145,6 +147,8 @@ class Place:
             UsageError: it cannot be opened.
         """
         optuna = require_optuna()
+        if self.url is None and self.journal.exists() and not self.journal.is_file():
+            raise UsageError(f"{self.journal} is no regular file", "Give another --study")
         try:
             if self.url and "://" in self.url:
                 return optuna.storages.RDBStorage(self.url, engine_kwargs={"connect_args": {"timeout": 60}}
@@ -178,6 +182,8 @@ def create(place: Place, plan: Plan) -> Any:
             found.set_user_attr("plan", mine)
             found.set_metric_names(plan.metrics)
             write_atomically(place.folder / "plan.json", json.dumps(mine, indent=1).encode())
+    if told is not None:
+        _checked(place, found)
     if told is not None and (other := _difference(told, mine)):
         raise UsageError(
             f"the study {place.name} was made with {other}", "Give this one another --study, or the same flags"
@@ -205,6 +211,34 @@ def is_population(folder: Path) -> bool:
     return (folder / "generations.jsonl").is_file()
 
 
+def _checked(place: Place, study: Any) -> Plan:
+    """The plan of a study, and its trials, in a storage that others may have written.
+
+    Raises:
+        CheckpointError: a value of the wrong type, or trials of other hyperparameters.
+    """
+    remedy = "Give another --study, or mend its storage"
+    try:
+        plan = Plan.from_json(study.user_attrs["plan"])
+        check_plan(plan)
+        if wrong := wrong_arguments(plan.asked, without=("seed",)):
+            raise ValueError(wrong)
+        if not plan.seeds or not all(isinstance(seed, int) and seed >= 0 for seed in [*plan.seeds, plan.seed]):
+            raise ValueError(f"its seeds are {plan.seeds!r:.60}")
+        checked(registry.agent_class(plan.asked["algo"]), plan.fixed)
+        checked_space(plan.space, plan.asked["algo"])
+        for trial in study.get_trials(deepcopy=False):
+            if not all(isinstance(value, int | float) for value in trial.values or []):
+                raise ValueError(f"trial {trial.number} has the values {trial.values!r:.60}")
+            if trial.state.name == "COMPLETE" and set(trial.params) != set(plan.space):
+                raise ValueError(f"trial {trial.number} is of {', '.join(sorted(trial.params))!r:.60}")
+    except KeyError as error:
+        raise CheckpointError(f"the study {place.name} is damaged: it lacks {error}", remedy) from error
+    except (AttributeError, TypeError, ValueError) as error:
+        raise CheckpointError(f"the study {place.name} is damaged: {one_line(error)}", remedy) from error
+    return plan
+
+
 def open_study(place: Place) -> tuple[Any, Plan]:
     """A study that is there, and its plan.
 
@@ -227,7 +261,7 @@ def open_study(place: Place) -> tuple[Any, Plan]:
         raise unknown("study", place.name, optuna.study.get_all_study_names(place.storage())) from error
     if "plan" not in found.user_attrs:
         raise UsageError(f"the study {place.name} was not made by rlplay tune", "Give another --study")
-    return found, Plan.from_json(found.user_attrs["plan"])
+    return found, _checked(place, found)
 
 
 class Task(NamedTuple):

@@ -394,3 +394,12 @@ def test_names_of_folders_neither_steer_the_terminal_nor_stop_a_verb(name, capsy
         assert "Traceback" not in shown
         if verb.startswith("runs --json"):
             assert json.loads(shown)["runs"][0]["run"].startswith(folder)
+
+
+def test_an_episode_beyond_all_sizes_is_refused_before_it_is_read(capsys):
+    Path("e.json").write_text("[" + "[]," * 2_000_000 + "[]]")
+    assert main(["replay", "e.json", "--check"]) == 1
+    assert "more than 2,000,000 lists" in capsys.readouterr().err
+    os.truncate("e.json", 2**40)  # no byte of it is on the disk
+    assert main(["replay", "e.json", "--check"]) == 1
+    assert "e.json cannot be read: File too large" in capsys.readouterr().err
