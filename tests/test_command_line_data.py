@@ -96,11 +96,15 @@ COMPLETED = [
     (["rlplay", "watch", "a_fi"], ["a_file.rlp"]),
     (["rlplay", "models", "show", "k-me"], ["k-means"]),
     (["rlplay", "completion", ""], list(SHELLS)),
+    (["rlplay", "bench", "ag"], ["agents"]),
+    (["rlplay", "figure", "cliff-w"], ["cliff-walking"]),
 ]
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not installed")
-@pytest.mark.parametrize(("typed", "right"), COMPLETED, ids=" ".join)
+@pytest.mark.parametrize(
+    ("typed", "right"), [*COMPLETED, (["rlplay", "train", "--engine", "=", "py"], ["python"])], ids=" ".join
+)  # bash takes --engine=py for three words
 def test_bash_completes(typed, right, tmp_path):
     (tmp_path / "a_file.rlp").write_text("")
     words = " ".join(f"'{word}'" for word in typed)

@@ -16,6 +16,9 @@ from typing import NamedTuple
 
 from rlplay import registry
 from rlplay.cli.arguments import parser
+from rlplay.course.lesson import lessons
+from rlplay.reports.bench import PARTS
+from rlplay.reports.figures import figure_names
 
 SHELLS = ("bash", "zsh", "fish")
 _FILES = "@files"
@@ -106,6 +109,12 @@ def _values(verb: str, action: argparse.Action) -> tuple[str, ...]:
         return tuple(registry.model_ids())
     if (verb, action.dest) == ("show", "name"):
         return (*registry.agent_ids(), *_env_ids())
+    if (verb, action.dest) == ("bench", "parts"):
+        return PARTS
+    if (verb, action.dest) == ("learn", "lesson"):
+        return tuple(lesson.id for lesson in lessons())
+    if (verb, action.dest) == ("figure", "names"):
+        return tuple(figure_names())
     paths = ("path", "others", "runs", "resume", "trained_agent", "conf_file", "dataset", "file", "paths")
     if action.type is Path or action.dest in paths or action.metavar in ("FILE", "DIR", "PATH", "RUN"):
         return (_FILES,)
@@ -160,12 +169,13 @@ def _bash(verbs: dict[str, tuple[str, list[_Flag]]]) -> str:
         COMPREPLY=($(compgen -W {shlex.quote(" ".join([*verbs, "--help", "--version"]))} -- "$current"))
         return
     fi
+    [[ $current == = ]] && current=  # bash takes --engine=python for three words
     for ((k = COMP_CWORD - 1; k > 1; k--)); do
         if [[ ${{COMP_WORDS[k]}} == -* ]]; then flag=${{COMP_WORDS[k]}}; break; fi
     done
     ((COMP_CWORD == 2)) && first=1
     _rlplay_values "${{COMP_WORDS[1]}}"
-    if [[ -n $flag && " $single " == *" $flag "* ]] && ((k < COMP_CWORD - 1)); then
+    if [[ -n $flag && " $single " == *" $flag "* ]] && ((k < COMP_CWORD - 1)) && [[ ${{COMP_WORDS[k + 1]}} != = ]]; then
         flag=; known=; files=; _rlplay_values "${{COMP_WORDS[1]}}"
     fi
     if [[ $current == -* ]]; then known=$flags; files=; fi
