@@ -69,6 +69,7 @@ from rlplay.extend import (
 
 Array = NDArray[np.float64]
 _SMALLEST = 1e-10  # of the squared residual: conjugate gradients are done
+_NO_GRADIENT = 1e-3  # its length from which on a search without a step is said: below, there is nothing to improve
 
 
 class Settings(NamedTuple):
@@ -379,9 +380,10 @@ class TRPO(OnPolicyAgent):
         return rows
 
     def advance(self, timesteps: int, engine: Any) -> int:
-        """At most this many steps; says when the line search found nothing for the first time."""
-        done = super().advance(timesteps, engine)
-        if not self._said_kept and self.memory.metrics.line_search_failures[0]:
+        """At most this many steps; says once that the line search found nothing, where there was a gradient."""
+        done, found = super().advance(timesteps, engine), self.memory.metrics
+        failed = found.n_updates[0] and not found.is_line_search_success[0]
+        if not self._said_kept and failed and found.grad_norm[0] > _NO_GRADIENT:
             self._said_kept = True
             warn(
                 f"TRPO: the line search found no step of divergence target_kl={self.target_kl} that improves the "

@@ -234,6 +234,8 @@ class SB3Agent(Agent, init=False):
         self.model.ep_info_buffer, self.model.ep_success_buffer = deque(maxlen=100), deque(maxlen=100)
         self._relay.init_callback(self.model)
         self.policy = self.model.policy
+        if "_made_with" in vars(self):  # it was made before, without its features
+            self._made_with["policy"] = self.policy
         self._on_policy = isinstance(self.model, OnPolicyAlgorithm)
         if self._on_policy:
             self.model.rollout_buffer.reset()

@@ -105,8 +105,16 @@ def test_without_a_line_search_it_is_the_natural_policy_gradient():
 
 
 def test_a_line_search_that_finds_nothing_is_said_and_the_policy_is_kept():
-    with pytest.warns(RlplayWarning, match=r"found no step of divergence target_kl=0\.01 .* the policy was kept"):
-        agent, (origin, _) = quiet()
+    agent = TRPO("CartPole-v1", seed=0, network="torch", target_kl=1e-30, **SMALL)
+    origin = agent.memory.policy.parameters.copy()
+    with pytest.warns(RlplayWarning, match="found no step of divergence target_kl=1e-30 .* the policy was kept"):
+        agent.learn(64, engine="python")
+    assert np.array_equal(agent.memory.policy.parameters, origin)
+    assert agent.metrics()["train/line_search_failures"] >= 1
+
+
+def test_a_line_search_without_a_gradient_is_not_said():
+    agent, (origin, _) = quiet()
     assert np.array_equal(agent.memory.policy.parameters, origin)
     assert agent.metrics()["train/line_search_failures"] == 1
     assert agent.metrics()["train/is_line_search_success"] == 0

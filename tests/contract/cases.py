@@ -6,7 +6,7 @@ from typing import Any
 
 Case = tuple[str, str, int, dict[str, Any]]
 SMALL = {"policy_kwargs": {"net_arch": [16]}, "device": "cpu"}
-REPLAY = {**SMALL, "buffer_size": 1000, "learning_starts": 60, "batch_size": 16}
+REPLAY = {**SMALL, "buffer_size": 1000, "learning_starts": 20, "batch_size": 16}
 DQN = {"net_arch": [16], "buffer_size": 400, "learning_starts": 20, "batch_size": 16, "target_update_interval": 60}
 WINDOWS = {**DQN, "net_arch": [8], "recurrent_size": 8, "batch_size": 6, "sequence_length": 6, "burn_in": 3}
 OFFLINE = {"net_arch": [16], "batch_size": 16}
@@ -144,7 +144,7 @@ LONG_CASES: list[Case] = [
     ("sb3/ppo", "CartPole-v1", 450, {**SMALL, "n_steps": 32, "batch_size": 16, "n_epochs": 2,
                                      "features": "pca:3,warm_up=40,refit_every=80"}),
     ("sb3/td3", "Pendulum-v1", 130, {**REPLAY, "noise_type": "normal"}),
-    ("sb3/ddpg", "Pendulum-v1", 130, {**REPLAY, "noise_type": "ornstein-uhlenbeck", "train_freq": [1, "episode"]}),
+    ("sb3/ddpg", "Pendulum-v1", 900, {**REPLAY, "noise_type": "ornstein-uhlenbeck", "train_freq": [1, "episode"]}),
     ("sarsa", "CartPole-v1", 3000, {"features": "k-means:16,warm_up=300,refit_every=900"}),
     ("n-step-sarsa", "CartPole-v1", 2000, {"n_steps": 3, "features": "k-means:16,warm_up=300,refit_every=700"}),
     ("sarsa-lambda", "CartPole-v1", 2000, {"traces": "dutch", "features": "k-means:16,warm_up=300,refit_every=700"}),
