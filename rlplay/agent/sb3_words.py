@@ -7,6 +7,7 @@ for is done where it can be; what has no meaning here is said once.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,6 +78,9 @@ class Told:
     vec_normalize: Any = None
 
 
+_MOMENTS = re.compile("[/_][mv]$")  # of an optimiser: averages of gradients and of their squares
+
+
 class ActingPolicy:
     """An agent's policy, as Stable-Baselines3's ``model.policy``: what acts, and its parameters.
 
@@ -97,12 +101,22 @@ class ActingPolicy:
         self.device = networks_device(agent)
 
     def state_dict(self) -> dict[str, Any]:
-        """A copy of what is learned, by name."""
-        return self._agent.get_parameters()
+        """A copy of the weights by name, as tensors; `Agent.get_parameters` has the optimisers' moments too."""
+        import torch
+
+        found = self._agent.get_parameters()
+        return {name: torch.from_numpy(array) for name, array in found.items() if not _MOMENTS.search(name)}
 
     def load_state_dict(self, parameters: Mapping[str, Any], strict: bool = True) -> None:
-        """Take what `state_dict` gave; all of it, unless it need not be strict."""
-        self._agent.set_parameters(parameters, exact_match=strict)
+        """Take weights that `state_dict` gave; all of them, unless it need not be strict.
+
+        Raises:
+            UsageError: one that the agent does not have, or one is missing; nothing is changed.
+        """
+        lacking = [name for name in self.state_dict() if name not in parameters] if strict else []
+        if lacking:
+            raise UsageError(f"load_state_dict was given no {lacking[0]!r}", "Give all of state_dict, or strict=False")
+        self._agent.set_parameters(parameters, exact_match=False)
 
     def set_training_mode(self, mode: bool = True) -> Self:
         """Acting and learning are told apart by themselves."""

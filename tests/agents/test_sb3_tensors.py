@@ -261,3 +261,19 @@ def test_learning_without_masks_that_there_are_is_refused():
     with pytest.raises(UsageError, match="use_masking=False.*action_masks"):
         agent.learn(16, use_masking=False)
     assert agents.PPO("CartPole-v1", **SMALL).learn(16, use_masking=False).num_timesteps == 16
+
+
+@BOTH
+def test_weights_are_searched_as_tensors(door):
+    """The example of Stable-Baselines3's page: an evolution strategy over the policy's weights."""
+    model = door.A2C("MlpPolicy", "CartPole-v1", policy_kwargs={"net_arch": [8]}, seed=0)
+    before, values = model.probe(OBS).action_probabilities, model.probe(OBS).value
+    weights = copy.deepcopy(model.policy.state_dict())  # there, it follows the model
+    mean = {name: value for name, value in weights.items() if "policy" in name or "action" in name}
+    model.policy.load_state_dict({name: value + torch.randn_like(value) for name, value in mean.items()}, strict=False)
+    assert not np.allclose(model.probe(OBS).action_probabilities, before)
+    assert np.array_equal(model.probe(OBS).value, values)
+    model.policy.load_state_dict(weights)
+    assert np.array_equal(model.probe(OBS).action_probabilities, before)
+    with pytest.raises((UsageError, RuntimeError), match="was given no|Missing key"):
+        model.policy.load_state_dict({})
