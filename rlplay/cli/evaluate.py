@@ -25,8 +25,6 @@ def run(arguments: Namespace) -> int:
     agent, path = load_agent(arguments)
     seed = one(arguments.seed, "--seed")
     table = Table(title=f"{agent.id} in {reference(agent.env)}, {agent.num_timesteps:,} {agent.timestep}s trained")
-    for column in ("policy", "mean return", "95 % interval", "std", "min", "max", "mean length"):
-        table.add_column(column, justify="left" if column == "policy" else "right")
     played: list[dict[str, Any]] = []
     both = arguments.deterministic == arguments.stochastic
     for name, deterministic in (("greedy", True), (_own(agent), False)):
@@ -37,17 +35,19 @@ def run(arguments: Namespace) -> int:
         played.append({
             "policy": "greedy" if deterministic else "own", "deterministic": deterministic, "mean": result.mean,
             "interval": [low, high], "std": result.std, "min": result.returns.min(), "max": result.returns.max(),
-            "mean_length": result.lengths.mean(), "returns": result.returns, "lengths": result.lengths,
+            "mean_length": result.lengths.mean(), "success_rate": result.success_rate,
+            "returns": result.returns, "lengths": result.lengths,
         })  # fmt: skip
-        table.add_row(
-            name,
-            number(result.mean),
-            interval(result.interval),
-            number(result.std, 3),
-            number(result.returns.min()),
-            number(result.returns.max()),
-            number(result.lengths.mean()),
-        )
+        columns = {
+            "policy": name, "mean return": number(result.mean), "95 % interval": interval(result.interval),
+            "std": number(result.std, 3), "min": number(result.returns.min()), "max": number(result.returns.max()),
+            "mean length": number(result.lengths.mean()),
+        }  # fmt: skip
+        if result.success_rate is not None:
+            columns["success"] = f"{result.success_rate:.0%}"
+        for column in columns if not table.columns else ():
+            table.add_column(column, justify="left" if column == "policy" else "right")
+        table.add_row(*columns.values())
     if arguments.json:
         return answer(arguments, {
             "agent": agent.id, "env": reference(agent.env).id, "env_kwargs": reference(agent.env).kwargs,

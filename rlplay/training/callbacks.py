@@ -146,7 +146,8 @@ class EvalCallback(Callback):
         eval_freq: timesteps between evaluations.
         n_eval_episodes: episodes an evaluation.
         best_model_save_path: folder for ``best_model.rlp``.
-        log_path: folder for ``evaluations.npz`` (timesteps [N], results [N, E], ep_lengths [N, E]).
+        log_path: folder for ``evaluations.npz`` (timesteps [N], results [N, E], ep_lengths [N, E], and
+            successes [N, E] where ``info["is_success"]`` says so).
         deterministic: whether the agent acts greedily.
         stop_at: stop once the mean return reaches this.
 
@@ -211,9 +212,12 @@ class EvalCallback(Callback):
                     f"{path} has evaluations of {saved.results.shape[1]} episodes, not of {self.n_eval_episodes}",
                     "Take the same number, or another log_path",
                 )
-            past = [(int(t), Evaluation(r, n)) for t, r, n in zip(*saved, strict=True) if t <= self.agent.num_timesteps]
-            self.timesteps = [t for t, _ in past]
-            self.evaluations = [e for _, e in past]
+            rows = [k for k, t in enumerate(saved.timesteps) if t <= self.agent.num_timesteps]
+            ends = [None if saved.successes is None else saved.successes[k].astype(bool) for k in rows]
+            self.timesteps = [int(saved.timesteps[k]) for k in rows]
+            self.evaluations = [
+                Evaluation(saved.results[k], saved.ep_lengths[k], end) for k, end in zip(rows, ends, strict=True)
+            ]
             self.best_mean_reward = max((e.mean for e in self.evaluations), default=-np.inf)
             self._check_best()
 
@@ -237,6 +241,8 @@ class EvalCallback(Callback):
         result = evaluate(self.agent, self.eval_env, self.n_eval_episodes, deterministic=self.deterministic)
         self.timesteps.append(now)
         self.evaluations.append(result)
+        if result.success_rate is not None:
+            self.agent.logger.record("eval/success_rate", result.success_rate)
         if self.log_path:
             self._log()
         if result.mean > self.best_mean_reward:
@@ -247,13 +253,15 @@ class EvalCallback(Callback):
 
     def _log(self) -> None:
         assert self.log_path
-        buffer = io.BytesIO()
-        np.savez(
-            buffer,
-            timesteps=np.array(self.timesteps),
-            results=np.array([e.returns for e in self.evaluations]),
-            ep_lengths=np.array([e.lengths for e in self.evaluations]),
-        )
+        buffer, successes = io.BytesIO(), [e.successes for e in self.evaluations]
+        arrays: dict[str, Any] = {
+            "timesteps": np.array(self.timesteps),
+            "results": np.array([e.returns for e in self.evaluations]),
+            "ep_lengths": np.array([e.lengths for e in self.evaluations]),
+        }
+        if all(one is not None for one in successes):
+            arrays["successes"] = np.array(successes)
+        np.savez(buffer, **arrays)
         write_atomically(self.log_path / "evaluations.npz", buffer.getvalue())
 
 

@@ -35,6 +35,7 @@ class Evaluation:
     Attributes:
         returns: undiscounted return of each, shape [E], float64.
         lengths: steps of each, shape [E], int64.
+        successes: whether each ended with ``info["is_success"]``, shape [E], bool; None where no environment says so.
 
     Example:
         >>> result = Evaluation(np.array([0.0, 1.0]), np.array([5, 7]))
@@ -44,6 +45,12 @@ class Evaluation:
 
     returns: NDArray[np.float64]
     lengths: NDArray[np.int64]
+    successes: NDArray[np.bool_] | None = None
+
+    @property
+    def success_rate(self) -> float | None:
+        """The share of episodes that ended with success; None where no environment says so."""
+        return None if self.successes is None else float(self.successes.mean())
 
     @property
     def mean(self) -> float:
@@ -113,7 +120,7 @@ def evaluate(
     _check_spaces(agent, own)
     if env is not None:
         take_over(getattr(agent, "env", None), own)
-    limit = time_limit(own)
+    limit, successes = time_limit(own), None
     policy = _fixed_policy(agent, own) if deterministic else None
     if policy is not None and isinstance(own, TableEnv):
         returns, lengths = np.zeros(n_eval_episodes), np.zeros(n_eval_episodes, np.int64)
@@ -123,12 +130,12 @@ def evaluate(
         returns, lengths = _play_side_by_side(agent, own, seeds, n_eval_episodes, limit or max_steps)
     else:
         with held(own):
-            returns, lengths = _play(agent, own, seeds, n_eval_episodes, deterministic, limit or max_steps)
+            returns, lengths, successes = _play(agent, own, seeds, n_eval_episodes, deterministic, limit or max_steps)
     if own is not env:
         own.close()
     if not limit and (lengths >= max_steps).any():
         warn(f"evaluation episodes were cut after {counted(max_steps, 'step')}: {reference(own)} has no time limit")
-    return Evaluation(returns, lengths)
+    return Evaluation(returns, lengths, successes)
 
 
 def check_env(env: Any, owner: str) -> Any:
@@ -193,8 +200,8 @@ def _play_side_by_side(
 
 def _play(
     agent: Learner, env: gym.Env[Any, Any], seeds: NDArray[np.uint64], episodes: int, deterministic: bool, limit: int
-) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Play step by step: returns and lengths of the episodes."""
+) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.bool_] | None]:
+    """Play step by step: returns, lengths and successes of the episodes."""
     state: Any = None
     starts, masks = np.ones(1, bool), MaskSource(env)
 
@@ -209,14 +216,16 @@ def _play(
         starts[0] = False
         return action
 
-    returns, lengths = [], []
+    returns, lengths, successes = [], [], []
     position = Position()
     for transition in interact(env, act, lambda: random_seed(seeds), position):
         if transition.terminated or transition.truncated or position.length >= limit:
             returns.append(position.episode_return)
             lengths.append(position.length)
+            successes.append(transition.info.get("is_success"))
             position.clear()
             starts[0] = True
             if len(returns) == episodes:
                 break
-    return np.array(returns), np.array(lengths)
+    known = None if all(one is None for one in successes) else np.array([bool(one) for one in successes])
+    return np.array(returns), np.array(lengths), known

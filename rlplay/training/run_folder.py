@@ -99,11 +99,13 @@ class Evaluations(NamedTuple):
         timesteps: int64 [N].
         results: return of each episode, float64 [N, E].
         ep_lengths: its steps, int64 [N, E].
+        successes: whether it ended with success, bool [N, E]; None where no environment said so.
     """
 
     timesteps: NDArray[np.int64]
     results: NDArray[np.float64]
     ep_lengths: NDArray[np.int64]
+    successes: NDArray[np.bool_] | None = None
 
 
 def read_evaluations(path: Path) -> Evaluations:
@@ -121,13 +123,16 @@ def read_evaluations(path: Path) -> Evaluations:
                 raise ValueError("two members of the same name")
             if sum(entry.file_size for entry in entries) > _LARGEST:
                 raise ValueError("it promises too much")
-            found = Evaluations(*(np.asarray(saved[name]) for name in Evaluations._fields))
+            names = [name for name in Evaluations._fields if name != "successes" or name in saved.files]
+            found = Evaluations(*(np.asarray(saved[name]) for name in names))
     except (OSError, ValueError, KeyError, EOFError, TypeError, AttributeError, MemoryError, RuntimeError,
             zipfile.BadZipFile, zlib.error, NotImplementedError) as error:  # fmt: skip
         raise _damaged(path, "cannot be read as evaluations") from error
-    kinds = [array.dtype.kind for array in found]
+    kinds = [array.dtype.kind for array in found[:3]]
     fits = found.timesteps.ndim == 1 and found.results.ndim == 2 and found.results.size > 0
     same = found.results.shape == found.ep_lengths.shape and len(found.results) == len(found.timesteps)
+    if (ends := found.successes) is not None and (ends.shape != found.results.shape or ends.dtype.kind not in "biuf"):
+        raise _damaged(path, "holds other successes than an episode has: [N, E]")
     if not (fits and same and kinds[0] in "iu" and kinds[1] in "iuf" and kinds[2] in "iu"):
         raise _damaged(path, "holds other arrays than timesteps [N], results [N, E] and ep_lengths [N, E]")
     return found

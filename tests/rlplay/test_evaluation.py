@@ -5,11 +5,12 @@ import numpy as np
 import pytest
 
 from agents import PPO, QLearning
-from rlplay import Evaluation, evaluate, make
+from rlplay import EvalCallback, Evaluation, evaluate, make
 from rlplay.environments.make import make_anew
-from rlplay.errors import UsageError
+from rlplay.errors import CheckpointError, UsageError
 from rlplay.seeding import stream
 from rlplay.training import evaluation
+from rlplay.training.run_folder import read_evaluations
 from rlplay.training.statistics import bootstrap_interval
 
 
@@ -28,9 +29,12 @@ def test_episodes_side_by_side_are_those_of_one_after_the_other(env_id):
     agent = PPO(env_id, n_steps=64, seed=0).learn(64)
     together = evaluate(agent, n_eval_episodes=9)
     own = make_anew(agent.env, "a test")
-    returns, lengths = evaluation._play(agent, own, stream(0, "evaluation"), 9, True, own.spec.max_episode_steps)
+    returns, lengths, successes = evaluation._play(
+        agent, own, stream(0, "evaluation"), 9, True, own.spec.max_episode_steps
+    )
     assert np.array_equal(together.returns, returns)
     assert np.array_equal(together.lengths, lengths)
+    assert together.successes is successes is None
 
 
 def test_a_policy_that_walks_in_circles_is_cut_and_said():
@@ -52,6 +56,40 @@ def test_the_own_policy_explores_and_training_does_not_notice():
     assert np.array_equal(before[0], agent.q)
     assert np.array_equal(before[1], agent.rng)
     assert before[2] == agent.position.length
+
+
+class Coin(gym.Env):
+    """An episode of one step, which every other time is a success."""
+
+    observation_space, action_space = gym.spaces.Discrete(1), gym.spaces.Discrete(2)
+    played = 0
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return 0, {}
+
+    def step(self, action):
+        Coin.played += 1
+        return 0, 0.0, True, False, {"is_success": Coin.played % 2 == 0}
+
+
+def test_successes_are_counted_logged_and_kept(tmp_path):
+    agent = QLearning(Coin(), seed=0)
+    result = evaluate(agent, Coin(), 4)
+    assert sorted(result.successes.tolist()) == [False, False, True, True]
+    assert result.success_rate == 0.5
+    rates = []
+    for begun in (True, False):  # and where the run is resumed
+        callback = EvalCallback(Coin(), eval_freq=10, n_eval_episodes=4, log_path=tmp_path)
+        agent.learn(20, [callback, lambda one: rates.append(one.logger.noted.get("eval/success_rate"))],
+                    reset_num_timesteps=begun)  # fmt: skip
+    assert set(rates) == {None, 0.5}
+    found = read_evaluations(tmp_path / "evaluations.npz")
+    assert found.successes.shape == (4, 4)
+    assert found.successes.sum(axis=1).tolist() == [2, 2, 2, 2]
+    np.savez(tmp_path / "evaluations.npz", **{**found._asdict(), "successes": [True]})
+    with pytest.raises(CheckpointError, match="holds other successes"):
+        read_evaluations(tmp_path / "evaluations.npz")
 
 
 def test_statistics_of_an_evaluation():
