@@ -601,9 +601,8 @@ class Agent(Acting, SB3Habits, Configured, ABC):
             print("\n".join(f"- {name}: {version}" for name, version in saving.versions().items()))
         found = changes_of(cls, custom_objects or {}, device, changes)
         several = env if is_side_by_side(env) else None
-        if several is not None:
-            env = taken_apart(several, cls.__name__).envs[0]
-        agent = saving.unpack(cls, path, env, allow_nan=allow_nan, content=content, changes=found)
+        given = env if several is None else taken_apart(several, cls.__name__)
+        agent = saving.unpack(cls, path, given, allow_nan=allow_nan, content=content, changes=found)
         if several is not None:
             agent._goes_on_as_there(several)
         return agent

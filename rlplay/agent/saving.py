@@ -28,6 +28,7 @@ from rlplay.environments.names import gymnasium_wrapper, wrap_by_name
 from rlplay.environments.no_environment import NoEnvironment
 from rlplay.environments.reference import EnvReference
 from rlplay.environments.running_moments import layers_with_moments, moments_of, put_moments
+from rlplay.environments.side_by_side import SideBySide
 from rlplay.environments.wrappers import listed
 from rlplay.errors import CheckpointError, RlplayError, SpaceError, UsageError, one_line, warn
 from rlplay.hyperparameters.fields import as_json
@@ -186,8 +187,8 @@ LOADING: ContextVar[bool] = ContextVar("LOADING", default=False)
 
 
 def unpack(
-    cls: type[A], path: str | Path, env: EnvLike | None, *, allow_nan: bool = False, content: Any = None,
-    changes: Mapping[str, Any] | None = None,
+    cls: type[A], path: str | Path, env: EnvLike | SideBySide | None, *, allow_nan: bool = False,
+    content: Any = None, changes: Mapping[str, Any] | None = None,
 ) -> A:  # fmt: skip
     """The agent in a file, whose content may have been read already, with changed settings; see `Agent.load`."""
     content = checkpoint.read(path, allow_nan=allow_nan) if content is None else content
@@ -243,11 +244,12 @@ def load(path: str | Path, env: EnvLike | None = None, *, allow_nan: bool = Fals
 
 
 def _rebuild(
-    cls: type[A], content: checkpoint.Checkpoint, env: EnvLike | None, changes: Mapping[str, Any]
+    cls: type[A], content: checkpoint.Checkpoint, env: EnvLike | SideBySide | None, changes: Mapping[str, Any]
 ) -> A:  # fmt: skip
     manifest, arrays = content.manifest, content.arrays
+    first, beside = (env.envs[0], env.envs[1:]) if isinstance(env, SideBySide) else (env, [])
     spaces = {role: from_json(manifest["spaces"][role]) for role in ("observation", "action")}
-    made = _environment(manifest["env"], spaces) if env is None else _given(env, manifest["env"])
+    made = _environment(manifest["env"], spaces) if first is None else _given(first, manifest["env"])
     for role in ("observation", "action"):
         theirs = getattr(made, f"{role}_space")
         if theirs != spaces[role]:
@@ -259,9 +261,12 @@ def _rebuild(
     memory = memory_of(made)
     if memory is not None and "memory" in manifest:  # before the first episode, which fits one that is not
         memory.unpack(manifest["memory"], arrays, "memory")
+    settings = {"seed": manifest["seed"], **manifest["hyperparameters"], **changes}
+    several = beside and settings.get("n_envs") == 1 + len(beside)
+    given: Any = SideBySide([made, *beside]) if several else made
     token = LOADING.set(True)
     try:
-        agent = cls(made, **{"seed": manifest["seed"], **manifest["hyperparameters"], **changes})
+        agent = cls(given, **settings)
     finally:
         LOADING.reset(token)
     agent.restore_models({name: packing.unpack(packed, arrays) for name, packed in manifest["models"].items()})

@@ -205,7 +205,9 @@ def told(cls: type, given: tuple[Any, ...], named: Mapping[str, Any]) -> Told:
     found = Told(env, [], hyperparameters, int(verbose), None if folder is None else as_path(folder))
     usual = known["policy"].default if "policy" in known else None
     found.as_there = len(given) > 1 or hyperparameters.get("policy", usual) != usual
-    if is_side_by_side(env):
+    if isinstance(env, SideBySide):
+        found.env, *found.beside = as_one_kind(env.envs)
+    elif is_side_by_side(env):
         found.as_there, found.vec_normalize = True, vec_normalize_of(env)
         _take(cls, found, taken_apart(env, cls.__name__), env)
     return found

@@ -12,6 +12,7 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
+from rlplay import registry
 from rlplay.cli import many, train
 from rlplay.cli.common import load_from, one
 from rlplay.errors import CheckpointError, RlplayError, UsageError, counted, one_line, warn
@@ -109,6 +110,12 @@ def saved(arguments: Namespace) -> Compared:
     Raises:
         UsageError: runs of several environments, or none that can be compared.
     """
+    agents = [name for name in arguments.runs if name in registry.agent_ids() and not as_path(name).exists()]
+    if agents:
+        raise UsageError(
+            f"{', '.join(agents)}: no folder of runs, but {'an agent' if len(agents) == 1 else 'agents'}",
+            f"Say: rlplay compare --algo {' '.join(agents)} --env ...",
+        )
     left: dict[str, list[Path]] = {}
     runs = [run for path in _folders(arguments.runs) if (run := _read(path, left)) is not None]
     for flag, given in (("algo", arguments.algo), ("env", arguments.env), ("seed", arguments.seed)):

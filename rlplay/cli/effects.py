@@ -125,7 +125,8 @@ _RULES: dict[str, tuple[_Rule, ...]] = {
             ("-n", "-params", "-conf", "--features", "--model", "--dataset", "--env-kwargs", "--wrapper",
              "--frame-stack", "--memory", "--jobs", "--runner", "--ray-address", "-f", "-i", "--resume", "--watch",
              "--lock-step", "--engine", "--dynamics", "--workers", *_LOGS),
-            lambda a: a.runs, "saved runs are compared as they are", "Leave that out, or name no runs",
+            lambda a: a.runs, "saved runs are compared as they are",
+            "Leave that out, or name no runs: agents that are to be trained stand after --algo",
         ),
         _Rule(("-P",), _always, "a table says how far each run is", "Leave that out"),
         _Rule(

@@ -44,7 +44,7 @@ def run(arguments: Namespace) -> int:
     for line in text_chart(curves, width):
         out.print(line, markup=False, no_wrap=True)
     table = Table(box=None, padding=(0, 2), caption=_CAPTION, caption_justify="left")
-    for column in ("", "runs", "count", AXES[arguments.axis], "last", "95 %", "best"):
+    for column in ("", "runs", "count", AXES[arguments.axis], "last", "95 %", "highest"):
         table.add_column(column, justify="left" if column in ("", "runs") else "right", no_wrap=True)
     digits = 2 if arguments.axis == "time" else 0
     for i, curve in enumerate(curves):

@@ -238,7 +238,7 @@ def costs(comparison: Comparison) -> Table:
         ])  # fmt: skip
     return Table(
         f"Microseconds a step of learning. Environment and inference were measured after training, {ENVS} at a time, "
-        "in this process; update is what is left, with everything else that learning does. Where one native loop does "
+        "on one thread; update is what is left, with everything else that learning does. Where one native loop does "
         "it all, inference from outside costs more than within, and what is left is a lower bound. Memory: tables, "
         "networks and replay buffer.",
         ["agent", "steps/s", "whole", "environment", "inference", "update", "update, %", "memory, MB"],

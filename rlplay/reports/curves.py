@@ -185,7 +185,9 @@ def draw(
         margin = 0.1 * (shown[1] - shown[0] or 1.0)
         axes.set_ylim(shown[0] - margin, shown[1] + margin)
         axes.set_ylabel(f"{in_picture(quantity)} (off the axis: cut after {CUT_AFTER:,} steps)")
-    axes.legend(frameon=False, title="interquartile mean, 95 % interval over seeds", alignment="left", loc="best")
+    alone = all(len(curve.returns) == 1 for curve in curves)
+    words = "one run each" if alone else "interquartile mean, 95 % interval over seeds"
+    axes.legend(frameon=False, title=words, alignment="left", loc="best")
     kind = check_picture(path)
     with atomic_writer(path) as file:
         figure.savefig(file, format=kind)

@@ -44,6 +44,7 @@ _MOST_STEPS = 2.0**53
 _ROWS = 1_000  # of a table that are texts at a time
 _LONGEST_TAG = 200
 _NUMBERED = re.compile(r"[_-]?(?:seed|run)?[_-]?\d+$")
+_SET_APART = re.compile(r"(?:[_-]|seed|run)\d+$")  # where not, the number may be a part of the name of a run alone
 
 
 class Run(NamedTuple):
@@ -143,7 +144,9 @@ def curves_of(
             groups.setdefault(_short(run.path, each=each), []).append(one)
     if not groups:
         raise UsageError(f"no run that has {quantity} says its {AXES[axis]}", "Take -x steps")
-    return quantity, [curve for name, group in groups.items() for curve in _curves(name, group, axis)]
+    names = {name: group[0][0] for name, group in groups.items() if len(group) == 1 and not
+             _SET_APART.search(group[0][0])}  # fmt: skip
+    return quantity, [curve for name, group in groups.items() for curve in _curves(names.get(name, name), group, axis)]
 
 
 def _along(axis: str, run: Run, quantity: str) -> Series:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from rlplay.environments.make import reference
 from rlplay.environments.vector.make import make_vec
@@ -32,7 +35,7 @@ class StepCosts(NamedTuple):
 
 
 def step_costs(agent: Any) -> StepCosts:
-    """Measure an agent's environment and its choices, in this process, on what runs beside it.
+    """Measure an agent's environment and its choices, in this process, on one thread.
 
     Args:
         agent: any agent with an environment that can be made again.
@@ -56,12 +59,28 @@ def step_costs(agent: Any) -> StepCosts:
         number = iter(range(10**9))
         environment = _seconds(lambda: envs.step(actions[next(number) % 4])) / ENVS
         try:
-            acting = _seconds(lambda: agent.predict(obs, deterministic=True)) / ENVS
+            with _one_thread():
+                acting = _seconds(lambda: agent.predict(obs, deterministic=True)) / ENVS
         except RlplayError:  # it needs masks, or to be told where an episode stands
             acting = math.nan
     finally:
         envs.close()
     return StepCosts(environment, acting, memory)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Several threads wait for each other, up to a hundred times as long where other programs run."""
+    torch = sys.modules.get("torch")
+    threads = torch.get_num_threads() if torch else 1
+    try:
+        with threadpool_limits(1):
+            if torch:
+                torch.set_num_threads(1)
+            yield
+    finally:
+        if torch:
+            torch.set_num_threads(threads)
 
 
 def _seconds(call: Callable[[], object]) -> float:

@@ -245,7 +245,7 @@ class PrintedLog(Callback):
 
 
 def logs_of(agent: Any, name: str | None, anew: bool) -> list[Callback]:
-    """What ``verbose`` and ``tensorboard_log`` of an agent ask for.
+    """What ``verbose`` and ``tensorboard_log`` of an agent ask for; a logger of the user's prints itself, as there.
 
     Args:
         agent: the agent.
@@ -265,7 +265,7 @@ def logs_of(agent: Any, name: str | None, anew: bool) -> list[Callback]:
             f"tb_log_name={name!r} is no name", "learn takes total_timesteps, callback, log_interval, tb_log_name, "
             "reset_num_timesteps, progress_bar, as in Stable-Baselines3; give them by name",
         )  # fmt: skip
-    found: list[Callback] = [PrintedLog()] if agent.verbose else []
+    found: list[Callback] = [PrintedLog()] if agent.verbose and not agent.logger.listens else []
     if agent.tensorboard_log is not None:
         found.append(TensorBoardLog(agent.tensorboard_log, name or type(agent).__name__, anew))
     return found

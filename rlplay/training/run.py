@@ -114,7 +114,8 @@ class Run:
             self._log_steps = NEVER  # nobody asks for rows
         self._next_log = self._after_log()
         self.converged = False  # whether the agent has nothing left to learn
-        self._every_step = any(c.every_step for c in callbacks)
+        counted = engine == "python" and self._log_episodes is not None  # native code sees episodes in groups
+        self._every_step = counted or any(c.every_step for c in callbacks)
 
     @property
     def steps_per_second(self) -> float:

@@ -11,7 +11,9 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
+from gymnasium.wrappers import TimeLimit
 from stable_baselines3.common.callbacks import BaseCallback, LogEveryNTimesteps
+from stable_baselines3.common.env_util import make_vec_env
 from stable_baselines3.common.logger import Logger, configure
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.utils import obs_as_tensor
@@ -114,6 +116,17 @@ def test_a_model_goes_on_in_the_environment_of_another(door, tmp_path):
     assert again.learn(16, reset_num_timesteps=False).num_timesteps == 48
 
 
+@BOTH
+def test_a_model_is_loaded_with_environments_that_cannot_be_made_anew(door, tmp_path):
+    env = make_vec_env("CartPole-v1", n_envs=2, monitor_dir=str(tmp_path))
+    path = door.PPO("MlpPolicy", env, **SMALL).learn(32).save(tmp_path / "model")
+    before = len(env.envs[1].get_episode_rewards())
+    again = door.PPO.load(path, env=env).learn(128, reset_num_timesteps=False)
+    assert again.num_timesteps == 160
+    assert len(env.envs[1].get_episode_rewards()) > before
+    env.close()
+
+
 def test_episodes_are_told_by_a_monitor_that_keeps_them(tmp_path, monkeypatch):
     monkeypatch.setattr("rlplay.errors._said_once", set())  # what it says, others wait for
     env = Monitor(gym.make("CartPole-v1"), str(tmp_path))
@@ -202,6 +215,19 @@ def test_log_interval_counts_rollouts(door, tmp_path):
     model.learn(96, log_interval=2)
     model.logger.close()
     assert _column(tmp_path / "progress.csv", "time/total_timesteps") == ["32", "64", "96"]
+
+
+@BOTH
+def test_log_interval_counts_each_episode_and_a_logger_alone_prints_it(door, tmp_path, capsys):
+    env = Monitor(TimeLimit(gym.make("CartPole-v1"), 8), str(tmp_path))  # stepped in Python
+    model = door.DQN("MlpPolicy", env, verbose=1, **REPLAY)
+    model.set_logger(configure(str(tmp_path), ["csv"]))
+    capsys.readouterr()
+    model.learn(48, log_interval=2)
+    model.logger.close()
+    env.close()
+    assert _column(tmp_path / "progress.csv", "time/total_timesteps") == ["16", "32", "48"]
+    assert "---" not in capsys.readouterr().out
 
 
 @BOTH

@@ -43,6 +43,18 @@ def test_evaluations_of_seeds_are_one_curve():
     assert len(curves_of(read_runs([Path("logs")]), each=True)[1]) == 3
 
 
+def test_one_run_each_is_said_and_keeps_the_number_in_its_name(monkeypatch, capsys):
+    evaluated(Path("runs/net64"), [1, 2, 3])
+    evaluated(Path("runs/wide_2"), [1, 2, 3])
+    _, curves = curves_of(read_runs([Path("runs")]))
+    assert [curve.name for curve in curves] == ["runs/net64", "runs/wide"]
+    titles = []
+    monkeypatch.setattr("matplotlib.axes.Axes.legend", lambda *_, title, **more: titles.append(title))
+    assert main(["plot", "runs", "-y", "evaluations"]) == 0
+    assert titles == ["one run each"]
+    assert "highest" in capsys.readouterr().out
+
+
 def test_episodes_of_several_environments_stand_in_the_order_they_ended():
     monitored(Path("run/0.monitor.csv"), [[1.0, 10, 1.0], [3.0, 10, 3.0]])
     monitored(Path("run/1.monitor.csv"), [[2.0, 5, 2.0]])
