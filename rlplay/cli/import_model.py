@@ -36,6 +36,11 @@ def run(arguments: Namespace) -> int:
     out.print(f"{found.zip}: {agent.id}, {agent.num_timesteps:,} {agent.timestep}s trained")
     if statistics is not None:
         out.print(f"{statistics}: means and variances of its observations and returns")
+    elif found.unclaimed is not None:
+        warn(
+            f"{found.unclaimed} is not taken: its folder has several zips, and nothing says whose it is. Where this "
+            f"model learned within VecNormalize, give --vecnormalize {found.unclaimed}"
+        )
     output: Path | None = arguments.output
     if output is not None and output.suffix == ".rlp":
         require_writable(output, "-o")

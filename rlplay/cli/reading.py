@@ -19,6 +19,7 @@ class Parser(argparse.ArgumentParser):
     """Says the nearest verb or flag for one that is not known, and the flags that an agent and an environment lack."""
 
     verbs: Mapping[str, argparse.ArgumentParser]
+    _typed: Sequence[str] = ()
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong in one line, the way out in another, and end with 2."""
@@ -26,7 +27,26 @@ class Parser(argparse.ArgumentParser):
         if "invalid choice" in message and "verb" in message:
             error = unknown("verb", message.split("'")[1], self.verbs)
             message = f"{error.cause}. {error.remedy}"
+        elif found := re.match(r"argument (.+?): invalid choice: '([^']*)' \(choose from (.+)\)", message):
+            name, word, choices = found.groups()
+            if not name.startswith("-") and (left := self._unknown_flag_before(word)):
+                self.refuse_unknown(left)
+            error = unknown(
+                "kind" if name == "what" else name, word, [choice.strip("'") for choice in choices.split(", ")]
+            )
+            message, remedy = error.cause, error.remedy
         self.refuse(message, remedy)
+
+    def refuse_unknown(self, left: list[str]) -> NoReturn:
+        """End with 2 and the nearest flag, or what else may be meant."""
+        flags = [flag for flag in vars(self)["_option_string_actions"] if flag.startswith("--")]
+        self.refuse(
+            f"unrecognized arguments: {' '.join(left)}",
+            _with_flags(left, flags, self.prog)
+            or ("--hyperparams" in flags and _of_an_agent(left))
+            or _near(left, flags)
+            or f"See: {self.prog} --help",
+        )
 
     def refuse(self, message: str, remedy: str) -> NoReturn:
         """End with 2 and two lines."""
@@ -38,15 +58,22 @@ class Parser(argparse.ArgumentParser):
         found, left = self.parse_known_args(args, namespace)
         if left:
             verb = self.verbs[found.verb]
-            flags = [flag for flag in vars(verb)["_option_string_actions"] if flag.startswith("--")]
-            self.refuse(
-                f"unrecognized arguments: {' '.join(left)}",
-                _with_flags(left, flags, verb.prog)
-                or ("--hyperparams" in flags and _of_an_agent(left))
-                or _near(left, flags)
-                or f"See: {verb.prog} --help",
-            )
+            assert isinstance(verb, Parser)
+            verb.refuse_unknown(left)
         return found
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As of argparse; what is typed is kept for `error`."""
+        self._typed = list(args or ())
+        return super().parse_known_args(args, namespace)
+
+    def _unknown_flag_before(self, word: str) -> list[str]:
+        """The unknown flag whose value argparse takes for a word of the verb, and the value; empty for none."""
+        known = vars(self)["_option_string_actions"]
+        for flag, value in zip(self._typed, self._typed[1:], strict=False):
+            if value == word and flag.startswith("--") and not any(one.startswith(flag) for one in known):
+                return [flag, value]
+        return []
 
 
 def _with_flags(words: list[str], flags: list[str], prog: str) -> str:

@@ -32,6 +32,7 @@ class ModelFolder(NamedTuple):
         statistics: VecNormalize's file; None for none.
         env_id: the environment; empty where nothing says it.
         settings: schedules, which ``config.yml`` writes as text.
+        unclaimed: a file of VecNormalize's in a folder of several zips, where nothing says whose it is.
 
     Example:
         >>> ModelFolder(Path("ppo-CartPole-v1.zip"), None, "CartPole-v1", {}).env_id
@@ -42,6 +43,7 @@ class ModelFolder(NamedTuple):
     statistics: Path | None
     env_id: str
     settings: dict[str, Any]
+    unclaimed: Path | None = None
 
 
 def read_folder(path: str | Path) -> ModelFolder:
@@ -65,15 +67,18 @@ def read_folder(path: str | Path) -> ModelFolder:
     folder = path if path.is_dir() else path.parent
     model = _model_in(folder) if path.is_dir() else path
     beside = [model.with_suffix(".vecnormalize.pkl")]
-    own = path.is_dir() or len(_zips(folder)) == 1  # other files of the folder are of this model
+    below = _below(folder)
+    own = path.is_dir() or len(below) == 1 or len(_zips(folder)) == 1  # other files of the folder are of this model
+    others = [place / name for place in (folder, *below) for name in _STATISTICS]
     if own:
-        beside += [place / name for place in (folder, *_below(folder)) for name in _STATISTICS]
+        beside += others
     statistics = next((one for one in beside if one.exists()), None)
+    unclaimed = next((one for one in others if one.exists()), None) if statistics is None else None
     said = _yaml_of(folder, "args.yml") if own else {}
     config = _yaml_of(folder, "config.yml") if own else {}
     env_id = said.get("env") or (_card_env(folder) if own else "")
     settings = {name: config[name] for name in _SCHEDULES if isinstance(config.get(name), str)}
-    return ModelFolder(model, statistics, env_id if isinstance(env_id, str) else "", settings)
+    return ModelFolder(model, statistics, env_id if isinstance(env_id, str) else "", settings, unclaimed)
 
 
 def _zips(folder: Path) -> list[Path]:

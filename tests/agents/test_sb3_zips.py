@@ -443,7 +443,7 @@ def test_thousands_of_damaged_zips_are_said(small, tmp_path):
 # Folders, and the command line.
 
 
-def test_a_folder_of_rl_zoo_is_read(small, tmp_path):
+def test_a_folder_of_rl_zoo_is_read(small, tmp_path, capsys):
     folder = tmp_path / "CartPole-v1_1"
     (folder / "CartPole-v1").mkdir(parents=True)
     (folder / "CartPole-v1.zip").write_bytes(small.read_bytes())
@@ -454,6 +454,15 @@ def test_a_folder_of_rl_zoo_is_read(small, tmp_path):
     (folder / "CartPole-v1" / "args.yml").write_text(config.replace("clip_range", "env").replace("lin_0.1", named))
     found = read_folder(folder)
     assert (found.zip.name, found.env_id, found.settings) == (f"{named}.zip", named, {"clip_range": "lin_0.1"})
+    statistics = folder / "CartPole-v1" / "vecnormalize.pkl"
+    statistics.write_bytes(b"")
+    assert read_folder(folder / "best_model.zip").statistics == statistics  # of the same run
+    assert read_folder(folder / "best_model.zip").env_id == named
+    (tmp_path / "vecnormalize.pkl").write_bytes(b"")
+    for name in ("a.zip", "b.zip"):
+        (tmp_path / name).write_bytes(small.read_bytes())
+    assert main(["import", str(tmp_path / "a.zip"), "--env", "CartPole-v1", "-o", str(tmp_path / "a.rlp")]) == 0
+    assert "vecnormalize.pkl is not taken: its folder has several zips" in capsys.readouterr().err
     (folder / "CartPole-v1" / "args.yml").write_text("!!python/object/apply:os.system ['exit 1']")
     with pytest.warns(RlplayWarning, match="args.yml: could not determine a constructor"):
         assert read_folder(folder).env_id == ""
