@@ -443,6 +443,7 @@ def test_thousands_of_damaged_zips_are_said(small, tmp_path):
 # Folders, and the command line.
 
 
+@pytest.mark.filterwarnings("always::rlplay.errors.RlplayWarning")
 def test_a_folder_of_rl_zoo_is_read(small, tmp_path, capsys):
     folder = tmp_path / "CartPole-v1_1"
     (folder / "CartPole-v1").mkdir(parents=True)
