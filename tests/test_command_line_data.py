@@ -39,6 +39,7 @@ def test_list_and_show_as_json(asked):
     assert set(asked("list", "envs")) == {"envs", "gymnasium"}
     agent = asked("show", "q-learning")
     assert (agent["kind"], agent["import"]) == ("agent", "from agents import QLearning")
+    assert asked("show", "sb3/ppo")["import"] == "from agents.sb3 import PPO"
     (alpha,) = [one for one in agent["hyperparameters"] if one["name"] == "alpha"]
     assert set(alpha) == {"name", "default", "range", "meaning"}
     env = asked("show", "FrozenLake-v1")

@@ -53,9 +53,10 @@ def _agent_data(name: str) -> dict[str, Any]:
 
 
 def _home(cls: type) -> str:
-    """The module that a class is imported from."""
-    top = cls.__module__.partition(".")[0]
-    return top if hasattr(sys.modules[top], cls.__name__) else cls.__module__
+    """The module that a class is imported from: the outermost that has it, and not another of its name."""
+    parts = cls.__module__.split(".")
+    outer = (".".join(parts[:k]) for k in range(1, len(parts)))
+    return next((name for name in outer if getattr(sys.modules[name], cls.__name__, None) is cls), cls.__module__)
 
 
 def _agent(name: str, *, whole: bool) -> None:
