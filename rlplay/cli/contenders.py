@@ -122,6 +122,7 @@ def saved(arguments: Namespace) -> Compared:
         known = sorted({str(run.asked[flag]) for run in runs})
         for value in given or []:
             if str(value) not in known:
+                _say_left_out(left)
                 raise UsageError(f"none of these runs has the {flag} {value}", f"There is {', '.join(known) or 'none'}")
         runs = [run for run in runs if not given or run.asked[flag] in given]
     places = {run.place: run for run in reversed(runs)}
@@ -137,15 +138,19 @@ def saved(arguments: Namespace) -> Compared:
         key = run.asked["algo"], yaml.safe_dump(run.config), run.asked["n_timesteps"]
         groups.setdefault(key, []).append(run)
     groups = {key: _alike(group, left) for key, group in groups.items()}
-    for reason, paths in left.items():
-        more = f" and {len(paths) - _MOST_NAMED} more" if len(paths) > _MOST_NAMED else ""
-        warn(f"left out: {', '.join(map(str, paths[:_MOST_NAMED]))}{more}: {reason}")
+    _say_left_out(left)
     if not groups:
         raise UsageError("none of these runs can be compared", "Train some: rlplay train --eval-freq N ...")
     names = _names([group[0] for group in groups.values()])
     found = {name: [(run.folder, run.folder.done()[1] or math.nan) for run in group]
              for name, group in zip(names, groups.values(), strict=True)}  # fmt: skip
     return Compared(runs[0].asked["env"], runs[0].asked["env_kwargs"], found, [])
+
+
+def _say_left_out(left: dict[str, list[Path]]) -> None:
+    for reason, paths in left.items():
+        more = f" and {len(paths) - _MOST_NAMED} more" if len(paths) > _MOST_NAMED else ""
+        warn(f"left out: {', '.join(map(str, paths[:_MOST_NAMED]))}{more}: {reason}")
 
 
 def _folders(typed: list[str]) -> list[Path]:

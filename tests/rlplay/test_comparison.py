@@ -262,6 +262,8 @@ def test_a_folder_of_runs_is_all_runs_within_and_flags_choose_among_them(saved):
         chosen(logs)
     with pytest.raises(UsageError, match="has the seed 7. There is 0, 1"):
         chosen(logs, seed=[7])
+    with pytest.raises(UsageError), pytest.warns(RlplayWarning, match="left out: nothing: there is no such folder"):
+        chosen(logs, "nothing", seed=[7])
     with pytest.raises(UsageError, match=r"^ppo, dqn: no folder .* but agents. Say: rlplay compare --algo ppo dqn"):
         chosen("ppo", "dqn")
 
