@@ -262,8 +262,8 @@ def _rebuild(
     if memory is not None and "memory" in manifest:  # before the first episode, which fits one that is not
         memory.unpack(manifest["memory"], arrays, "memory")
     settings = {"seed": manifest["seed"], **manifest["hyperparameters"], **changes}
-    several = beside and settings.get("n_envs") == 1 + len(beside)
-    given: Any = SideBySide([made, *beside]) if several else made
+    count = settings.get("n_envs", 1)
+    given: Any = SideBySide([made, *beside[: count - 1]]) if 1 < count <= 1 + len(beside) else made
     token = LOADING.set(True)
     try:
         agent = cls(given, **settings)

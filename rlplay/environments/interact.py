@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from rlplay.compiled.cache import compiled
 from rlplay.environments.make import reference, time_limit
+from rlplay.environments.no_environment import NoEnvironment
 from rlplay.environments.running_moments import layers_with_moments, moments_of
 from rlplay.errors import EnvironmentFault, RlplayError, SpaceError, UsageError, warn
 from rlplay.spaces.actions import as_played
@@ -189,6 +190,8 @@ def begin_episode(
         obs, info = env.reset(seed=seed, options=options) if options else env.reset(seed=seed)
     except Exception as error:
         if getattr(env, "is_remote", False) or isinstance(error, UsageError):  # a memory that cannot be fitted
+            raise
+        if isinstance(getattr(env, "unwrapped", env), NoEnvironment):
             raise
         raise _fault(env, f"raised {_name(error)} in reset", position) from error
     if not isinstance(info, dict):

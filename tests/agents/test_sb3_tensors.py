@@ -22,7 +22,7 @@ from stable_baselines3.ppo import CnnPolicy, MlpPolicy
 import agents
 import agents.sb3
 from rlplay import sb3
-from rlplay.errors import HyperparameterError, RlplayWarning, UsageError
+from rlplay.errors import EnvironmentFault, HyperparameterError, RlplayWarning, UsageError
 
 SMALL = {"n_steps": 16, "batch_size": 16, "n_epochs": 2, "seed": 0}
 REPLAY = {"buffer_size": 300, "learning_starts": 10, "batch_size": 16, "seed": 0}
@@ -125,6 +125,10 @@ def test_a_model_is_loaded_with_environments_that_cannot_be_made_anew(door, tmp_
     assert again.num_timesteps == 160
     assert len(env.envs[1].get_episode_rewards()) > before
     env.close()
+    with pytest.warns(RlplayWarning, match="loaded without its environment"):
+        without = door.PPO.load(path)
+    with pytest.raises(EnvironmentFault, match="^this agent was loaded without its environment"):
+        without.learn(16)
 
 
 def test_episodes_are_told_by_a_monitor_that_keeps_them(tmp_path, monkeypatch):
