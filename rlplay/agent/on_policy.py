@@ -24,7 +24,7 @@ from rlplay.approximation.encoders import VectorFeatures
 from rlplay.compiled.pcg64 import random
 from rlplay.environments.make import reference
 from rlplay.environments.masks import Mask
-from rlplay.errors import EnvironmentFault, HyperparameterError, SpaceError, counted, require_memory
+from rlplay.errors import CheckpointError, EnvironmentFault, HyperparameterError, SpaceError, counted, require_memory
 from rlplay.functional.distributions import CATEGORICAL, GAUSSIAN, Head
 from rlplay.functional.mixed_actions import mixed_head
 from rlplay.functional.on_policy_step import Metrics, OnPolicyMemory, iteration
@@ -402,6 +402,11 @@ class OnPolicyAgent(RolloutAgent):
         found = {**super().kept_rows(), "log_probs": self.memory.rollout.log_probs}
         return found if self._recurrence is None else {**found, "values": self.memory.rollout.values}
 
+    def _learned(self) -> StateArrays:
+        """As every agent; of finite actions, the numbers of their choices are not learned."""
+        found = super()._learned()
+        return {name: array for name, array in found.items() if name != "spread" or not self._discrete}
+
     def arrays(self) -> StateArrays:
         """As every agent that learns from rollouts, and log σ with its optimiser."""
         memory, optimiser = self.memory, self.memory.spread_optimiser
@@ -420,8 +425,16 @@ class OnPolicyAgent(RolloutAgent):
         return {"spread_t": COUNT, **super().ranges()}
 
     def check(self) -> None:
-        """Refuse actions that there are not: they are kept as floating-point numbers, and chosen by number."""
+        """Refuse actions that there are not: they are kept as floating-point numbers, and chosen by number.
+
+        Raises:
+            CheckpointError: a number beyond the choices, or other choices.
+        """
         super().check()
+        if self._discrete and self.memory.spread.tolist() != list(self._parts):
+            raise CheckpointError(
+                f"spread: {self.memory.spread.tolist()} choices, where the actions have {self._parts}"
+            )
         if self._parts:
             for part, n in enumerate(self._parts):
                 chosen = self.memory.rollout.actions[:, part]

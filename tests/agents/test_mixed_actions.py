@@ -10,10 +10,11 @@ from gymnasium import spaces
 
 import rlplay
 from agents import A2C, PPO, SB3, TRPO, Reinforce
-from rlplay import evaluate
-from rlplay.errors import EnvironmentFault, HyperparameterError, SpaceError
+from rlplay import evaluate, registry
+from rlplay.errors import CheckpointError, EnvironmentFault, HyperparameterError, SpaceError
 from rlplay.functional.mixed_actions import mixed_head
 from rlplay.spaces.action_parts import ActionParts
+from rlplay.storage import checkpoint
 from rlplay.testing import differences
 
 SIZES, NUMBERS, ROWS = (3, 2), 2, 20
@@ -190,3 +191,16 @@ def test_bad_input():
         PPO(Told())
     with pytest.raises(SpaceError, match="Dict"):
         SB3("PPO", Gears())
+
+
+@pytest.mark.parametrize("name", ["a2c", "ppo", "reinforce", "trpo"])
+@pytest.mark.parametrize("choices", [11.0, 0.0, np.float32(1e30)])
+def test_a_file_with_other_choices_than_the_actions_have_is_refused(name, choices, tmp_path):
+    """How many there are is kept among the floating-point numbers; of more, some lie beyond the logits."""
+    agent = registry.agent_class(name)("CartPole-v1", net_arch=[4], seed=0)
+    assert "spread" not in agent.get_parameters()
+    content = checkpoint.read(agent.save(tmp_path / "agent"))
+    content.arrays["agent/spread"][:] = choices
+    checkpoint.write(tmp_path / "other", content.manifest, content.arrays)
+    with pytest.raises(CheckpointError, match=r"choices, where the actions have \(2,\)"):
+        rlplay.load(tmp_path / "other")

@@ -165,7 +165,7 @@ def test_the_tree_can_be_copied_and_edited_where_no_loop_looks(tmp_path):
     assert compiled > 0
 
     edit("rlplay/viewer/keys.py", "from __future__", "# a comment\nfrom __future__")
-    edit("rlplay/cli/train.py", "from rlplay.compiled.cache", "UNREAD = 1\nfrom rlplay.compiled.cache")
+    edit("rlplay/cli/train.py", "from rlplay.compiled.", "UNREAD = 1\nfrom rlplay.compiled.")
     edit("agents/q_learning.py", '"""', '"""An edited docstring. ')
     edit("agents/q_learning.py", "\nclass QLearning", "\n# a comment\n\nclass QLearning")
     edit("agents/q_learning.py", "\nclass QLearning", "\nUNREAD = 1\n\n\nclass QLearning")

@@ -38,8 +38,9 @@ def nothing_said_before(monkeypatch):
 
 
 TOYS = ("FrozenLake-v1", "FrozenLake8x8-v1", "CliffWalking-v1", "CliffWalkingSlippery-v1", "Taxi-v4")
-# Their rewards or contexts are, and no table says them.
-DRAWN = ("rlplay/Bandit-v0", "rlplay/MaximizationBias-v0", "rlplay/LinearBandit-v0", "rlplay/DigitsBandit-v0")
+# Their rewards or contexts are drawn, and no table says them; or they see Dicts.
+DRAWN = ("rlplay/Bandit-v0", "rlplay/MaximizationBias-v0", "rlplay/LinearBandit-v0", "rlplay/DigitsBandit-v0",
+         "rlplay/BitFlipping-v0")  # fmt: skip
 OURS = (env_id for env_id in registry.env_ids() if env_id.startswith("rlplay/") and env_id not in DRAWN)
 IDS = [*TOYS, *registry.recipes("NATIVE_VERSIONS"), *registry.recipes("TABLES"), *OURS]
 

@@ -336,12 +336,12 @@ def test_a_grid_of_the_command_line_is_the_same_with_jobs_and_goes_on_after_ctrl
 
 @pytest.mark.slow
 def test_compare_and_figures_take_jobs(cli):
-    words = ("--algo", "q-learning", "sarsa", "--env", "FrozenLake-v1", "--seed", "0", "1", "-n", "2000")
+    words = ("--json", "--algo", "q-learning", "sarsa", "--env", "FrozenLake-v1", "--seed", "0", "1", "-n", "2000")
     alone, together = cli("compare", *words, "-f", "a"), cli("compare", *words, "-f", "b", "--jobs", "2")
 
-    def table(answer):  # of the scores, but for seconds and speeds; what a step costs is another, narrower one
-        rows = [line.split("│")[1:-1] for line in answer.stdout.splitlines() if "│" in line]
-        return [row[:8] + row[10:] for row in rows if len(row) > 9]
+    def table(answer):  # of the scores, but for seconds and speeds
+        rows = json.loads(answer.stdout)["results"]
+        return [{name: row[name] for name in row if name not in ("after seconds", "steps/s")} for row in rows]
 
     assert alone.returncode == together.returncode == 0
     assert table(alone) == table(together) != []
