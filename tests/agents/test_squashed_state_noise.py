@@ -149,7 +149,7 @@ def test_bad_input():
     for settings, words in (
         ({"network": "torch"}, "our own networks"), ({"batch_renorm": True}, "do not go together"),
         ({"policy_kwargs": {"net_arch": []}}, "needs a hidden layer"),
-        ({"policy_kwargs": {"use_expln": "yes"}}, "use_expln='yes' of policy_kwargs is not True or False"),
+        ({"policy_kwargs": {"use_expln": "yes"}}, "use_expln='yes' is not one of True"),
         ({"policy_kwargs": {"log_std_init": "low"}}, "log_std_init='low'"),
         ({"sde_sample_freq": -2}, "sde_sample_freq=-2"),
     ):  # fmt: skip
