@@ -605,9 +605,10 @@ class SB3Agent(Agent, init=False):
 
     def restore_extra(self, state: dict[str, Any]) -> None:
         """Put back what `extra_state` gave."""
-        self._window.done, self._window.collected = (
-            check_number(name, state[name], COUNT) for name in ("window", "collected")
-        )
+        off_policy = self.model is not None and not self._on_policy
+        whole = self.model.train_freq.frequency if off_policy else 1
+        self._window.done = check_number("window", state["window"], numbers_below(whole))
+        self._window.collected = check_number("collected", state["collected"], COUNT)
         threads = state.get("threads", torch.get_num_threads())
         if threads != torch.get_num_threads():
             warn(

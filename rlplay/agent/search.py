@@ -29,7 +29,7 @@ from rlplay.environments.interact import ObservationCheck, Position, begin_episo
 from rlplay.environments.make import reference, time_limit
 from rlplay.environments.masks import MaskSource
 from rlplay.environments.vector.remote import again, why_not_remote
-from rlplay.errors import EnvironmentFault, UsageError, counted, warn
+from rlplay.errors import CheckpointError, EnvironmentFault, UsageError, counted, warn
 from rlplay.functional.population import (
     Results,
     best_output,
@@ -290,6 +290,8 @@ class SearchAgent(Agent):
                 self._play(engine)
             number, (returns, lengths, _) = int(clock[1]), self._results
             length = int(lengths.flat[number])
+            if clock[2] > length:
+                raise CheckpointError(f"clock: {clock[2]:,} steps of an episode of {length:,} had passed: refused")
             taken = min(timesteps - done, length - int(clock[2]))
             clock[2] += taken
             done += taken
@@ -459,6 +461,19 @@ class SearchAgent(Agent):
     def ranges(self) -> Ranges:
         """What whole numbers the arrays hold."""
         return {"updates": COUNT, "episode_seeds": COUNT, "clock": COUNT, **super().ranges()}
+
+    def check(self) -> None:
+        """Refuse an episode that a generation does not have.
+
+        Raises:
+            CheckpointError: its number is beyond them.
+        """
+        super().check()
+        begun, number, _ = self.generation.clock.tolist()
+        if begun and (begun > 1 or number >= self.generation.seeds.size):
+            raise CheckpointError(
+                f"clock: episode {number:,} of {self.generation.seeds.size:,} in a generation: refused"
+            )
 
     def load_arrays(self, arrays: StateArrays) -> None:
         """Take the arrays of a file; candidates that were played are played again."""

@@ -21,6 +21,8 @@ from rlplay.seeding import generator, stream
 from rlplay.spaces.observations import VectorView
 from rlplay.storage.ranges import COUNT, Ranges
 
+_LEAST_SCALE = 1e-200  # divided by less, what float32 holds would not be finite
+
 # Places in the counts.
 SEEN, VERSION = range(2)
 
@@ -150,7 +152,7 @@ class FeatureEncoder(Encoder):
         """
         seen = self.seen().astype(np.float64)
         shift, scale = (seen.mean(axis=0), seen.std(axis=0)) if self.standardize else (self.shift, self.scale)
-        scale = np.where(scale > 0, scale, 1.0)
+        scale = np.where(scale > _LEAST_SCALE, scale, 1.0)
         data = (seen - shift) / scale
         online = self.online and self.ready
         old, new = self.estimator, seeded(self.unfitted, generator(self.seed, f"features {self.version}"))
@@ -332,8 +334,10 @@ class FeatureEncoder(Encoder):
         if not self.ready:
             return
         name = type(self.estimator).__name__
-        if not (self.scale > 0).all():
-            raise CheckpointError(f"features/scale holds {self.scale.min()}, which is not above 0: refused")
+        if not (self.scale > _LEAST_SCALE).all():
+            raise CheckpointError(
+                f"features/scale holds {self.scale.min()}, which is not above {_LEAST_SCALE}: refused"
+            )
         if not is_fitted(self.estimator):
             raise CheckpointError(f"the file counts {self.version} fits of the features {name} and holds none: refused")
         known = getattr(self.estimator, "n_features_in_", self.view.size)

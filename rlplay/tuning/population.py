@@ -28,7 +28,7 @@ from rlplay.runners.job import Job, begin, finish
 from rlplay.runners.runner import Runner
 from rlplay.seeding import generator
 from rlplay.storage import checkpoint
-from rlplay.storage.files import locked, make_folder, write_atomically
+from rlplay.storage.files import locked, make_folder, reason, write_atomically
 from rlplay.storage.texts import text_of
 from rlplay.training.evaluation import evaluate
 from rlplay.training.run_folder import RunFolder, folder_name, read_evaluations
@@ -36,6 +36,7 @@ from rlplay.tuning.spaces import Choices, Dimension, Numbers, Space
 from rlplay.tuning.study import Plan
 
 SHARE = 0.25  # of the population that is replaced, and that replaces
+_LARGEST = 2**28  # bytes of a history
 _RESAMPLED = 0.25  # probability with which a hyperparameter is drawn anew
 _FACTORS = (0.8, 1.2)
 
@@ -110,9 +111,11 @@ class Population:
         """
         path = self.folder / "generations.jsonl"
         try:
-            lines = text_of(path).splitlines()
+            lines = text_of(path, _LARGEST).splitlines()
         except FileNotFoundError:
             return []
+        except OSError as error:
+            raise CheckpointError(f"{path} cannot be read: {reason(error)}", "Give another --study") from error
         except UnicodeDecodeError as error:
             raise CheckpointError(f"{path} is damaged: it is no text", "Give another --study") from error
         found: list[list[Member]] = []

@@ -17,11 +17,14 @@ import numpy as np
 import pytest
 import yaml
 
+import rlplay
 from agents import PPO
+from rlplay import registry
 from rlplay.cli import main
 from rlplay.errors import CheckpointError, RlplayError, RlplayWarning
 from rlplay.reports.logs import read_runs
 from rlplay.sb3 import load_zip, read_folder, save_zip
+from rlplay.storage import checkpoint
 from rlplay.storage.inert_pickle import read_pickle
 from rlplay.storage.texts import PlainLoader, plain_yaml
 from rlplay.training.run_folder import RunFolder, read_evaluations
@@ -403,3 +406,27 @@ def test_an_episode_beyond_all_sizes_is_refused_before_it_is_read(capsys):
     os.truncate("e.json", 2**40)  # no byte of it is on the disk
     assert main(["replay", "e.json", "--check"]) == 1
     assert "e.json cannot be read: File too large" in capsys.readouterr().err
+
+
+CHANGED = {
+    "clock of a search": ("evolution-strategies", {"net_arch": [4]}, "agent/clock", [1, 0, 2**32], "clock: 4,29"),
+    "episode of a search": ("cem", {"net_arch": [4]}, "agent/clock", [1, 2**20, 0], "clock: episode 1,04"),
+    "scale of a feature map": ("sarsa", {"features": "k-means:4,warm_up=20"}, "agent/features/scale", 5e-324, "holds 5e"),
+    "window of an adapter": ("sb3/dqn", {"buffer_size": 100, "learning_starts": 10}, "window", 4, "window is 4"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CHANGED.values(), ids=CHANGED)
+@pytest.mark.filterwarnings("ignore::rlplay.errors.RlplayWarning")
+def test_numbers_that_no_run_leaves_behind_are_refused(case, tmp_path):
+    """They ended in a loop without an end, or in an error of a library's."""
+    name, settings, place, value, said = case
+    agent = registry.agent_class(name)("CartPole-v1", seed=0, **settings).learn(30)
+    content = checkpoint.read(agent.save(tmp_path / "whole"))
+    if place in content.arrays:
+        content.arrays[place][:] = value
+    else:
+        content.manifest["extra"][place] = value
+    checkpoint.write(tmp_path / "changed", content.manifest, content.arrays)
+    with pytest.raises(CheckpointError, match=said):
+        rlplay.load(tmp_path / "changed").learn(40, reset_num_timesteps=False)
