@@ -411,7 +411,7 @@ def test_an_episode_beyond_all_sizes_is_refused_before_it_is_read(capsys):
 CHANGED = {
     "clock of a search": ("evolution-strategies", {"net_arch": [4]}, "agent/clock", [1, 0, 2**32], "clock: 4,29"),
     "episode of a search": ("cem", {"net_arch": [4]}, "agent/clock", [1, 2**20, 0], "clock: episode 1,04"),
-    "scale of a feature map": ("sarsa", {"features": "k-means:4,warm_up=20"}, "agent/features/scale", 5e-324, "holds 5e"),
+    "scale of features": ("sarsa", {"features": "k-means:4,warm_up=20"}, "agent/features/scale", 5e-324, "holds 5e"),
     "window of an adapter": ("sb3/dqn", {"buffer_size": 100, "learning_starts": 10}, "window", 4, "window is 4"),
 }  # fmt: skip
 
