@@ -165,6 +165,7 @@ def test_a_plain_run_is_resumed_without_wrappers_and_in_its_own_map(rlplay, tmp_
         (("train", *LAKE, "--dynamics", "gym"), "unknown --dynamics 'gym'\n  Known: auto, gymnasium, native"),
         (("tune", "--n-trials", "3"), "unrecognized arguments: --n-trials 3\n  Did you mean --trials?"),
         (("train", *LAKE, "--n-envs", "4"), "--n-envs 4\n  It is a hyperparameter: -params n_envs:4"),
+        (("train", *LAKE, "--gama", "0.9"), "--gama 0.9\n  Did you mean -params gamma:0.9?"),
         (("train", *LAKE, "-conf", "rainbov"), "unknown settings 'rainbov'\n  Did you mean rainbow?"),
         (("train", *LAKE, "-conf", "nope"), "Give an RL Zoo file, or one of crossq"),
         (("train", "PPO", "CartPole-v1"), "Say: rlplay train --algo ppo --env CartPole-v1"),

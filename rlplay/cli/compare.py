@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import sys
@@ -130,20 +131,20 @@ def _comparison(
 
 
 def threshold_of(env_id: str, curves: list[Curve]) -> tuple[float, str]:
-    """The return at which the environment counts as solved."""
+    """The return at which the environment counts as solved, and where it comes from; NaN where nothing tells one."""
     try:
         threshold = gym.spec(env_id).reward_threshold
     except gym.error.Error:
         threshold = None
     if threshold is not None:
         return float(threshold), "the environment's own threshold"
-    if shown := value_range(curves):  # a return of an episode that was cut says where it was cut
-        return shown[0] + 0.9 * (
-            shown[1] - shown[0]
-        ), "nine tenths of the way from the lowest evaluation to the best one"
-    low = min(float(curve.returns[:, 0].min()) for curve in curves)
-    best = max(float(curve.centre.max()) for curve in curves)
-    return low + 0.9 * (best - low), "nine tenths of the way from the lowest first evaluation to the best one"
+    shown = value_range(curves)  # a return of an episode that was cut says where it was cut
+    low = shown[0] if shown else min(float(curve.returns[:, 0].min()) for curve in curves)
+    best = shown[1] if shown else max(float(curve.centre.max()) for curve in curves)
+    if not low < best:
+        return math.nan, "the environment has none, and no evaluation is better than the lowest"
+    lowest = "lowest evaluation" if shown else "lowest first evaluation"
+    return low + 0.9 * (best - low), f"nine tenths of the way from the {lowest} to the best one"
 
 
 def _version(name: str) -> str:

@@ -42,10 +42,7 @@ class Parser(argparse.ArgumentParser):
         flags = [flag for flag in vars(self)["_option_string_actions"] if flag.startswith("--")]
         self.refuse(
             f"unrecognized arguments: {' '.join(left)}",
-            _with_flags(left, flags, self.prog)
-            or ("--hyperparams" in flags and _of_an_agent(left))
-            or _near(left, flags)
-            or f"See: {self.prog} --help",
+            _with_flags(left, flags, self.prog) or _near(left, flags) or f"See: {self.prog} --help",
         )
 
     def refuse(self, message: str, remedy: str) -> NoReturn:
@@ -91,26 +88,28 @@ def _with_flags(words: list[str], flags: list[str], prog: str) -> str:
     return f"Say: {prog} {' '.join(said)}"
 
 
-def _of_an_agent(words: list[str]) -> str:
-    """How the first unknown flag is said where it is a hyperparameter of one of our agents; else an empty text."""
+def _near(words: list[str], flags: list[str]) -> str:
+    """The flag or the hyperparameter that the first unknown flag is or is near to; an empty text where none is."""
+    given, _, value = next((word for word in words if word.startswith("--")), "").partition("=")
+    value = value or next((word for word in words[1:] if not word.startswith("-")), "VALUE")
+    settings = _hyperparameters() if "--hyperparams" in flags else {}
+    if given.replace("_", "-") in settings:
+        return f"It is a hyperparameter: -params {settings[given.replace('_', '-')]}:{value}"
+    near = difflib.get_close_matches(given, [*flags, *settings], n=1, cutoff=0.75) or [
+        flag for flag in flags if given and given.rpartition("-")[2] == flag.rpartition("-")[2]
+    ]
+    if not near:
+        return ""
+    return f"Did you mean {near[0] if near[0] in flags else f'-params {settings[near[0]]}:{value}'}?"
+
+
+def _hyperparameters() -> dict[str, str]:
+    """The hyperparameters of our agents, each under the flag that one may take for it."""
     from rlplay import registry
     from rlplay.hyperparameters.fields import declared
 
-    found = re.match(r"--([\w-]+)[ =]?(\S*)", " ".join(words))
-    name = found[1].replace("-", "_") if found else ""
     ours = (registry.agent_class(one) for one in registry.agent_ids() if "/" not in one)
-    if found is None or not any(name in declared(agent) for agent in ours):
-        return ""
-    return f"It is a hyperparameter: -params {name}:{found[2] or 'VALUE'}"
-
-
-def _near(words: list[str], flags: list[str]) -> str:
-    """The flag that the first unknown one is near to; an empty text where none is."""
-    given = next((word.partition("=")[0] for word in words if word.startswith("--")), "")
-    near = difflib.get_close_matches(given, flags, n=1, cutoff=0.75) or [
-        flag for flag in flags if given and given.rpartition("-")[2] == flag.rpartition("-")[2]
-    ]
-    return f"Did you mean {near[0]}?" if near else ""
+    return {f"--{name.replace('_', '-')}": name for agent in ours for name in declared(agent)}
 
 
 def text(typed: str) -> str:

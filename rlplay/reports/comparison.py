@@ -73,7 +73,7 @@ class Comparison:
     Attributes:
         title: what is compared where.
         contenders: the agents.
-        threshold: the return at which a task counts as solved.
+        threshold: the return at which a task counts as solved; NaN where nothing tells one.
         threshold_words: where it comes from.
         episodes: of each evaluation.
         facts: versions and the processor, in words.
@@ -138,6 +138,11 @@ def seed_count(contenders: list[Contender]) -> str:
 
 def results(comparison: Comparison) -> Table:
     """An agent a row: the last evaluation, the whole curve, how soon the threshold is reached, and the speed."""
+    known, words = not math.isnan(comparison.threshold), comparison.threshold_words
+    at = (
+        f"the first evaluation of {number(comparison.threshold)} or more ({words}); median over the seeds where all "
+        "reach it" if known else f"no threshold: {words}"
+    )  # fmt: skip
     rows = []
     for one in comparison.ranked:
         curve = one.curve
@@ -149,14 +154,13 @@ def results(comparison: Comparison) -> Table:
         rows.append([
             curve.name, number(interquartile_mean(curve.last)), interval(curve.interval(curve.last)),
             number(interquartile_mean(curve.returns.max(axis=1))), number(interquartile_mean(whole)),
-            interval(curve.interval(whole)), f"{got} of {len(reached)}", number(soon), number(seconds, 3),
-            number(curve.speed, 3), number(one.file_bytes / 1e6, 2) if one.file_bytes else "–",
+            interval(curve.interval(whole)), f"{got} of {len(reached)}" if known else "–", number(soon),
+            number(seconds, 3), number(curve.speed, 3), number(one.file_bytes / 1e6, 2) if one.file_bytes else "–",
         ])  # fmt: skip
     return Table(
         f"Returns of greedy evaluations of {counted(comparison.episodes, 'episode')}; interquartile means over seeds, "
         f"with 95 % bootstrap intervals. {_unlike(comparison)}"
-        f"Reached: the first evaluation of {number(comparison.threshold)} or more ({comparison.threshold_words}); "
-        "median over the seeds where all reach it. Steps a second: learning alone, median.",
+        f"Reached: {at}. Steps a second: learning alone, median.",
         ["agent", "last", "95 %", "best", "whole curve", "95 % (whole)", "reached", "after steps", "after seconds",
          "steps/s", "file, MB"],
         rows,

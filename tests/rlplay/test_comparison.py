@@ -118,6 +118,14 @@ def test_what_is_cut_sets_no_threshold_and_who_is_off_the_axis_is_named():
     assert "Of ppo all were." in render(comparison(*curves))
 
 
+def test_where_no_evaluation_is_better_than_the_lowest_nothing_is_reached():
+    flat = comparison(curve("ppo", [[-200] * 3] * 2), curve("a2c", [[-200] * 3] * 2))
+    flat.threshold, flat.threshold_words = threshold_of("not/Registered-v0", [one.curve for one in flat.contenders])
+    table = tables.results(flat)
+    assert "no threshold: the environment has none" in table.caption
+    assert {row[table.columns.index("reached")] for row in table.rows} == {"–"}
+
+
 def test_curves_differ_beyond_the_colours_and_one_seed_of_several_agents_is_named():
     many = [curve(f"agent {i}", [[1, 2, i], [1, 2, 3]]) for i in range(20)] + [curve("alone", [[1, 2, 3]])]
     text = render(comparison(*many))
