@@ -40,6 +40,7 @@ from rlplay.extend import (
     RunningEnv,
     StateArrays,
     Statistics,
+    Transition,
     UsageError,
     VectorFeatures,
     VectorView,
@@ -188,12 +189,12 @@ class SB3Agent(Agent, init=False):
         """All environments that are played."""
         return self._running_envs
 
-    def count_step(self, position: Position, obs: Any, ended: bool) -> None:
-        """One environment took a step to an observation; called by each of them after each step."""
+    def count_step(self, position: Position, taken: Transition) -> None:
+        """One environment took a step; called by each of them after each step."""
         self.num_timesteps += 1
-        self.encoder.remember(obs)
-        if ended:
-            self.statistics.finish(position.episode_return, position.length, self.num_timesteps)
+        self.encoder.remember(taken.next_obs)
+        if taken.terminated or taken.truncated:
+            self.statistics.finish(position.episode_return, position.length, self.num_timesteps, taken.info)
 
     # Learning.
 

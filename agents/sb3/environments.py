@@ -20,13 +20,14 @@ from rlplay.extend import (
     ObservationCheck,
     Position,
     RunningEnv,
+    Transition,
     VectorFeatures,
     begin_episode,
     random_seed,
     take_step,
 )
 
-Count = Callable[[Position, Any, bool], None]
+Count = Callable[[Position, Transition], None]
 
 
 class SeededEpisodes(gym.Env[Any, Any]):
@@ -35,7 +36,7 @@ class SeededEpisodes(gym.Env[Any, Any]):
     Args:
         running_env: the environment, where the run stands in it, and its seeds.
         encoder: the agent's; with a feature map observations are given as its vectors.
-        count: called after each step, with the position, the observation, and whether the episode ended.
+        count: called after each step, with the position and the transition.
     """
 
     def __init__(self, running_env: RunningEnv, encoder: Encoder, count: Count) -> None:
@@ -90,7 +91,7 @@ class SeededEpisodes(gym.Env[Any, Any]):
         env, position, _ = self._running_env
         taken = take_step(env, position, action.item() if self._scalar else action, self._check)
         info, ended = taken.info, taken.terminated or taken.truncated
-        self._count(position, taken.next_obs, ended)
+        self._count(position, taken)
         if ended:  # as Stable-Baselines3's Monitor tells callbacks
             seconds = round(time.time() - self._begun, 6)
             info = {**info, "episode": {"r": position.episode_return, "l": position.length, "t": seconds}}

@@ -50,7 +50,7 @@ _MEMORY = "What it remembers is in agent.memory and in its file, whole"
 # Of Stable-Baselines3's models and policies, and what to ask an agent for in their place.
 ELSEWHERE: dict[str, str] = {
     "policy_class": "It is agent.policy", "action_noise": "Agents that have some say noise_type and noise_std",
-    "ep_success_buffer": "Keep info['is_success'] in a callback", "start_time": "A run's clock is in its logs",
+    "start_time": "A run's clock is in its logs",
     "_last_obs": "It is agent.position.obs", "_last_episode_starts": "agent.position.obs is None between episodes",
     "replay_buffer": _MEMORY, "rollout_buffer": "The newest is agent.memory.rollout; locals['rewards'] has each step's",
     **dict.fromkeys(("q_net", "q_net_target", "actor", "critic", "actor_target", "critic_target", "log_ent_coef",
@@ -267,6 +267,11 @@ class SB3Habits:
         """The last 100 episodes as Stable-Baselines3's Monitor tells them: return, length, seconds."""
         rows = zip(self.statistics.recent, self.statistics.seconds, strict=True)
         return deque(({"r": row.episode_return, "l": row.length, "t": t} for row, t in rows), maxlen=100)
+
+    @property
+    def ep_success_buffer(self) -> deque[bool]:
+        """Whether the last 100 episodes ended with ``info["is_success"]``; empty where native dynamics are played."""
+        return self.statistics.successes
 
     @property
     def rollouts(self: Any) -> int:

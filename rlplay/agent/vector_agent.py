@@ -445,7 +445,7 @@ class VectorAgent(Agent):
         if taken.terminated or taken.truncated:
             buffer.final[i] = buffer.obs[i]
             self._keep_final_mask(i)
-            self.statistics.finish(position.episode_return, position.length, self.num_timesteps + i + 1)
+            self.statistics.finish(position.episode_return, position.length, self.num_timesteps + i + 1, taken.info)
             self._reset(i, running_env)
 
     def _all_taken(self) -> list[Any]:

@@ -49,7 +49,7 @@ def learn_stepwise(agent: RuleLearner) -> Iterator[tuple[Transition, float]]:
         agent.see_mask(transition.next_obs, transition.info, transition.terminated)
         td_error = agent.update(transition)
         if transition.terminated or transition.truncated:
-            agent.statistics.finish(position.episode_return, position.length, agent.num_timesteps)
+            agent.statistics.finish(position.episode_return, position.length, agent.num_timesteps, transition.info)
         yield transition, td_error
 
 

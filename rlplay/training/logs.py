@@ -136,7 +136,7 @@ class LogCallback(Callback):
 
 
 def row_of(agent: Learner, run: RunClock, seconds: float, evaluated: float | None) -> dict[str, Any]:
-    """A row of the logs by Stable-Baselines3's tags; None for what is not known yet.
+    """A row of the logs by Stable-Baselines3's tags; what is not known yet is None, or left out.
 
     Args:
         agent: the agent that learns.
@@ -150,8 +150,7 @@ def row_of(agent: Learner, run: RunClock, seconds: float, evaluated: float | Non
         "time/time_elapsed": round(seconds, 3),
         "time/fps": round(run.steps_per_second),
         "rollout/episodes": statistics.episodes,
-        "rollout/ep_rew_mean": statistics.mean_return if statistics.recent else None,
-        "rollout/ep_len_mean": statistics.mean_length if statistics.recent else None,
+        **statistics.metrics(),
         "eval/mean_reward": evaluated,
         **{tag: value for tag, value in agent.metrics().items() if tag not in PROGRESS_COLUMNS},
         **{tag: value for tag, value in agent.logger.noted.items() if isinstance(value, NUMBERS)},

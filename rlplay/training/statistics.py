@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -34,6 +35,8 @@ class EpisodeStatistics:
         episodes: how many have finished.
         total_return: the sum of their returns.
         recent: the last 100 that were kept.
+        successes: whether they ended with ``info["is_success"]``, of the last 100 whose environment said so. Native
+            dynamics say nothing.
         seconds: when each of these was kept, in seconds since these statistics were begun; 0 where a file had them.
     """
 
@@ -42,13 +45,16 @@ class EpisodeStatistics:
         self.total_return = 0.0
         self.recent: deque[FinishedEpisode] = deque(maxlen=100)
         self.seconds: deque[float] = deque(maxlen=100)
+        self.successes: deque[bool] = deque(maxlen=100)
         self._begun = time.time()
         self._new: list[FinishedEpisode] = []
 
-    def finish(self, episode_return: float, length: int, timestep: int) -> None:
-        """Count one finished episode (the stepwise driver)."""
+    def finish(self, episode_return: float, length: int, timestep: int, info: Mapping[str, Any] | None = None) -> None:
+        """Count one finished episode (the stepwise driver); the info is that of its last step."""
         if is_logged(self.episodes):
             self.keep(FinishedEpisode(self.episodes, episode_return, length, timestep))
+            if info and (success := info.get("is_success")) is not None:
+                self.successes.append(bool(success))
         self.episodes += 1
         self.total_return += episode_return
 
@@ -83,12 +89,30 @@ class EpisodeStatistics:
         """Mean length of the recent episodes in steps; NaN before the first."""
         return float(np.mean([row.length for row in self.recent])) if self.recent else float("nan")
 
+    def metrics(self) -> dict[str, float]:
+        """What the recent episodes say, by Stable-Baselines3's tags; what is not known yet is left out.
+
+        Example:
+            >>> statistics = EpisodeStatistics()
+            >>> statistics.finish(-3.0, 4, 4, {"is_success": True})
+            >>> statistics.metrics()
+            {'rollout/ep_rew_mean': -3.0, 'rollout/ep_len_mean': 4.0, 'rollout/success_rate': 1.0}
+        """
+        told = {}
+        if self.recent:
+            told = {"rollout/ep_rew_mean": self.mean_return, "rollout/ep_len_mean": self.mean_length}
+        if self.successes:
+            told["rollout/success_rate"] = float(np.mean(self.successes))
+        return told
+
     def state(self) -> dict[str, Any]:
         """Everything as JSON values."""
+        known = {"successes": list(self.successes)} if self.successes else {}
         return {
             "episodes": self.episodes,
             "total_return": self.total_return,
             "recent": [list(row) for row in self.recent],
+            **known,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -102,6 +126,8 @@ class EpisodeStatistics:
         self.recent.clear()
         self.seconds.clear()
         self._new.clear()
+        self.successes.clear()
+        self.successes.extend(bool(one) for one in state.get("successes", ()))
         for episode, episode_return, length, timestep in state["recent"]:
             counts = [check_number("statistics.recent", count, COUNT) for count in (episode, length, timestep)]
             self.seconds.append(0.0)

@@ -19,9 +19,7 @@ def _numbers(agent: Learner, speed: float) -> dict[str, float]:
     """What is told at a log row: Stable-Baselines3's tags, and those of the agent's last update."""
     statistics = agent.statistics
     told = {"time/fps": speed, "rollout/episodes": float(statistics.episodes)}
-    if statistics.recent:
-        told |= {"rollout/ep_rew_mean": statistics.mean_return, "rollout/ep_len_mean": statistics.mean_length}
-    return {**told, **agent.metrics()}
+    return {**told, **statistics.metrics(), **agent.metrics()}
 
 
 class TensorBoardCallback(Callback):

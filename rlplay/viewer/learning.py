@@ -129,7 +129,7 @@ class Learning:
             agent.see_mask(transition.next_obs, transition.info, transition.terminated)
             td_error = agent.update(transition)
             if transition.terminated or transition.truncated:
-                agent.statistics.finish(position.episode_return, position.length, agent.num_timesteps)
+                agent.statistics.finish(position.episode_return, position.length, agent.num_timesteps, transition.info)
             if before is not None:
                 found = _difference(transition, td_error, before, _learned(agent, copy=False))
                 self.update = found._replace(changed=self._changed(values), where=self._slice)

@@ -1,16 +1,20 @@
 from __future__ import annotations
 
+import csv
+from functools import partial
+
 import gymnasium as gym
 import numpy as np
 import pytest
 
-from agents import PPO, QLearning
+from agents import DQN, PPO, SB3, QLearning
 from rlplay import EvalCallback, Evaluation, evaluate, make
 from rlplay.environments.make import make_anew
 from rlplay.errors import CheckpointError, UsageError
 from rlplay.seeding import stream
 from rlplay.training import evaluation
-from rlplay.training.run_folder import read_evaluations
+from rlplay.training.logs import LogCallback
+from rlplay.training.run_folder import RunFolder, read_evaluations
 from rlplay.training.statistics import bootstrap_interval
 
 
@@ -90,6 +94,24 @@ def test_successes_are_counted_logged_and_kept(tmp_path):
     np.savez(tmp_path / "evaluations.npz", **{**found._asdict(), "successes": [True]})
     with pytest.raises(CheckpointError, match="holds other successes"):
         read_evaluations(tmp_path / "evaluations.npz")
+
+
+@pytest.mark.parametrize("make_agent", [
+    QLearning, partial(DQN, learning_starts=0), partial(PPO, n_steps=10, n_envs=2, batch_size=10),
+    pytest.param(partial(SB3, "DQN", learning_starts=0), marks=pytest.mark.slow),
+])  # fmt: skip
+def test_successes_are_counted_while_agents_learn_too(make_agent, tmp_path):
+    agent = make_agent(env=Coin(), seed=0).learn(40)
+    assert sorted(agent.ep_success_buffer) == [False] * 20 + [True] * 20
+    assert agent.statistics.metrics()["rollout/success_rate"] == 0.5
+    agent.save(tmp_path / "agent")
+    again = type(agent).load(tmp_path / "agent.rlp", Coin())
+    assert list(again.ep_success_buffer) == list(agent.ep_success_buffer)
+    folder = RunFolder(tmp_path / "run" / "Coin_1")
+    folder.path.mkdir(parents=True)
+    agent.learn(40, LogCallback(folder))
+    (*_, last) = csv.DictReader(folder.progress.read_text().splitlines())
+    assert float(last["rollout/success_rate"]) == 0.5
 
 
 def test_statistics_of_an_evaluation():
