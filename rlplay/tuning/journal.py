@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+from pathlib import Path
 from typing import Any
 
 from rlplay.errors import NoRoomError
@@ -45,6 +46,18 @@ def journal_storage(path: str, optuna: Any) -> Any:
                     lock.release()
 
     return optuna.storages.JournalStorage(WholeLines(path, lock_obj=lock))
+
+
+def damaged_line(path: Path) -> int | None:
+    """The number of the first line that is no JSON object, from 1; None where all are."""
+    for number, line in enumerate(path.read_bytes().splitlines(), 1):
+        try:
+            if isinstance(json.loads(line), dict):
+                continue
+        except (ValueError, RecursionError):
+            pass
+        return number
+    return None
 
 
 def append_whole(path: str, text: bytes) -> None:

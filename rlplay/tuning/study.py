@@ -39,7 +39,7 @@ from rlplay.runners.runner import Runner
 from rlplay.storage.files import locked, make_folder, write_atomically
 from rlplay.training.evaluation import evaluate
 from rlplay.training.run_folder import folder_name, read_evaluations, wrong_arguments
-from rlplay.tuning.journal import journal_storage
+from rlplay.tuning.journal import damaged_line, journal_storage
 from rlplay.tuning.spaces import Numbers, Space, as_json, checked_space, from_json
 
 SAMPLERS = ("tpe", "random")
@@ -157,9 +157,11 @@ class Place:
         except OSError:
             raise
         except Exception as error:  # SQLAlchemy's many, and Optuna's
-            words = one_line(error)
-            raise UsageError(f"the storage {self.url or self.journal} cannot be opened: {words}",
-                             "Give sqlite:///study.db or the path of a journal") from error  # fmt: skip
+            words, remedy = one_line(error), "Give sqlite:///study.db or the path of a journal"
+            if "://" not in (self.url or "") and (number := damaged_line(Path(self.url or self.journal))):
+                words = f"line {number} is damaged"
+                remedy = "Take that line out of a copy of it, or begin another study: --study NAME"
+            raise UsageError(f"the storage {self.url or self.journal} cannot be opened: {words}", remedy) from error
 
 
 def create(place: Place, plan: Plan) -> Any:

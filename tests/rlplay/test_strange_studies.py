@@ -70,6 +70,17 @@ def test_a_study_that_no_search_wrote_is_refused_in_a_line(what, small_study, tm
         assert re.search(f"the study s is damaged: .*{said}", capsys.readouterr().err)
 
 
+@pytest.mark.parametrize("line", ["hello world", "5", '{"op_code": 4, ', "\x00"])
+def test_a_damaged_line_of_a_journal_is_named(line, small_study, tmp_path, capsys):
+    shutil.copytree(small_study.folder, tmp_path / "tune" / "s")
+    journal = tmp_path / "tune" / "s" / "journal.log"
+    first, _, *others = journal.read_text().splitlines()
+    journal.write_text("\n".join([first, line, *others]) + "\n")
+    for action in ("plot", "confirm"):
+        assert main(["tune", action, "--study", "s", "-f", str(tmp_path)]) == 2
+        assert "journal.log cannot be opened: line 2 is damaged" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("where", ["env", "wrapper", "package", "callback"])
 def test_no_study_imports_what_it_names(where, small_study, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
