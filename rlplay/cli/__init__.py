@@ -92,6 +92,7 @@ def beside() -> dict[str, str]:
 
 
 def _say(cause: str, remedy: str) -> None:
+    cause, remedy = (words.replace("\n", "\\n") for words in (cause, remedy))  # a name may hold one
     for line in (f"rlplay: {cause}", f"  {remedy}" if remedy else ""):
         if line:
             _print(line)
