@@ -13,7 +13,7 @@ from gymnasium import spaces
 import rlplay
 from agents import DQN
 from agents.dqn import Flags, exploration, make_rule
-from rlplay import evaluate
+from rlplay import EvalCallback, evaluate
 from rlplay.agent.value_networks import value_layers
 from rlplay.cli import main
 from rlplay.environments.wrappers import FrameStack
@@ -470,11 +470,12 @@ POLE = {
 
 
 @pytest.mark.slow
-def test_dqn_solves_cart_pole_in_two_of_three_seeds():
-    found = [
-        evaluate(DQN("CartPole-v1", seed=seed, **POLE).learn(50_000), n_eval_episodes=20).mean for seed in range(3)
-    ]
-    assert sorted(found)[1] >= 475
+@pytest.mark.parametrize("seed", range(3))
+def test_dqn_solves_cart_pole(seed, tmp_path):
+    """The best policy of a run, on fresh episodes: the last one is a matter of luck, of Stable-Baselines3's DQN too."""
+    best = EvalCallback("CartPole-v1", eval_freq=2_000, n_eval_episodes=20, best_model_save_path=tmp_path)
+    DQN("CartPole-v1", seed=seed, **POLE).learn(50_000, best)
+    assert evaluate(DQN.load(tmp_path / "best_model.rlp"), n_eval_episodes=100, seed=1).mean >= 475
 
 
 # Bad input.

@@ -12,7 +12,21 @@ import pytest
 import torch
 
 import rlplay
-from agents import CQL, DQN, IQL, TD3BC, BehaviorCloning, DAgger, DiscreteBCQ, DiscreteIQL, cql, discrete_bcq, dqn, iql
+from agents import (
+    CQL,
+    DQN,
+    IQL,
+    PPO,
+    TD3BC,
+    BehaviorCloning,
+    DAgger,
+    DiscreteBCQ,
+    DiscreteIQL,
+    cql,
+    discrete_bcq,
+    dqn,
+    iql,
+)
 from agents.cql import make_rule, press_down
 from agents.discrete_bcq import best_likely, losses
 from agents.discrete_iql import imitate_likelier
@@ -461,8 +475,8 @@ def test_bad_input(pole, make, error, words):
 @pytest.mark.slow
 def test_cql_learns_from_mixed_data_what_cloning_does_not():
     """Half random, half an expert: cloning copies both, and deep Q-learning without the conservative term strays."""
-    tuned = recipes("TUNED")["dqn"]["CartPole-v1"]
-    expert = DQN("CartPole-v1", seed=0, **{k: v for k, v in tuned.items() if k != "n_timesteps"})
+    tuned = recipes("TUNED")["ppo"]["CartPole-v1"]
+    expert = PPO("CartPole-v1", seed=0, **{k: v for k, v in tuned.items() if k != "n_timesteps"})
     expert.learn(tuned["n_timesteps"])
     assert evaluate(expert, n_eval_episodes=20).mean >= 475
     env = rlplay.make("CartPole-v1")
@@ -470,8 +484,8 @@ def test_cql_learns_from_mixed_data_what_cloning_does_not():
     def act(obs, _):
         return expert.predict(obs, deterministic=True)[0]
 
-    good = Dataset.record(env, act, 20_000, player="dqn")
-    half = Dataset.join([Dataset.record(env, act, 10_000, player="dqn"), Dataset.random(env, 10_000, seed=1)])
+    good = Dataset.record(env, act, 20_000, player="ppo")
+    half = Dataset.join([Dataset.record(env, act, 10_000, player="ppo"), Dataset.random(env, 10_000, seed=1)])
 
     def score(agent):
         return evaluate(agent, n_eval_episodes=20).mean
