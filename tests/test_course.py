@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import re
@@ -11,6 +12,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from rlplay import registry
@@ -18,11 +20,12 @@ from rlplay.cli.arguments import parser
 from rlplay.course import choosing, lesson, lessons
 from rlplay.course import judge as judging
 from rlplay.course import progress as kept
-from rlplay.course.lesson import PARTS
+from rlplay.course.lesson import GAP, PARTS
 from rlplay.course.notebook import as_text, notebook
 from rlplay.course.pages import page
 from rlplay.course.running import Session, difference, pairs
 from rlplay.errors import RlplayError, RlplayWarning
+from tests.mutants import mutants
 
 ROOT = Path(__file__).parents[1]
 PATH = [one for one in lessons() if one.part != "museum of failures"]
@@ -125,9 +128,95 @@ def test_an_exercise_takes_its_answer_and_no_other(one, exercise):
         assert near or spelled.get(number, "?") in exercise.why, f"the explanation does not say {number:.6g}"
 
 
+# What a slip gives: one too few, a sign, a step that was left out, half of a rule.
+SLIPS = [
+    ("batch-sizes", 1, "156"),
+    ("planning", 1, "500"),
+    ("bandits", 1, "0.9"),
+    ("markov-decision-processes", 2, "99"),
+    ("encoder-decoder-lstms", 1, "2.678"),
+    ("lstm", 2, "0.1353"),
+    ("kernels", 2, "99990000"),
+    ("imitation", 2, "teacher"),
+    ("derivatives", 3, "str(x - alpha * slope)"),
+    ("derivatives", 3, "complex(x - alpha * slope)"),
+    ("derivatives", 3, "10**10**4"),
+    ("actor-critic-and-ppo", 3, "min(ratio, 1 + clip)"),
+    ("actor-critic-and-ppo", 3, "1 + clip"),
+    ("actor-critic-and-ppo", 3, "min(max(ratio, 1), 1 + clip)"),
+    ("lstm-autoencoders", 3, "usual_errors.mean() + 2 * usual_errors.std()"),
+    ("lstm-autoencoders", 3, "usual_errors.max() + 3 * usual_errors.std()"),
+    ("function-approximation", 3, "w + alpha * (r - w @ x) * x"),
+    ("lstm", 3, "(1 - z) / n + z * h"),
+    ("principal-component-analysis", 3, "(x - mean) @ abs(V)"),
+    ("attention", 3, "K @ abs(q) / np.sqrt(len(q))"),
+    ("temporal-difference", 3, "r ** 2 + gamma * target"),
+    ("linear-models", 3, "np.sign(z) * max(abs(z) - t ** 2, 0.0)"),
+    ("losses", 3, "z - z.mean()"),
+    ("losses", 3, "abs(z) - z.max()"),
+    ("dqn", 3, "target_next[abs(q_next).argmax()]"),
+    ("eligibility-traces", 3, "np.add(v, alpha * delta * z, out=v)"),
+]
+
+
+@pytest.mark.parametrize(("name", "number", "given"), SLIPS)
+def test_a_slip_is_no_answer(name, number, given):
+    exercise = lesson(name).exercises[number - 1]
+    if exercise.kind == "predict":
+        right, words = judging._predicted(exercise.code, given)
+    else:
+        right, words = judging._filled_in(exercise.code, given, exercise.answer)
+    assert not right
+    assert words
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("one", "exercise"), [case for case in EXERCISES if case.values[1].kind == "fill"])
+def test_the_cases_of_an_exercise_tell_its_answer_from_others(one, exercise):
+    """An answer with one sign, operand, name or number changed, that passes the cases, is the same on others too."""
+    name = re.findall(r"^def (\w+)", exercise.code.partition(GAP)[0], re.M)[-1]
+    ours, cases = judging._function(judging.filled(exercise.code, exercise.answer), name)
+    rng = np.random.default_rng(0)
+    others = [_moved(rng, case) for case in cases for _ in range(8)]
+    with np.errstate(all="ignore"):
+        for given in mutants(exercise.answer, exercise.code.replace(GAP, "...")):
+            if judging._filled_in(exercise.code, given, exercise.answer)[0]:
+                theirs, _ = judging._function(judging.filled(exercise.code, given), name)
+                for case in others:
+                    assert judging._same(theirs(*copy.deepcopy(case)), ours(*copy.deepcopy(case))), given
+
+
+def _moved(rng, value):
+    """A case with its numbers a little larger or smaller, their signs kept."""
+    if isinstance(value, list | tuple):
+        return type(value)(_moved(rng, one) for one in value)
+    if isinstance(value, float) or (isinstance(value, np.ndarray) and value.dtype.kind == "f"):
+        return value * rng.uniform(0.8, 1.2, np.shape(value))
+    return value
+
+
+@pytest.mark.parametrize(
+    ("name", "number", "given"),
+    [
+        ("sequence-prediction", 2, "4,900"),
+        ("kernels", 2, "100,000,000"),
+        ("sequence-prediction", 1, "5 and 7"),
+        ("temporal-difference", 2, "\u22123"),
+        ("temporal-difference", 2, "- 3"),
+        ("imitation", 2, "The learner."),
+        ("neuron", 2, "No."),
+        ("planning", 2, ".73"),
+        ("losses", 1, "1.39"),
+    ],
+)
+def test_a_right_prediction_may_be_written_otherwise(name, number, given):
+    assert judging._predicted(lesson(name).exercises[number - 1].code, given)[0]
+
+
 @pytest.mark.parametrize(
     ("name", "number", "given", "words"),
     [
+        ("bandits", 1, "0.9", "0.9 is too small, or rounded: give three digits"),
         ("losses", 1, "ln 4", "'ln 4' is not a number: give one such as 1.5, 3/4 or 20%, worked out"),
         ("losses", 1, "1,386", "1,386 has a comma: decimals stand behind a point, 1.386"),
         ("generalisation", 1, "Model A", "it is not Model A: one word is wanted"),
@@ -168,8 +257,16 @@ def test_an_answer_that_loops_for_ever_is_stopped():
     assert verdict == judging.Verdict(False, "stopped after 2 s: does it loop for ever?")
 
 
-def test_what_stands_before_the_gap_may_be_typed_again():
+def test_what_stands_around_the_gap_may_be_typed_again():
     assert judging.judge(FILL, "return x - slope * alpha").right
+    whole = "return np.array([x[i : i + len(w)] @ w for i in range(places)])"
+    assert judging.judge(lesson("convolutions").exercises[2], whole).right
+
+
+def test_files_that_lie_where_a_learner_works_are_not_imported(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "numpy.py").write_text("raise SystemExit('mine')")
+    assert judging.judge(lesson("vectors").exercises[0], "5").right
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"version": 1}', '{"version": 0, "read": []}', "\x00\xff", "9" * 5000])
@@ -274,6 +371,7 @@ def test_a_block_that_stops_is_said_in_a_line(rlplay, monkeypatch):
         (("derivatives", "--exercise", "9", "--answer", "1"), "has no exercise 9"),
         (("derivatives", "--exercise", "1"), "there is no --answer"),
         (("--answer", "1"), "no lesson is named"),
+        (("derivatives", "--answer", "-slope"), "follows an equals sign: --answer=-slope"),
         (("--notebook",), "--notebook needs a lesson"),
         (("0",), "unknown lesson"),
     ],

@@ -6,6 +6,7 @@ import argparse
 import difflib
 import math
 import re
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -24,7 +25,11 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Say what is wrong in one line, the way out in another, and end with 2."""
         remedy = f"See: {self.prog} --help"
-        if "invalid choice" in message and "verb" in message:
+        if found := re.match(r"argument (?:.*[/ ])?(--[\w-]+): expected one argument", message):
+            for flag, value in zip(self._typed, self._typed[1:], strict=False):
+                if flag == found[1] and value.startswith("-") and value not in vars(self)["_option_string_actions"]:
+                    remedy = f"A value that begins with a dash follows an equals sign: {flag}={shlex.quote(value)}"
+        elif "invalid choice" in message and "verb" in message:
             error = unknown("verb", message.split("'")[1], self.verbs)
             message = f"{error.cause}. {error.remedy}"
         elif found := re.match(r"argument (.+?): invalid choice: '([^']*)' \(choose from (.+)\)", message):

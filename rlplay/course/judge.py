@@ -20,7 +20,8 @@ from rlplay.course.lesson import GAP, Exercise, lesson
 from rlplay.errors import UsageError, counted
 
 TIME_LIMIT = 20.0  # seconds of an answer, the start of Python included
-TOLERANCE = 0.02  # of a predicted number, relative; a block may set its own ``tolerance``
+TOLERANCE = 0.005  # of a predicted number, relative: three digits. A count (an int in the block) is met exactly
+_COMMAND = "from rlplay.course import judge; judge._main()"
 _MARK = "\x1erlplay "
 _MEMORY = 8 * 2**30  # bytes of an answer's process
 _MODULES = {"numpy", "math", "np"}
@@ -67,11 +68,16 @@ def judge(exercise: Exercise, given: str, limit: float = TIME_LIMIT) -> Verdict:
     if not given or given == GAP:
         return Verdict(False, "there is no answer yet")
     if exercise.kind == "fill":
-        given = without_prefix(exercise.code, given)
+        given = only_the_gap(exercise.code, given)
         if (why := refused(filled(exercise.code, given))) is not None:
             return Verdict(False, why)
     task = {"kind": exercise.kind, "code": exercise.code, "given": given, "answer": exercise.answer}
-    command = [sys.executable, "-m", "rlplay.course.judge"]
+    command = [
+        sys.executable,
+        "-P",
+        "-c",
+        f"import sys; sys.path[:] = {sys.path}; {_COMMAND}",
+    ]  # no files that lie here
     try:
         done = subprocess.run(
             command, input=json.dumps(task), capture_output=True, text=True, timeout=limit, check=False
@@ -86,16 +92,18 @@ def judge(exercise: Exercise, given: str, limit: float = TIME_LIMIT) -> Verdict:
     return Verdict(right, words)
 
 
-def without_prefix(code: str, given: str) -> str:
-    r"""The answer without the words that stand before the gap already, where they were typed again.
+def only_the_gap(code: str, given: str) -> str:
+    r"""The answer without what stands before and behind the gap already, where it was typed again.
 
     Example:
-        >>> without_prefix("def f(x):\n    return ___", "return 2 * x")
-        '2 * x'
+        >>> only_the_gap("def f(x):\n    return [___ for y in x]", "return [2 * y for y in x]")
+        '2 * y'
     """
     line = next(line for line in code.splitlines() if GAP in line)
-    prefix = line.partition(GAP)[0].strip()
-    return given.removeprefix(prefix).strip() if prefix and given.startswith(prefix) else given
+    before, _, behind = (part.strip() for part in line.partition(GAP))
+    if not before or not given.startswith(before):
+        return given
+    return given.removeprefix(before).removesuffix(behind).strip()
 
 
 def filled(code: str, given: str) -> str:
@@ -178,29 +186,36 @@ def exercise_of(name: str, number: int) -> Exercise:
 
 
 def _predicted(code: str, given: str) -> tuple[bool, str]:
+    import numpy as np
+
     space: dict[str, Any] = {"__name__": "exercise"}
     with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
         exec(compile(code, "exercise", "exec"), space)
-    answer, said = space["answer"], given.strip().strip("\"'").casefold()
+    answer, said = space["answer"], given.strip().strip("\"'").rstrip(".!").casefold().removeprefix("the ")
     shown = _shown(answer)
-    if isinstance(answer, bool | str) or type(answer).__name__ == "bool":
-        truth = str(answer).casefold()
-        meant = {"yes": "true", "no": "false", "y": "true", "n": "false"}.get(said, said)
+    if isinstance(answer, bool | np.bool_ | str):
+        shown = answer if isinstance(answer, str) else "yes" if answer else "no"
+        truth = shown.casefold()
+        meant = {"true": "yes", "false": "no", "y": "yes", "n": "no"}.get(said, said)
         wrong = f"not {given.strip()}" + (": one word is wanted" if len(said.split()) > 1 else "")
         return meant == truth, f"it is {shown if meant == truth else wrong}"
+    wanted = _flat(answer)
+    said = re.sub(r"-\s+(?=[\d.])", "-", said.replace("\u2212", "-").replace(" and ", " ").strip("[]()"))
+    if len(wanted) == 1 and (comma := re.fullmatch(r"-?\d+((?:,\d+)+)(\.\d*)?", said)):
+        if abs(wanted[0]) < 1000 or not re.fullmatch(r"(,\d{3})+", comma[1]):
+            return False, f"{said} has a comma: decimals stand behind a point, {said.replace(',', '.')}"
+        said = said.replace(",", "")
     try:
-        wanted = [float(x) for x in _flat(answer)]
-        typed = [_number(x) for x in said.strip("[]()").replace(",", " ").split()]
+        typed = [_number(x) for x in said.replace(",", " ").split()]
     except ValueError:
         return False, f"{given!r} is not a number: give one such as 1.5, 3/4 or 20%, worked out"
-    if len(wanted) == 1 and re.fullmatch(r"-?\d+,\d+", said):
-        return False, f"{said} has a comma: decimals stand behind a point, {said.replace(',', '.')}"
     if len(typed) != len(wanted):
         return False, f"it is {counted(len(wanted), 'number')}, and {len(typed)} were given"
-    slack = space.get("tolerance", TOLERANCE)
+    slack = 1e-6 if np.asarray(answer).dtype.kind in "iu" else TOLERANCE
     for a, b in zip(typed, wanted, strict=True):
         if not abs(a - b) <= slack * abs(b) + 1e-6:
-            return False, f"{a:g} is {'too small' if a < b else 'too large' if a > b else 'no number'}"
+            rounded = ", or rounded: give three digits" if a in (round(b, 1), round(b, 2)) else ""
+            return False, f"{a:g} is {'too small' if a < b else 'too large' if a > b else 'no number'}{rounded}"
     return True, f"it is {shown}"
 
 
@@ -254,27 +269,39 @@ def _function(code: str, name: str) -> tuple[Any, list[Any]]:
 
 
 def _same(a: Any, b: Any) -> bool:
+    """Whether a result is the wanted one; numbers of any type, in arrays or lists of one shape, and no text."""
     import numpy as np
 
     if isinstance(b, str | bool) or b is None:
         return bool(type(a) is type(b) and a == b)
     try:
-        x, y = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
+        y = np.asarray(b, dtype=float)
     except (TypeError, ValueError):
         return bool(a == b)
-    return x.shape == y.shape and bool(np.allclose(x, y, rtol=1e-6, atol=1e-9, equal_nan=True))
+    x = _numbers(a)
+    return x is not None and x.shape == y.shape and bool(np.allclose(x, y, rtol=1e-6, atol=1e-9, equal_nan=True))
+
+
+def _numbers(value: Any) -> Any:
+    """A result as an array of real numbers; None where it is none."""
+    import numpy as np
+
+    try:
+        found = np.asarray(value)
+    except Exception:  # whatever a result of an answer may raise
+        return None
+    return found.astype(float) if found.dtype.kind in "biuf" else None
 
 
 def _gap(a: Any, b: Any) -> str:
     """How far two results are apart, where both are numbers of one shape."""
     import numpy as np
 
-    if isinstance(b, bool):
+    x, y = _numbers(a), _numbers(b)
+    if isinstance(b, bool) or y is None:
         return ""
-    try:
-        x, y = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
-    except (TypeError, ValueError):
-        return ""
+    if x is None:
+        return f" ({type(a).__name__} in place of numbers)"
     if x.shape != y.shape:
         return f" (shape {x.shape} in place of {y.shape})"
     return f" (a difference of {np.max(np.abs(x - y)):.4g})" if x.size else ""
@@ -290,7 +317,10 @@ def _shown(value: Any) -> str:
             return str(value).replace("\n", "")
         if callable(value):
             return getattr(value, "__name__", "a function")
-        return f"{value:.6g}" if isinstance(value, float | np.floating) else str(value)[:200]
+        try:
+            return f"{value:.6g}" if isinstance(value, float | np.floating) else str(value)[:200]
+        except Exception:  # a whole number of too many digits, or an object that cannot say what it is
+            return f"an answer of type {type(value).__name__}"
 
 
 def _error(error: BaseException, code: str) -> str:
