@@ -149,7 +149,7 @@ def test_zsh_completes(tmp_path):
 
     os.write(terminal, b"autoload -U compinit; compinit -u -D; source ./rlplay.zsh; echo re''ady\n")
     assert seen("ready")
-    for typed, right in COMPLETED:
+    for typed, right in [*COMPLETED, (["rlplay", "train", "--engine=py"], ["--engine=python"])]:
         if len(right) == 1:
             os.write(terminal, " ".join(typed).encode() + b"\t")
             assert seen(" ".join([*typed[:-1], right[0]])), typed

@@ -207,6 +207,9 @@ def _zsh(verbs: dict[str, tuple[str, list[_Flag]]]) -> str:
     for ((k = CURRENT - 1; k > 2; k--)); do
         if [[ ${{words[k]}} == -* ]]; then flag=${{words[k]}}; break; fi
     done
+    if [[ $current == --*=* ]] && compset -P '*='; then
+        flag=${{current%%=*}}; current=${{current#*=}}; k=$((CURRENT - 1))
+    fi
     ((CURRENT == 3)) && first=1
     _rlplay_values "$verb"
     if [[ -n $flag && " $single " == *" $flag "* ]] && ((k < CURRENT - 1)); then
