@@ -12,6 +12,7 @@ from stable_baselines3.common.preprocessing import is_image_space
 from rlplay.extend import SpaceError
 
 CONTINUOUS, DISCRETE = ("SAC", "TD3", "DDPG", "TQC", "CrossQ"), ("DQN", "QRDQN")
+_WIDER = "Declare it without dtype=, which is int64"
 _SMALLEST_PICTURE = 36  # height and width from which its convolutions (Mnih et al. 2015) fit
 
 
@@ -78,6 +79,8 @@ def _require_actions(name: str, actions: gym.Space[Any]) -> None:
             f"{name} needs bounded actions and {shown} is not",
             "Wrap it: gymnasium.wrappers.TransformAction(env, lambda action: action, Box(-1.0, 1.0, shape))",
         )
+    if overflowing := _overflows(actions):
+        raise SpaceError(f"Stable-Baselines3 takes no {shown} as actions{overflowing}", _WIDER)
     if name in ("TD3", "DDPG") and actions.dtype is not None and actions.dtype.kind != "f":
         raise SpaceError(f"{name} needs actions that are floats and {shown} is not", "Take SAC, PPO or A2C")
 
@@ -88,6 +91,8 @@ def _unfit(space: gym.Space[Any]) -> tuple[str, str] | None:
         return ": it counts from 0", "Subtract the start: gymnasium.wrappers.TransformObservation"
     if isinstance(space, spaces.MultiDiscrete) and len(space.shape) != 1:
         return ": it has several axes", "Flatten it: gymnasium.wrappers.FlattenObservation"
+    if overflowing := _overflows(space):
+        return overflowing, _WIDER
     if isinstance(space, spaces.Box) and not space.shape:
         return ": it has no axis", "Make it one: gymnasium.wrappers.ReshapeObservation(env, (1,))"
     if isinstance(space, spaces.Box | spaces.Discrete | spaces.MultiDiscrete | spaces.MultiBinary):
@@ -95,6 +100,13 @@ def _unfit(space: gym.Space[Any]) -> tuple[str, str] | None:
     if isinstance(space, spaces.Tuple | spaces.Dict) and _flattens(space):
         return "", "Take a tabular agent, or flatten it: gymnasium.wrappers.FlattenObservation"
     return "", "It takes Box, Discrete, MultiDiscrete, MultiBinary, and a Dict of these: wrap it so that it is one"
+
+
+def _overflows(space: gym.Space[Any]) -> str:
+    """Why the sizes of the parts of MultiDiscrete cannot be added up in its own type, as Stable-Baselines3 does."""
+    if not isinstance(space, spaces.MultiDiscrete) or int(space.nvec.astype(int).sum()) <= np.iinfo(space.dtype).max:
+        return ""
+    return f": its {int(space.nvec.astype(int).sum())} values are more than {space.dtype} can count"
 
 
 def _flattens(space: gym.Space[Any]) -> bool:

@@ -34,7 +34,7 @@ from rlplay.errors import CheckpointError, RlplayError, SpaceError, UsageError, 
 from rlplay.hyperparameters.fields import as_json
 from rlplay.spaces.actions import actions_from_json, as_played
 from rlplay.spaces.finite import FiniteSpace, from_json, to_json
-from rlplay.spaces.observations import is_stack_of_pictures, observation_digest
+from rlplay.spaces.observations import observation_digest, seen_before
 from rlplay.storage import checkpoint
 from rlplay.storage.checkpoint import copy_into
 from rlplay.storage.ranges import COUNT, Ranges, check_generators, check_number, check_ranges, or_none, under
@@ -274,12 +274,11 @@ def _rebuild(
     try:
         agent.load_arrays({n.removeprefix("agent/"): a for n, a in arrays.items() if n.startswith("agent/")})
     except CheckpointError as error:
-        if error.remedy or not is_stack_of_pictures(agent.observation_space):
+        before = seen_before(agent.observation_space)
+        if error.remedy or not before:
             raise
         raise CheckpointError(
-            error.cause,
-            "It may be of an earlier version, which saw stacked pictures (frames, height, width, channels) as plain "
-            "numbers and not through convolutions: train it again",
+            error.cause, f"It may be of an earlier version, which saw {before}: train it again"
         ) from error
     agent.check()
     for name in ("num_timesteps", "horizon"):

@@ -30,6 +30,7 @@ from rlplay.transition import Transition
 
 # Actions of one episode that are remembered; a longer one is resumed at its end (continuing tasks).
 LONGEST_RECORD = 1_000_000
+_FLOATS = (np.float32, np.float64)  # that are compared with their bounds in native code
 _ENDLESS_HINT = 100_000  # steps without an end after which a time limit is suggested
 
 
@@ -265,7 +266,7 @@ class ObservationCheck:
         self._numbering = FiniteSpace(self._space) if is_finite(self._space) else None
         self._warned = False
         self._bounds: tuple[NDArray[Any], NDArray[Any]] | None = None
-        if isinstance(self._space, spaces.Box) and self._space.dtype.kind == "f" and len(self._space.shape) == 1:
+        if isinstance(self._space, spaces.Box) and self._space.dtype in _FLOATS and len(self._space.shape) == 1:
             self._bounds = np.ascontiguousarray(self._space.low), np.ascontiguousarray(self._space.high)
 
     def __call__(self, obs: Any, position: Position) -> Any:

@@ -44,6 +44,7 @@ Arrays = dict[str, NDArray[Any]]
 WINDOW = "window"
 OPTIONS = ("actions", "observation", "encoding", "warm_up", "longest")
 _LONGEST_WINDOW = 1000
+_MOST_NUMBERED = 10_000_000  # values of finite observations beyond which a window holds vectors
 _MOST_SYMBOLS = 10_000  # of finite observations with actions, for categorical emissions
 _SCALES = "input_mean", "input_deviation", "code_mean", "code_deviation"
 _SOME = "For example memory='window:4', 'hidden-markov-model:6' or 'gru-autoencoder:8'"
@@ -228,7 +229,7 @@ class Memory(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
         space, given = env.observation_space, self.memory
         self._view = VectorView(space, "memory", wide=True)
         self._actions = FiniteSpace(env.action_space) if is_finite(env.action_space) else None
-        self._numbers = FiniteSpace(space) if is_finite(space) else None
+        self._numbers = FiniteSpace(space) if is_finite(space) and FiniteSpace(space).n <= _MOST_NUMBERED else None
         acts = 0 if not given.actions else self._actions.n if self._actions else self._action_size()
         self._acts, self._width = acts, self._view.size + acts
         self._categorical = self._takes_symbols()

@@ -85,11 +85,14 @@ class FiniteSpace:
     def _ravel(self, space: Space[Any], value: Any) -> int:
         if isinstance(space, spaces.Discrete):
             return int(value) - int(space.start)
-        if isinstance(space, spaces.MultiDiscrete):
-            return int(np.ravel_multi_index(tuple((value - space.start).ravel()), tuple(space.nvec.ravel())))
-        if isinstance(space, spaces.MultiBinary):
-            return int(np.ravel_multi_index(tuple(np.ravel(value)), (2,) * np.size(value)))
         index = 0
+        if isinstance(
+            space, spaces.MultiDiscrete | spaces.MultiBinary
+        ):  # whole numbers of Python, which do not overflow
+            start = np.asarray(space.start, np.int64).ravel() if isinstance(space, spaces.MultiDiscrete) else 0
+            for part, size in zip((np.ravel(value).astype(np.int64) - start).tolist(), _sizes(space), strict=True):
+                index = index * size + part
+            return index
         for key, part in _parts(space):
             index = index * math.prod(_sizes(part)) + self._ravel(part, value[key])
         return index
@@ -97,12 +100,12 @@ class FiniteSpace:
     def _unravel(self, space: Space[Any], index: int) -> Any:
         if isinstance(space, spaces.Discrete):
             return index + int(space.start)
-        if isinstance(space, spaces.MultiDiscrete):
-            flat = np.array(np.unravel_index(index, tuple(space.nvec.ravel())), dtype=space.dtype)
-            return (flat.reshape(space.shape) + space.start).astype(space.dtype)
-        if isinstance(space, spaces.MultiBinary):
-            shape = space.shape
-            return np.array(np.unravel_index(index, (2,) * math.prod(shape)), dtype=space.dtype).reshape(shape)
+        if isinstance(space, spaces.MultiDiscrete | spaces.MultiBinary):
+            start, parts = space.start if isinstance(space, spaces.MultiDiscrete) else 0, []
+            for size in reversed(_sizes(space)):
+                index, part = divmod(index, size)
+                parts.append(part)
+            return (np.array(parts[::-1], np.int64).reshape(space.shape) + start).astype(space.dtype)
         values = {}
         for key, part in reversed(_parts(space)):
             index, rest = divmod(index, math.prod(_sizes(part)))
@@ -172,13 +175,25 @@ def finite(space: Space[Any], owner: str, role: str, *, boxes: bool = False) -> 
             way = agents_for(space)
         raise SpaceError(f"{owner} needs finite {'or Box ' * boxes}{role} and {space} is not", way)
     numbered = FiniteSpace(space)
-    if numbered.n > _LARGEST:
+    require_few(space, numbered.n, owner, role)
+    return numbered
+
+
+def require_few(space: Space[Any], count: int, owner: str, role: str) -> None:
+    """Refuse more values of a space than a table, or a vector that is one-hot, can have.
+
+    Example:
+        >>> require_few(spaces.Discrete(10**9), 10**9, "MyAgent", "actions")
+        Traceback (most recent call last):
+            ...
+        rlplay.errors.SpaceError: MyAgent numbers actions and Discrete(1000000000) has 1,000,000,000 values, ...
+    """
+    if count > _LARGEST:
         raise SpaceError(
-            f"{owner} numbers {role} and {space} has {counted(numbered.n, 'value')}, more than {_LARGEST:,}",
+            f"{owner} numbers {role} and {space} has {counted(count, 'value')}, more than {_LARGEST:,}",
             "Take a coarser environment, or wrap it to a Box (gymnasium.wrappers.TransformObservation, "
             "TransformAction) and take an agent that learns from vectors",
         )
-    return numbered
 
 
 def _sizes(space: Space[Any]) -> tuple[int, ...]:

@@ -12,9 +12,10 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from rlplay.errors import SpaceError, counted, warn, warn_once
-from rlplay.spaces.finite import FiniteSpace, finite, is_finite
+from rlplay.spaces.finite import FiniteSpace, finite, is_finite, require_few
 
 _MOST = np.float64(np.finfo(np.float32).max)
+_MOST_VALUES = 1000  # of a Tuple that is seen as one number
 
 
 def batch_of(space: gym.Space[Any], observation: Any, owner: str) -> tuple[Any, bool]:
@@ -164,8 +165,42 @@ def picture_axes(space: spaces.Space[Any]) -> tuple[tuple[int, ...], tuple[int, 
     return ((0, 1), (-2, -1)) if channels_first(one) else ((0,), (-2,))
 
 
+def seen_before(space: spaces.Space[Any]) -> str:
+    """How vectors of a space were made before they were made as now; empty where they have not changed.
+
+    Example:
+        >>> seen_before(spaces.MultiBinary(3))
+        'MultiBinary and MultiDiscrete as one number, and not part by part'
+    """
+    if is_stack_of_pictures(space):
+        return "stacked pictures (frames, height, width, channels) as plain numbers and not through convolutions"
+    if isinstance(space, spaces.MultiBinary | spaces.MultiDiscrete):
+        return "MultiBinary and MultiDiscrete as one number, and not part by part"
+    if isinstance(space, spaces.Dict | spaces.Tuple):
+        parts = space.spaces.values() if isinstance(space, spaces.Dict) else space.spaces
+        tuples = "Tuples of Discrete as one number, and not part by part" if _is_large(space) else ""
+        return next(filter(None, map(seen_before, parts)), tuples)
+    return ""
+
+
+def _is_large(space: spaces.Space[Any]) -> bool:
+    """Whether a space is a Tuple of finite ones that are not seen as one number."""
+    return isinstance(space, spaces.Tuple) and is_finite(space) and not _is_small(space)
+
+
+def _is_small(space: spaces.Space[Any]) -> bool:
+    """Whether a space is a Tuple of Discrete with few values."""
+    if not isinstance(space, spaces.Tuple) or not all(isinstance(part, spaces.Discrete) for part in space.spaces):
+        return False
+    return FiniteSpace(space).n <= _MOST_VALUES
+
+
 class VectorView:
-    """Observations as vectors: Box flattened, finite ones one-hot, Dicts and Tuples of both joined.
+    """Observations as vectors: Box flattened, Discrete one-hot, and what has parts part by part.
+
+    The bits of MultiBinary are numbers as they are, each part of MultiDiscrete is one-hot, those of Dicts and Tuples
+    are joined. A Tuple of Discrete with at most 1,000 values (Blackjack's) is one-hot over all of them, so that a
+    linear function of it is a table.
 
     Pictures of bytes (Box of uint8 with three axes, or four where they are stacked) are divided by 255, those of bits
     are 0 and 1. Vectors are float32. Where they are scaled later, that would come too late for numbers from 2^24 on, of
@@ -211,9 +246,11 @@ class VectorView:
                 "without order: pictures, which get convolutions, are bytes. Where they lie in 0 to 1: "
                 "gymnasium.wrappers.RescaleObservation(env, 0, 255), then DtypeObservation(env, np.uint8)"
             )
-        joined = isinstance(space, spaces.Dict) or (isinstance(space, spaces.Tuple) and not is_finite(space))
+        numbered = isinstance(space, spaces.Discrete) or _is_small(space)
+        joined = isinstance(space, spaces.Dict | spaces.Tuple) and not numbered
         self._parts: list[tuple[Any, VectorView]] = []
-        self._numbering = FiniteSpace(space) if is_finite(space) and not joined else None
+        self._numbering = FiniteSpace(space) if numbered else None
+        self._begins: NDArray[np.int64] | None = None  # of each part of MultiDiscrete, one-hot
         self._warned = False
         self._scale = np.float32(1 / 255 if axes is not None and space.dtype == np.uint8 else 1)
         if joined:
@@ -224,7 +261,11 @@ class VectorView:
             self.size = sum(part.size for _, part in self._parts)
         elif self._numbering is not None:
             self.size = finite(space, owner, "observations").n
-        elif isinstance(space, spaces.Box):
+        elif isinstance(space, spaces.MultiDiscrete):
+            sizes = space.nvec.ravel().astype(np.int64)
+            self.size, self._begins = int(sizes.sum()), np.concatenate([[0], np.cumsum(sizes)[:-1]])
+            require_few(space, self.size, owner, "observations")
+        elif isinstance(space, spaces.Box | spaces.MultiBinary):
             self.size = int(np.prod(space.shape))
             if wide and not np.can_cast(space.dtype, np.float32):
                 self.dtype = np.dtype(np.float64)
@@ -261,12 +302,22 @@ class VectorView:
             return obs
         if self._parts:
             return np.concatenate([part.vector(obs[key]) for key, part in self._parts])
-        if self._numbering is None:
+        if isinstance(self.space, spaces.MultiDiscrete | spaces.MultiBinary) and not self.space.contains(obs):
+            raise SpaceError(f"{self.owner}: {obs!r} is not in {self.space}")
+        if self._numbering is None and self._begins is None:
             array = self._narrowed(obs)
             return (np.moveaxis(array, *self._turned) if self._turned else array).ravel() * self._scale
         out = np.zeros(self.size, np.float32)
-        out[self._numbering.index(obs)] = 1.0
+        if self._numbering is not None:
+            out[self._numbering.index(obs)] = 1.0
+        else:
+            out[self._places(obs)] = 1.0
         return out
+
+    def _places(self, obs: Any) -> NDArray[np.int64]:
+        """Where the parts of one of MultiDiscrete are 1, [parts]."""
+        space: Any = self.space
+        return self._begins + (np.asarray(obs, np.int64) - space.start.astype(np.int64)).ravel()
 
     def vectors(self, observations: Any) -> NDArray[Any]:
         """One observation or a batch of them, `dtype` [B, D].
@@ -275,7 +326,7 @@ class VectorView:
             SpaceError: not in the space.
         """
         batch, _ = batch_of(self.space, observations, self.owner)
-        if self._numbering is not None or self._parts:
+        if self._parts or not isinstance(self.space, spaces.Box):
             return np.stack([self.vector(obs) for obs in batch])
         array = self._narrowed(batch)
         if self._turned:
@@ -299,7 +350,7 @@ class VectorView:
         raise KeyError(key)
 
     def observations(self, vectors: NDArray[Any]) -> NDArray[Any]:
-        """What gives these vectors [B, D]: `vectors` the other way round, [B, ...], of a Box or a finite space.
+        """What gives these vectors [B, D]: `vectors` the other way round, [B, ...], of a space without named parts.
 
         Example:
             >>> view = VectorView(spaces.MultiDiscrete([2, 3]), "MyAgent")
@@ -308,6 +359,11 @@ class VectorView:
         """
         if self._numbering is not None:
             return np.array([self._numbering.value(int(number)) for number in vectors.argmax(axis=1)])
+        if self._begins is not None:
+            space: Any = self.space
+            parts = np.split(vectors, self._begins[1:], axis=1)
+            found = np.stack([part.argmax(axis=1) for part in parts], axis=1).reshape(-1, *space.shape) + space.start
+            return found.astype(space.dtype)
         given = vectors / self._scale if self._scale != 1 else vectors
         whole = np.rint(given) if np.issubdtype(self.space.dtype, np.integer) else given
         return whole.astype(self.space.dtype).reshape(len(vectors), *(self.space.shape or ()))

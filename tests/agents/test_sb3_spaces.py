@@ -13,10 +13,12 @@ import torch
 from gymnasium import spaces
 from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.noise import NormalActionNoise
+from stable_baselines3.common.preprocessing import preprocess_obs
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 
 from agents import SB3
 from rlplay.errors import RlplayError, RlplayWarning, SpaceError
+from rlplay.spaces.observations import VectorView
 
 SMALL = {"policy_kwargs": {"net_arch": [8]}, "device": "cpu"}
 REPLAY = {**SMALL, "buffer_size": 60, "learning_starts": 8, "batch_size": 4}
@@ -51,6 +53,25 @@ class World(gym.Env):
         total = float(np.sum(np.asarray(action)))
         self.length, self.code = self.length + 1, (3 * self.code + int(abs(total) * 1000)) % 9973
         return self._obs(), 0.1 * total + 0.01 * self.length, self.length % 3 == 2, self.length >= 7, {}
+
+
+@pytest.mark.parametrize(
+    "space",
+    [
+        spaces.Discrete(5), spaces.MultiBinary(70), spaces.MultiBinary((2, 3)), spaces.MultiDiscrete([3, 1, 4]), LAST,
+        spaces.Dict(a=spaces.MultiBinary(3), b=spaces.Discrete(2), c=spaces.MultiDiscrete([2, 3]), d=VECTOR),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_our_networks_see_the_numbers_that_theirs_see(space):
+    view = VectorView(space, "PPO")
+    for _ in range(5):
+        obs = space.sample()
+        tensors = {key: torch.as_tensor(np.asarray(part))[None] for key, part in obs.items()} if isinstance(
+            obs, dict) else torch.as_tensor(np.asarray(obs))[None]  # fmt: skip
+        theirs = preprocess_obs(tensors, space)
+        flat = [part.reshape(-1) for part in (theirs.values() if isinstance(theirs, dict) else [theirs])]
+        np.testing.assert_allclose(view.vector(obs), torch.cat(flat).numpy(), rtol=1e-6)
 
 
 def actions_of(name):
@@ -169,6 +190,8 @@ MISSION = spaces.Dict(
         (VECTOR, spaces.Discrete(3, start=1), "counts actions from 0"),
         (VECTOR, spaces.MultiDiscrete([2, 2], start=[1, 1]), "counts actions from 0"),
         (VECTOR, spaces.MultiBinary((2, 2)), "several axes"),
+        (VECTOR, spaces.MultiDiscrete([100, 100], np.int8), "200 values are more than int8 can count.*without dtype="),
+        (spaces.MultiDiscrete([100, 100], np.int8), None, "200 values are more than int8 can count"),
         (VECTOR, spaces.Dict(a=PAIR), "takes no Dict.*as actions"),
     ],
 )

@@ -33,6 +33,49 @@ def test_numbering_is_one_to_one(space):
     assert 0 <= numbered.index(space.sample()) < numbered.n
 
 
+def test_numbers_are_of_any_size():
+    """More axes and values than NumPy's numbering of cells has."""
+    for space in (spaces.MultiBinary(70), spaces.MultiDiscrete([1000] * 8), spaces.MultiDiscrete([120] * 3, np.int8)):
+        numbered, value = FiniteSpace(space), space.sample()
+        assert np.array_equal(numbered.value(numbered.index(value)), value)
+
+
+@pytest.mark.parametrize(
+    ("space", "obs", "vector"),
+    [
+        (spaces.MultiBinary(4), [1, 0, 1, 1], [1, 0, 1, 1]),
+        (spaces.MultiBinary((2, 2)), [[1, 0], [1, 1]], [1, 0, 1, 1]),
+        (spaces.MultiDiscrete([2, 3], start=[5, -1]), [6, -1], [0, 1, 1, 0, 0]),
+        (spaces.MultiDiscrete([[2, 1], [1, 2]]), [[1, 0], [0, 1]], [0, 1, 1, 1, 0, 1]),
+        (spaces.Tuple((spaces.Discrete(2), spaces.Discrete(3))), (1, 1), [0, 0, 0, 0, 1, 0]),
+        (spaces.Tuple((spaces.Discrete(2), spaces.MultiBinary(2))), (1, [0, 1]), [0, 1, 0, 1]),
+    ],
+    ids=str,
+)
+def test_vectors_of_finite_observations_by_hand(space, obs, vector):
+    """Part by part, as in Stable-Baselines3; one number of a small Tuple of Discrete."""
+    view = VectorView(space, "PPO")
+    given = np.array(obs, space.dtype) if isinstance(obs, list) else tuple(map(_as_array, obs))
+    assert space.contains(given)
+    assert view.vector(given).tolist() == vector
+    if isinstance(obs, list):
+        assert view.vectors(given[None]).tolist() == [vector]
+        assert np.array_equal(view.observations(np.float32([vector])), given[None])
+        with pytest.raises(SpaceError, match="is not in"):
+            view.vector(given + 9)
+
+
+def _as_array(part):
+    return np.array(part, np.int8) if isinstance(part, list) else part
+
+
+def test_many_parts_are_as_many_numbers_and_no_product():
+    assert VectorView(spaces.MultiBinary(64), "PPO").size == 64
+    assert VectorView(spaces.MultiDiscrete([100] * 3), "PPO").size == 300
+    with pytest.raises(SpaceError, match="more than 10,000,000"):
+        VectorView(spaces.MultiDiscrete([10**9, 2]), "PPO")
+
+
 def test_blackjack_is_numbered_as_documented():
     numbered = FiniteSpace(gym.make("Blackjack-v1").observation_space)
     assert numbered.index((13, 2, 1)) == np.ravel_multi_index((13, 2, 1), (32, 11, 2))

@@ -10,6 +10,7 @@ import pytest
 
 from agents import A2C, PPO, FittedQ, GPSarsa, LinearQLearning, NeuralFittedQ, QLearning, Reinforce
 from rlplay import load
+from rlplay.environments.interact import ObservationCheck, Position
 from rlplay.spaces.observations import VectorView
 from rlplay.storage.checkpoint import copy_into
 
@@ -98,3 +99,12 @@ def test_a_file_of_float32_samples_is_taken():
     samples = np.zeros(2)
     copy_into("features/samples", {"features/samples": np.array([0.5, 1.5], np.float32)}, samples)
     assert samples.tolist() == [0.5, 1.5]
+
+
+def test_floats_of_two_bytes_are_checked_too():
+    """Native code has no float16; the check of observations compares their bounds there."""
+    env = Clock(np.float16)
+    env.observation_space = gym.spaces.Box(-1.0, 1.0, (2,), np.float16)
+    obs = ObservationCheck(env)(np.zeros(2, np.float16), Position())
+    assert obs.dtype == np.float16
+    assert obs.tolist() == [0, 0]
