@@ -21,10 +21,8 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecNormalize, VecTransposeImage
 
 from rlplay.extend import (
-    ANY,
     COUNT,
     Agent,
-    CheckpointError,
     Choice,
     Encoder,
     Engine,
@@ -68,12 +66,16 @@ from .environments import MaskedEpisodes, SeededEpisodes, make_vec_env
 from .features import MappedFeatures
 from .files import (
     below,
+    check_last,
     flat,
     in_memory,
+    pack_counters,
     pack_memory,
     pack_model,
     pack_normalizer,
+    ranges_of,
     unflat,
+    unpack_counters,
     unpack_memory,
     unpack_model,
     unpack_normalizer,
@@ -89,8 +91,6 @@ from .parameters import (
 )
 from .probes import critic_values_of, probe_model
 from .spaces import policy_for, require_spaces
-
-_COUNTERS = ("_n_updates", "_episode_num", "_n_calls", "exploration_rate", "_current_progress_remaining")
 
 
 class SB3Agent(Agent, init=False):
@@ -543,7 +543,7 @@ class SB3Agent(Agent, init=False):
         self._random.restore(below(arrays, "random/"))
         if "last_starts" in arrays:
             obs = unflat(arrays, "last_obs")
-            self._check_last(obs, arrays["last_starts"])
+            check_last(obs, arrays["last_starts"], self.vec_env)
             self._obs, self._starts = obs, arrays["last_starts"].astype(bool)
             if self.model is not None:
                 self.model._last_obs, self.model._last_episode_starts = in_memory(self.model.env, obs), self._starts
@@ -553,44 +553,7 @@ class SB3Agent(Agent, init=False):
     def ranges(self) -> Ranges:
         """What whole numbers the arrays hold; pixels and random states are no indices."""
         rows = max(int(self.settings.get("buffer_size") or 1) // self.n_envs, 1)
-        hindsight: Ranges = {
-            "buffer/ep_start": (0, rows - 1),
-            "buffer/ep_length": (0, rows),
-            "buffer/began": (0, rows - 1),
-        }
-        found: Ranges = {
-            **hindsight,
-            "buffer/place": COUNT,
-            "random/torch": ANY,
-            "random/cuda": ANY,
-            "random/numpy_key": ANY,
-        }
-        if isinstance(self.action_space, gym.spaces.Discrete):
-            found["buffer/actions"] = numbers_below(int(self.action_space.n))
-        elif isinstance(self.action_space, gym.spaces.MultiDiscrete):
-            found["buffer/actions"] = numbers_below(int(self.action_space.nvec.max()))
-        for name in ("last_obs", "buffer/observations", "buffer/next_observations", "normalize/old_obs"):
-            space = self.observation_space
-            parts = space.spaces if isinstance(space, gym.spaces.Dict) else {"": space}
-            for key, part in parts.items():
-                place = f"{name}/{key}" if key else name
-                found[place] = numbers_below(int(part.n)) if isinstance(part, gym.spaces.Discrete) else ANY
-                if isinstance(part, gym.spaces.MultiDiscrete):
-                    found[place] = numbers_below(int(part.nvec.max()))
-        return {**found, **super().ranges()}
-
-    def _check_last(self, obs: Any, starts: NDArray[Any]) -> None:
-        """Refuse last observations, read from a file, of other shapes."""
-        shapes = [np.shape(one) for one in (obs.values() if isinstance(obs, dict) else [obs])]
-        n = len(self.running_envs())
-        keys = [*obs] if isinstance(obs, dict) else None
-        space = self.vec_env.observation_space
-        if keys != ([*space.spaces] if isinstance(space, gym.spaces.Dict) else None):
-            raise CheckpointError("the file lacks a part of last_obs, or has others")
-        if starts.shape != (n,) or any(shape[:1] != (n,) for shape in shapes):
-            raise CheckpointError(
-                f"last_obs and last_starts are of {shapes} and {starts.shape}, not of {counted(n, 'environment')}"
-            )
+        return {**ranges_of(self.observation_space, self.action_space, rows), **super().ranges()}
 
     def _buffer(self) -> Any:
         return self.model.rollout_buffer if self._on_policy else self.model.replay_buffer
@@ -600,8 +563,7 @@ class SB3Agent(Agent, init=False):
         state: dict[str, Any] = {"window": self._window.done, "collected": self._window.collected}
         state["threads"] = torch.get_num_threads()
         if self.model is not None:
-            state["counters"] = {n: getattr(self.model, n) for n in _COUNTERS if hasattr(self.model, n)}
-            state["action_space"] = self.model.action_space.np_random.bit_generator.state
+            state.update(pack_counters(self.model))
         return state
 
     def restore_extra(self, state: dict[str, Any]) -> None:
@@ -617,11 +579,5 @@ class SB3Agent(Agent, init=False):
                 f"other last digits, and the same after torch.set_num_threads({threads})"
             )
         if self.model is not None:
-            for name, value in state["counters"].items():
-                if name in _COUNTERS:
-                    share = name in ("exploration_rate", "_current_progress_remaining")
-                    if share and not (isinstance(value, int | float) and -1e-6 <= value <= 1 + 1e-6):
-                        raise CheckpointError(f"{name} is {value!r:.80}, which is no share: refused")
-                    setattr(self.model, name, value if share else check_number(name, value, COUNT))
-            self.model.action_space.np_random.bit_generator.state = state["action_space"]
+            unpack_counters(self.model, state)
             self.model.num_timesteps = self.num_timesteps

@@ -14,20 +14,29 @@ from __future__ import annotations
 
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecTransposeImage
 
 from rlplay.extend import (
+    ANY,
+    COUNT,
     CheckpointError,
+    Ranges,
     StateArrays,
+    check_number,
+    counted,
+    numbers_below,
     pack_module,
     pack_optimizer,
     unpack_module,
     unpack_optimizer,
 )
 
+_COUNTERS = ("_n_updates", "_episode_num", "_n_calls", "exploration_rate", "_current_progress_remaining")
+_SHARES = ("exploration_rate", "_current_progress_remaining")
 _BEGAN = "_current_ep_start"  # of a buffer with hindsight: where the running episodes began
 _MATRICES = ("exploration_mat", "exploration_matrices")  # of the noise: one [F, A], and one an environment [N, F, A]
 
@@ -152,6 +161,71 @@ def _unpack_buffer(buffer: Any, arrays: StateArrays) -> None:
         if began.shape != getattr(buffer, _BEGAN).shape:
             raise CheckpointError(f"the buffer's episodes began at {began.tolist()}, not of so many environments")
         setattr(buffer, _BEGAN, began.copy())
+
+
+def ranges_of(observation_space: gym.Space[Any], action_space: gym.Space[Any], rows: int) -> Ranges:
+    """What whole numbers these arrays hold; pixels and random states are no indices.
+
+    Args:
+        observation_space: of the agent.
+        action_space: of the agent.
+        rows: of the buffer.
+    """
+    found: Ranges = {
+        "buffer/ep_start": (0, rows - 1), "buffer/ep_length": (0, rows), "buffer/began": (0, rows - 1),
+        "buffer/place": COUNT, "random/torch": ANY, "random/cuda": ANY, "random/numpy_key": ANY,
+    }  # fmt: skip
+    if isinstance(action_space, gym.spaces.Discrete | gym.spaces.MultiDiscrete):
+        found["buffer/actions"] = _numbers_of(action_space)
+    parts = observation_space.spaces if isinstance(observation_space, gym.spaces.Dict) else {"": observation_space}
+    for name in ("last_obs", "buffer/observations", "buffer/next_observations", "normalize/old_obs"):
+        found.update({f"{name}/{key}" if key else name: _numbers_of(part) for key, part in parts.items()})
+    return found
+
+
+def _numbers_of(space: gym.Space[Any]) -> tuple[int, int]:
+    """The least and the greatest whole number of a space of choices; any number of another."""
+    if isinstance(space, gym.spaces.Discrete):
+        return numbers_below(int(space.n))
+    return numbers_below(int(space.nvec.max())) if isinstance(space, gym.spaces.MultiDiscrete) else ANY
+
+
+def check_last(obs: Any, starts: NDArray[Any], env: Any) -> None:
+    """Refuse last observations, read from a file, that a VecEnv cannot have given.
+
+    Raises:
+        CheckpointError: other parts or shapes.
+    """
+    shapes = [np.shape(one) for one in (obs.values() if isinstance(obs, dict) else [obs])]
+    keys, n, space = [*obs] if isinstance(obs, dict) else None, env.num_envs, env.observation_space
+    if keys != ([*space.spaces] if isinstance(space, gym.spaces.Dict) else None):
+        raise CheckpointError("the file lacks a part of last_obs, or has others")
+    if starts.shape != (n,) or any(shape[:1] != (n,) for shape in shapes):
+        raise CheckpointError(
+            f"last_obs and last_starts are of {shapes} and {starts.shape}, not of {counted(n, 'environment')}"
+        )
+
+
+def pack_counters(model: Any) -> dict[str, Any]:
+    """The counters of a model, and the generator of its action space, as JSON values."""
+    return {
+        "counters": {name: getattr(model, name) for name in _COUNTERS if hasattr(model, name)},
+        "action_space": model.action_space.np_random.bit_generator.state,
+    }
+
+
+def unpack_counters(model: Any, state: dict[str, Any]) -> None:
+    """Put back what `pack_counters` gave.
+
+    Raises:
+        CheckpointError: a number that no run leaves behind.
+    """
+    for name, value in state["counters"].items():
+        if name in _SHARES and not (isinstance(value, int | float) and -1e-6 <= value <= 1 + 1e-6):
+            raise CheckpointError(f"{name} is {value!r:.80}, which is no share: refused")
+        if name in _COUNTERS:
+            setattr(model, name, value if name in _SHARES else check_number(name, value, COUNT))
+    model.action_space.np_random.bit_generator.state = state["action_space"]
 
 
 def pack_normalizer(env: Any) -> StateArrays:
