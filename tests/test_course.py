@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 import os
 import re
 import shlex
@@ -269,7 +270,22 @@ def test_files_that_lie_where_a_learner_works_are_not_imported(tmp_path, monkeyp
     assert judging.judge(lesson("vectors").exercises[0], "5").right
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"version": 1}', '{"version": 0, "read": []}', "\x00\xff", "9" * 5000])
+def _progress(**changed):
+    return json.dumps({"version": 1, "read": [], "right": {}, "tries": {}, "seconds": {}} | changed)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{", "[]", '{"version": 1}', '{"version": 0, "read": []}', "\x00\xff", "9" * 5000, "[" * 200_000,
+        " " * 5_000_000,
+        _progress(read="vectors"), _progress(read=[1]), _progress(right={"vectors": "123"}), _progress(tries=[1]),
+        _progress(right={"vectors": [0]}), _progress(right={"vectors": [1.5]}), _progress(tries={"vectors 1": -5}),
+        _progress(seconds={"vectors": math.nan}), _progress(seconds={"vectors": math.inf}),
+        _progress(seconds={"vectors": -4e9}),
+    ],
+    ids=lambda text: text[-40:],
+)  # fmt: skip
 def test_a_damaged_progress_file_is_put_aside(text):
     path = kept.progress_file()
     path.parent.mkdir(parents=True)
@@ -279,6 +295,20 @@ def test_a_damaged_progress_file_is_put_aside(text):
     assert path.with_name("learn.json.damaged").read_text(encoding="latin-1") == text
 
 
+def test_exercises_that_a_lesson_does_not_have_are_not_counted():
+    assert not kept.Progress(["vectors"], {"vectors": [1, 2, 77]}).is_done(lesson("vectors"))
+    assert kept.Progress(["vectors"], {"vectors": [1, 2, 3, 77]}).is_done(lesson("vectors"))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no pipes with names")
+def test_a_pipe_in_place_of_the_progress_is_not_waited_for(rlplay):
+    kept.progress_file().parent.mkdir(parents=True)
+    os.mkfifo(kept.progress_file())
+    code, _, err = rlplay("learn")
+    assert code == 1
+    assert "it is no regular file" in err
+
+
 def test_a_progress_file_of_a_later_version_is_left_as_it_is():
     path = kept.progress_file()
     path.parent.mkdir(parents=True)
@@ -286,6 +316,17 @@ def test_a_progress_file_of_a_later_version_is_left_as_it_is():
     with pytest.raises(RlplayError, match="is of version 99"):
         kept.load()
     assert path.read_text() == '{"version": 99}'
+
+
+@pytest.mark.filterwarnings("default")
+def test_a_folder_that_cannot_be_written_ends_no_lesson(rlplay, monkeypatch, tmp_path):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("RLPLAY_DATA_DIR", str(tmp_path / "file"))
+    code, out, err = rlplay("learn", "derivatives", "--exercise", "1", "--answer", "12")
+    assert (code, "3 · 2² = 12" in out) == (0, True)
+    assert "progress is not kept" in err
+    assert "Set RLPLAY_DATA_DIR to a folder of your own" in err
+    assert "Not a directory" in rlplay("learn")[2]
 
 
 def test_progress_is_kept_and_the_next_lesson_is_known(rlplay):

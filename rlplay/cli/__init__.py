@@ -9,6 +9,7 @@ import sys
 import warnings
 from argparse import Namespace
 from contextlib import redirect_stdout
+from io import TextIOWrapper
 from typing import Any, TextIO
 
 from rlplay.cli.arguments import parser
@@ -80,10 +81,15 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _replace_closed_streams() -> None:
-    """Where a command was started without an output (``2>&-``, a service), what it says goes nowhere; as for input."""
+    """Where a command was started without an output (``2>&-``, a service), what it says goes nowhere; as for input.
+
+    Characters that the output's encoding lacks (a pipe on Windows, the C locale) become question marks.
+    """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115 - as long as the process
+    if isinstance(sys.stdout, TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="replace")
 
 
 def beside() -> dict[str, str]:

@@ -49,6 +49,10 @@ class _Console(Console):
         except MarkupError:  # a name that looks like a style of ours
             return super().render_str(text, **{**how, "markup": False})
 
+    def on_broken_pipe(self) -> None:
+        """The reader is gone (``rlplay list | head``): that is no failure, and `rlplay.cli.main` ends quietly."""
+        raise BrokenPipeError
+
 
 @cache
 def console(*, stderr: bool = False) -> Console:

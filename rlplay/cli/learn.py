@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 import time
 import traceback
 from argparse import Namespace
+from collections.abc import Callable
 from pathlib import Path
 
 from rich.markdown import Markdown
@@ -18,8 +20,8 @@ from rlplay.course.judge import exercise_of, judge
 from rlplay.course.lesson import GAP, PARTS, Block, Exercise, Lesson, lesson, lessons
 from rlplay.course.notebook import as_text
 from rlplay.course.running import Session
-from rlplay.errors import RlplayError, UsageError, counted, missing_module
-from rlplay.storage.files import write_atomically
+from rlplay.errors import RlplayError, UsageError, counted, missing_module, warn_once
+from rlplay.storage.files import make_folder, write_atomically
 
 _WIDTH = 96  # columns of text, at most
 
@@ -67,8 +69,7 @@ def _path() -> None:
         table = Table(title=part, title_justify="left", title_style="bold", box=None, show_header=False, padding=(0, 1))
         for one in (one for one in lessons() if one.part == part):
             number += 1
-            right = len(done.right.get(one.id, []))
-            marks = f"{right}/{len(one.exercises)}" if one.exercises else ""
+            marks = f"{done.solved(one)}/{len(one.exercises)}" if one.exercises else ""
             state = "[green]done[/]" if done.is_done(one) else "read" if one.id in done.read else ""
             table.add_row(f"[dim]{number:2}[/]", f"[cyan]{one.id}[/]", one.title, f"{one.minutes} min", marks, state)
         if table.row_count:
@@ -86,7 +87,7 @@ def _answer(one: Lesson, number: int, given: str) -> int:
         return 0
     verdict = judge(exercise, given)
     console().print(str(verdict), markup=False)
-    kept.update(lambda done: done.answered(one.id, number, right=verdict.right))
+    _keep(lambda done: done.answered(one.id, number, right=verdict.right))
     if verdict.right:
         _explain(exercise)
     else:
@@ -115,8 +116,28 @@ def _run_all(chosen: list[Lesson], folder: Path | None) -> int:
     return 0
 
 
+def _keep(change: Callable[[kept.Progress], None]) -> kept.Progress:
+    """Change the progress that is kept; where that cannot be, say so and go on."""
+    try:
+        return kept.update(change)
+    except RlplayError as error:
+        warn_once(f"progress is not kept: {error}")
+        progress = kept.Progress()
+        change(progress)
+        return progress
+
+
 def _folder(one: Lesson, given: Path | None) -> Path:
-    return given or kept.data_folder() / "learn" / one.id
+    """Where the pictures of a lesson go; a folder for a while where the user's own cannot be written."""
+    folder = given or kept.data_folder() / "learn" / one.id
+    try:
+        make_folder(folder, "--output")
+    except UsageError as error:
+        if given:
+            raise
+        warn_once(f"pictures are not kept: {error.cause}")
+        return Path(tempfile.mkdtemp(prefix="rlplay-"))
+    return folder
 
 
 def _study(one: Lesson, folder: Path | None) -> int:
@@ -145,15 +166,15 @@ def _study(one: Lesson, folder: Path | None) -> int:
             for picture in sorted(session.folder.glob("*.png")):
                 if f'"{picture.name}"' in block.text:
                     out.print(f"picture: {picture}", style="dim")
-        kept.update(lambda done: done.went_through(one.id, time.monotonic() - begun))
+        _keep(lambda done: done.went_through(one.id, time.monotonic() - begun))
         begun = time.monotonic()
         for exercise in one.exercises:
             _exercise(one, exercise, asks=asks)
     except EOFError:
         out.print("\nended here; what was answered is kept", style="dim")
-        kept.update(lambda done: done.spent(one.id, time.monotonic() - begun))
+        _keep(lambda done: done.spent(one.id, time.monotonic() - begun))
         return 0
-    following = kept.update(lambda done: done.spent(one.id, time.monotonic() - begun)).next_lesson()
+    following = _keep(lambda done: done.spent(one.id, time.monotonic() - begun)).next_lesson()
     out.print(f"\n  next: rlplay learn {following.id}" if following else "\n  the path is done")
     return 0
 
@@ -203,7 +224,7 @@ def _exercise(one: Lesson, exercise: Exercise, *, asks: bool) -> None:
             return
         verdict = judge(exercise, given)
         right = verdict.right
-        kept.update(lambda done, right=right: done.answered(one.id, exercise.number, right=right))  # type: ignore[misc]
+        _keep(lambda done, right=right: done.answered(one.id, exercise.number, right=right))  # type: ignore[misc]
         out.print(str(verdict), style="green" if verdict.right else "yellow", markup=False)
         if verdict.right:
             _explain(exercise)

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import math
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from rlplay.course.lesson import Lesson, lessons
-from rlplay.errors import RlplayError, warn
-from rlplay.storage.files import locked, write_atomically
+from rlplay.errors import BusyError, RlplayError, UsageError, warn
+from rlplay.storage.files import locked, reason, write_atomically
+from rlplay.storage.texts import text_of
 
 VERSION = 1
 _PATIENCE = 10.0  # seconds to wait for another terminal that writes
+_ELSEWHERE = "Set RLPLAY_DATA_DIR to a folder of your own"
 
 
 def data_folder() -> Path:
@@ -47,7 +52,11 @@ class Progress:
 
     def is_done(self, one: Lesson) -> bool:
         """Whether a lesson was read and all its exercises answered."""
-        return one.id in self.read and len(self.right.get(one.id, [])) >= len(one.exercises)
+        return one.id in self.read and self.solved(one) == len(one.exercises)
+
+    def solved(self, one: Lesson) -> int:
+        """How many exercises of a lesson were answered rightly."""
+        return len({exercise.number for exercise in one.exercises} & set(self.right.get(one.id, ())))
 
     def next_lesson(self) -> Lesson | None:
         """The first lesson of the path that is not done, the museum left out; None at the end."""
@@ -83,14 +92,20 @@ def load() -> Progress:
     A file that is damaged is put aside under another name, with a warning, and progress begins anew.
 
     Raises:
-        RlplayError: the file is of a later version; it is left as it is.
+        RlplayError: the file cannot be read or is of a later version; it is left as it is.
     """
     path = progress_file()
     try:
-        text = path.read_text(encoding="utf-8")
+        text = text_of(path).removeprefix("\ufeff")  # a mark that some editors put in front
     except FileNotFoundError:
         return Progress()
     except UnicodeDecodeError:
+        return _put_aside(path)
+    except OSError as error:
+        if error.errno != errno.EFBIG:
+            raise RlplayError(
+                f"{path} cannot be read: {reason(error)}", f"{_ELSEWHERE}, or: rlplay learn --forget"
+            ) from error
         return _put_aside(path)
     try:
         held = json.loads(text)
@@ -109,19 +124,34 @@ def load() -> Progress:
 
 
 def _checked(held: dict[str, Any]) -> Progress:
+    """The progress that a file holds.
+
+    Raises:
+        ValueError, TypeError, KeyError, AttributeError: it is none that `save` wrote.
+    """
     found = Progress(
-        [str(one) for one in held["read"]],
-        {str(name): sorted({int(k) for k in numbers}) for name, numbers in held["right"].items()},
-        {str(name): int(count) for name, count in held["tries"].items()},
-        {str(name): float(seconds) for name, seconds in held["seconds"].items()},
-    )
-    if held["version"] != VERSION or isinstance(held["read"], str):
+        list(held["read"]), {name: sorted(set(numbers)) for name, numbers in held["right"].items()},
+        dict(held["tries"]), dict(held["seconds"]),
+    )  # fmt: skip
+    counts = [*found.tries.values(), *(number for numbers in found.right.values() for number in numbers)]
+    if held["version"] != VERSION or not isinstance(held["read"], list) or not all(map(_is_text, found.read)):
         raise ValueError(held["version"])
+    if not all(type(count) is int and 0 < count < 2**53 for count in counts):
+        raise ValueError(counts)
+    if not all(type(spent) in (int, float) and 0 <= spent < math.inf for spent in found.seconds.values()):
+        raise ValueError(found.seconds)
     return found
 
 
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
 def _put_aside(path: Path) -> Progress:
-    aside = _moved(path, "damaged")
+    try:
+        aside = _moved(path, "damaged")
+    except OSError as error:
+        raise RlplayError(f"{path} is damaged and cannot be put aside: {reason(error)}", _ELSEWHERE) from error
     warn(f"{path} is damaged: it was put aside as {aside.name}, and progress begins anew")
     return Progress()
 
@@ -152,14 +182,26 @@ def update(change: Callable[[Progress], None]) -> Progress:
         change: alters the progress it is given.
 
     Raises:
-        BusyError: another process held the folder for ten seconds.
-        RlplayError: the file is of a later version; it is left as it is.
+        RlplayError: another process held the folder for ten seconds, it cannot be written, or the file cannot be read
+            or is of a later version; it is left as it is.
     """
-    with locked(data_folder(), _PATIENCE):
+    with _held():
         progress = load()
         change(progress)
         save(progress)
     return progress
+
+
+@contextmanager
+def _held() -> Iterator[None]:
+    """Hold the folder; what hinders that, or writing there, is said with the way out."""
+    try:
+        with locked(data_folder(), _PATIENCE):
+            yield
+    except (UsageError, BusyError) as error:
+        raise RlplayError(error.cause, _ELSEWHERE) from error
+    except OSError as error:
+        raise RlplayError(f"{data_folder()} cannot be written: {reason(error)}", _ELSEWHERE) from error
 
 
 def forget() -> Path | None:
@@ -167,5 +209,5 @@ def forget() -> Path | None:
     path = progress_file()
     if not path.exists():
         return None
-    with locked(data_folder(), _PATIENCE):
+    with _held():
         return _moved(path, "old")
