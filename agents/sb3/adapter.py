@@ -457,6 +457,8 @@ class SB3Agent(Agent, init=False):
     def _shown(self, observation: Any) -> Any:
         """One observation or a batch as the model is shown it."""
         shown = observation
+        if isinstance(self.vec_env, VecNormalize):
+            shown = observation = self.raw_observations(observation, self._name)
         if isinstance(self.encoder, VectorFeatures):
             _, single = batch_of(self.observation_space, observation, self._name)
             vectors = self.encoder.view.vectors(observation)

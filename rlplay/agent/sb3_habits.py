@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from rlplay.agent.policy_networks import is_ours
 from rlplay.agent.sb3_networks import NETWORKS, Asked, is_asked
 from rlplay.agent.sb3_normalize import (
+    RawObservations,
     Statistics,
     hand_on,
     read_moments,
@@ -32,6 +33,7 @@ from rlplay.environments.interact import RunningEnv
 from rlplay.environments.no_environment import NoEnvironment
 from rlplay.environments.side_by_side import normalises, vec_normalize_of
 from rlplay.errors import UsageError, counted, no_attribute, warn_once
+from rlplay.functional.epsilon_greedy import exploration
 from rlplay.functional.schedules import scheduled, tabulate
 from rlplay.hyperparameters.domains import Teacher
 from rlplay.hyperparameters.fields import declared
@@ -63,6 +65,18 @@ ELSEWHERE: dict[str, str] = {
 }  # fmt: skip
 
 
+def _exploration_rate(agent: Any) -> float:
+    """ε now, which falls before the first update too; 0 before the first step, as there."""
+    given = agent.hyperparameters
+    if "exploration_fraction" not in given:
+        raise no_attribute(agent, "exploration_rate")
+    known = agent.metrics().get("train/exploration_rate")
+    if known is not None or not agent.num_timesteps or given.get("noisy"):
+        return float(known or 0.0)
+    ends = given["exploration_initial_eps"], given["exploration_final_eps"]
+    return float(exploration(given["exploration_fraction"], *ends, agent.progress))
+
+
 # What means the same here, by its name there.
 _SAME: dict[str, Callable[[Any], Any]] = {
     "_n_updates": lambda agent: agent.lessons,
@@ -72,7 +86,7 @@ _SAME: dict[str, Callable[[Any], Any]] = {
     "_vec_normalize_env": lambda agent: agent.get_vec_normalize_env(),
     "_logger": lambda agent: agent.logger,
     "lr_schedule": lambda agent: _schedule(agent, "learning_rate"),
-    "exploration_rate": lambda agent: _now(agent, "exploration_rate"),
+    "exploration_rate": _exploration_rate,
 }
 
 
@@ -82,13 +96,6 @@ def _schedule(agent: Any, name: str) -> Callable[[float], float]:
         raise no_attribute(agent, f"lr_{name}")
     values = tabulate(getattr(agent, name))
     return lambda left: scheduled(values, 1.0 - left)
-
-
-def _now(agent: Any, name: str) -> float:
-    """A number of the last update; 0 before the first, as there."""
-    if not any(one.startswith("exploration_") for one in agent.hyperparameters):
-        raise no_attribute(agent, name)
-    return float(agent.metrics().get(f"train/{name}", 0.0))
 
 
 def networks_device(agent: Any) -> str:
@@ -143,6 +150,7 @@ class SB3Habits:
     def _begin_habits(self, as_there: bool, normalize: Any) -> None:
         """Told once the agent is made: whether it was made as in Stable-Baselines3, and the VecNormalize given."""
         self._as_there, self._vec_env, self._vec_normalize = as_there, None, normalize
+        self.raw_observations = RawObservations()
         fields = declared(type(self)).items()  # who teaches is asked when it is time: it may be set later
         self._made_with = {
             name: getattr(self, name, None) for name, one in fields if not isinstance(one.domain, Teacher)

@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import copy
 import copyreg
+import gc
+import sys
+import weakref
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rlplay.errors import warn_once
 from rlplay.functional.running_moments import RunningMoments
 
 
@@ -80,6 +84,63 @@ def write_vecnormalize(wrapper: Any, found: Statistics) -> None:
         wrapper.obs_rms.count = found.observations[2]
     mean, variance, count = found.returns
     wrapper.ret_rms.mean, wrapper.ret_rms.var, wrapper.ret_rms.count = np.float64(mean), np.float64(variance), count
+
+
+_ASKED_AGAIN = 1000  # predictions after which a VecNormalize is looked for once more
+
+
+class RawObservations:
+    """What an agent that normalises is shown, as it was before a VecNormalize that nobody gave it.
+
+    A script loads its statistics with ``VecNormalize.load``, its model with ``PPO.load(path)``, and gives `predict`
+    what the VecNormalize made: that would be normalised twice. An observation that is what a VecNormalize of this
+    process has just made is taken as it was before, which is said once. They are looked for, among all objects, at the
+    first predictions and at each 1,000th.
+    """
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._known: list[weakref.ref[Any]] = []
+
+    def __call__(self, observation: Any, owner: str) -> Any:
+        """An observation, or a batch, as it was before it was normalised."""
+        module = sys.modules.get("stable_baselines3.common.vec_env.vec_normalize")
+        if module is None:
+            return observation
+        self._count += 1
+        if self._count & (self._count - 1) == 0 or self._count % _ASKED_AGAIN == 0:
+            self._known = [weakref.ref(one) for one in _living(module.VecNormalize)]
+        for wrapper in filter(None, (known() for known in self._known)):
+            before = getattr(wrapper, "old_obs", None)
+            if wrapper.norm_obs and _alike(before, observation, same=False):
+                if _alike(before, observation) or not _alike(wrapper.normalize_obs(before), observation):
+                    continue
+                warn_once(
+                    f"{owner} normalises what it is given, as it did while it learned: observations that a "
+                    f"VecNormalize has normalised are taken as they were before. {owner}.load(path, env=vec_env) tells "
+                    "the VecNormalize"
+                )
+                return wrapper.get_original_obs()
+        return observation
+
+
+def _living(cls: Any) -> list[Any]:
+    """The objects of a class, and of those derived from it, that hand on normalised observations."""
+    kinds = [cls]
+    for kind in kinds:
+        kinds += kind.__subclasses__()
+    found = gc.get_referrers(*(kind for kind in kinds if not getattr(kind, "hands_on", False)))
+    return [one for one in found if isinstance(one, cls)]
+
+
+def _alike(one: Any, other: Any, same: bool = True) -> bool:
+    """Whether two batches have one shape and, where that is asked, the same numbers."""
+    if isinstance(one, dict):
+        return isinstance(other, dict) and one.keys() == other.keys() and all(
+            _alike(one[key], other[key], same) for key in one
+        )  # fmt: skip
+    shape = np.shape(one)
+    return bool(shape) and shape == np.shape(other) and (not same or bool(np.array_equal(one, other)))
 
 
 def hand_on(wrapper: Any) -> None:

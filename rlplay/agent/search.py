@@ -411,6 +411,8 @@ class SearchAgent(Agent):
 
     def outputs(self, observation: Any) -> NDArray[np.float32]:
         """The outputs of the policy for a batch, [B, K]."""
+        if self.actor.moments.norm_obs:
+            observation = self.raw_observations(observation, type(self).__name__)
         found = self.encoder.encode_batch(observation)
         self._net.parameters[: len(self.theta)] = self.theta
         out = np.zeros((len(found), self._net.layers[-1, 2]), np.float32)

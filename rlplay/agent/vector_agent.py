@@ -556,6 +556,8 @@ class VectorAgent(Agent):
 
     def _network_inputs(self, observation: Any) -> NDArray[np.float32]:
         """One observation or a batch as the networks see it, float32 [B, D]."""
+        if self.memory.moments.norm_obs:
+            observation = self.raw_observations(observation, type(self).__name__)
         found = self.encoder.encode_batch(observation)
         if self.memory.moments.norm_obs:
             given, found = np.array(found, order="C"), np.empty(found.shape, np.float32)

@@ -140,3 +140,18 @@ def test_stacked_evaluations_are_no_matter(PPO):
         PPO("MlpPolicy", stacked(), **SMALL).learn(
             32, EvalCallback(stacked(), eval_freq=32, n_eval_episodes=1, verbose=0)
         )
+
+
+def test_what_a_vec_normalize_that_nobody_gave_has_normalised_is_taken_as_it_was(PPO, tmp_path):
+    vec_env = VecNormalize(make_vec_env("CartPole-v1"), norm_reward=False)
+    PPO("MlpPolicy", vec_env, **SMALL).learn(64).save(tmp_path / "model")
+    vec_env.save(str(tmp_path / "statistics.pkl"))
+    loaded = PPO.load(tmp_path / "model")
+    again = VecNormalize.load(str(tmp_path / "statistics.pkl"), make_vec_env("CartPole-v1", seed=0))
+    again.training = False
+    obs = again.reset()
+    assert not np.array_equal(obs, again.get_original_obs())
+    with pytest.warns(RlplayWarning, match=r"has normalised are taken as they were before\. PPO\.load\(path, env="):
+        value = loaded.probe(obs).value
+    assert np.array_equal(value, loaded.probe(again.get_original_obs()).value)
+    assert not np.array_equal(value, loaded.probe(obs + 1).value)

@@ -166,6 +166,10 @@ def test_schedules_are_functions_of_what_is_left(door):
     assert model._total_timesteps == 32
     other = door.DQN("MlpPolicy", "CartPole-v1", exploration_initial_eps=0.5, exploration_final_eps=0.5, **REPLAY)
     assert other.learn(40).exploration_rate == pytest.approx(0.5)
+    falling = {**REPLAY, "learning_starts": 100, "buffer_size": 200, "exploration_fraction": 1.0}
+    waiting, seen = door.DQN("MlpPolicy", "CartPole-v1", exploration_final_eps=0.0, **falling), []
+    waiting.learn(40, callback=lambda found, _: bool(seen.append(found["self"].exploration_rate)) or True)
+    assert seen[20] == pytest.approx(0.5, abs=0.03)  # also before the first update
 
 
 @BOTH
