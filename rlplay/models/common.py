@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.sparse import issparse
 from sklearn.utils import compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, column_or_1d, validate_data
 
 from rlplay.compiled.cache import compiled
 
@@ -152,6 +152,39 @@ def known_codes(model: Any, X: Any, y: Any, classes: Any) -> tuple[Floats, NDArr
     if unknown.any():
         raise ValueError(f"The target label {target[unknown][0]!r} is not in the classes {model.classes_!r}.")
     return x, np.searchsorted(model.classes_, target).astype(np.int64)
+
+
+def not_overflowed(model: Any, found: Any) -> Any:
+    """What a model found, where its numbers are finite.
+
+    Raises:
+        ValueError: squares of the points or targets are beyond float64.
+
+    Example:
+        >>> from rlplay.models.supervised import Ridge
+        >>> not_overflowed(Ridge(), np.ones(2)).tolist()
+        [1.0, 1.0]
+        >>> not_overflowed(Ridge(), np.array([np.nan]))
+        Traceback (most recent call last):
+            ...
+        ValueError: Ridge: X or y is so large that squares of it are beyond float64. Scale columns and targets first
+    """
+    if not np.isfinite(found).all():
+        raise ValueError(
+            f"{type(model).__name__}: X or y is so large that squares of it are beyond float64. "
+            "Scale columns and targets first"
+        )
+    return found
+
+
+def flat_targets(target: Floats) -> Floats:
+    """Targets [N, 1] as [N], with scikit-learn's warning; others as they are.
+
+    Example:
+        >>> flat_targets(np.ones((3, 2))).shape
+        (3, 2)
+    """
+    return column_or_1d(target, warn=True) if target.ndim == 2 and target.shape[1] == 1 else target
 
 
 def point_weights(

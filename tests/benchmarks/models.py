@@ -303,7 +303,10 @@ What ours do that the twins do not, and the other way round:
 
 * Weights of points and classes, missing values in trees and boosting, and one class only are taken where the twin takes
   them. Sparse matrices are refused. Boosting refuses infinity, which its twin takes.
-* Points are centred first, so a mixture, PCA, k-means, distances and radial kernels say the same at 1e8 as around 0.
+* Points are centred first, so a mixture, PCA, k-means, distances, radial kernels and logistic regression say the same
+  at 1e8 as around 0. Least squares keep columns of 1e-6 beside others of 1e6, which the twin drops.
+* A column is constant for the min-max and the robust scaler where it varies by no more than rounding; their twins call
+  each column so that varies by less than 2e-15.
 * SGD: "points in order" means `shuffle=False`. Shuffled, the orders are other random numbers, and the weights differ as
   the twin's do between two seeds: by more than half where many weights separate the classes.
 * Trees compare float64, their twins float32 up to 1e-7. Of equally good splits both take one by chance, so scores

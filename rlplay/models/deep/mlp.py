@@ -27,6 +27,7 @@ from rlplay.compiled.cache import compiled
 from rlplay.models.common import (
     Floats,
     LogProbabilities,
+    flat_targets,
     known_codes,
     new_points,
     point_weights,
@@ -140,6 +141,7 @@ class MLPRegressor(RegressorMixin, MultiOutputMixin, _MLP, BaseEstimator):  # ty
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, first: bool, whole: bool = True) -> Self:
         x, target = points_and_numbers(self, X, y, several=True, reset=first)
+        target = flat_targets(target)
         if first:
             self.n_outputs_, self.is_flat_ = (1 if target.ndim == 1 else target.shape[1]), target.ndim == 1
         return self._learn(x, target.reshape(len(x), -1), sample_weight, whole, "squared_error")

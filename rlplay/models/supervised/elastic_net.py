@@ -29,7 +29,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from rlplay.compiled.cache import compiled, in_place, reordered
 from rlplay.errors import warn
-from rlplay.models.common import Floats, LinearAnswers, point_weights, points_and_numbers, require
+from rlplay.models.common import Floats, LinearAnswers, not_overflowed, point_weights, points_and_numbers, require
 from rlplay.models.supervised.linear import centred
 
 
@@ -146,7 +146,7 @@ def solve(model: Any, X: Any, y: Any, l1_ratio: float, sample_weight: Any = None
             f"{model.dual_gap_:.3g}. Give more iterations, scale the columns, or take a larger alpha.",
             ConvergenceWarning,
         )
-    model.coef_, model.intercept_ = weights, float(y_mean - x_mean @ weights)
+    model.coef_, model.intercept_ = not_overflowed(model, weights), float(y_mean - x_mean @ weights)
 
 
 @dataclass(eq=False, repr=False)

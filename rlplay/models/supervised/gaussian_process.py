@@ -30,7 +30,7 @@ import scipy.linalg
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, RegressorMixin
 
-from rlplay.models.common import Floats, new_points, points_and_numbers, require, squared_distances
+from rlplay.models.common import Floats, new_points, not_overflowed, points_and_numbers, require, squared_distances
 from rlplay.models.lbfgs import minimise
 
 _BOUNDS = (math.log(1e-5), math.log(1e5))
@@ -131,7 +131,7 @@ class GaussianProcessRegressor(RegressorMixin, BaseEstimator):  # type: ignore[m
                 f"The covariance of the {len(x)} points is singular to rounding with noise={self.noise_:g}. Take a "
                 "larger noise, or leave out points that occur twice."
             ) from error
-        self.alpha_ = scipy.linalg.cho_solve((self.L_, True), target, check_finite=False)
+        self.alpha_ = not_overflowed(self, scipy.linalg.cho_solve((self.L_, True), target, check_finite=False))
         self.log_marginal_likelihood_value_ = float(
             -0.5 * target @ self.alpha_ - np.log(np.diagonal(self.L_)).sum() - 0.5 * len(x) * math.log(2 * math.pi)
         )

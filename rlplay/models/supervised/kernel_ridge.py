@@ -22,7 +22,7 @@ import scipy.linalg
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 
 from rlplay.errors import warn
-from rlplay.models.common import Floats, new_points, point_weights, points_and_numbers, require
+from rlplay.models.common import Floats, new_points, not_overflowed, point_weights, points_and_numbers, require
 from rlplay.models.kernels import check_kernel, gamma_of, gram
 
 
@@ -78,6 +78,7 @@ class KernelRidge(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ign
             words = f"K + alpha I is singular to rounding with the {self.kernel} kernel: least squares are solved. "
             warn(words + "A larger alpha, or columns around 0, avoid it.", UserWarning)
             self.dual_coef_ = scipy.linalg.lstsq(kernel, target, check_finite=False)[0]
+        not_overflowed(self, self.dual_coef_)
         if weights is not None:
             self.dual_coef_ = (self.dual_coef_.T * root).T
         return self

@@ -23,7 +23,7 @@ import numpy as np
 import scipy.linalg
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 
-from rlplay.models.common import Floats, LinearAnswers, point_weights, points_and_numbers, require
+from rlplay.models.common import Floats, LinearAnswers, not_overflowed, point_weights, points_and_numbers, require
 
 
 def centred(
@@ -104,7 +104,7 @@ class LinearRegression(LinearAnswers, MultiOutputMixin, RegressorMixin, BaseEsti
         """Find the weights; each squared error counts by its point's ``sample_weight`` [N]."""
         x, target = points_and_numbers(self, X, y, several=True)
         x, target, x_mean, y_mean = centred(x, target, self.fit_intercept, point_weights(self, x, sample_weight))
-        weights = least_squares(x, target)
+        weights = not_overflowed(self, least_squares(x, target))
         self.coef_, self.intercept_ = weights.T, y_mean - x_mean @ weights
         return self
 
@@ -135,6 +135,7 @@ class Ridge(LinearAnswers, MultiOutputMixin, RegressorMixin, BaseEstimator):  # 
         require(self, alpha=(self.alpha >= 0, "a number of 0 or more"))
         x, target = points_and_numbers(self, X, y, several=True)
         x, target, x_mean, y_mean = centred(x, target, self.fit_intercept, point_weights(self, x, sample_weight))
-        weights = ridge(x, target, self.alpha)
-        self.coef_, self.intercept_ = weights.T, y_mean - x_mean @ weights
+        weights = not_overflowed(self, ridge(x, target, self.alpha))
+        self.intercept_ = y_mean - x_mean @ weights
+        self.coef_ = weights[:, 0] if weights.ndim == 2 and weights.shape[1] == 1 else weights.T  # as the twin
         return self

@@ -134,6 +134,8 @@ class LogisticRegression(LogProbabilities, LinearScores, ClassifierMixin, BaseEs
                 C=(self.C > 0, "a number above 0"), max_iter=(self.max_iter >= 1, "1 or more"),
                 tol=(self.tol > 0, "above 0"))  # fmt: skip
         x, codes = points_and_classes(self, X, y)
+        middle = x.mean(axis=0) if self.fit_intercept else np.zeros(x.shape[1])
+        x = x - middle  # the constant is not penalised, so this changes the way and not the end
         n, d, k = *x.shape, len(self.classes_)
         target = codes.astype(float) if k == 2 else (np.arange(k)[:, None] == codes).astype(float)
         loss = binary_loss if k == 2 else softmax_loss
@@ -166,7 +168,7 @@ class LogisticRegression(LogProbabilities, LinearScores, ClassifierMixin, BaseEs
                 ConvergenceWarning,
             )
         found = theta.reshape(d + 1, columns)
-        self.coef_, self.intercept_ = np.ascontiguousarray(found[:-1].T), found[-1].copy()
+        self.coef_, self.intercept_ = np.ascontiguousarray(found[:-1].T), found[-1] - middle @ found[:-1]
         return self
 
     def predict_proba(self, X: Any) -> Floats:

@@ -26,7 +26,7 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, MultiOutputMixin, RegressorMixin
 
 from rlplay.compiled.cache import in_place, reordered
 from rlplay.models.common import Floats, new_points, points_and_classes, points_and_numbers, require
@@ -175,7 +175,7 @@ def check_settings(model: Any, n: int | None = None) -> None:
 
 
 @dataclass(eq=False, repr=False)
-class KNeighborsRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+class KNeighborsRegressor(MultiOutputMixin, RegressorMixin, BaseEstimator):  # type: ignore[misc]
     """The mean of the nearest points' targets.
 
     Args:
@@ -184,7 +184,7 @@ class KNeighborsRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
 
     Attributes:
         tree_: the points (`rlplay.models.kd_tree.KDTree`).
-        targets_: their targets, float64 [N].
+        targets_: their targets, float64 [N], or [N, K] for several.
 
     Example:
         >>> KNeighborsRegressor(2).fit([[0.0], [1.0], [5.0]], [0.0, 1.0, 9.0]).predict([[0.4]]).tolist()
@@ -196,9 +196,9 @@ class KNeighborsRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     weights: str = "uniform"
 
     def fit(self, X: Any, y: Any) -> Self:
-        """Store X [N, D] and y [N]."""
+        """Store X [N, D] and y [N], or [N, K]."""
         check_settings(self)
-        x, self.targets_ = points_and_numbers(self, X, y)
+        x, self.targets_ = points_and_numbers(self, X, y, several=True)
         self.tree_ = stored(x)
         return self
 
@@ -209,10 +209,12 @@ class KNeighborsRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         return neighbours(self.tree_, x, int(n_neighbors or self.n_neighbors))
 
     def predict(self, X: Any) -> Floats:
-        """The mean of the nearest targets, [N]."""
+        """The mean of the nearest targets, [N], or [N, K] for several."""
         distances, found = self.kneighbors(X)
-        weights = influence(distances, self.weights)
-        return (self.targets_[found] * weights).sum(axis=1) / weights.sum(axis=1)
+        weights, targets = influence(distances, self.weights), self.targets_[found]
+        if targets.ndim == 3:
+            return np.einsum("nko,nk->no", targets, weights) / weights.sum(axis=1, keepdims=True)
+        return (targets * weights).sum(axis=1) / weights.sum(axis=1)
 
 
 @dataclass(eq=False, repr=False)

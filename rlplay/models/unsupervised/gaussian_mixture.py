@@ -33,7 +33,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
 from rlplay.errors import warn
-from rlplay.models.common import Floats, new_points, require, training_points
+from rlplay.models.common import Floats, new_points, not_overflowed, require, training_points
 from rlplay.models.unsupervised.k_means import KMeans, nearest_labels
 
 KINDS = {"full": 3, "tied": 2, "diag": 2, "spherical": 1}  # dimensions of the covariances
@@ -203,6 +203,7 @@ class GaussianMixture(DensityMixin, BaseEstimator):  # type: ignore[misc]
                 best = found
         assert best is not None
         self.lower_bound_, self.weights_, means, covariances, self.converged_, self.n_iter_ = best
+        not_overflowed(self, covariances)
         self.means_, self.covariances_ = means + middle, self._own(covariances)
         self.precisions_cholesky_ = self._own(precision_factors(covariances))
         if not self.converged_:

@@ -19,7 +19,7 @@ import numpy as np
 import scipy.linalg
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 
-from rlplay.models.common import Floats, new_points, require, training_points
+from rlplay.models.common import Floats, new_points, not_overflowed, require, training_points
 from rlplay.models.kernels import check_kernel, gamma_of, gram
 
 
@@ -60,7 +60,7 @@ class KernelPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
         check_kernel(self)
         self.X_fit_ = training_points(self, X)
         self.gamma_ = gamma_of(self, self.X_fit_)
-        kernel = self._gram(self.X_fit_)
+        kernel = not_overflowed(self, self._gram(self.X_fit_))
         n = len(kernel)
         self.kernel_means_, self.kernel_mean_ = kernel.mean(axis=0), float(kernel.mean())
         kernel = kernel - self.kernel_means_ - self.kernel_means_[:, None] + self.kernel_mean_
