@@ -7,6 +7,7 @@ the class first.
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -134,16 +135,23 @@ def unpack(packed: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Any
         raise CheckpointError(f"the model {name} has centres of shape {np.shape(centres)}: refused")
     if isinstance(width, int) and width <= _WIDEST:
         try:
-            _answer(estimator, np.zeros((2, width)))
-            classes = getattr(estimator, "classes_", None)
-            if classes is not None and hasattr(estimator, "predict_proba"):
-                told = np.shape(estimator.predict_proba(np.zeros((2, width))))
-                if told != (2, len(classes)):
-                    raise ValueError(f"its probabilities are of {told[1]} classes, and it has {len(classes)}")
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of columns without names
+                _ask_once(estimator, np.zeros((2, width)))
         except Exception as error:
             words = one_line(error)
             raise CheckpointError(f"the model {name} in the file does not work: {words}") from error
     return estimator
+
+
+def _ask_once(estimator: Any, x: NDArray[np.float64]) -> None:
+    """Raise where an estimator cannot answer for two points, or names other classes than it has."""
+    _answer(estimator, x)
+    classes = getattr(estimator, "classes_", None)
+    if classes is not None and hasattr(estimator, "predict_proba"):
+        told = np.shape(estimator.predict_proba(x))
+        if told != (2, len(classes)):
+            raise ValueError(f"its probabilities are of {told[1]} classes, and it has {len(classes)}")
 
 
 def _filled(estimator: Any, packed: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Any:
@@ -217,6 +225,8 @@ def _packed(value: Any, arrays: dict[str, NDArray[Any]], name: str, place: str) 
         arrays[name] = value
         # BLAS sums in another order where columns lie together: what is loaded has to lie as what was saved.
         return {"array": name, "order": "F"} if value.flags.f_contiguous and value.ndim > 1 else {"array": name}
+    if isinstance(value, np.ndarray) and value.ndim == 1 and all(isinstance(one, str) for one in value):
+        return {"texts": value.tolist()}  # classes and names of columns, as data frames give them
     if (isinstance(value, tuple) and hasattr(value, "_fields")) or isinstance(value, list | tuple):
         parts = [_packed(one, arrays, f"{name}/{i}", place) for i, one in enumerate(value)]
         return {"record": type(value).__name__, "parts": parts} if hasattr(value, "_fields") else {
@@ -247,6 +257,8 @@ def _unpacked(value: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> A
     if "array" in value:
         found = arrays[str(value["array"])]
         return np.asfortranarray(found) if value.get("order") == "F" and not found.flags.f_contiguous else found
+    if "texts" in value:
+        return np.array([str(one) for one in value["texts"]], dtype=object)
     if "record" in value:
         from rlplay.models.kd_tree import KDTree
         from rlplay.models.supervised.trees import Trees

@@ -124,6 +124,11 @@ def check_fitted(name: str, model: Any) -> None:
         value = getattr(model, array, None) if trees is None else getattr(trees, array, getattr(model, array, None))
         if value is not None:
             _check_array(name, array, value, form, lengths)
+    if ARRAYS[name] is _LINEAR and hasattr(model, "coef_"):
+        rows, constants, classes = np.atleast_2d(model.coef_).shape[0], np.shape(model.intercept_), lengths.get("C", 0)
+        wanted = {0: rows, 2: 1}.get(classes, classes)  # a row of weights a class, one for two classes
+        _require(rows == wanted, name, "coef_", f"has {rows} rows for {classes} classes")
+        _require(constants in ((), (rows,)), name, "intercept_", f"has shape {constants} for {rows} rows of weights")
 
 
 def _require(holds: bool, name: str, array: str, words: str) -> None:
@@ -186,6 +191,7 @@ def _check_tiles(name: str, model: Any, lengths: dict[str, int]) -> None:
     """Tiles of a column from 1 on, and as many features as they make."""
     tiles, grids = model.tiles_, model.n_tilings
     _require(bool((np.asarray(tiles) >= 1).all()), name, "tiles_", "holds less than one tile")
+    _require(bool((np.asarray(model.width_) > 0).all()), name, "width_", "holds no width")
     _require(isinstance(grids, int) and 1 <= grids <= 10**6, name, "n_tilings", f"is {grids!r:.40}")
     _require(model.n_features_ == grids * math.prod(tiles.tolist()), name, "n_features_", "is not what the tiles make")
 

@@ -241,6 +241,33 @@ def test_the_librarys_estimators_come_back_from_arrays(name):
             assert np.array_equal(getattr(model, method)(x), getattr(again, method)(x))
 
 
+def test_names_of_data_frames_are_kept():
+    """Classes that are texts, and names of columns, come as arrays of objects."""
+    x = np.random.default_rng(0).normal(size=(60, 3))
+    model = LogisticRegression().fit(x, np.array(["up", "down", "hold"], object)[np.arange(60) % 3])
+    model.feature_names_in_ = np.array(["angle", "speed", "place"], object)
+    arrays: dict = {}
+    again = unpack(json.loads(json.dumps(pack(model, arrays, "m"))), arrays)
+    assert again.feature_names_in_.tolist() == ["angle", "speed", "place"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the columns have no names here
+        assert again.predict(x).dtype == model.predict(x).dtype == object
+        assert np.array_equal(again.predict(x), model.predict(x))
+
+
+def test_weights_and_classes_that_do_not_fit_are_refused():
+    x = np.random.default_rng(0).normal(size=(60, 3))
+    model, tiles = SGDClassifier().fit(x, np.arange(60) % 3), TileCoding(2, n_tilings=4).fit(x)
+    arrays: dict = {}
+    packed, tiled = pack(model, arrays, "m"), pack(tiles, arrays, "t")
+    arrays["m/classes_"] = arrays["m/classes_"][:2]
+    with pytest.raises(CheckpointError, match="coef_ of the model sgd-classifier has 3 rows for 2 classes"):
+        unpack(packed, arrays)
+    arrays["t/width_"] = arrays["t/width_"] * np.nan
+    with pytest.raises(CheckpointError, match="width_ of the model tile-coding holds no width"):
+        unpack(tiled, arrays)
+
+
 def test_a_library_estimator_that_no_array_can_hold_is_refused_with_the_reason():
     x = np.random.default_rng(0).normal(size=(50, 3))
     with pytest.raises(CheckpointError, match="_loss_function_ is a Hinge"):
