@@ -18,7 +18,14 @@ from agents import SB3
 from agents.sb3 import SB3Agent
 from agents.sb3.environments import SeededEpisodes
 from rlplay import load
-from rlplay.errors import CheckpointError, HyperparameterError, SpaceError, UnknownNameError, UsageError
+from rlplay.errors import (
+    CheckpointError,
+    HyperparameterError,
+    RlplayWarning,
+    SpaceError,
+    UnknownNameError,
+    UsageError,
+)
 from rlplay.hyperparameters.settings import read_zoo_file
 
 SMALL = {"policy_kwargs": {"net_arch": [16]}, "device": "cpu"}
@@ -67,6 +74,15 @@ def test_several_environments_are_resumed_in_the_middle_of_a_rollout(tmp_path):
     for one, other in zip(whole.model.policy.parameters(), again.model.policy.parameters(), strict=True):
         assert torch.equal(one, other)
     assert np.array_equal(whole.vec_env.obs_rms.mean, again.vec_env.obs_rms.mean)
+
+
+def test_a_file_of_a_step_beyond_the_end_of_training_loads(tmp_path):
+    """Eight environments take eight steps at once, also where one was asked for."""
+    agent = SB3("DQN", "CartPole-v1", n_envs=8, buffer_size=80, batch_size=8, learning_starts=50, seed=0, **SMALL)
+    with pytest.warns(RlplayWarning, match="learned nothing"):
+        agent.learn(1)
+    assert agent.model._current_progress_remaining == -7
+    assert load(agent.save(tmp_path / "agent")).num_timesteps == 8
 
 
 def test_a_file_holds_no_pickle(tmp_path):

@@ -422,6 +422,35 @@ def test_what_was_given_is_not_changed_later():
     assert not np.array_equal(many.step(np.array([1, 1]))[0], np.zeros((2, 4)))
 
 
+class Reusing(gym.Env):
+    """Fills the same observation and the same info again and again."""
+
+    observation_space, action_space = gym.spaces.Box(-9, 9, (1,)), gym.spaces.Discrete(2)
+
+    def __init__(self):
+        self.obs, self.info = np.zeros(1, np.float32), {"parts": [0]}
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.obs[0] = self.info["parts"][0] = 0
+        return self.obs, self.info
+
+    def step(self, action):
+        self.obs += 1
+        self.info["parts"][0] += 1
+        return self.obs, 1.0, bool(self.obs[0] == 2), False, self.info
+
+
+def test_what_an_environment_fills_again_is_told_as_it_was():
+    many = make_vec(Reusing, 1, autoreset_mode="same-step")
+    many.reset(seed=0)
+    many.step(np.zeros(1, int))
+    obs, *_, infos = many.step(np.zeros(1, int))
+    assert obs.tolist() == [[0]]
+    assert infos["final_obs"][0].tolist() == [2]
+    assert infos["final_info"]["parts"][0] == [2]
+
+
 def test_pictures_of_a_batch():
     many = gym.make_vec("rlplay/CartPole-v1", num_envs=3, render_mode="rgb_array", width=200, height=120)
     many.reset(seed=0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -140,6 +141,7 @@ class SequentialEnvs:
         obs, info = step.next_obs, step.info
         if step.terminated or step.truncated:
             if self.mode == AutoresetMode.SAME_STEP:
+                info = copy.deepcopy(info)  # an environment may fill the same one again as it begins anew
                 first_info = self.begin(k, None, None)
                 info = {**first_info, "final_obs": obs, "final_info": info}
                 obs = position.obs
