@@ -24,6 +24,7 @@ from rlplay.models.deep import (
     RandomNetworkDistillation,
     SequenceForecaster,
 )
+from rlplay.models.deep.sequences import r_squared
 from rlplay.reports.model_comparison import data_sets, five_fold, pair
 
 
@@ -187,6 +188,11 @@ def test_inputs_known_beforehand_are_used():
         model.predict(x[250:], pushes[250:, :3])
     with pytest.raises(ValueError, match="inputs have 1 numbers a step, and 0"):
         model.predict(x[250:])
+
+
+def test_constant_targets_have_a_score():
+    assert r_squared(np.ones((3, 2)), np.ones((3, 2))) == 1
+    assert r_squared(np.zeros((3, 2)), np.ones((3, 2))) == 0  # as scikit-learn's r2_score; it was -inf
 
 
 def test_padding_counts_nowhere():

@@ -70,6 +70,21 @@ def test_pca_equals_scikit_learns(points, components, whiten):
     assert ours.noise_variance_ == pytest.approx(twin.noise_variance_)
 
 
+@pytest.mark.parametrize("components", [1, 2, None])
+def test_densities_of_pca_equal_scikit_learns(points, components):
+    ours, twin = PCA(components).fit(points), sklearn.decomposition.PCA(components).fit(points)
+    assert np.allclose(ours.score_samples(points), twin.score_samples(points))
+    assert ours.score(points) == pytest.approx(twin.score(points))
+    chosen = [GridSearchCV(model, {"n_components": [1, 2, 3]}, cv=3).fit(points) for model in (PCA(), twin)]
+    assert chosen[0].best_params_ == chosen[1].best_params_
+
+
+def test_points_without_spread_have_no_density():
+    flat = np.column_stack([np.arange(5.0), np.ones(5)])
+    with pytest.raises(ValueError, match="do not vary along a direction"):
+        PCA().fit(flat).score(flat)
+
+
 @pytest.mark.parametrize("solver", ["auto", "full", "covariance_eigh", "randomized"])
 @pytest.mark.parametrize("shape", [(620, 40), (40, 620)])
 def test_pca_by_each_solver_equals_scikit_learns(shape, solver):

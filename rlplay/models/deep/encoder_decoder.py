@@ -28,7 +28,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_array, check_consistent_length
 
 from rlplay.models.common import Floats, require
-from rlplay.models.deep.sequences import SequenceModel, padded, parts_of
+from rlplay.models.deep.sequences import SequenceModel, padded, parts_of, r_squared
 from rlplay.models.deep.training import loss_of, sizes_of
 from rlplay.networks.layers import Linear
 
@@ -178,7 +178,7 @@ class EncoderDecoder(RegressorMixin, MultiOutputMixin, SequenceModel, BaseEstima
         if ends is not None:
             real = np.arange(truth.shape[1]) < ends[:, None]
             predictions, truth = predictions[:, : truth.shape[1]][real], truth[real]
-        return float(1.0 - ((predictions - truth) ** 2).sum() / ((truth - truth.mean(axis=0)) ** 2).sum())
+        return r_squared(predictions, truth)
 
 
 def _targets(y: Any) -> tuple[NDArray[np.float32], NDArray[np.int64] | None, int]:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from rlplay.models.common import Floats
-from rlplay.models.deep.sequences import SequenceModel, Sequences
+from rlplay.models.deep.sequences import SequenceModel, Sequences, r_squared
 from rlplay.models.deep.training import SelfSupervised, loss_of, sizes_of
 from rlplay.networks.layers import Linear
 
@@ -122,4 +122,4 @@ class SequenceForecaster(TransformerMixin, SequenceModel, SelfSupervised, BaseEs
         given = self._read(X, False)
         real = (np.arange(given.values.shape[1])[None] < given.lengths[:, None])[:, 1:]
         predictions, truth = self._next(given)[:, :-1][real], given.values[:, 1:][real]
-        return float(1.0 - ((predictions - truth) ** 2).sum() / ((truth - truth.mean(axis=0)) ** 2).sum())
+        return r_squared(predictions, truth)

@@ -192,3 +192,15 @@ def padded(parts: list[Any], form: str) -> Sequences:
     for row, one in zip(values, checked, strict=True):
         row[: len(one)] = one
     return Sequences(values, lengths, form)
+
+
+def r_squared(predictions: NDArray[Any], truth: NDArray[Any]) -> float:
+    """R² over all numbers: 1 for perfect, 0 for the mean of each column, and for constant numbers that are missed.
+
+    Example:
+        >>> x = np.array([1.0, 2.0, 3.0])
+        >>> r_squared(x, x), r_squared(x, np.ones(3)), r_squared(np.ones(3), np.ones(3))
+        (1.0, 0.0, 1.0)
+    """
+    error, spread = ((predictions - truth) ** 2).sum(), ((truth - truth.mean(axis=0)) ** 2).sum()
+    return float(1.0 - error / spread) if spread > 0 else float(error == 0)

@@ -198,6 +198,30 @@ class PCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # 
         scale = np.sqrt(self.explained_variance_) if self.whiten else 1.0
         return (np.asarray(Z) * scale) @ self.components_ + self.mean_
 
+    def score_samples(self, X: Any) -> NDArray[np.float64]:
+        """The logarithm of each point's density, [N], under the normal distribution that the directions describe.
+
+        Its variances are those along the directions, and ``noise_variance_`` along all others (Bishop, section 12.2).
+
+        Raises:
+            ValueError: points do not vary along a direction, so that there is no density.
+        """
+        apart = new_points(self, X) - self.mean_
+        (k, d), codes = self.components_.shape, apart @ self.components_.T
+        variances = np.append(np.maximum(self.explained_variance_, self.noise_variance_), self.noise_variance_)
+        if k == d:  # nothing is left over
+            variances[-1] = 1.0
+        if variances.min() <= 0.0:
+            raise ValueError("PCA: points do not vary along a direction, so there is no density: keep fewer")
+        over = np.maximum((apart**2).sum(axis=1) - (codes**2).sum(axis=1), 0.0) if k < d else 0.0
+        square = (codes**2 / variances[:-1]).sum(axis=1) + over / variances[-1]
+        volume = np.log(variances[:-1]).sum() + (d - k) * np.log(variances[-1]) + d * np.log(2 * np.pi)
+        return -0.5 * (square + volume)
+
+    def score(self, X: Any, y: Any = None) -> float:
+        """The mean of `score_samples`: searches choose ``n_components`` by it."""
+        return float(self.score_samples(X).mean())
+
     def directions(self) -> NDArray[np.float64]:
         """The directions, divided by their deviation where whitened, float64 [K, D]."""
         if not self.whiten:
