@@ -190,6 +190,13 @@ def test_inputs_known_beforehand_are_used():
         model.predict(x[250:])
 
 
+def test_learning_goes_on_with_targets_of_one_shape():
+    x = np.random.default_rng(0).normal(size=(20, 3))
+    model = MLPRegressor(4, max_iter=1, random_state=0).fit(x, x[:, 0])
+    with pytest.raises(ValueError, match=r"y has shape \(20, 2\), and MLPRegressor learns 1 numbers a point"):
+        model.partial_fit(x, x[:, :2])
+
+
 def test_constant_targets_have_a_score():
     assert r_squared(np.ones((3, 2)), np.ones((3, 2))) == 1
     assert r_squared(np.zeros((3, 2)), np.ones((3, 2))) == 0  # as scikit-learn's r2_score; it was -inf

@@ -42,6 +42,7 @@ from rlplay.models.unsupervised import (
     AgglomerativeClustering,
     FourierBasis,
     GaussianMixture,
+    IncrementalPCA,
     KMeans,
     NearestCentroidClusterer,
     SelfOrganisingMap,
@@ -239,6 +240,13 @@ def test_the_librarys_estimators_come_back_from_arrays(name):
     for method in ("predict", "transform", "predict_proba"):
         if hasattr(model, method):
             assert np.array_equal(getattr(model, method)(x), getattr(again, method)(x))
+
+
+def test_directions_that_are_learned_bit_by_bit_stay_as_many():
+    x = np.random.default_rng(0).normal(size=(30, 4))
+    model = IncrementalPCA(2).partial_fit(x)
+    with pytest.raises(ValueError, match="n_components was 2 when learning began and is 3"):
+        model.set_params(n_components=3).partial_fit(x)
 
 
 def test_names_of_data_frames_are_kept():

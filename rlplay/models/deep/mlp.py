@@ -144,6 +144,8 @@ class MLPRegressor(RegressorMixin, MultiOutputMixin, _MLP, BaseEstimator):  # ty
         target = flat_targets(target)
         if first:
             self.n_outputs_, self.is_flat_ = (1 if target.ndim == 1 else target.shape[1]), target.ndim == 1
+        elif target.shape[1:] != (() if self.is_flat_ else (self.n_outputs_,)):
+            raise ValueError(f"y has shape {target.shape}, and MLPRegressor learns {self.n_outputs_} numbers a point.")
         return self._learn(x, target.reshape(len(x), -1), sample_weight, whole, "squared_error")
 
     def predict(self, X: Any) -> Floats:

@@ -72,6 +72,8 @@ class IncrementalPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         x = training_points(self, X, reset=first)
         if first:
             self._begin(x)
+        elif self.n_components not in (None, self.n_components_):
+            raise ValueError(f"n_components was {self.n_components_} when learning began and is {self.n_components}.")
         return self._add(x)
 
     def _begin(self, x: Floats) -> None:
