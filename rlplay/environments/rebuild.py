@@ -251,7 +251,7 @@ def moving_attributes(make: Callable[[], gym.Env[Any, Any]]) -> set[str]:
     other.action_space.seed(0)
     other.reset(seed=0)
     after = look_of(other)["attributes"]
-    moved = {k for k in first if not (_same(first[k], second.get(k)) and _same(first[k], after.get(k)))}
+    moved = {k for k in first if not (same(first[k], second.get(k)) and same(first[k], after.get(k)))}
     least, most = _PROBE_STEPS
     for step in range(most):
         _, _, terminated, truncated, _ = other.step(as_played(other.action_space, other.action_space.sample()))
@@ -261,7 +261,7 @@ def moving_attributes(make: Callable[[], gym.Env[Any, Any]]) -> set[str]:
             other.reset()
     last = look_of(other)["attributes"]
     other.close()
-    return moved | {k for k in last if not (_same(after.get(k), last[k]) and _same(first.get(k), last[k]))}
+    return moved | {k for k in last if not (same(after.get(k), last[k]) and same(first.get(k), last[k]))}
 
 
 def difference(
@@ -289,7 +289,7 @@ def difference(
             words = name.replace("_", " ")
             return f"made again, the environment has the {words} {new[name]}, not {given[name]}"
     mine, theirs = given["attributes"], new["attributes"]
-    other = {k for k in {*mine, *theirs} if not _same(mine.get(k, _UNKNOWN), theirs.get(k, _UNKNOWN))}
+    other = {k for k in {*mine, *theirs} if not same(mine.get(k, _UNKNOWN), theirs.get(k, _UNKNOWN))}
     for place in sorted(other.difference(moving())) if other else ():
         if place in mine:
             if place not in theirs:
@@ -360,7 +360,13 @@ def _plainly(value: Any, depth: int = 0) -> Any:
     return [type(value).__qualname__] if callable(value) else _UNKNOWN
 
 
-def _same(one: Any, other: Any) -> bool:
+def same(one: Any, other: Any) -> bool:
+    """Whether two values of `look_of` are equal.
+
+    Example:
+        >>> same([1, {"a": np.array([np.nan])}], [1, {"a": np.array([np.nan])}]), same([1], 1)
+        (True, False)
+    """
     if isinstance(one, np.ndarray) or isinstance(other, np.ndarray):
         both = np.asarray(one), np.asarray(other)
         if both[0].shape != both[1].shape:
@@ -368,9 +374,9 @@ def _same(one: Any, other: Any) -> bool:
         number = all(part.dtype.kind in "fc" for part in both)
         return bool(np.array_equal(*both, equal_nan=number))
     if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(_same(a, b) for a, b in zip(one, other, strict=True))
+        return len(one) == len(other) and all(same(a, b) for a, b in zip(one, other, strict=True))
     if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(_same(value, other[key]) for key, value in one.items())
+        return one.keys() == other.keys() and all(same(value, other[key]) for key, value in one.items())
     if isinstance(one, list | dict) or isinstance(other, list | dict):
         return False
     return bool(one == other) or (repr(one) == repr(other) == "nan")
@@ -380,17 +386,17 @@ def _innermost(place: str, one: Any, other: Any) -> tuple[str, Any, Any]:
     """Where in two values that differ they first do, as one would write it in Python, and the two values there."""
     while True:
         if isinstance(one, dict) and isinstance(other, dict) and one.keys() == other.keys():
-            key = next(k for k in one if not _same(one[k], other[k]))
+            key = next(k for k in one if not same(one[k], other[k]))
             if key == "class":
                 return place, one[key], other[key]
             place += f".{key[1:-1]}" if "class" in one else f"[{key}]"  # the keys of an object's attributes are quoted
         elif isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
-            key = next(i for i in range(len(one)) if not _same(one[i], other[i]))
+            key = next(i for i in range(len(one)) if not same(one[i], other[i]))
             if isinstance(one[key], CodeType):
                 return place, one, other
             place += f"[{key}]"
         elif isinstance(one, np.ndarray) and isinstance(other, np.ndarray) and one.shape == other.shape != ():
-            key = next(i for i in np.ndindex(one.shape) if not _same(one[i], other[i]))
+            key = next(i for i in np.ndindex(one.shape) if not same(one[i], other[i]))
             return f"{place}[{', '.join(map(str, key))}]", one[key].item(), other[key].item()
         else:
             return place, one, other

@@ -18,6 +18,8 @@ from rlplay.compiled.cache import compile_report
 from rlplay.compiled.kept import ANOTHER_FOLDER, why_not_kept
 from rlplay.compiled.numba_internals import CompileErrors, is_compiling, why_not_compiled
 from rlplay.environments.changes import forget, note, say_changes
+from rlplay.environments.left_alone import leave, left_alone, looks_of
+from rlplay.environments.make import reference
 from rlplay.errors import UsageError, warn, warn_once
 from rlplay.functional.schedules import rate_at_end
 from rlplay.training.callbacks import NEVER, Callback, ProgressBar, stops
@@ -48,6 +50,12 @@ def train(
         agent.num_timesteps = 0
         agent.horizon = 0
         agent.give_up_episode()
+    elif not left_alone(agent.running_envs()):
+        agent.give_up_episode()
+        warn_once(
+            f"{reference(agent.env)} was reset, stepped or set since {type(agent).__name__} last learned in it: that "
+            "episode is given up, and another begins. Play in one of its own: rlplay.make, evaluate(agent)"
+        )
     if schedule_timesteps is not None:
         agent.horizon = whole_number("schedule_timesteps", schedule_timesteps)
     else:  # what goes on beyond the horizon would stand at the schedules' end, as often as not at a rate of 0
@@ -59,9 +67,11 @@ def train(
         callbacks.append(ProgressBar())
     chosen = choose_engine(agent, engine, callbacks)
     forget(agent.env)
+    looks = looks_of(agent.running_envs())
     try:
         Run(agent, agent.num_timesteps + total, callbacks, chosen, log_interval).go()
     finally:
+        leave(agent.running_envs(), looks)
         note(agent.env)
 
 

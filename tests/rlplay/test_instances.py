@@ -190,6 +190,7 @@ def test_what_is_changed_in_an_environment_in_python_is_said_once(maker, n_envs)
         agent.env.reset()
         agent.env.step(0)  # what a few steps change does not count
         evaluate(agent, n_eval_episodes=1)
+        agent.learn(16)  # in an episode of its own
     if isinstance(agent.env.unwrapped, NativeEnv):
         agent.env.factor = 3.0
     else:

@@ -378,9 +378,10 @@ def test_a_type_that_is_gone_does_no_harm(tmp_path):
         assert done.stdout.strip() == "5"
 
 
+@pytest.mark.filterwarnings("ignore:world.parameters of .* were set by hand")
 def test_numbers_that_are_not_finite_stop_the_native_loop():
     agent = LinearActorCritic("rlplay/Pendulum-v1", features="tile-coding:4", seed=0).learn(100)
-    agent.env.world.state[0] = np.nan
+    agent.env.world.parameters[:] = np.nan
     with pytest.raises(EnvironmentFault, match="rlplay/Pendulum-v1 gave numbers that are not finite"):
         agent.learn(200, reset_num_timesteps=False)
 
