@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
 import os
 import re
@@ -537,23 +536,3 @@ def test_learning_in_lock_step(cli, tmp_path):
     done = cli(*words, "--algo", "sb3/ppo")
     assert done.returncode == 2
     assert "does not learn step by step" in done.stderr
-
-
-def test_characters_that_an_output_lacks_end_no_command(monkeypatch):
-    """A pipe on Windows, or the C locale."""
-    from rlplay import cli as command_line
-    from rlplay.cli.common import console
-
-    written = io.BytesIO()
-    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="ascii"))
-    console.cache_clear()
-    assert command_line.main(["show", "q-learning"]) == 0
-    console.cache_clear()
-    assert b"Q(S, A) ? Q(S, A)" in written.getvalue()
-
-
-def test_a_reader_that_is_gone_is_no_failure():
-    from rlplay.cli.common import console
-
-    with pytest.raises(BrokenPipeError):  # rich would end with 1; `main` ends with 0
-        console().on_broken_pipe()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import select
 import shutil
 import subprocess
+import sys
 import time
 
 import pytest
@@ -162,3 +164,23 @@ def test_zsh_completes(tmp_path):
 def test_the_command_prints_the_script(capsys):
     assert main(["completion", "fish"]) == 0
     assert capsys.readouterr().out == script("fish")
+
+
+def test_characters_that_an_output_lacks_end_no_command(monkeypatch):
+    """A pipe on Windows, or the C locale."""
+    from rlplay import cli as command_line
+    from rlplay.cli.common import console
+
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="ascii"))
+    console.cache_clear()
+    assert command_line.main(["show", "q-learning"]) == 0
+    console.cache_clear()
+    assert b"Q(S, A) ? Q(S, A)" in written.getvalue()
+
+
+def test_a_reader_that_is_gone_is_no_failure():
+    from rlplay.cli.common import console
+
+    with pytest.raises(BrokenPipeError):  # rich would end with 1; `main` ends with 0
+        console().on_broken_pipe()

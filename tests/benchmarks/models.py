@@ -305,6 +305,7 @@ What ours do that the twins do not, and the other way round:
   them. Sparse matrices are refused. Boosting refuses infinity, which its twin takes.
 * Points are centred first, so a mixture, PCA, k-means, distances, radial kernels and logistic regression say the same
   at 1e8 as around 0. Least squares keep columns of 1e-6 beside others of 1e6, which the twin drops.
+* Whole numbers are points like others: scikit-learn 1.9 cuts a mixture's log-densities of them to whole numbers.
 * A column is constant for the min-max and the robust scaler where it varies by no more than rounding; their twins call
   each column so that varies by less than 2e-15.
 * SGD: "points in order" means `shuffle=False`. Shuffled, the orders are other random numbers, and the weights differ as

@@ -18,6 +18,8 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from rlplay.approximation.estimators import over_batch, sample_function
 from rlplay.approximation.packing import pack, unpack
 from rlplay.errors import CheckpointError
+from rlplay.models import twin
+from rlplay.models.names import model_class
 from rlplay.models.references import expected_failed_checks
 from rlplay.models.supervised import DecisionTreeRegressor, ExtraTreesRegressor
 from rlplay.models.unsupervised import PCA, KMeans
@@ -223,3 +225,36 @@ def test_trees_that_lead_outside_themselves_are_refused(points, model):
     arrays[name] = arrays[name] + 100_000 * (arrays[name] > 0)
     with pytest.raises(CheckpointError, match="refused"):
         unpack(packed, arrays)
+
+
+# Targets of one column, of several, and points beyond all sizes.
+
+
+@pytest.mark.parametrize(
+    "model_id", ["linear-regression", "ridge", "lasso", "k-neighbors-regressor", "kernel-ridge", "mlp", "decision-tree"]
+)
+@pytest.mark.filterwarnings("ignore")
+def test_answers_have_the_twins_shape(points, model_id):
+    x, y = points[:40], points[:40, 0]
+    model = model_class(model_id)(**({"max_iter": 1} if model_id == "mlp" else {}))
+    for goal in (y, y[:, None], np.column_stack([y, -y])):
+        try:
+            ours = clone(model).fit(x, goal).predict(x)
+        except ValueError as error:
+            assert "1d array" in str(error)  # noqa: PT017 - one target only, which is said
+            continue
+        theirs = twin(model).fit(x, goal).predict(x)
+        assert ours.shape == theirs.shape
+        assert model_id == "mlp" or np.allclose(ours, theirs)
+
+
+@pytest.mark.parametrize(
+    "model_id",
+    ["ridge", "lasso", "elastic-net", "kernel-ridge", "gaussian-process", "kernel-pca", "gaussian-mixture"],
+)
+@pytest.mark.filterwarnings("ignore:overflow", "ignore:invalid", "ignore:An ill-conditioned", "ignore:.*converge")
+def test_numbers_whose_squares_are_beyond_float64_give_no_model(points, model_id):
+    x = points[:40].copy()
+    x[3, 1] = 1e300
+    with pytest.raises(ValueError, match="squares of it are beyond float64"):
+        model_class(model_id)().fit(x, points[:40, 0])

@@ -313,39 +313,6 @@ def test_sparse_matrices_are_refused_by_name(model_id):
     assert "\n" not in str(refused.value)
 
 
-# Targets of one column, of several, and beyond all sizes.
-
-
-@pytest.mark.parametrize(
-    "model_id", ["linear-regression", "ridge", "lasso", "k-neighbors-regressor", "kernel-ridge", "mlp", "decision-tree"]
-)
-@pytest.mark.filterwarnings("ignore")
-def test_answers_have_the_twins_shape(model_id):
-    x, y, _, _ = data(40)
-    model = model_class(model_id)(**({"max_iter": 1} if model_id == "mlp" else {}))
-    for goal in (y, y[:, None], np.column_stack([y, -y])):
-        try:
-            ours = clone(model).fit(x, goal).predict(x)
-        except ValueError as error:
-            assert "1d array" in str(error)  # noqa: PT017 - one target only, which is said
-            continue
-        theirs = twin(model).fit(x, goal).predict(x)
-        assert ours.shape == theirs.shape
-        assert model_id == "mlp" or np.allclose(ours, theirs)
-
-
-@pytest.mark.parametrize(
-    "model_id",
-    ["ridge", "lasso", "elastic-net", "kernel-ridge", "gaussian-process", "kernel-pca", "gaussian-mixture"],
-)
-@pytest.mark.filterwarnings("ignore:overflow", "ignore:invalid", "ignore:An ill-conditioned")
-def test_numbers_whose_squares_are_beyond_float64_give_no_model(model_id):
-    x, y, codes, _ = data(40)
-    x[3, 1] = 1e300
-    with pytest.raises(ValueError, match="squares of it are beyond float64"):
-        model_class(model_id)(**FEW.get(model_id, {})).fit(x, target(model_id, y, codes))
-
-
 # Far from 0.
 
 # What changes with a shift by its nature: penalties on weights or no intercept, kernels of products, waves, start
