@@ -415,7 +415,7 @@ def test_in_place_is_part_of_the_digest():
 
 
 def test_a_profiler_changes_no_digest():
-    """numba changes the flags of a function's code when it is called under a profiler."""
+    """numba changes the flags of a function's code when it is called under a profiler, up to Python 3.11."""
 
     @compiled
     def plus_one(x: float) -> float:
@@ -429,5 +429,5 @@ def test_a_profiler_changes_no_digest():
     finally:
         sys.setprofile(profiler)
     assert found == [2.0]
-    assert plus_one.py_func.__code__.co_flags != flags
+    assert (plus_one.py_func.__code__.co_flags != flags) == (sys.version_info < (3, 12))
     assert digest(plus_one) == before
