@@ -34,6 +34,7 @@ from rlplay.environments.interact import Position, RunningEnv
 from rlplay.environments.make import EnvLike, make_anew, reference
 from rlplay.environments.masks import Mask, MaskSource
 from rlplay.environments.no_environment import NoEnvironment
+from rlplay.environments.running_moments import go_on_from
 from rlplay.environments.side_by_side import is_side_by_side, taken_apart
 from rlplay.errors import SpaceError, UsageError, counted, warn_once
 from rlplay.hyperparameters.fields import Configured, argument
@@ -519,14 +520,13 @@ class Agent(Acting, SB3Habits, Configured, ABC):
             env = self._one_of(env)
         env = self.make_env(env)
         for role in ("observation_space", "action_space"):
-            mine, theirs = getattr(self, role), getattr(env, role)
-            if mine != theirs:
+            if (mine := getattr(self, role)) != (theirs := getattr(env, role)):
                 raise SpaceError(
                     f"this {type(self).__name__} has {role} {mine} and the environment has {theirs}",
                     "Take an environment with the same spaces, or train a new agent",
                 )
-        self.env = env
-        self.mask_source, self.mask = MaskSource(env), None
+        go_on_from(self.env, env)
+        self.env, self.mask_source, self.mask = env, MaskSource(env), None
         self.masks_seen = self.masks_seen or self.mask_source.method is not None
         self.give_up_episode()
 

@@ -27,7 +27,7 @@ from rlplay.environments.memory import memory_of
 from rlplay.environments.names import gymnasium_wrapper, wrap_by_name
 from rlplay.environments.no_environment import NoEnvironment
 from rlplay.environments.reference import EnvReference
-from rlplay.environments.running_moments import layers_with_moments, moments_of, put_moments
+from rlplay.environments.running_moments import learn_from, learned
 from rlplay.environments.side_by_side import SideBySide
 from rlplay.environments.wrappers import listed
 from rlplay.errors import CheckpointError, RlplayError, SpaceError, UsageError, one_line, warn
@@ -150,7 +150,7 @@ def _pack_running_env(
     arrays[f"{prefix}/seeds"] = running_env.seeds
     if running and isinstance(running_env.env, TableEnv | NativeEnv):
         arrays.update({f"{prefix}/env/{name}": array for name, array in running_env.env.state_arrays().items()})
-    moments = position.moments if running else moments_of(layers_with_moments(running_env.env))
+    moments = position.moments if running else learned(running_env.env)
     arrays.update({f"{prefix}/moments/{name}": array for name, array in moments.items()})
     bonus = novelty_of(running_env.env)
     if bonus is not None:
@@ -292,7 +292,7 @@ def _rebuild(
         own = {n.removeprefix(f"run/{i}/"): a for n, a in arrays.items() if n.startswith(f"run/{i}/")}
         copy_into("seeds", own, running_env.seeds)
         moments = {n.removeprefix("moments/"): a for n, a in own.items() if n.startswith("moments/")}
-        put_moments(layers_with_moments(running_env.env), moments)
+        learn_from(running_env.env, moments)
         if saved["running"] and resumed:
             resumed = _resume_episode(agent, running_env, saved, own)
         bonus = novelty_of(running_env.env)

@@ -5,12 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import gymnasium as gym
+from numpy.typing import NDArray
 
 from rlplay.errors import EnvironmentFault
 
 
 class NoEnvironment(gym.Env[Any, Any]):
     """Stands where a loaded agent has no environment: it has spaces and cannot be stepped.
+
+    Attributes:
+        moments: what the wrappers of the environment had learned, for the one that is given later.
 
     Example:
         >>> env = NoEnvironment(gym.spaces.Discrete(3), gym.spaces.Discrete(2), "my_package:MyEnv")
@@ -22,6 +26,7 @@ class NoEnvironment(gym.Env[Any, Any]):
 
     def __init__(self, observation_space: gym.Space[Any], action_space: gym.Space[Any], wanted: str) -> None:
         self.observation_space, self.action_space, self.wanted = observation_space, action_space, wanted
+        self.moments: dict[str, NDArray[Any]] = {}
 
     def reset(self, **_: Any) -> Any:
         """Say that there is nothing to reset."""

@@ -15,6 +15,7 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
+from rlplay.environments.no_environment import NoEnvironment
 from rlplay.errors import CheckpointError
 
 _MOMENTS = ("mean", "var", "count")
@@ -85,6 +86,18 @@ def put_moments(layers: Mapping[str, gym.Wrapper[Any, Any, Any, Any]], arrays: M
         setattr(holder, key, found.copy() if isinstance(own, np.ndarray) else type(own)(found.item()))
 
 
+def learned(env: gym.Env[Any, Any] | None) -> dict[str, NDArray[Any]]:
+    """What the wrappers of an environment have learned, also of one that a loaded agent does not have."""
+    return env.moments if isinstance(env, NoEnvironment) else moments_of(layers_with_moments(env))
+
+
+def learn_from(env: gym.Env[Any, Any], arrays: dict[str, NDArray[Any]]) -> None:
+    """Let the wrappers of an environment know what `learned` gave, also of one that a loaded agent does not have."""
+    if isinstance(env, NoEnvironment):
+        env.moments = arrays
+    put_moments(layers_with_moments(env), arrays)
+
+
 def take_over(env: gym.Env[Any, Any] | None, made: gym.Env[Any, Any]) -> None:
     """Put what the wrappers of an environment have learned into those of one that was made anew.
 
@@ -95,8 +108,15 @@ def take_over(env: gym.Env[Any, Any] | None, made: gym.Env[Any, Any]) -> None:
         >>> bool((made.obs_rms.mean == env.obs_rms.mean).all())
         True
     """
-    if found := layers_with_moments(env):
-        put_moments(layers_with_moments(made), moments_of(found))
+    if found := learned(env):
+        put_moments(layers_with_moments(made), found)
+
+
+def go_on_from(env: gym.Env[Any, Any] | None, given: gym.Env[Any, Any]) -> None:
+    """The same for an environment that was given, unless its own wrappers have learned something already."""
+    own = moments_of(layers_with_moments(given))
+    if all(count < 1.0 for name, count in own.items() if name.endswith("/count")):
+        take_over(env, given)
 
 
 @contextmanager

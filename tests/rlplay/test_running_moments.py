@@ -84,6 +84,23 @@ def test_evaluations_take_the_moments_over_and_leave_them(tmp_path):
     assert make_anew(agent.env, "a second one").obs_rms.count == agent.env.obs_rms.count
 
 
+def test_another_environment_goes_on_from_them_also_after_a_file_was_loaded_without_one(tmp_path):
+    agent = taught(lambda: NormalizeObservation(Far()))
+    before = agent.env.obs_rms.mean
+    agent.set_env(NormalizeObservation(Far()))
+    assert np.array_equal(agent.env.obs_rms.mean, before)
+    known = NormalizeObservation(Far())
+    known.reset(seed=0)
+    known.obs_rms.mean, known.obs_rms.count = np.array([7.0]), 50.0
+    agent.set_env(known)  # which has learned something of its own
+    assert agent.env.obs_rms.mean == [7.0]
+    agent.set_env(NormalizeObservation(Far()))
+    alone = load(agent.save(tmp_path / "agent"))
+    again = load(alone.save(tmp_path / "again"))  # nor does a file lose them that is written without it
+    again.set_env(NormalizeObservation(Far()))
+    assert again.env.obs_rms.mean == [7.0]
+
+
 def test_workers_would_keep_them_to_themselves():
     assert "NormalizeReward learns" in why_not_remote(WRAPPED["rewards"]())
 
