@@ -18,6 +18,7 @@ from rlplay.environments.interact import Position, interact
 from rlplay.environments.make import EnvLike, make, make_anew, reference, time_limit
 from rlplay.environments.masks import MaskSource
 from rlplay.environments.running_moments import held, take_over
+from rlplay.environments.side_by_side import is_side_by_side, taken_apart
 from rlplay.environments.vector.native import NativeVectorEnv
 from rlplay.errors import SpaceError, UsageError, counted, warn
 from rlplay.seeding import check_seed, stream
@@ -81,7 +82,8 @@ def evaluate(
 
     Args:
         agent: any agent with ``predict``.
-        env: where to play; by default the agent's own environment, made anew. Running means and deviations of its
+        env: where to play; by default the agent's own environment, made anew. Of a VecEnv or a VectorEnv, whose
+            environments are alike, the first one. Running means and deviations of its
             wrappers are those of the agent's environment, and stay as they are.
         n_eval_episodes: how many episodes.
         deterministic: whether the agent takes its best action.
@@ -106,6 +108,9 @@ def evaluate(
         )
     n_eval_episodes = whole_number("n_eval_episodes", n_eval_episodes)
     max_steps = whole_number("max_steps", max_steps)
+    if is_side_by_side(env):
+        first = taken_apart(env, "evaluate").envs[0]
+        env = None if first is getattr(agent, "env", None) else first
     env = check_env(env, "evaluate")
     if env is None:
         say_changes(agent.env)

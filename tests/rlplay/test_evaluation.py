@@ -6,6 +6,7 @@ from functools import partial
 import gymnasium as gym
 import numpy as np
 import pytest
+from stable_baselines3.common.env_util import make_vec_env
 
 from agents import DQN, PPO, SB3, QLearning
 from rlplay import EvalCallback, Evaluation, evaluate, make
@@ -39,6 +40,13 @@ def test_episodes_side_by_side_are_those_of_one_after_the_other(env_id):
     assert np.array_equal(together.returns, returns)
     assert np.array_equal(together.lengths, lengths)
     assert together.successes is successes is None
+
+
+@pytest.mark.parametrize("make_several", [gym.make_vec, make_vec_env])
+def test_of_environments_side_by_side_the_first_is_played(make_several):
+    agent = PPO("CartPole-v1", n_steps=64, seed=0)
+    alone = evaluate(agent, gym.make("CartPole-v1"), 4)
+    assert np.array_equal(evaluate(agent, make_several("CartPole-v1", 2), 4).returns, alone.returns)
 
 
 def test_a_policy_that_walks_in_circles_is_cut_and_said():

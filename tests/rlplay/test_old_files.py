@@ -22,7 +22,8 @@ FILES = Path(__file__).parents[1] / "fixtures" / "files"
 
 def test_every_agent_has_an_old_file():
     agents = {checkpoint.read(path).manifest["agent"] for path in FILES.glob("*.rlp")}
-    assert agents == set(registry.agent_ids())
+    ours = {one for one in registry.agent_ids() if registry.agent_class(one).__module__.startswith("agents.")}
+    assert agents == ours  # other tests register agents of their own
 
 
 def as_before(now, before):
