@@ -49,6 +49,7 @@ def train(
     if reset_num_timesteps:
         agent.num_timesteps = 0
         agent.horizon = 0
+        agent.statistics.forget_recent()
         agent.give_up_episode()
     elif not left_alone(agent.running_envs()):
         agent.give_up_episode()

@@ -79,6 +79,11 @@ class EpisodeStatistics:
         rows, self._new = self._new, []
         return rows
 
+    def forget_recent(self) -> None:
+        """Forget the recent episodes, of which means are told: a run begins. What is counted stays."""
+        for kept in (self.recent, self.seconds, self.successes):
+            kept.clear()
+
     @property
     def mean_return(self) -> float:
         """Mean return of the recent episodes; NaN before the first."""
@@ -123,10 +128,8 @@ class EpisodeStatistics:
         """
         self.episodes = check_number("statistics.episodes", state["episodes"], COUNT)
         self.total_return = float(state["total_return"])
-        self.recent.clear()
-        self.seconds.clear()
+        self.forget_recent()
         self._new.clear()
-        self.successes.clear()
         self.successes.extend(bool(one) for one in state.get("successes", ()))
         for episode, episode_return, length, timestep in state["recent"]:
             counts = [check_number("statistics.recent", count, COUNT) for count in (episode, length, timestep)]

@@ -120,6 +120,11 @@ def test_successes_are_counted_while_agents_learn_too(make_agent, tmp_path):
     agent.learn(40, LogCallback(folder))
     (*_, last) = csv.DictReader(folder.progress.read_text().splitlines())
     assert float(last["rollout/success_rate"]) == 0.5
+    agent.learn(20)  # another run
+    assert sorted(agent.ep_success_buffer) == [False] * 10 + [True] * 10
+    assert len(agent.ep_info_buffer) == 20
+    agent.learn(20, reset_num_timesteps=False)
+    assert len(agent.ep_info_buffer) == len(agent.ep_success_buffer) == 40
 
 
 def test_statistics_of_an_evaluation():
