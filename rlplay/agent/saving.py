@@ -22,6 +22,7 @@ from rlplay.compiled.native import NativeEnv
 from rlplay.compiled.table import TableEnv
 from rlplay.environments.bonus import novelty_of
 from rlplay.environments.interact import ObservationCheck, Position, RunningEnv, begin_episode
+from rlplay.environments.left_alone import led_on
 from rlplay.environments.make import EnvLike, make, reference
 from rlplay.environments.memory import memory_of
 from rlplay.environments.names import gymnasium_wrapper, wrap_by_name
@@ -295,6 +296,7 @@ def _rebuild(
         learn_from(running_env.env, moments)
         if saved["running"] and resumed:
             resumed = _resume_episode(agent, running_env, saved, own)
+        led_on(running_env.env)
         bonus = novelty_of(running_env.env)
         if bonus is not None and "bonus" in saved:  # after the replay, which taught it again
             bonus.unpack(saved["bonus"], arrays, f"run/{i}/bonus")

@@ -50,6 +50,20 @@ def leave(running: Sequence[RunningEnv], before: list[dict[str, Any]]) -> None:
         _left[env] = _Left(position.seed, position.length, moved)
 
 
+def led_on(env: Env) -> None:
+    """An agent is loaded, and led to where it stood: where a run left its environment counts no more.
+
+    Example:
+        >>> from agents import QLearning
+        >>> agent = QLearning("Taxi-v4", seed=0).learn(5)
+        >>> _ = agent.env.reset()
+        >>> led_on(agent.env)
+        >>> left_alone(agent.running_envs())
+        True
+    """
+    _left.pop(env, None)
+
+
 def left_alone(running: Sequence[RunningEnv]) -> bool:
     """Whether each environment stands where the last run left it, in the middle of an episode or not.
 
