@@ -33,12 +33,12 @@ _left: WeakKeyDictionary[Env, _Left] = WeakKeyDictionary()
 
 
 def looks_of(running: Sequence[RunningEnv]) -> list[dict[str, Any]]:
-    """What steps may change in each environment, by name; of native ones all state, and the first stands for all.
+    """What steps may change in each environment, by name; of native ones the first stands for all.
 
     Example:
         >>> from agents import QLearning
         >>> sorted(looks_of(QLearning("FrozenLake-v1", seed=0).running_envs())[0])
-        ['rng', 'state']
+        ['elapsed', 'rng']
     """
     return [_look(one.env) for one in running[: 1 if _is_native(running[0].env) else None]] if running else []
 
@@ -92,7 +92,7 @@ def _is_native(env: Env) -> bool:
 def _look(env: Env) -> dict[str, Any]:
     own = env.unwrapped
     if isinstance(own, NativeEnv | TableEnv):
-        return {name: array.copy() for name, array in own.state_arrays().items()}
+        return {"elapsed": own.elapsed, "rng": own.rng.copy()}  # a state that somebody sets is gone on from
     try:
         found = dict(look_of(env)["attributes"])
     except Exception:  # of whatever its class is made: then nothing is known

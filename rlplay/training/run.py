@@ -54,7 +54,7 @@ def train(
     elif not left_alone(agent.running_envs()):
         agent.give_up_episode()
         warn_once(
-            f"{reference(agent.env)} was reset, stepped or set since {type(agent).__name__} last learned in it: that "
+            f"{reference(agent.env)} was reset or stepped since {type(agent).__name__} last learned in it: that "
             "episode is given up, and another begins. Play in one of its own: rlplay.make, evaluate(agent)"
         )
     if schedule_timesteps is not None:

@@ -374,7 +374,7 @@ class Vector:
         (lambda: 3, UsageError, "<lambda>.. gave no environment: 3"),
         (Vector(), SpaceError, "a Vector is a vector of environments"),
         (TwoAgents(), SpaceError, "several agents"),
-        (gym.make_vec("CartPole-v1", 2), SpaceError, "vector|VectorEnv"),
+        (gym.make_vec("CartPole-v1", 2), SpaceError, "vector|VectorEnv|Box"),  # evaluate takes it, of the same spaces
     ],
 )
 def test_what_is_no_environment_is_said(given, error, words):
